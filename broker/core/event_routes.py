@@ -31,7 +31,7 @@ class EventKind(Enum):
     REQUEST_REFUSED = auto()  # an AuthnRequest that its service gets an error Response for
     UPSTREAM_ASKED = auto()
     ASSERTION_ISSUED = auto()
-    LOGIN_REFUSED = auto()
+    LOGIN_REFUSED = auto()  # of a person; who has shown no authentication is a stranger
     LOGIN_HELD_UP = auto()  # a page that the person cannot get past by now
     SIGNED_UP = auto()
     UPGRADE_ANSWERED = auto()
@@ -56,7 +56,8 @@ class EventKind(Enum):
     # An enrolment that could not be carried out now
     ENROLMENT_HELD_UP = auto()
     # Pages that end a request
-    ERROR_SHOWN = auto()
+    ERROR_SHOWN = auto()  # to a person in a login of theirs
+    STRANGER_REFUSED = auto()  # by a page or a status, before any authentication
     HTTP_ERROR_SHOWN = auto()
     SERVICE_ERROR_SHOWN = auto()
     # What the broker runs on
@@ -86,7 +87,7 @@ def _logged(line: str, *others: Sink) -> Route:
 
 # The order counts: a trail that cannot be written stops what comes after it.
 ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
-    EventKind.REQUEST_REFUSED: _logged("request_refused", Sink.METRIC, Sink.TRAIL),
+    EventKind.REQUEST_REFUSED: _logged("request_refused", Sink.METRIC),
     EventKind.UPSTREAM_ASKED: _logged("asked_upstream"),
     EventKind.ASSERTION_ISSUED: _logged("issued", Sink.METRIC),
     EventKind.LOGIN_REFUSED: _logged("refused", Sink.METRIC, Sink.TRAIL),
@@ -111,8 +112,9 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.LOGOUT_RESPONDED: _logged("logout"),
     EventKind.ENROLMENT_HELD_UP: _logged("enrolment_held_up"),
     EventKind.ERROR_SHOWN: _logged("refused", Sink.METRIC, Sink.TRAIL, Sink.TRACE),
+    EventKind.STRANGER_REFUSED: _logged("refused", Sink.METRIC),
     EventKind.HTTP_ERROR_SHOWN: _logged("refused", Sink.METRIC),
-    EventKind.SERVICE_ERROR_SHOWN: _logged("service_error", Sink.TRACE),
+    EventKind.SERVICE_ERROR_SHOWN: _logged("service_error"),
     EventKind.LIBRARY_FAULT: _logged("library_fault"),
     EventKind.LIBRARY_MENDED: _logged("library_mended"),
     EventKind.METADATA_FETCHED: Route((Sink.METRIC,)),
@@ -132,17 +134,13 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
 
 @dataclass(frozen=True, slots=True)
 class TraceFacts:
-    """What the service desk finds by ``reference``: step, upstream, the reason's code, enrolment.
-
-    ``known`` means a person's login: refusals of strangers have a quota of their own.
-    """
+    """What the service desk finds by ``reference``: step, upstream, reason's code, enrolment."""
 
     reference: str
     at: datetime
     step: str
     reason: str
     upstream: str | None = None
-    known: bool = True
     enrolment: str | None = None
 
 

@@ -19,11 +19,13 @@ from broker.adapters.web.page_layout import Imprint
 from broker.adapters.web.pages.pictures import Pictures
 from broker.app import configured_texts, diagnostics, health_probe, readiness
 from broker.app.assembly import Parts, assemble, now
+from broker.app.enrolment_operations import NoEnrolment, shown
 from broker.app.findings import all_findings
 from broker.app.health_probe import Health
 from broker.app.metric_gauges import gauges
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
+from broker.core.stateless_references import StatelessReferences
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import Config, load
 from broker.flows.borrowers.enrolment_figures import EnrolmentCount, EnrolmentCounting, EnrolmentFigures
@@ -253,12 +255,24 @@ def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: 
 def test_a_reference_is_found_as_it_was_read_out(parts: Parts) -> None:
     """Small letters and spaces do not matter; an unknown one gives nothing."""
     facts = {"step": "ask", "reason": "too_many", "enrolment": "6f1c"}
-    SupportTraces(parts.store).leave("BCDFGHJK", now(), known=True, **facts)
+    SupportTraces(parts.store).leave("BCDFGHJK", now(), **facts)
     found = diagnostics.trace(parts, "bcdf ghjk")
     assert found is not None
     assert (found["step"], found["reason"], found["upstream"]) == ("ask", "too_many", None)
     assert found["enrolment"] == "6f1c"
     assert diagnostics.trace(parts, "BCDFGHJL") is None
+
+
+def test_the_reference_of_a_stranger_says_it_by_itself(parts: Parts) -> None:
+    """Nothing was stored, and the desk reads minute, step and reason all the same."""
+    at = now()
+    reference = StatelessReferences(parts.keys.index).of("/login/<name>", "transaction_gone", at)
+    found = diagnostics.trace(parts, f"{reference[:4].lower()} {reference[4:8]} {reference[8:]}")
+    assert found is not None
+    assert (found["step"], found["reason"]) == ("/login/<name>", "transaction_gone")
+    assert found["at"] == at.isoformat(timespec="minutes")
+    with pytest.raises(NoEnrolment, match=r"led to no enrolment: at .*, step /login/<name>, reason transaction_gone"):
+        shown(parts, reference)
 
 
 def test_where_to_look_is_added_only_where_nobody_said_it() -> None:

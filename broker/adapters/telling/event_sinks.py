@@ -23,7 +23,7 @@ class LogPort(Protocol):
 class TracePort(Protocol):
     """The traces that the service desk looks up by a reference."""
 
-    def leave(self, reference: str, now: datetime, *, known: bool, **facts: str | None) -> None:
+    def leave(self, reference: str, now: datetime, **facts: str | None) -> None:
         """Keep step, upstream, reason and enrolment under ``reference``; never fails a request."""
         ...
 
@@ -95,7 +95,6 @@ def to_traces(traces: TracePort) -> SinkPort:
             traces.leave(
                 trace.reference,
                 trace.at,
-                known=trace.known,
                 step=trace.step,
                 upstream=trace.upstream,
                 reason=trace.reason,

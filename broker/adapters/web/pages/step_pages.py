@@ -22,7 +22,7 @@ from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import NO_PASSIVE
-from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
+from broker.core.event_routes import BrokerEvent, EventKind, Facts, TraceFacts
 from broker.core.login.steps import (
     Ask,
     Authenticate,
@@ -212,15 +212,14 @@ class StepPages:
         A request that may show no page is answered instead, by a Response with the step's status.
         """
         transaction = held.transaction
-        self.ports.tell(_login_refused(transaction, step, self.ports.now()))
+        reference = self._tell_refused(transaction, step)
         form = None
         # An errand of our own has no service to go back to, and none that waits for a status.
         if transaction.errand is Errand.LOGIN:
             form = self.outgoing.refusal(transaction, step.status)
             if transaction.request.is_passive:
                 return self.outgoing.post(form, transaction.request.service)
-        self._tell_held_up(transaction, "refuse", step.reason)
-        return self._refusal_page(transaction, step, form)
+        return self._refusal_page(transaction, step, form, reference)
 
     def error(
         self,
@@ -264,15 +263,14 @@ class StepPages:
             template,
             step=step,
             service=spoken(label),
-            reference=transaction.reference,
             now=self.ports.now(),
             explain=explain,
-            **{"shared": transaction.shared, **values},
+            **{"shared": transaction.shared, "reference": transaction.reference, **values},
         )
         return Response(page, mimetype="text/html")
 
     def _refusal_page(
-        self, transaction: Transaction, step: Refuse, form: PostForm | None
+        self, transaction: Transaction, step: Refuse, form: PostForm | None, reference: str
     ) -> Response:
         ports = self.ports
         template, status = _REFUSED_PAGE
@@ -296,6 +294,7 @@ class StepPages:
             admitted_to=spoken(ports.services[transaction.request.service].label),
             back=sign_up_result.service_to_return_to(ports, transaction),
             signing_up=transaction.errand is Errand.SIGN_UP,
+            reference=reference,
         )
         response.status_code = status
         return protect(response, ports.base_url, "leaving")
@@ -330,6 +329,20 @@ class StepPages:
             return self.error("finished", 410, held.transaction.reference, None, service)
         return answer
 
+    def _tell_refused(self, transaction: Transaction, step: Refuse) -> str:
+        """Tell a refusal, and return the reference of its page."""
+        ports = self.ports
+        if transaction.authentication is None:
+            # Nothing lasts of whoever has shown no authentication (docs/reference/design.md#4e).
+            reference = ports.stranger_reference("/login/<name>", step.reason)
+            facts = _refusal_facts(transaction, step, reference)
+            ports.tell(BrokerEvent(EventKind.STRANGER_REFUSED, facts))
+            return reference
+        ports.tell(_login_refused(transaction, step, ports.now()))
+        if not transaction.request.is_passive:
+            self._tell_held_up(transaction, "refuse", step.reason)
+        return transaction.reference
+
     def _tell_held_up(self, transaction: Transaction, step: str, reason: str) -> None:
         trace = TraceFacts(
             transaction.reference,
@@ -354,14 +367,18 @@ def _signed_up(transaction: Transaction, step: Done) -> BrokerEvent:
     return BrokerEvent(EventKind.SIGNED_UP, facts)
 
 
-def _login_refused(transaction: Transaction, step: Refuse, now: datetime) -> BrokerEvent:
-    facts = {
-        "reference": transaction.reference,
+def _refusal_facts(transaction: Transaction, step: Refuse, reference: str) -> Facts:
+    return {
+        "reference": reference,
         "service": transaction.request.service,
         "upstream": transaction.upstream,
         "reason": step.reason,
         "policy": step.decision.digest[:12] if step.decision else None,
     }
+
+
+def _login_refused(transaction: Transaction, step: Refuse, now: datetime) -> BrokerEvent:
+    facts = _refusal_facts(transaction, step, transaction.reference)
     kind = AuditEventKind.REFUSED
     reason = step.reason
     audit = of_login(kind, now, transaction.names, step.decision, reason=reason)

@@ -11,6 +11,7 @@ from broker.adapters.web.pages.form_tokens import FormTokens
 from broker.core.entities import Service, Text, Upstream
 from broker.core.event_routes import TellPort
 from broker.core.ports import ServiceFace, UpstreamFace
+from broker.core.stateless_references import StatelessReferences
 from broker.flows.login.login import LoginFlow
 
 
@@ -40,3 +41,7 @@ class WebPorts:
     sign_up: str | None = None  # the address of our sign-up pages, where there are any
     local: str | None = None  # the upstream where the library system verifies a number and PIN
     patience: float = 5.0
+
+    def stranger_reference(self, step: str, reason: str) -> str:
+        """Return the reference of a page for which nothing is stored, as it is shown now."""
+        return StatelessReferences(self.broker.hmacs).of(step, reason, self.now())
