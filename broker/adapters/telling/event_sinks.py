@@ -16,7 +16,10 @@ class LogPort(Protocol):
     """The application log."""
 
     def __call__(self, event: str, **facts: str | int | None) -> None:
-        """Write one line: the name of the event and its facts, none of them a personal value."""
+        """Write one line: the name of the event and its facts, none of them a personal value.
+
+        A ``level`` among them is the line's, "info" by default.
+        """
         ...
 
 
@@ -67,11 +70,18 @@ class ToldTrail:
         return self.kept.lost()
 
 
-def to_log(write: LogPort) -> SinkPort:
-    """Return the sink that writes an event's line."""
+def to_log(write: LogPort, budgeted: LogPort | None = None) -> SinkPort:
+    """Return the sink that writes an event's line, by ``budgeted`` where strangers cause it."""
 
     def carry(event: BrokerEvent) -> None:
-        write(ROUTES[event.kind].line, **event.facts)
+        route = ROUTES[event.kind]
+        port = write
+        if route.budgeted and budgeted is not None:
+            port = budgeted
+        if route.level == "error":
+            port(route.line, level="error", **event.facts)
+        else:
+            port(route.line, **event.facts)
 
     return carry
 

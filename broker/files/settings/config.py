@@ -30,6 +30,7 @@ from broker.files.settings.tables import (
     Contact,
     IdpTable,
     LibraryTable,
+    LimitsTable,
     LookTable,
     MailTable,
     MessageLogTable,
@@ -77,6 +78,7 @@ class Config(BaseSettings):
     library: LibraryTable
     mail: MailTable
     message_log: MessageLogTable | None = None
+    limits: LimitsTable = LimitsTable()
     serve: ServeTable = ServeTable()
 
     @classmethod

@@ -28,6 +28,7 @@ from broker.core.errors import (
     BrokerError,
     MessageRefused,
     RequestRefused,
+    ServiceNotConnected,
     Status,
 )
 from broker.core.identity.canonical_attributes import AttributeMap
@@ -212,8 +213,8 @@ class IdentityProviderFace:
         if issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT:
             raise MessageRefused("request.unknown_service")
         descriptor = self.metadata.current.service(service.entity_id, now)
-        if descriptor is None:  # it ran out, or its federation withdrew it
-            raise MessageRefused("request.no_metadata")
+        if descriptor is None:
+            raise ServiceNotConnected(service.name)
         return _Sender(root, service, descriptor)
 
     def _read(

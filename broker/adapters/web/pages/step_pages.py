@@ -367,12 +367,22 @@ def _signed_up(transaction: Transaction, step: Done) -> BrokerEvent:
     return BrokerEvent(EventKind.SIGNED_UP, facts)
 
 
+def _refused_attribute(step: Refuse) -> str | None:
+    """Return the name of the attribute that a refusal is about, if it is about one."""
+    fates = step.decision.fates if step.decision else ()
+    for fate in fates:
+        if fate.code == step.reason:
+            return fate.name
+    return None
+
+
 def _refusal_facts(transaction: Transaction, step: Refuse, reference: str) -> Facts:
     return {
         "reference": reference,
         "service": transaction.request.service,
         "upstream": transaction.upstream,
         "reason": step.reason,
+        "attribute": _refused_attribute(step),
         "policy": step.decision.digest[:12] if step.decision else None,
     }
 
