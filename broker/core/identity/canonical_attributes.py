@@ -1,7 +1,7 @@
 """An upstream's attributes under our names, with cardinality, syntax, scopes and CPR checked."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final, NewType
@@ -9,7 +9,15 @@ from typing import Final, NewType
 from broker.core.entities import Assurance, Institution
 from broker.core.errors import AttributesRefused
 from broker.core.identity import cpr
-from broker.core.identity.attribute_values import carries_cpr, clean, in_scope, level, matches
+from broker.core.identity.accepted_text import (
+    TEXT_FAULTS,
+    kind_of_attribute,
+    scoped_text_fault,
+    text_fault,
+)
+from broker.core.identity.affiliations import AFFILIATIONS, is_known
+from broker.core.identity.assurance_caps import value_within
+from broker.core.identity.attribute_values import carries_cpr, in_scope, level, matches
 
 ASSURANCE: Final = "eduPersonAssurance"
 BORROWER_NUMBER: Final = "borrower_number"
@@ -23,6 +31,9 @@ EPPN: Final = "eduPersonPrincipalName"
 OURS: Final = frozenset({"kaldemail_domain", BORROWER_NUMBER, "borrower_category"})
 
 _COMPANY: Final = ("cvr", "rid")
+# What names the person: a fault in one refuses the login, whatever it is. Another identity
+# attribute is only compared, and withheld where it cannot be.
+_IDENTIFIERS: Final = frozenset({EPPN, "subject-id", "pairwise-id", CPR_UUID})
 # Values of one attribute: more is no person's, and every one is read, shown and kept.
 _MOST_VALUES: Final = 100
 _NO_CPR: Final = "none"
@@ -168,13 +179,14 @@ def canonical(
     map: AttributeMap,  # noqa: A002 - the word of the design
     institution: Institution,
     today: date,
+    named_affiliations: Collection[str] = (),
 ) -> AttributeReading:
     """Read the attributes of a verified assertion of ``institution`` by the map of its issuer.
 
-    AttributesRefused where an identity attribute is wrong or of another's scope, where two CPR
-    numbers disagree, or where the person logged in for a company; every other fault withholds the
-    value. Nothing is added and no value changed (docs/reference/design.md#5;
-    docs/reference/attacks.md#21 and #22).
+    ``named_affiliations`` are those that a policy names beside eduPerson's own words.
+    AttributesRefused where an identifier is wrong or an identity attribute of another's scope,
+    where two CPR numbers disagree, or where the person logged in for a company; every other fault
+    withholds the value. Nothing is added or changed (docs/reference/attacks.md#21 and #22).
     """
     gathered, unknown = _gathered(wire, map)
     _refuse_companies(gathered)
@@ -186,6 +198,7 @@ def canonical(
     accepted = {}
     for name, pairs in gathered.items():
         accepted[name] = _accepted(name, pairs, institution, withheld)
+    _drop_unknown_affiliations(accepted, named_affiliations, withheld)
     asserted = accepted.get(ASSURANCE, ())
     assurance, accepted[ASSURANCE] = _assurance(asserted, institution, withheld)
     number, kind = _asserted_cpr(numbers, institution, today, withheld)
@@ -262,7 +275,7 @@ def _accepted(name: str, pairs: _Pairs, institution: Institution, withheld: With
         fault = _fault(row, value, institution)
         if fault is None:
             accepted.append(value)
-        elif identity:
+        elif identity and (name in _IDENTIFIERS or fault not in TEXT_FAULTS):
             # An eppn that is a CPR number refuses too: as the key of links it would be kept, and
             # sent on.
             raise AttributesRefused(fault, name)
@@ -272,13 +285,33 @@ def _accepted(name: str, pairs: _Pairs, institution: Institution, withheld: With
 
 
 def _fault(row: MapRow, value: str, institution: Institution) -> str | None:
-    if not clean(value) or not matches(value, row.pattern):
+    bad_text = _text_fault(row, value)
+    if bad_text:
+        return bad_text
+    if not matches(value, row.pattern):
         return "bad_value"
     if carries_cpr(value, opaque=row.opaque):
         return "cpr_shaped"
     if not in_scope(value, row.scope, institution.scopes):
         return "scope_mismatch"
     return None
+
+
+def _text_fault(row: MapRow, value: str) -> str | None:
+    if row.scope is not None:
+        return scoped_text_fault(value)
+    return text_fault(value, kind_of_attribute(row.name))
+
+
+def _drop_unknown_affiliations(
+    accepted: dict[str, Values], named: Collection[str], withheld: Withheld
+) -> None:
+    for name in AFFILIATIONS:
+        values = accepted.get(name, ())
+        known = tuple(value for value in values if is_known(value, named))
+        if len(known) < len(values):
+            accepted[name] = known
+            withheld.append((name, "unknown_affiliation"))
 
 
 def _assurance(
@@ -292,7 +325,7 @@ def _assurance(
         asserted = level(value)
         if asserted is not None:
             known.append(asserted)
-        if asserted is None or asserted <= cap:
+        if value_within(value, cap):
             kept.append(value)
     if len(kept) < len(values):
         withheld.append((ASSURANCE, "above_cap"))

@@ -1,6 +1,6 @@
 """The reading of a verified authentication, and of what the person proved beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -46,12 +46,17 @@ def read_authentication(
     maps: Mapping[str, AttributeMap],
     now: datetime,
     proofs: tuple[Proved, ...] = (),
+    *,
+    named_affiliations: Collection[str] = (),
 ) -> AttributeReading:
     """Read a verified authentication by ``upstream``, and what the person proved beside it.
 
-    AttributesRefused where its attributes cannot be trusted.
+    ``named_affiliations`` as in ``canonical``. AttributesRefused where its attributes cannot be
+    trusted.
     """
-    return with_proofs(_asserted(authentication, upstream, maps, now), proofs, now)
+    reading = _asserted(authentication, upstream, maps, now, named_affiliations)
+    withheld = (*reading.withheld, *authentication.withheld)
+    return with_proofs(replace(reading, withheld=withheld), proofs, now)
 
 
 def _asserted(
@@ -59,6 +64,7 @@ def _asserted(
     upstream: Upstream,
     maps: Mapping[str, AttributeMap],
     now: datetime,
+    named_affiliations: Collection[str],
 ) -> AttributeReading:
     wire = authentication.attributes
     if upstream.local:
@@ -70,7 +76,7 @@ def _asserted(
         raise AttributesRefused("unknown_institution")
     attribute_map = maps[upstream.attribute_map]
     today = now.date()
-    reading = canonical(wire, attribute_map, institution, today)
+    reading = canonical(wire, attribute_map, institution, today, named_affiliations)
     if upstream.profile == "oiosaml3":
         return check_eid_assertion(reading, wire, authentication.name_id, upstream, today)
     if attribute_map.complete:

@@ -5,6 +5,7 @@ from typing import Final
 
 from broker.core.entities import Assurance, Service
 from broker.core.identity import subject_ids
+from broker.core.identity.affiliations import AFFILIATIONS, role
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Values
 from broker.core.policy.entity_categories import CODE_OF_CONDUCT
 from broker.core.policy.matching import matching_policies, value_allowed
@@ -27,11 +28,6 @@ from broker.core.policy.model import (
 # (docs/reference/design.md#6).
 NEVER_BY_CATEGORY: Final = frozenset({CPR_ATTRIBUTE, BORROWER_NUMBER})
 
-AFFILIATIONS: Final = (
-    "eduPersonScopedAffiliation",
-    "eduPersonAffiliation",
-    "eduPersonPrimaryAffiliation",
-)
 # Affiliations of people whom an institution has seen and keeps papers on. A list of the others
 # would let in every word it does not know.
 _IN_PERSON: Final = frozenset({"student", "employee", "staff", "faculty", "member"})
@@ -208,7 +204,7 @@ def _may_lower(policy: Policy, login: LoginFacts) -> bool:
     lowers = policy.borrower.lowers if policy.borrower else None
     if lowers is None or login.upstream not in lowers.by:
         return False
-    if not login.withheld.isdisjoint(AFFILIATIONS):
+    if not login.withheld.keys().isdisjoint(AFFILIATIONS):
         return False
     return _roles(login).isdisjoint(_IN_PERSON)
 
@@ -219,6 +215,8 @@ def _filtered(
     """Return the listed attributes with the values that may leave, and every attribute's fate."""
     released: list[ReleasedValues] = []
     fates = {}
+    for name, code in login.withheld.items():
+        fates[name] = Fate(name, code)
     for name in login.attributes:
         fates[name] = Fate(name, "not_listed", release.place)
     for listed in release.attributes:
@@ -241,7 +239,7 @@ def _leaving(
         return (), "released"
     values = login.attributes.get(listed.name, ())
     if not values:
-        return None, "not_sent"
+        return None, login.withheld.get(listed.name, "not_sent")
     withheld = _cpr_withheld(listed, login, service)
     if withheld:
         return None, withheld
@@ -275,10 +273,9 @@ def _allowed(values: Values, listed: ReleasedAttribute) -> Values:
 
 
 def _roles(login: LoginFacts) -> set[str]:
-    roles = set()
+    roles: set[str] = set()
     for name in AFFILIATIONS:
-        for value in login.attributes.get(name, ()):
-            roles.add(value.partition("@")[0].casefold())
+        roles.update(map(role, login.attributes.get(name, ())))
     return roles
 
 
@@ -325,4 +322,6 @@ def _known_in_person(login: LoginFacts) -> bool:
     roles = _roles(login)
     if roles:
         return not roles.isdisjoint(_IN_PERSON)
-    return login.assurance >= Assurance.SUBSTANTIAL and login.withheld.isdisjoint(AFFILIATIONS)
+    if not login.withheld.keys().isdisjoint(AFFILIATIONS):
+        return False
+    return login.assurance >= Assurance.SUBSTANTIAL

@@ -1,5 +1,6 @@
 """Policies as the engine sees them, the facts of a login that they look at, and the decision."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
@@ -7,6 +8,7 @@ from typing import Literal
 
 from broker.core.entities import Assurance, Names, Text
 from broker.core.errors import Fault
+from broker.core.identity.affiliations import AFFILIATIONS
 from broker.core.identity.canonical_attributes import Attributes, Values
 from broker.core.policy.condition_index import ConditionIndex, NamedValues
 
@@ -211,7 +213,8 @@ class PolicySet:
     """All policies, the highest precedence first.
 
     ``digest`` is the SHA-256 that every decision names, ``warnings`` stop nothing, ``provable`` are
-    the upstreams where a proof can matter.
+    the upstreams where a proof can matter, ``named_affiliations`` the affiliations that some line
+    names exactly.
     """
 
     policies: tuple[Policy, ...]
@@ -219,6 +222,7 @@ class PolicySet:
     warnings: tuple[Fault, ...] = ()
     index: ConditionIndex = field(init=False, repr=False, compare=False)
     provable: frozenset[str] = field(init=False, repr=False, compare=False)
+    named_affiliations: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.policies, key=lambda policy: -policy.precedence))
@@ -226,6 +230,7 @@ class PolicySet:
         object.__setattr__(self, "policies", ordered)
         object.__setattr__(self, "index", ConditionIndex.of(matches))
         object.__setattr__(self, "provable", _provable(matches))
+        object.__setattr__(self, "named_affiliations", frozenset(_named_affiliations(ordered)))
 
 
 def _indexed(policy: Policy) -> list[list[NamedValues]]:
@@ -250,13 +255,26 @@ def _provable(matches: list[list[list[NamedValues]]]) -> frozenset[str]:
     return frozenset(upstreams)
 
 
+def _named_affiliations(policies: Iterable[Policy]) -> Iterator[str]:
+    """Yield the affiliations that matches and releases name, without those that end in ``*``."""
+    for policy in policies:
+        lines: list[Condition | ReleasedAttribute] = []
+        for alternative in policy.match:
+            lines += alternative.conditions
+        for release in policy.releases:
+            lines += release.attributes
+        for written in lines:
+            if written.name in AFFILIATIONS:
+                yield from (value for value in written.values if not value.endswith("*"))
+
+
 @dataclass(frozen=True, slots=True)
 class LoginFacts:
     """The facts of a login that a policy may look at: upstream, attributes, assurance, intent.
 
     ``cpr`` is the kind of number the person has ("real", "replacement", "constructed", "invalid" or
     "none"), for which ``attributes`` hold a stand-in; ``borrower`` whether the person's borrower is
-    known (None: not looked up yet), ``withheld`` the attributes that a fault held back.
+    known (None: not looked up yet), ``withheld`` what a fault held back, with its reason code.
     """
 
     upstream: str
@@ -266,7 +284,7 @@ class LoginFacts:
     age: int | None = None
     intent: str | None = None
     borrower: bool | None = None
-    withheld: frozenset[str] = frozenset()
+    withheld: Mapping[str, str] = field(default_factory=dict)
 
 
 class Effect(StrEnum):

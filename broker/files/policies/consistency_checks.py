@@ -5,9 +5,10 @@ from datetime import date
 from itertools import chain
 
 from broker.core.errors import Fault
+from broker.core.identity.affiliations import AFFILIATIONS, is_never_known
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
 from broker.core.identity.cpr import looks_like_cpr
-from broker.core.policy.decision import AFFILIATIONS, NEVER_BY_CATEGORY
+from broker.core.policy.decision import NEVER_BY_CATEGORY
 from broker.core.policy.entity_categories import BUNDLES
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import (
@@ -250,6 +251,16 @@ def _patterns(policy: Policy) -> Iterator[PolicyProblem]:
         if any(map(_is_bad_pattern, valued.values)):
             what = f"{valued.name}: * may only end a value"
             yield valued.place, what, "write prefix*, or leave values out"
+        elif valued.name in AFFILIATIONS:
+            yield from _unknown_affiliations(valued)
+
+
+def _unknown_affiliations(valued: Condition | ReleasedAttribute) -> Iterator[PolicyProblem]:
+    """Find a beginning that no affiliation has: other words count where they are named exactly."""
+    for value in valued.values:
+        if value.endswith("*") and is_never_known(value[:-1]):
+            what = f"{valued.name}: {value} begins no affiliation of eduPerson"
+            yield valued.place, what, "name each other value in full, without *"
 
 
 def _is_bad_pattern(value: str) -> bool:

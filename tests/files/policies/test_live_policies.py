@@ -179,6 +179,7 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
         ("service: my-loans", "service: 'urn:category'", "cpr is never released to a category"),
         ("borrower: need", "borrower: none", "borrower_number without a borrower"),
         ("[student@au.dk]}", "['stud*@au.dk']}", "eduPersonScopedAffiliation: * may only end a value"),
+        ("[student@au.dk]}", "['superuser@*']}", "eduPersonScopedAffiliation: superuser@* begins no affiliation"),
         ("[student@au.dk]}", "[student@au.dk], cpr: x}", "match on cpr"),
         ("{cpr: real,", "{upstream: nemid, cpr: real,", "student.yaml:15: nobody of this affiliation comes by 'nemid'"),
         (
