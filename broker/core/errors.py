@@ -23,6 +23,7 @@ NO_SUPPORTED_IDP = Status(_STATUS + "Responder", _STATUS + "NoSupportedIDP")
 PROXY_COUNT_EXCEEDED = Status(_STATUS + "Responder", _STATUS + "ProxyCountExceeded")
 REQUEST_DENIED = Status(_STATUS + "Responder", _STATUS + "RequestDenied")
 REQUEST_UNSUPPORTED = Status(_STATUS + "Requester", _STATUS + "RequestUnsupported")
+UNSUPPORTED_BINDING = Status(_STATUS + "Requester", _STATUS + "UnsupportedBinding")
 INVALID_NAME_ID_POLICY = Status(_STATUS + "Requester", _STATUS + "InvalidNameIDPolicy")
 UNKNOWN_PRINCIPAL = Status(_STATUS + "Requester", _STATUS + "UnknownPrincipal")
 # Success on top: services tell their user what stays open, where an error would tell of a failed
@@ -68,6 +69,7 @@ class MessageRefused(BrokerError):
         """
         super().__init__(_log_text(cause, detail))
         self.cause = cause
+        self.detail = detail
         self.clock_off = clock_off
 
 
@@ -77,13 +79,16 @@ class RequestRefused(BrokerError):
     reason = "request_refused"
     http = 400
 
-    def __init__(self, refusal: Status, detail: str = "", *, request: object = None) -> None:
+    def __init__(
+        self, refusal: Status, cause: str = "", *, detail: str = "", request: object = None
+    ) -> None:
         """Store the SAML status for the service and the refused AuthnRequest.
 
-        ``detail`` is for the log.
+        ``cause`` and ``detail`` are for the log; none is a personal value.
         """
-        super().__init__(detail or refusal.second or refusal.top)
+        super().__init__(cause or refusal.second or refusal.top)
         self.refusal = refusal
+        self.detail = detail
         self.request = request
 
 

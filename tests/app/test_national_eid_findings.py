@@ -128,3 +128,9 @@ def test_a_log_without_messages_to_keep_is_a_finding(folder: Path, tmp_path: Pat
     said = all_findings(assemble(load(folder / "broker.toml", environ)))
     assert [each for each in said if each.startswith("message_log keeps nothing")]
     assert findings(folder, **log) == []
+
+
+def test_a_hint_is_for_no_hub_and_no_national_eid(folder: Path) -> None:
+    """A hub would pass it on to whoever answers; the national eID asks people for nothing of the kind."""
+    (told,) = faults(folder, BROKER_UPSTREAMS__WAYF__SUBJECT_HINT="true")
+    assert "is for profile saml, not wayf" in told

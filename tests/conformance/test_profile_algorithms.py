@@ -16,7 +16,18 @@ from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, si
 from broker.adapters.saml.gate.xml_names import RESPONSE
 from broker.adapters.saml.metadata import metadata_folder
 from broker.core.errors import NO_PASSIVE, ConfigurationFaults, MessageRefused
-from tests.plugins.saml_parties import HUB, IDP, LOANS, NOW, OUTGOING, Parties, idp_entity, key_descriptor, sp_entity
+from tests.plugins.saml_parties import (
+    HUB,
+    IDP,
+    LOANS,
+    NOW,
+    OUTGOING,
+    Parties,
+    idp_entity,
+    key_descriptor,
+    redirected,
+    sp_entity,
+)
 
 MORE, ENC, ENC11 = (
     "http://www.w3.org/2001/04/xmldsig-more#",
@@ -140,7 +151,7 @@ def test_row_10_our_requests_are_signed_by_what_the_upstream_reads(parties: Part
     face = ServiceProviderFace.of(
         "https://broker.example", parties.ring.sp, read, upstreams=upstreams, idp_entity_id=IDP
     )
-    query = face.ask("wayf", "_q1", parties.request, NOW).partition("?")[2]
+    query = redirected(face.ask("wayf", "_q1", parties.request, NOW)).partition("?")[2]
     signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
     assert signed is not None
     assert signed.sigalg == f"{MORE}rsa-sha512"

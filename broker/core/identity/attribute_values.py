@@ -3,16 +3,17 @@
 import re
 from collections.abc import Collection
 from functools import cache
+from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
 from broker.core.entities import Assurance
 from broker.core.identity import cpr
 
-# Lower case only, no empty label, nothing after the last one: "au.dk." and "AU.DK" are other names
-# than "au.dk".
+# Lower case only, no empty label, nothing after the last one: "au.dk." is another name.
 _DOMAIN: Final = re.compile(
     r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+"
 )
+_SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 NSIS: Final = "https://data.gov.dk/concept/core/nsis/"
 _LEVELS: Final = {
     "1": Assurance.SELF_ASSERTED,
@@ -61,6 +62,16 @@ def in_scope(value: str, kind: str | None, scopes: Collection[str]) -> bool:
     if kind != "sub":
         return False
     return any(scope.endswith(f".{parent}") for parent in scopes if parent)
+
+
+def with_lower_scope(value: str) -> str:
+    """Return a scoped value with its scope in small letters: a domain has no case (RFC 4343).
+
+    Of ASCII only: a capital of another alphabet is another name. Policies, links and services
+    compare to the letter, so that the value is written one way from here on.
+    """
+    local, at, scope = value.rpartition("@")
+    return f"{local}{at}{scope.translate(_SMALL)}"
 
 
 def carries_cpr(value: str, *, opaque: bool) -> bool:

@@ -17,7 +17,13 @@ from broker.core.identity.accepted_text import (
 )
 from broker.core.identity.affiliations import AFFILIATIONS, is_known
 from broker.core.identity.assurance_caps import value_within
-from broker.core.identity.attribute_values import carries_cpr, in_scope, level, matches
+from broker.core.identity.attribute_values import (
+    carries_cpr,
+    in_scope,
+    level,
+    matches,
+    with_lower_scope,
+)
 
 ASSURANCE: Final = "eduPersonAssurance"
 BORROWER_NUMBER: Final = "borrower_number"
@@ -185,8 +191,8 @@ def canonical(
 
     ``named_affiliations`` are those that a policy names beside eduPerson's own words.
     AttributesRefused where an identifier is wrong or an identity attribute of another's scope,
-    where two CPR numbers disagree, or where the person logged in for a company; every other fault
-    withholds the value. Nothing is added or changed (docs/reference/attacks.md#21 and #22).
+    where two CPR numbers disagree, or where the person logged in for a company; other faults
+    withhold the value. Only scopes are changed, to small letters (docs/reference/attacks.md#21).
     """
     gathered, unknown = _gathered(wire, map)
     _refuse_companies(gathered)
@@ -233,7 +239,10 @@ def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tup
             unknown += 1
             continue
         known = {value for _, value in gathered[row.name]}
-        for value in dict.fromkeys(attribute.values):
+        values = attribute.values
+        if row.scope is not None:
+            values = tuple(map(with_lower_scope, values))
+        for value in dict.fromkeys(values):
             if value.strip() and value not in known:
                 gathered[row.name].append((row, value))
     return gathered, unknown

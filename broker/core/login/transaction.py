@@ -32,6 +32,14 @@ class Errand(StrEnum):
     CHOICES = "choices"
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class SubjectHint:
+    """Whom a service expects, by a name of another's: a hint for the upstream's page, no claim."""
+
+    name: str
+    format: str
+
+
 @dataclass(frozen=True, slots=True)
 class AuthnRequest:
     """The request of a service, after its message was verified; ``acs`` is one of its metadata's.
@@ -53,6 +61,7 @@ class AuthnRequest:
     idp_list: tuple[str, ...] = ()
     requester_ids: tuple[str, ...] = ()
     proxy_count: int | None = None
+    subject_hint: SubjectHint | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Final
 from saml2 import md, saml
 from saml2.xmldsig import KeyInfo, X509Certificate, X509Data
 
+from broker.adapters.saml.gate import written_message
 from broker.adapters.saml.keys import key_ring
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
 from broker.demo.saml.key_pair import KeyPair
@@ -283,7 +284,8 @@ def _idp(entity_id: str, location: str, party: KeyPair, name_format: str) -> byt
             md.SingleSignOnService(binding=_REDIRECT, location=location + "/sso")
         ],
     )
-    return bytes(md.EntityDescriptor(entity_id=entity_id, idpsso_descriptor=role).to_string())
+    entity = md.EntityDescriptor(entity_id=entity_id, idpsso_descriptor=role)
+    return written_message.octets(entity)
 
 
 def _service(ports: Ports, name: str, library: KeyPair) -> bytes:
@@ -303,6 +305,5 @@ def _service(ports: Ports, name: str, library: KeyPair) -> bytes:
         single_logout_service=[slo],
         assertion_consumer_service=[acs],
     )
-    return bytes(
-        md.EntityDescriptor(entity_id=SERVICES[name][2], spsso_descriptor=role).to_string()
-    )
+    entity = md.EntityDescriptor(entity_id=SERVICES[name][2], spsso_descriptor=role)
+    return written_message.octets(entity)

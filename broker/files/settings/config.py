@@ -115,6 +115,7 @@ class Config(BaseSettings):
             logout=table.logout,
             force_authn=table.forces,
             requester_id=table.sends_requester_id,
+            subject_hint=table.subject_hint,
             meets=table.authn_contexts,
             least=table.minimum or Assurance.SUBSTANTIAL,
             assurance_level=table.assurance_level,

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from broker.core.entities import UNSPECIFIED_CLASS, Assurance, Controller, Institution, Profile
+from broker.core.identity.attribute_values import with_lower_scope
 from broker.files.settings.address_types import EntityId, FeedUrl
 from broker.files.settings.tables import (
     AddressPerLanguage,
@@ -73,7 +74,7 @@ class InstitutionTable(SettingsTable):
         return Institution(
             entity_id=self.entity_id,
             aliases=self.aliases or (),
-            scopes=self.scopes or (),
+            scopes=tuple(map(with_lower_scope, self.scopes or ())),
             may_assert=frozenset(self.may_assert),
             max_assurance=self.max_assurance,
             label=optional_text(self.label),
@@ -98,6 +99,7 @@ class UpstreamTable(SettingsTable):
     only: FilledList = ()
     cbc: bool = False
     requester_id: bool | None = None  # by default where a hub or another member is asked
+    subject_hint: bool = False
     logout: Literal["ask", "always", "never"] = "ask"
     force_authn: bool | None = None  # by default where the national eID is asked
     authn_contexts: dict[Filled, tuple[AuthnContextClass, ...]] = Field(default_factory=dict)

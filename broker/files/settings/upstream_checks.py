@@ -98,6 +98,15 @@ def _oiosaml_keys(upstream: RawTable) -> Faults:
             yield Fault(upstream.where(key), what, "leave it out")
 
 
+def _subject_hint(upstream: RawTable) -> Faults:
+    """Find a hint for a hub, whose institutions it names nobody to, or for the national eID."""
+    profile = upstream.text("profile")
+    if profile == "saml" or "subject_hint" not in upstream.values:
+        return
+    what = f"is for profile saml, not {profile}"
+    yield Fault(upstream.where("subject_hint"), what, "leave it out")
+
+
 def _attribute_map(upstream: RawTable) -> Faults:
     if upstream.text("profile") != "saml":
         return
@@ -113,6 +122,7 @@ _PROFILE_CHECKS: Final = (
     _hub,
     _own_institution,
     _oiosaml_keys,
+    _subject_hint,
     _attribute_map,
 )
 

@@ -24,7 +24,7 @@ profile = "wayf"
 entity_id = "https://hub.example"
 label = {en = "University", da = "Universitet"}
 institutions = [
-    {entity_id = "https://au", aliases = ["au"], scopes = ["au.dk"], may_assert = ["cpr"], max_assurance = "low"},
+    {entity_id = "https://au", aliases = ["au"], scopes = ["AU.dk"], may_assert = ["cpr"], max_assurance = "low"},
 ]
 only = ["au"]
 

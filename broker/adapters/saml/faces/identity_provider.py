@@ -6,12 +6,17 @@ from datetime import datetime
 from typing import Final
 
 from lxml import etree
-from saml2 import saml, samlp
 
 from broker.adapters.saml.faces import authn_requests, response_writer
 from broker.adapters.saml.faces.authn_requests import ReceivedAuthnRequest
 from broker.adapters.saml.faces.received_response import ENTITY_FORMAT, text
-from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature
+from broker.adapters.saml.gate import (
+    encryption,
+    http_bindings,
+    safe_parser,
+    signature,
+    written_message,
+)
 from broker.adapters.saml.gate.algorithm_selection import SigningAlgorithms
 from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST, ISSUER, SIGNATURE
 from broker.adapters.saml.keys.key_ring import FaceKeys
@@ -95,7 +100,12 @@ class IdentityProviderFace:
         to answer to. ``RequestRefused``: answered at the service's ACS. Sources: saml-bindings 3.4,
         saml-core 3.4.1.
         """
-        message = http_bindings.inflate_redirect(query_string, "SAMLRequest", BOUNDS.octets)
+        message = http_bindings.inflate_redirect(
+            query_string,
+            "SAMLRequest",
+            BOUNDS.octets,
+            longest_relay_state=http_bindings.LONGEST_QUERY,
+        )
         sender = self._sender(message.xml, now)
         query = message.signed
         if query:
@@ -115,7 +125,8 @@ class IdentityProviderFace:
         form = dict(fields)
         relay_state = None
         if "RelayState" in form:
-            relay_state = http_bindings.relay_state_of(form["RelayState"])
+            longest = http_bindings.LONGEST_QUERY
+            relay_state = http_bindings.relay_state_of(form["RelayState"], longest)
         xml = http_bindings.decode_post(form["SAMLRequest"], deflated=True, longest=BOUNDS.octets)
         return self._read(self._sender(xml, now), relay_state, now, signed=False)
 
@@ -143,7 +154,7 @@ class IdentityProviderFace:
         assertable = response_writer.Assertable(
             self.entity_id, request, disclosure, authentication, issued
         )
-        response = _tree(
+        response = written_message.tree(
             response_writer.response(self.entity_id, request, issued.response, issued.at, SUCCESS)
         )
         self._add_assertion(response, assertable, service, descriptor)
@@ -159,7 +170,7 @@ class IdentityProviderFace:
         """Add the signed Assertion to a Response, encrypted where the service publishes a key."""
         certificate = descriptor.encryption_certificate
         attribute_map = self.maps[service.attribute_map]
-        assertion = _tree(
+        assertion = written_message.tree(
             response_writer.assertion(assertable, attribute_map, encrypted=certificate is not None)
         )
         if certificate is None:
@@ -192,7 +203,7 @@ class IdentityProviderFace:
         ``BrokerError`` where that is no longer registered.
         """
         _, descriptor = self._service(request, now)
-        response = _tree(
+        response = written_message.tree(
             response_writer.response(self.entity_id, request, response_id, now, status)
         )
         return self._form(response, request, descriptor.signing_algorithms)
@@ -231,8 +242,9 @@ class IdentityProviderFace:
             sso=sso(self.base_url),
             own=self.own,
             now=now,
+            relay_state=relay_state,
         )
-        return authn_requests.read(received, relay_state)
+        return authn_requests.read(received)
 
     def _service(self, request: AuthnRequest, now: datetime) -> tuple[Service, ServiceDescriptor]:
         """Find the service again (docs/reference/design.md#invariant-3).
@@ -268,8 +280,3 @@ class _Sender:
     root: etree._Element
     service: Service
     descriptor: ServiceDescriptor
-
-
-def _tree(message: samlp.Response | saml.Assertion) -> etree._Element:
-    """Return what pysaml2 wrote as the tree that is signed."""
-    return etree.fromstring(message.to_string())

@@ -64,6 +64,7 @@ _MASKS: Final = frozenset(
     )
 )
 _MOST_KEYS: Final = 4  # one for each key we may have published
+_KEY_TYPE: Final = XENC + "EncryptedKey"
 _METHOD: Final = f"{{{XENC}}}EncryptionMethod"
 _KEY_INFO: Final = f"{{{DS}}}KeyInfo"
 _DIGEST_METHOD: Final = f"{{{DS}}}DigestMethod"
@@ -178,8 +179,16 @@ def _cipher_reference(encrypted: EncryptedAssertion) -> bool:
 
 
 def _retrieval_method(encrypted: EncryptedAssertion) -> bool:
-    """Refuse a key that lies elsewhere, for the same reason."""
-    return encrypted.whole.find(f".//{{{DS}}}RetrievalMethod") is not None
+    """Refuse a key that lies elsewhere, for the same reason.
+
+    One that points to an EncryptedKey of this very element, as Shibboleth and .NET write it, is
+    followed nowhere: each such key is tried by its place.
+    """
+    beside = {f"#{key.get('Id')}" for key in encrypted.keys if key.get("Id")}
+    for pointer in encrypted.whole.iter(f"{{{DS}}}RetrievalMethod"):
+        if len(pointer) or pointer.get("Type") != _KEY_TYPE or pointer.get("URI") not in beside:
+            return True
+    return False
 
 
 METHODS: Final[dict[str, Callable[[EncryptedAssertion], bool]]] = {

@@ -15,12 +15,18 @@ REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 ASYNCHRONOUS: Final = "{urn:oasis:names:tc:SAML:2.0:protocol:ext:async-slo}Asynchronous"
 
+# The conventional prefixes: those that path expressions use, and that everything is written with.
 PREFIXES: Final = {
     "saml": SAML,
     "samlp": SAMLP,
     "md": MD,
+    "mdui": "urn:oasis:names:tc:SAML:metadata:ui",
+    "alg": "urn:oasis:names:tc:SAML:metadata:algsupport",
+    "shibmd": "urn:mace:shibboleth:metadata:1.0",
     "ds": DS,
     "xenc": XENC,
+    "xenc11": XENC11,
+    "xs": "http://www.w3.org/2001/XMLSchema",
     "xsi": XSI,
     "xi": XINCLUDE,
 }

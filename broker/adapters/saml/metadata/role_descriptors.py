@@ -73,6 +73,7 @@ class UpstreamDescriptor:
     entity_id: str
     sso: str
     keys: tuple[VerifyKey, ...]
+    sso_by_post: bool = False  # it has no SingleSignOnService for HTTP-Redirect
     wants_signed: bool = False
     signing_algorithms: SigningAlgorithms = DEFAULT_SIGNING
     until: datetime | None = None
@@ -129,9 +130,13 @@ def upstream(
     """
     role = _RoleReader(element, faults)
     locations = [location for _, location in role.locations(_SSO, REDIRECT)]
+    by_post = not locations
+    if by_post:
+        locations = [location for _, location in role.locations(_SSO, POST)]
     keys = role.signing_keys()
     if not locations:
-        faults.append(("has no SingleSignOnService for HTTP-Redirect", "that is how we ask"))
+        what = "has no SingleSignOnService for HTTP-Redirect or HTTP-POST"
+        faults.append((what, "that is how we ask"))
     if not keys:
         faults.append(("has no signing key", "without one nothing it says can be believed"))
     signing_algorithms = algorithm_selection.signing_algorithms(element, faults)
@@ -140,6 +145,7 @@ def upstream(
     return UpstreamDescriptor(
         entity_id=entity_id,
         sso=locations[0],
+        sso_by_post=by_post,
         keys=keys,
         wants_signed=role.flag("WantAuthnRequestsSigned"),
         signing_algorithms=signing_algorithms,

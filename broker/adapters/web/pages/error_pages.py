@@ -88,6 +88,8 @@ class ErrorPages:
             reason=error.reason,
         )
         facts = {"reference": name, "service": asked.service, "cause": str(error)}
+        if error.detail:
+            facts["detail"] = error.detail
         ports.tell(BrokerEvent(EventKind.REQUEST_REFUSED, facts, audit))
         form = ports.service_face.refuse(asked, error.refusal, f"_r{name}", now)
         return self.pages.outgoing.post(form, asked.service)
@@ -109,16 +111,19 @@ def _error_shown(error: BrokerError, name: str, ports: WebPorts) -> BrokerEvent:
     now = ports.now()
     cause = str(error)
     audited = error.reason
+    detail = None
     clock_off = None
     if isinstance(error, MessageRefused):
         # Why a message was refused is a code of ours.
         cause = error.cause
         audited = error.cause
+        detail = error.detail or None
         clock_off = error.clock_off
     facts = {
         "reference": name,
         "reason": error.reason,
         "cause": cause,
+        "detail": detail,
         "route": _route(),
         "upstream": _upstream(ports),
         "clock_off_seconds": clock_off,

@@ -34,6 +34,7 @@ from tests.plugins.saml_parties import (
     edit,
     idp_entity,
     key_descriptor,
+    redirected,
     say,
     stamp,
 )
@@ -58,7 +59,7 @@ def with_upstream(parties: Parties, **changes: Any) -> Parties:
 
 def asked(parties: Parties, **request: Any) -> Any:
     """Give the AuthnRequest that NemLog-in gets, its signature verified."""
-    url = parties.face.ask("eid", "_q9", replace(parties.request, **request), NOW)
+    url = redirected(parties.face.ask("eid", "_q9", replace(parties.request, **request), NOW))
     sent = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
     assert sent.signed is not None
     keys = [signature.VerifyKey.of(each) for each in parties.ring.sp.signing_certificates]

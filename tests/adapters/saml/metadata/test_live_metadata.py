@@ -33,6 +33,7 @@ from tests.plugins.saml_parties import (
     Party,
     idp_entity,
     key_descriptor,
+    redirected,
     sp_entity,
 )
 from tests.plugins.saml_parties import Parties as Everyone
@@ -232,7 +233,7 @@ def test_one_message_is_read_against_one_state(station: Station) -> None:
     face = replace(station.everyone.face, metadata=counting)
     idp = replace(station.everyone.idp, metadata=counting)
     asked = station.everyone.ask(service=OPEN)
-    face.ask("wayf", "_q1", asked, NOW)
+    redirected(face.ask("wayf", "_q1", asked, NOW))
     assert counting.looks == 1
     query = station.everyone.query(station.everyone.authn_request(), key=station.everyone.service.key)
     idp.read_redirect(query, NOW)
@@ -248,12 +249,12 @@ def test_what_is_taken_back_is_believed_no_more(station: Station) -> None:
     face = ServiceProviderFace.of(BASE, everyone.ring.sp, live, upstreams=wayf(), idp_entity_id=IDP)
     idp = IdentityProviderFace.of(BASE, IDP, everyone.ring.idp, live, services=loans(), maps={}, sp_entity_ids=())
     asked = idp.read_redirect(everyone.query(everyone.authn_request(), key=None), NOW)
-    assert face.ask("wayf", "_q1", asked, NOW).startswith(f"{HUB}/sso?")
+    assert redirected(face.ask("wayf", "_q1", asked, NOW)).startswith(f"{HUB}/sso?")
     message = face.in_response_to("wayf", [("SAMLResponse", _posted(everyone))])[0]
     station.publish(idp_entity("https://other.example"), days=8)
     live.refresh(LATER)
     with pytest.raises(RequestRefused) as refused:
-        face.ask("wayf", "_q1", asked, NOW)
+        redirected(face.ask("wayf", "_q1", asked, NOW))
     assert refused.value.refusal == NO_AVAILABLE_IDP
     with pytest.raises(MessageRefused, match=r"response\.no_metadata"):
         face.receive("wayf", message, everyone_outstanding(), force_authn=False, now=NOW)

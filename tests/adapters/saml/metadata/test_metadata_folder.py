@@ -72,6 +72,18 @@ def test_an_upstream_is_read(parties: Parties, folder: Path) -> None:
     assert (read.sso, publics, read.wants_signed) == (f"{HUB}/sso", owners, False)
 
 
+def test_an_upstream_without_redirect_is_asked_by_post(parties: Parties, folder: Path) -> None:
+    """Redirect is preferred; where only HTTP-POST is offered, its address is used."""
+    xml = idp_entity(HUB, key_descriptor(parties.hub.certificate))
+    post = f'<md:SingleSignOnService Binding="{POST}" Location="{HUB}/post"/>'
+    both = xml.replace("<md:SingleSignOnService", f"{post}<md:SingleSignOnService")
+    only = xml.replace("HTTP-Redirect", "HTTP-POST")
+    for written, found in ((both, (f"{HUB}/sso", False)), (only, (f"{HUB}/sso", True))):
+        (folder / "hub.xml").write_text(written)
+        read = load(folder).upstreams[HUB]
+        assert (read.sso, read.sso_by_post) == found
+
+
 @pytest.mark.parametrize("declaration", ["", '<?xml version="1.0" encoding="UTF-8"?>\n'])
 def test_what_a_tool_says_above_the_metadata_is_passed_over(folder: Path, declaration: str) -> None:
     """Mod_shib writes a comment before the root element of its metadata; nothing is read there."""
@@ -159,7 +171,7 @@ SPOILED: list[tuple[str, Callable[[str], str], str]] = [
         ),
         "no IDPSSODescriptor of https://hub.example",
     ),
-    ("hub", lambda xml: xml.replace("HTTP-Redirect", "SOAP"), "has no SingleSignOnService for HTTP-Redirect"),
+    ("hub", lambda xml: xml.replace("HTTP-Redirect", "SOAP"), "has no SingleSignOnService for HTTP-Redirect or"),
     ("hub", lambda xml: xml.replace("<md:KeyDescriptor>", '<md:KeyDescriptor use="encryption">'), "has no signing key"),
     (
         "hub",
