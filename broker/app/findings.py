@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from broker.adapters.web.signup import sign_up_pages
-from broker.app import configured_texts, metadata_report
+from broker.app import configured_texts, metadata_report, service_findings
 from broker.app.assembly import Parts, now
 from broker.app.readiness import readiness
 from broker.core.borrowers.library_setup import ExpectedSetup
@@ -122,4 +122,5 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterator[str]]]] = (
     _message_log,
     _logout,
     _contact,
+    service_findings.findings,
 )

@@ -158,7 +158,7 @@ class AttributeReading:
 
     ``cpr`` is the kind of number ("real", "replacement", "constructed", "invalid", "none"), the
     number itself ``attributes["cpr"]``; ``withheld`` holds (name, reason code), ``unknown`` counts
-    the names that no map knows.
+    the names that no map knows. ``verified_address`` is shown to be the person's.
     """
 
     attributes: Attributes
@@ -167,6 +167,7 @@ class AttributeReading:
     age: int | None
     withheld: tuple[tuple[str, str], ...] = ()
     unknown: int = 0
+    verified_address: str | None = field(default=None, repr=False)
 
     def without_cpr(self) -> "ReadingWithoutCpr":
         """Return the reading with ``CPR_STAND_IN`` where a CPR number stood."""

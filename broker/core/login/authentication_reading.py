@@ -17,6 +17,7 @@ from broker.core.identity.canonical_attributes import (
 )
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.national_eid import check_eid_assertion, with_eid_attributes
+from broker.core.identity.verified_addresses import asserted_address, proved_address
 from broker.core.login.transaction import Authentication
 
 # The class that a service gets for a login by number and PIN (saml-authn-context 3.4.8: a password
@@ -55,8 +56,13 @@ def read_authentication(
     trusted.
     """
     reading = _asserted(authentication, upstream, maps, now, named_affiliations)
-    withheld = (*reading.withheld, *authentication.withheld)
-    return with_proofs(replace(reading, withheld=withheld), proofs, now)
+    institution = upstream.institution(authentication.institution)
+    told = replace(
+        reading,
+        withheld=(*reading.withheld, *authentication.withheld),
+        verified_address=asserted_address(reading, institution),
+    )
+    return with_proofs(told, proofs, now)
 
 
 def _asserted(
@@ -103,4 +109,5 @@ def with_proofs(
         elif not reading.attributes.one(MAIL_PROOF):
             proved[MAIL_PROOF] = (proof.address,)
     attributes = Attributes({**reading.attributes, **proved})
-    return replace(reading, attributes=attributes)
+    verified = reading.verified_address or proved_address(proofs, now)
+    return replace(reading, attributes=attributes, verified_address=verified)

@@ -52,6 +52,7 @@ def login_facts(
         intent=intent,
         borrower=borrower or None,
         withheld=dict(reversed(reading.withheld)),  # of several reasons the first
+        verified_address=reading.verified_address,
     )
 
 

@@ -10,6 +10,7 @@ from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRI
 from broker.core.policy.entity_categories import CODE_OF_CONDUCT
 from broker.core.policy.matching import matching_policies, value_allowed
 from broker.core.policy.model import (
+    NAME_ID,
     Alternative,
     Decision,
     Effect,
@@ -147,6 +148,8 @@ def _length(release: Release) -> int:
 
 def _unmet(require: Requirement, release: Release, login: LoginFacts) -> tuple[Reason, ...]:
     """Return what the person lacks for this entry; a borrower already there needs no more."""
+    if release.subject is not None and login.verified_address is None:
+        return (Reason("no_verified_address", release.subject.place),)
     if release.borrower == "need" and login.borrower is False:
         return (Reason("no_library_account", release.place),)
     if release.borrower != "make" or login.borrower is True:
@@ -219,6 +222,9 @@ def _filtered(
         fates[name] = Fate(name, code)
     for name in login.attributes:
         fates[name] = Fate(name, "not_listed", release.place)
+    if release.subject is not None and login.verified_address is not None:
+        released.append((release.subject, (login.verified_address,)))
+        fates[NAME_ID] = Fate(NAME_ID, "released", release.subject.place)
     for listed in release.attributes:
         values, code = _leaving(listed, login, service, release)
         if values is not None:

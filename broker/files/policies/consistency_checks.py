@@ -126,11 +126,27 @@ def _release(
     if release.borrower == "make" and policy.borrower is None:
         what = "borrower: make, but the file has no borrower section"
         yield release.place, what, "add one"
+    yield from _mail_name_id(release)
     for listed in release.attributes:
         for check in _ATTRIBUTE_CHECKS:
             problem = check(release, listed)
             if problem:
                 yield listed.place, *problem
+
+
+def _mail_name_id(release: Release) -> Iterator[PolicyProblem]:
+    """Find a mail address as NameID that nobody has given a reason for, or that anybody may get."""
+    if release.name_id != "email":
+        if release.subject is not None:
+            what = f"name_id_why with name_id: {release.name_id}"
+            yield release.place, what, "it is the reason of name_id: email"
+        return
+    if release.subject is None:
+        mend = "add name_id_why: the person is shown it beside the address"
+        yield release.place, "name_id: email without a reason", mend
+    if _is_category(release):
+        mend = "list the service under its own name"
+        yield release.place, "name_id: email is never given to a category", mend
 
 
 def _never_to_category(release: Release, listed: ReleasedAttribute) -> _Problem | None:

@@ -72,10 +72,11 @@ class LoginFlow:
     ) -> tuple[Held, Outstanding | None]:
         """Store a new transaction for a verified AuthnRequest.
 
-        RequestRefused where its IDPList leaves no way. Where the browser is known already and there
-        is but one way to log in, the AuthnRequest to it is recorded in the same put, and returned
-        (docs/reference/design.md#4a-1).
+        RequestRefused where its IDPList leaves no way, or no policy gives the NameID format. Where
+        the browser is known already and there is but one way to log in, the AuthnRequest to it is
+        recorded in the same put, and returned (docs/reference/design.md#4a-1).
         """
+        self.rules.check_name_id(request)
         begun = _begun(request, now, shared=shared)
         ways = self.rules.ways(request)
         if len(ways) == 1:

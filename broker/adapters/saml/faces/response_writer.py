@@ -177,7 +177,7 @@ def _attributes(
     *,
     encrypted: bool,
 ) -> Iterator[saml.Attribute]:
-    for item in of.disclosure.items:
+    for item in of.disclosure.attributes:
         if item.name == CPR_ATTRIBUTE and not encrypted:
             raise BrokerError("a CPR would leave unencrypted")
         row = wire(attribute_map, item.name)

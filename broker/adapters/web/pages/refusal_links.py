@@ -35,6 +35,7 @@ _ERROR_URL_CODES: Final = {
     "scope_mismatch": (_IDENTIFICATION, ""),
     "several_values": (_IDENTIFICATION, ""),
     "bad_value": (_IDENTIFICATION, ""),
+    "no_verified_address": (_IDENTIFICATION, "mail"),
     "bad_characters": (_IDENTIFICATION, ""),
     "blanks_around": (_IDENTIFICATION, ""),
     "too_long": (_IDENTIFICATION, ""),
