@@ -61,7 +61,7 @@ def serve() -> None:
 
 
 @broker.command(short_help="Check everything that the broker is made of.")
-@click.option("--reference", help="Show what a page's reference of eight characters stands for.")
+@click.option("--reference", help="Show what the reference on a page stands for.")
 @as_json
 @printing_faults
 def check(reference: str | None, *, as_json: bool) -> None:

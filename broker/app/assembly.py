@@ -26,6 +26,7 @@ from broker.adapters.telling.event_sinks import (
     to_traces,
     to_trail,
 )
+from broker.adapters.telling.log_budget import LogBudget
 from broker.adapters.telling.metrics import Metrics
 from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.adapters.trail import audit_trail
@@ -91,6 +92,7 @@ class Parts:
     pin_renewal: PinRenewal
     texts: Texts
     metrics: Metrics
+    log_budget: LogBudget
     wake: Event
     messages: MessageLog | None = None
 
@@ -169,6 +171,7 @@ def assemble(settings: config.Config) -> Parts:
         pin_renewal=_pin_renewal(settings, ports, wake, waiting),
         texts=opened.texts,
         metrics=opened.metrics,
+        log_budget=opened.log_budget,
         wake=wake,
         messages=opened.messages,
     )
@@ -179,6 +182,7 @@ class _Opened:
     """What was opened from the configuration, each part checked by itself."""
 
     metrics: Metrics
+    log_budget: LogBudget
     sinks: EventSinks
     keys: key_ring.KeyRing
     metadata: LiveMetadata
@@ -194,7 +198,8 @@ class _Opened:
 def _opened(settings: config.Config) -> _Opened:
     faults: list[Fault] = []
     metrics = Metrics(lambda: application_log.dropped)
-    sinks = _startup_sinks(metrics)
+    log_budget = LogBudget(metrics.counting_dropped(application_log.tell), now)
+    sinks = _startup_sinks(metrics, log_budget)
     keys = _tried(faults, lambda: key_ring.load(settings.keys))
     metadata = _tried(faults, lambda: open_metadata.opened(settings, sinks.tell, now()))
     maps = _tried(faults, lambda: _maps(settings))
@@ -210,6 +215,7 @@ def _opened(settings: config.Config) -> _Opened:
         raise ConfigurationFaults(faults)
     return _Opened(
         metrics=metrics,
+        log_budget=log_budget,
         sinks=sinks,
         keys=keys,
         metadata=metadata,
@@ -234,9 +240,9 @@ def _tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:
     return None
 
 
-def _startup_sinks(metrics: Metrics) -> EventSinks:
+def _startup_sinks(metrics: Metrics, log_budget: LogBudget) -> EventSinks:
     """Return the sinks that need no store: the metadata and the policies are opened beside it."""
-    log = to_log(metrics.counting_dropped(application_log.tell))
+    log = to_log(log_budget.write, log_budget.tell)
     return EventSinks({Sink.LOG: log, Sink.METRIC: metrics.count})
 
 
@@ -371,7 +377,7 @@ def _library_proof(opened: _Opened, store: Store, tell: TellPort) -> LibraryProo
 
 def _letter_texts(settings: config.Config) -> LetterTexts:
     contact = settings.contact
-    return LetterTexts(contact.name, f"{settings.base_url}/pin", contact.email or contact.phone)
+    return LetterTexts(contact.called(), f"{settings.base_url}/pin", contact.email or contact.phone)
 
 
 def _smtp(settings: config.Config) -> Smtp:

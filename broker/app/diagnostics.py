@@ -14,6 +14,7 @@ from broker.app.enrolment_operations import NoEnrolment
 from broker.core.entities import Service
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.policy.model import PolicySet
+from broker.core.stateless_references import ReferenceFacts, StatelessReferences
 from broker.files import attribute_maps
 from broker.files.policies import live_policies
 from broker.files.settings.config import Config
@@ -36,7 +37,13 @@ _HERE: Final = Path("policies")
 
 
 def trace(parts: Parts, reference: str) -> dict[str, str | None] | None:
-    """Return what a page's reference stands for, or None."""
+    """Return what a page's reference stands for, or None.
+
+    A stranger's reference says it by itself, whatever the store has.
+    """
+    stateless = StatelessReferences(parts.keys.index).read(reference, now())
+    if stateless is not None:
+        return _stranger(stateless)
     found = SupportTraces(parts.store).find(reference, now())
     if found is None:
         return None
@@ -46,6 +53,16 @@ def trace(parts: Parts, reference: str) -> dict[str, str | None] | None:
         "upstream": found.upstream,
         "reason": found.reason,
         "enrolment": found.enrolment,
+    }
+
+
+def _stranger(facts: ReferenceFacts) -> dict[str, str | None]:
+    return {
+        "at": facts.at.isoformat(timespec="minutes"),
+        "step": facts.step or "another page",
+        "upstream": None,
+        "reason": facts.reason or "another reason; the log has it beside the reference",
+        "enrolment": None,
     }
 
 

@@ -100,6 +100,7 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "limit_request_field_size": 16380,
             "post_worker_init": _start_loop,
             "worker_exit": _end_loop,
+            "child_exit": _drop_metrics,
         }
         for name, value in options.items():
             self.cfg.set(name, value)
@@ -179,6 +180,7 @@ def _start_loop(worker: Any) -> None:
         _start_thread("borrowers", borrowers, parts.wake, idle)
     steps: list[Step] = [
         lambda: parts.metadata.step(assembly.now()),
+        parts.log_budget.step,
         parts.library_proof.step,
         parts.enrolment_counting.step,
     ]
@@ -206,6 +208,14 @@ def _end_loop(_: Any, worker: Any) -> None:
     if wsgi is not None:
         wsgi.parts.wake.set()
         wsgi.parts.metadata.wake.set()
+
+
+def _drop_metrics(_: Any, worker: Any) -> None:
+    try:
+        metrics.drop_dead(worker.pid)
+    except OSError as error:
+        # A full disk must not end the process that replaces workers.
+        application_log.unexpected(error, "metrics")
 
 
 def _checked(read: Callable[[], Config]) -> Config:

@@ -202,7 +202,6 @@ def test_hup_brings_new_configuration_metadata_and_policies(server: Server) -> N
     [
         ("broker.toml", "workers = 2", "wrokers = 2", "did you mean workers?"),
         ("broker.toml", "[library]", "[library", "is not TOML"),
-        ("metadata/hub.xml", "EntityDescriptor", "EntityDescription", "metadata/hub.xml"),
         ("keys/store/current", "2", "x", "names no key of this folder"),
         ("attribute_maps/wayf.yaml", "wire:", "wier:", "did you mean 'wire'?"),
     ],
@@ -229,18 +228,35 @@ def test_a_killed_worker_is_replaced(unchanged: Server) -> None:
 
 @pytest.mark.slow
 def test_a_worker_that_cannot_start_takes_no_other_down(server: Server) -> None:
-    """A worker dies while a metadata file is half copied: the other serves on, and once it is whole both do."""
-    whole = (server.folder / "metadata" / "hub.xml").read_bytes()
-    (server.folder / "metadata" / "hub.xml").write_bytes(whole[:100])
+    """A worker dies while an attribute map is half copied: the other serves on, and once it is whole both do."""
+    path = server.folder / "attribute_maps" / "wayf.yaml"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100] + b"\n x: [")
     killed, stays = sorted(server.workers())
     os.kill(killed, signal.SIGKILL)
     until(lambda: "exited with code 1" in server.log())
     assert "worker_waits" in server.log()
     assert stays in server.workers()
     assert server.answers()
-    (server.folder / "metadata" / "hub.xml").write_bytes(whole)
+    path.write_bytes(whole)
     os.kill(stays, signal.SIGKILL)
     until(server.answers)
+
+
+def test_a_reload_keeps_what_an_edit_has_broken(server: Server) -> None:
+    """The rest is in force by new workers, the broken party as it was before, and the log says so at level error."""
+    before = server.workers()
+    server.edit("metadata/hub.xml", "EntityDescriptor", "EntityDescription")
+    server.edit("broker.toml", "[contact]", '[idp]\ndisplay_name = {en = "Renamed", da = "Omdøbt"}\n\n[contact]')
+    server.running.send_signal(signal.SIGHUP)
+    until(lambda: not before & server.workers() and both(server))
+    assert "Renamed" in server.get("/saml/idp/metadata")[1]
+    until(lambda: '"event": "metadata_lost"' in server.log())
+    told = [json.loads(line) for line in server.log().splitlines() if '"metadata_lost"' in line]
+    assert {each["level"] for each in told} == {"error"}
+    assert all("is as it was before its metadata broke: metadata/hub.xml: is no" in each["fault"] for each in told)
+    status, notes = server.get("/readyz")
+    assert (status, "metadata/hub.xml" in json.loads(notes)["metadata"]) == (200, True)
 
 
 def test_every_worker_carries_enrolments_out(server: Server) -> None:

@@ -104,10 +104,6 @@ def _no_keys(folder: Path) -> None:
     shutil.rmtree(folder / "keys")
 
 
-def _no_metadata(folder: Path) -> None:
-    (folder / "metadata" / "hub.xml").unlink()
-
-
 def _policy(folder: Path) -> None:
     path = folder / "policies" / "student.yaml"
     path.write_text(path.read_text().replace("precedence", "precedense"))
@@ -124,7 +120,6 @@ def _no_store(folder: Path) -> None:
         (_typo, ["serve.wrokers: is no key of the configuration (did you mean workers?)", "did you mean accept_loss?"]),
         (_open_keys, ["keys: is open to its group or others (chmod go= ", "keys/index.key: is open"]),
         (_no_keys, ["keys: is no folder (broker keys generate)"]),
-        (_no_metadata, ["no IDPSSODescriptor of https://wayf.demo.example (put its metadata into the folder)"]),
         (_policy, ["policies/student.yaml:4: unknown key 'precedense' (did you mean 'precedence'?)"]),
         (_no_store, ["sqlite: FileNotFoundError (see [store] url: its folder must be there"]),
     ],
@@ -140,6 +135,25 @@ def test_a_fault_is_told_with_place_and_mend(
     assert (result.exit_code, result.stdout) == (78, "")
     for each in said:
         assert sum(each in line for line in result.stderr.splitlines()) == 1
+
+
+def test_no_upstream_at_all_is_a_fault(run: Run, folder: Path) -> None:
+    """Nobody could log in, so it is the folder that is wrong: ``check`` finds it, and ``serve`` exits with 78.
+
+    One party that cannot be used is no reason not to start.
+    """
+    text = (folder / "broker.toml").read_text()
+    for path in (folder / "metadata").glob("*.xml"):
+        path.write_text(path.read_text().replace("IDPSSODescriptor", "OtherDescriptor"))
+    found = run("check", **configured(folder))
+    assert found.exit_code == 1
+    assert "metadata: no metadata of https://wayf.demo.example is in force" in found.stdout
+    account = text[text.index("[upstreams.library]") : text.index("[services.")]
+    (folder / "broker.toml").write_text(text.replace(account, "").replace('"library", ', ""))
+    refused = run("serve", **configured(folder))
+    assert (refused.exit_code, refused.stdout) == (78, "")
+    assert "metadata: holds no upstream that can be used (put the descriptors of upstreams there)" in refused.stderr
+    assert "metadata: https://wayf.demo.example has no metadata in force" in refused.stderr
 
 
 def test_check_finds_what_does_not_answer(run: Run, folder: Path) -> None:

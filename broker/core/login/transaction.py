@@ -15,8 +15,11 @@ from broker.core.logout.sessions import NameID
 
 LIFETIME: Final = timedelta(minutes=30)
 # Until a browser has come for it: anybody may write a request, and the store is not theirs to fill.
-UNBOUND_FOR: Final = timedelta(minutes=5)
+UNBOUND_FOR: Final = timedelta(minutes=2)
+# Octets of a request's texts beside its RelayState: a transaction that begins is 2 kB with them.
+MOST_OCTETS: Final = 1200
 ARRIVAL_USABLE_FOR: Final = timedelta(seconds=60)
+_QUOTES: Final = 3  # around each text, and the comma after it
 SKEW: Final = timedelta(seconds=180)  # the one constant (docs/reference/design.md#invariant-9)
 # Back, retry and WAYF's silent limit each send another request; a loop must end.
 _MOST_OUTSTANDING: Final = 20
@@ -62,6 +65,13 @@ class AuthnRequest:
     requester_ids: tuple[str, ...] = ()
     proxy_count: int | None = None
     subject_hint: SubjectHint | None = None
+
+    @property
+    def octets(self) -> int:
+        """Return the octets of its texts but the RelayState, whose length is bounded by itself."""
+        alone = (self.id, self.service, self.entity_id, self.acs, self.name_id_format or "")
+        texts = (*alone, *self.authn_contexts, *self.idp_list, *self.requester_ids)
+        return len("".join(texts).encode()) + _QUOTES * len(texts)
 
 
 @dataclass(frozen=True, slots=True)

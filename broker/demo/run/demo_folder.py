@@ -101,7 +101,7 @@ url = "smtp://127.0.0.1:{smtp}"
 sender = "library@library.example"
 
 [contact]
-name = "Demo library"
+name = {{ en = "Demo library", da = "Demobiblioteket" }}
 email = "help@library.example"
 phone = "+45 00 00 00 00"
 dpo = "dpo@library.example"
@@ -148,6 +148,7 @@ PLACES: Final = {
     "subject_guides": "subject-guides",
     "databases": "databases",
     "faq_hospital_da": "hospital-da",
+    "loan_terms": "loan-terms",
 }
 
 SERVICE: Final = """\

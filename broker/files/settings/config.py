@@ -30,6 +30,8 @@ from broker.files.settings.tables import (
     Contact,
     IdpTable,
     LibraryTable,
+    LimitsTable,
+    LookTable,
     MailTable,
     MessageLogTable,
     Name,
@@ -64,6 +66,7 @@ class Config(BaseSettings):
     accessibility_statement: Url | None = None
     privacy_notice: AddressPerLanguage | None = None
     contact: Contact = Contact()
+    look: LookTable = LookTable()
     places: PlacesTable = PlacesTable()
     sign_up: SignUpTable = SignUpTable()
     idp: IdpTable = IdpTable()
@@ -75,6 +78,7 @@ class Config(BaseSettings):
     library: LibraryTable
     mail: MailTable
     message_log: MessageLogTable | None = None
+    limits: LimitsTable = LimitsTable()
     serve: ServeTable = ServeTable()
 
     @classmethod
@@ -155,6 +159,13 @@ class Config(BaseSettings):
             attribute_map=table.attribute_map,
             scope=self.idp.scope,
         )
+
+    def pictures(self) -> Mapping[str, Path]:
+        """Return the files of the pictures on our pages: "logo", "favicon", "service-NAME"."""
+        of_pages = {"logo": self.look.logo, "favicon": self.look.favicon}
+        for name, table in self.services.items():
+            of_pages[f"service-{name}"] = table.logo
+        return {name: path for name, path in of_pages.items() if path is not None}
 
     def _methods(self, table: ServiceTable) -> tuple[str, ...]:
         if table.methods is not None:

@@ -24,6 +24,10 @@ def resolve_paths(raw: RawSettings, base: Path) -> None:
         if isinstance(pins, list):
             feed.values["pins"] = [_absolute(pin, base) for pin in pins]
 
+    for service in raw.tables("services"):
+        _resolve(service.values, ("logo",), base)
+    _resolve(raw.table("look").values, ("logo", "favicon"), base)
+
     message_log = raw.table("message_log").values
     _resolve(message_log, ("folder", "public_key"), base)
 

@@ -390,3 +390,59 @@ def test_a_time_that_is_none_is_a_fault(setting: Setting, written: str) -> None:
     """So is one that is longer than a day: nobody would see a correction of the desk's."""
     with pytest.raises(ConfigurationFaults, match="TRUST_FOR: must be a"):
         load(setting.config, {"BROKER_LIBRARY__TRUST_FOR": written})
+
+
+FEED = '[feeds.{name}]\nurl = "https://{name}.example/feed.xml"\npins = ["{name}.pem"]\nspeaks_for = {kinds}\n'
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize(
+    ("first", "second", "named", "fault"),
+    [
+        (["upstreams"], ["institutions"], None, None),
+        (["upstreams"], ["services"], None, None),
+        (["upstreams"], ["upstreams"], None, 'feeds a and b both speak for upstreams (name the one: feed = "a")'),
+        (["institutions"], ["institutions", "services"], None, "feeds a and b both speak for institutions"),
+        (["upstreams"], ["upstreams"], '"b"', None),
+        (["upstreams"], ["upstreams"], '["a"]', None),
+        (["upstreams"], ["institutions"], '["a", "b"]', None),
+        (["upstreams"], ["upstreams"], '["a", "b"]', "feeds a and b both speak for upstreams"),
+        (["upstreams"], ["upstreams"], '"c"', "no feed c (feeds are a, b)"),
+    ],
+)
+def test_one_feed_speaks_for_an_upstream(
+    write: Write, first: list[str], second: list[str], named: str | None, fault: str | None
+) -> None:
+    """A second could give it a key of its own once the first loses it: each upstream names the one, or none starts."""
+    both = FEED.format(name="a", kinds=first) + FEED.format(name="b", kinds=second)
+    text = GOOD
+    feed = "" if named is None else f"feed = {named}\n"
+    for table in ("[upstreams.wayf]\n", "[upstreams.national-eid]\n"):
+        text = text.replace(table, table + feed)
+    path = write(text.replace("[upstreams.wayf]", both + "[upstreams.wayf]", 1))
+    if fault is None:
+        assert set(load(path, {}).upstreams["wayf"].feed) == {each for each in "ab" if each in (named or "")}
+        return
+    told = faults(path)
+    places = [f"broker.toml:upstreams.{name}.feed: " for name in ("wayf", "national-eid")]
+    assert [place in each and fault in each for each, place in zip(told, places, strict=True)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("written_scopes", "scopes", "from_folder", "left"),
+    [
+        ('"metadata"', (), True, {"aliases", "scopes"}),
+        ("[]", (), False, {"aliases"}),
+        ('["au.dk"]', ("au.dk",), False, {"aliases"}),
+        (None, (), False, {"aliases", "scopes"}),
+    ],
+)
+def test_scopes_may_be_left_to_the_metadata(
+    write: Write, written_scopes: str | None, scopes: tuple[str, ...], from_folder: bool, left: set[str]
+) -> None:
+    """In a word, wherever the metadata lies; left out, to a feed alone."""
+    more = "" if written_scopes is None else f", scopes = {written_scopes}"
+    label = 'label = {en = "National eID", da = "Nationalt eID"}'
+    listed = f'{label}\ninstitutions = [{{entity_id = "https://eid.example"{more}}}]'
+    (found,) = load(write(GOOD.replace(label, listed)), {}).upstream("national-eid").institutions
+    assert (found.scopes, found.folder_scopes, set(found.unwritten)) == (scopes, from_folder, left)

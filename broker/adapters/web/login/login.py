@@ -11,7 +11,13 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.errors import NO_PASSIVE, BrowserUnmatched, CookiesNeeded, MessageRefused
+from broker.core.errors import (
+    NO_PASSIVE,
+    BrowserUnmatched,
+    CookiesNeeded,
+    LoginCookieMissing,
+    MessageRefused,
+)
 from broker.core.login.steps import Issue, Refuse
 from broker.core.login.transaction import Errand, Outstanding, Transaction
 from broker.flows.transactions import Held
@@ -51,6 +57,7 @@ class LoginEndpoints:
         Source: docs/reference/design.md#4a-1.
         """
         ports = self.ports
+        ports.count_beginning(request)
         now = ports.now()
         browser = None
         if request.method == "GET":
@@ -153,13 +160,13 @@ class LoginEndpoints:
     def of_person(self, name: str) -> Held:
         """Return the transaction if browser cookie and login cookie are its own.
 
-        BrowserUnmatched otherwise.
+        BrowserUnmatched otherwise, LoginCookieMissing where only the latter is missing.
 
         Source: docs/reference/design.md#4a-4.
         """
         held = self.of_browser(name)
         if not self.ports.cookies.brings_login_cookie(request, held.transaction):
-            raise BrowserUnmatched("not the browser of this authentication")
+            raise LoginCookieMissing("the login cookie of this authentication is missing")
         return self.ports.broker.resumed(held, self.ports.now())
 
     def _arrival(
