@@ -61,8 +61,10 @@ class Institution:
     label: Text | None = None
     # only the national eID's cprUuid is believed (docs/reference/design.md#find-by-cpr)
     national_eid: bool = False
-    # "aliases", "scopes": not written in broker.toml and so left to its metadata in a pinned feed.
+    # "aliases", "scopes": not written in broker.toml and so left to its metadata in a pinned feed;
+    # the scopes to its metadata in the folder only where broker.toml says so in a word.
     unwritten: frozenset[str] = field(default=frozenset(), compare=False)
+    folder_scopes: bool = field(default=False, compare=False)
 
     def answers_to(self, name: str) -> bool:
         """Return whether ``name`` (an AuthenticatingAuthority) is this institution."""

@@ -73,6 +73,22 @@ class MessageRefused(BrokerError):
         self.clock_off = clock_off
 
 
+class ServiceNotConnected(MessageRefused):
+    """An AuthnRequest of a configured service whose metadata is not in force.
+
+    It ran out, its file is broken, or its federation withdrew it: the person can only wait.
+    ``service`` is its name in the configuration.
+    """
+
+    reason = "service_not_connected"
+    http = 503
+
+    def __init__(self, service: str) -> None:
+        """Store which service it is."""
+        super().__init__("request.no_metadata", service)
+        self.service = service
+
+
 class RequestRefused(BrokerError):
     """An AuthnRequest of a verified service that is refused, by an answer to its registered ACS."""
 
@@ -109,6 +125,15 @@ class BrowserUnmatched(BrokerError):
     http = 403
 
 
+class LoginCookieMissing(BrowserUnmatched):
+    """The browser is the transaction's, and holds the cookie of its authentication no more.
+
+    It keeps those of the last few logins only, and a login made anew replaces its own.
+    """
+
+    reason = "login_cookie_missing"
+
+
 class CookiesNeeded(BrokerError):
     """The browser keeps no cookie, so nothing can tell it from another.
 
@@ -140,6 +165,20 @@ class TooMany(BrokerError):
     http = 429
 
 
+class NetworkBusy(TooMany):
+    """More logins began from one network within a minute than it may begin.
+
+    Source: docs/reference/design.md#4e.
+    """
+
+    reason = "network_busy"
+
+    def __init__(self, retry_after: int) -> None:
+        """Store the seconds after which more may begin."""
+        super().__init__("beginnings of a network")
+        self.retry_after = retry_after
+
+
 class AttributesRefused(BrokerError):
     """Attributes of a verified assertion that name no one person, or that are not the sender's.
 
@@ -156,6 +195,7 @@ class AttributesRefused(BrokerError):
         """Store the code; ``name`` is the attribute's canonical name. A value never comes in."""
         super().__init__(_log_text(cause, name))
         self.cause = cause
+        self.name = name
 
 
 class StoreUnavailable(BrokerError):

@@ -178,8 +178,17 @@ class LibrarySystem(Protocol):
         """
         ...
 
-    def check_pin(self, number: str, pin: str, deadline: datetime) -> PinAnswer:
-        """Return what ``pin`` is to this borrower; nobody's number is WRONG after equal calls."""
+    def check_pin(
+        self,
+        number: str,
+        pin: str,
+        deadline: datetime,
+        card: str | None = None,
+    ) -> PinAnswer:
+        """Return what ``pin`` is to this borrower; nobody's number is WRONG after equal calls.
+
+        ``card``, the card number as it was read a moment ago, spares a right PIN a look-up.
+        """
         ...
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:

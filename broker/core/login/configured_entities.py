@@ -141,6 +141,14 @@ class ConfiguredEntities:
                     return True
         return False
 
+    def needs_borrower(self, service: str) -> bool:
+        """Return whether a policy lets anybody into ``service`` as a borrower only."""
+        for policy in self.policies().policies:
+            for release in policy.releases:
+                if release.service == service and release.borrower != "none":
+                    return True
+        return False
+
 
 def _meets_class(upstream: Upstream, request: AuthnRequest) -> bool:
     """Return whether the upstream can meet the class asked for: known beforehand only of a PIN."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.faces import authn_requests, response_writer
+from broker.adapters.saml.faces import assertion_text, authn_requests, response_writer
 from broker.adapters.saml.faces.authn_requests import ReceivedAuthnRequest
 from broker.adapters.saml.faces.received_response import ENTITY_FORMAT, text
 from broker.adapters.saml.gate import (
@@ -17,7 +17,6 @@ from broker.adapters.saml.gate import (
     signature,
     written_message,
 )
-from broker.adapters.saml.gate.algorithm_selection import SigningAlgorithms
 from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST, ISSUER, SIGNATURE
 from broker.adapters.saml.keys.key_ring import FaceKeys
 from broker.adapters.saml.metadata.metadata_folder import Source
@@ -26,10 +25,10 @@ from broker.core.consent.disclosure import Disclosure
 from broker.core.entities import Service
 from broker.core.errors import (
     INVALID_NAME_ID_POLICY,
-    SUCCESS,
     BrokerError,
     MessageRefused,
     RequestRefused,
+    ServiceNotConnected,
     Status,
 )
 from broker.core.identity.canonical_attributes import AttributeMap
@@ -142,7 +141,7 @@ class IdentityProviderFace:
         It is the same for the same ``issued``. It and the Assertion are signed, and the Assertion
         encrypted where the service publishes a key. ``RequestRefused`` where the service asked for
         another NameID format than the policy has. ``BrokerError`` where the ACS is no longer
-        registered, or the disclosure is another's, and as ``response_writer.assertion``.
+        registered, or the disclosure is another's, and as ``assertion_text.assertion``.
         """
         service, descriptor = self._service(request, issued.at)
         if (disclosure.service, disclosure.acs) != (request.service, request.acs):
@@ -151,36 +150,31 @@ class IdentityProviderFace:
             raise RequestRefused(
                 INVALID_NAME_ID_POLICY, "the policy gives another NameID format", request=request
             )
-        assertable = response_writer.Assertable(
+        assertable = assertion_text.Assertable(
             self.entity_id, request, disclosure, authentication, issued
         )
-        response = written_message.tree(
-            response_writer.response(self.entity_id, request, issued.response, issued.at, SUCCESS)
-        )
-        self._add_assertion(response, assertable, service, descriptor)
-        return self._form(response, request, descriptor.signing_algorithms)
+        assertion = self._assertion(assertable, service, descriptor)
+        response = assertion_text.response(assertable, assertion)
+        signed = response.signed(self.key, descriptor.signing_algorithms)
+        return _form(assertion_text.declared(signed), request)
 
-    def _add_assertion(
+    def _assertion(
         self,
-        response: etree._Element,
-        assertable: response_writer.Assertable,
+        assertable: assertion_text.Assertable,
         service: Service,
         descriptor: ServiceDescriptor,
-    ) -> None:
-        """Add the signed Assertion to a Response, encrypted where the service publishes a key."""
+    ) -> str:
+        """Return the signed Assertion, encrypted where the service publishes a key."""
         certificate = descriptor.encryption_certificate
         attribute_map = self.maps[service.attribute_map]
-        assertion = written_message.tree(
-            response_writer.assertion(assertable, attribute_map, encrypted=certificate is not None)
+        assertion = assertion_text.assertion(
+            assertable, attribute_map, encrypted=certificate is not None
         )
+        signed = assertion.signed(self.key, descriptor.signing_algorithms)
         if certificate is None:
-            # Before it is signed: it inherits the prefixes of where it stands.
-            response.append(assertion)
-            signature.sign(assertion, self.key, descriptor.signing_algorithms)
-            return
-        signature.sign(assertion, self.key, descriptor.signing_algorithms)
-        algorithms = descriptor.encryption_algorithms
-        response.append(encryption.encrypt(assertion, certificate, algorithms))
+            return signed
+        plain = assertion_text.declared(signed)
+        return encryption.encrypted(plain, certificate, descriptor.encryption_algorithms)
 
     def subject(
         self,
@@ -206,7 +200,8 @@ class IdentityProviderFace:
         response = written_message.tree(
             response_writer.response(self.entity_id, request, response_id, now, status)
         )
-        return self._form(response, request, descriptor.signing_algorithms)
+        signature.sign(response, self.key, descriptor.signing_algorithms)
+        return _form(etree.tostring(response, encoding="utf-8"), request)
 
     def _sender(self, xml: bytes, now: datetime) -> "_Sender":
         """Parse a request, and find the service that is named as its issuer."""
@@ -218,8 +213,8 @@ class IdentityProviderFace:
         if issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT:
             raise MessageRefused("request.unknown_service")
         descriptor = self.metadata.current.service(service.entity_id, now)
-        if descriptor is None:  # it ran out, or its federation withdrew it
-            raise MessageRefused("request.no_metadata")
+        if descriptor is None:
+            raise ServiceNotConnected(service.name)
         return _Sender(root, service, descriptor)
 
     def _read(
@@ -261,17 +256,6 @@ class IdentityProviderFace:
             raise BrokerError("the ACS of this request is no longer registered")
         return service, descriptor
 
-    def _form(
-        self,
-        response: etree._Element,
-        request: AuthnRequest,
-        by: SigningAlgorithms,
-    ) -> PostForm:
-        signature.sign(response, self.key, by)
-        xml = etree.tostring(response, encoding="utf-8")
-        fields = http_bindings.post_fields(xml, "SAMLResponse", request.relay_state)
-        return PostForm(request.acs, fields)
-
 
 @dataclass(frozen=True, slots=True)
 class _Sender:
@@ -280,3 +264,8 @@ class _Sender:
     root: etree._Element
     service: Service
     descriptor: ServiceDescriptor
+
+
+def _form(xml: bytes, request: AuthnRequest) -> PostForm:
+    fields = http_bindings.post_fields(xml, "SAMLResponse", request.relay_state)
+    return PostForm(request.acs, fields)

@@ -15,7 +15,6 @@ from lxml import etree
 
 from broker.adapters.saml.gate import http_bindings, safe_parser, signature
 from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST
-from broker.adapters.saml.metadata import metadata_folder
 from broker.core.entities import Assurance
 from broker.core.errors import NO_AUTHN_CONTEXT, MessageRefused, RequestRefused
 from broker.core.login.transaction import Authentication, Outstanding
@@ -34,6 +33,7 @@ from tests.plugins.saml_parties import (
     edit,
     idp_entity,
     key_descriptor,
+    read_folder,
     redirected,
     say,
     stamp,
@@ -272,7 +272,7 @@ def test_a_certificate_signed_with_pss_is_read(parties: Parties, tmp_path: Any) 
 
     key, certificate = pss_certificate()
     (tmp_path / "eid.xml").write_text(idp_entity(EID, key_descriptor(certificate, "signing")))
-    read = metadata_folder.load(tmp_path, {EID}, (), NOW)
+    read = read_folder(tmp_path, {EID}, ())
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     signing = signature.SigningKey.of(private, certificate)
     face = replace(
