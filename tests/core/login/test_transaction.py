@@ -81,7 +81,7 @@ def test_a_bound_transaction_lasts_half_an_hour_from_its_beginning(transaction: 
 def test_what_was_authenticated_at_a_shared_computer_idles_out(
     transaction: Transaction, authentication: Authentication, now: datetime
 ) -> None:
-    """From the authentication on, three minutes after each visit, and half an hour after its beginning at the latest."""
+    """From the authentication on, three minutes after each visit, and half an hour after its beginning at most."""
     begun = transaction.begun
     end = begun + timedelta(minutes=30)
     bound = replace(transaction.bound("b1", shared=True), until=end)
