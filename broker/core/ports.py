@@ -178,8 +178,17 @@ class LibrarySystem(Protocol):
         """
         ...
 
-    def check_pin(self, number: str, pin: str, deadline: datetime) -> PinAnswer:
-        """Return what ``pin`` is to this borrower; nobody's number is WRONG after equal calls."""
+    def check_pin(
+        self,
+        number: str,
+        pin: str,
+        deadline: datetime,
+        card: str | None = None,
+    ) -> PinAnswer:
+        """Return what ``pin`` is to this borrower; nobody's number is WRONG after equal calls.
+
+        ``card``, the card number as it was read a moment ago, spares a right PIN a look-up.
+        """
         ...
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
@@ -297,8 +306,10 @@ class ServiceFace(Protocol):
 class UpstreamFace(Protocol):
     """Our service provider face, toward the upstreams; upstreams are named as in broker.toml."""
 
-    def ask(self, upstream: str, request_id: str, request: AuthnRequest, now: datetime) -> str:
-        """Return the URL that carries our signed AuthnRequest."""
+    def ask(
+        self, upstream: str, request_id: str, request: AuthnRequest, now: datetime
+    ) -> str | PostForm:
+        """Return the URL, or the form, that carries our signed AuthnRequest."""
         ...
 
     def in_response_to(

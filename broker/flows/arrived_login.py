@@ -104,7 +104,7 @@ def _made(
     try:
         reading = read_login(rules, authentication, now, basis.proofs)
     except AttributesRefused as refused:
-        decision = denied(refused.cause, policies)
+        decision = denied(refused.cause, policies, refused.name)
         return Arrived(authentication, _NOTHING_READ, decision, policies, basis, trusted=False)
     decision = _decided(rules, policies, reading, basis, now)
     return Arrived(authentication, reading, decision, policies, basis)

@@ -9,11 +9,10 @@ from typing import Final
 from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
 from broker.core.login.transaction import Transaction
 from broker.core.ports import Key, Store
+from broker.core.stateless_references import SPEAKABLE, compact
 from broker.flows.arrived_login import Arrived
 from broker.flows.records import Content, Record, Records
 
-# Read aloud at a service desk: no vowels that make words, no letter that looks like a digit.
-_SPEAKABLE: Final = "23456789BCDFGHJKMNPQRSTVWXZ"
 _LENGTH: Final = 8
 _MOVES_BY: Final = timedelta(seconds=5)  # a lesser move of an end is not worth a write
 
@@ -29,13 +28,13 @@ class Held:
 
 def reference() -> str:
     """Return eight speakable characters that name a page to the service desk."""
-    return "".join(secrets.choice(_SPEAKABLE) for _ in range(_LENGTH))
+    return "".join(secrets.choice(SPEAKABLE) for _ in range(_LENGTH))
 
 
 def is_reference(spoken: str) -> bool:
     """Return whether a text, in any case and spacing, has the shape of a reference."""
-    written = "".join(spoken.split()).upper()
-    return len(written) == _LENGTH and set(written) <= set(_SPEAKABLE)
+    written = compact(spoken)
+    return len(written) == _LENGTH and set(written) <= set(SPEAKABLE)
 
 
 @dataclass(frozen=True, slots=True)

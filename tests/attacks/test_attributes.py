@@ -38,8 +38,9 @@ def read() -> Read:
 
 SPOOFED = [
     "ku.dk",
-    "AU.DK",
-    "Au.dk",
+    "AU.DK.",
+    "\uff21u.dk",
+    "KU.DK",
     "au.dk.",
     ".au.dk",
     "au..dk",
@@ -100,6 +101,19 @@ def test_an_affiliation_of_another_scope_is_withheld_alone(read: Read, scope: st
 def test_an_affiliation_may_be_of_a_part_of_the_institution(read: Read, scope: str) -> None:
     """Dot-separated sub-scopes are the institution's own (docs/reference/design.md#6)."""
     assert read((SCOPED, f"employee@{scope}")).attributes["eduPersonScopedAffiliation"] == (f"employee@{scope}",)
+
+
+@pytest.mark.attack(21, control=True)
+@pytest.mark.profile(21)
+@pytest.mark.parametrize("scope", ["AU.DK", "Au.dk", "aU.dK"])
+def test_a_scope_has_no_case(read: Read, scope: str) -> None:
+    """AD FS writes AU.DK: it is the institution's, and is written au.dk from there on, one value and not two."""
+    reading = read((EPPN, f"Asta@{scope}", "Asta@au.dk"), (HOME, scope), (SCOPED, f"student@{scope}"))
+    assert dict(reading.attributes) == {
+        "eduPersonPrincipalName": ("Asta@au.dk",),
+        "schacHomeOrganization": ("au.dk",),
+        "eduPersonScopedAffiliation": ("student@au.dk",),
+    }
 
 
 @pytest.mark.attack(21, control=True)

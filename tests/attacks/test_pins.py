@@ -65,7 +65,8 @@ def test_two_hundred_guesses_at_two_workers_reach_nobody(demo: Running) -> None:
     assert statuses <= {200, 429, 503}
 
 
-def test_guesses_from_everywhere_teach_nothing_and_shut_nobody_out(house: House) -> None:
+@pytest.mark.parametrize("guesses", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_guesses_from_everywhere_teach_nothing_and_shut_nobody_out(house: House, guesses: int) -> None:
     """Each from another network and browser, with right and wrong PINs and numbers that have an account or none.
 
     One answer, byte for byte but for tokens; no call before it, and none that checks a PIN. The
@@ -73,7 +74,7 @@ def test_guesses_from_everywhere_teach_nothing_and_shut_nobody_out(house: House)
     """
     karla(house)
     answers = set()
-    for number in range(300):
+    for number in range(guesses):
         stranger = house.person().moved(f"10.{number // 256}.{number % 256}.7")
         page = pin_page(stranger)
         house.koha.access._lines.clear()

@@ -47,7 +47,9 @@ LOGOUT: Final = dict.fromkeys(
     ),
     29,
 )  # fmt: skip
-LIMITS: Final = dict.fromkeys(("binding", "sizes", "subject", "name_id", "declarations", "proxies", "loop"), 26)
+LIMITS: Final = dict.fromkeys(
+    ("binding", "relay_state", "sizes", "subject", "name_id", "declarations", "proxies", "loop"), 26
+)
 
 
 def numbered(names: Iterable[str], **how: Any) -> list[Any]:

@@ -83,7 +83,7 @@ HOSTILE = {
     "assertion_issuer": Hostile(say("saml:Assertion/saml:Issuer", DIRECT)),
     "assertion_issued_later": Hostile(edit("saml:Assertion", IssueInstant=LATER)),
     "assertion_issued_long_ago": Hostile(edit("saml:Assertion", IssueInstant=EARLIER)),
-    "confirmations": Hostile(add(SUBJECT, _BEARER)),
+    "confirmations": Hostile(add(SUBJECT, _BEARER), "eid", sealed=True),
     "bearer": Hostile(edit(CONFIRMATION, Method="urn:oasis:names:tc:SAML:2.0:cm:sender-vouches")),
     "recipient": Hostile(edit(CONFIRMED, Recipient=f"{BASE}/saml/sp/wayf/acs/")),
     "confirms_request": Hostile(edit(CONFIRMED, InResponseTo="_q2")),
@@ -118,7 +118,6 @@ HOSTILE = {
 """One row a check, named as the check is."""
 
 VARIANTS = [
-    ("destination", edit(".", Destination=None)),
     ("destination", edit(".", Destination="")),
     ("destination", edit(".", Destination=f"{BASE}/saml/sp/wayf/ACS")),
     ("in_response_to", edit(".", InResponseTo=None)),

@@ -10,21 +10,22 @@ from tests.plugins.house import House, mark
 
 def asked(house: House) -> list[str]:
     """Give the calls of the library system's borrowers so far: method and path."""
-    return [line for line in house.koha.access.lines() if "/api/v1/patrons" in line]
+    return [line for line in house.koha.access.lines() if "/api/v1/patrons" in line or "/auth/password/" in line]
 
 
 def test_a_first_login_asks_at_most_five_times_until_the_account_stands(house: House) -> None:
-    """Look, create, count: what comes after it is the PIN."""
+    """Look, create, count; the PIN takes three more: read, set, prove."""
     person = house.person()
     before = len(asked(house))
     number = house.landing(person.agree(person.log_in("asta"))).attributes["uid"][0]
     calls = asked(house)[before:]
-    pin = [line for line in calls if f"/patrons/{number}" in line]
+    pin = [line for line in calls if f"/patrons/{number}" in line or "/auth/password/" in line]
     account = [line for line in calls if line not in pin]
     assert len(account) <= 5
     assert sum(line.startswith("POST ") for line in account) == 1
     assert account[-1].startswith("GET ")  # after the create the matches are counted
     assert all(calls.index(line) > calls.index(account[-1]) for line in pin)
+    assert [line.split()[0] for line in pin] == ["GET", "POST", "POST"]
 
 
 def test_a_known_borrower_is_asked_about_once_an_hour(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,8 +119,11 @@ class Koha:
         number: str,
         pin: str,
         deadline: datetime,
+        card: str | None = None,
     ) -> PinAnswer:
         """Return what Koha, and with ``[library.sip2]`` a machine too, says of a PIN."""
+        if card is not None and self._pins.proves(card, number, pin, deadline):
+            return self._pins.at_machine(card, pin, deadline)
         return self._pins.check_pin(number, pin, deadline)
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:

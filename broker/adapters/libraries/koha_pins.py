@@ -54,7 +54,7 @@ class PatronPins:
         """
         asked_for = number if koha_requests.possible(number) else _NO_PATRON
         patron = self._searches.patron(asked_for, deadline) or {}
-        answer = self._validation(patron, pin, deadline)
+        answer = self._validation(_name(patron), pin, deadline)
         if answer.status == 201:
             return self._right(patron, number, answer, pin, deadline)
         if answer.status == 500:
@@ -66,11 +66,25 @@ class PatronPins:
             return self._wrong(patron, asked_for, deadline)
         raise koha_refusals.unavailable(answer, "check_pin", _secrets(patron, pin))
 
-    def _validation(self, patron: Patron, pin: str, deadline: datetime) -> HttpAnswer:
-        user_name = koha_responses.text_of(patron, "userid")
-        card = koha_responses.text_of(patron, "cardnumber")
-        nobody = secrets.token_hex(16)
-        body = {"identifier": user_name or card or nobody, "password": pin}
+    def proves(self, card: str, number: str, pin: str, deadline: datetime) -> bool:
+        """Return whether Koha answers to this card number that ``pin`` is the borrower's.
+
+        False says nothing yet: the card may be another's user name, the PIN expired or locked.
+        """
+        answer = self._validation(card, pin, deadline)
+        return answer.status == 201 and str(answer.fields().get("patron_id")) == number
+
+    def at_machine(self, card: str, pin: str, deadline: datetime) -> PinAnswer:
+        """Return what a machine says of a PIN that Koha finds right; RIGHT where there is none."""
+        if self._machine is None:
+            return PinAnswer.RIGHT
+        until = moment(deadline, self._timeout)
+        if self._machine.accepts(card, pin, until):
+            return PinAnswer.RIGHT
+        return PinAnswer.WRONG
+
+    def _validation(self, name: str, pin: str, deadline: datetime) -> HttpAnswer:
+        body = {"identifier": name, "password": pin}
         return self._calls.call("check_pin", "POST", _VALIDATION, deadline, body=body, also=500)
 
     def _right(
@@ -87,12 +101,9 @@ class PatronPins:
         if str(proved.get("patron_id")) != number:
             return _others(patron, proved)
         card = koha_responses.text_of(patron, "cardnumber")
-        if self._machine is None or card is None:
+        if card is None:
             return PinAnswer.RIGHT
-        until = moment(deadline, self._timeout)
-        if self._machine.accepts(card, pin, until):
-            return PinAnswer.RIGHT
-        return PinAnswer.WRONG
+        return self.at_machine(card, pin, deadline)
 
     def _half_right(self, patron: Patron, answer: HttpAnswer, deadline: datetime) -> PinAnswer:
         """Return what the 500 means by which Koha answers some right PINs, and no wrong one.
@@ -109,7 +120,7 @@ class PatronPins:
             if has_card(patron):
                 return PinAnswer.EXPIRED
             return PinAnswer.NO_CARD_NUMBER
-        other = self._validation(patron, secrets.token_urlsafe(16), deadline)
+        other = self._validation(_name(patron), secrets.token_urlsafe(16), deadline)
         if other.status == 400:
             return PinAnswer.EXPIRED
         raise koha_refusals.unavailable(answer, "check_pin")
@@ -126,6 +137,13 @@ class PatronPins:
         if tries and tries == patron.get("login_attempts"):
             return PinAnswer.LOCKED
         return PinAnswer.WRONG
+
+
+def _name(patron: Patron) -> str:
+    """Return the name that Koha is asked for: nobody's where there is no patron."""
+    user_name = koha_responses.text_of(patron, "userid")
+    card = koha_responses.text_of(patron, "cardnumber")
+    return user_name or card or secrets.token_hex(16)
 
 
 def _others(patron: Patron, proved: Mapping[str, Any]) -> PinAnswer:

@@ -9,7 +9,14 @@ from typing import Final, NewType
 from broker.core.entities import Assurance, Institution
 from broker.core.errors import AttributesRefused
 from broker.core.identity import cpr
-from broker.core.identity.attribute_values import carries_cpr, clean, in_scope, level, matches
+from broker.core.identity.attribute_values import (
+    carries_cpr,
+    clean,
+    in_scope,
+    level,
+    matches,
+    with_lower_scope,
+)
 
 ASSURANCE: Final = "eduPersonAssurance"
 BORROWER_NUMBER: Final = "borrower_number"
@@ -173,8 +180,8 @@ def canonical(
 
     AttributesRefused where an identity attribute is wrong or of another's scope, where two CPR
     numbers disagree, or where the person logged in for a company; every other fault withholds the
-    value. Nothing is added and no value changed (docs/reference/design.md#5;
-    docs/reference/attacks.md#21 and #22).
+    value. Nothing is added, and no value changed but for capitals in its scope
+    (docs/reference/design.md#5; docs/reference/attacks.md#21 and #22).
     """
     gathered, unknown = _gathered(wire, map)
     _refuse_companies(gathered)
@@ -220,7 +227,10 @@ def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tup
             unknown += 1
             continue
         known = {value for _, value in gathered[row.name]}
-        for value in dict.fromkeys(attribute.values):
+        values = attribute.values
+        if row.scope is not None:
+            values = tuple(map(with_lower_scope, values))
+        for value in dict.fromkeys(values):
             if value.strip() and value not in known:
                 gathered[row.name].append((row, value))
     return gathered, unknown

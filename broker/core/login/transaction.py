@@ -15,12 +15,15 @@ from broker.core.logout.sessions import NameID
 
 LIFETIME: Final = timedelta(minutes=30)
 # Until a browser has come for it: anybody may write a request, and the store is not theirs to fill.
-UNBOUND_FOR: Final = timedelta(minutes=5)
+UNBOUND_FOR: Final = timedelta(minutes=2)
+# Octets of a request's texts beside its RelayState: a transaction that begins is 2 kB with them.
+MOST_OCTETS: Final = 1200
 # On a computer that others use too a browser may bring the cookies back: what somebody has
 # authenticated there ends soon after it was left alone, or has done its work.
 SHARED_IDLE_FOR: Final = timedelta(minutes=3)
 SHARED_FINISHED_FOR: Final = timedelta(seconds=10)
 ARRIVAL_USABLE_FOR: Final = timedelta(seconds=60)
+_QUOTES: Final = 3  # around each text, and the comma after it
 SKEW: Final = timedelta(seconds=180)  # the one constant (docs/reference/design.md#invariant-9)
 # Back, retry and WAYF's silent limit each send another request; a loop must end.
 _MOST_OUTSTANDING: Final = 20
@@ -34,6 +37,14 @@ class Errand(StrEnum):
     PIN = "pin"  # a new PIN, after a login
     PIN_BY_MAIL = "pin_by_mail"  # a new PIN, without one
     CHOICES = "choices"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SubjectHint:
+    """Whom a service expects, by a name of another's: a hint for the upstream's page, no claim."""
+
+    name: str
+    format: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,14 @@ class AuthnRequest:
     idp_list: tuple[str, ...] = ()
     requester_ids: tuple[str, ...] = ()
     proxy_count: int | None = None
+    subject_hint: SubjectHint | None = None
+
+    @property
+    def octets(self) -> int:
+        """Return the octets of its texts but the RelayState, whose length is bounded by itself."""
+        alone = (self.id, self.service, self.entity_id, self.acs, self.name_id_format or "")
+        texts = (*alone, *self.authn_contexts, *self.idp_list, *self.requester_ids)
+        return len("".join(texts).encode()) + _QUOTES * len(texts)
 
 
 @dataclass(frozen=True, slots=True)

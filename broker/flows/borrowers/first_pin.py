@@ -63,7 +63,7 @@ class FirstPin:
             if self.is_late():
                 letter.send(*ports.letters.worded(PinPointerLetter(), wish.language))
             else:
-                self._send(letter, wish.language, ends)
+                self._send(letter, wish.language, ends, borrower.card)
         return True
 
     def is_late(self) -> bool:
@@ -71,7 +71,7 @@ class FirstPin:
         tried = self.enrolment.pin_tried
         return tried is not None and self.ports.now() - tried >= POINTER_AFTER
 
-    def _send(self, letter: Letter, language: str, ends: datetime) -> None:
+    def _send(self, letter: Letter, language: str, ends: datetime, card: str | None) -> None:
         ports = self.ports
         enrolment = self.enrolment
 
@@ -83,4 +83,4 @@ class FirstPin:
 
         store = ports.records.store
         setting = PinSetting(store, ports.hmacs, ports.library, ports.now, ports.trail)
-        setting.mail(enrolment.number or "", avoids, send, ends, hold=self.hold)
+        setting.mail(enrolment.number or "", avoids, send, ends, card=card, hold=self.hold)

@@ -61,13 +61,15 @@ class PinSetting:
         send: Callable[[str], None],
         letter_ends: datetime,
         *,
+        card: str | None = None,
         hold: Callable[[datetime], None] = _need_not_hold,
     ) -> None:
         """Set the PIN that is to be mailed to a borrower, and have ``send`` mail it.
 
         The mail server has accepted the recipient in a conversation that ends at ``letter_ends``.
-        A new PIN is drawn that ``avoid`` does not name, unless one is under way; ``hold`` is called
-        with the deadline before each call. PinUnderWay while a choice has no end; PinUnusable where
+        A new PIN is drawn that ``avoid`` does not name, unless one is under way; ``card`` is the
+        borrower's card number, if it was just read; ``hold`` is called with the deadline before
+        each call. PinUnderWay while a choice has no end; PinUnusable where
         the PIN would not work, LibraryUnavailable, MailUnavailable: then no PIN is mailed that does
         not work, and a later mail holds the same one.
         """
@@ -75,7 +77,7 @@ class PinSetting:
         record, call = self._noted(number, PinRecord(new_pin(avoid), self.now()))
         self._set(number, record.pin, call)
         try:
-            self._prove(number, record.pin, hold)
+            self._prove(number, record.pin, hold, card)
             hold(letter_ends)
             send(record.pin)
         except (PinUnusable, LibraryUnavailable, MailUnavailable):
@@ -144,12 +146,18 @@ class PinSetting:
             self._end(number, call, done=True)
             raise self._unusable(number, PinRefused(str(error), error.setting)) from error
 
-    def _prove(self, number: str, pin: str, hold: Callable[[datetime], None]) -> None:
+    def _prove(
+        self,
+        number: str,
+        pin: str,
+        hold: Callable[[datetime], None],
+        card: str | None = None,
+    ) -> None:
         """Ask the library system for the PIN: that it took one proves nothing."""
         deadline = self._by()
         hold(deadline)
         try:
-            answer = self.library.check_pin(number, pin, deadline)
+            answer = self.library.check_pin(number, pin, deadline, card)
         except LibraryRefused as error:
             raise self._unusable(number, PinUnproved(str(error), error.setting)) from error
         if answer is not PinAnswer.RIGHT:

@@ -7,7 +7,13 @@ from datetime import datetime
 from typing import Literal
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.errors import BrowserUnmatched, FormRefused, TransactionGone
+from broker.core.errors import (
+    REQUEST_UNSUPPORTED,
+    BrowserUnmatched,
+    FormRefused,
+    RequestRefused,
+    TransactionGone,
+)
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.login.authentication_reading import by_pin
 from broker.core.login.configured_entities import ConfiguredEntities
@@ -15,6 +21,7 @@ from broker.core.login.login_decision import denied
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Enrol, OfferUpgrade, Step, TellChange
 from broker.core.login.transaction import (
+    MOST_OCTETS,
     UNBOUND_FOR,
     AuthnRequest,
     Errand,
@@ -73,10 +80,14 @@ class LoginFlow:
     ) -> tuple[Held, Outstanding | None]:
         """Store a new transaction for a verified AuthnRequest.
 
-        RequestRefused where its IDPList leaves no way. Where the browser is known already and there
-        is but one way to log in, the AuthnRequest to it is recorded in the same put, and returned
-        (docs/reference/design.md#4a-1).
+        RequestRefused where its IDPList leaves no way, and where it is longer than is kept of
+        whoever has shown no authentication (docs/reference/design.md#4e). Where the browser is
+        known already and there is but one way to log in, the AuthnRequest to it is recorded in the
+        same put, and returned (docs/reference/design.md#4a-1).
         """
+        if request.octets > MOST_OCTETS:
+            what = f"more than {MOST_OCTETS} octets of names and classes"
+            raise RequestRefused(REQUEST_UNSUPPORTED, what, request=request)
         begun = _begun(request, now, shared=shared)
         ways = self.rules.ways(request)
         if len(ways) == 1:

@@ -59,6 +59,20 @@ def test_nobodys_number_costs_the_same_calls(koha: Simulation, library: Koha, so
         assert CPR not in "".join(koha.access.lines())
 
 
+def test_a_card_number_that_was_just_read_spares_a_look(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """A right PIN takes one call; it is right for the number that was asked about only."""
+    number = _desk(koha, "4071", userid="desk.user", cardnumber="C1")
+    anothers = _desk(koha, "5182", userid="C1", cardnumber="C2")
+    library.read(number, soon())
+    koha.access._lines.clear()
+    assert library.check_pin(number, "4071", soon(), "C1") is PinAnswer.RIGHT
+    assert len(koha.access.lines()) == 1
+    assert library.check_pin(number, "5182", soon(), "C1") is PinAnswer.WRONG
+    assert library.check_pin(anothers, "4071", soon(), "C1") is PinAnswer.WRONG
+    koha.patrons.edit(int(anothers), login_attempts=-1)
+    assert library.check_pin(anothers, "5182", soon(), "C2") is PinAnswer.LOCKED
+
+
 @contextmanager
 def _answering(url: str, *answers: tuple[int, object]) -> Iterator[responses.RequestsMock]:
     """Let the password validation answer so, one after the other; everything else is the simulated Koha's."""

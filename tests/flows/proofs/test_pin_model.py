@@ -205,9 +205,9 @@ class ModelLibrary:
         if outcome in {"late", "done", "doubled"}:
             raise LibraryUnavailable("no answer")
 
-    def check_pin(self, number: str, pin: str, deadline: datetime) -> PinAnswer:
+    def check_pin(self, number: str, pin: str, deadline: datetime, card: str | None = None) -> PinAnswer:
         """Say whether this is the PIN."""
-        del number
+        del number, card
         if self.world.outcome() == "lost" or self.world.is_over(deadline):
             raise LibraryUnavailable("no answer")
         return PinAnswer.RIGHT if self.world.in_force == pin else PinAnswer.WRONG
@@ -461,8 +461,8 @@ class NotNoted(PinSetting):
 class NotProved(PinSetting):
     """The library system's word is taken for it."""
 
-    def _prove(self, number: str, pin: str, hold: Callable[[datetime], None]) -> None:
-        del number, pin, hold
+    def _prove(self, number: str, pin: str, hold: Callable[[datetime], None], card: str | None = None) -> None:
+        del number, pin, hold, card
 
 
 class NotSettled(PinSetting):

@@ -15,6 +15,7 @@ from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Conversation, Smtp
 from broker.adapters.stores.open_store import open_store
 from broker.core.borrowers.borrower import Borrower
+from broker.core.entities import Text
 from broker.core.errors import (
     BrokerError,
     LibraryRefused,
@@ -266,7 +267,7 @@ def test_ten_thousand_guesses_shut_nobody_out_and_open_nothing(world: Any) -> No
     for typed, owner in owners.items():
         world.library.add(typed, owner)
         world.library.pins[owner.number] = PIN
-    texts = LetterTexts("the library", "https://login.library.example/pin", "the desk")
+    texts = LetterTexts(Text("the library", "the library"), "https://login.library.example/pin", "the desk")
     codes = PinLetters(world.store, hmacs, lambda: world.now)
     check = PinCheck(world.store, hmacs, world.library, lambda: world.now)
     letters = PinRenewal(world.store, hmacs, world.library, world.post, texts, lambda: world.now)

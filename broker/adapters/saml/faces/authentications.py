@@ -7,7 +7,13 @@ from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.faces.received_response import ReceivedAssertion, moment, saml, text
+from broker.adapters.saml.faces.received_response import (
+    ReceivedAssertion,
+    confirmation_end,
+    moment,
+    saml,
+    text,
+)
 from broker.core.entities import UNSPECIFIED, UNSPECIFIED_CLASS, Assurance
 from broker.core.identity.attribute_values import assurance_of_class
 from broker.core.identity.canonical_attributes import WireAttribute
@@ -59,8 +65,9 @@ def _assertion_until(received: ReceivedAssertion) -> datetime:
     traits = received.traits
     issued = moment(received.assertion, "IssueInstant") or received.response.now
     ends = [issued + traits.fresh, received.bound("NotOnOrAfter")]
-    if received.confirmation is not None:
-        ends.append(moment(received.confirmation, "NotOnOrAfter"))
+    confirmed = [confirmation_end(confirmation) for confirmation in received.confirmations]
+    # Until the last of them it could be brought again.
+    ends.append(max((end for end in confirmed if end), default=None))
     return min(end for end in ends if end) + traits.longer
 
 

@@ -14,7 +14,7 @@ from saml2 import saml, samlp
 
 from broker.adapters.saml.faces import response_writer
 from broker.adapters.saml.faces.received_response import SUCCESS, moment, text
-from broker.adapters.saml.gate import encryption, xml_times
+from broker.adapters.saml.gate import encryption, written_message, xml_times
 from broker.adapters.saml.gate.xml_names import ASYNCHRONOUS, ENCRYPTED_ID, NAME_ID, SAMLP
 from broker.core.errors import MessageRefused, Status
 from broker.core.logout.sessions import NameID
@@ -187,7 +187,7 @@ def request(
         name_id=response_writer.name_id(participant.name_id),
         session_index=[samlp.SessionIndex(text=index) for index in participant.indexes],
     )
-    return etree.fromstring(message.to_string())
+    return written_message.tree(message)
 
 
 def response(
@@ -209,4 +209,4 @@ def response(
         issuer=saml.Issuer(text=issuer),
         status=response_writer.status_element(status),
     )
-    return etree.fromstring(message.to_string())
+    return written_message.tree(message)

@@ -75,7 +75,8 @@ class ConsentPages:
         step = ports.broker.step(held, ports.now())
         if answer == "no" and isinstance(step, Issue | Enrol):
             # What has been sent cannot be called back, and a no sends nothing again.
-            return self.pages.error("finished", 410, transaction.reference, None)
+            service = transaction.request.service
+            return self.pages.error("finished", 410, transaction.reference, None, service)
         if transaction.errand is not Errand.LOGIN:
             # What follows is a page of ours, which the person may load again without sending the
             # form again.

@@ -57,6 +57,7 @@ class LoginEndpoints:
         Source: docs/reference/design.md#4a-1.
         """
         ports = self.ports
+        ports.count_beginning(request)
         now = ports.now()
         browser = None
         if request.method == "GET":

@@ -205,7 +205,7 @@ class SingleLogoutPages:
         if isinstance(message, str):
             return redirect(message, 302)
         page = render_template(
-            "logout_post.html", step="logout", form=message, party=self._label(peer)
+            "peer_post.html", step="logout", form=message, party=self._label(peer)
         )
         return protect(Response(page, mimetype="text/html"), self.ports.base_url, "leaving")
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from broker.adapters.web.pages import role_words
 from broker.core.consent.disclosure import Disclosure, Item
-from broker.core.entities import PERSISTENT, Controller, Service, Text
+from broker.core.entities import PERSISTENT, Controller, Institution, Service, Text
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Errand, Transaction
@@ -21,6 +22,18 @@ _DIGITS_OF_A_DATE: Final = 6
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class ShownValue:
+    """A value as people read it, and beside it exactly as it is sent, where the two differ."""
+
+    text: str
+    exact: str = ""
+
+    def __str__(self) -> str:
+        """Return both, as they stand in a line."""
+        return f"{self.text} ({self.exact})" if self.exact else self.text
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class DisclosureRow:
     """A line of the table: ``pending`` is a value that is made when the person goes on.
 
@@ -29,7 +42,7 @@ class DisclosureRow:
 
     name: str
     label: str
-    values: tuple[str, ...]
+    values: tuple[ShownValue, ...]
     why: str
     pending: bool = False
     hidden: bool = False
@@ -51,6 +64,7 @@ class ConsentScreen:
     variant: Literal["ask", "inform"]
     service: str
     description: str
+    url: str  # where one begins to use it
     purpose: str
     legal_basis: LegalBasis
     giver: ResponsibleParty | None
@@ -76,6 +90,7 @@ class _RowMaker:
     language: str
     number: str | None  # the borrower's, where there is one
     revealing: bool
+    institutions: tuple[Institution, ...]
 
     def rows(self, items: Iterable[Item]) -> tuple[DisclosureRow, ...]:
         """Return a row for each item, in their order."""
@@ -96,12 +111,18 @@ class _RowMaker:
         return DisclosureRow(
             name=item.name,
             label=self._label(item.name),
-            values=values,
+            values=tuple(self._shown(item.name, value) for value in values),
             why=item.why[self.language],
             pending=pending,
             hidden=hidden,
             revealable=self.revealing and item.name == _CPR,
         )
+
+    def _shown(self, name: str, value: str) -> ShownValue:
+        words = ""
+        if name in role_words.ATTRIBUTES:
+            words = role_words.role_in_words(value, self.institutions, self.language)
+        return ShownValue(words, value) if words else ShownValue(value)
 
     def _label(self, name: str) -> str:
         if name not in self.labels:
@@ -116,16 +137,20 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
     language: str,
     transaction: Transaction,
     now: datetime,
+    *,
+    institutions: tuple[Institution, ...] = (),
 ) -> ConsentScreen:
     """Return what the page shows of ``asked``: the disclosure's items, in order, and no others.
 
     ``labels`` holds what people call an attribute; one without a label is shown by its own name.
+    ``institutions`` are those of the upstream: the places that a role may be at.
     """
     question = asked.question
     decision = asked.decision
     disclosure = question.disclosure
     number = _borrower_number(transaction)
-    rows = _RowMaker(labels, language, number, may_reveal(transaction, now))
+    revealing = may_reveal(transaction, now)
+    rows = _RowMaker(labels, language, number, revealing, institutions)
     required = rows.rows(item for item in disclosure.items if not item.optional)
     optional = rows.rows(item for item in disclosure.items if item.optional)
     receiver = _party(disclosure.receiver, language)
@@ -133,6 +158,7 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
         variant=question.variant,
         service=service.label[language],
         description=_in(language, service.description),
+        url=_in(language, service.url),
         purpose=disclosure.purpose[language],
         legal_basis=disclosure.legal_basis,
         giver=_party(disclosure.giver, language),

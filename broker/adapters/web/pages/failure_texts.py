@@ -125,6 +125,19 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         ),
         advice=(_AFRESH, _CONTACT),
     ),
+    "service_not_connected": Explanation(
+        title=_("This service is not connected at the moment"),
+        happened=_(
+            "The library's login has no valid details of the service that you came from, "
+            "so nobody can be logged in there for now. "
+            "It is not your fault, and nothing has been sent."
+        ),
+        advice=(
+            _("Tell the library which service it was, and give the reference number below."),
+            _LATER,
+        ),
+        places=("service_locations",),
+    ),
     "request_refused": Explanation(
         title=_("The service asked for something we cannot do"),
         happened=_("The login that the service wants is one that we do not offer."),
@@ -137,6 +150,18 @@ FAILURES: Final[Mapping[str, Explanation]] = {
             "so we have stopped it for a while."
         ),
         advice=(_LATER, _AFRESH),
+    ),
+    "network_busy": Explanation(
+        title=_("Very many logins come from your network"),
+        happened=_(
+            "So many logins have begun from the network you use within a minute "
+            "that we let no more in just now. It need not have been you."
+        ),
+        advice=(
+            _("Wait a minute and try again."),
+            _("If it goes on, try from another network, such as mobile data."),
+            _CONTACT,
+        ),
     ),
     "store_unavailable": _DOWN,
     "audit_unavailable": _DOWN,

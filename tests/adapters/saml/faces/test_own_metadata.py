@@ -10,9 +10,8 @@ from lxml import etree
 from broker.adapters.saml.faces import own_metadata
 from broker.adapters.saml.gate import safe_parser, signature
 from broker.adapters.saml.gate.xml_names import DS, ENTITY, MD, SIGNATURE
-from broker.adapters.saml.metadata import metadata_folder
 from broker.core.entities import PERSISTENT, TRANSIENT, Text
-from tests.plugins.saml_parties import BASE, IDP, NOW, SSO, Parties, stamp
+from tests.plugins.saml_parties import BASE, IDP, NOW, SSO, Parties, read_folder, stamp
 
 SPACES = {
     "md": MD,
@@ -164,7 +163,7 @@ def test_our_own_reader_reads_them(parties: Parties, tmp_path: Any) -> None:
     """A broker may stand behind another: both faces are metadata like any other's."""
     (tmp_path / "idp.xml").write_bytes(idp(parties))
     (tmp_path / "sp.xml").write_bytes(sp(parties))
-    found = metadata_folder.load(tmp_path, [IDP], [WAYF_ID], NOW)
+    found = read_folder(tmp_path, [IDP], [WAYF_ID])
     assert found.upstreams[IDP].sso == SSO
     assert found.services[WAYF_ID].signs_requests
     assert found.services[WAYF_ID].display_name == FACE_DESCRIPTION.display_name

@@ -9,7 +9,7 @@ import pytest
 from broker.adapters.saml.faces.received_response import ReceivedResponse
 from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS, check_response
 from broker.core.errors import MessageRefused
-from broker.core.login.transaction import Outstanding
+from broker.core.login.transaction import Authentication, Outstanding
 from tests.plugins.hostile_responses import CODE, HOSTILE, VARIANTS
 from tests.plugins.saml_parties import (
     BASE,
@@ -205,3 +205,13 @@ def test_a_refusal_names_its_cause_and_the_clock_that_is_off(
         check_response(received)
     assert caught.value.cause == f"response.{offending(received)[0]}"
     assert caught.value.clock_off == clock_off
+
+
+def test_only_a_signed_response_must_name_its_address(parties: Parties) -> None:
+    """Where the Assertion is signed, its Recipient says for whom; under a signature the Destination must stand."""
+    bare = edit(".", Destination=None)
+    assert isinstance(parties.receive(parties.signed(parties.response(bare))).answer, Authentication)
+    for both in (False, True):
+        signed = parties.signed(parties.response(bare), whole=True, both=both)
+        with pytest.raises(MessageRefused, match=r"response\.destination"):
+            parties.receive(signed)

@@ -39,6 +39,7 @@ from tests.plugins.saml_parties import (
     add,
     drop,
     edit,
+    redirected,
     say,
     stamp,
 )
@@ -51,7 +52,7 @@ AUTHORITY = f"{STATEMENT}/saml:AuthnContext/saml:AuthenticatingAuthority"
 
 def asked(parties: Parties, upstream: str = "wayf", **request: Any) -> Any:
     """Give the AuthnRequest we send, gate and signature passed."""
-    url = parties.face.ask(upstream, "_q9", replace(parties.request, **request), NOW)
+    url = redirected(parties.face.ask(upstream, "_q9", replace(parties.request, **request), NOW))
     message = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
     assert message.signed is not None
     keys = [signature.VerifyKey.of(each) for each in parties.ring.sp.signing_certificates]
@@ -145,7 +146,7 @@ def test_a_request_that_cannot_be_asked_is_refused(
     """Nothing is sent upstream; the service is told, with the request in the error."""
     request = replace(parties.request, **request_has)
     with pytest.raises(RequestRefused) as caught:
-        parties.face.ask("wayf", "_q9", request, NOW)
+        redirected(parties.face.ask("wayf", "_q9", request, NOW))
     assert (caught.value.refusal, caught.value.request) == (status, request)
 
 
