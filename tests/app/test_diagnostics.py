@@ -63,8 +63,9 @@ def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Pat
 def test_a_library_that_is_down_is_a_finding_and_no_reason_to_take_no_logins(parts: Parts) -> None:
     """Who needs no new account logs in all the same."""
     assert not any(readiness.readiness(parts).values())
+    mend = f"({parts.config.library.url}: see library.url, and whether the library system is up)"
     assert [each for each in all_findings(parts) if each.startswith("library: ")] == [
-        "library: Koha: no answer: ConnectionError"
+        f"library: Koha: no answer: ConnectionError {mend}"
     ]
 
 
@@ -278,7 +279,7 @@ def test_the_reference_of_a_stranger_says_it_by_itself(parts: Parts) -> None:
 def test_where_to_look_is_added_only_where_nobody_said_it() -> None:
     """A fault keeps its own mend; what does not answer gets one."""
     own, bare = Fault("store_unavailable", "x", "own"), Fault("store_unavailable", "x")
-    said = diagnostics.account(ConfigurationFaults([own, bare]))
+    said = [str(fault) for fault in diagnostics.account(ConfigurationFaults([own, bare]))]
     assert said[0] == "store_unavailable: x (own)"
     assert said[1].startswith("store_unavailable: x (see [store] url")
 

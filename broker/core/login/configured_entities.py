@@ -8,7 +8,7 @@ from broker.core.errors import NO_AUTHN_CONTEXT, NO_SUPPORTED_IDP, RequestRefuse
 from broker.core.identity.attribute_values import assurance_of_class
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading
 from broker.core.login.authentication_reading import PIN_CLASS
-from broker.core.login.authn_context import Meets, class_for_service, nsis
+from broker.core.login.authn_context import Meets, class_for_service, nsis, unmet
 from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Transaction
 from broker.core.policy.model import PolicySet, Release
 
@@ -100,7 +100,10 @@ class ConfiguredEntities:
         able = tuple(name for name in ways if _meets_class(self.upstreams[name], request))
         if ways and not able:
             raise RequestRefused(
-                NO_AUTHN_CONTEXT, "no way of this service meets the class", request=request
+                NO_AUTHN_CONTEXT,
+                "no way of this service meets the class",
+                detail=unmet(request, PIN_CLASS, ways[0]),
+                request=request,
             )
         return able
 

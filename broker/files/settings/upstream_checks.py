@@ -194,17 +194,22 @@ def _feeds(raw: RawSettings) -> Faults:
     """
     feeds = {feed.name: _speaks_for(feed) for feed in raw.tables("feeds")}
     for upstream in raw.tables("upstreams"):
-        named = upstream.texts("feed")
-        written = upstream.text("feed")
-        if written is not None:
-            named = [written]
+        if upstream.text("profile") == "library":
+            continue
+        named = _named_feeds(upstream)
         unknown = [name for name in named if name not in feeds]
         for name in unknown:
             known = ", ".join(feeds) or "none"
             yield Fault(upstream.where("feed"), f"no feed {name}", f"feeds are {known}")
-        if not unknown and upstream.text("profile") != "library":
+        if not unknown:
             candidates = {name: feeds[name] for name in named or feeds}
             yield from _speakers(upstream, candidates)
+
+
+def _named_feeds(upstream: RawTable) -> list[str]:
+    """Return the feeds that an upstream names, one or a list."""
+    one = upstream.text("feed")
+    return upstream.texts("feed") if one is None else [one]
 
 
 def _speaks_for(feed: RawTable) -> list[str]:

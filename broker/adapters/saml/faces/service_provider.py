@@ -48,7 +48,7 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.login.authn_context import classes_to_request, level_to_request, nsis
+from broker.core.login.authn_context import classes_to_request, level_to_request, nsis, unmet
 from broker.core.login.transaction import AuthnRequest, Outstanding, UpstreamRefusal
 from broker.core.ports import PostForm, Received
 
@@ -331,7 +331,8 @@ def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAut
     if traits_of(asked).nsis:
         least = level_to_request(request, asked.least, asked.meets)
         if least is None:
-            raise RequestRefused(NO_AUTHN_CONTEXT, request=request)
+            detail = unmet(request, f"{nsis(asked.least)} or higher", asked.name)
+            raise RequestRefused(NO_AUTHN_CONTEXT, detail=detail, request=request)
         return _requested([nsis(least), PERSON], "minimum")
     if not request.authn_contexts:
         return None

@@ -116,11 +116,17 @@ def _prune(element: etree._Element) -> None:
             _prune(child)
         else:
             _drop(element, child)
+    if element.tag == _KEY_INFO:
+        _mend_certificates(element)
+    else:
+        _drop_empty(element)
+
+
+def _drop_empty(element: etree._Element) -> None:
+    """Drop the children that the schemas demand content of, and that have none left."""
     for child in list(element):
         if child.tag in _NEVER_EMPTY and not len(child):
             _drop(element, child)
-    if element.tag == _KEY_INFO:
-        _mend_certificates(element)
 
 
 def _leave_text(element: etree._Element) -> None:

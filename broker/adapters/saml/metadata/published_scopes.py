@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from broker.core.entities import Institution, Upstream
+from broker.core.identity.attribute_values import with_lower_scope
 
-# Lower-case domain names of two labels or more; real feeds hold ``adm.aau.dk@aau.dk`` too, which no
+# Domain names of two labels or more; real feeds hold ``adm.aau.dk@aau.dk`` too, which no
 # value can match.
 _SCOPE: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
 # ``ac.uk``, ``edu.au``: what a country's registry hands out names below.
@@ -130,13 +131,13 @@ def _claims(published: Published, notices: list[str]) -> Iterator[tuple[str, Pub
             yield name, replace(institution, scopes=())
             continue
         possible = []
-        for scope in institution.scopes:
+        for scope in map(with_lower_scope, institution.scopes):
             if _SCOPE.fullmatch(scope) and not _SECOND_LEVEL.fullmatch(scope):
                 possible.append(scope)
             else:
                 what = "which is no scope that one institution can have"
                 notices.append(f"{name} has {scope[:80]!r} in its metadata, {what}")
-        yield name, replace(institution, scopes=tuple(possible))
+        yield name, replace(institution, scopes=tuple(dict.fromkeys(possible)))
 
 
 @dataclass(frozen=True, slots=True)

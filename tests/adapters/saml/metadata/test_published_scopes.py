@@ -74,7 +74,8 @@ CASES: Final[dict[str, tuple[tuple[Institution, Institution], dict[str, tuple[st
     "too many take nothing": (FED, {"au_says": ("au.dk",), "ku_says": ("au.dk", *MANY)}, (("au.dk",), (), 1)),
     "more than anybody has": (FED, {"ku_says": tuple(f"ku{n}.dk" for n in range(201))}, ((), (), 1)),
     "as many as may be": (FED, {"ku_says": MANY}, ((), MANY, 0)),
-    "capitals": (FED, {"ku_says": ("AU.dk",)}, ((), (), 1)),
+    "capitals": (FED, {"ku_says": ("KU.dk", "ku.dk")}, ((), ("ku.dk",), 0)),
+    "another's in capitals": ((WRITTEN, FED[1]), {"ku_says": ("AU.dk",)}, (("au.dk",), (), 1)),
     "another @": (FED, {"ku_says": ("adm.ku.dk@ku.dk", "ku.dk")}, ((), ("ku.dk",), 1)),
     "empty, spaces, lines": (FED, {"ku_says": ("", "ku dk", "ku.dk\nau.dk", ".dk", "ku..dk", "*.dk")}, ((), (), 6)),
 }
