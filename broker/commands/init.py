@@ -63,7 +63,6 @@ def init(folder: Path, purpose: str, state: Path, port_base: int, *, as_json: bo
 
     A folder that holds one of them already is refused, and left as it is.
     """
-    new_folder.refuse_used(folder)
     now = datetime.now(UTC)
     library = ""
     with waiting("making keys"):
