@@ -156,6 +156,7 @@ class StepPages:
         transaction = held.transaction
         ports = self.ports
         if transaction.errand is Errand.SIGN_UP:
+            held = ports.broker.transactions.finished(held, ports.now())
             values = sign_up_result.sign_up_result(step, held, ports)
             return self.page("done.html", "done", transaction, **values)
         page = "my-choices" if transaction.errand is Errand.CHOICES else "pin"
@@ -266,6 +267,7 @@ class StepPages:
             now=self.ports.now(),
             explain=explain,
             **{"shared": transaction.shared, "reference": transaction.reference, **values},
+            login=transaction.id,
         )
         return Response(page, mimetype="text/html")
 
@@ -383,6 +385,7 @@ def _refusal_facts(transaction: Transaction, step: Refuse, reference: str) -> Fa
         "upstream": transaction.upstream,
         "reason": step.reason,
         "attribute": _refused_attribute(step),
+        "detail": step.detail or None,
         "policy": step.decision.digest[:12] if step.decision else None,
     }
 
