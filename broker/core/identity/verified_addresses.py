@@ -8,13 +8,16 @@ from datetime import datetime
 
 from broker.core.entities import Assurance, Institution
 from broker.core.identity.attribute_values import in_scope
-from broker.core.identity.canonical_attributes import AttributeReading
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import plain
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 
 
-def asserted_address(reading: AttributeReading, institution: Institution | None) -> str | None:
+def asserted_address(
+    mails: Iterable[str],
+    assurance: Assurance | None,
+    institution: Institution | None,
+) -> str | None:
     """Return the address in a domain of the institution's own, of its scopes or below; or None.
 
     Of several the first by letter, so that the next login finds the same one. Whoever made their
@@ -22,10 +25,10 @@ def asserted_address(reading: AttributeReading, institution: Institution | None)
     """
     if institution is None or institution.national_eid:
         return None
-    if reading.assurance is None or reading.assurance is Assurance.SELF_ASSERTED:
+    if assurance is None or assurance is Assurance.SELF_ASSERTED:
         return None
     found = []
-    for written in reading.attributes.get("mail", ()):
+    for written in mails:
         address = plain(written)
         if address and in_scope(address, "sub", institution.scopes):
             found.append(address)

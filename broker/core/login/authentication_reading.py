@@ -57,10 +57,11 @@ def read_authentication(
     """
     reading = _asserted(authentication, upstream, maps, now, named_affiliations)
     institution = upstream.institution(authentication.institution)
+    mails = reading.attributes.get("mail", ())
     told = replace(
         reading,
         withheld=(*reading.withheld, *authentication.withheld),
-        verified_address=asserted_address(reading, institution),
+        verified_address=asserted_address(mails, reading.assurance, institution),
     )
     return with_proofs(told, proofs, now)
 
