@@ -159,10 +159,12 @@ def test_no_upstream_at_all_is_a_fault(run: Run, folder: Path) -> None:
 
 def test_check_finds_what_does_not_answer(run: Run, folder: Path) -> None:
     """A library system or a store that is down is a finding (1), not a fault of the configuration."""
-    down = {"BROKER_STORE__URL": "redis://127.0.0.1:1/0", **configured(folder)}
+    down = {"BROKER_STORE__URL": "redis://broker:hunter2@127.0.0.1:1/0", **configured(folder)}
     result = run("check", **down)
     assert result.exit_code == 1
-    assert "store: cannot be used: redis: ConnectionError" in result.stdout
+    address = "(redis://127.0.0.1:1/0: see store.url"
+    assert f"store: cannot be used: redis: ConnectionError {address}" in result.stdout
+    assert result.stdout.count("redis: ConnectionError") == 1
     assert "library: Koha: no answer: ConnectionError" in result.stdout
     assert json.loads(run("check", "--json", **down).stdout)["findings"] == result.stdout.splitlines()
     refused = run("serve", **down)
