@@ -9,7 +9,8 @@ from broker.adapters.saml.gate.signature import VerifyKey
 from broker.adapters.saml.gate.xml_names import DS, SAML, XENC
 
 AES_CBC = f"{XENC}aes256-cbc"
-_TEMPLATE = f"""<saml:EncryptedAssertion xmlns:saml="{SAML}"><xenc:EncryptedData xmlns:xenc="{XENC}" Type="{XENC}Element">\
+_TEMPLATE = f"""<saml:EncryptedAssertion xmlns:saml="{SAML}">\
+<xenc:EncryptedData xmlns:xenc="{XENC}" Type="{XENC}Element">\
 <xenc:EncryptionMethod Algorithm="{AES_CBC}"/><ds:KeyInfo xmlns:ds="{DS}"><xenc:EncryptedKey>\
 <xenc:EncryptionMethod Algorithm="{XENC}rsa-oaep-mgf1p"/><xenc:CipherData><xenc:CipherValue/></xenc:CipherData>\
 </xenc:EncryptedKey></ds:KeyInfo><xenc:CipherData><xenc:CipherValue/></xenc:CipherData></xenc:EncryptedData>\

@@ -304,7 +304,8 @@ def encrypted(
 
     ``plain`` is the UTF-8 of an Assertion that declares every namespace it needs, ``certificate``
     the recipient's. ``ValueError`` for another algorithm, ``MessageRefused`` (``gate.key``,
-    ``gate.weak_key``) where it holds no RSA key of 2048 bits. Source: SDP-ALG01, xmlenc-core1 5.2.4 and 5.5.
+    ``gate.weak_key``) where it holds no RSA key of 2048 bits. Source: SDP-ALG01, xmlenc-core1 5.2.4
+    and 5.5.
     """
     if by.content not in _GCM:
         raise ValueError("only AES-GCM is written")
