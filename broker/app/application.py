@@ -24,7 +24,14 @@ from broker.adapters.web import (
 from broker.adapters.web.account import my_choices, pin
 from broker.adapters.web.beginning_limits import BeginningLimits, Campus, Ceilings
 from broker.adapters.web.client_address import ClientAddresses, UncountedProxies
-from broker.adapters.web.login import consent, login, logout, mailbox_proof, pin_login
+from broker.adapters.web.login import (
+    consent,
+    login,
+    logout,
+    mailbox_proof,
+    pin_login,
+    shared_computer,
+)
 from broker.adapters.web.login.letter_pages import LetterPages
 from broker.adapters.web.login.message_logging import LoggedLogoutFace, LoggedUpstreamFace
 from broker.adapters.web.pages import error_pages, error_url_page
@@ -144,6 +151,7 @@ def _blueprints(
     given_consents = GivenConsents(parts.store, parts.keys.index, parts.services)
     yield login.blueprint(entry)
     yield consent.blueprint(ports, pages, entry)
+    yield shared_computer.blueprint(ports, entry)
     yield sign_up_and_upgrade.blueprint(ports, pages, entry)
     yield error_url_page.blueprint(ports, pages)
     yield start_page.blueprint(ports.base_url, ports.cookies, ports.upstreams)

@@ -41,7 +41,7 @@ from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, Sink, TellPort
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import LibrarySystem, Store, Trail
-from broker.files import attribute_maps
+from broker.files import attribute_maps, durable_files
 from broker.files.policies import live_policies
 from broker.files.settings import config
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
@@ -166,7 +166,7 @@ def assemble(settings: config.Config) -> Parts:
         enrolments=enrolments,
         enrolment_counting=EnrolmentCounting(ports.records, now),
         cases=cases,
-        mailbox_proof=MailboxProof(store, ring.index, _smtp(settings), ports.letters, cases),
+        mailbox_proof=MailboxProof(store, ring.index, smtp(settings), ports.letters, cases),
         pin_check=PinCheck(store, ring.index, opened.library, now, waiting, time.sleep),
         pin_renewal=_pin_renewal(settings, ports, wake, waiting),
         texts=opened.texts,
@@ -291,7 +291,7 @@ def _enrolment_ports(
 ) -> EnrolmentPorts:
     return EnrolmentPorts(
         library=library,
-        mail=_smtp(settings),
+        mail=smtp(settings),
         hmacs=ring.index,
         letters=_letter_texts(settings),
         links=PersonLinks(store, ring.index, now),
@@ -314,7 +314,7 @@ def _pin_renewal(
         ports.records.store,
         ports.hmacs,
         ports.library,
-        _smtp(settings),
+        smtp(settings),
         ports.letters,
         now,
         wake,
@@ -336,7 +336,8 @@ def _policies(
         now(),
         attributes=maps.attributes if maps else None,
         maps=maps.maps if maps else None,
-        state=settings.keys.parent / "state" / "policies",
+        upstreams=settings.upstreams,
+        state=settings.state / "policies",
         tell=partial(_tell_policies, tell),
     )
 
@@ -359,8 +360,19 @@ def _maps(settings: config.Config) -> attribute_maps.AttributeMaps:
 
 
 def _store(settings: config.Config) -> Store:
+    """Open the store, and the folder of the state before it: what fails there fails both."""
     table = settings.store
+    _make_state(settings.state)
     return open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
+
+
+def _make_state(folder: Path) -> None:
+    try:
+        durable_files.own_folder(folder)
+    except OSError as error:
+        what = f"{folder} cannot be written to: {error.strerror}"
+        mend = "name a folder that the broker's user may write in, outside its configuration"
+        raise ConfigurationFaults([Fault("state", what, mend)]) from None
 
 
 def _library(settings: config.Config, metrics: Metrics) -> LibrarySystem:
@@ -380,7 +392,8 @@ def _letter_texts(settings: config.Config) -> LetterTexts:
     return LetterTexts(contact.called(), f"{settings.base_url}/pin", contact.email or contact.phone)
 
 
-def _smtp(settings: config.Config) -> Smtp:
+def smtp(settings: config.Config) -> Smtp:
+    """Return the mail server that is configured."""
     mail = settings.mail
     password = mail.password.get_secret_value() if mail.password else None
     return Smtp(mail.url, mail.sender, mail.username, password)

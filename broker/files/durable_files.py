@@ -1,11 +1,19 @@
 """Writes, renames and removes files in whole steps, each on the disk before the next begins."""
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Final
 
 _REPLACE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY
+
+
+def own_folder(folder: Path) -> None:
+    """Make a folder for its owner only, unless it is there; OSError where it cannot be written."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def put(path: Path, octets: bytes) -> None:

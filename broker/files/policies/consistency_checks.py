@@ -296,18 +296,28 @@ def _lowered_categories(policy: Policy) -> Iterator[PolicyProblem]:
 
 def _upstreams(policy: Policy) -> Iterator[PolicyProblem]:
     """Find an upstream by which nobody is of this affiliation."""
-    matched: set[str] = set()
-    for condition in _all_conditions(policy):
-        if condition.name == _UPSTREAM:
-            matched.update(condition.values)
-    for upstream, place in _named_upstreams(policy):
+    matched = {upstream for upstream, _ in _matched_upstreams(policy)}
+    for upstream, place in _admitted_upstreams(policy):
         if upstream not in matched:
             what = f"nobody of this affiliation comes by {upstream!r}"
             mend = did_you_mean(upstream, matched) or "name it in an alternative of match"
             yield place, what, mend
 
 
-def _named_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
+def named_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
+    """Yield every upstream that a policy names, with the line."""
+    yield from _matched_upstreams(policy)
+    yield from _admitted_upstreams(policy)
+
+
+def _matched_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
+    for condition in _all_conditions(policy):
+        if condition.name == _UPSTREAM:
+            for upstream in condition.values:
+                yield upstream, condition.place
+
+
+def _admitted_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
     """Yield the upstreams that enrolment or lowering names, with the line."""
     if policy.require.place:
         for upstream in policy.require.upstream:

@@ -178,7 +178,7 @@ class IdpTable(SettingsTable):
 class StoreTable(SettingsTable):
     """The store of transactions, receipts and enrolments."""
 
-    url: Annotated[StoreUrl, Field(repr=False)] = "sqlite:broker.db"  # may hold a password
+    url: Annotated[StoreUrl, Field(repr=False)]  # may hold a password
     accept_loss: bool = False
 
 
@@ -186,7 +186,7 @@ class AuditTable(SettingsTable):
     """The audit trail: its folder, and whether an assertion that is not on it may leave."""
 
     on: bool = True
-    folder: Filled = "audit"
+    folder: Filled
     required: bool = True
     sync: bool = True
 
@@ -226,6 +226,7 @@ class MailTable(SettingsTable):
     sender: Filled
     username: str | None = None
     password: SecretStr | None = None
+    accept_plain: bool = False  # smtp:// to another machine, over a network that is trusted
 
     @model_validator(mode="after")
     def _username_and_password(self) -> Self:

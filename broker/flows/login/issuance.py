@@ -85,7 +85,7 @@ class Issuance:
             about=issued.assertion.removeprefix("_"),
         )
         trail.add(event)
-        recorded = replace(transaction, issued=issued)
+        recorded = transaction.left(issued)
         if self.transactions.put(recorded, held.version, now):
             return True
         trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import (
@@ -148,7 +149,11 @@ class LoginFlow:
         TransactionGone where the person has logged out since.
         """
         self.issuance.check_logged_in(held, now)
-        return self.lookup.looked_up(held, now)
+        return self.lookup.looked_up(self.transactions.attended(held, now), now)
+
+    def revealing(self, held: Held, reveal: Literal["", "asked"], now: datetime) -> Held:
+        """Record that the person asks to see the whole CPR number, or (with "") has seen it."""
+        return self.transactions.change(held, lambda each: replace(each, reveal=reveal), now)
 
     def policies(self, held: Held) -> PolicySet:
         """Return the policy set that this request goes by."""

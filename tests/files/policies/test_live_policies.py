@@ -120,6 +120,27 @@ def test_an_entry_for_a_service_not_configured_is_a_warning() -> None:
     assert [each.what for each in warned] == ["no service 'myprint' is configured"] * 4
 
 
+UPSTREAMS = ("wayf", "nemid", "library")
+
+
+def test_an_upstream_that_is_misspelt_is_a_fault_with_what_was_meant(edit: Edit) -> None:
+    """As written it matches nobody: every student would be refused."""
+    folder = edit("upstream: wayf, schacHome", "upstream: wafy, schacHome")
+    names = replace(configured(*SERVICES), upstreams=UPSTREAMS)
+    with pytest.raises(ConfigurationFaults) as found:
+        live_policies.load(folder, NOW, names)
+    (fault,) = (str(each) for each in found.value.faults if "wafy" in each.what)
+    assert fault == "policies/student.yaml:11: unknown upstream 'wafy' (did you mean 'wayf'?)"
+
+
+def test_an_upstream_that_is_not_configured_is_a_warning() -> None:
+    """A library without the national eID keeps the shipped files; with all of them nothing is said."""
+    names = replace(configured(*SERVICES), upstreams=("wayf", "library"))
+    warned = live_policies.load(FOLDER, NOW, names).warnings
+    assert {each.what for each in warned} == {"no upstream 'nemid' is configured"}
+    assert live_policies.load(FOLDER, NOW, replace(names, upstreams=UPSTREAMS)).warnings == ()
+
+
 def test_an_attribute_without_a_wire_name_is_refused() -> None:
     """It could be shown to the person, and never be issued."""
     with pytest.raises(ConfigurationFaults, match="my-loans has no wire name for borrower_number"):
@@ -281,10 +302,13 @@ def test_a_mail_address_as_name_is_tried_by_examples(edit: Edit) -> None:
 
 
 def test_the_faults_of_all_files_come_at_once(edit: Edit) -> None:
-    """Two files, three faults, one go."""
+    """Two files, one go; a key that stands there misspelt is not missing too."""
     edit("precedence: 20", "precendence: 20")
     found = faults(edit("name_id: persistent", "nameid: persistent", "employee.yaml"))
-    assert len(found) == 3
+    assert [each.partition(": ")[2].split(" (")[0] for each in found] == [
+        "unknown key 'nameid'",
+        "unknown key 'precendence'",
+    ]
 
 
 def test_what_is_overdue_is_a_warning_and_stops_nothing() -> None:

@@ -109,7 +109,8 @@ class BrowserCookies:
         (docs/reference/design.md#4a-reasons).
         """
         self._drop_oldest(response, self._brought(request, _LOGIN_COOKIE), MOST_LOGIN_COOKIES)
-        self._set(response, self._login_cookie(transaction), arrival_token, LIFETIME)
+        lifetime = None if transaction.shared else LIFETIME
+        self._set(response, self._login_cookie(transaction), arrival_token, lifetime)
         if transaction.authenticated is not None and not transaction.shared:
             self._mark_login(request, response, transaction.authenticated)
 
@@ -117,6 +118,20 @@ class BrowserCookies:
         """Return week and number of the mark of an earlier login that came; None without one."""
         value = request.cookies.get(self._prefix + _MARK_COOKIE, "")
         return LoginMarks(self.hmacs).read(value, now)
+
+    def drop_all(self, request: Request, response: Response) -> None:
+        """Drop every cookie of ours, and let the browser drop what else it keeps of this site.
+
+        The header reaches the cookies of the whole registered domain, so that no page with a form
+        for a service may carry it: the service would lose the login that it began
+        (docs/reference/design.md#4a-shared).
+        """
+        for shape in (_BROWSER_COOKIE, _LOGIN_COOKIE, _KNOWN_BROWSER_COOKIE):
+            for name in self._brought(request, shape):
+                self._drop(response, name)
+        self._drop(response, self._prefix + _MARK_COOKIE)
+        self.remember_upstream(request, response, None)
+        response.headers["Clear-Site-Data"] = '"cookies", "storage"'
 
     def _mark_login(self, request: Request, response: Response, now: datetime) -> None:
         """Let the browser show later that somebody has logged in with it; once a week is enough."""

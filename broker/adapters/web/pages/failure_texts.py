@@ -67,8 +67,8 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "login_cookie_missing": Explanation(
         title=_("Log in once more"),
         happened=_(
-            "This browser no longer remembers the login of this page. It keeps the last 24 logins "
-            "that are under way at the same time, and of each the latest one. "
+            "This browser no longer remembers the login of this page. It keeps only the latest of "
+            "the logins that are under way at the same time. "
             "To be safe we have not logged anybody in."
         ),
         advice=(_("Log in again here, or go to the service you came from."),),
