@@ -26,6 +26,7 @@ from broker.adapters.telling.event_sinks import (
     to_traces,
     to_trail,
 )
+from broker.adapters.telling.log_budget import LogBudget
 from broker.adapters.telling.metrics import Metrics
 from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.adapters.trail import audit_trail
@@ -40,7 +41,7 @@ from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, Sink, TellPort
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import LibrarySystem, Store, Trail
-from broker.files import attribute_maps
+from broker.files import attribute_maps, durable_files
 from broker.files.policies import live_policies
 from broker.files.settings import config
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
@@ -91,6 +92,7 @@ class Parts:
     pin_renewal: PinRenewal
     texts: Texts
     metrics: Metrics
+    log_budget: LogBudget
     wake: Event
     messages: MessageLog | None = None
 
@@ -164,11 +166,12 @@ def assemble(settings: config.Config) -> Parts:
         enrolments=enrolments,
         enrolment_counting=EnrolmentCounting(ports.records, now),
         cases=cases,
-        mailbox_proof=MailboxProof(store, ring.index, _smtp(settings), ports.letters, cases),
+        mailbox_proof=MailboxProof(store, ring.index, smtp(settings), ports.letters, cases),
         pin_check=PinCheck(store, ring.index, opened.library, now, waiting, time.sleep),
         pin_renewal=_pin_renewal(settings, ports, wake, waiting),
         texts=opened.texts,
         metrics=opened.metrics,
+        log_budget=opened.log_budget,
         wake=wake,
         messages=opened.messages,
     )
@@ -179,6 +182,7 @@ class _Opened:
     """What was opened from the configuration, each part checked by itself."""
 
     metrics: Metrics
+    log_budget: LogBudget
     sinks: EventSinks
     keys: key_ring.KeyRing
     metadata: LiveMetadata
@@ -194,7 +198,8 @@ class _Opened:
 def _opened(settings: config.Config) -> _Opened:
     faults: list[Fault] = []
     metrics = Metrics(lambda: application_log.dropped)
-    sinks = _startup_sinks(metrics)
+    log_budget = LogBudget(metrics.counting_dropped(application_log.tell), now)
+    sinks = _startup_sinks(metrics, log_budget)
     keys = _tried(faults, lambda: key_ring.load(settings.keys))
     metadata = _tried(faults, lambda: open_metadata.opened(settings, sinks.tell, now()))
     maps = _tried(faults, lambda: _maps(settings))
@@ -210,6 +215,7 @@ def _opened(settings: config.Config) -> _Opened:
         raise ConfigurationFaults(faults)
     return _Opened(
         metrics=metrics,
+        log_budget=log_budget,
         sinks=sinks,
         keys=keys,
         metadata=metadata,
@@ -234,9 +240,9 @@ def _tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:
     return None
 
 
-def _startup_sinks(metrics: Metrics) -> EventSinks:
+def _startup_sinks(metrics: Metrics, log_budget: LogBudget) -> EventSinks:
     """Return the sinks that need no store: the metadata and the policies are opened beside it."""
-    log = to_log(metrics.counting_dropped(application_log.tell))
+    log = to_log(log_budget.write, log_budget.tell)
     return EventSinks({Sink.LOG: log, Sink.METRIC: metrics.count})
 
 
@@ -285,7 +291,7 @@ def _enrolment_ports(
 ) -> EnrolmentPorts:
     return EnrolmentPorts(
         library=library,
-        mail=_smtp(settings),
+        mail=smtp(settings),
         hmacs=ring.index,
         letters=_letter_texts(settings),
         links=PersonLinks(store, ring.index, now),
@@ -308,7 +314,7 @@ def _pin_renewal(
         ports.records.store,
         ports.hmacs,
         ports.library,
-        _smtp(settings),
+        smtp(settings),
         ports.letters,
         now,
         wake,
@@ -330,7 +336,8 @@ def _policies(
         now(),
         attributes=maps.attributes if maps else None,
         maps=maps.maps if maps else None,
-        state=settings.keys.parent / "state" / "policies",
+        upstreams=settings.upstreams,
+        state=settings.state / "policies",
         tell=partial(_tell_policies, tell),
     )
 
@@ -353,7 +360,9 @@ def _maps(settings: config.Config) -> attribute_maps.AttributeMaps:
 
 
 def _store(settings: config.Config) -> Store:
+    """Open the store, and the folder of the state before it: what fails there fails both."""
     table = settings.store
+    durable_files.make_state(settings.state)
     return open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
 
 
@@ -374,7 +383,8 @@ def _letter_texts(settings: config.Config) -> LetterTexts:
     return LetterTexts(contact.called(), f"{settings.base_url}/pin", contact.email or contact.phone)
 
 
-def _smtp(settings: config.Config) -> Smtp:
+def smtp(settings: config.Config) -> Smtp:
+    """Return the mail server that is configured."""
     mail = settings.mail
     password = mail.password.get_secret_value() if mail.password else None
     return Smtp(mail.url, mail.sender, mail.username, password)

@@ -47,7 +47,7 @@ def opened(settings: Config, tell: TellPort, now: datetime) -> LiveMetadata:
     path = settings.metadata
     folder = MetadataFolder(path, wanted.in_folder(), _folders.get(path))
     _folders[path] = folder.contents
-    state = settings.keys.parent / "state" / "metadata"
+    state = settings.state / "metadata"
     live = LiveMetadata(
         folder,
         wanted,

@@ -165,12 +165,26 @@ class TooMany(BrokerError):
     http = 429
 
 
+class NetworkBusy(TooMany):
+    """More logins began from one network within a minute than it may begin.
+
+    Source: docs/reference/design.md#4e.
+    """
+
+    reason = "network_busy"
+
+    def __init__(self, retry_after: int) -> None:
+        """Store the seconds after which more may begin."""
+        super().__init__("beginnings of a network")
+        self.retry_after = retry_after
+
+
 class AttributesRefused(BrokerError):
     """Attributes of a verified assertion that name no one person, or that are not the sender's.
 
-    ``cause`` is a stable code: scope_mismatch, several_values, bad_value, cpr_shaped,
-    cpr_disagrees, company_identity, and of the national eID itself spec_version, level_missing,
-    level_too_low.
+    ``cause`` is a stable code: scope_mismatch, several_values, bad_value, bad_characters,
+    blanks_around, too_long, cpr_shaped, cpr_disagrees, company_identity, and of the national eID
+    itself spec_version, level_missing, level_too_low.
     """
 
     reason = "attributes_refused"

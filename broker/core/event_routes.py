@@ -58,9 +58,12 @@ class EventKind(Enum):
     # Pages that end a request
     ERROR_SHOWN = auto()  # to a person in a login of theirs
     STRANGER_REFUSED = auto()  # by a page or a status, before any authentication
+    NETWORK_BUSY_SHOWN = auto()
     HTTP_ERROR_SHOWN = auto()
     SERVICE_ERROR_SHOWN = auto()
     # What the broker runs on
+    NETWORK_REFUSED = auto()  # once a minute and network
+    PROXY_UNCOUNTED = auto()  # X-Forwarded-For that no configured proxy accounts for
     LIBRARY_FAULT = auto()  # in the set-up of the library system, or it is down
     LIBRARY_MENDED = auto()
     METADATA_FETCHED = auto()
@@ -77,15 +80,23 @@ class EventKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way of an event: its sinks, in their order, and the name and level of its line."""
+    """The way of an event: its sinks, in their order, and the name and level of its line.
+
+    ``budgeted``: anybody can cause it without a login, so that its lines have a budget a minute.
+    """
 
     sinks: tuple[Sink, ...]
     line: str = ""
     level: Literal["info", "error"] = "info"
+    budgeted: bool = False
 
 
 def _logged(line: str, *others: Sink) -> Route:
     return Route((Sink.LOG, *others), line)
+
+
+def _budgeted(line: str, *others: Sink) -> Route:
+    return Route((Sink.LOG, *others), line, budgeted=True)
 
 
 def _alarm(line: str) -> Route:
@@ -95,8 +106,8 @@ def _alarm(line: str) -> Route:
 
 # The order counts: a trail that cannot be written stops what comes after it.
 ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
-    EventKind.REQUEST_REFUSED: _logged("request_refused", Sink.METRIC),
-    EventKind.UPSTREAM_ASKED: _logged("asked_upstream"),
+    EventKind.REQUEST_REFUSED: _budgeted("request_refused", Sink.METRIC),
+    EventKind.UPSTREAM_ASKED: _budgeted("asked_upstream"),
     EventKind.ASSERTION_ISSUED: _logged("issued", Sink.METRIC),
     EventKind.LOGIN_REFUSED: _logged("refused", Sink.METRIC, Sink.TRAIL),
     EventKind.LOGIN_HELD_UP: Route((Sink.TRACE,)),
@@ -109,8 +120,8 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.TEMPORARY_PROVED: _logged("temporary_proved", Sink.TRAIL),
     EventKind.PIN_VERIFIED: _logged("verified_pin", Sink.TRAIL),
     EventKind.PIN_REFUSED: _logged("refused", Sink.METRIC, Sink.TRAIL),
-    EventKind.PIN_FORM_INCOMPLETE: _logged("refused", Sink.METRIC),
-    EventKind.PIN_ASKED: _logged("pin_asked"),
+    EventKind.PIN_FORM_INCOMPLETE: _budgeted("refused", Sink.METRIC),
+    EventKind.PIN_ASKED: _budgeted("pin_asked"),
     EventKind.PIN_MAILED: _logged("pin_mailed", Sink.TRAIL),
     EventKind.PIN_CHOSEN: _logged("pin_changed", Sink.TRAIL),
     EventKind.CONSENT_TAKEN_BACK: Route((Sink.TRAIL, Sink.LOG), "choice"),
@@ -120,9 +131,12 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.LOGOUT_RESPONDED: _logged("logout"),
     EventKind.ENROLMENT_HELD_UP: _logged("enrolment_held_up"),
     EventKind.ERROR_SHOWN: _logged("refused", Sink.METRIC, Sink.TRAIL, Sink.TRACE),
-    EventKind.STRANGER_REFUSED: _logged("refused", Sink.METRIC),
-    EventKind.HTTP_ERROR_SHOWN: _logged("refused", Sink.METRIC),
-    EventKind.SERVICE_ERROR_SHOWN: _logged("service_error"),
+    EventKind.STRANGER_REFUSED: _budgeted("refused", Sink.METRIC),
+    EventKind.NETWORK_BUSY_SHOWN: Route((Sink.METRIC,)),
+    EventKind.HTTP_ERROR_SHOWN: _budgeted("refused", Sink.METRIC),
+    EventKind.SERVICE_ERROR_SHOWN: _budgeted("service_error"),
+    EventKind.NETWORK_REFUSED: _budgeted("network_refused"),
+    EventKind.PROXY_UNCOUNTED: _logged("proxy_uncounted"),
     EventKind.LIBRARY_FAULT: _logged("library_fault"),
     EventKind.LIBRARY_MENDED: _logged("library_mended"),
     EventKind.METADATA_FETCHED: Route((Sink.METRIC,)),

@@ -24,7 +24,9 @@ _MAC_DIGITS: Final = 7  # of the pseudonym, in hex: 28 bits
 STEPS: Final[Sequence[str]] = (
     "",  # any other
     "none",
+    "/",
     "/error",
+    "/favicon.ico",
     "/healthz",
     "/login/<name>",
     "/login/<name>/changed",
@@ -38,7 +40,7 @@ STEPS: Final[Sequence[str]] = (
     "/logout/<logout>/on",
     "/metrics",
     "/my-choices",
-    "/my-choices/<name>",
+    "/pictures/<name>",
     "/pin",
     "/readyz",
     "/saml/idp/metadata",
@@ -48,7 +50,7 @@ STEPS: Final[Sequence[str]] = (
     "/saml/sp/<upstream>/metadata",
     "/saml/sp/<upstream>/slo",
     "/sign-up",
-    "/sign-up/<name>",
+    "/sign-up/",
     "/sign-up/begin",
     "/static/<path:filename>",
 )
@@ -57,6 +59,7 @@ REASONS: Final[Sequence[str]] = (
     "unexpected",
     "transaction_gone",
     "other_browser",
+    "login_cookie_missing",
     "cookies_needed",
     "token_refused",
     "form_refused",

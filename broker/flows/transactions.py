@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
@@ -14,6 +14,7 @@ from broker.flows.arrived_login import Arrived
 from broker.flows.records import Content, Record, Records
 
 _LENGTH: Final = 8
+_MOVES_BY: Final = timedelta(seconds=5)  # a lesser move of an end is not worth a write
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,19 @@ class Transactions:
         read = self.read(held.transaction.id, now)
         _check_same_person(held.transaction, read.transaction)
         return read
+
+    def attended(self, held: Held, now: datetime) -> Held:
+        """Record that its person has come for the transaction, where its end moves by that."""
+        until = held.transaction.attended(now).until
+        if abs(until - held.transaction.until) < _MOVES_BY:
+            return held
+        return self.change(held, lambda transaction: transaction.attended(now), now)
+
+    def finished(self, held: Held, now: datetime) -> Held:
+        """Record that the transaction's work is done, where its end moves by that."""
+        if held.transaction.finished(now) == held.transaction:
+            return held
+        return self.change(held, lambda transaction: transaction.finished(now), now)
 
     def change(
         self,

@@ -63,9 +63,44 @@ def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Pat
 def test_a_library_that_is_down_is_a_finding_and_no_reason_to_take_no_logins(parts: Parts) -> None:
     """Who needs no new account logs in all the same."""
     assert not any(readiness.readiness(parts).values())
+    mend = f"({parts.config.library.url}: see library.url, and whether the library system is up)"
     assert [each for each in all_findings(parts) if each.startswith("library: ")] == [
-        "library: Koha: no answer: ConnectionError"
+        f"library: Koha: no answer: ConnectionError {mend}"
     ]
+
+
+def test_a_mail_server_that_is_down_is_a_finding(parts: Parts) -> None:
+    """With its address and where to look: it was "all well" until the first PIN was owed."""
+    (finding,) = (each for each in all_findings(parts) if each.startswith("mail: "))
+    assert finding.startswith(f"mail: {parts.config.mail.url}: connecting: ConnectionRefusedError (see mail.url")
+
+
+@pytest.mark.server
+def test_a_feed_that_does_not_answer_is_a_finding_with_its_address_and_where_to_look(
+    setting: Setting, tmp_path: Path
+) -> None:
+    """What is to be mended is told beside what is refused."""
+    feed = "http://127.0.0.1:1/feed.xml"
+    environ = {
+        "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}",
+        "BROKER_STATE": str(tmp_path),
+        "BROKER_FEEDS__HUB__URL": feed,
+        "BROKER_FEEDS__HUB__PINS": json.dumps([str(setting.folder / "keys" / "idp-signing" / "current.crt")]),
+    }
+    opened = assemble(load(setting.config, environ))
+    opened.metadata.refresh(now(), force=True)
+    (finding,) = (each for each in all_findings(opened) if feed in each)
+    assert "(feed.unreachable)" in finding
+    assert finding.endswith("(see its url and ca_file, and whether this machine reaches it)")
+
+
+def test_a_state_folder_that_cannot_be_written_is_one_fault(setting: Setting, tmp_path: Path) -> None:
+    """The store and the trail in it fail by the same cause, which is told once, by the key to mend."""
+    (tmp_path / "state").write_text("no folder")
+    with pytest.raises(ConfigurationFaults) as caught:
+        assemble(load(setting.config, {"BROKER_STATE": str(tmp_path / "state")}))
+    (fault,) = caught.value.faults
+    assert (fault.where, str(tmp_path / "state") in fault.what) == ("state", True)
 
 
 def test_the_last_proof_of_the_library_system_is_a_note_and_a_gauge(parts: Parts) -> None:
@@ -183,7 +218,11 @@ def test_a_broker_in_service_is_behind_a_proxy_and_has_a_statement(
 
 def test_a_library_that_says_too_little_of_itself_is_told(setting: Setting, tmp_path: Path) -> None:
     """A name, and a mail address or a telephone number to turn to: without them letters say little."""
-    name, mail, phone = 'name = "Demo library"\n', 'email = "help@library.example"\n', 'phone = "+45 00 00 00 00"\n'
+    name, mail, phone = (
+        'name = { en = "Demo library", da = "Demobiblioteket" }\n',
+        'email = "help@library.example"\n',
+        'phone = "+45 00 00 00 00"\n',
+    )
     findings = findings_after(setting, tmp_path, (name, ""), (mail, ""), (phone, ""))
     assert any(each.startswith("contact.name is not set") for each in findings)
     assert any(each.startswith("neither contact.email nor contact.phone") for each in findings)
@@ -226,7 +265,7 @@ def test_a_library_without_a_name_has_one_in_each_language(setting: Setting) -> 
         "The library",
         "the library",
     )
-    assert configured_texts.called(load(setting.config, {})).da == "Demo library"
+    assert configured_texts.called(load(setting.config, {})).da == "Demobiblioteket"
 
 
 def test_a_library_may_have_a_name_in_each_language(setting: Setting) -> None:
@@ -274,7 +313,7 @@ def test_the_reference_of_a_stranger_says_it_by_itself(parts: Parts) -> None:
 def test_where_to_look_is_added_only_where_nobody_said_it() -> None:
     """A fault keeps its own mend; what does not answer gets one."""
     own, bare = Fault("store_unavailable", "x", "own"), Fault("store_unavailable", "x")
-    said = diagnostics.account(ConfigurationFaults([own, bare]))
+    said = [str(fault) for fault in diagnostics.account(ConfigurationFaults([own, bare]))]
     assert said[0] == "store_unavailable: x (own)"
     assert said[1].startswith("store_unavailable: x (see [store] url")
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from http.client import HTTPConnection
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,25 @@ def test_no_server_survives_a_start_that_fails(setting: Setting, tmp_path: Path)
     assert [each for each in seen if Path(f"/proc/{each}").exists()] == []
 
 
+def test_it_says_where_it_serves(unchanged: Server) -> None:
+    """Address, version, workers and threads, once, for whoever started it."""
+    said = [line for line in unchanged.log_file.read_text().splitlines() if line.startswith("broker ")]
+    release = version("library-identity-broker")
+    where = f"at 127.0.0.1:{unchanged.port}, 2 workers of 8 threads"
+    assert said == [f"broker {release} serves http://broker.localhost:48080 {where}"]
+
+
+def test_an_address_that_is_in_use_is_one_sentence(unchanged: Server) -> None:
+    """At once, with what to do, and exit code 78: not gunicorn's five tries and a page of its log."""
+    environ = {**os.environ, "BROKER_CONFIG": str(unchanged.folder / "broker.toml")}
+    environ |= {"BROKER_SERVE__BIND": f"127.0.0.1:{unchanged.port}"}
+    second = [sys.executable, "-m", "broker.cli", "serve"]
+    refused = subprocess.run(second, env=environ, capture_output=True, check=False, text=True)
+    what = f"serve.bind: 127.0.0.1:{unchanged.port} cannot be listened at: Address already in use"
+    assert refused.stderr == f"{what} (end what listens there, or write another address and port)\n"
+    assert refused.returncode == 78
+
+
 def test_sigterm_ends_it_in_order(server: Server) -> None:
     """The init system stops the broker by SIGTERM: exit code 0, no traceback, no worker left."""
     workers = server.workers()
@@ -275,7 +295,7 @@ def test_nothing_is_written_outside_the_folders_configured(unchanged: Server) ->
     """No control socket, lock or cache in a home folder: only the store, the last good policies, the trail change."""
     assert [path for name in ("home", "run", "temporary") for path in (unchanged.folder.parent / name).iterdir()] == []
     new = {path.relative_to(unchanged.folder).parts[0] for path in unchanged.folder.rglob("*") if path.is_file()}
-    assert new == {"broker.toml", "keys", "metadata", "policies", "attribute_maps", "state", "audit"}
+    assert new == {"broker.toml", "keys", "metadata", "policies", "attribute_maps", "state"}
 
 
 def test_no_line_quotes_a_request_that_is_no_http(unchanged: Server) -> None:

@@ -36,6 +36,12 @@ KNOWN: Final = {**RESPONSE, **ASSERTION}
 Make = Callable[[Parties, Forge], bytes]
 
 
+@pytest.fixture(autouse=True)
+def _every_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the log have a line for each message: here hundreds come within a minute."""
+    monkeypatch.setattr("broker.adapters.telling.log_budget.MOST_A_MINUTE", 10**6)
+
+
 @dataclass(frozen=True)
 class Sent:
     """A hostile Response: its class, how it is made, and how the login was begun that it answers."""

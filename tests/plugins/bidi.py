@@ -77,24 +77,37 @@ class Connection:
 
 
 @contextmanager
-def firefox(profile: Path, **preferences: Any) -> Iterator[Connection]:
-    """Start Firefox on a profile and give a session with it; it ends with the block if it has not before."""
+def firefox(profile: Path, *pages: str, **preferences: Any) -> Iterator[Connection]:
+    """Start Firefox on a profile, with these pages if any, and give a session with it, which ends with the block."""
     profile.mkdir(exist_ok=True)
     lines = [
         f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in {**_QUIET, **preferences}.items()
     ]
     (profile / "user.js").write_text("".join(lines), encoding="utf-8")
-    command = ["firefox-esr", "--headless", "--no-remote", "--remote-debugging-port=0", "--profile", str(profile)]
+    command = [
+        "firefox-esr",
+        "--headless",
+        "--no-remote",
+        "--remote-debugging-port=0",
+        "--profile",
+        str(profile),
+        *pages,
+    ]
     # What a browser on this profile told before is the port of a server that has ended.
     (profile / _PORT).unlink(missing_ok=True)
     with ExitStack() as stack:
-        process = stack.enter_context(started(command, {"HOME": str(profile)}, stdout=DEVNULL, stderr=DEVNULL))
+        process = stack.enter_context(started(command, _environment(profile), stdout=DEVNULL, stderr=DEVNULL))
         address = f"ws://127.0.0.1:{_port(process, profile / _PORT)}/session"
         socket = stack.enter_context(connect(address, max_size=None, open_timeout=_PATIENCE))
         connection = Connection(socket, process)
         connection.send("session.new", capabilities={"alwaysMatch": {"acceptInsecureCerts": True}})
         connection.send("session.subscribe", events=list(_EVENTS))
         yield connection
+
+
+def _environment(profile: Path) -> Mapping[str, str]:
+    # The second lets a session press what is not on a page: the button that closes a window.
+    return {"HOME": str(profile), "MOZ_REMOTE_ALLOW_SYSTEM_ACCESS": "1"}
 
 
 def _port(process: "Popen[Any]", told: Path) -> int:

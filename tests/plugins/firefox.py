@@ -4,9 +4,10 @@ Playwright itself drives no Firefox but its own build.
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Final, NamedTuple, Self, cast
 
 import pytest
 from playwright.sync_api import Browser
+from websockets.exceptions import ConnectionClosed
 
 from tests.plugins.bidi import BidiError, Connection
 from tests.plugins.bidi import firefox as started_firefox
@@ -29,7 +31,7 @@ _FIND: Final = """const find = selector => {
 };
 const seen = each => each.getClientRects().length > 0 && getComputedStyle(each).visibility !== "hidden";
 """
-_IS_FUNCTION: Final = ("(", "async ", "selector =>", "rules =>")
+_IS_FUNCTION: Final = re.compile(r"\s*(async )?(\w+|\([^)]*\)) =>")
 
 
 class Told(NamedTuple):
@@ -125,7 +127,8 @@ class Page:
     @property
     def url(self) -> str:
         """Give its address."""
-        return str(self.evaluate("() => location.href"))
+        tree = self.context.connection.send("browsingContext.getTree", root=self.id, maxDepth=0)
+        return str(tree["contexts"][0]["url"])
 
     def on(self, event: str, listener: Callable[[Any], None]) -> None:
         """Call back with each console message; Firefox tells errors of scripts as such too."""
@@ -213,7 +216,7 @@ class Page:
 
     def evaluate(self, script: str, argument: object = None) -> Any:
         """Run a script, or call a function, in the page; give what JSON can hold of the result."""
-        if not script.lstrip().startswith(_IS_FUNCTION):
+        if not _IS_FUNCTION.match(script):
             result = self._send("script.evaluate", expression=script, target={"context": self.id}, awaitPromise=False)
             return result["result"].get("value")
         value = self._call(f"() => JSON.stringify(({script})({json.dumps(argument)}) ?? null)")
@@ -311,8 +314,38 @@ class Context:
             self.connection.heard.remove(each._hear)
         self.connection.send("browser.removeUserContext", userContext=self.user_context)
 
+    def pages(self) -> list[Page]:
+        """Give the tabs that are open, once there is any, whoever opened them."""
+        until = time.monotonic() + _TIMEOUT
+        while not (tree := self.connection.send("browsingContext.getTree", maxDepth=0)["contexts"]):
+            assert time.monotonic() < until, "no window opened"
+            self.connection.listen(0.1)
+        known = {each.id: each for each in self._pages}
+        self._pages = [known.get(each["context"]) or Page(self, each["context"]) for each in tree]
+        return self._pages
+
+    def leave(self) -> None:
+        """Close every window as its button does, which ends the browser, and wait until it has ended."""
+        for each in self.connection.send("browsingContext.getTree", **{"moz:scope": "chrome"})["contexts"]:
+            window = {"context": each["context"]}
+            with suppress(ConnectionClosed):
+                self.connection.send(
+                    "script.evaluate",
+                    expression="BrowserCommands.tryToCloseWindow()",
+                    target=window,
+                    awaitPromise=False,
+                )
+        self.connection.process.wait(_TIMEOUT)
+
     def _partition(self) -> dict[str, str]:
         return {"type": "storageKey", "userContext": self.user_context}
+
+
+@contextmanager
+def restoring(profile: Path, *pages: str) -> Iterator[Context]:
+    """Start a Firefox that opens the windows and tabs of the last time, with their cookies, and more pages if asked."""
+    with started_firefox(profile, *pages, **{"browser.startup.page": 3}) as connection:
+        yield Context(connection, "default")
 
 
 @dataclass(slots=True)

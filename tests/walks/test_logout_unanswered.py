@@ -117,7 +117,7 @@ def test_a_message_that_is_not_believed_is_no_login(leaver: Leaver) -> None:
     page = leaver.get(leaver.request("my-loans", leaver.log_in(), key=leaver.house.hub_key()))
     assert mark(page) == ("error", "logout_refused")
     assert page.status_code == 400
-    assert "Luk alle browserens vinduer" in page.get_data(as_text=True)
+    assert "Log ud af hver tjeneste" in page.get_data(as_text=True)
 
 
 @pytest.mark.profile(34)

@@ -70,15 +70,18 @@ class ToldTrail:
         return self.kept.lost()
 
 
-def to_log(write: LogPort) -> SinkPort:
-    """Return the sink that writes an event's line."""
+def to_log(write: LogPort, budgeted: LogPort | None = None) -> SinkPort:
+    """Return the sink that writes an event's line, by ``budgeted`` where strangers cause it."""
 
     def carry(event: BrokerEvent) -> None:
         route = ROUTES[event.kind]
+        port = write
+        if route.budgeted and budgeted is not None:
+            port = budgeted
         if route.level == "error":
-            write(route.line, level="error", **event.facts)
+            port(route.line, level="error", **event.facts)
         else:
-            write(route.line, **event.facts)
+            port(route.line, **event.facts)
 
     return carry
 

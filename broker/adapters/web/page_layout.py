@@ -73,7 +73,7 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     static_url = _static_urls(base_url)
-    app.context_processor(lambda: _template_names(imprint, static_url))
+    app.context_processor(lambda: _template_names(imprint, static_url, base_url))
 
     @app.get("/was")
     def was() -> Response:
@@ -91,13 +91,16 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
         return protect(language.remember(request, response, base_url), base_url)
 
 
-def _template_names(imprint: Imprint, static_url: Callable[[str], str]) -> dict[str, Any]:
+def _template_names(
+    imprint: Imprint, static_url: Callable[[str], str], base_url: str
+) -> dict[str, Any]:
     spoken = language.language()
     other = next(code for code in language.LANGUAGES if code != spoken)
     return {
         "imprint": imprint,
         "lang": spoken,
         "static": static_url,
+        "end_url": f"{base_url}/end",
         "explain": explain,
         "other_language": (other, language.LANGUAGES[other]),
         "switch": _switch(imprint),

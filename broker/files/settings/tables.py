@@ -17,7 +17,14 @@ from pydantic import (
 
 from broker.core.entities import Text
 from broker.files.checked_files import Shape
-from broker.files.settings.address_types import AttributeScope, EntityId, MailUrl, StoreUrl, Url
+from broker.files.settings.address_types import (
+    AttributeScope,
+    EntityId,
+    MailUrl,
+    Network,
+    StoreUrl,
+    Url,
+)
 
 # A name is part of a URL (/saml/sp/NAME/acs), and of an environment name with "_" for its "-".
 NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -171,7 +178,7 @@ class IdpTable(SettingsTable):
 class StoreTable(SettingsTable):
     """The store of transactions, receipts and enrolments."""
 
-    url: Annotated[StoreUrl, Field(repr=False)] = "sqlite:broker.db"  # may hold a password
+    url: Annotated[StoreUrl, Field(repr=False)]  # may hold a password
     accept_loss: bool = False
 
 
@@ -179,7 +186,7 @@ class AuditTable(SettingsTable):
     """The audit trail: its folder, and whether an assertion that is not on it may leave."""
 
     on: bool = True
-    folder: Filled = "audit"
+    folder: Filled
     required: bool = True
     sync: bool = True
 
@@ -219,6 +226,7 @@ class MailTable(SettingsTable):
     sender: Filled
     username: str | None = None
     password: SecretStr | None = None
+    accept_plain: bool = False  # smtp:// to another machine, over a network that is trusted
 
     @model_validator(mode="after")
     def _username_and_password(self) -> Self:
@@ -234,6 +242,21 @@ class MessageLogTable(SettingsTable):
     public_key: Path
     upstreams: tuple[Name, ...] | None = None  # every one of profile oiosaml3, where none is named
     required: bool = True  # a message that cannot be kept goes nowhere
+
+
+class CampusTable(SettingsTable):
+    """A network of many people: counted as one, with a ceiling of its own."""
+
+    network: Network
+    beginnings: int = Field(ge=1, le=1_000_000)
+
+
+class LimitsTable(SettingsTable):
+    """How many logins may begin in a minute, in each worker."""
+
+    beginnings: int = Field(default=600, ge=10, le=1_000_000)  # from one network
+    beginnings_of_mark: int = Field(default=30, ge=1, le=1_000_000)  # by one mark of a login
+    campuses: tuple[CampusTable, ...] = ()
 
 
 class ServeTable(SettingsTable):

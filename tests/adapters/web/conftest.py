@@ -134,7 +134,14 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "action": f"{url}/upstream",
     }
     choose |= {"tells": True, "rememberable": True, "remembered": False, "sign_up": "/sign-up?service=my-loans"}
-    refused |= {"onward": None, "abroad": None, "signing_up": False, "back": None, "admitted": ()}
+    refused |= {
+        "onward": None,
+        "abroad": None,
+        "signing_up": False,
+        "back": None,
+        "admitted": (),
+        "admitted_to": service,
+    }
     refused |= {"ways": [], "ways_token": "t~t"}
     leading = [("library", "Lånerkonto"), ("nemid", "NemID")]
     onward = SignUpLink(f"{url}/sign-up/student?service=myprint", lazy_gettext("Sign up for a library account"))
@@ -274,6 +281,12 @@ def app() -> Flask:
 def specimen(request: pytest.FixtureRequest) -> str:
     """Give the name of every page in turn."""
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def looked_at() -> tuple[str, ...]:
+    """Give the name of every page that stays to be looked at: one goes on by itself at once."""
+    return tuple(sorted(set(specimens("da")) - {"onward"}))
 
 
 @pytest.fixture

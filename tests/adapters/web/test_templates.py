@@ -52,11 +52,17 @@ def test_no_page_has_a_script_or_style_of_its_own(app: Flask, specimen: str) -> 
 
 
 def test_every_form_is_a_post_and_ours_carry_a_token(app: Flask, specimen: str) -> None:
-    """No answer stands in a URL; a form without a token is one to a service and has its SAML message."""
+    """No answer stands in a URL; a form without a token goes to a service with its SAML message, or ends one's visit.
+
+    Source: docs/reference/design.md#4a-shared.
+    """
     forms = re.findall(r"<form.*?</form>", page(app, specimen), re.DOTALL)
     assert all('method="post"' in form for form in forms)
+    ending = [form for form in forms if re.search(r'action="[^"]*/end"', form)]
+    assert all(re.findall(r'name="(\w+)"', form) == ["login"] for form in ending)
     # The form of the start page belongs to no login: it forgets a way to log in, and nothing else.
-    tokens = [form for form in forms if 'action="https://login.library.example/"' not in form]
+    free = [form for form in forms if 'action="https://login.library.example/"' in form]
+    tokens = [form for form in forms if form not in (*ending, *free)]
     assert all(('name="token"' in form) != ('name="SAMLResponse"' in form) for form in tokens)
 
 

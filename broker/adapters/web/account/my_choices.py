@@ -137,6 +137,7 @@ class MyChoices:
         if way is not None:
             now = ports.now()
             shared = ports.shared(request)
+            ports.count_beginning(request)
             held = ports.broker.begin_errand(Errand.CHOICES, now, upstream=way, shared=shared)
             return redirect(self.pages.url(held.transaction), 303)
         links = []

@@ -114,6 +114,7 @@ class PinPages:
         return f"{self.ports.base_url}/pin?login={transaction.id}"
 
     def _begin(self, errand: Errand, upstream: str | None = None) -> Held:
+        self.ports.count_beginning(request)
         back = request.args.get("service")
         shared = self.ports.shared(request)
         return self.ports.broker.begin_errand(

@@ -276,6 +276,7 @@ class MailboxProofPages:
         page = render_template(
             template,
             step="proof",
+            shared=transaction.shared,
             reason=reason,
             reference=transaction.reference,
             now=now,

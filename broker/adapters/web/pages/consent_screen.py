@@ -14,6 +14,7 @@ from broker.core.login.transaction import Errand, Transaction
 from broker.core.policy.model import Decision, LegalBasis
 
 REVEALABLE_FOR: Final = timedelta(minutes=5)
+_REVEALED_WITHIN: Final = timedelta(seconds=60)  # of the login that was made for it
 _CPR: Final = "cpr"
 _DOTS: Final = "••••"
 _DIGITS_OF_A_CPR: Final = 10
@@ -194,6 +195,15 @@ def may_reveal(transaction: Transaction, now: datetime) -> bool:
     """Return whether the whole CPR number may be shown: within five minutes of the arrival."""
     arrived = transaction.authenticated
     return arrived is not None and now - arrived < REVEALABLE_FOR
+
+
+def needs_fresh_login(transaction: Transaction, now: datetime) -> bool:
+    """Return whether the whole CPR number takes a login made for it, as on a shared computer."""
+    if not transaction.shared:
+        return False
+    arrived = transaction.authenticated
+    late = arrived is None or now - arrived > _REVEALED_WITHIN
+    return late or transaction.reveal != "open"
 
 
 def whole_number(disclosure: Disclosure) -> str | None:

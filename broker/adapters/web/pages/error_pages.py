@@ -10,7 +10,14 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
-from broker.core.errors import NO_PASSIVE, BrokerError, MessageRefused, RequestRefused
+from broker.core.errors import (
+    NO_PASSIVE,
+    BrokerError,
+    MessageRefused,
+    NetworkBusy,
+    RequestRefused,
+    ServiceNotConnected,
+)
 from broker.core.event_routes import BrokerEvent, EventKind, Facts, TraceFacts
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import AuthnRequest, Errand, Transaction
@@ -40,12 +47,15 @@ class ErrorPages:
 
     def refused(self, error: BrokerError) -> Response:
         """Answer an error of the broker: to the service where it asked for that, else by a page."""
+        if isinstance(error, NetworkBusy):
+            return self._network_busy(error)
+        held = _own_transaction(self.ports)
         try:
-            response = self._to_service(error)
+            response = self._to_service(error, held)
         except BrokerError as unanswerable:
             # The service itself is gone from the metadata: only the person is left to answer.
-            return self._page(unanswerable)
-        return response or self._page(error)
+            return self._page(unanswerable, held)
+        return response or self._page(error, held)
 
     def http(self, error: HTTPException) -> Response:
         """Answer what Flask refuses: no such page, wrong method, too large."""
@@ -68,12 +78,11 @@ class ErrorPages:
         retry = _retry_url(held, self.ports)
         return self.pages.error("unexpected", 503, name, retry, _service(held))
 
-    def _to_service(self, error: BrokerError) -> Response | None:
+    def _to_service(self, error: BrokerError, held: Held | None) -> Response | None:
         """Return the answer to the service, where that is what it asked for; None for a page."""
         if isinstance(error, RequestRefused) and isinstance(error.request, AuthnRequest):
             return self._request_refused(error, error.request)
         # IsPassive forbids our page, whatever went wrong (docs/reference/saml-profiles.md#27).
-        held = _own_transaction(self.ports)
         if held is None or not held.transaction.request.is_passive:
             return None
         return self.pages.refused(held, Refuse(error.reason, NO_PASSIVE))
@@ -88,9 +97,8 @@ class ErrorPages:
         form = ports.service_face.refuse(asked, error.refusal, f"_r{name}", ports.now())
         return self.pages.outgoing.post(form, asked.service)
 
-    def _page(self, error: BrokerError) -> Response:
+    def _page(self, error: BrokerError, held: Held | None) -> Response:
         ports = self.ports
-        held = _own_transaction(ports)
         if held is None or held.transaction.authentication is None:
             # Nothing lasts of whoever has shown no authentication (docs/reference/design.md#4e).
             name = ports.stranger_reference(_route(), error.reason)
@@ -101,6 +109,15 @@ class ErrorPages:
         ports.tell(event)
         retry = _retry_url(held, ports)
         return self.pages.error(error.reason, error.http, name, retry, _service(held))
+
+    def _network_busy(self, error: NetworkBusy) -> Response:
+        ports = self.ports
+        facts = {"reason": error.reason}
+        ports.tell(BrokerEvent(EventKind.NETWORK_BUSY_SHOWN, facts))
+        name = ports.stranger_reference(_route(), error.reason)
+        response = self.pages.error(error.reason, error.http, name, None)
+        response.headers["Retry-After"] = str(error.retry_after)
+        return response
 
 
 def _http_reason(code: int) -> str:
@@ -126,6 +143,7 @@ def _facts(error: BrokerError, name: str, ports: WebPorts) -> Facts:
         "reference": name,
         "reason": error.reason,
         "cause": str(error),
+        "service": error.service if isinstance(error, ServiceNotConnected) else None,
         "route": _route(),
         "upstream": _upstream(ports),
     }

@@ -67,8 +67,8 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "login_cookie_missing": Explanation(
         title=_("Log in once more"),
         happened=_(
-            "This browser no longer remembers the login of this page. It keeps the last 24 logins "
-            "that are under way at the same time, and of each the latest one. "
+            "This browser no longer remembers the login of this page. It keeps only the latest of "
+            "the logins that are under way at the same time. "
             "To be safe we have not logged anybody in."
         ),
         advice=(_("Log in again here, or go to the service you came from."),),
@@ -150,6 +150,18 @@ FAILURES: Final[Mapping[str, Explanation]] = {
             "so we have stopped it for a while."
         ),
         advice=(_LATER, _AFRESH),
+    ),
+    "network_busy": Explanation(
+        title=_("Very many logins come from your network"),
+        happened=_(
+            "So many logins have begun from the network you use within a minute "
+            "that we let no more in just now. It need not have been you."
+        ),
+        advice=(
+            _("Wait a minute and try again."),
+            _("If it goes on, try from another network, such as mobile data."),
+            _CONTACT,
+        ),
     ),
     "store_unavailable": _DOWN,
     "audit_unavailable": _DOWN,

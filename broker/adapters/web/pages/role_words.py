@@ -17,7 +17,7 @@ _ROLES: Final[Mapping[str, LazyString]] = {
     "employee": _("employee"),
     "faculty": _("teacher or researcher"),
     "staff": _("technical or administrative staff"),
-    "member": _("student, employee or otherwise a member"),
+    "member": _("student, employee or the like"),
     "affiliate": _("associated person"),
     "alum": _("former student"),
     "library-walk-in": _("library visitor"),

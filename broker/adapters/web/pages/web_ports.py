@@ -35,6 +35,7 @@ class WebPorts:
     terminal: Callable[[Request], bool]  # whether it is a terminal that staff run
     network: Callable[[Request], str]  # the network that asks, as limits count
     host: Callable[[Request], str]  # the computer that asks, as limits count
+    count_beginning: Callable[[Request], None]  # NetworkBusy for a network that begins too much
     library: Text  # what people call the library
     cpr_cards: bool = True  # whether the CPR number is the card number; else the system gives one
     logo: Callable[[str], str] = lambda _service: ""  # the address of a service's picture, or ""
