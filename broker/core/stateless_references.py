@@ -101,6 +101,7 @@ REASONS: Final[Sequence[str]] = (
     "upstream_refused",
     "login_not_finished",
     "finished",
+    "service_not_connected",
 )
 
 
