@@ -234,7 +234,8 @@ class ServiceProviderFace:
         check_response(response)
         if not response.succeeded:
             return _upstream_refusal(response)
-        assertion = self._assertion(root, asked)
+        # CBC can be changed unnoticed, but not within what is signed (docs/reference/attacks.md#23)
+        assertion = self._assertion(root, allow_cbc=asked.cbc and whole)
         _verify(assertion, keys, asked, covered=whole)
         received = ReceivedAssertion(
             assertion=assertion,
@@ -259,7 +260,7 @@ class ServiceProviderFace:
             raise MessageRefused("response.no_metadata")
         return asked, descriptor.keys
 
-    def _assertion(self, root: etree._Element, asked: Upstream) -> etree._Element:
+    def _assertion(self, root: etree._Element, *, allow_cbc: bool) -> etree._Element:
         """Return the one assertion, decrypted if need be; the gate has refused a second."""
         plain = root.find(ASSERTION)
         if plain is not None:
@@ -267,7 +268,7 @@ class ServiceProviderFace:
         encrypted = root.find(ENCRYPTED_ASSERTION)
         if encrypted is None:
             raise MessageRefused("response.assertion_missing")
-        return encryption.decrypt(encrypted, self.decryption, allow_cbc=asked.cbc)
+        return encryption.decrypt(encrypted, self.decryption, allow_cbc=allow_cbc)
 
 
 def _optional_flag(*, wanted: bool) -> str | None:
