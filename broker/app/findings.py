@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from broker.adapters.web.signup import sign_up_pages
-from broker.app import configured_texts, metadata_report, peer_clocks
+from broker.app import configured_texts, metadata_report, peer_clocks, service_findings
 from broker.app.assembly import Parts, now, smtp
 from broker.app.readiness import readiness
 from broker.core.borrowers.library_setup import ExpectedSetup
@@ -173,4 +173,5 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterator[str]]]] = (
     _message_log,
     _logout,
     _contact,
+    service_findings.findings,
 )

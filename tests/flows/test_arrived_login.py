@@ -71,9 +71,9 @@ class Entities:
         self.counts: Counter[str] = Counter()
         self.set = PolicySet((STUDENTS,), "one")
 
-        def counted(*given: Any) -> AttributeReading:
+        def counted(*given: Any, **named: Any) -> AttributeReading:
             self.counts["readings"] += 1
-            return read_authentication(*given)
+            return read_authentication(*given, **named)
 
         monkeypatch.setattr("broker.flows.arrived_login.read_authentication", counted)
         services = {

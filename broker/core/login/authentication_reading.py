@@ -1,6 +1,6 @@
 """The reading of a verified authentication, and of what the person proved beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -17,6 +17,7 @@ from broker.core.identity.canonical_attributes import (
 )
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.national_eid import check_eid_assertion, with_eid_attributes
+from broker.core.identity.verified_addresses import asserted_address, proved_address
 from broker.core.login.transaction import Authentication
 
 # The class that a service gets for a login by number and PIN (saml-authn-context 3.4.8: a password
@@ -46,12 +47,22 @@ def read_authentication(
     maps: Mapping[str, AttributeMap],
     now: datetime,
     proofs: tuple[Proved, ...] = (),
+    *,
+    named_affiliations: Collection[str] = (),
 ) -> AttributeReading:
     """Read a verified authentication by ``upstream``, and what the person proved beside it.
 
-    AttributesRefused where its attributes cannot be trusted.
+    ``named_affiliations`` as in ``canonical``. AttributesRefused where its attributes cannot be
+    trusted.
     """
-    return with_proofs(_asserted(authentication, upstream, maps, now), proofs, now)
+    reading = _asserted(authentication, upstream, maps, now, named_affiliations)
+    institution = upstream.institution(authentication.institution)
+    told = replace(
+        reading,
+        withheld=(*reading.withheld, *authentication.withheld),
+        verified_address=asserted_address(reading, institution),
+    )
+    return with_proofs(told, proofs, now)
 
 
 def _asserted(
@@ -59,6 +70,7 @@ def _asserted(
     upstream: Upstream,
     maps: Mapping[str, AttributeMap],
     now: datetime,
+    named_affiliations: Collection[str],
 ) -> AttributeReading:
     wire = authentication.attributes
     if upstream.local:
@@ -70,7 +82,7 @@ def _asserted(
         raise AttributesRefused("unknown_institution")
     attribute_map = maps[upstream.attribute_map]
     today = now.date()
-    reading = canonical(wire, attribute_map, institution, today)
+    reading = canonical(wire, attribute_map, institution, today, named_affiliations)
     if upstream.profile == "oiosaml3":
         return check_eid_assertion(reading, wire, authentication.name_id, upstream, today)
     if attribute_map.complete:
@@ -97,4 +109,5 @@ def with_proofs(
         elif not reading.attributes.one(MAIL_PROOF):
             proved[MAIL_PROOF] = (proof.address,)
     attributes = Attributes({**reading.attributes, **proved})
-    return replace(reading, attributes=attributes)
+    verified = reading.verified_address or proved_address(proofs, now)
+    return replace(reading, attributes=attributes, verified_address=verified)

@@ -4,7 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from broker.core.entities import Assurance, Controller, Names, Service, Upstream
-from broker.core.errors import NO_AUTHN_CONTEXT, NO_SUPPORTED_IDP, RequestRefused
+from broker.core.errors import (
+    INVALID_NAME_ID_POLICY,
+    NO_AUTHN_CONTEXT,
+    NO_SUPPORTED_IDP,
+    RequestRefused,
+)
 from broker.core.identity.attribute_values import assurance_of_class
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading
 from broker.core.login.authentication_reading import PIN_CLASS
@@ -106,6 +111,23 @@ class ConfiguredEntities:
                 request=request,
             )
         return able
+
+    def check_name_id(self, request: AuthnRequest) -> None:
+        """Raise RequestRefused for a NameID format that no policy gives the service to anybody.
+
+        Nobody is to log in first to learn that (docs/reference/saml-profiles.md#40).
+        """
+        if request.name_id_format is None:
+            return
+        service = self.services[request.service]
+        formats = self.policies().name_id_formats
+        given: set[str] = set()
+        for name in (service.name, *service.categories):
+            given |= formats.get(name, frozenset())
+        if given and request.name_id_format not in given:
+            raise RequestRefused(
+                INVALID_NAME_ID_POLICY, "no policy gives this NameID format", request=request
+            )
 
     @property
     def local(self) -> frozenset[str]:

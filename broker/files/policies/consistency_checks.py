@@ -5,9 +5,10 @@ from datetime import date
 from itertools import chain
 
 from broker.core.errors import Fault
+from broker.core.identity.affiliations import AFFILIATIONS, is_never_known
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
 from broker.core.identity.cpr import looks_like_cpr
-from broker.core.policy.decision import AFFILIATIONS, NEVER_BY_CATEGORY
+from broker.core.policy.decision import NEVER_BY_CATEGORY
 from broker.core.policy.entity_categories import BUNDLES
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import (
@@ -125,11 +126,27 @@ def _release(
     if release.borrower == "make" and policy.borrower is None:
         what = "borrower: make, but the file has no borrower section"
         yield release.place, what, "add one"
+    yield from _mail_name_id(release)
     for listed in release.attributes:
         for check in _ATTRIBUTE_CHECKS:
             problem = check(release, listed)
             if problem:
                 yield listed.place, *problem
+
+
+def _mail_name_id(release: Release) -> Iterator[PolicyProblem]:
+    """Find a mail address as NameID that nobody has given a reason for, or that anybody may get."""
+    if release.name_id != "email":
+        if release.subject is not None:
+            what = f"name_id_why with name_id: {release.name_id}"
+            yield release.place, what, "it is the reason of name_id: email"
+        return
+    if release.subject is None:
+        mend = "add name_id_why: the person is shown it beside the address"
+        yield release.place, "name_id: email without a reason", mend
+    if _is_category(release):
+        mend = "list the service under its own name"
+        yield release.place, "name_id: email is never given to a category", mend
 
 
 def _never_to_category(release: Release, listed: ReleasedAttribute) -> _Problem | None:
@@ -250,6 +267,16 @@ def _patterns(policy: Policy) -> Iterator[PolicyProblem]:
         if any(map(_is_bad_pattern, valued.values)):
             what = f"{valued.name}: * may only end a value"
             yield valued.place, what, "write prefix*, or leave values out"
+        elif valued.name in AFFILIATIONS:
+            yield from _unknown_affiliations(valued)
+
+
+def _unknown_affiliations(valued: Condition | ReleasedAttribute) -> Iterator[PolicyProblem]:
+    """Find a beginning that no affiliation has: other words count where they are named exactly."""
+    for value in valued.values:
+        if value.endswith("*") and is_never_known(value[:-1]):
+            what = f"{valued.name}: {value} begins no affiliation of eduPerson"
+            yield valued.place, what, "name each other value in full, without *"
 
 
 def _is_bad_pattern(value: str) -> bool:

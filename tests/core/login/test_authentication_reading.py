@@ -55,6 +55,24 @@ def test_names_are_completed_where_the_map_does_so(login: Authentication) -> Non
     assert (whole.attributes.one("gn"), whole.attributes.one("sn")) == ("Asta", "Ravn")
 
 
+def test_what_was_left_out_beside_the_attributes_is_told_with_them(login: Authentication) -> None:
+    """So that one decision explains it all."""
+    attributes = (WireAttribute("cn", ("Asta Ravn ",)),)
+    came = replace(login, attributes=attributes, withheld=(("SessionIndex", "too_long"),))
+    reading = read_authentication(came, WAYF, MAPS, NOW)
+    assert reading.withheld == (("cn", "blanks_around"), ("SessionIndex", "too_long"))
+
+
+def test_an_affiliation_that_a_policy_names_is_read(login: Authentication) -> None:
+    """And no other beyond eduPerson's words."""
+    rows = AttributeMap("plain", (MapRow("scoped", "eduPersonScopedAffiliation", scope="sub"),))
+    wayf = replace(WAYF, institutions=(replace(AU, scopes=("au.dk",)),))
+    came = replace(login, attributes=(WireAttribute("scoped", ("course-1@au.dk", "course-2@au.dk")),))
+    reading = read_authentication(came, wayf, {"plain": rows}, NOW, named_affiliations={"course-1@au.dk"})
+    assert dict(reading.attributes) == {"eduPersonScopedAffiliation": ("course-1@au.dk",)}
+    assert reading.withheld == (("eduPersonScopedAffiliation", "unknown_affiliation"),)
+
+
 def test_a_national_eid_s_assertion_is_held_against_its_profile(login: Authentication) -> None:
     """By whatever map it is read: without its version nobody is let in."""
     eid = replace(WAYF, profile="oiosaml3", attribute_map="whole")

@@ -117,7 +117,10 @@ class EncryptedAssertion:
 
     @classmethod
     def of(cls, element: etree._Element, *, allow_cbc: bool) -> "EncryptedAssertion":
-        """Take apart an element that holds EncryptedData; ``allow_cbc`` is of its sender."""
+        """Take apart an element that holds EncryptedData.
+
+        ``allow_cbc``: its sender needs it, and a verified signature covers it.
+        """
         content = element.findall(ENCRYPTED_DATA)
         keys: list[etree._Element] = []
         for encrypted_data in content:
@@ -153,9 +156,9 @@ def _encrypted_keys(encrypted: EncryptedAssertion) -> bool:
 
 
 def _content_method(encrypted: EncryptedAssertion) -> bool:
-    """Refuse CBC from peers that are not configured to need it, and 3DES from all.
+    """Refuse CBC outside a verified message of a peer that needs it, and 3DES from all.
 
-    CBC can be changed unnoticed.
+    CBC can be changed unnoticed, and how it then fails tells of the content.
     """
     allowed = _GCM
     if encrypted.allow_cbc:
