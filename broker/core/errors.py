@@ -182,9 +182,9 @@ class NetworkBusy(TooMany):
 class AttributesRefused(BrokerError):
     """Attributes of a verified assertion that name no one person, or that are not the sender's.
 
-    ``cause`` is a stable code: scope_mismatch, several_values, bad_value, cpr_shaped,
-    cpr_disagrees, company_identity, and of the national eID itself spec_version, level_missing,
-    level_too_low.
+    ``cause`` is a stable code: scope_mismatch, several_values, bad_value, bad_characters,
+    blanks_around, too_long, cpr_shaped, cpr_disagrees, company_identity, and of the national eID
+    itself spec_version, level_missing, level_too_low.
     """
 
     reason = "attributes_refused"

@@ -25,6 +25,7 @@ STEPS: Final[Sequence[str]] = (
     "",  # any other
     "none",
     "/",
+    "/end",
     "/error",
     "/favicon.ico",
     "/healthz",
@@ -101,6 +102,7 @@ REASONS: Final[Sequence[str]] = (
     "upstream_refused",
     "login_not_finished",
     "finished",
+    "service_not_connected",
 )
 
 

@@ -26,7 +26,7 @@ from broker.app.metric_gauges import gauges
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.stateless_references import StatelessReferences
-from broker.demo.run.demo_folder import Setting
+from broker.demo.run.demo_folder import HUB, Setting
 from broker.files.settings.config import Config, load
 from broker.flows.borrowers.enrolment_figures import EnrolmentCount, EnrolmentCounting, EnrolmentFigures
 from broker.flows.login.support_traces import SupportTraces
@@ -67,6 +67,48 @@ def test_a_library_that_is_down_is_a_finding_and_no_reason_to_take_no_logins(par
     assert [each for each in all_findings(parts) if each.startswith("library: ")] == [
         f"library: Koha: no answer: ConnectionError {mend}"
     ]
+
+
+def test_a_mail_server_that_is_down_is_a_finding(parts: Parts) -> None:
+    """With its address and where to look: it was "all well" until the first PIN was owed."""
+    (finding,) = (each for each in all_findings(parts) if each.startswith("mail: "))
+    assert finding.startswith(f"mail: {parts.config.mail.url}: connecting: ConnectionRefusedError (see mail.url")
+
+
+@pytest.mark.server
+def test_a_feed_that_does_not_answer_is_a_finding_with_its_address_and_where_to_look(
+    setting: Setting, tmp_path: Path
+) -> None:
+    """What is to be mended is told beside what is refused."""
+    feed = "http://127.0.0.1:1/feed.xml"
+    environ = {
+        "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}",
+        "BROKER_STATE": str(tmp_path),
+        "BROKER_FEEDS__HUB__URL": feed,
+        "BROKER_FEEDS__HUB__PINS": json.dumps([str(setting.folder / "keys" / "idp-signing" / "current.crt")]),
+    }
+    opened = assemble(load(setting.config, environ))
+    opened.metadata.refresh(now(), force=True)
+    (finding,) = (each for each in all_findings(opened) if feed in each)
+    assert "(feed.unreachable)" in finding
+    assert finding.endswith("(see its url and ca_file, and whether this machine reaches it)")
+
+
+def test_a_hub_without_metadata_is_found_once(setting: Setting, tmp_path: Path) -> None:
+    """Why nobody can log in and which party is lost are one cause."""
+    (tmp_path / "metadata").mkdir()
+    environ = {"BROKER_METADATA": str(tmp_path / "metadata"), "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}
+    told = [each for each in all_findings(assemble(load(setting.config, environ))) if HUB in each]
+    assert told == [f"metadata: no metadata of {HUB} is in force"]
+
+
+def test_a_state_folder_that_cannot_be_written_is_one_fault(setting: Setting, tmp_path: Path) -> None:
+    """The store and the trail in it fail by the same cause, which is told once, by the key to mend."""
+    (tmp_path / "state").write_text("no folder")
+    with pytest.raises(ConfigurationFaults) as caught:
+        assemble(load(setting.config, {"BROKER_STATE": str(tmp_path / "state")}))
+    (fault,) = caught.value.faults
+    assert (fault.where, str(tmp_path / "state") in fault.what) == ("state", True)
 
 
 def test_the_last_proof_of_the_library_system_is_a_note_and_a_gauge(parts: Parts) -> None:

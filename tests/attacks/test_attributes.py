@@ -11,6 +11,7 @@ import pytest
 
 from broker.core.entities import Institution
 from broker.core.errors import AttributesRefused
+from broker.core.identity.accepted_text import TEXT_FAULTS
 from broker.core.identity.canonical_attributes import AttributeReading, WireAttribute, canonical
 from broker.files import attribute_maps
 
@@ -56,6 +57,8 @@ SPOOFED = [
     "xn--u-7sb.dk",
     "",
 ]
+# Its characters alone say that this is no scope.
+UNREADABLE = ["au.dk\n", "\nau.dk", "au.dk\u200e", "\uff21u.dk", ""]
 
 
 @pytest.mark.attack(21)
@@ -71,15 +74,24 @@ def test_an_identity_of_another_scope_refuses_the_login(read: Read, name: str, s
     """
     with pytest.raises(AttributesRefused) as refused:
         read((name, f"asta@{scope}"))
-    assert refused.value.cause in {"scope_mismatch", "bad_value"}
+    assert refused.value.cause in {"scope_mismatch", "bad_value", *TEXT_FAULTS}
 
 
 @pytest.mark.attack(21)
-@pytest.mark.parametrize("scope", [*SPOOFED[:-1], "clin.au.dk"])
+@pytest.mark.parametrize("scope", [*(each for each in SPOOFED if each not in UNREADABLE), "clin.au.dk"])
 def test_a_home_organisation_of_another_scope_refuses_the_login(read: Read, scope: str) -> None:
     """Whose licences and terms apply hangs on it (docs/reference/attacks.md#21)."""
     with pytest.raises(AttributesRefused):
         read((HOME, scope))
+
+
+@pytest.mark.attack(21)
+@pytest.mark.parametrize("scope", [each for each in UNREADABLE if each])
+def test_a_home_organisation_that_cannot_be_read_is_withheld(read: Read, scope: str) -> None:
+    """Nobody is known by it: a blank around it costs the terms that hang on it, not the login."""
+    reading = read((EPPN, "asta@au.dk"), (HOME, scope))
+    assert "schacHomeOrganization" not in reading.attributes
+    assert [name for name, _ in reading.withheld] == ["schacHomeOrganization"]
 
 
 @pytest.mark.attack(21)

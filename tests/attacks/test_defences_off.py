@@ -106,7 +106,8 @@ def _late(**ago: float) -> Callable[[Scene], object]:
 
 
 def _ended(scene: Scene) -> object:
-    end = edit("saml:Assertion/saml:Conditions", NotOnOrAfter=stamp(NOW - timedelta(minutes=4)))
+    start, over = stamp(NOW - timedelta(minutes=8)), stamp(NOW - timedelta(minutes=4))
+    end = edit("saml:Assertion/saml:Conditions", NotBefore=start, NotOnOrAfter=over)
     return scene.parties.receive(scene.parties.signed(scene.parties.response(end)))
 
 

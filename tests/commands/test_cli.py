@@ -159,10 +159,12 @@ def test_no_upstream_at_all_is_a_fault(run: Run, folder: Path) -> None:
 
 def test_check_finds_what_does_not_answer(run: Run, folder: Path) -> None:
     """A library system or a store that is down is a finding (1), not a fault of the configuration."""
-    down = {"BROKER_STORE__URL": "redis://127.0.0.1:1/0", **configured(folder)}
+    down = {"BROKER_STORE__URL": "redis://broker:hunter2@127.0.0.1:1/0", **configured(folder)}
     result = run("check", **down)
     assert result.exit_code == 1
-    assert "store: cannot be used: redis: ConnectionError" in result.stdout
+    address = "(redis://127.0.0.1:1/0: see store.url"
+    assert f"store: cannot be used: redis: ConnectionError {address}" in result.stdout
+    assert result.stdout.count("redis: ConnectionError") == 1
     assert "library: Koha: no answer: ConnectionError" in result.stdout
     assert json.loads(run("check", "--json", **down).stdout)["findings"] == result.stdout.splitlines()
     refused = run("serve", **down)
@@ -412,6 +414,16 @@ def test_faults_are_for_programs_too(run: Run, folder: Path) -> None:
     assert {"where": where, "what": what, "mend": "did you mean workers?"} in faults
     assert len(told.stderr.splitlines()) == len(faults) == 2
     assert told.exit_code == 78
+
+
+def test_what_a_command_did_is_for_programs_too(run: Run, folder: Path) -> None:
+    """A timer that carries enrolments out counts them; a script that makes a folder learns its file."""
+    done = run("enrolments", "run", "--json", **configured(folder))
+    assert json.loads(done.stdout) == {"carried_out": 0}
+    assert json.loads(run("audit", "accept", "--json", **configured(folder)).stdout) == {"accepted": 0}
+    assert json.loads(run("keys", "generate", "fresh", "--json").stdout) == {"folder": "fresh"}
+    made = json.loads(run("init", "library", "--json").stdout)
+    assert made == {"config": str(Path("library/broker.toml").resolve())}
 
 
 THIRTY = """

@@ -55,7 +55,8 @@ def login_facts(
         age=reading.age,
         intent=intent,
         borrower=borrower or None,
-        withheld=frozenset(name for name, _ in reading.withheld),
+        withheld=dict(reversed(reading.withheld)),  # of several reasons the first
+        verified_address=reading.verified_address,
     )
 
 

@@ -44,7 +44,7 @@ from broker.core.login.transaction import (
     UpstreamRefusal,
 )
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy.model import Decision, Effect, Release
+from broker.core.policy.model import NAME_ID, Decision, Effect, Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ _MAIL_LASTS: Final = timedelta(minutes=30)
 # Changes of the category that the person is told of before the login goes on.
 _MOVED: Final = frozenset({EnrolmentOutcome.UPGRADED, EnrolmentOutcome.LOWERED})
 # What we add ourselves, so that no notice of the upstream covers it.
-_OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain"}) | MINTED
+_OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain", NAME_ID}) | MINTED
 
 
 def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:

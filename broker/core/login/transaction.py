@@ -91,7 +91,8 @@ class Outstanding:
 class Authentication:
     """Our verified reading of an upstream's assertion.
 
-    Only ``saml`` makes one, so having it is the proof.
+    Only ``saml`` makes one, so having it is the proof. ``withheld`` holds what was left out beside
+    the attributes, as (name, reason code).
     """
 
     upstream: str
@@ -110,6 +111,7 @@ class Authentication:
     sp_provided_id: str | None = None
     session_index: str | None = None
     session_until: datetime | None = None
+    withheld: tuple[tuple[str, str], ...] = ()
 
     @property
     def subject(self) -> NameID | None:

@@ -80,14 +80,16 @@ class LoginFlow:
     ) -> tuple[Held, Outstanding | None]:
         """Store a new transaction for a verified AuthnRequest.
 
-        RequestRefused where its IDPList leaves no way, and where it is longer than is kept of
-        whoever has shown no authentication (docs/reference/design.md#4e). Where the browser is
-        known already and there is but one way to log in, the AuthnRequest to it is recorded in the
-        same put, and returned (docs/reference/design.md#4a-1).
+        RequestRefused where its IDPList leaves no way, where no policy gives the NameID format, and
+        where it is longer than is kept of whoever has shown no authentication
+        (docs/reference/design.md#4e). Where the browser is known already and there is but one way
+        to log in, the AuthnRequest to it is recorded in the same put, and returned
+        (docs/reference/design.md#4a-1).
         """
         if request.octets > MOST_OCTETS:
             what = f"more than {MOST_OCTETS} octets of names and classes"
             raise RequestRefused(REQUEST_UNSUPPORTED, what, request=request)
+        self.rules.check_name_id(request)
         begun = _begun(request, now, shared=shared)
         ways = self.rules.ways(request)
         if len(ways) == 1:

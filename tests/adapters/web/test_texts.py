@@ -25,6 +25,7 @@ from broker.adapters.web.pages.reason_texts import REASONS, explain
 from broker.core import errors
 from broker.core.borrowers.borrower import Bar
 from broker.core.consent.consent import REMEMBERED_FOR
+from broker.core.identity.accepted_text import TEXT_FAULTS
 from broker.core.policy.decision import UNMET_REQUIREMENTS
 from broker.core.stateless_references import REASONS as NUMBERED
 from broker.flows.consents.receipts import KEPT_FOR
@@ -41,7 +42,7 @@ INDIRECT = {
     "temporary_and_cpr", "temporary_unfit", "adoption_other_name", "borrower_gone", "address_taken",
     "several_values", "bad_value", "cpr_shaped", "cpr_disagrees", "company_identity",
     "attributes_refused", "login_not_finished", "not_found", "wrong_method", "too_large",
-    "birth_date_differs", "cpr_differs",
+    "birth_date_differs", "cpr_differs", *TEXT_FAULTS,
 }  # fmt: skip
 
 

@@ -361,6 +361,27 @@ def test_a_network_may_ask_a_hundred_times_an_hour(pin_bench: Bench) -> None:
     letters.ask("99", "198.51.100.0/24", Asking("da"))
 
 
+class Untouched:
+    """A store that nothing may ask."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Refuse every call."""
+        raise AssertionError(f"the store was asked to {name}")
+
+
+def test_a_network_that_goes_on_asking_costs_the_store_nothing(pin_bench: Bench) -> None:
+    """It is refused from memory."""
+    letters = pin_bench.letters()
+    for number in range(PER_NETWORK.most):
+        letters.ask(str(100 + number), HERE, Asking("da"))
+    with pytest.raises(TooMany):
+        letters.ask("99", HERE, Asking("da"))
+    remembering = replace(letters, store=Untouched())
+    for number in range(20):
+        with pytest.raises(TooMany):
+            remembering.ask(str(number), HERE, Asking("da"))
+
+
 @pytest.mark.parametrize(
     ("pin", "fault"),
     [("407", "pin_not_four"), ("1234", "pin_trivial"), ("0101", "pin_trivial"), ("0180", "pin_trivial")],

@@ -1,152 +1,84 @@
-"""A computer that several people use, and a Firefox that restores what was open: what the next person finds.
+"""A computer that others use too, in a real browser: what it asks for once more, how it ends, and what is left then."""
 
-Source: docs/reference/design.md#4a.
-"""
-
-import zlib
-from base64 import b64decode
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Final, cast
-from urllib.parse import parse_qs, urlsplit
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Error, Page
 
-from broker.app import assembly
-from broker.demo.run import running_demo
 from broker.demo.run.demo_folder import Ports, write
-from broker.demo.run.loopback_server import serve_on_loopback
-from broker.demo.run.running_demo import Running
+from broker.demo.run.running_demo import Running, running
 from tests.plugins.demo import free_base
-from tests.plugins.firefox import Context, restoring
-from tests.plugins.house import Clock, House, standing
-from tests.plugins.visitor import Visitor
-
-pytestmark = pytest.mark.server
-
-_WHOLE: Final = "140304-4004"  # Asta's number
-_NAME: Final = "Ravn"
-_IDLE: Final = timedelta(minutes=3, seconds=5)
-_AFTER_USE: Final = timedelta(seconds=15)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A demo whose broker stands in this process, by a clock that a test may move, and sees shared computers only."""
-
-    demo: Running
-    clock: Clock
-
-    def sit_down(self, context: Context) -> Visitor:
-        """Give whoever sits before the first tab."""
-        return Visitor(cast("Any", context.pages()[0]), self.demo)
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Give a demo whose every computer is a shared one."""
+    setting = write(tmp_path_factory.mktemp("shared") / "demo", Ports(free_base()), datetime.now(UTC))
+    setting.config.write_text('shared_networks = ["127.0.0.0/8"]\n' + setting.config.read_text())
+    with running(setting) as found:
+        yield found
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """Give a demo among shared computers."""
-    clock = Clock()
-    monkeypatch.setattr(assembly, "now", clock.now)
-    monkeypatch.setattr("broker.app.application.now", clock.now)
-    setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC))
-    environment = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
-    parties, _ = running_demo._parties(setting)
-    with ExitStack() as stack:
-        house = stack.enter_context(standing(setting, tmp_path, clock, environment))
-        for name, app in {**parties, "broker": house.app}.items():
-            stack.enter_context(serve_on_loopback(app, setting.ports.number(name)))
-        yield Place(_as_demo(house), clock)
+def page(chromium: Browser) -> Iterator[Page]:
+    """Give a new window."""
+    window: Any = chromium.new_context(locale="en-GB")
+    yield window.new_page()
+    window.close()
 
 
-def _as_demo(house: House) -> Running:
-    no_process: Any = None
-    return Running(house.setting, house.koha, house.mailbox, no_process, house.circulation)
+def asked(page: Page, library: Running) -> None:
+    """Log in as far as the consent page."""
+    page.goto(library.setting.ports.origin("library") + "/my-loans")
+    page.click("button[name=upstream][value=wayf]")
+    page.click("button[name=persona][value=asta]")
+    page.wait_for_selector("main[data-step=ask]")
 
 
-def asked(person: Visitor, name: str = "asta") -> str:
-    """Log in up to the question what may be sent, and give its address."""
-    person.open("library", "/my-loans")
-    person.at("choose")
-    person.press("button[name=upstream][value=wayf]")
-    person.pick(name)
-    person.at("ask")
-    return person.page.url
+def own(page: Page, library: Running) -> list[str]:
+    """Give the names of the cookies that the browser has for the broker."""
+    return sorted(str(each.get("name")) for each in page.context.cookies(library.setting.ports.origin("broker")))
 
 
-def cookies(computer: Context) -> list[dict[str, Any]]:
-    """Give the cookies of the broker that the browser holds."""
-    return [each for each in computer.cookies() if each["domain"] == "broker.localhost"]
+def test_the_button_leaves_nothing(page: Page, library: Running) -> None:
+    """Every cookie of ours is gone, Back finds no page of the person, and a cookie that is brought back neither."""
+    asked(page, library)
+    address = page.url
+    kept: Any = page.context.cookies()
+    assert [name[:2] for name in own(page, library)] == ["a-", "b-"]
+    assert {each.get("expires") for each in kept if str(each.get("name"))[:2] in {"a-", "b-"}} == {-1}
+    page.click("button[name=answer][value=no]")
+    page.wait_for_selector("main[data-step=refuse]")
+    page.click("form[action$='/end'] button")
+    page.wait_for_selector("main[data-step=end]")
+    assert own(page, library) == []
+    with pytest.raises(Error, match="CACHE_MISS"):
+        page.go_back()
+    page.context.add_cookies(kept)
+    restored = page.context.new_page()
+    restored.goto(address)
+    assert restored.get_attribute("main", "data-reason") == "transaction_gone"
+    assert "Ravn" not in restored.content()
 
 
-def test_a_finished_login_is_nobody_s_once_the_browser_is_started_again(place: Place, tmp_path: Path) -> None:
-    """Neither the question nor its answer, though history and session cookies come back."""
-    with restoring(tmp_path / "profile", "about:blank") as computer:
-        person = place.sit_down(computer)
-        address = asked(person)
-        assert [each["name"] for each in cookies(computer) if each.get("expiry")] == []
-        person.agree()
-        person.press("form[data-autopost] button")  # no page leaves by itself here
-        person.page.wait_for_selector("#status")
-        before = {each["name"] for each in cookies(computer)}
-        computer.leave()
-    place.clock.ahead += _AFTER_USE
-    with restoring(tmp_path / "profile") as computer:
-        following = place.sit_down(computer)
-        for page in (address, address.removesuffix("/consent")):
-            following.page.goto(page)
-            following.at("error")
-            assert _NAME not in following.page.content()
-            assert following.find("main button[name=answer], main input[name=SAMLResponse]").count() == 0
-        assert before & {each["name"] for each in cookies(computer)}  # it is not that none came back
+def test_the_response_still_lands(page: Page, library: Running) -> None:
+    """The person reads the page first, and what its button posts finds the service's own cookies in place."""
+    asked(page, library)
+    page.click("button[name=answer][value=yes]")
+    page.wait_for_selector("main[data-step=issue]")
+    page.wait_for_timeout(500)
+    assert page.get_attribute("main", "data-step") == "issue"
+    page.click("form[data-autopost] button")
+    page.wait_for_selector("#borrower")
 
 
-@pytest.mark.slow
-def test_a_question_left_open_is_nobody_s_after_three_minutes(place: Place, tmp_path: Path) -> None:
-    """The restored tab tells nothing of the one before."""
-    with restoring(tmp_path / "profile", "about:blank") as computer:
-        asked(place.sit_down(computer))
-        computer.leave()
-    place.clock.ahead += _IDLE
-    with restoring(tmp_path / "profile") as computer:
-        following = place.sit_down(computer)
-        following.at("error")
-        assert _NAME not in following.page.content()
-
-
-@pytest.mark.slow
-def test_the_whole_number_takes_a_login_of_its_own(place: Place, tmp_path: Path) -> None:
-    """At once after the restart the question still stands, and before the number the hub asks who it is."""
-    with restoring(tmp_path / "profile", "about:blank") as computer:
-        asked(place.sit_down(computer))
-        computer.leave()
-    with restoring(tmp_path / "profile") as computer:
-        following = place.sit_down(computer)
-        following.at("ask")
-        assert _WHOLE not in following.page.content()
-        following.press("button[name=reveal]")
-        following.page.wait_for_selector("button[name=persona]")
-        (message,) = parse_qs(urlsplit(following.page.url).query)["SAMLRequest"]
-        assert b'ForceAuthn="true"' in zlib.decompress(b64decode(message), -zlib.MAX_WBITS)
-
-
-@pytest.mark.slow
-def test_the_button_of_the_last_page_leaves_nothing_to_restore(place: Place, tmp_path: Path) -> None:
-    """The browser drops every cookie of ours, and brings none back; what was asked is over."""
-    with restoring(tmp_path / "profile", "about:blank") as computer:
-        person = place.sit_down(computer)
-        address = asked(person)
-        person.press("button[name=answer][value=no]")
-        person.at("refuse", "consent_refused")
-        person.press("form[action$='/end'] button")
-        person.at("end")
-        assert cookies(computer) == []
-        computer.leave()
-    with restoring(tmp_path / "profile") as computer:
-        following = place.sit_down(computer)
-        assert cookies(computer) == []
-        following.page.goto(address)
-        following.at("error")
-        assert _NAME not in following.page.content()
+def test_the_whole_number_takes_another_login(page: Page, library: Running) -> None:
+    """The press leads to the hub, which asks anew who it is; then the number is shown."""
+    asked(page, library)
+    page.click("button[name=reveal]")
+    page.click("button[name=persona][value=asta]")
+    page.wait_for_selector("main[data-step=ask]")
+    page.click("button[name=reveal]")
+    page.wait_for_selector("main[data-step=reveal]")

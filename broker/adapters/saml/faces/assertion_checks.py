@@ -181,6 +181,13 @@ def _expired(received: ReceivedAssertion) -> bool:
     return received.response.over(received.bound("NotOnOrAfter"))
 
 
+def _interval(received: ReceivedAssertion) -> bool:
+    """Refuse a validity that ends before it begins: within the skew both bounds would hold."""
+    start = received.bound("NotBefore")
+    end = received.bound("NotOnOrAfter")
+    return start is not None and end is not None and end <= start
+
+
 def _audience_missing(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion for anybody."""
     return not received.restrictions(_AUDIENCES)
@@ -319,6 +326,7 @@ ASSERTION_CHECKS: Final[dict[str, Callable[[ReceivedAssertion], bool]]] = {
     "bounds": _bounds,
     "not_yet_valid": _not_yet_valid,
     "expired": _expired,
+    "interval": _interval,
     "audience_missing": _audience_missing,
     "audience": _audience,
     "unknown_condition": _unknown_condition,

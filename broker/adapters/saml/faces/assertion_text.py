@@ -174,7 +174,7 @@ def _attribute_statement(of: Assertable, attribute_map: AttributeMap, *, encrypt
 
 
 def _attributes(of: Assertable, attribute_map: AttributeMap, *, encrypted: bool) -> Iterator[str]:
-    for item in of.disclosure.items:
+    for item in of.disclosure.attributes:
         if item.name == CPR_ATTRIBUTE and not encrypted:
             raise BrokerError("a CPR would leave unencrypted")
         row = wire(attribute_map, item.name)

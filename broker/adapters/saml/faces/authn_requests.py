@@ -16,7 +16,7 @@ from broker.adapters.saml.faces.received_response import saml, text
 from broker.adapters.saml.gate import http_bindings, xml_times
 from broker.adapters.saml.gate.xml_names import POST, SAMLP
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
-from broker.core.entities import PERSISTENT, TRANSIENT, UNSPECIFIED
+from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, UNSPECIFIED
 from broker.core.errors import (
     INVALID_NAME_ID_POLICY,
     NO_AUTHN_CONTEXT,
@@ -39,7 +39,7 @@ _MOST_LISTED: Final = 50
 _LONGEST_NAME: Final = 256  # SDP-G02
 _TRUE: Final = frozenset(("true", "1"))
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
-_FORMATS: Final = frozenset((PERSISTENT, TRANSIENT, UNSPECIFIED))
+_FORMATS: Final = frozenset((EMAIL, PERSISTENT, TRANSIENT, UNSPECIFIED))
 
 
 def _p(*path: str) -> str:

@@ -14,6 +14,7 @@ from saml2 import element_to_extension_element, md, xmldsig
 from saml2.extension import algsupport, mdui, shibmd
 
 from broker.adapters.saml.faces import identity_provider, service_provider, single_logout
+from broker.adapters.saml.faces.upstream_profiles import traits_of
 from broker.adapters.saml.gate import (
     signature,
     signature_profile,
@@ -94,7 +95,7 @@ def sp(
     if upstream.profile == "wayf":
         formats = [TRANSIENT]
     contents = _GCM
-    if upstream.cbc:
+    if upstream.cbc and not traits_of(upstream).strict:  # its Responses are not signed
         contents = (*_GCM, *_CBC)
     acs = service_provider.acs(face.base_url, upstream.name)
     role = md.SPSSODescriptor(

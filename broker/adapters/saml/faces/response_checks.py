@@ -14,7 +14,12 @@ from broker.adapters.saml.faces.received_response import (
     unmarked,
     written_times,
 )
-from broker.adapters.saml.gate.xml_names import ASSERTION, ISSUER
+from broker.adapters.saml.gate.xml_names import (
+    ASSERTION,
+    ENCRYPTED_ASSERTION,
+    ISSUER,
+    SIGNATURE,
+)
 from broker.core.errors import MessageRefused
 
 
@@ -65,6 +70,17 @@ def _issuer(received: ReceivedResponse) -> bool:
     return any(foreign(issuer, received.upstream) for issuer in issuers)
 
 
+def _issuer_missing(received: ReceivedResponse) -> bool:
+    """Refuse a Response without Issuer that is signed, or has an encrypted assertion.
+
+    Source: saml-profiles 4.1.4.2.
+    """
+    element = received.element
+    if element.find(ISSUER) is not None:
+        return False
+    return element.find(SIGNATURE) is not None or element.find(ENCRYPTED_ASSERTION) is not None
+
+
 def _issued_later(received: ReceivedResponse) -> bool:
     """Refuse a Response from the future: a clock that wrong cannot say when anything ends."""
     return received.issued_later(received.element)
@@ -99,6 +115,7 @@ RESPONSE_CHECKS: Final[dict[str, Callable[[ReceivedResponse], bool]]] = {
     "destination": _destination,
     "in_response_to": _in_response_to,
     "issuer": _issuer,
+    "issuer_missing": _issuer_missing,
     "issued_later": _issued_later,
     "issued_long_ago": _issued_long_ago,
     "assertion_of_refusal": _assertion_of_refusal,

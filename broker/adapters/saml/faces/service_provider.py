@@ -125,7 +125,6 @@ class ServiceProviderFace:
             raise RequestRefused(
                 NO_AVAILABLE_IDP, f"no metadata of {upstream} is in force", request=request
             )
-        hint = request.subject_hint if asked.subject_hint else None
         message = samlp.AuthnRequest(
             id=request_id,
             version="2.0",
@@ -134,7 +133,7 @@ class ServiceProviderFace:
             assertion_consumer_service_url=acs(self.base_url, upstream),
             protocol_binding=POST,
             issuer=saml.Issuer(text=asked.sp_entity_id),
-            subject=subject_hints.subject(hint),
+            subject=subject_hints.subject(asked, request),
             name_id_policy=samlp.NameIDPolicy(allow_create="true"),
             force_authn=_optional_flag(wanted=request.force_authn or asked.force_authn),
             is_passive=_optional_flag(wanted=request.is_passive),
@@ -235,7 +234,8 @@ class ServiceProviderFace:
         check_response(response)
         if not response.succeeded:
             return _upstream_refusal(response)
-        assertion = self._assertion(root, asked)
+        # CBC can be changed unnoticed, but not within what is signed (docs/reference/attacks.md#23)
+        assertion = self._assertion(root, allow_cbc=asked.cbc and whole)
         _verify(assertion, keys, asked, covered=whole)
         received = ReceivedAssertion(
             assertion=assertion,
@@ -260,7 +260,7 @@ class ServiceProviderFace:
             raise MessageRefused("response.no_metadata")
         return asked, descriptor.keys
 
-    def _assertion(self, root: etree._Element, asked: Upstream) -> etree._Element:
+    def _assertion(self, root: etree._Element, *, allow_cbc: bool) -> etree._Element:
         """Return the one assertion, decrypted if need be; the gate has refused a second."""
         plain = root.find(ASSERTION)
         if plain is not None:
@@ -268,7 +268,7 @@ class ServiceProviderFace:
         encrypted = root.find(ENCRYPTED_ASSERTION)
         if encrypted is None:
             raise MessageRefused("response.assertion_missing")
-        return encryption.decrypt(encrypted, self.decryption, allow_cbc=asked.cbc)
+        return encryption.decrypt(encrypted, self.decryption, allow_cbc=allow_cbc)
 
 
 def _optional_flag(*, wanted: bool) -> str | None:

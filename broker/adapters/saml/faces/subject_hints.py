@@ -13,14 +13,14 @@ from saml2 import saml
 
 from broker.adapters.saml.faces.received_response import saml as path
 from broker.adapters.saml.faces.received_response import text
-from broker.core.entities import EMAIL, UNSPECIFIED
-from broker.core.identity.attribute_values import carries_cpr, clean
-from broker.core.login.transaction import SubjectHint
+from broker.core.entities import EMAIL, UNSPECIFIED, Upstream
+from broker.core.identity.accepted_text import TextKind, text_fault
+from broker.core.identity.attribute_values import carries_cpr
+from broker.core.login.transaction import AuthnRequest, SubjectHint
 
 _SUBJECT: Final = path("Subject")
 _NAME_ID: Final = path("NameID")
 _HINTS: Final = frozenset((UNSPECIFIED, EMAIL))
-_LONGEST: Final = 256  # SDP-G02
 
 
 def demands_person(request: etree._Element) -> bool:
@@ -43,15 +43,19 @@ def read(request: etree._Element) -> SubjectHint | None:
         return None
     name_id = request.find(f"{_SUBJECT}/{_NAME_ID}")
     value = text(name_id).strip()
-    if name_id is None or not value or len(value) > _LONGEST:
+    if name_id is None or not value or text_fault(value, TextKind.NAME_ID):
         return None
-    if not clean(value) or carries_cpr(value, opaque=False):
+    if carries_cpr(value, opaque=False):
         return None
     return SubjectHint(value, name_id.get("Format", UNSPECIFIED))
 
 
-def subject(hint: SubjectHint | None) -> saml.Subject | None:
-    """Return the Subject of our own AuthnRequest, or None without a hint."""
-    if hint is None:
+def subject(asked: Upstream, request: AuthnRequest) -> saml.Subject | None:
+    """Return the Subject of our own AuthnRequest, or None without a hint.
+
+    None too for an upstream that is not configured to be told: it might refuse such a request.
+    """
+    hint = request.subject_hint
+    if hint is None or not asked.subject_hint:
         return None
     return saml.Subject(name_id=saml.NameID(text=hint.name, format=hint.format))

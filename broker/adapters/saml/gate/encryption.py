@@ -117,7 +117,10 @@ class EncryptedAssertion:
 
     @classmethod
     def of(cls, element: etree._Element, *, allow_cbc: bool) -> "EncryptedAssertion":
-        """Take apart an element that holds EncryptedData; ``allow_cbc`` is of its sender."""
+        """Take apart an element that holds EncryptedData.
+
+        ``allow_cbc``: its sender needs it, and a verified signature covers it.
+        """
         content = element.findall(ENCRYPTED_DATA)
         keys: list[etree._Element] = []
         for encrypted_data in content:
@@ -153,9 +156,9 @@ def _encrypted_keys(encrypted: EncryptedAssertion) -> bool:
 
 
 def _content_method(encrypted: EncryptedAssertion) -> bool:
-    """Refuse CBC from peers that are not configured to need it, and 3DES from all.
+    """Refuse CBC outside a verified message of a peer that needs it, and 3DES from all.
 
-    CBC can be changed unnoticed.
+    CBC can be changed unnoticed, and how it then fails tells of the content.
     """
     allowed = _GCM
     if encrypted.allow_cbc:
@@ -300,9 +303,12 @@ def encrypted(
     """Return an EncryptedAssertion in exclusive canonical form: AES-GCM with a new key, RSA-OAEP.
 
     ``plain`` is the UTF-8 of an Assertion that declares every namespace it needs, ``certificate``
-    the recipient's. ``MessageRefused`` (``gate.key``, ``gate.weak_key``) where it holds no RSA key
-    of 2048 bits. Source: SDP-ALG01, xmlenc-core1 5.2.4 and 5.5.
+    the recipient's. ``ValueError`` for another algorithm, ``MessageRefused`` (``gate.key``,
+    ``gate.weak_key``) where it holds no RSA key of 2048 bits. Source: SDP-ALG01, xmlenc-core1 5.2.4
+    and 5.5.
     """
+    if by.content not in _GCM:
+        raise ValueError("only AES-GCM is written")
     session_key = AESGCM.generate_key(128 if "aes128" in by.content else 256)
     nonce = secrets.token_bytes(_NONCE_OCTETS)
     content = nonce + AESGCM(session_key).encrypt(nonce, plain, None)

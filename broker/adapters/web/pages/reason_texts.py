@@ -262,10 +262,22 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(_CONTACT,),
         places=("service_locations",),
     ),
+    "no_verified_address": Explanation(
+        title=_("The service needs a mail address that is known to be yours"),
+        happened=_(
+            "It knows people by their mail address, and your login gave us none "
+            "that is your institution's or that you have shown to be yours."
+        ),
+        advice=(_OTHER_WAY, _CONTACT),
+        again=True,
+    ),
     "attributes_refused": _UNTRUSTED,
     "scope_mismatch": _UNTRUSTED,
     "several_values": _UNTRUSTED,
     "bad_value": _UNTRUSTED,
+    "bad_characters": _UNTRUSTED,
+    "blanks_around": _UNTRUSTED,
+    "too_long": _UNTRUSTED,
     "cpr_shaped": _UNTRUSTED,
     "cpr_disagrees": _UNTRUSTED,
     "unknown_institution": _UNTRUSTED,

@@ -108,6 +108,7 @@ ORDER: Final = (
     "bounds",
     "not_yet_valid",
     "expired",
+    "interval",
     "audience_missing",
     "audience",
     "unknown_condition",
@@ -326,7 +327,8 @@ def test_a_time_is_good_to_its_last_second(parties: Parties, end: End) -> None:
 
     def refused_at(seconds: int) -> list[str]:
         moved = edit(end.path, **{end.attribute: stamp(NOW + timedelta(seconds=seconds))})
-        return offending(Message((moved,), end.upstream, dict(end.more)).received(parties))
+        long = edit(CONDITIONS, NotBefore=EARLIER, NotOnOrAfter=LATER)
+        return offending(Message((long, moved), end.upstream, dict(end.more)).received(parties))
 
     assert refused_at(end.last) == []
     assert refused_at(end.last + end.step) == [end.name]

@@ -221,7 +221,7 @@ def test_the_skew_is_the_profiles(parties: Parties, bound: Bound, upstream: str,
 
     def sent(seconds: int) -> bytes:
         moved = edit(bound.path, **{bound.attribute: stamp(NOW + timedelta(seconds=seconds * bound.sign))})
-        early: Change = edit(CONDITIONS, NotBefore=EARLIER) if bound.name != "not_yet_valid" else edit(".", ID="_r1")
+        early: Change = edit(CONDITIONS, NotBefore=EARLIER, NotOnOrAfter=LATER)
         if upstream == "eid":
             return message(parties, early, moved)
         return parties.signed(parties.response(early, moved), parties.signer(upstream), both=True)

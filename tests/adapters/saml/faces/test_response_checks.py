@@ -61,6 +61,8 @@ REFUSED: Final[dict[str, Message]] = {
     for name, row in HOSTILE.items()
     if name in RESPONSE_CHECKS
 }
+# Unsigned here, so by its other half: an encrypted assertion.
+REFUSED["issuer_missing"] = Message((drop("saml:Issuer"), ENCRYPTED))
 ORDER: Final = (
     "other_upstream",
     "zone",
@@ -68,6 +70,7 @@ ORDER: Final = (
     "destination",
     "in_response_to",
     "issuer",
+    "issuer_missing",
     "issued_later",
     "issued_long_ago",
     "assertion_of_refusal",
