@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from threading import Event, Semaphore
 from typing import TypeVar
 
@@ -308,17 +307,8 @@ def _maps(settings: config.Config) -> attribute_maps.AttributeMaps:
 def _store(settings: config.Config) -> Store:
     """Open the store, and the folder of the state before it: what fails there fails both."""
     table = settings.store
-    _make_state(settings.state)
+    durable_files.make_state(settings.state)
     return open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
-
-
-def _make_state(folder: Path) -> None:
-    try:
-        durable_files.own_folder(folder)
-    except OSError as error:
-        what = f"{folder} cannot be written to: {error.strerror}"
-        mend = "name a folder that the broker's user may write in, outside its configuration"
-        raise ConfigurationFaults([Fault("state", what, mend)]) from None
 
 
 def _library(settings: config.Config, metrics: Metrics) -> LibrarySystem:

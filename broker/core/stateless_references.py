@@ -54,6 +54,7 @@ STEPS: Final[Sequence[str]] = (
     "/sign-up/",
     "/sign-up/begin",
     "/static/<path:filename>",
+    "/end",
 )
 REASONS: Final[Sequence[str]] = (
     "",  # any other
