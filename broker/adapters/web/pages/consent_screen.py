@@ -146,16 +146,14 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
 ) -> ConsentScreen:
     """Return what the page shows of ``asked``: the disclosure's items, in order, and no others.
 
-    ``labels`` holds what people call an attribute; one without a label is shown by its own name.
-    ``institutions`` are those of the upstream: the places that a role may be at.
+    An attribute without one of ``labels`` is shown by its own name. A role may be at one of
+    ``institutions``, the upstream's.
     """
-    question = asked.question
-    decision = asked.decision
+    question, decision = asked.question, asked.decision
     disclosure = question.disclosure
     number = _borrower_number(transaction)
     rows = _RowMaker(labels, language, number, may_reveal(transaction, now), institutions)
     required, optional = rows.divided(disclosure.items)
-    receiver = _party(disclosure.receiver, language)
     return ConsentScreen(
         variant=question.variant,
         service=service.label[language],
@@ -164,7 +162,7 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
         purpose=disclosure.purpose[language],
         legal_basis=disclosure.legal_basis,
         giver=_party(disclosure.giver, language),
-        receiver=receiver or ResponsibleParty(service.label[language], ""),
+        receiver=_party(disclosure.receiver, language) or _unnamed(service, language),
         privacy_notice=_in(language, service.privacy_notice),
         persistent=disclosure.name_id_format == PERSISTENT,
         rows=required,
@@ -176,6 +174,11 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
         makes_account=_may_make_account(decision) and number is None,
         revealable=any(row.revealable for row in (*required, *optional)),
     )
+
+
+def _unnamed(service: Service, language: str) -> ResponsibleParty:
+    """Return the service as the receiver of whom no controller is configured."""
+    return ResponsibleParty(service.label[language], "")
 
 
 def may_be_temporary(decision: Decision, transaction: Transaction) -> bool:
