@@ -218,6 +218,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         ),
         "enrolling": ("enrolling.html", {"step": "enrol", "service": service, "url": url, **marked}),
         "post": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": False}),
+        "ended": ("ended.html", {"step": "end"}),
         "post-shared": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": True}),
         "refused": ("refused.html", {**refused, "reason": "no_library_account", "onward": onward}),
         "refused-shared": ("refused.html", {**refused, "reason": "cpr_required", "shared": True, "ways": leading}),
