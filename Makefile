@@ -12,7 +12,7 @@ PEERS := /usr/bin/systemd-analyze=systemd /usr/sbin/nginx=nginx-light /usr/sbin/
 	/usr/lib/apache2/modules/mod_shib.so=libapache2-mod-shib \
 	/usr/lib/apache2/modules/mod_auth_mellon.so=libapache2-mod-auth-mellon \
 	/usr/lib/python3/dist-packages/lasso.py=python3-lasso /usr/bin/node=nodejs /usr/bin/npm=npm
-# What these tests take from the npm registry; the lock file beside it has hashes, and no host names.
+# What these tests take from npm, into .node; the lock file has hashes, and no host names.
 NODE := tests/plugins/interop/node
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -60,8 +60,8 @@ programs:
 peers:
 	@missing=; for each in $(PEERS); do [ -e $${each%=*} ] || missing="$$missing $${each#*=}"; done; \
 	[ -z "$$missing" ] || $(call install,$$missing,--no-install-recommends)
-	@[ $(NODE)/node_modules/.package-lock.json -nt $(NODE)/package-lock.json ] || { \
-	  npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --silent && touch $(NODE)/node_modules/.package-lock.json; }
+	@[ .node/node_modules -nt $(NODE)/package-lock.json ] || { mkdir -p .node && cp $(NODE)/package*.json .node && \
+	  npm ci --prefix .node --ignore-scripts --no-audit --no-fund --silent && touch .node/node_modules; }
 
 # What starts no server, no browser and no other program.
 quick: .venv/test.stamp
@@ -117,5 +117,5 @@ LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --build-deps-for
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 clean:
-	rm -rf .venv .lock $(NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .lock .node .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -56,8 +56,8 @@ def serve(read: Callable[[], Config]) -> None:
     ConfigurationFaults where the parts do not fit, or the store may lose what it acknowledged.
     """
     application_log.configure()
-    with suppress(OSError):  # told below, with every other fault
-        durable_files.own_folder(read().state)
+    with suppress(ConfigurationFaults):  # told below, with every other fault
+        durable_files.make_state(read().state)
     with metrics.shared(read().state / "metrics"):
         served = Served(read)
         _refuse_used_address(served.config.serve.bind)

@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from broker.adapters.saml.keys import key_ring
-from broker.commands.output import printing_faults, waiting
+from broker.commands.output import as_json, printing_faults, show_done, waiting
 from broker.files.settings import new_folder
 
 _WHAT: Final = {
@@ -22,16 +22,14 @@ _FOR_WAYF: Final = """\
 Next:
   export BROKER_CONFIG={config}
   broker check    # names each place that is left to fill in
-  broker serve
-"""
+  broker serve"""
 _FOR_DEMO: Final = """\
 Next:
   broker demo --around {folder} &    # WAYF, library system, services and mailbox around it
   export BROKER_CONFIG={config}
   broker check
   broker serve &
-  then log in at {library}
-"""
+  then log in at {library}"""
 
 
 @click.command("init", short_help="Write a new folder for a broker.")
@@ -58,13 +56,13 @@ Next:
     show_default=True,
     help="For the demo: first of eight ports, the broker's.",
 )
+@as_json
 @printing_faults
-def init(folder: Path, purpose: str, state: Path, port_base: int) -> None:
+def init(folder: Path, purpose: str, state: Path, port_base: int, *, as_json: bool) -> None:
     """Write broker.toml, keys, policies, maps and metadata into DIR; nothing is asked.
 
     A folder that holds one of them already is refused, and left as it is.
     """
-    new_folder.refuse_used(folder)
     now = datetime.now(UTC)
     library = ""
     with waiting("making keys"):
@@ -73,13 +71,12 @@ def init(folder: Path, purpose: str, state: Path, port_base: int) -> None:
         else:
             new_folder.write(folder, new_folder.wayf_toml(state), new_folder.WAYF_SECRETS)
             key_ring.generate(folder / "keys", now)
-    click.echo(f"In {folder}:")
-    for name, what in _WHAT.items():
-        click.echo(f"  {name:16} {what}")
     config = folder.resolve() / new_folder.CONFIGURATION
-    text = _FOR_DEMO if purpose == "demo" else _FOR_WAYF
-    click.echo()
-    click.echo(text.format(config=config, folder=folder, library=library), nl=False)
+    next_steps = _FOR_DEMO if purpose == "demo" else _FOR_WAYF
+    lines = [f"In {folder}:"]
+    lines.extend(f"  {name:16} {what}" for name, what in _WHAT.items())
+    lines.extend(("", next_steps.format(config=config, folder=folder, library=library)))
+    show_done("\n".join(lines), as_json=as_json, config=str(config))
 
 
 def _for_demo(folder: Path, port_base: int, now: datetime) -> str:

@@ -25,6 +25,7 @@ STEPS: Final[Sequence[str]] = (
     "",  # any other
     "none",
     "/",
+    "/end",
     "/error",
     "/favicon.ico",
     "/healthz",

@@ -7,11 +7,13 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
 from broker.app import peer_clocks
-from broker.app.assembly import now
+from broker.app.assembly import assemble, now
+from broker.app.findings import all_findings
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import Config, load
 
@@ -76,6 +78,14 @@ def test_a_clock_that_differs_by_more_than_the_skew_is_found(
     assert len(found) == (finding is not None)
     if finding is not None:
         assert re.fullmatch(finding, found[0])
+
+
+def test_check_finds_a_clock_that_differs(setting: Setting, tmp_path: Path) -> None:
+    """Beside everything else that a careful administrator would want to mend."""
+    with dated(timedelta(hours=1)) as library:
+        environ = {"BROKER_LIBRARY__URL": library, "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}
+        found = all_findings(assemble(load(setting.config, environ)))
+    assert len([each for each in found if each.startswith("clock: the clock behind library.url")]) == 1
 
 
 def test_a_peer_that_does_not_answer_tells_nothing_of_clocks(setting: Setting) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.adapters.stores.sqlite import _SWEEP_EVERY
 from broker.adapters.trail.audit_trail import KeptTrail
 from broker.app import diagnostics
 from broker.core.errors import TooMany, TransactionGone
@@ -211,3 +212,22 @@ def test_what_began_is_gone_after_two_minutes_and_what_is_bound_after_thirty(hou
     for _ in range(3):
         house.parts.store.count(Key("counter", "sweep"), 1, house.clock.now() + timedelta(hours=1), house.clock.now())
     assert not list(house.parts.store.list("transaction", None, house.clock.now()))
+
+
+@pytest.mark.parametrize(("bound", "lives"), [(False, 2), (True, 30)])
+def test_the_store_stops_growing_once_what_began_expires(house: House, bound: bool, lives: int) -> None:
+    """A flood that goes on for longer than a login lives adds nothing more: rows on the disk, not only in reads."""
+    before, trail, sizes = sum(count for _, count in kept(house)), trail_size(house), []
+    for minute in range(lives + 12):
+        house.clock.ahead += timedelta(minutes=1)
+        for number in range(10):
+            stranger = house.person().moved(f"198.51.{minute}.{number}")
+            answer = stranger.client.get("/pin", base_url=stranger.base)
+            if bound:
+                stranger.get(answer.location)
+            stranger.client.get(f"/login/{number:032x}", base_url=stranger.base)
+        sizes.append(sum(count for _, count in kept(house)) - before)
+    assert sizes[: lives + 1] == [10 * (minute + 1) for minute in range(lives + 1)]
+    # What is over goes with every so many writes.
+    assert max(sizes) <= 10 * (lives + 1) + _SWEEP_EVERY
+    assert trail_size(house) == trail

@@ -416,6 +416,16 @@ def test_faults_are_for_programs_too(run: Run, folder: Path) -> None:
     assert told.exit_code == 78
 
 
+def test_what_a_command_did_is_for_programs_too(run: Run, folder: Path) -> None:
+    """A timer that carries enrolments out counts them; a script that makes a folder learns its file."""
+    done = run("enrolments", "run", "--json", **configured(folder))
+    assert json.loads(done.stdout) == {"carried_out": 0}
+    assert json.loads(run("audit", "accept", "--json", **configured(folder)).stdout) == {"accepted": 0}
+    assert json.loads(run("keys", "generate", "fresh", "--json").stdout) == {"folder": "fresh"}
+    made = json.loads(run("init", "library", "--json").stdout)
+    assert made == {"config": str(Path("library/broker.toml").resolve())}
+
+
 THIRTY = """
 bse_url = "https://login.library.example"
 base_url = "http://login.library.example/broker"

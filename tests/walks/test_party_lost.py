@@ -95,5 +95,4 @@ def test_a_service_that_runs_out_takes_nobody_along(tmp_path: Path) -> None:
         (setting.folder / "metadata" / "myprint.xml").write_text(
             whole.replace(whole[whole.index("validUntil") : whole.index("entityID=")], "", 1)
         )
-        until(lambda: note(demo) == "ok")
-        assert asked_by_lost_service(demo)[0] == 200
+        until(lambda: note(demo) == "ok" and asked_by_lost_service(demo)[0] == 200)

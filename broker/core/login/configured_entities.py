@@ -15,7 +15,7 @@ from broker.core.identity.canonical_attributes import AttributeMap, AttributeRea
 from broker.core.login.authentication_reading import PIN_CLASS
 from broker.core.login.authn_context import Meets, class_for_service, nsis, unmet
 from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Transaction
-from broker.core.policy.model import PolicySet
+from broker.core.policy.model import PolicySet, Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,22 +154,14 @@ class ConfiguredEntities:
         """Return the affiliations that a person may choose as intent."""
         return frozenset(policy.affiliation for policy in self.policies().policies)
 
-    def releases(self, service: str, attribute: str) -> bool:
-        """Return whether a policy releases this attribute of anybody to ``service``."""
-        for policy in self.policies().policies:
-            for release in policy.releases:
-                names = {listed.name for listed in release.attributes}
-                if release.service == service and attribute in names:
-                    return True
-        return False
-
-    def needs_borrower(self, service: str) -> bool:
-        """Return whether a policy lets anybody into ``service`` as a borrower only."""
-        for policy in self.policies().policies:
-            for release in policy.releases:
-                if release.service == service and release.borrower != "none":
-                    return True
-        return False
+    def entries(self, service: str) -> tuple[Release, ...]:
+        """Return what the policies say of ``service``, an entry for each affiliation let in."""
+        return tuple(
+            release
+            for policy in self.policies().policies
+            for release in policy.releases
+            if release.service == service
+        )
 
 
 def _meets_class(upstream: Upstream, request: AuthnRequest) -> bool:

@@ -30,7 +30,7 @@ def wayf_toml(state: Path) -> str:
     return text.replace(_STATE, f'state = "{state}"')
 
 
-def refuse_used(folder: Path) -> None:
+def _refuse_used(folder: Path) -> None:
     """Refuse a folder that holds anything which would be written; ConfigurationFaults names it."""
     faults = []
     for name in WRITTEN:
@@ -50,7 +50,7 @@ def write(folder: Path, configuration: str, secrets: Mapping[str, str]) -> None:
     ConfigurationFaults where something is there already, or the shipped files are not; OSError
     where the folder cannot be written.
     """
-    refuse_used(folder)
+    _refuse_used(folder)
     for name in _SHIPPED:
         if not (_SOURCE / name).is_dir():
             what = f"{name}/ is not beside the package"

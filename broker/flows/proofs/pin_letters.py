@@ -69,9 +69,11 @@ class PinLetters:
     ) -> None:
         """Keep that ``browser`` typed ``identifier`` in a transaction.
 
-        Where its asking was ``refused`` only the first few numbers are kept: whoever goes on typing
-        writes nothing.
+        Where its asking was ``refused``, or its codes were, only the first few numbers are kept:
+        whoever goes on typing writes nothing.
         """
+        limits = Limits(self.store, self.hmacs, self.now, self.refused)
+        refused = refused or limits.is_refused(CODES, browser)
         now = self.now()
         pseudonym = identifier_pseudonym(self.hmacs, identifier)
 

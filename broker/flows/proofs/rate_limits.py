@@ -82,7 +82,7 @@ class Limits:
         """
         taken: list[CountedTry] = []
         for limit, name in wanted:
-            place = None if self._is_refused(limit, name) else self._taken(limit, name)
+            place = self._taken(limit, name)
             if place is None:
                 self.give_back(taken)
                 raise TooMany(limit.name)
@@ -106,10 +106,15 @@ class Limits:
     def _group(self, limit: Limit, name: str) -> str:
         return self.hmacs.of("limit", limit.name, name)
 
-    def _is_refused(self, limit: Limit, name: str) -> bool:
-        return self.refused is not None and self.refused.holds(self._group(limit, name), self.now())
+    def is_refused(self, limit: Limit, name: str) -> bool:
+        """Return whether this worker refused the name just now; no store is asked."""
+        if self.refused is None:
+            return False
+        return self.refused.holds(self._group(limit, name), self.now())
 
     def _taken(self, limit: Limit, name: str) -> CountedTry | None:
+        if self.is_refused(limit, name):
+            return None
         group = self._group(limit, name)
         if limit.most <= _MOST_EXACT:
             place = self._taken_place(limit, group)

@@ -10,6 +10,7 @@ from flask import Flask, make_response, render_template
 from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response
 
+from broker.adapters.web.login.letter_pages import WithoutMail
 from broker.adapters.web.page_layout import Imprint, install
 from broker.adapters.web.pages import consent_screen
 from broker.adapters.web.pages.language import language
@@ -162,7 +163,41 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     }  # fmt: skip
     changed = {"step": "changed", "service": service, "affiliation": labelled, "token": "t~t"}
     linked = {"step": "proof", "action": f"{url}/proof", "token": "t~t", "mailing": MAILING}
+    form = {"step": "pin", "token": "t~t", "action": f"{url}/pin", "service": service, "shared": False}
+    typed = {**form, "identifier": "", "problem": "", "reason": ""}
+    without = WithoutMail(f"{url}/upstream", ("NemID",), terminals=True)
+    coded = {**typed, "code": "bcdfghjkmn", "address": "", "others": f"{url}/upstream", "rememberable": True}
+    left = {"step": "logout", "by_upstream": False, "asker": service, "waiting": "NemID", "both": True, "back": None}
+    left |= {"rows": [("MyPrint", "service", "silent")], "elsewhere": True, "shared": False}
+    left |= {"scopes": {"all": url, "services": url, "none": url}, "again": url, "without": url}
     return {
+        "pin-ask": ("pin_ask.html", {**typed, "ways": [(f"{url}/wayf", "WAYF")]}),
+        "pin-ask-problem": ("pin_ask.html", {**typed, "reason": "pin_number_missing", "ways": []}),
+        "pin-asked": (
+            "pin_asked.html",
+            {**typed, "note": "pin_asks_too_many", "code": "", "back": BEGUN, "without": without},
+        ),
+        "pin-login": ("pin_login.html", {**typed, "with_pin": False, "forgotten": "/pin", "without": without}),
+        "pin-terminal": (
+            "pin_login.html",
+            {**typed, "with_pin": True, "forgotten": "/pin", "others": url, "terminal": False, "problem": "pin_wrong"},
+        ),
+        "pin-code": ("pin_code.html", {**coded, "logging_in": True, "problem": "pin_not_right"}),
+        "pin-renew": ("pin_code.html", {**coded, "logging_in": False}),
+        "pin-opened": ("pin_opened.html", {**typed, "code": "bcdfghjkmn"}),
+        "pin-choose": ("pin_choose.html", {**typed, "reason": "pin_trivial"}),
+        "pin-temporary": ("pin_temporary.html", {**typed, "others": url}),
+        "pin-bars": ("pin_bars.html", {**form, "reason": "barred", "bars": ["expired", "card_lost"], "url": url}),
+        "pin-mailed": ("pin_mailed.html", {**form, "reason": "mailed", "address": "k•••@post.example", "back": None}),
+        "pin-changed": ("pin_changed.html", {**form, "reason": "changed", "back": BEGUN, "over": True}),
+        "choices-left": ("choices_left.html", {"step": "choices", "reason": "left", "way": "NemID", "over": True}),
+        "ended": ("ended.html", {"step": "end"}),
+        "peer-post": ("peer_post.html", {"step": "authenticate", "form": FORM, "party": "NemID"}),
+        **{
+            f"logout-{kind}": ("logout.html", {**left, "kind": kind, "reason": kind})
+            for kind in ("ask", "wait", "done")
+        },
+        "logout-remains": ("logout.html", {**left, "kind": "done", "reason": "remains", "shared": True}),
         "proof": ("proof.html", {**proof, "asking": True, "mailing": None}),
         "proof-mail": ("proof.html", {**proof, "reason": "mail", "asking": True, "domains": (), "optional": False}),
         "proof-address-problem": ("proof.html", {**proof, "asking": True, "problem": "address_other_domain"}),
@@ -218,7 +253,6 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         ),
         "enrolling": ("enrolling.html", {"step": "enrol", "service": service, "url": url, **marked}),
         "post": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": False}),
-        "ended": ("ended.html", {"step": "end"}),
         "post-shared": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": True}),
         "refused": ("refused.html", {**refused, "reason": "no_library_account", "onward": onward}),
         "refused-shared": ("refused.html", {**refused, "reason": "cpr_required", "shared": True, "ways": leading}),

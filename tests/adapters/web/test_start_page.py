@@ -11,7 +11,7 @@ from flask import Flask, render_template
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.adapters.web.pages.pictures import Pictures
+from broker.adapters.web.pages.pictures import OURS, Pictures
 from broker.adapters.web.pages.reason_texts import REASONS, REFUSALS
 from broker.adapters.web.signup.sign_up_questions import FAQ
 from broker.core.errors import ConfigurationFaults
@@ -185,6 +185,18 @@ def test_pictures_are_our_own_files(setting: Setting, tmp_path: Path) -> None:
     assert set(pictures.by_name) == {"logo", "favicon", "service-my-loans"}
     assert re.fullmatch(r"/pictures/service-my-loans\?v=[0-9a-f]{12}", pictures.url("service-my-loans"))
     assert pictures.url("service-myprint") == ""
+
+
+@pytest.mark.parametrize("environment", [{"BROKER_SERVICES__MY_LOANS__LOGO": str(OURS)}])
+def test_the_logo_of_a_service_stands_on_its_consent_page(house: House) -> None:
+    """Served by ourselves, beside the link to the service; another service shows none."""
+    person = house.person()
+    page = person.log_in("asta")
+    [logo] = texts(page, "//main//img/@src")
+    assert person.get(logo).mimetype == "image/svg+xml"
+    library = house.setting.ports.origin("library")
+    assert f"{library}/my-loans?lang=da" in texts(page, "//main//details//a/@href")
+    assert texts(house.person().log_in("asta", "wayf", "e-resources"), "//main//img") == []
 
 
 def test_the_favicon_is_there_and_closed(house: House) -> None:

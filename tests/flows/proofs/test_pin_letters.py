@@ -179,3 +179,19 @@ def test_a_browser_whose_asking_is_refused_writes_its_first_few_numbers_only(wor
         watched.typed(HOME, f"T-{number}", "t", refused=True)
     assert store.calls.count("put") == 3
     assert opens(letters, code)
+
+
+def test_a_browser_whose_codes_are_refused_writes_its_first_few_numbers_only(world: Any, letters: PinLetters) -> None:
+    """Whoever guesses codes beside ever new numbers has had ten tries, and writes nothing for the next."""
+    for number in range(CODES.most):
+        letters.typed(HOME, f"T-{number}", "t")
+        assert not opens(letters, "bcdfghjkmn")
+    with pytest.raises(TooMany):
+        letters.opened("bcdfghjkmn", HOME)
+    store = Watched(world.store)
+    watched = replace(letters, store=store)
+    for number in range(20):
+        watched.typed(HOME, f"T-{100 + number}", "t")
+        with pytest.raises(TooMany):
+            watched.opened("bcdfghjkmn", HOME)
+    assert set(store.calls) == {"get"}

@@ -1,6 +1,7 @@
-"""Starts the services by passport-saml under Node, from the folder that ``make peers`` fills from the npm registry."""
+"""Starts the services by passport-saml under Node, with the packages that ``make peers`` puts into ``.node``."""
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,8 @@ from lxml import etree
 from broker.demo.saml.key_pair import KeyPair
 
 NODE: Final = "/usr/bin/node"
-HERE: Final = Path(__file__).parent / "node"
+_PROGRAM: Final = Path(__file__).parent / "node" / "passport_service.js"
+_PACKAGES: Final = Path(__file__).parents[3] / ".node" / "node_modules"
 _WITHIN: Final = 15.0
 
 
@@ -74,7 +76,12 @@ def serving(folder: Path, key: KeyPair, places: Sequence[Place]) -> Iterator[Pas
     ]
     (folder / "services.json").write_text(json.dumps(written))
     with (folder / "log").open("ab") as out:
-        running = subprocess.Popen([NODE, HERE / "passport_service.js", folder], stdout=out, stderr=subprocess.STDOUT)
+        running = subprocess.Popen(
+            [NODE, _PROGRAM, folder],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "NODE_PATH": str(_PACKAGES)},
+        )
     try:
         _await(running, places[-1], folder)
         yield Passport(folder, places)

@@ -45,7 +45,8 @@ def own(page: Page, library: Running) -> list[str]:
 def test_the_button_leaves_nothing(page: Page, library: Running) -> None:
     """Every cookie of ours is gone, Back finds no page of the person, and a cookie that is brought back neither."""
     asked(page, library)
-    address, kept = page.url, page.context.cookies()
+    address = page.url
+    kept: Any = page.context.cookies()
     assert [name[:2] for name in own(page, library)] == ["a-", "b-"]
     assert {each.get("expires") for each in kept if str(each.get("name"))[:2] in {"a-", "b-"}} == {-1}
     page.click("button[name=answer][value=no]")

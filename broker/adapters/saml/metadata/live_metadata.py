@@ -237,7 +237,8 @@ def feed_refreshes(
 ) -> Iterator[FeedRefresh]:
     """Yield the refresh of every feed: it keeps what it speaks for and the folder does not hold.
 
-    ``state`` is the folder of the copies.
+    Whom the administrator has written down no feed speaks for, though the file is broken. ``state``
+    is the folder of the copies.
     """
     local = {*contents.metadata.upstreams, *contents.metadata.services, *contents.faults}
     for feed in feeds:

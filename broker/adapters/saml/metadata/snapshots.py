@@ -67,8 +67,6 @@ class _Gathered:
         self.feeds = [each.feed for each in followed]
         self.upstreams = dict(folder.metadata.upstreams)
         self.services = dict(folder.metadata.services)
-        # Whom the administrator has written down no feed speaks for, though the file is broken.
-        self.written = {*self.upstreams, *self.services, *folder.faults}
         self.published = dict(_of_folder(wanted.institutions, folder))
         self.notices = [*folder.notices, *_ignored_scopes(wanted, folder)]
         self.sources: dict[tuple[str, str], str] = {}
@@ -80,11 +78,10 @@ class _Gathered:
         """Add what a feed publishes of the entities that it speaks for and nothing before has."""
         feed = followed.feed
         kept = followed.entities(now)
-        upstream_ids = lacking(self.wanted.upstreams_of(feed, self.feeds), self.written)
+        upstream_ids = lacking(self.wanted.upstreams_of(feed, self.feeds), self.upstreams)
         service_ids: list[str] = []
         if SERVICES in feed.speaks_for:
-            held = {*self.written, *self.services}
-            service_ids = lacking(self.wanted.service_ids, held)
+            service_ids = lacking(self.wanted.service_ids, self.services)
         found = feed_descriptors.descriptors(kept, upstream_ids, service_ids)
         self.notices += [f"{feed.name}: {notice}" for notice in found.notices]
         self.notices += [f"{feed.name}: {notice}" for notice in followed.notices()]

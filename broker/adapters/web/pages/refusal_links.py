@@ -13,6 +13,7 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Text
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand, Transaction
+from broker.flows.transactions import Held
 
 _UNIVERSITY: Final = frozenset({"student", "employee"})
 _AFFILIATIONS: Final = frozenset({"student", "employee", "hospital", "private"})
@@ -96,20 +97,18 @@ def ways_to_borrower(
     return tuple(leading)
 
 
-def admitted(
-    step: Refuse, transaction: Transaction, ports: WebPorts
-) -> tuple[tuple[str, int | None], ...]:
+def admitted(step: Refuse, held: Held, ports: WebPorts) -> tuple[tuple[str, int | None], ...]:
     """Return who may use the service, where it is not the person who is refused.
 
     By the label of each policy that releases anything to it, with the least age where there is one.
     """
     if step.reason not in _OF_OTHERS:
         return ()
-    service = ports.services[transaction.request.service]
+    service = ports.services[held.transaction.request.service]
     names = {service.name, *service.categories}
     return tuple(
         (spoken(policy.label), policy.require.age)
-        for policy in ports.broker.rules.policies().policies
+        for policy in ports.broker.policies(held).policies
         if any(release.service in names for release in policy.releases)
     )
 

@@ -38,6 +38,7 @@ from broker.core.login.steps import (
     VerifyPin,
 )
 from broker.core.login.transaction import Errand, Transaction
+from broker.core.policy.model import Release
 from broker.core.ports import PostForm
 from broker.flows.transactions import Held
 
@@ -104,7 +105,8 @@ class StepPages:
         for name in names:
             label = spoken(ports.upstreams[name].label)
             ways.append((name, label, name in rules.local))
-        numbered = rules.releases(transaction.request.service, "cpr")
+        entries = rules.entries(transaction.request.service)
+        released = {listed.name for entry in entries for listed in entry.attributes}
         return self.page(
             "choose.html",
             "choose",
@@ -113,20 +115,19 @@ class StepPages:
             ways=ways,
             token=ports.forms.token(transaction, "upstream", ports.now()),
             again=bool(transaction.sent),
-            tells=numbered and not rules.local.issuperset(names),
+            tells="cpr" in released and not rules.local.issuperset(names),
             rememberable=len(ways) > 1 and not transaction.shared,
             remembered=ports.cookies.upstream(request) is not None,
-            sign_up=self._sign_up(transaction),
+            sign_up=self._sign_up(transaction, entries),
         )
 
-    def _sign_up(self, transaction: Transaction) -> str:
+    def _sign_up(self, transaction: Transaction, entries: tuple[Release, ...]) -> str:
         """Return the address where a person signs up for the service; "" where nobody need."""
-        ports = self.ports
-        service = transaction.request.service
-        if ports.sign_up is None or not ports.broker.rules.needs_borrower(service):
+        address = self.ports.sign_up
+        if address is None or all(entry.borrower == "none" for entry in entries):
             return ""
         login = f"{transaction.id}/upstream"
-        return with_query(ports.sign_up, {"service": service, "login": login})
+        return with_query(address, {"service": transaction.request.service, "login": login})
 
     def offer(self, held: Held, step: OfferUpgrade) -> Response:
         """Show what another category would change, and that nothing changes without a yes."""
@@ -220,7 +221,7 @@ class StepPages:
             form = self.outgoing.refusal(transaction, step.status)
             if transaction.request.is_passive:
                 return self.outgoing.post(form, transaction.request.service)
-        return self._refusal_page(transaction, step, form, reference)
+        return self._refusal_page(held, step, form, reference)
 
     def error(
         self,
@@ -272,9 +273,10 @@ class StepPages:
         return Response(page, mimetype="text/html")
 
     def _refusal_page(
-        self, transaction: Transaction, step: Refuse, form: PostForm | None, reference: str
+        self, held: Held, step: Refuse, form: PostForm | None, reference: str
     ) -> Response:
         ports = self.ports
+        transaction = held.transaction
         template, status = _REFUSED_PAGE
         ways = ways_to_borrower(step, transaction, ports)
         if step.reason == "consent_refused":
@@ -292,7 +294,7 @@ class StepPages:
             ways_token=ports.forms.token(transaction, "upstream", ports.now()),
             onward=sign_up_link(step, transaction, ports.sign_up),
             abroad=upstream_help_url(step, transaction, ports),
-            admitted=admitted(step, transaction, ports),
+            admitted=admitted(step, held, ports),
             admitted_to=spoken(ports.services[transaction.request.service].label),
             back=sign_up_result.service_to_return_to(ports, transaction),
             signing_up=transaction.errand is Errand.SIGN_UP,
