@@ -27,6 +27,7 @@ _FEED_MENDS: Final = {
     "feed.disk": "see state, and whether that disk is full",
 }
 _UNAVAILABLE: Final = "unavailable"  # the setting of a fault, where the library system is down
+_NO_METADATA: Final = re.compile("^metadata: no metadata of (.+) is in force$")
 _CREDENTIALS: Final = re.compile("//[^@/]*@")
 
 
@@ -37,10 +38,16 @@ def all_findings(parts: Parts) -> list[str]:
         unready.extend(f"{name}: {fault}" for fault in faults)
     unready = [_with_store(parts, fault) for fault in unready]
     found = [f"metadata: {_with_feed(fault)}" for fault in metadata_report.findings(parts)]
-    found = unready + [finding for finding in found if finding not in unready]
+    told = {*unready, *map(_as_alarm, unready)}
+    found = unready + [finding for finding in found if finding not in told]
     for of_one_kind in _FINDINGS:
         found.extend(of_one_kind(parts))
     return found
+
+
+def _as_alarm(unready: str) -> str:
+    """Return the alarm that says no more than why logins fail: one cause is told once."""
+    return _NO_METADATA.sub(r"metadata: \1 has no metadata in force", unready)
 
 
 def _with_store(parts: Parts, finding: str) -> str:

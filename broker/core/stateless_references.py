@@ -25,6 +25,7 @@ STEPS: Final[Sequence[str]] = (
     "",  # any other
     "none",
     "/",
+    "/end",
     "/error",
     "/favicon.ico",
     "/healthz",
@@ -53,6 +54,7 @@ STEPS: Final[Sequence[str]] = (
     "/sign-up/",
     "/sign-up/begin",
     "/static/<path:filename>",
+    "/end",
 )
 REASONS: Final[Sequence[str]] = (
     "",  # any other
@@ -101,6 +103,7 @@ REASONS: Final[Sequence[str]] = (
     "upstream_refused",
     "login_not_finished",
     "finished",
+    "service_not_connected",
 )
 
 

@@ -14,7 +14,6 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.demo.check import persona_check
 from broker.demo.run.demo_folder import Ports, read, write
 from broker.demo.run.running_demo import Running, around, running
-from broker.files.settings.config import load
 
 _FINDINGS = 1
 _HEARS_SIGNALS = 0.5
@@ -64,7 +63,7 @@ def run_around(folder: Path) -> int:
     ConfigurationFaults where the folder is none that ``broker init --for demo`` wrote.
     """
     try:
-        setting = read(folder, load(folder / "broker.toml", {}).base_url)
+        setting = read(folder)
     except OSError:
         what = "has no keys of the simulated parties"
         mend = "broker init DIR --for demo writes a folder that has"

@@ -26,7 +26,7 @@ from broker.app.metric_gauges import gauges
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.stateless_references import StatelessReferences
-from broker.demo.run.demo_folder import Setting
+from broker.demo.run.demo_folder import HUB, Setting
 from broker.files.settings.config import Config, load
 from broker.flows.borrowers.enrolment_figures import EnrolmentCount, EnrolmentCounting, EnrolmentFigures
 from broker.flows.login.support_traces import SupportTraces
@@ -92,6 +92,14 @@ def test_a_feed_that_does_not_answer_is_a_finding_with_its_address_and_where_to_
     (finding,) = (each for each in all_findings(opened) if feed in each)
     assert "(feed.unreachable)" in finding
     assert finding.endswith("(see its url and ca_file, and whether this machine reaches it)")
+
+
+def test_a_hub_without_metadata_is_found_once(setting: Setting, tmp_path: Path) -> None:
+    """Why nobody can log in and which party is lost are one cause."""
+    (tmp_path / "metadata").mkdir()
+    environ = {"BROKER_METADATA": str(tmp_path / "metadata"), "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}
+    told = [each for each in all_findings(assemble(load(setting.config, environ))) if HUB in each]
+    assert told == [f"metadata: no metadata of {HUB} is in force"]
 
 
 def test_a_state_folder_that_cannot_be_written_is_one_fault(setting: Setting, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import stat
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,16 +90,13 @@ def test_the_state_folder_is_named_where_it_is_elsewhere(tmp_path: Path, monkeyp
     assert tree["state"] == "/var/lib/broker"
 
 
-def merged(tree: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
-    """Say whether every key of a part has the same value in the whole."""
-    for key, value in part.items():
-        other = tree.get(key)
-        if isinstance(value, dict) and isinstance(other, dict):
-            if not merged(other, value):
-                return False
-        elif value != other:
-            return False
-    return True
+@pytest.mark.server
+def test_the_demo_stands_around_its_own_folders_only(written: Path) -> None:
+    """Another folder has no keys of the simulated parties: said before anything else of it."""
+    around = [sys.executable, "-m", "broker.cli", "demo", "--around", str(written)]
+    refused = subprocess.run(around, capture_output=True, text=True, check=False, cwd=ROOT)
+    what = f"{written}: has no keys of the simulated parties (broker init DIR --for demo writes a folder that has)"
+    assert (refused.returncode, refused.stderr) == (78, f"{what}\n")
 
 
 def test_the_examples_of_the_documents_are_what_it_writes(written: Path) -> None:

@@ -195,6 +195,16 @@ def test_row_50_an_upstreams_page_is_linked_with_all_filled_in(house: House) -> 
     assert "c=AUTHENTICATION_FAILURE" in str(help_link(come_back(weak, ask(weak, UNKNOWN, TO_AU), "asta")))
 
 
+@pytest.mark.profile(21)
+def test_row_21_the_log_names_the_attribute_of_another_scope(house: House, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its name and never its value: else nobody could tell what to mend at a first login."""
+    person = house.person()
+    capfd.readouterr()
+    assert mark(come_back(person, ask(person, TO_AU), "asta", say(EPPN, "asta@ku.dk"))) == ("refuse", "scope_mismatch")
+    (line,) = [line for line in capfd.readouterr().out.splitlines() if "scope_mismatch" in line]
+    assert ('"attribute": "eduPersonPrincipalName"' in line, "ku.dk" in line) == (True, False)
+
+
 @pytest.mark.profile(50)
 @pytest.mark.parametrize(
     ("named", "kept"),

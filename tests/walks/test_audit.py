@@ -135,6 +135,7 @@ def test_an_overtaken_release_is_said_not_to_have_left(house: House, monkeypatch
     """Another fact was written first: what the trail said of this assertion is taken back on the trail."""
     person = house.person()
     house.landing(person.agree(person.log_in("asta"), remember=True))
+    _settled(house)
     put = Transactions.put
     lost: list[str] = []
 

@@ -97,10 +97,17 @@ def class_fault(authn_class: str, cap: Assurance, meets: Mapping[str, Names]) ->
     if authn_class in _PLAIN_CLASSES:
         return None
     most = assurance_of_class(authn_class) or _MOST_OF_CLASS.get(authn_class)
-    if most is not None:
-        return "above_cap" if most > cap else None
-    met = [wanted for wanted, classes in meets.items() if authn_class in classes]
-    if not met:
+    if most is None:
+        most = _configured_level(authn_class, meets)
+    if most is None:
         return "unknown_class"
-    levels = [assurance_of_class(wanted) or Assurance.SELF_ASSERTED for wanted in met]
-    return "above_cap" if max(levels) > cap else None
+    return "above_cap" if most > cap else None
+
+
+def _configured_level(authn_class: str, meets: Mapping[str, Names]) -> Assurance | None:
+    """Return the most that the class is configured to meet; None where it is not configured."""
+    levels = []
+    for wanted, classes in meets.items():
+        if authn_class in classes:
+            levels.append(assurance_of_class(wanted) or Assurance.SELF_ASSERTED)
+    return max(levels, default=None)

@@ -5,16 +5,22 @@ An address that an upstream merely passes on was typed by somebody, and names wh
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 from broker.core.entities import Assurance, Institution
 from broker.core.identity.attribute_values import in_scope
-from broker.core.identity.canonical_attributes import AttributeReading
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import plain
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 
+_UNSURE: Final = frozenset({None, Assurance.SELF_ASSERTED})
 
-def asserted_address(reading: AttributeReading, institution: Institution | None) -> str | None:
+
+def asserted_address(
+    mails: Iterable[str],
+    assurance: Assurance | None,
+    institution: Institution | None,
+) -> str | None:
     """Return the address in a domain of the institution's own, of its scopes or below; or None.
 
     Of several the first by letter, so that the next login finds the same one. Whoever made their
@@ -22,14 +28,16 @@ def asserted_address(reading: AttributeReading, institution: Institution | None)
     """
     if institution is None or institution.national_eid:
         return None
-    if reading.assurance is None or reading.assurance is Assurance.SELF_ASSERTED:
+    if assurance in _UNSURE:
         return None
-    found = []
-    for written in reading.attributes.get("mail", ()):
+    own = []
+    for written in mails:
         address = plain(written)
-        if address and in_scope(address, "sub", institution.scopes):
-            found.append(address)
-    return _first_without_number(found)
+        if address is None:
+            continue
+        if in_scope(address, "sub", institution.scopes):
+            own.append(address)
+    return _first_without_number(own)
 
 
 def proved_address(proofs: Iterable[Proved], now: datetime) -> str | None:

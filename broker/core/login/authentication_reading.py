@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.entities import Upstream
+from broker.core.entities import Assurance, Upstream
 from broker.core.errors import AttributesRefused
+from broker.core.identity.assurance_caps import value_within
 from broker.core.identity.canonical_attributes import (
     AttributeMap,
     AttributeReading,
@@ -22,6 +23,9 @@ from broker.core.login.transaction import Authentication
 
 # The class that a service gets for a login by number and PIN (saml-authn-context 3.4.8: a password
 # over a protected session).
+# Beside eduPersonAssurance, which is capped as it is read: a national eID is judged by the parts
+# first.
+_LEVEL_PARTS: Final = ("ial", "aal", "assuranceLevel")
 PIN_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 
 
@@ -57,12 +61,29 @@ def read_authentication(
     """
     reading = _asserted(authentication, upstream, maps, now, named_affiliations)
     institution = upstream.institution(authentication.institution)
+    if institution is not None:
+        reading = _within_cap(reading, institution.max_assurance)
+    mails = reading.attributes.get("mail", ())
     told = replace(
         reading,
         withheld=(*reading.withheld, *authentication.withheld),
-        verified_address=asserted_address(reading, institution),
+        verified_address=asserted_address(mails, reading.assurance, institution),
     )
     return with_proofs(told, proofs, now)
+
+
+def _within_cap(reading: AttributeReading, cap: Assurance) -> AttributeReading:
+    """Leave out the parts of a level that are above the cap of the institution, as the whole is."""
+    above = []
+    for name in _LEVEL_PARTS:
+        values = reading.attributes.get(name, ())
+        if not all(value_within(value, cap) for value in values):
+            above.append(name)
+    if not above:
+        return reading
+    kept = {name: values for name, values in reading.attributes.items() if name not in above}
+    withheld = (*reading.withheld, *((name, "above_cap") for name in above))
+    return replace(reading, attributes=Attributes(kept), withheld=withheld)
 
 
 def _asserted(

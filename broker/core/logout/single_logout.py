@@ -149,6 +149,11 @@ class Logout:
         """Return the moment at which it is forgotten."""
         return self.begun + LOGOUT_LIFETIME
 
+    @property
+    def reached(self) -> tuple[str, ...]:
+        """Return the browser cookies by which it reaches sessions; none before it is joined."""
+        return self.browsers or ()
+
     def ready(self) -> "Logout":
         """Go on at once where there is nothing that the person is asked about."""
         return replace(self, going=all(participant.always for participant in self._open()))

@@ -15,6 +15,7 @@ from broker.adapters.saml.keys import key_ring
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
 from broker.demo.saml.key_pair import KeyPair
 from broker.files.settings import new_folder
+from broker.files.settings.config import load
 
 _REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 _POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
@@ -204,14 +205,15 @@ class Setting:
             getattr(self, name).keep(folder, name)
 
 
-def read(folder: Path, base_url: str) -> Setting:
+def read(folder: Path) -> Setting:
     """Return the setting that was written into ``folder`` with its parties' keys.
 
-    OSError where they are not there.
+    OSError where they are not there; ConfigurationFaults for its broker.toml.
     """
     parties = folder / _PARTIES
     pairs = {name: KeyPair.kept(parties, name) for name in _WITH_KEYS}
-    return Setting(folder, Ports(urlsplit(base_url).port or 0), **pairs)
+    broker = urlsplit(load(folder / "broker.toml", {}).base_url)
+    return Setting(folder, Ports(broker.port or 0), **pairs)
 
 
 def write(

@@ -12,7 +12,6 @@ from broker.core.policy.decision import NEVER_BY_CATEGORY
 from broker.core.policy.entity_categories import BUNDLES
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import (
-    BorrowerRule,
     Condition,
     Policy,
     PolicyLine,
@@ -20,9 +19,10 @@ from broker.core.policy.model import (
     ReleasedAttribute,
 )
 from broker.files.checked_files import did_you_mean
+from broker.files.policies import upstream_checks
+from broker.files.policies.upstream_checks import UPSTREAM, PolicyProblem
 
-_UPSTREAM = "upstream"
-_NOT_ATTRIBUTES = frozenset({_UPSTREAM, "assurance"})
+_NOT_ATTRIBUTES = frozenset({UPSTREAM, "assurance"})
 _PROOF = "proof."
 # What the person gives the library and staff correct; no upstream knows better.
 _PERSONS_OWN = frozenset({"email", "phone", "mobile"})
@@ -34,7 +34,6 @@ _MASKED = (
 
 # What is wrong, and how to mend it; and the line that it is wrong in.
 _Problem = tuple[str, str]
-PolicyProblem = tuple[PolicyLine, str, str]
 _AttributeCheck = Callable[[Release, ReleasedAttribute], _Problem | None]
 
 
@@ -69,7 +68,7 @@ def faults_in_file(
     yield from _matches_on_numbers(policy)
     yield from _patterns(policy)
     yield from _lowered_categories(policy)
-    yield from _upstreams(policy)
+    yield from upstream_checks.unmatched(policy)
     yield from _overwritten_fields(policy)
 
 
@@ -83,7 +82,7 @@ def faults_across_files(policies: Collection[Policy]) -> Iterator[PolicyProblem]
             if other is not policy:
                 what = f"{key} {value} is also that of {other.file}"
                 yield _top(policy), what, f"each {key} belongs to one file"
-    yield from _lowering(policies)
+    yield from upstream_checks.lowering_without_affiliations(policies)
 
 
 def overdue(policies: Iterable[Policy], today: date) -> Iterator[PolicyProblem]:
@@ -294,40 +293,6 @@ def _lowered_categories(policy: Policy) -> Iterator[PolicyProblem]:
         yield rule.place, what, "name it once"
 
 
-def _upstreams(policy: Policy) -> Iterator[PolicyProblem]:
-    """Find an upstream by which nobody is of this affiliation."""
-    matched = {upstream for upstream, _ in _matched_upstreams(policy)}
-    for upstream, place in _admitted_upstreams(policy):
-        if upstream not in matched:
-            what = f"nobody of this affiliation comes by {upstream!r}"
-            mend = did_you_mean(upstream, matched) or "name it in an alternative of match"
-            yield place, what, mend
-
-
-def named_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
-    """Yield every upstream that a policy names, with the line."""
-    yield from _matched_upstreams(policy)
-    yield from _admitted_upstreams(policy)
-
-
-def _matched_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
-    for condition in _all_conditions(policy):
-        if condition.name == _UPSTREAM:
-            for upstream in condition.values:
-                yield upstream, condition.place
-
-
-def _admitted_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
-    """Yield the upstreams that enrolment or lowering names, with the line."""
-    if policy.require.place:
-        for upstream in policy.require.upstream:
-            yield upstream, policy.require.place
-    rule = policy.borrower
-    if rule and rule.lowers:
-        for upstream in rule.lowers.by:
-            yield upstream, rule.place
-
-
 def _overwritten_fields(policy: Policy) -> Iterator[PolicyProblem]:
     if policy.borrower is None:
         return
@@ -341,41 +306,6 @@ def _overwritten_fields(policy: Policy) -> Iterator[PolicyProblem]:
 
 
 # Across files
-
-
-def _lowering(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
-    """Find an upstream that lowers a category and asserts no affiliations.
-
-    A national eID or a PIN asserts none: everybody who comes so would seem to have left
-    (docs/reference/requirements.md#r47).
-    """
-    asserting = _upstreams_with_affiliations(policies)
-    for policy in policies:
-        rule = policy.borrower
-        if rule is None:
-            continue
-        for upstream in _lowering_upstreams(rule):
-            if upstream not in asserting:
-                what = (
-                    f"lowers by {upstream}, of whom no file asks an affiliation:"
-                    " everybody who comes so has none"
-                )
-                yield rule.place, what, "name a university's way in"
-
-
-def _lowering_upstreams(rule: BorrowerRule) -> tuple[str, ...]:
-    return rule.lowers.by if rule.lowers else ()
-
-
-def _upstreams_with_affiliations(policies: Iterable[Policy]) -> set[str]:
-    """Return the upstreams of alternatives that match on an affiliation."""
-    upstreams: set[str] = set()
-    for policy in policies:
-        for alternative in policy.match:
-            values = {condition.name: condition.values for condition in alternative.conditions}
-            if not values.keys().isdisjoint(AFFILIATIONS):
-                upstreams.update(values.get(_UPSTREAM, ()))
-    return upstreams
 
 
 def _is_category(release: Release) -> bool:

@@ -13,9 +13,10 @@ from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.policy.model import Policy, PolicySet
 from broker.files.checked_files import validated
 from broker.files.policies import consistency_checks, last_good, service_checks
-from broker.files.policies.consistency_checks import PolicyProblem, faults_at
+from broker.files.policies.consistency_checks import faults_at
 from broker.files.policies.examples import Result, run_examples
 from broker.files.policies.file_schema import FilePlace, PolicyShape
+from broker.files.policies.upstream_checks import PolicyProblem
 from broker.files.strict_yaml import LARGEST, read
 
 __all__ = [

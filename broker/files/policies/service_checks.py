@@ -7,11 +7,8 @@ from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMa
 from broker.core.identity.subject_ids import MINTED
 from broker.core.policy.model import Policy, PolicyLine, Release, ReleasedAttribute
 from broker.files.checked_files import did_you_mean
-from broker.files.policies.consistency_checks import (
-    PolicyProblem,
-    named_upstreams,
-    unconfigured,
-)
+from broker.files.policies.consistency_checks import unconfigured
+from broker.files.policies.upstream_checks import PolicyProblem, named_upstreams
 
 
 def unknown_services(

@@ -6,6 +6,7 @@ Source: docs/reference/design.md#4a-logout.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import product
 
 from broker.core.entities import Service, Upstream
 from broker.core.logout.sessions import Session
@@ -71,22 +72,27 @@ class AffectedSessions:
 
         What stands on an upstream's session ends with it: consent pages that wait, too.
         """
-        if response.peer.side == "service":
-            self.sessions.end(self._asked_by(logout, response.in_response_to, now), now)
+        peer = response.peer
+        if peer.side == "service":
+            asked = self._asked_by(logout, response.in_response_to, now)
+            self.sessions.end(asked, now)
             return
-        upstream = self.upstreams[response.peer.name]
+        upstream = self.upstreams[peer.name]
         self._close(logout, now, upstream.name)
-        given = self._given_by(upstream, self._reached(logout, now))
+        reached = self._reached(logout, now)
+        given = _given_by(upstream, reached)
         self.sessions.end_upstream(given, now)
 
     def as_it_is(self, logout: Logout, now: datetime) -> Logout:
         """Return the logout with the note whether its people have other sessions open by now."""
+        left = False
         groups = {*logout.groups, *_reached_groups(logout)}
         for browser, person in groups:
-            for session in self.sessions.of_browsers([browser], now):
-                if session.person == person and self._is_left(session, logout):
-                    return replace(logout, left=True)
-        return replace(logout, left=False)
+            known = self.sessions.of_browsers([browser], now)
+            own = [session for session in known if session.person == person]
+            if any(self._is_left(session, logout) for session in own):
+                left = True
+        return replace(logout, left=left)
 
     def _is_left(self, session: Session, logout: Logout) -> bool:
         """Return whether a session is open beside the logout's participants.
@@ -94,12 +100,13 @@ class AffectedSessions:
         In a browser that is out of reach the upstream's own session behind it counts too.
         """
         peer = logout.request.peer
-        if peer.side == "upstream" and not session.given_by(self.upstreams[peer.name]):
-            return False
+        if peer.side == "upstream":
+            upstream = self.upstreams[peer.name]
+            if not session.given_by(upstream):
+                return False
         if not session.ended:
             return not logout.asks_about(session)
-        is_reached = session.browser in (logout.browsers or ())
-        if is_reached or session.upstream_ended:
+        if session.browser in logout.reached or session.upstream_ended:
             return False
         return self.participants.asks_upstream(session)
 
@@ -110,16 +117,20 @@ class AffectedSessions:
         until = request.acts_until(now)
         self._close(logout, until)
         reached = self._reached(logout, now)
-        named = [each for each in self.named(request, now) if each in reached]
-        last = _last(named, until)
+        named = self.named(request, now)
+        last = _last((each for each in named if each in reached), until)
         at_asker = [each for each in reached if each.service == asker]
         # The asker's sessions of before are gone with its cookie; a later one has its cookie now.
-        self.sessions.end(_begun_by(last, at_asker), now)
-        meant = _begun_by(max(until, last), reached)
+        gone = _begun_by(last, at_asker)
+        self.sessions.end(gone, now)
+        latest = max(until, last)
+        meant = _begun_by(latest, reached)
         elsewhere = [each for each in meant if each.service != asker]
         services = self.participants.services_of(_open(elsewhere), now)
         upstreams = self.participants.upstreams_of(meant, now)
-        return replace(logout, participants=(*services, *upstreams)).ready()
+        participants = (*services, *upstreams)
+        found = replace(logout, participants=participants)
+        return found.ready()
 
     def _of_upstream(self, logout: Logout, now: datetime) -> Logout:
         """Find the sessions that the upstream's own one gave in this browser.
@@ -131,17 +142,23 @@ class AffectedSessions:
         request = logout.request
         upstream = self.upstreams[request.peer.name]
         until = request.acts_until(now)
-        known = self.sessions.of_browsers(logout.browsers or (), now)
-        given = self._given_by(upstream, known)
+        known = self.sessions.of_browsers(logout.reached, now)
+        given = _given_by(upstream, known)
         named = [each for each in given if _names(request, each, until)]
-        logout = replace(logout, found=bool(named), groups=groups_of(named))
+        logout = replace(
+            logout,
+            found=bool(named),
+            groups=groups_of(named),
+        )
         self._close(logout, until, upstream.name)
-        reached = self._given_by(upstream, self._reached(logout, now))
-        last = _last(named, until)
-        meant = _begun_by(max(until, last), reached)
+        reached = self._reached(logout, now)
+        own = _given_by(upstream, reached)
+        latest = max(until, _last(named, until))
+        meant = _begun_by(latest, own)
         self.sessions.end_upstream(meant, now)
         services = self.participants.services_of(_open(meant), now)
-        return replace(logout, participants=tuple(services)).ready()
+        found = replace(logout, participants=tuple(services))
+        return found.ready()
 
     def _close(
         self,
@@ -155,9 +172,13 @@ class AffectedSessions:
 
     def _reached(self, logout: Logout, now: datetime) -> list[Session]:
         """Return the sessions of the logout's people in its browser, ended ones too."""
+        own = []
         groups = _reached_groups(logout)
-        known = self.sessions.of_browsers(logout.browsers or (), now)
-        return [each for each in known if (each.browser, each.person) in groups]
+        for session in self.sessions.of_browsers(logout.reached, now):
+            group = (session.browser, session.person)
+            if group in groups:
+                own.append(session)
+        return own
 
     def _asked_by(
         self,
@@ -173,13 +194,9 @@ class AffectedSessions:
         for participant in logout.participants:
             if participant.request == request:
                 indexes.update(participant.indexes)
-        for session in self.sessions.of_browsers(logout.browsers or (), now):
+        for session in self.sessions.of_browsers(logout.reached, now):
             if session.index in indexes:
                 yield session
-
-    @staticmethod
-    def _given_by(upstream: Upstream, sessions: Iterable[Session]) -> list[Session]:
-        return [session for session in sessions if session.given_by(upstream)]
 
 
 def groups_of(sessions: Iterable[Session]) -> tuple[Group, ...]:
@@ -190,9 +207,15 @@ def groups_of(sessions: Iterable[Session]) -> tuple[Group, ...]:
 
 def _reached_groups(logout: Logout) -> set[Group]:
     """Return browser cookies and people of the logout, as far as its browser reaches."""
-    browsers = logout.browsers or ()
-    people = {person for browser, person in logout.groups if browser in browsers}
-    return {(browser, person) for browser in browsers for person in people}
+    people = set()
+    for browser, person in logout.groups:
+        if browser in logout.reached:
+            people.add(person)
+    return set(product(logout.reached, people))
+
+
+def _given_by(upstream: Upstream, sessions: Iterable[Session]) -> list[Session]:
+    return [session for session in sessions if session.given_by(upstream)]
 
 
 def _begun_by(last: datetime, sessions: Iterable[Session]) -> list[Session]:

@@ -6,17 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from broker.core.entities import Assurance, Institution
-from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.identity.verified_addresses import asserted_address, proved_address
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 AU = Institution("https://idp.au.example", scopes=("au.dk",))
-
-
-def reading(*mail: str, assurance: Assurance | None = Assurance.LOW) -> AttributeReading:
-    """Give a reading with these addresses."""
-    return AttributeReading(Attributes({"mail": mail}), assurance, "none", None)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +33,7 @@ def reading(*mail: str, assurance: Assurance | None = Assurance.LOW) -> Attribut
 )
 def test_an_institution_vouches_for_its_own_domains(mail: tuple[str, ...], address: str | None) -> None:
     """Exactly or below a scope of its own; of several the first by letter; none that holds a number."""
-    assert asserted_address(reading(*mail), AU) == address
+    assert asserted_address(mail, Assurance.LOW, AU) == address
 
 
 @pytest.mark.parametrize(
@@ -57,7 +51,7 @@ def test_an_address_that_somebody_typed_is_nobodys(
     institution: Institution | None, assurance: Assurance | None
 ) -> None:
     """Who makes their own account, or writes an address at the national eID, may write anybody's."""
-    assert asserted_address(reading("asta@au.dk", assurance=assurance), institution) is None
+    assert asserted_address(["asta@au.dk"], assurance, institution) is None
 
 
 def proof(name: str, address: str, lasts: timedelta = timedelta(days=1)) -> Proved:

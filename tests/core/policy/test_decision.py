@@ -554,3 +554,11 @@ def test_every_unmet_requirement_is_known_as_one() -> None:
                 login = replace(LOGIN, cpr=cpr, age=age, assurance=assurance)
                 lacking |= {reason.code for reason in decide(login, LOANS, making).reasons}
     assert lacking == UNMET_REQUIREMENTS
+
+
+def test_a_policy_set_knows_the_affiliations_that_it_names() -> None:
+    """In a match or a release, in full: what ends in a star names none, and another attribute's values are none."""
+    named = alternative(10, upstream="wayf", eduPersonScopedAffiliation="course-1@au.dk", role="course-2@au.dk")
+    listing = release("my-loans", "eduPersonAffiliation", values=("guest", "stud*"))
+    policies = PolicySet((policy("student", 20, named, releases=(listing,)),), "d1")
+    assert policies.named_affiliations == {"course-1@au.dk", "guest"}

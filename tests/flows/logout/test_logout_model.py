@@ -544,9 +544,9 @@ CLAUSES: Final = {
         sessions_room,
     ),
     "of the asker's sessions of before": Clause(
-        late_with_an_index, "self.sessions.end(_begun_by(last, at_asker), now)", "self.sessions.end(at_asker, now)"
+        late_with_an_index, "gone = _begun_by(last, at_asker)", "gone = at_asker"
     ),
-    "what is open now": Clause(login_meanwhile, "return replace(logout, left=True)", "return logout"),
+    "what is open now": Clause(login_meanwhile, "                left = True\n", "                pass\n"),
     "pages that stand on an upstream's session": Clause(
         page_meanwhile, "        self._close(logout, now, upstream.name)\n", ""
     ),

@@ -303,9 +303,12 @@ def encrypted(
     """Return an EncryptedAssertion in exclusive canonical form: AES-GCM with a new key, RSA-OAEP.
 
     ``plain`` is the UTF-8 of an Assertion that declares every namespace it needs, ``certificate``
-    the recipient's. ``MessageRefused`` (``gate.key``, ``gate.weak_key``) where it holds no RSA key
-    of 2048 bits. Source: SDP-ALG01, xmlenc-core1 5.2.4 and 5.5.
+    the recipient's. ``ValueError`` for another algorithm, ``MessageRefused`` (``gate.key``,
+    ``gate.weak_key``) where it holds no RSA key of 2048 bits. Source: SDP-ALG01, xmlenc-core1 5.2.4
+    and 5.5.
     """
+    if by.content not in _GCM:
+        raise ValueError("only AES-GCM is written")
     session_key = AESGCM.generate_key(128 if "aes128" in by.content else 256)
     nonce = secrets.token_bytes(_NONCE_OCTETS)
     content = nonce + AESGCM(session_key).encrypt(nonce, plain, None)

@@ -1,6 +1,6 @@
 """The consent and notice screen of a step: labels and masked values, nothing else of the person."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -92,9 +92,13 @@ class _RowMaker:
     revealing: bool
     institutions: tuple[Institution, ...]
 
-    def rows(self, items: Iterable[Item]) -> tuple[DisclosureRow, ...]:
-        """Return a row for each item, in their order."""
-        return tuple(self._row(item) for item in items)
+    def divided(
+        self, items: Sequence[Item]
+    ) -> tuple[tuple[DisclosureRow, ...], tuple[DisclosureRow, ...]]:
+        """Return a row for each item, in their order: the required ones, and the optional ones."""
+        required = tuple(self._row(item) for item in items if not item.optional)
+        optional = tuple(self._row(item) for item in items if item.optional)
+        return required, optional
 
     def _row(self, item: Item) -> DisclosureRow:
         values = item.values
@@ -149,10 +153,8 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
     decision = asked.decision
     disclosure = question.disclosure
     number = _borrower_number(transaction)
-    revealing = may_reveal(transaction, now)
-    rows = _RowMaker(labels, language, number, revealing, institutions)
-    required = rows.rows(item for item in disclosure.items if not item.optional)
-    optional = rows.rows(item for item in disclosure.items if item.optional)
+    rows = _RowMaker(labels, language, number, may_reveal(transaction, now), institutions)
+    required, optional = rows.divided(disclosure.items)
     receiver = _party(disclosure.receiver, language)
     return ConsentScreen(
         variant=question.variant,

@@ -79,7 +79,8 @@ SHAPES: Final[Mapping[str, Shape]] = {
 def renamed(element: Any, prefixes: Mapping[str, str]) -> Any:
     """Write a tree anew: each namespace by its product's prefix, declared where it begins."""
     space = etree.QName(element).namespace or ""
-    made = etree.Element(element.tag, dict(element.attrib), nsmap={prefixes[space] or None: space, **_TYPES})
+    spaces: Any = {prefixes[space] or None: space, **_TYPES}
+    made = etree.Element(element.tag, dict(element.attrib), nsmap=spaces)
     made.text, made.tail = element.text, element.tail
     made.extend([renamed(child, prefixes) for child in element])
     return made

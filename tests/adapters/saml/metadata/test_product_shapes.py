@@ -300,3 +300,27 @@ def test_what_is_never_read_is_never_judged(certificates: Certificates, parties:
     xml = xml.replace("<IDPSSODescriptor", f"{_sts('SecurityTokenServiceType', stranger)}<IDPSSODescriptor", 1)
     (key,) = _read(tmp_path, xml.encode()).metadata.upstreams[IDP].keys
     assert key.public != parties.stranger.key.private.public_key()
+
+
+def test_ids_and_roles_of_saml_1_are_dropped(certificates: Certificates, tmp_path: Path) -> None:
+    """No signature in there is read, so that nothing refers to an ID; a role of another protocol is no second role."""
+    xml = _unprefixed(_okta(certificates))
+    role = xml[xml.index("<IDPSSODescriptor") : xml.index("</EntityDescriptor>")]
+    older = role.replace("SAML:2.0:protocol", "SAML:1.1:protocol")
+    marked = xml.replace(
+        role, older + role.replace("<IDPSSODescriptor", '<IDPSSODescriptor ID="_1" id="_1" xml:id="_1"')
+    )
+    found = _read(tmp_path, marked.encode())
+    assert (found.faults, set(found.metadata.upstreams)) == ({}, {IDP})
+    twice = _read(tmp_path, xml.replace(role, role + role).encode())
+    assert str(twice.faults[IDP][0]) == f"metadata/peer.xml: {IDP} has several IDPSSODescriptors (keep one)"
+
+
+def test_an_entity_that_a_file_holds_twice_is_left_out(certificates: Certificates, tmp_path: Path) -> None:
+    """Which of the two is meant nobody can say."""
+    entity = _unprefixed(_okta(certificates))
+    found = _read(tmp_path, f"<EntitiesDescriptor {_SPACES}>{entity}{entity}</EntitiesDescriptor>".encode())
+    assert (found.metadata.upstreams, [str(each) for each in found.faults[IDP]]) == (
+        {},
+        [f"metadata/peer.xml: {IDP} has several descriptors (keep one)"],
+    )
