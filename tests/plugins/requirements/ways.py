@@ -47,7 +47,7 @@ def r31(house: House) -> None:
     assert len({each.name_id for each in landings.values()}) == 1
     assert {each.authn_context for each in landings.values()} == {PIN_CLASS}  # a password at a university is no other
     chains = [each.authorities for each in landings.values()]
-    assert chains == [(AU, HUB), ("https://saml.nemlog-in.dk", NEMLOGIN_BIRK, HUB), (), ()]
+    assert chains == [(AU, HUB), (NEMLOGIN_BIRK, HUB), (), ()]  # a name that nobody configured is not passed on
     sent = {way: each.attributes.get(CPR) for way, each in landings.items()}
     number_of_bo = (URN + cpr(BO),)
     assert sent == {"wayf": number_of_bo, "nemid": number_of_bo, "2207791019": None, "220779-1019": None}
