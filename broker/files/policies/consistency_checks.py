@@ -137,12 +137,10 @@ def _mail_name_id(release: Release) -> Iterator[PolicyProblem]:
     """Find a mail address as NameID that nobody has given a reason for, or that anybody may get."""
     if release.name_id != "email":
         if release.subject is not None:
-            what = f"name_id_why with name_id: {release.name_id}"
-            yield release.place, what, "it is the reason of name_id: email"
+            yield release.place, "name_id_why without name_id: email", "remove it"
         return
     if release.subject is None:
-        mend = "add name_id_why: the person is shown it beside the address"
-        yield release.place, "name_id: email without a reason", mend
+        yield release.place, "name_id: email without a reason", "add name_id_why, which is shown"
     if _is_category(release):
         mend = "list the service under its own name"
         yield release.place, "name_id: email is never given to a category", mend

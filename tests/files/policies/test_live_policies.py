@@ -204,7 +204,7 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
         (
             "name_id: transient",
             "name_id: transient\n    name_id_why: {en: a, da: a}",
-            "name_id_why with name_id: transient (it is the reason of name_id: email)",
+            "name_id_why without name_id: email (remove it)",
         ),
         ("[student@au.dk]}", "['superuser@*']}", "eduPersonScopedAffiliation: superuser@* begins no affiliation"),
         ("[student@au.dk]}", "[student@au.dk], cpr: x}", "match on cpr"),
