@@ -165,7 +165,9 @@ def ours(arguments: argparse.Namespace) -> Iterator[Running]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         setting = write(Path(folder) / "demo", Ports(arguments.port_base), datetime.now(UTC), store=arguments.store)
         text = setting.config.read_text().replace("workers = 2", f"workers = {arguments.workers}")
-        setting.config.write_text(re.sub(r"(?m)^methods = .*$", 'methods = ["wayf"]', text))
+        text = re.sub(r"(?m)^methods = .*$", 'methods = ["wayf"]', text)
+        # All of them come from one network.
+        setting.config.write_text(f"{text}\n[limits]\nbeginnings = 1000000\n")
         with running(setting) as demo:
             persona_check.walk(Browser(), setting.ports.origin("library"), persona("asta"), "wayf", remember=True)
             yield demo

@@ -54,7 +54,6 @@ STEPS: Final[Sequence[str]] = (
     "/sign-up/",
     "/sign-up/begin",
     "/static/<path:filename>",
-    "/end",
 )
 REASONS: Final[Sequence[str]] = (
     "",  # any other

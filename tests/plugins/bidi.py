@@ -5,6 +5,7 @@ Source: W3C WebDriver BiDi, https://w3c.github.io/webdriver-bidi/.
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -45,34 +46,38 @@ class Connection:
     process: "Popen[Any]"
     heard: list[Callable[[str, dict[str, Any]], None]] = field(default_factory=list)
     _sent: int = 0
+    _events: deque[dict[str, Any]] = field(default_factory=deque)
 
     def send(self, method: str, **params: Any) -> dict[str, Any]:
         """Send a command and give its result; BidiError where it is refused."""
         self._sent += 1
-        self.socket.send(json.dumps({"id": self._sent, "method": method, "params": params}))
+        number = self._sent
+        self.socket.send(json.dumps({"id": number, "method": method, "params": params}))
         until = time.monotonic() + _PATIENCE
-        while time.monotonic() < until:
-            message = self._receive(until - time.monotonic())
-            if message.get("id") == self._sent:
-                if message["type"] == "error":
-                    raise BidiError(message["error"], message["message"])
-                return dict(message["result"])
-        raise AssertionError(f"no answer to {method}")
+        while (message := self._receive(until - time.monotonic())).get("id") != number:
+            self._events.append(message)
+        self._tell()
+        if message["type"] == "error":
+            raise BidiError(message["error"], message["message"])
+        return dict(message["result"])
 
     def listen(self, seconds: float) -> None:
         """Hear what comes meanwhile."""
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            try:
-                self._receive(left)
-            except TimeoutError:
-                return
+        with suppress(TimeoutError):
+            while True:
+                self._events.append(self._receive(until - time.monotonic()))
+                self._tell()
+
+    def _tell(self) -> None:
+        """Pass on what was heard; not while an answer is waited for, since whoever hears it may ask something."""
+        while self._events:
+            event = self._events.popleft()
+            for hear in self.heard:
+                hear(event["method"], event["params"])
 
     def _receive(self, seconds: float) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(self.socket.recv(timeout=max(seconds, 0.001)))
-        if message["type"] == "event":
-            for hear in self.heard:
-                hear(message["method"], message["params"])
+        message: dict[str, Any] = json.loads(self.socket.recv(timeout=max(seconds, 0.0)))
         return message
 
 

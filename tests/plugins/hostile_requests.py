@@ -103,7 +103,7 @@ REFUSED: list[tuple[str, Change, Status]] = [
     ("subject", subject(f'<saml:NameID Format="{TRANSIENT}">of-ours</saml:NameID>'), REQUEST_UNSUPPORTED),
     ("subject", subject("<saml:NameID>a</saml:NameID>" + CONFIRMATION), REQUEST_UNSUPPORTED),
     ("subject", subject(CONFIRMATION), REQUEST_UNSUPPORTED),
-    ("name_id", add(".", POLICY % "1.1:nameid-format:emailAddress", 1), INVALID_NAME_ID_POLICY),
+    ("name_id", add(".", POLICY % "1.1:nameid-format:X509SubjectName", 1), INVALID_NAME_ID_POLICY),
     ("name_id", add(".", POLICY % "2.0:nameid-format:encrypted", 1), INVALID_NAME_ID_POLICY),
     ("name_id", add(".", f'<samlp:NameIDPolicy SPNameQualifier="{OPEN}"/>', 1), INVALID_NAME_ID_POLICY),
     ("declarations", add(".", DECLARED), NO_AUTHN_CONTEXT),

@@ -67,7 +67,8 @@ class Service {
   }
 
   find(profile) {
-    return [...this.sessions.values()].find((each) => each.nameID === profile.nameID);
+    const same = (each) => each.nameID === profile.nameID && each.sessionIndex === profile.sessionIndex;
+    return [...this.sessions.values()].find(same);
   }
 
   metadata() {
