@@ -135,23 +135,27 @@ class LiveMetadata:
     def amiss(self, now: datetime) -> Mapping[str, str]:
         """Return what is wrong with parties, by entityID, and with files of the folder, by name."""
         contents = self.folder.contents
-        lost = dict.fromkeys(self._missing(now))
-        amiss = {name: self._why_lost(name) for name in lost}
-        told = [fault for name in contents.faults for fault in contents.faults[name]]
+        amiss: dict[str, str] = {}
+        for name in self._missing(now):
+            amiss[name] = self._why_lost(name)
+        told: list[str] = []
         for name, faults in contents.faults.items():
-            if name not in lost:
-                because = "; ".join(map(str, faults))
-                amiss[name] = f"{name} is as it was before its metadata broke: {because}"
+            sentences = [str(fault) for fault in faults]
+            told += sentences
+            because = "; ".join(sentences)
+            amiss.setdefault(name, f"{name} is as it was before its metadata broke: {because}")
         for fault in contents.broken:
-            if fault not in told:
-                amiss[fault.where] = str(fault)
+            sentence = str(fault)
+            if sentence not in told:
+                amiss[fault.where] = sentence
         return amiss
 
     def _why_lost(self, name: str) -> str:
         lost = f"{name} has no metadata in force"
         contents = self.folder.contents
         if name in contents.faults:
-            return f"{lost}: {'; '.join(map(str, contents.faults[name]))}"
+            because = "; ".join(map(str, contents.faults[name]))
+            return f"{lost}: {because}"
         found = self.current.upstreams.get(name) or self.current.services.get(name)
         if found is None or found.until is None:
             return lost

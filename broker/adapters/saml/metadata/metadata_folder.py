@@ -130,8 +130,10 @@ def read(folder: Path, wanted: WantedIds, before: FolderContents | None = None) 
 
 def stamps(folder: Path) -> dict[Path, Stamp]:
     """Return the files of the folder by name, each with what tells one version from another."""
-    found = {}
-    for path in sorted(folder.glob("*.xml")) if folder.is_dir() else []:
+    found: dict[Path, Stamp] = {}
+    if not folder.is_dir():
+        return found
+    for path in sorted(folder.glob("*.xml")):
         try:
             stat = path.stat()
         except OSError:
@@ -145,15 +147,17 @@ def _joined(
     wanted: WantedIds,
     before: FolderContents,
 ) -> FolderContents:
+    read = list(files.values())
+    good = before.metadata
     faults: dict[str, tuple[Fault, ...]] = {}
-    broken = [file.fault for file in files.values() if file.fault]
-    mentioned = _mentioned(files.values())
-    idps = _Parties([file.upstreams for file in files.values()], wanted.upstreams)
-    sps = _Parties([file.services for file in files.values()], wanted.services)
-    upstreams = idps.in_use(mentioned, before.metadata.upstreams, faults)
-    services = sps.in_use(mentioned, before.metadata.services, faults)
+    broken = [file.fault for file in read if file.fault]
+    mentioned = _mentioned(read)
+    idps = _Parties([file.upstreams for file in read], wanted.upstreams)
+    upstreams = idps.in_use(mentioned, good.upstreams, faults)
+    sps = _Parties([file.services for file in read], wanted.services)
+    services = sps.in_use(mentioned, good.services, faults)
     scopes: dict[str, tuple[str, ...]] = {}
-    for file in files.values():
+    for file in read:
         scopes |= file.scopes
     return FolderContents(
         metadata=Metadata(upstreams, services),
@@ -184,7 +188,9 @@ class _Parties(Generic[_Descriptor]):
         found: Sequence[Mapping[str, FoundRole[_Descriptor]]],
         ids: Collection[str],
     ) -> None:
-        self._found = {name: [each[name] for each in found if name in each] for name in sorted(ids)}
+        self._found: dict[str, list[FoundRole[_Descriptor]]] = {}
+        for name in sorted(ids):
+            self._found[name] = [each[name] for each in found if name in each]
 
     def in_use(
         self,
@@ -197,11 +203,14 @@ class _Parties(Generic[_Descriptor]):
         for name, roles in self._found.items():
             wrong = _wrong(name, roles, mentioned)
             if wrong:
-                faults[name] = (*faults.get(name, ()), *wrong)
-            if roles and roles[0].descriptor is not None and not wrong:
-                descriptors[name] = roles[0].descriptor
-            elif wrong and name in before:
-                descriptors[name] = before[name]
+                earlier = faults.get(name, ())
+                faults[name] = earlier + wrong
+                if name in before:
+                    descriptors[name] = before[name]
+                continue
+            for role in roles:
+                if role.descriptor is not None:
+                    descriptors[name] = role.descriptor
         return descriptors
 
     def notices(self) -> Iterator[str]:
@@ -212,7 +221,11 @@ class _Parties(Generic[_Descriptor]):
 
     def places(self) -> Mapping[str, str]:
         """Return the file of each party that is in one."""
-        return {name: roles[0].where for name, roles in self._found.items() if roles}
+        places = {}
+        for name, roles in self._found.items():
+            for role in roles:
+                places[name] = role.where
+        return places
 
 
 def _wrong(

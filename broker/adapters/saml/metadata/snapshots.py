@@ -83,8 +83,8 @@ class _Gathered:
         if SERVICES in feed.speaks_for:
             service_ids = lacking(self.wanted.service_ids, self.services)
         found = feed_descriptors.descriptors(kept, upstream_ids, service_ids)
-        self.notices += [f"{feed.name}: {notice}" for notice in found.notices]
-        self.notices += [f"{feed.name}: {notice}" for notice in followed.notices()]
+        for notice in (*found.notices, *followed.notices()):
+            self.notices.append(f"{feed.name}: {notice}")
         self.upstreams |= found.upstreams
         self.services |= found.services
         self._name_source("upstream", found.upstreams, feed.name)
@@ -127,21 +127,31 @@ def _of_folder(
             continue
         names = [name for name in spellings(institution, "") if name in folder.scopes]
         if names:
-            every = dict.fromkeys(scope for name in names for scope in folder.scopes[name])
-            yield institution.entity_id, PublishedInstitution(tuple(names), tuple(every))
+            listed = [folder.scopes[name] for name in names]
+            yield institution.entity_id, PublishedInstitution(tuple(names), _every(listed))
+
+
+def _every(listed: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """Return the scopes of several names of an institution, each once."""
+    every: dict[str, None] = {}
+    for scopes in listed:
+        every |= dict.fromkeys(scopes)
+    return tuple(every)
 
 
 def _ignored_scopes(wanted: WantedEntities, folder: FolderContents) -> Iterator[str]:
     """Yield the scopes in the folder that count for nothing, with the setting that takes them."""
     for upstream in wanted.upstreams.values():
         for institution in upstream.institutions:
-            left = "scopes" in institution.unwritten and not institution.folder_scopes
-            names = [name for name in spellings(institution, "") if folder.scopes.get(name)]
-            for name in names if left else ():
-                listed = " ".join(folder.scopes[name])
-                what = f"{name} has shibmd:Scope in the metadata folder, which is ignored"
-                entry = f'{{ entity_id = "{institution.entity_id}", scopes = "metadata" }}'
-                yield f"{what} ({listed}): write {entry} in upstreams.{upstream.name}.institutions"
+            if institution.folder_scopes or "scopes" not in institution.unwritten:
+                continue
+            where = f"upstreams.{upstream.name}.institutions"
+            entry = f'{{ entity_id = "{institution.entity_id}", scopes = "metadata" }}'
+            for name in spellings(institution, ""):
+                listed = " ".join(folder.scopes.get(name, ()))
+                if listed:
+                    what = f"{name} has shibmd:Scope in the metadata folder, which is ignored"
+                    yield f"{what} ({listed}): write {entry} in {where}"
 
 
 def _of_feed(
@@ -155,8 +165,7 @@ def _of_feed(
         listed = [feed_descriptors.scopes(kept[name]) for name in names if name in kept]
         found = [scopes for scopes in listed if scopes is not None]
         if found:
-            every = dict.fromkeys(scope for scopes in found for scope in scopes)
-            yield institution.entity_id, PublishedInstitution(names, tuple(every))
+            yield institution.entity_id, PublishedInstitution(names, _every(found))
 
 
 def _completed(service: Service, metadata: Metadata) -> Service:
