@@ -6,12 +6,14 @@ PORT ?= 8080
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Debian packages whose program has the package's name; the tests start real ones.
-PROGRAMS := redis-server xmlsec1 chromium
-# Those that the interop tests start, each by a file of its package; without what they recommend, so that no web server runs.
-PEERS := /usr/sbin/apache2=apache2-bin /usr/sbin/shibd=shibboleth-sp-utils /usr/bin/openssl=openssl \
+PROGRAMS := redis-server xmlsec1 chromium firefox-esr
+# Those that stand beside the broker in tests, each by a file of its package; without what they recommend.
+PEERS := /usr/bin/systemd-analyze=systemd /usr/sbin/nginx=nginx-light /usr/sbin/apache2=apache2-bin /usr/sbin/shibd=shibboleth-sp-utils /usr/bin/openssl=openssl \
 	/usr/lib/apache2/modules/mod_shib.so=libapache2-mod-shib \
 	/usr/lib/apache2/modules/mod_auth_mellon.so=libapache2-mod-auth-mellon \
-	/usr/lib/python3/dist-packages/lasso.py=python3-lasso
+	/usr/lib/python3/dist-packages/lasso.py=python3-lasso /usr/bin/node=nodejs /usr/bin/npm=npm
+# What these tests take from npm, into .node; the lock file has hashes, and no host names.
+NODE := tests/plugins/interop/node
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Installs Debian packages, with options of apt-get if there are any, or says in one sentence what is missing.
@@ -58,6 +60,8 @@ programs:
 peers:
 	@missing=; for each in $(PEERS); do [ -e $${each%=*} ] || missing="$$missing $${each#*=}"; done; \
 	[ -z "$$missing" ] || $(call install,$$missing,--no-install-recommends)
+	@[ .node/node_modules -nt $(NODE)/package-lock.json ] || { mkdir -p .node && cp $(NODE)/package*.json .node && \
+	  npm ci --prefix .node --ignore-scripts --no-audit --no-fund --silent && touch .node/node_modules; }
 
 # What starts no server, no browser and no other program.
 quick: .venv/test.stamp
@@ -107,9 +111,11 @@ lock:
 	.lock/bin/pip-compile $(LOCK) --upgrade --extra demo -c requirements.txt -o requirements-demo.txt pyproject.toml
 	.lock/bin/pip-compile $(LOCK) --extra demo --extra test -c requirements-demo.txt -o requirements-test.txt pyproject.toml
 
+	npm install --prefix $(NODE) --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --silent
+
 LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --build-deps-for editable --no-header --no-emit-options \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 clean:
-	rm -rf .venv .lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .lock .node .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

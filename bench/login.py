@@ -72,11 +72,13 @@ class Wire:
         parts = urlsplit(origin)
         self.host, self.connection = parts.netloc, http.client.HTTPConnection("127.0.0.1", parts.port, timeout=60)
         self.cookies: dict[str, str] = {}
+        self.headers: dict[str, str] = {}
 
     def send(self, method: str, url: str, fields: dict[str, str] | None = None) -> tuple[int, str, bytes]:
         """Send a request and return status, Location and body; no redirect is followed."""
         parts = urlsplit(url)
-        headers = {"Host": self.host, "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        headers = {"Host": self.host, "Cookie": cookies, **self.headers}
         if fields is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         body = urlencode(fields) if fields is not None else None
@@ -108,7 +110,7 @@ def login(demo: Running, peer: services.BrokerAsIdp, key: signature.SigningKey) 
         if status != 200 or b"SAMLResponse" not in page:
             msg = f"login ended with {status}: {''.join(map(str, html.fromstring(page).itertext()))[:300]}"
             raise SystemExit(msg)
-        wire.cookies = {name: value for name, value in wire.cookies.items() if name.startswith("b-")}
+        wire.cookies = {name: value for name, value in wire.cookies.items() if name.startswith(("b-", "mark"))}
 
     return once
 
@@ -163,7 +165,9 @@ def ours(arguments: argparse.Namespace) -> Iterator[Running]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         setting = write(Path(folder) / "demo", Ports(arguments.port_base), datetime.now(UTC), store=arguments.store)
         text = setting.config.read_text().replace("workers = 2", f"workers = {arguments.workers}")
-        setting.config.write_text(re.sub(r"(?m)^methods = .*$", 'methods = ["wayf"]', text))
+        text = re.sub(r"(?m)^methods = .*$", 'methods = ["wayf"]', text)
+        # All of them come from one network.
+        setting.config.write_text(f"{text}\n[limits]\nbeginnings = 1000000\n")
         with running(setting) as demo:
             persona_check.walk(Browser(), setting.ports.origin("library"), persona("asta"), "wayf", remember=True)
             yield demo

@@ -5,13 +5,14 @@ import os
 import signal
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Final, NoReturn
 
 import click
 
 from broker.app import diagnostics, findings, health_probe
 from broker.app.diagnostics import configuration
-from broker.commands import audit, enrolments, keys, message_log, metadata, policy
+from broker.commands import audit, enrolments, init, keys, message_log, metadata, policy
 from broker.commands.output import (
     CONFIGURATION,
     FINDINGS,
@@ -21,6 +22,7 @@ from broker.commands.output import (
     show_findings,
     waiting,
 )
+from broker.files.settings.toml_and_environment import CONFIG
 
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DEMO_EXTRA: Final = 'the demo needs the extra "demo", which "make demo" installs'
@@ -40,12 +42,22 @@ def main() -> None:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def broker() -> None:
+@click.version_option(
+    package_name=diagnostics.DISTRIBUTION, prog_name="broker", message="%(prog)s %(version)s"
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The broker.toml to read, in place of the one that BROKER_CONFIG names.",
+)
+def broker(config: Path | None) -> None:
     """Broker logins between WAYF, NemID and a library's services.
 
-    The configuration is the file that BROKER_CONFIG names. Exit codes: 0 well, 1 findings, 2 usage,
-    78 configuration.
+    The configuration is the file of --config, or that BROKER_CONFIG names; broker init writes one.
+    Exit codes: 0 well, 1 findings, 2 usage, 78 configuration.
     """
+    if config is not None:
+        os.environ[CONFIG] = str(config)
 
 
 @broker.command(short_help="Serve the broker under gunicorn.")
@@ -61,7 +73,7 @@ def serve() -> None:
 
 
 @broker.command(short_help="Check everything that the broker is made of.")
-@click.option("--reference", help="Show what a page's reference of eight characters stands for.")
+@click.option("--reference", help="Show what the reference on a page stands for.")
 @as_json
 @printing_faults
 def check(reference: str | None, *, as_json: bool) -> None:
@@ -119,12 +131,22 @@ def healthcheck(*, as_json: bool) -> None:
     is_flag=True,
     help="Drive every persona over HTTP, print the report and end.",
 )
+@click.option(
+    "--around",
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Run all but the broker, which is served from DIR (broker init DIR --for demo).",
+)
 @click.option("--json", "as_json", is_flag=True, help="With --check: print for programs.")
 @printing_faults
-def demo(port_base: int, national_eid: str, *, checks: bool, as_json: bool) -> None:
+def demo(
+    port_base: int, national_eid: str, around: Path | None, *, checks: bool, as_json: bool
+) -> None:
     """Run the broker with a simulated WAYF, NemLog-in, library, patron API and mailbox."""
     if as_json and not checks:
         raise click.UsageError("--json goes with --check")
+    if around is not None and checks:
+        raise click.UsageError("--check goes without --around")
     try:
         from broker.demo import command  # noqa: PLC0415 - the simulated parties are no part of a broker in service
     except ModuleNotFoundError as missing:
@@ -138,6 +160,8 @@ def demo(port_base: int, national_eid: str, *, checks: bool, as_json: bool) -> N
     code = FINDINGS if checks else 0
     for end in _ENDS:
         signal.signal(end, partial(_end_demo, code))
+    if around is not None:
+        raise SystemExit(command.run_around(around))
     raise SystemExit(
         command.run_demo_command(
             port_base,
@@ -164,6 +188,8 @@ for _group in (
     message_log.messages,
 ):
     broker.add_command(_group)
+
+broker.add_command(init.init)
 
 
 if __name__ == "__main__":

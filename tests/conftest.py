@@ -18,5 +18,6 @@ pytest_plugins = [
     "tests.plugins.stage",
     "tests.plugins.demo",
     "tests.plugins.chromium",
+    "tests.plugins.firefox",
     "tests.plugins.pin_bench",
 ]

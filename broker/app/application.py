@@ -1,12 +1,13 @@
 """The WSGI application, composed from its parts; the only module that imports all others."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
+from ipaddress import ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from broker.adapters.saml.faces import own_metadata
@@ -14,15 +15,30 @@ from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
 from broker.adapters.saml.faces.service_provider import ServiceProviderFace
 from broker.adapters.saml.faces.single_logout import SingleLogout
 from broker.adapters.telling import application_log
-from broker.adapters.web import metadata_and_health, metrics_endpoint, page_layout
+from broker.adapters.web import (
+    metadata_and_health,
+    metrics_endpoint,
+    page_layout,
+    start_page,
+)
 from broker.adapters.web.account import my_choices, pin
-from broker.adapters.web.client_address import ClientAddresses
-from broker.adapters.web.login import consent, login, logout, mailbox_proof, pin_login
+from broker.adapters.web.beginning_limits import BeginningLimits, Campus, Ceilings
+from broker.adapters.web.client_address import ClientAddresses, UncountedProxies
+from broker.adapters.web.login import (
+    consent,
+    login,
+    logout,
+    mailbox_proof,
+    pin_login,
+    shared_computer,
+)
 from broker.adapters.web.login.letter_pages import LetterPages
 from broker.adapters.web.login.message_logging import LoggedLogoutFace, LoggedUpstreamFace
 from broker.adapters.web.pages import error_pages, error_url_page
 from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.form_tokens import FormTokens
+from broker.adapters.web.pages.pictures import Pictures
+from broker.adapters.web.pages.pictures import blueprint as picture_blueprint
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.signup import sign_up_and_upgrade, sign_up_pages
@@ -68,18 +84,23 @@ def create_app(settings: Config | None = None) -> Flask:
         app.wsgi_app = behind_proxies  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
     app.extensions["broker"] = parts
-    imprint = configured_texts.imprint(config)
+    pictures = Pictures.read(config.base_url, config.pictures())
+    imprint = configured_texts.imprint(config, pictures)
     page_layout.install(app, imprint, config.base_url, config.language)
     person_lookup = parts.person_lookup()
-    ports = _web_ports(parts, person_lookup)
+    proxies = UncountedProxies(now, parts.tell)
+    app.before_request(proxies.look)
+    ports = _web_ports(parts, person_lookup, pictures)
     pages = StepPages(ports)
+    app.register_blueprint(picture_blueprint(pictures))
     for blueprint in _blueprints(parts, ports, pages, person_lookup):
         app.register_blueprint(blueprint)
+    app.register_blueprint(_metadata_and_health(parts, proxies))
     error_pages.install(app, ports, pages)
     return app
 
 
-def _web_ports(parts: Parts, person_lookup: PersonAtLogin) -> WebPorts:
+def _web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictures) -> WebPorts:
     config = parts.config
     base_url = config.base_url
     index = parts.keys.index
@@ -91,12 +112,13 @@ def _web_ports(parts: Parts, person_lookup: PersonAtLogin) -> WebPorts:
         person_lookup,
         config.sign_up.service,
     )
+    cookies = BrowserCookies(index, config.secure, urlsplit(base_url).path or "/")
     local_upstreams = [name for name, upstream in parts.upstreams.items() if upstream.local]
     return WebPorts(
         broker=broker,
         service_face=_service_face(parts),
         upstream_face=_logged_upstream_face(parts, broker),
-        cookies=BrowserCookies(index, config.secure, urlsplit(base_url).path or "/"),
+        cookies=cookies,
         forms=FormTokens(index, base_url),
         now=now,
         tell=parts.tell,
@@ -109,9 +131,11 @@ def _web_ports(parts: Parts, person_lookup: PersonAtLogin) -> WebPorts:
         terminal=addresses.terminal,
         network=addresses.network,
         host=addresses.host,
+        count_beginning=_count_beginning(parts, cookies),
         library=configured_texts.called(config),
         cpr_cards=config.library.settings.get("card_number") != "system",
         sign_up=configured_texts.sign_up_url(config),
+        logo=lambda service: pictures.url(f"service-{service}"),
         local=next(iter(local_upstreams), None),
     )
 
@@ -127,8 +151,10 @@ def _blueprints(
     given_consents = GivenConsents(parts.store, parts.keys.index, parts.services)
     yield login.blueprint(entry)
     yield consent.blueprint(ports, pages, entry)
+    yield shared_computer.blueprint(ports, entry)
     yield sign_up_and_upgrade.blueprint(ports, pages, entry)
     yield error_url_page.blueprint(ports, pages)
+    yield start_page.blueprint(ports.base_url, ports.cookies, ports.upstreams)
     yield mailbox_proof.blueprint(ports, pages, entry, parts.mailbox_proof, person_lookup)
     yield my_choices.blueprint(ports, pages, entry, given_consents)
     yield from _pins(parts, ports, pages, entry)
@@ -137,7 +163,6 @@ def _blueprints(
     sign_up = configured_texts.sign_up(parts.config, parts.services)
     if sign_up:
         yield sign_up_pages.blueprint(parts.texts, sign_up, parts.config.base_url)
-    yield _metadata_and_health(parts)
     yield _metrics_endpoint(parts)
 
 
@@ -161,13 +186,29 @@ def _single_logout(parts: Parts, face: LogoutFace) -> SingleLogoutFlow:
     return SingleLogoutFlow(parts.store, sessions, parts.services, parts.federated, face.reaches)
 
 
-def _metadata_and_health(parts: Parts) -> Blueprint:
+def _metadata_and_health(parts: Parts, proxies: UncountedProxies) -> Blueprint:
+    def told() -> dict[str, str]:
+        note = proxies.note()
+        own = {"proxies": note} if note else {}
+        return {**notes(parts), **own}
+
     return metadata_and_health.blueprint(
         partial(_idp_descriptor, parts),
         {name: partial(_sp_descriptor, parts, name) for name in parts.federated},
         partial(readiness, parts),
-        partial(notes, parts),
+        told,
     )
+
+
+def _count_beginning(parts: Parts, cookies: BrowserCookies) -> Callable[[Request], None]:
+    def mark(request: Request) -> str | None:
+        return cookies.login_mark(request, now())
+
+    table = parts.config.limits
+    rows = table.campuses
+    campuses = [Campus(ip_network(row.network), row.beginnings) for row in rows]
+    ceilings = Ceilings(table.beginnings, table.beginnings_of_mark, campuses)
+    return BeginningLimits(ceilings, mark, now, parts.tell).count
 
 
 def _metrics_endpoint(parts: Parts) -> Blueprint:

@@ -1,13 +1,11 @@
 """Opens and checks every part of a broker from its configuration; all faults come at once."""
 
 import os
-import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from threading import Event, Semaphore
 from typing import TypeVar
 
@@ -19,28 +17,19 @@ from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadat
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.adapters.telling import application_log
-from broker.adapters.telling.event_sinks import (
-    EventSinks,
-    ToldTrail,
-    to_log,
-    to_traces,
-    to_trail,
-)
+from broker.adapters.telling.event_sinks import EventSinks, ToldTrail
+from broker.adapters.telling.log_budget import LogBudget
 from broker.adapters.telling.metrics import Metrics
 from broker.adapters.telling.sealed_message_log import MessageLog
-from broker.adapters.trail import audit_trail
-from broker.adapters.trail.hash_chain import Anchors
-from broker.adapters.trail.person_keys import PersonKeys
 from broker.adapters.web.signup.content_files import Texts
-from broker.app import open_metadata
-from broker.core.audit_events import NO_TRAIL
+from broker.app import open_metadata, open_sinks
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
-from broker.core.event_routes import BrokerEvent, EventKind, Sink, TellPort
+from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import LibrarySystem, Store, Trail
-from broker.files import attribute_maps
+from broker.files import attribute_maps, durable_files
 from broker.files.policies import live_policies
 from broker.files.settings import config
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
@@ -53,7 +42,6 @@ from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.identity.person_resolution import PersonResolution
 from broker.flows.login.person_at_login import PersonAtLogin
-from broker.flows.login.support_traces import SupportTraces
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.proofs.pin_check import PinCheck
 from broker.flows.proofs.pin_renewal import PinRenewal
@@ -91,6 +79,7 @@ class Parts:
     pin_renewal: PinRenewal
     texts: Texts
     metrics: Metrics
+    log_budget: LogBudget
     wake: Event
     messages: MessageLog | None = None
 
@@ -140,7 +129,7 @@ def assemble(settings: config.Config) -> Parts:
     opened = _opened(settings)
     ring = opened.keys
     store = EncryptedStore(opened.store, ring.sealing, ring.sealing_id)
-    trail = _told_trail(settings, ring, store, opened.sinks)
+    trail = open_sinks.told_trail(settings, ring, store, opened.sinks)
     ports = _enrolment_ports(settings, ring, store, opened.library, trail)
     wake = Event()
     # So many threads may wait for the library system at once: the others keep serving logins.
@@ -164,11 +153,12 @@ def assemble(settings: config.Config) -> Parts:
         enrolments=enrolments,
         enrolment_counting=EnrolmentCounting(ports.records, now),
         cases=cases,
-        mailbox_proof=MailboxProof(store, ring.index, _smtp(settings), ports.letters, cases),
+        mailbox_proof=MailboxProof(store, ring.index, smtp(settings), ports.letters, cases),
         pin_check=PinCheck(store, ring.index, opened.library, now, waiting, time.sleep),
         pin_renewal=_pin_renewal(settings, ports, wake, waiting),
         texts=opened.texts,
         metrics=opened.metrics,
+        log_budget=opened.log_budget,
         wake=wake,
         messages=opened.messages,
     )
@@ -179,6 +169,7 @@ class _Opened:
     """What was opened from the configuration, each part checked by itself."""
 
     metrics: Metrics
+    log_budget: LogBudget
     sinks: EventSinks
     keys: key_ring.KeyRing
     metadata: LiveMetadata
@@ -194,7 +185,8 @@ class _Opened:
 def _opened(settings: config.Config) -> _Opened:
     faults: list[Fault] = []
     metrics = Metrics(lambda: application_log.dropped)
-    sinks = _startup_sinks(metrics)
+    log_budget = LogBudget(metrics.counting_dropped(application_log.tell), now)
+    sinks = open_sinks.startup_sinks(metrics, log_budget)
     keys = _tried(faults, lambda: key_ring.load(settings.keys))
     metadata = _tried(faults, lambda: open_metadata.opened(settings, sinks.tell, now()))
     maps = _tried(faults, lambda: _maps(settings))
@@ -210,6 +202,7 @@ def _opened(settings: config.Config) -> _Opened:
         raise ConfigurationFaults(faults)
     return _Opened(
         metrics=metrics,
+        log_budget=log_budget,
         sinks=sinks,
         keys=keys,
         metadata=metadata,
@@ -234,48 +227,6 @@ def _tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:
     return None
 
 
-def _startup_sinks(metrics: Metrics) -> EventSinks:
-    """Return the sinks that need no store: the metadata and the policies are opened beside it."""
-    log = to_log(metrics.counting_dropped(application_log.tell))
-    return EventSinks({Sink.LOG: log, Sink.METRIC: metrics.count})
-
-
-def _told_trail(
-    settings: config.Config,
-    ring: key_ring.KeyRing,
-    store: Store,
-    startup: EventSinks,
-) -> ToldTrail:
-    """Return the trail that tells by every sink that there is (``core.event_routes``)."""
-    trail = _trail(settings, ring, store)
-    sinks = {
-        **startup.sinks,
-        Sink.TRAIL: to_trail(trail),
-        Sink.TRACE: to_traces(SupportTraces(store)),
-    }
-    return ToldTrail(EventSinks(sinks).tell, trail)
-
-
-def _trail(settings: config.Config, ring: key_ring.KeyRing, store: Store) -> Trail:
-    table = settings.audit
-    if not table.on:
-        return NO_TRAIL
-    # A file is one machine's, whatever its name today; a Redis may be several's, each with a trail
-    # of its own.
-    machine = platform.node()
-    if settings.store.url.startswith("sqlite:"):
-        machine = ""
-    return audit_trail.open_trail(
-        Path(table.folder),
-        ring.audit,
-        PersonKeys(store, ring.index),
-        Anchors(store, machine),
-        application_log.tell,
-        required=table.required,
-        sync=table.sync,
-    )
-
-
 def _enrolment_ports(
     settings: config.Config,
     ring: key_ring.KeyRing,
@@ -285,7 +236,7 @@ def _enrolment_ports(
 ) -> EnrolmentPorts:
     return EnrolmentPorts(
         library=library,
-        mail=_smtp(settings),
+        mail=smtp(settings),
         hmacs=ring.index,
         letters=_letter_texts(settings),
         links=PersonLinks(store, ring.index, now),
@@ -308,7 +259,7 @@ def _pin_renewal(
         ports.records.store,
         ports.hmacs,
         ports.library,
-        _smtp(settings),
+        smtp(settings),
         ports.letters,
         now,
         wake,
@@ -330,7 +281,8 @@ def _policies(
         now(),
         attributes=maps.attributes if maps else None,
         maps=maps.maps if maps else None,
-        state=settings.keys.parent / "state" / "policies",
+        upstreams=settings.upstreams,
+        state=settings.state / "policies",
         tell=partial(_tell_policies, tell),
     )
 
@@ -353,7 +305,9 @@ def _maps(settings: config.Config) -> attribute_maps.AttributeMaps:
 
 
 def _store(settings: config.Config) -> Store:
+    """Open the store, and the folder of the state before it: what fails there fails both."""
     table = settings.store
+    durable_files.make_state(settings.state)
     return open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
 
 
@@ -371,10 +325,11 @@ def _library_proof(opened: _Opened, store: Store, tell: TellPort) -> LibraryProo
 
 def _letter_texts(settings: config.Config) -> LetterTexts:
     contact = settings.contact
-    return LetterTexts(contact.name, f"{settings.base_url}/pin", contact.email or contact.phone)
+    return LetterTexts(contact.called(), f"{settings.base_url}/pin", contact.email or contact.phone)
 
 
-def _smtp(settings: config.Config) -> Smtp:
+def smtp(settings: config.Config) -> Smtp:
+    """Return the mail server that is configured."""
     mail = settings.mail
     password = mail.password.get_secret_value() if mail.password else None
     return Smtp(mail.url, mail.sender, mail.username, password)

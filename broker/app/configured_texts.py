@@ -7,6 +7,7 @@ from broker.adapters.saml.faces import error_urls, own_metadata
 from broker.adapters.translations.catalogue import in_both
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.web import page_layout
+from broker.adapters.web.pages.pictures import Pictures
 from broker.adapters.web.signup import sign_up_questions
 from broker.adapters.web.signup.sign_up_pages import SignUp
 from broker.core.entities import Service, Text
@@ -55,11 +56,11 @@ def called(settings: Config) -> Text:
     return _name_or(settings, _NAME_IN_A_SENTENCE)
 
 
-def imprint(settings: Config) -> page_layout.Imprint:
+def imprint(settings: Config, pictures: Pictures) -> page_layout.Imprint:
     """Return the library behind the pages: its name, and where each question is answered."""
     contact, places = settings.contact, settings.places
     own_sign_up = sign_up_url(settings)
-    wayf = f"{settings.base_url}{sign_up_questions.FAQ}#wayf" if own_sign_up else ""
+    by_errand = settings.sign_up.service is not None
     return page_layout.Imprint(
         name=name(settings),
         mail=contact.email,
@@ -68,12 +69,27 @@ def imprint(settings: Config) -> page_layout.Imprint:
         service_locations=_configured(places.service_locations),
         sign_up=_configured(places.sign_up) or _alike(own_sign_up),
         e_resources=_configured(places.e_resources),
-        my_loans=_configured(places.my_loans),
-        wayf=wayf,
+        my_loans=_my_loans(settings),
+        loan_terms=_configured(places.loan_terms),
+        start=f"{settings.base_url}/",
+        pin=f"{settings.base_url}{sign_up_questions.PIN}" if by_errand else "",
+        choices=f"{settings.base_url}{sign_up_questions.CHOICES}" if by_errand else "",
+        help=f"{settings.base_url}{sign_up_questions.FAQ}" if own_sign_up else "",
+        logo=pictures.url("logo"),
+        favicon=pictures.url("favicon"),
         privacy=_configured(settings.privacy_notice),
         accessibility=settings.accessibility_statement or "",
         dpo=contact.dpo,
     )
+
+
+def _my_loans(settings: Config) -> Text | None:
+    """Return where people see their loans: the place named, else where sign-up's service begins."""
+    named = settings.places.my_loans
+    service = settings.sign_up.service
+    if named is None and service in settings.services:
+        named = settings.services[service].url
+    return _configured(named)
 
 
 def sign_up(settings: Config, services: Mapping[str, Service]) -> SignUp | None:
@@ -118,4 +134,4 @@ def _alike(text: str | None) -> Text | None:
 
 
 def _name_or(settings: Config, otherwise: str) -> Text:
-    return _alike(settings.contact.name) or in_both(otherwise)
+    return settings.contact.called() or in_both(otherwise)

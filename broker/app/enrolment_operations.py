@@ -7,6 +7,7 @@ from typing import Any, Final
 from broker.app.assembly import Parts, now
 from broker.core.borrowers.borrower import Bar
 from broker.core.identity.cpr import looks_like_cpr
+from broker.core.stateless_references import StatelessReferences
 from broker.flows.borrowers.borrower_look import BorrowerLook, Found, Looked
 from broker.flows.borrowers.enrolment_records import StoredEnrolment
 from broker.flows.login.support_traces import SupportTrace, SupportTraces
@@ -92,7 +93,12 @@ def _entry(parts: Parts, name: str) -> StoredEnrolment | None:
     entry = parts.cases.find(name.strip().lower())
     if entry is not None:
         return entry
-    trace = SupportTraces(parts.store).find(name, now())
+    moment = now()
+    stranger = StatelessReferences(parts.keys.index).read(name, moment)
+    if stranger is not None:
+        # Whoever had shown no authentication there leads to nothing.
+        return _traced(parts, SupportTrace(stranger.at, stranger.step, reason=stranger.reason))
+    trace = SupportTraces(parts.store).find(name, moment)
     if trace is None:
         return None
     return _traced(parts, trace)

@@ -1,15 +1,34 @@
 """What `broker check` finds: everything a careful administrator would want to mend."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import Final
 
 from broker.adapters.web.signup import sign_up_pages
-from broker.app import configured_texts, metadata_report
-from broker.app.assembly import Parts, now
+from broker.app import configured_texts, metadata_report, peer_clocks, service_findings
+from broker.app.assembly import Parts, now, smtp
 from broker.app.readiness import readiness
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Assurance
 from broker.flows.borrowers.library_proof import PROOF
+
+_MAIL: Final = timedelta(seconds=15)
+_LIBRARY_DOWN: Final = "see library.url, and whether the library system is up"
+_STORE_DOWN: Final = "see store.url, and whether its Redis is up and lets the broker in"
+_STORE_UNUSABLE: Final = "store: cannot be used"
+_FEED_MENDS: Final = {
+    "feed.unreachable": "see its url and ca_file, and whether this machine reaches it",
+    "feed.status": "see its url",
+    "feed.signature": "its pins name another key than the one that signs it",
+    "feed.unsigned": "see its url: a feed is signed as a whole",
+    "feed.size": "see its largest_megabytes",
+    "feed.window": "see its window_days",
+    "feed.disk": "see state, and whether that disk is full",
+}
+_UNAVAILABLE: Final = "unavailable"  # the setting of a fault, where the library system is down
+_NO_METADATA: Final = re.compile("^metadata: no metadata of (.+) is in force$")
+_CREDENTIALS: Final = re.compile("//[^@/]*@")
 
 
 def all_findings(parts: Parts) -> list[str]:
@@ -17,11 +36,35 @@ def all_findings(parts: Parts) -> list[str]:
     unready: list[str] = []
     for name, faults in readiness(parts).items():
         unready.extend(f"{name}: {fault}" for fault in faults)
-    found = [f"metadata: {fault}" for fault in metadata_report.findings(parts)]
-    found = unready + [finding for finding in found if finding not in unready]
+    unready = [_with_store(parts, fault) for fault in unready]
+    found = [f"metadata: {_with_feed(fault)}" for fault in metadata_report.findings(parts)]
+    told = {*unready, *map(_as_alarm, unready)}
+    found = unready + [finding for finding in found if finding not in told]
     for of_one_kind in _FINDINGS:
         found.extend(of_one_kind(parts))
     return found
+
+
+def _as_alarm(unready: str) -> str:
+    """Return the alarm that says no more than why logins fail: one cause is told once."""
+    return _NO_METADATA.sub(r"metadata: \1 has no metadata in force", unready)
+
+
+def _with_store(parts: Parts, finding: str) -> str:
+    """Return a finding about a store that cannot be used with its address and what to look at."""
+    if not finding.startswith(_STORE_UNUSABLE):
+        return finding
+    address, _, _ = parts.config.store.url.partition("?")
+    named = _CREDENTIALS.sub("//", address)
+    return f"{finding} ({named}: {_STORE_DOWN})"
+
+
+def _with_feed(finding: str) -> str:
+    """Return a finding about a feed that is refused with what to look at."""
+    for cause, mend in _FEED_MENDS.items():
+        if f"({cause})" in finding:
+            return f"{finding} ({mend})"
+    return finding
 
 
 def _audit(parts: Parts) -> Iterator[str]:
@@ -39,7 +82,10 @@ def _policies(parts: Parts) -> Iterator[str]:
 def _library(parts: Parts) -> Iterator[str]:
     expected = ExpectedSetup.of(parts.policies.current)
     for fault in parts.library.prove(expected, now() + PROOF):
-        yield f"library: {fault}"
+        mend = ""
+        if fault.setting == _UNAVAILABLE:
+            mend = f" ({parts.config.library.url}: {_LIBRARY_DOWN})"
+        yield f"library: {fault}{mend}"
 
 
 def _proxies(parts: Parts) -> Iterator[str]:
@@ -111,10 +157,22 @@ def _contact(parts: Parts) -> Iterator[str]:
         yield f"neither contact.email nor contact.phone is set: {what}"
 
 
+def _mail(parts: Parts) -> Iterator[str]:
+    for fault in smtp(parts.config).probe(now() + _MAIL):
+        yield f"mail: {fault}"
+
+
+def _clocks(parts: Parts) -> Iterator[str]:
+    for fault in peer_clocks.findings(parts.config):
+        yield f"clock: {fault}"
+
+
 _FINDINGS: Final[Sequence[Callable[[Parts], Iterator[str]]]] = (
     _audit,
     _policies,
     _library,
+    _mail,
+    _clocks,
     _proxies,
     _sign_up,
     _accessibility,
@@ -122,4 +180,5 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterator[str]]]] = (
     _message_log,
     _logout,
     _contact,
+    service_findings.findings,
 )

@@ -1,10 +1,14 @@
 """Runs the application under gunicorn, with a loop of queued work in every worker."""
 
+import os
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -21,8 +25,10 @@ from broker.adapters.telling import application_log, metrics
 from broker.adapters.telling.event_sinks import EventSinks, to_log
 from broker.app import assembly, readiness
 from broker.app.application import create_app
+from broker.app.diagnostics import DISTRIBUTION
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
+from broker.files import durable_files
 from broker.files.settings.config import Config
 from broker.flows import worker_loop
 from broker.flows.borrowers.category_letters import CategoryLetters
@@ -36,6 +42,7 @@ _IDLE: Final = 2.0
 _PAUSE: Final = 5.0
 # Workers keep their heartbeat there, unnamed: a slow disk must not kill them.
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - no file of a known name is made there
+_LISTENING: Final = "LISTEN_FDS"  # set by systemd where a unit has a socket
 _INVALID: Final = "Invalid request"
 Step = Callable[[], object]
 _ending = threading.Event()
@@ -49,8 +56,28 @@ def serve(read: Callable[[], Config]) -> None:
     ConfigurationFaults where the parts do not fit, or the store may lose what it acknowledged.
     """
     application_log.configure()
-    with metrics.shared(read().keys.parent / "state" / "metrics"):
-        Served(read).run()
+    with suppress(ConfigurationFaults):  # told below, with every other fault
+        durable_files.make_state(read().state)
+    with metrics.shared(read().state / "metrics"):
+        served = Served(read)
+        _refuse_used_address(served.config.serve.bind)
+        served.run()
+
+
+def _refuse_used_address(bind: str) -> None:
+    """Refuse an address that cannot be listened at: gunicorn would try for five seconds."""
+    address = parse_address(bind)
+    if isinstance(address, str) or _LISTENING in os.environ:
+        return  # a file is taken over, and systemd's own socket is listened at already
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            what = f"{bind} cannot be listened at: {error.strerror}"
+            mend = "end what listens there, or write another address and port"
+            raise ConfigurationFaults([Fault("serve.bind", what, mend)]) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +125,20 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "preload_app": False,
             "limit_request_line": 8190,
             "limit_request_field_size": 16380,
+            "when_ready": self.tell_ready,
             "post_worker_init": _start_loop,
             "worker_exit": _end_loop,
+            "child_exit": _drop_metrics,
         }
         for name, value in options.items():
             self.cfg.set(name, value)
+
+    def tell_ready(self, _: object) -> None:
+        """Tell the terminal where it listens; the log, on standard output, is for programs."""
+        serve = self.config.serve
+        release = version(DISTRIBUTION)
+        where = f"at {serve.bind}, {serve.workers} workers of {serve.threads} threads"
+        sys.stderr.write(f"broker {release} serves {self.config.base_url} {where}\n")
 
     def load(self) -> Any:
         """Make the application in the worker, so that HUP brings a new one.
@@ -179,6 +215,7 @@ def _start_loop(worker: Any) -> None:
         _start_thread("borrowers", borrowers, parts.wake, idle)
     steps: list[Step] = [
         lambda: parts.metadata.step(assembly.now()),
+        parts.log_budget.step,
         parts.library_proof.step,
         parts.enrolment_counting.step,
     ]
@@ -206,6 +243,14 @@ def _end_loop(_: Any, worker: Any) -> None:
     if wsgi is not None:
         wsgi.parts.wake.set()
         wsgi.parts.metadata.wake.set()
+
+
+def _drop_metrics(_: Any, worker: Any) -> None:
+    try:
+        metrics.drop_dead(worker.pid)
+    except OSError as error:
+        # A full disk must not end the process that replaces workers.
+        application_log.unexpected(error, "metrics")
 
 
 def _checked(read: Callable[[], Config]) -> Config:

@@ -1,12 +1,12 @@
 """The report on metadata: sources, ends, keys and faults of feeds, upstreams and services."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from broker.adapters.saml.metadata.feed_refresh import FeedRefresh, FetchOutcome
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
 from broker.app.assembly import Parts, now
-from broker.core.entities import Institution, Upstream
 
 _NOWHERE: Final = "nowhere"
 _OWN_FILE: Final = "broker.toml"
@@ -32,27 +32,34 @@ def renewed(parts: Parts) -> list[FetchOutcome]:
 
 
 def findings(parts: Parts) -> list[str]:
-    """Return what is wrong with feeds, descriptors and scopes; empty when nothing is."""
+    """Return what is wrong with feeds, descriptors, scopes and ends; empty when nothing is."""
     moment = now()
     metadata = parts.metadata
-    found = [*metadata.faults(moment), *metadata.alarms(moment), *metadata.snapshot.notices]
+    found = [
+        *metadata.faults(moment),
+        *metadata.alarms(moment),
+        *metadata.warnings(moment),
+        *_ended_certificates(parts, moment),
+        *metadata.snapshot.notices,
+    ]
     return [*dict.fromkeys(found), *_without_scope(parts)]
 
 
+def _ended_certificates(parts: Parts, moment: datetime) -> Iterator[str]:
+    """Yield the certificates that ended: their keys count on, but a new one may be missed."""
+    for ending in parts.metadata.endings():
+        if ending.what == "certificate" and ending.at <= moment:
+            yield ending.sentence()
+
+
 def _without_scope(parts: Parts) -> Iterator[str]:
-    """Yield the institutions whose scopes were left to feeds, and that no feed gave one."""
-    if not parts.config.feeds:
-        return
+    """Yield the institutions whose scopes were left to their metadata, which gave none."""
     for upstream in parts.federated.values():
-        for institution in _left_to_feeds(upstream):
-            what = "has no scope, from broker.toml or a feed"
-            yield f"{institution.entity_id} {what}: no eppn of it is believed"
-
-
-def _left_to_feeds(upstream: Upstream) -> Iterator[Institution]:
-    for institution in upstream.institutions:
-        if "scopes" in institution.unwritten and not institution.scopes:
-            yield institution
+        for institution in upstream.institutions:
+            left = parts.config.feeds or institution.folder_scopes
+            if left and "scopes" in institution.unwritten and not institution.scopes:
+                what = "has no scope, from broker.toml or its metadata"
+                yield f"{institution.entity_id} {what}: no eppn of it is believed"
 
 
 def _feed_row(feed: FeedRefresh) -> Row:

@@ -15,10 +15,11 @@ def gauges(parts: Parts) -> Iterator[Gauge]:
     yield from _feeds(parts, moment)
     yield Gauge(
         "broker_metadata_alarms",
-        "Feeds that are refused or late, and parties without metadata.",
+        "Feeds that are refused or late, parties without metadata, and broken files.",
         {},
         len(parts.metadata.alarms(moment)),
     )
+    yield from _endings(parts, moment)
     yield Gauge(
         "broker_policies_stale",
         "1 while the last good policies stand in.",
@@ -82,6 +83,16 @@ def _feeds(parts: Parts, moment: datetime) -> Iterator[Gauge]:
             "Seconds that the copy of a feed in force is still good for; 0 where there is none.",
             {"feed": feed.feed.name},
             left,
+        )
+
+
+def _endings(parts: Parts, moment: datetime) -> Iterator[Gauge]:
+    for ending in parts.metadata.endings():
+        yield Gauge(
+            "broker_metadata_ends_seconds",
+            "Seconds until an end in the metadata folder, which nothing renews.",
+            {"kind": ending.kind, "name": ending.name, "what": ending.what},
+            (ending.at - moment).total_seconds(),
         )
 
 

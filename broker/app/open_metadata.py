@@ -4,18 +4,25 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from broker.adapters.saml.gate.signature import VerifyKey
-from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.aggregates import Trust
 from broker.adapters.saml.metadata.feed_fetch import Feed
 from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
-from broker.adapters.saml.metadata.live_metadata import LiveMetadata, WantedEntities, feed_refreshes
+from broker.adapters.saml.metadata.live_metadata import LiveMetadata, PartyChange, feed_refreshes
+from broker.adapters.saml.metadata.metadata_folder import FolderContents, MetadataFolder
+from broker.adapters.saml.metadata.scope_record import ScopeRecord
+from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.files.settings.config import Config
 from broker.files.settings.federation_tables import FeedTable
+
+# What this process has read of each folder. A worker inherits it at the fork, so that a reload does
+# not lose a party whose file an edit has just broken.
+_folders: Final[dict[Path, FolderContents]] = {}
 
 
 def services(settings: Config) -> Mapping[str, Service]:
@@ -26,28 +33,29 @@ def services(settings: Config) -> Mapping[str, Service]:
 def opened(settings: Config, tell: TellPort, now: datetime) -> LiveMetadata:
     """Return the metadata of the moment; a feed without a copy on this machine is fetched.
 
-    ConfigurationFaults where the folder or a pin cannot be used. A feed that does not answer is no
-    fault: its last good copy is in force, or the entities that only it knows are not, until it
-    answers.
+    ConfigurationFaults where a pin cannot be used. A party or a feed that cannot be used is none:
+    it is told by ``LiveMetadata.alarms``, its last good copy is in force, or it is left out until
+    there is a good one.
     """
     faults: list[Fault] = []
     feeds = [_feed(name, table, faults) for name, table in settings.feeds.items()]
     if faults:
         raise ConfigurationFaults(faults)
     upstreams = {name: settings.upstream(name) for name in settings.upstreams}
-    wanted = WantedEntities(upstreams, services(settings))
-    upstream_ids = [upstream.entity_id for upstream in upstreams.values() if not upstream.local]
-    service_ids = [service.entity_id for service in wanted.services.values()]
-    local = metadata_folder.load(
-        settings.metadata,
-        upstream_ids,
-        service_ids,
+    named_feeds = {name: table.feed for name, table in settings.upstreams.items()}
+    wanted = WantedEntities(upstreams, services(settings), named_feeds)
+    path = settings.metadata
+    folder = MetadataFolder(path, wanted.in_folder(), _folders.get(path))
+    _folders[path] = folder.contents
+    state = settings.state / "metadata"
+    live = LiveMetadata(
+        folder,
+        wanted,
+        list(feed_refreshes(feeds, folder.contents, wanted, state)),
+        partial(_tell, tell),
         now,
-        fed=bool(feeds),
+        record=ScopeRecord(state / "scopes.json"),
     )
-    state = settings.keys.parent / "state" / "metadata"
-    followed = list(feed_refreshes(feeds, local, wanted, state))
-    live = LiveMetadata(local, wanted, followed, partial(_tell_fetched, tell), now)
     if live.wanting:
         live.refresh(now)
     return live
@@ -85,6 +93,17 @@ def _pinned(path: Path, where: str, faults: list[Fault]) -> Iterator[VerifyKey]:
             what = "holds a key below RSA 2048 or EC 256 bits"
         mend = "take the one that the feed's publisher has published"
         faults.append(Fault(where, f"{path.name} {what}", mend))
+
+
+def _tell(tell: TellPort, news: FetchOutcome | PartyChange) -> None:
+    """Tell the outcome of a fetch, or that a party was lost or came back."""
+    if isinstance(news, FetchOutcome):
+        _tell_fetched(tell, news)
+    elif news.fault is None:
+        tell(BrokerEvent(EventKind.METADATA_RECOVERED, {"party": news.name}))
+    else:
+        lost = {"party": news.name, "fault": news.fault}
+        tell(BrokerEvent(EventKind.METADATA_LOST, lost))
 
 
 def _tell_fetched(tell: TellPort, outcome: FetchOutcome) -> None:

@@ -10,6 +10,7 @@ from broker.core.ports import Key
 
 _PROBED_FOR: Final = timedelta(hours=1)
 _LONG_WANTED: Final = timedelta(hours=1)
+_MOST_SHOWN: Final = 20
 
 
 def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
@@ -47,9 +48,18 @@ def notes(parts: Parts) -> Mapping[str, str]:
         found["policies"] = "stale"
     if lost := parts.trail.lost():
         found["audit"] = f"{lost} events lost"
-    if alarms := parts.metadata.alarms(moment):
-        found["metadata"] = "; ".join(alarms)
+    if amiss := [*parts.metadata.alarms(moment), *parts.metadata.warnings(moment)]:
+        found["metadata"] = _joined(amiss)
     return found
+
+
+def _joined(sentences: Sequence[str]) -> str:
+    """Return as many sentences as a monitor may show, and how many there are more."""
+    shown = "; ".join(sentences[:_MOST_SHOWN])
+    more = len(sentences) - _MOST_SHOWN
+    if more > 0:
+        return f"{shown}; and {more} more: broker metadata check"
+    return shown
 
 
 def _enrolment_notes(parts: Parts, moment: datetime) -> dict[str, str]:
@@ -83,11 +93,28 @@ def _library_notes(parts: Parts) -> dict[str, str]:
 
 
 def fit_to_serve(parts: Parts) -> None:
-    """Refuse to serve where the store may lose what it acknowledged (docs/reference/design.md#4b).
+    """Refuse to serve where the store may lose what it acknowledged, or nobody could log in.
 
-    ConfigurationFaults with every reason.
+    One party that cannot be used is left out and told; where not one upstream is left, and no feed
+    and no library account that could be, it is the folder that is wrong. ConfigurationFaults with
+    every reason. Source: docs/reference/design.md#4b and #parties.
     """
     mend = "or set store.accept_loss = true"
     faults = [Fault("store", what, mend) for what in parts.store.faults()]
+    faults += _no_upstream(parts)
     if faults:
         raise ConfigurationFaults(faults)
+
+
+def _no_upstream(parts: Parts) -> list[Fault]:
+    fed = any("upstreams" in feed.speaks_for for feed in parts.config.feeds.values())
+    local = any(upstream.local for upstream in parts.upstreams.values())
+    moment = now()
+    if fed or local or not parts.metadata.faults(moment):
+        return []
+    mend = "put the descriptors of upstreams there"
+    folder = parts.config.metadata.name
+    amiss = parts.metadata.amiss(moment).values()
+    return [Fault(folder, "holds no upstream that can be used", mend)] + [
+        Fault(folder, sentence) for sentence in amiss
+    ]

@@ -8,7 +8,7 @@ import click
 
 from broker.adapters.trail.verification import VerificationReport
 from broker.app import audit_operations, diagnostics
-from broker.commands.output import FINDINGS, as_json, folder, printing_faults, show
+from broker.commands.output import FINDINGS, as_json, folder, printing_faults, show, show_done
 
 
 @click.group()
@@ -78,35 +78,39 @@ def show_events(reference: str | None, borrower: str | None, *, as_json: bool) -
     help="The reference of a page that the person was shown: for who has no borrower number.",
 )
 @click.option("--borrower", help="A borrower number.")
+@as_json
 @printing_faults
-def erase(reference: str | None, borrower: str | None) -> None:
+def erase(reference: str | None, borrower: str | None, *, as_json: bool) -> None:
     """Delete the keys by which events are this person's; lines and chain stay whole."""
     _one_of(reference, borrower)
     parts = diagnostics.opened()
     count = audit_operations.erased(parts, reference=reference, borrower=borrower)
     if not count:
         raise click.ClickException("nothing to forget: no key of this person's is kept")
-    click.echo(f"{count} keys deleted; running workers forget theirs within 5 min")
+    sentence = f"{count} keys deleted; running workers forget theirs within 5 min"
+    show_done(sentence, as_json=as_json, keys_deleted=count)
 
 
 @audit.command(short_help="Delete the oldest month.")
 @click.argument("month")
+@as_json
 @printing_faults
-def delete(month: str) -> None:
+def delete(month: str, *, as_json: bool) -> None:
     """Delete MONTH (2026-11), which must be the oldest.
 
     A line says so first, so that the chain stays whole.
     """
     audit_operations.journal(diagnostics.opened()).delete(month, datetime.now(UTC))
-    click.echo(f"{month} deleted")
+    show_done(f"{month} deleted", as_json=as_json, deleted=month)
 
 
 @audit.command(short_help="Write that staff have seen what verify finds.")
+@as_json
 @printing_faults
-def accept() -> None:
+def accept(*, as_json: bool) -> None:
     """Write on the trail that staff have seen what verify finds now: notes from then on."""
     count = audit_operations.accepted(diagnostics.opened())
-    click.echo(f"{count} findings accepted")
+    show_done(f"{count} findings accepted", as_json=as_json, accepted=count)
 
 
 def _one_of(reference: str | None, borrower: str | None) -> None:

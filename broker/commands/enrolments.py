@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from broker.app import diagnostics, enrolment_operations
-from broker.commands.output import FINDINGS, as_json, printing_faults, show, waiting
+from broker.commands.output import FINDINGS, as_json, printing_faults, show, show_done, waiting
 
 
 def _joined(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> str:
@@ -70,46 +70,55 @@ def look_at_borrower(name: str, *, as_json: bool) -> None:
 
 @enrolments.command("retry", short_help="Try an enrolment again.")
 @_named
+@as_json
 @printing_faults
-def retry_enrolment(name: str) -> None:
+def retry_enrolment(name: str, *, as_json: bool) -> None:
     """Try an enrolment again, after what it stood at has been put right."""
     parts = diagnostics.opened()
     row = enrolment_operations.shown(parts, name)
     if not parts.cases.retry(str(row["id"])):
         raise click.ClickException(f"nothing is left to try. {row['retry_would']}")
-    click.echo("it is due now" if row["wish_until"] or row["due"] else str(row["retry_would"]))
+    due = bool(row["wish_until"] or row["due"])
+    sentence = "it is due now" if due else str(row["retry_would"])
+    show_done(sentence, as_json=as_json, id=row["id"], due=due)
 
 
 @enrolments.command("confirm", short_help="Confirm whose a temporary borrower is.")
 @_named
 @click.argument("borrower")
+@as_json
 @printing_faults
-def confirm_enrolment(name: str, borrower: str) -> None:
+def confirm_enrolment(name: str, borrower: str, *, as_json: bool) -> None:
     """Confirm that the temporary BORROWER of another name is the person's who proved it.
 
     BORROWER is the library system's own number, as `show` names it.
     """
     parts = diagnostics.opened()
-    if not parts.cases.confirm(enrolment_operations.named(parts, name), borrower):
+    named = enrolment_operations.named(parts, name)
+    if not parts.cases.confirm(named, borrower):
         what = "it does not wait for a confirmed name of that borrower"
         raise click.ClickException(f"{what}; broker enrolments show {name} says of which")
-    click.echo("it is due now")
+    show_done("it is due now", as_json=as_json, id=named, due=True)
 
 
 @enrolments.command("end", short_help="End a case or notice.")
 @_named
+@as_json
 @printing_faults
-def end_case(name: str) -> None:
+def end_case(name: str, *, as_json: bool) -> None:
     """End a case or notice: it is listed no more, and its person begins anew at the next login."""
     parts = diagnostics.opened()
-    if not parts.cases.end(enrolment_operations.named(parts, name)):
+    named = enrolment_operations.named(parts, name)
+    if not parts.cases.end(named):
         raise click.ClickException("it is neither a case nor a notice: there is nothing to end")
-    click.echo("ended; the person begins anew at the next login")
+    sentence = "ended; the person begins anew at the next login"
+    show_done(sentence, as_json=as_json, id=named, ended=True)
 
 
 @enrolments.command("run", short_help="Carry out what is due now, and end.")
+@as_json
 @printing_faults
-def run_enrolments() -> None:
+def run_enrolments(*, as_json: bool) -> None:
     """Carry out everything that is due now, and end."""
     enrolments = diagnostics.opened().enrolments
     if enrolments.mode != "live":
@@ -119,4 +128,4 @@ def run_enrolments() -> None:
     with waiting("carrying out what is due"):
         while enrolments.step() is not None:
             carried_out += 1
-    click.echo(f"{carried_out} carried out")
+    show_done(f"{carried_out} carried out", as_json=as_json, carried_out=carried_out)

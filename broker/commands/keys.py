@@ -8,7 +8,7 @@ import click
 
 from broker.adapters.saml.keys import key_ring, rotation, rotation_record
 from broker.app.diagnostics import configuration
-from broker.commands.output import FINDINGS, as_json, folder, printing_faults, show
+from broker.commands.output import FINDINGS, as_json, folder, printing_faults, show, show_done
 
 
 @click.group()
@@ -21,17 +21,19 @@ def keys() -> None:
 @click.option(
     "--audit", is_flag=True, help="Make only audit.key, in a folder of before there was one."
 )
+@as_json
 @printing_faults
-def generate(folder: Path, *, audit: bool) -> None:
+def generate(folder: Path, *, audit: bool, as_json: bool) -> None:
     """Make every key the broker needs in FOLDER, which must be new or empty (RSA-3072)."""
     if audit:
         key_ring.add_audit(folder)
         why = "without it nobody can check the audit trail"
-        click.echo(f"audit.key is in {folder}; keep a copy: {why}")
+        sentence = f"audit.key is in {folder}; keep a copy: {why}"
+        show_done(sentence, as_json=as_json, folder=str(folder))
         return
     key_ring.generate(folder, datetime.now(UTC))
     what = "keep a copy of index.key and person.key: nothing replaces them"
-    click.echo(f"keys are in {folder}; {what}")
+    show_done(f"keys are in {folder}; {what}", as_json=as_json, folder=str(folder))
 
 
 @keys.command("list", short_help="List the keys, none of their secrets.")

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -21,6 +22,7 @@ from broker.core.errors import ConfigurationFaults
 _WIDEST: Final = 10_000  # columns: wider than any row of ours
 FINDINGS: Final = 1
 CONFIGURATION: Final = 78
+INTERRUPTED: Final = 130  # as a shell tells of SIGINT
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,17 +37,25 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print for progra
 
 
 def printing_faults(command: Callable[P, R]) -> Callable[P, R]:
-    """Print every fault, one a line on standard error; exit 78 for the configuration's, else 1."""
+    """Print every fault, one a line on standard error; exit 78 for the configuration's, else 1.
+
+    With ``--json`` they are printed for programs too, on standard output.
+    """
 
     @wraps(command)
     def run(*args: P.args, **options: P.kwargs) -> R:
         try:
             return command(*args, **options)
-        except click.ClickException:
-            raise
+        except (click.ClickException, BrokenPipeError):
+            raise  # click ends quietly where nobody reads on
+        except KeyboardInterrupt:
+            raise SystemExit(INTERRUPTED) from None
         except Exception as error:  # noqa: BLE001 - no traceback: it may quote anything, a CPR number too
-            for line in diagnostics.account(error):
-                click.echo(line, err=True)
+            faults = diagnostics.account(error)
+            for fault in faults:
+                click.echo(str(fault), err=True)
+            if options.get("as_json"):
+                click.echo(json.dumps({"faults": [asdict(fault) for fault in faults]}, indent=2))
             # An OSError is about files that the administrator named.
             if isinstance(error, ConfigurationFaults | OSError):
                 raise SystemExit(CONFIGURATION) from None
@@ -72,6 +82,11 @@ def show_findings(findings: Sequence[str], *, as_json: bool) -> None:
         click.echo("\n".join(findings) or "all well")
     if findings:
         raise SystemExit(FINDINGS)
+
+
+def show_done(sentence: str, *, as_json: bool, **facts: object) -> None:
+    """Print what a command did: a sentence, or for programs the facts of it."""
+    click.echo(json.dumps(facts) if as_json else sentence)
 
 
 def show(rows: Sequence[Row], *, as_json: bool, alone: bool = False) -> None:

@@ -18,7 +18,6 @@ class AuditEventKind(StrEnum):
     RELEASED = "released"
     NOT_RELEASED = "not_released"  # ends a release that was written down and then overtaken
     REFUSED = "refused"
-    REFUSED_UNTOLD = "refused_untold"  # how many refusals of strangers went beyond the quota
     CONSENT_GIVEN = "consent_given"
     CONSENT_REFUSED = "consent_refused"
     CONSENT_WITHDRAWN = "consent_withdrawn"

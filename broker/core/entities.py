@@ -8,6 +8,7 @@ from typing import Final, Literal
 PERSISTENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 TRANSIENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 UNSPECIFIED: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
+EMAIL: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
 UNSPECIFIED_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
 
 Names = tuple[str, ...]
@@ -60,8 +61,10 @@ class Institution:
     label: Text | None = None
     # only the national eID's cprUuid is believed (docs/reference/design.md#find-by-cpr)
     national_eid: bool = False
-    # "aliases", "scopes": not written in broker.toml and so left to its metadata in a pinned feed.
+    # "aliases", "scopes": not written in broker.toml and so left to its metadata in a pinned feed;
+    # the scopes to its metadata in the folder only where broker.toml says so in a word.
     unwritten: frozenset[str] = field(default=frozenset(), compare=False)
+    folder_scopes: bool = field(default=False, compare=False)
 
     def answers_to(self, name: str) -> bool:
         """Return whether ``name`` (an AuthenticatingAuthority) is this institution."""
@@ -83,6 +86,7 @@ class Upstream:
     # AES-CBC is decrypted only for an upstream that needs it (docs/reference/attacks.md#23)
     cbc: bool = False
     requester_id: bool = True
+    subject_hint: bool = False  # whether it is told whom the service expects
     logout: Literal["ask", "always", "never"] = "ask"  # whether a logout goes on to this upstream
     force_authn: bool = False  # every AuthnRequest demands a fresh login there
     # For classes that services ask for, those of this upstream that are as good

@@ -23,6 +23,7 @@ NO_SUPPORTED_IDP = Status(_STATUS + "Responder", _STATUS + "NoSupportedIDP")
 PROXY_COUNT_EXCEEDED = Status(_STATUS + "Responder", _STATUS + "ProxyCountExceeded")
 REQUEST_DENIED = Status(_STATUS + "Responder", _STATUS + "RequestDenied")
 REQUEST_UNSUPPORTED = Status(_STATUS + "Requester", _STATUS + "RequestUnsupported")
+UNSUPPORTED_BINDING = Status(_STATUS + "Requester", _STATUS + "UnsupportedBinding")
 INVALID_NAME_ID_POLICY = Status(_STATUS + "Requester", _STATUS + "InvalidNameIDPolicy")
 UNKNOWN_PRINCIPAL = Status(_STATUS + "Requester", _STATUS + "UnknownPrincipal")
 # Success on top: services tell their user what stays open, where an error would tell of a failed
@@ -68,7 +69,24 @@ class MessageRefused(BrokerError):
         """
         super().__init__(_log_text(cause, detail))
         self.cause = cause
+        self.detail = detail
         self.clock_off = clock_off
+
+
+class ServiceNotConnected(MessageRefused):
+    """An AuthnRequest of a configured service whose metadata is not in force.
+
+    It ran out, its file is broken, or its federation withdrew it: the person can only wait.
+    ``service`` is its name in the configuration.
+    """
+
+    reason = "service_not_connected"
+    http = 503
+
+    def __init__(self, service: str) -> None:
+        """Store which service it is."""
+        super().__init__("request.no_metadata", service)
+        self.service = service
 
 
 class RequestRefused(BrokerError):
@@ -77,13 +95,16 @@ class RequestRefused(BrokerError):
     reason = "request_refused"
     http = 400
 
-    def __init__(self, refusal: Status, detail: str = "", *, request: object = None) -> None:
+    def __init__(
+        self, refusal: Status, cause: str = "", *, detail: str = "", request: object = None
+    ) -> None:
         """Store the SAML status for the service and the refused AuthnRequest.
 
-        ``detail`` is for the log.
+        ``cause`` and ``detail`` are for the log; none is a personal value.
         """
-        super().__init__(detail or refusal.second or refusal.top)
+        super().__init__(cause or refusal.second or refusal.top)
         self.refusal = refusal
+        self.detail = detail
         self.request = request
 
 
@@ -102,6 +123,15 @@ class BrowserUnmatched(BrokerError):
 
     reason = "other_browser"
     http = 403
+
+
+class LoginCookieMissing(BrowserUnmatched):
+    """The browser is the transaction's, and holds the cookie of its authentication no more.
+
+    It keeps those of the last few logins only, and a login made anew replaces its own.
+    """
+
+    reason = "login_cookie_missing"
 
 
 class CookiesNeeded(BrokerError):
@@ -135,12 +165,26 @@ class TooMany(BrokerError):
     http = 429
 
 
+class NetworkBusy(TooMany):
+    """More logins began from one network within a minute than it may begin.
+
+    Source: docs/reference/design.md#4e.
+    """
+
+    reason = "network_busy"
+
+    def __init__(self, retry_after: int) -> None:
+        """Store the seconds after which more may begin."""
+        super().__init__("beginnings of a network")
+        self.retry_after = retry_after
+
+
 class AttributesRefused(BrokerError):
     """Attributes of a verified assertion that name no one person, or that are not the sender's.
 
-    ``cause`` is a stable code: scope_mismatch, several_values, bad_value, cpr_shaped,
-    cpr_disagrees, company_identity, and of the national eID itself spec_version, level_missing,
-    level_too_low.
+    ``cause`` is a stable code: scope_mismatch, several_values, bad_value, bad_characters,
+    blanks_around, too_long, cpr_shaped, cpr_disagrees, company_identity, and of the national eID
+    itself spec_version, level_missing, level_too_low.
     """
 
     reason = "attributes_refused"
@@ -151,6 +195,7 @@ class AttributesRefused(BrokerError):
         """Store the code; ``name`` is the attribute's canonical name. A value never comes in."""
         super().__init__(_log_text(cause, name))
         self.cause = cause
+        self.name = name
 
 
 class StoreUnavailable(BrokerError):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
 
@@ -31,7 +31,7 @@ class EventKind(Enum):
     REQUEST_REFUSED = auto()  # an AuthnRequest that its service gets an error Response for
     UPSTREAM_ASKED = auto()
     ASSERTION_ISSUED = auto()
-    LOGIN_REFUSED = auto()
+    LOGIN_REFUSED = auto()  # of a person; who has shown no authentication is a stranger
     LOGIN_HELD_UP = auto()  # a page that the person cannot get past by now
     SIGNED_UP = auto()
     UPGRADE_ANSWERED = auto()
@@ -56,15 +56,21 @@ class EventKind(Enum):
     # An enrolment that could not be carried out now
     ENROLMENT_HELD_UP = auto()
     # Pages that end a request
-    ERROR_SHOWN = auto()
+    ERROR_SHOWN = auto()  # to a person in a login of theirs
+    STRANGER_REFUSED = auto()  # by a page or a status, before any authentication
+    NETWORK_BUSY_SHOWN = auto()
     HTTP_ERROR_SHOWN = auto()
     SERVICE_ERROR_SHOWN = auto()
     # What the broker runs on
+    NETWORK_REFUSED = auto()  # once a minute and network
+    PROXY_UNCOUNTED = auto()  # X-Forwarded-For that no configured proxy accounts for
     LIBRARY_FAULT = auto()  # in the set-up of the library system, or it is down
     LIBRARY_MENDED = auto()
     METADATA_FETCHED = auto()
     METADATA_REFUSED = auto()
     METADATA_RENEWED = auto()
+    METADATA_LOST = auto()  # a party is left out, or its last good descriptor stands in
+    METADATA_RECOVERED = auto()
     POLICIES_STALE = auto()
     POLICIES_MENDED = auto()
     CONFIGURATION_RELOADED = auto()
@@ -74,20 +80,34 @@ class EventKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way of an event: its sinks, in their order, and the name of its line in the log."""
+    """The way of an event: its sinks, in their order, and the name and level of its line.
+
+    ``budgeted``: anybody can cause it without a login, so that its lines have a budget a minute.
+    """
 
     sinks: tuple[Sink, ...]
     line: str = ""
+    level: Literal["info", "error"] = "info"
+    budgeted: bool = False
 
 
 def _logged(line: str, *others: Sink) -> Route:
     return Route((Sink.LOG, *others), line)
 
 
+def _budgeted(line: str, *others: Sink) -> Route:
+    return Route((Sink.LOG, *others), line, budgeted=True)
+
+
+def _alarm(line: str) -> Route:
+    """Return the route of what somebody must mend: people are woken by the level."""
+    return Route((Sink.LOG,), line, "error")
+
+
 # The order counts: a trail that cannot be written stops what comes after it.
 ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
-    EventKind.REQUEST_REFUSED: _logged("request_refused", Sink.METRIC, Sink.TRAIL),
-    EventKind.UPSTREAM_ASKED: _logged("asked_upstream"),
+    EventKind.REQUEST_REFUSED: _budgeted("request_refused", Sink.METRIC),
+    EventKind.UPSTREAM_ASKED: _budgeted("asked_upstream"),
     EventKind.ASSERTION_ISSUED: _logged("issued", Sink.METRIC),
     EventKind.LOGIN_REFUSED: _logged("refused", Sink.METRIC, Sink.TRAIL),
     EventKind.LOGIN_HELD_UP: Route((Sink.TRACE,)),
@@ -100,8 +120,8 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.TEMPORARY_PROVED: _logged("temporary_proved", Sink.TRAIL),
     EventKind.PIN_VERIFIED: _logged("verified_pin", Sink.TRAIL),
     EventKind.PIN_REFUSED: _logged("refused", Sink.METRIC, Sink.TRAIL),
-    EventKind.PIN_FORM_INCOMPLETE: _logged("refused", Sink.METRIC),
-    EventKind.PIN_ASKED: _logged("pin_asked"),
+    EventKind.PIN_FORM_INCOMPLETE: _budgeted("refused", Sink.METRIC),
+    EventKind.PIN_ASKED: _budgeted("pin_asked"),
     EventKind.PIN_MAILED: _logged("pin_mailed", Sink.TRAIL),
     EventKind.PIN_CHOSEN: _logged("pin_changed", Sink.TRAIL),
     EventKind.CONSENT_TAKEN_BACK: Route((Sink.TRAIL, Sink.LOG), "choice"),
@@ -111,17 +131,23 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.LOGOUT_RESPONDED: _logged("logout"),
     EventKind.ENROLMENT_HELD_UP: _logged("enrolment_held_up"),
     EventKind.ERROR_SHOWN: _logged("refused", Sink.METRIC, Sink.TRAIL, Sink.TRACE),
-    EventKind.HTTP_ERROR_SHOWN: _logged("refused", Sink.METRIC),
-    EventKind.SERVICE_ERROR_SHOWN: _logged("service_error", Sink.TRACE),
+    EventKind.STRANGER_REFUSED: _budgeted("refused", Sink.METRIC),
+    EventKind.NETWORK_BUSY_SHOWN: Route((Sink.METRIC,)),
+    EventKind.HTTP_ERROR_SHOWN: _budgeted("refused", Sink.METRIC),
+    EventKind.SERVICE_ERROR_SHOWN: _budgeted("service_error"),
+    EventKind.NETWORK_REFUSED: _budgeted("network_refused"),
+    EventKind.PROXY_UNCOUNTED: _logged("proxy_uncounted"),
     EventKind.LIBRARY_FAULT: _logged("library_fault"),
     EventKind.LIBRARY_MENDED: _logged("library_mended"),
     EventKind.METADATA_FETCHED: Route((Sink.METRIC,)),
     EventKind.METADATA_REFUSED: _logged("metadata_refused"),
     EventKind.METADATA_RENEWED: _logged("metadata_renewed"),
+    EventKind.METADATA_LOST: _alarm("metadata_lost"),
+    EventKind.METADATA_RECOVERED: _logged("metadata_recovered"),
     EventKind.POLICIES_STALE: _logged("policies_stale"),
     EventKind.POLICIES_MENDED: _logged("policies_mended"),
     EventKind.CONFIGURATION_RELOADED: _logged("reloaded"),
-    EventKind.RELOAD_REFUSED: _logged("reload_refused"),
+    EventKind.RELOAD_REFUSED: _alarm("reload_refused"),
     EventKind.WORKER_WAITS: _logged("worker_waits"),
     # What the flows tell is written on the trail, and nowhere else, but for the alarms.
     **dict.fromkeys(AuditEventKind, Route((Sink.TRAIL,))),
@@ -132,17 +158,13 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
 
 @dataclass(frozen=True, slots=True)
 class TraceFacts:
-    """What the service desk finds by ``reference``: step, upstream, the reason's code, enrolment.
-
-    ``known`` means a person's login: refusals of strangers have a quota of their own.
-    """
+    """What the service desk finds by ``reference``: step, upstream, reason's code, enrolment."""
 
     reference: str
     at: datetime
     step: str
     reason: str
     upstream: str | None = None
-    known: bool = True
     enrolment: str | None = None
 
 

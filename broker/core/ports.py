@@ -329,8 +329,10 @@ class ServiceFace(Protocol):
 class UpstreamFace(Protocol):
     """Our service provider face, toward the upstreams; upstreams are named as in broker.toml."""
 
-    def ask(self, upstream: str, request_id: str, request: AuthnRequest, now: datetime) -> str:
-        """Return the URL that carries our signed AuthnRequest."""
+    def ask(
+        self, upstream: str, request_id: str, request: AuthnRequest, now: datetime
+    ) -> str | PostForm:
+        """Return the URL, or the form, that carries our signed AuthnRequest."""
         ...
 
     def in_response_to(

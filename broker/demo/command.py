@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
+from broker.core.errors import ConfigurationFaults, Fault
 from broker.demo.check import persona_check
-from broker.demo.run.demo_folder import Ports, write
-from broker.demo.run.running_demo import Running, running
+from broker.demo.run.demo_folder import Ports, read, write
+from broker.demo.run.running_demo import Running, around, running
 
 _FINDINGS = 1
 _HEARS_SIGNALS = 0.5
@@ -51,17 +52,32 @@ def run_demo_command(
         with running(setting) as demo:
             if checks:
                 return _check(demo, as_json=as_json)
-            return _wait(demo)
+            return _wait(setting.ports, "is running")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait(demo: Running) -> int:
-    origin = demo.setting.ports.origin
-    click.echo("The demo is running. Begin at the library:\n")
+def run_around(folder: Path) -> int:
+    """Run the simulated parties around the broker of ``folder``; return the exit code.
+
+    ConfigurationFaults where the folder is none that ``broker init --for demo`` wrote.
+    """
+    try:
+        setting = read(folder)
+    except OSError:
+        what = "has no keys of the simulated parties"
+        mend = "broker init DIR --for demo writes a folder that has"
+        raise ConfigurationFaults([Fault(str(folder), what, mend)]) from None
+    with around(setting):
+        return _wait(setting.ports, f"is running around the broker of {folder}")
+
+
+def _wait(ports: Ports, how: str) -> int:
+    origin = ports.origin
+    click.echo(f"The demo {how}. Begin at the library:\n")
     for party, text in _PARTIES:
         click.echo(f"  {origin(party):32} {text}")
-    click.echo(f"  {_SIP2.format(demo.setting.ports.number('sip2')):32} {_SIP2_TEXT}")
+    click.echo(f"  {_SIP2.format(ports.number('sip2')):32} {_SIP2_TEXT}")
     forever = threading.Event()
     try:
         click.echo("\nCtrl-C ends it.")

@@ -1,7 +1,7 @@
 """Checks a file against its type: every misfit becomes a fault with its line and its mend."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
@@ -88,10 +88,23 @@ def validated(shape: type[S], node: YamlNode, name: str) -> S:
         return shape.model_validate(plain(node))
     except ValidationError as error:
         faults = []
-        for misfit in error.errors():
+        for misfit in once(shape, error.errors()):
             fault = _fault(shape, node, name, misfit)
             faults.append(fault)
         raise ConfigurationFaults(faults) from None
+
+
+def once(model: type[BaseModel], misfits: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """Yield the misfits but for keys that are missing because they stand there misspelt."""
+    misspelt: set[KeyPath] = set()
+    for misfit in misfits:
+        if misfit["type"] == "extra_forbidden":
+            *above, key = misfit["loc"]
+            near = get_close_matches(str(key), known_keys(model, tuple(above)), n=1)
+            misspelt.update((*above, meant) for meant in near)
+    for misfit in misfits:
+        if misfit["type"] != "missing" or misfit["loc"] not in misspelt:
+            yield misfit
 
 
 def plain(node: YamlNode) -> Any:

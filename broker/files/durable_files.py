@@ -1,11 +1,29 @@
 """Writes, renames and removes files in whole steps, each on the disk before the next begins."""
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Final
 
+from broker.core.errors import ConfigurationFaults, Fault
+
 _REPLACE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY
+
+
+def make_state(folder: Path) -> None:
+    """Make the folder of the broker's state for its owner only, unless it is there.
+
+    ConfigurationFaults where no file can be made in it.
+    """
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        what = f"{folder} cannot be written to: {error.strerror}"
+        mend = "name a folder that the broker's user may write in, outside its configuration"
+        raise ConfigurationFaults([Fault("state", what, mend)]) from None
 
 
 def put(path: Path, octets: bytes) -> None:

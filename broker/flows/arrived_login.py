@@ -83,15 +83,23 @@ def read_and_decide(
 def read_login(
     rules: ConfiguredEntities,
     authentication: Authentication,
+    policies: PolicySet,
     now: datetime,
     proofs: tuple[Proved, ...] = (),
 ) -> AttributeReading:
     """Read a verified authentication by the entities as configured.
 
-    AttributesRefused where its attributes cannot be trusted.
+    ``policies`` may name affiliations. AttributesRefused where its attributes cannot be trusted.
     """
     upstream = rules.upstreams[authentication.upstream]
-    return read_authentication(authentication, upstream, rules.maps, now, proofs)
+    return read_authentication(
+        authentication,
+        upstream,
+        rules.maps,
+        now,
+        proofs,
+        named_affiliations=policies.named_affiliations,
+    )
 
 
 def _made(
@@ -102,9 +110,9 @@ def _made(
 ) -> Arrived:
     authentication = basis.authentication
     try:
-        reading = read_login(rules, authentication, now, basis.proofs)
+        reading = read_login(rules, authentication, policies, now, basis.proofs)
     except AttributesRefused as refused:
-        decision = denied(refused.cause, policies)
+        decision = denied(refused.cause, policies, refused.name)
         return Arrived(authentication, _NOTHING_READ, decision, policies, basis, trusted=False)
     decision = _decided(rules, policies, reading, basis, now)
     return Arrived(authentication, reading, decision, policies, basis)

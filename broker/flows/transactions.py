@@ -3,18 +3,18 @@
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
 from broker.core.login.transaction import Transaction
 from broker.core.ports import Key, Store
+from broker.core.stateless_references import SPEAKABLE, compact
 from broker.flows.arrived_login import Arrived
 from broker.flows.records import Content, Record, Records
 
-# Read aloud at a service desk: no vowels that make words, no letter that looks like a digit.
-_SPEAKABLE: Final = "23456789BCDFGHJKMNPQRSTVWXZ"
 _LENGTH: Final = 8
+_MOVES_BY: Final = timedelta(seconds=5)  # a lesser move of an end is not worth a write
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,13 @@ class Held:
 
 def reference() -> str:
     """Return eight speakable characters that name a page to the service desk."""
-    return "".join(secrets.choice(_SPEAKABLE) for _ in range(_LENGTH))
+    return "".join(secrets.choice(SPEAKABLE) for _ in range(_LENGTH))
 
 
 def is_reference(spoken: str) -> bool:
     """Return whether a text, in any case and spacing, has the shape of a reference."""
-    written = "".join(spoken.split()).upper()
-    return len(written) == _LENGTH and set(written) <= set(_SPEAKABLE)
+    written = compact(spoken)
+    return len(written) == _LENGTH and set(written) <= set(SPEAKABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,19 @@ class Transactions:
         read = self.read(held.transaction.id, now)
         _check_same_person(held.transaction, read.transaction)
         return read
+
+    def attended(self, held: Held, now: datetime) -> Held:
+        """Record that its person has come for the transaction, where its end moves by that."""
+        until = held.transaction.attended(now).until
+        if abs(until - held.transaction.until) < _MOVES_BY:
+            return held
+        return self.change(held, lambda transaction: transaction.attended(now), now)
+
+    def finished(self, held: Held, now: datetime) -> Held:
+        """Record that the transaction's work is done, where its end moves by that."""
+        if held.transaction.finished(now) == held.transaction:
+            return held
+        return self.change(held, lambda transaction: transaction.finished(now), now)
 
     def change(
         self,

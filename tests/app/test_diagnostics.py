@@ -15,15 +15,19 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 from werkzeug.serving import make_server
 
+from broker.adapters.web.page_layout import Imprint
+from broker.adapters.web.pages.pictures import Pictures
 from broker.app import configured_texts, diagnostics, health_probe, readiness
 from broker.app.assembly import Parts, assemble, now
+from broker.app.enrolment_operations import NoEnrolment, shown
 from broker.app.findings import all_findings
 from broker.app.health_probe import Health
 from broker.app.metric_gauges import gauges
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
-from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
+from broker.core.stateless_references import StatelessReferences
+from broker.demo.run.demo_folder import HUB, Setting
+from broker.files.settings.config import Config, load
 from broker.flows.borrowers.enrolment_figures import EnrolmentCount, EnrolmentCounting, EnrolmentFigures
 from broker.flows.login.support_traces import SupportTraces
 from tests.plugins.ports import free_port
@@ -59,9 +63,52 @@ def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Pat
 def test_a_library_that_is_down_is_a_finding_and_no_reason_to_take_no_logins(parts: Parts) -> None:
     """Who needs no new account logs in all the same."""
     assert not any(readiness.readiness(parts).values())
+    mend = f"({parts.config.library.url}: see library.url, and whether the library system is up)"
     assert [each for each in all_findings(parts) if each.startswith("library: ")] == [
-        "library: Koha: no answer: ConnectionError"
+        f"library: Koha: no answer: ConnectionError {mend}"
     ]
+
+
+def test_a_mail_server_that_is_down_is_a_finding(parts: Parts) -> None:
+    """With its address and where to look: it was "all well" until the first PIN was owed."""
+    (finding,) = (each for each in all_findings(parts) if each.startswith("mail: "))
+    assert finding.startswith(f"mail: {parts.config.mail.url}: connecting: ConnectionRefusedError (see mail.url")
+
+
+@pytest.mark.server
+def test_a_feed_that_does_not_answer_is_a_finding_with_its_address_and_where_to_look(
+    setting: Setting, tmp_path: Path
+) -> None:
+    """What is to be mended is told beside what is refused."""
+    feed = "http://127.0.0.1:1/feed.xml"
+    environ = {
+        "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}",
+        "BROKER_STATE": str(tmp_path),
+        "BROKER_FEEDS__HUB__URL": feed,
+        "BROKER_FEEDS__HUB__PINS": json.dumps([str(setting.folder / "keys" / "idp-signing" / "current.crt")]),
+    }
+    opened = assemble(load(setting.config, environ))
+    opened.metadata.refresh(now(), force=True)
+    (finding,) = (each for each in all_findings(opened) if feed in each)
+    assert "(feed.unreachable)" in finding
+    assert finding.endswith("(see its url and ca_file, and whether this machine reaches it)")
+
+
+def test_a_hub_without_metadata_is_found_once(setting: Setting, tmp_path: Path) -> None:
+    """Why nobody can log in and which party is lost are one cause."""
+    (tmp_path / "metadata").mkdir()
+    environ = {"BROKER_METADATA": str(tmp_path / "metadata"), "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}
+    told = [each for each in all_findings(assemble(load(setting.config, environ))) if HUB in each]
+    assert told == [f"metadata: no metadata of {HUB} is in force"]
+
+
+def test_a_state_folder_that_cannot_be_written_is_one_fault(setting: Setting, tmp_path: Path) -> None:
+    """The store and the trail in it fail by the same cause, which is told once, by the key to mend."""
+    (tmp_path / "state").write_text("no folder")
+    with pytest.raises(ConfigurationFaults) as caught:
+        assemble(load(setting.config, {"BROKER_STATE": str(tmp_path / "state")}))
+    (fault,) = caught.value.faults
+    assert (fault.where, str(tmp_path / "state") in fault.what) == ("state", True)
 
 
 def test_the_last_proof_of_the_library_system_is_a_note_and_a_gauge(parts: Parts) -> None:
@@ -179,7 +226,11 @@ def test_a_broker_in_service_is_behind_a_proxy_and_has_a_statement(
 
 def test_a_library_that_says_too_little_of_itself_is_told(setting: Setting, tmp_path: Path) -> None:
     """A name, and a mail address or a telephone number to turn to: without them letters say little."""
-    name, mail, phone = 'name = "Demo library"\n', 'email = "help@library.example"\n', 'phone = "+45 00 00 00 00"\n'
+    name, mail, phone = (
+        'name = { en = "Demo library", da = "Demobiblioteket" }\n',
+        'email = "help@library.example"\n',
+        'phone = "+45 00 00 00 00"\n',
+    )
     findings = findings_after(setting, tmp_path, (name, ""), (mail, ""), (phone, ""))
     assert any(each.startswith("contact.name is not set") for each in findings)
     assert any(each.startswith("neither contact.email nor contact.phone") for each in findings)
@@ -193,15 +244,20 @@ def test_sign_up_pages_that_are_not_there_are_told(setting: Setting, tmp_path: P
     assert not any("no sign-up pages" in each for each in findings_after(setting, tmp_path))
 
 
+def imprinted(config: Config) -> Imprint:
+    """Give the library behind the pages as the configuration says it."""
+    return configured_texts.imprint(config, Pictures.read(config.base_url, config.pictures()))
+
+
 def test_no_link_leads_to_sign_up_pages_that_are_not_there(setting: Setting) -> None:
     """Neither the imprint nor a refusal names them, and nobody is sent to an answer of theirs."""
     config = load(setting.config, {})
-    assert configured_texts.imprint(config).sign_up == Text(f"{config.base_url}/sign-up", f"{config.base_url}/sign-up")
-    assert configured_texts.imprint(config).wayf.endswith("/sign-up/faq#wayf")
+    assert imprinted(config).sign_up == Text(f"{config.base_url}/sign-up", f"{config.base_url}/sign-up")
+    assert imprinted(config).help.endswith("/sign-up/faq")
     bare = config.model_copy(update={"sign_up": config.sign_up.model_copy(update={"university": None})})
     assert (
-        configured_texts.imprint(bare).sign_up,
-        configured_texts.imprint(bare).wayf,
+        imprinted(bare).sign_up,
+        imprinted(bare).help,
         configured_texts.sign_up_url(bare),
     ) == (None, "", None)
 
@@ -209,15 +265,23 @@ def test_no_link_leads_to_sign_up_pages_that_are_not_there(setting: Setting) -> 
 def test_a_library_without_a_name_has_one_in_each_language(setting: Setting) -> None:
     """Alone and in a sentence: English words do not stand on Danish pages."""
     config = load(setting.config, {"BROKER_CONTACT__NAME": ""})
-    assert (configured_texts.imprint(config).name.da, configured_texts.called(config).da) == (
+    assert (imprinted(config).name.da, configured_texts.called(config).da) == (
         "Biblioteket",
         "biblioteket",
     )
-    assert (configured_texts.imprint(config).name.en, configured_texts.called(config).en) == (
+    assert (imprinted(config).name.en, configured_texts.called(config).en) == (
         "The library",
         "the library",
     )
-    assert configured_texts.called(load(setting.config, {})).da == "Demo library"
+    assert configured_texts.called(load(setting.config, {})).da == "Demobiblioteket"
+
+
+def test_a_library_may_have_a_name_in_each_language(setting: Setting) -> None:
+    """Pages and mails use the one that fits."""
+    name = '{"en": "Royal Danish Library", "da": "Det Kgl. Bibliotek"}'
+    config = load(setting.config, {"BROKER_CONTACT__NAME": name})
+    called = Text("Royal Danish Library", "Det Kgl. Bibliotek")
+    assert (imprinted(config).name, configured_texts.called(config)) == (called, called)
 
 
 def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: Path) -> None:
@@ -234,7 +298,7 @@ def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: 
 def test_a_reference_is_found_as_it_was_read_out(parts: Parts) -> None:
     """Small letters and spaces do not matter; an unknown one gives nothing."""
     facts = {"step": "ask", "reason": "too_many", "enrolment": "6f1c"}
-    SupportTraces(parts.store).leave("BCDFGHJK", now(), known=True, **facts)
+    SupportTraces(parts.store).leave("BCDFGHJK", now(), **facts)
     found = diagnostics.trace(parts, "bcdf ghjk")
     assert found is not None
     assert (found["step"], found["reason"], found["upstream"]) == ("ask", "too_many", None)
@@ -242,10 +306,22 @@ def test_a_reference_is_found_as_it_was_read_out(parts: Parts) -> None:
     assert diagnostics.trace(parts, "BCDFGHJL") is None
 
 
+def test_the_reference_of_a_stranger_says_it_by_itself(parts: Parts) -> None:
+    """Nothing was stored, and the desk reads minute, step and reason all the same."""
+    at = now()
+    reference = StatelessReferences(parts.keys.index).of("/login/<name>", "transaction_gone", at)
+    found = diagnostics.trace(parts, f"{reference[:4].lower()} {reference[4:8]} {reference[8:]}")
+    assert found is not None
+    assert (found["step"], found["reason"]) == ("/login/<name>", "transaction_gone")
+    assert found["at"] == at.isoformat(timespec="minutes")
+    with pytest.raises(NoEnrolment, match=r"led to no enrolment: at .*, step /login/<name>, reason transaction_gone"):
+        shown(parts, reference)
+
+
 def test_where_to_look_is_added_only_where_nobody_said_it() -> None:
     """A fault keeps its own mend; what does not answer gets one."""
     own, bare = Fault("store_unavailable", "x", "own"), Fault("store_unavailable", "x")
-    said = diagnostics.account(ConfigurationFaults([own, bare]))
+    said = [str(fault) for fault in diagnostics.account(ConfigurationFaults([own, bare]))]
     assert said[0] == "store_unavailable: x (own)"
     assert said[1].startswith("store_unavailable: x (see [store] url")
 

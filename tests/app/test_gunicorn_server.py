@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from http.client import HTTPConnection
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,25 @@ def test_no_server_survives_a_start_that_fails(setting: Setting, tmp_path: Path)
     assert [each for each in seen if Path(f"/proc/{each}").exists()] == []
 
 
+def test_it_says_where_it_serves(unchanged: Server) -> None:
+    """Address, version, workers and threads, once, for whoever started it."""
+    said = [line for line in unchanged.log_file.read_text().splitlines() if line.startswith("broker ")]
+    release = version("library-identity-broker")
+    where = f"at 127.0.0.1:{unchanged.port}, 2 workers of 8 threads"
+    assert said == [f"broker {release} serves http://broker.localhost:48080 {where}"]
+
+
+def test_an_address_that_is_in_use_is_one_sentence(unchanged: Server) -> None:
+    """At once, with what to do, and exit code 78: not gunicorn's five tries and a page of its log."""
+    environ = {**os.environ, "BROKER_CONFIG": str(unchanged.folder / "broker.toml")}
+    environ |= {"BROKER_SERVE__BIND": f"127.0.0.1:{unchanged.port}"}
+    second = [sys.executable, "-m", "broker.cli", "serve"]
+    refused = subprocess.run(second, env=environ, capture_output=True, check=False, text=True)
+    what = f"serve.bind: 127.0.0.1:{unchanged.port} cannot be listened at: Address already in use"
+    assert refused.stderr == f"{what} (end what listens there, or write another address and port)\n"
+    assert refused.returncode == 78
+
+
 def test_sigterm_ends_it_in_order(server: Server) -> None:
     """The init system stops the broker by SIGTERM: exit code 0, no traceback, no worker left."""
     workers = server.workers()
@@ -202,7 +222,6 @@ def test_hup_brings_new_configuration_metadata_and_policies(server: Server) -> N
     [
         ("broker.toml", "workers = 2", "wrokers = 2", "did you mean workers?"),
         ("broker.toml", "[library]", "[library", "is not TOML"),
-        ("metadata/hub.xml", "EntityDescriptor", "EntityDescription", "metadata/hub.xml"),
         ("keys/store/current", "2", "x", "names no key of this folder"),
         ("attribute_maps/wayf.yaml", "wire:", "wier:", "did you mean 'wire'?"),
     ],
@@ -229,18 +248,35 @@ def test_a_killed_worker_is_replaced(unchanged: Server) -> None:
 
 @pytest.mark.slow
 def test_a_worker_that_cannot_start_takes_no_other_down(server: Server) -> None:
-    """A worker dies while a metadata file is half copied: the other serves on, and once it is whole both do."""
-    whole = (server.folder / "metadata" / "hub.xml").read_bytes()
-    (server.folder / "metadata" / "hub.xml").write_bytes(whole[:100])
+    """A worker dies while an attribute map is half copied: the other serves on, and once it is whole both do."""
+    path = server.folder / "attribute_maps" / "wayf.yaml"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100] + b"\n x: [")
     killed, stays = sorted(server.workers())
     os.kill(killed, signal.SIGKILL)
     until(lambda: "exited with code 1" in server.log())
     assert "worker_waits" in server.log()
     assert stays in server.workers()
     assert server.answers()
-    (server.folder / "metadata" / "hub.xml").write_bytes(whole)
+    path.write_bytes(whole)
     os.kill(stays, signal.SIGKILL)
     until(server.answers)
+
+
+def test_a_reload_keeps_what_an_edit_has_broken(server: Server) -> None:
+    """The rest is in force by new workers, the broken party as it was before, and the log says so at level error."""
+    before = server.workers()
+    server.edit("metadata/hub.xml", "EntityDescriptor", "EntityDescription")
+    server.edit("broker.toml", "[contact]", '[idp]\ndisplay_name = {en = "Renamed", da = "Omdøbt"}\n\n[contact]')
+    server.running.send_signal(signal.SIGHUP)
+    until(lambda: not before & server.workers() and both(server))
+    assert "Renamed" in server.get("/saml/idp/metadata")[1]
+    until(lambda: '"event": "metadata_lost"' in server.log())
+    told = [json.loads(line) for line in server.log().splitlines() if '"metadata_lost"' in line]
+    assert {each["level"] for each in told} == {"error"}
+    assert all("is as it was before its metadata broke: metadata/hub.xml: is no" in each["fault"] for each in told)
+    status, notes = server.get("/readyz")
+    assert (status, "metadata/hub.xml" in json.loads(notes)["metadata"]) == (200, True)
 
 
 def test_every_worker_carries_enrolments_out(server: Server) -> None:
@@ -259,7 +295,7 @@ def test_nothing_is_written_outside_the_folders_configured(unchanged: Server) ->
     """No control socket, lock or cache in a home folder: only the store, the last good policies, the trail change."""
     assert [path for name in ("home", "run", "temporary") for path in (unchanged.folder.parent / name).iterdir()] == []
     new = {path.relative_to(unchanged.folder).parts[0] for path in unchanged.folder.rglob("*") if path.is_file()}
-    assert new == {"broker.toml", "keys", "metadata", "policies", "attribute_maps", "state", "audit"}
+    assert new == {"broker.toml", "keys", "metadata", "policies", "attribute_maps", "state"}
 
 
 def test_no_line_quotes_a_request_that_is_no_http(unchanged: Server) -> None:

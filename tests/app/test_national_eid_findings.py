@@ -69,11 +69,13 @@ def test_the_map_is_no_other_profiles(folder: Path, profile: str) -> None:
     assert f"oiosaml3.yaml reads NSIS levels, which profile {profile} would hold nobody to" in said
 
 
-def test_metadata_without_a_key_is_a_fault(folder: Path) -> None:
-    """Nothing that NemLog-in says could be believed."""
+def test_metadata_without_a_key_is_found(folder: Path) -> None:
+    """Nothing that NemLog-in says could be believed: it is left out, and everybody else logs in."""
     path = folder / "metadata" / "nemlogin.xml"
     path.write_text(path.read_text().replace('use="signing"', 'use="encryption"'))
-    assert any(f"{EID} has no signing key" in each for each in faults(folder))
+    environ = {**DIRECT, "BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}
+    told = all_findings(assemble(load(folder / "broker.toml", environ)))
+    assert any(f"metadata/nemlogin.xml: {EID} has no signing key" in each for each in told)
 
 
 @pytest.mark.parametrize(
@@ -128,3 +130,9 @@ def test_a_log_without_messages_to_keep_is_a_finding(folder: Path, tmp_path: Pat
     said = all_findings(assemble(load(folder / "broker.toml", environ)))
     assert [each for each in said if each.startswith("message_log keeps nothing")]
     assert findings(folder, **log) == []
+
+
+def test_a_hint_is_for_no_hub_and_no_national_eid(folder: Path) -> None:
+    """A hub would pass it on to whoever answers; the national eID asks people for nothing of the kind."""
+    (told,) = faults(folder, BROKER_UPSTREAMS__WAYF__SUBJECT_HINT="true")
+    assert "is for profile saml, not wayf" in told

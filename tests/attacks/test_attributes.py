@@ -11,6 +11,7 @@ import pytest
 
 from broker.core.entities import Institution
 from broker.core.errors import AttributesRefused
+from broker.core.identity.accepted_text import TEXT_FAULTS
 from broker.core.identity.canonical_attributes import AttributeReading, WireAttribute, canonical
 from broker.files import attribute_maps
 
@@ -38,8 +39,9 @@ def read() -> Read:
 
 SPOOFED = [
     "ku.dk",
-    "AU.DK",
-    "Au.dk",
+    "AU.DK.",
+    "\uff21u.dk",
+    "KU.DK",
     "au.dk.",
     ".au.dk",
     "au..dk",
@@ -55,6 +57,8 @@ SPOOFED = [
     "xn--u-7sb.dk",
     "",
 ]
+# Its characters alone say that this is no scope.
+UNREADABLE = ["au.dk\n", "\nau.dk", "au.dk\u200e", "\uff21u.dk", ""]
 
 
 @pytest.mark.attack(21)
@@ -70,15 +74,24 @@ def test_an_identity_of_another_scope_refuses_the_login(read: Read, name: str, s
     """
     with pytest.raises(AttributesRefused) as refused:
         read((name, f"asta@{scope}"))
-    assert refused.value.cause in {"scope_mismatch", "bad_value"}
+    assert refused.value.cause in {"scope_mismatch", "bad_value", *TEXT_FAULTS}
 
 
 @pytest.mark.attack(21)
-@pytest.mark.parametrize("scope", [*SPOOFED[:-1], "clin.au.dk"])
+@pytest.mark.parametrize("scope", [*(each for each in SPOOFED if each not in UNREADABLE), "clin.au.dk"])
 def test_a_home_organisation_of_another_scope_refuses_the_login(read: Read, scope: str) -> None:
     """Whose licences and terms apply hangs on it (docs/reference/attacks.md#21)."""
     with pytest.raises(AttributesRefused):
         read((HOME, scope))
+
+
+@pytest.mark.attack(21)
+@pytest.mark.parametrize("scope", [each for each in UNREADABLE if each])
+def test_a_home_organisation_that_cannot_be_read_is_withheld(read: Read, scope: str) -> None:
+    """Nobody is known by it: a blank around it costs the terms that hang on it, not the login."""
+    reading = read((EPPN, "asta@au.dk"), (HOME, scope))
+    assert "schacHomeOrganization" not in reading.attributes
+    assert [name for name, _ in reading.withheld] == ["schacHomeOrganization"]
 
 
 @pytest.mark.attack(21)
@@ -100,6 +113,19 @@ def test_an_affiliation_of_another_scope_is_withheld_alone(read: Read, scope: st
 def test_an_affiliation_may_be_of_a_part_of_the_institution(read: Read, scope: str) -> None:
     """Dot-separated sub-scopes are the institution's own (docs/reference/design.md#6)."""
     assert read((SCOPED, f"employee@{scope}")).attributes["eduPersonScopedAffiliation"] == (f"employee@{scope}",)
+
+
+@pytest.mark.attack(21, control=True)
+@pytest.mark.profile(21)
+@pytest.mark.parametrize("scope", ["AU.DK", "Au.dk", "aU.dK"])
+def test_a_scope_has_no_case(read: Read, scope: str) -> None:
+    """AD FS writes AU.DK: it is the institution's, and is written au.dk from there on, one value and not two."""
+    reading = read((EPPN, f"Asta@{scope}", "Asta@au.dk"), (HOME, scope), (SCOPED, f"student@{scope}"))
+    assert dict(reading.attributes) == {
+        "eduPersonPrincipalName": ("Asta@au.dk",),
+        "schacHomeOrganization": ("au.dk",),
+        "eduPersonScopedAffiliation": ("student@au.dk",),
+    }
 
 
 @pytest.mark.attack(21, control=True)

@@ -9,8 +9,9 @@ from datetime import timedelta
 import pytest
 from werkzeug.test import TestResponse
 
+from broker.adapters.web.pages.cookies import MOST_LOGIN_COOKIES
 from broker.demo.people.personas import persona
-from tests.plugins.house import House, Person, form, mark
+from tests.plugins.house import House, Person, form, found, mark
 
 
 @pytest.mark.attack(16, 30)
@@ -58,9 +59,9 @@ def test_b_alone_is_worthless(house: House) -> None:
     thief = house.person()
     for cookie in person.cookies("b-"):
         thief.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
-    assert mark(thief.get(page.request.path)) == ("error", "other_browser")
+    assert mark(thief.get(page.request.path)) == ("error", "login_cookie_missing")
     answer = {"token": _token(page), "answer": "yes"}
-    assert mark(thief.post(page.request.path, answer)) == ("error", "other_browser")
+    assert mark(thief.post(page.request.path, answer)) == ("error", "login_cookie_missing")
     assert mark(thief.get(page.request.path.removesuffix("/consent")))[0] == "choose"
 
 
@@ -88,7 +89,7 @@ def test_cookie_a_of_an_older_authentication_is_worthless(house: House) -> None:
     assert mark(person.post(again.request.path, {"token": old_token, "answer": "yes"})) == ("error", "token_refused")
     for key, value in old:
         person.client.set_cookie(key, value, domain="broker.localhost")
-    assert mark(person.get(again.request.path)) == ("error", "other_browser")
+    assert mark(person.get(again.request.path)) == ("error", "login_cookie_missing")
 
 
 @pytest.mark.profile(12)
@@ -115,18 +116,35 @@ def test_an_sso_request_sets_no_cookie(house: House) -> None:
     assert len(person.cookies("b-")) == 1
 
 
-def test_simultaneous_first_tabs_all_finish(house: House) -> None:
-    """Three tabs opened before any cookie came each get a name of their own, and each login lands."""
+@pytest.mark.parametrize("tabs", [3, 12])
+def test_simultaneous_first_tabs_all_finish(house: House, tabs: int) -> None:
+    """Tabs opened before any cookie came each get a name of their own, and each login lands, then Yes in each."""
     person = house.person()
-    begun = [person.client.get(person.sso_path(), base_url=person.base).location for _ in range(3)]
+    begun = [person.client.get(person.sso_path(), base_url=person.base).location for _ in range(tabs)]
     bare = [house.app.test_client().get(Person.path(url), base_url=person.base) for url in begun]
     for each in bare:
         key, _, rest = each.headers["Set-Cookie"].partition("=")
         person.client.set_cookie(key, rest.partition(";")[0], domain="broker.localhost")
+    pages = []
     for each in bare:
         to_hub = person.choose(person.get(each.location))
         arrived = person.deliver(*house.answer(to_hub, "asta"))
-        assert mark(person.get(arrived.location))[0] == "ask"
+        pages.append(person.get(arrived.location))
+    assert len(person.cookies("b-")) == tabs
+    assert [mark(page)[0] for page in pages] == ["ask"] * tabs
+    assert [house.landing(person.agree(page)).status for page in pages] == ["Success"] * tabs
+
+
+def test_one_login_too_many_is_told_as_that(house: House) -> None:
+    """The oldest of more than a browser keeps is no other browser's: its page says so, and leads on to a new login."""
+    person = house.person()
+    pages = [person.log_in("asta") for _ in range(MOST_LOGIN_COOKIES + 1)]
+    fields = {"token": _token(pages[0]), "answer": "yes"}
+    told = person.post(pages[0].request.path, fields)
+    assert (told.status_code, mark(told)) == (403, ("error", "login_cookie_missing"))
+    arrived = person.deliver(*house.answer(person.choose(person.get(found(told, "//main//a/@href"))), "asta"))
+    assert house.landing(person.agree(person.get(arrived.location))).status == "Success"
+    assert house.landing(person.agree(pages[2])).status == "Success"
 
 
 @pytest.mark.attack(16, control=True)

@@ -106,7 +106,8 @@ def _late(**ago: float) -> Callable[[Scene], object]:
 
 
 def _ended(scene: Scene) -> object:
-    end = edit("saml:Assertion/saml:Conditions", NotOnOrAfter=stamp(NOW - timedelta(minutes=4)))
+    start, over = stamp(NOW - timedelta(minutes=8)), stamp(NOW - timedelta(minutes=4))
+    end = edit("saml:Assertion/saml:Conditions", NotBefore=start, NotOnOrAfter=over)
     return scene.parties.receive(scene.parties.signed(scene.parties.response(end)))
 
 
@@ -262,7 +263,9 @@ DEFENCES: Final[dict[str, Defence]] = {
         14, _set(http_bindings, "_base64", base64.b64decode), lambda _scene: http_bindings.decode_post("PGE!+PC9hPg==")
     ),
     "no line break in a RelayState": Defence(
-        27, _set(http_bindings, "relay_state_of", str), _inflated(lambda query: query.replace("state%2F1", "a%0Db"))
+        27,
+        _set(http_bindings, "relay_state_of", lambda value, *_: value),
+        _inflated(lambda query: query.replace("state%2F1", "a%0Db")),
     ),
     "an answer goes to a registered ACS": Defence(
         25, _set(identity_provider.IdentityProviderFace, "_service", _any_acs), _acs_gone

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 from werkzeug.routing import Rule
 
+from broker.core.stateless_references import STEPS
 from tests.plugins.house import House
 
 ODD: Final = (
@@ -82,3 +83,9 @@ def test_no_odd_call_is_a_fault(old_house: House, capsys: pytest.CaptureFixture[
             answer.close()
     assert faults == []
     assert '"event": "unexpected"' not in capsys.readouterr().out
+
+
+def test_every_address_has_a_number_in_the_reference_of_a_stranger(old_house: House) -> None:
+    """The desk reads where a page was shown out of its letters; the sign-up pages, which refuse nothing, are one."""
+    rules = {rule.rule for rule in old_house.app.url_map.iter_rules()}
+    assert {rule for rule in rules if not rule.startswith("/sign-up/")} - {*STEPS, "/was"} == set()

@@ -3,8 +3,13 @@
 Source: docs/reference/attacks.md#33.
 """
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -17,6 +22,7 @@ from tests.plugins import feeds
 from tests.plugins.saml_messages import NOW, Forge
 from tests.plugins.saml_parties import HUB, LOANS, idp_entity, sp_entity
 
+ROOT: Final = Path(__file__).resolve().parents[2]
 ONE: Final = "https://one.example"
 ENTITY_XML: Final = f'<md:EntityDescriptor entityID="{ONE}"><md:Organization/></md:EntityDescriptor>'
 KB: Final = 1024
@@ -194,9 +200,9 @@ def test_an_entity_that_poisons_is_left_out(case: str, forge: Forge) -> None:
     xml = feeds.collection(idp_entity(HUB, inside), sp_entity(LOANS))
     held = feeds.trust(forge.upstream.certificate, largest=32 * MB)
     found = feeds.read(feeds.signed(xml, forge.upstream.key), held, HUB, LOANS)
-    read, faults = feed_descriptors.descriptors(found.entities, [HUB], [LOANS], NOW)
+    read = feed_descriptors.descriptors(found.entities, [HUB], [LOANS])
     assert (set(read.upstreams), set(read.services)) == (set(), {LOANS})
-    assert [str(each) for each in faults] == [f"{HUB}: is no sound metadata: {cause}"]
+    assert read.notices == [f"{HUB}: is no sound metadata: {cause}"]
 
 
 @pytest.mark.attack(33)
@@ -204,9 +210,10 @@ def test_little_is_told_of_many_faults(forge: Forge) -> None:
     """What is wrong with one entity fills no log and no page."""
     wrong = idp_entity(HUB).replace("https://hub.example/sso", "http://hub.example/sso")
     start, end = wrong.index("<md:SingleSignOn"), wrong.index("</md:IDPSSO")
-    xml = feeds.collection(wrong[:start] + wrong[start:end] * 1000 + wrong[end:])
+    many = "".join(wrong[start:end].replace("/sso", f"/sso{n}") for n in range(1000))
+    xml = feeds.collection(wrong[:start] + many + wrong[end:])
     found = feeds.read(feeds.signed(xml, forge.upstream.key), feeds.trust(forge.upstream.certificate), HUB)
-    assert len(feed_descriptors.descriptors(found.entities, [HUB], [], NOW)[1]) == 20
+    assert len(feed_descriptors.descriptors(found.entities, [HUB], []).notices) == 20
 
 
 @pytest.mark.attack(33)
@@ -216,3 +223,17 @@ def test_the_tag_that_was_searched_is_the_roots() -> None:
     pieces = PiecewiseC14n(root, feeds.collection().replace("_f1", "_f2").encode(), ())
     with pytest.raises(MessageRefused, match=r"feed\.root"):
         pieces.cut(list(root))
+
+
+@pytest.mark.slow
+@pytest.mark.attack(33, control=True)
+def test_a_feed_of_sixty_megabytes_is_read_within_its_budget() -> None:
+    """Of 12,500 entities, in a Python of its own: at most 120 MB, and seconds of CPU on any machine."""
+    command = [sys.executable, str(ROOT / "bench" / "metadata.py"), "--entities", "12500"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env=environ).stdout
+    size, _, row = said.splitlines()
+    assert int(size.removesuffix(" MB")) >= 60
+    found = re.search(r"12500 entities .* ([\d.]+) s CPU  peak +(\d+) MB", row)
+    assert found
+    assert (float(found[1]) < 6, int(found[2]) <= 120) == (True, True), row  # 0.5 s and 54 MB where measured

@@ -3,6 +3,8 @@
 Source: docs/reference/attacks.md#29.
 """
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -236,6 +238,74 @@ def test_a_replay_leads_to_the_service_and_nowhere_else(house: House) -> None:
             "Success",
             "https://evil.example/",
         )
+
+
+@pytest.mark.attack(15, 29)
+@pytest.mark.parametrize("environment", [LEFT_ALONE])
+@pytest.mark.parametrize("by_index", [True, False])
+def test_a_request_brought_again_ends_no_new_session(house: House, by_index: bool) -> None:
+    """It changes nothing, in its own browser or another, and its service hears what is true by now."""
+    asta, stranger = leaver(house), leaver(house)
+    session = asta.log_in()
+    request = asta.request("my-loans", session if by_index else replace(session, index=""))
+    assert asta.read(asta.follow(asta.get(request))).status == "Success"
+    asta.log_in()
+    other = asta.log_in(service="e-resources")
+    stranger.log_in("bo")
+    for each in (stranger, asta):
+        assert each.read(each.follow(each.get(request))).status == PARTIAL
+    page = asta.ask("e-resources", other)
+    assert rows(page)["Mine lån"] == "open"
+    ended = asta.answer(asta.press(page, "scope=all"))
+    assert asta.read(ended).status == "Success"
+    assert asta.read(asta.follow(asta.get(request))).status == "Success"
+
+
+@pytest.mark.attack(15, 29)
+@pytest.mark.parametrize("environment", [LEFT_ALONE])
+def test_a_request_that_was_lost_ends_no_new_session(house: House) -> None:
+    """Brought for the first time five minutes late: who has logged in since by the same name stays known as such."""
+    asta = leaver(house)
+    session = asta.log_in()
+    late = asta.request("my-loans", replace(session, index=""))
+    house.clock.ahead = timedelta(minutes=5)
+    asta.log_in()
+    other = asta.log_in(service="e-resources")
+    assert asta.read(asta.follow(asta.get(late))).status == PARTIAL
+    assert rows(asta.ask("e-resources", other))["Mine lån"] == "open"
+
+
+@pytest.mark.attack(29)
+@pytest.mark.profile(34)
+def test_a_second_request_is_answered_as_the_first(house: House) -> None:
+    """Of a session once answered PartialLogout, as the university's own login is open and out of reach still."""
+    asta, stranger = leaver(house), leaver(house)
+    session = asta.log_in()
+    for _ in range(2):
+        assert stranger.read(stranger.follow(stranger.get(asta.request("my-loans", session)))).status == PARTIAL
+    page = asta.ask("my-loans", session)
+    assert rows(page) == {"Universitetslogin (WAYF)": "open"}
+    assert asta.read(asta.answer(asta.press(page, "scope=all"))).status == "Success"
+    assert stranger.read(stranger.follow(stranger.get(asta.request("my-loans", session)))).status == "Success"
+
+
+@pytest.mark.attack(29, 30)
+def test_a_page_that_waits_ends_with_the_login_that_it_stands_on(house: House) -> None:
+    """Opened while the logout was under way, over the university's login: once that is ended it lets nobody in."""
+    asta = leaver(house)
+    asking = asta.ask("my-loans", asta.log_in())
+    path, kept = pending(asta.page(service="e-resources"))
+    assert asta.read(asta.answer(asta.press(asking, "scope=all"))).status == "Success"
+    assert mark(asta.person.post(path, kept)) == ("error", "transaction_gone")
+
+
+@pytest.mark.attack(29)
+def test_a_login_during_a_logout_is_no_success(house: House) -> None:
+    """A service that the person has logged in at since is not asked, and not passed over in silence either."""
+    asta = leaver(house)
+    asking = asta.ask("my-loans", asta.log_in())
+    asta.log_in(service="e-resources")
+    assert asta.read(asta.answer(asta.press(asking, "scope=all"))).status == PARTIAL
 
 
 @pytest.mark.attack(29)

@@ -13,6 +13,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
+from broker.adapters.web.pages.cookies import MOST_LOGIN_COOKIES
 from broker.core.errors import BrokerError, StoreUnavailable
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.steps import Issue
@@ -286,9 +287,9 @@ def test_a_cancelled_login_costs_no_cookie(house: House) -> None:
 def test_many_logins_keep_the_header_small(house: House) -> None:
     """A browser holds the cookies of its last few logins only."""
     person = house.person()
-    for _ in range(11):
+    for _ in range(MOST_LOGIN_COOKIES + 2):
         person.log_in("asta")
-    assert len(person.cookies("a-")) == 8
+    assert len(person.cookies("a-")) == MOST_LOGIN_COOKIES
 
 
 def test_a_request_nobody_comes_for_is_gone_in_five_minutes(house: House) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from broker.adapters.saml.gate import signature
 from broker.core.errors import MessageRefused
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.login.transaction import Authentication, UpstreamRefusal
@@ -212,10 +213,15 @@ def test_an_upstream_narrowed_by_configuration_hears_no_other(parties: Parties) 
 
 
 @pytest.mark.attack(23)
-@pytest.mark.parametrize(("upstream", "passes"), [("wayf", False), ("eid", True)])
+@pytest.mark.parametrize(
+    ("upstream", "whole", "passes"),
+    [("wayf", True, False), ("kb", True, True), ("kb", False, False), ("eid", True, True), ("eid", False, False)],
+)
 @pytest.mark.profile(11)
-def test_cbc_is_decrypted_for_who_needs_it_only(parties: Parties, forge: Forge, upstream: str, passes: bool) -> None:
-    """Its ciphertext can be changed unnoticed, so only an upstream configured for it may use it.
+def test_cbc_is_decrypted_of_who_needs_it_and_signs_it(
+    parties: Parties, forge: Forge, upstream: str, whole: bool, passes: bool
+) -> None:
+    """Its ciphertext can be changed unnoticed: only where the Response is signed, and the upstream configured for it.
 
     Source: docs/reference/attacks.md#23.
     """
@@ -225,6 +231,8 @@ def test_cbc_is_decrypted_for_who_needs_it_only(parties: Parties, forge: Forge, 
     us = replace(forge.broker, certificate=parties.ring.sp.encryption_certificate)
     plain = etree.tostring(assertion, with_tail=False)
     root.replace(assertion, forge.sealed(plain, content="http://www.w3.org/2001/04/xmlenc#aes256-cbc", to=us))
+    if whole:
+        signature.sign(root, parties.signer(upstream).key)
     if passes:
         assert isinstance(parties.receive(etree.tostring(root), upstream).answer, Authentication)
     else:

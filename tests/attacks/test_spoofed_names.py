@@ -69,8 +69,22 @@ def _again(name: str, text: str) -> Any:
         pytest.param(_write(EPPN, "asta@au.dk@au.dk"), "bad_value", marks=pytest.mark.attack(21)),
         pytest.param(_again(EPPN, "chief@au.dk"), "several_values", marks=pytest.mark.attack(22)),
         pytest.param(_write(SCOPED, "student@ku.dk"), "no_affiliation", marks=pytest.mark.attack(21)),
+        pytest.param(_write(EPPN, "as\u200bta@au.dk"), "bad_characters", marks=pytest.mark.attack(21)),
+        pytest.param(_write(EPPN, "as\u00adta@au.dk"), "bad_characters", marks=pytest.mark.attack(21)),
+        pytest.param(_write(EPPN, "asta\uff20au.dk"), "bad_characters", marks=pytest.mark.attack(21)),
+        pytest.param(_write(SCOPED, "superuser@au.dk"), "no_affiliation", marks=pytest.mark.attack(21)),
     ],
-    ids=["another's scope", "a longer scope", "two scopes", "two names", "another's affiliation"],
+    ids=[
+        "another's scope",
+        "a longer scope",
+        "two scopes",
+        "two names",
+        "another's affiliation",
+        "a zero-width space",
+        "a soft hyphen",
+        "a fullwidth at",
+        "a role of no vocabulary",
+    ],
 )
 def test_a_spoofed_name_ends_the_login(
     old_house: House, spoil: Any, reason: str, capsys: pytest.CaptureFixture[str]

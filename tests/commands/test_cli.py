@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -104,10 +105,6 @@ def _no_keys(folder: Path) -> None:
     shutil.rmtree(folder / "keys")
 
 
-def _no_metadata(folder: Path) -> None:
-    (folder / "metadata" / "hub.xml").unlink()
-
-
 def _policy(folder: Path) -> None:
     path = folder / "policies" / "student.yaml"
     path.write_text(path.read_text().replace("precedence", "precedense"))
@@ -124,7 +121,6 @@ def _no_store(folder: Path) -> None:
         (_typo, ["serve.wrokers: is no key of the configuration (did you mean workers?)", "did you mean accept_loss?"]),
         (_open_keys, ["keys: is open to its group or others (chmod go= ", "keys/index.key: is open"]),
         (_no_keys, ["keys: is no folder (broker keys generate)"]),
-        (_no_metadata, ["no IDPSSODescriptor of https://wayf.demo.example (put its metadata into the folder)"]),
         (_policy, ["policies/student.yaml:4: unknown key 'precedense' (did you mean 'precedence'?)"]),
         (_no_store, ["sqlite: FileNotFoundError (see [store] url: its folder must be there"]),
     ],
@@ -142,12 +138,33 @@ def test_a_fault_is_told_with_place_and_mend(
         assert sum(each in line for line in result.stderr.splitlines()) == 1
 
 
+def test_no_upstream_at_all_is_a_fault(run: Run, folder: Path) -> None:
+    """Nobody could log in, so it is the folder that is wrong: ``check`` finds it, and ``serve`` exits with 78.
+
+    One party that cannot be used is no reason not to start.
+    """
+    text = (folder / "broker.toml").read_text()
+    for path in (folder / "metadata").glob("*.xml"):
+        path.write_text(path.read_text().replace("IDPSSODescriptor", "OtherDescriptor"))
+    found = run("check", **configured(folder))
+    assert found.exit_code == 1
+    assert "metadata: no metadata of https://wayf.demo.example is in force" in found.stdout
+    account = text[text.index("[upstreams.library]") : text.index("[services.")]
+    (folder / "broker.toml").write_text(text.replace(account, "").replace('"library", ', ""))
+    refused = run("serve", **configured(folder))
+    assert (refused.exit_code, refused.stdout) == (78, "")
+    assert "metadata: holds no upstream that can be used (put the descriptors of upstreams there)" in refused.stderr
+    assert "metadata: https://wayf.demo.example has no metadata in force" in refused.stderr
+
+
 def test_check_finds_what_does_not_answer(run: Run, folder: Path) -> None:
     """A library system or a store that is down is a finding (1), not a fault of the configuration."""
-    down = {"BROKER_STORE__URL": "redis://127.0.0.1:1/0", **configured(folder)}
+    down = {"BROKER_STORE__URL": "redis://broker:hunter2@127.0.0.1:1/0", **configured(folder)}
     result = run("check", **down)
     assert result.exit_code == 1
-    assert "store: cannot be used: redis: ConnectionError" in result.stdout
+    address = "(redis://127.0.0.1:1/0: see store.url"
+    assert f"store: cannot be used: redis: ConnectionError {address}" in result.stdout
+    assert result.stdout.count("redis: ConnectionError") == 1
     assert "library: Koha: no answer: ConnectionError" in result.stdout
     assert json.loads(run("check", "--json", **down).stdout)["findings"] == result.stdout.splitlines()
     refused = run("serve", **down)
@@ -371,3 +388,125 @@ def test_the_report_of_the_demo_is_json_and_nothing_else() -> None:
     assert (running.returncode, err) == (0, "")
     assert {"persona", "affiliation", "decision", "released", "borrower"} <= set(logins[0])
     assert len(logins) >= 12
+
+
+def test_the_version_is_that_of_the_package(run: Run) -> None:
+    """For a report of a fault, and for a script that installs."""
+    assert run("--version").stdout == f"broker {version('library-identity-broker')}\n"
+
+
+def test_the_configuration_can_be_named_before_the_command(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It overrules the environment."""
+    monkeypatch.setenv("BROKER_CONFIG", "nothing.toml")
+    named = run("--config", str(folder / "broker.toml"), "enrolments", "list", "--json")
+    assert (named.exit_code, json.loads(named.stdout)) == (0, [])
+
+
+def test_faults_are_for_programs_too(run: Run, folder: Path) -> None:
+    """Place, fault and mend by themselves on standard output; on standard error the lines for people stay."""
+    _typo(folder)
+    told = run("check", "--json", **configured(folder))
+    faults = json.loads(told.stdout)["faults"]
+    where = f"{folder / 'broker.toml'}:serve.wrokers"
+    what = "is no key of the configuration"
+    assert {"where": where, "what": what, "mend": "did you mean workers?"} in faults
+    assert len(told.stderr.splitlines()) == len(faults) == 2
+    assert told.exit_code == 78
+
+
+def test_what_a_command_did_is_for_programs_too(run: Run, folder: Path) -> None:
+    """A timer that carries enrolments out counts them; a script that makes a folder learns its file."""
+    done = run("enrolments", "run", "--json", **configured(folder))
+    assert json.loads(done.stdout) == {"carried_out": 0}
+    assert json.loads(run("audit", "accept", "--json", **configured(folder)).stdout) == {"accepted": 0}
+    assert json.loads(run("keys", "generate", "fresh", "--json").stdout) == {"folder": "fresh"}
+    made = json.loads(run("init", "library", "--json").stdout)
+    assert made == {"config": str(Path("library/broker.toml").resolve())}
+
+
+THIRTY = """
+bse_url = "https://login.library.example"
+base_url = "http://login.library.example/broker"
+language = "de"
+keys = "nowhere"
+shared_networks = ["10.0.0.1/8", "everywhere"]
+accessibility_statement = "the statement"
+
+[store]
+url = "mysql://db"
+[audit]
+folder = "nowhere/audit"
+sync = "often"
+[upstreams.wayf]
+profile = "wayf"
+entity_id = "wayf"
+label = {en = "WAYF"}
+[upstreams.Eid]
+profile = "oiosaml"
+entity_id = "https://eid.example"
+minimum = "highest"
+label = {en = "eID", da = "eID"}
+[services.my-loans]
+entity_id = "https://loans.example"
+methods = ["wafy"]
+label = {en = "My loans", da = ""}
+controler = {en = "a", da = "b"}
+[services.other]
+entity_id = "https://loans.example"
+label = "Other"
+[sign_up]
+service = "my-lones"
+university = "au"
+[library]
+system = "koha"
+mode = "dead"
+url = "koha.example"
+client_secret = "koha"
+trust_for = "2 days"
+[mail]
+url = "smtp://mail.example"
+username = "broker"
+[serve]
+workers = 0
+threads = "many"
+proxies = 99
+"""
+
+
+def test_a_configuration_with_thirty_faults_is_told_thirty_faults(run: Run, folder: Path) -> None:
+    """All at once, each in its place with a mend, none twice; those of the policies and maps come along."""
+    (folder / "broker.toml").write_text(THIRTY)
+    _policy(folder)
+    told = run("check", "--json", **configured(folder))
+    faults = json.loads(told.stdout)["faults"]
+    assert (told.exit_code, len(faults) >= 30) == (78, True), told.stderr
+    assert len({(each["where"], each["what"]) for each in faults}) == len(faults)
+    assert [each for each in faults if not each["mend"]] == []
+    assert any(each["where"] == "policies/student.yaml:4" for each in faults)
+    assert len([each for each in faults if each["what"].startswith("unknown key 'precedense'")]) == 1
+    assert not any("precedence is missing" in each["what"] for each in faults)
+    assert "koha" not in {each["what"].split()[0] for each in faults}
+
+
+@pytest.mark.server
+def test_a_pipe_that_nobody_reads_ends_quietly(folder: Path) -> None:
+    """As in ``broker policy test | head -1``: no traceback, nothing on standard error."""
+    with program("policy", "test", str(folder / "policies")) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        assert running.wait(60) == 1
+        assert running.stderr.read() == ""
+
+
+def test_ctrl_c_ends_a_command_without_a_trace(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the exit code by which a shell tells of it."""
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("broker.app.findings.all_findings", interrupted)
+    result = run("check", **configured(folder))
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "")

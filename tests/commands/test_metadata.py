@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from broker.adapters.saml.gate.signature import VerifyKey
 from broker.cli import broker
 from broker.demo.people.personas import AU
 from broker.demo.run.demo_folder import HUB, SERVICES, Setting
-from tests.plugins.fed_broker import Fed
+from tests.plugins.fed_broker import SCOPE, Fed
 from tests.plugins.feed_server import publishing
+from tests.plugins.saml_parties import idp_entity, key_descriptor
 
 pytestmark = pytest.mark.server
 
@@ -133,6 +135,36 @@ def test_what_only_a_feed_knows_is_missing_until_it_answers(run: Run, fed: Fed) 
     assert "is refused (feed.status); there is no copy" in found
     assert f"{HUB} has no metadata in force" in found
     assert f"{AU} has no scope" in found
+
+
+def test_scopes_of_the_folder_are_found_ignored_until_they_are_asked_for(run: Run, fed: Fed) -> None:
+    """The finding names the setting; with it the scopes count, and are shown with where they are from."""
+    path = fed.setting.folder / "metadata" / "hub.xml"
+    path.write_text(idp_entity(AU, SCOPE, key_descriptor(fed.setting.hub.certificate.encode())))
+    fed.publish(university=False)
+    listed = f'{{ entity_id = "{AU}", scopes = "metadata" }}'
+    found = run("check").stdout
+    assert f"{AU} has shibmd:Scope in the metadata folder, which is ignored (au.dk): write {listed}" in found
+    assert f"{AU} has no scope" in found
+    text = fed.setting.config.read_text()
+    assert f'entity_id = "{AU}"' in text
+    fed.setting.config.write_text(text.replace(f'entity_id = "{AU}"', f'entity_id = "{AU}", scopes = "metadata"'))
+    assert run("check").stdout == "all well\n"
+    au = rows(run("show", "--json"))[("institution", AU)]
+    assert (au["from"], au["scopes"]) == ("folder", ["au.dk"])
+
+
+def test_what_ends_soon_is_found(run: Run, fed: Fed) -> None:
+    """A finding fourteen days before, an alarm after; nothing else is kept from working."""
+    service = SERVICES["myprint"][2]
+    path = fed.setting.folder / "metadata" / "myprint.xml"
+    whole = path.read_text()
+    for days, told in ((13, "runs out"), (-1, "has no metadata in force")):
+        end = f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}"
+        path.write_text(whole.replace(" entityID=", f' validUntil="{end}" entityID=', 1))
+        checked = run("check", "--json")
+        (finding,) = json.loads(checked.stdout)["findings"]
+        assert (service in finding, told in finding, end in finding) == (True, True, True)
 
 
 @pytest.mark.parametrize(

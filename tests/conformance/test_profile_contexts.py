@@ -15,6 +15,7 @@ from tests.plugins.saml_parties import PASSWORD, say
 
 MFA = "https://refeds.org/profile/mfa"
 LOA = "https://data.gov.dk/concept/core/nsis/loa/"
+CLASSES = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
 CLASS = "saml:Assertion/saml:AuthnStatement/saml:AuthnContext/saml:AuthnContextClassRef"
 BOTH = (f"{LOA}Substantial", f"{LOA}High")
 KEY = "BROKER_UPSTREAMS__WAYF__AUTHN_CONTEXTS"
@@ -56,6 +57,28 @@ def test_row_49_no_configuration_says_more_than_the_institution_is_good_for(hous
     object.__setattr__(upstream, "institutions", tuple(capped))
     page = come_back(person, ask(person, contexts(MFA), TO_AU), "asta", say(CLASS, OWN))
     assert mark(page) == ("refuse", "assurance_too_low")
+
+
+WINDOWS = "urn:federation:authentication:windows"
+
+
+@pytest.mark.profile(28, 49)
+@pytest.mark.parametrize(("came", "met"), [(MFA, True), (WINDOWS, False), (f"{CLASSES}unspecified", False)])
+def test_row_28_the_default_of_two_libraries(
+    house: House, came: str, met: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """MFA is told as the password asked for; Windows and "unspecified" are none, and the log says what decides."""
+    person = house.person()
+    away = ask(person, contexts(PASSWORD), TO_AU)
+    capsys.readouterr()
+    page = come_back(person, away, "asta", say(CLASS, came))
+    if met:
+        assert house.landing(person.agree(page)).authn_context == PASSWORD
+        return
+    assert mark(page) == ("refuse", "assurance_too_low")
+    (line,) = [each for each in map(json.loads, capsys.readouterr().out.splitlines()) if each["event"] == "refused"]
+    for part in (f"exact {PASSWORD}", f"came: {came}", "upstreams.wayf.authn_contexts"):
+        assert part in line["detail"]
 
 
 @pytest.mark.profile(28)

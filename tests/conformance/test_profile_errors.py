@@ -16,12 +16,11 @@ from lxml import etree, html
 
 from broker.adapters.saml.faces import error_urls
 from broker.adapters.saml.gate import http_bindings
-from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.web.pages.error_url_page import _REASONS
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.asking import TO_AU, ask, come_back, contexts, listing
 from tests.plugins.house import House, form, mark
-from tests.plugins.saml_parties import HUB, NOW, Change, Parties, add, edit, say
+from tests.plugins.saml_parties import HUB, Change, Parties, add, edit, read_folder, say
 
 OWN = "http://broker.localhost:48080/saml/sp/wayf/metadata"  # of the house
 PASSIVE = edit(".", IsPassive="true")
@@ -196,6 +195,16 @@ def test_row_50_an_upstreams_page_is_linked_with_all_filled_in(house: House) -> 
     assert "c=AUTHENTICATION_FAILURE" in str(help_link(come_back(weak, ask(weak, UNKNOWN, TO_AU), "asta")))
 
 
+@pytest.mark.profile(21)
+def test_row_21_the_log_names_the_attribute_of_another_scope(house: House, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its name and never its value: else nobody could tell what to mend at a first login."""
+    person = house.person()
+    capfd.readouterr()
+    assert mark(come_back(person, ask(person, TO_AU), "asta", say(EPPN, "asta@ku.dk"))) == ("refuse", "scope_mismatch")
+    (line,) = [line for line in capfd.readouterr().out.splitlines() if "scope_mismatch" in line]
+    assert ('"attribute": "eduPersonPrincipalName"' in line, "ku.dk" in line) == (True, False)
+
+
 @pytest.mark.profile(50)
 @pytest.mark.parametrize(
     ("named", "kept"),
@@ -215,7 +224,7 @@ def test_row_50_a_page_that_is_no_web_address_is_not_linked(
     folder = Path(shutil.copytree(parties.folder / "metadata", tmp_path / "metadata"))
     xml = (folder / "hub.xml").read_text()
     (folder / "hub.xml").write_text(xml.replace("<md:IDPSSODescriptor ", f'<md:IDPSSODescriptor errorURL="{named}" '))
-    read = metadata_folder.load(folder, {HUB}, set(), NOW)
+    read = read_folder(folder, {HUB}, set())
     assert read.upstreams[HUB].error_url == (named if kept else None)
 
 

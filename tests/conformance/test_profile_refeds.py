@@ -177,7 +177,7 @@ def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest
                 f'<md:RequestedAttribute Name="{OID["mail"]}" isRequired="true"/>'
                 f'<md:RequestedAttribute Name="{OID["gn"]}"/></md:AttributeConsumingService>'
             )
-            path.write_text(path.read_text().replace("</ns0:SPSSODescriptor>", wants + "</ns0:SPSSODescriptor>"))
+            path.write_text(path.read_text().replace("</md:SPSSODescriptor>", wants + "</md:SPSSODescriptor>"))
             told["BROKER_METADATA"] = str(made)
     return told
 

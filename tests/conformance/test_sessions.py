@@ -9,6 +9,7 @@ import pytest
 
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.logout.sessions import NameID, Session
+from broker.core.logout.single_logout import LogoutPeer, LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
 from broker.flows.logout.sessions import Sessions
@@ -76,7 +77,8 @@ def test_a_service_finds_its_own(
     sessions: Sessions, entity_id: str, name_id: NameID, indexes: tuple[str, ...], found: str
 ) -> None:
     """By its entityID and NameID, and by SessionIndex where it says one (core 3.7.1)."""
-    hit = sessions.named(entity_id, name_id, indexes, NOW)
+    request = LogoutRequest(LogoutPeer("service", "my-loans"), "_q", name_id, indexes)
+    hit = sessions.named(entity_id, request, NOW + 3 * SECOND)
     assert "".join(sorted(each.id[0] for each in hit)) == found
 
 
@@ -91,7 +93,8 @@ def test_ended_is_ended(sessions: Sessions) -> None:
     sessions.end([A], NOW)
     sessions.add(A, NOW)
     sessions.end([A], NOW + SECOND)
-    (found,) = sessions.named(A.entity_id, A.name_id, ("_1",), NOW)
+    request = LogoutRequest(LogoutPeer("service", "my-loans"), "_q", A.name_id, ("_1",))
+    (found,) = sessions.named(A.entity_id, request, NOW)
     assert found.ended == NOW
     assert sessions.store.get(Key("transaction", "t1"), NOW) is None
 
@@ -132,5 +135,6 @@ def test_an_upstream_closes_its_own_session(
 ) -> None:
     """By its own name, NameID and SessionIndex, or all of the NameID's where it says none."""
     upstream, name, indexes = said
-    sessions.close_upstream(upstream, NameID(name), indexes, NOW)
+    request = LogoutRequest(LogoutPeer("upstream", upstream), "_q", NameID(name), indexes)
+    sessions.close_upstream(request, NOW)
     assert sessions.over(login(NOW), NOW) is over

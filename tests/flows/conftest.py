@@ -20,6 +20,7 @@ from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.entities import Text
 from broker.core.errors import MailUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts, Mode
@@ -220,7 +221,7 @@ class World:
         hmacs = LookupHmacs("i1", b"k" * 32)
         self.links = PersonLinks(self.store, hmacs, clock)
         self.records = EnrolmentRecords(self.store, clock)
-        letters = LetterTexts("AU Library", "https://login.example/pin", "the desk")
+        letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         self.ports = EnrolmentPorts(self.library, self.post, hmacs, letters, self.links, self.records, clock)
         self.cases = StaffCases(self.records, self.links)
         self.live = self.enrolments("live")

@@ -71,9 +71,9 @@ class Entities:
         self.counts: Counter[str] = Counter()
         self.set = PolicySet((STUDENTS,), "one")
 
-        def counted(*given: Any) -> AttributeReading:
+        def counted(*given: Any, **named: Any) -> AttributeReading:
             self.counts["readings"] += 1
-            return read_authentication(*given)
+            return read_authentication(*given, **named)
 
         monkeypatch.setattr("broker.flows.arrived_login.read_authentication", counted)
         services = {
@@ -188,3 +188,17 @@ def test_nothing_personal_is_shown(entities: Entities) -> None:
     shown = repr(entities.arrived(replace(BEGUN, proofs=(PROOF,))))
     assert "student@au.dk" not in shown
     assert "nurse" not in shown
+
+
+@pytest.mark.parametrize(("named", "withheld"), [("course-1@au.dk", False), ("course-2@au.dk", True)])
+def test_a_role_is_read_where_the_policies_of_the_request_name_it(
+    monkeypatch: pytest.MonkeyPatch, named: str, withheld: bool
+) -> None:
+    """Beyond eduPerson's words a value counts in full, as it stands in a policy file."""
+    entities = Entities(monkeypatch)
+    match = (Alternative((Condition(ROLE, (named,), PLACE),), PLACE),)
+    entities.set = PolicySet((replace(STUDENTS, match=match),), "two")
+    came = replace(LOGIN, attributes=(WireAttribute("role", ("course-1@au.dk",)),))
+    arrived = entities.arrived(replace(BEGUN, authentication=came))
+    assert (ROLE in arrived.reading.attributes) is not withheld
+    assert (arrived.decision.reasons[0].code == "no_affiliation") is withheld

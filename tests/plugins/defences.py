@@ -24,13 +24,13 @@ METHODS: Final = dict.fromkeys(
 )  # fmt: skip
 RESPONSE: Final = {
     "other_upstream": 18, "zone": 19, "version": 14, "destination": 17, "in_response_to": 16, "issuer": 18,
-    "issued_later": 19, "issued_long_ago": 19, "assertion_of_refusal": 5, "plain": 23,
+    "issuer_missing": 18, "issued_later": 19, "issued_long_ago": 19, "assertion_of_refusal": 5, "plain": 23,
 }  # fmt: skip
 ASSERTION: Final = {
     "assertion_zone": 19, "assertion_version": 14, "assertion_issuer": 18, "assertion_issued_later": 19,
     "assertion_issued_long_ago": 15, "confirmations": 20, "bearer": 20, "recipient": 17, "confirms_request": 16,
     "confirmation_end": 19, "confirmation_expired": 19, "confirmation_start": 20, "identifiers": 20, "bounds": 19,
-    "not_yet_valid": 19, "expired": 19, "audience_missing": 17, "audience": 17, "unknown_condition": 20,
+    "not_yet_valid": 19, "expired": 19, "interval": 19, "audience_missing": 17, "audience": 17, "unknown_condition": 20,
     "proxying_forbidden": 20, "statements": 20, "authenticated_later": 19, "authenticated_before": 19,
     "session_ended": 19,
     "attribute_statements": 22, "eid_name": 20, "loop": 18, "authority_missing": 18, "institution_unknown": 18,
@@ -47,7 +47,9 @@ LOGOUT: Final = dict.fromkeys(
     ),
     29,
 )  # fmt: skip
-LIMITS: Final = dict.fromkeys(("binding", "sizes", "subject", "name_id", "declarations", "proxies", "loop"), 26)
+LIMITS: Final = dict.fromkeys(
+    ("binding", "relay_state", "sizes", "subject", "name_id", "declarations", "proxies", "loop"), 26
+)
 
 
 def numbered(names: Iterable[str], **how: Any) -> list[Any]:

@@ -38,14 +38,21 @@ class Fed:
         self.setting.config.write_text(text)
 
     def publish(
-        self, *, by: KeyPair | None = None, days: float = 7, keys: tuple[KeyPair, ...] = (), sign: bool = True
+        self,
+        *,
+        by: KeyPair | None = None,
+        days: float = 7,
+        keys: tuple[KeyPair, ...] = (),
+        sign: bool = True,
+        university: bool = True,
     ) -> bytes:
-        """Publish the hub, with its own key or these, and the university; each feed ends a little later."""
+        """Publish the hub, with its own key or these, and the university or not; each feed ends a little later."""
         self.published += 1
         listed = [key_descriptor(each.certificate.encode(), "signing") for each in keys or (self.setting.hub,)]
         hub = idp_entity(HUB, *listed).replace(f"{HUB}/sso", self.setting.ports.origin("hub") + "/sso")
         until = datetime.now(UTC) + timedelta(days=days, seconds=self.published)
-        xml = feeds.collection(hub, idp_entity(AU, SCOPE), until=until)
+        entities = (hub, idp_entity(AU, SCOPE)) if university else (hub,)
+        xml = feeds.collection(*entities, until=until)
         signer = by or self.pinned[0]
         key = signature.SigningKey.of(signer.key.encode(), signer.certificate.encode())
         octets = feeds.signed(xml, key) if sign else xml.encode()

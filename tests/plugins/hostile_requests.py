@@ -3,12 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
+from broker.core.entities import PERSISTENT, TRANSIENT
 from broker.core.errors import (
     INVALID_NAME_ID_POLICY,
     NO_AUTHN_CONTEXT,
     PROXY_COUNT_EXCEEDED,
     REQUEST_DENIED,
     REQUEST_UNSUPPORTED,
+    UNSUPPORTED_BINDING,
     Status,
 )
 from tests.plugins.saml_parties import (
@@ -34,6 +36,12 @@ DECLARED = (
     "<samlp:RequestedAuthnContext><saml:AuthnContextDeclRef>urn:x</saml:AuthnContextDeclRef>"
     "</samlp:RequestedAuthnContext>"
 )
+CONFIRMATION = '<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"/>'
+
+
+def subject(*parts: str) -> Change:
+    """Give a change that adds a Subject of these parts."""
+    return add(".", f"<saml:Subject>{''.join(parts)}</saml:Subject>", 1)
 
 
 def nothing(_root: Any) -> None:
@@ -81,7 +89,8 @@ ACS_VARIANTS = [
 LISTED = "<samlp:IDPList>%s</samlp:IDPList>"
 
 REFUSED: list[tuple[str, Change, Status]] = [
-    ("binding", edit(".", ProtocolBinding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"), REQUEST_UNSUPPORTED),
+    ("binding", edit(".", ProtocolBinding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"), UNSUPPORTED_BINDING),
+    ("binding", edit(".", ProtocolBinding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"), UNSUPPORTED_BINDING),
     ("sizes", add(".", SCOPING % ("", LISTED % ('<samlp:IDPEntry ProviderID="urn:x"/>' * 51))), REQUEST_UNSUPPORTED),
     ("sizes", add(".", SCOPING % ("", REQUESTER % ("urn:" + "x" * 253))), REQUEST_UNSUPPORTED),
     ("sizes", add(".", CLASSES % (CLASS * 51)), REQUEST_UNSUPPORTED),
@@ -90,8 +99,11 @@ REFUSED: list[tuple[str, Change, Status]] = [
         add(".", SCOPING % ("", LISTED % f'<samlp:IDPEntry ProviderID="urn:{"x" * 253}"/>')),
         REQUEST_UNSUPPORTED,
     ),
-    ("subject", add(".", "<saml:Subject><saml:NameID>somebody</saml:NameID></saml:Subject>", 1), REQUEST_UNSUPPORTED),
-    ("name_id", add(".", POLICY % "1.1:nameid-format:emailAddress", 1), INVALID_NAME_ID_POLICY),
+    ("subject", subject(f'<saml:NameID Format="{PERSISTENT}">of-ours</saml:NameID>'), REQUEST_UNSUPPORTED),
+    ("subject", subject(f'<saml:NameID Format="{TRANSIENT}">of-ours</saml:NameID>'), REQUEST_UNSUPPORTED),
+    ("subject", subject("<saml:NameID>a</saml:NameID>" + CONFIRMATION), REQUEST_UNSUPPORTED),
+    ("subject", subject(CONFIRMATION), REQUEST_UNSUPPORTED),
+    ("name_id", add(".", POLICY % "1.1:nameid-format:X509SubjectName", 1), INVALID_NAME_ID_POLICY),
     ("name_id", add(".", POLICY % "2.0:nameid-format:encrypted", 1), INVALID_NAME_ID_POLICY),
     ("name_id", add(".", f'<samlp:NameIDPolicy SPNameQualifier="{OPEN}"/>', 1), INVALID_NAME_ID_POLICY),
     ("declarations", add(".", DECLARED), NO_AUTHN_CONTEXT),

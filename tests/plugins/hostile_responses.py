@@ -34,6 +34,8 @@ STATEMENT = "saml:Assertion/saml:AuthnStatement"
 AUTHORITY = f"{STATEMENT}/saml:AuthnContext/saml:AuthenticatingAuthority"
 CODE = "samlp:Status/samlp:StatusCode"
 LATER, EARLIER = stamp(NOW + timedelta(hours=1)), stamp(NOW - timedelta(hours=1))
+MUCH_LATER, MUCH_EARLIER = stamp(NOW + timedelta(hours=2)), stamp(NOW - timedelta(hours=2))
+IN_A_MINUTE, IN_TWO_MINUTES = stamp(NOW + timedelta(minutes=1)), stamp(NOW + timedelta(minutes=2))
 OTHERS = "<saml:Audience>https://another.example</saml:Audience>"
 _BEARER = '<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"/>'
 
@@ -74,6 +76,7 @@ HOSTILE = {
     "destination": Hostile(edit(".", Destination=f"{BASE}/saml/sp/nemid/acs")),
     "in_response_to": Hostile(edit(".", InResponseTo="_q2")),
     "issuer": Hostile(say("saml:Issuer", DIRECT)),
+    "issuer_missing": Hostile(drop("saml:Issuer")),
     "issued_later": Hostile(edit(".", IssueInstant=LATER)),
     "issued_long_ago": Hostile(edit(".", IssueInstant=EARLIER)),
     "assertion_of_refusal": Hostile(edit(CODE, Value="urn:oasis:names:tc:SAML:2.0:status:Responder")),
@@ -83,7 +86,7 @@ HOSTILE = {
     "assertion_issuer": Hostile(say("saml:Assertion/saml:Issuer", DIRECT)),
     "assertion_issued_later": Hostile(edit("saml:Assertion", IssueInstant=LATER)),
     "assertion_issued_long_ago": Hostile(edit("saml:Assertion", IssueInstant=EARLIER)),
-    "confirmations": Hostile(add(SUBJECT, _BEARER)),
+    "confirmations": Hostile(add(SUBJECT, _BEARER), "eid", sealed=True),
     "bearer": Hostile(edit(CONFIRMATION, Method="urn:oasis:names:tc:SAML:2.0:cm:sender-vouches")),
     "recipient": Hostile(edit(CONFIRMED, Recipient=f"{BASE}/saml/sp/wayf/acs/")),
     "confirms_request": Hostile(edit(CONFIRMED, InResponseTo="_q2")),
@@ -92,8 +95,9 @@ HOSTILE = {
     "confirmation_start": Hostile(edit(CONFIRMED, NotBefore=stamp(NOW))),
     "identifiers": Hostile(add(CONFIRMATION, "<saml:NameID>somebody</saml:NameID>", 0)),
     "bounds": Hostile(edit(CONDITIONS, NotBefore=None)),
-    "not_yet_valid": Hostile(edit(CONDITIONS, NotBefore=LATER, NotOnOrAfter=LATER)),
-    "expired": Hostile(edit(CONDITIONS, NotOnOrAfter=EARLIER)),
+    "not_yet_valid": Hostile(edit(CONDITIONS, NotBefore=LATER, NotOnOrAfter=MUCH_LATER)),
+    "expired": Hostile(edit(CONDITIONS, NotBefore=MUCH_EARLIER, NotOnOrAfter=EARLIER)),
+    "interval": Hostile(edit(CONDITIONS, NotBefore=IN_TWO_MINUTES, NotOnOrAfter=IN_A_MINUTE)),
     "audience_missing": Hostile(drop(RESTRICTION)),
     "audience": Hostile(say(f"{RESTRICTION}/saml:Audience", f"{BASE}/saml/sp/nemid/metadata")),
     "unknown_condition": Hostile(
@@ -118,7 +122,6 @@ HOSTILE = {
 """One row a check, named as the check is."""
 
 VARIANTS = [
-    ("destination", edit(".", Destination=None)),
     ("destination", edit(".", Destination="")),
     ("destination", edit(".", Destination=f"{BASE}/saml/sp/wayf/ACS")),
     ("in_response_to", edit(".", InResponseTo=None)),
@@ -135,6 +138,7 @@ VARIANTS = [
     ("confirms_request", edit(CONFIRMED, InResponseTo=None)),
     ("bounds", edit(CONDITIONS, NotOnOrAfter=None)),
     ("bounds", drop(CONDITIONS)),
+    ("interval", edit(CONDITIONS, NotBefore=IN_A_MINUTE, NotOnOrAfter=IN_A_MINUTE)),
     ("audience", say(f"{RESTRICTION}/saml:Audience", BASE)),
     (
         "audience",

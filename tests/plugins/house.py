@@ -1,7 +1,7 @@
 """A whole broker in the test's own process, over real HTTP to a simulated Koha and a real mail server."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -294,9 +294,22 @@ def old_house(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield found
 
 
+def _raise(error: Exception) -> None:
+    raise error
+
+
 @contextmanager
-def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[str, str]) -> Iterator[House]:
-    """Keep a broker, its library system and its mailbox going, with what they store in ``folder``."""
+def standing(
+    setting: Setting,
+    folder: Path,
+    clock: Clock,
+    environment: Mapping[str, str],
+    report: Callable[[Exception], None] = _raise,
+) -> Iterator[House]:
+    """Keep a broker, its library system and its mailbox going, with what they store in ``folder``.
+
+    ``report`` hears what fails in the loop beside the requests.
+    """
     smtp, page = free_port(), free_port()
     system = simulated_koha.create_app(
         seeds(), administration=FOUR_DIGIT_PINS, clients={"broker": simulated_koha.Client(CLIENT_SECRET)}
@@ -323,7 +336,7 @@ def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[
         ending = threading.Event()
         letters = CategoryLetters(found.parts.enrolments.ports)
         steps = (found.parts.enrolments.step, found.parts.pin_renewal.step, letters.step)
-        turns = (steps, found.parts.wake, ending.is_set, 0.05, _raise)
+        turns = (steps, found.parts.wake, ending.is_set, 0.05, report)
         loop = threading.Thread(target=worker_loop.run_worker_loop, args=turns, daemon=True)
         loop.start()
         yield found
@@ -331,7 +344,3 @@ def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[
         found.parts.wake.set()
         loop.join(20)
     mailbox.stop()
-
-
-def _raise(error: Exception) -> None:
-    raise error

@@ -12,6 +12,7 @@ from broker.adapters.libraries.koha import KohaSettings
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.stores.open_store import open_store
+from broker.core.entities import Text
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import LibrarySystem, Store
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
@@ -59,7 +60,7 @@ class Bench:
 
     def letters(self, store: Store | None = None) -> PinRenewal:
         """Give the letters of one worker."""
-        written = LetterTexts("the library", "https://login.library.example/pin", "the desk")
+        written = LetterTexts(Text("the library", "the library"), "https://login.library.example/pin", "the desk")
         return PinRenewal(store or self.store, PSEUDONYMS, self.library, self.smtp, written, self.now)
 
     def checks(self) -> int:

@@ -21,12 +21,12 @@ def policies(setting: Setting, folder: Path, entries: str) -> dict[str, str]:
     return {"BROKER_POLICIES": str(made)}
 
 
-def entry(service: str, attributes: Iterable[str], name_id: str = "transient") -> str:
-    """Write a release entry that informs and makes nothing."""
+def entry(service: str, attributes: Iterable[str], name_id: str = "transient", more: str = "") -> str:
+    """Write a release entry that informs and makes nothing; ``more`` are further lines of it."""
     listed = "".join(f"      {each}: {WHY}\n" for each in attributes)
     return (
         f"  - service: {service}\n    borrower: none\n    legal_basis: public_task\n"
-        f"    purpose: {{en: To test, da: At teste}}\n    name_id: {name_id}\n    attributes:\n{listed}"
+        f"    purpose: {{en: To test, da: At teste}}\n    name_id: {name_id}\n{more}    attributes:\n{listed}"
     )
 
 

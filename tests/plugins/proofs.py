@@ -12,6 +12,7 @@ from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
+from broker.core.entities import Text
 from broker.core.errors import BrokerError
 from broker.core.login.transaction import LIFETIME, AuthnRequest, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
@@ -52,7 +53,7 @@ class Bench:
     def proving(self) -> MailboxProof:
         """Give the proofs as one more worker has them, with a store of its own on the same file."""
         smtp = Smtp(f"smtp://127.0.0.1:{self.port}", "library@library.example", timeout=5)
-        letters = LetterTexts("AU Library", "https://login.example/pin", "the desk")
+        letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         return MailboxProof(SqliteStore(self.path), self.hmacs, smtp, letters, self.desk)
 
     @property

@@ -1,6 +1,6 @@
 """A broker between two upstreams and three services, each with its own keys, and the messages they truly send."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, si
 from broker.adapters.saml.gate.xml_names import PREFIXES, RESPONSE
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata import metadata_folder
+from broker.adapters.saml.metadata.folder_files import WantedIds
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, Controller, Institution, Service, Text, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow, WireAttribute
@@ -145,6 +146,12 @@ def at(root: Any, path: str) -> Any:
     """Find the one element at a path with prefixes; "." is the root."""
     (found,) = root.xpath(path, namespaces=PREFIXES)
     return found
+
+
+def redirected(leaving: str | PostForm) -> str:
+    """Give the URL by which a message leaves; it fails where a form does."""
+    assert isinstance(leaving, str)
+    return leaving
 
 
 def stamp(moment: datetime) -> str:
@@ -308,7 +315,7 @@ def _upstreams() -> dict[str, Upstream]:
     )
     own = f"{BASE}/saml/sp/%s/metadata"
     nemid = replace(hub, name="nemid", sp_entity_id=own % "nemid", institutions=(Institution(NEMLOGIN),))
-    direct = Upstream("kb", "saml", DIRECT, own % "kb", "wayf", WORDS, (Institution(DIRECT),))
+    direct = Upstream("kb", "saml", DIRECT, own % "kb", "wayf", WORDS, (Institution(DIRECT),), cbc=True)
     eid = replace(direct, name="eid", profile="oiosaml3", entity_id=EID, sp_entity_id=own % "eid")
     eid = replace(eid, institutions=(Institution(EID),), cbc=True, requester_id=False)
     return {each.name: each for each in (hub, nemid, direct, eid)}
@@ -349,6 +356,11 @@ def write_metadata(folder: Path, hub: Party, direct: Party, service: Party) -> N
         (folder / f"{name}.xml").write_text(xml)
 
 
+def read_folder(folder: Path, upstreams: Iterable[str], services: Iterable[str]) -> metadata_folder.Metadata:
+    """Read what a metadata folder holds of these entityIDs."""
+    return metadata_folder.read(folder, WantedIds(frozenset(upstreams), frozenset(services))).metadata
+
+
 @pytest.fixture(scope="session")
 def parties(tmp_path_factory: pytest.TempPathFactory) -> Parties:
     """Give everyone, with keys made once a run."""
@@ -358,9 +370,8 @@ def parties(tmp_path_factory: pytest.TempPathFactory) -> Parties:
     hub, direct, service, stranger = (party(folder / name) for name in ("hub", "direct", "service", "stranger"))
     write_metadata(folder / "metadata", hub, direct, service)
     upstreams, services = _upstreams(), _services()
-    read = metadata_folder.load(
-        folder / "metadata", {each.entity_id for each in upstreams.values()}, {LOANS, OPEN, PRINT}, NOW
-    )
+    ids = {each.entity_id for each in upstreams.values()}
+    read = read_folder(folder / "metadata", ids, {LOANS, OPEN, PRINT})
     own = tuple(each.sp_entity_id for each in upstreams.values())
     face = ServiceProviderFace.of(BASE, ring.sp, read, upstreams=upstreams, idp_entity_id=IDP)
     maps = {"library": OUTGOING}

@@ -12,8 +12,10 @@ import pytest
 
 FIXTURES: Final = frozenset(
     {
+        "browser",
         "chromium",
         "demo",
+        "firefox",
         "house",
         "interop",
         "old_house",

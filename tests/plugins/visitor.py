@@ -23,7 +23,9 @@ _AMISS: Final = """async rules => {
     const root = document.documentElement;
     const parts = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
     const weight = parts.reduce((sum, each) => sum + each.decodedBodySize, 0);
-    return [...found, ...(root.scrollWidth > root.clientWidth ? ["too wide"] : []),
+    const ways = document.querySelectorAll("main a[href]:not([href^='#']), main button");
+    return [...found, ...(ways.length ? [] : ["no way on"]),
+            ...(root.scrollWidth > root.clientWidth ? ["too wide"] : []),
             ...(weight > 60000 ? [`weighs ${weight}`] : []), ...(weight < 1000 ? ["not weighed"] : [])];
 }"""
 _MOST_TABS: Final = 90
@@ -33,8 +35,8 @@ _CODE: Final = re.compile(r"(?:The code is|Koden er): *(\d{6})")
 _PIN: Final = re.compile(r"(?:PIN|pinkode)[^.\n]*: *(\d{4})$", re.MULTILINE)
 _LINK: Final = re.compile(r"https?://\S+(?:/proof/|\?code=)\S+")
 _ACCOUNT_CODE: Final = re.compile(r"(?:Your code is|Din kode er): ([a-z]{5}-[a-z]{5})")
-# The browser reports every answer of 4xx so; a form with a fault (422) and a refusal (403) are pages like others.
-_TOLD: Final = re.compile(r"Failed to load resource: the server responded with a status of (403|422) ")
+# The browser reports every answer of 4xx so; a form with a fault, a refusal and an error are pages like others.
+_TOLD: Final = re.compile(r"Failed to load resource: the server responded with a status of (403|404|410|422) ")
 # Back may lead to the self-posting page before ours, where the browser kept it: what it posts again is over (410).
 _POSTED_AGAIN: Final = re.compile(r"\S+/acs: Failed to load resource: the server responded with a status of 410 ")
 _ICON: Final = "/favicon.ico"  # asked for by the browser alone

@@ -79,14 +79,12 @@ def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(house: House) -
 
 
 def test_a_refusal_is_on_the_trail_with_its_reason_and_rule(house: House) -> None:
-    """Whom the policies deny, and a message that is no SAML."""
+    """Whom the policies deny; a stranger's message that is no SAML costs the trail nothing."""
     assert mark(house.person().log_in("mia"))[0] == "refuse"
     house.person().deliver("/saml/sp/wayf/acs", {"SAMLResponse": "AAAA"})
-    refused = [each for each in _lines(house) if each["event"] == "refused"]
-    assert refused[0]["reason"] == persona("mia").expect
-    assert len(refused) == 2
-    assert str(refused[1]["reason"]).partition(".")[0] in {"gate", "response", "binding"}, refused[1]
-    assert refused[1]["upstream"] == "wayf"
+    (refused,) = [each for each in _lines(house) if each["event"] == "refused"]
+    assert refused["reason"] == persona("mia").expect
+    assert refused["upstream"] == "wayf"
 
 
 def test_a_consent_is_on_the_trail_when_given_refused_and_taken_back(house: House) -> None:
@@ -137,6 +135,7 @@ def test_an_overtaken_release_is_said_not_to_have_left(house: House, monkeypatch
     """Another fact was written first: what the trail said of this assertion is taken back on the trail."""
     person = house.person()
     house.landing(person.agree(person.log_in("asta"), remember=True))
+    _settled(house)
     put = Transactions.put
     lost: list[str] = []
 

@@ -4,6 +4,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from broker.adapters.trail.audit_trail import KeptTrail
 from broker.app import audit_operations
 from broker.demo.library import services
@@ -52,8 +54,10 @@ def test_a_wrong_code_of_a_mailbox_is_a_refusal(house: House) -> None:
     assert _told(house, "refused") == ["code_wrong"]
 
 
-def test_a_passive_request_of_a_browser_without_cookies_is_a_refusal(house: House) -> None:
-    """It is answered at the service, and nobody would know of it otherwise."""
+def test_a_passive_request_of_a_browser_without_cookies_is_in_the_log_alone(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is answered at the service; whoever has shown no authentication is not on the trail."""
     person, url = (
         house.person(),
         services.request_url(house.site("my-loans"), "my-loans", house.peer, force=False, passive=True),
@@ -62,7 +66,8 @@ def test_a_passive_request_of_a_browser_without_cookies_is_a_refusal(house: Hous
         page = house.app.test_client().get(Person.path(url), base_url=person.base)
         url = page.location or ""
     assert "NoPassive" in house.landing(page).status
-    assert _told(house, "refused") == ["cookies_needed"]
+    assert _told(house, "refused") == []
+    assert '"reason": "cookies_needed"' in capsys.readouterr().out
 
 
 def test_an_offer_is_answered_once(house: House) -> None:

@@ -1,12 +1,19 @@
 """The library's three modes, and the ways a request and a login can come about."""
 
 import base64
+import shutil
+from collections.abc import Iterator
 
 import pytest
+from lxml import etree
 from saml2 import saml, samlp
 
+from broker.adapters.saml.gate import http_bindings, safe_parser, signature
+from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST, POST
+from broker.adapters.saml.keys import key_ring
 from broker.core.borrowers.enrolment import EnrolmentState
-from tests.plugins.house import House, Person, mark
+from broker.demo.run.demo_folder import Setting
+from tests.plugins.house import Clock, House, Person, form, found, mark, standing
 
 OBSERVE, FROZEN = {"BROKER_LIBRARY__MODE": "observe"}, {"BROKER_LIBRARY__MODE": "frozen"}
 
@@ -103,3 +110,36 @@ def test_force_authn_reaches_the_upstream(house: House) -> None:
     assert wayf_hub.read("SAMLRequest=" + query).issuer.endswith("/saml/sp/wayf/metadata")
     message = http_bindings.inflate_redirect("SAMLRequest=" + query, "SAMLRequest")
     assert b'ForceAuthn="true"' in message.xml
+
+
+@pytest.fixture(scope="module")
+def posted_house(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Give a broker whose hub takes AuthnRequests by HTTP-POST only."""
+    folder = tmp_path_factory.mktemp("posted")
+    shutil.copytree(setting.folder / "metadata", folder / "metadata")
+    descriptor = folder / "metadata" / "hub.xml"
+    for element in (root := etree.parse(descriptor)).iter("{*}SingleSignOnService"):
+        element.set("Binding", POST)
+    root.write(descriptor)
+    environment = {"BROKER_METADATA": str(folder / "metadata")}
+    with standing(setting, folder, Clock(), environment) as house:
+        yield house
+
+
+@pytest.mark.server
+def test_an_upstream_with_post_only_is_asked_by_a_page(posted_house: House) -> None:
+    """The page posts our AuthnRequest, signed within, to the upstream, and the login goes on as any other."""
+    person = posted_house.person()
+    action, fields = form(person.ask())
+    page = person.get(found(person.post(action, {**fields, "upstream": "wayf"}), "//main//a/@href"))
+    assert (page.status_code, mark(page)) == (200, ("authenticate", ""))
+    place, sent = form(page)
+    assert "form-action 'self' https:" in page.headers["Content-Security-Policy"]
+    assert place.endswith("/sso")
+    assert [*sent] == ["SAMLRequest"]
+    xml = http_bindings.decode_post(sent["SAMLRequest"])
+    certificates = key_ring.load(posted_house.setting.folder / "keys").sp.signing_certificates
+    signature.verify(safe_parser.parse(xml, AUTHN_REQUEST), certificates)
+    url = http_bindings.redirect_url(place, "SAMLRequest", xml, None, None)  # the simulated hub reads this binding only
+    arrived = person.deliver(*posted_house.answer(url, "asta"))
+    assert mark(person.get(arrived.location)) == ("ask", "ask")

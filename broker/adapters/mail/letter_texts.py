@@ -6,6 +6,7 @@ from typing import Final
 
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
+from broker.core.entities import Text
 from broker.core.letters import (
     AccountCodeLetter,
     CategoryLetter,
@@ -189,7 +190,7 @@ class LetterTexts:
     but the library.
     """
 
-    library: str
+    library: Text | None
     pin_url: str
     contact: str
 
@@ -203,10 +204,11 @@ class LetterTexts:
         )
 
     def _values(self, letter: LetterContent, language: str) -> Mapping[str, object]:
-        library = self.library or translate(_LIBRARY, language)
+        library = self.library[language] if self.library else translate(_LIBRARY, language)
+        signed = library if self.library else library.capitalize()
         values = {
             "library": library,
-            "signed": self.library or library.capitalize(),
+            "signed": signed,
             "pin_url": self.pin_url,
             "questions": self._questions(language),
             "asked": self.contact or library,

@@ -12,7 +12,6 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
-from ipaddress import ip_address
 from threading import Timer
 from typing import Final
 from urllib.parse import urlsplit
@@ -21,6 +20,15 @@ from broker.core.errors import ConfigurationFaults, Fault, MailUnavailable, Reci
 from broker.core.identity.mail_addresses import plain
 
 _PORTS: Final = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+# What stands in a cause, the first that fits, and what to look at then.
+_MENDS: Final = {
+    "connecting": "see mail.url, and whether the mail server is up",
+    "SMTPAuthenticationError": "see mail.username and mail.password",
+    "SMTPNotSupportedError": "the server offers no STARTTLS or no login: see mail.url",
+    "CertVerification": "its certificate is another name's, or of nobody whom this machine trusts",
+    "answered": "the server takes no mail from or for the sender: see mail.sender",
+    "": "see mail.url: the port may want smtps:// or smtp+starttls://",
+}
 _NEVER: Final = range(500, 600)  # what a server answers that will say so again (RFC 5321 4.2.1)
 
 
@@ -78,16 +86,26 @@ class Smtp:
         except (MailUnavailable, ValueError):
             return False
 
-    def faults(self) -> Sequence[str]:
-        """Return in sentences what makes this mail unfit: no PIN may travel in clear text."""
+    def probe(self, deadline: datetime) -> Sequence[str]:
+        """Return in sentences what keeps mail from leaving; no mail is sent.
+
+        It connects, starts TLS, logs in and names the sender, also as recipient; all by
+        ``deadline`` (aware UTC).
+        """
+        try:
+            conversation = self.address(parseaddr(self.sender)[1], deadline)
+        except MailUnavailable as error:
+            cause = str(error)
+            mends = [mend for part, mend in _MENDS.items() if part in cause]
+            return (f"{self._named()}: {cause} ({mends[0]})",)
+        conversation.reset()
+        conversation.close()
+        return ()
+
+    def _named(self) -> str:
         parts = urlsplit(self.url)
-        if parts.scheme != "smtp" or _loopback(parts.hostname or ""):
-            return ()
-        fault = (
-            "mail.url is smtp:// to another machine: mails would travel unencrypted; "
-            "use smtp+starttls or smtps."
-        )
-        return (fault,)
+        port = parts.port or _PORTS[parts.scheme]
+        return f"{parts.scheme}://{parts.hostname}:{port}"
 
     def address(self, recipient: str, deadline: datetime) -> "Conversation":
         """Open a conversation as far as an accepted RCPT, to end by ``deadline`` (aware UTC).
@@ -159,6 +177,11 @@ class Conversation:
         message = self._message(subject, text)
         with _failing("DATA"):
             self._accepted("DATA", self._server.data(message)[0])
+
+    def reset(self) -> None:
+        """Take sender and recipient back: nothing is to be sent."""
+        with suppress(smtplib.SMTPException, OSError, ValueError):
+            self._server.rset()
 
     def close(self) -> None:
         """End the conversation; nothing is sent if ``send`` was not called."""
@@ -243,10 +266,3 @@ def _left(deadline: datetime) -> float:
     if seconds <= 0:
         raise MailUnavailable("the deadline has passed")
     return seconds
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

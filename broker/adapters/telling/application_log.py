@@ -42,10 +42,13 @@ def configure(to: Literal["stdout", "stderr"] = "stdout") -> None:
 def tell(event: str, **facts: str | int | None) -> None:
     """Log one event; facts are codes, names of configuration, references and counts.
 
-    Personal values never stand in it.
+    Personal values never stand in it. ``level`` is the line's, "error" where somebody must mend
+    something.
     """
     known = {name: value for name, value in facts.items() if value is not None}
-    structlog.get_logger().info(event, **known)
+    log = structlog.get_logger()
+    write = log.error if known.pop("level", "info") == "error" else log.info
+    write(event, **known)
 
 
 def unexpected(error: BaseException, reference: str) -> None:

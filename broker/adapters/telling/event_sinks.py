@@ -16,14 +16,17 @@ class LogPort(Protocol):
     """The application log."""
 
     def __call__(self, event: str, **facts: str | int | None) -> None:
-        """Write one line: the name of the event and its facts, none of them a personal value."""
+        """Write one line: the name of the event and its facts, none of them a personal value.
+
+        A ``level`` among them is the line's, "info" by default.
+        """
         ...
 
 
 class TracePort(Protocol):
     """The traces that the service desk looks up by a reference."""
 
-    def leave(self, reference: str, now: datetime, *, known: bool, **facts: str | None) -> None:
+    def leave(self, reference: str, now: datetime, **facts: str | None) -> None:
         """Keep step, upstream, reason and enrolment under ``reference``; never fails a request."""
         ...
 
@@ -67,11 +70,18 @@ class ToldTrail:
         return self.kept.lost()
 
 
-def to_log(write: LogPort) -> SinkPort:
-    """Return the sink that writes an event's line."""
+def to_log(write: LogPort, budgeted: LogPort | None = None) -> SinkPort:
+    """Return the sink that writes an event's line, by ``budgeted`` where strangers cause it."""
 
     def carry(event: BrokerEvent) -> None:
-        write(ROUTES[event.kind].line, **event.facts)
+        route = ROUTES[event.kind]
+        port = write
+        if route.budgeted and budgeted is not None:
+            port = budgeted
+        if route.level == "error":
+            port(route.line, level="error", **event.facts)
+        else:
+            port(route.line, **event.facts)
 
     return carry
 
@@ -95,7 +105,6 @@ def to_traces(traces: TracePort) -> SinkPort:
             traces.leave(
                 trace.reference,
                 trace.at,
-                known=trace.known,
                 step=trace.step,
                 upstream=trace.upstream,
                 reason=trace.reason,

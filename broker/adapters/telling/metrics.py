@@ -1,5 +1,6 @@
 """The counters of all workers as Prometheus reads them; labels are codes and configured names."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # Names the folder where workers put their counts together; the library reads it when imported.
 _SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
+_ENDED: Final = 0  # stands for the process id of every worker that has ended
 _LOGIN_LABELS: Final = ("service", "upstream", "affiliation")
 _CALL_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _CAUSE: Final = re.compile(r"[a-z]{1,20}\.[a-z0-9_]{1,40}")
@@ -103,7 +105,9 @@ class Metrics:
             MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
         figures = CollectorRegistry()
         figures.register(_Figures(gauges))
-        return generate_latest(registry) + generate_latest(figures)
+        with _locked(folder):
+            counters = generate_latest(registry)
+        return counters + generate_latest(figures)
 
     def _count_dropped(self) -> None:
         now = self._dropped()
@@ -136,6 +140,41 @@ def _reason(event: str, facts: Mapping[str, Any]) -> str:
     if _CAUSE.fullmatch(cause):
         return cause
     return str(facts.get("reason") or event)
+
+
+def drop_dead(pid: int) -> None:
+    """Add what a worker that has ended counted to one file of all such, and drop its own files.
+
+    Else each reload would leave files to be read at every scrape.
+    """
+    from prometheus_client.mmap_dict import MmapedDict  # noqa: PLC0415 - as above
+
+    folder = os.environ.get(_SHARED)
+    if not folder:
+        return
+    with _locked(folder):
+        for file in Path(folder).glob(f"*_{pid}.db"):
+            kind = file.name.partition("_")[0]
+            ended = MmapedDict(str(file.with_name(f"{kind}_{_ENDED}.db")))  # type: ignore[no-untyped-call]
+            for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file)):  # type: ignore[no-untyped-call]
+                before, _ = ended.read_value(key)  # type: ignore[no-untyped-call]
+                ended.write_value(key, before + value, 0.0)  # type: ignore[no-untyped-call]
+            ended.close()  # type: ignore[no-untyped-call]
+            file.unlink()
+
+
+@contextmanager
+def _locked(folder: str | None) -> Iterator[None]:
+    """Hold the folder of counts, so that nobody reads what is counted twice or not at all."""
+    if not folder:
+        yield
+        return
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 @contextmanager

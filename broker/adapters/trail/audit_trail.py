@@ -12,10 +12,9 @@ from broker.core.audit_events import REQUIRED, AuditEvent, AuditEventKind
 from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.identity.cpr import blotted
 
-# Refusals cost their sender nothing, or a login, and the disk is not theirs to fill: it would stop
-# all others.
-_STRANGERS_AN_HOUR: Final = 1000
-_KNOWN_AN_HOUR: Final = 10_000
+# A login lets its person be refused for ever, and the disk is not theirs to fill: it would stop all
+# others.
+_REFUSALS_AN_HOUR: Final = 10_000
 _MASK: Final = "******-****"
 _PLAIN: Final = ("service", "upstream", "institution", "affiliation", "policy", "digest", "reason")
 _OTHERS: Final = 0o022
@@ -36,25 +35,22 @@ class LineQuota:
     hour: datetime | None = None
     came: int = 0
 
-    def take(self, at: datetime, most: int) -> tuple[bool, int]:
-        """Count one more; return whether ``most`` allows it, and how many it denied an hour ago."""
+    def count(self, at: datetime) -> int:
+        """Count one more, and return how many came in its hour."""
         hour = at.replace(minute=0, second=0, microsecond=0)
-        left_out = 0
         if self.hour != hour:
-            left_out = max(0, self.came - most)
             self.hour = hour
             self.came = 0
         self.came += 1
-        return self.came <= most, left_out
+        return self.came
 
 
 @dataclass(slots=True)
 class Losses:
-    """How many events this worker could not write, and its quotas for refusals."""
+    """How many events this worker could not write, and its quota for refusals."""
 
     lost: int = 0
-    strangers: LineQuota = field(default_factory=LineQuota)
-    known: LineQuota = field(default_factory=LineQuota)
+    refusals: LineQuota = field(default_factory=LineQuota)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -70,19 +66,18 @@ class KeptTrail:
     losses: Losses = field(default_factory=Losses)
 
     def add(self, event: AuditEvent) -> None:
-        """Write one event, as ``Trail`` says."""
+        """Write one event, as ``Trail`` says; a refusal beyond an hour's most is lost."""
         if event.kind is not AuditEventKind.REFUSED:
             self._write(event)
             return
-        quota, most = self.losses.strangers, _STRANGERS_AN_HOUR
-        if event.person or event.institution:
-            quota, most = self.losses.known, _KNOWN_AN_HOUR
-        within, left_out = quota.take(event.at, most)
-        if left_out:
-            count = AuditEvent(AuditEventKind.REFUSED_UNTOLD, event.at, count=left_out)
-            self._write(count)
-        if within:
+        came = self.losses.refusals.count(event.at)
+        if came <= _REFUSALS_AN_HOUR:
             self._write(event)
+            return
+        self.losses.lost += 1
+        if came == _REFUSALS_AN_HOUR + 1:
+            fault = "more refusals in an hour than it has room for"
+            self.tell("audit_lost", kind=str(event.kind), fault=fault)
 
     def faults(self) -> list[str]:
         """Return why no event can be written now, in sentences; empty where it can."""

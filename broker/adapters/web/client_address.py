@@ -1,12 +1,16 @@
 """The address of a request behind the proxies we trust, its network, and shared computers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, Self
 
+import flask
 from flask import Request
+
+from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 
 # What one subscriber may have: limits count it as one, since addresses within cost nothing (RFC
 # 6177 for IPv6).
@@ -17,6 +21,7 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 _PORT: Final = re.compile(r"(?:(?P<four>[0-9.]+)|\[(?P<six>[0-9a-fA-F:.]+)\])(?::[0-9]{1,5})?")
 _UNKNOWN: Final = "unknown"
 _PROXIES_COUNTED: Final = "werkzeug.proxy_fix.orig"
+_TOLD_FOR: Final = timedelta(hours=1)
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
@@ -38,15 +43,20 @@ class ClientAddresses:
 
     def shared(self, request: Request) -> bool:
         """Return whether the request comes from a computer that several people use."""
-        return _is_within(request, (*self.shared_networks, *self.pin_networks))
+        return self.is_within(request, (*self.shared_networks, *self.pin_networks))
 
     def terminal(self, request: Request) -> bool:
         """Return whether the request comes from a terminal that staff run."""
-        forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-        if forwarded and _PROXIES_COUNTED not in request.environ:
+        if is_unaccounted(request):
             # The address is a proxy's that nobody has counted: everybody would be at a terminal.
             return False
-        return _is_within(request, self.pin_networks)
+        return self.is_within(request, self.pin_networks)
+
+    @staticmethod
+    def is_within(request: Request, networks: Networks) -> bool:
+        """Return whether the request comes from one of these networks."""
+        address = _address(request)
+        return address is not None and any(address in network for network in networks)
 
     @staticmethod
     def address(request: Request) -> str:
@@ -74,17 +84,50 @@ class ClientAddresses:
 
 def on_this_machine(request: Request) -> bool:
     """Return whether the caller is this machine itself; what a proxy on it forwards is not."""
-    forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-    return request.remote_addr in _LOOPBACK and not forwarded
+    return request.remote_addr in _LOOPBACK and not _is_forwarded(request)
+
+
+def is_unaccounted(request: Request) -> bool:
+    """Return whether a proxy that no setting counts, or the caller, names another address."""
+    return _is_forwarded(request) and _PROXIES_COUNTED not in request.environ
+
+
+@dataclass(slots=True)
+class UncountedProxies:
+    """Notices that ``serve.proxies`` counts too few, by what arrives; of one worker.
+
+    Behind a proxy that is not counted everybody has its address: one network, one limit.
+    """
+
+    now: Callable[[], datetime]
+    tell: TellPort
+    seen: datetime | None = None
+
+    def look(self) -> None:
+        """Look at the present request, and tell the first in an hour."""
+        if not is_unaccounted(flask.request):
+            return
+        before = self.seen
+        self.seen = self.now()
+        if before is None or self.seen - before > _TOLD_FOR:
+            self.tell(BrokerEvent(EventKind.PROXY_UNCOUNTED, {"setting": "serve.proxies"}))
+
+    def note(self) -> str:
+        """Return the sentence for ``readyz`` for an hour; "" where there is none."""
+        if self.seen is None or self.now() - self.seen > _TOLD_FOR:
+            return ""
+        return (
+            "X-Forwarded-For arrives while serve.proxies is 0: set it to the number of proxies "
+            "in front, or every caller counts as the proxy"
+        )
 
 
 def _networks(written: Sequence[str]) -> Networks:
     return tuple(ip_network(network) for network in written)
 
 
-def _is_within(request: Request, networks: Networks) -> bool:
-    address = _address(request)
-    return address is not None and any(address in network for network in networks)
+def _is_forwarded(request: Request) -> bool:
+    return "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
 
 
 def _address(request: Request) -> IPv4Address | IPv6Address | None:

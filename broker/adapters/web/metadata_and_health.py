@@ -53,5 +53,6 @@ def blueprint(
 def _details(
     faults: Mapping[str, Sequence[str]], notes: Mapping[str, str]
 ) -> dict[str, list[str] | str]:
-    """Return for every part its faults, else its note, else "ok"."""
-    return {part: list(sentences) or notes.get(part, "ok") for part, sentences in faults.items()}
+    """Return for every part its faults, else its note, else "ok"; and every other note."""
+    found = {part: list(sentences) or notes.get(part, "ok") for part, sentences in faults.items()}
+    return {**notes, **found}

@@ -15,12 +15,15 @@ from broker.adapters.translations import catalogue
 from broker.adapters.web.pages import language
 from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.security_headers import protect
+from broker.adapters.web.pages.url_query import with_query
+from broker.adapters.web.pages.waiting_login import login_named, login_of_page
 from broker.core.entities import Text
 
 _ROOM: Final = Path(__file__).parent
 # English as Europe writes it: the day before the month.
 _LOCALES: Final = {"da": "da", "en": "en_GB"}
 STATIC: Final = ("style.css", "autopost.js", "focus.js")
+_PICTURES: Final = ("pictures.show", "pictures.favicon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,14 @@ class Imprint:
     sign_up: Text | None = None
     e_resources: Text | None = None
     my_loans: Text | None = None
-    wayf: str = ""  # where we say what WAYF is
+    loan_terms: Text | None = None
+    # Pages of our own; "" where there are none.
+    start: str = "/"
+    pin: str = ""
+    choices: str = ""
+    help: str = ""  # the questions and answers
+    logo: str = ""
+    favicon: str = ""
     privacy: Text | None = None
     accessibility: str = ""
     dpo: str = ""  # mail address or telephone number of the data protection officer
@@ -63,7 +73,7 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     static_url = _static_urls(base_url)
-    app.context_processor(lambda: _template_names(imprint, static_url))
+    app.context_processor(lambda: _template_names(imprint, static_url, base_url))
 
     @app.get("/was")
     def was() -> Response:
@@ -73,25 +83,41 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
 
     @app.after_request
     def _finish(response: Response) -> Response:
+        if request.endpoint in _PICTURES:
+            return response
         if request.endpoint == "static" and response.status_code in {200, 304}:
             del response.headers["Cache-Control"]  # Flask's own says no-cache
             return protect(response, base_url, "static")
         return protect(language.remember(request, response, base_url), base_url)
 
 
-def _template_names(imprint: Imprint, static_url: Callable[[str], str]) -> dict[str, Any]:
+def _template_names(
+    imprint: Imprint, static_url: Callable[[str], str], base_url: str
+) -> dict[str, Any]:
     spoken = language.language()
     other = next(code for code in language.LANGUAGES if code != spoken)
-    # What a form led to is asked for again by a link only where the page says with what (``kept``).
-    asked_for = request.method in {"GET", "HEAD"} and language.switchable(request)
     return {
         "imprint": imprint,
         "lang": spoken,
         "static": static_url,
+        "end_url": f"{base_url}/end",
         "explain": explain,
         "other_language": (other, language.LANGUAGES[other]),
-        "asked_for": asked_for,
+        "switch": _switch(imprint),
+        "help": with_query(imprint.help, {"login": login_of_page(request)}) if imprint.help else "",
     }
+
+
+def _switch(imprint: Imprint) -> tuple[str, dict[str, str]]:
+    """Return address and query of the page in the other language: the GET of the same step.
+
+    What a form sent is never sent again. A message at a SAML address cannot be asked for by a link:
+    there the switch leads to the start page. A page may name other fields (``kept``).
+    """
+    if not language.switchable(request):
+        return imprint.start, {}
+    login = login_named(request)
+    return "", {"login": login} if login else {}
 
 
 def _static_urls(base_url: str) -> Callable[[str], str]:

@@ -3,16 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
+from broker.core.entities import Controller, Service, Text
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_STAND_IN, Values
 from broker.core.identity.subject_ids import MINTED
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy.model import Decision, LegalBasis
+from broker.core.policy.model import NAME_ID, Decision, LegalBasis
 
 # Attributes whose value, and not only whose name, is material: a change of it asks again
 # (docs/reference/consent.md#features).
 _WATCHED = frozenset(
-    {"cpr", "eduPersonScopedAffiliation", "eduPersonPrimaryAffiliation", "kaldemail_domain"}
+    {
+        "cpr",
+        "eduPersonScopedAffiliation",
+        "eduPersonPrimaryAffiliation",
+        "kaldemail_domain",
+        NAME_ID,
+    }
 )
 
 
@@ -44,6 +50,19 @@ class Disclosure:
     receiver: Controller | None
     items: tuple[Item, ...]
     policy: str
+
+    @property
+    def attributes(self) -> tuple[Item, ...]:
+        """Return the items that leave as attributes: all but the NameID."""
+        return tuple(item for item in self.items if item.name != NAME_ID)
+
+    @property
+    def address(self) -> str | None:
+        """Return the mail address that leaves as NameID, or None where that is another kind."""
+        for item in self.items:
+            if item.name == NAME_ID:
+                return item.values[0]
+        return None
 
     def shown(self, hmacs: LookupHmacs) -> str:
         """Return the digest of everything shown.
@@ -111,7 +130,7 @@ def disclose(
     return Disclosure(
         service=service.name,
         acs=acs,
-        name_id_format=PERSISTENT if release.name_id == "persistent" else TRANSIENT,
+        name_id_format=release.name_id_format,
         purpose=release.purpose,
         legal_basis=release.legal_basis,
         giver=giver,

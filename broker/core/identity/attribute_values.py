@@ -1,26 +1,19 @@
-"""The checks of one attribute value before its use: characters, pattern, scope, level, no CPR."""
+"""The checks of one attribute value before its use: pattern, scope, level, no CPR."""
 
 import re
-import unicodedata
 from collections.abc import Collection
 from functools import cache
+from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
 from broker.core.entities import Assurance
 from broker.core.identity import cpr
 
-# SDP-G02 promises 256 and a UTF-8 name may need more; nothing a person is called needs a page.
-_LONGEST: Final = 1024
-# Lower case only, no empty label, nothing after the last one: "au.dk." and "AU.DK" are other names
-# than "au.dk".
+# Lower case only, no empty label, nothing after the last one: "au.dk." is another name.
 _DOMAIN: Final = re.compile(
     r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+"
 )
-# Bidirectional overrides: a name with one shows another text on the consent screen than the one
-# that leaves.
-_BIDI: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
-# Control characters, surrogates, line and paragraph separators.
-_FORBIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 NSIS: Final = "https://data.gov.dk/concept/core/nsis/"
 _LEVELS: Final = {
     "1": Assurance.SELF_ASSERTED,
@@ -39,13 +32,6 @@ _CLASSES: Final = {
     "http://eidas.europa.eu/LoA/substantial": Assurance.SUBSTANTIAL,
     "http://eidas.europa.eu/LoA/high": Assurance.HIGH,
 }
-
-
-def clean(value: str) -> bool:
-    """Return whether ``value`` is at most 1,024 characters, without control or bidi characters."""
-    if len(value) > _LONGEST or not _BIDI.isdisjoint(value):
-        return False
-    return _FORBIDDEN_CATEGORIES.isdisjoint(map(unicodedata.category, value))
 
 
 def matches(value: str, pattern: str | None) -> bool:
@@ -76,6 +62,16 @@ def in_scope(value: str, kind: str | None, scopes: Collection[str]) -> bool:
     if kind != "sub":
         return False
     return any(scope.endswith(f".{parent}") for parent in scopes if parent)
+
+
+def with_lower_scope(value: str) -> str:
+    """Return a scoped value with its scope in small letters: a domain has no case (RFC 4343).
+
+    Of ASCII only: a capital of another alphabet is another name. Policies, links and services
+    compare to the letter, so that the value is written one way from here on.
+    """
+    local, at, scope = value.rpartition("@")
+    return f"{local}{at}{scope.translate(_SMALL)}"
 
 
 def carries_cpr(value: str, *, opaque: bool) -> bool:

@@ -1,7 +1,7 @@
 """An upstream's attributes under our names, with cardinality, syntax, scopes and CPR checked."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final, NewType
@@ -9,7 +9,21 @@ from typing import Final, NewType
 from broker.core.entities import Assurance, Institution
 from broker.core.errors import AttributesRefused
 from broker.core.identity import cpr
-from broker.core.identity.attribute_values import carries_cpr, clean, in_scope, level, matches
+from broker.core.identity.accepted_text import (
+    TEXT_FAULTS,
+    kind_of_attribute,
+    scoped_text_fault,
+    text_fault,
+)
+from broker.core.identity.affiliations import AFFILIATIONS, is_known
+from broker.core.identity.assurance_caps import value_within
+from broker.core.identity.attribute_values import (
+    carries_cpr,
+    in_scope,
+    level,
+    matches,
+    with_lower_scope,
+)
 
 ASSURANCE: Final = "eduPersonAssurance"
 BORROWER_NUMBER: Final = "borrower_number"
@@ -23,6 +37,9 @@ EPPN: Final = "eduPersonPrincipalName"
 OURS: Final = frozenset({"kaldemail_domain", BORROWER_NUMBER, "borrower_category"})
 
 _COMPANY: Final = ("cvr", "rid")
+# What names the person: a fault in one refuses the login, whatever it is. Another identity
+# attribute is only compared, and withheld where it cannot be.
+_IDENTIFIERS: Final = frozenset({EPPN, "subject-id", "pairwise-id", CPR_UUID})
 # Values of one attribute: more is no person's, and every one is read, shown and kept.
 _MOST_VALUES: Final = 100
 _NO_CPR: Final = "none"
@@ -141,7 +158,7 @@ class AttributeReading:
 
     ``cpr`` is the kind of number ("real", "replacement", "constructed", "invalid", "none"), the
     number itself ``attributes["cpr"]``; ``withheld`` holds (name, reason code), ``unknown`` counts
-    the names that no map knows.
+    the names that no map knows. ``verified_address`` is shown to be the person's.
     """
 
     attributes: Attributes
@@ -150,6 +167,7 @@ class AttributeReading:
     age: int | None
     withheld: tuple[tuple[str, str], ...] = ()
     unknown: int = 0
+    verified_address: str | None = field(default=None, repr=False)
 
     def without_cpr(self) -> "ReadingWithoutCpr":
         """Return the reading with ``CPR_STAND_IN`` where a CPR number stood."""
@@ -168,13 +186,14 @@ def canonical(
     map: AttributeMap,  # noqa: A002 - the word of the design
     institution: Institution,
     today: date,
+    named_affiliations: Collection[str] = (),
 ) -> AttributeReading:
     """Read the attributes of a verified assertion of ``institution`` by the map of its issuer.
 
-    AttributesRefused where an identity attribute is wrong or of another's scope, where two CPR
-    numbers disagree, or where the person logged in for a company; every other fault withholds the
-    value. Nothing is added and no value changed (docs/reference/design.md#5;
-    docs/reference/attacks.md#21 and #22).
+    ``named_affiliations`` are those that a policy names beside eduPerson's own words.
+    AttributesRefused where an identifier is wrong or an identity attribute of another's scope,
+    where two CPR numbers disagree, or where the person logged in for a company; other faults
+    withhold the value. Only scopes are changed, to small letters (docs/reference/attacks.md#21).
     """
     gathered, unknown = _gathered(wire, map)
     _refuse_companies(gathered)
@@ -186,6 +205,7 @@ def canonical(
     accepted = {}
     for name, pairs in gathered.items():
         accepted[name] = _accepted(name, pairs, institution, withheld)
+    _drop_unknown_affiliations(accepted, named_affiliations, withheld)
     asserted = accepted.get(ASSURANCE, ())
     assurance, accepted[ASSURANCE] = _assurance(asserted, institution, withheld)
     number, kind = _asserted_cpr(numbers, institution, today, withheld)
@@ -220,7 +240,10 @@ def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tup
             unknown += 1
             continue
         known = {value for _, value in gathered[row.name]}
-        for value in dict.fromkeys(attribute.values):
+        values = attribute.values
+        if row.scope is not None:
+            values = tuple(map(with_lower_scope, values))
+        for value in dict.fromkeys(values):
             if value.strip() and value not in known:
                 gathered[row.name].append((row, value))
     return gathered, unknown
@@ -262,7 +285,7 @@ def _accepted(name: str, pairs: _Pairs, institution: Institution, withheld: With
         fault = _fault(row, value, institution)
         if fault is None:
             accepted.append(value)
-        elif identity:
+        elif identity and (name in _IDENTIFIERS or fault not in TEXT_FAULTS):
             # An eppn that is a CPR number refuses too: as the key of links it would be kept, and
             # sent on.
             raise AttributesRefused(fault, name)
@@ -272,13 +295,33 @@ def _accepted(name: str, pairs: _Pairs, institution: Institution, withheld: With
 
 
 def _fault(row: MapRow, value: str, institution: Institution) -> str | None:
-    if not clean(value) or not matches(value, row.pattern):
+    bad_text = _text_fault(row, value)
+    if bad_text:
+        return bad_text
+    if not matches(value, row.pattern):
         return "bad_value"
     if carries_cpr(value, opaque=row.opaque):
         return "cpr_shaped"
     if not in_scope(value, row.scope, institution.scopes):
         return "scope_mismatch"
     return None
+
+
+def _text_fault(row: MapRow, value: str) -> str | None:
+    if row.scope is not None:
+        return scoped_text_fault(value)
+    return text_fault(value, kind_of_attribute(row.name))
+
+
+def _drop_unknown_affiliations(
+    accepted: dict[str, Values], named: Collection[str], withheld: Withheld
+) -> None:
+    for name in AFFILIATIONS:
+        values = accepted.get(name, ())
+        known = tuple(value for value in values if is_known(value, named))
+        if len(known) < len(values):
+            accepted[name] = known
+            withheld.append((name, "unknown_affiliation"))
 
 
 def _assurance(
@@ -292,7 +335,7 @@ def _assurance(
         asserted = level(value)
         if asserted is not None:
             known.append(asserted)
-        if asserted is None or asserted <= cap:
+        if value_within(value, cap):
             kept.append(value)
     if len(kept) < len(values):
         withheld.append((ASSURANCE, "above_cap"))

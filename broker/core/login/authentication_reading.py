@@ -1,13 +1,14 @@
 """The reading of a verified authentication, and of what the person proved beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.entities import Upstream
+from broker.core.entities import Assurance, Upstream
 from broker.core.errors import AttributesRefused
+from broker.core.identity.assurance_caps import value_within
 from broker.core.identity.canonical_attributes import (
     AttributeMap,
     AttributeReading,
@@ -17,10 +18,14 @@ from broker.core.identity.canonical_attributes import (
 )
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.national_eid import check_eid_assertion, with_eid_attributes
+from broker.core.identity.verified_addresses import asserted_address, proved_address
 from broker.core.login.transaction import Authentication
 
 # The class that a service gets for a login by number and PIN (saml-authn-context 3.4.8: a password
 # over a protected session).
+# Beside eduPersonAssurance, which is capped as it is read: a national eID is judged by the parts
+# first.
+_LEVEL_PARTS: Final = ("ial", "aal", "assuranceLevel")
 PIN_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 
 
@@ -46,12 +51,39 @@ def read_authentication(
     maps: Mapping[str, AttributeMap],
     now: datetime,
     proofs: tuple[Proved, ...] = (),
+    *,
+    named_affiliations: Collection[str] = (),
 ) -> AttributeReading:
     """Read a verified authentication by ``upstream``, and what the person proved beside it.
 
-    AttributesRefused where its attributes cannot be trusted.
+    ``named_affiliations`` as in ``canonical``. AttributesRefused where its attributes cannot be
+    trusted.
     """
-    return with_proofs(_asserted(authentication, upstream, maps, now), proofs, now)
+    reading = _asserted(authentication, upstream, maps, now, named_affiliations)
+    institution = upstream.institution(authentication.institution)
+    if institution is not None:
+        reading = _within_cap(reading, institution.max_assurance)
+    mails = reading.attributes.get("mail", ())
+    told = replace(
+        reading,
+        withheld=(*reading.withheld, *authentication.withheld),
+        verified_address=asserted_address(mails, reading.assurance, institution),
+    )
+    return with_proofs(told, proofs, now)
+
+
+def _within_cap(reading: AttributeReading, cap: Assurance) -> AttributeReading:
+    """Leave out the parts of a level that are above the cap of the institution, as the whole is."""
+    above = []
+    for name in _LEVEL_PARTS:
+        values = reading.attributes.get(name, ())
+        if not all(value_within(value, cap) for value in values):
+            above.append(name)
+    if not above:
+        return reading
+    kept = {name: values for name, values in reading.attributes.items() if name not in above}
+    withheld = (*reading.withheld, *((name, "above_cap") for name in above))
+    return replace(reading, attributes=Attributes(kept), withheld=withheld)
 
 
 def _asserted(
@@ -59,6 +91,7 @@ def _asserted(
     upstream: Upstream,
     maps: Mapping[str, AttributeMap],
     now: datetime,
+    named_affiliations: Collection[str],
 ) -> AttributeReading:
     wire = authentication.attributes
     if upstream.local:
@@ -70,7 +103,7 @@ def _asserted(
         raise AttributesRefused("unknown_institution")
     attribute_map = maps[upstream.attribute_map]
     today = now.date()
-    reading = canonical(wire, attribute_map, institution, today)
+    reading = canonical(wire, attribute_map, institution, today, named_affiliations)
     if upstream.profile == "oiosaml3":
         return check_eid_assertion(reading, wire, authentication.name_id, upstream, today)
     if attribute_map.complete:
@@ -97,4 +130,5 @@ def with_proofs(
         elif not reading.attributes.one(MAIL_PROOF):
             proved[MAIL_PROOF] = (proof.address,)
     attributes = Attributes({**reading.attributes, **proved})
-    return replace(reading, attributes=attributes)
+    verified = reading.verified_address or proved_address(proofs, now)
+    return replace(reading, attributes=attributes, verified_address=verified)

@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from typing import Final
 
-from broker.core.entities import Assurance, Names
+from broker.core.entities import UNSPECIFIED_CLASS, Assurance, Names
 from broker.core.identity.attribute_values import assurance_of_class
+from broker.core.identity.cpr import blotted
+from broker.core.login.contained_classes import contains
 from broker.core.login.transaction import AuthnRequest
 
+# Of the classes that a service asks for: a line of the log has no end of them.
+_MOST_SHOWN: Final = 5
 LOA: Final = "https://data.gov.dk/concept/core/nsis/loa"
 # From the lowest level to the highest.
 _NSIS: Final = {
@@ -69,9 +73,10 @@ Meets = Mapping[str, Names]
 def class_for_service(request: AuthnRequest, received: str | None, meets: Meets) -> str | None:
     """Return the class for the service, or None where ``received`` is none that it asked for.
 
-    It is the received class, or the class asked for that by ``meets`` is met by it; never another
-    because it was asked for (saml-core 3.3.2.2.1, docs/reference/saml-profiles.md#15, #28 and #49).
-    "" stands for a class that the upstream did not name.
+    It is the received class, or the class asked for that by ``meets`` is met by it or that it
+    contains; never another because it was asked for (saml-core 3.3.2.2.1,
+    docs/reference/saml-profiles.md#15, #28 and #49). "" stands for a class that the upstream did
+    not name.
     """
     given = received or ""
     if not request.authn_contexts:
@@ -85,7 +90,43 @@ def class_for_service(request: AuthnRequest, received: str | None, meets: Meets)
     for wanted in request.authn_contexts:
         if given in meets.get(wanted, ()):
             return wanted
+    return _containing(given, request)
+
+
+def _containing(given: str, request: AuthnRequest) -> str | None:
+    """Return what a service is told of a class that contains one that it asked for.
+
+    By "exact" it is one of those asked for, by "minimum" the stronger one as it is.
+    """
+    for wanted in request.authn_contexts:
+        if contains(given, wanted):
+            return {"exact": wanted, "minimum": given}.get(request.comparison)
     return None
+
+
+def unmet(request: AuthnRequest, received: str | None, upstream: str) -> str:
+    """Return for the log which classes were asked for, which one came, and what decides."""
+    came = received or "no class"
+    if came == UNSPECIFIED_CLASS:
+        came += " (also in place of one above the institution's max_assurance)"
+    setting = f"upstreams.{upstream}.authn_contexts"
+    return f"{_asked(request)}; came: {came}; as good as that is only what {setting} lists for it"
+
+
+def not_met_upstream(request: AuthnRequest, upstream: str) -> str:
+    """Return for the log which classes an upstream could not meet, and what decides on them."""
+    setting = f"upstreams.{upstream}.authn_contexts"
+    return f"{_asked(request)}; {upstream} answered NoAuthnContext; it is asked by {setting}"
+
+
+def _asked(request: AuthnRequest) -> str:
+    """Return the classes asked for: a service may write anything there, even a CPR number."""
+    if not request.authn_contexts:
+        return "asked for: no class"
+    shown = ", ".join(request.authn_contexts[:_MOST_SHOWN])
+    if len(request.authn_contexts) > _MOST_SHOWN:
+        shown += ", ..."
+    return f"asked for: {request.comparison} {blotted(shown, '(a number)')}"
 
 
 def classes_to_request(request: AuthnRequest, meets: Meets) -> Names:

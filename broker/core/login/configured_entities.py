@@ -4,13 +4,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from broker.core.entities import Assurance, Controller, Names, Service, Upstream
-from broker.core.errors import NO_AUTHN_CONTEXT, NO_SUPPORTED_IDP, RequestRefused
+from broker.core.errors import (
+    INVALID_NAME_ID_POLICY,
+    NO_AUTHN_CONTEXT,
+    NO_SUPPORTED_IDP,
+    RequestRefused,
+)
 from broker.core.identity.attribute_values import assurance_of_class
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading
 from broker.core.login.authentication_reading import PIN_CLASS
-from broker.core.login.authn_context import Meets, class_for_service, nsis
+from broker.core.login.authn_context import Meets, class_for_service, nsis, unmet
 from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Transaction
-from broker.core.policy.model import PolicySet
+from broker.core.policy.model import PolicySet, Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +105,29 @@ class ConfiguredEntities:
         able = tuple(name for name in ways if _meets_class(self.upstreams[name], request))
         if ways and not able:
             raise RequestRefused(
-                NO_AUTHN_CONTEXT, "no way of this service meets the class", request=request
+                NO_AUTHN_CONTEXT,
+                "no way of this service meets the class",
+                detail=unmet(request, PIN_CLASS, ways[0]),
+                request=request,
             )
         return able
+
+    def check_name_id(self, request: AuthnRequest) -> None:
+        """Raise RequestRefused for a NameID format that no policy gives the service to anybody.
+
+        Nobody is to log in first to learn that (docs/reference/saml-profiles.md#40).
+        """
+        if request.name_id_format is None:
+            return
+        service = self.services[request.service]
+        formats = self.policies().name_id_formats
+        given: set[str] = set()
+        for name in (service.name, *service.categories):
+            given |= formats.get(name, frozenset())
+        if given and request.name_id_format not in given:
+            raise RequestRefused(
+                INVALID_NAME_ID_POLICY, "no policy gives this NameID format", request=request
+            )
 
     @property
     def local(self) -> frozenset[str]:
@@ -129,14 +154,14 @@ class ConfiguredEntities:
         """Return the affiliations that a person may choose as intent."""
         return frozenset(policy.affiliation for policy in self.policies().policies)
 
-    def releases(self, service: str, attribute: str) -> bool:
-        """Return whether a policy releases this attribute of anybody to ``service``."""
-        for policy in self.policies().policies:
-            for release in policy.releases:
-                names = {listed.name for listed in release.attributes}
-                if release.service == service and attribute in names:
-                    return True
-        return False
+    def entries(self, service: str) -> tuple[Release, ...]:
+        """Return what the policies say of ``service``, an entry for each affiliation let in."""
+        return tuple(
+            release
+            for policy in self.policies().policies
+            for release in policy.releases
+            if release.service == service
+        )
 
 
 def _meets_class(upstream: Upstream, request: AuthnRequest) -> bool:

@@ -9,7 +9,7 @@ from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import AttributeMap, ReadingWithoutCpr
 from broker.core.login.steps import ProveMailbox
 from broker.core.policy.missing_proof import missing_proof, provable_domains
-from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet, Reason
+from broker.core.policy.model import Decision, Effect, Fate, LoginFacts, PolicySet, Reason
 
 _MAIL: Final = "mail"
 
@@ -27,9 +27,13 @@ def with_required_names(service: Service, maps: Mapping[str, AttributeMap]) -> S
     return replace(service, required=frozenset(row.name for row in rows))
 
 
-def denied(code: str, policies: PolicySet) -> Decision:
-    """Return a denial before any policy is looked at, for the reason ``code``."""
-    return Decision(Effect.DENY, (Reason(code),), digest=policies.digest)
+def denied(code: str, policies: PolicySet, attribute: str = "") -> Decision:
+    """Return a denial before any policy is looked at, for the reason ``code``.
+
+    ``attribute`` is the name of the one that it is about, if it is about one.
+    """
+    fates = (Fate(attribute, code),) if attribute else ()
+    return Decision(Effect.DENY, (Reason(code),), fates=fates, digest=policies.digest)
 
 
 def login_facts(
@@ -51,7 +55,8 @@ def login_facts(
         age=reading.age,
         intent=intent,
         borrower=borrower or None,
-        withheld=frozenset(name for name, _ in reading.withheld),
+        withheld=dict(reversed(reading.withheld)),  # of several reasons the first
+        verified_address=reading.verified_address,
     )
 
 

@@ -15,12 +15,11 @@ from broker.core.errors import (
     NO_AUTHN_CONTEXT,
     NO_PASSIVE,
     REQUEST_DENIED,
-    Status,
 )
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.subject_ids import MINTED
-from broker.core.login.authn_context import Meets, class_for_service
+from broker.core.login.authn_context import Meets, class_for_service, not_met_upstream, unmet
 from broker.core.login.steps import (
     Ask,
     Authenticate,
@@ -39,11 +38,13 @@ from broker.core.login.transaction import (
     Account,
     AccountState,
     Authentication,
+    AuthnRequest,
     Errand,
     Transaction,
+    UpstreamRefusal,
 )
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy.model import Decision, Effect, Release
+from broker.core.policy.model import NAME_ID, Decision, Effect, Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ _MAIL_LASTS: Final = timedelta(minutes=30)
 # Changes of the category that the person is told of before the login goes on.
 _MOVED: Final = frozenset({EnrolmentOutcome.UPGRADED, EnrolmentOutcome.LOWERED})
 # What we add ourselves, so that no notice of the upstream covers it.
-_OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain"}) | MINTED
+_OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain", NAME_ID}) | MINTED
 
 
 def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
@@ -109,7 +110,7 @@ def _unknown(transaction: Transaction, terms: Terms, now: datetime) -> Step | No
     if transaction.upstream is None:
         return _unless_passive(transaction, Choose(terms.ways))
     if transaction.failure is not None:
-        return _upstream_refused(transaction.failure.status)
+        return _upstream_refused(transaction.request, transaction.failure)
     local = transaction.upstream in terms.local
     if transaction.authentication is None and local:
         return _unless_passive(transaction, VerifyPin())
@@ -117,7 +118,8 @@ def _unknown(transaction: Transaction, terms: Terms, now: datetime) -> Step | No
         return Authenticate(transaction.upstream)
     received = terms.authn_context(transaction.authentication, now)
     if class_for_service(transaction.request, received, terms.meets) is None:
-        return Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
+        detail = unmet(transaction.request, received, transaction.upstream)
+        return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, detail=detail)
     if local and transaction.errand is Errand.PIN:
         # Who guessed a PIN must not be able to make a new one of it.
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
@@ -312,9 +314,11 @@ def _unfinished(account: Account | None, decision: Decision) -> Enrol | Refuse |
             assert_never(account.state)
 
 
-def _upstream_refused(status: Status) -> Refuse:
+def _upstream_refused(request: AuthnRequest, failure: UpstreamRefusal) -> Refuse:
+    status = failure.status
     if status.second == NO_PASSIVE.second:
         return Refuse("passive", NO_PASSIVE)
     if status.second == NO_AUTHN_CONTEXT.second:
-        return Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
+        detail = not_met_upstream(request, failure.upstream)
+        return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, detail=detail)
     return Refuse("upstream_refused", AUTHN_FAILED)

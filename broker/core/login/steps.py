@@ -1,6 +1,6 @@
 """The steps of a login, with the values that their pages show."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
@@ -97,12 +97,14 @@ class Done:
 class Refuse:
     """The login ends here.
 
-    The page shows ``reason``; a service that the person returns to gets ``status``.
+    The page shows ``reason``; a service that the person returns to gets ``status``. ``detail`` is
+    for the log.
     """
 
     reason: str
     status: Status
     decision: Decision | None = None
+    detail: str = field(default="", compare=False)
 
 
 Step = (

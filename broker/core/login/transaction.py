@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.consent import Receipt
@@ -15,8 +15,15 @@ from broker.core.logout.sessions import NameID
 
 LIFETIME: Final = timedelta(minutes=30)
 # Until a browser has come for it: anybody may write a request, and the store is not theirs to fill.
-UNBOUND_FOR: Final = timedelta(minutes=5)
+UNBOUND_FOR: Final = timedelta(minutes=2)
+# Octets of a request's texts beside its RelayState: a transaction that begins is 2 kB with them.
+MOST_OCTETS: Final = 1200
+# On a computer that others use too a browser may bring the cookies back: what somebody has
+# authenticated there ends soon after it was left alone, or has done its work.
+SHARED_IDLE_FOR: Final = timedelta(minutes=3)
+SHARED_FINISHED_FOR: Final = timedelta(seconds=10)
 ARRIVAL_USABLE_FOR: Final = timedelta(seconds=60)
+_QUOTES: Final = 3  # around each text, and the comma after it
 SKEW: Final = timedelta(seconds=180)  # the one constant (docs/reference/design.md#invariant-9)
 # Back, retry and WAYF's silent limit each send another request; a loop must end.
 _MOST_OUTSTANDING: Final = 20
@@ -30,6 +37,14 @@ class Errand(StrEnum):
     PIN = "pin"  # a new PIN, after a login
     PIN_BY_MAIL = "pin_by_mail"  # a new PIN, without one
     CHOICES = "choices"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SubjectHint:
+    """Whom a service expects, by a name of another's: a hint for the upstream's page, no claim."""
+
+    name: str
+    format: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,14 @@ class AuthnRequest:
     idp_list: tuple[str, ...] = ()
     requester_ids: tuple[str, ...] = ()
     proxy_count: int | None = None
+    subject_hint: SubjectHint | None = None
+
+    @property
+    def octets(self) -> int:
+        """Return the octets of its texts but the RelayState, whose length is bounded by itself."""
+        alone = (self.id, self.service, self.entity_id, self.acs, self.name_id_format or "")
+        texts = (*alone, *self.authn_contexts, *self.idp_list, *self.requester_ids)
+        return len("".join(texts).encode()) + _QUOTES * len(texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +91,8 @@ class Outstanding:
 class Authentication:
     """Our verified reading of an upstream's assertion.
 
-    Only ``saml`` makes one, so having it is the proof.
+    Only ``saml`` makes one, so having it is the proof. ``withheld`` holds what was left out beside
+    the attributes, as (name, reason code).
     """
 
     upstream: str
@@ -87,6 +111,7 @@ class Authentication:
     sp_provided_id: str | None = None
     session_index: str | None = None
     session_until: datetime | None = None
+    withheld: tuple[tuple[str, str], ...] = ()
 
     @property
     def subject(self) -> NameID | None:
@@ -234,6 +259,8 @@ class Transaction:
     # the borrower without a CPR that the person proved to be their own by its PIN
     temporary: str | None = None
     issued: Issued | None = None
+    # on a shared computer: the person asked for the whole CPR number, or has logged in for it
+    reveal: Literal["", "asked", "open"] = ""
 
     @property
     def forced(self) -> bool:
@@ -271,13 +298,30 @@ class Transaction:
         if self.browser not in {None, browser}:
             raise BrowserUnmatched("bound to another browser")
         asked = self.outstanding if self.forced or not shared else ()
+        until = self.until if self.browser else self.begun + LIFETIME
         return replace(
             self,
             browser=browser,
             shared=self.shared or shared,
             outstanding=asked,
-            until=self.begun + LIFETIME,
+            until=until,
         )
+
+    def attended(self, now: datetime) -> "Transaction":
+        """Record that its person has come for it: on a shared computer it idles out."""
+        if not self.shared or self.authentication is None or self.issued:
+            return self
+        return replace(self, until=min(self.begun + LIFETIME, now + SHARED_IDLE_FOR))
+
+    def finished(self, now: datetime) -> "Transaction":
+        """Record that its work is done: on a shared computer it ends some seconds later."""
+        if not self.shared:
+            return self
+        return replace(self, until=min(self.until, now + SHARED_FINISHED_FOR))
+
+    def left(self, issued: Issued) -> "Transaction":
+        """Add that an assertion leaves, which is what a login is for."""
+        return replace(self, issued=issued).finished(issued.at)
 
     def asked(self, outstanding: Outstanding) -> "Transaction":
         """Record an AuthnRequest that is about to be sent; TooMany after twenty of them."""
@@ -311,9 +355,10 @@ class Transaction:
             authenticated=now,
             upstream=answer.upstream,
         )
-        if isinstance(answer, Authentication):
-            return replace(answered, authentication=answer, failure=None)
-        return replace(answered, authentication=None, failure=answer)
+        if isinstance(answer, UpstreamRefusal):
+            return replace(answered, authentication=None, failure=answer)
+        reveal: Literal["", "open"] = "open" if self.reveal == "asked" else ""
+        return replace(answered, authentication=answer, failure=None, reveal=reveal).attended(now)
 
     def cleared(self) -> "Transaction":
         """Drop everything that an authentication led to."""
@@ -325,6 +370,7 @@ class Transaction:
             upgrade=None,
             temporary=None,
             issued=None,
+            reveal="",
         )
 
     def relearning(self) -> "Transaction":

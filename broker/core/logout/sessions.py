@@ -58,6 +58,7 @@ class Session:
     upstream_index: str | None = None
     issuer: str | None = None  # the upstream's entityID then: its name may be another's by now
     ended: datetime | None = None
+    upstream_ended: datetime | None = None  # when the upstream's own session behind it ended
 
     def given_by(self, upstream: Upstream) -> bool:
         """Return whether it came from this upstream, and not one that had its name before."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, Literal, assert_never
 
 from broker.core.errors import PARTIAL_LOGOUT, SUCCESS, UNKNOWN_PRINCIPAL, Status
-from broker.core.logout.sessions import NameID
+from broker.core.logout.sessions import NameID, Session
 
 # A person who reads the page and goes through several services needs time; a transaction has as
 # much.
@@ -47,19 +47,27 @@ class LogoutRequest:
     indexes: tuple[str, ...] = ()
     relay_state: str | None = None
     asynchronous: bool = False  # the peer wants no LogoutResponse
+    # its IssueInstant, by the latest that the peer's clock may mean; None in what an older release
+    # kept
+    issued_by: datetime | None = None
+
+    def acts_until(self, now: datetime) -> datetime:
+        """Return the moment after which a session began that the request cannot mean.
+
+        A message that lay somewhere is not about who has logged in since.
+        """
+        if self.issued_by is None:
+            return now
+        return min(self.issued_by, now)
 
 
 @dataclass(frozen=True, slots=True)
 class LogoutResponse:
-    """A verified LogoutResponse.
-
-    ``ended``: the peer ended everything; ``unknown``: it knows no such principal.
-    """
+    """A verified LogoutResponse; ``ended`` is whether the peer ended everything."""
 
     peer: LogoutPeer
     in_response_to: str
     ended: bool
-    unknown: bool = False
 
 
 class ParticipantState(StrEnum):
@@ -121,8 +129,8 @@ class Logout:
     """A logout under way, bound to the browser whose cookies it came with.
 
     ``found`` is whether the request named a session, ``left`` whether it leaves others of that
-    session open that this browser cannot reach, ``going`` whether the person has chosen how much is
-    to be ended, ``told`` whether the audit trail has how it ended.
+    person open, which this browser cannot reach or which began since, ``going`` whether the person
+    has chosen how much is to be ended, ``told`` whether the audit trail has how it ended.
     """
 
     id: str
@@ -141,6 +149,11 @@ class Logout:
         """Return the moment at which it is forgotten."""
         return self.begun + LOGOUT_LIFETIME
 
+    @property
+    def reached(self) -> tuple[str, ...]:
+        """Return the browser cookies by which it reaches sessions; none before it is joined."""
+        return self.browsers or ()
+
     def ready(self) -> "Logout":
         """Go on at once where there is nothing that the person is asked about."""
         return replace(self, going=all(participant.always for participant in self._open()))
@@ -158,6 +171,13 @@ class Logout:
         if participant not in self.participants:
             return self
         return self._with_state(participant, ParticipantState.ASKED, request)
+
+    def asks_about(self, session: Session) -> bool:
+        """Return whether a session is one of a participant's, whose state tells of it."""
+        return any(
+            participant.peer.side == "service" and session.index in participant.indexes
+            for participant in self.participants
+        )
 
     def awaits(self, response: LogoutResponse) -> Participant | None:
         """Find the participant that a response comes from: asked by the very request it answers."""

@@ -5,10 +5,12 @@ from typing import Final
 
 from broker.core.entities import Assurance, Service
 from broker.core.identity import subject_ids
+from broker.core.identity.affiliations import AFFILIATIONS, role
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Values
 from broker.core.policy.entity_categories import CODE_OF_CONDUCT
 from broker.core.policy.matching import matching_policies, value_allowed
 from broker.core.policy.model import (
+    NAME_ID,
     Alternative,
     Decision,
     Effect,
@@ -27,11 +29,6 @@ from broker.core.policy.model import (
 # (docs/reference/design.md#6).
 NEVER_BY_CATEGORY: Final = frozenset({CPR_ATTRIBUTE, BORROWER_NUMBER})
 
-AFFILIATIONS: Final = (
-    "eduPersonScopedAffiliation",
-    "eduPersonAffiliation",
-    "eduPersonPrimaryAffiliation",
-)
 # Affiliations of people whom an institution has seen and keeps papers on. A list of the others
 # would let in every word it does not know.
 _IN_PERSON: Final = frozenset({"student", "employee", "staff", "faculty", "member"})
@@ -151,6 +148,8 @@ def _length(release: Release) -> int:
 
 def _unmet(require: Requirement, release: Release, login: LoginFacts) -> tuple[Reason, ...]:
     """Return what the person lacks for this entry; a borrower already there needs no more."""
+    if release.subject is not None and login.verified_address is None:
+        return (Reason("no_verified_address", release.subject.place),)
     if release.borrower == "need" and login.borrower is False:
         return (Reason("no_library_account", release.place),)
     if release.borrower != "make" or login.borrower is True:
@@ -208,7 +207,7 @@ def _may_lower(policy: Policy, login: LoginFacts) -> bool:
     lowers = policy.borrower.lowers if policy.borrower else None
     if lowers is None or login.upstream not in lowers.by:
         return False
-    if not login.withheld.isdisjoint(AFFILIATIONS):
+    if not login.withheld.keys().isdisjoint(AFFILIATIONS):
         return False
     return _roles(login).isdisjoint(_IN_PERSON)
 
@@ -219,8 +218,13 @@ def _filtered(
     """Return the listed attributes with the values that may leave, and every attribute's fate."""
     released: list[ReleasedValues] = []
     fates = {}
+    for name, code in login.withheld.items():
+        fates[name] = Fate(name, code)
     for name in login.attributes:
         fates[name] = Fate(name, "not_listed", release.place)
+    if release.subject is not None and login.verified_address is not None:
+        released.append((release.subject, (login.verified_address,)))
+        fates[NAME_ID] = Fate(NAME_ID, "released", release.subject.place)
     for listed in release.attributes:
         values, code = _leaving(listed, login, service, release)
         if values is not None:
@@ -241,7 +245,7 @@ def _leaving(
         return (), "released"
     values = login.attributes.get(listed.name, ())
     if not values:
-        return None, "not_sent"
+        return None, login.withheld.get(listed.name, "not_sent")
     withheld = _cpr_withheld(listed, login, service)
     if withheld:
         return None, withheld
@@ -275,10 +279,9 @@ def _allowed(values: Values, listed: ReleasedAttribute) -> Values:
 
 
 def _roles(login: LoginFacts) -> set[str]:
-    roles = set()
+    roles: set[str] = set()
     for name in AFFILIATIONS:
-        for value in login.attributes.get(name, ()):
-            roles.add(value.partition("@")[0].casefold())
+        roles.update(map(role, login.attributes.get(name, ())))
     return roles
 
 
@@ -325,4 +328,6 @@ def _known_in_person(login: LoginFacts) -> bool:
     roles = _roles(login)
     if roles:
         return not roles.isdisjoint(_IN_PERSON)
-    return login.assurance >= Assurance.SUBSTANTIAL and login.withheld.isdisjoint(AFFILIATIONS)
+    if not login.withheld.keys().isdisjoint(AFFILIATIONS):
+        return False
+    return login.assurance >= Assurance.SUBSTANTIAL

@@ -1,19 +1,28 @@
 """Policies as the engine sees them, the facts of a login that they look at, and the decision."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
-from broker.core.entities import Assurance, Names, Text
+from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, Assurance, Names, Text
 from broker.core.errors import Fault
+from broker.core.identity.affiliations import AFFILIATIONS
 from broker.core.identity.canonical_attributes import Attributes, Values
 from broker.core.policy.condition_index import ConditionIndex, NamedValues
 
 # The words of a policy file; file_schema.py reads them from here.
 LegalBasis = Literal["consent", "public_task", "legal_obligation", "contract"]
 AccountDemand = Literal["make", "need", "none"]
-NameIDKind = Literal["persistent", "transient"]
+NameIDKind = Literal["persistent", "transient", "email"]
+# The NameID where it is a mail address: what leaves under no attribute's name.
+NAME_ID: Final = "name_id"
+_FORMATS: Final[Mapping[NameIDKind, str]] = {
+    "persistent": PERSISTENT,
+    "transient": TRANSIENT,
+    "email": EMAIL,
+}
 Notice = Literal["ours", "upstream"]  # whose page informs the person
 FieldWriting = Literal["create", "if_empty", "always"]
 PinDelivery = Literal["mail", "none"]
@@ -153,7 +162,8 @@ class ReleasedAttribute:
 class Release:
     """The release entry of one service (a name of broker.toml) or entity category.
 
-    Its attributes, the legal basis and the purpose.
+    Its attributes, the legal basis and the purpose. ``subject`` is the NameID where it is a mail
+    address, with its reason, as an attribute is listed.
     """
 
     service: str
@@ -164,6 +174,12 @@ class Release:
     attributes: tuple[ReleasedAttribute, ...]
     place: PolicyLine
     notice: Notice = "ours"
+    subject: ReleasedAttribute | None = None
+
+    @property
+    def name_id_format(self) -> str:
+        """Return the format of the NameID that the service gets, a URI of SAML's."""
+        return _FORMATS[self.name_id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +227,8 @@ class PolicySet:
     """All policies, the highest precedence first.
 
     ``digest`` is the SHA-256 that every decision names, ``warnings`` stop nothing, ``provable`` are
-    the upstreams where a proof can matter.
+    the upstreams where a proof can matter, ``named_affiliations`` the affiliations that some line
+    names exactly, ``name_id_formats`` what the entries of a service or a category give.
     """
 
     policies: tuple[Policy, ...]
@@ -219,6 +236,8 @@ class PolicySet:
     warnings: tuple[Fault, ...] = ()
     index: ConditionIndex = field(init=False, repr=False, compare=False)
     provable: frozenset[str] = field(init=False, repr=False, compare=False)
+    named_affiliations: frozenset[str] = field(init=False, repr=False, compare=False)
+    name_id_formats: Mapping[str, frozenset[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.policies, key=lambda policy: -policy.precedence))
@@ -226,6 +245,8 @@ class PolicySet:
         object.__setattr__(self, "policies", ordered)
         object.__setattr__(self, "index", ConditionIndex.of(matches))
         object.__setattr__(self, "provable", _provable(matches))
+        object.__setattr__(self, "named_affiliations", frozenset(_named_affiliations(ordered)))
+        object.__setattr__(self, "name_id_formats", _name_id_formats(ordered))
 
 
 def _indexed(policy: Policy) -> list[list[NamedValues]]:
@@ -250,13 +271,35 @@ def _provable(matches: list[list[list[NamedValues]]]) -> frozenset[str]:
     return frozenset(upstreams)
 
 
+def _named_affiliations(policies: Iterable[Policy]) -> Iterator[str]:
+    """Yield the affiliations that matches and releases name, without those that end in ``*``."""
+    for policy in policies:
+        lines: list[Condition | ReleasedAttribute] = []
+        for alternative in policy.match:
+            lines += alternative.conditions
+        for release in policy.releases:
+            lines += release.attributes
+        for written in lines:
+            if written.name in AFFILIATIONS:
+                yield from (value for value in written.values if not value.endswith("*"))
+
+
+def _name_id_formats(policies: Iterable[Policy]) -> dict[str, frozenset[str]]:
+    formats: dict[str, frozenset[str]] = {}
+    for policy in policies:
+        for release in policy.releases:
+            before = formats.get(release.service, frozenset())
+            formats[release.service] = before | {release.name_id_format}
+    return formats
+
+
 @dataclass(frozen=True, slots=True)
 class LoginFacts:
     """The facts of a login that a policy may look at: upstream, attributes, assurance, intent.
 
     ``cpr`` is the kind of number the person has ("real", "replacement", "constructed", "invalid" or
     "none"), for which ``attributes`` hold a stand-in; ``borrower`` whether the person's borrower is
-    known (None: not looked up yet), ``withheld`` the attributes that a fault held back.
+    known (None: not looked up yet), ``withheld`` what a fault held back, with its reason code.
     """
 
     upstream: str
@@ -266,7 +309,8 @@ class LoginFacts:
     age: int | None = None
     intent: str | None = None
     borrower: bool | None = None
-    withheld: frozenset[str] = frozenset()
+    withheld: Mapping[str, str] = field(default_factory=dict)
+    verified_address: str | None = field(default=None, repr=False)  # shown to be the person's
 
 
 class Effect(StrEnum):

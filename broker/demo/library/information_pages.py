@@ -40,6 +40,15 @@ PLACES: Final[Mapping[str, PlainPage]] = {
         ),
         hours=True,
     ),
+    "loan-terms": PlainPage(
+        ("Loan terms", "Lånevilkår"),
+        (
+            (
+                "Students and employees keep a book for a month, private users for a fortnight.",
+                "Studerende og ansatte beholder en bog i en måned, private brugere i fjorten dage.",
+            ),
+        ),
+    ),
     "search": PlainPage(
         ("Search the library", "Søg på biblioteket"),
         (

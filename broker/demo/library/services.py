@@ -12,7 +12,13 @@ from lxml import etree
 from saml2 import saml, samlp
 from werkzeug.wrappers import Response
 
-from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature
+from broker.adapters.saml.gate import (
+    encryption,
+    http_bindings,
+    safe_parser,
+    signature,
+    written_message,
+)
 from broker.demo.koha.loans import Circulation
 from broker.demo.library import information_pages, page_language, self_checkout
 from broker.demo.library.sip2_client import Machine
@@ -99,7 +105,7 @@ def request_url(
         is_passive="true" if passive else None,
         scoping=scoping,
     )
-    octets = message.to_string()
+    octets = written_message.octets(message)
     return http_bindings.redirect_url(peer.sso, "SAMLRequest", octets, relay_state, None)
 
 

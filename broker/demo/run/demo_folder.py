@@ -1,27 +1,31 @@
 """Writes the folder a demo runs in: configuration, keys, metadata, policies and attribute maps."""
 
 import json
-import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from saml2 import md, saml
 from saml2.xmldsig import KeyInfo, X509Certificate, X509Data
 
+from broker.adapters.saml.gate import written_message
 from broker.adapters.saml.keys import key_ring
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
 from broker.demo.saml.key_pair import KeyPair
+from broker.files.settings import new_folder
+from broker.files.settings.config import load
 
 _REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 _POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 _PROTOCOL: Final = "urn:oasis:names:tc:SAML:2.0:protocol"
-_SOURCE: Final = Path(__file__).resolve().parents[3]
 
 CLIENT_SECRET: Final = "demo-client-secret-of-the-patron-api"
 
 
+_PARTIES: Final = "demo"  # a folder for what the simulated parties keep
+_WITH_KEYS: Final = ("hub", "library", "nemlogin")
 PARTIES: Final = ("broker", "hub", "library", "patrons", "mailbox", "smtp", "nemlogin", "sip2")
 
 HUB: Final = "https://wayf.demo.example"
@@ -45,12 +49,13 @@ METHODS: Final = {
 }
 
 TOML: Final = """\
-# The demo's configuration, written anew at every start.
+# The configuration of a broker beside the demo, which plays WAYF, the library and its mail server.
 base_url = "{broker}"
 metadata = "metadata"
 policies = "policies"
 attribute_maps = "attribute_maps"
 keys = "keys"
+state = "state"
 accessibility_statement = "{library}/accessibility"
 privacy_notice = {{ en = "{library}/privacy?lang=en", da = "{library}/privacy?lang=da" }}
 
@@ -58,6 +63,7 @@ privacy_notice = {{ en = "{library}/privacy?lang=en", da = "{library}/privacy?la
 url = "{store}"
 accept_loss = true
 
+# The hub: no institution outside the list is believed.
 [upstreams.wayf]
 profile = "wayf"
 entity_id = "{hub}"
@@ -70,6 +76,7 @@ institutions = [
 
 {national_eid}
 
+# The library account: a CPR or card number and a PIN, verified by the library system.
 [upstreams.library]
 profile = "library"
 
@@ -100,7 +107,7 @@ url = "smtp://127.0.0.1:{smtp}"
 sender = "library@library.example"
 
 [contact]
-name = "Demo library"
+name = {{ en = "Demo library", da = "Demobiblioteket" }}
 email = "help@library.example"
 phone = "+45 00 00 00 00"
 dpo = "dpo@library.example"
@@ -147,6 +154,7 @@ PLACES: Final = {
     "subject_guides": "subject-guides",
     "databases": "databases",
     "faq_hospital_da": "hospital-da",
+    "loan_terms": "loan-terms",
 }
 
 SERVICE: Final = """\
@@ -189,6 +197,24 @@ class Setting:
         """Return the path of broker.toml."""
         return self.folder / "broker.toml"
 
+    def keep_parties(self) -> None:
+        """Write the keys of the simulated parties, so that they are the same at another start."""
+        folder = self.folder / _PARTIES
+        folder.mkdir(mode=0o700)
+        for name in _WITH_KEYS:
+            getattr(self, name).keep(folder, name)
+
+
+def read(folder: Path) -> Setting:
+    """Return the setting that was written into ``folder`` with its parties' keys.
+
+    OSError where they are not there; ConfigurationFaults for its broker.toml.
+    """
+    parties = folder / _PARTIES
+    pairs = {name: KeyPair.kept(parties, name) for name in _WITH_KEYS}
+    broker = urlsplit(load(folder / "broker.toml", {}).base_url)
+    return Setting(folder, Ports(broker.port or 0), **pairs)
+
 
 def write(
     folder: Path,
@@ -203,10 +229,7 @@ def write(
 
     ``national_eid`` is the way to the national eID: "wayf", or "direct" to NemLog-in itself.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    for name in ("policies", "attribute_maps"):
-        shutil.copytree(_SOURCE / name, folder / name)
+    new_folder.write(folder, _configuration(ports, store, national_eid), {})
     (folder / "state").mkdir(mode=0o700)
     key_ring.generate(folder / "keys", now, size=key_size)
     hub = KeyPair.made("hub", now)
@@ -218,13 +241,9 @@ def write(
     }
     for name in SERVICES:
         descriptors[name] = _service(ports, name, library)
-    (folder / "metadata").mkdir()
     for name, xml in descriptors.items():
         (folder / "metadata" / f"{name}.xml").write_bytes(xml)
-    setting = Setting(folder, ports, hub, library, nemlogin)
-    setting.config.write_text(_configuration(ports, store, national_eid), encoding="utf-8")
-    setting.config.chmod(0o600)
-    return setting
+    return Setting(folder, ports, hub, library, nemlogin)
 
 
 def _configuration(ports: Ports, store: str, national_eid: str) -> str:
@@ -283,7 +302,8 @@ def _idp(entity_id: str, location: str, party: KeyPair, name_format: str) -> byt
             md.SingleSignOnService(binding=_REDIRECT, location=location + "/sso")
         ],
     )
-    return bytes(md.EntityDescriptor(entity_id=entity_id, idpsso_descriptor=role).to_string())
+    entity = md.EntityDescriptor(entity_id=entity_id, idpsso_descriptor=role)
+    return written_message.octets(entity)
 
 
 def _service(ports: Ports, name: str, library: KeyPair) -> bytes:
@@ -303,6 +323,5 @@ def _service(ports: Ports, name: str, library: KeyPair) -> bytes:
         single_logout_service=[slo],
         assertion_consumer_service=[acs],
     )
-    return bytes(
-        md.EntityDescriptor(entity_id=SERVICES[name][2], spsso_descriptor=role).to_string()
-    )
+    entity = md.EntityDescriptor(entity_id=SERVICES[name][2], spsso_descriptor=role)
+    return written_message.octets(entity)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +42,9 @@ class DemoFailed(BrokerError):
     reason = "configuration"
 
 
-def _claim(ports: Ports) -> None:
+def _claim(ports: Ports, parties: Sequence[str]) -> None:
     """Refuse to start where a port is taken, before anything runs."""
-    for party in PARTIES:
+    for party in parties:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -198,15 +198,23 @@ def _is_ready(port: int) -> bool:
     return answer.status_code == 200
 
 
-@contextmanager
-def running(setting: Setting) -> Iterator[Running]:
-    """Start the demo, yield it once the broker answers, and stop it at the end.
+@dataclass(frozen=True, slots=True)
+class Around:
+    """The simulated parties that a broker meets: patron API, mailbox and the library's loans."""
 
-    DemoFailed where a port is taken or the broker does not start.
+    patrons: simulated_koha.Simulation
+    mailbox: Mailbox
+    circulation: Circulation
+
+
+@contextmanager
+def around(setting: Setting) -> Iterator[Around]:
+    """Start the parties around a broker, which somebody else serves.
+
+    DemoFailed where a port is taken.
     """
-    log = setting.folder / "broker.log"
     ports = setting.ports
-    _claim(ports)
+    _claim(ports, PARTIES[1:])
     parties, circulation = _parties(setting)
     with ExitStack() as stack:
         for name, app in parties.items():
@@ -215,10 +223,23 @@ def running(setting: Setting) -> Iterator[Running]:
         mailbox = Mailbox(ports.number("smtp"), ports.number("mailbox"))
         mailbox.start()
         stack.callback(mailbox.stop)
+        yield Around(parties["patrons"].extensions["koha"], mailbox, circulation)
+
+
+@contextmanager
+def running(setting: Setting) -> Iterator[Running]:
+    """Start the demo, yield it once the broker answers, and stop it at the end.
+
+    DemoFailed where a port is taken or the broker does not start.
+    """
+    log = setting.folder / "broker.log"
+    _claim(setting.ports, PARTIES[:1])
+    with ExitStack() as stack:
+        found = stack.enter_context(around(setting))
         broker = _gunicorn(setting, log)
         stack.callback(_end, broker)
-        _await(broker, ports.number("broker"), log)
-        yield Running(setting, parties["patrons"].extensions["koha"], mailbox, broker, circulation)
+        _await(broker, setting.ports.number("broker"), log)
+        yield Running(setting, found.patrons, found.mailbox, broker, found.circulation)
 
 
 def _end(broker: subprocess.Popen[bytes]) -> None:

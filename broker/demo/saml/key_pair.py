@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from broker.adapters.saml.gate import signature
+from broker.files import durable_files
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -22,6 +24,17 @@ class KeyPair:
     def signing(self) -> signature.SigningKey:
         """Return the key to sign with."""
         return signature.SigningKey.of(self.key.encode(), self.certificate.encode())
+
+    def keep(self, folder: Path, name: str) -> None:
+        """Write the pair into ``folder``, for its owner only."""
+        for suffix, text in ((".key", self.key), (".crt", self.certificate)):
+            durable_files.put(folder / f"{name}{suffix}", text.encode())
+
+    @classmethod
+    def kept(cls, folder: Path, name: str) -> "KeyPair":
+        """Read the pair that ``keep`` wrote; OSError where it is not there."""
+        key = (folder / f"{name}.key").read_text()
+        return cls(key, (folder / f"{name}.crt").read_text())
 
     @classmethod
     def made(cls, name: str, now: datetime) -> "KeyPair":

@@ -9,7 +9,7 @@ from typing import Final
 from lxml import etree
 from saml2 import saml, samlp
 
-from broker.adapters.saml.gate import http_bindings, safe_parser, signature
+from broker.adapters.saml.gate import http_bindings, safe_parser, signature, written_message
 
 _SAMLP: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 _SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
@@ -74,7 +74,7 @@ def request(issuer: str, destination: str, session: KnownSession) -> bytes:
         name_id=name_id,
         session_index=indexes,
     )
-    return bytes(message.to_string())
+    return written_message.octets(message)
 
 
 def response(
@@ -95,7 +95,7 @@ def response(
         issuer=saml.Issuer(text=issuer),
         status=samlp.Status(status_code=code),
     )
-    return bytes(message.to_string())
+    return written_message.octets(message)
 
 
 def peek(query: str) -> tuple[str, LogoutMessage]:

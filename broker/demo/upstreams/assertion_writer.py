@@ -9,6 +9,8 @@ from typing import Final
 from lxml import etree
 from saml2 import saml, samlp
 
+from broker.adapters.saml.gate import written_message
+
 _URI: Final = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
 NAMES: Final = {
     "eduPersonPrincipalName": "urn:oid:1.3.6.1.4.1.5923.1.1.1.6",
@@ -149,4 +151,4 @@ def response(
         status=samlp.Status(status_code=code),
         assertion=assertions,
     )
-    return etree.fromstring(message.to_string())
+    return written_message.tree(message)

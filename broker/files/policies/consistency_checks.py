@@ -5,13 +5,13 @@ from datetime import date
 from itertools import chain
 
 from broker.core.errors import Fault
+from broker.core.identity.affiliations import AFFILIATIONS, is_never_known
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
 from broker.core.identity.cpr import looks_like_cpr
-from broker.core.policy.decision import AFFILIATIONS, NEVER_BY_CATEGORY
+from broker.core.policy.decision import NEVER_BY_CATEGORY
 from broker.core.policy.entity_categories import BUNDLES
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import (
-    BorrowerRule,
     Condition,
     Policy,
     PolicyLine,
@@ -19,9 +19,10 @@ from broker.core.policy.model import (
     ReleasedAttribute,
 )
 from broker.files.checked_files import did_you_mean
+from broker.files.policies import upstream_checks
+from broker.files.policies.upstream_checks import UPSTREAM, PolicyProblem
 
-_UPSTREAM = "upstream"
-_NOT_ATTRIBUTES = frozenset({_UPSTREAM, "assurance"})
+_NOT_ATTRIBUTES = frozenset({UPSTREAM, "assurance"})
 _PROOF = "proof."
 # What the person gives the library and staff correct; no upstream knows better.
 _PERSONS_OWN = frozenset({"email", "phone", "mobile"})
@@ -33,7 +34,6 @@ _MASKED = (
 
 # What is wrong, and how to mend it; and the line that it is wrong in.
 _Problem = tuple[str, str]
-PolicyProblem = tuple[PolicyLine, str, str]
 _AttributeCheck = Callable[[Release, ReleasedAttribute], _Problem | None]
 
 
@@ -68,7 +68,7 @@ def faults_in_file(
     yield from _matches_on_numbers(policy)
     yield from _patterns(policy)
     yield from _lowered_categories(policy)
-    yield from _upstreams(policy)
+    yield from upstream_checks.unmatched(policy)
     yield from _overwritten_fields(policy)
 
 
@@ -82,7 +82,7 @@ def faults_across_files(policies: Collection[Policy]) -> Iterator[PolicyProblem]
             if other is not policy:
                 what = f"{key} {value} is also that of {other.file}"
                 yield _top(policy), what, f"each {key} belongs to one file"
-    yield from _lowering(policies)
+    yield from upstream_checks.lowering_without_affiliations(policies)
 
 
 def overdue(policies: Iterable[Policy], today: date) -> Iterator[PolicyProblem]:
@@ -125,11 +125,25 @@ def _release(
     if release.borrower == "make" and policy.borrower is None:
         what = "borrower: make, but the file has no borrower section"
         yield release.place, what, "add one"
+    yield from _mail_name_id(release)
     for listed in release.attributes:
         for check in _ATTRIBUTE_CHECKS:
             problem = check(release, listed)
             if problem:
                 yield listed.place, *problem
+
+
+def _mail_name_id(release: Release) -> Iterator[PolicyProblem]:
+    """Find a mail address as NameID that nobody has given a reason for, or that anybody may get."""
+    if release.name_id != "email":
+        if release.subject is not None:
+            yield release.place, "name_id_why without name_id: email", "remove it"
+        return
+    if release.subject is None:
+        yield release.place, "name_id: email without a reason", "add name_id_why, which is shown"
+    if _is_category(release):
+        mend = "list the service under its own name"
+        yield release.place, "name_id: email is never given to a category", mend
 
 
 def _never_to_category(release: Release, listed: ReleasedAttribute) -> _Problem | None:
@@ -250,6 +264,16 @@ def _patterns(policy: Policy) -> Iterator[PolicyProblem]:
         if any(map(_is_bad_pattern, valued.values)):
             what = f"{valued.name}: * may only end a value"
             yield valued.place, what, "write prefix*, or leave values out"
+        elif valued.name in AFFILIATIONS:
+            yield from _unknown_affiliations(valued)
+
+
+def _unknown_affiliations(valued: Condition | ReleasedAttribute) -> Iterator[PolicyProblem]:
+    """Find a beginning that no affiliation has: other words count where they are named exactly."""
+    for value in valued.values:
+        if value.endswith("*") and is_never_known(value[:-1]):
+            what = f"{valued.name}: {value} begins no affiliation of eduPerson"
+            yield valued.place, what, "name each other value in full, without *"
 
 
 def _is_bad_pattern(value: str) -> bool:
@@ -267,30 +291,6 @@ def _lowered_categories(policy: Policy) -> Iterator[PolicyProblem]:
         yield rule.place, what, "name it once"
 
 
-def _upstreams(policy: Policy) -> Iterator[PolicyProblem]:
-    """Find an upstream by which nobody is of this affiliation."""
-    matched: set[str] = set()
-    for condition in _all_conditions(policy):
-        if condition.name == _UPSTREAM:
-            matched.update(condition.values)
-    for upstream, place in _named_upstreams(policy):
-        if upstream not in matched:
-            what = f"nobody of this affiliation comes by {upstream!r}"
-            mend = did_you_mean(upstream, matched) or "name it in an alternative of match"
-            yield place, what, mend
-
-
-def _named_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
-    """Yield the upstreams that enrolment or lowering names, with the line."""
-    if policy.require.place:
-        for upstream in policy.require.upstream:
-            yield upstream, policy.require.place
-    rule = policy.borrower
-    if rule and rule.lowers:
-        for upstream in rule.lowers.by:
-            yield upstream, rule.place
-
-
 def _overwritten_fields(policy: Policy) -> Iterator[PolicyProblem]:
     if policy.borrower is None:
         return
@@ -304,41 +304,6 @@ def _overwritten_fields(policy: Policy) -> Iterator[PolicyProblem]:
 
 
 # Across files
-
-
-def _lowering(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
-    """Find an upstream that lowers a category and asserts no affiliations.
-
-    A national eID or a PIN asserts none: everybody who comes so would seem to have left
-    (docs/reference/requirements.md#r47).
-    """
-    asserting = _upstreams_with_affiliations(policies)
-    for policy in policies:
-        rule = policy.borrower
-        if rule is None:
-            continue
-        for upstream in _lowering_upstreams(rule):
-            if upstream not in asserting:
-                what = (
-                    f"lowers by {upstream}, of whom no file asks an affiliation:"
-                    " everybody who comes so has none"
-                )
-                yield rule.place, what, "name a university's way in"
-
-
-def _lowering_upstreams(rule: BorrowerRule) -> tuple[str, ...]:
-    return rule.lowers.by if rule.lowers else ()
-
-
-def _upstreams_with_affiliations(policies: Iterable[Policy]) -> set[str]:
-    """Return the upstreams of alternatives that match on an affiliation."""
-    upstreams: set[str] = set()
-    for policy in policies:
-        for alternative in policy.match:
-            values = {condition.name: condition.values for condition in alternative.conditions}
-            if not values.keys().isdisjoint(AFFILIATIONS):
-                upstreams.update(values.get(_UPSTREAM, ()))
-    return upstreams
 
 
 def _is_category(release: Release) -> bool:

@@ -219,6 +219,7 @@ class ReleaseShape(Shape):
     legal_basis: engine.LegalBasis
     purpose: Words
     name_id: engine.NameIDKind = "persistent"
+    name_id_why: Words | None = None  # of email: shown as an attribute's reason is
     notice: engine.Notice = "ours"
     attributes: dict[str, AttributeShape]
 
@@ -237,7 +238,14 @@ class ReleaseShape(Shape):
             attributes=tuple(attributes),
             place=place.line,
             notice=self.notice,
+            subject=self._subject(place),
         )
+
+    def _subject(self, place: FilePlace) -> engine.ReleasedAttribute | None:
+        if self.name_id_why is None:
+            return None
+        line = place.below("name_id_why").line
+        return engine.ReleasedAttribute(engine.NAME_ID, self.name_id_why.text(), line)
 
 
 class LoginShape(Shape, extra="allow"):
@@ -251,6 +259,7 @@ class LoginShape(Shape, extra="allow"):
     intent: OneLineText | None = None
     borrower: Flag | None = None
     proof: dict[str, OneLineText] = Field(default_factory=dict)
+    verified_address: OneLineText | None = None
 
     def facts(self) -> engine.LoginFacts:
         """Return the facts of the login, without any number."""
@@ -268,6 +277,7 @@ class LoginShape(Shape, extra="allow"):
             age=self.age,
             intent=self.intent,
             borrower=self.borrower,
+            verified_address=self.verified_address or min(self.proof.values(), default=None),
         )
 
 

@@ -13,9 +13,10 @@ from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.policy.model import Policy, PolicySet
 from broker.files.checked_files import validated
 from broker.files.policies import consistency_checks, last_good, service_checks
-from broker.files.policies.consistency_checks import PolicyProblem, faults_at
+from broker.files.policies.consistency_checks import faults_at
 from broker.files.policies.examples import Result, run_examples
 from broker.files.policies.file_schema import FilePlace, PolicyShape
+from broker.files.policies.upstream_checks import PolicyProblem
 from broker.files.strict_yaml import LARGEST, read
 
 __all__ = [
@@ -34,7 +35,7 @@ Signature = tuple[tuple[str, int, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class NameableInPolicies:
-    """The services and attributes that policies may name; None where any name will do.
+    """The services, attributes and upstreams that policies may name; None where any name will do.
 
     With ``configured`` and ``maps`` the services as they are configured, and the attributes that
     they read, are compared with the releases to them.
@@ -44,6 +45,7 @@ class NameableInPolicies:
     attributes: Collection[str] | None = None
     configured: Mapping[str, Service] | None = None
     maps: Mapping[str, AttributeMap] | None = None
+    upstreams: Collection[str] | None = None
 
 
 def load(
@@ -118,11 +120,12 @@ class LivePolicies:
         *,
         attributes: Collection[str] | None = None,
         maps: Mapping[str, AttributeMap] | None = None,
+        upstreams: Collection[str] | None = None,
         state: Path | None = None,
         tell: Callable[[tuple[Fault, ...]], None] = lambda _: None,
     ) -> "LivePolicies":
         """Begin with ``load_or_last_good``; ``tell`` gets a bad edit's faults, () once mended."""
-        names = NameableInPolicies(services, attributes, services, maps)
+        names = NameableInPolicies(services, attributes, services, maps, upstreams)
         seen = _signature(folder)  # before reading: an edit meanwhile is seen at the first refresh
         held = load_or_last_good(folder, state, now, names)
         if held[1]:
@@ -213,6 +216,7 @@ def _problems(policies: list[Policy], names: NameableInPolicies) -> Iterator[Pol
     for policy in policies:
         yield from consistency_checks.faults_in_file(policy, names.services, names.attributes)
     yield from consistency_checks.faults_across_files(policies)
+    yield from service_checks.misspelt_upstreams(policies, names.upstreams)
     if names.configured is not None:
         maps = names.maps or {}
         yield from service_checks.wire_name_clashes(policies, names.configured, maps)
@@ -224,6 +228,7 @@ def _warnings(
     """Yield what an administrator should look at although it stops nothing."""
     yield from consistency_checks.overdue(policies, now.date())
     yield from service_checks.unknown_services(policies, names.services)
+    yield from service_checks.unknown_upstreams(policies, names.upstreams)
     if names.configured is not None:
         yield from service_checks.withheld_attributes(policies, names.configured)
 

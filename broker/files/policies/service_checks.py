@@ -1,13 +1,14 @@
-"""Faults and warnings of policies against the configured services."""
+"""Faults and warnings of policies against the configured services and upstreams."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap, wire
 from broker.core.identity.subject_ids import MINTED
-from broker.core.policy.model import Policy, Release, ReleasedAttribute
+from broker.core.policy.model import Policy, PolicyLine, Release, ReleasedAttribute
 from broker.files.checked_files import did_you_mean
-from broker.files.policies.consistency_checks import PolicyProblem, unconfigured
+from broker.files.policies.consistency_checks import unconfigured
+from broker.files.policies.upstream_checks import PolicyProblem, named_upstreams
 
 
 def unknown_services(
@@ -26,6 +27,37 @@ def unknown_services(
             what = f"no service {release.service!r} is configured"
             mend = "add it to broker.toml, or remove the entry"
             yield release.place, what, mend
+
+
+def misspelt_upstreams(
+    policies: Iterable[Policy], upstreams: Collection[str] | None
+) -> Iterator[PolicyProblem]:
+    """Find names near that of a configured upstream: as written they match nobody."""
+    for name, place in _unknown_upstreams(policies, upstreams or ()):
+        mend = did_you_mean(name, upstreams or ())
+        if mend:
+            yield place, f"unknown upstream {name!r}", mend
+
+
+def unknown_upstreams(
+    policies: Iterable[Policy], upstreams: Collection[str] | None
+) -> Iterator[PolicyProblem]:
+    """Find upstreams that are not configured: nobody comes by them."""
+    if upstreams is None:
+        return
+    for name, place in _unknown_upstreams(policies, upstreams):
+        if not did_you_mean(name, upstreams):
+            mend = "add it to broker.toml, or remove it here"
+            yield place, f"no upstream {name!r} is configured", mend
+
+
+def _unknown_upstreams(
+    policies: Iterable[Policy], upstreams: Collection[str]
+) -> Iterator[tuple[str, PolicyLine]]:
+    for policy in policies:
+        for name, place in named_upstreams(policy):
+            if name not in upstreams and not name.endswith("*"):
+                yield name, place
 
 
 def wire_name_clashes(

@@ -16,20 +16,23 @@ from broker.files.checked_files import (
     did_you_mean,
     key_patterns,
     known_keys,
+    once,
     sentence,
 )
 from broker.files.key_folder_locks import exposed
 from broker.files.settings.address_types import BaseUrl, Network, TerminalNetwork, Url
 from broker.files.settings.crosschecks import crosschecks
 from broker.files.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable
-from broker.files.settings.raw_settings import RawSettings, variable
-from broker.files.settings.relative_paths import resolve_paths
+from broker.files.settings.raw_settings import RawSettings, unfilled, variable
+from broker.files.settings.relative_paths import FOLDERS, left_where_it_was, resolve_paths
 from broker.files.settings.tables import (
     AddressPerLanguage,
     AuditTable,
     Contact,
     IdpTable,
     LibraryTable,
+    LimitsTable,
+    LookTable,
     MailTable,
     MessageLogTable,
     Name,
@@ -55,6 +58,7 @@ class Config(BaseSettings):
     policies: Path
     attribute_maps: Path
     keys: Path
+    state: Path  # everything that the broker writes, but for what other keys put elsewhere
     content: Path | None = None  # texts of the sign-up pages that replace the shipped ones
     # Networks of computers that several people use, in the library's halls.
     shared_networks: tuple[Network, ...] = ()
@@ -64,17 +68,19 @@ class Config(BaseSettings):
     accessibility_statement: Url | None = None
     privacy_notice: AddressPerLanguage | None = None
     contact: Contact = Contact()
+    look: LookTable = LookTable()
     places: PlacesTable = PlacesTable()
     sign_up: SignUpTable = SignUpTable()
     idp: IdpTable = IdpTable()
-    store: StoreTable = StoreTable()
-    audit: AuditTable = AuditTable()
+    store: StoreTable
+    audit: AuditTable
     feeds: dict[Name, FeedTable] = {}
     upstreams: dict[Name, UpstreamTable] = Field(min_length=1)
     services: dict[Name, ServiceTable] = {}
     library: LibraryTable
     mail: MailTable
     message_log: MessageLogTable | None = None
+    limits: LimitsTable = LimitsTable()
     serve: ServeTable = ServeTable()
 
     @classmethod
@@ -115,6 +121,7 @@ class Config(BaseSettings):
             logout=table.logout,
             force_authn=table.forces,
             requester_id=table.sends_requester_id,
+            subject_hint=table.subject_hint,
             meets=table.authn_contexts,
             least=table.minimum or Assurance.SUBSTANTIAL,
             assurance_level=table.assurance_level,
@@ -155,6 +162,13 @@ class Config(BaseSettings):
             scope=self.idp.scope,
         )
 
+    def pictures(self) -> Mapping[str, Path]:
+        """Return the files of the pictures on our pages: "logo", "favicon", "service-NAME"."""
+        of_pages = {"logo": self.look.logo, "favicon": self.look.favicon}
+        for name, table in self.services.items():
+            of_pages[f"service-{name}"] = table.logo
+        return {name: path for name, path in of_pages.items() if path is not None}
+
     def _methods(self, table: ServiceTable) -> tuple[str, ...]:
         if table.methods is not None:
             return table.methods
@@ -176,18 +190,32 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         path = Path(environ["BROKER_CONFIG"])
     base = path.parent if path else Path()
     raw = read(Config, path, environ)
+    blanks = unfilled(raw)
+    moved = left_where_it_was(raw, base.resolve())
     resolve_paths(raw, base.resolve())
-    faults = [*raw.faults, *crosschecks(raw)]
+    faults = [*raw.faults, *moved, *crosschecks(raw), *exposed(Path(str(raw.tree["keys"])))]
+    config = None
     try:
         config = Config(**raw.tree)
     except ValidationError as error:
         misfits = error.errors(include_url=False, include_input=False)
-        faults.extend(_fault(misfit, raw) for misfit in misfits)
-        raise ConfigurationFaults(faults) from None  # the chain would quote the values
-    faults.extend(exposed(config.keys))
-    if faults:
+        faults.extend(_fault(misfit, raw) for misfit in once(Config, misfits))
+    places = {blank.where for blank in blanks}
+    faults = [*blanks, *(fault for fault in faults if fault.where not in places)]
+    if config is None or faults:
+        # Outside the handler: the chain would quote the values.
         raise ConfigurationFaults(faults)
     return config
+
+
+def folders(path: Path, environ: Mapping[str, str]) -> dict[str, Path]:
+    """Return the folders that a configuration names, by their keys, whatever else is wrong with it.
+
+    ConfigurationFaults where the file cannot be read at all.
+    """
+    raw = read(Config, path, environ)
+    resolve_paths(raw, path.parent.resolve())
+    return {name: Path(raw.tree[name]) for name in FOLDERS if isinstance(raw.tree[name], str)}
 
 
 def _fault(misfit: ErrorDetails, raw: RawSettings) -> Fault:
@@ -201,7 +229,10 @@ def _fault(misfit: ErrorDetails, raw: RawSettings) -> Fault:
     if misfit["loc"][-1] == "[key]":
         what = "is no name: a-z, 0-9 and single - between them, because it is part of a URL"
         return Fault(where, what, "rename it")
-    return Fault(where, sentence(misfit), "see docs/configuration.md")
+    what = sentence(misfit)
+    if misfit["type"] == "path_type":
+        what = "must be a text"
+    return Fault(where, what, "see docs/configuration.md")
 
 
 def _known_key(path: KeyPath) -> str:

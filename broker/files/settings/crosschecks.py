@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from broker.core.errors import Fault
 from broker.files.settings import upstream_checks
+from broker.files.settings.address_types import loopback
 from broker.files.settings.raw_settings import Check, Faults, RawSettings, RawTable
 
 SHORTEST_SECRET: Final = 16
@@ -126,6 +127,18 @@ def _weak_secrets(table: RawTable, *, https: bool) -> Faults:
         yield Fault(table.where(key), what, "make one with: openssl rand -base64 32")
 
 
+def _plain_mail(raw: RawSettings) -> Faults:
+    """Refuse mail in clear text to another machine: it carries PINs and codes."""
+    mail = raw.table("mail")
+    address = urlsplit(mail.text("url") or "")
+    if address.scheme != "smtp" or loopback(address.hostname):
+        return
+    if str(mail.get("accept_plain")).lower() != "true":
+        what = "is smtp:// to another machine: PINs would travel in clear text"
+        mend = "write smtp+starttls:// or smtps://, or set mail.accept_plain = true"
+        yield Fault(mail.where("url"), what, mend)
+
+
 def _keys_apart(raw: RawSettings) -> Faults:
     """Refuse a store or a trail beside the keys: a backup of it would hold what opens it."""
     yield from _beside_keys(raw, "store", "store", "url")
@@ -186,6 +199,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     _library_accounts,
     _message_log,
     _secrets,
+    _plain_mail,
     _keys_apart,
     _messages_apart,
     _shared_origin,

@@ -9,11 +9,13 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from broker.core.entities import UNSPECIFIED_CLASS, Assurance, Controller, Institution, Profile
+from broker.core.identity.attribute_values import with_lower_scope
 from broker.files.settings.address_types import EntityId, FeedUrl
 from broker.files.settings.tables import (
     AddressPerLanguage,
     Filled,
     Name,
+    Picture,
     SettingsTable,
     Wording,
     optional_text,
@@ -30,6 +32,8 @@ _BIRK: Final = (
 _MEGABYTE: Final = 1024 * 1024
 _ASSURANCES: Final = {level.name.lower(): level for level in Assurance}
 _UNWRITTEN: Final = frozenset(("aliases", "scopes"))
+
+_PUBLISHED: Final = ("metadata",)
 
 FilledList = tuple[Filled, ...]
 FeedKind = Literal["upstreams", "institutions", "services"]
@@ -49,6 +53,18 @@ def _specified(value: str) -> str:
     return value
 
 
+def _published(value: object) -> object:
+    """Read the word that leaves the scopes to the metadata, wherever that lies."""
+    return _PUBLISHED if value == "metadata" else value
+
+
+def _several(value: object) -> object:
+    """Read one name as a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+PublishedOrListed = Annotated[FilledList, BeforeValidator(_published)]
+OneOrSeveral = Annotated[tuple[Name, ...], BeforeValidator(_several)]
 Level = Annotated[Assurance, BeforeValidator(_assurance)]
 AuthnContextClass = Annotated[Filled, AfterValidator(_specified)]
 
@@ -58,7 +74,7 @@ class InstitutionTable(SettingsTable):
 
     entity_id: Filled
     aliases: FilledList | None = None
-    scopes: FilledList | None = None
+    scopes: PublishedOrListed | None = None
     may_assert: frozenset[Literal["cpr"]] = frozenset()
     max_assurance: Level = Assurance.HIGH
     label: Wording | None = None
@@ -68,17 +84,20 @@ class InstitutionTable(SettingsTable):
 
         ``national_eid``: its upstream is the national eID, whatever the names are.
         """
-        lists = {"aliases": self.aliases, "scopes": self.scopes}
+        published = self.scopes == _PUBLISHED
+        scopes = None if published else self.scopes
+        lists = {"aliases": self.aliases, "scopes": scopes}
         unwritten = [name for name, written in lists.items() if written is None]
         return Institution(
             entity_id=self.entity_id,
             aliases=self.aliases or (),
-            scopes=self.scopes or (),
+            scopes=tuple(map(with_lower_scope, scopes or ())),
             may_assert=frozenset(self.may_assert),
             max_assurance=self.max_assurance,
             label=optional_text(self.label),
             national_eid=national_eid or any(map(_names_national_eid, self.names())),
             unwritten=frozenset(unwritten),
+            folder_scopes=published,
         )
 
     def names(self) -> tuple[str, ...]:
@@ -95,9 +114,11 @@ class UpstreamTable(SettingsTable):
     attribute_map: Filled | None = None
     label: Wording
     institutions: tuple[InstitutionTable, ...] = ()
+    feed: OneOrSeveral = ()  # the feeds that may speak for it; one for each kind
     only: FilledList = ()
     cbc: bool = False
     requester_id: bool | None = None  # by default where a hub or another member is asked
+    subject_hint: bool = False
     logout: Literal["ask", "always", "never"] = "ask"
     force_authn: bool | None = None  # by default where the national eID is asked
     authn_contexts: dict[Filled, tuple[AuthnContextClass, ...]] = Field(default_factory=dict)
@@ -174,6 +195,7 @@ class ServiceTable(SettingsTable):
     description: Wording | None = None
     privacy_notice: AddressPerLanguage | None = None
     url: AddressPerLanguage | None = None
+    logo: Picture | None = None
     methods: tuple[Name, ...] | None = None
     controller: ControllerTable | None = None
     categories: FilledList = ()

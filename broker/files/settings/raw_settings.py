@@ -8,13 +8,17 @@ from broker.core.errors import Fault
 from broker.files.checked_files import KeyPath
 
 PREFIX: Final = "BROKER_"
+FILL_IN: Final = "FILL IN"  # begins what `broker init` leaves open
 
 SettingsTree = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RawSettings:
-    """Both sources in one tree; ``variables`` has the environment names of the keys they set."""
+    """Both sources in one tree.
+
+    ``variables`` has the environment names, or files with a secret, of the keys they set.
+    """
 
     tree: SettingsTree
     file: str
@@ -78,6 +82,23 @@ class RawTable:
     def where(self, *steps: str | int) -> str:
         """Return the place where the table was written, or the key that ``steps`` lead to in it."""
         return self.settings.where(self.path + steps)
+
+
+def unfilled(raw: RawSettings) -> tuple[Fault, ...]:
+    """Return a fault for every value that still says ``FILL IN``, and what to fill in."""
+    return tuple(_unfilled(raw, (), raw.tree))
+
+
+def _unfilled(raw: RawSettings, path: KeyPath, value: object) -> "Faults":
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from _unfilled(raw, (*path, key), below)
+    elif isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from _unfilled(raw, (*path, index), below)
+    elif isinstance(value, str) and value.lstrip().startswith(FILL_IN):
+        _, _, wanted = value.partition(FILL_IN)
+        yield Fault(raw.where(path), "is to be filled in", wanted.strip(" :\n"))
 
 
 Faults = Iterator[Fault]

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from broker.core.errors import Fault
 from broker.files.settings.raw_settings import RawSettings, SettingsTree
 
 # Left out, they lie beside the file under these names.
-FOLDERS: Final = ("metadata", "policies", "attribute_maps", "keys")
+FOLDERS: Final = ("metadata", "policies", "attribute_maps", "keys", "state")
 _SQLITE: Final = "sqlite:"
 
 
@@ -24,6 +25,10 @@ def resolve_paths(raw: RawSettings, base: Path) -> None:
         if isinstance(pins, list):
             feed.values["pins"] = [_absolute(pin, base) for pin in pins]
 
+    for service in raw.tables("services"):
+        _resolve(service.values, ("logo",), base)
+    _resolve(raw.table("look").values, ("logo", "favicon"), base)
+
     message_log = raw.table("message_log").values
     _resolve(message_log, ("folder", "public_key"), base)
 
@@ -39,13 +44,34 @@ def resolve_paths(raw: RawSettings, base: Path) -> None:
     _resolve_store(raw.table("store").values, base)
 
 
+def left_where_it_was(raw: RawSettings, base: Path) -> tuple[Fault, ...]:
+    """Find a store and a trail that lie beside the file, their place before there was ``state``.
+
+    Call it before ``resolve_paths``. A broker that began with an empty store would know nobody:
+    every service would see new people.
+    """
+    state = base / str(raw.tree.get("state", "state"))
+    faults = []
+    for table, key, name in (("store", "url", "broker.db"), ("audit", "folder", "audit")):
+        if key in raw.table(table).values:
+            continue
+        old, new = base / name, state / name
+        if old.exists() and not new.exists():
+            what = f"is not written, and {old} is where it was kept before"
+            mend = f"stop the broker and move {old}* to {state}, or write {key} there"
+            fault = Fault(raw.where((table, key)), what, mend)
+            faults.append(fault)
+    return tuple(faults)
+
+
 def _write_defaults(raw: RawSettings) -> None:
     for name in FOLDERS:
         raw.tree.setdefault(name, name)
     for name in ("audit", "store"):
         raw.tree.setdefault(name, {})
-    raw.table("audit").values.setdefault("folder", "audit")
-    raw.table("store").values.setdefault("url", "sqlite:broker.db")
+    state = Path(str(raw.tree["state"]))
+    raw.table("audit").values.setdefault("folder", str(state / "audit"))
+    raw.table("store").values.setdefault("url", f"{_SQLITE}{state / 'broker.db'}")
 
 
 def _resolve(table: SettingsTree, keys: Iterable[str], base: Path) -> None:

@@ -17,7 +17,14 @@ from pydantic import (
 
 from broker.core.entities import Text
 from broker.files.checked_files import Shape
-from broker.files.settings.address_types import AttributeScope, EntityId, MailUrl, StoreUrl, Url
+from broker.files.settings.address_types import (
+    AttributeScope,
+    EntityId,
+    MailUrl,
+    Network,
+    StoreUrl,
+    Url,
+)
 
 # A name is part of a URL (/saml/sp/NAME/acs), and of an environment name with "_" for its "-".
 NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -35,6 +42,23 @@ def _printable(value: str) -> str:
 
 Printed = Annotated[str, AfterValidator(_printable)]
 
+_PICTURES: Final = (".svg", ".png", ".ico")
+_LARGEST_PICTURE: Final = 30_000
+
+
+def _picture(path: Path) -> Path:
+    """Refuse a file that is no picture, or too large for a page that must be light."""
+    if path.suffix not in _PICTURES:
+        known = ", ".join(_PICTURES)
+        raise ValueError(f"is no picture whose name ends in one of {known}")
+    if not path.is_file():
+        raise ValueError("is no file")
+    if path.stat().st_size > _LARGEST_PICTURE:
+        raise ValueError("is larger than 30 kB: every page would weigh so much more")
+    return path
+
+
+Picture = Annotated[Path, AfterValidator(_picture)]
 _MINUTES: Final = {"m": 1, "h": 60}
 _A_DAY: Final = timedelta(days=1)
 
@@ -69,6 +93,13 @@ class Wording(SettingsTable):
         return Text(self.en, self.da)
 
 
+class PrintedWording(SettingsTable):
+    """A text in both languages that fits into one line."""
+
+    en: Annotated[Printed, Field(min_length=1)]
+    da: Annotated[Printed, Field(min_length=1)]
+
+
 class AddressPerLanguage(SettingsTable):
     """An address per language."""
 
@@ -90,11 +121,26 @@ def optional_text(wording: Wording | AddressPerLanguage | None) -> Text | None:
 class Contact(SettingsTable):
     """The library's contact, shown on every refusal."""
 
-    name: Printed = ""
+    name: Printed | PrintedWording = ""  # one name, or one in each language
     email: Printed = ""
     phone: Printed = ""
     page: AddressPerLanguage | None = None
     dpo: Printed = ""  # mail address or telephone number of the data protection officer
+
+    def called(self) -> Text | None:
+        """Return the library's name in both languages; None where none is written."""
+        if isinstance(self.name, PrintedWording):
+            return Text(self.name.en, self.name.da)
+        if not self.name:
+            return None
+        return Text(self.name, self.name)
+
+
+class LookTable(SettingsTable):
+    """The library's own pictures on our pages: files that we serve, never another's address."""
+
+    logo: Picture | None = None
+    favicon: Picture | None = None
 
 
 class PlacesTable(SettingsTable):
@@ -108,6 +154,7 @@ class PlacesTable(SettingsTable):
     subject_guides: AddressPerLanguage | None = None
     databases: AddressPerLanguage | None = None
     faq_hospital_da: AddressPerLanguage | None = None
+    loan_terms: AddressPerLanguage | None = None
 
 
 class SignUpTable(SettingsTable):
@@ -131,7 +178,7 @@ class IdpTable(SettingsTable):
 class StoreTable(SettingsTable):
     """The store of transactions, receipts and enrolments."""
 
-    url: Annotated[StoreUrl, Field(repr=False)] = "sqlite:broker.db"  # may hold a password
+    url: Annotated[StoreUrl, Field(repr=False)]  # may hold a password
     accept_loss: bool = False
 
 
@@ -139,7 +186,7 @@ class AuditTable(SettingsTable):
     """The audit trail: its folder, and whether an assertion that is not on it may leave."""
 
     on: bool = True
-    folder: Filled = "audit"
+    folder: Filled
     required: bool = True
     sync: bool = True
 
@@ -179,6 +226,7 @@ class MailTable(SettingsTable):
     sender: Filled
     username: str | None = None
     password: SecretStr | None = None
+    accept_plain: bool = False  # smtp:// to another machine, over a network that is trusted
 
     @model_validator(mode="after")
     def _username_and_password(self) -> Self:
@@ -194,6 +242,21 @@ class MessageLogTable(SettingsTable):
     public_key: Path
     upstreams: tuple[Name, ...] | None = None  # every one of profile oiosaml3, where none is named
     required: bool = True  # a message that cannot be kept goes nowhere
+
+
+class CampusTable(SettingsTable):
+    """A network of many people: counted as one, with a ceiling of its own."""
+
+    network: Network
+    beginnings: int = Field(ge=1, le=1_000_000)
+
+
+class LimitsTable(SettingsTable):
+    """How many logins may begin in a minute, in each worker."""
+
+    beginnings: int = Field(default=600, ge=10, le=1_000_000)  # from one network
+    beginnings_of_mark: int = Field(default=30, ge=1, le=1_000_000)  # by one mark of a login
+    campuses: tuple[CampusTable, ...] = ()
 
 
 class ServeTable(SettingsTable):

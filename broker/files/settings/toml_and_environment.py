@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,12 +11,13 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
 
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.files.checked_files import KeyPath
-from broker.files.settings.raw_settings import PREFIX, RawSettings, SettingsTree
+from broker.files.settings.raw_settings import PREFIX, RawSettings, SettingsTree, dotted
 
 CONFIG: Final = "BROKER_CONFIG"  # names the file itself
 # Tables of tables: the second part is a name of the administrator's.
 NAMED: Final = frozenset({"upstreams", "services", "feeds"})
 SECRETS: Final = ("secret", "password", "token", "api_key", "url")  # a url may hold a password
+_UNREAD: Final = "a secret that could not be read"  # its own fault is told already
 _SECRET_FILES: Final = tuple(f"{key}_file" for key in SECRETS)
 
 
@@ -48,6 +50,8 @@ def read(kind: type[BaseSettings], path: Path | None, environ: Mapping[str, str]
         variables[key] = name
         _merge(tree, branch)
     file = str(path or "environment")
+    secrets = _SecretFiles(base, file, variables, faults)
+    secrets.read_in(tree, ())
     return RawSettings(tree, file, variables, tuple(faults))
 
 
@@ -91,6 +95,48 @@ def _secret(path: Path) -> str:
     except (OSError, UnicodeDecodeError):
         raise ValueError("names a file that cannot be read") from None
     return text.rstrip("\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class _SecretFiles:
+    """Puts the secrets in place that ``..._file`` keys of broker.toml name, unless a variable does.
+
+    The file becomes the place of the secret, for its faults.
+    """
+
+    base: Path
+    file: str
+    places: dict[KeyPath, str]
+    faults: list[Fault]
+
+    def read_in(self, table: SettingsTree, above: KeyPath) -> None:
+        """Replace every such key of a table, and of the tables in it."""
+        for key, value in tuple(table.items()):
+            path = (*above, key)
+            if isinstance(value, dict):
+                self.read_in(value, path)
+            elif isinstance(value, str) and key.endswith(_SECRET_FILES):
+                del table[key]
+                self._replace(table, path, self.base / value)
+
+    def _replace(self, table: SettingsTree, path: KeyPath, named: Path) -> None:
+        secret = str(path[-1]).removesuffix("_file")
+        key = (*path[:-1], secret)
+        if key in self.places:
+            return
+        where = f"{self.file}:{dotted(path)}"
+        if secret in table:
+            self.faults.append(
+                Fault(where, f"gives the same key as {secret}", "keep one of the two")
+            )
+            return
+        try:
+            table[secret] = _secret(named)
+        except ValueError as error:
+            mend = f"make {named}, with nothing else in it, for the broker's user to read"
+            self.faults.append(Fault(where, str(error), mend))
+            table[secret] = _UNREAD
+        self.places[key] = str(named)
 
 
 def _branch(kind: type[BaseSettings], key: KeyPath, value: str) -> SettingsTree:

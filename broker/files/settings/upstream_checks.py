@@ -1,12 +1,13 @@
 """Checks of the upstreams as written: their profiles, institutions, aliases, scopes and classes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from broker.core.errors import Fault
 from broker.core.login.authn_context import overstates
 from broker.files.settings.raw_settings import Check, Faults, RawSettings, RawTable, variable
 
+_SPOKEN_FOR: Final = ("upstreams", "institutions")
 # Profiles whose upstream is its own institution (docs/reference/design.md#institutions).
 _OWN_INSTITUTION: Final = frozenset({"saml", "oiosaml3"})
 
@@ -98,6 +99,15 @@ def _oiosaml_keys(upstream: RawTable) -> Faults:
             yield Fault(upstream.where(key), what, "leave it out")
 
 
+def _subject_hint(upstream: RawTable) -> Faults:
+    """Find a hint for a hub, whose institutions it names nobody to, or for the national eID."""
+    profile = upstream.text("profile")
+    if profile == "saml" or "subject_hint" not in upstream.values:
+        return
+    what = f"is for profile saml, not {profile}"
+    yield Fault(upstream.where("subject_hint"), what, "leave it out")
+
+
 def _attribute_map(upstream: RawTable) -> Faults:
     if upstream.text("profile") != "saml":
         return
@@ -113,6 +123,7 @@ _PROFILE_CHECKS: Final = (
     _hub,
     _own_institution,
     _oiosaml_keys,
+    _subject_hint,
     _attribute_map,
 )
 
@@ -175,10 +186,51 @@ def _scope(raw: RawSettings) -> Faults:
             yield Fault(where, what, "use a domain of the library's own")
 
 
+def _feeds(raw: RawSettings) -> Faults:
+    """Refuse an upstream for which two feeds may speak.
+
+    Once the first loses it, the publisher of the second could give it a key of their own
+    (docs/reference/attacks.md#33).
+    """
+    feeds = {feed.name: _speaks_for(feed) for feed in raw.tables("feeds")}
+    for upstream in raw.tables("upstreams"):
+        if upstream.text("profile") == "library":
+            continue
+        named = _named_feeds(upstream)
+        unknown = [name for name in named if name not in feeds]
+        for name in unknown:
+            known = ", ".join(feeds) or "none"
+            yield Fault(upstream.where("feed"), f"no feed {name}", f"feeds are {known}")
+        if not unknown:
+            candidates = {name: feeds[name] for name in named or feeds}
+            yield from _speakers(upstream, candidates)
+
+
+def _named_feeds(upstream: RawTable) -> list[str]:
+    """Return the feeds that an upstream names, one or a list."""
+    one = upstream.text("feed")
+    return upstream.texts("feed") if one is None else [one]
+
+
+def _speaks_for(feed: RawTable) -> list[str]:
+    if feed.get("speaks_for") is None:
+        return list(_SPOKEN_FOR)
+    return feed.texts("speaks_for")
+
+
+def _speakers(upstream: RawTable, candidates: Mapping[str, list[str]]) -> Faults:
+    for kind in _SPOKEN_FOR:
+        speakers = [name for name, kinds in candidates.items() if kind in kinds]
+        if len(speakers) > 1:
+            what = f"feeds {' and '.join(speakers)} both speak for {kind}"
+            yield Fault(upstream.where("feed"), what, f'name the one: feed = "{speakers[0]}"')
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     _profiles,
     _authn_contexts,
     _only,
     _institution_names,
     _scope,
+    _feeds,
 )

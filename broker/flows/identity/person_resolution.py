@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.entities import Assurance
-from broker.core.identity.attribute_values import clean
+from broker.core.identity.accepted_text import TextKind, text_fault
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, CPR_UUID, AttributeReading
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Person
@@ -190,7 +190,9 @@ def display_name(reading: AttributeReading) -> str:
     name = " ".join(part for part in parts if part)
     if not name:
         name = attributes.one("cn") or ""
-    return name if clean(name) else ""
+    if text_fault(name, TextKind.PERSON_NAME):
+        return ""
+    return name
 
 
 def findable_cpr(arrived: Arrived) -> str | None:

@@ -51,11 +51,12 @@ class Issuance:
         if before is not None:
             return before
         persistent = step.disclosure.name_id_format == PERSISTENT
+        own = self.lookup.name_id(held.transaction, persistent=persistent)
         return Issued(
             response=f"_{secrets.token_hex(20)}",
             assertion=f"_{secrets.token_hex(20)}",
             at=now,
-            name_id=self.lookup.name_id(held.transaction, persistent=persistent),
+            name_id=step.disclosure.address or own,
             number=step.number,
             content=content,
         )
@@ -84,7 +85,7 @@ class Issuance:
             about=issued.assertion.removeprefix("_"),
         )
         trail.add(event)
-        recorded = replace(transaction, issued=issued)
+        recorded = transaction.left(issued)
         if self.transactions.put(recorded, held.version, now):
             return True
         trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))

@@ -4,9 +4,16 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.errors import BrowserUnmatched, FormRefused, TransactionGone
+from broker.core.errors import (
+    REQUEST_UNSUPPORTED,
+    BrowserUnmatched,
+    FormRefused,
+    RequestRefused,
+    TransactionGone,
+)
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.login.authentication_reading import by_pin
 from broker.core.login.configured_entities import ConfiguredEntities
@@ -14,6 +21,7 @@ from broker.core.login.login_decision import denied
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Enrol, OfferUpgrade, Step, TellChange
 from broker.core.login.transaction import (
+    MOST_OCTETS,
     UNBOUND_FOR,
     AuthnRequest,
     Errand,
@@ -72,10 +80,16 @@ class LoginFlow:
     ) -> tuple[Held, Outstanding | None]:
         """Store a new transaction for a verified AuthnRequest.
 
-        RequestRefused where its IDPList leaves no way. Where the browser is known already and there
-        is but one way to log in, the AuthnRequest to it is recorded in the same put, and returned
+        RequestRefused where its IDPList leaves no way, where no policy gives the NameID format, and
+        where it is longer than is kept of whoever has shown no authentication
+        (docs/reference/design.md#4e). Where the browser is known already and there is but one way
+        to log in, the AuthnRequest to it is recorded in the same put, and returned
         (docs/reference/design.md#4a-1).
         """
+        if request.octets > MOST_OCTETS:
+            what = f"more than {MOST_OCTETS} octets of names and classes"
+            raise RequestRefused(REQUEST_UNSUPPORTED, what, request=request)
+        self.rules.check_name_id(request)
         begun = _begun(request, now, shared=shared)
         ways = self.rules.ways(request)
         if len(ways) == 1:
@@ -135,7 +149,11 @@ class LoginFlow:
         TransactionGone where the person has logged out since.
         """
         self.issuance.check_logged_in(held, now)
-        return self.lookup.looked_up(held, now)
+        return self.lookup.looked_up(self.transactions.attended(held, now), now)
+
+    def revealing(self, held: Held, reveal: Literal["", "asked"], now: datetime) -> Held:
+        """Record that the person asks to see the whole CPR number, or (with "") has seen it."""
+        return self.transactions.change(held, lambda each: replace(each, reveal=reveal), now)
 
     def policies(self, held: Held) -> PolicySet:
         """Return the policy set that this request goes by."""

@@ -182,7 +182,7 @@ class PersonAtLogin:
         authentication = held.transaction.authentication
         if authentication is None:
             return ""
-        return display_name(read_login(self.rules, authentication, now))
+        return display_name(read_login(self.rules, authentication, self.policies(held), now))
 
     def remembered_for(self, held: Held, name: str) -> timedelta:
         """Return how long a proof of this name is good, by the policies of the request."""
@@ -254,7 +254,7 @@ class PersonAtLogin:
         """Return whether the upstream itself named an address to write to."""
         reading = arrived.reading
         if transaction.proofs:
-            reading = read_login(self.rules, arrived.authentication, now)
+            reading = read_login(self.rules, arrived.authentication, arrived.policies, now)
         return reading.attributes.one(MAIL_PROOF) is not None
 
 

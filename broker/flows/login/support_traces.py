@@ -6,10 +6,11 @@ from typing import Final
 
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Key, Store
+from broker.core.stateless_references import compact
 from broker.flows.records import Records
 
 _KEPT_FOR: Final = timedelta(days=30)
-# Refused messages cost their sender nothing: beyond this in an hour they leave a log line only.
+# A login costs its person little: beyond this in an hour they leave a log line only.
 _MOST_AN_HOUR: Final = 3600
 _COUNTED_FOR: Final = timedelta(hours=2)
 
@@ -31,23 +32,21 @@ class SupportTraces:
 
     store: Store
 
-    def leave(self, reference: str, now: datetime, *, known: bool, **facts: str | None) -> None:
+    def leave(self, reference: str, now: datetime, **facts: str | None) -> None:
         """Store ``facts`` (step, upstream, reason, enrolment) of a page under its reference.
 
         Nothing is stored, and nothing raised, where the store is down or an hour has had its most.
-        ``known`` says that it is a person's login: strangers' refusals have a quota of their own.
         """
         trace = SupportTrace(now, **facts)
         try:
-            if self._counted("traces" if known else "traces of strangers", now):
+            if self._counted(now):
                 self._records.put(_key(reference), trace, now + _KEPT_FOR, now)
         except StoreUnavailable:
             return
 
     def find(self, reference: str, now: datetime) -> SupportTrace | None:
         """Return the trace of a reference as it was read out, in any case and spacing, or None."""
-        written = "".join(reference.split()).upper()
-        record = self._records.get(_key(written), now)
+        record = self._records.get(_key(compact(reference)), now)
         return record.value if record else None
 
     def naming(self, enrolment: str, now: datetime) -> tuple[str, ...]:
@@ -59,10 +58,10 @@ class SupportTraces:
         ]
         return tuple(reference for _, reference in sorted(named))
 
-    def _counted(self, quota: str, now: datetime) -> bool:
-        """Count one trace of this hour, and return whether the quota lets it be stored."""
+    def _counted(self, now: datetime) -> bool:
+        """Count one trace of this hour, and return whether there is room for it."""
         hour = now.replace(minute=0, second=0, microsecond=0)
-        key = Key("counter", quota, hour.isoformat())
+        key = Key("counter", "traces", hour.isoformat())
         return self.store.count(key, 1, hour + _COUNTED_FOR, now) <= _MOST_AN_HOUR
 
     @property

@@ -5,16 +5,17 @@ it. An upstream's LogoutRequest comes through the browser too, so that its sessi
 and no third index is kept.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.login.transaction import LIFETIME, SKEW, Authentication, Transaction
-from broker.core.logout.sessions import NameID, Session
+from broker.core.logout.sessions import Session
+from broker.core.logout.single_logout import LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
-from broker.flows.records import Records
+from broker.flows.records import Content, Record, Records
 
 # A service may keep its own session beyond the SessionNotOnOrAfter that it was told.
 KEPT_FOR: Final = timedelta(hours=12)
@@ -57,15 +58,17 @@ class Sessions:
     def named(
         self,
         entity_id: str,
-        name_id: NameID,
-        indexes: tuple[str, ...],
+        request: LogoutRequest,
         now: datetime,
     ) -> tuple[Session, ...]:
         """Return the sessions of this very service that its LogoutRequest names, ended ones too.
 
-        Without indexes: all of this principal with this service (saml-core 3.7.1).
+        Without indexes: all of this principal with this service (saml-core 3.7.1) that lived when
+        it was issued. An index is known only of a session that had begun: no clock is asked then.
         """
         named = []
+        name_id = request.name_id
+        latest = request.acts_until(now)
         group = self._named(entity_id, name_id.value)
         for found in self._pointers.list("session", group, now):
             pointer = found.value
@@ -75,7 +78,8 @@ class Sessions:
             session = record.value
             if not name_id.means(session.name_id):
                 continue
-            if not indexes or session.index in indexes:
+            lived = not request.indexes and session.at <= latest
+            if lived or session.index in request.indexes:
                 named.append(session)
         return tuple(named)
 
@@ -94,36 +98,32 @@ class Sessions:
         """
         for session in sessions:
             self.store.drop(Key("transaction", session.transaction))
-            key = self._key(session.browser, session.id)
-            record = self._records.get(key, now)
-            if record and not record.value.ended:
-                # A race that is lost here was lost to another that ended the session.
-                ended = replace(record.value, ended=now)
-                self._records.replace(record, ended, now)
+            self._amend(session, lambda each: replace(each, ended=each.ended or now), now)
+
+    def end_upstream(self, sessions: Iterable[Session], now: datetime) -> None:
+        """Mark that the upstream's own session behind these sessions has ended."""
+        for session in sessions:
+            self._amend(session, lambda each: replace(each, upstream_ended=now), now)
 
     def close(
         self,
         browser: str,
         person: str,
-        now: datetime,
+        until: datetime,
         upstream: str = "",
     ) -> None:
-        """Mark that all this person has authenticated in this browser until now is over.
+        """Mark that all this person has authenticated in this browser until then is over.
 
         With ``upstream``: by that one only.
         """
-        self._mark(self._closed(browser, person, upstream), now)
+        self._mark(self._closed(browser, person, upstream), until)
 
-    def close_upstream(
-        self,
-        upstream: str,
-        name_id: NameID,
-        indexes: tuple[str, ...],
-        now: datetime,
-    ) -> None:
-        """Mark that an upstream has ended its session of this NameID, or of these indexes only."""
-        for index in indexes or ("",):
-            self._mark(self._gone(upstream, name_id.value, index), now)
+    def close_upstream(self, request: LogoutRequest, now: datetime) -> None:
+        """Mark that an upstream has ended its session of a NameID, or of some indexes only."""
+        until = request.acts_until(now)
+        for index in request.indexes or ("",):
+            key = self._gone(request.peer.name, request.name_id.value, index)
+            self._mark(key, until)
 
     def over(self, transaction: Transaction, now: datetime) -> bool:
         """Return whether what this transaction's person authenticated has been ended since.
@@ -150,10 +150,26 @@ class Sessions:
             if answer.session_index:
                 yield self._gone(answer.upstream, answer.name_id, answer.session_index)
 
-    def _mark(self, key: Key, now: datetime) -> None:
-        for _ in range(2):  # a mark that loses twice was overtaken by one as late as itself
-            if self._ended.put(key, Ended(now), now + _MARKED_FOR, now):
-                return
+    def _amend(self, session: Session, change: Callable[[Session], Session], now: datetime) -> None:
+        def changed(record: Record[Session] | None) -> Content[Session] | None:
+            if record is None:
+                return None
+            after = change(record.value)
+            if after == record.value:
+                return None
+            return Content(after, record.until)
+
+        self._records.amend(self._key(session.browser, session.id), changed, now)
+
+    def _mark(self, key: Key, until: datetime) -> None:
+        """Mark what was authenticated until then as ended; a later mark stands."""
+
+        def later(record: Record[Ended] | None) -> Content[Ended] | None:
+            if record is not None and record.value.at >= until:
+                return None
+            return Content(Ended(until), until + _MARKED_FOR)
+
+        self._ended.amend(key, later, until)
 
     def _key(self, browser: str, session_id: str) -> Key:
         return Key("session", self._browser(browser), session_id)

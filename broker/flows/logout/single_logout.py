@@ -1,27 +1,29 @@
 """A logout from LogoutRequest to answer: our own state first, then each session participant."""
 
 import secrets
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrowserUnmatched, LogoutGone, MessageRefused
-from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import (
-    MOST_ASKED,
     Logout,
     LogoutPeer,
     LogoutRequest,
     LogoutResponse,
     LogoutScope,
     Participant,
-    ParticipantState,
 )
 from broker.core.ports import Key, Store
+from broker.flows.logout.affected_sessions import AffectedSessions, groups_of
+from broker.flows.logout.participants import Participants
 from broker.flows.logout.sessions import Sessions
-from broker.flows.records import Content, Record, Records
+from broker.flows.records import Amended, Content, Record, Records
+
+# The id of a logout: its address has it, and each LogoutRequest of ours begins with it.
+_NAME_LENGTH: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,43 +36,38 @@ class SingleLogoutFlow:
     upstreams: Mapping[str, Upstream]
     reaches: Callable[[LogoutPeer, datetime], bool]
 
-    def received(self, request: LogoutRequest, now: datetime) -> Logout:
-        """Begin a logout by a verified LogoutRequest and end what it names.
+    @property
+    def affected(self) -> AffectedSessions:
+        """Return what finds and ends the sessions that a logout is about."""
+        participants = Participants(self.services, self.upstreams, self.reaches)
+        return AffectedSessions(self.sessions, self.services, self.upstreams, participants)
 
-        Nothing is stored of it yet. A service's sessions are found wherever it sends the browser.
-        An upstream's are found once a browser is joined.
+    def received(self, request: LogoutRequest, now: datetime) -> tuple[Logout, bool]:
+        """Begin a logout by a verified LogoutRequest, end what it names, and return it and True.
+
+        Brought again it changes nothing: the logout that it began is returned, and False. A
+        service's sessions are found wherever it sends the browser. An upstream's are found once a
+        browser is joined.
         """
-        logout = Logout(secrets.token_hex(16), request, now)
-        if request.peer.side == "upstream":
-            self.sessions.close_upstream(request.peer.name, request.name_id, request.indexes, now)
-            return logout
-        asker = self.services[request.peer.name].entity_id
-        named = self.sessions.named(asker, request.name_id, request.indexes, now)
-        self.sessions.end(named, now)
-        return replace(logout, found=bool(named), groups=_groups(named))
+        # Whoever logs in while the logout is under way is no part of it.
+        request = replace(request, issued_by=request.acts_until(now))
+        named = self.affected.named(request, now)
+        logout = Logout(
+            self._name(request),
+            request,
+            now,
+            found=bool(named),
+            groups=groups_of(named),
+        )
+        if not self._records.add(_key(logout.id), logout, logout.until, now):
+            return self.present(logout.id, now), False
+        self.affected.end_named(logout, named, now)
+        return logout, True
 
-    def joined(
-        self,
-        logout: Logout,
-        browsers: Sequence[str],
-        now: datetime,
-    ) -> Logout:
-        """Find what belongs to the logout in the browser that brought it.
-
-        ``browsers`` are the pseudonyms of its browser cookies. Only a session that was named and is
-        this browser's opens the rest of it, and only its own person's: who brings another browser's
-        LogoutRequest touches nothing here (docs/reference/attacks.md#29).
-        """
-        if logout.browsers is not None:
-            return logout
-        logout = replace(logout, browsers=tuple(browsers))
-        if logout.request.peer.side == "upstream":
-            return self._of_upstream(logout, now)
-        return self._of_service(logout, browsers, now)
-
-    def keep(self, logout: Logout, now: datetime) -> None:
-        """Store a logout that has to go through a browser."""
-        self._records.add(_key(logout.id), logout, logout.until, now)
+    def present(self, name: str, now: datetime) -> Logout:
+        """Return a logout as it is now, for the status that its peer is told; or LogoutGone."""
+        logout = _present(self._records.get(_key(name), now))
+        return self.affected.as_it_is(logout, now)
 
     def read(self, name: str, browsers: Sequence[str], now: datetime) -> Logout:
         """Return the logout, joined to its browser.
@@ -78,12 +75,12 @@ class SingleLogoutFlow:
         LogoutGone where there is none, BrowserUnmatched for another browser's. One that came by
         POST, which brings no cookie, belongs to the first browser that follows it.
         """
-        return self._change(name, lambda logout: self._own(logout, browsers, now), now)
+        return self._change_own(name, lambda logout: logout, browsers, now)
 
     def told(self, logout: Logout, now: datetime) -> bool:
         """Note that the audit trail has how a logout ended; False where it had."""
-        after = self._change(logout.id, _told, now)
-        return after != logout
+        amended = self._amend(logout.id, lambda each: replace(each, told=True), now)
+        return amended.written
 
     def chosen(
         self,
@@ -93,9 +90,7 @@ class SingleLogoutFlow:
         now: datetime,
     ) -> Logout:
         """Record the person's choice of how much is to be ended; it counts once."""
-        return self._change(
-            name, lambda logout: self._own(logout, browsers, now).chosen(scope), now
-        )
+        return self._change_own(name, lambda logout: logout.chosen(scope), browsers, now)
 
     def skipped(
         self,
@@ -105,9 +100,7 @@ class SingleLogoutFlow:
         now: datetime,
     ) -> Logout:
         """Go on without the participant that was sent ``request``."""
-        return self._change(
-            name, lambda logout: self._own(logout, browsers, now).skipped(request), now
-        )
+        return self._change_own(name, lambda logout: logout.skipped(request), browsers, now)
 
     def again(
         self,
@@ -117,9 +110,7 @@ class SingleLogoutFlow:
         now: datetime,
     ) -> Logout:
         """Ask the participant that was sent ``request`` anew; its answer to it counts no more."""
-        return self._change(
-            name, lambda logout: self._own(logout, browsers, now).again(request), now
-        )
+        return self._change_own(name, lambda logout: logout.again(request), browsers, now)
 
     def asking(
         self,
@@ -151,157 +142,9 @@ class SingleLogoutFlow:
             return logout.answered(participant, ended=response.ended)
 
         after = self._change(name, recorded, now)
-        if response.ended or response.unknown:
-            asked = [each for each in after.participants if each.request == response.in_response_to]
-            self.sessions.end(self._sessions_of(after, asked, now), now)
+        if response.ended:
+            self.affected.end_answered(after, response, now)
         return name
-
-    def _of_service(
-        self,
-        logout: Logout,
-        browsers: Sequence[str],
-        now: datetime,
-    ) -> Logout:
-        """Find the other sessions in this browser of the people whose sessions a service named."""
-        asker = logout.request.peer.name
-        people = [person for browser, person in logout.groups if browser in browsers]
-        for person in people:
-            for browser in browsers:
-                self.sessions.close(browser, person, now)
-        known = self.sessions.of_browsers(browsers, now)
-        own = [each for each in known if each.person in people]
-        open_elsewhere = [each for each in own if not each.ended and each.service != asker]
-        # The asker's other sessions of this browser are gone with its cookie.
-        at_asker = [each for each in own if each.service == asker]
-        self.sessions.end(at_asker, now)
-        participants = [*self._services(open_elsewhere, now)]
-        participants += self._upstreams(own, now)
-        left = self._leaves_open(logout, browsers, now)
-        return replace(logout, participants=tuple(participants), left=left).ready()
-
-    def _of_upstream(self, logout: Logout, now: datetime) -> Logout:
-        """Find the sessions that the upstream's own one gave in this browser.
-
-        Those are the named ones, and their person's others: it keeps one session for us and names
-        it by what it asserted last, a transient NameID and the index of that assertion (Lasso,
-        pysaml2: docs/interop.md); by the letter, every service but the last would stay open.
-        """
-        request = logout.request
-        browsers = logout.browsers or ()
-        upstream = self.upstreams[request.peer.name]
-        known = self.sessions.of_browsers(browsers, now)
-        given = [each for each in known if each.given_by(upstream)]
-        named = [each for each in given if _names(request, each)]
-        people = {each.person for each in named}
-        for person in people:
-            for browser in browsers:
-                self.sessions.close(browser, person, now, request.peer.name)
-        still_open = [each for each in given if each.person in people and not each.ended]
-        participants = tuple(self._services(still_open, now))
-        found = replace(
-            logout,
-            found=bool(named),
-            groups=_groups(named),
-            participants=participants,
-        )
-        return found.ready()
-
-    def _leaves_open(
-        self,
-        logout: Logout,
-        browsers: Sequence[str],
-        now: datetime,
-    ) -> bool:
-        """Return whether a named session belongs to others, in a browser that is out of reach.
-
-        The upstream's own, behind what this very logout has ended, is one of them.
-        """
-        for browser, person in logout.groups:
-            if browser in browsers:
-                continue
-            for session in self.sessions.of_browsers([browser], now):
-                if session.person == person and self._is_open(session, logout):
-                    return True
-        return False
-
-    def _is_open(self, session: Session, logout: Logout) -> bool:
-        if not session.ended:
-            return True
-        return session.ended == logout.begun and self._asks(session)
-
-    def _asks(self, session: Session) -> bool:
-        """Return whether the upstream of a session would be logged out, or asked about."""
-        upstream = self.upstreams.get(session.upstream)
-        return upstream is not None and not upstream.local and upstream.logout != "never"
-
-    def _services(self, sessions: Iterable[Session], now: datetime) -> Iterator[Participant]:
-        """Yield a participant for each NameID at each service, with its SessionIndexes.
-
-        Beyond the most that are asked, the rest are not to be reached.
-        """
-        groups: dict[tuple[str, str], list[Session]] = defaultdict(list)
-        for session in sessions:
-            names = (session.service, session.name_id.value)
-            groups[names].append(session)
-        for number, own in enumerate(groups.values()):
-            asked = number < MOST_ASKED and self._reaches_service(own[0], now)
-            yield Participant(
-                LogoutPeer("service", own[0].service),
-                own[0].name_id,
-                tuple(session.index for session in own),
-                ParticipantState.OPEN if asked else ParticipantState.UNREACHABLE,
-            )
-
-    def _reaches_service(self, session: Session, now: datetime) -> bool:
-        service = self.services.get(session.service)
-        # A service that has the name by now is told nothing of a person of the one before.
-        if service is None or service.entity_id != session.entity_id:
-            return False
-        return self.reaches(LogoutPeer("service", session.service), now)
-
-    def _upstreams(self, sessions: Sequence[Session], now: datetime) -> Iterator[Participant]:
-        """Yield each upstream once, by the NameID it gave last.
-
-        Its own session is one, however often it was asked.
-        """
-        for name in dict.fromkeys(session.upstream for session in sessions):
-            upstream = self.upstreams.get(name)
-            if upstream is not None and not upstream.local:
-                given = [session for session in sessions if session.upstream == name]
-                yield self._upstream_participant(upstream, given, now)
-
-    def _upstream_participant(
-        self,
-        upstream: Upstream,
-        given: Sequence[Session],
-        now: datetime,
-    ) -> Participant:
-        newest = given[-1]
-        # Where a route was switched, the upstream that has the name by now never gave this NameID,
-        # and must not get it.
-        name_id = newest.upstream_name_id if newest.given_by(upstream) else None
-        indexes = [each.upstream_index for each in given if each.upstream_name_id == name_id]
-        return Participant(
-            LogoutPeer("upstream", upstream.name),
-            name_id or NameID(""),
-            tuple(dict.fromkeys(index for index in indexes if index)),
-            self._upstream_state(upstream, name_id, now),
-            always=upstream.logout == "always",
-        )
-
-    def _upstream_state(
-        self,
-        upstream: Upstream,
-        name_id: NameID | None,
-        now: datetime,
-    ) -> ParticipantState:
-        if upstream.logout == "never":
-            return ParticipantState.KEPT
-        # Without a name it could be told of nobody.
-        peer = LogoutPeer("upstream", upstream.name)
-        if name_id is None or not self.reaches(peer, now):
-            return ParticipantState.UNREACHABLE
-        return ParticipantState.OPEN
 
     def _own(
         self,
@@ -309,29 +152,35 @@ class SingleLogoutFlow:
         browsers: Sequence[str],
         now: datetime,
     ) -> Logout:
+        """Return the logout, joined to the browser that has these cookies."""
         if logout.browsers is None:
-            return self.joined(logout, browsers, now)
-        if set(logout.browsers).isdisjoint(browsers):
+            joined = replace(logout, browsers=tuple(browsers))
+            return self.affected.joined(joined, now)
+        # One that came without a cookie is nobody's, and holds nothing that a page could show.
+        if logout.browsers and set(logout.browsers).isdisjoint(browsers):
             raise BrowserUnmatched("another browser's logout")
         return logout
 
-    def _sessions_of(
-        self,
-        logout: Logout,
-        participants: Iterable[Participant],
-        now: datetime,
-    ) -> Iterator[Session]:
-        """Yield the sessions of participants by SessionIndex.
+    def _name(self, request: LogoutRequest) -> str:
+        """Return the id of the logout that a request begins, the same each time it is brought."""
+        peer = request.peer
+        name = self.sessions.hmacs.of("logout", peer.side, peer.name, request.id)
+        _, _, digest = name.partition(".")
+        return digest[:_NAME_LENGTH]
 
-        One begun since the logout is no part of it.
-        """
-        indexes: set[str] = set()
-        for participant in participants:
-            if participant.peer.side == "service":
-                indexes.update(participant.indexes)
-        for session in self.sessions.of_browsers(logout.browsers or (), now):
-            if session.index in indexes:
-                yield session
+    def _change_own(
+        self,
+        name: str,
+        change: Callable[[Logout], Logout],
+        browsers: Sequence[str],
+        now: datetime,
+    ) -> Logout:
+        def changed(logout: Logout) -> Logout:
+            own = self._own(logout, browsers, now)
+            return change(own)
+
+        after = self._change(name, changed, now)
+        return self.affected.as_it_is(after, now)
 
     def _change(
         self,
@@ -339,6 +188,15 @@ class SingleLogoutFlow:
         change: Callable[[Logout], Logout],
         now: datetime,
     ) -> Logout:
+        amended = self._amend(name, change, now)
+        return _present(amended.record)
+
+    def _amend(
+        self,
+        name: str,
+        change: Callable[[Logout], Logout],
+        now: datetime,
+    ) -> Amended[Logout]:
         def changed(record: Record[Logout] | None) -> Content[Logout] | None:
             before = _present(record)
             after = change(before)
@@ -346,8 +204,7 @@ class SingleLogoutFlow:
                 return None
             return Content(after, after.until)
 
-        amended = self._records.amend(_key(name), changed, now)
-        return _present(amended.record)
+        return self._records.amend(_key(name), changed, now)
 
     @property
     def _records(self) -> Records[Logout]:
@@ -362,20 +219,3 @@ def _present(record: Record[Logout] | None) -> Logout:
     if record is None:
         raise LogoutGone("no such logout")
     return record.value
-
-
-def _told(logout: Logout) -> Logout:
-    return replace(logout, told=True)
-
-
-def _groups(sessions: Iterable[Session]) -> tuple[tuple[str, str], ...]:
-    groups = [(session.browser, session.person) for session in sessions]
-    return tuple(dict.fromkeys(groups))
-
-
-def _names(request: LogoutRequest, session: Session) -> bool:
-    """Return whether an upstream's LogoutRequest names this session."""
-    name_id = session.upstream_name_id
-    if name_id is None or not request.name_id.means(name_id):
-        return False
-    return not request.indexes or session.upstream_index in request.indexes

@@ -1,7 +1,7 @@
 """The letter of a borrower: one code for a day, good in the browsers that typed its number."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,7 +11,7 @@ from broker.core.errors import LinkGone, StoreUnavailable
 from broker.core.login.transaction import LIFETIME
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
-from broker.flows.proofs.rate_limits import Limit, Limits
+from broker.flows.proofs.rate_limits import Limit, Limits, RefusedNames
 from broker.flows.records import MOST_TRIES, Content, Record, Records
 
 LETTER_LASTS: Final = timedelta(days=1)
@@ -62,16 +62,29 @@ class PinLetters:
     store: Store
     hmacs: LookupHmacs
     now: Callable[[], datetime]
+    refused: RefusedNames = field(default_factory=RefusedNames)
 
-    def typed(self, browser: str, identifier: str, transaction: str) -> None:
-        """Keep that ``browser`` typed ``identifier`` in a transaction."""
+    def typed(
+        self, browser: str, identifier: str, transaction: str, *, refused: bool = False
+    ) -> None:
+        """Keep that ``browser`` typed ``identifier`` in a transaction.
+
+        Where its asking was ``refused``, or its codes were, only the first few numbers are kept:
+        whoever goes on typing writes nothing.
+        """
+        limits = Limits(self.store, self.hmacs, self.now, self.refused)
+        refused = refused or limits.is_refused(CODES, browser)
         now = self.now()
         pseudonym = identifier_pseudonym(self.hmacs, identifier)
 
-        def added(record: Record[TypedNumbers] | None) -> Content[TypedNumbers]:
+        def added(record: Record[TypedNumbers] | None) -> Content[TypedNumbers] | None:
             before = record.value.identifiers if record else ()
+            if refused and (pseudonym in before or len(before) == _MOST_NUMBERS):
+                return None
             numbers = dict.fromkeys((pseudonym, *before))
             typed = TypedNumbers(tuple(numbers)[:_MOST_NUMBERS], transaction)
+            if record and record.value == typed:
+                return None  # it lives longer than the transaction
             return Content(typed, now + LIFETIME)
 
         Records(self.store, TypedNumbers).amend(self._key_of_browser(browser), added, now)
@@ -90,7 +103,7 @@ class PinLetters:
         LinkGone for a code that no letter has, and for one of a number that this browser has not
         typed; TooMany after ten such from one browser in ten minutes.
         """
-        limits = Limits(self.store, self.hmacs, self.now)
+        limits = Limits(self.store, self.hmacs, self.now, self.refused)
         taken = limits.take((CODES, browser))
         code = account_code_of(typed_code) or ""
         record = self._letters.get(self._key_of_code(code), self.now())

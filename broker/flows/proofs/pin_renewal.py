@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal, assert_never
 
@@ -33,7 +33,7 @@ from broker.flows.proofs.pin_letters import (
     PinLetters,
     identifier_pseudonym,
 )
-from broker.flows.proofs.rate_limits import Limit, Limits
+from broker.flows.proofs.rate_limits import Limit, Limits, RefusedNames
 from broker.flows.records import Record, Records
 from broker.flows.waiting_slots import WaitingSlots, WakeSignal, waiting_slot
 
@@ -87,6 +87,7 @@ class PinRenewal:
     live: bool = True  # False: the library is only observed, or frozen
     waiting_slots: WaitingSlots | None = None
     trail: Trail = NO_TRAIL
+    refused: RefusedNames = field(default_factory=RefusedNames)
 
     def ask(self, identifier: str, network: str, asking: Asking) -> None:
         """Queue the letter for whoever has ``identifier`` (of ``pins.identifier_of``).
@@ -95,7 +96,7 @@ class PinRenewal:
         for a fourth time within an hour is written an hour later, and nobody is told.
         """
         limits = self._limits
-        limits.take((PER_NETWORK, network))
+        Limits(self.store, self.hmacs, self.now, self.refused).take((PER_NETWORK, network))
         now = self.now()
         due = now
         pseudonym = identifier_pseudonym(self.hmacs, identifier)

@@ -1,7 +1,8 @@
 """Limits on tries: each takes a place before it is made, by one atomic count over all workers."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -9,6 +10,7 @@ from broker.core.errors import TooMany
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
 
+_REFUSED_FOR: Final = timedelta(seconds=10)
 # Each place is a counter of its own; beyond these the writes would cost more than the exactness is
 # worth.
 _MOST_EXACT: Final = 10
@@ -38,13 +40,40 @@ class CountedTry:
     window: datetime | None = None
 
 
+@dataclass(slots=True)
+class RefusedNames:
+    """The names that a worker has refused just now, by their pseudonyms: refused again from memory.
+
+    So whoever goes on costs the store nothing, and waits ten seconds longer than they must at most.
+    Beyond ``most`` names the oldest are forgotten, and the store is asked.
+    """
+
+    most: int = 10_000
+    until: OrderedDict[str, datetime] = field(default_factory=OrderedDict)
+
+    def holds(self, name: str, now: datetime) -> bool:
+        """Return whether a name was refused within the last ten seconds."""
+        return now < self.until.get(name, now)
+
+    def add(self, name: str, now: datetime) -> None:
+        """Keep that a name is refused."""
+        self.until[name] = now + _REFUSED_FOR
+        self.until.move_to_end(name)
+        if len(self.until) > self.most:
+            self.until.popitem(last=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits over a store; the person or network that they are for is kept as a pseudonym."""
+    """The limits over a store; the person or network that they are for is kept as a pseudonym.
+
+    ``refused`` is there where strangers are limited: what is beyond their limit asks no store.
+    """
 
     store: Store
     hmacs: LookupHmacs
     now: Callable[[], datetime]
+    refused: RefusedNames | None = None
 
     def take(self, *wanted: tuple[Limit, str]) -> tuple[CountedTry, ...]:
         """Take a place in each limit for the name beside it.
@@ -77,11 +106,23 @@ class Limits:
     def _group(self, limit: Limit, name: str) -> str:
         return self.hmacs.of("limit", limit.name, name)
 
+    def is_refused(self, limit: Limit, name: str) -> bool:
+        """Return whether this worker refused the name just now; no store is asked."""
+        if self.refused is None:
+            return False
+        return self.refused.holds(self._group(limit, name), self.now())
+
     def _taken(self, limit: Limit, name: str) -> CountedTry | None:
+        if self.is_refused(limit, name):
+            return None
         group = self._group(limit, name)
         if limit.most <= _MOST_EXACT:
-            return self._taken_place(limit, group)
-        return self._taken_in_window(limit, group)
+            place = self._taken_place(limit, group)
+        else:
+            place = self._taken_in_window(limit, group)
+        if place is None and self.refused is not None:
+            self.refused.add(group, self.now())
+        return place
 
     def _taken_place(self, limit: Limit, group: str) -> CountedTry | None:
         """Take one of the limit's own places; None where all are taken."""

@@ -8,6 +8,7 @@ import pytest
 
 from broker.adapters.mail.letter_texts import LETTERS, LetterTexts
 from broker.adapters.translations.catalogue import translate
+from broker.core.entities import Text
 from broker.core.letters import (
     AccountCodeLetter,
     CategoryLetter,
@@ -20,8 +21,9 @@ from broker.core.letters import (
     RenewedPinLetter,
 )
 
-TEXTS = LetterTexts("AU Library {0} 100%", "https://login.example/pin", "the desk, 87 15 00 00")
-NAMELESS = LetterTexts("", "https://login.example/pin", "")
+NAME = "AU Library {0} 100%"
+TEXTS = LetterTexts(Text(NAME, NAME), "https://login.example/pin", "the desk, 87 15 00 00")
+NAMELESS = LetterTexts(None, "https://login.example/pin", "")
 EVERY_LETTER: tuple[LetterContent, ...] = (
     PinLetter("5837"),
     PinPointerLetter(),

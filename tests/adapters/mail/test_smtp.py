@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -315,21 +316,35 @@ def test_a_stripped_starttls_ends_the_conversation(server: Server) -> None:
     assert server.mails == []
 
 
-@pytest.mark.parametrize(
-    ("url", "faulty"),
-    [
-        ("smtp://127.0.0.1:25", False),
-        ("smtp://[::1]", False),
-        ("smtp://localhost", False),
-        ("smtp://mail.example.org", True),
-        ("smtp://192.0.2.1", True),
-        ("smtps://mail.example.org", False),
-        ("smtp+starttls://mail.example.org", False),
-    ],
-)
-def test_clear_text_to_another_machine_is_a_fault(url: str, faulty: bool) -> None:
-    """A PIN does not cross a network unencrypted."""
-    assert bool(Smtp(url, "library@au.example").faults()) is faulty
+@pytest.mark.server
+def test_a_probe_speaks_to_the_server_and_sends_nothing(smtp: Smtp, server: Server) -> None:
+    """Connected, greeted, sender and recipient named; all of it taken back."""
+    assert smtp.probe(soon()) == ()
+    assert (len(server.greeted), server.mails) == (1, [])
+
+
+@pytest.mark.server
+def test_a_probe_says_what_is_wrong_and_where_to_look(server: Server, offered: ssl.SSLContext) -> None:
+    """A server that is down, wants another scheme, refuses the login or the sender, or has a strange certificate."""
+    sender = "library@au.example"
+    with serving(server) as port:
+        pass
+    (down,) = Smtp(f"smtp://127.0.0.1:{port}", sender).probe(soon())
+    assert down.startswith(f"smtp://127.0.0.1:{port}: connecting: ConnectionRefusedError (see mail.url")
+    with serving(server) as port:
+        (plain,) = Smtp(f"smtp+starttls://127.0.0.1:{port}", sender).probe(soon())
+        server.rcpt = "550 no"
+        (refused,) = Smtp(f"smtp://127.0.0.1:{port}", sender).probe(soon())
+    assert "offers no STARTTLS" in plain
+    assert "RCPT answered 550 (the server takes no mail from or for the sender: see mail.sender)" in refused
+    with serving(server, ssl_context=offered) as port:
+        (strange,) = Smtp(f"smtps://localhost:{port}", sender).probe(soon())
+    assert "of nobody whom this machine trusts" in strange
+    login = {"authenticator": lambda *_: AuthResult(success=False, handled=False), "auth_require_tls": False}
+    with serving(server, **login) as port:
+        (wrong,) = Smtp(f"smtp://127.0.0.1:{port}", sender, "broker", "geheim").probe(soon())
+    assert "SMTPAuthenticationError (see mail.username and mail.password)" in wrong
+    assert "geheim" not in wrong
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,9 @@ class Heard:
             raise AuditUnavailable("full")
         self.calls.append((Sink.TRAIL, event))
 
-    def leave(self, reference: str, now: datetime, *, known: bool, **facts: str | None) -> None:
+    def leave(self, reference: str, now: datetime, **facts: str | None) -> None:
         """Hear a trace."""
-        self.calls.append((Sink.TRACE, (reference, now, known, facts)))
+        self.calls.append((Sink.TRACE, (reference, now, facts)))
 
     def faults(self) -> list[str]:
         """Return what a trail that is not there says."""
@@ -86,7 +86,7 @@ def test_each_sink_hears_what_is_its_own() -> None:
         (Sink.LOG, ("refused", FACTS)),
         (Sink.METRIC, EventKind.PROOF_REFUSED),
         (Sink.TRAIL, event.audit),
-        (Sink.TRACE, ("BCDFGHJK", NOW, True, facts)),
+        (Sink.TRACE, ("BCDFGHJK", NOW, facts)),
     ]
 
 

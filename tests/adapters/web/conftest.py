@@ -10,6 +10,7 @@ from flask import Flask, make_response, render_template
 from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response
 
+from broker.adapters.web.login.letter_pages import WithoutMail
 from broker.adapters.web.page_layout import Imprint, install
 from broker.adapters.web.pages import consent_screen
 from broker.adapters.web.pages.language import language
@@ -17,7 +18,7 @@ from broker.adapters.web.pages.refusal_links import SignUpLink
 from broker.adapters.web.pages.security_headers import protect
 from broker.core.consent.consent import Question
 from broker.core.consent.disclosure import Disclosure, Item
-from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
+from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Institution, Service, Text
 from broker.core.identity.mailbox_proofs import Mailing
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import AuthnRequest, Transaction
@@ -26,6 +27,7 @@ from broker.core.ports import PostForm
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 CPR = "0101881235"
+UNIVERSITY = Text("Aarhus University", "Aarhus Universitet")
 _TOO_SHORT_TO_TELL = 4
 LABELS = {
     "cpr": Text("CPR number", "CPR-nummer"),
@@ -39,6 +41,7 @@ SERVICE = Service(
     label=Text("My loans", "Mine lån"),
     methods=("wayf", "nemid"),
     description=Text("Your loans and reservations.", "Dine lån og reserveringer."),
+    url=Text("https://library.example/en/loans", "https://library.example/laan"),
     privacy_notice=Text("https://library.example/en/privacy/loans", "https://library.example/privatliv/laan"),
 )
 BEGUN = replace(SERVICE, url=Text("https://library.example/en/print", "https://library.example/print"))
@@ -51,7 +54,13 @@ IMPRINT = Imprint(
     sign_up=Text("https://login.library.example/sign-up", "https://login.library.example/sign-up"),
     e_resources=Text("https://library.example/en/search", "https://library.example/soeg"),
     my_loans=Text("https://library.example/en/loans", "https://library.example/laan"),
-    wayf="https://login.library.example/sign-up/faq#wayf",
+    loan_terms=Text("https://library.example/en/terms", "https://library.example/vilkaar"),
+    start="https://login.library.example/",
+    pin="https://login.library.example/pin",
+    choices="https://login.library.example/my-choices",
+    help="https://login.library.example/sign-up/faq",
+    logo="/pictures/logo?v=0",
+    favicon="/pictures/favicon?v=0",
     privacy=Text("https://library.example/en/privacy", "https://library.example/privatliv"),
     accessibility="https://was.digst.dk/library-example",
     dpo="dpo@library.example",
@@ -106,7 +115,8 @@ def asked(
 
 def screen(spoken: str, ask: Ask) -> consent_screen.ConsentScreen:
     """Give what the page shows of ``ask``."""
-    return consent_screen.consent(ask, SERVICE, LABELS, spoken, transaction(), NOW)
+    institutions = (Institution("https://idp.au.example", scopes=("au.dk",), label=UNIVERSITY),)
+    return consent_screen.consent(ask, SERVICE, LABELS, spoken, transaction(), NOW, institutions=institutions)
 
 
 def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
@@ -124,8 +134,15 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "token": "t~t",
         "action": f"{url}/upstream",
     }
-    choose |= {"tells": True, "rememberable": True, "remembered": False}
-    refused |= {"onward": None, "abroad": None, "signing_up": False, "kept": {}}
+    choose |= {"tells": True, "rememberable": True, "remembered": False, "sign_up": "/sign-up?service=my-loans"}
+    refused |= {
+        "onward": None,
+        "abroad": None,
+        "signing_up": False,
+        "back": None,
+        "admitted": (),
+        "admitted_to": service,
+    }
     refused |= {"ways": [], "ways_token": "t~t"}
     leading = [("library", "Lånerkonto"), ("nemid", "NemID")]
     onward = SignUpLink(f"{url}/sign-up/student?service=myprint", lazy_gettext("Sign up for a library account"))
@@ -136,15 +153,51 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "account": labelled, "declined": False, "mailed": True, "cpr_cards": True,
     }  # fmt: skip
     kept = {**done, "outcome": "unchanged", "mailed": False, "here": replace(SERVICE, url=None)}
-    consent = {"step": "ask", "token": "t~t"}
+    consent = {"step": "ask", "token": "t~t", "shared": False, "logo": ""}
     inform = asked("public_task", ITEMS[:3], changed=True, transient=True)
     mismatch = replace(asked("contract", ITEMS[:3]), decision=replace(asked().decision, mismatch="hospital"))
     proof = {
         "step": "proof", "reason": "kaldemail", "action": f"{url}/proof", "token": "t~t", "problem": "",
         "mailing": MAILING, "domains": ("auh.rm.dk", "ps.rm.dk"), "optional": True, "address": MAILING.address,
+        "about": "/sign-up/hospital/kaldemail",
     }  # fmt: skip
+    changed = {"step": "changed", "service": service, "affiliation": labelled, "token": "t~t"}
     linked = {"step": "proof", "action": f"{url}/proof", "token": "t~t", "mailing": MAILING}
+    form = {"step": "pin", "token": "t~t", "action": f"{url}/pin", "service": service, "shared": False}
+    typed = {**form, "identifier": "", "problem": "", "reason": ""}
+    without = WithoutMail(f"{url}/upstream", ("NemID",), terminals=True)
+    coded = {**typed, "code": "bcdfghjkmn", "address": "", "others": f"{url}/upstream", "rememberable": True}
+    left = {"step": "logout", "by_upstream": False, "asker": service, "waiting": "NemID", "both": True, "back": None}
+    left |= {"rows": [("MyPrint", "service", "silent")], "elsewhere": True, "shared": False}
+    left |= {"scopes": {"all": url, "services": url, "none": url}, "again": url, "without": url}
     return {
+        "pin-ask": ("pin_ask.html", {**typed, "ways": [(f"{url}/wayf", "WAYF")]}),
+        "pin-ask-problem": ("pin_ask.html", {**typed, "reason": "pin_number_missing", "ways": []}),
+        "pin-asked": (
+            "pin_asked.html",
+            {**typed, "note": "pin_asks_too_many", "code": "", "back": BEGUN, "without": without},
+        ),
+        "pin-login": ("pin_login.html", {**typed, "with_pin": False, "forgotten": "/pin", "without": without}),
+        "pin-terminal": (
+            "pin_login.html",
+            {**typed, "with_pin": True, "forgotten": "/pin", "others": url, "terminal": False, "problem": "pin_wrong"},
+        ),
+        "pin-code": ("pin_code.html", {**coded, "logging_in": True, "problem": "pin_not_right"}),
+        "pin-renew": ("pin_code.html", {**coded, "logging_in": False}),
+        "pin-opened": ("pin_opened.html", {**typed, "code": "bcdfghjkmn"}),
+        "pin-choose": ("pin_choose.html", {**typed, "reason": "pin_trivial"}),
+        "pin-temporary": ("pin_temporary.html", {**typed, "others": url}),
+        "pin-bars": ("pin_bars.html", {**form, "reason": "barred", "bars": ["expired", "card_lost"], "url": url}),
+        "pin-mailed": ("pin_mailed.html", {**form, "reason": "mailed", "address": "k•••@post.example", "back": None}),
+        "pin-changed": ("pin_changed.html", {**form, "reason": "changed", "back": BEGUN, "over": True}),
+        "choices-left": ("choices_left.html", {"step": "choices", "reason": "left", "way": "NemID", "over": True}),
+        "ended": ("ended.html", {"step": "end"}),
+        "peer-post": ("peer_post.html", {"step": "authenticate", "form": FORM, "party": "NemID"}),
+        **{
+            f"logout-{kind}": ("logout.html", {**left, "kind": kind, "reason": kind})
+            for kind in ("ask", "wait", "done")
+        },
+        "logout-remains": ("logout.html", {**left, "kind": "done", "reason": "remains", "shared": True}),
         "proof": ("proof.html", {**proof, "asking": True, "mailing": None}),
         "proof-mail": ("proof.html", {**proof, "reason": "mail", "asking": True, "domains": (), "optional": False}),
         "proof-address-problem": ("proof.html", {**proof, "asking": True, "problem": "address_other_domain"}),
@@ -155,9 +208,17 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
             "proof_link.html",
             {**linked, "reason": "elsewhere", "link": "", "asker": "Dorte Holm"},
         ),
+        "proof-other": ("proof.html", {**proof, "reason": "workplace", "asking": True, "mailing": None}),
+        "start": ("start.html", {"step": "start", "way": ""}),
+        "start-remembered": ("start.html", {"step": "start", "way": "NemID"}),
         "choose": ("choose.html", {**choose, "again": False}),
         "choose-federated": ("choose.html", {**choose, "again": False, "ways": ways[1:]}),
-        "choose-bare": ("choose.html", {**choose, "again": False, "tells": False, "rememberable": False}),
+        "choose-bare": (
+            "choose.html",
+            {**choose, "again": False, "tells": False, "rememberable": False, "sign_up": ""},
+        ),
+        "changed": ("changed.html", {**changed, "reason": "upgraded"}),
+        "changed-lowered": ("changed.html", {**changed, "reason": "lowered"}),
         "upgrade": ("upgrade.html", {"step": "upgrade", "affiliation": labelled, "token": "t~t"}),
         "done": ("done.html", done),
         "done-shared": ("done.html", {**kept, "outcome": "upgraded", "mismatch": True, "shared": True}),
@@ -172,6 +233,8 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "choose-problem": ("choose.html", {**choose, "again": False, "problem": "token_refused"}),
         "onward": ("onward.html", {"step": "authenticate", "url": url}),
         "ask": ("consent.html", {**consent, "screen": screen(spoken, asked()), "choices": "/my-choices"}),
+        "ask-shared": ("consent.html", {**consent, "screen": screen(spoken, asked()), "shared": True}),
+        "ask-logo": ("consent.html", {**consent, "screen": screen(spoken, asked()), "logo": "/pictures/service-x?v=0"}),
         "inform": ("consent.html", {**consent, "screen": screen(spoken, inform)}),
         "inform-contract": ("consent.html", {**consent, "screen": screen(spoken, mismatch)}),
         "inform-law": ("consent.html", {**consent, "screen": screen(spoken, asked("legal_obligation", ITEMS[:1]))}),
@@ -193,13 +256,20 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "post-shared": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": True}),
         "refused": ("refused.html", {**refused, "reason": "no_library_account", "onward": onward}),
         "refused-shared": ("refused.html", {**refused, "reason": "cpr_required", "shared": True, "ways": leading}),
+        "refused-others": (
+            "refused.html",
+            {**refused, "reason": "no_policy_for_service", "admitted": ((labelled, None), (labelled, 18))},
+        ),
         "refused-errand": ("refused.html", {**refused, "reason": "cpr_required", "form": None}),
         "refused-again": (
             "refused.html",
             {**refused, "reason": "upstream_refused", "abroad": "https://idp.example/help?code=OTHER_ERROR"},
         ),
-        "error": ("error.html", {"step": "error", "reason": "other_browser", **marked}),
-        "error-again": ("error.html", {"step": "error", "reason": "cookies_needed", "retry": url, **marked}),
+        "error": ("error.html", {"step": "error", "reason": "other_browser", "back": None, **marked}),
+        "error-again": (
+            "error.html",
+            {"step": "error", "reason": "cookies_needed", "retry": url, "back": BEGUN, **marked},
+        ),
     }
 
 
@@ -246,6 +316,12 @@ def app() -> Flask:
 def specimen(request: pytest.FixtureRequest) -> str:
     """Give the name of every page in turn."""
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def looked_at() -> tuple[str, ...]:
+    """Give the name of every page that stays to be looked at: one goes on by itself at once."""
+    return tuple(sorted(set(specimens("da")) - {"onward"}))
 
 
 @pytest.fixture

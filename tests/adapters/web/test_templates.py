@@ -48,14 +48,22 @@ def test_no_page_has_a_script_or_style_of_its_own(app: Flask, specimen: str) -> 
     """Nothing inline that the content security policy would have to allow, and no request elsewhere."""
     source = page(app, specimen)
     assert re.findall(r"<script(?![^>]* src=)|<style|\sstyle=|\son[a-z]+=|javascript:", source) == []
-    assert re.findall(r'(?:<script|<link|<img)[^>]*(?:src|href)="(?!/static/)', source) == []
+    assert re.findall(r'(?:<script|<link|<img)[^>]*(?:src|href)="(?!/(?:static|pictures)/)', source) == []
 
 
 def test_every_form_is_a_post_and_ours_carry_a_token(app: Flask, specimen: str) -> None:
-    """No answer stands in a URL; a form without a token is one to a service and has its SAML message."""
+    """No answer stands in a URL; a form without a token goes to a service with its SAML message, or ends one's visit.
+
+    Source: docs/reference/design.md#4a-shared.
+    """
     forms = re.findall(r"<form.*?</form>", page(app, specimen), re.DOTALL)
     assert all('method="post"' in form for form in forms)
-    assert all(('name="token"' in form) != ('name="SAMLResponse"' in form) for form in forms)
+    ending = [form for form in forms if re.search(r'action="[^"]*/end"', form)]
+    assert all(re.findall(r'name="(\w+)"', form) == ["login"] for form in ending)
+    # The form of the start page belongs to no login: it forgets a way to log in, and nothing else.
+    free = [form for form in forms if 'action="https://login.library.example/"' in form]
+    tokens = [form for form in forms if form not in (*ending, *free)]
+    assert all(('name="token"' in form) != ('name="SAMLResponse"' in form) for form in tokens)
 
 
 def test_only_the_reveal_page_holds_the_number(app: Flask, specimen: str) -> None:
@@ -102,9 +110,9 @@ def test_the_question_says_who_what_and_why(app: Flask, language: str) -> None:
     source = page(app, "ask", language)
     wanted = {
         "da": ["Aarhus Universitet", "Det Kgl. Eksempelbibliotek", "at se og forny dine lån.", "010188-••••",
-               "tildeles, når du fortsætter", "Anonymt brugernummer", "Dit samtykke", "employee@clin.au.dk"],
+               "tildeles, når du fortsætter", "Pseudonym hos denne tjeneste", "Dit samtykke", "employee@clin.au.dk"],
         "en": ["Aarhus University", "The Royal Example Library", "to see and renew your loans.", "010188-••••",
-               "assigned when you continue", "Anonymous user number", "Your consent", "employee@clin.au.dk"],
+               "assigned when you continue", "Pseudonym for this service", "Your consent", "employee@clin.au.dk"],
     }[language]  # fmt: skip
     assert [text for text in [*wanted, "dpo@library.example"] if text not in spoken(source)] == []
     names = re.findall(r'data-attribute="(\w+)"', source)
@@ -136,7 +144,8 @@ def test_declining_shows_what_happens_and_what_else_there_is(app: Flask) -> None
 
 def test_a_refusal_links_to_the_sign_up_once(app: Flask) -> None:
     """Of two links to the same pages the one stands that leads back to the service afterwards."""
-    links = [each for each in re.findall(r'href="([^"]*)"', page(app, "refused")) if "/sign-up" in each]
+    every = re.findall(r'href="([^"]*)"', page(app, "refused"))
+    links = [each for each in every if re.search("/sign-up(?!/faq)", each)]
     assert links == ["https://login.library.example/login/00/sign-up/student?service=myprint"]
     assert "/en/places" in page(app, "refused")
 
@@ -146,14 +155,14 @@ def test_who_declines_in_a_sign_up_is_told_that_they_are_not_signed_up(app: Flas
     source = spoken(page(app, "declined-sign-up"))
     assert "You have not been signed up" in source
     assert "no library account has been made or changed" in source
-    assert "My loans" not in source
+    assert "to My loans" not in source
     assert "signed up" not in page(app, "declined")
 
 
 def test_the_chooser_speaks_of_the_ways_it_offers(app: Flask) -> None:
     """The library account is spoken of where it can be used, and what WAYF is can be read."""
     assert "A login with your library account passes on no CPR number." in page(app, "choose")
-    assert "library account" not in spoken(page(app, "choose-federated"))
+    assert "A login with your library account" not in spoken(page(app, "choose-federated"))
     assert "your CPR number is passed on" in page(app, "choose-federated")
     assert '<a href="https://login.library.example/sign-up/faq#wayf">What is WAYF?</a>' in page(app, "choose-federated")
 
@@ -164,14 +173,12 @@ def test_where_nobody_says_what_wayf_is_nobody_is_sent_there(site: Callable[...,
     assert "What is WAYF?" not in page(app, "choose")
 
 
-@pytest.mark.parametrize(
-    ("name", "linked"), [("refused", True), ("declined", True), ("onward", False), ("post", False)]
-)
-def test_what_a_form_leads_to_is_offered_in_the_other_language(app: Flask, name: str, linked: bool) -> None:
-    """Where a link gives the same page; what only the form gives would come back as another."""
+@pytest.mark.parametrize("name", ["refused", "declined", "onward", "post", "reveal", "error", "changed"])
+def test_what_a_form_leads_to_is_offered_in_the_other_language(app: Flask, name: str) -> None:
+    """The link asks for the same step and carries nothing of what the form sent."""
     client = app.test_client()
-    assert ('href="?lang=en"' in client.post(f"/{name}?lang=da").text) is linked
-    assert 'href="?lang=en"' in client.get(f"/{name}?lang=da").text
+    for answer in (client.post(f"/{name}?lang=da", data={"token": "t~t"}), client.get(f"/{name}?lang=da")):
+        assert 'href="?lang=en"' in answer.text
 
 
 def test_a_refusal_has_a_reference_and_a_way_back(app: Flask) -> None:
@@ -205,7 +212,8 @@ def test_what_came_from_outside_is_escaped(
     service = Service("x", "x", Text(HOSTILE, HOSTILE), ("wayf",))
     screen = consent(asked, service, {"mail": Text(HOSTILE, HOSTILE)}, "en", login, login.begun)
     with app.test_request_context("/"):
-        source = render_template("consent.html", step="ask", token=HOSTILE, screen=screen, problem=HOSTILE)
+        values = {"screen": screen, "problem": HOSTILE, "token": HOSTILE, "logo": "", "shared": False}
+        source = render_template("consent.html", step="ask", **values)
     assert "<script>alert" not in source
     assert "{{ 7*7 }}" in source
     assert source.count("&lt;script&gt;") > 5

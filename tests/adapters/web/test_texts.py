@@ -25,7 +25,9 @@ from broker.adapters.web.pages.reason_texts import REASONS, explain
 from broker.core import errors
 from broker.core.borrowers.borrower import Bar
 from broker.core.consent.consent import REMEMBERED_FOR
+from broker.core.identity.accepted_text import TEXT_FAULTS
 from broker.core.policy.decision import UNMET_REQUIREMENTS
+from broker.core.stateless_references import REASONS as NUMBERED
 from broker.flows.consents.receipts import KEPT_FOR
 
 ROOM = Path(broker.adapters.web.__path__[0])
@@ -40,7 +42,7 @@ INDIRECT = {
     "temporary_and_cpr", "temporary_unfit", "adoption_other_name", "borrower_gone", "address_taken",
     "several_values", "bad_value", "cpr_shaped", "cpr_disagrees", "company_identity",
     "attributes_refused", "login_not_finished", "not_found", "wrong_method", "too_large",
-    "birth_date_differs", "cpr_differs",
+    "birth_date_differs", "cpr_differs", *TEXT_FAULTS,
 }  # fmt: skip
 
 
@@ -95,6 +97,11 @@ def test_every_reason_with_a_text_is_given_by_something() -> None:
         if isinstance(node, ast.Constant)
     }
     assert set(REASONS) - given - COMPOSED == set()
+
+
+def test_every_error_has_a_number_in_the_reference_of_a_stranger() -> None:
+    """The desk reads the reason out of the letters: a new error goes to the end of their table."""
+    assert {each.reason for each in rooted(errors.BrokerError)} - set(NUMBERED) == set()
 
 
 def test_every_template_is_a_page_or_part_of_one(templates: Mapping[str, nodes.Template]) -> None:

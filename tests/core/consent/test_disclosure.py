@@ -184,3 +184,13 @@ def test_no_repr_shows_a_value(disclosure: Disclosure) -> None:
     """A disclosure in a log line or a traceback shows names only."""
     assert "1403044004" not in repr(disclosure)
     assert "Ravn" not in repr(disclosure)
+
+
+def test_a_mail_address_as_nameid_is_bound_and_no_attribute(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
+    """It is shown and bound as every item is, asks again when it changes, and stands among no attributes."""
+    named_by_mail = replace(disclosure, items=(Item("name_id", ("asta@au.dk",), OTHER), *disclosure.items))
+    other = _with(named_by_mail, "name_id", "bo@au.dk")
+    assert (named_by_mail.address, disclosure.address) == ("asta@au.dk", None)
+    assert named_by_mail.attributes == disclosure.items
+    assert other.shown(hmacs) != named_by_mail.shown(hmacs) != disclosure.shown(hmacs)
+    assert other.material(hmacs) != named_by_mail.material(hmacs)

@@ -76,9 +76,9 @@ def test_values_come_under_our_names() -> None:
         ({"sn": ("Ravn", "Falk")}, ("sn", "several_values")),
         ({"sn_oid": "Ravn", "sn": "Falk"}, ("sn", "several_values")),
         ({"mail": "no address"}, ("mail", "bad_value")),
-        ({"sn": "Ravn\n"}, ("sn", "bad_value")),
-        ({"sn": "\u202envaR"}, ("sn", "bad_value")),
-        ({"sn": "R" * 1025}, ("sn", "bad_value")),
+        ({"sn": "Ravn\n"}, ("sn", "blanks_around")),
+        ({"sn": "\u202envaR"}, ("sn", "bad_characters")),
+        ({"sn": "R" * 257}, ("sn", "too_long")),
         ({"mail": tuple(f"m{at}@b.dk" for at in range(101))}, ("mail", "several_values")),
         ({"scoped": "140304.4004@au.dk"}, ("eduPersonScopedAffiliation", "cpr_shaped")),
         ({"uid": "140304\u20134004"}, ("uid", "cpr_shaped")),
@@ -88,6 +88,13 @@ def test_values_come_under_our_names() -> None:
         ({"scoped": "0101901234@au.dk"}, ("eduPersonScopedAffiliation", "cpr_shaped")),
         ({"targeted": "id-0101901234"}, ("eduPersonTargetedID", "cpr_shaped")),
         ({"scoped": "student@ku.dk"}, ("eduPersonScopedAffiliation", "scope_mismatch")),
+        ({"scoped": "superuser@au.dk"}, ("eduPersonScopedAffiliation", "unknown_affiliation")),
+        ({"scoped": "stu\u00addent@au.dk"}, ("eduPersonScopedAffiliation", "bad_characters")),
+        ({"mail": "asta\uff20au.dk"}, ("mail", "bad_characters")),
+        ({"mail": "a" * 250 + "@b.dk"}, ("mail", "too_long")),
+        ({"home": " au.dk"}, ("schacHomeOrganization", "blanks_around")),
+        ({"assurance": "https://refeds.org/assurance/IAP/high"}, ("eduPersonAssurance", "above_cap")),
+        ({"assurance": "https://other.example/loa4"}, ("eduPersonAssurance", "above_cap")),
         ({"assurance": "4"}, ("eduPersonAssurance", "above_cap")),
         ({"schac": URN + "3202004000"}, ("cpr", "invalid")),
     ],
@@ -193,6 +200,35 @@ def test_a_level_at_the_cap_is_the_institutions_own(
     reading = read(Institution("i", max_assurance=Assurance.SUBSTANTIAL), assurance=sent)
     assert reading.attributes["eduPersonAssurance"] == kept
     assert reading.withheld == withheld
+
+
+@pytest.mark.attack(21)
+@pytest.mark.parametrize(
+    ("eppn", "cause"),
+    [
+        ("as\u200bta@au.dk", "bad_characters"),
+        ("as\u00adta@au.dk", "bad_characters"),
+        ("asta\uff20au.dk", "bad_characters"),
+        ("\uff41sta@au.dk", "bad_characters"),
+        ("asta@au.dk\u200b", "bad_characters"),
+        (" asta@au.dk", "blanks_around"),
+        ("a" * 20_000 + "@au.dk", "too_long"),
+    ],
+)
+def test_a_name_that_two_readers_see_differently_refuses(eppn: str, cause: str) -> None:
+    """It is the key of links and goes to services: another person's name to one of them, and the same to a person."""
+    with pytest.raises(AttributesRefused) as refused:
+        read(eppn_oid=eppn)
+    assert refused.value.cause == cause
+
+
+@pytest.mark.parametrize("name", ["eduPersonAffiliation", "eduPersonPrimaryAffiliation"])
+def test_an_affiliation_without_scope_is_held_to_the_words_too(name: str) -> None:
+    """Whatever pattern an administrator's own map has."""
+    own = AttributeMap("own", (MapRow("role", name),))
+    reading = canonical([WireAttribute("role", ("student", "superuser"))], own, AU, TODAY)
+    assert dict(reading.attributes) == {name: ("student",)}
+    assert reading.withheld == ((name, "unknown_affiliation"),)
 
 
 def test_no_upstream_asserts_what_is_ours() -> None:

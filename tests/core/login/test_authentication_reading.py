@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.entities import Institution, Text, Upstream
+from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.errors import AttributesRefused
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, Attributes, MapRow, WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
@@ -53,6 +53,38 @@ def test_names_are_completed_where_the_map_does_so(login: Authentication) -> Non
     assert dict(plain.attributes) == {"cn": ("Asta Ravn",)}
     whole = read_authentication(login, replace(WAYF, attribute_map="whole"), MAPS, NOW)
     assert (whole.attributes.one("gn"), whole.attributes.one("sn")) == ("Asta", "Ravn")
+
+
+def test_what_was_left_out_beside_the_attributes_is_told_with_them(login: Authentication) -> None:
+    """So that one decision explains it all."""
+    attributes = (WireAttribute("cn", ("Asta Ravn ",)),)
+    came = replace(login, attributes=attributes, withheld=(("SessionIndex", "too_long"),))
+    reading = read_authentication(came, WAYF, MAPS, NOW)
+    assert reading.withheld == (("cn", "blanks_around"), ("SessionIndex", "too_long"))
+
+
+@pytest.mark.attack(21)
+@pytest.mark.parametrize(
+    ("cap", "kept"), [(Assurance.HIGH, {"ial", "aal"}), (Assurance.SUBSTANTIAL, {"aal"}), (Assurance.LOW, set())]
+)
+def test_the_parts_of_a_level_are_capped_too(login: Authentication, cap: Assurance, kept: set[str]) -> None:
+    """An institution says nothing above its cap, under whatever name."""
+    rows = AttributeMap("plain", (MapRow("ial", "ial"), MapRow("aal", "aal")))
+    wayf = replace(WAYF, institutions=(replace(AU, max_assurance=cap),))
+    came = replace(login, attributes=(WireAttribute("ial", ("High",)), WireAttribute("aal", ("Substantial",))))
+    reading = read_authentication(came, wayf, {"plain": rows}, NOW)
+    assert set(reading.attributes) == kept
+    assert set(reading.withheld) == {(name, "above_cap") for name in {"ial", "aal"} - kept}
+
+
+def test_an_affiliation_that_a_policy_names_is_read(login: Authentication) -> None:
+    """And no other beyond eduPerson's words."""
+    rows = AttributeMap("plain", (MapRow("scoped", "eduPersonScopedAffiliation", scope="sub"),))
+    wayf = replace(WAYF, institutions=(replace(AU, scopes=("au.dk",)),))
+    came = replace(login, attributes=(WireAttribute("scoped", ("course-1@au.dk", "course-2@au.dk")),))
+    reading = read_authentication(came, wayf, {"plain": rows}, NOW, named_affiliations={"course-1@au.dk"})
+    assert dict(reading.attributes) == {"eduPersonScopedAffiliation": ("course-1@au.dk",)}
+    assert reading.withheld == (("eduPersonScopedAffiliation", "unknown_affiliation"),)
 
 
 def test_a_national_eid_s_assertion_is_held_against_its_profile(login: Authentication) -> None:

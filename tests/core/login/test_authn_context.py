@@ -33,7 +33,8 @@ def request(*classes: str, comparison: str = "exact") -> AuthnRequest:
         ((), "exact", None, ""),
         ((PASSWORD,), "exact", PASSWORD, PASSWORD),
         ((PASSWORD,), "exact", None, None),
-        ((PASSWORD,), "exact", HIGH, None),
+        ((PASSWORD,), "exact", LOW, None),
+        ((PASSWORD,), "exact", HIGH, PASSWORD),
         ((MFA,), "exact", MFA, MFA),
         ((MFA,), "exact", SUBSTANTIAL, MFA),
         ((MFA,), "exact", HIGH, MFA),
@@ -56,7 +57,8 @@ def request(*classes: str, comparison: str = "exact") -> AuthnRequest:
         ((LOW, SUBSTANTIAL), "maximum", HIGH, None),
         ((SUBSTANTIAL, HIGH), "maximum", LOW, LOW),
         ((SUBSTANTIAL,), "maximum", PASSWORD, None),
-        ((SUBSTANTIAL, PASSWORD), "minimum", HIGH, None),  # a password has no place in the order
+        ((SUBSTANTIAL, PASSWORD), "minimum", LOW, None),  # a password has no place in the order
+        ((SUBSTANTIAL, PASSWORD), "minimum", HIGH, HIGH),
     ],
 )
 def test_the_service_gets_what_came_or_what_it_meets(
@@ -86,7 +88,8 @@ def test_an_upstream_is_asked_in_its_own_words() -> None:
         ((HIGH,), "better", Assurance.LOW, None),
         ((MFA,), "exact", Assurance.LOW, Assurance.SUBSTANTIAL),
         ((MFA,), "exact", Assurance.HIGH, Assurance.HIGH),
-        ((PASSWORD,), "exact", Assurance.LOW, None),
+        ((PASSWORD,), "exact", Assurance.LOW, Assurance.SUBSTANTIAL),
+        ((f"{CLASSES}Kerberos",), "exact", Assurance.LOW, None),
     ],
 )
 def test_the_lowest_level_that_meets_the_request_is_demanded(

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
-from broker.core.errors import NO_AUTHN_CONTEXT, NO_SUPPORTED_IDP, AttributesRefused, RequestRefused, Status
+from broker.core.errors import (
+    INVALID_NAME_ID_POLICY,
+    NO_AUTHN_CONTEXT,
+    NO_SUPPORTED_IDP,
+    AttributesRefused,
+    RequestRefused,
+    Status,
+)
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, Attributes, MapRow, WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.authentication_reading import read_authentication
@@ -291,7 +298,47 @@ def test_what_the_policies_release_and_whom_they_know() -> None:
         (service, name)
         for service in ("my-loans", "other", "none")
         for name in ("sn", "mail", "cpr", "uid")
-        if rules.releases(service, name)
+        if any(name in {listed.name for listed in each.attributes} for each in rules.entries(service))
     }
     assert released == {("my-loans", "sn"), ("my-loans", "mail"), ("other", "cpr")}
     assert rules.affiliations() == {"student", "employee"}
+
+
+TRANSIENT_ENTRY = Release("my-loans", "none", "contract", WORDS, "transient", (), PolicyLine("p.yaml", 9))
+PERSISTENT_ENTRY = replace(TRANSIENT_ENTRY, service="https://refeds.org/category/anonymous", name_id="persistent")
+GIVES = Policy(
+    "p.yaml", "student", 1, WORDS, "o", NOW.date(), (), (), Requirement(), None, (TRANSIENT_ENTRY, PERSISTENT_ENTRY)
+)
+FORMATS = "urn:oasis:names:tc:SAML:"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "categories", "given"),
+    [
+        (None, (), True),
+        (f"{FORMATS}2.0:nameid-format:transient", (), True),
+        (f"{FORMATS}2.0:nameid-format:persistent", (), False),
+        (f"{FORMATS}2.0:nameid-format:persistent", ("https://refeds.org/category/anonymous",), True),
+        (f"{FORMATS}1.1:nameid-format:emailAddress", (), False),
+    ],
+)
+@pytest.mark.profile(40)
+def test_a_nameid_format_that_no_policy_gives_is_refused_beforehand(
+    wanted: str | None, categories: tuple[str, ...], given: bool
+) -> None:
+    """By the entries of the service and of its categories: nobody logs in to learn it."""
+    service = replace(RULES.services["my-loans"], categories=categories)
+    rules = replace(RULES, services={"my-loans": service}, policies=lambda: PolicySet((GIVES,), "d"))
+    request = AuthnRequest("_1", "my-loans", "https://loans.example", "acs", name_id_format=wanted)
+    if given:
+        rules.check_name_id(request)
+        return
+    with pytest.raises(RequestRefused) as refused:
+        rules.check_name_id(request)
+    assert (refused.value.refusal, refused.value.request) == (INVALID_NAME_ID_POLICY, request)
+
+
+def test_a_service_without_an_entry_is_refused_for_that() -> None:
+    """Not for the format that it happens to ask for: the person is told that the service is not open to them."""
+    request = AuthnRequest("_1", "my-loans", "https://loans.example", "acs", name_id_format="urn:x")
+    RULES.check_name_id(request)

@@ -77,7 +77,7 @@ def test_a_borrower_is_there_or_not_known(*, known: bool, borrower: bool | None)
 
 
 def test_the_facts_are_the_transactions_and_the_readings() -> None:
-    """Upstream and intent of the one, the rest of the other; a withheld attribute by its name alone."""
+    """Upstream and intent of the one, the rest of the other; a withheld attribute with the first reason."""
     facts = login_facts(reading(sn="Ravn").without_cpr(), upstream="wayf", intent="nurse")
     assert (facts.upstream, facts.intent) == ("wayf", "nurse")
     assert (dict(facts.attributes), facts.assurance, facts.cpr, facts.age) == (
@@ -86,7 +86,7 @@ def test_the_facts_are_the_transactions_and_the_readings() -> None:
         "real",
         22,
     )
-    assert facts.withheld == {"sn", "uid"}
+    assert facts.withheld == {"sn": "bad_value", "uid": "bad_value"}
 
 
 def test_a_number_is_no_fact_of_a_login() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -76,6 +76,49 @@ def test_a_bound_transaction_lasts_half_an_hour_from_its_beginning(transaction: 
     """However late the browser came, and however short it was to wait for one."""
     waiting = replace(transaction, until=now + timedelta(minutes=5))
     assert waiting.bound("b1").until == transaction.begun + timedelta(minutes=30)
+
+
+def test_what_was_authenticated_at_a_shared_computer_idles_out(
+    transaction: Transaction, authentication: Authentication, now: datetime
+) -> None:
+    """From the authentication on, three minutes after each visit, and half an hour after its beginning at most."""
+    begun = transaction.begun
+    end = begun + timedelta(minutes=30)
+    bound = replace(transaction.bound("b1", shared=True), until=end)
+    assert bound.attended(now) == bound
+    known = bound.asked(Outstanding("_1", "wayf", now)).authenticated_by(authentication, "_1", "a1", now)
+    assert known.until == now + timedelta(minutes=3)
+    assert known.attended(now + timedelta(minutes=2)).until == now + timedelta(minutes=5)
+    assert known.attended(end - timedelta(seconds=1)).until == end
+    assert known.bound("b1", shared=True).until == known.until
+    own = replace(known, shared=False, until=end)
+    assert own.attended(now) == own
+
+
+def test_a_finished_login_ends_some_seconds_later_at_a_shared_computer(transaction: Transaction, now: datetime) -> None:
+    """Ten at most, and no visit prolongs it; elsewhere it lasts as long as it would have."""
+    issued = Issued("_r", "_a", now, "n", None, "c")
+    shared = replace(transaction, shared=True, until=now + timedelta(minutes=3))
+    left = shared.left(issued)
+    assert (left.issued, left.until) == (issued, now + timedelta(seconds=10))
+    assert left.attended(now + timedelta(seconds=9)) == left
+    assert left.finished(now + timedelta(seconds=9)) == left
+    own = replace(shared, shared=False)
+    assert own.left(issued) == replace(own, issued=issued)
+
+
+@pytest.mark.parametrize(("before", "after"), [("", ""), ("asked", "open"), ("open", "")])
+def test_only_a_login_asked_for_it_opens_the_whole_number(
+    transaction: Transaction,
+    authentication: Authentication,
+    now: datetime,
+    before: Literal["", "asked", "open"],
+    after: str,
+) -> None:
+    """And each later one closes it again."""
+    waiting = replace(transaction, shared=True, reveal=before).asked(Outstanding("_1", "wayf", now))
+    assert waiting.authenticated_by(authentication, "_1", "a1", now).reveal == after
+    assert waiting.authenticated_by(UpstreamRefusal("wayf", AUTHN_FAILED), "_1", "a1", now).reveal == ""
 
 
 def test_a_refusal_takes_the_place_of_an_authentication_and_the_other_way_round(

@@ -120,6 +120,27 @@ def test_an_entry_for_a_service_not_configured_is_a_warning() -> None:
     assert [each.what for each in warned] == ["no service 'myprint' is configured"] * 4
 
 
+UPSTREAMS = ("wayf", "nemid", "library")
+
+
+def test_an_upstream_that_is_misspelt_is_a_fault_with_what_was_meant(edit: Edit) -> None:
+    """As written it matches nobody: every student would be refused."""
+    folder = edit("upstream: wayf, schacHome", "upstream: wafy, schacHome")
+    names = replace(configured(*SERVICES), upstreams=UPSTREAMS)
+    with pytest.raises(ConfigurationFaults) as found:
+        live_policies.load(folder, NOW, names)
+    (fault,) = (str(each) for each in found.value.faults if "wafy" in each.what)
+    assert fault == "policies/student.yaml:11: unknown upstream 'wafy' (did you mean 'wayf'?)"
+
+
+def test_an_upstream_that_is_not_configured_is_a_warning() -> None:
+    """A library without the national eID keeps the shipped files; with all of them nothing is said."""
+    names = replace(configured(*SERVICES), upstreams=("wayf", "library"))
+    warned = live_policies.load(FOLDER, NOW, names).warnings
+    assert {each.what for each in warned} == {"no upstream 'nemid' is configured"}
+    assert live_policies.load(FOLDER, NOW, replace(names, upstreams=UPSTREAMS)).warnings == ()
+
+
 def test_an_attribute_without_a_wire_name_is_refused() -> None:
     """It could be shown to the person, and never be issued."""
     with pytest.raises(ConfigurationFaults, match="my-loans has no wire name for borrower_number"):
@@ -179,6 +200,13 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
         ("service: my-loans", "service: 'urn:category'", "cpr is never released to a category"),
         ("borrower: need", "borrower: none", "borrower_number without a borrower"),
         ("[student@au.dk]}", "['stud*@au.dk']}", "eduPersonScopedAffiliation: * may only end a value"),
+        ("name_id: transient", "name_id: email", "student.yaml:51: name_id: email without a reason"),
+        (
+            "name_id: transient",
+            "name_id: transient\n    name_id_why: {en: a, da: a}",
+            "name_id_why without name_id: email (remove it)",
+        ),
+        ("[student@au.dk]}", "['superuser@*']}", "eduPersonScopedAffiliation: superuser@* begins no affiliation"),
         ("[student@au.dk]}", "[student@au.dk], cpr: x}", "match on cpr"),
         ("{cpr: real,", "{upstream: nemid, cpr: real,", "student.yaml:15: nobody of this affiliation comes by 'nemid'"),
         (
@@ -247,11 +275,40 @@ def test_a_domain_that_no_proof_covers_is_refused(edit: Edit) -> None:
     assert "kaldemail_domain: no proof covers evil.example" in found[0]
 
 
+def test_no_category_gets_a_mail_address_as_name(edit: Edit) -> None:
+    """Who is a member tomorrow has given nobody a reason."""
+    edit("service: e-resources", "service: 'urn:category'")
+    found = faults(edit("name_id: transient", "name_id: email\n    name_id_why: {en: a, da: a}"))
+    assert any("name_id: email is never given to a category (list the service" in each for each in found)
+
+
+def test_a_mail_address_as_name_is_tried_by_examples(edit: Edit) -> None:
+    """With an address that is shown to be the person's, and without one."""
+    edit("name_id: transient", "name_id: email\n    name_id_why: {en: a, da: a}")
+    student = "upstream: wayf, schacHomeOrganization: au.dk, eduPersonScopedAffiliation: [student@au.dk]"
+    tried = f"""examples:
+  - name: by mail
+    login: {{{student}, verified_address: asta@au.dk}}
+    service: e-resources
+    expect: {{effect: permit, releases: [name_id, schacHomeOrganization, eduPersonScopedAffiliation]}}
+  - name: without
+    login: {{{student}, mail: asta@au.dk}}
+    service: e-resources
+    expect: {{effect: deny, reason: no_verified_address}}
+"""
+    folder = edit("examples:\n", tried)
+    before = [each for each in faults(folder) if "'by mail'" in each or "'without'" in each]
+    assert before == []
+
+
 def test_the_faults_of_all_files_come_at_once(edit: Edit) -> None:
-    """Two files, three faults, one go."""
+    """Two files, one go; a key that stands there misspelt is not missing too."""
     edit("precedence: 20", "precendence: 20")
     found = faults(edit("name_id: persistent", "nameid: persistent", "employee.yaml"))
-    assert len(found) == 3
+    assert [each.partition(": ")[2].split(" (")[0] for each in found] == [
+        "unknown key 'nameid'",
+        "unknown key 'precendence'",
+    ]
 
 
 def test_what_is_overdue_is_a_warning_and_stops_nothing() -> None:

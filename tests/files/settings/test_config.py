@@ -24,7 +24,7 @@ profile = "wayf"
 entity_id = "https://hub.example"
 label = {en = "University", da = "Universitet"}
 institutions = [
-    {entity_id = "https://au", aliases = ["au"], scopes = ["au.dk"], may_assert = ["cpr"], max_assurance = "low"},
+    {entity_id = "https://au", aliases = ["au"], scopes = ["AU.dk"], may_assert = ["cpr"], max_assurance = "low"},
 ]
 only = ["au"]
 
@@ -75,7 +75,8 @@ def test_a_good_file_becomes_a_config(write: Write, tmp_path: Path) -> None:
     assert config.base_url == "https://login.library.example/broker"
     assert config.idp_entity_id == "https://login.library.example/broker/saml/idp/metadata"
     assert (config.keys, config.policies) == (tmp_path / "keys", tmp_path / "policies")
-    assert config.store.url == f"sqlite:{tmp_path}/broker.db"
+    assert config.store.url == f"sqlite:{tmp_path}/state/broker.db"
+    assert config.audit.folder == f"{tmp_path}/state/audit"
     assert (config.library.mode, config.language) == ("live", "da")
     assert config.secure
 
@@ -189,12 +190,82 @@ def test_paths_are_relative_to_the_file(write: Write, tmp_path: Path) -> None:
 def test_nothing_shows_a_secret(write: Write) -> None:
     """Neither the repr of a Config nor the text of a fault holds a password, wherever it was written."""
     mail = 'username = "broker"\npassword = "hunter2 and then some"\n'
-    text = GOOD.replace("smtp://127.0.0.1:25", "smtp://u:hunter2-in-url@mail.example") + mail
+    text = GOOD.replace("smtp://127.0.0.1:25", "smtp+starttls://u:hunter2-in-url@mail.example") + mail
     config = load(write(text), {"BROKER_STORE__URL": "rediss://:hunter2-redis@redis.example"})
     assert "hunter2" not in repr(config)
     assert "correct horse" not in repr(config)
-    bad = text.replace("smtp://u", "smpt://u").replace("correct horse battery staple", "hunter2 short")
+    bad = text.replace("smtp+starttls://u", "smpt://u").replace("correct horse battery staple", "hunter2 short")
     assert "hunter2" not in "\n".join(faults(write(bad), {"BROKER_STORE__URL": "redis://:hunter2@redis.example"}))
+
+
+@pytest.mark.parametrize(
+    ("url", "refused"),
+    [
+        ("smtp://127.0.0.1:25", False),
+        ("smtp://[::1]", False),
+        ("smtp://localhost", False),
+        ("smtp://mail.example.org", True),
+        ("smtp://192.0.2.1", True),
+        ("smtps://mail.example.org", False),
+        ("smtp+starttls://mail.example.org", False),
+    ],
+)
+def test_mail_in_clear_text_to_another_machine_is_refused(write: Write, url: str, *, refused: bool) -> None:
+    """A PIN does not cross a network unencrypted, unless the administrator accepts it in so many words."""
+    path = write(GOOD.replace("smtp://127.0.0.1:25", url))
+    if refused:
+        (fault,) = faults(path)
+        assert fault.startswith(f"{path}:mail.url: is smtp:// to another machine")
+        assert "or set mail.accept_plain = true" in fault
+    accepted = {} if not refused else {"BROKER_MAIL__ACCEPT_PLAIN": "true"}
+    assert load(path, accepted).mail.url == url
+
+
+def test_a_secret_file_can_be_named_in_the_file_too(write: Write, tmp_path: Path) -> None:
+    """So that a command in a shell finds it; a variable, as a unit sets it, overrules it unread."""
+    text = GOOD.replace('client_secret = "correct horse battery staple"', 'client_secret_file = "secrets/koha"')
+    path = write(text)
+    (fault,) = faults(path)
+    assert f"{path}:library.client_secret_file: names a file that cannot be read (make {tmp_path}/secrets" in fault
+    (tmp_path / "credential").write_text("the secret of the unit\n")
+    credential = {"BROKER_LIBRARY__CLIENT_SECRET_FILE": "credential"}
+    assert load(path, credential).library.settings == {"client_secret": "the secret of the unit"}
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "koha").write_text("a secret of its own file\n")
+    assert load(path, {}).library.settings == {"client_secret": "a secret of its own file"}
+    (tmp_path / "secrets" / "koha").write_text("short\n")
+    assert faults(path)[0].startswith(f"{tmp_path}/secrets/koha: is shorter than 16 characters")
+    twice = write(
+        text.replace("client_secret_file", 'client_secret = "correct horse battery staple"\nclient_secret_file')
+    )
+    assert "library.client_secret_file: gives the same key as client_secret" in faults(twice)[0]
+
+
+def test_what_is_left_to_fill_in_is_told_once_and_alone(write: Write) -> None:
+    """What stands there for now is no second fault of its type, nor of what belongs together."""
+    text = GOOD.replace("https://loans.example", "FILL IN: its entityID").replace(
+        "https://koha.example", "FILL IN: a place"
+    )
+    path = write(text)
+    assert faults(path) == [
+        f"{path}:services.my-loans.entity_id: is to be filled in (its entityID)",
+        f"{path}:library.url: is to be filled in (a place)",
+    ]
+
+
+def test_a_store_left_where_it_was_before_there_was_a_state_folder_is_told(write: Write, tmp_path: Path) -> None:
+    """A broker that began with an empty store would know nobody: every service would see new people."""
+    path = write(GOOD)
+    (tmp_path / "broker.db").touch()
+    (tmp_path / "audit").mkdir()
+    store, trail = faults(path)
+    assert store.startswith(f"{path}:store.url: is not written, and {tmp_path}/broker.db is where it was kept before")
+    assert trail.startswith(f"{path}:audit.folder: is not written, and {tmp_path}/audit is where it was kept")
+    written = {"BROKER_STORE__URL": "sqlite:broker.db", "BROKER_AUDIT__FOLDER": "audit"}
+    assert load(path, written).store.url == f"sqlite:{tmp_path}/broker.db"
+    (tmp_path / "state" / "audit").mkdir(parents=True)
+    (tmp_path / "state" / "broker.db").touch()
+    assert load(path, {}).store.url == f"sqlite:{tmp_path}/state/broker.db"
 
 
 BAD = [
@@ -259,7 +330,7 @@ BAD = [
     ("[library]", "[audit]\nfolder = 'keys/audit'\n[library]", "audit.folder: puts the audit trail into the folder of"),
     (
         "[library]",
-        "[message_log]\nfolder = 'audit'\npublic_key = 'p.pem'\n[library]",
+        "[message_log]\nfolder = 'state/audit'\npublic_key = 'p.pem'\n[library]",
         "message_log.folder: is the folder of the audit trail",
     ),
     ("[mail]", "[serve]\nthreads = 0\n[mail]", "serve.threads: input should be greater"),
@@ -300,8 +371,9 @@ def test_all_faults_are_reported_at_once(write: Write) -> None:
     text = GOOD.replace("https://login", "http://login").replace('only = ["au"]', 'only = ["ku"]')
     path = write(text.replace("[mail]", "[mial]").replace("correct horse battery staple", "changeme"))
     found = "\n".join(faults(path, {"BROKER_SERVE__WORKERS": "many"}))
-    for each in ("base_url", "only[0]", "mial", "mail: is missing", "client_secret", "BROKER_SERVE__WORKERS"):
+    for each in ("base_url", "only[0]", "mial", "client_secret", "BROKER_SERVE__WORKERS"):
         assert each in found
+    assert "mail: is missing" not in found
 
 
 MFA, LOA = "https://refeds.org/profile/mfa", "https://data.gov.dk/concept/core/nsis/loa/"
@@ -390,3 +462,59 @@ def test_a_time_that_is_none_is_a_fault(setting: Setting, written: str) -> None:
     """So is one that is longer than a day: nobody would see a correction of the desk's."""
     with pytest.raises(ConfigurationFaults, match="TRUST_FOR: must be a"):
         load(setting.config, {"BROKER_LIBRARY__TRUST_FOR": written})
+
+
+FEED = '[feeds.{name}]\nurl = "https://{name}.example/feed.xml"\npins = ["{name}.pem"]\nspeaks_for = {kinds}\n'
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize(
+    ("first", "second", "named", "fault"),
+    [
+        (["upstreams"], ["institutions"], None, None),
+        (["upstreams"], ["services"], None, None),
+        (["upstreams"], ["upstreams"], None, 'feeds a and b both speak for upstreams (name the one: feed = "a")'),
+        (["institutions"], ["institutions", "services"], None, "feeds a and b both speak for institutions"),
+        (["upstreams"], ["upstreams"], '"b"', None),
+        (["upstreams"], ["upstreams"], '["a"]', None),
+        (["upstreams"], ["institutions"], '["a", "b"]', None),
+        (["upstreams"], ["upstreams"], '["a", "b"]', "feeds a and b both speak for upstreams"),
+        (["upstreams"], ["upstreams"], '"c"', "no feed c (feeds are a, b)"),
+    ],
+)
+def test_one_feed_speaks_for_an_upstream(
+    write: Write, first: list[str], second: list[str], named: str | None, fault: str | None
+) -> None:
+    """A second could give it a key of its own once the first loses it: each upstream names the one, or none starts."""
+    both = FEED.format(name="a", kinds=first) + FEED.format(name="b", kinds=second)
+    text = GOOD
+    feed = "" if named is None else f"feed = {named}\n"
+    for table in ("[upstreams.wayf]\n", "[upstreams.national-eid]\n"):
+        text = text.replace(table, table + feed)
+    path = write(text.replace("[upstreams.wayf]", both + "[upstreams.wayf]", 1))
+    if fault is None:
+        assert set(load(path, {}).upstreams["wayf"].feed) == {each for each in "ab" if each in (named or "")}
+        return
+    told = faults(path)
+    places = [f"broker.toml:upstreams.{name}.feed: " for name in ("wayf", "national-eid")]
+    assert [place in each and fault in each for each, place in zip(told, places, strict=True)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("written_scopes", "scopes", "from_folder", "left"),
+    [
+        ('"metadata"', (), True, {"aliases", "scopes"}),
+        ("[]", (), False, {"aliases"}),
+        ('["au.dk"]', ("au.dk",), False, {"aliases"}),
+        (None, (), False, {"aliases", "scopes"}),
+    ],
+)
+def test_scopes_may_be_left_to_the_metadata(
+    write: Write, written_scopes: str | None, scopes: tuple[str, ...], from_folder: bool, left: set[str]
+) -> None:
+    """In a word, wherever the metadata lies; left out, to a feed alone."""
+    more = "" if written_scopes is None else f", scopes = {written_scopes}"
+    label = 'label = {en = "National eID", da = "Nationalt eID"}'
+    listed = f'{label}\ninstitutions = [{{entity_id = "https://eid.example"{more}}}]'
+    (found,) = load(write(GOOD.replace(label, listed)), {}).upstream("national-eid").institutions
+    assert (found.scopes, found.folder_scopes, set(found.unwritten)) == (scopes, from_folder, left)

@@ -9,7 +9,7 @@ import pytest
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.consent.disclosure import Disclosure, Item
-from broker.core.entities import PERSISTENT, TRANSIENT, Text
+from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, Text
 from broker.core.errors import AuditUnavailable, TransactionGone
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Issued, Person, Transaction
@@ -122,6 +122,9 @@ def test_an_assertion_leaves_under_ids_of_its_own(world: Any, issuance: Issuance
     assert (first.at, first.name_id, first.number) == (world.now, "asta persistent", "42")
     transient = replace(STEP, disclosure=replace(LEAVING, name_id_format=TRANSIENT))
     assert leave(world, issuance, held, transient).name_id == "asta transient"
+    by_mail = Item("name_id", ("asta@au.dk",), LEAVING.purpose)
+    addressed = replace(STEP, disclosure=replace(LEAVING, name_id_format=EMAIL, items=(by_mail, *LEAVING.items)))
+    assert leave(world, issuance, held, addressed).name_id == "asta@au.dk"
 
 
 @pytest.mark.parametrize("errand", [errand for errand in Errand if errand is not Errand.LOGIN])

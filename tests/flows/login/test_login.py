@@ -19,6 +19,7 @@ from broker.core.errors import (
 from broker.core.identity.mailbox_proofs import Mailing, Proved
 from broker.core.login.steps import Authenticate, Choose, Enrol, Issue, OfferUpgrade, Refuse, VerifyPin
 from broker.core.login.transaction import (
+    MOST_OCTETS,
     Account,
     AccountState,
     Errand,
@@ -28,6 +29,7 @@ from broker.core.login.transaction import (
     UpstreamRefusal,
 )
 from broker.core.ports import Key
+from broker.flows.records import dump
 from broker.flows.transactions import Held
 
 INSTANT: Final = timedelta(microseconds=1)
@@ -46,13 +48,31 @@ def stored(logins: Any, held: Held) -> Transaction:
 
 
 def test_a_login_that_no_browser_has_come_for_is_soon_gone(logins: Any) -> None:
-    """It is nobody's, asks nobody and lives for five minutes, whoever wrote its request."""
+    """It is nobody's, asks nobody and lives for two minutes, whoever wrote its request."""
     held, sent = logins.flow.begin(logins.request(), logins.world.now)
     begun = stored(logins, held)
     assert (sent, begun.browser, begun.outstanding, begun.upstream) == (None, None, (), None)
-    assert (begun.begun, begun.until) == (logins.world.now, logins.world.now + 5 * MINUTE)
+    assert (begun.begun, begun.until) == (logins.world.now, logins.world.now + 2 * MINUTE)
     with pytest.raises(TransactionGone):
         logins.flow.read(begun.id, begun.until)
+
+
+def test_what_a_stranger_has_begun_is_small(logins: Any) -> None:
+    """The longest request that is kept makes a record of 2 kB beside its RelayState; a longer one is refused."""
+    relay = "r" * 8000
+    long = replace(logins.request(), relay_state=relay, requester_ids=("https://one.example/",))
+    spare = MOST_OCTETS - long.octets
+    longest = replace(long, requester_ids=("https://one.example/" + "x" * spare,))
+    held, _ = logins.flow.begin(longest, logins.world.now)
+    assert len(dump(held.transaction)) - len(relay) <= 2048
+    for longer in (
+        replace(longest, idp_list=("x",)),
+        replace(longest, authn_contexts=("é",)),
+        replace(longest, id=longest.id + "x"),
+    ):
+        with pytest.raises(RequestRefused) as refused:
+            logins.flow.begin(longer, logins.world.now)
+        assert refused.value.request == longer
 
 
 def test_no_login_can_be_guessed_from_another(logins: Any) -> None:
@@ -83,7 +103,7 @@ def test_an_upstream_is_asked_at_once_where_there_is_no_choice(
     assert begun == held.transaction
     assert (begun.browser, begun.upstream, sent is not None) == (browser, upstream, asks)
     assert begun.outstanding == ((sent,) if asks else ())
-    assert begun.until == logins.world.now + (30 if browser else 5) * MINUTE
+    assert begun.until == logins.world.now + (30 if browser else 2) * MINUTE
 
 
 def test_a_request_that_leaves_no_way_is_refused(logins: Any) -> None:

@@ -23,7 +23,7 @@ def traces(tmp_path: Path) -> SupportTraces:
 def test_every_fact_is_found_again(traces: SupportTraces) -> None:
     """Step, time, upstream, reason and enrolment, by the reference as read out on the telephone."""
     facts = {"step": "enrol", "upstream": "wayf", "reason": "library_unavailable", "enrolment": "e1"}
-    traces.leave("BCDFGHJK", NOW, known=True, **facts)
+    traces.leave("BCDFGHJK", NOW, **facts)
     for spoken in ("BCDFGHJK", "bcdfghjk", " bcdf ghjk\n"):
         assert traces.find(spoken, NOW) == SupportTrace(NOW, **facts)
 
@@ -31,33 +31,33 @@ def test_every_fact_is_found_again(traces: SupportTraces) -> None:
 @pytest.mark.parametrize("spoken", ["", "BCDFGHJ", "BCDFGHJKL", "'; drop table record", "B" * 5000])
 def test_nothing_else_is_found(traces: SupportTraces, spoken: str) -> None:
     """A reference that was not given leads nowhere."""
-    traces.leave("BCDFGHJK", NOW, known=True, step="ask")
+    traces.leave("BCDFGHJK", NOW, step="ask")
     assert traces.find(spoken, NOW) is None
 
 
 def test_a_trace_is_gone_after_thirty_days(traces: SupportTraces) -> None:
     """Long enough for a visit to the desk, no longer."""
-    traces.leave("BCDFGHJK", NOW, known=True, step="ask")
+    traces.leave("BCDFGHJK", NOW, step="ask")
     assert traces.find("BCDFGHJK", NOW + timedelta(days=30, seconds=-1)) is not None
     assert traces.find("BCDFGHJK", NOW + timedelta(days=30)) is None
 
 
 def test_a_second_page_of_the_same_login_replaces_the_first(traces: SupportTraces) -> None:
     """One reference, one trace: where the person stands now."""
-    traces.leave("BCDFGHJK", NOW, known=True, step="ask")
+    traces.leave("BCDFGHJK", NOW, step="ask")
     later = NOW + timedelta(minutes=5)
-    traces.leave("BCDFGHJK", later, known=True, step="enrol")
+    traces.leave("BCDFGHJK", later, step="enrol")
     assert traces.find("BCDFGHJK", later) == SupportTrace(later, step="enrol")
 
 
-def test_strangers_cannot_fill_the_store(traces: SupportTraces) -> None:
-    """Refused messages cost their sender nothing: beyond a bound they leave no trace, and those under way still do."""
+def test_a_login_cannot_fill_the_store(traces: SupportTraces) -> None:
+    """Whoever has logged in once may be refused for ever: beyond a bound of an hour that leaves no trace."""
     hour = NOW.replace(minute=0)
-    traces.store.count(Key("counter", "traces of strangers", hour.isoformat()), MOST - 1, NOW + timedelta(hours=2), NOW)
-    for reference, known in (("LAST", False), ("OVER", False), ("KNOWN", True)):
-        traces.leave(reference, NOW, known=known, step="ask")
-    assert [traces.find(each, NOW) is not None for each in ("LAST", "OVER", "KNOWN")] == [True, False, True]
-    traces.leave("NEXT", NOW + timedelta(hours=1), known=False, step="ask")
+    traces.store.count(Key("counter", "traces", hour.isoformat()), MOST - 1, NOW + timedelta(hours=2), NOW)
+    for reference in ("LAST", "OVER"):
+        traces.leave(reference, NOW, step="ask")
+    assert [traces.find(each, NOW) is not None for each in ("LAST", "OVER")] == [True, False]
+    traces.leave("NEXT", NOW + timedelta(hours=1), step="ask")
     assert traces.find("NEXT", NOW + timedelta(hours=1)) is not None
 
 
@@ -66,6 +66,6 @@ def test_a_store_that_is_down_keeps_none_and_says_nothing(traces: SupportTraces,
     for path in tmp_path.iterdir():
         path.unlink()
     tmp_path.rmdir()
-    traces.leave("BCDFGHJK", NOW, known=True, step="ask")
+    traces.leave("BCDFGHJK", NOW, step="ask")
     with pytest.raises(StoreUnavailable):
         traces.find("BCDFGHJK", NOW)

@@ -9,6 +9,7 @@ import pytest
 
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.logout.sessions import NameID, Session
+from broker.core.logout.single_logout import LogoutPeer, LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key
 from broker.flows.logout.sessions import KEPT_FOR, Sessions, group_of
@@ -61,7 +62,8 @@ def sessions(world: Any) -> Sessions:
 
 def named(sessions: Sessions, entity_id: str, name_id: NameID, *indexes: str, now: datetime = NOW) -> str:
     """Give the ids of the sessions that a service's LogoutRequest names."""
-    return "".join(sorted(each.id for each in sessions.named(entity_id, name_id, indexes, now)))
+    request = LogoutRequest(LogoutPeer("service", "my-loans"), "_q", name_id, indexes)
+    return "".join(sorted(each.id for each in sessions.named(entity_id, request, now)))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def named(sessions: Sessions, entity_id: str, name_id: NameID, *indexes: str, no
         ("https://a.example", NameID("asta"), (), "ab"),
         ("https://a.example", NameID("asta", "transient"), (), ""),
         ("https://a.example", NameID("bo"), (), "d"),
-        ("https://c.example", ASTA.name_id, (), "c"),
+        ("https://c.example", ASTA.name_id, ("_1",), "c"),
         ("https://c.example", NameID("bo"), (), ""),
         ("https://b.example", ASTA.name_id, (), ""),
     ],
@@ -121,6 +123,12 @@ def test_what_has_ended_stays_ended(world: Any, sessions: Sessions) -> None:
     assert left == [False, True]
 
 
+def gone(name: str, *indexes: str, upstream: str = "wayf", now: datetime = NOW) -> Callable[[Sessions], None]:
+    """Give what an upstream's LogoutRequest of that moment does."""
+    request = LogoutRequest(LogoutPeer("upstream", upstream), "_q", NameID(name), indexes, issued_by=now)
+    return lambda kept: kept.close_upstream(request, NOW)
+
+
 CLOSED: dict[str, tuple[Callable[[Sessions], None], bool]] = {
     "this person here": (lambda kept: kept.close("b1", "asta", NOW), True),
     "by this upstream": (lambda kept: kept.close("b1", "asta", NOW, "wayf"), True),
@@ -128,12 +136,12 @@ CLOSED: dict[str, tuple[Callable[[Sessions], None], bool]] = {
     "another person here": (lambda kept: kept.close("b1", "bo", NOW), False),
     "this person elsewhere": (lambda kept: kept.close("b2", "asta", NOW), False),
     "before the answer came": (lambda kept: kept.close("b1", "asta", NOW - INSTANT), False),
-    "the upstream's NameID": (lambda kept: kept.close_upstream("wayf", NameID("_t"), (), NOW), True),
-    "the upstream's session": (lambda kept: kept.close_upstream("wayf", NameID("_t"), ("_h", "_i"), NOW), True),
-    "another of its sessions": (lambda kept: kept.close_upstream("wayf", NameID("_t"), ("_j",), NOW), False),
-    "another NameID": (lambda kept: kept.close_upstream("wayf", NameID("_u"), (), NOW), False),
-    "another upstream's": (lambda kept: kept.close_upstream("nemid", NameID("_t"), (), NOW), False),
-    "the upstream's earlier": (lambda kept: kept.close_upstream("wayf", NameID("_t"), (), NOW - INSTANT), False),
+    "the upstream's NameID": (gone("_t"), True),
+    "the upstream's session": (gone("_t", "_h", "_i"), True),
+    "another of its sessions": (gone("_t", "_j"), False),
+    "another NameID": (gone("_u"), False),
+    "another upstream's": (gone("_t", upstream="nemid"), False),
+    "the upstream's earlier": (gone("_t", now=NOW - INSTANT), False),
 }
 
 
@@ -159,7 +167,7 @@ def test_a_login_is_over_where_its_own_has_been_closed(
 def test_what_is_nobody_s_is_not_over(sessions: Sessions, transaction: Transaction) -> None:
     """A login that has not been closed goes on."""
     sessions.close("b1", "asta", NOW)
-    sessions.close_upstream("wayf", NameID("_t"), ("", "_i"), NOW)
+    gone("_t", "", "_i")(sessions)
     assert not sessions.over(transaction, NOW)
 
 

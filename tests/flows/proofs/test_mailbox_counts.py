@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from broker.adapters.mail.letter_texts import LetterTexts
+from broker.core.entities import Text
 from broker.core.errors import (
     AddressRefused,
     AddressTaken,
@@ -50,7 +51,7 @@ class Bench:
     def __init__(self, world: Any) -> None:
         """Open it."""
         self.world, self.desk = world, Desk()
-        letters = LetterTexts("AU Library", "https://login.example/pin", "the desk")
+        letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         self.proofs = MailboxProof(world.store, LookupHmacs("k1", b"k" * 32), world.post, letters, self.desk)
 
     def login(self, lasts: timedelta = HALF_AN_HOUR) -> Held:

@@ -1,6 +1,7 @@
 """The codes of letters: one a day for each borrower, and the browsers that it opens in."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -141,3 +142,56 @@ def test_asking_at_once_makes_one_code(letters: PinLetters) -> None:
     for number in numbers:
         letters.typed(number, number, "t")
         assert opens(letters, found[0].code, number)
+
+
+class Watched:
+    """A store that remembers which of its methods were asked for."""
+
+    def __init__(self, store: Any) -> None:
+        """Stand before ``store``."""
+        self.store = store
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        """Give the store's own, and remember."""
+        self.calls.append(name)
+        return getattr(self.store, name)
+
+
+def test_what_was_typed_already_is_not_written_again(world: Any, letters: PinLetters) -> None:
+    """The same number in the same login lives as long as the login does."""
+    store = Watched(world.store)
+    letters = replace(letters, store=store)
+    for _ in range(5):
+        letters.typed(HOME, CPR, "t")
+    assert store.calls.count("put") == 1
+    letters.typed(HOME, CPR, "later")
+    assert letters.waiting([HOME]) == "later"
+
+
+def test_a_browser_whose_asking_is_refused_writes_its_first_few_numbers_only(world: Any, letters: PinLetters) -> None:
+    """So a letter of the day opens for whoever sits behind a network that asked too often; a flood writes nothing."""
+    code = letters.current("1", CPR).code
+    letters.typed(HOME, CPR, "t", refused=True)
+    store = Watched(world.store)
+    watched = replace(letters, store=store)
+    for number in range(20):
+        watched.typed(HOME, f"T-{number}", "t", refused=True)
+    assert store.calls.count("put") == 3
+    assert opens(letters, code)
+
+
+def test_a_browser_whose_codes_are_refused_writes_its_first_few_numbers_only(world: Any, letters: PinLetters) -> None:
+    """Whoever guesses codes beside ever new numbers has had ten tries, and writes nothing for the next."""
+    for number in range(CODES.most):
+        letters.typed(HOME, f"T-{number}", "t")
+        assert not opens(letters, "bcdfghjkmn")
+    with pytest.raises(TooMany):
+        letters.opened("bcdfghjkmn", HOME)
+    store = Watched(world.store)
+    watched = replace(letters, store=store)
+    for number in range(20):
+        watched.typed(HOME, f"T-{100 + number}", "t")
+        with pytest.raises(TooMany):
+            watched.opened("bcdfghjkmn", HOME)
+    assert set(store.calls) == {"get"}

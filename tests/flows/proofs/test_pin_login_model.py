@@ -14,6 +14,7 @@ from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
+from broker.core.entities import Text
 from broker.core.errors import LinkGone, TooMany
 from broker.core.login.transaction import LIFETIME
 from broker.core.lookup_hmacs import LookupHmacs
@@ -45,7 +46,7 @@ class Pins(RuleBasedStateMachine):
         self.library, self.post = Shelf(self.hooks), Post(self.hooks)
         hmacs, store, clock = LookupHmacs("i1", b"k" * 32), SqliteStore(path), lambda: self.now
         self.store = store
-        letters = LetterTexts("AU Library", "https://login.example/pin", "the desk")
+        letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         self.codes = PinLetters(store, hmacs, clock)
         self.known = KnownBrowsers(store, hmacs, clock)
         self.check = PinCheck(store, hmacs, self.library, clock)

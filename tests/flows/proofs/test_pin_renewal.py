@@ -15,6 +15,7 @@ from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Conversation, Smtp
 from broker.adapters.stores.open_store import open_store
 from broker.core.borrowers.borrower import Borrower
+from broker.core.entities import Text
 from broker.core.errors import (
     BrokerError,
     LibraryRefused,
@@ -266,7 +267,7 @@ def test_ten_thousand_guesses_shut_nobody_out_and_open_nothing(world: Any) -> No
     for typed, owner in owners.items():
         world.library.add(typed, owner)
         world.library.pins[owner.number] = PIN
-    texts = LetterTexts("the library", "https://login.library.example/pin", "the desk")
+    texts = LetterTexts(Text("the library", "the library"), "https://login.library.example/pin", "the desk")
     codes = PinLetters(world.store, hmacs, lambda: world.now)
     check = PinCheck(world.store, hmacs, world.library, lambda: world.now)
     letters = PinRenewal(world.store, hmacs, world.library, world.post, texts, lambda: world.now)
@@ -358,6 +359,27 @@ def test_a_network_may_ask_a_hundred_times_an_hour(pin_bench: Bench) -> None:
     with pytest.raises(TooMany):
         letters.ask("99", HERE, Asking("da"))
     letters.ask("99", "198.51.100.0/24", Asking("da"))
+
+
+class Untouched:
+    """A store that nothing may ask."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Refuse every call."""
+        raise AssertionError(f"the store was asked to {name}")
+
+
+def test_a_network_that_goes_on_asking_costs_the_store_nothing(pin_bench: Bench) -> None:
+    """It is refused from memory."""
+    letters = pin_bench.letters()
+    for number in range(PER_NETWORK.most):
+        letters.ask(str(100 + number), HERE, Asking("da"))
+    with pytest.raises(TooMany):
+        letters.ask("99", HERE, Asking("da"))
+    remembering = replace(letters, store=Untouched())
+    for number in range(20):
+        with pytest.raises(TooMany):
+            remembering.ask(str(number), HERE, Asking("da"))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Limits on tries: how many, for how long, and what a try that is refused or given back leaves counted."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ import pytest
 
 from broker.core.errors import TooMany
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.flows.proofs.rate_limits import CountedTry, Limit, Limits
+from broker.flows.proofs.rate_limits import CountedTry, Limit, Limits, RefusedNames
 
 HOUR: Final = timedelta(hours=1)
 INSTANT: Final = timedelta(microseconds=1)
@@ -97,3 +98,52 @@ def test_a_counter_does_not_name_whom_it_counts(limits: Limits) -> None:
     """A number or a network is in no key of the store."""
     taken: tuple[CountedTry, ...] = limits.take((EXACT, "0101990000"), (SHARED, "0101990000"))
     assert all("0101990000" not in "".join(each.key) for each in taken)
+
+
+class Watched:
+    """A store that remembers which of its methods were asked for."""
+
+    def __init__(self, store: Any) -> None:
+        """Stand before ``store``."""
+        self.store = store
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        """Give the store's own, and remember."""
+        self.calls.append(name)
+        return getattr(self.store, name)
+
+
+@BOTH
+def test_whoever_goes_on_after_a_refusal_asks_no_store(world: Any, limits: Limits, limit: Limit) -> None:
+    """For ten seconds a name that was refused is refused from memory; another name is not."""
+    store = Watched(world.store)
+    remembering = replace(limits, store=store, refused=RefusedNames())
+    admitted(remembering, limit)
+    store.calls.clear()
+    assert admitted(remembering, limit, tries=50) == 0
+    assert store.calls == []
+    assert admitted(remembering, limit, "b", tries=1) == 1
+    world.now += timedelta(seconds=10)
+    store.calls.clear()
+    assert admitted(remembering, limit, tries=1) == 0
+    assert "count" in store.calls
+
+
+@BOTH
+def test_a_refusal_from_memory_lasts_ten_seconds_beyond_its_span(world: Any, limits: Limits, limit: Limit) -> None:
+    """And no longer."""
+    remembering = replace(limits, refused=RefusedNames())
+    world.now += HOUR - INSTANT if limit is SHARED else timedelta()
+    admitted(remembering, limit)
+    world.now += HOUR
+    assert admitted(remembering, limit) == limit.most
+
+
+def test_the_memory_of_refused_names_is_bounded(world: Any) -> None:
+    """An attacker with any number of networks makes it forget the oldest, and the store is asked again."""
+    refused = RefusedNames(most=3)
+    for number in range(100):
+        refused.add(str(number), world.now)
+    assert list(refused.until) == ["97", "98", "99"]
+    assert not refused.holds("0", world.now)

@@ -8,7 +8,7 @@ from broker.core.entities import PERSISTENT, TRANSIENT
 from broker.demo.check.persona_walk import onward
 from broker.demo.people.persona import Persona
 from tests.plugins.interop.watching import Watched
-from tests.plugins.interop.world import KARLA, World
+from tests.plugins.interop.world import KARLA, WIRE, World
 
 CPR: Final = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:1111024568"
 
@@ -31,7 +31,14 @@ SHOWN: Final = {
     "mellon": Shown(
         {"MELLON_affiliation": "student@au.dk", "MELLON_organization": "au.dk"}, "MELLON_NAME_ID", TRANSIENT
     ),
-    "python": Shown({"uid": "", "mail": "karla@post.au.example"}, "NAME_ID", PERSISTENT),
+    **dict.fromkeys(
+        ("python", "python3", "python3-key"),
+        Shown({"uid": "", "mail": "karla@post.au.example"}, "NAME_ID", PERSISTENT),
+    ),
+    **dict.fromkeys(
+        ("passport", "passport-key"),
+        Shown({"urn:oid:0.9.2342.19200300.100.1.1": "", WIRE["mail"]: "karla@post.au.example"}, "NAME_ID", PERSISTENT),
+    ),
 }
 
 

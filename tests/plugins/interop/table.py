@@ -10,7 +10,13 @@ SERVICES: Final[Mapping[str, str]] = {
     "shib": "mod_shib, service",
     "mellon": "mod_auth_mellon, service",
     "python": "pysaml2, service",
+    "python3": "python3-saml, service",
+    "python3-key": "python3-saml with a key, service",
+    "passport": "passport-saml, service",
+    "passport-key": "passport-saml with a key, service",
 }
+# Services whose pages are written for these tests, with the same addresses.
+OWN_PAGES: Final = ("python", "python3", "python3-key", "passport", "passport-key")
 UPSTREAMS: Final[Mapping[str, str]] = {
     "wayf": "simulated hub, upstream",
     "lasso": "Lasso, upstream",
@@ -31,15 +37,17 @@ FEATURES: Final[Mapping[str, str]] = {
     "ended": "ended",
 }
 _REDIRECT: Final = "sends its AuthnRequest by HTTP-Redirect"
-_OURS: Final = "the broker sends its AuthnRequest by HTTP-Redirect"
+_OURS: Final = "offers HTTP-Redirect, by which the broker asks it"
 # Cells that do not apply, and why.
 NOT_APPLICABLE: Final[Mapping[tuple[str, str], str]] = {
     ("mellon", "force"): "has no way to ask for ForceAuthn",
     ("mellon", "scopes"): "does not look at scopes",
-    ("python", "scopes"): "does not look at scopes",
+    **dict.fromkeys(((each, "scopes") for each in OWN_PAGES), "does not look at scopes"),
+    **dict.fromkeys((("python3", "encrypted"), ("passport", "encrypted")), "publishes no key to encrypt to"),
     ("mellon", "post"): _REDIRECT,
     ("shib", "deflated"): "posts no deflated request",
     ("mellon", "deflated"): _REDIRECT,
+    **{(each, feature): _REDIRECT for each in ("python3", "python3-key") for feature in ("post", "deflated")},
     ("wayf", "encrypted"): "signs its assertions and does not encrypt them, as WAYF",
     ("pysaml2", "encrypted"): "encrypts by 3DES only, which the broker refuses",
     ("wayf", "scopes"): "asserts no scope but the institution's own",

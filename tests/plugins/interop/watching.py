@@ -46,7 +46,7 @@ class Watched(Browser):
         return [etree.fromstring(base64.b64decode(each["SAMLResponse"])) for each in fields]
 
     def logouts(self, place: str) -> list[etree._Element]:
-        """Give the logout messages that this browser brought, by Redirect, where an address begins with ``place``."""
+        """Give the logout messages that this browser brought, by Redirect or POST, to where begins with ``place``."""
         queries = dict.fromkeys(urlsplit(each).query for each in self.trail if each.startswith(place))
         found = [
             etree.fromstring(http_bindings.inflate_redirect(each, kind).xml)
@@ -54,6 +54,8 @@ class Watched(Browser):
             for kind in _KINDS
             if f"{kind}=" in each
         ]
+        posted = [fields for action, fields in self.sent if action.startswith(place)]
+        found += [etree.fromstring(base64.b64decode(each[kind])) for each in posted for kind in _KINDS if kind in each]
         return [each for each in found if "Logout" in str(each.tag)]
 
     def told(self) -> dict[str, str]:

@@ -1,8 +1,8 @@
-"""A real broker between the field's own products: Apache's two modules below it, the hub, Lasso and pysaml2 above."""
+"""A real broker between the field's own products: Apache's modules and three libraries below, hub and IdPs above."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,7 +19,14 @@ from broker.demo.run.running_demo import Running, running
 from broker.demo.saml.key_pair import KeyPair
 from broker.demo.upstreams.assertion_writer import NAMES
 from tests.plugins.demo import free_base
-from tests.plugins.interop import apache, lasso_peer, pysaml2_provider, pysaml2_service
+from tests.plugins.interop import (
+    apache,
+    lasso_peer,
+    passport_peer,
+    pysaml2_provider,
+    pysaml2_service,
+    python3_saml_service,
+)
 from tests.plugins.ports import free_port
 
 # A student whom the desk has registered, so that every service lets her in from the first login on.
@@ -32,6 +39,21 @@ STRAY: Final = replace(
 )
 # Which of the demo's services each product plays.
 PLAYED: Final = {"shib": "my-loans", "mellon": "e-resources", "python": "myprint"}
+# Services beside the demo's: what the policy releases to "myprint" goes to each of them too.
+MORE: Final = {
+    "python3": "https://python3-saml.interop.example",
+    "python3-key": "https://python3-saml-key.interop.example",
+    "passport": "https://passport-saml.interop.example",
+    "passport-key": "https://passport-saml-key.interop.example",
+}
+KEYED: Final = frozenset({"python3-key", "passport-key"})
+_SERVICE: Final = """
+[services.{name}]
+entity_id = "{entity_id}"
+methods = {methods}
+label = {{ en = "{name}", da = "{name}" }}
+controller = {{ en = "Royal Danish Library", da = "Det Kgl. Bibliotek" }}
+"""
 # The upstreams beside the hub, by their names in broker.toml.
 UPSTREAMS: Final = {"lasso": "https://lasso.interop.example", "pysaml2": "https://pysaml2.interop.example"}
 _UPSTREAM: Final = """
@@ -74,9 +96,13 @@ class World:
     lasso: lasso_peer.Lasso
     service: pysaml2_service.Service
     provider: pysaml2_provider.IdentityProvider
+    libraries: Mapping[str, python3_saml_service.Service | passport_peer.Place]  # by their names in MORE
+    passport: passport_peer.Passport
 
     def origin(self, service: str) -> str:
         """Give where a service answers browsers."""
+        if service in self.libraries:
+            return self.libraries[service].origin
         return self.service.origin if service == "python" else self.apache.origin(service)
 
     def sso(self, upstream: str) -> str:
@@ -108,6 +134,10 @@ class World:
         idp, lasso, pysaml2 = (each.content for each in answers)
         self.apache.learn(idp)
         self.service.learn(self.broker, idp)
+        self.passport.learn(idp)
+        for library in self.libraries.values():
+            if isinstance(library, python3_saml_service.Service):
+                library.learn(idp)
         self.lasso.learn(lasso)
         self.provider.learn(pysaml2)
 
@@ -136,14 +166,28 @@ def world(folder: Path) -> Iterator[World]:
         provider = pysaml2_provider.IdentityProvider(UPSTREAMS["pysaml2"], origin, own_key, local)
         stack.enter_context(serve_on_loopback(service.app(), ports[0]))
         stack.enter_context(serve_on_loopback(provider.app(), ports[1]))
+        libraries: dict[str, python3_saml_service.Service | passport_peer.Place] = {}
+        for name, entity_id in MORE.items():
+            at = free_port()
+            if name.startswith("passport"):
+                libraries[name] = passport_peer.Place(entity_id, name, at, name in KEYED)
+                continue
+            python3 = python3_saml_service.Service(
+                entity_id, f"http://{name}.localhost:{at}", own_key, encrypts=name in KEYED
+            )
+            stack.enter_context(serve_on_loopback(python3.app(), at))
+            libraries[name] = python3
+        places = [each for each in libraries.values() if isinstance(each, passport_peer.Place)]
+        passport = stack.enter_context(passport_peer.serving(folder / "passport", key, places))
         written = {
+            **{name: library.metadata() for name, library in libraries.items()},
             **{PLAYED[each]: server.metadata(each) for each in modules},
             PLAYED["python"]: service.metadata(),
             "lasso": lasso.metadata(),
             "pysaml2": provider.metadata(),
         }
         _arrange(setting, written)
-        found = World(stack.enter_context(running(setting)), server, lasso, service, provider)
+        found = World(stack.enter_context(running(setting)), server, lasso, service, provider, libraries, passport)
         found.introduce()
         yield found
 
@@ -157,6 +201,9 @@ def _arrange(setting: Setting, metadata: dict[str, bytes]) -> None:
         for name, entity_id in UPSTREAMS.items()
     )
     methods = json.dumps(["wayf", *UPSTREAMS])
+    more += "".join(
+        _SERVICE.format(name=name, entity_id=entity_id, methods=methods) for name, entity_id in MORE.items()
+    )
     written = re.sub(r"^methods = .*$", f"methods = {methods}", setting.config.read_text(), flags=re.MULTILINE)
     setting.config.write_text(f'{written}{more}\n[idp]\nscope = "{OWN_SCOPE}"\n')
     student = setting.folder / "policies" / "student.yaml"
@@ -165,4 +212,8 @@ def _arrange(setting: Setting, metadata: dict[str, bytes]) -> None:
     assert _BEFORE in text
     matches = "".join(f"  - {_STUDENT.replace('wayf', name)}\n" for name in UPSTREAMS)
     text = text.replace(f"  - {_STUDENT}\n", f"  - {_STUDENT}\n{matches}").replace(_BEFORE, _MORE + _BEFORE)
+    release = re.search(r"  - service: myprint\n(    .*\n)+", text)
+    assert release
+    for name in MORE:
+        text = text.replace(release[0], release[0] + release[0].replace("myprint", name))
     student.write_text(text.partition("examples:")[0] + _EXAMPLE)  # the shipped ones speak of the shipped release

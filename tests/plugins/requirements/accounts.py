@@ -137,7 +137,9 @@ def r35(house: House) -> None:
         assert mark(refused) == ("refuse", "no_library_account")
         stranger = log_in(person, persona("mia"))
         assert mark(stranger) == ("refuse", "no_affiliation")
-        for page in (declined, refused, stranger, walked(person, "private")):
+        lost = person.get("/login/" + "0" * 32)
+        assert mark(lost) == ("error", "transaction_gone")
+        for page in (declined, refused, stranger, lost, walked(person, "private")):
             assert said in words(page)
         [entry] = texts(person.get(FAQ), "//section[h2[@id='open-account']]")
         assert said in entry
@@ -192,7 +194,13 @@ def r47(house: House) -> None:
     eid = asserted(EVA, **{name: otto.attributes[name] for name in (CPR, "gn", "sn", "cn")})
     assert landed(by_eid, log_in(by_eid, eid)).attributes["uid"] == landing.attributes["uid"]
     assert borrower(house, otto)["category_id"] == "STUDENT"
-    gone = landed(later, log_in(later, left))
+    asked = log_in(later, left)
+    token = found(asked, "//form[@class='answer']//input[@name='token']/@value")
+    sent = later.post(asked.request.path, {"token": token, "answer": "yes"})
+    told = later.get(sent.location)
+    assert mark(told) == ("changed", "lowered")
+    assert "To the library you are now: Private user" in words(told)
+    gone = landed(later, told)
     assert gone.attributes["uid"] == landing.attributes["uid"]
     assert "eduPersonScopedAffiliation" not in gone.attributes
     assert borrower(house, otto)["category_id"] == "PRIVATE"

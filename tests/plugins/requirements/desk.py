@@ -14,6 +14,7 @@ from tests.plugins.requirements.visits import (
     landed,
     links,
     log_in,
+    pin_page,
     sign_up,
     texts,
     visitor,
@@ -65,6 +66,8 @@ def r29(house: House) -> None:
     ):
         [entry] = texts(visitor(house, language).get(FAQ), "//section[h2[@id='no-cpr']]")
         assert all(each in entry for each in said)
+        [label] = texts(pin_page(visitor(house, language)), "//label[@for='identifier']")
+        assert said[2] in label
     number = str(next(each for each in house.koha.patrons.rows() if each["userid"] == "temp.ivan")["patron_id"])
     for service in ("my-loans", "myprint"):
         person = visitor(house)

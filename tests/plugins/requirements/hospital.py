@@ -61,6 +61,10 @@ def r15(house: House) -> None:
     away = person.get(action(leaf, "login_eid_hospital"))
     page = arrived(person, away.location, DORTE)
     assert mark(page) == ("proof", "kaldemail")
+    assert all("kaldemail" in each for each in texts(page, "//h1 | //label[@for='address']"))
+    [how] = [each for each in links(page) if urlsplit(each).path == NODES["hospital.kaldemail"].path]
+    back = found(person.get(how), "//div[@class='notice']//a/@href")
+    assert mark(person.get(back)) == ("proof", "kaldemail")
     transaction = page.request.path.removesuffix("/proof")
     for path in ("", "/consent", "/upgrade"):
         assert mark(person.get(transaction + path)) == ("proof", "kaldemail")

@@ -7,7 +7,7 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.web.signup.sign_up_questions import FAQ
 from broker.demo.people.personas import persona
-from tests.plugins.house import House, Person, form, found, mark
+from tests.plugins.house import TERMINAL, House, Person, form, found, mark
 from tests.plugins.requirements.people import ASTA
 from tests.plugins.requirements.visits import (
     action,
@@ -123,6 +123,10 @@ def r25(house: House) -> None:
     assert house.koha.patrons.proven("1403044004", pin)
     before, stranger = len(calls(house, _CHECK)), visitor(house)
     guess = pin_page(stranger)
+    assert texts(guess, "//label[@for='identifier']")[0].startswith("CPR number")
+    terminal = visitor(house)
+    terminal.moved(TERMINAL)
+    assert texts(pin_page(terminal), "//label[@for='pin']") == ["PIN, four digits"]
     statuses = [stranger.press(guess, do="login", identifier=_VERA, pin=f"{each:04}").status_code for each in range(6)]
     assert statuses == [200] * 6
     assert mark(stranger.press(guess, do="login", identifier=_VERA, pin=_HERS))[0] == "pin"
@@ -179,6 +183,8 @@ def r42(house: House) -> None:
     library, person = hall(house)[0], visitor(house)
     [mine] = texts(person.get(FAQ), "//section[h2[@id='profile']]//a/@href")
     assert mine == f"{house.setting.ports.origin('library')}/my-loans?lang=en"
+    [entry] = texts(person.get(FAQ), "//section[h2[@id='profile']]")
+    assert all(each in entry for each in ("CPR number and PIN", "university login", "NemID"))
     assert at_library(library, mine).status_code == 302
     jens = persona("jens")
     page = settled(person, log_in(person, jens))
@@ -195,3 +201,4 @@ def r42(house: House) -> None:
     assert (row["email"], row["address"]) == ("jens@moved.example", "Bakken 3")
     done = settled(other := visitor(house), sign_up(other, jens, "student"))
     assert found(done, "//div[@class='actions']/a/@href").startswith(house.setting.ports.origin("library"))
+    assert "You change your address, your mail address and your PIN in My loans" in words(done)

@@ -159,7 +159,7 @@ def r06(house: House) -> None:
 
 def r07(house: House) -> None:
     """Send a private login to the national eID itself, and say before what to choose all the same."""
-    for language, note in (("en", "Choose NemID as your institution"), ("da", "Vælg NemID som din institution")):
+    for language, note in (("en", "chosen NemID as your institution"), ("da", "valgt NemID som din institution")):
         person = visitor(house, language)
         page = walked(person, "private")
         assert note in words(page)

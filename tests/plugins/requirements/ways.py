@@ -47,7 +47,7 @@ def r31(house: House) -> None:
     assert len({each.name_id for each in landings.values()}) == 1
     assert {each.authn_context for each in landings.values()} == {PIN_CLASS}  # a password at a university is no other
     chains = [each.authorities for each in landings.values()]
-    assert chains == [(AU, HUB), ("https://saml.nemlog-in.dk", NEMLOGIN_BIRK, HUB), (), ()]
+    assert chains == [(AU, HUB), (NEMLOGIN_BIRK, HUB), (), ()]  # a name that nobody configured is not passed on
     sent = {way: each.attributes.get(CPR) for way, each in landings.items()}
     number_of_bo = (URN + cpr(BO),)
     assert sent == {"wayf": number_of_bo, "nemid": number_of_bo, "2207791019": None, "220779-1019": None}
@@ -99,18 +99,29 @@ def _explained(house: House, nodes: tuple[str, ...], anchor: str, upstream: str,
 def r43(house: House) -> None:
     """Every WAYF button stands beside the answer to what WAYF is: one login for several services."""
     said = {"en": "use the same login at several services", "da": "bruge det samme login hos flere tjenester"}
+    person = visitor(house)
+    for page in (person.ask(), person.get("/pin"), person.get("/my-choices")):
+        [about] = [each for each in links(page) if each.endswith("#wayf")]
+        entries = person.get(about)
+        assert said["en"] in texts(entries, "//section[h2[@id='wayf']]")[0]
+        for back in texts(entries, "//div[@class='notice']//a/@href"):
+            assert mark(person.get(back)) == mark(page)
     _explained(house, ("student.pin", "employee.pin", "hospital.login"), "wayf", "wayf", said)
 
 
 def r44(house: House) -> None:
     """Ask who comes by WAYF before anything goes to Det Kgl. Bibliotek; a no sends nothing and leads to the desk."""
-    for language, receiver in (("en", "Royal Danish Library"), ("da", "Det Kgl. Bibliotek")):
+    for language, receiver, free in (
+        ("en", "Royal Danish Library", "You may say no. Then nothing is sent"),
+        ("da", "Det Kgl. Bibliotek", "Du kan sige nej. Så bliver der ikke sendt noget"),
+    ):
         person = visitor(house, language)
         page = log_in(person, ASTA)
         assert mark(page) == ("ask", "ask")
         assert receiver in words(page)
         assert texts(page, "//form[@class='answer']//button/@value") == ["yes", "no"]
         assert texts(page, "//input[@type='checkbox'][@checked]") == []
+        assert free in words(page)
     for language, sentence in (("en", "you consent to the transfer"), ("da", "giver du samtykke til")):
         [entry] = texts(visitor(house, language).get(FAQ), "//section[h2[@id='wayf']]")
         assert sentence in entry

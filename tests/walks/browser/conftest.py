@@ -1,4 +1,4 @@
-"""A demo for each file of walks, in which nobody has been before."""
+"""A demo for each file of walks and browser, in which nobody has been before."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -14,20 +14,21 @@ from tests.plugins.visitor import Visitor, visitor
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Give a demo that no other file's tests have signed anybody up at."""
+def fresh(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Running]:
+    """Give a demo that no other file's tests, and none in another browser, have signed anybody up at."""
+    del browser
     setting = write(tmp_path_factory.mktemp("fresh") / "demo", Ports(free_base()), datetime.now(UTC))
     with running(setting) as found:
         yield found
 
 
 @pytest.fixture
-def visit(chromium: Browser, fresh: Running) -> Iterator[Callable[..., Visitor]]:
+def visit(browser: Browser, fresh: Running) -> Iterator[Callable[..., Visitor]]:
     """Give what opens a new incognito window; at the end nobody's browser has complained of anything."""
     opened: list[Visitor] = []
 
     def open_one(**ways: Any) -> Visitor:
-        opened.append(visitor(chromium, fresh, **ways))
+        opened.append(visitor(browser, fresh, **ways))
         return opened[-1]
 
     yield open_one

@@ -12,7 +12,12 @@ Visit = Callable[..., Visitor]
 # Who is looked after in each language: nobody meets the first-time pages twice.
 PEOPLE = {"da-DK": ("dorte", "jens", "sara", "finn"), "en-GB": ("kim", "jytte", "asta", "finn")}
 
-pytestmark = [pytest.mark.slow, pytest.mark.parametrize("language", list(PEOPLE))]
+# Only Chromium shows a page in another colour scheme when it is told to.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.parametrize("language", list(PEOPLE)),
+    pytest.mark.parametrize("browser", ["chromium"], indirect=True),
+]
 
 
 def told(person: Visitor, problem: str) -> None:
@@ -29,6 +34,17 @@ def test_the_sign_up_pages(visit: Visit, language: str) -> None:
         person.at("sign-up", node.name)
     person.open("broker", sign_up_questions.FAQ)
     person.at("sign-up", "faq")
+    person.open("broker", "/")
+    person.at("start")
+    person.open("library", "/my-loans")
+    person.at("choose")
+    person.press("footer a[href*=faq]")
+    person.at("sign-up", "faq")
+    person.press(".notice a")
+    person.at("choose")
+    for path in ("/no-such-page", "/error?code=AUTHORIZATION_FAILURE", f"/login/{'0' * 32}"):
+        person.open("broker", path)
+        person.at("error")
     person.open("broker", "/sign-up")
     person.press("form.asking button")
     told(person, "answer_missing")
@@ -200,3 +216,5 @@ def test_the_pages_of_pin_and_choices(visit: Visit, language: str) -> None:
     person.page.wait_for_selector("button[value=withdraw]")
     person.press("button[value=withdraw]")
     person.at("choices", "withdrawn")
+    person.press("button[value=leave]")
+    person.at("choices", "left")

@@ -8,21 +8,26 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from lxml import etree
+
+from broker.adapters.saml.faces import refusal_details
 from broker.adapters.saml.faces.received_response import (
     ReceivedAssertion,
+    confirmation_end,
+    confirmed,
     foreign,
     moment,
     saml,
     scoped,
     text,
     unmarked,
+    written_times,
 )
 from broker.adapters.saml.gate.xml_names import ISSUER
 from broker.core.entities import PERSISTENT, TRANSIENT
 from broker.core.errors import MessageRefused
 
 BEARER: Final = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
-_CONFIRMATION: Final = saml("Subject", "SubjectConfirmation")
 _AUDIENCES: Final = saml("AudienceRestriction")
 _PROXY: Final = saml("ProxyRestriction")
 _ATTRIBUTES: Final = saml("AttributeStatement")
@@ -72,50 +77,79 @@ def _issued_long_ago(received: ReceivedAssertion) -> bool:
 
 
 def _confirmations(received: ReceivedAssertion) -> bool:
-    """Refuse none and several: one of them may hold where another does not.
-
-    Source: docs/reference/attacks.md#20.
-    """
-    return len(received.assertion.findall(_CONFIRMATION)) != 1
+    """Refuse none, and several where the profile has one."""
+    count = len(received.confirmations)
+    return count == 0 or (received.traits.strict and count > 1)
 
 
-def _bearer(received: ReceivedAssertion) -> bool:
+# The checks of a SubjectConfirmation. Of several all look at the one that counts, so that no two
+# make up one between them (docs/reference/attacks.md#20).
+
+
+def _bearer(_received: ReceivedAssertion, confirmation: etree._Element) -> bool:
     """Refuse sender-vouches and holder-of-key, whose conditions nothing here looks at."""
-    confirmations = received.assertion.findall(_CONFIRMATION)
-    return any(confirmation.get("Method") != BEARER for confirmation in confirmations)
+    return confirmation.get("Method") != BEARER
 
 
-def _recipient(received: ReceivedAssertion) -> bool:
+def _recipient(received: ReceivedAssertion, confirmation: etree._Element) -> bool:
     """Refuse an Assertion made for another ACS: a service's that replays it here.
 
     Source: docs/reference/attacks.md#17.
     """
-    return received.confirmed("Recipient") != received.response.acs
+    return confirmed(confirmation, "Recipient") != received.response.acs
 
 
-def _confirms_request(received: ReceivedAssertion) -> bool:
+def _confirms_request(received: ReceivedAssertion, confirmation: etree._Element) -> bool:
     """Refuse an Assertion that answers another request (docs/reference/attacks.md#16).
 
     It is a genuine one in a Response that an attacker wrote.
     """
-    return received.confirmed("InResponseTo") != received.response.expected.id
+    return confirmed(confirmation, "InResponseTo") != received.response.expected.id
 
 
-def _confirmation_end(received: ReceivedAssertion) -> bool:
+def _confirmation_end(_received: ReceivedAssertion, confirmation: etree._Element) -> bool:
     """Refuse a confirmation without an end: it could be used for ever."""
-    return received.confirmed("NotOnOrAfter") is None
+    return confirmed(confirmation, "NotOnOrAfter") is None
 
 
-def _confirmation_expired(received: ReceivedAssertion) -> bool:
+def _confirmation_expired(received: ReceivedAssertion, confirmation: etree._Element) -> bool:
     """Refuse a confirmation that has run out (docs/reference/attacks.md#19)."""
-    if received.confirmation is None:
-        return False
-    return received.response.over(moment(received.confirmation, "NotOnOrAfter"))
+    return received.response.over(confirmation_end(confirmation))
 
 
-def _confirmation_start(received: ReceivedAssertion) -> bool:
+def _confirmation_start(_received: ReceivedAssertion, confirmation: etree._Element) -> bool:
     """Refuse a bearer confirmation that starts later, which the profile forbids (4.1.4.2)."""
-    return received.confirmed("NotBefore") is not None
+    return confirmed(confirmation, "NotBefore") is not None
+
+
+_CONFIRMATION_CHECKS: Final[dict[str, Callable[[ReceivedAssertion, etree._Element], bool]]] = {
+    "bearer": _bearer,
+    "recipient": _recipient,
+    "confirms_request": _confirms_request,
+    "confirmation_end": _confirmation_end,
+    "confirmation_expired": _confirmation_expired,
+    "confirmation_start": _confirmation_start,
+}
+
+
+def _counting(received: ReceivedAssertion) -> etree._Element:
+    """Return the SubjectConfirmation that counts: the first that no check refuses, else the first.
+
+    Any one that holds suffices (core 2.4.1.1). Without one, an element without content.
+    """
+    confirmations = received.confirmations or [etree.Element("none")]
+    if len(confirmations) > 1:
+        for confirmation in confirmations:
+            checks = _CONFIRMATION_CHECKS.values()
+            if not any(offends(received, confirmation) for offends in checks):
+                return confirmation
+    return confirmations[0]
+
+
+def _of_counting(name: str) -> Callable[[ReceivedAssertion], bool]:
+    """Return a check of the confirmation that counts as a check of the Assertion."""
+    offends = _CONFIRMATION_CHECKS[name]
+    return lambda received: offends(received, _counting(received))
 
 
 def _identifiers(received: ReceivedAssertion) -> bool:
@@ -145,6 +179,13 @@ def _not_yet_valid(received: ReceivedAssertion) -> bool:
 def _expired(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion after it has run out."""
     return received.response.over(received.bound("NotOnOrAfter"))
+
+
+def _interval(received: ReceivedAssertion) -> bool:
+    """Refuse a validity that ends before it begins: within the skew both bounds would hold."""
+    start = received.bound("NotBefore")
+    end = received.bound("NotOnOrAfter")
+    return start is not None and end is not None and end <= start
 
 
 def _audience_missing(received: ReceivedAssertion) -> bool:
@@ -275,16 +316,17 @@ ASSERTION_CHECKS: Final[dict[str, Callable[[ReceivedAssertion], bool]]] = {
     "assertion_issued_later": _issued_later,
     "assertion_issued_long_ago": _issued_long_ago,
     "confirmations": _confirmations,
-    "bearer": _bearer,
-    "recipient": _recipient,
-    "confirms_request": _confirms_request,
-    "confirmation_end": _confirmation_end,
-    "confirmation_expired": _confirmation_expired,
-    "confirmation_start": _confirmation_start,
+    "bearer": _of_counting("bearer"),
+    "recipient": _of_counting("recipient"),
+    "confirms_request": _of_counting("confirms_request"),
+    "confirmation_end": _of_counting("confirmation_end"),
+    "confirmation_expired": _of_counting("confirmation_expired"),
+    "confirmation_start": _of_counting("confirmation_start"),
     "identifiers": _identifiers,
     "bounds": _bounds,
     "not_yet_valid": _not_yet_valid,
     "expired": _expired,
+    "interval": _interval,
     "audience_missing": _audience_missing,
     "audience": _audience,
     "unknown_condition": _unknown_condition,
@@ -307,4 +349,7 @@ def check_assertion(received: ReceivedAssertion) -> None:
     for name, offends in ASSERTION_CHECKS.items():
         if offends(received):
             clock_off = received.response.clock_off(received.assertion)
-            raise MessageRefused(f"response.{name}", clock_off=clock_off)
+            detail = ""
+            if name == "assertion_zone":
+                detail = refusal_details.zone(written_times(received.assertion.iter()))
+            raise MessageRefused(f"response.{name}", detail, clock_off=clock_off)

@@ -11,17 +11,19 @@ from typing import Final
 
 from lxml import etree
 
+from broker.adapters.saml.faces import refusal_details, subject_hints
 from broker.adapters.saml.faces.received_response import saml, text
-from broker.adapters.saml.gate import xml_times
+from broker.adapters.saml.gate import http_bindings, xml_times
 from broker.adapters.saml.gate.xml_names import POST, SAMLP
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
-from broker.core.entities import PERSISTENT, TRANSIENT, UNSPECIFIED
+from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, UNSPECIFIED
 from broker.core.errors import (
     INVALID_NAME_ID_POLICY,
     NO_AUTHN_CONTEXT,
     PROXY_COUNT_EXCEEDED,
     REQUEST_DENIED,
     REQUEST_UNSUPPORTED,
+    UNSUPPORTED_BINDING,
     MessageRefused,
     RequestRefused,
     Status,
@@ -37,7 +39,7 @@ _MOST_LISTED: Final = 50
 _LONGEST_NAME: Final = 256  # SDP-G02
 _TRUE: Final = frozenset(("true", "1"))
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
-_FORMATS: Final = frozenset((PERSISTENT, TRANSIENT, UNSPECIFIED))
+_FORMATS: Final = frozenset((EMAIL, PERSISTENT, TRANSIENT, UNSPECIFIED))
 
 
 def _p(*path: str) -> str:
@@ -55,6 +57,7 @@ class ReceivedAuthnRequest:
     sso: str
     own: frozenset[str]  # our entityIDs
     now: datetime
+    relay_state: str | None = None
 
     @property
     def issued(self) -> datetime:
@@ -185,13 +188,21 @@ def acs(received: ReceivedAuthnRequest) -> str | None:
 def _binding(received: ReceivedAuthnRequest) -> Status | None:
     """Answer by POST only."""
     if received.root.get("ProtocolBinding", POST) != POST:
+        return UNSUPPORTED_BINDING
+    return None
+
+
+def _relay_state(received: ReceivedAuthnRequest) -> Status | None:
+    """Keep no RelayState beyond the bound: it is stored with the transaction."""
+    state = received.relay_state
+    if state is not None and not http_bindings.keepable(state):
         return REQUEST_UNSUPPORTED
     return None
 
 
 def _subject(received: ReceivedAuthnRequest) -> Status | None:
     """Promise no particular person: only that person could answer the request (core 3.4.1)."""
-    if received.root.find(saml("Subject")) is not None:
+    if subject_hints.demands_person(received.root):
         return REQUEST_UNSUPPORTED
     return None
 
@@ -260,6 +271,7 @@ def _sizes(received: ReceivedAuthnRequest) -> Status | None:
 
 LIMITS: Final[dict[str, Callable[[ReceivedAuthnRequest], Status | None]]] = {
     "binding": _binding,
+    "relay_state": _relay_state,
     "sizes": _sizes,
     "subject": _subject,
     "name_id": _name_id,
@@ -269,7 +281,24 @@ LIMITS: Final[dict[str, Callable[[ReceivedAuthnRequest], Status | None]]] = {
 }
 
 
-def read(received: ReceivedAuthnRequest, relay_state: str | None) -> AuthnRequest:
+# What the log says beside the name, where the name alone leaves an administrator searching.
+_DETAILS: Final[dict[str, Callable[[ReceivedAuthnRequest], str]]] = {
+    "destination": lambda received: refusal_details.destination(
+        received.root.get("Destination"), received.sso
+    ),
+    "zone": lambda received: refusal_details.zone([received.root.get("IssueInstant", "")]),
+    "binding": lambda received: refusal_details.binding(received.root.get("ProtocolBinding", "")),
+    "relay_state": lambda _: f"RelayState has more than {http_bindings.LONGEST_RELAY_STATE} octets",
+    "subject": lambda _: "a Subject that is more than a hint names somebody whom none can promise",
+}
+
+
+def _detail(name: str, received: ReceivedAuthnRequest) -> str:
+    explain = _DETAILS.get(name)
+    return explain(received) if explain else ""
+
+
+def read(received: ReceivedAuthnRequest) -> AuthnRequest:
     """Return the request in the core's words.
 
     ``MessageRefused`` ``request.<check>`` of REQUEST_CHECKS: there is no address to answer to.
@@ -277,12 +306,15 @@ def read(received: ReceivedAuthnRequest, relay_state: str | None) -> AuthnReques
     """
     for name, offends in REQUEST_CHECKS.items():
         if offends(received):
-            raise MessageRefused(f"request.{name}", clock_off=_clock_off(name, received))
-    request = _request(received, relay_state)
+            detail = _detail(name, received)
+            clock_off = _clock_off(name, received)
+            raise MessageRefused(f"request.{name}", detail, clock_off=clock_off)
+    request = _request(received)
     for name, limit in LIMITS.items():
         status = limit(received)
         if status:
-            raise RequestRefused(status, f"request.{name}", request=request)
+            detail = _detail(name, received)
+            raise RequestRefused(status, f"request.{name}", detail=detail, request=request)
     return request
 
 
@@ -293,14 +325,17 @@ def _clock_off(check: str, received: ReceivedAuthnRequest) -> int | None:
     return round((received.issued - received.now).total_seconds())
 
 
-def _request(received: ReceivedAuthnRequest, relay_state: str | None) -> AuthnRequest:
+def _request(received: ReceivedAuthnRequest) -> AuthnRequest:
     comparison, authn_contexts = _authn_contexts(received)
+    state = received.relay_state
+    if state is not None and not http_bindings.keepable(state):
+        state = None
     return AuthnRequest(
         id=received.root.get("ID", ""),
         service=received.service,
         entity_id=received.descriptor.entity_id,
         acs=acs(received) or received.descriptor.default_acs.location,
-        relay_state=relay_state,
+        relay_state=state,
         force_authn=received.flag("ForceAuthn"),
         is_passive=received.flag("IsPassive"),
         name_id_format=_name_id_format(received),
@@ -309,6 +344,7 @@ def _request(received: ReceivedAuthnRequest, relay_state: str | None) -> AuthnRe
         idp_list=received.idp_list,
         requester_ids=received.requester_ids,
         proxy_count=received.proxy_count,
+        subject_hint=subject_hints.read(received.root),
     )
 
 

@@ -6,13 +6,17 @@ from datetime import datetime
 from typing import Final
 
 from lxml import etree
-from saml2 import saml, samlp
 
-from broker.adapters.saml.faces import authn_requests, response_writer
+from broker.adapters.saml.faces import assertion_text, authn_requests, response_writer
 from broker.adapters.saml.faces.authn_requests import ReceivedAuthnRequest
 from broker.adapters.saml.faces.received_response import ENTITY_FORMAT, text
-from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature
-from broker.adapters.saml.gate.algorithm_selection import SigningAlgorithms
+from broker.adapters.saml.gate import (
+    encryption,
+    http_bindings,
+    safe_parser,
+    signature,
+    written_message,
+)
 from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST, ISSUER, SIGNATURE
 from broker.adapters.saml.keys.key_ring import FaceKeys
 from broker.adapters.saml.metadata.metadata_folder import Source
@@ -21,10 +25,10 @@ from broker.core.consent.disclosure import Disclosure
 from broker.core.entities import Service
 from broker.core.errors import (
     INVALID_NAME_ID_POLICY,
-    SUCCESS,
     BrokerError,
     MessageRefused,
     RequestRefused,
+    ServiceNotConnected,
     Status,
 )
 from broker.core.identity.canonical_attributes import AttributeMap
@@ -95,7 +99,12 @@ class IdentityProviderFace:
         to answer to. ``RequestRefused``: answered at the service's ACS. Sources: saml-bindings 3.4,
         saml-core 3.4.1.
         """
-        message = http_bindings.inflate_redirect(query_string, "SAMLRequest", BOUNDS.octets)
+        message = http_bindings.inflate_redirect(
+            query_string,
+            "SAMLRequest",
+            BOUNDS.octets,
+            longest_relay_state=http_bindings.LONGEST_QUERY,
+        )
         sender = self._sender(message.xml, now)
         query = message.signed
         if query:
@@ -115,7 +124,8 @@ class IdentityProviderFace:
         form = dict(fields)
         relay_state = None
         if "RelayState" in form:
-            relay_state = http_bindings.relay_state_of(form["RelayState"])
+            longest = http_bindings.LONGEST_QUERY
+            relay_state = http_bindings.relay_state_of(form["RelayState"], longest)
         xml = http_bindings.decode_post(form["SAMLRequest"], deflated=True, longest=BOUNDS.octets)
         return self._read(self._sender(xml, now), relay_state, now, signed=False)
 
@@ -131,7 +141,7 @@ class IdentityProviderFace:
         It is the same for the same ``issued``. It and the Assertion are signed, and the Assertion
         encrypted where the service publishes a key. ``RequestRefused`` where the service asked for
         another NameID format than the policy has. ``BrokerError`` where the ACS is no longer
-        registered, or the disclosure is another's, and as ``response_writer.assertion``.
+        registered, or the disclosure is another's, and as ``assertion_text.assertion``.
         """
         service, descriptor = self._service(request, issued.at)
         if (disclosure.service, disclosure.acs) != (request.service, request.acs):
@@ -140,36 +150,31 @@ class IdentityProviderFace:
             raise RequestRefused(
                 INVALID_NAME_ID_POLICY, "the policy gives another NameID format", request=request
             )
-        assertable = response_writer.Assertable(
+        assertable = assertion_text.Assertable(
             self.entity_id, request, disclosure, authentication, issued
         )
-        response = _tree(
-            response_writer.response(self.entity_id, request, issued.response, issued.at, SUCCESS)
-        )
-        self._add_assertion(response, assertable, service, descriptor)
-        return self._form(response, request, descriptor.signing_algorithms)
+        assertion = self._assertion(assertable, service, descriptor)
+        response = assertion_text.response(assertable, assertion)
+        signed = response.signed(self.key, descriptor.signing_algorithms)
+        return _form(assertion_text.declared(signed), request)
 
-    def _add_assertion(
+    def _assertion(
         self,
-        response: etree._Element,
-        assertable: response_writer.Assertable,
+        assertable: assertion_text.Assertable,
         service: Service,
         descriptor: ServiceDescriptor,
-    ) -> None:
-        """Add the signed Assertion to a Response, encrypted where the service publishes a key."""
+    ) -> str:
+        """Return the signed Assertion, encrypted where the service publishes a key."""
         certificate = descriptor.encryption_certificate
         attribute_map = self.maps[service.attribute_map]
-        assertion = _tree(
-            response_writer.assertion(assertable, attribute_map, encrypted=certificate is not None)
+        assertion = assertion_text.assertion(
+            assertable, attribute_map, encrypted=certificate is not None
         )
+        signed = assertion.signed(self.key, descriptor.signing_algorithms)
         if certificate is None:
-            # Before it is signed: it inherits the prefixes of where it stands.
-            response.append(assertion)
-            signature.sign(assertion, self.key, descriptor.signing_algorithms)
-            return
-        signature.sign(assertion, self.key, descriptor.signing_algorithms)
-        algorithms = descriptor.encryption_algorithms
-        response.append(encryption.encrypt(assertion, certificate, algorithms))
+            return signed
+        plain = assertion_text.declared(signed)
+        return encryption.encrypted(plain, certificate, descriptor.encryption_algorithms)
 
     def subject(
         self,
@@ -192,10 +197,11 @@ class IdentityProviderFace:
         ``BrokerError`` where that is no longer registered.
         """
         _, descriptor = self._service(request, now)
-        response = _tree(
+        response = written_message.tree(
             response_writer.response(self.entity_id, request, response_id, now, status)
         )
-        return self._form(response, request, descriptor.signing_algorithms)
+        signature.sign(response, self.key, descriptor.signing_algorithms)
+        return _form(etree.tostring(response, encoding="utf-8"), request)
 
     def _sender(self, xml: bytes, now: datetime) -> "_Sender":
         """Parse a request, and find the service that is named as its issuer."""
@@ -207,8 +213,8 @@ class IdentityProviderFace:
         if issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT:
             raise MessageRefused("request.unknown_service")
         descriptor = self.metadata.current.service(service.entity_id, now)
-        if descriptor is None:  # it ran out, or its federation withdrew it
-            raise MessageRefused("request.no_metadata")
+        if descriptor is None:
+            raise ServiceNotConnected(service.name)
         return _Sender(root, service, descriptor)
 
     def _read(
@@ -231,8 +237,9 @@ class IdentityProviderFace:
             sso=sso(self.base_url),
             own=self.own,
             now=now,
+            relay_state=relay_state,
         )
-        return authn_requests.read(received, relay_state)
+        return authn_requests.read(received)
 
     def _service(self, request: AuthnRequest, now: datetime) -> tuple[Service, ServiceDescriptor]:
         """Find the service again (docs/reference/design.md#invariant-3).
@@ -249,17 +256,6 @@ class IdentityProviderFace:
             raise BrokerError("the ACS of this request is no longer registered")
         return service, descriptor
 
-    def _form(
-        self,
-        response: etree._Element,
-        request: AuthnRequest,
-        by: SigningAlgorithms,
-    ) -> PostForm:
-        signature.sign(response, self.key, by)
-        xml = etree.tostring(response, encoding="utf-8")
-        fields = http_bindings.post_fields(xml, "SAMLResponse", request.relay_state)
-        return PostForm(request.acs, fields)
-
 
 @dataclass(frozen=True, slots=True)
 class _Sender:
@@ -270,6 +266,6 @@ class _Sender:
     descriptor: ServiceDescriptor
 
 
-def _tree(message: samlp.Response | saml.Assertion) -> etree._Element:
-    """Return what pysaml2 wrote as the tree that is signed."""
-    return etree.fromstring(message.to_string())
+def _form(xml: bytes, request: AuthnRequest) -> PostForm:
+    fields = http_bindings.post_fields(xml, "SAMLResponse", request.relay_state)
+    return PostForm(request.acs, fields)

@@ -14,9 +14,9 @@ from saml2 import saml, samlp
 
 from broker.adapters.saml.faces import response_writer
 from broker.adapters.saml.faces.received_response import SUCCESS, moment, text
-from broker.adapters.saml.gate import encryption, xml_times
+from broker.adapters.saml.gate import encryption, written_message, xml_times
 from broker.adapters.saml.gate.xml_names import ASYNCHRONOUS, ENCRYPTED_ID, NAME_ID, SAMLP
-from broker.core.errors import UNKNOWN_PRINCIPAL, MessageRefused, Status
+from broker.core.errors import MessageRefused, Status
 from broker.core.logout.sessions import NameID
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 
@@ -129,6 +129,7 @@ def read_request(
         indexes=tuple(text(index) for index in received.root.findall(_INDEX)),
         relay_state=relay_state,
         asynchronous=received.root.find(_ASYNCHRONOUS) is not None,
+        issued_by=received.issued + received.skew,
     )
 
 
@@ -153,7 +154,6 @@ def read_response(received: ReceivedLogoutMessage, peer: LogoutPeer) -> LogoutRe
         peer,
         received.root.get("InResponseTo", ""),
         ended=codes == [SUCCESS],
-        unknown=codes[1:] == [UNKNOWN_PRINCIPAL.second],
     )
 
 
@@ -187,7 +187,7 @@ def request(
         name_id=response_writer.name_id(participant.name_id),
         session_index=[samlp.SessionIndex(text=index) for index in participant.indexes],
     )
-    return etree.fromstring(message.to_string())
+    return written_message.tree(message)
 
 
 def response(
@@ -209,4 +209,4 @@ def response(
         issuer=saml.Issuer(text=issuer),
         status=response_writer.status_element(status),
     )
-    return etree.fromstring(message.to_string())
+    return written_message.tree(message)

@@ -14,7 +14,13 @@ from saml2 import element_to_extension_element, md, xmldsig
 from saml2.extension import algsupport, mdui, shibmd
 
 from broker.adapters.saml.faces import identity_provider, service_provider, single_logout
-from broker.adapters.saml.gate import signature, signature_profile, xml_times
+from broker.adapters.saml.faces.upstream_profiles import traits_of
+from broker.adapters.saml.gate import (
+    signature,
+    signature_profile,
+    written_message,
+    xml_times,
+)
 from broker.adapters.saml.gate.xml_names import POST, REDIRECT, SAMLP, XENC, XENC11
 from broker.adapters.saml.keys.key_ring import FaceKeys
 from broker.adapters.saml.keys.rotation_record import CACHED_FOR, VALID_FOR
@@ -89,7 +95,7 @@ def sp(
     if upstream.profile == "wayf":
         formats = [TRANSIENT]
     contents = _GCM
-    if upstream.cbc:
+    if upstream.cbc and not traits_of(upstream).strict:  # its Responses are not signed
         contents = (*_GCM, *_CBC)
     acs = service_provider.acs(face.base_url, upstream.name)
     role = md.SPSSODescriptor(
@@ -190,6 +196,6 @@ def _key_info(certificate: bytes) -> xmldsig.KeyInfo:
 
 
 def _signed(entity: md.EntityDescriptor, keys: FaceKeys) -> bytes:
-    root = etree.fromstring(entity.to_string())
+    root = written_message.tree(entity)
     signature.sign(root, signature.SigningKey.of(keys.signing.private, keys.signing.certificate))
     return etree.tostring(root, encoding="utf-8", xml_declaration=True)

@@ -1,6 +1,6 @@
 """An upstream's Response and the Assertion in it, beside everything they are held against."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -10,7 +10,13 @@ from lxml import etree
 
 from broker.adapters.saml.faces.upstream_profiles import ProfileTraits, traits_of
 from broker.adapters.saml.gate import xml_times
-from broker.adapters.saml.gate.xml_names import ASSERTION, ENCRYPTED_ASSERTION, SAML, SAMLP
+from broker.adapters.saml.gate.xml_names import (
+    ASSERTION,
+    ENCRYPTED_ASSERTION,
+    SAML,
+    SAMLP,
+    SIGNATURE,
+)
 from broker.core.entities import Institution, Upstream
 from broker.core.login.transaction import Outstanding
 
@@ -33,7 +39,8 @@ def saml(*path: str) -> str:
     return "/".join(f"{{{SAML}}}{name}" for name in path)
 
 
-_CONFIRMATION: Final = saml("Subject", "SubjectConfirmation", "SubjectConfirmationData")
+_CONFIRMATION: Final = saml("Subject", "SubjectConfirmation")
+_CONFIRMATION_DATA: Final = saml("SubjectConfirmationData")
 
 
 def text(element: etree._Element | None) -> str:
@@ -117,6 +124,11 @@ class ReceivedResponse:
         return tuple(written)
 
     @property
+    def signed(self) -> bool:
+        """Return whether the Response itself is signed."""
+        return self.element.find(SIGNATURE) is not None
+
+    @property
     def succeeded(self) -> bool:
         """Return whether the upstream answers that it authenticated the person."""
         return self.codes[:1] == (SUCCESS,)
@@ -146,15 +158,9 @@ class ReceivedAssertion:
         return self.response.traits
 
     @cached_property
-    def confirmation(self) -> etree._Element | None:
-        """Return the first SubjectConfirmationData."""
-        return self.assertion.find(_CONFIRMATION)
-
-    def confirmed(self, name: str) -> str | None:
-        """Return an attribute of the SubjectConfirmationData."""
-        if self.confirmation is None:
-            return None
-        return self.confirmation.get(name)
+    def confirmations(self) -> list[etree._Element]:
+        """Return the SubjectConfirmations, in their order."""
+        return self.assertion.findall(_CONFIRMATION)
 
     @cached_property
     def conditions(self) -> etree._Element | None:
@@ -226,6 +232,22 @@ def moment(element: etree._Element, name: str) -> datetime | None:
     return xml_times.read(written)
 
 
+def confirmed(confirmation: etree._Element, name: str) -> str | None:
+    """Return an attribute of the SubjectConfirmationData of a SubjectConfirmation."""
+    found = confirmation.find(_CONFIRMATION_DATA)
+    if found is None:
+        return None
+    return found.get(name)
+
+
+def confirmation_end(confirmation: etree._Element) -> datetime | None:
+    """Return the end of a SubjectConfirmation, or None where it has none."""
+    written = confirmed(confirmation, "NotOnOrAfter")
+    if written is None:
+        return None
+    return xml_times.read(written)
+
+
 def scoped(upstream: Upstream, idp_list: tuple[str, ...]) -> tuple[str, ...]:
     """Return the entityIDs for our IDPList: those configured, narrowed by the service's list.
 
@@ -248,11 +270,15 @@ def unmarked(elements: Iterable[etree._Element]) -> bool:
 
     Read in another zone, a minute becomes an hour.
     """
+    return not all(xml_times.marked(time) for time in written_times(elements))
+
+
+def written_times(elements: Iterable[etree._Element]) -> Iterator[str]:
+    """Yield the times that stand in these elements, as they are written."""
     for element in elements:
-        written = [element.get(name, "") for name in _TIMES if name in element.attrib]
-        if not all(xml_times.marked(time) for time in written):
-            return True
-    return False
+        for name in _TIMES:
+            if name in element.attrib:
+                yield element.get(name, "")
 
 
 def foreign(issuer: etree._Element, upstream: Upstream) -> bool:

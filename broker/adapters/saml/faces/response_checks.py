@@ -7,12 +7,19 @@ docs/reference/saml-profiles.md#17 and #18.
 from collections.abc import Callable
 from typing import Final
 
+from broker.adapters.saml.faces import refusal_details
 from broker.adapters.saml.faces.received_response import (
     ReceivedResponse,
     foreign,
     unmarked,
+    written_times,
 )
-from broker.adapters.saml.gate.xml_names import ASSERTION, ISSUER
+from broker.adapters.saml.gate.xml_names import (
+    ASSERTION,
+    ENCRYPTED_ASSERTION,
+    ISSUER,
+    SIGNATURE,
+)
 from broker.core.errors import MessageRefused
 
 
@@ -37,9 +44,13 @@ def _version(received: ReceivedResponse) -> bool:
 def _destination(received: ReceivedResponse) -> bool:
     """Refuse a Response made for another address: somebody else's, brought here.
 
-    Source: docs/reference/attacks.md#17.
+    Only a signed one must have a Destination (bindings 3.5.5.2); in another the Recipient of the
+    signed Assertion says it (docs/reference/attacks.md#17).
     """
-    return received.element.get("Destination") != received.acs
+    destination = received.element.get("Destination")
+    if destination is None:
+        return received.signed
+    return destination != received.acs
 
 
 def _in_response_to(received: ReceivedResponse) -> bool:
@@ -57,6 +68,17 @@ def _issuer(received: ReceivedResponse) -> bool:
     """
     issuers = received.element.findall(ISSUER)
     return any(foreign(issuer, received.upstream) for issuer in issuers)
+
+
+def _issuer_missing(received: ReceivedResponse) -> bool:
+    """Refuse a Response without Issuer that is signed, or has an encrypted assertion.
+
+    Source: saml-profiles 4.1.4.2.
+    """
+    element = received.element
+    if element.find(ISSUER) is not None:
+        return False
+    return element.find(SIGNATURE) is not None or element.find(ENCRYPTED_ASSERTION) is not None
 
 
 def _issued_later(received: ReceivedResponse) -> bool:
@@ -93,6 +115,7 @@ RESPONSE_CHECKS: Final[dict[str, Callable[[ReceivedResponse], bool]]] = {
     "destination": _destination,
     "in_response_to": _in_response_to,
     "issuer": _issuer,
+    "issuer_missing": _issuer_missing,
     "issued_later": _issued_later,
     "issued_long_ago": _issued_long_ago,
     "assertion_of_refusal": _assertion_of_refusal,
@@ -105,4 +128,13 @@ def check_response(received: ReceivedResponse) -> None:
     for name, offends in RESPONSE_CHECKS.items():
         if offends(received):
             clock_off = received.clock_off(received.element)
-            raise MessageRefused(f"response.{name}", clock_off=clock_off)
+            raise MessageRefused(f"response.{name}", _detail(name, received), clock_off=clock_off)
+
+
+def _detail(name: str, received: ReceivedResponse) -> str:
+    """Return what the log says beside the name, where that leaves an administrator searching."""
+    if name == "destination":
+        return refusal_details.destination(received.element.get("Destination"), received.acs)
+    if name == "zone":
+        return refusal_details.zone(written_times([received.element]))
+    return ""

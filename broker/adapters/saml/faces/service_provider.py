@@ -8,7 +8,7 @@ from typing import Any, Final
 from lxml import etree
 from saml2 import saml, samlp
 
-from broker.adapters.saml.faces import error_urls
+from broker.adapters.saml.faces import error_urls, subject_hints
 from broker.adapters.saml.faces.assertion_checks import check_assertion
 from broker.adapters.saml.faces.authentications import authentication
 from broker.adapters.saml.faces.received_response import (
@@ -19,7 +19,14 @@ from broker.adapters.saml.faces.received_response import (
 )
 from broker.adapters.saml.faces.response_checks import check_response
 from broker.adapters.saml.faces.upstream_profiles import traits_of
-from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature, xml_times
+from broker.adapters.saml.gate import (
+    encryption,
+    http_bindings,
+    safe_parser,
+    signature,
+    written_message,
+    xml_times,
+)
 from broker.adapters.saml.gate.xml_names import (
     ASSERTION,
     ENCRYPTED_ASSERTION,
@@ -41,9 +48,9 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.login.authn_context import classes_to_request, level_to_request, nsis
+from broker.core.login.authn_context import classes_to_request, level_to_request, nsis, unmet
 from broker.core.login.transaction import AuthnRequest, Outstanding, UpstreamRefusal
-from broker.core.ports import Received
+from broker.core.ports import PostForm, Received
 
 PERSON: Final = "https://data.gov.dk/eid/Person"
 _STATUS: Final = "urn:oasis:names:tc:SAML:2.0:status:"
@@ -102,9 +109,10 @@ class ServiceProviderFace:
         request_id: str,
         request: AuthnRequest,
         now: datetime,
-    ) -> str:
-        """Return the URL that carries our signed AuthnRequest, as the service's request demands.
+    ) -> str | PostForm:
+        """Return what carries our signed AuthnRequest, as the service's request demands.
 
+        It is a URL, or a form for an upstream that has no SingleSignOnService for HTTP-Redirect.
         No RelayState: the answer finds its transaction by ``request_id``. ``RequestRefused`` where
         the service's IDPList leaves no institution, its ProxyCount no proxy, or the upstream has no
         metadata in force. Sources: saml-core 3.4.1, docs/reference/saml-profiles.md#12 to #15 and
@@ -125,19 +133,29 @@ class ServiceProviderFace:
             assertion_consumer_service_url=acs(self.base_url, upstream),
             protocol_binding=POST,
             issuer=saml.Issuer(text=asked.sp_entity_id),
+            subject=subject_hints.subject(asked, request),
             name_id_policy=samlp.NameIDPolicy(allow_create="true"),
             force_authn=_optional_flag(wanted=request.force_authn or asked.force_authn),
             is_passive=_optional_flag(wanted=request.is_passive),
             requested_authn_context=_authn_context(asked, request),
             scoping=_scoping(asked, request),
         )
+        if descriptor.sso_by_post:
+            return self._form(message, descriptor)
         return self._redirect(message, descriptor)
+
+    def _form(self, message: samlp.AuthnRequest, descriptor: UpstreamDescriptor) -> PostForm:
+        root = written_message.tree(message)
+        signature.sign(root, self.key, descriptor.signing_algorithms)
+        xml = etree.tostring(root, encoding="utf-8")
+        fields = http_bindings.post_fields(xml, "SAMLRequest", relay_state=None)
+        return PostForm(descriptor.sso, fields)
 
     def _redirect(self, message: samlp.AuthnRequest, descriptor: UpstreamDescriptor) -> str:
         return http_bindings.redirect_url(
             destination=descriptor.sso,
             message="SAMLRequest",
-            xml=message.to_string(),
+            xml=written_message.octets(message),
             relay_state=None,
             key=self.key,
             by=descriptor.signing_algorithms.method,
@@ -216,7 +234,8 @@ class ServiceProviderFace:
         check_response(response)
         if not response.succeeded:
             return _upstream_refusal(response)
-        assertion = self._assertion(root, asked)
+        # CBC can be changed unnoticed, but not within what is signed (docs/reference/attacks.md#23)
+        assertion = self._assertion(root, allow_cbc=asked.cbc and whole)
         _verify(assertion, keys, asked, covered=whole)
         received = ReceivedAssertion(
             assertion=assertion,
@@ -241,7 +260,7 @@ class ServiceProviderFace:
             raise MessageRefused("response.no_metadata")
         return asked, descriptor.keys
 
-    def _assertion(self, root: etree._Element, asked: Upstream) -> etree._Element:
+    def _assertion(self, root: etree._Element, *, allow_cbc: bool) -> etree._Element:
         """Return the one assertion, decrypted if need be; the gate has refused a second."""
         plain = root.find(ASSERTION)
         if plain is not None:
@@ -249,7 +268,7 @@ class ServiceProviderFace:
         encrypted = root.find(ENCRYPTED_ASSERTION)
         if encrypted is None:
             raise MessageRefused("response.assertion_missing")
-        return encryption.decrypt(encrypted, self.decryption, allow_cbc=asked.cbc)
+        return encryption.decrypt(encrypted, self.decryption, allow_cbc=allow_cbc)
 
 
 def _optional_flag(*, wanted: bool) -> str | None:
@@ -312,7 +331,8 @@ def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAut
     if traits_of(asked).nsis:
         least = level_to_request(request, asked.least, asked.meets)
         if least is None:
-            raise RequestRefused(NO_AUTHN_CONTEXT, request=request)
+            detail = unmet(request, f"{nsis(asked.least)} or higher", asked.name)
+            raise RequestRefused(NO_AUTHN_CONTEXT, detail=detail, request=request)
         return _requested([nsis(least), PERSON], "minimum")
     if not request.authn_contexts:
         return None

@@ -13,7 +13,7 @@ from lxml import etree
 from broker.adapters.saml.gate.signature_profile import RSA_SHA256
 from broker.adapters.saml.gate.xml_names import MD, XENC, XENC11
 
-_ALG: Final = "urn:oasis:names:tc:SAML:metadata:algsupport"
+ALGORITHM_SUPPORT: Final = "urn:oasis:names:tc:SAML:metadata:algsupport"
 _MORE: Final = "http://www.w3.org/2001/04/xmldsig-more#"
 _METHOD: Final = f"{{{MD}}}EncryptionMethod"
 # Ours; the first is written where nothing is listed. Everything else is weaker, or needs another
@@ -82,7 +82,7 @@ def signing_algorithms(role: etree._Element, faults: DescriptorFaults) -> Signin
 
 def _listed(role: etree._Element, name: str) -> list[str]:
     """Return the algorithms of a kind that the role lists, or else the entity around it."""
-    path = f"{{{MD}}}Extensions/{{{_ALG}}}{name}"
+    path = f"{{{MD}}}Extensions/{{{ALGORITHM_SUPPORT}}}{name}"
     for element in (role, role.getparent()):
         if element is None:
             continue

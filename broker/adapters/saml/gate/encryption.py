@@ -1,4 +1,4 @@
-"""Decrypts assertions meant for us and encrypts those we send, with python-xmlsec in process.
+"""Decrypts assertions meant for us, with python-xmlsec in process, and encrypts those we send.
 
 Every algorithm is checked before anything is decrypted, since xmlsec decrypts RSA 1.5 unasked; the
 session key and the content are decrypted in two steps, each with one key that is set, so that
@@ -6,7 +6,9 @@ KeyInfo never chooses. Whatever fails after that is one cause, ``gate.decryption
 would answer an oracle (Jager and Somorovsky 2011).
 """
 
+import base64
 import re
+import secrets
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -15,7 +17,9 @@ from typing import Final, cast
 from xml.sax.saxutils import quoteattr
 
 import xmlsec
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from lxml import etree
 
 from broker.adapters.saml.gate import safe_parser
@@ -64,17 +68,25 @@ _MASKS: Final = frozenset(
     )
 )
 _MOST_KEYS: Final = 4  # one for each key we may have published
+_KEY_TYPE: Final = XENC + "EncryptedKey"
 _METHOD: Final = f"{{{XENC}}}EncryptionMethod"
 _KEY_INFO: Final = f"{{{DS}}}KeyInfo"
 _DIGEST_METHOD: Final = f"{{{DS}}}DigestMethod"
 _MGF: Final = f"{{{XENC11}}}MGF"
-_TEMPLATE: Final = f"""<saml:EncryptedAssertion xmlns:saml="{SAML}">\
-<xenc:EncryptedData xmlns:xenc="{XENC}" Type="{XENC}Element">\
-<xenc:EncryptionMethod Algorithm="%s"/><ds:KeyInfo xmlns:ds="{DS}">\
-<xenc:EncryptedKey><xenc:EncryptionMethod Algorithm="%s"><ds:DigestMethod Algorithm="{DS}sha1"/>\
-</xenc:EncryptionMethod><xenc:CipherData><xenc:CipherValue/></xenc:CipherData></xenc:EncryptedKey>\
-</ds:KeyInfo>\
-<xenc:CipherData><xenc:CipherValue/></xenc:CipherData></xenc:EncryptedData></saml:EncryptedAssertion>"""
+_WRITTEN: Final = (
+    f'<saml:EncryptedAssertion xmlns:saml="{SAML}">'
+    f'<xenc:EncryptedData xmlns:xenc="{XENC}" Type="{XENC}Element">'
+    '<xenc:EncryptionMethod Algorithm="{content}"></xenc:EncryptionMethod>'
+    f'<ds:KeyInfo xmlns:ds="{DS}"><xenc:EncryptedKey>'
+    '<xenc:EncryptionMethod Algorithm="{transport}">'
+    f'<ds:DigestMethod Algorithm="{DS}sha1"></ds:DigestMethod></xenc:EncryptionMethod>'
+    "<xenc:CipherData><xenc:CipherValue>{key}</xenc:CipherValue></xenc:CipherData>"
+    "</xenc:EncryptedKey></ds:KeyInfo>"
+    "<xenc:CipherData><xenc:CipherValue>{text}</xenc:CipherValue></xenc:CipherData>"
+    "</xenc:EncryptedData></saml:EncryptedAssertion>"
+)
+_OAEP_SHA1: Final = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303
+_NONCE_OCTETS: Final = 12
 _START: Final = re.compile(
     rb"""\s*(?:<\?xml[^>]*\?>\s*)?<[^\s<>/"'=?!]+((?:\s+[^\s<>/"'=]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*/?>"""
 )
@@ -105,7 +117,10 @@ class EncryptedAssertion:
 
     @classmethod
     def of(cls, element: etree._Element, *, allow_cbc: bool) -> "EncryptedAssertion":
-        """Take apart an element that holds EncryptedData; ``allow_cbc`` is of its sender."""
+        """Take apart an element that holds EncryptedData.
+
+        ``allow_cbc``: its sender needs it, and a verified signature covers it.
+        """
         content = element.findall(ENCRYPTED_DATA)
         keys: list[etree._Element] = []
         for encrypted_data in content:
@@ -141,9 +156,9 @@ def _encrypted_keys(encrypted: EncryptedAssertion) -> bool:
 
 
 def _content_method(encrypted: EncryptedAssertion) -> bool:
-    """Refuse CBC from peers that are not configured to need it, and 3DES from all.
+    """Refuse CBC outside a verified message of a peer that needs it, and 3DES from all.
 
-    CBC can be changed unnoticed.
+    CBC can be changed unnoticed, and how it then fails tells of the content.
     """
     allowed = _GCM
     if encrypted.allow_cbc:
@@ -175,8 +190,16 @@ def _cipher_reference(encrypted: EncryptedAssertion) -> bool:
 
 
 def _retrieval_method(encrypted: EncryptedAssertion) -> bool:
-    """Refuse a key that lies elsewhere, for the same reason."""
-    return encrypted.whole.find(f".//{{{DS}}}RetrievalMethod") is not None
+    """Refuse a key that lies elsewhere, for the same reason.
+
+    One that points to an EncryptedKey of this very element, as Shibboleth and .NET write it, is
+    followed nowhere: each such key is tried by its place.
+    """
+    beside = {f"#{key.get('Id')}" for key in encrypted.keys if key.get("Id")}
+    for pointer in encrypted.whole.iter(f"{{{DS}}}RetrievalMethod"):
+        if len(pointer) or pointer.get("Type") != _KEY_TYPE or pointer.get("URI") not in beside:
+            return True
+    return False
 
 
 METHODS: Final[dict[str, Callable[[EncryptedAssertion], bool]]] = {
@@ -266,32 +289,41 @@ def encrypt(
     certificate: bytes,
     by: EncryptionAlgorithms = DEFAULT_ENCRYPTION,
 ) -> etree._Element:
-    """Return an EncryptedAssertion: AES-GCM with a new key, RSA-OAEP for this certificate.
-
-    ``MessageRefused`` (``gate.key``, ``gate.weak_key``) where the certificate holds no RSA key of
-    2048 bits. Source: SDP-ALG01.
-    """
-    # Parsed, not built by xmlsec: lxml does not find by name what xmlsec builds (other string
-    # dictionary).
-    encrypted = etree.fromstring(_TEMPLATE % (by.content, by.transport))
-    encryption = xmlsec.EncryptionContext(_recipient(certificate))
-    encryption.key = xmlsec.Key.generate(
-        xmlsec.constants.KeyDataAes,
-        128 if "aes128" in by.content else 256,
-        xmlsec.constants.KeyDataTypeSession,
-    )
+    """Return an EncryptedAssertion of an element; errors as ``encrypted``."""
     # With every namespace in scope, since a value's xsi:type needs one that c14n would leave out.
     plain = etree.tostring(assertion, encoding="utf-8", xml_declaration=False, with_tail=False)
-    encryption.encrypt_binary(encrypted[0], plain)
-    return encrypted
+    return etree.fromstring(encrypted(plain, certificate, by))
+
+
+def encrypted(
+    plain: bytes,
+    certificate: bytes,
+    by: EncryptionAlgorithms = DEFAULT_ENCRYPTION,
+) -> str:
+    """Return an EncryptedAssertion in exclusive canonical form: AES-GCM with a new key, RSA-OAEP.
+
+    ``plain`` is the UTF-8 of an Assertion that declares every namespace it needs, ``certificate``
+    the recipient's. ``ValueError`` for another algorithm, ``MessageRefused`` (``gate.key``,
+    ``gate.weak_key``) where it holds no RSA key of 2048 bits. Source: SDP-ALG01, xmlenc-core1 5.2.4
+    and 5.5.
+    """
+    if by.content not in _GCM:
+        raise ValueError("only AES-GCM is written")
+    session_key = AESGCM.generate_key(128 if "aes128" in by.content else 256)
+    nonce = secrets.token_bytes(_NONCE_OCTETS)
+    content = nonce + AESGCM(session_key).encrypt(nonce, plain, None)
+    transported = _recipient(certificate).encrypt(session_key, _OAEP_SHA1)
+    return _WRITTEN.format(
+        content=by.content,
+        transport=by.transport,
+        key=base64.b64encode(transported).decode(),
+        text=base64.b64encode(content).decode(),
+    )
 
 
 @lru_cache(maxsize=256)
-def _recipient(certificate: bytes) -> xmlsec.KeysManager:
-    """Hold one recipient's key and no other, so that nothing can be encrypted for somebody else."""
+def _recipient(certificate: bytes) -> rsa.RSAPublicKey:
     key = VerifyKey.of(certificate)
     if not isinstance(key.public, rsa.RSAPublicKey):
         raise MessageRefused("gate.key")
-    keys = xmlsec.KeysManager()
-    keys.add_key(key.xml)
-    return keys
+    return key.public

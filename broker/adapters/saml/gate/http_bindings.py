@@ -20,8 +20,9 @@ MessageField = Literal["SAMLRequest", "SAMLResponse"]
 DEFLATE: Final = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE"
 LONGEST: Final = 256 * 1024  # octets of XML, as the gate's bound
 LONGEST_QUERY: Final = 64 * 1024
-# The standard says 80, services send whole URLs (docs/reference/interop.md#relay-state)
-LONGEST_RELAY_STATE: Final = 1024
+# Octets. The standard says 80, services send whole URLs, deep links with a query in them
+# (docs/reference/interop.md#relay-state).
+LONGEST_RELAY_STATE: Final = 8_000
 _KNOWN: Final = (
     "SAMLRequest",
     "SAMLResponse",
@@ -58,10 +59,13 @@ def inflate_redirect(
     query_string: str,
     message: MessageField,
     longest: int = LONGEST,
+    *,
+    longest_relay_state: int = LONGEST_RELAY_STATE,
 ) -> RedirectMessage:
     """Read the message out of a query string exactly as it came, undecoded by any framework.
 
-    A signature is over the raw octets, so nothing is decoded and encoded again. ``MessageRefused``:
+    A signature is over the raw octets, so nothing is decoded and encoded again. Bounds are in
+    octets. ``MessageRefused``:
     ``gate.query``, ``gate.parameter_twice``, ``gate.parameter_missing``,
     ``gate.parameter_unexpected``, ``gate.query_signature``, ``gate.base64``, ``gate.deflate``,
     ``gate.relay_state``. Source: saml-bindings 3.4.4.1.
@@ -76,7 +80,7 @@ def inflate_redirect(
         raise MessageRefused("gate.parameter_unexpected")
     relay_state = None
     if "RelayState" in raw:
-        relay_state = relay_state_of(_text(raw["RelayState"]))
+        relay_state = relay_state_of(_text(raw["RelayState"]), longest_relay_state)
     packed = _base64(_text(raw[message]))
     xml = _inflated(packed, longest)
     return RedirectMessage(xml, relay_state, _signed(raw, message))
@@ -171,15 +175,20 @@ def _inflated(octets: bytes, longest: int) -> bytes:
     return xml
 
 
-def relay_state_of(value: str) -> str:
+def relay_state_of(value: str, longest: int = LONGEST_RELAY_STATE) -> str:
     """Return a RelayState verbatim, opaque as it is.
 
-    ``MessageRefused`` (``gate.relay_state``) where no header or form could carry it.
+    ``MessageRefused`` (``gate.relay_state``) beyond ``longest`` octets, and where no header or form
+    could carry it.
     """
-    octets = value.encode("utf-8", "surrogatepass")
-    if len(octets) > LONGEST_RELAY_STATE or _UNKEPT.search(value):
+    if not keepable(value, longest) or _UNKEPT.search(value):
         raise MessageRefused("gate.relay_state")
     return value
+
+
+def keepable(relay_state: str, longest: int = LONGEST_RELAY_STATE) -> bool:
+    """Return whether a RelayState is within a bound in octets."""
+    return len(relay_state.encode("utf-8", "surrogatepass")) <= longest
 
 
 def redirect_url(

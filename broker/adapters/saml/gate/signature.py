@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -42,6 +43,7 @@ _TEMPLATE: Final = f"""<ds:Signature xmlns:ds="{DS}"><ds:SignedInfo>\
 <ds:SignatureValue/></ds:Signature>"""
 _KEY_INFO: Final = f"""<ds:KeyInfo xmlns:ds="{DS}"><ds:X509Data>\
 <ds:X509Certificate>%s</ds:X509Certificate></ds:X509Data></ds:KeyInfo>"""
+_LAST_PART: Final = re.compile("[-#]")
 _ELEMENT: Final = etree.XPath("id($name)")
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -209,7 +211,7 @@ def sign_bytes(
     """
     if sigalg not in signature_profile.SIGNATURE_METHODS or "#rsa-" not in sigalg:
         raise ValueError("an RSA key signs with rsa-sha256, rsa-sha384 or rsa-sha512")
-    return key.private.sign(raw, padding.PKCS1v15(), _hash(sigalg))
+    return key.private.sign(raw, padding.PKCS1v15(), hash_of(sigalg))
 
 
 def verify_bytes(
@@ -238,7 +240,7 @@ def _octets_by(
     """Return whether the signature over these octets is by this key, which is of the kind named."""
     try:
         if isinstance(public, rsa.RSAPublicKey) and "#rsa-" in sigalg:
-            public.verify(signature, raw, padding.PKCS1v15(), _hash(sigalg))
+            public.verify(signature, raw, padding.PKCS1v15(), hash_of(sigalg))
             return True
         if isinstance(public, ec.EllipticCurvePublicKey) and "#ecdsa-" in sigalg:
             return _ecdsa_by(raw, signature, sigalg, public)
@@ -257,10 +259,11 @@ def _ecdsa_by(
     half = (public.key_size + 7) // 8
     r = int.from_bytes(signature[:half], "big")
     s = int.from_bytes(signature[half:], "big")
-    public.verify(encode_dss_signature(r, s), raw, ec.ECDSA(_hash(sigalg)))
+    public.verify(encode_dss_signature(r, s), raw, ec.ECDSA(hash_of(sigalg)))
     return len(signature) == 2 * half
 
 
-def _hash(algorithm: str) -> hashes.HashAlgorithm:
-    name = algorithm.rsplit("-", 1)[-1]
+def hash_of(algorithm: str) -> hashes.HashAlgorithm:
+    """Return the hash of a signature or digest method of the allow-list (by its last part)."""
+    name = _LAST_PART.split(algorithm)[-1]
     return _HASHES[name]

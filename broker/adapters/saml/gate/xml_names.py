@@ -8,19 +8,27 @@ MD: Final = "urn:oasis:names:tc:SAML:2.0:metadata"
 DS: Final = "http://www.w3.org/2000/09/xmldsig#"
 XENC: Final = "http://www.w3.org/2001/04/xmlenc#"
 XENC11: Final = "http://www.w3.org/2009/xmlenc11#"
+XS: Final = "http://www.w3.org/2001/XMLSchema"
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 XINCLUDE: Final = "http://www.w3.org/2001/XInclude"
 EXCLUSIVE: Final = "http://www.w3.org/2001/10/xml-exc-c14n#"
 REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+BEARER: Final = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 ASYNCHRONOUS: Final = "{urn:oasis:names:tc:SAML:2.0:protocol:ext:async-slo}Asynchronous"
 
+# The conventional prefixes: those that path expressions use, and that everything is written with.
 PREFIXES: Final = {
     "saml": SAML,
     "samlp": SAMLP,
     "md": MD,
+    "mdui": "urn:oasis:names:tc:SAML:metadata:ui",
+    "alg": "urn:oasis:names:tc:SAML:metadata:algsupport",
+    "shibmd": "urn:mace:shibboleth:metadata:1.0",
     "ds": DS,
     "xenc": XENC,
+    "xenc11": XENC11,
+    "xs": XS,
     "xsi": XSI,
     "xi": XINCLUDE,
 }

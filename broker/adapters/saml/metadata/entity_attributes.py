@@ -13,8 +13,8 @@ from lxml import etree
 from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY, MD, SAML
 from broker.core.identity.subject_ids import PAIRWISE, SUBJECT
 
-_ATTRIBUTES: Final = "urn:oasis:names:tc:SAML:metadata:attribute"
-_EXTENSIONS: Final = f"{{{MD}}}Extensions/{{{_ATTRIBUTES}}}EntityAttributes/{{{SAML}}}Attribute"
+ATTRIBUTES: Final = "urn:oasis:names:tc:SAML:metadata:attribute"
+_EXTENSIONS: Final = f"{{{MD}}}Extensions/{{{ATTRIBUTES}}}EntityAttributes/{{{SAML}}}Attribute"
 REQ: Final = "urn:oasis:names:tc:SAML:profiles:subject-id:req"
 _WISHES: Final = frozenset({SUBJECT, PAIRWISE, "any", "none"})
 

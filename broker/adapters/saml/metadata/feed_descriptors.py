@@ -1,103 +1,101 @@
 """Reads descriptors, entity categories and scopes of the entities in use from a verified feed."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
 from lxml import etree
 
-from broker.adapters.saml.gate import safe_parser
-from broker.adapters.saml.gate.xml_names import ENTITY, MD, SAML, SIGNATURE
-from broker.adapters.saml.gate.xml_structure_checks import Bounds
+from broker.adapters.saml.gate.xml_names import MD, SAML
+from broker.adapters.saml.metadata import entity_roles
 from broker.adapters.saml.metadata.aggregates import Entity
-from broker.adapters.saml.metadata.metadata_folder import FoundElement, Metadata, described
-from broker.adapters.saml.metadata.role_descriptors import IDP_ROLE, SP_ROLE, service, upstream
+from broker.adapters.saml.metadata.descriptor_rewriting import BOUNDS, rewritten
+from broker.adapters.saml.metadata.entity_attributes import ATTRIBUTES
+from broker.adapters.saml.metadata.entity_roles import FoundRole
+from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
 from broker.core.errors import Fault, MessageRefused
 
-_SPACES: Final = {
-    "md": MD,
-    "saml": SAML,
-    "shibmd": "urn:mace:shibboleth:metadata:1.0",
-    "attr": "urn:oasis:names:tc:SAML:metadata:attribute",
-}
-# Ten times what the largest real entity has. Each fault against the schemas costs more than the one
-# before: a hundred thousand of them keep a worker for minutes, and again at each start.
-_BOUNDS: Final = Bounds(
-    octets=2 * 1024 * 1024,
-    nodes=20_000,
-    attributes=20_000,
-    namespaces=5_000,
-)
 _MOST_FAULTS: Final = 20
+_WHERE: Final = "feed"
+_Descriptor = TypeVar("_Descriptor")
 _CATEGORIES: Final = etree.XPath(
     "md:Extensions/attr:EntityAttributes"
     "/saml:Attribute[@Name='http://macedir.org/entity-category']/saml:AttributeValue",
-    namespaces=_SPACES,
+    namespaces={"md": MD, "saml": SAML, "attr": ATTRIBUTES},
 )
-_SCOPES: Final = etree.XPath(
-    "(md:Extensions | md:IDPSSODescriptor/md:Extensions)/shibmd:Scope"
-    "[not(@regexp) or normalize-space(@regexp) = 'false' or normalize-space(@regexp) = '0']",
-    namespaces=_SPACES,
-)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedDescriptors:
+    """The descriptors of a feed by entityID, and what keeps others from use or was passed over."""
+
+    upstreams: Mapping[str, UpstreamDescriptor]
+    services: Mapping[str, ServiceDescriptor]
+    notices: Sequence[str]
 
 
 def descriptors(
-    kept: Mapping[str, Entity],
-    upstreams: Collection[str],
-    services: Collection[str],
-    now: datetime,
-) -> tuple[Metadata, Sequence[Fault]]:
-    """Return the descriptors of the entities named, and what keeps others from use.
+    kept: Mapping[str, Entity], upstreams: Collection[str], services: Collection[str]
+) -> FeedDescriptors:
+    """Return the descriptors of the entities named.
 
     ``kept`` is by entityID. A service has the entity categories that the feed's publisher has
     vouched for (docs/reference/saml-profiles.md#48), in the one entity that its role is read from.
     """
-    faults: list[Fault] = []
-    found = {name: list(_elements(entity, faults)) for name, entity in kept.items()}
-    idp_ids = [name for name in upstreams if name in found]
-    sp_ids = [name for name in services if name in found]
-    idps = described(idp_ids, found, (IDP_ROLE, upstream), now, faults, fed=True)
-    sps = described(sp_ids, found, (SP_ROLE, service), now, faults, fed=True)
-    vouched = {}
-    for name, descriptor in sps.items():
-        categories = _values(found[name][0].element, _CATEGORIES)
-        vouched[name] = replace(descriptor, categories=frozenset(categories))
-    return Metadata(idps, vouched), faults[:_MOST_FAULTS]
+    notices: list[str] = []
+    idps: dict[str, UpstreamDescriptor] = {}
+    sps: dict[str, ServiceDescriptor] = {}
+    wanted = [name for name in kept if name in upstreams or name in services]
+    for name in wanted:
+        entity = kept[name]
+        try:
+            element = gated(entity)
+        except MessageRefused as refused:
+            notices.append(str(Fault(name, f"is no sound metadata: {refused}")))
+            continue
+        if name in upstreams:
+            idp = _only(entity_roles.upstream_roles(_WHERE, element, [entity.until]), notices)
+            idps |= {name: idp} if idp else {}
+        if name in services:
+            sp = _only(entity_roles.service_roles(_WHERE, element, [entity.until]), notices)
+            sps |= {name: _vouched(sp, element)} if sp else {}
+    return FeedDescriptors(idps, sps, notices[:_MOST_FAULTS])
+
+
+def _only(roles: Iterator[FoundRole[_Descriptor]], notices: list[str]) -> _Descriptor | None:
+    """Return the descriptor of the one role, if it can be used; ``notices`` say why not."""
+    role = next(roles, None)
+    if role is None:
+        return None
+    notices += (*map(str, role.faults), *role.notices)
+    return role.descriptor
+
+
+def _vouched(descriptor: ServiceDescriptor, entity: etree._Element) -> ServiceDescriptor:
+    categories = frozenset(entity_roles.texts(entity, _CATEGORIES))
+    return replace(descriptor, categories=categories)
 
 
 def scopes(entity: Entity) -> Sequence[str] | None:
     """Return the scopes that a verified feed allows an identity provider.
 
-    None where the entity is none, or two. Expressions (``regexp="true"``) are left out: the values
-    they match cannot be compared with another institution's (shibmd).
+    None where the entity is none, or cannot be used.
     """
-    found = next(_elements(entity, []), None)
-    if found is None or len(found.element.findall(IDP_ROLE)) != 1:
-        return None
-    return _values(found.element, _SCOPES)
-
-
-def _elements(entity: Entity, faults: list[Fault]) -> Iterator[FoundElement]:
-    """Let an entity through the gate, without its own signature: the feed's covers it."""
     try:
-        element = _gated(entity.octets)
-    except MessageRefused as refused:
-        faults.append(Fault(entity.entity_id, f"is no sound metadata: {refused.cause}"))
-        return
-    yield FoundElement("feed", element, (entity.until,))
+        return entity_roles.scopes(gated(entity))
+    except MessageRefused:
+        return None
 
 
-def _gated(octets: bytes) -> etree._Element:
-    if len(octets) > _BOUNDS.octets:
+def gated(entity: Entity) -> etree._Element:
+    """Return an entity as it was rewritten; ``MessageRefused`` where it cannot be used."""
+    if len(entity.octets) > BOUNDS.octets:
         raise MessageRefused("gate.size")
-    parser = etree.XMLParser(encoding="utf-8", resolve_entities=False, no_network=True)
-    root = etree.fromstring(octets, parser)
-    for signature in root.findall(SIGNATURE):
-        root.remove(signature)
-    return safe_parser.parse(etree.tostring(root, encoding="utf-8"), ENTITY, _BOUNDS)
-
-
-def _values(element: etree._Element, path: etree.XPath) -> list[str]:
-    found: Any = path(element)
-    return [(value.text or "").strip() for value in found]
+    parser = etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    return rewritten(etree.fromstring(entity.octets, parser))

@@ -1,88 +1,80 @@
-"""The metadata of the moment: the folder, and feeds that are fetched again while logins run."""
+"""The metadata of the moment: the folder and the feeds, looked at again while logins run."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
-from broker.adapters.saml.metadata import feed_descriptors
-from broker.adapters.saml.metadata.aggregates import Entity
+from broker.adapters.saml.gate import xml_times
 from broker.adapters.saml.metadata.feed_copies import Copies
 from broker.adapters.saml.metadata.feed_fetch import Feed
 from broker.adapters.saml.metadata.feed_refresh import FeedRefresh, FetchOutcome
-from broker.adapters.saml.metadata.metadata_folder import Metadata
-from broker.adapters.saml.metadata.published_scopes import (
-    PublishedInstitution,
-    spellings,
-    with_published_scopes,
-)
-from broker.core.entities import Institution, Service, Upstream
+from broker.adapters.saml.metadata.metadata_folder import FolderContents, Metadata, MetadataFolder
+from broker.adapters.saml.metadata.published_scopes import spellings
+from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
+from broker.adapters.saml.metadata.scope_record import ScopeRecord
+from broker.adapters.saml.metadata.snapshots import Snapshot, lacking, snapshot
+from broker.adapters.saml.metadata.wanted_entities import SERVICES, WantedEntities
 from broker.core.login.transaction import SKEW
 
-FOLDER: Final = "folder"
+_SOON: Final = timedelta(days=14)
 _Configured = TypeVar("_Configured")
 
 
 @dataclass(frozen=True, slots=True)
-class WantedEntities:
-    """The upstreams and services as broker.toml describes them, by name."""
+class PartyChange:
+    """A party or a file of the folder that was lost, or came back (``fault`` is None)."""
 
-    upstreams: Mapping[str, Upstream]
-    services: Mapping[str, Service]
-
-    @property
-    def upstream_ids(self) -> list[str]:
-        """Return the entityIDs of the upstreams that speak SAML."""
-        return [each.entity_id for each in self.upstreams.values() if not each.local]
-
-    @property
-    def service_ids(self) -> list[str]:
-        """Return the entityIDs of the services."""
-        return [service.entity_id for service in self.services.values()]
-
-    @property
-    def institutions(self) -> Iterator[Institution]:
-        """Yield the institutions of all upstreams."""
-        for upstream in self.upstreams.values():
-            yield from upstream.institutions
+    name: str
+    fault: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """All metadata of one moment, with notices to the administrator.
+class Ending:
+    """An end of what a file of the folder holds of a party, which nothing renews."""
 
-    ``sources`` names, by kind and entityID, the folder or feed where a descriptor was found.
-    """
+    kind: Literal["upstream", "service"]
+    name: str
+    entity_id: str
+    what: Literal["valid_until", "certificate"]
+    at: datetime
+    where: str
 
-    metadata: Metadata
-    services: Mapping[str, Service]
-    notices: Sequence[str] = ()
-    sources: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    def sentence(self) -> str:
+        """Tell the administrator."""
+        at = xml_times.write(self.at)
+        if self.what == "certificate":
+            what = f"the last certificate of {self.entity_id} ends {at}"
+            return f"{self.where}: {what}: ask for its next metadata"
+        return f"{self.where}: {self.entity_id} runs out {at} and nothing renews it: fetch it again"
 
 
 class LiveMetadata:
-    """The metadata of the moment; only a good copy replaces it, in one assignment."""
+    """The metadata of the moment; only a good state replaces it, in one assignment."""
 
     def __init__(
         self,
-        local: Metadata,
+        folder: MetadataFolder,
         wanted: WantedEntities,
         followed: Sequence[FeedRefresh],
-        tell: Callable[[FetchOutcome], None],
+        tell: Callable[[FetchOutcome | PartyChange], None],
         now: datetime,
+        *,
+        record: ScopeRecord,
     ) -> None:
-        """Take what the folder holds, and feeds, whose last good copies are in force at once."""
-        self.local = local
+        """Take the folder, and feeds, whose last good copies are in force at once."""
+        self.folder = folder
         self.wanted = wanted
         self.followed = tuple(followed)
         self._tell = tell
+        self._record = record
+        self._amiss: Mapping[str, str] = {}
         self.wake = Event()  # of the loop that calls ``step``
         for feed in self.followed:
             feed.look(now)
-        self._snapshot = self._made(now)
-        self._ends = self._next_end(now)
+        self._renew(now)
 
     @property
     def current(self) -> Metadata:
@@ -105,17 +97,21 @@ class LiveMetadata:
         return False
 
     def refresh(self, now: datetime, *, force: bool = False) -> list[FetchOutcome]:
-        """Fetch what is due, or all with ``force``, and read what has changed; never fails."""
+        """Fetch what is due, or all with ``force``, and read what has changed; never fails.
+
+        What is lost or came back since it was last called is told.
+        """
         outcomes: list[FetchOutcome] = []
         for feed in self.followed:
             outcomes += feed.fetch(now, force=force)
         for outcome in outcomes:
             self._tell(outcome)
         changed = [feed.look(now) for feed in self.followed]
+        changed.append(self.folder.look())
         ended = self._ends is not None and self._ends <= now - SKEW
         if ended or any(changed):
-            self._snapshot = self._made(now)
-            self._ends = self._next_end(now)
+            self._renew(now)
+        self._tell_changes(now)
         return outcomes
 
     def faults(self, now: datetime) -> Sequence[str]:
@@ -128,14 +124,43 @@ class LiveMetadata:
     def alarms(self, now: datetime) -> Sequence[str]:
         """Return what is amiss although logins may work.
 
-        Feeds that are refused or late, upstreams and services without metadata.
+        Feeds that are refused or late, parties without metadata in force or with what was good
+        before an edit broke it, files that are no metadata.
         """
         alarms: list[str] = []
         for feed in self.followed:
             alarms += feed.alarms(now)
-        missing = dict.fromkeys(self._missing(now))
-        alarms += [f"{entity_id} has no metadata in force" for entity_id in missing]
-        return alarms
+        return [*alarms, *self.amiss(now).values()]
+
+    def amiss(self, now: datetime) -> Mapping[str, str]:
+        """Return what is wrong with parties, by entityID, and with files of the folder, by name."""
+        contents = self.folder.contents
+        amiss: dict[str, str] = {}
+        for name in self._missing(now):
+            amiss[name] = self._why_lost(name)
+        told: list[str] = []
+        for name, faults in contents.faults.items():
+            sentences = [str(fault) for fault in faults]
+            told += sentences
+            because = "; ".join(sentences)
+            amiss.setdefault(name, f"{name} is as it was before its metadata broke: {because}")
+        for fault in contents.broken:
+            sentence = str(fault)
+            if sentence not in told:
+                amiss[fault.where] = sentence
+        return amiss
+
+    def _why_lost(self, name: str) -> str:
+        lost = f"{name} has no metadata in force"
+        contents = self.folder.contents
+        if name in contents.faults:
+            because = "; ".join(map(str, contents.faults[name]))
+            return f"{lost}: {because}"
+        found = self.current.upstreams.get(name) or self.current.services.get(name)
+        if found is None or found.until is None:
+            return lost
+        where = contents.places.get(name, "its feed")
+        return f"{lost}: {where}: it ran out {xml_times.write(found.until)} (fetch it again)"
 
     def _missing(self, now: datetime) -> Iterator[str]:
         """Yield the entityIDs that have no metadata in force."""
@@ -147,123 +172,85 @@ class LiveMetadata:
             if current.service(entity_id, now) is None:
                 yield entity_id
 
-    def _made(self, now: datetime) -> Snapshot:
-        gathered = _Gathered(self.wanted, self.local)
-        for feed in self.followed:
-            gathered.add(feed, now)
-        upstreams, claims = with_published_scopes(self.wanted.upstreams, gathered.published)
-        metadata = Metadata(gathered.upstreams, gathered.services, upstreams)
-        services = {
-            name: _completed(service, metadata) for name, service in self.wanted.services.items()
-        }
-        notices = (*gathered.notices, *self._rivals(), *claims)
-        return Snapshot(metadata, services, notices, gathered.sources)
+    def endings(self) -> Iterator[Ending]:
+        """Yield every end of what the folder holds: no feed renews it."""
+        contents = self.folder.contents
+        for name, upstream in self.wanted.upstreams.items():
+            idp = contents.metadata.upstreams.get(upstream.entity_id)
+            if idp is not None:
+                yield from _endings("upstream", name, idp, contents)
+        for name, service in self.wanted.services.items():
+            sp = contents.metadata.services.get(service.entity_id)
+            if sp is not None:
+                yield from _endings("service", name, sp, contents)
 
-    def _rivals(self) -> Iterator[str]:
-        """Name the feeds of which one may speak for what another holds, once that drops it."""
-        for kind in ("upstreams", "institutions", "services"):
-            names = [feed.feed.name for feed in self.followed if kind in feed.feed.speaks_for]
-            if len(names) > 1:
-                both = f"feeds {' and '.join(names)} all speak for {kind}"
-                yield f"{both}: give each its own speaks_for"
+    def warnings(self, now: datetime) -> Sequence[str]:
+        """Return what ends within fourteen days and is not renewed by itself."""
+        return [each.sentence() for each in self.endings() if now < each.at <= now + _SOON]
+
+    def _renew(self, now: datetime) -> None:
+        """Put a new snapshot in force."""
+        made = snapshot(
+            self.wanted,
+            self.folder.contents,
+            self.followed,
+            self._record.read(),
+            now,
+        )
+        self._record.keep(made.undisputed)
+        self._snapshot = made
+        self._ends = self._next_end(now)
 
     def _next_end(self, now: datetime) -> datetime | None:
-        """Return when something of the snapshot ends next."""
+        """Return when something of the feeds in the snapshot ends next."""
         ends: list[datetime] = []
         for feed in self.followed:
             ends += [entity.until for entity in feed.entities(now).values()]
         return min(ends, default=None)
 
-
-class _Gathered:
-    """What the folder and the feeds before publish, while a snapshot is made: the first wins."""
-
-    def __init__(self, wanted: WantedEntities, local: Metadata) -> None:
-        self.wanted = wanted
-        self.upstreams = dict(local.upstreams)
-        self.services = dict(local.services)
-        self.published: dict[str, PublishedInstitution] = {}
-        self.notices: list[str] = []
-        self.sources: dict[tuple[str, str], str] = {}
-        self._name_source("upstream", self.upstreams, FOLDER)
-        self._name_source("service", self.services, FOLDER)
-
-    def add(self, feed: FeedRefresh, now: datetime) -> None:
-        """Add what a feed publishes of the entities that nothing before it has."""
-        name = feed.feed.name
-        kept = feed.entities(now)
-        upstream_ids: list[str] = []
-        if "upstreams" in feed.feed.speaks_for:
-            upstream_ids = _lacking(self.wanted.upstream_ids, self.upstreams)
-        service_ids: list[str] = []
-        if "services" in feed.feed.speaks_for:
-            service_ids = _lacking(self.wanted.service_ids, self.services)
-        found, faults = feed_descriptors.descriptors(kept, upstream_ids, service_ids, now)
-        self.notices += [f"{name}: {notice}" for notice in (*faults, *feed.notices())]
-        self.upstreams |= found.upstreams
-        self.services |= found.services
-        self._name_source("upstream", found.upstreams, name)
-        self._name_source("service", found.services, name)
-        if "institutions" in feed.feed.speaks_for:
-            self._add_institutions(kept, feed.feed)
-
-    def _add_institutions(self, kept: Mapping[str, Entity], feed: Feed) -> None:
-        published = dict(_published(self.wanted.institutions, kept, feed.birk))
-        more = {name: each for name, each in published.items() if name not in self.published}
-        self.published |= more
-        self._name_source("institution", more, feed.name)
-
-    def _name_source(
-        self,
-        kind: str,
-        ids: Collection[str],
-        source: str,
-    ) -> None:
-        for entity_id in ids:
-            self.sources[kind, entity_id] = source
+    def _tell_changes(self, now: datetime) -> None:
+        before = self._amiss
+        self._amiss = self.amiss(now)
+        for name, fault in self._amiss.items():
+            if before.get(name) != fault:
+                self._tell(PartyChange(name, fault))
+        for name in before:
+            if name not in self._amiss:
+                self._tell(PartyChange(name, None))
 
 
-def _lacking(ids: Iterable[str], found: Collection[str]) -> list[str]:
-    """Return the entityIDs that are not found."""
-    return [entity_id for entity_id in ids if entity_id not in found]
-
-
-def _published(
-    institutions: Iterable[Institution],
-    kept: Mapping[str, Entity],
-    birk: str,
-) -> Iterator[tuple[str, PublishedInstitution]]:
-    """Yield what a feed publishes of the institutions, by entityID; ``birk`` as ``spellings``."""
-    for institution in institutions:
-        names = spellings(institution, birk)
-        listed = [feed_descriptors.scopes(kept[name]) for name in names if name in kept]
-        found = [scopes for scopes in listed if scopes is not None]
-        if found:
-            every = dict.fromkeys(scope for scopes in found for scope in scopes)
-            yield institution.entity_id, PublishedInstitution(names, tuple(every))
+def _endings(
+    kind: Literal["upstream", "service"],
+    name: str,
+    found: UpstreamDescriptor | ServiceDescriptor,
+    contents: FolderContents,
+) -> Iterator[Ending]:
+    where = contents.places.get(found.entity_id, "metadata")
+    if found.until:
+        yield Ending(kind, name, found.entity_id, "valid_until", found.until, where)
+    if found.certificates_until:
+        end = found.certificates_until
+        yield Ending(kind, name, found.entity_id, "certificate", end, where)
 
 
 def feed_refreshes(
     feeds: Sequence[Feed],
-    local: Metadata,
+    contents: FolderContents,
     wanted: WantedEntities,
     state: Path,
 ) -> Iterator[FeedRefresh]:
     """Yield the refresh of every feed: it keeps what it speaks for and the folder does not hold.
 
-    ``state`` is the folder of the copies.
+    Whom the administrator has written down no feed speaks for, though the file is broken. ``state``
+    is the folder of the copies.
     """
-    upstreams = _lacking(wanted.upstream_ids, local.upstreams)
-    services = _lacking(wanted.service_ids, local.services)
+    local = {*contents.metadata.upstreams, *contents.metadata.services, *contents.faults}
     for feed in feeds:
-        ids: set[str] = set()
-        if "upstreams" in feed.speaks_for:
-            ids.update(upstreams)
-        if "services" in feed.speaks_for:
-            ids.update(services)
-        if "institutions" in feed.speaks_for:
-            for institution in wanted.institutions:
-                ids.update(spellings(institution, feed.birk))
+        ids = set(lacking(wanted.upstreams_of(feed, feeds), local))
+        if SERVICES in feed.speaks_for:
+            ids.update(lacking(wanted.service_ids, local))
+        for institution in wanted.institutions_of(feed, feeds):
+            ids.update(spellings(institution, feed.birk))
         yield FeedRefresh(feed, ids, Copies(state / feed.name))
 
 
@@ -282,18 +269,3 @@ class LiveMapping(Mapping[str, _Configured]):
 
     def __len__(self) -> int:
         return len(self._current())
-
-
-def _completed(service: Service, metadata: Metadata) -> Service:
-    """Complete a service by what its metadata publishes."""
-    found = metadata.services.get(service.entity_id)
-    if found is None:
-        return replace(service, encrypts=False)
-    vouched = [name for name in sorted(found.categories) if name not in service.categories]
-    return replace(
-        service,
-        encrypts=found.encryption_certificate is not None,
-        categories=(*service.categories, *vouched),
-        subject_id_req=found.subject_id_req,
-        requires=found.required,
-    )

@@ -1,62 +1,41 @@
-"""The only reader of metadata/: the descriptors of all upstreams and services, or all faults."""
+"""The only reader of metadata/: each file by itself, so that a broken one takes nobody else along.
 
-import re
+Whoever writes the folder also writes broker.toml, so that signatures in it are not verified.
+"""
+
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from lxml import etree
-
-from broker.adapters.saml.gate import safe_parser, xml_times
-from broker.adapters.saml.gate.algorithm_selection import DescriptorFaults
-from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY
-from broker.adapters.saml.metadata.entity_attributes import entity_descriptors
-from broker.adapters.saml.metadata.role_descriptors import (
-    IDP_ROLE,
-    SP_ROLE,
-    ServiceDescriptor,
-    UpstreamDescriptor,
-    service,
-    upstream,
-)
+from broker.adapters.saml.metadata.entity_roles import FoundRole
+from broker.adapters.saml.metadata.folder_files import FolderFile, Stamp, WantedIds, read_file
+from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
 from broker.core.entities import Upstream
-from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
+from broker.core.errors import Fault
 from broker.core.login.transaction import SKEW
 
-# A hub's own aggregate lists hundreds of scopes and logos; a file far above this is a feed, read
-# elsewhere.
-BOUNDS: Final = safe_parser.Bounds(
-    octets=16 * 1024 * 1024,
-    depth=40,
-    nodes=1_000_000,
-    attributes=1_000_000,
-    namespaces=100_000,
-)
-# What a program writes about the file it made, mod_shib for one
-# (docs/reference/interop.md#metadata-comment). No reader looks before the root element, so that
-# this cuts no text in two; a comment anywhere else is refused.
-_HEADING: Final = re.compile(rb"\A(\s*(?:<\?xml[^>]*\?>)?)\s*(?:<!--.*?-->\s*)+", re.DOTALL)
-_MENDS: Final = {
-    "gate.comment": "take the XML comments out",
-    "gate.instruction": "take the processing instructions out",
-    "gate.doctype": "take the DOCTYPE out",
-    "gate.schema_location": "take xsi:schemaLocation out",
-    "gate.schema": "validate it against saml-schema-metadata-2.0.xsd",
-    "gate.size": "keep only the entities you need",
-    "gate.unreadable": "is it XML in UTF-8?",
-}
+
+class Lasting(Protocol):
+    """Anything that may be used until some time, or for ever."""
+
+    @property
+    def until(self) -> datetime | None:
+        """Return the end, if there is one."""
+        ...
+
+
+_Lasting = TypeVar("_Lasting", bound=Lasting)
 _Descriptor = TypeVar("_Descriptor")
-_DescriptorRead_co = TypeVar("_DescriptorRead_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
     """What the peers publish about themselves, by entityID.
 
-    Files in the folder are trusted as configuration is. ``completed_upstreams`` are the configured
-    upstreams, by name, completed by what feeds publish of their institutions.
+    ``completed_upstreams`` are the configured upstreams, by name, completed by what their
+    institutions publish.
     """
 
     upstreams: Mapping[str, UpstreamDescriptor]
@@ -88,17 +67,6 @@ class Metadata:
         found = self.services.get(entity_id)
         return found is not None and found.encryption_certificate is not None
 
-    def faults(self, now: datetime) -> Sequence[str]:
-        """Name the descriptors that have run out since they were read; empty when none has."""
-        descriptors: list[UpstreamDescriptor | ServiceDescriptor] = []
-        descriptors += self.upstreams.values()
-        descriptors += self.services.values()
-        return [
-            f"the metadata of {descriptor.entity_id} ran out"
-            for descriptor in descriptors
-            if descriptor.until and descriptor.until <= now
-        ]
-
 
 class Source(Protocol):
     """Where a face reads metadata: once for a message, which is held against one state of it."""
@@ -107,18 +75,6 @@ class Source(Protocol):
     def current(self) -> Metadata:
         """Return the metadata in force."""
         ...
-
-
-class Lasting(Protocol):
-    """Anything that may be used until some time, or for ever."""
-
-    @property
-    def until(self) -> datetime | None:
-        """Return the end, if there is one."""
-        ...
-
-
-_Lasting = TypeVar("_Lasting", bound=Lasting)
 
 
 def _in_force(found: _Lasting | None, now: datetime) -> _Lasting | None:
@@ -134,167 +90,181 @@ def _in_force(found: _Lasting | None, now: datetime) -> _Lasting | None:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundElement:
-    """An EntityDescriptor or a role in it, and where it stands.
+class FolderContents:
+    """What a metadata folder holds at one moment of the entities in use.
 
-    ``until`` is until when it and all around it may be used.
+    ``faults`` are by entityID: of a party without a descriptor that can be used, or whose last good
+    one stands in. ``broken`` are the files that are no metadata. ``places`` has the file of each
+    descriptor, ``scopes`` what identity providers publish for themselves.
     """
 
-    where: str
-    element: etree._Element
-    until: tuple[datetime, ...]
+    metadata: Metadata = field(default_factory=lambda: Metadata({}, {}))
+    faults: Mapping[str, tuple[Fault, ...]] = field(default_factory=dict)
+    broken: tuple[Fault, ...] = ()
+    notices: tuple[str, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
+    scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    files: Mapping[Path, FolderFile] = field(default_factory=dict, repr=False)
+    wanted: WantedIds = field(default_factory=WantedIds, repr=False)
 
 
-class RoleReader(Protocol[_DescriptorRead_co]):
-    """Reads the descriptor of an entity from a role; None where it cannot be used."""
+def read(folder: Path, wanted: WantedIds, before: FolderContents | None = None) -> FolderContents:
+    """Read every ``*.xml`` of ``folder`` for the entities wanted; others are left alone.
 
-    def __call__(
+    Nothing raises: what cannot be used is told in the result, with file, element and line. Files
+    that have not changed since ``before`` are not read again, and where an edit broke a party that
+    was good in ``before`` that last good descriptor stands, until its own end. Sources:
+    saml-metadata 2.3-2.4, docs/reference/saml-profiles.md#4 to #10.
+    """
+    known = before or FolderContents()
+    files: dict[Path, FolderFile] = {}
+    for path, stamp in stamps(folder).items():
+        old = known.files.get(path, FolderFile())
+        if old.stamp == stamp and known.wanted == wanted:
+            files[path] = old
+        else:
+            where = f"{folder.name}/{path.name}"
+            files[path] = read_file(path, where, stamp, wanted, old.names)
+    return _joined(files, wanted, known)
+
+
+def stamps(folder: Path) -> dict[Path, Stamp]:
+    """Return the files of the folder by name, each with what tells one version from another."""
+    found: dict[Path, Stamp] = {}
+    if not folder.is_dir():
+        return found
+    for path in sorted(folder.glob("*.xml")):
+        try:
+            stat = path.stat()
+        except OSError:
+            continue  # it went while we looked
+        found[path] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    return found
+
+
+def _joined(
+    files: Mapping[Path, FolderFile],
+    wanted: WantedIds,
+    before: FolderContents,
+) -> FolderContents:
+    read = list(files.values())
+    good = before.metadata
+    faults: dict[str, tuple[Fault, ...]] = {}
+    broken = [file.fault for file in read if file.fault]
+    mentioned = _mentioned(read)
+    idps = _Parties([file.upstreams for file in read], wanted.upstreams)
+    upstreams = idps.in_use(mentioned, good.upstreams, faults)
+    sps = _Parties([file.services for file in read], wanted.services)
+    services = sps.in_use(mentioned, good.services, faults)
+    scopes: dict[str, tuple[str, ...]] = {}
+    for file in read:
+        scopes |= file.scopes
+    return FolderContents(
+        metadata=Metadata(upstreams, services),
+        faults=faults,
+        broken=tuple(broken),
+        notices=(*idps.notices(), *sps.notices()),
+        places={**idps.places(), **sps.places()},
+        scopes=scopes,
+        files=files,
+        wanted=wanted,
+    )
+
+
+def _mentioned(files: Collection[FolderFile]) -> Mapping[str, Fault]:
+    """Return the fault of the broken file that mentions an entity, by entityID."""
+    mentioned: dict[str, Fault] = {}
+    for file in files:
+        if file.fault:
+            mentioned |= dict.fromkeys(file.mentioned, file.fault)
+    return mentioned
+
+
+class _Parties(Generic[_Descriptor]):
+    """What all files hold of the parties of one kind."""
+
+    def __init__(
         self,
-        entity_id: str,
-        element: etree._Element,
-        until: datetime | None,
-        faults: DescriptorFaults,
-        /,
-    ) -> _DescriptorRead_co | None:
-        """Put all that keeps it from use into ``faults``."""
-        ...
+        found: Sequence[Mapping[str, FoundRole[_Descriptor]]],
+        ids: Collection[str],
+    ) -> None:
+        self._found: dict[str, list[FoundRole[_Descriptor]]] = {}
+        for name in sorted(ids):
+            self._found[name] = [each[name] for each in found if name in each]
+
+    def in_use(
+        self,
+        mentioned: Mapping[str, Fault],
+        before: Mapping[str, _Descriptor],
+        faults: dict[str, tuple[Fault, ...]],
+    ) -> dict[str, _Descriptor]:
+        """Return the one descriptor of each party that has one; why others have none is added."""
+        descriptors: dict[str, _Descriptor] = {}
+        for name, roles in self._found.items():
+            wrong = _wrong(name, roles, mentioned)
+            if wrong:
+                earlier = faults.get(name, ())
+                faults[name] = earlier + wrong
+                if name in before:
+                    descriptors[name] = before[name]
+                continue
+            for role in roles:
+                if role.descriptor is not None:
+                    descriptors[name] = role.descriptor
+        return descriptors
+
+    def notices(self) -> Iterator[str]:
+        """Yield what was passed over beside something good."""
+        for roles in self._found.values():
+            for role in roles:
+                yield from role.notices
+
+    def places(self) -> Mapping[str, str]:
+        """Return the file of each party that is in one."""
+        places = {}
+        for name, roles in self._found.items():
+            for role in roles:
+                places[name] = role.where
+        return places
 
 
-def load(
-    folder: Path,
-    upstreams: Collection[str],
-    services: Collection[str],
-    now: datetime,
-    *,
-    fed: bool = False,
-) -> Metadata:
-    """Read every ``*.xml`` of ``folder`` for the entityIDs named; other entities are left alone.
-
-    ``ConfigurationFaults`` with everything wrong: a file that is no metadata, an entity without a
-    descriptor or with two, one that has run out, lacks a usable endpoint or key. Signatures are not
-    verified: whoever writes the folder also writes broker.toml. With ``fed``, an entity that has
-    none may have one in a feed and is no fault. Sources: saml-metadata 2.3-2.4,
-    docs/reference/saml-profiles.md#4 to #10.
-    """
-    faults: list[Fault] = []
-    found: dict[str, list[FoundElement]] = {}
-    paths = sorted(folder.glob("*.xml")) if folder.is_dir() else []
-    if not paths and not fed:
-        mend = "put the descriptors of upstreams and services there"
-        faults.append(Fault(str(folder), "holds no metadata", mend))
-    for path in paths:
-        for entity in _entities(path, f"{folder.name}/{path.name}", faults):
-            name = entity.element.get("entityID", "")
-            found.setdefault(name, []).append(entity)
-    idps = described(sorted(set(upstreams)), found, (IDP_ROLE, upstream), now, faults, fed=fed)
-    sps = described(sorted(set(services)), found, (SP_ROLE, service), now, faults, fed=fed)
-    if faults:
-        raise ConfigurationFaults(faults)
-    return Metadata(idps, sps)
+def _wrong(
+    name: str,
+    roles: Sequence[FoundRole[_Descriptor]],
+    mentioned: Mapping[str, Fault],
+) -> tuple[Fault, ...]:
+    """Return why an entity has no descriptor that can be used; nothing where none is here."""
+    if len(roles) > 1:
+        places = ", ".join(sorted(role.where for role in roles))
+        return (Fault(places, f"{name} has several descriptors", "keep one"),)
+    if roles:
+        return roles[0].faults
+    if name in mentioned:
+        return (mentioned[name],)
+    return ()
 
 
-def described(
-    ids: Sequence[str],
-    found: Mapping[str, list[FoundElement]],
-    kind: tuple[str, RoleReader[_Descriptor]],
-    now: datetime,
-    faults: list[Fault],
-    *,
-    fed: bool,
-) -> dict[str, _Descriptor]:
-    """Read the one descriptor that every entity has in a role, by entityID.
+class MetadataFolder:
+    """A metadata folder and what it held when it was last looked at."""
 
-    ``kind`` is the role's Clark name and its reader. All that keeps an entity from use is put into
-    ``faults``; with ``fed`` an entity that is not found is none.
-    """
-    role, read = kind
-    roles = {name: _only_role(name, found, role, faults, fed=fed) for name in ids}
-    descriptors: dict[str, _Descriptor] = {}
-    for name, element in roles.items():
-        if element is None:
-            continue
-        descriptor = _described(name, element, read, now, faults)
-        if descriptor is not None:
-            descriptors[name] = descriptor
-    return descriptors
+    def __init__(self, path: Path, wanted: WantedIds, before: FolderContents | None) -> None:
+        """Read the folder; ``before`` is what this process has read of it already."""
+        self._path = path
+        self._wanted = wanted
+        self._seen: Mapping[Path, Stamp] | None = None
+        self.contents = read(path, wanted, before)
 
+    def look(self) -> bool:
+        """Read the files that have changed; return whether one has.
 
-def _entities(
-    path: Path,
-    where: str,
-    faults: list[Fault],
-) -> Iterator[FoundElement]:
-    try:
-        root = _parsed(path.read_bytes())
-    except OSError as error:
-        faults.append(Fault(where, f"cannot be read: {error.strerror}"))
-        return
-    except MessageRefused as refused:
-        mend = _MENDS.get(refused.cause, "")
-        faults.append(Fault(where, f"is no sound metadata: {refused.cause}", mend))
-        return
-    for element in entity_descriptors(root):
-        around = [element, *element.iterancestors(ENTITIES)]
-        yield FoundElement(where, element, tuple(_ends(around)))
-
-
-def _ends(elements: Sequence[etree._Element]) -> Iterator[datetime]:
-    """Yield the validUntil of the elements that have one."""
-    for element in elements:
-        end = xml_times.read(element.get("validUntil", ""))
-        if end is not None:
-            yield end
-
-
-def _parsed(raw: bytes) -> etree._Element:
-    raw = _HEADING.sub(rb"\1", raw, count=1)
-    try:
-        return safe_parser.parse(raw, ENTITY, BOUNDS)
-    except MessageRefused as refused:
-        if refused.cause != "gate.root":
-            raise
-        return safe_parser.parse(raw, ENTITIES, BOUNDS)
-
-
-def _only_role(
-    entity_id: str,
-    found: Mapping[str, list[FoundElement]],
-    role: str,
-    faults: list[Fault],
-    *,
-    fed: bool,
-) -> FoundElement | None:
-    """Find the one descriptor of an entity in a role; with ``fed`` there may be none."""
-    elements: list[FoundElement] = []
-    for entity in found.get(entity_id, ()):
-        roles = entity.element.findall(role)
-        elements += [FoundElement(entity.where, element, entity.until) for element in roles]
-    name = role.rpartition("}")[2]
-    if len(elements) == 1:
-        return elements[0]
-    if elements:
-        places = ", ".join(sorted({element.where for element in elements}))
-        faults.append(Fault(places, f"{entity_id} has several {name}s", "keep one"))
-    elif not fed:
-        mend = "put its metadata into the folder"
-        faults.append(Fault("metadata", f"no {name} of {entity_id}", mend))
-    return None
-
-
-def _described(
-    entity_id: str,
-    found: FoundElement,
-    read: RoleReader[_Descriptor],
-    now: datetime,
-    faults: list[Fault],
-) -> _Descriptor | None:
-    """Read the descriptor found, and name its file in all that is wrong with it."""
-    until = min((*found.until, *_ends([found.element])), default=None)
-    if until and until <= now:
-        what = f"{entity_id} ran out {xml_times.write(until)}"
-        faults.append(Fault(found.where, what, "fetch it again"))
-    descriptor_faults: DescriptorFaults = []
-    descriptor = read(entity_id, found.element, until, descriptor_faults)
-    for what, mend in descriptor_faults:
-        faults.append(Fault(found.where, f"{entity_id} {what}", mend))
-    return descriptor
+        A file is read once it has been the same for two looks: one that is being copied is not cut
+        short.
+        """
+        found = stamps(self._path)
+        held = {path: file.stamp for path, file in self.contents.files.items()}
+        settled = found == self._seen
+        self._seen = found
+        if not settled or found == held:
+            return False
+        self.contents = read(self._path, self._wanted, self.contents)
+        return True

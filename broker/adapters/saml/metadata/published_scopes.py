@@ -1,8 +1,9 @@
-"""Which scopes and other names an institution has, where broker.toml leaves them to a pinned feed.
+"""Which scopes and names an institution has, where broker.toml leaves them to its metadata.
 
-What is written there is in force whole, and no feed widens it. What is not is taken from the feed,
-but for what another institution has, or a part of it, or more than it: ``dk`` would be everybody,
-``au.dk`` is whose broker.toml says.
+What is written there is in force whole, and no metadata widens it. What is not is taken from the
+metadata, but for what another institution has, or a part of it, or more than it: ``au.dk`` is whose
+broker.toml says. What cannot be a scope of one institution alone (``dk``) takes nothing from
+anybody, and of two that claim the same the one keeps it that had it while nobody else claimed it.
 """
 
 import re
@@ -11,24 +12,43 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from broker.core.entities import Institution, Upstream
+from broker.core.identity.attribute_values import with_lower_scope
 
-# Lower-case domain names of two labels or more; real feeds hold ``adm.aau.dk@aau.dk`` too, which no
+# Domain names of two labels or more; real feeds hold ``adm.aau.dk@aau.dk`` too, which no
 # value can match.
 _SCOPE: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
+# ``ac.uk``, ``edu.au``: what a country's registry hands out names below.
+_SECOND_LEVEL: Final = re.compile(
+    r"(?:ac|co|com|edu|gov|gob|gouv|mil|net|nom|or|org|sch)\.[a-z]{2}"
+)
 _MOST: Final = 200  # scopes of one institution; each is held against each of all others
 _SCHEME: Final = re.compile("https?://")
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedInstitution:
-    """What a feed publishes of an institution: the names it was found under, and its scopes."""
+    """What metadata publishes of an institution: the names it was found under, and its scopes."""
 
     names: tuple[str, ...]
     scopes: tuple[str, ...]
 
 
 Published = Mapping[str, PublishedInstitution]
-"""What feeds publish of institutions, by entityID."""
+"""What metadata publishes of institutions, by entityID."""
+Undisputed = Mapping[str, frozenset[str]]
+"""The scopes that were had while nobody else claimed them, by upstream and institution."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedUpstreams:
+    """The upstreams by name, with the scopes and names of their institutions.
+
+    ``notices`` are for the administrator. ``undisputed`` is to be remembered.
+    """
+
+    upstreams: Mapping[str, Upstream]
+    notices: Sequence[str]
+    undisputed: Undisputed
 
 
 def spellings(institution: Institution, prefix: str) -> tuple[str, ...]:
@@ -46,31 +66,46 @@ def spellings(institution: Institution, prefix: str) -> tuple[str, ...]:
 
 
 def with_published_scopes(
-    upstreams: Mapping[str, Upstream], published: Published
-) -> tuple[Mapping[str, Upstream], Sequence[str]]:
-    """Complete the upstreams by what feeds publish of their institutions.
+    upstreams: Mapping[str, Upstream],
+    published: Published,
+    undisputed: Undisputed,
+) -> CompletedUpstreams:
+    """Complete the upstreams by what metadata publishes of their institutions.
 
-    Beside them are notices to the administrator. Two institutions never share a scope that only a
-    feed gave them, nor a name.
+    ``undisputed`` is what was remembered. Two institutions never share a scope that only metadata
+    gave them, nor a name.
     """
     notices: list[str] = []
-    bounded = dict(_bounded(published, notices))
+    claims = dict(_claims(published, notices))
     completed: dict[str, list[Institution]] = {name: [] for name in upstreams}
     listed = _institutions(upstreams)
+    remembered: dict[str, frozenset[str]] = {}
     for key, institution in listed.items():
-        others = [other for other_key, other in listed.items() if other_key != key]
-        aliases = _aliases(institution, others, bounded, notices)
-        scopes = _scopes(institution, others, bounded, notices)
+        others = {other_key: other for other_key, other in listed.items() if other_key != key}
+        aliases = _aliases(institution, tuple(others.values()), claims, notices)
+        own = undisputed.get(_row(key), frozenset())
+        rivals = _Rivals.of(others, claims, undisputed, own)
+        scopes = _scopes(institution, rivals, claims, notices)
+        if "scopes" in institution.unwritten:
+            remembered[_row(key)] = own.union(scopes)
         upstream_name, _ = key
         completed[upstream_name].append(replace(institution, aliases=aliases, scopes=scopes))
     whole = {
         name: replace(upstream, institutions=tuple(completed[name]))
         for name, upstream in upstreams.items()
     }
-    return whole, notices
+    return CompletedUpstreams(whole, notices, remembered)
 
 
-def _institutions(upstreams: Mapping[str, Upstream]) -> Mapping[tuple[str, str], Institution]:
+_RowKey = tuple[str, str]
+
+
+def _row(key: _RowKey) -> str:
+    """Return the name under which a row of broker.toml is remembered."""
+    return " ".join(key)
+
+
+def _institutions(upstreams: Mapping[str, Upstream]) -> Mapping[_RowKey, Institution]:
     """Return the institutions by upstream and entityID.
 
     By upstream too: the scopes of one upstream's institution are not those of another's of that
@@ -83,37 +118,92 @@ def _institutions(upstreams: Mapping[str, Upstream]) -> Mapping[tuple[str, str],
     return listed
 
 
-def _bounded(
-    published: Published, notices: list[str]
-) -> Iterator[tuple[str, PublishedInstitution]]:
-    """Take the scopes from an institution that claims too many."""
+def _claims(published: Published, notices: list[str]) -> Iterator[tuple[str, PublishedInstitution]]:
+    """Yield what is published without what can be nobody's scope, before anything is compared.
+
+    ``test`` or ``dk`` of one would else take from another what it has below
+    (docs/reference/attacks.md#21).
+    """
     for name, institution in published.items():
         count = len(institution.scopes)
-        if count <= _MOST:
-            yield name, institution
+        if count > _MOST:
+            notices.append(f"{name} claims {count} scopes in its metadata: it has none")
+            yield name, replace(institution, scopes=())
             continue
-        notices.append(f"{name} claims {count} scopes in its feed: it has none")
-        yield name, replace(institution, scopes=())
+        possible = []
+        for scope in map(with_lower_scope, institution.scopes):
+            if _SCOPE.fullmatch(scope) and not _SECOND_LEVEL.fullmatch(scope):
+                possible.append(scope)
+            else:
+                what = "which is no scope that one institution can have"
+                notices.append(f"{name} has {scope[:80]!r} in its metadata, {what}")
+        yield name, replace(institution, scopes=tuple(dict.fromkeys(possible)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rivals:
+    """The scopes of all other institutions, each with the entityID of its institution.
+
+    ``written`` are those of broker.toml, ``had`` those had undisputed, ``claimed`` the claims of
+    the moment. ``own`` are the scopes that this institution itself had undisputed.
+    """
+
+    written: Mapping[str, str]
+    had: Mapping[str, str]
+    claimed: Mapping[str, str]
+    own: frozenset[str]
+
+    @classmethod
+    def of(
+        cls,
+        others: Mapping[_RowKey, Institution],
+        claims: Published,
+        undisputed: Undisputed,
+        own: frozenset[str],
+    ) -> "_Rivals":
+        written: dict[str, str] = {}
+        had: dict[str, str] = {}
+        claimed: dict[str, str] = {}
+        for key, other in others.items():
+            name = other.entity_id
+            written |= dict.fromkeys(other.scopes, name)
+            if "scopes" not in other.unwritten:
+                continue
+            had |= dict.fromkeys(undisputed.get(_row(key), ()), name)
+            if name in claims:
+                claimed |= dict.fromkeys(claims[name].scopes, name)
+        return cls(written, had, claimed, own)
+
+    def fault(self, name: str, scope: str) -> str | None:
+        """Return why an institution does not get a scope of its metadata, or None."""
+        settle = "write who has it into broker.toml"
+        for owners in (self.written, self.had):
+            for other_scope, owner in owners.items():
+                if _overlap(scope, other_scope):
+                    return f"{name} claims {scope}, and {owner} has it or a part of it: {settle}"
+        for other_scope, owner in self.claimed.items():
+            if _overlap(scope, other_scope) and scope not in self.own:
+                return f"{name} and {owner} both claim {scope} or a part of it: {settle}"
+        return None
 
 
 def _scopes(
     institution: Institution,
-    others: Sequence[Institution],
-    published: Published,
+    rivals: _Rivals,
+    claims: Published,
     notices: list[str],
 ) -> tuple[str, ...]:
-    """Return the scopes that broker.toml lists, or else those of the feed that nobody else has."""
+    """Return the scopes that broker.toml lists, or else those of its metadata that are its own."""
     name = institution.entity_id
-    feed = published.get(name)
+    found = claims.get(name)
     if "scopes" not in institution.unwritten:
-        notices += _not_in_feed(institution, feed)
+        notices += _not_published(institution, found)
         return institution.scopes
-    if feed is None:
+    if found is None:
         return ()
-    owners = dict(_scopes_with_owners(others, published))
     kept = []
-    for scope in feed.scopes:
-        fault = _scope_fault(name, scope, owners)
+    for scope in found.scopes:
+        fault = rivals.fault(name, scope)
         if fault:
             notices.append(fault)
         else:
@@ -121,45 +211,13 @@ def _scopes(
     return tuple(kept)
 
 
-def _not_in_feed(institution: Institution, feed: PublishedInstitution | None) -> Iterator[str]:
-    if feed is None:
+def _not_published(institution: Institution, found: PublishedInstitution | None) -> Iterator[str]:
+    if found is None:
         return
     for scope in institution.scopes:
-        if scope not in feed.scopes:
+        if scope not in found.scopes:
             name = institution.entity_id
-            yield f"{name} has the scope {scope} in broker.toml and not in its feed"
-
-
-def _scope_fault(
-    name: str,
-    scope: str,
-    owners: Mapping[str, str],
-) -> str | None:
-    """Return why an institution does not get a scope of its feed, or None.
-
-    ``owners`` are the entityIDs of the other institutions by scope.
-    """
-    if not _SCOPE.fullmatch(scope):
-        what = "which is no scope that a person's value can have"
-        return f"{name} has {scope[:80]!r} in its feed, {what}"
-    for other_scope, owner in owners.items():
-        if _overlap(scope, other_scope):
-            both = f"{name} and {owner} both claim {scope} or a part of it"
-            return f"{both}: write who has it into broker.toml"
-    return None
-
-
-def _scopes_with_owners(
-    others: Sequence[Institution], published: Published
-) -> Iterator[tuple[str, str]]:
-    """Yield every scope of the other institutions, with the entityID of its institution."""
-    for other in others:
-        name = other.entity_id
-        for scope in other.scopes:
-            yield scope, name
-        if "scopes" in other.unwritten and name in published:
-            for scope in published[name].scopes:
-                yield scope, name
+            yield f"{name} has the scope {scope} in broker.toml and not in its metadata"
 
 
 def _overlap(one: str, other: str) -> bool:
@@ -173,7 +231,7 @@ def _aliases(
     published: Published,
     notices: list[str],
 ) -> tuple[str, ...]:
-    """Return the aliases that broker.toml lists, or else the names in the feed that are its own."""
+    """Return the aliases that broker.toml lists, or else the names published that are its own."""
     name = institution.entity_id
     feed = published.get(name)
     if "aliases" not in institution.unwritten or feed is None:

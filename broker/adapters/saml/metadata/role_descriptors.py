@@ -1,29 +1,32 @@
 """Reads a role descriptor: an upstream's IDPSSODescriptor or a service's SPSSODescriptor."""
 
-import base64
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
 from broker.adapters.saml.gate import algorithm_selection
 from broker.adapters.saml.gate.algorithm_selection import (
     DEFAULT_ENCRYPTION,
     DEFAULT_SIGNING,
-    DescriptorFaults,
     EncryptionAlgorithms,
     SigningAlgorithms,
 )
 from broker.adapters.saml.gate.signature import VerifyKey
-from broker.adapters.saml.gate.xml_names import DS, MD, POST, REDIRECT
+from broker.adapters.saml.gate.xml_names import MD, POST, REDIRECT
+from broker.adapters.saml.metadata.descriptor_keys import (
+    DescriptorKey,
+    encryption_key,
+    last_end,
+    sound_keys,
+)
+from broker.adapters.saml.metadata.descriptor_remarks import Remarks
 from broker.adapters.saml.metadata.entity_attributes import required, subject_id_req
 from broker.core.entities import Text
-from broker.core.errors import MessageRefused
 
 MDUI: Final = "urn:oasis:names:tc:SAML:metadata:ui"
 IDP_ROLE: Final = f"{{{MD}}}IDPSSODescriptor"
@@ -32,15 +35,9 @@ _SSO: Final = f"{{{MD}}}SingleSignOnService"
 _ACS: Final = f"{{{MD}}}AssertionConsumerService"
 _SLO: Final = f"{{{MD}}}SingleLogoutService"
 _NAME_ID_FORMAT: Final = f"{{{MD}}}NameIDFormat"
-_KEY: Final = f"{{{MD}}}KeyDescriptor"
-_CERTIFICATE: Final = f".//{{{DS}}}X509Certificate"
 _UIINFO: Final = f"{{{MD}}}Extensions/{{{MDUI}}}UIInfo"
 _LANGUAGE: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 _TRUE: Final = frozenset(("true", "1"))
-_ONE_CERTIFICATE: Final = (
-    "write one X509Certificate a KeyDescriptor: the others of a chain are not its key"
-)
-
 LogoutBinding = Literal["redirect", "post"]
 _LOGOUT_BINDINGS: Final[tuple[tuple[LogoutBinding, str], ...]] = (
     ("redirect", REDIRECT),
@@ -73,12 +70,15 @@ class UpstreamDescriptor:
     entity_id: str
     sso: str
     keys: tuple[VerifyKey, ...]
+    sso_by_post: bool = False  # it has no SingleSignOnService for HTTP-Redirect
     wants_signed: bool = False
     signing_algorithms: SigningAlgorithms = DEFAULT_SIGNING
     until: datetime | None = None
     # Where it helps a person whom we could not let in; may hold placeholders.
     error_url: str | None = None
     logout: LogoutEndpoint | None = None
+    # When the last certificate of its keys ends, which is no end of its keys (SDP-MD06).
+    certificates_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,8 @@ class ServiceDescriptor:
     # subject-id, pairwise-id, any or none; None where it does not say.
     subject_id_req: str | None = None
     logout: LogoutEndpoint | None = None
+    # As of an upstream's; of the signing keys or the encryption key, whichever is first.
+    certificates_until: datetime | None = None
 
     @property
     def default_acs(self) -> Endpoint:
@@ -121,31 +123,37 @@ def upstream(
     entity_id: str,
     element: etree._Element,
     until: datetime | None,
-    faults: DescriptorFaults,
+    remarks: Remarks,
 ) -> UpstreamDescriptor | None:
     """Read an IDPSSODescriptor, until when it may be used beside it.
 
-    None where it cannot be used; all that keeps it from use is put into ``faults``.
+    None where it cannot be used; why is put into ``remarks``.
     """
-    role = _RoleReader(element, faults)
+    role = _RoleReader(element, remarks)
     locations = [location for _, location in role.locations(_SSO, REDIRECT)]
-    keys = role.signing_keys()
+    by_post = not locations
+    if by_post:
+        locations = [location for _, location in role.locations(_SSO, POST)]
+    signing = sound_keys(element, "signing", remarks)
     if not locations:
-        faults.append(("has no SingleSignOnService for HTTP-Redirect", "that is how we ask"))
-    if not keys:
-        faults.append(("has no signing key", "without one nothing it says can be believed"))
-    signing_algorithms = algorithm_selection.signing_algorithms(element, faults)
-    if faults:
+        what = "has no SingleSignOnService for HTTP-Redirect or HTTP-POST"
+        remarks.fault(element, what, "that is how we ask")
+    if not signing:
+        remarks.fault(element, "has no signing key", "without one nothing it says can be believed")
+    signing_algorithms = algorithm_selection.signing_algorithms(element, remarks.faults)
+    if remarks.faults:
         return None
     return UpstreamDescriptor(
         entity_id=entity_id,
         sso=locations[0],
-        keys=keys,
+        sso_by_post=by_post,
+        keys=tuple(found.key for found in signing),
         wants_signed=role.flag("WantAuthnRequestsSigned"),
         signing_algorithms=signing_algorithms,
         until=until,
         error_url=_error_url(element),
         logout=single_logout(element),
+        certificates_until=last_end(signing),
     )
 
 
@@ -153,27 +161,28 @@ def service(
     entity_id: str,
     element: etree._Element,
     until: datetime | None,
-    faults: DescriptorFaults,
+    remarks: Remarks,
 ) -> ServiceDescriptor | None:
     """Read an SPSSODescriptor, until when it may be used beside it.
 
-    None where it cannot be used; all that keeps it from use is put into ``faults``.
+    None where it cannot be used; why is put into ``remarks``.
     """
-    role = _RoleReader(element, faults)
+    role = _RoleReader(element, remarks)
     acs = tuple(role.acs_endpoints())
     signs = role.flag("AuthnRequestsSigned")
-    keys = role.signing_keys()
-    certificate, encryption_algorithms = role.encryption()
-    faults.extend(_acs_faults(acs))
-    if signs and not keys:
-        faults.append(("signs its requests but has no signing key", "add its certificate"))
+    signing = sound_keys(element, "signing", remarks)
+    sealing = encryption_key(element, remarks)
+    for what, mend in _acs_faults(acs):
+        remarks.fault(element, what, mend)
+    if signs and not signing:
+        remarks.fault(element, "signs its requests but has no signing key", "add its certificate")
     descriptor = ServiceDescriptor(
         entity_id=entity_id,
         acs=acs,
-        keys=keys,
-        encryption_certificate=certificate,
-        encryption_algorithms=encryption_algorithms,
-        signing_algorithms=algorithm_selection.signing_algorithms(element, faults),
+        keys=tuple(found.key for found in signing),
+        encryption_certificate=sealing.certificate if sealing else None,
+        encryption_algorithms=_encryption(sealing, remarks),
+        signing_algorithms=algorithm_selection.signing_algorithms(element, remarks.faults),
         signs_requests=signs,
         name_id_formats=_name_id_formats(element),
         display_name=role.text("DisplayName"),
@@ -183,8 +192,22 @@ def service(
         subject_id_req=subject_id_req(element),
         logout=single_logout(element),
         required=required(element),
+        certificates_until=_service_end(signing, sealing),
     )
-    return None if faults else descriptor
+    return None if remarks.faults else descriptor
+
+
+def _encryption(sealing: DescriptorKey | None, remarks: Remarks) -> EncryptionAlgorithms:
+    if sealing is None:
+        return DEFAULT_ENCRYPTION
+    return algorithm_selection.encryption_algorithms(sealing.descriptor, remarks.faults)
+
+
+def _service_end(
+    signing: Sequence[DescriptorKey], sealing: DescriptorKey | None
+) -> datetime | None:
+    ends = [last_end(signing), sealing.until if sealing else None]
+    return min((end for end in ends if end), default=None)
 
 
 def _acs_faults(acs: tuple[Endpoint, ...]) -> Iterator[tuple[str, str]]:
@@ -230,9 +253,9 @@ def single_logout(element: etree._Element) -> LogoutEndpoint | None:
 class _RoleReader:
     """A role descriptor while it is read; faults are gathered, so that all are shown at once."""
 
-    def __init__(self, element: etree._Element, faults: DescriptorFaults) -> None:
+    def __init__(self, element: etree._Element, remarks: Remarks) -> None:
         self.element = element
-        self.faults = faults
+        self.remarks = remarks
 
     def flag(self, name: str) -> bool:
         return self.element.get(name, "").strip() in _TRUE
@@ -250,53 +273,12 @@ class _RoleReader:
                 yield endpoint, location
             else:
                 what = f"has the Location {location[:200]!r}"
-                self.faults.append((what, "an endpoint is an https address"))
+                self.remarks.fault(endpoint, what, "an endpoint is an https address")
 
     def acs_endpoints(self) -> Iterator[Endpoint]:
         for endpoint, location in self.locations(_ACS, POST):
             index = int(endpoint.get("index", "0"))
             yield Endpoint(location, index, _optional_flag(endpoint.get("isDefault")))
-
-    def certificates(self, use: str) -> Iterator[tuple[etree._Element, bytes]]:
-        """Yield the KeyDescriptors for ``use`` with their certificates.
-
-        A KeyDescriptor without use is for both (saml-metadata 2.4.1.1).
-        """
-        for descriptor in self.element.findall(_KEY):
-            if descriptor.get("use", use) != use:
-                continue
-            listed = {_octets(written) for written in descriptor.iterfind(_CERTIFICATE)}
-            if len(listed) == 1:
-                yield descriptor, listed.pop()
-            else:
-                what = f"has a KeyDescriptor of {len(listed)} certificates"
-                self.faults.append((what, _ONE_CERTIFICATE))
-
-    def key(self, certificate: bytes) -> VerifyKey | None:
-        try:
-            return VerifyKey.of(certificate)
-        except MessageRefused as refused:
-            what = "holds a certificate that is none"
-            if refused.cause == "gate.weak_key":
-                what = "holds a key below RSA 2048 or EC 256 bits"
-            self.faults.append((what, "ask for metadata with a sound key"))
-            return None
-
-    def signing_keys(self) -> tuple[VerifyKey, ...]:
-        certificates = list(self.certificates("signing"))
-        keys = [self.key(certificate) for _, certificate in certificates]
-        return tuple(key for key in keys if key)
-
-    def encryption(self) -> tuple[bytes | None, EncryptionAlgorithms]:
-        """Return the first certificate to encrypt to, and how: we write AES-GCM and RSA-OAEP."""
-        listed = list(self.certificates("encryption"))
-        if not listed:
-            return None, DEFAULT_ENCRYPTION
-        descriptor, certificate = listed[0]
-        key = self.key(certificate)
-        if key and not isinstance(key.public, rsa.RSAPublicKey):
-            self.faults.append(("has an encryption key that is not RSA", "ask for an RSA key"))
-        return certificate, algorithm_selection.encryption_algorithms(descriptor, self.faults)
 
     def text(self, name: str, *, address: bool = False) -> Text | None:
         """Return an element of mdui:UIInfo in our two languages, one in place of a missing other.
@@ -307,7 +289,8 @@ class _RoleReader:
         for element in self.element.iterfind(f"{_UIINFO}/{{{MDUI}}}{name}"):
             written = (element.text or "").strip()
             if address and not web_address(written):
-                self.faults.append((f"has the {name} {written!r}", "it is a web address"))
+                what = f"has the {name} {written!r}"
+                self.remarks.fault(element, what, "it is a web address")
             texts.setdefault(element.get(_LANGUAGE, ""), written)
         either = texts.get("en") or texts.get("da")
         if not either:
@@ -338,14 +321,6 @@ def _loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-def _octets(certificate: etree._Element) -> bytes:
-    """Return the DER of an X509Certificate; empty where it is no base64."""
-    try:
-        return base64.b64decode("".join((certificate.text or "").split()), validate=True)
-    except ValueError:
-        return b""
 
 
 def _optional_flag(written: str | None) -> bool | None:

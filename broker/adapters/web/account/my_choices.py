@@ -30,7 +30,7 @@ PATH: Final = "/my-choices"
 # A person who ticks no box answers at every login: the page stays small, the file holds every
 # answer.
 _EARLIER: Final = 5
-_BUTTONS: Final = ("withdraw", "forget")
+_BUTTONS: Final = ("withdraw", "forget", "leave")
 
 
 def blueprint(
@@ -95,15 +95,18 @@ class MyChoices:
         return self._file(transaction) if as_file else self._page(transaction)
 
     def take_back(self) -> Response:
-        """Withdraw a consent or have a notice shown again, and show the choices.
+        """Withdraw a consent or have a notice shown again, and show the choices; or leave them.
 
         A second press of the same button changes nothing.
         """
         ports = self.ports
         now = ports.now()
-        transaction = self._entered().transaction
+        held = self._entered()
+        transaction = held.transaction
         form = ports.forms.read(request, transaction, "choices", now)
         wanted = form.choice("do", _BUTTONS)
+        if wanted == "leave":
+            return self._left(held)
         service = form.value("service")
         if service not in ports.services:
             raise FormRefused("not a service")
@@ -116,6 +119,14 @@ class MyChoices:
                 ports.tell(_taken_back(transaction, service, receipt, now))
         return self._page(transaction, service)
 
+    def _left(self, held: Held) -> Response:
+        """End the login for the choices: Back shows them to nobody."""
+        self.ports.broker.transactions.end(held)
+        name = held.transaction.upstream
+        by = self.ports.upstreams.get(name or "")
+        way = "" if by is None or by.local else spoken(by.label)
+        return _rendered("choices_left.html", reason="left", way=way, over=True)
+
     def _begin(self, way: str | None) -> Response:
         """Begin a login for the choices by ``way``, or show the ways there are."""
         ports = self.ports
@@ -126,6 +137,7 @@ class MyChoices:
         if way is not None:
             now = ports.now()
             shared = ports.shared(request)
+            ports.count_beginning(request)
             held = ports.broker.begin_errand(Errand.CHOICES, now, upstream=way, shared=shared)
             return redirect(self.pages.url(held.transaction), 303)
         links = []

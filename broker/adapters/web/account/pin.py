@@ -46,6 +46,7 @@ _CHANGE: Final = "pin change"
 _BUTTONS: Final = ("choose", "mail")
 _DOWN: Final = (LibraryUnavailable, MailUnavailable)
 _UNPROCESSABLE: Final = 422
+_MOST_LOOKED_AT: Final = 8  # browser cookies for which a link looks up a typed number
 
 
 def blueprint(
@@ -113,6 +114,7 @@ class PinPages:
         return f"{self.ports.base_url}/pin?login={transaction.id}"
 
     def _begin(self, errand: Errand, upstream: str | None = None) -> Held:
+        self.ports.count_beginning(request)
         back = request.args.get("service")
         shared = self.ports.shared(request)
         return self.ports.broker.begin_errand(
@@ -153,7 +155,7 @@ class PinPages:
     def _waiting(self) -> Held | None:
         """Return the transaction in which this browser has typed a number last, if it lives."""
         browsers = self.ports.cookies.browsers(request)
-        name = self.letters.letters.waiting(browsers)
+        name = self.letters.letters.waiting(browsers[:_MOST_LOOKED_AT])
         if name is None:
             return None
         try:
@@ -175,7 +177,7 @@ class PinPages:
         return response
 
     def _opening(self, held: Held, code: str, problem: str = "", typed: str = "") -> Response:
-        values = {"code": code, "identifier": typed}
+        values = {"code": code, "identifier": typed, "kept": {"code": code}}
         return self.letters.page("pin_opened.html", held, problem, status=problem, **values)
 
     def _asked(self, held: Held, form: SubmittedForm) -> Response:
@@ -289,10 +291,10 @@ class PinPages:
         return response
 
     def _ended(self, template: str, held: Held, reason: str, **values: object) -> Response:
-        """Show the end of a form: no link asks for it again, but one goes back to the service."""
+        """Show the end: no link asks for it again, but one goes back to the service."""
         back = service_to_return_to(self.ports, held.transaction)
         return self.pages.page(
-            template, "pin", held.transaction, reason=reason, back=back, **values
+            template, "pin", held.transaction, reason=reason, back=back, over=True, **values
         )
 
 

@@ -75,7 +75,8 @@ class ConsentPages:
         step = ports.broker.step(held, ports.now())
         if answer == "no" and isinstance(step, Issue | Enrol):
             # What has been sent cannot be called back, and a no sends nothing again.
-            return self.pages.error("finished", 410, transaction.reference, None)
+            service = transaction.request.service
+            return self.pages.error("finished", 410, transaction.reference, None, service)
         if transaction.errand is not Errand.LOGIN:
             # What follows is a page of ours, which the person may load again without sending the
             # form again.
@@ -102,8 +103,22 @@ class ConsentPages:
             return self._onward(held)
         if not consent_screen.may_reveal(held.transaction, now):
             raise TokenRefused("a number is shown within five minutes of the login only")
+        if held.transaction.shared:
+            if consent_screen.needs_fresh_login(held.transaction, now):
+                return self._afresh(held)
+            held = self.ports.broker.revealing(held, "", now)
         self.ports.tell(_cpr_revealed(held.transaction, now))
         return self.pages.reveal(held, number)
+
+    def _afresh(self, held: Held) -> Response:
+        """Send the person to log in anew before the number is shown.
+
+        On a shared computer the browser alone may be the next person's.
+        """
+        held = self.ports.broker.revealing(held, "asked", self.ports.now())
+        transaction = held.transaction
+        url = self.login.url_to(transaction, transaction.upstream or "")
+        return self.pages.onward(held, url)
 
     def _onward(self, held: Held) -> Response:
         if request.method == "POST":

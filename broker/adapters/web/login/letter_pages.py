@@ -84,16 +84,23 @@ class LetterPages:
         (docs/reference/design.md#4a-pin). ``note`` is a code of what this browser is told besides.
         """
         transaction = held.transaction
-        self.letters.typed(str(transaction.browser), identifier, transaction.id)
-        try:
-            self.renewal.ask(identifier, self.ports.network(request), self._asking())
-        except TooMany:
+        refused = not self._is_asked(identifier)
+        if refused:
             # A letter of the last day is as good as one that is mailed now.
             note = "pin_asks_too_many"
+        browser = str(transaction.browser)
+        self.letters.typed(browser, identifier, transaction.id, refused=refused)
         by = "cpr" if is_cpr(identifier) else "number"
         facts = {"reference": transaction.reference, "by": by}
         self.ports.tell(BrokerEvent(EventKind.PIN_ASKED, facts))
         return self.code_page(held, note=note)
+
+    def _is_asked(self, identifier: str) -> bool:
+        try:
+            self.renewal.ask(identifier, self.ports.network(request), self._asking())
+        except TooMany:
+            return False
+        return True
 
     def fresh(self, held: Held, refused: TokenRefused) -> Response | None:
         """Return the page for a code that came with a token too old; None for another form's.
@@ -156,6 +163,7 @@ class LetterPages:
             logging_in=logs_in(held),
             rememberable=logs_in(held) and not held.transaction.shared,
             others=self.others(held),
+            kept={"code": letter.code},
         )
 
     def renewed(self, held: Held, letter: PinLetter) -> str | Response:

@@ -11,7 +11,13 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.errors import NO_PASSIVE, BrowserUnmatched, CookiesNeeded, MessageRefused
+from broker.core.errors import (
+    NO_PASSIVE,
+    BrowserUnmatched,
+    CookiesNeeded,
+    LoginCookieMissing,
+    MessageRefused,
+)
 from broker.core.login.steps import Issue, Refuse
 from broker.core.login.transaction import Errand, Outstanding, Transaction
 from broker.flows.transactions import Held
@@ -51,6 +57,7 @@ class LoginEndpoints:
         Source: docs/reference/design.md#4a-1.
         """
         ports = self.ports
+        ports.count_beginning(request)
         now = ports.now()
         browser = None
         if request.method == "GET":
@@ -153,14 +160,27 @@ class LoginEndpoints:
     def of_person(self, name: str) -> Held:
         """Return the transaction if browser cookie and login cookie are its own.
 
-        BrowserUnmatched otherwise.
+        BrowserUnmatched otherwise, LoginCookieMissing where only the latter is missing.
 
         Source: docs/reference/design.md#4a-4.
         """
         held = self.of_browser(name)
         if not self.ports.cookies.brings_login_cookie(request, held.transaction):
-            raise BrowserUnmatched("not the browser of this authentication")
+            raise LoginCookieMissing("the login cookie of this authentication is missing")
         return self.ports.broker.resumed(held, self.ports.now())
+
+    def url_to(self, transaction: Transaction, upstream: str) -> str:
+        """Return our own address that leads to ``upstream``.
+
+        A form POST never redirects off-site (docs/reference/design.md#4a-post).
+        """
+        if upstream in self.ports.broker.rules.local:
+            return self.pages.url(transaction, "pin")
+        purpose = _purpose_of(upstream)
+        now = self.ports.now()
+        token = self.ports.forms.token(transaction, purpose, now)
+        query = urlencode({"to": upstream, "token": token})
+        return f"{self.pages.url(transaction, 'upstream')}?{query}"
 
     def _arrival(
         self, message: object, transaction: Transaction, outstanding: Outstanding, now: datetime
@@ -235,25 +255,12 @@ class LoginEndpoints:
         ports = self.ports
         transaction = held.transaction
         upstream = form.value("upstream")
-        response = self.pages.onward(held, self._url_to(transaction, upstream))
+        response = self.pages.onward(held, self.url_to(transaction, upstream))
         known = upstream in ports.broker.rules.ways(transaction.request, transaction.errand)
         if known and not transaction.shared:
             remembered = upstream if form.value("remember", "") else None
             ports.cookies.remember_upstream(request, response, remembered)
         return response
-
-    def _url_to(self, transaction: Transaction, upstream: str) -> str:
-        """Return our own address that leads to ``upstream``.
-
-        A form POST never redirects off-site (docs/reference/design.md#4a-post).
-        """
-        if upstream in self.ports.broker.rules.local:
-            return self.pages.url(transaction, "pin")
-        purpose = _purpose_of(upstream)
-        now = self.ports.now()
-        token = self.ports.forms.token(transaction, purpose, now)
-        query = urlencode({"to": upstream, "token": token})
-        return f"{self.pages.url(transaction, 'upstream')}?{query}"
 
 
 def _purpose_of(upstream: str) -> str:

@@ -14,7 +14,7 @@ from broker.adapters.web.pages.language import spoken
 from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEvent, AuditEventKind
-from broker.core.errors import FormRefused, MessageRefused
+from broker.core.errors import BrowserUnmatched, FormRefused, MessageRefused
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.logout.single_logout import (
     AskScope,
@@ -38,6 +38,7 @@ _SCOPES: Final[dict[str, LogoutScope]] = {
     "services": "services",
     "none": "none",
 }
+_REPEATED: Final = "repeated"  # the mark of a LogoutRequest that was brought again
 
 
 def blueprint(ports: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> Blueprint:
@@ -76,8 +77,19 @@ class SingleLogoutPages:
 
     def show(self, logout: str) -> Response:
         """Go on with a logout in its browser, or show what the person decides or should know."""
+        now = self.ports.now()
         browsers = self.ports.cookies.browsers(request)
-        return self._turn(self.logouts.read(logout, browsers, self.ports.now()))
+        try:
+            return self._turn(self.logouts.read(logout, browsers, now))
+        except BrowserUnmatched:
+            if _REPEATED not in request.args:
+                raise
+            # Its peer hears what is true now; who brought its request again sees and changes
+            # nothing.
+            answer = self._respond(self.logouts.present(logout, now))
+            if answer is None:
+                raise
+            return answer
 
     def on(self, logout: str) -> Response:
         """Do what the person chose.
@@ -124,18 +136,16 @@ class SingleLogoutPages:
         A form that another site posts brings no cookie: the browser is sent to our own page, where
         it does (docs/reference/design.md#4a-1).
         """
-        logout = self.logouts.received(message, now)
+        logout, new = self.logouts.received(message, now)
         self._tell(EventKind.LOGOUT_RECEIVED, message.peer)
+        if not new:
+            return redirect(f"{self._url(logout.id)}?{_REPEATED}=1", 303)
         self._audit(AuditEventKind.LOGOUT_ASKED, logout)
         if request.method != "POST":
-            logout = self.logouts.joined(logout, self.ports.cookies.browsers(request), now)
+            browsers = self.ports.cookies.browsers(request)
+            logout = self.logouts.read(logout.id, browsers, now)
             if self._at_once(logout):
-                self._ended(logout)
-                logout = replace(logout, told=True)
-                answer = self._respond(logout)
-                if answer or not logout.browsers:
-                    return answer or self._over(logout)
-        self.logouts.keep(logout, now)
+                return self._turn(logout)
         return redirect(self._url(logout.id), 303)
 
     def _at_once(self, logout: Logout) -> bool:
@@ -195,7 +205,7 @@ class SingleLogoutPages:
         if isinstance(message, str):
             return redirect(message, 302)
         page = render_template(
-            "logout_post.html", step="logout", form=message, party=self._label(peer)
+            "peer_post.html", step="logout", form=message, party=self._label(peer)
         )
         return protect(Response(page, mimetype="text/html"), self.ports.base_url, "leaving")
 

@@ -12,6 +12,7 @@ from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.security_headers import same_origin
 from broker.adapters.web.pages.step_pages import StepPages
+from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import (
@@ -40,6 +41,7 @@ _BUTTONS: Final = ("mail", "code", "again", "other", "without", "press")
 # Errors that the form itself shows, so that nothing typed is lost.
 _SHOWN_AT_THE_FORM: Final = (AddressRefused, AddressTaken, CodeRefused, TooMany, MailUnavailable)
 _OK: Final = 200
+_KALDEMAIL: Final = "kaldemail"  # the proof that our sign-up pages have a page about
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -240,11 +242,6 @@ class MailboxProofPages:
     def _page(self, held: Held, step: ProveMailbox, state: _FormState) -> Response:
         mailing = held.transaction.mailing
         fresh = mailing if _is_fresh(mailing, step, self.ports.now()) else None
-        kept: dict[str, dict[str, str]] = {"kept": {}}
-        if state.other and fresh is not None:
-            # A link to the other language shows the form that stands here without a button pressed,
-            # and no other.
-            kept = {}
         response = self._shown(
             "proof.html",
             held,
@@ -255,10 +252,18 @@ class MailboxProofPages:
             optional=step.optional,
             address=_shown_address(state.address, mailing, step),
             problem=state.problem,
-            **kept,
+            about=self._about(held.transaction, step),
         )
         response.status_code = state.http
         return response
+
+    def _about(self, transaction: Transaction, step: ProveMailbox) -> str:
+        """Return the address of the page that says how to get a kaldemail, "" where none does."""
+        sign_up = self.ports.sign_up
+        if sign_up is None or step.name != _KALDEMAIL:
+            return ""
+        login = f"{transaction.id}/proof"
+        return with_query(f"{sign_up}/hospital/kaldemail", {"login": login})
 
     def _elsewhere(self, held: Held, mailing: Mailing) -> Response:
         asker = named(self.persons.asker(held, self.ports.now()))
@@ -271,6 +276,7 @@ class MailboxProofPages:
         page = render_template(
             template,
             step="proof",
+            shared=transaction.shared,
             reason=reason,
             reference=transaction.reference,
             now=now,

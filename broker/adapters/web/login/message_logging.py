@@ -37,14 +37,16 @@ class LoggedUpstreamFace:
     reference: Callable[[str, datetime], str]
     address: Callable[[Request], str]
 
-    def ask(self, upstream: str, request_id: str, request: AuthnRequest, now: datetime) -> str:
-        """Return the URL that carries our signed AuthnRequest, kept before it leaves."""
-        url = self.face.ask(upstream, request_id, request, now)
+    def ask(
+        self, upstream: str, request_id: str, request: AuthnRequest, now: datetime
+    ) -> str | PostForm:
+        """Return what carries our signed AuthnRequest, kept before it leaves."""
+        leaving = self.face.ask(upstream, request_id, request, now)
         if upstream in self.upstreams:
-            query = urlsplit(url).query
-            message = LoggedMessage("AuthnRequest", upstream, query, "sent", request_id)
+            wire = _wire(leaving)
+            message = LoggedMessage("AuthnRequest", upstream, wire, "sent", request_id)
             self._keep(message, now)
-        return url
+        return leaving
 
     def in_response_to(
         self, upstream: str, fields: Sequence[tuple[str, str]]

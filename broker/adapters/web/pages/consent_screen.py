@@ -1,22 +1,36 @@
 """The consent and notice screen of a step: labels and masked values, nothing else of the person."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from broker.adapters.web.pages import role_words
 from broker.core.consent.disclosure import Disclosure, Item
-from broker.core.entities import PERSISTENT, Controller, Service, Text
+from broker.core.entities import PERSISTENT, Controller, Institution, Service, Text
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Errand, Transaction
 from broker.core.policy.model import Decision, LegalBasis
 
 REVEALABLE_FOR: Final = timedelta(minutes=5)
+_REVEALED_WITHIN: Final = timedelta(seconds=60)  # of the login that was made for it
 _CPR: Final = "cpr"
 _DOTS: Final = "••••"
 _DIGITS_OF_A_CPR: Final = 10
 _DIGITS_OF_A_DATE: Final = 6
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ShownValue:
+    """A value as people read it, and beside it exactly as it is sent, where the two differ."""
+
+    text: str
+    exact: str = ""
+
+    def __str__(self) -> str:
+        """Return both, as they stand in a line."""
+        return f"{self.text} ({self.exact})" if self.exact else self.text
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -28,7 +42,7 @@ class DisclosureRow:
 
     name: str
     label: str
-    values: tuple[str, ...]
+    values: tuple[ShownValue, ...]
     why: str
     pending: bool = False
     hidden: bool = False
@@ -50,6 +64,7 @@ class ConsentScreen:
     variant: Literal["ask", "inform"]
     service: str
     description: str
+    url: str  # where one begins to use it
     purpose: str
     legal_basis: LegalBasis
     giver: ResponsibleParty | None
@@ -75,10 +90,15 @@ class _RowMaker:
     language: str
     number: str | None  # the borrower's, where there is one
     revealing: bool
+    institutions: tuple[Institution, ...]
 
-    def rows(self, items: Iterable[Item]) -> tuple[DisclosureRow, ...]:
-        """Return a row for each item, in their order."""
-        return tuple(self._row(item) for item in items)
+    def divided(
+        self, items: Sequence[Item]
+    ) -> tuple[tuple[DisclosureRow, ...], tuple[DisclosureRow, ...]]:
+        """Return a row for each item, in their order: the required ones, and the optional ones."""
+        required = tuple(self._row(item) for item in items if not item.optional)
+        optional = tuple(self._row(item) for item in items if item.optional)
+        return required, optional
 
     def _row(self, item: Item) -> DisclosureRow:
         values = item.values
@@ -95,12 +115,18 @@ class _RowMaker:
         return DisclosureRow(
             name=item.name,
             label=self._label(item.name),
-            values=values,
+            values=tuple(self._shown(item.name, value) for value in values),
             why=item.why[self.language],
             pending=pending,
             hidden=hidden,
             revealable=self.revealing and item.name == _CPR,
         )
+
+    def _shown(self, name: str, value: str) -> ShownValue:
+        words = ""
+        if name in role_words.ATTRIBUTES:
+            words = role_words.role_in_words(value, self.institutions, self.language)
+        return ShownValue(words, value) if words else ShownValue(value)
 
     def _label(self, name: str) -> str:
         if name not in self.labels:
@@ -115,27 +141,28 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
     language: str,
     transaction: Transaction,
     now: datetime,
+    *,
+    institutions: tuple[Institution, ...] = (),
 ) -> ConsentScreen:
     """Return what the page shows of ``asked``: the disclosure's items, in order, and no others.
 
-    ``labels`` holds what people call an attribute; one without a label is shown by its own name.
+    An attribute without one of ``labels`` is shown by its own name. A role may be at one of
+    ``institutions``, the upstream's.
     """
-    question = asked.question
-    decision = asked.decision
+    question, decision = asked.question, asked.decision
     disclosure = question.disclosure
     number = _borrower_number(transaction)
-    rows = _RowMaker(labels, language, number, may_reveal(transaction, now))
-    required = rows.rows(item for item in disclosure.items if not item.optional)
-    optional = rows.rows(item for item in disclosure.items if item.optional)
-    receiver = _party(disclosure.receiver, language)
+    rows = _RowMaker(labels, language, number, may_reveal(transaction, now), institutions)
+    required, optional = rows.divided(disclosure.items)
     return ConsentScreen(
         variant=question.variant,
         service=service.label[language],
         description=_in(language, service.description),
+        url=_in(language, service.url),
         purpose=disclosure.purpose[language],
         legal_basis=disclosure.legal_basis,
         giver=_party(disclosure.giver, language),
-        receiver=receiver or ResponsibleParty(service.label[language], ""),
+        receiver=_party(disclosure.receiver, language) or _unnamed(service, language),
         privacy_notice=_in(language, service.privacy_notice),
         persistent=disclosure.name_id_format == PERSISTENT,
         rows=required,
@@ -147,6 +174,11 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
         makes_account=_may_make_account(decision) and number is None,
         revealable=any(row.revealable for row in (*required, *optional)),
     )
+
+
+def _unnamed(service: Service, language: str) -> ResponsibleParty:
+    """Return the service as the receiver of whom no controller is configured."""
+    return ResponsibleParty(service.label[language], "")
 
 
 def may_be_temporary(decision: Decision, transaction: Transaction) -> bool:
@@ -168,6 +200,15 @@ def may_reveal(transaction: Transaction, now: datetime) -> bool:
     """Return whether the whole CPR number may be shown: within five minutes of the arrival."""
     arrived = transaction.authenticated
     return arrived is not None and now - arrived < REVEALABLE_FOR
+
+
+def needs_fresh_login(transaction: Transaction, now: datetime) -> bool:
+    """Return whether the whole CPR number takes a login made for it, as on a shared computer."""
+    if not transaction.shared:
+        return False
+    arrived = transaction.authenticated
+    late = arrived is None or now - arrived > _REVEALED_WITHIN
+    return late or transaction.reveal != "open"
 
 
 def whole_number(disclosure: Disclosure) -> str | None:

@@ -1,4 +1,4 @@
-"""The cookies: browser, login, known browser and remembered upstream.
+"""The cookies: browser, login, known browser, remembered upstream, mark of an earlier login.
 
 The browser cookie tells browsers apart; the login cookie belongs to one authenticated transaction
 (docs/reference/design.md#4a).
@@ -7,12 +7,13 @@ The browser cookie tells browsers apart; the login cookie belongs to one authent
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from flask import Request
 from werkzeug.wrappers import Response
 
+from broker.adapters.web.pages.login_marks import KEPT_FOR, LoginMarks
 from broker.core.login.transaction import LIFETIME, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.flows.proofs.known_browsers import KNOWN_FOR, BrowserToken
@@ -22,10 +23,11 @@ _LOGIN_COOKIE: Final = re.compile(r"a-[0-9a-f]{16}")
 _KNOWN_BROWSER_COOKIE: Final = re.compile(r"k-[0-9a-f]{16}")
 _KNOWN_BROWSER_TOKEN: Final = re.compile(r"([0-9a-f]{64})\.([\w-]{1,64}\.[0-9a-f]{64})")
 _UPSTREAM_COOKIE: Final = "way"
+_MARK_COOKIE: Final = "mark"
 _SECRET: Final = re.compile(r"[0-9a-f]{64}")
-# Cookies of ours that a browser can bring; more are somebody's attempt to fill the header.
-_MOST_BROWSER_COOKIES: Final = 8
-_MOST_LOGIN_COOKIES: Final = 8
+# Logins side by side: more are somebody's attempt to fill the header, which a server bounds at
+# 8,190 bytes. With as many browser cookies these are 4,416.
+MOST_LOGIN_COOKIES: Final = 24
 _MOST_KNOWN_BROWSERS: Final = 4
 _UPSTREAM_KEPT_FOR: Final = timedelta(days=180)
 
@@ -45,7 +47,7 @@ class BrowserCookies:
             value = request.cookies[name]
             if _SECRET.fullmatch(value):
                 hmacs.append(self._browser(name.removeprefix(self._prefix), value))
-        return tuple(hmacs[:_MOST_BROWSER_COOKIES])
+        return tuple(hmacs)
 
     def set_browser_cookie(self, response: Response) -> str:
         """Set a browser cookie for the session; return the pseudonym that the browser has with it.
@@ -106,8 +108,37 @@ class BrowserCookies:
         However many logins one page makes a browser go through, the header stays small
         (docs/reference/design.md#4a-reasons).
         """
-        self._drop_oldest(response, self._brought(request, _LOGIN_COOKIE), _MOST_LOGIN_COOKIES)
-        self._set(response, self._login_cookie(transaction), arrival_token, LIFETIME)
+        self._drop_oldest(response, self._brought(request, _LOGIN_COOKIE), MOST_LOGIN_COOKIES)
+        lifetime = None if transaction.shared else LIFETIME
+        self._set(response, self._login_cookie(transaction), arrival_token, lifetime)
+        if transaction.authenticated is not None and not transaction.shared:
+            self._mark_login(request, response, transaction.authenticated)
+
+    def login_mark(self, request: Request, now: datetime) -> str | None:
+        """Return week and number of the mark of an earlier login that came; None without one."""
+        value = request.cookies.get(self._prefix + _MARK_COOKIE, "")
+        return LoginMarks(self.hmacs).read(value, now)
+
+    def drop_all(self, request: Request, response: Response) -> None:
+        """Drop every cookie of ours, and let the browser drop what else it keeps of this site.
+
+        The header reaches the cookies of the whole registered domain, so that no page with a form
+        for a service may carry it: the service would lose the login that it began
+        (docs/reference/design.md#4a-shared).
+        """
+        for shape in (_BROWSER_COOKIE, _LOGIN_COOKIE, _KNOWN_BROWSER_COOKIE):
+            for name in self._brought(request, shape):
+                self._drop(response, name)
+        self._drop(response, self._prefix + _MARK_COOKIE)
+        self.remember_upstream(request, response, None)
+        response.headers["Clear-Site-Data"] = '"cookies", "storage"'
+
+    def _mark_login(self, request: Request, response: Response, now: datetime) -> None:
+        """Let the browser show later that somebody has logged in with it; once a week is enough."""
+        marks = LoginMarks(self.hmacs)
+        brought = self.login_mark(request, now)
+        if brought is None or not marks.is_new(brought, now):
+            self._set(response, _MARK_COOKIE, marks.new(now), KEPT_FOR)
 
     @property
     def _path(self) -> str:

@@ -9,11 +9,18 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEvent, AuditEventKind, of_login
-from broker.core.errors import NO_PASSIVE, BrokerError, MessageRefused, RequestRefused
+from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.errors import (
+    NO_PASSIVE,
+    BrokerError,
+    MessageRefused,
+    NetworkBusy,
+    RequestRefused,
+    ServiceNotConnected,
+)
 from broker.core.event_routes import BrokerEvent, EventKind, Facts, TraceFacts
 from broker.core.login.steps import Refuse
-from broker.core.login.transaction import AuthnRequest
+from broker.core.login.transaction import AuthnRequest, Errand, Transaction
 from broker.flows.transactions import Held, reference
 
 _REASONS: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "too_many"}
@@ -40,19 +47,21 @@ class ErrorPages:
 
     def refused(self, error: BrokerError) -> Response:
         """Answer an error of the broker: to the service where it asked for that, else by a page."""
-        name = reference()
+        if isinstance(error, NetworkBusy):
+            return self._network_busy(error)
+        held = _own_transaction(self.ports)
         try:
-            response = self._to_service(error, name)
+            response = self._to_service(error, held)
         except BrokerError as unanswerable:
             # The service itself is gone from the metadata: only the person is left to answer.
-            return self._page(unanswerable, name)
-        return response or self._page(error, name)
+            return self._page(unanswerable, held)
+        return response or self._page(error, held)
 
     def http(self, error: HTTPException) -> Response:
         """Answer what Flask refuses: no such page, wrong method, too large."""
-        name = reference()
         code = error.code or _SERVER_ERROR
         reason = _http_reason(code)
+        name = self.ports.stranger_reference(_route(), reason)
         facts: Facts = {"reference": name, "reason": reason, "http": code, "route": _route()}
         self.ports.tell(BrokerEvent(EventKind.HTTP_ERROR_SHOWN, facts))
         response = self.pages.error(reason, code, name, None)
@@ -63,38 +72,52 @@ class ErrorPages:
 
     def unforeseen(self, error: Exception) -> Response:
         """Answer an error that is none of ours with 503; its text stays away from page and log."""
-        name = reference()
+        name = self.ports.stranger_reference(_route(), "unexpected")
         self.ports.unexpected(error, name)
-        return self.pages.error("unexpected", 503, name, _retry_url(self.ports))
+        held = _own_transaction(self.ports)
+        retry = _retry_url(held, self.ports)
+        return self.pages.error("unexpected", 503, name, retry, _service(held))
 
-    def _to_service(self, error: BrokerError, name: str) -> Response | None:
+    def _to_service(self, error: BrokerError, held: Held | None) -> Response | None:
         """Return the answer to the service, where that is what it asked for; None for a page."""
         if isinstance(error, RequestRefused) and isinstance(error.request, AuthnRequest):
-            return self._request_refused(error, error.request, name)
+            return self._request_refused(error, error.request)
         # IsPassive forbids our page, whatever went wrong (docs/reference/saml-profiles.md#27).
-        held = _own_transaction(self.ports)
         if held is None or not held.transaction.request.is_passive:
             return None
         return self.pages.refused(held, Refuse(error.reason, NO_PASSIVE))
 
-    def _request_refused(self, error: RequestRefused, asked: AuthnRequest, name: str) -> Response:
+    def _request_refused(self, error: RequestRefused, asked: AuthnRequest) -> Response:
         ports = self.ports
-        now = ports.now()
-        audit = AuditEvent(
-            AuditEventKind.REFUSED,
-            now,
-            reference=name,
-            service=asked.service,
-            reason=error.reason,
-        )
+        name = reference()
         facts = {"reference": name, "service": asked.service, "cause": str(error)}
-        ports.tell(BrokerEvent(EventKind.REQUEST_REFUSED, facts, audit))
-        form = ports.service_face.refuse(asked, error.refusal, f"_r{name}", now)
+        if error.detail:
+            facts["detail"] = error.detail
+        ports.tell(BrokerEvent(EventKind.REQUEST_REFUSED, facts))
+        form = ports.service_face.refuse(asked, error.refusal, f"_r{name}", ports.now())
         return self.pages.outgoing.post(form, asked.service)
 
-    def _page(self, error: BrokerError, name: str) -> Response:
-        self.ports.tell(_error_shown(error, name, self.ports))
-        return self.pages.error(error.reason, error.http, name, _retry_url(self.ports))
+    def _page(self, error: BrokerError, held: Held | None) -> Response:
+        ports = self.ports
+        if held is None or held.transaction.authentication is None:
+            # Nothing lasts of whoever has shown no authentication (docs/reference/design.md#4e).
+            name = ports.stranger_reference(_route(), error.reason)
+            event = BrokerEvent(EventKind.STRANGER_REFUSED, _facts(error, name, ports))
+        else:
+            name = reference()
+            event = _error_shown(error, name, held.transaction, ports)
+        ports.tell(event)
+        retry = _retry_url(held, ports)
+        return self.pages.error(error.reason, error.http, name, retry, _service(held))
+
+    def _network_busy(self, error: NetworkBusy) -> Response:
+        ports = self.ports
+        facts = {"reason": error.reason}
+        ports.tell(BrokerEvent(EventKind.NETWORK_BUSY_SHOWN, facts))
+        name = ports.stranger_reference(_route(), error.reason)
+        response = self.pages.error(error.reason, error.http, name, None)
+        response.headers["Retry-After"] = str(error.retry_after)
+        return response
 
 
 def _http_reason(code: int) -> str:
@@ -103,38 +126,37 @@ def _http_reason(code: int) -> str:
     return _REASONS.get(code, "form_refused")
 
 
-def _error_shown(error: BrokerError, name: str, ports: WebPorts) -> BrokerEvent:
-    """Return the event; of an error that is no refused message the text stays in the log."""
-    held = _own_transaction(ports)
+def _error_shown(
+    error: BrokerError, name: str, transaction: Transaction, ports: WebPorts
+) -> BrokerEvent:
+    """Return the event of an error in a person's login."""
     now = ports.now()
-    cause = str(error)
-    audited = error.reason
-    clock_off = None
-    if isinstance(error, MessageRefused):
-        # Why a message was refused is a code of ours.
-        cause = error.cause
-        audited = error.cause
-        clock_off = error.clock_off
-    facts = {
+    trace = TraceFacts(name, now, _route(), error.reason)
+    reason = _audited(error)
+    audit = of_login(AuditEventKind.REFUSED, now, transaction.names, reason=reason, reference=name)
+    return BrokerEvent(EventKind.ERROR_SHOWN, _facts(error, name, ports), audit, trace)
+
+
+def _facts(error: BrokerError, name: str, ports: WebPorts) -> Facts:
+    """Return the facts of the log; why a message was refused is a code of ours."""
+    facts: dict[str, str | int | None] = {
         "reference": name,
         "reason": error.reason,
-        "cause": cause,
+        "cause": str(error),
+        "service": error.service if isinstance(error, ServiceNotConnected) else None,
         "route": _route(),
         "upstream": _upstream(ports),
-        "clock_off_seconds": clock_off,
     }
-    known = held is not None and held.transaction.browser is not None
-    trace = TraceFacts(name, now, _route(), error.reason, known=known)
-    if held is not None:
-        kind = AuditEventKind.REFUSED
-        login = held.transaction.names
-        audit = of_login(kind, now, login, reason=audited, reference=name)
-    else:
-        upstream = _upstream(ports)
-        audit = AuditEvent(
-            AuditEventKind.REFUSED, now, reference=name, upstream=upstream, reason=audited
-        )
-    return BrokerEvent(EventKind.ERROR_SHOWN, facts, audit, trace)
+    if isinstance(error, MessageRefused):
+        facts["cause"] = error.cause
+        facts["detail"] = error.detail or None
+        facts["clock_off_seconds"] = error.clock_off
+    return facts
+
+
+def _audited(error: BrokerError) -> str:
+    """Return the code for the trail, where the text of an error never stands."""
+    return error.cause if isinstance(error, MessageRefused) else error.reason
 
 
 def _route() -> str:
@@ -161,9 +183,16 @@ def _own_transaction(ports: WebPorts) -> Held | None:
     return held if held.transaction.browser in own else None
 
 
-def _retry_url(ports: WebPorts) -> str | None:
+def _service(held: Held | None) -> str | None:
+    """Return the name of the service that this browser's login is for, or None."""
+    if held is None:
+        return None
+    transaction = held.transaction
+    return transaction.request.service if transaction.errand is Errand.LOGIN else transaction.back
+
+
+def _retry_url(held: Held | None, ports: WebPorts) -> str | None:
     """Return the address where this browser may begin the same login again, or None."""
-    held = _own_transaction(ports)
     if held is None:
         return None
     return f"{ports.base_url}/login/{held.transaction.id}/upstream"

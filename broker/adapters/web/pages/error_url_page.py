@@ -7,8 +7,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
-from broker.flows.transactions import reference
+from broker.core.event_routes import BrokerEvent, EventKind
 
 # The codes of the specification; any other, and a placeholder left unfilled, is the last.
 _OTHER: Final = "at_service_other"
@@ -28,11 +27,10 @@ def blueprint(ports: WebPorts, pages: StepPages) -> Blueprint:
     def error() -> Response:
         reason = _REASONS.get(request.args.get("code", ""), _OTHER)
         service = _service(ports, request.args.get("rp", ""))
-        name = reference()
+        name = ports.stranger_reference("/error", reason)
         facts = {"reference": name, "reason": reason, "service": service}
-        trace = TraceFacts(name, ports.now(), "service", reason, known=False)
-        ports.tell(BrokerEvent(EventKind.SERVICE_ERROR_SHOWN, facts, trace=trace))
-        return pages.error(reason, 200, name, None)
+        ports.tell(BrokerEvent(EventKind.SERVICE_ERROR_SHOWN, facts))
+        return pages.error(reason, 200, name, None, service)
 
     return routes
 

@@ -31,7 +31,8 @@ _AFRESH: Final = _("Go to the service you came from and log in there again.")
 _AGAIN: Final = _("Log in again at the service, and agree to what it is to get.")
 _LATER: Final = _("Wait a few minutes and try again.")
 _CLOSE: Final = _(
-    "Close every window of the browser, so that nobody after you is logged in as you."
+    "Log out of each service that you have used. "
+    "Closing the windows is not enough: a browser can bring them back."
 )
 _OURS: Final = _("Something is wrong at our end. It is not your fault, and nothing has been sent.")
 
@@ -62,6 +63,16 @@ FAILURES: Final[Mapping[str, Explanation]] = {
             "To be safe we have not logged anybody in."
         ),
         advice=(_("Go to the service and log in there, all the way in this browser."),),
+    ),
+    "login_cookie_missing": Explanation(
+        title=_("Log in once more"),
+        happened=_(
+            "This browser no longer remembers the login of this page. It keeps only the latest of "
+            "the logins that are under way at the same time. "
+            "To be safe we have not logged anybody in."
+        ),
+        advice=(_("Log in again here, or go to the service you came from."),),
+        again=True,
     ),
     "cookies_needed": Explanation(
         title=_("Allow cookies to log in"),
@@ -114,6 +125,19 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         ),
         advice=(_AFRESH, _CONTACT),
     ),
+    "service_not_connected": Explanation(
+        title=_("This service is not connected at the moment"),
+        happened=_(
+            "The library's login has no valid details of the service that you came from, "
+            "so nobody can be logged in there for now. "
+            "It is not your fault, and nothing has been sent."
+        ),
+        advice=(
+            _("Tell the library which service it was, and give the reference number below."),
+            _LATER,
+        ),
+        places=("service_locations",),
+    ),
     "request_refused": Explanation(
         title=_("The service asked for something we cannot do"),
         happened=_("The login that the service wants is one that we do not offer."),
@@ -126,6 +150,18 @@ FAILURES: Final[Mapping[str, Explanation]] = {
             "so we have stopped it for a while."
         ),
         advice=(_LATER, _AFRESH),
+    ),
+    "network_busy": Explanation(
+        title=_("Very many logins come from your network"),
+        happened=_(
+            "So many logins have begun from the network you use within a minute "
+            "that we let no more in just now. It need not have been you."
+        ),
+        advice=(
+            _("Wait a minute and try again."),
+            _("If it goes on, try from another network, such as mobile data."),
+            _CONTACT,
+        ),
     ),
     "store_unavailable": _DOWN,
     "audit_unavailable": _DOWN,

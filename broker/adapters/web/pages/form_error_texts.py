@@ -12,8 +12,10 @@ _ANEW: Final = _("Ask for a new code. Only the newest one works.")
 _SIX: Final = _(
     "Look in the newest mail from us, also among unwanted mail, and write the six digits."
 )
-_NUMBERS: Final = _("Write your CPR number, ten digits, or the number of your library card.")
-_TEMPORARY: Final = _("Write the number on the library card of your temporary account.")
+_NUMBERS: Final = _(
+    "Write your CPR number, ten digits, or the number of your library card or your borrower ID."
+)
+_TEMPORARY: Final = _("Write the library card number or borrower ID of your temporary account.")
 _ELSEWHERE: Final = _("You can also log in with your university or your national eID.")
 
 _ADDRESSES: Final[Mapping[str, Explanation]] = {
@@ -146,7 +148,7 @@ _PINS: Final[Mapping[str, Explanation]] = {
         title=_("The number is missing"), happened=_NUMBERS, advice=()
     ),
     "pin_number_unread": Explanation(
-        title=_("This is neither a CPR number nor a library card number"),
+        title=_("This is no CPR number, library card number or borrower ID"),
         happened=_NUMBERS,
         advice=(_("Write it as it stands on the card. A CPR number may have a hyphen."),),
     ),
@@ -154,7 +156,7 @@ _PINS: Final[Mapping[str, Explanation]] = {
         title=_("The number is missing"), happened=_TEMPORARY, advice=()
     ),
     "pin_temporary_unread": Explanation(
-        title=_("This is not a library card number"),
+        title=_("This is no library card number or borrower ID"),
         happened=_TEMPORARY,
         advice=(_("Write it as it stands on the card."),),
     ),
@@ -277,7 +279,7 @@ _PINS: Final[Mapping[str, Explanation]] = {
     "pin_not_temporary": Explanation(
         title=_("This is not a temporary account"),
         happened=_(
-            "Write the library card number of an account that was made for you "
+            "Write the library card number or borrower ID of an account that was made for you "
             "without a CPR number."
         ),
         advice=(),

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
-from flask import Request
+from flask import Request, current_app
 from flask_babel import get_locale
 from werkzeug.wrappers import Response
 
@@ -84,11 +84,15 @@ def remember(request: Request, response: Response, base_url: str) -> Response:
 def switchable(request: Request) -> bool:
     """Return whether the page's address can be asked for again in the other language.
 
-    A message that came to a SAML address cannot be sent again by a link.
+    A message that came to a SAML address cannot be sent again by a link, nor can a form: its step
+    is asked for instead, where it has a page of its own.
     """
-    rule = request.url_rule
-    answers_get = rule is None or rule.methods is None or "GET" in rule.methods
-    return answers_get and not request.path.startswith("/saml/")
+    if request.path.startswith("/saml/"):
+        return False
+    if request.method in {"GET", "HEAD"}:
+        return True
+    addresses = current_app.create_url_adapter(request)
+    return addresses is not None and addresses.test(method="GET")
 
 
 def base_path(base_url: str) -> str:

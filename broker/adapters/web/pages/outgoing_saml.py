@@ -28,15 +28,22 @@ class OutgoingSaml:
     ports: WebPorts
 
     def away(self, held: Held, outstanding: Outstanding) -> Response:
-        """Redirect to the upstream with the AuthnRequest that ``outstanding`` records."""
+        """Send the browser to the upstream with the AuthnRequest that ``outstanding`` records.
+
+        By a redirect, or by a page that posts it.
+        """
         ports = self.ports
         now = ports.now()
         transaction = held.transaction
         asked = replace(transaction.request, force_authn=transaction.forced)
-        url = ports.upstream_face.ask(outstanding.upstream, outstanding.id, asked, now)
+        leaving = ports.upstream_face.ask(outstanding.upstream, outstanding.id, asked, now)
         facts = {"reference": transaction.reference, "upstream": outstanding.upstream}
         ports.tell(BrokerEvent(EventKind.UPSTREAM_ASKED, facts))
-        return redirect(url, 302)
+        if isinstance(leaving, str):
+            return redirect(leaving, 302)
+        label = ports.upstreams[outstanding.upstream].label[language()]
+        page = render_template("peer_post.html", step="authenticate", form=leaving, party=label)
+        return protect(Response(page, mimetype="text/html"), ports.base_url, "leaving")
 
     def post(self, form: PostForm, service: str, *, shared: bool = False) -> Response:
         """Return the page that posts ``form`` to the service.

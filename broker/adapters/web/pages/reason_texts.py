@@ -13,7 +13,6 @@ _HOME: Final = _(
     "Contact the IT support of the place where you log in, and give the reference number below."
 )
 _OTHER_WAY: Final = _("Go back and choose another way to log in.")
-_IN_PERSON: Final = _("Come to the library with your health insurance card and another form of ID.")
 _WITHOUT_CPR: Final = _(
     "If you study or work at the university, come to a service location with identification and "
     "your AU ID (students also bring their student card). "
@@ -42,7 +41,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "assurance_too_low": Explanation(
         title=_("A safer login is needed"),
         happened=_(
-            "The service asks for a login that proves who you are more surely "
+            "%(service)s asks for a login that proves who you are more surely "
             "than the one you used."
         ),
         advice=(_OTHER_WAY, _CONTACT),
@@ -79,13 +78,13 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         happened=_(
             "You chose not to send the information, so you have not been logged in to the service."
         ),
-        advice=(_("Go back and look at it again if you change your mind."), _IN_PERSON),
+        advice=(_("Go back and look at it again if you change your mind."),),
         places=("service_locations",),
     ),
     "no_policy_for_service": Explanation(
         title=_("Your login does not give access here"),
         happened=_(
-            "The service is not open to people with your affiliation. Nothing has been sent to it."
+            "%(service)s is not open to people with your affiliation. Nothing has been sent to it."
         ),
         advice=(_("If you also have another affiliation, log in with that one."), _CONTACT),
         again=True,
@@ -96,7 +95,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
             "Nothing in what your login told us says that you are a student, "
             "an employee or a private borrower here."
         ),
-        advice=(_OTHER_WAY, _IN_PERSON),
+        advice=(_OTHER_WAY,),
         places=("service_locations",),
         again=True,
     ),
@@ -171,10 +170,10 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "no_library_account": Explanation(
         title=_("You need a library account"),
         happened=_(
-            "The service is for people who have an account with the library, "
+            "%(service)s is for people who have an account with the library, "
             "and we did not find yours."
         ),
-        advice=(_("Sign up for an account first, then log in here again."), _IN_PERSON),
+        advice=(_("Sign up for an account first, then log in here again."),),
         places=("sign_up", "service_locations"),
     ),
     "account_case": Explanation(
@@ -263,10 +262,22 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(_CONTACT,),
         places=("service_locations",),
     ),
+    "no_verified_address": Explanation(
+        title=_("The service needs a mail address that is known to be yours"),
+        happened=_(
+            "It knows people by their mail address, and your login gave us none "
+            "that is your institution's or that you have shown to be yours."
+        ),
+        advice=(_OTHER_WAY, _CONTACT),
+        again=True,
+    ),
     "attributes_refused": _UNTRUSTED,
     "scope_mismatch": _UNTRUSTED,
     "several_values": _UNTRUSTED,
     "bad_value": _UNTRUSTED,
+    "bad_characters": _UNTRUSTED,
+    "blanks_around": _UNTRUSTED,
+    "too_long": _UNTRUSTED,
     "cpr_shaped": _UNTRUSTED,
     "cpr_disagrees": _UNTRUSTED,
     "unknown_institution": _UNTRUSTED,

@@ -7,17 +7,21 @@ from typing import Final
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
+from broker.adapters.web.pages.language import spoken
 from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.entities import Text
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand, Transaction
+from broker.flows.transactions import Held
 
 _UNIVERSITY: Final = frozenset({"student", "employee"})
 _AFFILIATIONS: Final = frozenset({"student", "employee", "hospital", "private"})
 _NUMBERLESS: Final = frozenset({"cpr_required", "replacement_number", "constructed_number"})
 # A borrower needs a CPR number, and this login brought none that may be used.
 _BY_ANOTHER_WAY: Final = _NUMBERLESS | {"national_eid_required"}
+# Others are let in: the page says who.
+_OF_OTHERS: Final = frozenset({"no_affiliation", "no_policy_for_service", "too_young"})
 # Reason: the sign-up page that helps, and what the link to it reads.
 _PAGES: Final[Mapping[str, tuple[str, LazyString]]] = {
     "national_eid_required": ("/private", _("Sign up as a private user")),
@@ -35,6 +39,10 @@ _ERROR_URL_CODES: Final = {
     "scope_mismatch": (_IDENTIFICATION, ""),
     "several_values": (_IDENTIFICATION, ""),
     "bad_value": (_IDENTIFICATION, ""),
+    "no_verified_address": (_IDENTIFICATION, "mail"),
+    "bad_characters": (_IDENTIFICATION, ""),
+    "blanks_around": (_IDENTIFICATION, ""),
+    "too_long": (_IDENTIFICATION, ""),
     "cpr_shaped": (_IDENTIFICATION, ""),
     "cpr_disagrees": (_IDENTIFICATION, ""),
     "attributes_refused": (_IDENTIFICATION, ""),
@@ -87,6 +95,22 @@ def ways_to_borrower(
         if name != transaction.upstream and (upstream.local or upstream.national_eid):
             leading.append((name, upstream.label))
     return tuple(leading)
+
+
+def admitted(step: Refuse, held: Held, ports: WebPorts) -> tuple[tuple[str, int | None], ...]:
+    """Return who may use the service, where it is not the person who is refused.
+
+    By the label of each policy that releases anything to it, with the least age where there is one.
+    """
+    if step.reason not in _OF_OTHERS:
+        return ()
+    service = ports.services[held.transaction.request.service]
+    names = {service.name, *service.categories}
+    return tuple(
+        (spoken(policy.label), policy.require.age)
+        for policy in ports.broker.policies(held).policies
+        if any(release.service in names for release in policy.releases)
+    )
 
 
 def upstream_help_url(step: Refuse, transaction: Transaction, ports: WebPorts) -> str | None:

@@ -45,10 +45,15 @@ def sign_up_result(step: Done, held: Held, ports: WebPorts) -> dict[str, Any]:
 
 def service_to_return_to(ports: WebPorts, transaction: Transaction) -> Service | None:
     """Return the service that the person came from, if it has a place to begin at."""
-    back = ports.services.get(transaction.back or "")
-    if back is None or not back.url:
+    return place_to_begin(ports, transaction.back)
+
+
+def place_to_begin(ports: WebPorts, name: str | None) -> Service | None:
+    """Return the service of this name, if it has a place to begin at."""
+    service = ports.services.get(name or "")
+    if service is None or not service.url:
         return None
-    return back
+    return service
 
 
 def pin_url(ports: WebPorts, back: str | None) -> str:

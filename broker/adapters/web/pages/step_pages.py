@@ -12,15 +12,17 @@ from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.refusal_links import (
+    admitted,
     sign_up_link,
     upstream_help_url,
     ways_to_borrower,
 )
 from broker.adapters.web.pages.security_headers import protect
+from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import NO_PASSIVE
-from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
+from broker.core.event_routes import BrokerEvent, EventKind, Facts, TraceFacts
 from broker.core.login.steps import (
     Ask,
     Authenticate,
@@ -36,6 +38,7 @@ from broker.core.login.steps import (
     VerifyPin,
 )
 from broker.core.login.transaction import Errand, Transaction
+from broker.core.policy.model import Release
 from broker.core.ports import PostForm
 from broker.flows.transactions import Held
 
@@ -102,7 +105,8 @@ class StepPages:
         for name in names:
             label = spoken(ports.upstreams[name].label)
             ways.append((name, label, name in rules.local))
-        numbered = rules.releases(transaction.request.service, "cpr")
+        entries = rules.entries(transaction.request.service)
+        released = {listed.name for entry in entries for listed in entry.attributes}
         return self.page(
             "choose.html",
             "choose",
@@ -111,10 +115,19 @@ class StepPages:
             ways=ways,
             token=ports.forms.token(transaction, "upstream", ports.now()),
             again=bool(transaction.sent),
-            tells=numbered and not rules.local.issuperset(names),
+            tells="cpr" in released and not rules.local.issuperset(names),
             rememberable=len(ways) > 1 and not transaction.shared,
             remembered=ports.cookies.upstream(request) is not None,
+            sign_up=self._sign_up(transaction, entries),
         )
+
+    def _sign_up(self, transaction: Transaction, entries: tuple[Release, ...]) -> str:
+        """Return the address where a person signs up for the service; "" where nobody need."""
+        address = self.ports.sign_up
+        if address is None or all(entry.borrower == "none" for entry in entries):
+            return ""
+        login = f"{transaction.id}/upstream"
+        return with_query(address, {"service": transaction.request.service, "login": login})
 
     def offer(self, held: Held, step: OfferUpgrade) -> Response:
         """Show what another category would change, and that nothing changes without a yes."""
@@ -144,6 +157,7 @@ class StepPages:
         transaction = held.transaction
         ports = self.ports
         if transaction.errand is Errand.SIGN_UP:
+            held = ports.broker.transactions.finished(held, ports.now())
             values = sign_up_result.sign_up_result(step, held, ports)
             return self.page("done.html", "done", transaction, **values)
         page = "my-choices" if transaction.errand is Errand.CHOICES else "pin"
@@ -163,7 +177,16 @@ class StepPages:
         now = ports.now()
         shown = step.question.disclosure.shown(ports.broker.hmacs)
         service = ports.services[transaction.request.service]
-        screen = consent_screen.consent(step, service, ports.labels, language(), transaction, now)
+        upstream = ports.upstreams.get(transaction.upstream or "")
+        screen = consent_screen.consent(
+            step,
+            service,
+            ports.labels,
+            language(),
+            transaction,
+            now,
+            institutions=upstream.institutions if upstream else (),
+        )
         return self.page(
             "consent.html",
             "ask",
@@ -172,7 +195,7 @@ class StepPages:
             screen=screen,
             choices=f"{ports.base_url}/my-choices",
             temporary=self.url(transaction, "pin?temporary=1"),
-            kept={},
+            logo=ports.logo(service.name),
         )
 
     def reveal(self, held: Held, number: str) -> Response:
@@ -191,20 +214,27 @@ class StepPages:
         A request that may show no page is answered instead, by a Response with the step's status.
         """
         transaction = held.transaction
-        self.ports.tell(_login_refused(transaction, step, self.ports.now()))
+        reference = self._tell_refused(transaction, step)
         form = None
         # An errand of our own has no service to go back to, and none that waits for a status.
         if transaction.errand is Errand.LOGIN:
             form = self.outgoing.refusal(transaction, step.status)
             if transaction.request.is_passive:
                 return self.outgoing.post(form, transaction.request.service)
-        self._tell_held_up(transaction, "refuse", step.reason)
-        return self._refusal_page(transaction, step, form)
+        return self._refusal_page(held, step, form, reference)
 
-    def error(self, reason: str, status: int, reference: str, retry: str | None) -> Response:
+    def error(
+        self,
+        reason: str,
+        status: int,
+        reference: str,
+        retry: str | None,
+        service: str | None = None,
+    ) -> Response:
         """Show an error outside a step with its HTTP status.
 
-        ``retry`` is the address where the person may try again.
+        ``retry`` is the address where the person may try again, ``service`` the name of the one to
+        go back to.
         """
         page = render_template(
             "error.html",
@@ -214,6 +244,7 @@ class StepPages:
             now=self.ports.now(),
             explain=explain,
             retry=retry,
+            back=sign_up_result.place_to_begin(self.ports, service),
         )
         return Response(page, status, mimetype="text/html")
 
@@ -234,17 +265,18 @@ class StepPages:
             template,
             step=step,
             service=spoken(label),
-            reference=transaction.reference,
             now=self.ports.now(),
             explain=explain,
-            **{"shared": transaction.shared, **values},
+            **{"shared": transaction.shared, "reference": transaction.reference, **values},
+            login=transaction.id,
         )
         return Response(page, mimetype="text/html")
 
     def _refusal_page(
-        self, transaction: Transaction, step: Refuse, form: PostForm | None
+        self, held: Held, step: Refuse, form: PostForm | None, reference: str
     ) -> Response:
         ports = self.ports
+        transaction = held.transaction
         template, status = _REFUSED_PAGE
         ways = ways_to_borrower(step, transaction, ports)
         if step.reason == "consent_refused":
@@ -262,8 +294,11 @@ class StepPages:
             ways_token=ports.forms.token(transaction, "upstream", ports.now()),
             onward=sign_up_link(step, transaction, ports.sign_up),
             abroad=upstream_help_url(step, transaction, ports),
+            admitted=admitted(step, held, ports),
+            admitted_to=spoken(ports.services[transaction.request.service].label),
+            back=sign_up_result.service_to_return_to(ports, transaction),
             signing_up=transaction.errand is Errand.SIGN_UP,
-            kept={},
+            reference=reference,
         )
         response.status_code = status
         return protect(response, ports.base_url, "leaving")
@@ -282,7 +317,7 @@ class StepPages:
             return self.refused(held, Refuse("passive", NO_PASSIVE, step.decision))
         self._tell_held_up(transaction, "enrol", "library_unavailable")
         url = self.url(transaction)
-        return self.page("enrolling.html", "enrol", transaction, url=url, kept={})
+        return self.page("enrolling.html", "enrol", transaction, url=url)
 
     def _issue(self, held: Held, step: Issue) -> Response:
         broker = self.ports.broker
@@ -294,8 +329,23 @@ class StepPages:
             # decided anew.
             return self.show(broker.transactions.again(held, self.ports.now()))
         if answer == "over":
-            return self.error("finished", 410, held.transaction.reference, None)
+            service = held.transaction.request.service
+            return self.error("finished", 410, held.transaction.reference, None, service)
         return answer
+
+    def _tell_refused(self, transaction: Transaction, step: Refuse) -> str:
+        """Tell a refusal, and return the reference of its page."""
+        ports = self.ports
+        if transaction.authentication is None:
+            # Nothing lasts of whoever has shown no authentication (docs/reference/design.md#4e).
+            reference = ports.stranger_reference("/login/<name>", step.reason)
+            facts = _refusal_facts(transaction, step, reference)
+            ports.tell(BrokerEvent(EventKind.STRANGER_REFUSED, facts))
+            return reference
+        ports.tell(_login_refused(transaction, step, ports.now()))
+        if not transaction.request.is_passive:
+            self._tell_held_up(transaction, "refuse", step.reason)
+        return transaction.reference
 
     def _tell_held_up(self, transaction: Transaction, step: str, reason: str) -> None:
         trace = TraceFacts(
@@ -321,14 +371,29 @@ def _signed_up(transaction: Transaction, step: Done) -> BrokerEvent:
     return BrokerEvent(EventKind.SIGNED_UP, facts)
 
 
-def _login_refused(transaction: Transaction, step: Refuse, now: datetime) -> BrokerEvent:
-    facts = {
-        "reference": transaction.reference,
+def _refused_attribute(step: Refuse) -> str | None:
+    """Return the name of the attribute that a refusal is about, if it is about one."""
+    fates = step.decision.fates if step.decision else ()
+    for fate in fates:
+        if fate.code == step.reason:
+            return fate.name
+    return None
+
+
+def _refusal_facts(transaction: Transaction, step: Refuse, reference: str) -> Facts:
+    return {
+        "reference": reference,
         "service": transaction.request.service,
         "upstream": transaction.upstream,
         "reason": step.reason,
+        "attribute": _refused_attribute(step),
+        "detail": step.detail or None,
         "policy": step.decision.digest[:12] if step.decision else None,
     }
+
+
+def _login_refused(transaction: Transaction, step: Refuse, now: datetime) -> BrokerEvent:
+    facts = _refusal_facts(transaction, step, transaction.reference)
     kind = AuditEventKind.REFUSED
     reason = step.reason
     audit = of_login(kind, now, transaction.names, step.decision, reason=reason)

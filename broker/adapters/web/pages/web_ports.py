@@ -11,6 +11,7 @@ from broker.adapters.web.pages.form_tokens import FormTokens
 from broker.core.entities import Service, Text, Upstream
 from broker.core.event_routes import TellPort
 from broker.core.ports import ServiceFace, UpstreamFace
+from broker.core.stateless_references import StatelessReferences
 from broker.flows.login.login import LoginFlow
 
 
@@ -34,8 +35,14 @@ class WebPorts:
     terminal: Callable[[Request], bool]  # whether it is a terminal that staff run
     network: Callable[[Request], str]  # the network that asks, as limits count
     host: Callable[[Request], str]  # the computer that asks, as limits count
+    count_beginning: Callable[[Request], None]  # NetworkBusy for a network that begins too much
     library: Text  # what people call the library
     cpr_cards: bool = True  # whether the CPR number is the card number; else the system gives one
+    logo: Callable[[str], str] = lambda _service: ""  # the address of a service's picture, or ""
     sign_up: str | None = None  # the address of our sign-up pages, where there are any
     local: str | None = None  # the upstream where the library system verifies a number and PIN
     patience: float = 5.0
+
+    def stranger_reference(self, step: str, reason: str) -> str:
+        """Return the reference of a page for which nothing is stored, as it is shown now."""
+        return StatelessReferences(self.broker.hmacs).of(step, reason, self.now())

@@ -48,6 +48,7 @@ class SignUpBeginning:
         Source: docs/reference/design.md#invariant-7.
         """
         ports = self.ports
+        ports.count_beginning(request)
         query = request.args
         affiliation = query.get("affiliation", "")
         if affiliation not in ports.broker.rules.affiliations():

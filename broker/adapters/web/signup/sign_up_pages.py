@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.language import LANGUAGES, base_path, language, spoken
 from broker.adapters.web.pages.url_query import with_query
+from broker.adapters.web.pages.waiting_login import login_named
 from broker.adapters.web.signup import sign_up_questions
 from broker.adapters.web.signup.content_files import Texts
 from broker.adapters.web.signup.link_markup import filled, marked
@@ -115,10 +116,14 @@ def _page(site: _Site, node: sign_up_questions.WizardNode) -> ViewResult:
 
 
 def _carried(setting: SignUp) -> Mapping[str, str]:
-    """Return what the request's links carry on: a configured service, a language of ours."""
+    """Return what the request's links carry on: a service, a language, a login that waits."""
     known = {"service": setting.services, "lang": LANGUAGES}
     brought = {name: request.args.get(name, "") for name in known}
-    return {name: value for name, value in brought.items() if value in known[name]}
+    carried = {name: value for name, value in brought.items() if value in known[name]}
+    login = login_named(request)
+    if login:
+        carried["login"] = login
+    return carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,12 @@ class _View:
         if not self.came:
             return self.carried
         return {**self.carried, "from": self.came}
+
+    @property
+    def login(self) -> str:
+        """Return the address of the login that help was asked for in, "" where there is none."""
+        login = self.carried.get("login")
+        return f"{self.base}/login/{login}" if login else ""
 
     @property
     def service(self) -> str | None:
@@ -164,6 +175,8 @@ class _View:
             return self._faq(anchor, here)
         if target == "pin":
             return with_query(self.base + sign_up_questions.PIN, self._service())
+        if target == "choices":
+            return self.base + sign_up_questions.CHOICES
         if target in sign_up_questions.NODES:
             path = sign_up_questions.NODES[target].path
             return with_query(self.base + path, self.carried)

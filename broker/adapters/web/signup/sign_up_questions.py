@@ -7,6 +7,7 @@ from typing import Final, Literal
 START: Final = "start"
 BEGIN: Final = "/sign-up/begin"
 PIN: Final = "/pin"
+CHOICES: Final = "/my-choices"
 FAQ: Final = "/sign-up/faq"
 
 # The two ways to log in: the university's, and the national eID. Their names are the library's own.
@@ -155,4 +156,4 @@ def known(target: str) -> bool:
 def targets() -> tuple[str, ...]:
     """Return everything that a text may link to."""
     anchors = tuple(f"faq#{anchor}" for anchor in ANCHORS)
-    return (*LINKS, *FIXED, *NODES, "faq", *anchors, "pin")
+    return (*LINKS, *FIXED, *NODES, "faq", *anchors, "pin", "choices")

@@ -1,5 +1,6 @@
 """The checks of an Assertion, each beside a message that it alone refuses, and its last second."""
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -28,6 +29,7 @@ from tests.plugins.hostile_responses import (
 from tests.plugins.saml_parties import (
     AU,
     AU_ALIAS,
+    BASE,
     DIRECT,
     HUB,
     IDP,
@@ -106,6 +108,7 @@ ORDER: Final = (
     "bounds",
     "not_yet_valid",
     "expired",
+    "interval",
     "audience_missing",
     "audience",
     "unknown_condition",
@@ -324,7 +327,8 @@ def test_a_time_is_good_to_its_last_second(parties: Parties, end: End) -> None:
 
     def refused_at(seconds: int) -> list[str]:
         moved = edit(end.path, **{end.attribute: stamp(NOW + timedelta(seconds=seconds))})
-        return offending(Message((moved,), end.upstream, dict(end.more)).received(parties))
+        long = edit(CONDITIONS, NotBefore=EARLIER, NotOnOrAfter=LATER)
+        return offending(Message((long, moved), end.upstream, dict(end.more)).received(parties))
 
     assert refused_at(end.last) == []
     assert refused_at(end.last + end.step) == [end.name]
@@ -345,6 +349,7 @@ def test_an_assertion_without_its_parts_is_refused_and_breaks_nothing(parties: P
     parts = (drop(SUBJECT), drop(CONDITIONS), drop(STATEMENT))
     assert offending(Message(parts).received(parties)) == [
         "confirmations",
+        "bearer",
         "recipient",
         "confirms_request",
         "confirmation_end",
@@ -353,6 +358,49 @@ def test_an_assertion_without_its_parts_is_refused_and_breaks_nothing(parties: P
         "statements",
         "authority_missing",
     ]
+
+
+def bearer(method: str = "bearer", **changes: str | None) -> Change:
+    """Give a change that puts another SubjectConfirmation before the true one, which is copied and changed so."""
+
+    def change(root: Any) -> None:
+        confirmation = root.find(".//{*}SubjectConfirmation")
+        other = deepcopy(confirmation)
+        other.set("Method", f"urn:oasis:names:tc:SAML:2.0:cm:{method}")
+        for name, value in changes.items():
+            if value is None:
+                del other[0].attrib[name]
+            else:
+                other[0].set(name, value)
+        confirmation.addprevious(other)
+
+    return change
+
+
+BESIDE: Final = {
+    "another ACS": ("recipient", bearer(Recipient="https://elsewhere.example/acs")),
+    "another request": ("confirms_request", bearer(InResponseTo="_q2")),
+    "no end": ("confirmation_end", bearer(NotOnOrAfter=None)),
+    "an end that is over": ("confirmation_expired", bearer(NotOnOrAfter=EARLIER)),
+    "a start": ("confirmation_start", bearer(NotBefore=EARLIER)),
+    "another method": ("bearer", bearer("sender-vouches")),
+}
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_any_one_bearer_that_holds_suffices(parties: Parties, case: str) -> None:
+    """A second SubjectConfirmation, for another address or time, is no fault; NemLog-in's profile has one only."""
+    _, beside = BESIDE[case]
+    assert offending(Message((beside,)).received(parties)) == []
+    assert offending(Message((beside,), "eid").received(parties)) == ["confirmations"]
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_no_two_bearers_make_up_one(parties: Parties, case: str) -> None:
+    """Where none holds by itself, the first is named: what one lacks another cannot lend it."""
+    name, beside = BESIDE[case]
+    other = edit(f"{SUBJECT}/saml:SubjectConfirmation[2]/saml:SubjectConfirmationData", Recipient=BASE)
+    assert offending(Message((beside, other)).received(parties)) == [name]
 
 
 def test_the_worst_of_several_counts(parties: Parties) -> None:

@@ -10,7 +10,7 @@ from lxml import etree
 from broker.adapters.saml.gate import safe_parser, xml_structure_checks
 from broker.adapters.saml.gate.xml_names import RESPONSE, SIGNATURE
 from broker.core.consent.disclosure import Disclosure, Item
-from broker.core.entities import PERSISTENT, TRANSIENT
+from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT
 from broker.core.errors import (
     AUTHN_FAILED,
     INVALID_NAME_ID_POLICY,
@@ -115,6 +115,19 @@ def test_a_persistent_name_is_qualified(parties: Parties) -> None:
         "pairwise-1",
         {"Format": PERSISTENT, "NameQualifier": IDP, "SPNameQualifier": LOANS},
     )
+
+
+def test_a_mail_address_as_name_is_the_nameid_alone(parties: Parties) -> None:
+    """Without qualifiers, which would make another name of it; among the attributes it does not stand."""
+    items = (Item("name_id", ("asta@au.dk",), WORDS), Item("cn", ("Asta Ravn",), WORDS))
+    disclosure = replace(parties.disclosure(*items), name_id_format=EMAIL)
+    request = replace(parties.request, name_id_format=EMAIL)
+    issued = replace(parties.issued(), name_id="asta@au.dk")
+    form = parties.idp.respond(request, disclosure, parties.authentication(), issued)
+    _, assertion = parties.opened(form)
+    (name,) = assertion.xpath("saml:Subject/saml:NameID", namespaces=SPACES)
+    assert (name.text, dict(name.attrib)) == ("asta@au.dk", {"Format": EMAIL})
+    assert values(assertion, "//saml:Attribute/@FriendlyName") == ["cn"]
 
 
 def test_a_transient_name_is_not(parties: Parties) -> None:

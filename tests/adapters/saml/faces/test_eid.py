@@ -15,7 +15,6 @@ from lxml import etree
 
 from broker.adapters.saml.gate import http_bindings, safe_parser, signature
 from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST
-from broker.adapters.saml.metadata import metadata_folder
 from broker.core.entities import Assurance
 from broker.core.errors import NO_AUTHN_CONTEXT, MessageRefused, RequestRefused
 from broker.core.login.transaction import Authentication, Outstanding
@@ -34,6 +33,8 @@ from tests.plugins.saml_parties import (
     edit,
     idp_entity,
     key_descriptor,
+    read_folder,
+    redirected,
     say,
     stamp,
 )
@@ -58,7 +59,7 @@ def with_upstream(parties: Parties, **changes: Any) -> Parties:
 
 def asked(parties: Parties, **request: Any) -> Any:
     """Give the AuthnRequest that NemLog-in gets, its signature verified."""
-    url = parties.face.ask("eid", "_q9", replace(parties.request, **request), NOW)
+    url = redirected(parties.face.ask("eid", "_q9", replace(parties.request, **request), NOW))
     sent = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
     assert sent.signed is not None
     keys = [signature.VerifyKey.of(each) for each in parties.ring.sp.signing_certificates]
@@ -120,11 +121,11 @@ ASKED = [
     ((LEVEL + "Substantial", LEVEL + "High"), "exact", "substantial", "Substantial"),
     ((LEVEL + "Substantial",), "better", "substantial", "High"),
     ((LEVEL + "High",), "maximum", "substantial", "Substantial"),
-    ((PASSWORD, LEVEL + "High"), "exact", "substantial", "High"),
+    ((PASSWORD, LEVEL + "High"), "exact", "substantial", "Substantial"),
     ((LEVEL + "Low",), "exact", "substantial", None),
     ((LEVEL + "Low",), "maximum", "substantial", None),
     ((LEVEL + "High",), "better", "substantial", None),
-    ((PASSWORD,), "exact", "substantial", None),
+    ((PASSWORD,), "exact", "substantial", "Substantial"),
     ((MFA,), "exact", "substantial", None),
     (("https://data.gov.dk/eid/Professional",), "minimum", "substantial", None),
     (("<b>",), "minimum", "substantial", None),
@@ -220,7 +221,7 @@ def test_the_skew_is_the_profiles(parties: Parties, bound: Bound, upstream: str,
 
     def sent(seconds: int) -> bytes:
         moved = edit(bound.path, **{bound.attribute: stamp(NOW + timedelta(seconds=seconds * bound.sign))})
-        early: Change = edit(CONDITIONS, NotBefore=EARLIER) if bound.name != "not_yet_valid" else edit(".", ID="_r1")
+        early: Change = edit(CONDITIONS, NotBefore=EARLIER, NotOnOrAfter=LATER)
         if upstream == "eid":
             return message(parties, early, moved)
         return parties.signed(parties.response(early, moved), parties.signer(upstream), both=True)
@@ -271,7 +272,7 @@ def test_a_certificate_signed_with_pss_is_read(parties: Parties, tmp_path: Any) 
 
     key, certificate = pss_certificate()
     (tmp_path / "eid.xml").write_text(idp_entity(EID, key_descriptor(certificate, "signing")))
-    read = metadata_folder.load(tmp_path, {EID}, (), NOW)
+    read = read_folder(tmp_path, {EID}, ())
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     signing = signature.SigningKey.of(private, certificate)
     face = replace(

@@ -21,7 +21,7 @@ from broker.core.entities import Text
 from broker.core.errors import NO_PASSIVE
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued, Outstanding
 from broker.core.ports import PostForm
-from tests.plugins.saml_parties import AU, BASE, EPPN, HUB, IDP, LOANS, OPEN, SSO, Parties
+from tests.plugins.saml_parties import AU, BASE, EPPN, HUB, IDP, LOANS, OPEN, SSO, Parties, redirected
 
 pytestmark = pytest.mark.server
 
@@ -188,7 +188,7 @@ def test_xmlsec1_verifies_our_descriptors(parties: Parties, tmp_path: Path) -> N
 @pytest.mark.parametrize("whole", [False, True])
 def test_an_independent_identity_provider_answers(parties: Parties, server: Server, whole: bool) -> None:
     """It verifies our signed request, finds us in our metadata, and what it asserts is read."""
-    url = parties.face.ask("wayf", "_q7", replace(parties.request, force_authn=True), now())
+    url = redirected(parties.face.ask("wayf", "_q7", replace(parties.request, force_authn=True), now()))
     sent = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
     asked = server.parse_authn_request(
         sent["SAMLRequest"], BINDING_HTTP_REDIRECT, sigalg=sent["SigAlg"], signature=sent["Signature"]
@@ -216,10 +216,9 @@ def test_an_independent_identity_provider_answers(parties: Parties, server: Serv
 
 def test_an_independent_identity_provider_detects_a_change(parties: Parties, server: Server) -> None:
     """The control: the verification above is one, for a changed request does not pass it."""
-    sent = {
-        name: values[0]
-        for name, values in parse_qs(urlsplit(parties.face.ask("wayf", "_q7", parties.request, now())).query).items()
-    }
-    other = parse_qs(urlsplit(parties.face.ask("wayf", "_q8", parties.request, now())).query)["SAMLRequest"][0]
+    urls = [redirected(parties.face.ask("wayf", name, parties.request, now())) for name in ("_q7", "_q8")]
+    first, second = (parse_qs(urlsplit(url).query) for url in urls)
+    sent = {name: values[0] for name, values in first.items()}
+    other = second["SAMLRequest"][0]
     with pytest.raises(IncorrectlySigned):
         server.parse_authn_request(other, BINDING_HTTP_REDIRECT, sigalg=sent["SigAlg"], signature=sent["Signature"])

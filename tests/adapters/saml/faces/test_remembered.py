@@ -1,8 +1,10 @@
 """How long an upstream's answer is remembered as spent: beyond the last second at which it would be taken again."""
 
 from bisect import bisect_left
+from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import etree
@@ -54,6 +56,20 @@ def test_what_was_spent_is_remembered_as_long_as_it_could_be_taken(
     last = bisect_left(range(700), 1, key=lambda each: int(not passes(parties, xml, upstream, each))) - 1
     assert last >= 60
     assert kept > NOW + last * SECOND
+
+
+@pytest.mark.attack(15)
+def test_of_two_confirmations_the_later_end_counts(parties: Parties) -> None:
+    """When the first has run out the Assertion could come again by the second: it is remembered until then."""
+    sooner, later = (stamp(NOW + timedelta(minutes=each)) for each in (1, 4))
+
+    def another(root: Any) -> None:
+        confirmation = root.find(".//{*}SubjectConfirmation")
+        confirmation.addprevious(deepcopy(confirmation))
+        confirmation.getprevious()[0].set("NotOnOrAfter", sooner)
+
+    xml = parties.signed(parties.response(edit(CONFIRMED, NotOnOrAfter=later), another))
+    assert parties.receive(xml, "wayf").until == NOW + timedelta(minutes=4)
 
 
 @pytest.mark.attack(15)

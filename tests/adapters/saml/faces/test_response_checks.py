@@ -9,7 +9,7 @@ import pytest
 from broker.adapters.saml.faces.received_response import ReceivedResponse
 from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS, check_response
 from broker.core.errors import MessageRefused
-from broker.core.login.transaction import Outstanding
+from broker.core.login.transaction import Authentication, Outstanding
 from tests.plugins.hostile_responses import CODE, HOSTILE, VARIANTS
 from tests.plugins.saml_parties import (
     BASE,
@@ -61,6 +61,8 @@ REFUSED: Final[dict[str, Message]] = {
     for name, row in HOSTILE.items()
     if name in RESPONSE_CHECKS
 }
+# Unsigned here, so by its other half: an encrypted assertion.
+REFUSED["issuer_missing"] = Message((drop("saml:Issuer"), ENCRYPTED))
 ORDER: Final = (
     "other_upstream",
     "zone",
@@ -68,6 +70,7 @@ ORDER: Final = (
     "destination",
     "in_response_to",
     "issuer",
+    "issuer_missing",
     "issued_later",
     "issued_long_ago",
     "assertion_of_refusal",
@@ -205,3 +208,13 @@ def test_a_refusal_names_its_cause_and_the_clock_that_is_off(
         check_response(received)
     assert caught.value.cause == f"response.{offending(received)[0]}"
     assert caught.value.clock_off == clock_off
+
+
+def test_only_a_signed_response_must_name_its_address(parties: Parties) -> None:
+    """Where the Assertion is signed, its Recipient says for whom; under a signature the Destination must stand."""
+    bare = edit(".", Destination=None)
+    assert isinstance(parties.receive(parties.signed(parties.response(bare))).answer, Authentication)
+    for both in (False, True):
+        signed = parties.signed(parties.response(bare), whole=True, both=both)
+        with pytest.raises(MessageRefused, match=r"response\.destination"):
+            parties.receive(signed)

@@ -11,7 +11,7 @@ from lxml import etree
 
 from broker.adapters.saml.gate import http_bindings, safe_parser, signature
 from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST
-from broker.core.entities import UNSPECIFIED
+from broker.core.entities import UNSPECIFIED, Assurance
 from broker.core.errors import (
     AUTHN_FAILED,
     NO_PASSIVE,
@@ -39,6 +39,7 @@ from tests.plugins.saml_parties import (
     add,
     drop,
     edit,
+    redirected,
     say,
     stamp,
 )
@@ -51,7 +52,7 @@ AUTHORITY = f"{STATEMENT}/saml:AuthnContext/saml:AuthenticatingAuthority"
 
 def asked(parties: Parties, upstream: str = "wayf", **request: Any) -> Any:
     """Give the AuthnRequest we send, gate and signature passed."""
-    url = parties.face.ask(upstream, "_q9", replace(parties.request, **request), NOW)
+    url = redirected(parties.face.ask(upstream, "_q9", replace(parties.request, **request), NOW))
     message = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
     assert message.signed is not None
     keys = [signature.VerifyKey.of(each) for each in parties.ring.sp.signing_certificates]
@@ -145,7 +146,7 @@ def test_a_request_that_cannot_be_asked_is_refused(
     """Nothing is sent upstream; the service is told, with the request in the error."""
     request = replace(parties.request, **request_has)
     with pytest.raises(RequestRefused) as caught:
-        parties.face.ask("wayf", "_q9", request, NOW)
+        redirected(parties.face.ask("wayf", "_q9", request, NOW))
     assert (caught.value.refusal, caught.value.request) == (status, request)
 
 
@@ -195,6 +196,69 @@ def test_a_true_response_is_an_authentication(parties: Parties, kind: str) -> No
         session_index="_s1",
         session_until=NOW + timedelta(hours=4),
     )
+
+
+SMARTCARD = "urn:oasis:names:tc:SAML:2.0:ac:classes:SmartcardPKI"
+UNSPECIFIED_CLASS = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
+CLASS = f"{STATEMENT}/saml:AuthnContext/saml:AuthnContextClassRef"
+NAME_ID = "saml:Assertion/saml:Subject/saml:NameID"
+ANOTHER = "<saml:AuthenticatingAuthority>{}</saml:AuthenticatingAuthority>"
+KEPT = {"authn_context": PASSWORD, "authorities": (AU,), "name_id": "_t1", "session_index": "_s1"}
+
+
+@pytest.mark.attack(21)
+@pytest.mark.parametrize(
+    ("change", "kept", "withheld"),
+    [
+        (say(CLASS, "x" * 20_000), {"authn_context": UNSPECIFIED_CLASS}, ("AuthnContextClassRef", "unknown_class")),
+        (say(CLASS, "urn:x"), {"authn_context": UNSPECIFIED_CLASS}, ("AuthnContextClassRef", "unknown_class")),
+        (
+            add(f"{STATEMENT}/saml:AuthnContext", ANOTHER.format("https://idp.evil.example"), 1),
+            {},
+            ("AuthenticatingAuthority", "unknown_authority"),
+        ),
+        (
+            add(f"{STATEMENT}/saml:AuthnContext", ANOTHER.format("x" * 20_000), 1),
+            {},
+            ("AuthenticatingAuthority", "unknown_authority"),
+        ),
+        (edit(STATEMENT, SessionIndex="x" * 257), {"session_index": None}, ("SessionIndex", "too_long")),
+        (edit(STATEMENT, SessionIndex="a\u200bb"), {"session_index": None}, ("SessionIndex", "bad_characters")),
+        (say(NAME_ID, "x" * 257), {"name_id": None}, ("NameID", "too_long")),
+        (say(NAME_ID, "\uff41sta"), {"name_id": None}, ("NameID", "bad_characters")),
+        (edit(NAME_ID, NameQualifier="q" * 257), {"name_id": None}, ("NameID", "too_long")),
+        (edit(NAME_ID, SPProvidedID=" p"), {"name_id": None}, ("NameID", "blanks_around")),
+    ],
+)
+def test_what_is_not_accepted_is_left_out_and_told(
+    parties: Parties, change: Any, kept: dict[str, Any], withheld: tuple[str, str]
+) -> None:
+    """Neither services nor a logout get it, and the person is logged in by the rest."""
+    answer = parties.receive(parties.signed(parties.response(change))).answer
+    assert isinstance(answer, Authentication)
+    assert {name: getattr(answer, name) for name in KEPT} == KEPT | kept
+    assert answer.withheld == (withheld,)
+
+
+@pytest.mark.parametrize("known", [HUB, KU, AU_ALIAS])
+def test_a_chain_keeps_what_configuration_knows(parties: Parties, known: str) -> None:
+    """The hub, its institutions and their other names, in the order in which they stood."""
+    change = add(f"{STATEMENT}/saml:AuthnContext", ANOTHER.format(known), 1)
+    answer = parties.receive(parties.signed(parties.response(change))).answer
+    assert isinstance(answer, Authentication)
+    assert (answer.authorities, answer.withheld) == ((known, AU), ())
+
+
+@pytest.mark.attack(21)
+def test_a_capped_institution_has_no_smartcard(parties: Parties) -> None:
+    """A class that says more than the institution is good for is no class."""
+    hub = parties.upstreams["wayf"]
+    capped = tuple(replace(each, max_assurance=Assurance.LOW) for each in hub.institutions)
+    face = replace(parties.face, upstreams={**parties.upstreams, "wayf": replace(hub, institutions=capped)})
+    answer = replace(parties, face=face).receive(parties.signed(parties.response(say(CLASS, SMARTCARD)))).answer
+    assert isinstance(answer, Authentication)
+    assert answer.authn_context == UNSPECIFIED_CLASS
+    assert answer.withheld == (("AuthnContextClassRef", "above_cap"),)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,40 @@ def test_a_key_beside_the_content_is_found(forge: Forge) -> None:
     assert opened(forge, sealed).get("ID") == "a1"
 
 
+def pointing(sealed: Any, uri: str = "#k1", kind: str = XENC + "EncryptedKey", *, transformed: bool = False) -> Any:
+    """Move the EncryptedKey beside the content, with a RetrievalMethod in its place."""
+    key, holder = sealed.find(f".//{ENCRYPTED_KEY}"), sealed.find(f".//{{{DS}}}KeyInfo")
+    key.set("Id", "k1")
+    sealed.append(key)
+    pointer = etree.SubElement(holder, f"{{{DS}}}RetrievalMethod", URI=uri, Type=kind)
+    if transformed:
+        etree.SubElement(etree.SubElement(pointer, f"{{{DS}}}Transforms"), f"{{{DS}}}Transform", Algorithm="urn:x")
+    return sealed
+
+
+def test_a_pointer_to_the_key_beside_is_none_elsewhere(forge: Forge) -> None:
+    """Shibboleth and .NET write a RetrievalMethod to the EncryptedKey of the same element."""
+    assert opened(forge, pointing(forge.sealed(plain(forge)))).get("ID") == "a1"
+
+
+@pytest.mark.attack(23)
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"uri": "#k2"},
+        {"uri": ""},
+        {"uri": "http://127.0.0.1:1/#k1"},
+        {"uri": "#xpointer(id('k1'))"},
+        {"kind": DS + "X509Data"},
+        {"transformed": True},
+    ],
+)
+def test_a_pointer_anywhere_else_is_refused(forge: Forge, how: dict[str, Any]) -> None:
+    """Another element, another document, an expression, another kind, or a transformation: nothing is fetched."""
+    with pytest.raises(MessageRefused, match=r"gate\.retrieval_method"):
+        opened(forge, pointing(forge.sealed(plain(forge)), **how))
+
+
 @pytest.mark.parametrize("prolog", [b"", b"\n ", b'<?xml version="1.0" encoding="UTF-8"?>\n'])
 def test_a_subtree_without_its_namespaces_inherits_them(prolog: bytes, forge: Forge) -> None:
     """Many encrypt a piece of a document as it stands, its prefixes declared further up."""

@@ -104,7 +104,7 @@ ALG = "SigAlg=" + quote(signature.RSA_SHA256, safe="")
         (f"{GOOD}&x={'y' * 70_000}", "query"),
         (f"{GOOD}&RelayState=a%0d%0aSet-Cookie:x", "relay_state"),
         (f"{GOOD}&RelayState=a%00", "relay_state"),
-        (f"{GOOD}&RelayState={'y' * 1025}", "relay_state"),
+        (f"{GOOD}&RelayState={'y' * 8001}", "relay_state"),
         (f"{GOOD}&{ALG}", "query_signature"),
         (f"{GOOD}&Signature=AAAA", "query_signature"),
         (f"{GOOD}&{ALG}&Signature=", "base64"),

@@ -29,7 +29,7 @@ from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, MessageRefused
 from broker.core.ports import Kept, Key
 from broker.files import key_folder_locks
-from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties
+from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties, redirected
 
 DAY = timedelta(days=1)
 HELD = rotation_record.VALID_FOR
@@ -319,7 +319,7 @@ def notices(copy: tuple[bytes, bytes], broker: Running, tmp_path: Path) -> set[s
     found, (idp, sp) = set(), copy
     if not any(verified(broker.response, each, tmp_path) for each in certificates_in(idp, "signing")):
         found.add("response")
-    query = broker.face.ask("wayf", "_q1", broker.parties.request, NOW).partition("?")[2]
+    query = redirected(broker.face.ask("wayf", "_q1", broker.parties.request, NOW)).partition("?")[2]
     signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
     assert signed is not None
     known = tuple(signature.VerifyKey.of(each) for each in certificates_in(sp, "signing"))

@@ -9,9 +9,9 @@ import pytest
 
 from broker.adapters.saml.gate.xml_names import MD
 from broker.adapters.saml.metadata import metadata_folder
-from broker.core.errors import ConfigurationFaults
+from broker.adapters.saml.metadata.folder_files import WantedIds
 from tests.plugins import feeds
-from tests.plugins.saml_messages import NOW, Forge
+from tests.plugins.saml_messages import Forge
 from tests.plugins.saml_parties import HUB, LOANS, Parties, idp_entity, key_descriptor, sp_entity
 
 MEMBER: Final = "https://member.example"
@@ -72,9 +72,9 @@ def test_a_hidden_entity_is_none_of_the_folders(place: str, parties: Parties, tm
     role = place == "in the role's extensions"
     service = sp_entity(LOANS, before=_extensions(hub)) if role else _extended(sp_entity(LOANS), hub)
     (tmp_path / "loans.xml").write_text(service)
-    assert not metadata_folder.load(tmp_path, [HUB], [LOANS], NOW, fed=True).upstreams
-    with pytest.raises(ConfigurationFaults, match="no IDPSSODescriptor"):
-        metadata_folder.load(tmp_path, [HUB], [LOANS], NOW)
+    wanted = WantedIds(frozenset((HUB,)), frozenset((LOANS,)))
+    read = metadata_folder.read(tmp_path, wanted).metadata
+    assert (set(read.upstreams), set(read.services)) == (set(), {LOANS})
 
 
 @pytest.mark.parametrize("roles", [("idp", "idp"), ("idp", "sp")])

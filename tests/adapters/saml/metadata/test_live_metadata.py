@@ -1,8 +1,8 @@
 """Metadata while it changes: the folder first, then feeds, one state of it for each message, and its notices."""
 
 from base64 import b64encode
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,12 @@ from broker.adapters.saml.faces.service_provider import ServiceProviderFace
 from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.feed_fetch import Feed
 from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
-from broker.adapters.saml.metadata.live_metadata import LiveMetadata, WantedEntities, feed_refreshes
+from broker.adapters.saml.metadata.live_metadata import LiveMetadata, PartyChange, feed_refreshes
+from broker.adapters.saml.metadata.metadata_folder import MetadataFolder
+from broker.adapters.saml.metadata.scope_record import ScopeRecord
+from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.core.entities import Institution, Service, Upstream
-from broker.core.errors import NO_AVAILABLE_IDP, BrokerError, MessageRefused, RequestRefused
+from broker.core.errors import NO_AVAILABLE_IDP, BrokerError, MessageRefused, RequestRefused, ServiceNotConnected
 from broker.core.login.transaction import Outstanding
 from tests.plugins import feeds
 from tests.plugins.feed_server import Publisher, publishing
@@ -26,6 +29,7 @@ from tests.plugins.saml_parties import (
     BASE,
     HUB,
     IDP,
+    KU,
     LOANS,
     NOW,
     OPEN,
@@ -33,6 +37,7 @@ from tests.plugins.saml_parties import (
     Party,
     idp_entity,
     key_descriptor,
+    redirected,
     sp_entity,
 )
 from tests.plugins.saml_parties import Parties as Everyone
@@ -57,7 +62,8 @@ class Station:
     everyone: Everyone
     publisher: Publisher
     folder: Path
-    outcomes: list[FetchOutcome]
+    outcomes: list[FetchOutcome] = field(default_factory=list)
+    changes: list[PartyChange] = field(default_factory=list)
 
     def publish(self, *entities: str, days: float = 7, new: bool = False) -> None:
         """Publish a feed with these entities."""
@@ -70,13 +76,37 @@ class Station:
         """Give the metadata of a broker with these parties."""
         held = feeds.trust(self.forge.upstream.certificate)
         feed = replace(Feed("wayf", self.publisher.url, held, birk=BIRK), **how)
-        ids = [each.entity_id for each in upstreams.values()], [each.entity_id for each in services.values()]
-        local = metadata_folder.load(self.folder / "metadata", *ids, now, fed=True)
-        parties = WantedEntities(upstreams, services)
-        followed = list(feed_refreshes([feed], local, parties, self.folder / "state"))
-        found = LiveMetadata(local, parties, followed, self.outcomes.append, now)
+        found = self.following([feed], WantedEntities(upstreams, services), now)
         found.refresh(now)
         return found
+
+    def following(self, feeds: Sequence[Feed], parties: WantedEntities, now: datetime = NOW) -> LiveMetadata:
+        """Give the metadata of a broker with these parties that follows these feeds."""
+        folder = MetadataFolder(self.folder / "metadata", parties.in_folder(), None)
+        followed = list(feed_refreshes(feeds, folder.contents, parties, self.folder / "state"))
+        record = ScopeRecord(self.folder / "state" / "scopes.json")
+        return LiveMetadata(folder, parties, followed, self.told, now, record=record)
+
+    def feeds_of_two(self) -> list[Feed]:
+        """Give two feeds that hold the same parties with other keys and scopes, each published once."""
+        two = []
+        for name, party, scope in (("a", self.everyone.hub, "au.dk"), ("b", self.everyone.stranger, "ku.dk")):
+            self.publish_at(name, hub(party), birk(AU, scope), sp_entity(LOANS, key_descriptor(party.certificate)))
+            held = feeds.trust(self.forge.upstream.certificate)
+            two.append(Feed(name, f"{self.publisher.base}/{name}.xml", held))
+        return two
+
+    def publish_at(self, name: str, *entities: str, days: float = 7) -> None:
+        """Publish one of two feeds."""
+        octets = feeds.collection(*entities, until=NOW + timedelta(days=days))
+        self.publisher.publish(feeds.signed(octets, self.forge.upstream.key), f"/{name}.xml")
+
+    def told(self, news: FetchOutcome | PartyChange) -> None:
+        """Keep what is told."""
+        if isinstance(news, FetchOutcome):
+            self.outcomes.append(news)
+        else:
+            self.changes.append(news)
 
 
 @pytest.fixture
@@ -84,7 +114,7 @@ def station(forge: Forge, parties: Everyone, tmp_path: Path) -> Iterator[Station
     """Give a station whose folder is empty."""
     (tmp_path / "metadata").mkdir()
     with publishing() as publisher:
-        yield Station(forge, parties, publisher, tmp_path, [])
+        yield Station(forge, parties, publisher, tmp_path)
 
 
 def wayf(*institutions: Institution) -> dict[str, Upstream]:
@@ -232,7 +262,7 @@ def test_one_message_is_read_against_one_state(station: Station) -> None:
     face = replace(station.everyone.face, metadata=counting)
     idp = replace(station.everyone.idp, metadata=counting)
     asked = station.everyone.ask(service=OPEN)
-    face.ask("wayf", "_q1", asked, NOW)
+    redirected(face.ask("wayf", "_q1", asked, NOW))
     assert counting.looks == 1
     query = station.everyone.query(station.everyone.authn_request(), key=station.everyone.service.key)
     idp.read_redirect(query, NOW)
@@ -248,12 +278,12 @@ def test_what_is_taken_back_is_believed_no_more(station: Station) -> None:
     face = ServiceProviderFace.of(BASE, everyone.ring.sp, live, upstreams=wayf(), idp_entity_id=IDP)
     idp = IdentityProviderFace.of(BASE, IDP, everyone.ring.idp, live, services=loans(), maps={}, sp_entity_ids=())
     asked = idp.read_redirect(everyone.query(everyone.authn_request(), key=None), NOW)
-    assert face.ask("wayf", "_q1", asked, NOW).startswith(f"{HUB}/sso?")
+    assert redirected(face.ask("wayf", "_q1", asked, NOW)).startswith(f"{HUB}/sso?")
     message = face.in_response_to("wayf", [("SAMLResponse", _posted(everyone))])[0]
     station.publish(idp_entity("https://other.example"), days=8)
     live.refresh(LATER)
     with pytest.raises(RequestRefused) as refused:
-        face.ask("wayf", "_q1", asked, NOW)
+        redirected(face.ask("wayf", "_q1", asked, NOW))
     assert refused.value.refusal == NO_AVAILABLE_IDP
     with pytest.raises(MessageRefused, match=r"response\.no_metadata"):
         face.receive("wayf", message, everyone_outstanding(), force_authn=False, now=NOW)
@@ -285,7 +315,7 @@ def test_a_service_is_believed_until_its_end(station: Station, seconds: int, goo
     with pytest.raises(BrokerError, match="no longer registered"):
         idp.refuse(asked, NO_AVAILABLE_IDP, "_r", moment)
     late = station.everyone.authn_request(lambda root: root.set("IssueInstant", f"{moment:%Y-%m-%dT%H:%M:%SZ}"))
-    with pytest.raises(MessageRefused, match=r"request\.no_metadata"):
+    with pytest.raises(ServiceNotConnected, match=r"request\.no_metadata: my-loans"):
         idp.read_redirect(station.everyone.query(late, key=None), moment)
 
 
@@ -310,39 +340,171 @@ def test_a_party_that_cannot_be_used_is_told(station: Station) -> None:
     assert live.alarms(NOW) == [f"{HUB} has no metadata in force", f"{LOANS} has no metadata in force"]
 
 
-def test_two_feeds_that_speak_for_the_same_are_told(station: Station) -> None:
-    """The publisher of one could speak for a party that the other lets go of."""
-    station.publish(hub(station.everyone.hub))
-    held = feeds.trust(station.forge.upstream.certificate)
-    two = [Feed(name, station.publisher.url, held, speaks_for=frozenset(("upstreams",))) for name in ("a", "b")]
-    parties = WantedEntities(wayf(), {})
-    local = metadata_folder.load(station.folder / "metadata", [HUB], [], NOW, fed=True)
-    followed = list(feed_refreshes(two, local, parties, station.folder / "state"))
-    live = LiveMetadata(local, parties, followed, station.outcomes.append, NOW)
-    assert live.snapshot.notices == ("feeds a and b all speak for upstreams: give each its own speaks_for",)
+@pytest.mark.attack(33)
+@pytest.mark.parametrize("named", [{}, {"wayf": ("a",)}])
+def test_no_second_feed_takes_over_an_upstream(station: Station, named: dict[str, tuple[str, ...]]) -> None:
+    """Once the first feed loses the hub, the second's key for it would let its publisher log anybody in."""
+    both = station.feeds_of_two()
+    parties = WantedEntities(wayf(Institution(AU, unwritten=frozenset(("scopes",)))), {}, named)
+    live = station.following(both, parties)
     live.refresh(NOW)
-    assert live.snapshot.sources[("upstream", HUB)] == "a"
+    assert live.snapshot.sources == {("upstream", HUB): "a", ("institution", AU): "a"}
+    station.publish_at("a", sp_entity(LOANS), days=8)
+    live.refresh(LATER)
+    assert (live.current.upstreams, live.snapshot.sources) == ({}, {})
+    assert live.current.completed_upstreams["wayf"].institutions[0].scopes == ()
+    assert live.faults(LATER) == [f"no metadata of {HUB} is in force"]
 
 
 @pytest.mark.attack(33)
-def test_the_first_feed_wins(station: Station) -> None:
-    """The file's order decides who speaks for a party that two hold: its key, its categories and its scopes."""
-    held, two = feeds.trust(station.forge.upstream.certificate), []
-    for name, party, scope in (("a", station.everyone.hub, "au.dk"), ("b", station.everyone.stranger, "ku.dk")):
-        seal = key_descriptor(party.certificate)
-        octets = feeds.collection(hub(party), birk(AU, scope), sp_entity(LOANS, seal), until=NOW + timedelta(days=7))
-        station.publisher.publish(feeds.signed(octets, station.forge.upstream.key), f"/{name}.xml")
-        two.append(Feed(name, f"{station.publisher.base}/{name}.xml", held))
-    parties = WantedEntities(wayf(Institution(AU, unwritten=frozenset(("scopes",)))), loans())
-    local = metadata_folder.load(station.folder / "metadata", [HUB], [LOANS], NOW, fed=True)
-    for order in (two, two[::-1]):
-        live = LiveMetadata(local, parties, list(feed_refreshes(order, local, parties, station.folder)), print, NOW)
-        live.refresh(NOW, force=True)
-        first = order[0].name
-        assert set(live.snapshot.sources.values()) == {first}
-        party = station.everyone.hub if first == "a" else station.everyone.stranger
-        public = party.key.private.public_key()
-        assert [key.public for key in live.current.upstreams[HUB].keys] == [public]
-        assert [key.public for key in live.current.services[LOANS].keys] == [public]
-        scopes = ("au.dk",) if first == "a" else ("ku.dk",)
-        assert live.current.completed_upstreams["wayf"].institutions[0].scopes == scopes
+def test_an_upstream_names_the_feed_that_speaks_for_it(station: Station) -> None:
+    """Its keys and its institutions' scopes are those of that feed, wherever it stands in the file."""
+    parties = WantedEntities(wayf(Institution(AU, unwritten=frozenset(("scopes",)))), loans(), {"wayf": ("b",)})
+    live = station.following(station.feeds_of_two(), parties)
+    live.refresh(NOW)
+    assert live.snapshot.sources == {("upstream", HUB): "b", ("institution", AU): "b", ("service", LOANS): "a"}
+    (key,) = live.current.upstreams[HUB].keys
+    assert key.public == station.everyone.stranger.key.private.public_key()
+    assert live.current.completed_upstreams["wayf"].institutions[0].scopes == ("ku.dk",)
+
+
+def test_two_feeds_that_speak_for_services_are_told(station: Station) -> None:
+    """The publisher of one could speak for a service that the other lets go of."""
+    live = station.following(station.feeds_of_two(), WantedEntities(wayf(), loans()))
+    assert live.snapshot.notices == ("feeds a and b all speak for services: give each its own speaks_for",)
+
+
+def written(station: Station, name: str, xml: str) -> None:
+    """Write a file of the folder."""
+    (station.folder / "metadata" / f"{name}.xml").write_text(xml)
+
+
+def looked(live: LiveMetadata, now: datetime = NOW) -> None:
+    """Let the loop come by until what is in the folder has settled."""
+    live.step(now)
+    live.step(now)
+
+
+def ending(xml: str, at: datetime) -> str:
+    """Give metadata an end."""
+    return xml.replace(" entityID=", f' validUntil="{at:%Y-%m-%dT%H:%M:%SZ}" entityID=', 1)
+
+
+def test_a_party_that_is_lost_is_told_once_and_so_is_its_return(station: Station) -> None:
+    """Broken, mended, gone, run out: each is one event, an alarm while it lasts, and nobody else's affair."""
+    written(station, "hub", hub(station.everyone.hub))
+    written(station, "loans", sp_entity(LOANS))
+    live = station.following([], WantedEntities(wayf(), loans()))
+    looked(live)
+    assert (station.changes, live.alarms(NOW)) == ([], [])
+    written(station, "loans", "nonsense")
+    looked(live)
+    looked(live)
+    unreadable = (
+        "metadata/loans.xml: is no sound metadata: gate.unreadable: line 1 (is it XML, whole, in UTF-8 or UTF-16?)"
+    )
+    kept = PartyChange(LOANS, f"{LOANS} is as it was before its metadata broke: {unreadable}")
+    assert (station.changes, live.alarms(NOW)) == ([kept], [kept.fault])
+    assert live.current.service(LOANS, NOW)
+    written(station, "loans", ending(sp_entity(LOANS), NOW + timedelta(days=1)))
+    looked(live)
+    assert station.changes[1:] == [PartyChange(LOANS, None)]
+    late = NOW + timedelta(days=1, minutes=3)
+    live.step(late)
+    ended = "metadata/loans.xml: it ran out 2026-11-26T12:00:00Z (fetch it again)"
+    lost = PartyChange(LOANS, f"{LOANS} has no metadata in force: {ended}")
+    assert (station.changes[2:], live.alarms(late)) == ([lost], [lost.fault])
+    assert live.faults(late) == []
+    (station.folder / "metadata" / "hub.xml").unlink()
+    looked(live, late)
+    assert station.changes[3:] == [PartyChange(HUB, f"{HUB} has no metadata in force")]
+    assert live.faults(late) == [f"no metadata of {HUB} is in force"]
+
+
+def test_the_last_good_descriptor_stands_until_its_own_end(station: Station) -> None:
+    """What its owner has let run out is not revived by an edit that broke the file."""
+    written(station, "hub", hub(station.everyone.hub))
+    written(station, "loans", ending(sp_entity(LOANS), NOW + timedelta(days=1)))
+    live = station.following([], WantedEntities(wayf(), loans()))
+    written(station, "loans", "nonsense")
+    looked(live)
+    assert live.current.service(LOANS, NOW + timedelta(days=1))
+    assert live.current.service(LOANS, NOW + timedelta(days=1, minutes=3)) is None
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize("spoil", ["nonsense", "ended", "no key"])
+def test_no_feed_speaks_for_whom_the_folder_holds_in_vain(station: Station, spoil: str) -> None:
+    """The administrator has written the hub down: once that file is of no use, no publisher decides who the hub is."""
+    mine = hub(station.everyone.hub)
+    broken = {"nonsense": mine[:-5], "ended": ending(mine, NOW - timedelta(days=1)), "no key": idp_entity(HUB)}
+    written(station, "hub", broken[spoil])
+    station.publish(hub(station.everyone.stranger))
+    live = station.live(wayf(), {})
+    assert live.current.upstream(HUB, NOW) is None
+    assert live.faults(NOW) == [f"no metadata of {HUB} is in force"]
+
+
+def test_what_ends_soon_and_is_not_renewed_is_told_before(station: Station) -> None:
+    """Fourteen days before a validUntil in the folder, or before the last certificate of a party there."""
+    written(station, "loans", ending(sp_entity(LOANS), NOW + timedelta(days=15)))
+    station.publish(hub(station.everyone.hub))
+    live = station.live(wayf(), loans())
+    assert live.warnings(NOW) == []
+    runs_out = "runs out 2026-12-10T12:00:00Z and nothing renews it: fetch it again"
+    assert live.warnings(NOW + timedelta(days=1)) == [f"metadata/loans.xml: {LOANS} {runs_out}"]
+    assert live.warnings(NOW + timedelta(days=15)) == []  # an alarm by then
+    written(station, "hub", hub(station.everyone.hub))
+    looked(live)
+    (key,) = [each for each in live.endings() if each.kind == "upstream"]
+    assert (key.name, key.what, key.at > NOW) == ("wayf", "certificate", True)
+    (told,) = live.warnings(key.at - timedelta(days=1))
+    assert told.startswith(f"metadata/hub.xml: the last certificate of {HUB} ends ")
+
+
+def own_scopes(station: Station, *, folder_scopes: bool) -> LiveMetadata:
+    """Give the metadata of a broker with an upstream that is its own institution, whose file has scopes."""
+    listed = (
+        '<md:Extensions><shibmd:Scope xmlns:shibmd="urn:mace:shibboleth:metadata:1.0">{}</shibmd:Scope></md:Extensions>'
+    )
+    written(
+        station,
+        "direct",
+        idp_entity(HUB, listed.format("peer.example"), key_descriptor(station.everyone.hub.certificate)),
+    )
+    institution = Institution(HUB, unwritten=frozenset(("scopes", "aliases")), folder_scopes=folder_scopes)
+    direct = replace(wayf()["wayf"], name="direct", profile="saml", institutions=(institution,))
+    return station.following([], WantedEntities({"direct": direct}, {}))
+
+
+def test_scopes_come_from_the_folder_where_the_configuration_says_so(station: Station) -> None:
+    """An upstream of profile saml without any feed."""
+    live = own_scopes(station, folder_scopes=True)
+    (found,) = live.current.completed_upstreams["direct"].institutions
+    assert (found.scopes, live.snapshot.sources[("institution", HUB)]) == (("peer.example",), "folder")
+    assert live.snapshot.notices == ()
+
+
+def test_scopes_in_the_folder_that_are_ignored_are_told(station: Station) -> None:
+    """Else the first login would be the first to know; the notice names the setting."""
+    live = own_scopes(station, folder_scopes=False)
+    assert live.current.completed_upstreams["direct"].institutions[0].scopes == ()
+    (told,) = live.snapshot.notices
+    assert told == (
+        f"{HUB} has shibmd:Scope in the metadata folder, which is ignored (peer.example): write "
+        f'{{ entity_id = "{HUB}", scopes = "metadata" }} in upstreams.direct.institutions'
+    )
+
+
+@pytest.mark.attack(21)
+def test_a_scope_that_was_had_undisputed_outlives_a_restart(station: Station) -> None:
+    """Another institution that claims it later takes it from nobody, in this process or the next."""
+    left = Institution(AU, unwritten=frozenset(("scopes",))), Institution(KU, unwritten=frozenset(("scopes",)))
+    station.publish(hub(station.everyone.hub), birk(AU, "au.dk"), birk(KU, "ku.dk"))
+    live = station.live(wayf(*left), {})
+    station.publish(hub(station.everyone.hub), birk(AU, "au.dk"), birk(KU, "ku.dk", "au.dk", "dk"), days=8)
+    live.refresh(LATER)
+    again = station.live(wayf(*left), {}, now=LATER)
+    for each in (live, again):
+        assert [one.scopes for one in each.current.completed_upstreams["wayf"].institutions] == [("au.dk",), ("ku.dk",)]
+        assert len(each.snapshot.notices) == 2

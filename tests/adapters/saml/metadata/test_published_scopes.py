@@ -5,7 +5,12 @@ from typing import Final
 
 import pytest
 
-from broker.adapters.saml.metadata.published_scopes import PublishedInstitution, spellings, with_published_scopes
+from broker.adapters.saml.metadata.published_scopes import (
+    PublishedInstitution,
+    Undisputed,
+    spellings,
+    with_published_scopes,
+)
 from broker.core.entities import Assurance, Institution, Upstream
 from tests.plugins.saml_parties import AU, HUB, KU, WORDS
 
@@ -19,12 +24,19 @@ def upstreams(*institutions: Institution) -> dict[str, Upstream]:
     return {"wayf": first, "eid": replace(first, name="eid", institutions=institutions[-1:])}
 
 
-def scopes(au: Institution, ku: Institution, *, au_says: tuple[str, ...] = (), ku_says: tuple[str, ...] = ()) -> object:
+def scopes(
+    au: Institution,
+    ku: Institution,
+    *,
+    au_says: tuple[str, ...] = (),
+    ku_says: tuple[str, ...] = (),
+    had: Undisputed | None = None,
+) -> object:
     """Give the scopes both have in force, and how many notices there are."""
     published = {name: PublishedInstitution((name,), given) for name, given in ((AU, au_says), (KU, ku_says)) if given}
-    completed, notices = with_published_scopes(upstreams(au, ku), published)
-    found = [each.scopes for party in completed.values() for each in party.institutions]
-    return (*found, len(notices))
+    completed = with_published_scopes(upstreams(au, ku), published, had or {})
+    found = [each.scopes for party in completed.upstreams.values() for each in party.institutions]
+    return (*found, len(completed.notices))
 
 
 FED = Institution(AU, unwritten=OPEN), Institution(KU, unwritten=OPEN)
@@ -56,9 +68,14 @@ CASES: Final[dict[str, tuple[tuple[Institution, Institution], dict[str, tuple[st
     ),
     "both by feed": (FED, {"au_says": ("au.dk",), "ku_says": ("au.dk", "ku.dk")}, ((), ("ku.dk",), 2)),
     "everybody": (FED, {"ku_says": ("dk",)}, ((), (), 1)),
+    "everybody takes nothing": (FED, {"au_says": ("au.dk",), "ku_says": ("dk", "ku.dk")}, (("au.dk",), ("ku.dk",), 1)),
+    "a single label takes nothing": (FED, {"au_says": ("uni-a.test",), "ku_says": ("test",)}, (("uni-a.test",), (), 1)),
+    "a registry's suffix takes nothing": (FED, {"au_says": ("x.ac.uk",), "ku_says": ("ac.uk",)}, (("x.ac.uk",), (), 1)),
+    "too many take nothing": (FED, {"au_says": ("au.dk",), "ku_says": ("au.dk", *MANY)}, (("au.dk",), (), 1)),
     "more than anybody has": (FED, {"ku_says": tuple(f"ku{n}.dk" for n in range(201))}, ((), (), 1)),
     "as many as may be": (FED, {"ku_says": MANY}, ((), MANY, 0)),
-    "capitals": (FED, {"ku_says": ("AU.dk",)}, ((), (), 1)),
+    "capitals": (FED, {"ku_says": ("KU.dk", "ku.dk")}, ((), ("ku.dk",), 0)),
+    "another's in capitals": ((WRITTEN, FED[1]), {"ku_says": ("AU.dk",)}, (("au.dk",), (), 1)),
     "another @": (FED, {"ku_says": ("adm.ku.dk@ku.dk", "ku.dk")}, ((), ("ku.dk",), 1)),
     "empty, spaces, lines": (FED, {"ku_says": ("", "ku dk", "ku.dk\nau.dk", ".dk", "ku..dk", "*.dk")}, ((), (), 6)),
 }
@@ -68,7 +85,30 @@ CASES: Final[dict[str, tuple[tuple[Institution, Institution], dict[str, tuple[st
 def test_whose_a_scope_is(case: str) -> None:
     """What is written is in force whole; a feed fills gaps, but never with what is another's or overlaps it."""
     (au, ku), says, expected = CASES[case]
-    assert scopes(au, ku, **says) == expected
+    assert scopes(au, ku, au_says=says.get("au_says", ()), ku_says=says.get("ku_says", ())) == expected
+
+
+@pytest.mark.attack(21)
+@pytest.mark.parametrize("claim", ["au.dk", "clin.au.dk", "aarhus.au.dk"])
+def test_a_dispute_takes_nothing_from_the_one_who_had_it(claim: str) -> None:
+    """Institution B would else log all of institution A out by publishing a scope of A's."""
+    had = {f"wayf {AU}": frozenset(("au.dk",))}
+    assert scopes(*FED, au_says=("au.dk",), ku_says=(claim,), had=had) == (("au.dk",), (), 1)
+
+
+@pytest.mark.attack(21)
+def test_what_was_had_is_not_free_while_it_is_not_published() -> None:
+    """Else B had it for good, once A's metadata was left out of a feed for an hour; a person settles that."""
+    had = {f"wayf {AU}": frozenset(("au.dk",))}
+    assert scopes(*FED, ku_says=("au.dk",), had=had) == ((), (), 1)
+
+
+def test_what_is_had_undisputed_is_remembered() -> None:
+    """Of an institution that is configured, and whose scopes are left to its metadata."""
+    published = {AU: PublishedInstitution((AU,), ("au.dk",)), KU: PublishedInstitution((KU,), ("ku.dk",))}
+    had = {f"wayf {AU}": frozenset(("old.au.dk",)), "wayf https://gone.example": frozenset(("gone.dk",))}
+    completed = with_published_scopes(upstreams(FED[0], replace(FED[1], unwritten=frozenset())), published, had)
+    assert completed.undisputed == {f"wayf {AU}": frozenset(("au.dk", "old.au.dk"))}
 
 
 def test_a_hubs_proxy_and_what_it_stands_for_are_one() -> None:
@@ -81,11 +121,10 @@ def test_a_hubs_proxy_and_what_it_stands_for_are_one() -> None:
 
 def test_a_feed_names_aliases() -> None:
     """Once it holds the institution, every spelling of it is the institution's."""
-    completed, notices = with_published_scopes(
-        upstreams(*FED), {AU: PublishedInstitution((AU, "https://birk.example/au"), ())}
-    )
-    assert [each.aliases for each in completed["wayf"].institutions] == [("https://birk.example/au",)]
-    assert not notices
+    published = {AU: PublishedInstitution((AU, "https://birk.example/au"), ())}
+    completed = with_published_scopes(upstreams(*FED), published, {})
+    assert [each.aliases for each in completed.upstreams["wayf"].institutions] == [("https://birk.example/au",)]
+    assert not completed.notices
 
 
 @pytest.mark.parametrize("theirs", [Institution(KU, aliases=("https://both.example",)), FED[1]])
@@ -95,18 +134,17 @@ def test_no_alias_names_two(theirs: Institution) -> None:
         AU: PublishedInstitution((AU, "https://both.example", KU), ()),
         KU: PublishedInstitution((KU, "https://both.example"), ()),
     }
-    completed, notices = with_published_scopes(upstreams(FED[0], theirs), published)
-    assert [each.aliases for each in completed["wayf"].institutions] == [()]
-    assert len(notices) >= 2
+    completed = with_published_scopes(upstreams(FED[0], theirs), published, {})
+    assert [each.aliases for each in completed.upstreams["wayf"].institutions] == [()]
+    assert len(completed.notices) >= 2
 
 
 def test_aliases_that_are_written_are_all() -> None:
     """An empty list too."""
     written = Institution(AU, unwritten=frozenset(("scopes",)))
-    completed, _ = with_published_scopes(
-        upstreams(written, FED[1]), {AU: PublishedInstitution((AU, "https://birk.example/au"), ())}
-    )
-    assert [each.aliases for each in completed["wayf"].institutions] == [()]
+    published = {AU: PublishedInstitution((AU, "https://birk.example/au"), ())}
+    completed = with_published_scopes(upstreams(written, FED[1]), published, {})
+    assert [each.aliases for each in completed.upstreams["wayf"].institutions] == [()]
 
 
 @pytest.mark.parametrize("published", [{}, {AU: PublishedInstitution((AU, "https://birk.example/au"), ("au.dk",))}])
@@ -114,5 +152,5 @@ def test_what_one_upstream_may_read_another_may_not(published: dict[str, Publish
     """An entityID behind two upstreams has two rows of broker.toml, and neither takes the other's rights or scopes."""
     first = Institution(AU, scopes=("au.dk",), max_assurance=Assurance.LOW, unwritten=frozenset(("aliases",)))
     second = Institution(AU, may_assert=frozenset(("cpr",)), unwritten=OPEN)
-    completed, _ = with_published_scopes(upstreams(first, second), published)
-    assert [each.institutions for each in completed.values()] == [(first,), (second,)]
+    completed = with_published_scopes(upstreams(first, second), published, {})
+    assert [each.institutions for each in completed.upstreams.values()] == [(first,), (second,)]

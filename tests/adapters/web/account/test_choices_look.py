@@ -130,7 +130,8 @@ def test_each_button_says_which_service_it_is_for(address: str, chromium: Browse
         page.goto(f"{address}/list?lang=en")
         assert page.get_by_role("button", name="Withdraw consent – Mine lån").count() == 1
         assert page.get_by_role("button", name="Tell me again next time – MyPrint").count() == 1
-        assert page.get_by_role("button").count() == 2
+        assert page.get_by_role("button", name="Log out", exact=True).count() == 1
+        assert page.get_by_role("button").count() == 3
 
 
 def test_a_printed_receipt_holds_what_counts(address: str, chromium: Browser) -> None:

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.adapters.web.pages.consent_screen import ConsentScreen, consent, masked, may_reveal, whole_number
+from broker.adapters.web.pages.consent_screen import (
+    ConsentScreen,
+    ShownValue,
+    consent,
+    masked,
+    may_reveal,
+    whole_number,
+)
 from broker.core.consent.disclosure import Item
 from broker.core.entities import Controller, Service, Text
 from broker.core.login.steps import Ask
@@ -47,11 +54,12 @@ def test_the_page_shows_exactly_what_leaves(items: tuple[Item, ...], question: Q
     assert [row.values for row in screen.choices] == [_expected(item) for item in items if item.optional]
 
 
-def _expected(item: Item) -> tuple[str, ...]:
+def _expected(item: Item) -> tuple[ShownValue, ...]:
     if item.name == "borrower_number":
         return ()
     hidden = item.mask or item.name == "cpr"
-    return tuple(masked(value) for value in item.values) if hidden else item.values
+    values = tuple(masked(value) for value in item.values) if hidden else item.values
+    return tuple(ShownValue(value) for value in values)
 
 
 @given(number=st.from_regex(r"[0-9]{10}", fullmatch=True), mask=st.booleans(), optional=st.booleans())
@@ -64,7 +72,7 @@ def test_no_row_holds_a_cpr_number(
     """
     screen = show(question(items=(Item("cpr", (number,), WHY, mask, optional),)), login)
     row = (*screen.rows, *screen.choices)[0]
-    assert row.values == (f"{number[:6]}-••••",)
+    assert row.values == (ShownValue(f"{number[:6]}-••••"),)
     assert number not in repr(screen)
 
 

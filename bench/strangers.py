@@ -1,0 +1,284 @@
+"""Measures a stranger's worst at full speed: what store, trail and log grow by, and whether people log in meanwhile.
+
+    .venv/bin/python bench/strangers.py [--seconds 120] [--networks 1 10 1000] [--store sqlite|redis://...]
+
+The flood mixes what costs most without a login: look-ups of logins that do not exist, requests of services with and
+without a made-up browser cookie, forms with a made-up cookie, sign-ups, askings for a PIN, rubbish at the ACS. People
+log in meanwhile from a home, from a campus that the configuration names, and, with the mark of an earlier login, from
+a network that floods.
+"""
+
+import argparse
+import json
+import re
+import secrets
+import sqlite3
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+
+from bench.figures import part
+from bench.login import Wire, cpu, login
+from broker.adapters.saml.gate import signature
+from broker.core.errors import BrokerError
+from broker.demo.check import persona_check
+from broker.demo.check.http_browser import Browser
+from broker.demo.library import services
+from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import SERVICES, Ports, write
+from broker.demo.run.running_demo import Running, running
+
+CAMPUS = "130.225.0.0/16"
+HOME, ON_CAMPUS, FLOODED = "203.0.113.7", "130.225.20.4", "198.18.0.9"
+TOKEN = re.compile(rb'name="token" value="([^"]+)"')
+
+
+@dataclass
+class Flood:
+    """What strangers have sent, and been answered."""
+
+    networks: int
+    answers: Counter[str] = field(default_factory=Counter)
+
+    def address(self, number: int) -> str:
+        """Give an address of one of the networks, 198.18.0.0/24 and on."""
+        network = number % self.networks
+        return f"198.{18 + network // 256}.{network % 256}.{1 + secrets.randbelow(250)}"
+
+
+class Stranger:
+    """One connection that sends the mix, each turn from the next network."""
+
+    def __init__(self, demo: Running, peer: services.BrokerAsIdp, flood: Flood, first: int) -> None:
+        self.flood, self.turn = flood, first
+        self.wire = Wire(demo.setting.ports.origin("broker"))
+        title, _, entity_id = SERVICES["my-loans"]
+        self.site = services.Site(title, entity_id, f"{demo.setting.ports.origin('library')}/my-loans/acs")
+        self.peer = peer
+        self.kinds: tuple[Callable[[], None], ...] = (
+            self.look_up,
+            self.request,
+            self.request_with_made_up_cookie,
+            self.form_with_made_up_cookie,
+            self.sign_up,
+            self.asking,
+            self.rubbish,
+        )
+
+    def attack(self, until: float) -> None:
+        """Send until a moment of the monotonic clock."""
+        while time.monotonic() < until:
+            self.turn += 1
+            self.wire.cookies = {}
+            self.wire.headers = {"X-Forwarded-For": self.flood.address(self.turn // len(self.kinds))}
+            self.kinds[self.turn % len(self.kinds)]()
+
+    def send(self, method: str, url: str, fields: dict[str, str] | None = None) -> tuple[str, bytes]:
+        """Send one request, count its answer, and give Location and body."""
+        status, location, body = self.wire.send(method, url, fields)
+        self.flood.answers[str(status)] += 1
+        return location, body
+
+    def made_up(self) -> None:
+        """Bring a browser cookie that nobody set."""
+        self.wire.cookies = {f"b-{secrets.token_hex(8)}": secrets.token_hex(32)}
+
+    def asked(self) -> str:
+        """Give the address of a fresh AuthnRequest."""
+        return services.request_url(self.site, "my-loans", self.peer, force=False, passive=False)
+
+    def look_up(self) -> None:
+        """Look for a login that does not exist."""
+        self.send("GET", f"/login/{secrets.token_hex(16)}")
+
+    def request(self) -> None:
+        """Begin a login and never come for it."""
+        self.send("GET", self.asked())
+
+    def request_with_made_up_cookie(self) -> None:
+        """Begin a login that is bound at once and goes upstream."""
+        self.made_up()
+        self.send("GET", self.asked())
+
+    def form_with_made_up_cookie(self) -> None:
+        """Post a form of a login without its token."""
+        self.made_up()
+        self.send("POST", f"/login/{secrets.token_hex(16)}/upstream", {"token": "x", "upstream": "wayf"})
+
+    def sign_up(self) -> None:
+        """Begin a sign-up."""
+        self.send("GET", "/sign-up/begin?affiliation=student")
+
+    def asking(self) -> None:
+        """Ask for a letter of a number that is nobody's."""
+        self.made_up()
+        location, _ = self.send("GET", "/pin")
+        if not location:
+            return
+        url = f"{urlsplit(location).path}?{urlsplit(location).query}"
+        _, page = self.send("GET", url)
+        token = TOKEN.search(page)
+        if token:
+            self.wire.headers["Sec-Fetch-Site"] = "same-origin"
+            fields = {"token": token[1].decode(), "do": "letter", "identifier": str(secrets.randbelow(10**9) + 10**9)}
+            self.send("POST", url, fields)
+            del self.wire.headers["Sec-Fetch-Site"]
+
+    def rubbish(self) -> None:
+        """Post what is no SAML to the ACS."""
+        self.send("POST", "/saml/sp/wayf/acs", {"SAMLResponse": "QUFBQQ=="})
+
+
+@dataclass
+class Honest:
+    """People who log in one after another from one place, ``pause`` seconds apart."""
+
+    name: str
+    address: str
+    pause: float = 0.5
+    times: list[float] = field(default_factory=list)
+    lost: int = 0
+
+    def come(self, demo: Running, once: Callable[[Wire], None], mark: str, until: float) -> None:
+        """Log in until a moment of the monotonic clock."""
+        while time.monotonic() < until:
+            wire = Wire(demo.setting.ports.origin("broker"))
+            wire.headers = {"X-Forwarded-For": self.address}
+            wire.cookies = {f"b-{secrets.token_hex(8)}": secrets.token_hex(32), **({"mark": mark} if mark else {})}
+            began = time.perf_counter()
+            try:
+                once(wire)
+            except (SystemExit, OSError, HTTPException, BrokerError):
+                self.lost += 1
+            else:
+                self.times.append(time.perf_counter() - began)
+            time.sleep(self.pause)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes that are kept at a moment."""
+
+    at: float
+    store: int
+    trail: int
+    log: int
+
+    @classmethod
+    def of(cls, demo: Running, store: str) -> "Sizes":
+        """Look at store, trail and log."""
+        folder = demo.setting.folder
+        trail = sum(file.stat().st_size for file in folder.rglob("audit-*.jsonl"))
+        return cls(time.monotonic(), kept(folder, store), trail, (folder / "broker.log").stat().st_size)
+
+    def slope(self, before: "Sizes") -> tuple[float, float, float]:
+        """Give bytes a second of each since ``before``."""
+        seconds = self.at - before.at
+        grown = (self.store - before.store, self.trail - before.trail, self.log - before.log)
+        return tuple(each / seconds for each in grown)  # type: ignore[return-value]
+
+
+def kept(folder: Path, store: str) -> int:
+    """Give the bytes of the records that a store holds, expired ones that are not swept yet included."""
+    if store.startswith("redis"):
+        memory: Any = redis.Redis.from_url(store).info("memory")
+        return int(memory["used_memory"])
+    [file] = folder.rglob("broker.db")
+    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as found:
+        pages, free, size = (
+            found.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+        )
+    return int((pages - free) * size)
+
+
+def refusals_on_trail(demo: Running) -> int:
+    """Count the entries of refusals on the trail: each would be a stranger's."""
+    lines = (line for file in demo.setting.folder.rglob("audit-*.jsonl") for line in file.read_text().splitlines())
+    return sum(json.loads(line)["event"] == "refused" for line in lines)
+
+
+def run(demo: Running, arguments: argparse.Namespace, networks: int, mark: str) -> None:
+    """Flood from so many networks, and print what came of it."""
+    peer, flood = demo.peer(), Flood(networks)
+    key = signature.SigningKey.of(demo.setting.hub.key.encode(), demo.setting.hub.certificate.encode())
+    once = login(demo, peer, key)
+    until = time.monotonic() + arguments.seconds
+    people = [Honest("home", HOME), Honest("campus", ON_CAMPUS), Honest("marked, flooded", FLOODED, 2.0)]
+    strangers = [Stranger(demo, peer, flood, 1000 * number) for number in range(arguments.connections)]
+    threads = [threading.Thread(target=each.attack, args=(until,)) for each in strangers]
+    for each in people:
+        brought = mark if each.address == FLOODED else ""
+        threads.append(threading.Thread(target=each.come, args=(demo, once, brought, until)))
+    before, spent = Sizes.of(demo, arguments.store), cpu(demo.broker.pid)
+    for thread in threads:
+        thread.start()
+    time.sleep(arguments.seconds / 2)
+    middle = Sizes.of(demo, arguments.store)
+    for thread in threads:
+        thread.join()
+    after = Sizes.of(demo, arguments.store)
+    seconds, sent = after.at - before.at, flood.answers.total()
+    milliseconds = (cpu(demo.broker.pid) - spent) * 1000 / sent
+    answered = ", ".join(f"{count / seconds:.1f}/s of {status}" for status, count in sorted(flood.answers.items()))
+    print(
+        f"{networks} networks, {seconds:.0f} s: {sent / seconds:.0f} requests/s ({answered}), {milliseconds:.2f} ms CPU"
+    )
+    for name, slope in (("first half", middle.slope(before)), ("second half", after.slope(middle))):
+        print(f"  {name:12} store {slope[0]:9.0f}  trail {slope[1]:7.0f}  log {slope[2]:7.0f} bytes/s")
+    print(f"  refusals on the trail: {refusals_on_trail(demo)}")
+    for each in people:
+        times = sorted(each.times) or [0.0]
+        print(f"  {each.name:16} {len(each.times)} logins, {each.lost} lost, p95 {part(times, 0.95) * 1000:.0f} ms")
+
+
+@contextmanager
+def house(arguments: argparse.Namespace) -> Iterator[Running]:
+    """Run a broker behind one proxy, with a campus and a known borrower."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        setting = write(Path(folder) / "demo", Ports(arguments.port_base), datetime.now(UTC), store=arguments.store)
+        text = setting.config.read_text().replace("workers = 2", "workers = 2\nproxies = 1")
+        text = re.sub(r"(?m)^methods = .*$", 'methods = ["wayf"]', text)
+        setting.config.write_text(f'{text}\n[[limits.campuses]]\nnetwork = "{CAMPUS}"\nbeginnings = 6000\n')
+        with running(setting) as demo:
+            persona_check.walk(Browser(), setting.ports.origin("library"), persona("asta"), "wayf", remember=True)
+            yield demo
+
+
+def marked(demo: Running) -> str:
+    """Log in once and give the mark that the browser keeps of it."""
+    key = signature.SigningKey.of(demo.setting.hub.key.encode(), demo.setting.hub.certificate.encode())
+    wire = Wire(demo.setting.ports.origin("broker"))
+    wire.headers = {"X-Forwarded-For": HOME}
+    wire.cookies = {"b-" + "0" * 16: "0" * 64}
+    login(demo, demo.peer(), key)(wire)
+    return wire.cookies["mark"]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=120)
+    parser.add_argument("--networks", type=int, nargs="+", default=[1, 10, 1000])
+    parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--store", default="sqlite:state/broker.db")
+    parser.add_argument("--port-base", type=int, default=18380)
+    arguments = parser.parse_args()
+    with house(arguments) as demo:
+        mark = marked(demo)
+        for networks in arguments.networks:
+            run(demo, arguments, networks, mark)
+
+
+if __name__ == "__main__":
+    main()

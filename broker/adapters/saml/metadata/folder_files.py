@@ -1,0 +1,215 @@
+"""Reads one file of the metadata folder as a feed is read: bounded, rewritten, through the gate."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+from lxml import etree
+
+from broker.adapters.saml.gate import xml_structure_checks
+from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY
+from broker.adapters.saml.gate.xml_structure_checks import Bounds, MessageTree, Octets
+from broker.adapters.saml.metadata import entity_roles
+from broker.adapters.saml.metadata.descriptor_rewriting import rewritten
+from broker.adapters.saml.metadata.entity_attributes import entity_descriptors
+from broker.adapters.saml.metadata.entity_roles import FoundRole
+from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
+from broker.core.errors import Fault, MessageRefused
+
+# A hub's own aggregate lists hundreds of scopes and logos; a file far above this is a feed, read
+# elsewhere.
+BOUNDS: Final = Bounds(
+    octets=16 * 1024 * 1024,
+    depth=40,
+    nodes=1_000_000,
+    attributes=1_000_000,
+    namespaces=100_000,
+)
+_BYTE_ORDER_MARKS: Final = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+_OCTETS: Final = ("size", "nul", "doctype", "namespaces")
+_TREE: Final = ("nodes", "attributes", "depth", "scope")
+_MENDS: Final = {
+    "gate.doctype": "take the DOCTYPE out",
+    "gate.schema": "validate it against saml-schema-metadata-2.0.xsd",
+    "gate.size": "keep only the entities you need",
+    "gate.encoding": "save it as UTF-8",
+    "gate.unreadable": "is it XML, whole, in UTF-8 or UTF-16?",
+}
+
+Stamp = tuple[int, int, int]
+_Descriptor = TypeVar("_Descriptor")
+
+
+@dataclass(frozen=True, slots=True)
+class WantedIds:
+    """The entityIDs that are read: of upstreams, of services, and of institutions for scopes."""
+
+    upstreams: frozenset[str] = frozenset()
+    services: frozenset[str] = frozenset()
+    institutions: frozenset[str] = frozenset()
+
+    @property
+    def parties(self) -> frozenset[str]:
+        """Return those of upstreams and services."""
+        return self.upstreams | self.services
+
+
+@dataclass(frozen=True, slots=True)
+class FolderFile:
+    """One version of a file: the descriptors in it of the entities wanted, by entityID.
+
+    ``fault`` says why it is no metadata; ``mentioned`` are then the entities that its text names,
+    or that the version before held.
+    """
+
+    stamp: Stamp | None = None
+    upstreams: Mapping[str, FoundRole[UpstreamDescriptor]] = field(default_factory=dict)
+    services: Mapping[str, FoundRole[ServiceDescriptor]] = field(default_factory=dict)
+    scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fault: Fault | None = None
+    mentioned: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the entityIDs of all that it holds, or held before it broke."""
+        return self.mentioned | self.upstreams.keys() | self.services.keys()
+
+
+def read_file(
+    path: Path,
+    where: str,
+    stamp: Stamp,
+    wanted: WantedIds,
+    before: frozenset[str] = frozenset(),
+) -> FolderFile:
+    """Read a file that is told of as ``where``, and whose last version held ``before``.
+
+    Nothing in it raises.
+    """
+    octets = b""
+    try:
+        octets = _utf8(path.read_bytes())
+        root = _parsed(octets)
+    except OSError as error:
+        fault = Fault(where, f"cannot be read: {error.strerror}")
+        return FolderFile(stamp, fault=fault, mentioned=before)
+    except MessageRefused as refused:
+        named = {name for name in wanted.parties if name.encode() in octets}
+        return FolderFile(stamp, fault=_unsound(where, refused), mentioned=before | named)
+    reading = _Reading(where, wanted)
+    for entity in entity_descriptors(root):
+        reading.add(entity)
+    return FolderFile(stamp, reading.upstreams, reading.services, reading.scopes)
+
+
+class _Reading:
+    """What is found in one file."""
+
+    def __init__(self, where: str, wanted: WantedIds) -> None:
+        self.where = where
+        self.wanted = wanted
+        self.upstreams: dict[str, FoundRole[UpstreamDescriptor]] = {}
+        self.services: dict[str, FoundRole[ServiceDescriptor]] = {}
+        self.scopes: dict[str, tuple[str, ...]] = {}
+
+    def add(self, entity: etree._Element) -> None:
+        """Add an entity if it is wanted."""
+        name = entity.get("entityID", "")
+        wanted = self.wanted
+        if name not in wanted.parties and name not in wanted.institutions:
+            return
+        try:
+            element = rewritten(entity)
+        except MessageRefused as refused:
+            self._refuse(name, _unsound(self.where, refused, name))
+            return
+        until = list(_ends(entity))
+        if name in wanted.upstreams:
+            for idp in entity_roles.upstream_roles(self.where, element, until):
+                self.upstreams[name] = self._once(self.upstreams.get(name), idp, name)
+        if name in wanted.services:
+            for sp in entity_roles.service_roles(self.where, element, until):
+                self.services[name] = self._once(self.services.get(name), sp, name)
+        if name in wanted.institutions:
+            self.scopes[name] = tuple(entity_roles.scopes(element) or ())
+
+    def _refuse(self, name: str, fault: Fault) -> None:
+        if name in self.wanted.upstreams:
+            self.upstreams[name] = FoundRole(self.where, None, (fault,))
+        if name in self.wanted.services:
+            self.services[name] = FoundRole(self.where, None, (fault,))
+
+    def _once(
+        self,
+        before: FoundRole[_Descriptor] | None,
+        found: FoundRole[_Descriptor],
+        name: str,
+    ) -> FoundRole[_Descriptor]:
+        """Return what was found of an entity; a second one in the file is the fault of both."""
+        if before is None:
+            return found
+        fault = Fault(self.where, f"{name} has several descriptors", "keep one")
+        return FoundRole(self.where, None, (fault,))
+
+
+def _ends(entity: etree._Element) -> Iterator[datetime]:
+    """Yield the ends of an entity and of all collections around it."""
+    return entity_roles.ends([entity, *entity.iterancestors(ENTITIES)])
+
+
+def _unsound(where: str, refused: MessageRefused, entity_id: str = "") -> Fault:
+    of_what = f"{entity_id} " if entity_id else ""
+    mend = _MENDS.get(refused.cause, "")
+    return Fault(where, f"{of_what}is no sound metadata: {refused}", mend)
+
+
+def _utf8(raw: bytes) -> bytes:
+    """Return the octets in UTF-8, without a byte order mark; products of .NET write UTF-16.
+
+    ``MessageRefused``: ``gate.size``, ``gate.encoding`` of what is neither.
+    """
+    if len(raw) > BOUNDS.octets:
+        raise MessageRefused("gate.size")
+    encoding = "utf-8-sig"
+    for mark, name in _BYTE_ORDER_MARKS:
+        if raw.startswith(mark):
+            raw = raw.removeprefix(mark)
+            encoding = name
+    try:
+        return raw.decode(encoding).encode("utf-8")
+    except UnicodeDecodeError:
+        raise MessageRefused("gate.encoding") from None
+
+
+def _parsed(octets: bytes) -> etree._Element:
+    """Parse a file without comments and processing instructions; ``MessageRefused`` (``gate.*``).
+
+    What is left of each entity passes the whole gate afterwards.
+    """
+    message = Octets(octets, BOUNDS)
+    for name in _OCTETS:
+        if xml_structure_checks.OCTETS[name](message):
+            raise MessageRefused(f"gate.{name}")
+    parser = etree.XMLParser(
+        encoding="utf-8",  # whatever it declares: it has been decoded
+        no_network=True,
+        load_dtd=False,
+        resolve_entities=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(octets, parser)
+    except etree.XMLSyntaxError as error:
+        line, _ = error.position
+        raise MessageRefused("gate.unreadable", f"line {line}") from None
+    if root.tag not in {ENTITY, ENTITIES}:
+        raise MessageRefused("gate.root")
+    tree = MessageTree(root, str(root.tag), BOUNDS)
+    for name in _TREE:
+        if xml_structure_checks.TREE[name](tree):
+            raise MessageRefused(f"gate.{name}")
+    return root

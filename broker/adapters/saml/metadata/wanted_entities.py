@@ -1,0 +1,78 @@
+"""The upstreams and services of the configuration, and which feed may speak for each."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from broker.adapters.saml.metadata.feed_fetch import Feed
+from broker.adapters.saml.metadata.folder_files import WantedIds
+from broker.adapters.saml.metadata.published_scopes import spellings
+from broker.core.entities import Institution, Service, Upstream
+
+UPSTREAMS: Final = "upstreams"
+INSTITUTIONS: Final = "institutions"
+SERVICES: Final = "services"
+
+
+@dataclass(frozen=True, slots=True)
+class WantedEntities:
+    """The upstreams and services as broker.toml describes them, by name.
+
+    ``named_feeds`` are the feeds that an upstream names, by its name: no other speaks for it.
+    """
+
+    upstreams: Mapping[str, Upstream]
+    services: Mapping[str, Service]
+    named_feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def upstream_ids(self) -> list[str]:
+        """Return the entityIDs of the upstreams that speak SAML."""
+        return [each.entity_id for each in self.upstreams.values() if not each.local]
+
+    @property
+    def service_ids(self) -> list[str]:
+        """Return the entityIDs of the services."""
+        return [service.entity_id for service in self.services.values()]
+
+    @property
+    def institutions(self) -> Iterator[Institution]:
+        """Yield the institutions of all upstreams."""
+        for upstream in self.upstreams.values():
+            yield from upstream.institutions
+
+    def in_folder(self) -> WantedIds:
+        """Return what is read of the metadata folder."""
+        names: set[str] = set()
+        for institution in self.institutions:
+            names.update(spellings(institution, ""))
+        upstreams, services = frozenset(self.upstream_ids), frozenset(self.service_ids)
+        return WantedIds(upstreams, services, frozenset(names))
+
+    def upstreams_of(self, feed: Feed, feeds: Sequence[Feed]) -> list[str]:
+        """Return the entityIDs of the upstreams that a feed speaks for, of all ``feeds``."""
+        found = self._spoken_for(feed, feeds, UPSTREAMS)
+        return [upstream.entity_id for upstream in found if not upstream.local]
+
+    def institutions_of(self, feed: Feed, feeds: Sequence[Feed]) -> list[Institution]:
+        """Return the institutions that a feed speaks for, of all ``feeds``."""
+        found = self._spoken_for(feed, feeds, INSTITUTIONS)
+        return [institution for upstream in found for institution in upstream.institutions]
+
+    def _spoken_for(
+        self,
+        feed: Feed,
+        feeds: Sequence[Feed],
+        kind: Literal["upstreams", "institutions"],
+    ) -> Iterator[Upstream]:
+        """Yield the upstreams whose one speaker of a kind is this feed.
+
+        There is one for each, whatever it holds at the moment: once it loses an upstream, the
+        publisher of another would give that a key of their own (docs/reference/attacks.md#33).
+        """
+        speakers = [each.name for each in feeds if kind in each.speaks_for]
+        for name, upstream in self.upstreams.items():
+            named = self.named_feeds.get(name, ())
+            allowed = [speaker for speaker in speakers if not named or speaker in named]
+            if allowed and allowed[0] == feed.name:
+                yield upstream

@@ -1,0 +1,66 @@
+"""Opens the sinks of events: log and metrics at once, audit trail and traces over the store."""
+
+import platform
+from pathlib import Path
+
+from broker.adapters.saml.keys import key_ring
+from broker.adapters.telling import application_log
+from broker.adapters.telling.event_sinks import (
+    EventSinks,
+    ToldTrail,
+    to_log,
+    to_traces,
+    to_trail,
+)
+from broker.adapters.telling.log_budget import LogBudget
+from broker.adapters.telling.metrics import Metrics
+from broker.adapters.trail import audit_trail
+from broker.adapters.trail.hash_chain import Anchors
+from broker.adapters.trail.person_keys import PersonKeys
+from broker.core.audit_events import NO_TRAIL
+from broker.core.event_routes import Sink
+from broker.core.ports import Store, Trail
+from broker.files.settings.config import Config
+from broker.flows.login.support_traces import SupportTraces
+
+
+def startup_sinks(metrics: Metrics, log_budget: LogBudget) -> EventSinks:
+    """Return the sinks that need no store: the metadata and the policies are opened beside it."""
+    log = to_log(log_budget.write, log_budget.tell)
+    return EventSinks({Sink.LOG: log, Sink.METRIC: metrics.count})
+
+
+def told_trail(
+    settings: Config,
+    ring: key_ring.KeyRing,
+    store: Store,
+    startup: EventSinks,
+) -> ToldTrail:
+    """Return the trail that tells by every sink that there is (``core.event_routes``)."""
+    trail = _trail(settings, ring, store)
+    sinks = {
+        **startup.sinks,
+        Sink.TRAIL: to_trail(trail),
+        Sink.TRACE: to_traces(SupportTraces(store)),
+    }
+    return ToldTrail(EventSinks(sinks).tell, trail)
+
+
+def _trail(settings: Config, ring: key_ring.KeyRing, store: Store) -> Trail:
+    table = settings.audit
+    if not table.on:
+        return NO_TRAIL
+    # A file is one machine's, whatever its name today; a Redis may be several's, each with a trail
+    # of its own.
+    machine = platform.node()
+    if settings.store.url.startswith("sqlite:"):
+        machine = ""
+    return audit_trail.open_trail(
+        Path(table.folder),
+        ring.audit,
+        PersonKeys(store, ring.index),
+        Anchors(store, machine),
+        application_log.tell,
+        required=table.required,
+        sync=table.sync,
+    )

@@ -1,0 +1,55 @@
+"""The mail address that is shown to be the person's: of their institution, or proved.
+
+An address that an upstream merely passes on was typed by somebody, and names whoever it likes.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from broker.core.entities import Assurance, Institution
+from broker.core.identity.attribute_values import in_scope
+from broker.core.identity.cpr import looks_like_cpr
+from broker.core.identity.mail_addresses import plain
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
+
+_UNSURE: Final = frozenset({None, Assurance.SELF_ASSERTED})
+
+
+def asserted_address(
+    mails: Iterable[str],
+    assurance: Assurance | None,
+    institution: Institution | None,
+) -> str | None:
+    """Return the address in a domain of the institution's own, of its scopes or below; or None.
+
+    Of several the first by letter, so that the next login finds the same one. Whoever made their
+    account themselves has typed the address too, and so has everybody at a national eID.
+    """
+    if institution is None or institution.national_eid:
+        return None
+    if assurance in _UNSURE:
+        return None
+    own = []
+    for written in mails:
+        address = plain(written)
+        if address is None:
+            continue
+        if in_scope(address, "sub", institution.scopes):
+            own.append(address)
+    return _first_without_number(own)
+
+
+def proved_address(proofs: Iterable[Proved], now: datetime) -> str | None:
+    """Return the address of a proof that holds, the first by letter; or None.
+
+    The proof of an address to write to is left out: two people may share a mailbox, and prove both
+    that they read it. A proof that a policy names is one person's.
+    """
+    live = (proof for proof in proofs if proof.until > now)
+    return _first_without_number(proof.address for proof in live if proof.name != MAIL_PROOF)
+
+
+def _first_without_number(addresses: Iterable[str]) -> str | None:
+    usable = (address for address in addresses if not looks_like_cpr(address))
+    return min(usable, default=None)

@@ -1,0 +1,82 @@
+"""Faults of the upstreams that policies name: nobody comes by one, or it lowers wrongly."""
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Final
+
+from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.policy.model import BorrowerRule, Policy, PolicyLine
+from broker.files.checked_files import did_you_mean
+
+UPSTREAM: Final = "upstream"
+
+# The line that is wrong, what is wrong in it, and how to mend it.
+PolicyProblem = tuple[PolicyLine, str, str]
+
+
+def unmatched(policy: Policy) -> Iterator[PolicyProblem]:
+    """Find an upstream by which nobody is of this affiliation."""
+    matched = {upstream for upstream, _ in _matched_upstreams(policy)}
+    for upstream, place in _admitted_upstreams(policy):
+        if upstream not in matched:
+            what = f"nobody of this affiliation comes by {upstream!r}"
+            mend = did_you_mean(upstream, matched) or "name it in an alternative of match"
+            yield place, what, mend
+
+
+def named_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
+    """Yield every upstream that a policy names, with the line."""
+    yield from _matched_upstreams(policy)
+    yield from _admitted_upstreams(policy)
+
+
+def _matched_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
+    for alternative in policy.match:
+        for condition in alternative.conditions:
+            if condition.name == UPSTREAM:
+                yield from ((upstream, condition.place) for upstream in condition.values)
+
+
+def _admitted_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
+    """Yield the upstreams that enrolment or lowering names, with the line."""
+    if policy.require.place:
+        for upstream in policy.require.upstream:
+            yield upstream, policy.require.place
+    rule = policy.borrower
+    if rule and rule.lowers:
+        for upstream in rule.lowers.by:
+            yield upstream, rule.place
+
+
+def lowering_without_affiliations(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
+    """Find an upstream that lowers a category and asserts no affiliations.
+
+    A national eID or a PIN asserts none: everybody who comes so would seem to have left
+    (docs/reference/requirements.md#r47).
+    """
+    asserting = _upstreams_with_affiliations(policies)
+    for policy in policies:
+        rule = policy.borrower
+        if rule is None:
+            continue
+        for upstream in _lowering_upstreams(rule):
+            if upstream not in asserting:
+                what = (
+                    f"lowers by {upstream}, of whom no file asks an affiliation:"
+                    " everybody who comes so has none"
+                )
+                yield rule.place, what, "name a university's way in"
+
+
+def _lowering_upstreams(rule: BorrowerRule) -> tuple[str, ...]:
+    return rule.lowers.by if rule.lowers else ()
+
+
+def _upstreams_with_affiliations(policies: Iterable[Policy]) -> set[str]:
+    """Return the upstreams of alternatives that match on an affiliation."""
+    upstreams: set[str] = set()
+    for policy in policies:
+        for alternative in policy.match:
+            values = {condition.name: condition.values for condition in alternative.conditions}
+            if not values.keys().isdisjoint(AFFILIATIONS):
+                upstreams.update(values.get(UPSTREAM, ()))
+    return upstreams

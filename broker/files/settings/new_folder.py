@@ -1,0 +1,73 @@
+"""Writes a new folder that a broker can run in; nothing that is there already is overwritten."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.files import durable_files
+from broker.files.settings.raw_settings import FILL_IN
+
+CONFIGURATION: Final = "broker.toml"
+# The shipped files lie beside the package, where administrators read and compare them.
+_SOURCE: Final = Path(__file__).resolve().parents[3]
+_SHIPPED: Final = ("policies", "attribute_maps")
+_WAYF: Final = Path(__file__).with_name("wayf.toml")
+_STATE: Final = 'state = "state"'
+# The secrets that wayf.toml names a file for, or may.
+WAYF_SECRETS: Final = {
+    "koha": f"{FILL_IN}: the client secret of the broker's API client in Koha\n",
+    "mail": f"{FILL_IN}: the password at the mail server\n",
+}
+WRITTEN: Final = (CONFIGURATION, "keys", *_SHIPPED, "metadata", "secrets")
+
+
+def wayf_toml(state: Path) -> str:
+    """Return the text of a first broker.toml for WAYF and Koha; it says what is to be filled in."""
+    text = _WAYF.read_text(encoding="utf-8")
+    return text.replace(_STATE, f'state = "{state}"')
+
+
+def _refuse_used(folder: Path) -> None:
+    """Refuse a folder that holds anything which would be written; ConfigurationFaults names it."""
+    faults = []
+    for name in WRITTEN:
+        path = folder / name
+        if path.exists() or path.is_symlink():
+            mend = "name another folder: nothing is overwritten"
+            faults.append(Fault(str(path), "is there already", mend))
+    if faults:
+        raise ConfigurationFaults(faults)
+
+
+def write(folder: Path, configuration: str, secrets: Mapping[str, str]) -> None:
+    """Write all but the keys; ``configuration`` is the text of broker.toml, which comes last.
+
+    ``secrets`` are texts by the names of their files.
+
+    ConfigurationFaults where something is there already, or the shipped files are not; OSError
+    where the folder cannot be written.
+    """
+    _refuse_used(folder)
+    for name in _SHIPPED:
+        if not (_SOURCE / name).is_dir():
+            what = f"{name}/ is not beside the package"
+            mend = "install the broker from its source: make venv"
+            raise ConfigurationFaults([Fault(str(_SOURCE), what, mend)])
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in _SHIPPED:
+        shutil.copytree(_SOURCE / name, folder / name, copy_function=shutil.copyfile)
+    (folder / "metadata").mkdir()
+    (folder / "secrets").mkdir(mode=0o700)
+    for name, text in secrets.items():
+        _write_new(folder / "secrets" / name, text)
+    _write_new(folder / CONFIGURATION, configuration)
+    durable_files.synced(folder)
+
+
+def _write_new(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,326 @@
+"""Metadata in the shapes that products write it in, from public descriptions of them; every name is invented.
+
+Each is read from a file of the folder and from a signed feed alike.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from broker.adapters.saml.metadata import feed_descriptors, metadata_folder
+from broker.adapters.saml.metadata.folder_files import WantedIds
+from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
+from tests.plugins import feeds
+from tests.plugins.saml_messages import Forge
+from tests.plugins.saml_parties import NOW, Parties
+
+IDP, SP = "https://login.peer.example/saml", "https://app.peer.example/saml"
+_SAML2: Final = 'protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"'
+_BINDING: Final = "urn:oasis:names:tc:SAML:2.0:bindings"
+_SPACES: Final = (
+    'xmlns="urn:oasis:names:tc:SAML:2.0:metadata" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" '
+    'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+)
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """Certificates in base64: a good one, one that has ended, and one of a key that is too short."""
+
+    good: str
+    ended: str
+    weak: str
+
+
+def _made(bits: int, ends: datetime) -> str:
+    key, name = rsa.generate_private_key(65537, bits), x509.Name([])
+    begins = ends - timedelta(days=365)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, begins, ends).sign(key, SHA256())
+    pem = made.public_bytes(Encoding.PEM).decode()
+    return "".join(line for line in pem.splitlines() if "CERTIFICATE" not in line)
+
+
+@pytest.fixture(scope="session")
+def certificates() -> Certificates:
+    """Make them once."""
+    year = timedelta(days=365)
+    return Certificates(_made(2048, NOW + year), _made(2048, NOW - year), _made(1024, NOW + year))
+
+
+def _key(certificate: str, use: str = "", more: str = "") -> str:
+    given = f' use="{use}"' if use else ""
+    info = f"<ds:X509Data><ds:X509Certificate>{certificate}</ds:X509Certificate></ds:X509Data>"
+    return f"<KeyDescriptor{given}><ds:KeyInfo>{more}{info}</ds:KeyInfo></KeyDescriptor>"
+
+
+def _sts(kind: str, certificate: str) -> str:
+    """Give a role of WS-Federation, with WS-Trust and WS-Addressing in it."""
+    return f"""<RoleDescriptor xsi:type="fed:{kind}" xmlns:fed="http://docs.oasis-open.org/wsfed/federation/200706"
+ protocolSupportEnumeration="http://docs.oasis-open.org/ws-sx/ws-trust/200512">{_key(certificate, "signing")}
+ <fed:TokenTypesOffered><fed:TokenType Uri="urn:oasis:names:tc:SAML:2.0:assertion"/></fed:TokenTypesOffered>
+ <fed:ClaimTypesOffered><auth:ClaimType xmlns:auth="http://docs.oasis-open.org/wsfed/authorization/200706"
+ Uri="http://claims.peer.example/name" Optional="true"><auth:DisplayName>Name</auth:DisplayName></auth:ClaimType>
+ </fed:ClaimTypesOffered><fed:PassiveRequestorEndpoint><wsa:EndpointReference
+ xmlns:wsa="http://www.w3.org/2005/08/addressing"><wsa:Address>https://login.peer.example/ws</wsa:Address>
+ </wsa:EndpointReference></fed:PassiveRequestorEndpoint></RoleDescriptor>"""
+
+
+def _sso(*bindings: str) -> str:
+    return "".join(f'<SingleSignOnService Binding="{_BINDING}:{each}" Location="{IDP}/sso"/>' for each in bindings)
+
+
+def _entra_id(held: Certificates) -> str:
+    """Three roles, of which one is SAML's; a signature of its own; keys that roll over; no logout Response address."""
+    keys = _key(held.good, "signing") + _key(held.ended, "signing")
+    return f"""<EntityDescriptor ID="_e1" entityID="{IDP}" {_SPACES}><ds:Signature><ds:SignedInfo/></ds:Signature>
+{_sts("SecurityTokenServiceType", held.good)}{_sts("ApplicationServiceType", held.good)}
+<IDPSSODescriptor {_SAML2}>{keys}
+<SingleLogoutService Binding="{_BINDING}:HTTP-Redirect" Location="{IDP}/out"/>{_sso("HTTP-Redirect", "HTTP-POST")}
+</IDPSSODescriptor></EntityDescriptor>"""
+
+
+def _ad_fs(held: Certificates) -> str:
+    """Attributes with FriendlyNames, SOAP, artifacts, both SAML roles, an organisation and a contact."""
+    offered = """<Attribute xmlns="urn:oasis:names:tc:SAML:2.0:assertion" Name="http://claims.peer.example/upn"
+ NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri" FriendlyName="UPN"/>"""
+    format_ = "<NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent</NameIDFormat>"
+    return f"""<EntityDescriptor ID="_a1" entityID="{IDP}" {_SPACES}>
+{_sts("ApplicationServiceType", held.good)}
+<SPSSODescriptor WantAssertionsSigned="true" {_SAML2}>{_key(held.good, "encryption")}{format_}
+<AssertionConsumerService index="0" isDefault="true" Binding="{_BINDING}:HTTP-POST" Location="{IDP}/acs"/>
+<AssertionConsumerService index="1" Binding="{_BINDING}:HTTP-Artifact" Location="{IDP}/acs"/></SPSSODescriptor>
+<IDPSSODescriptor {_SAML2}>{_key(held.good, "encryption")}{_key(held.good, "signing")}
+<ArtifactResolutionService index="0" Binding="{_BINDING}:SOAP" Location="{IDP}/artifact"/>
+<SingleLogoutService Binding="{_BINDING}:HTTP-POST" Location="{IDP}/out"/>
+{format_}{_sso("HTTP-Redirect", "HTTP-POST")}{offered}</IDPSSODescriptor>
+<Organization><OrganizationName xml:lang="en">Peer</OrganizationName><OrganizationDisplayName xml:lang="en">Peer
+</OrganizationDisplayName><OrganizationURL xml:lang="en">https://peer.example</OrganizationURL></Organization>
+<ContactPerson contactType="support"><GivenName/><SurName/></ContactPerson></EntityDescriptor>"""
+
+
+def _okta(held: Certificates) -> str:
+    """Prefixes, no whitespace, POST before Redirect, requests unsigned."""
+    xml = f"""<EntityDescriptor entityID="{IDP}" {_SPACES}><IDPSSODescriptor WantAuthnRequestsSigned="false" {_SAML2}>
+{_key(held.good, "signing")}<NameIDFormat>urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified</NameIDFormat>
+<NameIDFormat>urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress</NameIDFormat>
+{_sso("HTTP-POST", "HTTP-Redirect")}</IDPSSODescriptor></EntityDescriptor>"""
+    return (
+        xml.replace("\n", "")
+        .replace('xmlns="', 'xmlns:md="')
+        .replace("<", "<md:")
+        .replace("<md:/", "</md:")
+        .replace("md:ds:", "ds:")
+    )
+
+
+def _google(held: Certificates) -> str:
+    """Write an end years ahead, and two keys without use of which the older has ended."""
+    until = (NOW + timedelta(days=5 * 365)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
+<EntityDescriptor entityID="{IDP}" validUntil="{until}" {_SPACES}>
+<IDPSSODescriptor WantAuthnRequestsSigned="false" {_SAML2}>{_key(held.ended)}{_key(held.good)}
+<NameIDFormat>urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress</NameIDFormat>
+{_sso("HTTP-Redirect", "HTTP-POST")}</IDPSSODescriptor></EntityDescriptor>"""
+
+
+def _keycloak(held: Certificates) -> str:
+    """Write a collection of one, with KeyNames; logout and artifact addresses by SOAP too."""
+    return f"""<EntitiesDescriptor Name="urn:peer" {_SPACES}><EntityDescriptor entityID="{IDP}">
+<IDPSSODescriptor WantAuthnRequestsSigned="true" {_SAML2}>
+{_key(held.good, "signing", "<ds:KeyName>k1</ds:KeyName>")}
+<ArtifactResolutionService Binding="{_BINDING}:SOAP" Location="{IDP}/resolve" index="0"/>
+<SingleLogoutService Binding="{_BINDING}:SOAP" Location="{IDP}/out"/>
+<SingleLogoutService Binding="{_BINDING}:HTTP-Redirect" Location="{IDP}/out"/>
+<NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:transient</NameIDFormat>
+{_sso("HTTP-POST", "HTTP-Redirect", "SOAP", "HTTP-Artifact")}</IDPSSODescriptor>
+</EntityDescriptor></EntitiesDescriptor>"""
+
+
+def _shibboleth(held: Certificates) -> str:
+    """Comments all over, SAML 1.1 beside SAML 2.0, scopes, texts, three keys, a query role, ``xml:lang`` and blanks."""
+    return f"""<?xml version="1.0" encoding="UTF-8"?>
+<!-- This is example metadata only. Do *NOT* supply it as is. -->
+<?xml-stylesheet href="peer.xsl" type="text/xsl"?>
+<EntityDescriptor {_SPACES} xmlns:shibmd="urn:mace:shibboleth:metadata:1.0"
+ xmlns:mdui="urn:oasis:names:tc:SAML:metadata:ui"
+ xsi:schemaLocation="urn:oasis:names:tc:SAML:2.0:metadata saml-schema-metadata-2.0.xsd" entityID="{IDP}">
+<!-- the roles -->
+<IDPSSODescriptor {_SAML2.replace('="', '="urn:mace:shibboleth:1.0 urn:oasis:names:tc:SAML:1.1:protocol ')}>
+<Extensions><shibmd:Scope regexp="false">peer.example</shibmd:Scope>
+<!-- Fill in <mdui:Logo/> --><mdui:UIInfo><mdui:DisplayName xml:lang="en">Peer</mdui:DisplayName>
+<mdui:Keywords xml:lang="en">peer</mdui:Keywords></mdui:UIInfo></Extensions>
+<!-- First signing certificate is the back-channel's -->{_key(held.good, "signing")}{_key(held.good, "encryption")}
+<ArtifactResolutionService Binding="urn:oasis:names:tc:SAML:1.0:bindings:SOAP-binding" Location="{IDP}/1" index="1"/>
+<!--
+<SingleLogoutService Binding="{_BINDING}:HTTP-Redirect" Location="{IDP}/out"/>
+-->
+<SingleSignOnService Binding="urn:mace:shibboleth:1.0:profiles:AuthnRequest" Location="{IDP}/shibboleth"/>
+{_sso("HTTP-POST", "HTTP-Redirect")}</IDPSSODescriptor>
+<AttributeAuthorityDescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:1.1:protocol">
+<AttributeService Binding="urn:oasis:names:tc:SAML:1.0:bindings:SOAP-binding" Location="{IDP}/query"/>
+</AttributeAuthorityDescriptor></EntityDescriptor>"""
+
+
+def _dot_net(held: Certificates) -> str:
+    """Write a service with dates in a local time zone, requested attributes and extensions of its own."""
+    return f"""<?xml version="1.0" encoding="utf-16"?>
+<EntityDescriptor entityID="{SP}" {_SPACES} xmlns:x="urn:peer:extension" x:Build="7"
+ validUntil="2027-01-01T00:00:00+01:00" cacheDuration="PT1H">
+<Extensions><x:Tool Version="1"><x:Part/></x:Tool></Extensions>
+<SPSSODescriptor AuthnRequestsSigned="true" WantAssertionsSigned="true" {_SAML2}>
+<Extensions><x:DiscoveryResponse Binding="urn:x" Location="{SP}/ds" index="0"/></Extensions>{_key(held.good)}
+<SingleLogoutService Binding="{_BINDING}:HTTP-Redirect" Location="{SP}/out"/>
+<AssertionConsumerService Binding="{_BINDING}:HTTP-POST" Location="{SP}/acs" index="0" isDefault="true"/>
+<AttributeConsumingService index="0" isDefault="true"><ServiceName xml:lang="en">App</ServiceName>
+<ServiceDescription xml:lang="en">An app</ServiceDescription>
+<RequestedAttribute Name="urn:oid:0.9.2342.19200300.100.1.3"
+ isRequired="true" FriendlyName="mail"><AttributeValue xmlns="urn:oasis:names:tc:SAML:2.0:assertion"
+ xsi:type="xs:string" xmlns:xs="http://www.w3.org/2001/XMLSchema">any</AttributeValue></RequestedAttribute>
+</AttributeConsumingService></SPSSODescriptor></EntityDescriptor>"""
+
+
+SHAPES: Final[dict[str, Callable[[Certificates], str]]] = {
+    "Entra ID": _entra_id,
+    "AD FS": _ad_fs,
+    "Okta": _okta,
+    "Google": _google,
+    "Keycloak": _keycloak,
+    "Shibboleth": _shibboleth,
+    ".NET": _dot_net,
+}
+ENCODINGS: Final[dict[str, Callable[[str], bytes]]] = {
+    "UTF-8": str.encode,
+    "UTF-8 with a mark": lambda xml: xml.encode("utf-8-sig"),
+    "UTF-16, little end first": lambda xml: b"\xff\xfe" + xml.encode("utf-16-le"),
+    "UTF-16, big end first": lambda xml: b"\xfe\xff" + xml.encode("utf-16-be"),
+}
+
+
+def _read(folder: Path, octets: bytes) -> metadata_folder.FolderContents:
+    (folder / "metadata").mkdir(exist_ok=True)
+    (folder / "metadata" / "peer.xml").write_bytes(octets)
+    return metadata_folder.read(folder / "metadata", WantedIds(frozenset((IDP,)), frozenset((SP,)), frozenset((IDP,))))
+
+
+def _sound(idp: UpstreamDescriptor | None, sp: ServiceDescriptor | None) -> bool:
+    """Return whether what was read of a shape is all that is needed of it."""
+    if sp is not None:
+        return (sp.default_acs.location, len(sp.keys), sp.encryption_certificate is not None) == (f"{SP}/acs", 1, True)
+    return idp is not None and idp.sso == f"{IDP}/sso" and len(idp.keys) in {1, 2}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("product", SHAPES)
+def test_a_products_file_is_read(product: str, encoding: str, certificates: Certificates, tmp_path: Path) -> None:
+    """Foreign roles, comments, instructions, schema locations and encodings stand in nobody's way."""
+    found = _read(tmp_path, ENCODINGS[encoding](SHAPES[product](certificates)))
+    assert (found.faults, found.broken, found.notices) == ({}, (), ())
+    assert _sound(found.metadata.upstreams.get(IDP), found.metadata.services.get(SP))
+    assert found.scopes.get(IDP, ()) == (("peer.example",) if product == "Shibboleth" else ())
+
+
+@pytest.mark.parametrize("product", [each for each in SHAPES if each != "Keycloak"])
+def test_a_products_metadata_is_read_from_a_feed(product: str, certificates: Certificates, forge: Forge) -> None:
+    """A federation copies what its members write, foreign roles and all."""
+    entity = SHAPES[product](certificates)
+    entity = entity[entity.index("<EntityDescriptor" if product != "Okta" else "<md:EntityDescriptor") :]
+    octets = feeds.signed(feeds.collection(entity), forge.upstream.key)
+    kept = feeds.read(octets, feeds.trust(forge.upstream.certificate), IDP, SP).entities
+    found = feed_descriptors.descriptors(kept, [IDP], [SP])
+    assert found.notices == []
+    assert _sound(found.upstreams.get(IDP), found.services.get(SP))
+
+
+def _unprefixed(xml: str) -> str:
+    return xml.replace("md:", "").replace(":md=", "=")
+
+
+BAD_KEYS: Final[dict[str, tuple[Callable[[Certificates], str], str]]] = {
+    "too short": (lambda held: _key(held.weak, "signing"), "holds a key below RSA 2048 or EC 256 bits"),
+    "no certificate": (lambda _: _key("AAAA", "signing"), "holds a certificate that is none"),
+    "no base64": (lambda _: _key("not base64!", "signing"), "holds a certificate that is none"),
+    "a name only": (
+        lambda _: '<KeyDescriptor use="signing"><ds:KeyInfo><ds:KeyName>k</ds:KeyName></ds:KeyInfo></KeyDescriptor>',
+        "holds a certificate that is none",
+    ),
+    "several of a chain": (
+        lambda held: _key(f"{held.good}</ds:X509Certificate><ds:X509Certificate>{held.ended}", "signing"),
+        "has a KeyDescriptor of several certificates",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_KEYS)
+def test_a_bad_key_is_passed_over_beside_a_good_one(case: str, certificates: Certificates, tmp_path: Path) -> None:
+    """A notice names file, element and line; alone it leaves the party out, for the same reason."""
+    make, what = BAD_KEYS[case]
+    bad, good = make(certificates), _key(certificates.good)
+    xml = _unprefixed(_okta(certificates))
+    start, end = xml.index("<KeyDescriptor"), xml.index("<NameIDFormat>")
+    found = _read(tmp_path, f"{xml[:start]}\n{bad}\n{good}{xml[end:]}".encode())
+    assert len(found.metadata.upstreams[IDP].keys) == 1
+    assert found.notices == (f"metadata/peer.xml: {IDP} {what} (KeyDescriptor, line 2), which is passed over",)
+    alone = _read(tmp_path, f"{xml[:start]}\n{bad}{xml[end:]}".encode())
+    assert alone.metadata.upstreams == {}
+    (first, *_) = alone.faults[IDP]
+    assert str(first).startswith(f"metadata/peer.xml: {IDP} {what} (KeyDescriptor, line 2)")
+
+
+def test_when_a_certificate_ended_is_noted(certificates: Certificates, tmp_path: Path) -> None:
+    """Its key counts on (SDP-MD06); of two that roll over the later end is the end."""
+    read = _read(tmp_path, _google(certificates).encode()).metadata.upstreams[IDP]
+    assert (len(read.keys), read.certificates_until) == (2, NOW + timedelta(days=365))
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize(
+    "cut", ["peer.<!-- x -->example", "peer.<?x y?>example", "<![CDATA[peer.example]]>", "peer.<x>x</x>example"]
+)
+def test_no_value_is_cut_in_two(cut: str, certificates: Certificates, tmp_path: Path) -> None:
+    """A value with a comment in it is read whole; one with an element in it not at all."""
+    xml = _shibboleth(certificates).replace(">peer.example<", f">{cut}<")
+    scopes = _read(tmp_path, xml.encode()).scopes[IDP]
+    assert scopes == (("",) if "<x>" in cut else ("peer.example",))
+
+
+def test_what_is_never_read_is_never_judged(certificates: Certificates, parties: Parties, tmp_path: Path) -> None:
+    """Nothing of a foreign role, an extension or a contact counts, not even its keys."""
+    stranger = "".join(line for line in parties.stranger.certificate.decode().splitlines() if "CERT" not in line)
+    hidden = f'<x:x xmlns:x="urn:x">{_key(stranger, "signing")}</x:x>'
+    xml = _unprefixed(_okta(certificates))
+    xml = xml.replace("<KeyDescriptor", f"<Extensions>{hidden}</Extensions><KeyDescriptor", 1)
+    xml = xml.replace("<IDPSSODescriptor", f"{_sts('SecurityTokenServiceType', stranger)}<IDPSSODescriptor", 1)
+    (key,) = _read(tmp_path, xml.encode()).metadata.upstreams[IDP].keys
+    assert key.public != parties.stranger.key.private.public_key()
+
+
+def test_ids_and_roles_of_saml_1_are_dropped(certificates: Certificates, tmp_path: Path) -> None:
+    """No signature in there is read, so that nothing refers to an ID; a role of another protocol is no second role."""
+    xml = _unprefixed(_okta(certificates))
+    role = xml[xml.index("<IDPSSODescriptor") : xml.index("</EntityDescriptor>")]
+    older = role.replace("SAML:2.0:protocol", "SAML:1.1:protocol")
+    marked = xml.replace(
+        role, older + role.replace("<IDPSSODescriptor", '<IDPSSODescriptor ID="_1" id="_1" xml:id="_1"')
+    )
+    found = _read(tmp_path, marked.encode())
+    assert (found.faults, set(found.metadata.upstreams)) == ({}, {IDP})
+    twice = _read(tmp_path, xml.replace(role, role + role).encode())
+    assert str(twice.faults[IDP][0]) == f"metadata/peer.xml: {IDP} has several IDPSSODescriptors (keep one)"
+
+
+def test_an_entity_that_a_file_holds_twice_is_left_out(certificates: Certificates, tmp_path: Path) -> None:
+    """Which of the two is meant nobody can say."""
+    entity = _unprefixed(_okta(certificates))
+    found = _read(tmp_path, f"<EntitiesDescriptor {_SPACES}>{entity}{entity}</EntitiesDescriptor>".encode())
+    assert (found.metadata.upstreams, [str(each) for each in found.faults[IDP]]) == (
+        {},
+        [f"metadata/peer.xml: {IDP} has several descriptors (keep one)"],
+    )

@@ -1,0 +1,43 @@
+"""What a worker counted outlives it in one file: a reload neither loses a count nor leaves its files."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# The library decides at its import where counts are kept: each try is a process of its own.
+SCRIPT = """
+import os, sys
+from pathlib import Path
+from broker.adapters.telling import metrics
+from broker.core.event_routes import BrokerEvent, EventKind
+folder = Path(sys.argv[1])
+with metrics.shared(folder):
+    for turn in range(3):
+        pid = os.fork()
+        if not pid:
+            counting = metrics.Metrics(lambda: 0)
+            for _ in range(turn + 1):
+                counting.count(BrokerEvent(EventKind.HTTP_ERROR_SHOWN, {"reason": "not_found"}))
+            counting.library_call("read", "done", 0.3)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        metrics.drop_dead(pid)
+        metrics.drop_dead(pid)
+    print(sorted(file.name for file in folder.glob("*.db")))
+    print(metrics.Metrics(lambda: 0).page([]).decode())
+"""
+
+
+@pytest.mark.server
+def test_the_files_of_dead_workers_are_dropped_and_their_counts_kept(tmp_path: Path) -> None:
+    """Three workers one after another: six refusals and three calls, in one file a kind."""
+    run = subprocess.run(
+        (sys.executable, "-c", SCRIPT, str(tmp_path / "metrics")), capture_output=True, text=True, check=True
+    )
+    files, _, page = run.stdout.partition("\n")
+    assert files == "['counter_0.db', 'histogram_0.db']"
+    assert 'broker_refusals_total{reason="not_found"} 6.0' in page
+    assert 'broker_library_calls_total{call="read",outcome="done"} 3.0' in page
+    assert 'broker_library_call_seconds_bucket{call="read",le="0.5"} 3.0' in page

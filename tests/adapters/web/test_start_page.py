@@ -1,0 +1,227 @@
+"""The start page, the help that leads back, the library's pictures, and where a page that ends something leads."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from flask import Flask, render_template
+from lxml import html
+from werkzeug.test import TestResponse
+
+from broker.adapters.web.pages.pictures import OURS, Pictures
+from broker.adapters.web.pages.reason_texts import REASONS, REFUSALS
+from broker.adapters.web.signup.sign_up_questions import FAQ
+from broker.core.errors import ConfigurationFaults
+from broker.demo.run.demo_folder import Setting
+from broker.files.settings.config import load
+from tests.plugins.house import House, Person, found, mark
+
+LARGEST = 30_000
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+
+def texts(page: TestResponse, path: str) -> list[str]:
+    """Give what a path finds on a page."""
+    hits = html.fromstring(page.get_data()).xpath(path)
+    assert isinstance(hits, list)
+    return [str(each) for each in hits]
+
+
+def onward(source: str) -> list[str]:
+    """Give the links and buttons of a page's own part that lead away from it."""
+    ways = "//main//a[not(starts-with(@href, '#'))]/@href | //main//button"
+    hits = html.fromstring(source).xpath(ways)
+    assert isinstance(hits, list)
+    return [str(each) for each in hits]
+
+
+@pytest.mark.parametrize("language", ["da", "en"])
+def test_the_start_page_leads_wherever_a_person_may_want_to_go(house: House, language: str) -> None:
+    """My loans, sign-up, PIN, choices and help, each of them there; nothing is begun or stored by looking."""
+    person = house.person()
+    page = person.get(f"/?lang={language}")
+    assert (page.status_code, mark(page), found(page, "//html/@lang")) == (200, ("start", ""), language)
+    places = texts(page, "//main//ul[@class='destinations']//a/@href")
+    assert [urlsplit(each).path for each in places] == [
+        "/my-loans", "/sign-up", "/pin", "/my-choices", FAQ, "/locations",
+    ]  # fmt: skip
+    for own in places[1:5]:
+        assert person.get(own).status_code == 200
+
+
+def test_a_remembered_way_is_shown_and_forgotten_on_the_start_page(house: House) -> None:
+    """What the chooser remembers is undone where the chooser says, and by nobody else's page."""
+    person = house.person()
+    chooser = person.ask()
+    source = chooser.get_data(as_text=True)
+    assert source.index('id="remember"') < source.index('name="upstream"')
+    assert texts(chooser, "//p[@id='remember-hint']/a/@href") == [f"{person.base}/"]
+    person.press(chooser, upstream="wayf", remember="yes")
+    assert person.client.get(person.sso_path(), base_url=person.base).status_code in {302, 303}
+    page = person.get("/?lang=en")
+    assert "University login (WAYF)" in page.get_data(as_text=True)
+    assert person.post("/", {}, **{"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert "University login (WAYF)" in person.get("/?lang=en").get_data(as_text=True)
+    assert mark(person.press(page)) == ("start", "")
+    assert "University login (WAYF)" not in person.get("/?lang=en").get_data(as_text=True)
+    assert mark(person.ask())[0] == "choose"
+
+
+def test_the_chooser_offers_a_sign_up_where_one_is_needed(house: House) -> None:
+    """It keeps the service and the login; a service that needs no account offers none."""
+    person = house.person()
+    chooser = person.ask()
+    [sign_up] = [each for each in texts(chooser, "//main//a/@href") if urlsplit(each).path == "/sign-up"]
+    assert "service=my-loans" in sign_up
+    back = found(person.get(sign_up), "//div[@class='notice']//a/@href")
+    assert mark(person.get(back)) == ("choose", "")
+    plain = person.ask("e-resources")
+    assert [each for each in texts(plain, "//main//a/@href") if urlsplit(each).path == "/sign-up"] == []
+
+
+def consenting(person: Person) -> TestResponse:
+    """Come to the question whether to send."""
+    return person.log_in("asta")
+
+
+def mailing(person: Person) -> TestResponse:
+    """Come to the form for a new PIN."""
+    return person.get("/pin")
+
+
+def choosing(person: Person) -> TestResponse:
+    """Come to the ways to log in."""
+    return person.ask()
+
+
+@pytest.mark.parametrize("come", [consenting, mailing, choosing])
+def test_help_keeps_the_login(house: House, come: Callable[[Person], TestResponse]) -> None:
+    """From every page of a login help opens, through all its pages, and leads back to where it was opened."""
+    person = house.person()
+    page = come(person)
+    [helping] = [each for each in texts(page, "//footer//a/@href") if urlsplit(each).path == FAQ]
+    answers = person.get(helping)
+    for address in (helping, texts(answers, "//p[@class='back']/a/@href")[0], texts(answers, "//header//a/@href")[0]):
+        read = person.get(address if address.startswith(("/", "http")) else FAQ + address)
+        assert mark(person.get(found(read, "//div[@class='notice']//a/@href"))) == mark(page)
+
+
+@pytest.mark.parametrize(
+    "login", ["x", "0" * 31, "0" * 32 + "/evil", "//evil.example", "0" * 32 + "/consent/../x", "0" * 33]
+)
+def test_help_leads_back_to_logins_only(house: House, login: str) -> None:
+    """An address that somebody made leads from help to nowhere but a login's own page (CWE-601)."""
+    page = house.person().get(f"{FAQ}?login={login}")
+    assert page.status_code == 200
+    assert texts(page, "//div[@class='notice']") == []
+    assert "evil" not in page.get_data(as_text=True)
+
+
+def test_a_refusal_names_the_service_and_whom_it_is_for(house: House) -> None:
+    """Who is let in stands on the page, with the age below which nobody is."""
+    private = house.person().log_in("eva", "nemid", "e-resources")
+    assert mark(private) == ("refuse", "no_policy_for_service")
+    assert "Elektroniske ressourcer er ikke åben for" in private.get_data(as_text=True)
+    admitted = texts(private, "//h2[contains(., 'Disse kan bruge')]/following-sibling::ul[1]/li/text()")
+    assert len(admitted) == 3
+    assert not any("Privat" in each for each in admitted)
+    young = house.person().log_in("finn", "nemid")
+    assert mark(young) == ("refuse", "too_young")
+    assert "(mindst 18 år)" in young.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("environment", [{"BROKER_SHARED_NETWORKS": '["192.0.2.0/24"]'}])
+def test_a_shared_computer_offers_nothing_that_it_ignores(house: House) -> None:
+    """Neither page there has a box to remember by; elsewhere both have one."""
+    for address, boxes in (("192.0.2.10", 0), ("198.51.100.10", 1)):
+        person = house.person().moved(address)
+        assert len(texts(person.ask(), "//input[@name='remember']")) == boxes
+        assert len(texts(person.log_in("asta"), "//input[@name='remember']")) == boxes
+
+
+def test_a_person_leaves_their_choices(house: House) -> None:
+    """A button ends the login for them: Back shows nobody anything, and the page leads on."""
+    person = house.person()
+    begun = person.get("/my-choices?with=wayf")
+    arrived = person.deliver(*house.answer(begun.location, "asta"))
+    page = person.get(arrived.location)
+    assert mark(page)[0] == "choices"
+    left = person.press(page, do="leave")
+    assert mark(left) == ("choices", "left")
+    assert onward(left.get_data(as_text=True))
+    assert mark(person.get(page.request.url)) == ("error", "transaction_gone")
+
+
+@pytest.mark.parametrize("code", sorted(REASONS))
+def test_every_reason_ends_on_a_page_with_a_way_on(app: Flask, code: str) -> None:
+    """Whatever went wrong, the page offers something to go to, and the place where one is served in person."""
+    with app.test_request_context("/?lang=en"):
+        shown: dict[str, object] = {"reference": "K7MW3QZX", "retry": None, "back": None}
+        if code in REFUSALS:
+            shown |= {"service": "My loans", "form": None, "ways": (), "onward": None, "abroad": None}
+            shown |= {"shared": False, "admitted": (), "admitted_to": ""}
+        template = "refused.html" if code in REFUSALS else "error.html"
+        source = render_template(template, step="error", reason=code, now=NOW, **shown)
+    assert len(onward(source)) > 3
+    assert "health insurance card and another form of ID" in source
+    assert "%(" not in source
+
+
+def test_every_page_has_a_way_on(app: Flask, specimen: str) -> None:
+    """A link or a button in its own part, in the footer none counts."""
+    assert onward(app.test_client().get(f"/{specimen}").text)
+
+
+def test_pictures_are_our_own_files(setting: Setting, tmp_path: Path) -> None:
+    """Logo, favicon and services' logos are read from files, and served as what may be kept for a year."""
+    logo = tmp_path / "logo.svg"
+    logo.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    environ = {"BROKER_LOOK__LOGO": str(logo), "BROKER_SERVICES__MY_LOANS__LOGO": str(logo)}
+    config = load(setting.config, environ)
+    pictures = Pictures.read(config.base_url, config.pictures())
+    assert set(pictures.by_name) == {"logo", "favicon", "service-my-loans"}
+    assert re.fullmatch(r"/pictures/service-my-loans\?v=[0-9a-f]{12}", pictures.url("service-my-loans"))
+    assert pictures.url("service-myprint") == ""
+
+
+@pytest.mark.parametrize("environment", [{"BROKER_SERVICES__MY_LOANS__LOGO": str(OURS)}])
+def test_the_logo_of_a_service_stands_on_its_consent_page(house: House) -> None:
+    """Served by ourselves, beside the link to the service; another service shows none."""
+    person = house.person()
+    page = person.log_in("asta")
+    [logo] = texts(page, "//main//img/@src")
+    assert person.get(logo).mimetype == "image/svg+xml"
+    library = house.setting.ports.origin("library")
+    assert f"{library}/my-loans?lang=da" in texts(page, "//main//details//a/@href")
+    assert texts(house.person().log_in("asta", "wayf", "e-resources"), "//main//img") == []
+
+
+def test_the_favicon_is_there_and_closed(house: House) -> None:
+    """The picture that every page names is answered, under the policy that runs no script in it."""
+    person = house.person()
+    named = texts(person.get("/"), "//link[@rel='icon']/@href")
+    for address in (*named, "/favicon.ico"):
+        icon = person.get(address)
+        assert (icon.status_code, icon.mimetype) == (200, "image/svg+xml")
+        assert "default-src 'none'" in icon.headers["Content-Security-Policy"]
+        assert "Set-Cookie" not in icon.headers
+    assert person.get("/pictures/none").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "what"),
+    [("logo.html", 10, "is no picture"), ("logo.svg", LARGEST + 1, "larger than 30 kB"), ("none.svg", None, "no file")],
+)
+def test_what_is_no_picture_is_a_fault(
+    setting: Setting, tmp_path: Path, name: str, size: int | None, what: str
+) -> None:
+    """A page is served as a picture by nobody, and none weighs every page down."""
+    picture = tmp_path / name
+    if size is not None:
+        picture.write_bytes(b"x" * size)
+    with pytest.raises(ConfigurationFaults) as refused:
+        load(setting.config, {"BROKER_LOOK__FAVICON": str(picture)})
+    assert what in str(refused.value)

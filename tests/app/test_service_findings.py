@@ -1,0 +1,95 @@
+"""What ``broker check`` says of services that want what no policy gives them, before anybody logs in."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from broker.app import service_findings
+from broker.app.assembly import assemble
+from broker.app.findings import all_findings
+from broker.demo.run.demo_folder import Setting
+from broker.files.settings.config import load
+
+FORMAT: Final = "<md:NameIDFormat>urn:oasis:names:tc:SAML:{}</md:NameIDFormat>"
+EMAIL: Final = "1.1:nameid-format:emailAddress"
+TRANSIENT: Final = "2.0:nameid-format:transient"
+UNSPECIFIED: Final = "1.1:nameid-format:unspecified"
+WANTED: Final = (
+    '<md:RequestedAttribute Name="{}" NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri" isRequired="{}"/>'
+)
+CONSUMING: Final = (
+    '<md:AttributeConsumingService index="1"><md:ServiceName xml:lang="en">Print</md:ServiceName>{}'
+    "</md:AttributeConsumingService>"
+)
+HOME_ORGANISATION: Final = "urn:oid:1.3.6.1.4.1.25178.1.2.9"
+DISPLAY_NAME: Final = "urn:oid:2.16.840.1.113730.3.1.241"
+
+
+@pytest.fixture
+def folder(setting: Setting, tmp_path: Path) -> Path:
+    """Give a copy of the demo's folder."""
+    return shutil.copytree(setting.folder, tmp_path / "demo")
+
+
+def findings(folder: Path, service: str = "myprint") -> list[str]:
+    """Give what is found of one service."""
+    environ = {"BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}
+    parts = assemble(load(folder / "broker.toml", environ))
+    found = list(service_findings.findings(parts))
+    assert set(found) <= set(all_findings(parts))
+    return [each for each in found if each.startswith(f"services.{service}:")]
+
+
+def described(folder: Path, *, formats: str = "", attributes: str = "", service: str = "myprint") -> None:
+    """Write NameIDFormats and RequestedAttributes into the metadata of a service."""
+    (path,) = [path for path in (folder / "metadata").glob("*.xml") if f"{service}." in path.read_text()]
+    xml = re.sub("<md:NameIDFormat>.*?</md:NameIDFormat>", "", path.read_text())
+    xml = re.sub(r"(<md:AssertionConsumerService)", rf"{formats}\1", xml, count=1)
+    if attributes:
+        xml = xml.replace("</md:SPSSODescriptor>", f"{CONSUMING.format(attributes)}</md:SPSSODescriptor>")
+    path.write_text(xml)
+
+
+def test_the_shipped_policies_give_what_the_demo_asks(folder: Path) -> None:
+    """Nothing is found of a sound set-up."""
+    for service in ("my-loans", "myprint", "e-resources"):
+        assert findings(folder, service) == []
+
+
+def test_another_nameid_format_than_the_policys_is_told_with_its_line(folder: Path) -> None:
+    """Else the first person learns it after the login."""
+    described(folder, formats=FORMAT.format(EMAIL))
+    found = findings(folder)
+    assert len(found) >= 3
+    told = re.compile(
+        r"services\.myprint: its metadata wants the NameID format emailAddress,"
+        r" and [a-z]+\.yaml:[0-9]+ gives persistent"
+    )
+    assert all(map(told.fullmatch, found))
+
+
+@pytest.mark.parametrize("other", [UNSPECIFIED, "2.0:nameid-format:persistent"])
+def test_a_list_that_leaves_room_is_no_finding(folder: Path, other: str) -> None:
+    """A format that the policy gives, or any at all, beside one that it does not."""
+    described(folder, formats=FORMAT.format(TRANSIENT) + FORMAT.format(other))
+    assert findings(folder) == []
+
+
+def test_a_required_attribute_that_no_policy_releases_is_told(folder: Path) -> None:
+    """By our name for it; one that is released, and one that is only welcome, is not."""
+    wanted = WANTED.format(HOME_ORGANISATION, "true") + WANTED.format(DISPLAY_NAME, "true")
+    described(folder, attributes=wanted + WANTED.format("urn:oid:2.5.4.11", "false"))
+    assert findings(folder) == [
+        "services.myprint: its metadata requires the attribute schacHomeOrganization, which no policy releases to it"
+    ]
+
+
+def test_a_required_attribute_that_no_map_can_name_is_told(folder: Path) -> None:
+    """With the file where a row would have to stand."""
+    described(folder, attributes=WANTED.format("urn:oid:1.2.3.4", "true"))
+    (told,) = findings(folder)
+    assert told.startswith("services.myprint: its metadata requires the attribute urn:oid:1.2.3.4, for which")
+    assert told.endswith("attribute_maps/library.yaml has no row")

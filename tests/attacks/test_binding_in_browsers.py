@@ -1,0 +1,171 @@
+"""A login belongs to one browser: what ``test_binding`` shows of our answers, Chromium and Firefox do with them.
+
+Source: docs/reference/design.md#4a.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import pytest
+import requests
+from playwright.sync_api import Browser
+
+from broker.demo.run.running_demo import Running
+from tests.plugins.visitor import Visitor, visitor
+
+
+class Sit(Protocol):
+    """Opens a browser that has never been here."""
+
+    def __call__(self, *, scripts: bool = True) -> Visitor:
+        """Open it."""
+
+
+@pytest.fixture
+def sit(browser: Browser, demo: Running) -> Iterator[Sit]:
+    """Give what opens a browser that shares nothing with another."""
+    opened: list[Visitor] = []
+
+    def open_one(*, scripts: bool = True) -> Visitor:
+        opened.append(visitor(browser, demo, scripts=scripts))
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        each.page.context.close()
+
+
+@pytest.mark.attack(16, 30)
+def test_a_victim_s_login_is_not_collected(sit: Sit) -> None:
+    """An attacker starts a login and sends the victim to the hub: neither gets anything of the other's."""
+    attacker, victim = sit(), sit()
+    victim.page.goto(_at_hub(attacker))
+    victim.pick("asta")
+    victim.at("error", "other_browser")
+    attacker.page.goto(victim.page.url)
+    attacker.at("choose")
+
+
+@pytest.mark.attack(16)
+def test_an_answered_login_takes_no_second_answer_of_a_victim(sit: Sit) -> None:
+    """The attacker answers request 1 himself and sends the victim request 2 of the same transaction."""
+    attacker, victim = sit(), sit()
+    attacker.page.goto(_asked(attacker).replace("/consent", "/upstream"))
+    attacker.at("choose")
+    attacker.press("button[name=upstream][value=wayf]")
+    attacker.page.wait_for_selector("button[name=persona]")
+    victim.page.goto(attacker.page.url)
+    victim.pick("bo")
+    victim.at("error", "other_browser")
+
+
+@pytest.mark.attack(16)
+def test_login_csrf_is_refused(sit: Sit) -> None:
+    """An attacker's finished arrival, opened by a victim, logs the victim in as nobody and is spent."""
+    attacker, victim = sit(scripts=False), sit()
+    _at_hub(attacker)
+    attacker.press("button[name=persona][value=bo]")
+    attacker.page.wait_for_selector("input[name=SAMLResponse]", state="attached")
+    fields = {"SAMLResponse": attacker.find("input[name=SAMLResponse]").get_attribute("value")}
+    broker = attacker.origin("broker")
+    acs = broker.replace("broker.localhost", "127.0.0.1") + "/saml/sp/wayf/acs"
+    arrived = requests.post(acs, fields, allow_redirects=False, timeout=10)
+    assert arrived.status_code == 303
+    victim.page.goto(arrived.headers["Location"])
+    victim.at("error", "other_browser")
+    attacker.page.goto(arrived.headers["Location"])
+    attacker.at("choose")
+
+
+@pytest.mark.attack(30)
+@pytest.mark.parametrize(("prefix", "reason"), [("a-", "other_browser"), ("b-", "login_cookie_missing")])
+def test_one_cookie_without_the_other_is_worthless(sit: Sit, prefix: str, reason: str) -> None:
+    """A fixed or copied cookie alone opens no page of an authenticated transaction; both together are the browser."""
+    person, thief = sit(), sit()
+    address = _asked(person)
+    both: Any = [each for each in person.page.context.cookies() if each["name"].startswith(("a-", "b-"))]
+    thief.page.context.add_cookies([each for each in both if each["name"].startswith(prefix)])
+    thief.page.goto(address)
+    thief.at("error", reason)
+    thief.page.context.add_cookies(both)
+    thief.page.goto(address)
+    thief.at("ask")
+
+
+@pytest.mark.attack(30)
+def test_another_site_s_form_consents_to_nothing(sit: Sit) -> None:
+    """The browser brings no cookie with it, and the question stands as before."""
+    person = sit()
+    address = _asked(person)
+    person.page.goto("about:blank")
+    person.page.evaluate(
+        """address => {
+            const form = document.body.appendChild(document.createElement("form"));
+            form.method = "post";
+            form.action = address;
+            form.innerHTML = "<input name=token value=1><button name=answer value=yes>Win</button>";
+        }""",
+        address,
+    )
+    person.press("button")
+    person.at("error", "other_browser")
+    person.page.goto(address)
+    person.at("ask")
+
+
+@pytest.mark.attack(16)
+def test_a_page_full_of_logins_evicts_no_cookie(sit: Sit) -> None:
+    """Thirty logins that another site begins as pictures plant nothing; the login that stands is finished."""
+    person = sit()
+    address = _asked(person)
+    before = _names(person)
+    person.page.goto("about:blank")
+    person.page.evaluate(
+        """address => [...Array(30).keys()].forEach(number => {
+            document.body.appendChild(new Image()).src = address + "?number=" + number;
+        })""",
+        person.origin("library") + "/my-loans",
+    )
+    person.page.wait_for_timeout(1500)
+    assert _names(person) == before
+    person.page.goto(address)
+    person.at("ask")
+    person.agree()
+    person.page.wait_for_selector("#borrower")
+
+
+@pytest.mark.attack(16, control=True)
+def test_tabs_side_by_side_do_not_mix(sit: Sit) -> None:
+    """Two logins of different people in one browser end each with its own."""
+    first = sit()
+    second = Visitor(first.page.context.new_page(), first.demo)
+    for tab in (first, second):
+        _at_hub(tab)
+    for tab, name in ((second, "bo"), (first, "asta")):
+        tab.pick(name)
+        tab.at("ask")
+    for tab, name in ((first, "Ravn"), (second, "Lindegaard")):
+        assert name in tab.text("main")
+        tab.agree()
+        tab.page.wait_for_selector("#borrower")
+
+
+def _at_hub(person: Visitor) -> str:
+    """Come from a service up to the hub, and give the address there."""
+    person.open("library", "/my-loans")
+    person.at("choose")
+    person.press("button[name=upstream][value=wayf]")
+    person.page.wait_for_selector("button[name=persona]")
+    return person.page.url
+
+
+def _asked(person: Visitor) -> str:
+    """Log in up to the question what may be sent, and give its address."""
+    _at_hub(person)
+    person.pick("asta")
+    person.at("ask")
+    return person.page.url
+
+
+def _names(person: Visitor) -> set[str]:
+    return {str(each["name"]) for each in person.page.context.cookies() if each["name"][:2] in {"a-", "b-"}}

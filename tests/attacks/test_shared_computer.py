@@ -1,0 +1,249 @@
+"""A computer that others use too keeps nothing: what a browser brings back there is over, and shows nobody.
+
+Source: docs/reference/design.md#4a-shared.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+import pytest
+from lxml import html
+from werkzeug.test import TestResponse
+
+from broker.core.login.transaction import SHARED_FINISHED_FOR, SHARED_IDLE_FOR
+from broker.demo.people.personas import persona
+from tests.plugins.house import House, Person, form, found, mark
+
+SHARED: Final = pytest.mark.parametrize("environment", [{"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}])
+GONE: Final = ("error", "transaction_gone")
+SECOND: Final = timedelta(seconds=1)
+pytestmark = pytest.mark.attack(30)
+
+
+def asking(page: TestResponse) -> dict[str, str]:
+    """Give the fields of the consent form of a page, without an answer."""
+    return {"token": found(page, "//form[@class='answer']//input[@name='token']/@value")}
+
+
+def tries(person: Person, page: TestResponse) -> list[TestResponse]:
+    """Do what the next person can with a browser that was restored: reload, look, show the number, go on."""
+    path, fields = page.request.path, asking(page)
+    return [
+        person.get(path),
+        person.get(path.removesuffix("/consent")),
+        person.post(path, {**fields, "reveal": "1"}),
+        person.post(path, {**fields, "answer": "yes"}),
+        person.post(path, {**fields, "reconsider": "1"}),
+    ]
+
+
+def tells_nothing(page: TestResponse, name: str = "asta") -> bool:
+    """Say whether a page holds nothing of a persona."""
+    text = page.get_data(as_text=True)
+    given = persona(name).attributes
+    return given["sn"][0] not in text and given["schacPersonalUniqueID"][0][-4:] not in text
+
+
+@SHARED
+@pytest.mark.parametrize("answer", ["yes", "no"])
+def test_what_was_finished_is_over_after_some_seconds(house: House, answer: str) -> None:
+    """Half a minute later, with every cookie restored, the next person finds nothing of it and gets in nowhere."""
+    person = house.person()
+    page = person.log_in("asta")
+    person.agree(page, answer=answer)
+    house.clock.ahead = timedelta(seconds=30) if answer == "yes" else SHARED_IDLE_FOR + SECOND
+    for got in tries(person, page):
+        assert mark(got) == GONE
+        assert tells_nothing(got)
+
+
+@SHARED
+def test_a_second_press_gets_the_same_assertion(house: House) -> None:
+    """Within the seconds, as everywhere."""
+    person = house.person()
+    page = person.log_in("asta")
+    fields = {**asking(page), "answer": "yes"}
+    first, second = (house.landing(person.post(page.request.path, fields)) for _ in range(2))
+    assert (first.name_id, first.status) == (second.name_id, "Success")
+    house.clock.ahead = SHARED_FINISHED_FOR + SECOND
+    assert mark(person.post(page.request.path, fields)) == GONE
+
+
+@SHARED
+def test_what_was_left_alone_is_over_after_three_minutes(house: House) -> None:
+    """Each visit of its person moves the end, to half an hour at most; a made-up arrival moves nothing."""
+    person = house.person()
+    page = person.log_in("asta")
+    for minutes in (2, 4, 6):
+        house.clock.ahead = timedelta(minutes=minutes)
+        assert mark(person.get(page.request.path))[0] == "ask"
+    house.clock.ahead = timedelta(minutes=8, seconds=50)
+    path = page.request.path.removesuffix("/consent")
+    person.get(f"{path}?arrival={'0' * 64}")
+    house.clock.ahead = timedelta(minutes=9, seconds=1)
+    assert all(mark(got) == GONE and tells_nothing(got) for got in tries(person, page))
+
+
+@SHARED
+def test_no_visits_keep_it_for_more_than_half_an_hour(house: House) -> None:
+    """As everywhere."""
+    person = house.person()
+    page = person.log_in("asta")
+    for minutes in range(2, 30, 2):
+        house.clock.ahead = timedelta(minutes=minutes)
+        assert mark(person.get(page.request.path))[0] == "ask"
+    house.clock.ahead = timedelta(minutes=30, seconds=1)
+    assert mark(person.get(page.request.path)) == GONE
+
+
+@SHARED
+def test_a_login_under_way_is_not_hurried(house: House) -> None:
+    """Before anybody is authenticated nothing of anybody is in it: who needs ten minutes at the upstream is let in."""
+    person = house.person()
+    to_hub = person.choose(person.ask())
+    house.clock.ahead = timedelta(minutes=10)
+    arrived = person.deliver(*house.answer(to_hub, "asta"))
+    assert mark(person.get(arrived.location))[0] == "ask"
+
+
+@SHARED
+def test_a_login_begun_elsewhere_idles_out_too(house: House) -> None:
+    """From the moment that its browser comes from a shared computer."""
+    person = house.person().moved("198.51.100.9")
+    page = person.log_in("asta")
+    path = page.request.path.removesuffix("/consent")
+    again = person.choose(person.get(f"{path}/upstream"))
+    person.moved("127.0.0.1")
+    arrived = person.deliver(*house.answer(again, "asta"))
+    person.get(arrived.location)
+    again = person.choose(person.get(f"{path}/upstream"))
+    arrived = person.deliver(*house.answer(again, "asta"))
+    page = person.get(arrived.location)
+    assert mark(page)[0] == "ask"
+    house.clock.ahead = SHARED_IDLE_FOR + SECOND
+    assert all(mark(got) == GONE for got in tries(person, page))
+
+
+@SHARED
+def test_the_whole_number_takes_a_fresh_login(house: House) -> None:
+    """Whoever presses the button logs in first; then it is shown, once, within the minute, and to whoever logged in."""
+    person = house.person()
+    page = person.log_in("asta")
+    number = persona("asta").attributes["schacPersonalUniqueID"][0][-4:]
+    reveal = {"reveal": "1"}
+    asked = person.post(page.request.path, {**asking(page), **reveal})
+    assert number not in asked.get_data(as_text=True)
+    away = person.get(found(asked, "//main//a/@href"))
+    assert away.status_code == 302
+    page = person.get(person.deliver(*house.answer(away.location, "asta")).location)
+    shown = person.post(page.request.path, {**asking(page), **reveal})
+    assert (mark(shown)[0], number in shown.get_data(as_text=True)) == ("reveal", True)
+    again = person.post(page.request.path, {**asking(page), **reveal})
+    assert (mark(again)[0], number in again.get_data(as_text=True)) == ("authenticate", False)
+    away = person.get(found(again, "//main//a/@href"))
+    page = person.get(person.deliver(*house.answer(away.location, "asta")).location)
+    house.clock.ahead = timedelta(seconds=61)
+    late = person.post(page.request.path, {**asking(page), **reveal})
+    assert (mark(late)[0], number in late.get_data(as_text=True)) == ("authenticate", False)
+
+
+@SHARED
+def test_a_login_for_another_reason_shows_no_number(house: House) -> None:
+    """Only the one that the press asked for does."""
+    person = house.person()
+    page = person.log_in("asta")
+    path = page.request.path.removesuffix("/consent")
+    again = person.choose(person.get(f"{path}/upstream"))
+    page = person.get(person.deliver(*house.answer(again, "asta")).location)
+    assert mark(person.post(page.request.path, {**asking(page), "reveal": "1"}))[0] == "authenticate"
+
+
+@SHARED
+def test_cookies_last_as_long_as_the_session(house: House) -> None:
+    """None has a lifetime of its own."""
+    person = house.person()
+    person.log_in("asta")
+    cookies = person.cookies("a-") + person.cookies("b-")
+    assert len(cookies) == 2
+    assert [(each.max_age, each.expires) for each in cookies] == [(None, None)] * 2
+
+
+@SHARED
+@pytest.mark.parametrize("answer", ["yes", "no"])
+def test_the_last_page_has_a_button_that_ends_it(house: House, answer: str) -> None:
+    """It drops the login and each cookie, also what a browser would bring back, and says what stays in the browser."""
+    person = house.person()
+    page = person.log_in("asta")
+    last = person.agree(page, answer=answer)
+    (action, fields), *_ = [each for each in forms_of(last) if each[0].endswith("/end")]
+    kept = person.cookies("a-") + person.cookies("b-")
+    ended = person.post(action, fields)
+    assert mark(ended) == ("end", "")
+    assert ended.headers["Clear-Site-Data"] == '"cookies", "storage"'
+    assert person.cookies("a-") + person.cookies("b-") == []
+    for each in kept:
+        person.client.set_cookie(each.key, each.value, domain="broker.localhost")
+    house.clock.ahead = SHARED_FINISHED_FOR + SECOND
+    assert all(mark(got) == GONE for got in tries(person, page))
+
+
+@SHARED
+def test_nobody_else_ends_a_login(house: House) -> None:
+    """Neither another site's form nor another browser."""
+    person = house.person()
+    page = person.log_in("asta")
+    last = person.agree(page, answer="no")
+    action, fields = next(each for each in forms_of(last) if each[0].endswith("/end"))
+    refused = person.post(action, fields, **{"Sec-Fetch-Site": "cross-site"})
+    assert (mark(refused), "Clear-Site-Data" in refused.headers) == (("error", "token_refused"), False)
+    house.person().post(action, fields)
+    assert mark(person.get(page.request.path.removesuffix("/consent")))[0] == "refuse"
+    person.post(action, fields)
+    assert mark(person.get(page.request.path)) == GONE
+
+
+@SHARED
+def test_a_page_with_a_form_for_a_service_clears_no_cookies(house: House) -> None:
+    """The header would take those of the service along, which it needs to take the Response or the refusal."""
+    person = house.person()
+    page = person.log_in("asta")
+    for answer in ("no", "yes"):
+        sent = person.agree(person.get(page.request.path), answer=answer)
+        assert "Clear-Site-Data" not in sent.headers
+        if answer == "no":
+            review, fields = next(each for each in forms_of(sent) if each[0].endswith("/consent"))
+            person.post(review, {**fields, "reconsider": "1"})
+
+
+@SHARED
+def test_no_field_is_completed(house: House) -> None:
+    """By what the one before has typed: neither in a login, nor in a new PIN, nor in a mailbox."""
+    person = house.person()
+    pages = [
+        person.log_in("asta"),
+        person.get("/pin"),
+        person.get(person.get("/pin?change=wayf").location),
+        person.sign_up("dorte", "hospital", "nemid"),
+    ]
+    for page in pages:
+        for field in html.fromstring(page.get_data()).iter("input"):
+            if field.get("type") == "hidden":
+                continue
+            own = field.get("autocomplete")
+            around = next(field.iterancestors("form")).get("autocomplete")
+            assert (own or around) == "off", field.get("name")
+
+
+@SHARED
+def test_no_page_says_that_closing_the_windows_is_enough(house: House) -> None:
+    """Neither where a login ends, nor where a logout does, nor after a refusal."""
+    person = house.person()
+    page = person.log_in("asta")
+    for text in (person.agree(page).get_data(as_text=True), person.log_in("finn", "nemid").get_data(as_text=True)):
+        assert "Det er ikke nok at lukke vinduerne" in text
+
+
+def forms_of(page: TestResponse) -> list[tuple[str, dict[str, str]]]:
+    """Give action and hidden fields of each form of a page."""
+    count = len(list(html.fromstring(page.get_data()).iter("form")))
+    return [form(page, at) for at in range(count)]

@@ -1,0 +1,233 @@
+"""Whoever has shown no authentication costs nothing that lasts: no trace, no trail, no caller's reference."""
+
+import hashlib
+import sqlite3
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.adapters.stores.sqlite import _SWEEP_EVERY
+from broker.adapters.trail.audit_trail import KeptTrail
+from broker.app import diagnostics
+from broker.core.errors import TooMany, TransactionGone
+from broker.core.ports import Key
+from broker.flows.proofs.pin_renewal import PER_NETWORK
+from broker.flows.proofs.rate_limits import Limits
+from tests.plugins.house import House, form, found, mark
+from tests.plugins.pin_pages import send
+
+# Class 31: what a browser or its owner can make of addresses, cookies and the proxy in front.
+pytestmark = pytest.mark.attack(31)
+
+
+def reference_on(page: object) -> str:
+    """Give the reference of a page."""
+    return found(page, "//*[@class='reference']//strong/text()")  # type: ignore[arg-type]
+
+
+def kept(house: House) -> list[tuple[str, int]]:
+    """Give how many records of each kind the store has, whether they have expired or not."""
+    file = house.parts.config.store.url.removeprefix("sqlite:")
+    with sqlite3.connect(file) as store:
+        tables = [name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return [(name, store.execute(f"SELECT count(*) FROM {name}").fetchone()[0]) for name in sorted(tables)]  # noqa: S608
+
+
+def contents(house: House) -> str:
+    """Give a digest of all that the store holds."""
+    file = house.parts.config.store.url.removeprefix("sqlite:")
+    with sqlite3.connect(file) as store:
+        return hashlib.sha256("\n".join(store.iterdump()).encode()).hexdigest()
+
+
+def trail_size(house: House) -> int:
+    """Give the bytes of the audit trail."""
+    trail = house.parts.trail
+    assert isinstance(trail, KeptTrail)
+    return sum(file.stat().st_size for file in Path(trail.journal.folder).iterdir())
+
+
+def test_looking_up_logins_that_do_not_exist_leaves_nothing(house: House) -> None:
+    """Each such page left 659 bytes for thirty days and 186 on the trail: two a second fill a store in nine days."""
+    person = house.person()
+    person.get(f"{person.base}/login/{'0' * 32}")
+    before = kept(house), trail_size(house)
+    pages = [person.get(f"{person.base}/login/{number:032x}") for number in range(1500)]
+    assert {page.status_code for page in pages} == {410}
+    assert (kept(house), trail_size(house)) == before
+
+
+def test_a_strangers_page_carries_a_reference_that_decodes_itself(house: House) -> None:
+    """The desk reads minute, step and reason of it; nothing was stored to find."""
+    person = house.person()
+    page = person.get(f"{person.base}/login/{'0' * 32}")
+    told = diagnostics.trace(house.parts, reference_on(page))
+    assert told is not None
+    assert (told["step"], told["reason"]) == ("/login/<name>", "transaction_gone")
+
+
+def test_posts_with_a_made_up_cookie_take_no_callers_reference(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """3,700 of them used up the hour's traces: whoever was refused after them had a reference that nobody found."""
+    monkeypatch.setattr("broker.flows.login.support_traces._MOST_AN_HOUR", 30)
+    stranger = house.person()
+    stranger.client.set_cookie("b-" + "0" * 16, "0" * 64, domain="broker.localhost")
+    # The same login, bound to the made-up cookie, is good for as many refusals as anybody likes.
+    chooser = stranger.ask()
+    for _ in range(40):
+        assert stranger.post(form(chooser)[0], {"token": "x"}).status_code == 403
+        assert stranger.post(f"{chooser.request.path}/x", {}).status_code == 404
+    caller = house.person().log_in("mia")
+    assert mark(caller)[0] == "refuse"
+    told = diagnostics.trace(house.parts, reference_on(caller))
+    assert told is not None
+    assert told["step"] == "refuse"
+
+
+def test_refusals_of_strangers_stay_off_the_trail(house: House) -> None:
+    """A message that is no SAML, a form without a token, a passive request: at full speed 17 GB a day."""
+    person = house.person()
+    chooser = person.ask()
+    before = kept(house), trail_size(house)
+    for _ in range(3):
+        person.deliver("/saml/sp/wayf/acs", {"SAMLResponse": "AAAA"})
+        person.post(form(chooser)[0], {"token": "x"})
+        person.get(f"{person.base}/error?code=OTHER_ERROR")
+        person.get(f"{person.base}/no/such/page")
+    assert (kept(house), trail_size(house)) == before
+
+
+def test_a_refused_person_is_on_the_trail_and_found_by_the_reference(house: House) -> None:
+    """Whoever has logged in keeps both: it is their login, and cost them one."""
+    before = trail_size(house)
+    page = house.person().log_in("mia")
+    assert len(reference_on(page)) == 8
+    assert diagnostics.trace(house.parts, reference_on(page)) is not None
+    assert trail_size(house) > before
+
+
+FEW = pytest.mark.parametrize("environment", [{"BROKER_LIMITS__BEGINNINGS": "10"}])
+BEGINNINGS = ("/sign-up/begin?affiliation=student", "/pin", "/my-choices?with=wayf", "/pin?code=bcdfg-hjkmn")
+
+
+@FEW
+@pytest.mark.parametrize("address", ["sso", *BEGINNINGS])
+def test_a_network_begins_so_many_logins_a_minute_and_no_more(
+    house: House, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One client began 300 a second, each 1.3 to 2.6 kB, bounded by nothing; whoever comes from elsewhere goes on."""
+    person = house.person().moved("198.51.100.7")
+    path = person.sso_path() if address == "sso" else address
+    # The minute must not turn over while this counts.
+    house.clock.ahead += timedelta(seconds=60 - house.clock.now().second)
+    statuses = [person.client.get(path, base_url=person.base).status_code for _ in range(10)]
+    assert set(statuses) <= {200, 302, 303}
+    before = kept(house), trail_size(house)
+    for _ in range(5):
+        page = person.client.get(path, base_url=person.base)
+        assert (page.status_code, mark(page)) == (429, ("error", "network_busy"))
+        assert 1 <= int(page.headers["Retry-After"]) <= 60
+    assert (kept(house), trail_size(house)) == before
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "network_refused" in each]
+    assert '"network": "198.51.100.0/24"' in line
+    assert '"setting": "limits.campuses"' in line
+    assert house.person().moved("203.0.113.7").client.get(path, base_url=person.base).status_code < 400
+    house.clock.ahead += timedelta(minutes=1)
+    assert person.client.get(path, base_url=person.base).status_code < 400
+
+
+@FEW
+def test_whoever_has_logged_in_before_is_let_in_beside_a_flood(house: House) -> None:
+    """The browser brings the mark of its login; one on a shared computer keeps none."""
+    person = house.person().moved("198.51.100.7")
+    person.log_in("asta")
+    (cookie,) = person.cookies("mark")
+    assert len(cookie.value) < 60
+    stranger = house.person().moved("198.51.100.8")
+    for _ in range(40):
+        stranger.client.get("/pin", base_url=person.base)
+    assert stranger.client.get("/pin", base_url=person.base).status_code == 429
+    assert mark(person.log_in("asta"))[0] == "ask"
+    terminal = house.terminal()
+    terminal.log_in("asta")
+    assert terminal.cookies("mark") == []
+
+
+def test_a_proxy_that_is_not_counted_is_told_once(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """X-Forwarded-For while serve.proxies is 0: everybody would be one network; the log and readyz say so."""
+    client = house.app.test_client()
+    for _ in range(3):
+        client.get("/healthz", headers={"X-Forwarded-For": "203.0.113.9"})
+    assert capsys.readouterr().out.count('"event": "proxy_uncounted"') == 1
+    assert "serve.proxies is 0" in client.get("/readyz").get_json()["proxies"]
+    house.clock.ahead += timedelta(hours=2)
+    assert "proxies" not in client.get("/readyz").get_json()
+
+
+@pytest.mark.parametrize("environment", [{"BROKER_SERVE__PROXIES": "1"}])
+def test_a_proxy_that_is_counted_is_not_told(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """The header is its own then."""
+    client = house.app.test_client()
+    client.get("/healthz", headers={"X-Forwarded-For": "203.0.113.9"})
+    assert "proxy_uncounted" not in capsys.readouterr().out
+    assert "proxies" not in client.get("/readyz").get_json()
+
+
+def test_a_refused_asking_for_a_pin_writes_nothing(house: House) -> None:
+    """It cost 32 commands of Redis and 1.4 kB; now a look at its own login and at what the browser has typed."""
+    limits = Limits(house.parts.store, house.parts.keys.index, house.clock.now)
+    stranger = house.person().moved("198.51.100.7")
+    page = stranger.get(f"{stranger.base}/pin")
+    with suppress(TooMany):
+        while True:
+            limits.take((PER_NETWORK, "198.51.100.0/24"))
+    for number in range(6):
+        answer = send(stranger, page, identifier=f"1000{number}")
+    before = kept(house), contents(house), trail_size(house)
+    for number in range(40):
+        answer = send(stranger, page, identifier=f"2000{number}")
+        assert (answer.status_code, mark(answer)) == (429, ("pin", "pin_asks_too_many"))
+    assert (kept(house), contents(house), trail_size(house)) == before
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_what_began_is_gone_after_two_minutes_and_what_is_bound_after_thirty(house: House, bound: bool) -> None:
+    """Nobody can begin anything that stays: the store is as it was before."""
+    stranger = house.person().moved("198.51.100.7")
+    lasts = timedelta(minutes=30 if bound else 2)
+    begun = []
+    for _ in range(20):
+        answer = stranger.client.get(stranger.sso_path(), base_url=stranger.base)
+        begun.append(answer.location.rpartition("/")[2])
+        if bound:
+            stranger.get(answer.location)
+    house.clock.ahead += lasts - timedelta(seconds=20)
+    assert all(house.broker.read(name, house.clock.now()) for name in begun)
+    house.clock.ahead += timedelta(seconds=21)
+    for name in begun:
+        with pytest.raises(TransactionGone):
+            house.broker.read(name, house.clock.now())
+    # Reads go by the end alone; any write of a later moment sweeps what is over.
+    for _ in range(3):
+        house.parts.store.count(Key("counter", "sweep"), 1, house.clock.now() + timedelta(hours=1), house.clock.now())
+    assert not list(house.parts.store.list("transaction", None, house.clock.now()))
+
+
+@pytest.mark.parametrize(("bound", "lives"), [(False, 2), (True, 30)])
+def test_the_store_stops_growing_once_what_began_expires(house: House, bound: bool, lives: int) -> None:
+    """A flood that goes on for longer than a login lives adds nothing more: rows on the disk, not only in reads."""
+    before, trail, sizes = sum(count for _, count in kept(house)), trail_size(house), []
+    for minute in range(lives + 12):
+        house.clock.ahead += timedelta(minutes=1)
+        for number in range(10):
+            stranger = house.person().moved(f"198.51.{minute}.{number}")
+            answer = stranger.client.get("/pin", base_url=stranger.base)
+            if bound:
+                stranger.get(answer.location)
+            stranger.client.get(f"/login/{number:032x}", base_url=stranger.base)
+        sizes.append(sum(count for _, count in kept(house)) - before)
+    assert sizes[: lives + 1] == [10 * (minute + 1) for minute in range(lives + 1)]
+    # What is over goes with every so many writes.
+    assert max(sizes) <= 10 * (lives + 1) + _SWEEP_EVERY
+    assert trail_size(house) == trail

@@ -1,0 +1,75 @@
+"""The mail address that is shown to be the person's: their institution's own, or one that they proved."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from broker.core.entities import Assurance, Institution
+from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.verified_addresses import asserted_address, proved_address
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+AU = Institution("https://idp.au.example", scopes=("au.dk",))
+
+
+@pytest.mark.parametrize(
+    ("mail", "address"),
+    [
+        (("asta@au.dk",), "asta@au.dk"),
+        (("asta@post.au.dk",), "asta@post.au.dk"),
+        (("asta@AU.dk",), "asta@au.dk"),
+        (("asta@gmail.example", "asta@au.dk"), "asta@au.dk"),
+        (("bo@au.dk", "asta@au.dk"), "asta@au.dk"),
+        (("asta@evil-au.dk",), None),
+        (("asta@au.dk.evil.example",), None),
+        (("asta@ku.dk",), None),
+        (("asta@gmail.example",), None),
+        (("0101901234@au.dk",), None),
+        (("010190-1234@au.dk",), None),
+        (("a b@au.dk",), None),
+        ((), None),
+    ],
+)
+def test_an_institution_vouches_for_its_own_domains(mail: tuple[str, ...], address: str | None) -> None:
+    """Exactly or below a scope of its own; of several the first by letter; none that holds a number."""
+    assert asserted_address(mail, Assurance.LOW, AU) == address
+
+
+@pytest.mark.parametrize(
+    ("institution", "assurance"),
+    [
+        (replace(AU, national_eid=True), Assurance.HIGH),
+        (AU, Assurance.SELF_ASSERTED),
+        (AU, None),
+        (replace(AU, scopes=()), Assurance.LOW),
+        (None, Assurance.LOW),
+    ],
+    ids=["a national eID", "self-asserted", "no level", "no scope", "no institution"],
+)
+def test_an_address_that_somebody_typed_is_nobodys(
+    institution: Institution | None, assurance: Assurance | None
+) -> None:
+    """Who makes their own account, or writes an address at the national eID, may write anybody's."""
+    assert asserted_address(["asta@au.dk"], assurance, institution) is None
+
+
+def proof(name: str, address: str, lasts: timedelta = timedelta(days=1)) -> Proved:
+    """Give a proof of an address."""
+    return Proved(name, address, NOW, NOW + lasts)
+
+
+@pytest.mark.parametrize(
+    ("proofs", "address"),
+    [
+        ((proof("kaldemail", "nurse@auh.rm.dk"),), "nurse@auh.rm.dk"),
+        ((proof("kaldemail", "nurse@auh.rm.dk", timedelta()),), None),
+        ((proof("mail", "family@own.example"),), None),
+        ((proof("b", "b@rm.dk"), proof("a", "a@rm.dk")), "a@rm.dk"),
+        ((proof("kaldemail", "0101901234@rm.dk"),), None),
+        ((), None),
+    ],
+)
+def test_a_proof_that_holds_is_one_persons(proofs: tuple[Proved, ...], address: str | None) -> None:
+    """The proof of an address to write to is not: a family may share it, and each prove that they read it."""
+    assert proved_address(proofs, NOW) == address

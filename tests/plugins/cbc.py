@@ -1,0 +1,28 @@
+"""Encryption by AES-CBC, which we read of some upstreams and never write."""
+
+from typing import Any
+
+import xmlsec
+from lxml import etree
+
+from broker.adapters.saml.gate.signature import VerifyKey
+from broker.adapters.saml.gate.xml_names import DS, SAML, XENC
+
+AES_CBC = f"{XENC}aes256-cbc"
+_TEMPLATE = f"""<saml:EncryptedAssertion xmlns:saml="{SAML}">\
+<xenc:EncryptedData xmlns:xenc="{XENC}" Type="{XENC}Element">\
+<xenc:EncryptionMethod Algorithm="{AES_CBC}"/><ds:KeyInfo xmlns:ds="{DS}"><xenc:EncryptedKey>\
+<xenc:EncryptionMethod Algorithm="{XENC}rsa-oaep-mgf1p"/><xenc:CipherData><xenc:CipherValue/></xenc:CipherData>\
+</xenc:EncryptedKey></ds:KeyInfo><xenc:CipherData><xenc:CipherValue/></xenc:CipherData></xenc:EncryptedData>\
+</saml:EncryptedAssertion>"""
+
+
+def sealed(element: Any, certificate: bytes) -> Any:
+    """Give an EncryptedAssertion of an element, by AES-256-CBC, for the key of a certificate."""
+    keys = xmlsec.KeysManager()
+    keys.add_key(VerifyKey.of(certificate).xml)
+    encryption = xmlsec.EncryptionContext(keys)
+    encryption.key = xmlsec.Key.generate(xmlsec.constants.KeyDataAes, 256, xmlsec.constants.KeyDataTypeSession)
+    box = etree.fromstring(_TEMPLATE)
+    encryption.encrypt_binary(box[0], etree.tostring(element, with_tail=False))
+    return box

@@ -1,0 +1,162 @@
+"""A machine of its own, as far as mounts go: the broker under /opt, its user, and the restrictions of the shipped unit.
+
+systemd itself is not started: what its unit asks for is done by mount namespaces and setpriv. Left out are the
+filters of system calls and address families, and the hidden home folders, in one of which the interpreter may lie.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.plugins.programs import started
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+UNIT: Final = ROOT / "deploy" / "broker.service"
+_CREDENTIALS: Final = "/run/credentials/broker.service"
+_SOURCE: Final = ("broker", "policies", "attribute_maps", "deploy", "docs")
+_NEEDED: Final = ("unshare", "nsenter", "setpriv", "runuser", "useradd")
+
+# /etc is a copy, /opt and /var/lib are empty; nothing of it is seen outside.
+_SET_UP: Final = """
+set -eu
+mount --make-rprivate /
+kept={kept}
+mount -t tmpfs tmpfs $kept
+cp -a /etc $kept/etc
+mkdir $kept/opt $kept/python
+mkdir -p $kept/opt/broker/.venv
+for name in {source}; do
+    mkdir $kept/opt/broker/$name
+    mount --bind {root}/$name $kept/opt/broker/$name
+done
+mount --bind {venv} $kept/opt/broker/.venv
+mount --bind {python} $kept/python
+mount --rbind $kept/opt /opt
+mount --bind $kept/etc /etc
+mount -t tmpfs tmpfs /var/lib
+mount -t tmpfs tmpfs /run
+if ! setpriv --reuid 65534 --regid 65534 --clear-groups test -x {python}/bin; then
+    top=/$(echo {python} | cut -d/ -f2)
+    mount -t tmpfs tmpfs $top
+    mkdir -p {python}
+    mount --bind $kept/python {python}
+fi
+printf '#!/bin/sh\\nPYTHONPATH=/opt/broker exec /opt/broker/.venv/bin/python -m broker.cli "$@"\\n' > $kept/broker
+chmod 755 $kept $kept/broker
+mount --bind $kept/broker /opt/broker/.venv/bin/broker
+echo ready
+exec sleep infinity
+"""
+
+# ProtectSystem=strict, PrivateTmp=, StateDirectory=, ConfigurationDirectory=, LoadCredential=.
+_RESTRICT: Final = """
+set -eu
+mount --make-rprivate /
+mkdir -p {credentials}
+{load}
+mount -t tmpfs tmpfs /tmp
+mount --bind /var/lib/broker /var/lib/broker
+for place in / /etc /opt /opt/broker/broker /var/lib /run; do
+    mount -o remount,bind,ro $place
+done
+mount -t proc -o subset=pid,hidepid=invisible proc /proc
+umask {umask}
+ulimit -c 0
+exec setpriv --reuid broker --regid broker --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all \\
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin STATE_DIRECTORY=/var/lib/broker \\
+    CREDENTIALS_DIRECTORY={credentials} {environment} {command}
+"""
+
+
+class Unit:
+    """The settings of the shipped unit, read as systemd reads them."""
+
+    def __init__(self) -> None:
+        """Read the unit."""
+        text = UNIT.read_text(encoding="utf-8").replace("%d", _CREDENTIALS)
+        self.settings = re.findall(r"^([A-Za-z]+)=(.*)$", text, re.MULTILINE)
+
+    def all(self, name: str) -> list[str]:
+        """Give every value of a setting."""
+        return [value for key, value in self.settings if key == name]
+
+    def one(self, name: str) -> str:
+        """Give the value of a setting that is there once."""
+        (value,) = self.all(name)
+        return value
+
+
+class UnitMachine:
+    """The machine: commands are run in it as root, or as the unit runs its own."""
+
+    def __init__(self, pid: int) -> None:
+        """Take the process whose mounts they are."""
+        self.enter = ["nsenter", "-t", str(pid), "-m", "--"]
+        self.unit = Unit()
+
+    def run(self, script: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+        """Type a script into a shell of root's."""
+        command = [*self.enter, "bash", "-c", f"shopt -s expand_aliases\n{script}"]
+        return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file as the broker's user."""
+        written = self.run(f"runuser -u broker -- tee {path} >/dev/null", input=text)
+        assert written.returncode == 0, written.stderr
+
+    def under_unit(self, command: str) -> list[str]:
+        """Give the command line that runs ``command`` (as the unit writes it) under the unit's restrictions."""
+        load = []
+        for credential in self.unit.all("LoadCredential"):
+            name, _, path = credential.partition(":")
+            load.append(f"install -o broker -g broker -m 400 {path} {_CREDENTIALS}/{name}")
+        script = _RESTRICT.format(
+            credentials=_CREDENTIALS,
+            load="\n".join(load),
+            umask=self.unit.one("UMask"),
+            environment=shlex.join(self.unit.all("Environment")),
+            command=command,
+        )
+        return [*self.enter, "unshare", "--mount", "bash", "-c", script]
+
+    def serving(self, log: Any) -> AbstractContextManager["subprocess.Popen[Any]"]:
+        """Start what the unit starts."""
+        return started(self.under_unit(self.unit.one("ExecStart")), {}, stdout=log, stderr=log)
+
+
+def _refusal() -> str:
+    """Say why such a machine cannot be had here; "" where it can."""
+    if os.geteuid() != 0:
+        return "mounts need root"
+    missing = [program for program in _NEEDED if shutil.which(program) is None]
+    if missing:
+        return f"not installed: {', '.join(missing)}"
+    tried = subprocess.run(
+        ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False
+    )
+    return "this container may not mount" if tried.returncode else ""
+
+
+@contextmanager
+def unit_machine(kept: Path) -> Iterator[UnitMachine]:
+    """Give a machine; ``kept`` is an empty folder to mount on. The test is skipped where there can be none."""
+    refusal = _refusal()
+    if refusal:
+        pytest.skip(refusal)
+    script = _SET_UP.format(kept=kept, root=ROOT, venv=sys.prefix, python=sys.base_prefix, source=" ".join(_SOURCE))
+    command = ["unshare", "--mount", "bash", "-c", script]
+    with started(command, {}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        if running.stdout.readline() != "ready\n":
+            pytest.fail(running.stderr.read())
+        yield UnitMachine(running.pid)

@@ -1,0 +1,205 @@
+"""An installation as the documents write it: init, check, serve under the unit's restrictions, first login."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from broker.demo.check.http_browser import Browser
+from broker.demo.check.persona_walk import texts, walk
+from broker.demo.people.personas import AU, persona
+from broker.demo.run.demo_folder import CLIENT_SECRET, HUB, SERVICES, Ports, Setting, write
+from broker.demo.run.running_demo import around
+from broker.files.settings import new_folder
+from broker.files.settings.raw_settings import FILL_IN
+from tests.plugins.demo import free_base
+from tests.plugins.programs import started
+from tests.plugins.unit_machine import ROOT, UNIT, UnitMachine, unit_machine
+
+pytestmark = pytest.mark.server
+
+STUDENT: Final = "asta"
+SHELL: Final = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def ready(port: int) -> bool:
+    """Say whether the broker at this port takes logins."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        try:
+            connection.request("GET", "/readyz")
+        except OSError:
+            return False
+        return connection.getresponse().status == 200
+
+
+def first_login(ports: Ports) -> str:
+    """Log a student in at the library's service; give what the service says of the Response."""
+    browser = Browser()
+    with browser.session:
+        walk(browser, ports.origin("library"), persona(STUDENT))
+    return "".join(texts(browser, "//strong[@id='status']/text()"))
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[UnitMachine]:
+    """Give a machine on which the broker is installed, up to the commands of deploy/README.md."""
+    kept = tmp_path / "machine"
+    kept.mkdir()
+    with unit_machine(kept) as found:
+        yield found
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Setting]:
+    """Give a hub, a library and a mail server that wait for a broker."""
+    setting = write(tmp_path / "world", Ports(free_base()), datetime.now(UTC))
+    with around(setting):
+        yield setting
+
+
+def typed() -> str:
+    """Give the commands of deploy/README.md up to the first check, but for those that fetch the source."""
+    first, *_ = SHELL.findall((ROOT / "deploy" / "README.md").read_text(encoding="utf-8"))
+    lines = [line for line in first.splitlines() if not line.startswith("git clone")]
+    assert lines[-1] == "broker check"
+    return "\n".join(lines)
+
+
+def filled(ports: Ports) -> str:
+    """Fill in what ``broker init`` leaves open, by the demo's world in place of WAYF and a library's."""
+    library = ports.origin("library")
+    answers = {
+        "the address that browsers": ports.origin("broker"),
+        "the address of the library's statement": f"{library}/accessibility",
+        "the address of the library's privacy notice in English": f"{library}/privacy",
+        "the address of the library's privacy notice in Danish": f"{library}/privacy",
+        "the library's name": "Demo library",
+        "the mail address where": "help@library.example",
+        "the university's entityID": AU,
+        "the entityID of the service where": SERVICES["my-loans"][2],
+        "the entityID of the print": SERVICES["myprint"][2],
+        "the entityID of the proxy": SERVICES["e-resources"][2],
+        "the address of Koha's": f"http://127.0.0.1:{ports.number('patrons')}",
+        "the id of the broker's": "broker",
+        "the code of the branch": "AUL",
+        "the mail server": f"smtp://127.0.0.1:{ports.number('smtp')}",
+        "the address that mails": "library@library.example",
+    }
+    text = new_folder.wayf_toml(Path("/var/lib/broker"))
+    # The hub's descriptor lies in the folder: there is no signed feed in this world.
+    text = re.sub(r"\[feeds\.wayf\].*?\n\n", "", text, flags=re.DOTALL)
+    for asked, answer in answers.items():
+        text, count = re.subn(f'"{FILL_IN}: {asked}[^"]*"', f'"{answer}"', text)
+        assert count == 1, asked
+    assert FILL_IN not in text.split("base_url", 1)[1]
+    text = re.sub("# ([a-z_]+ = .*https://library.example.*)", r"\1", text.replace("# [places]", "[places]"))
+    text = text.replace("https://wayf.wayf.dk", HUB).replace('mode = "observe"', 'mode = "live"')
+    return text.replace('"127.0.0.1:8000"', f'"127.0.0.1:{ports.number("broker")}"')
+
+
+def test_an_installation_by_the_documents_starts_under_its_unit(
+    machine: UnitMachine, world: Setting, tmp_path: Path
+) -> None:
+    """Typed as deploy/README.md says; /etc is read-only, the secret a credential, the state folder empty."""
+    ports = world.ports
+    left = machine.run(typed())
+    template = new_folder.wayf_toml(Path("/var/lib/broker"))
+    open_places = [line for line in template.splitlines() if f'"{FILL_IN}' in line]
+    faults = [line for line in left.stderr.splitlines() if "is to be filled in" in line]
+    assert (left.returncode, len(faults)) == (78, len(open_places) + 1), left.stderr
+    assert faults == left.stderr.splitlines()
+    assert "/etc/broker/secrets/koha: is to be filled in" in left.stderr
+
+    machine.write("/etc/broker/broker.toml", filled(ports))
+    machine.write("/etc/broker/secrets/koha", CLIENT_SECRET)
+    for path in (world.folder / "metadata").glob("*.xml"):
+        machine.write(f"/etc/broker/metadata/{path.name}", path.read_text())
+    assert machine.run("ls -A /var/lib/broker").stdout == ""
+    checked = subprocess.run(
+        machine.under_unit(machine.unit.one("ExecStartPre")), capture_output=True, check=False, text=True
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert checked.stdout == "all well\n"
+    with (tmp_path / "log").open("wb") as log, machine.serving(log):
+        until(lambda: ready(ports.number("broker")))
+        assert first_login(ports) == "Success"
+    written = machine.run("find /etc/broker -newer /etc/broker/broker.toml -type f -not -path '*/metadata/*'").stdout
+    assert written in ("", "/etc/broker/secrets/koha\n")
+    assert set(machine.run("ls -A /var/lib/broker").stdout.split()) >= {"broker.db", "audit", "policies"}
+
+
+def test_configuration_that_the_unit_could_write_is_no_test_of_it(machine: UnitMachine) -> None:
+    """Under the restrictions nothing but the state folder can be written, and the credential only be read."""
+    machine.run(typed())
+    for place, code in (("/etc/broker/x", 1), ("/opt/broker/x", 1), ("/var/lib/broker/x", 0)):
+        tried = subprocess.run(machine.under_unit(f"touch {place}"), capture_output=True, check=False)
+        assert tried.returncode == code, tried
+    credential = "stat -c '%a %U' /run/credentials/broker.service/koha"
+    seen = subprocess.run(machine.under_unit(credential), capture_output=True, check=False, text=True)
+    assert seen.stdout == "400 broker\n"
+
+
+def test_systemd_understands_the_unit_and_finds_it_closed(tmp_path: Path) -> None:
+    """No unknown setting, and an exposure below 2 of 10."""
+    unit = tmp_path / "broker.service"
+    unit.write_text(UNIT.read_text(encoding="utf-8").replace("/opt/broker/.venv/bin/broker", "/bin/true"))
+    verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, check=False, text=True)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    security: list[str | Path] = ["systemd-analyze", "security", "--offline=true", "--threshold=20", unit]
+    assert subprocess.run(security, capture_output=True, check=False).returncode == 0
+
+
+def test_a_newcomer_gets_from_an_empty_folder_to_a_login(tmp_path: Path) -> None:
+    """What ``broker init --for demo`` prints as next, typed in an empty folder."""
+    base = free_base()
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def broker(*words: str) -> list[str]:
+        return [sys.executable, "-m", "broker.cli", *words]
+
+    init = broker("init", "library", "--for", "demo", "--port-base", str(base))
+    made = subprocess.run(init, env=environ, cwd=tmp_path, capture_output=True, check=True, text=True)
+    _, _, after = made.stdout.partition("Next:\n")
+    lines = [shlex.split(line, comments=True) for line in after.splitlines()]
+    (_, *demo, _), (_, named), (_, *check), (_, *serve, _), (*_, library) = lines
+    name, _, config = named.partition("=")
+    environ[name] = config
+    ports = Ports(base)
+    assert library == ports.origin("library")
+    with started(broker(*demo), environ, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as world:
+        assert world.stdout is not None
+        while "Ctrl-C" not in (line := world.stdout.readline()):
+            assert line
+        checked = subprocess.run(
+            broker(*check),
+            env=environ,
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        assert (checked.stdout, checked.stderr, checked.returncode) == ("all well\n", "", 0)
+        with (
+            (tmp_path / "log").open("wb") as log,
+            started(broker(*serve), environ, cwd=tmp_path, stdout=log, stderr=log),
+        ):
+            until(lambda: ready(base))
+            assert first_login(ports) == "Success"

@@ -1,0 +1,95 @@
+"""A service that knows people by their mail address: shown before it leaves, and only an address that is theirs."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+from lxml import etree
+
+from broker.adapters.saml.gate import http_bindings
+from broker.core.entities import EMAIL
+from broker.demo.run.demo_folder import Setting
+from tests.plugins.asking import TO_AU, ask, come_back
+from tests.plugins.house import Clock, House, form, mark, standing
+from tests.plugins.policing import WHY, entry, policies
+from tests.plugins.saml_parties import Change, add, at
+
+pytestmark = pytest.mark.server
+
+MAIL: Final = "saml:Assertion/saml:AttributeStatement/saml:Attribute[@Name='urn:oid:0.9.2342.19200300.100.1.3']"
+BY_MAIL: Final = '<samlp:NameIDPolicy Format="urn:oasis:names:tc:SAML:1.1:nameid-format:{}"/>'
+
+
+@pytest.fixture(scope="module")
+def knowing(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Give a broker whose e-resources know students by their mail address."""
+    folder = tmp_path_factory.mktemp("mail")
+    written = entry("e-resources", ["schacHomeOrganization"], "email", f"    name_id_why: {WHY[6:-1]}\n")
+    written = written.replace("legal_basis: public_task", "legal_basis: consent")
+    with standing(setting, folder, Clock(), policies(setting, folder, written)) as found:
+        yield found
+
+
+def mail(*addresses: str) -> Change:
+    """Give a change of the addresses that the university passes on."""
+
+    def change(root: Any) -> None:
+        attribute = at(root, MAIL)
+        (value,) = attribute
+        for address in addresses:
+            another = etree.fromstring(etree.tostring(value))
+            another.text = address
+            attribute.append(another)
+        attribute.remove(value)
+
+    return change
+
+
+def test_the_address_is_shown_and_is_the_nameid(knowing: House) -> None:
+    """On the screen it is a row with its reason, then it is the NameID, and no attribute."""
+    person = knowing.person()
+    page = come_back(person, ask(person, TO_AU), "asta", mail("asta@post.au.dk"))
+    assert mark(page)[0] == "ask"
+    text = page.get_data(as_text=True)
+    assert "asta@post.au.dk" in text
+    assert "Til testen" in text
+    landing = knowing.landing(person.agree(page, remember=True))
+    assert landing.name_id == "asta@post.au.dk"
+    assert "mail" not in landing.attributes
+
+
+def test_another_address_asks_again(knowing: House) -> None:
+    """A remembered answer was for the address that was shown."""
+    for address, step in [("bo@au.dk", "ask"), ("bo@post.au.dk", "ask")]:
+        person = knowing.person()
+        page = come_back(person, ask(person, TO_AU), "asta", mail(address))
+        assert mark(page)[0] == step
+        person.agree(page, remember=True)
+
+
+@pytest.mark.parametrize("addresses", [("asta@own.example",), ("asta@evil-au.dk",), ("0101901234@au.dk",)])
+def test_an_address_that_is_not_shown_to_be_theirs_ends_the_login(knowing: House, addresses: tuple[str, ...]) -> None:
+    """The service would give them whatever belongs to the address."""
+    person = knowing.person()
+    page = come_back(person, ask(person, TO_AU), "asta", mail(*addresses))
+    assert (page.status_code, mark(page)) == (403, ("refuse", "no_verified_address"))
+
+
+@pytest.mark.profile(40)
+@pytest.mark.parametrize(("service", "asked"), [("e-resources", "X509SubjectName"), ("my-loans", "emailAddress")])
+def test_a_format_that_no_policy_gives_is_answered_before_the_login(knowing: House, service: str, asked: str) -> None:
+    """InvalidNameIDPolicy at once, to the service: nobody logs in to learn it."""
+    person = knowing.person()
+    page = ask(person, add(".", BY_MAIL.format(asked)), service=service)
+    root = etree.fromstring(http_bindings.decode_post(form(page)[1]["SAMLResponse"]))
+    codes = [str(each.get("Value")).rpartition(":")[2] for each in root.iter("{*}StatusCode")]
+    assert codes == ["Requester", "InvalidNameIDPolicy"]
+
+
+def test_a_service_may_ask_for_the_format_that_it_gets(knowing: House) -> None:
+    """It was refused for ever before."""
+    person = knowing.person()
+    asked = add(".", BY_MAIL.format("emailAddress"))
+    page = come_back(person, ask(person, asked, TO_AU), "asta", mail("ravn@au.dk"))
+    landing = knowing.landing(person.agree(page))
+    assert (landing.name_id, EMAIL.rpartition(":")[2]) == ("ravn@au.dk", "emailAddress")

@@ -1,0 +1,356 @@
+"""The broker behind ``deploy/nginx.conf``: logins, slow and rude clients, and what the log may hold.
+
+Source: docs/operations.md#in-front.
+"""
+
+import re
+import socket
+import ssl
+import zlib
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Event, Thread
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Response
+from requests.adapters import HTTPAdapter
+
+from broker.demo.check import persona_walk
+from broker.demo.check.http_browser import Browser, _Loopback
+from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import Ports, write
+from broker.demo.run.running_demo import Running, running
+from tests.plugins.demo import free_base
+from tests.plugins.nginx import DEPLOY, NAME, Front, nginx
+from tests.plugins.ports import free_port
+from tests.plugins.visitor import Visitor
+
+pytestmark = pytest.mark.server
+
+_HONEST: Final = "127.0.0.1"
+_RUDE: Final = "127.0.66.{}"  # another network of loopback
+_SLOW: Final = 100  # of each kind
+_LIMIT: Final = 100  # limit_conn
+_PAGES: Final = ("busy", "cookies", "down", "unreadable")
+_LINK: Final = re.compile(r"https://\S+(?:/proof/|\?code=)\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Behind(Ports):
+    """The demo's ports, with the broker reached at nginx."""
+
+    front: int = 0
+
+    def origin(self, party: str) -> str:
+        """Give the address browsers use."""
+        if party == "broker":
+            return f"https://{NAME}:{self.front}"
+        return Ports.origin(self, party)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A demo whose broker stands behind nginx."""
+
+    demo: Running
+    front: Front
+
+    def browser(self, address: str = _HONEST, **headers: str) -> Browser:
+        """Give a browser without a screen at an address of loopback, that trusts nginx's certificate."""
+        browser = Browser()
+        browser.session.mount("https://", _From(address))
+        browser.session.mount("http://", _From(address))
+        browser.session.verify = str(self.front.certificate)
+        browser.session.headers.update(headers)
+        return browser
+
+    def log_in(self, name: str) -> Browser:
+        """Log a persona in from an honest network."""
+        browser = self.browser()
+        persona_walk.walk(browser, self.demo.setting.ports.origin("library"), persona(name), demo=self.demo)
+        return browser
+
+    def connect(self, address: str = _HONEST) -> ssl.SSLSocket:
+        """Give a bare connection from an address of loopback."""
+        trust = ssl.create_default_context(cafile=str(self.front.certificate))
+        bare = socket.create_connection((_HONEST, self.front.port), 10, (address, 0))
+        return trust.wrap_socket(bare, server_hostname=NAME)
+
+
+class _From(_Loopback):
+    """Connects from a chosen address."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """Make connections from the address."""
+        HTTPAdapter.init_poolmanager(self, *args, **options, source_address=(self.address, 0))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Give a demo behind nginx, where everything from the rude network is a computer that several people use."""
+    ports = _Behind(free_base(), free_port())
+    setting = write(tmp_path_factory.mktemp("behind") / "demo", ports, datetime.now(UTC))
+    text = setting.config.read_text(encoding="utf-8") + "proxies = 1\n"
+    setting.config.write_text('shared_networks = ["127.0.66.0/24", "198.51.100.0/24"]\n' + text, encoding="utf-8")
+    with running(setting) as demo, nginx(ports.front, free_port(), ports.number("broker")) as front:
+        yield Site(demo, front)
+
+
+def test_logins_and_mailed_links_leave_no_secret_in_the_log(site: Site) -> None:
+    """Nor do query, message, RelayState or the name of a login stand in any log of nginx."""
+    browser = site.log_in("dorte")  # who proves an address by a mail
+    assert browser.mark()[0] == "done"
+    links = [link for mail in site.demo.mailbox.mails() for link in _LINK.findall(mail.text)]
+    assert links
+    secrets = [link.rpartition("/")[2] for link in links] + [link.split("/")[4] for link in links]
+    for link in links:
+        assert browser.get(link).status_code in {200, 410}
+    pin = f"{site.front.origin}/pin?code=abcdefghij&lang=da"
+    browser.get(pin)
+    requests.get(f"http://127.0.0.1:{site.front.plain_port}/pin?code=abcdefghij", allow_redirects=False, timeout=5)
+    written = site.front.all_logs
+    for wanted in ("/login/-/proof 200", "/login/-/consent 200", "/saml/sp/nemid/acs 303", "/pin 410"):
+        assert wanted in written
+    for unwanted in ("?", "SAML", "RelayState", "arrival", "abcdefghij", *secrets):
+        assert unwanted not in written
+
+
+def test_the_log_holds_no_secret_of_what_the_broker_never_answered() -> None:
+    """With the broker down nginx's own log of errors, which quotes whole requests, is silent too."""
+    with nginx(free_port(), free_port(), free_port()) as front:
+        for path in ("/login/abc/proof/hush?x=1", "/pin?code=hush", "/saml/idp/sso?SAMLRequest=hush"):
+            page = _get(front, path)
+            assert page.status_code == 502
+            assert page.headers["Retry-After"] == "60"
+            assert page.text == _own("down")
+        posted = requests.post(
+            _url(front, "/saml/sp/wayf/acs"), {"SAMLResponse": "x"}, verify=str(front.certificate), timeout=10
+        )
+        assert posted.text == page.text
+        assert "hush" not in front.all_logs
+        assert "GET /login/-/proof 502" in front.log
+
+
+def test_a_person_in_a_browser_lands_behind_nginx(chromium: Chromium, site: Site) -> None:
+    """Over HTTP/2, with cookies of https only, up to the service."""
+    # The invented service has no https, and from ours no page would post to it.
+    window = chromium.new_context(ignore_https_errors=True, locale="en-GB", bypass_csp=True)
+    person = Visitor(window.new_page(), site.demo)
+    person.open("library", "/my-loans")
+    person.at("choose")
+    person.press("button[name=upstream][value=wayf]")
+    person.pick("karla")
+    person.at("ask")
+    names = {each["name"] for each in window.cookies() if "broker" in each["domain"]}
+    assert {name[:7] for name in names} == {"__Host-"}
+    person.agree()
+    person.page.wait_for_selector("#borrower")
+    assert person.faults == []
+    window.close()
+
+
+def test_two_hundred_half_open_connections_hold_up_nobody(site: Site) -> None:
+    """A hundred that never end their head and a hundred that never end their body, while others log in."""
+    bodies: list[ssl.SSLSocket] = []
+    with ExitStack() as held:
+        for number in range(_SLOW):
+            head = held.enter_context(site.connect(_RUDE.format(number % 250 + 1)))
+            head.sendall(f"GET / HTTP/1.1\r\nHost: {NAME}\r\nX-Slow: ".encode())
+            bodies.append(held.enter_context(_slow_body(site, number)))
+        held.enter_context(_dribbling(bodies))
+        for name in ("asta", "bo", "rosa"):
+            assert site.log_in(name).mark()[0] in {None, "done"}
+
+
+def test_one_network_s_connections_are_limited_and_no_other_s(site: Site) -> None:
+    """At the limit its next request gets the page that says so; another network, and its files, are served."""
+    with ExitStack() as held:
+        for number in range(_LIMIT):
+            held.enter_context(_slow_body(site, number))
+        refused = site.browser(_RUDE.format(251)).get(f"{site.front.origin}/sign-up")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
+        assert refused.text == _own("busy")
+        style = site.browser(_RUDE.format(251)).get(f"{site.front.origin}/error_pages/style.css")
+        assert (style.status_code, style.headers["Content-Type"]) == (200, "text/css")
+        assert site.browser().get(f"{site.front.origin}/sign-up").status_code == 200
+
+
+@contextmanager
+def _dribbling(bodies: list[ssl.SSLSocket]) -> Iterator[None]:
+    """Send a letter of each body every second, so that none is ever given up."""
+    ended = Event()
+
+    def dribble() -> None:
+        while not ended.wait(1):
+            for each in bodies:
+                each.sendall(b"x")
+
+    thread = Thread(target=dribble)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _slow_body(site: Site, number: int) -> ssl.SSLSocket:
+    slow = site.connect(_RUDE.format(number % 250 + 1))
+    head = f"POST /saml/sp/wayf/acs HTTP/1.1\r\nHost: {NAME}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    slow.sendall(f"{head}Content-Length: 100000\r\n\r\nSAMLResponse=".encode())
+    return slow
+
+
+@pytest.mark.parametrize(("headers", "address", "fresh"), [
+    ({"X-Forwarded-For": "198.51.100.7"}, _HONEST, False),
+    ({"Forwarded": "for=198.51.100.7", "X-Real-IP": "198.51.100.7"}, _HONEST, False),
+    ({"X-Forwarded-For": "192.0.2.7"}, _RUDE.format(7), True),
+])  # fmt: skip
+def test_no_client_chooses_its_address(site: Site, headers: dict[str, str], address: str, fresh: bool) -> None:
+    """What a client says of it counts for nothing, what it is does: a shared computer is asked for a fresh login."""
+    browser = site.browser(address, **headers)
+    at_hub = browser.get(site.demo.setting.ports.origin("library") + "/my-loans?way=wayf").url
+    (message,) = parse_qs(urlsplit(at_hub).query)["SAMLRequest"]
+    request = zlib.decompress(b64decode(message), -zlib.MAX_WBITS)
+    assert (b'ForceAuthn="true"' in request) is fresh
+
+
+@pytest.mark.parametrize(("forged", "value"), [
+    ("X-Forwarded-Host", "evil.example"), ("X-Forwarded-Proto", "http"), ("Host", "evil.example"),
+])  # fmt: skip
+def test_no_client_chooses_our_address(site: Site, forged: str, value: str) -> None:
+    """Descriptors name the configured address, and redirects stay on it."""
+    page = _get(site.front, "/saml/idp/metadata", **{forged: value})
+    assert page.status_code == 200
+    assert site.front.origin in page.text
+    assert "evil" not in page.text
+
+
+def test_a_giant_cookie_is_told_and_dropped(site: Site) -> None:
+    """Its page tells the browser to drop cookies, and only that page does."""
+    page = _get(site.front, "/sign-up", Cookie="b=" + "x" * 20_000)
+    assert page.status_code == 431
+    assert page.headers["Clear-Site-Data"] == '"cookies"'
+    assert page.text == _own("cookies")
+    fetched = _get(site.front, "/error_pages/cookies.html")
+    assert (fetched.status_code, fetched.headers.get("Clear-Site-Data")) == (200, None)
+
+
+def test_a_browser_with_too_many_cookies_comes_in_after_the_page(chromium: Chromium, site: Site) -> None:
+    """The next step of that page works: what stood in the way is gone."""
+    # It drops cookies for nobody whose certificate it only puts up with.
+    known = f"--ignore-certificate-errors-spki-list={site.front.fingerprint}"
+    browser = chromium.browser_type.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", known])
+    page = browser.new_page()
+    many: Any = [{"name": f"n{each}", "value": "x" * 4000, "url": site.front.origin} for each in range(6)]
+    page.context.add_cookies(many)
+    statuses = [_status(page.goto(f"{site.front.origin}/sign-up")) for _ in range(2)]
+    browser.close()
+    assert statuses == [431, 200]
+
+
+def _status(shown: Response | None) -> int:
+    assert shown is not None
+    return shown.status
+
+
+@pytest.mark.parametrize("page", _PAGES)
+def test_its_own_pages_suit_everybody(chromium: Chromium, site: Site, page: str) -> None:
+    """In light and dark, narrow and wide, without a fault that axe finds; in two languages, each with a way on."""
+    window = chromium.new_context(ignore_https_errors=True)
+    person = Visitor(window.new_page(), site.demo)
+    person.page.goto(f"{site.front.origin}/error_pages/{page}.html")
+    person.look()
+    assert person.faults == []
+    assert person.find("html[lang=da] main > h1").count() == 1
+    assert person.find("section[lang=en] > h2").count() == 1
+    assert person.find("a[href='/']").count() == 2
+    person.press("a[href='/']")
+    person.at("start")
+    window.close()
+
+
+@pytest.mark.parametrize(("letters", "status"), [(8_000, 200), (8_200, 414), (20_000, 414)])
+def test_an_address_as_long_as_a_login_by_redirect_passes(site: Site, letters: int, status: int) -> None:
+    """And one that is longer than any gets a page of ours."""
+    page = _get(site.front, "/sign-up?lang=en&state=" + "x" * letters)
+    assert page.status_code == status
+    assert (page.text == _own("unreadable")) is (status == 414)
+
+
+def test_a_cookie_header_of_many_logins_passes(site: Site) -> None:
+    """Fifteen thousand letters of cookies reach the broker, which reads its own among them."""
+    assert (
+        _get(site.front, "/sign-up", Cookie="; ".join(f"n{each}={'x' * 90}" for each in range(150))).status_code == 200
+    )
+
+
+def test_a_body_is_bounded_and_a_large_one_stays_in_memory(site: Site) -> None:
+    """One above the broker's own bound never reaches it, one below does though no file may be written."""
+    acs = _url(site.front, "/saml/sp/wayf/acs")
+    verify = str(site.front.certificate)
+    refused = requests.post(acs, {"SAMLResponse": "x" * 1_100_000}, verify=verify, timeout=10)
+    assert (refused.status_code, refused.text) == (413, _own("unreadable"))
+    assert requests.post(acs, {"SAMLResponse": "x" * 900_000}, verify=verify, timeout=10).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
+def test_what_is_for_this_machine_is_not_for_others(site: Site, path: str) -> None:
+    """Metrics are not here at all, and readiness tells no details."""
+    assert _get(site.front, path).status_code == 404
+    assert f"GET {path} 404 - " in site.front.log
+    assert _get(site.front, "/readyz").text.strip() == '{"ready":true}'
+
+
+def test_answers_tell_browsers_to_stay_with_https(site: Site) -> None:
+    """Pages of the broker and nginx's own alike; nothing says which version of nginx it is, and nothing is packed."""
+    for path in ("/sign-up", "/nowhere", "/error_pages/busy.html"):
+        page = _get(site.front, path)
+        assert page.headers["Strict-Transport-Security"] == "max-age=31536000"
+        assert page.headers["Server"] in {"nginx", "gunicorn"}
+        assert "Content-Encoding" not in page.headers
+    plain = requests.get(f"http://127.0.0.1:{site.front.plain_port}/sign-up", allow_redirects=False, timeout=5)
+    assert (plain.status_code, plain.headers["Location"]) == (301, f"https://{NAME}/sign-up")
+
+
+def test_a_stolen_key_opens_no_connection_of_before(site: Site) -> None:
+    """No ticket is handed out, and of TLS 1.2 no key exchange or mode that is broken or lasts."""
+    assert _agreed(site, "ECDHE-ECDSA-AES128-GCM-SHA256") is False
+    with pytest.raises(ssl.SSLError):
+        _agreed(site, "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA")
+
+
+def _agreed(site: Site, ciphers: str) -> bool:
+    """Connect by TLS 1.2 with these ciphers, and say whether a ticket came."""
+    trust = ssl.create_default_context(cafile=str(site.front.certificate))
+    trust.maximum_version = ssl.TLSVersion.TLSv1_2
+    trust.set_ciphers(ciphers)
+    bare = socket.create_connection((_HONEST, site.front.port), 5)
+    with trust.wrap_socket(bare, server_hostname=NAME) as tls:
+        tls.sendall(f"GET /error_pages/style.css HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n".encode())
+        assert tls.recv(12) == b"HTTP/1.1 200"
+        return tls.session is not None and tls.session.has_ticket
+
+
+def _own(page: str) -> str:
+    return (DEPLOY / "error_pages" / f"{page}.html").read_text(encoding="utf-8")
+
+
+def _url(front: Front, path: str) -> str:
+    return f"https://127.0.0.1:{front.port}{path}"
+
+
+def _get(front: Front, path: str, **headers: str) -> requests.Response:
+    headers.setdefault("Host", f"{NAME}:{front.port}")
+    return requests.get(_url(front, path), headers=headers, verify=str(front.certificate), timeout=10)
