@@ -47,7 +47,7 @@ from broker.app.assembly import Parts, assemble, now, read_config
 from broker.app.metric_gauges import gauges
 from broker.app.readiness import notes, readiness
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.ports import LogoutFace, UpstreamFace
+from broker.core.saml_ports import LogoutFace, UpstreamFace
 from broker.files.settings.config import Config
 from broker.flows.consents.given_consents import GivenConsents
 from broker.flows.login.login import LoginFlow

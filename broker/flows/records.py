@@ -5,7 +5,7 @@ JSON.
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, RecordKind, Store, lease_of
+from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_of
 
 T = TypeVar("T")
 
@@ -121,6 +121,11 @@ class Records(Generic[T]):
             return None
         return self._read(key, kept)
 
+    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Record[T] | None]":
+        """Return what ``get`` returns for each key, in one turn of the store."""
+        found = zip(keys, self.store.get_many(keys, now), strict=True)
+        return [self._read(key, kept) if kept else None for key, kept in found]
+
     def list(
         self,
         kind: RecordKind,
@@ -186,13 +191,26 @@ class Records(Generic[T]):
         now: datetime,
     ) -> Record[T] | None:
         """Write if the present version is ``was``, None for no record; else return None."""
-        version = _new_version()
-        octets = dump(content.value)
-        kept = Kept(octets, version, content.until, content.due)
-        written = self.store.put(key, kept, was, now, durable=self.durable)
+        draft = self.drafted(key, content, was)
+        written = self.store.put(*draft, now, durable=self.durable)
         if not written:
             return None
-        return Record(key, content.value, version, content.until, content.due)
+        return Record(key, content.value, draft.kept.version, content.until, content.due)
+
+    def drafted(
+        self,
+        key: Key,
+        content: Content[T],
+        was: str | None,
+        version: str | None = None,
+    ) -> Write:
+        """Return the write for ``Store.put_many``; a ``version`` that is not random finds itself.
+
+        So whoever repeats a write that died half-way is told that it stands.
+        """
+        octets = dump(content.value)
+        kept = Kept(octets, version or _new_version(), content.until, content.due)
+        return Write(key, kept, was)
 
     def amend(
         self,

@@ -1,14 +1,14 @@
 """Transactions as the store keeps them: begun, read, and changed by compare-and-set."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
 from broker.core.login.transaction import Transaction
-from broker.core.ports import Key, Store
+from broker.core.ports import Key, Store, Write
 from broker.core.stateless_references import SPEAKABLE, compact
 from broker.flows.arrived_login import Arrived
 from broker.flows.records import Content, Record, Records
@@ -63,14 +63,17 @@ class Transactions:
         transaction: Transaction,
         was: str | None,
         now: datetime,
+        others: Sequence[Write] = (),
     ) -> Held | None:
-        """Write the transaction in the place of version ``was``; None where another wrote first."""
+        """Write the transaction in the place of version ``was``; None where another wrote first.
+
+        ``others`` are written with it, and only if it is.
+        """
         content = Content(transaction, transaction.until)
-        key = _key(transaction.id)
-        written = self._records.write(key, content, was, now)
-        if written is None:
+        draft = self._records.drafted(_key(transaction.id), content, was)
+        if not self.store.put_many(draft, others, now):
             return None
-        return _held(written)
+        return Held(transaction, draft.kept.version)
 
     def again(self, held: Held, now: datetime) -> Held:
         """Read a transaction again.

@@ -199,6 +199,13 @@ class HookedStore(SqliteStore):
         name = "lease" if given[0].kind == "lease" else "put"
         return bool(self.hooks.around(name, lambda: super(HookedStore, self).put(*given, **options)))
 
+    def put_many(self, first: Any, others: Any, *given: Any, **options: Any) -> bool:
+        """Write several in one turn."""
+        if not others:
+            return super().put_many(first, others, *given, **options)
+        write = super().put_many
+        return bool(self.hooks.around("put", lambda: write(first, others, *given, **options)))
+
     def claim(self, *given: Any) -> Any:
         """Claim."""
         return self.hooks.around("claim", lambda: super(HookedStore, self).claim(*given))

@@ -20,7 +20,7 @@ from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, Controller, Institution, Service, Text, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow, WireAttribute
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued, Outstanding
-from broker.core.ports import PostForm, Received
+from broker.core.saml_ports import PostForm, Received
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 BASE = "https://broker.example"

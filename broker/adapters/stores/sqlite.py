@@ -186,6 +186,8 @@ class SqliteStore(Store):
         durable: bool = False,
     ) -> bool:
         """Compare and set all of them in one transaction, or none."""
+        if not others:
+            return self.put(*first, now, durable=durable)
         with self._turn(durable=durable) as connection:
             connection.execute("BEGIN IMMEDIATE")
             stands = _written(connection, first, now) or _stands(connection, first, now)

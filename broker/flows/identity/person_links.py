@@ -1,10 +1,11 @@
 """Durable links from eppn, cprUuid, CPR number and library account to one random person id."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from string import ascii_lowercase, ascii_uppercase
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from broker.core.errors import StoreUnavailable
@@ -50,6 +51,10 @@ class _Amended(NamedTuple):
         return self.before is None or self.before.person != self.link.person
 
 
+_Reads = Mapping[str, Record[PersonLink] | None]
+_NOTHING_READ: Final[_Reads] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class PersonLinks:
     """Reads and makes links; every name and number is kept as a pseudonym.
@@ -91,17 +96,19 @@ class PersonLinks:
         """
         claims: list[_Amended] = []
         had = None
+        read = self._read_many(uuid, name, cpr)
         if uuid:
-            claims.append(self._amended(uuid, lambda link: self._with_cpr_for_good(link, cpr)))
+            learned = self._amended(uuid, lambda link: self._with_cpr_for_good(link, cpr), read)
+            claims.append(learned)
             if claims[0].link.cpr != cpr:
                 return None
         if name:
-            claim = self._amended(name, lambda link: self._with_cpr(link, cpr))
+            claim = self._amended(name, lambda link: self._with_cpr(link, cpr), read)
             claims.append(claim)
             had = self._had(claim.before, cpr)
         ids = [claim.link.person for claim in sorted(claims, key=lambda claim: claim.is_drawn)]
         person = ids[0] if ids else _new_id()
-        made = self._amended(cpr, lambda link: self._of_number(link, person, cpr))
+        made = self._amended(cpr, lambda link: self._of_number(link, person, cpr), read)
         return CprPerson(made.link.person, had)
 
     def by_name(self, name: str) -> str:
@@ -167,6 +174,12 @@ class PersonLinks:
         record = self._read(name)
         return record.value if record else None
 
+    def _read_many(self, *names: str | None) -> _Reads:
+        """Return the links of those names that are some, in one turn of the store."""
+        asked = [name for name in names if name]
+        found = self._records.get_many([_key(name) for name in asked], self.now())
+        return dict(zip(asked, found, strict=True))
+
     def _read(self, name: str) -> Record[PersonLink] | None:
         record = self._records.get(_key(name), self.now())
         if record is None or record.release == WRITES:
@@ -178,8 +191,12 @@ class PersonLinks:
         self,
         name: str,
         change: Callable[[PersonLink | None], PersonLink],
+        reads: _Reads = _NOTHING_READ,
     ) -> _Amended:
-        """Make a link what ``change`` says; where another writes first it is asked again."""
+        """Make a link what ``change`` says; where another writes first it is asked again.
+
+        ``reads`` holds the links that the caller has read already.
+        """
         now = self.now()
         before: PersonLink | None = None
 
@@ -189,7 +206,9 @@ class PersonLinks:
             link = change(before)
             return None if link == before else Content(link, now + _KEPT)
 
-        read = self._read(name)
+        read = reads.get(name)
+        if read is None or read.release != WRITES:
+            read = self._read(name)
         amended = self._records.amend(_key(name), changed, now, read=read).record
         if amended is None:
             raise StoreUnavailable("a link was not written")

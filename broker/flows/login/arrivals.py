@@ -12,8 +12,8 @@ from broker.core.login.transaction import (
     UpstreamRefusal,
 )
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Key, Store
-from broker.flows.records import Content, Records
+from broker.core.ports import Key, Store, Write
+from broker.flows.records import Content, Record, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Arrivals:
         arrival_token: str,
         transaction: str,
         now: datetime,
-    ) -> Arrival | None:
+    ) -> Record[Arrival] | None:
         """Return the arrival if it is of ``transaction``, unused and not older than 60 seconds."""
         record = self._records.get(self._key(arrival_token), now)
         if record is None:
@@ -63,14 +63,18 @@ class Arrivals:
             return None
         if arrival.answer is None or arrival.transaction != transaction:
             return None
-        return arrival
+        return record
 
     def spend(self, arrival_token: str, now: datetime) -> None:
         """Take the answer out and leave the record that it was spent."""
         record = self._records.get(self._key(arrival_token), now)
         if record:
-            spent = replace(record.value, answer=None)
-            self._records.write(record.key, Content(spent, record.until), record.version, now)
+            self.store.put(*self.spending(record), now)
+
+    def spending(self, record: Record[Arrival]) -> Write:
+        """Return the write that takes the answer out: what remains is the spent record."""
+        spent = replace(record.value, answer=None)
+        return self._records.drafted(record.key, Content(spent, record.until), record.version)
 
     def mark(self, arrival_token: str) -> str:
         """Return the pseudonym of the arrival token that a transaction keeps.

@@ -247,19 +247,20 @@ class LoginFlow:
         mark = arrivals.mark(arrival_token)
         if transaction.arrival == mark:
             return self.lookup.looked_up(held, now)
-        arrival = arrivals.usable(arrival_token, transaction.id, now)
-        if arrival is None or arrival.answer is None:
+        record = arrivals.usable(arrival_token, transaction.id, now)
+        arrival = record.value if record else None
+        if record is None or arrival is None or arrival.answer is None:
             return None
         if transaction.awaits(arrival.request) is None:
             return None
         authenticated = transaction.authenticated_by(arrival.answer, arrival.request, mark, now)
-        joined = self.transactions.put(authenticated, held.version, now)
+        spending = arrivals.spending(record)
+        joined = self.transactions.put(authenticated, held.version, now, [spending])
         if joined is None:
             # Lost a race: the winner holds the answer, or the request is still open and this is
             # tried again.
             again = self.read(transaction.id, now)
             return self.match(again, arrival_token, browsers, now)
-        arrivals.spend(arrival_token, now)
         return self.lookup.looked_up(joined, now)
 
     def upgrade(self, held: Held, now: datetime, *, wanted: bool) -> Held:

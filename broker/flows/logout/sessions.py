@@ -19,6 +19,8 @@ from broker.flows.records import Content, Record, Records
 
 # A service may keep its own session beyond the SessionNotOnOrAfter that it was told.
 KEPT_FOR: Final = timedelta(hours=12)
+# Until it is amended: who begins it again finds its own write.
+_BEGUN: Final = "begun"
 _MARKED_FOR: Final = LIFETIME + SKEW  # as long as any transaction of before can live
 
 
@@ -49,11 +51,14 @@ class Sessions:
 
         The same again changes nothing, and a session that was ended stays so.
         """
-        pointer = Pointer(session.browser, session.id)
-        named = self._named(session.entity_id, session.name_id.value)
-        self._pointers.add(Key("session", named, session.id), pointer, session.until, now)
         key = self._key(session.browser, session.id)
-        self._records.add(key, session, session.until, now)
+        content = Content(session, session.until)
+        begun = self._records.drafted(key, content, None, _BEGUN)
+        named = self._named(session.entity_id, session.name_id.value)
+        pointer = Content(Pointer(session.browser, session.id), session.until)
+        pointing = Key("session", named, session.id)
+        pointed = self._pointers.drafted(pointing, pointer, None, _BEGUN)
+        self.store.put_many(begun, [pointed], now)
 
     def named(
         self,
@@ -135,11 +140,9 @@ class Sessions:
         answer = transaction.authentication
         if answer is None:
             return False
-        for key in self._marks(transaction, answer):
-            mark = self._ended.get(key, now)
-            if mark and mark.value.at >= answer.received:
-                return True
-        return False
+        keys = tuple(self._marks(transaction, answer))
+        marks = self._ended.get_many(keys, now)
+        return any(mark and mark.value.at >= answer.received for mark in marks)
 
     def _marks(self, transaction: Transaction, answer: Authentication) -> Iterator[Key]:
         if transaction.browser:

@@ -23,7 +23,7 @@ from broker.core.identity.mailbox_proofs import Mailing
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import AuthnRequest, Transaction
 from broker.core.policy.model import Decision, Effect, LegalBasis, Policy, PolicyLine, Release, Requirement
-from broker.core.ports import PostForm
+from broker.core.saml_ports import PostForm
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 CPR = "0101881235"

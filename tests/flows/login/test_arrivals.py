@@ -142,9 +142,10 @@ def test_an_arrival_is_usable_for_a_minute_by_its_login(
     """Through the sixtieth second, and by the transaction that it answers only."""
     token = add()
     assert token
-    arrival = arrivals.usable(token, transaction, NOW + after)
-    assert (arrival is not None) is usable
-    if arrival is not None:
+    record = arrivals.usable(token, transaction, NOW + after)
+    assert (record is not None) is usable
+    if record is not None:
+        arrival = record.value
         assert (arrival.transaction, arrival.request, arrival.at, arrival.answer) == ("t1", "_r1", NOW, LOGIN)
 
 

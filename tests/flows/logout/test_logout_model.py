@@ -33,12 +33,13 @@ from broker.core.logout.single_logout import (
     next_turn,
 )
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Kept, Key
 from broker.flows.logout import affected_sessions as affected_room
 from broker.flows.logout import sessions as sessions_room
 from broker.flows.logout import single_logout as logout_room
 from broker.flows.logout.sessions import KEPT_FOR
 from broker.flows.logout.single_logout import SingleLogoutFlow
+from tests.plugins.single_turns import SingleTurns
 
 START: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SECOND: Final = timedelta(seconds=1)
@@ -50,7 +51,7 @@ BROWSERS: Final = ("b1", "b2")
 PEOPLE: Final = ("asta", "bo")
 
 
-class DictStore(Store):
+class DictStore(SingleTurns):
     """A store without faults."""
 
     def __init__(self) -> None:

@@ -34,7 +34,7 @@ from broker.core.errors import (
 from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued
 from broker.core.logout.sessions import NameID
-from broker.core.ports import PostForm
+from broker.core.saml_ports import PostForm
 
 # A real AuthnRequest has two kilobytes; all of it is stored with the transaction, before anyone is
 # known.

@@ -50,7 +50,7 @@ from broker.core.errors import (
 )
 from broker.core.login.authn_context import classes_to_request, level_to_request, nsis, unmet
 from broker.core.login.transaction import AuthnRequest, Outstanding, UpstreamRefusal
-from broker.core.ports import PostForm, Received
+from broker.core.saml_ports import PostForm, Received
 
 PERSON: Final = "https://data.gov.dk/eid/Person"
 _STATUS: Final = "urn:oasis:names:tc:SAML:2.0:status:"

@@ -20,7 +20,7 @@ from broker.core.entities import Service, Upstream
 from broker.core.errors import MessageRefused, Status
 from broker.core.login.transaction import SKEW
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
-from broker.core.ports import PostForm
+from broker.core.saml_ports import PostForm
 
 # A real one has two kilobytes, and an encrypted NameID four.
 BOUNDS: Final = safe_parser.Bounds(

@@ -30,7 +30,7 @@ from broker.core.logout.single_logout import (
     next_turn,
     status,
 )
-from broker.core.ports import LogoutFace, LogoutRefused, PostForm
+from broker.core.saml_ports import LogoutFace, LogoutRefused, PostForm
 from broker.flows.logout.single_logout import SingleLogoutFlow
 
 _SCOPES: Final[dict[str, LogoutScope]] = {

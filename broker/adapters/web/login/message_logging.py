@@ -14,12 +14,7 @@ from broker.core.errors import MessageLogUnavailable, MessageRefused, Status
 from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 from broker.core.message_log import LoggedMessage, MessageLogPort
-from broker.core.ports import (
-    LogoutFace,
-    PostForm,
-    Received,
-    UpstreamFace,
-)
+from broker.core.saml_ports import LogoutFace, PostForm, Received, UpstreamFace
 
 _REFUSED: Final = "refused by the upstream"
 

@@ -14,7 +14,7 @@ from broker.core.errors import Status, TransactionGone
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Outstanding, Transaction
-from broker.core.ports import PostForm
+from broker.core.saml_ports import PostForm
 from broker.flows.transactions import Held
 
 # An assertion lives five minutes: one given again must still be good at the service.

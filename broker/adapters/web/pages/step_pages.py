@@ -39,7 +39,7 @@ from broker.core.login.steps import (
 )
 from broker.core.login.transaction import Errand, Transaction
 from broker.core.policy.model import Release
-from broker.core.ports import PostForm
+from broker.core.saml_ports import PostForm
 from broker.flows.transactions import Held
 
 _PAGES: Final[dict[type[Step], str]] = {

@@ -10,7 +10,7 @@ from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.form_tokens import FormTokens
 from broker.core.entities import Service, Text, Upstream
 from broker.core.event_routes import TellPort
-from broker.core.ports import ServiceFace, UpstreamFace
+from broker.core.saml_ports import ServiceFace, UpstreamFace
 from broker.core.stateless_references import StatelessReferences
 from broker.flows.login.login import LoginFlow
 

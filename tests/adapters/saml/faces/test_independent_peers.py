@@ -20,7 +20,7 @@ from broker.adapters.saml.gate import http_bindings
 from broker.core.entities import Text
 from broker.core.errors import NO_PASSIVE
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued, Outstanding
-from broker.core.ports import PostForm
+from broker.core.saml_ports import PostForm
 from tests.plugins.saml_parties import AU, BASE, EPPN, HUB, IDP, LOANS, OPEN, SSO, Parties, redirected
 
 pytestmark = pytest.mark.server

@@ -15,7 +15,7 @@ from broker.adapters.saml.metadata.role_descriptors import LogoutEndpoint
 from broker.core.errors import PARTIAL_LOGOUT, MessageRefused
 from broker.core.logout.sessions import NameID
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, Participant
-from broker.core.ports import PostForm
+from broker.core.saml_ports import PostForm
 from tests.plugins.saml_parties import BASE, IDP, LOANS, NOW, Parties, stamp
 
 ASKED_AT, TOLD_AT = "https://peer.example/slo", "https://peer.example/slo/done"
