@@ -3,7 +3,7 @@
 Source: docs/reference/design.md#4a-3.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from broker.core.errors import BrokerError, StoreUnavailable
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Errand
-from broker.core.ports import Kept, Key
+from broker.core.ports import Kept, Key, Write
 from tests.plugins.house import House, Person, form, mark
 
 LONG_AGO, FOREVER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)
@@ -32,17 +32,27 @@ class Moment:
         self.inner = house.parts.store._store  # type: ignore[attr-defined]
         self.kinds: tuple[str, ...] = ()
         self.then: Callable[[], None] | None = None
-        put = self.inner.put
+        put, put_many = self.inner.put, self.inner.put_many
 
         def interrupted(key: Key, kept: Kept, *args: Any, **how: Any) -> bool:
-            if self.kinds and key.kind == self.kinds[0]:
-                self.kinds = self.kinds[1:]
-            if self.then and not self.kinds:
-                then, self.then = self.then, None
-                then()
+            self._passes(key)
             return bool(put(key, kept, *args, **how))
 
+        def interrupted_turn(first: Write, others: Sequence[Write], *args: Any, **how: Any) -> bool:
+            if others:  # a turn of one is a put
+                for write in (first, *others):
+                    self._passes(write.key)
+            return bool(put_many(first, others, *args, **how))
+
         monkeypatch.setattr(self.inner, "put", interrupted)
+        monkeypatch.setattr(self.inner, "put_many", interrupted_turn)
+
+    def _passes(self, key: Key) -> None:
+        if self.kinds and key.kind == self.kinds[0]:
+            self.kinds = self.kinds[1:]
+        if self.then and not self.kinds:
+            then, self.then = self.then, None
+            then()
 
     def before(self, *kinds: str, then: Callable[[], None]) -> None:
         """Do ``then`` once these kinds have been about to be written, one after the other."""
