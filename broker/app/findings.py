@@ -10,7 +10,7 @@ from broker.app import configured_texts, metadata_report, peer_clocks, service_f
 from broker.app.assembly import Parts, now, smtp
 from broker.app.readiness import readiness
 from broker.core.borrowers.library_setup import ExpectedSetup
-from broker.core.entities import Assurance
+from broker.core.entities import Assurance, Upstream
 from broker.flows.borrowers.library_proof import PROOF
 
 _MAIL: Final = timedelta(seconds=15)
@@ -118,16 +118,24 @@ def _national_eid(parts: Parts) -> Iterator[str]:
     for name, upstream in parts.upstreams.items():
         where = f"upstreams.{name}"
         if upstream.profile == "oiosaml3":
-            if not any("cpr" in each.may_assert for each in upstream.institutions):
-                yield f'{where}: without may_assert = ["cpr"] its CPR numbers count as not sent'
-            if upstream.least < Assurance.SUBSTANTIAL:
-                yield f'{where}: minimum = "low" lets in who has shown no more than a password'
+            for what in _direct_eid(upstream):
+                yield f"{where}: {what}"
         if upstream.assurance_level:
             what = "assurance_level takes a level of an older scale, which says less than nsis/loa"
             yield f"{where}: {what}"
         if parts.config.upstreams[name].national and not upstream.force_authn:
             what = "lets in at the national eID whoever used the browser before"
             yield f"{where}: force_authn = false {what}"
+
+
+def _direct_eid(upstream: Upstream) -> Iterator[str]:
+    """Yield what is amiss at an upstream that is NemLog-in itself."""
+    if not any("cpr" in each.may_assert for each in upstream.institutions):
+        yield 'without may_assert = ["cpr"] its CPR numbers count as not sent'
+    if upstream.least < Assurance.SUBSTANTIAL:
+        yield 'minimum = "low" lets in who has shown no more than a password'
+    if upstream.cbc:
+        yield "cbc = true decrypts no assertion of its: no signature is around the ciphertext"
 
 
 def _message_log(parts: Parts) -> Iterator[str]:

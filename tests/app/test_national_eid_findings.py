@@ -84,6 +84,7 @@ def test_metadata_without_a_key_is_found(folder: Path) -> None:
         ("INSTITUTIONS", f'[{{"entity_id": "{EID}"}}]', "its CPR numbers count as not sent"),
         ("MINIMUM", "low", "no more than a password"),
         ("ASSURANCE_LEVEL", "true", "an older scale"),
+        ("CBC", "true", "cbc = true decrypts no assertion"),
     ],
 )
 def test_what_makes_it_less_sure_is_a_finding(folder: Path, key: str, value: str, said: str) -> None:
