@@ -347,24 +347,49 @@ def test_a_service_that_is_gone_is_a_page_and_no_crash(house: House, monkeypatch
     assert mark(page) == ("error", "unexpected")
 
 
-@pytest.mark.parametrize(
-    "told", [{"temporary": "T-1"}, {"upgrade": False}, {"proofs": (Proved("mail", "a@b.example", LONG_AGO, FOREVER),)}]
-)
+TOLD = [{"temporary": "T-1"}, {"upgrade": False}, {"proofs": (Proved("mail", "a@b.example", LONG_AGO, FOREVER),)}]
+
+
+@pytest.mark.parametrize("told", TOLD)
 def test_what_is_told_while_the_person_is_looked_up_is_not_lost(
     house: House, moment: Moment, told: dict[str, Any]
 ) -> None:
     """One tab looks the person up, another adds a fact of theirs: nothing stays that was learnt without it."""
     person = house.person()
-    arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
-    broker = house.broker
-    name, now = arrived.location.partition("?")[0].rpartition("/")[2], house.clock.now()
-
-    def tell() -> None:
-        held = broker.read(name, now)
-        broker.transactions.put(replace(held.transaction, **told), held.version, now)
-
-    moment.before("transaction", "link", then=tell)
-    person.client.get(person.path(arrived.location), base_url=person.base)
-    seen = broker.read(name, now).transaction
+    page = person.log_in("asta")
+    name, now = page.request.path.split("/")[2], house.clock.now()
+    held = house.broker.read(name, now)
+    house.broker.transactions.put(held.transaction.relearning(), held.version, now)
+    moment.before("transaction", then=telling(house, name, told))
+    person.get(f"/login/{name}")
+    seen = house.broker.read(name, now).transaction
     assert {each: getattr(seen, each) for each in told} == told
     assert (seen.person, seen.account) == (None, None)
+
+
+@pytest.mark.parametrize("told", TOLD)
+def test_what_is_told_before_an_answer_joins_is_not_of_its_person(
+    house: House, moment: Moment, told: dict[str, Any]
+) -> None:
+    """Between read and write of the GET that joins them somebody adds a fact: it goes, and the person is looked up."""
+    person = house.person()
+    arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+    name, now = arrived.location.partition("?")[0].rpartition("/")[2], house.clock.now()
+    before = house.broker.read(name, now).transaction
+    moment.before("link", "transaction", then=telling(house, name, told))
+    person.client.get(person.path(arrived.location), base_url=person.base)
+    seen = house.broker.read(name, now).transaction
+    assert {each: getattr(seen, each) for each in told} == {each: getattr(before, each) for each in told}
+    assert seen.authentication
+    assert seen.person
+
+
+def telling(house: House, name: str, told: dict[str, Any]) -> Callable[[], None]:
+    """Give another tab, which adds a fact to the transaction."""
+
+    def tell() -> None:
+        now = house.clock.now()
+        held = house.broker.read(name, now)
+        assert house.broker.transactions.put(replace(held.transaction, **told), held.version, now)
+
+    return tell

@@ -254,14 +254,16 @@ class LoginFlow:
         if transaction.awaits(arrival.request) is None:
             return None
         authenticated = transaction.authenticated_by(arrival.answer, arrival.request, mark, now)
+        # One write: what the ports know of the person stands with the answer, or neither does.
+        learned = self.lookup.learned(replace(held, transaction=authenticated), now)
         spending = arrivals.spending(record)
-        joined = self.transactions.put(authenticated, held.version, now, [spending])
+        joined = self.transactions.put(learned.transaction, held.version, now, [spending])
         if joined is None:
             # Lost a race: the winner holds the answer, or the request is still open and this is
             # tried again.
             again = self.read(transaction.id, now)
             return self.match(again, arrival_token, browsers, now)
-        return self.lookup.looked_up(joined, now)
+        return self.lookup.arrived(replace(joined, arrived=learned.arrived), now)
 
     def upgrade(self, held: Held, now: datetime, *, wanted: bool) -> Held:
         """Add the person's answer to the offer of another category."""

@@ -50,19 +50,26 @@ class PersonAtLogin:
         """Return the policy set that this request goes by."""
         return held.arrived.policies if held.arrived else self.rules.policies()
 
-    def looked_up(self, held: Held, now: datetime) -> Held:
-        """Add what the ports know of the person, once the policies let the person in.
+    def learned(self, held: Held, now: datetime) -> Held:
+        """Return the transaction with what the ports know of the person, not yet written.
 
-        A login that they denied before is looked up when they permit it.
+        Nothing is asked before the policies let the person in. A login that they denied before is
+        looked up when they permit it.
         """
         transaction = held.transaction
         before = read_and_decide(self.rules, transaction, now, held.arrived)
         if before is None or transaction.person is not None:
             return replace(held, arrived=before)
         known, arrived = self._known(transaction, before, now)
-        held = replace(held, arrived=arrived)
+        return replace(held, transaction=known, arrived=arrived)
+
+    def looked_up(self, held: Held, now: datetime) -> Held:
+        """Add what the ports know of the person to the transaction, as ``learned``."""
+        transaction = held.transaction
+        learned = self.learned(held, now)
+        known = learned.transaction
         if known == transaction:
-            return held
+            return learned
 
         def added(each: Transaction) -> Transaction:
             if _told(each) != _told(transaction):
@@ -77,7 +84,8 @@ class PersonAtLogin:
                 proofs=known.proofs,
             )
 
-        changed = Transactions(self.store).change(held, added, now)
+        undecided = replace(held, arrived=learned.arrived)
+        changed = Transactions(self.store).change(undecided, added, now)
         return self.arrived(changed, now)
 
     def _known(
