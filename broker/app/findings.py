@@ -28,7 +28,8 @@ _FEED_MENDS: Final = {
 }
 _UNAVAILABLE: Final = "unavailable"  # the setting of a fault, where the library system is down
 _NO_METADATA: Final = re.compile("^metadata: no metadata of (.+) is in force$")
-_CREDENTIALS: Final = re.compile("//[^@/]*@")
+# Up to the last "@": a password may hold one, or a "?", and a journal must hold no part of it.
+_CREDENTIALS: Final = re.compile("//.*@")
 
 
 def all_findings(parts: Parts) -> list[str]:
@@ -54,9 +55,8 @@ def _with_store(parts: Parts, finding: str) -> str:
     """Return a finding about a store that cannot be used with its address and what to look at."""
     if not finding.startswith(_STORE_UNUSABLE):
         return finding
-    address, _, _ = parts.config.store.url.partition("?")
-    named = _CREDENTIALS.sub("//", address)
-    return f"{finding} ({named}: {_STORE_DOWN})"
+    address, _, _ = _CREDENTIALS.sub("//", parts.config.store.url).partition("?")
+    return f"{finding} ({address}: {_STORE_DOWN})"
 
 
 def _with_feed(finding: str) -> str:

@@ -72,13 +72,14 @@ def _calls(rule: Rule) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 @pytest.mark.attack(14)
 def test_no_odd_call_is_a_fault(old_house: House, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever stands in path, query, header or body, at every address there is."""
+    """Whatever stands in path, query, header or body, at every address there is; and none lacks its policy."""
     client, base, faults = old_house.app.test_client(), old_house.setting.ports.origin("broker"), []
     for rule in old_house.app.url_map.iter_rules():
         for method, path, how in _calls(rule):
             answer = client.open(path, method=method, base_url=base, **how)
             told = {"X-Evil", "evil.example"} & {*answer.headers.keys(), *answer.headers.values()}
-            if (answer.status_code >= 500 and "readyz" not in path) or told:
+            framed = "frame-ancestors 'none'" not in answer.headers.get("Content-Security-Policy", "")
+            if (answer.status_code >= 500 and "readyz" not in path) or told or framed:
                 faults.append((answer.status_code, method, path[:80], str(how)[:80]))
             answer.close()
     assert faults == []

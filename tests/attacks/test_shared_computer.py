@@ -159,6 +159,23 @@ def test_a_login_for_another_reason_shows_no_number(house: House) -> None:
 
 
 @SHARED
+def test_a_login_begun_before_the_asking_shows_no_number(house: House) -> None:
+    """The person before may have left the upstream's last page open, which takes a press and no password."""
+    person = house.person()
+    page = person.log_in("asta")
+    path = page.request.path.removesuffix("/consent")
+    left_open = person.choose(person.get(f"{path}/upstream"))
+    reveal = {**asking(page), "reveal": "1"}
+    assert mark(person.post(page.request.path, reveal))[0] == "authenticate"
+    arrived = person.deliver(*house.answer(left_open, "asta"))
+    if arrived.status_code == 303:
+        page = person.get(arrived.location)
+        shown = person.post(page.request.path, {**asking(page), "reveal": "1"})
+        assert persona("asta").attributes["schacPersonalUniqueID"][0][-4:] not in shown.get_data(as_text=True)
+    assert mark(arrived) == GONE
+
+
+@SHARED
 def test_cookies_last_as_long_as_the_session(house: House) -> None:
     """None has a lifetime of its own."""
     person = house.person()

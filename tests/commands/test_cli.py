@@ -157,9 +157,13 @@ def test_no_upstream_at_all_is_a_fault(run: Run, folder: Path) -> None:
     assert "metadata: https://wayf.demo.example has no metadata in force" in refused.stderr
 
 
-def test_check_finds_what_does_not_answer(run: Run, folder: Path) -> None:
-    """A library system or a store that is down is a finding (1), not a fault of the configuration."""
-    down = {"BROKER_STORE__URL": "redis://broker:hunter2@127.0.0.1:1/0", **configured(folder)}
+@pytest.mark.parametrize("password", ["hunter2", "hun@ter2", "h@un@ter2"])
+def test_check_finds_what_does_not_answer(run: Run, folder: Path, password: str) -> None:
+    """A library system or a store that is down is a finding (1), not a fault of the configuration.
+
+    The unit writes what is found into the journal: no part of a password stands in it.
+    """
+    down = {"BROKER_STORE__URL": f"redis://broker:{password}@127.0.0.1:1/0", **configured(folder)}
     result = run("check", **down)
     assert result.exit_code == 1
     address = "(redis://127.0.0.1:1/0: see store.url"

@@ -83,8 +83,8 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
 
     @app.after_request
     def _finish(response: Response) -> Response:
-        if request.endpoint in _PICTURES:
-            return response
+        if request.endpoint in _PICTURES and "Content-Security-Policy" in response.headers:
+            return response  # a picture; where there is none, a page like any other
         if request.endpoint == "static" and response.status_code in {200, 304}:
             del response.headers["Cache-Control"]  # Flask's own says no-cache
             return protect(response, base_url, "static")

@@ -92,6 +92,9 @@ class Participant:
     state: ParticipantState = ParticipantState.OPEN
     request: str | None = None
     always: bool = False  # configured so: the person is not asked about it
+    sent: datetime | None = (
+        None  # when that request was written
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +169,11 @@ class Logout:
         participants = tuple(_kept(participant, sides) for participant in self.participants)
         return replace(self, going=True, participants=participants)
 
-    def asked(self, participant: Participant, request: str) -> "Logout":
+    def asked(self, participant: Participant, request: str, now: datetime) -> "Logout":
         """Record the LogoutRequest about to be sent, unless another tab has sent one meanwhile."""
         if participant not in self.participants:
             return self
-        return self._with_state(participant, ParticipantState.ASKED, request)
+        return self._with_state(participant, ParticipantState.ASKED, request, sent=now)
 
     def asks_about(self, session: Session) -> bool:
         """Return whether a session is one of a participant's, whose state tells of it."""
@@ -219,9 +222,14 @@ class Logout:
                 yield participant
 
     def _with_state(
-        self, participant: Participant, state: ParticipantState, request: str | None
+        self,
+        participant: Participant,
+        state: ParticipantState,
+        request: str | None,
+        *,
+        sent: datetime | None = None,
     ) -> "Logout":
-        changed = replace(participant, state=state, request=request)
+        changed = replace(participant, state=state, request=request, sent=sent or participant.sent)
         participants = tuple(
             changed if present == participant else present for present in self.participants
         )

@@ -152,8 +152,17 @@ class LoginFlow:
         return self.lookup.looked_up(self.transactions.attended(held, now), now)
 
     def revealing(self, held: Held, reveal: Literal["", "asked"], now: datetime) -> Held:
-        """Record that the person asks to see the whole CPR number, or (with "") has seen it."""
-        return self.transactions.change(held, lambda each: replace(each, reveal=reveal), now)
+        """Record that the person asks to see the whole CPR number, or (with "") has seen it.
+
+        Only a login that is begun after the asking is made for it: of those under way, the person
+        before may have left one that needs no more than a press of a button at the upstream.
+        """
+
+        def revealed(each: Transaction) -> Transaction:
+            outstanding = () if reveal else each.outstanding
+            return replace(each, reveal=reveal, outstanding=outstanding)
+
+        return self.transactions.change(held, revealed, now)
 
     def policies(self, held: Held) -> PolicySet:
         """Return the policy set that this request goes by."""

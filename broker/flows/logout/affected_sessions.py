@@ -70,7 +70,9 @@ class AffectedSessions:
     ) -> None:
         """End what a participant has answered to have ended.
 
-        What stands on an upstream's session ends with it: consent pages that wait, too.
+        What stands on an upstream's session ends with it: consent pages that wait, too. An answer
+        that was held back does not tell of a session that the upstream has begun since it was
+        asked.
         """
         peer = response.peer
         if peer.side == "service":
@@ -81,7 +83,8 @@ class AffectedSessions:
         self._close(logout, now, upstream.name)
         reached = self._reached(logout, now)
         given = _given_by(upstream, reached)
-        self.sessions.end_upstream(given, now)
+        sent = _sent(logout, response.in_response_to) or now
+        self.sessions.end_upstream(_begun_by(sent, given), now)
 
     def as_it_is(self, logout: Logout, now: datetime) -> Logout:
         """Return the logout with the note whether its people have other sessions open by now."""
@@ -212,6 +215,14 @@ def _reached_groups(logout: Logout) -> set[Group]:
         if browser in logout.reached:
             people.add(person)
     return set(product(logout.reached, people))
+
+
+def _sent(logout: Logout, request: str) -> datetime | None:
+    """Return when a LogoutRequest of ours was written; None where an older release wrote it."""
+    for participant in logout.participants:
+        if participant.request == request:
+            return participant.sent
+    return None
 
 
 def _given_by(upstream: Upstream, sessions: Iterable[Session]) -> list[Session]:

@@ -123,7 +123,7 @@ class SingleLogoutFlow:
         None where another tab has sent one meanwhile.
         """
         request = f"_{logout.id}{secrets.token_hex(16)}"
-        asked = self._change(logout.id, lambda each: each.asked(participant, request), now)
+        asked = self._change(logout.id, lambda each: each.asked(participant, request, now), now)
         requests = {each.request for each in asked.participants}
         return request if request in requests else None
 

@@ -184,7 +184,7 @@ def test_who_is_asked_again_is_sent_another_request() -> None:
     turn = next_turn(asked.again("_q"))
     assert isinstance(turn, Send)
     assert turn.participant.peer == A
-    anew = asked.again("_q").asked(turn.participant, "_r")
+    anew = asked.again("_q").asked(turn.participant, "_r", NOW)
     assert anew.awaits(LogoutResponse(A, "_q", ended=True)) is None
     assert anew.awaits(LogoutResponse(A, "_r", ended=True)) is not None
 
@@ -192,8 +192,8 @@ def test_who_is_asked_again_is_sent_another_request() -> None:
 def test_two_tabs_ask_once() -> None:
     """What one tab has sent is not taken back by another that had read the logout before."""
     begun = logout((A, ParticipantState.OPEN))
-    sent = begun.asked(begun.participants[0], "_q")
-    assert sent.asked(begun.participants[0], "_r") == sent
+    sent = begun.asked(begun.participants[0], "_q", NOW)
+    assert sent.asked(begun.participants[0], "_r", NOW) == sent
 
 
 @given(

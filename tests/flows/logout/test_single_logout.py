@@ -397,6 +397,20 @@ def test_an_answer_of_an_upstream_ends_no_service_s_session(flow: Flow) -> None:
 
 
 @pytest.mark.attack(29)
+def test_an_upstream_s_answer_that_was_held_back_is_about_no_later_login(flow: Flow) -> None:
+    """The upstream has a session again: the next logout asks for its end, and claims no Success without it."""
+    made = flow(AT_LOANS)
+    logout = begun(made)
+    request = sent(made, logout)
+    since = NOW + SECOND
+    made.sessions.add(session("books", at=since, upstream_index="_i2"), since)
+    held_back = since + SECOND
+    made.answered(LogoutResponse(LogoutPeer("upstream", "wayf"), request, ended=True), held_back)
+    by_books = LogoutRequest(LogoutPeer("service", "books"), "_q", BOOKS.name_id)
+    assert asked(begun(made, by_books, now=held_back)) == [("wayf", "open")]
+
+
+@pytest.mark.attack(29)
 @pytest.mark.parametrize("case", ["unsolicited", "another peer", "twice", "another logout", "too late"])
 def test_an_answer_that_nobody_awaits_is_refused(flow: Flow, case: str) -> None:
     """It records nothing and ends nothing."""
