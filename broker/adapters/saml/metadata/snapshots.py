@@ -67,6 +67,9 @@ class _Gathered:
         self.feeds = [each.feed for each in followed]
         self.upstreams = dict(folder.metadata.upstreams)
         self.services = dict(folder.metadata.services)
+        # An upstream that is its own institution is kept of a feed for its scopes: its key is not
+        # for the publisher to say while a file holds it in vain.
+        self.in_vain = frozenset(folder.faults)
         self.published = dict(_of_folder(wanted.institutions, folder))
         self.notices = [*folder.notices, *_ignored_scopes(wanted, folder)]
         self.sources: dict[tuple[str, str], str] = {}
@@ -78,7 +81,8 @@ class _Gathered:
         """Add what a feed publishes of the entities that it speaks for and nothing before has."""
         feed = followed.feed
         kept = followed.entities(now)
-        upstream_ids = lacking(self.wanted.upstreams_of(feed, self.feeds), self.upstreams)
+        written = {*self.upstreams, *self.in_vain}
+        upstream_ids = lacking(self.wanted.upstreams_of(feed, self.feeds), written)
         service_ids: list[str] = []
         if SERVICES in feed.speaks_for:
             service_ids = lacking(self.wanted.service_ids, self.services)

@@ -434,13 +434,17 @@ def test_the_last_good_descriptor_stands_until_its_own_end(station: Station) -> 
 
 @pytest.mark.attack(33)
 @pytest.mark.parametrize("spoil", ["nonsense", "ended", "no key"])
-def test_no_feed_speaks_for_whom_the_folder_holds_in_vain(station: Station, spoil: str) -> None:
-    """The administrator has written the hub down: once that file is of no use, no publisher decides who the hub is."""
+@pytest.mark.parametrize("institution", [AU, HUB])
+def test_no_feed_speaks_for_whom_the_folder_holds_in_vain(station: Station, spoil: str, institution: str) -> None:
+    """The administrator has written the hub down: once that file is of no use, no publisher decides who the hub is.
+
+    Nor where it is an institution of its own, whose scopes the feed may say.
+    """
     mine = hub(station.everyone.hub)
     broken = {"nonsense": mine[:-5], "ended": ending(mine, NOW - timedelta(days=1)), "no key": idp_entity(HUB)}
     written(station, "hub", broken[spoil])
     station.publish(hub(station.everyone.stranger))
-    live = station.live(wayf(), {})
+    live = station.live(wayf(Institution(institution, scopes=("au.dk",))), {})
     assert live.current.upstream(HUB, NOW) is None
     assert live.faults(NOW) == [f"no metadata of {HUB} is in force"]
 
