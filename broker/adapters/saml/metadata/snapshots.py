@@ -8,7 +8,7 @@ from typing import Final
 from broker.adapters.saml.metadata import feed_descriptors
 from broker.adapters.saml.metadata.aggregates import Entity
 from broker.adapters.saml.metadata.feed_refresh import FeedRefresh
-from broker.adapters.saml.metadata.metadata_folder import FolderContents, Metadata
+from broker.adapters.saml.metadata.metadata_folder import FolderContents, Metadata, in_force
 from broker.adapters.saml.metadata.published_scopes import (
     PublishedInstitution,
     Undisputed,
@@ -44,7 +44,7 @@ def snapshot(
     now: datetime,
 ) -> Snapshot:
     """Return all metadata as it is now; ``undisputed`` is what is remembered of scopes."""
-    gathered = _Gathered(wanted, folder, followed)
+    gathered = _Gathered(wanted, folder, followed, now)
     for feed in followed:
         gathered.add(feed, now)
     completed = with_published_scopes(wanted.upstreams, gathered.published, undisputed)
@@ -62,6 +62,7 @@ class _Gathered:
         wanted: WantedEntities,
         folder: FolderContents,
         followed: Sequence[FeedRefresh],
+        now: datetime,
     ) -> None:
         self.wanted = wanted
         self.feeds = [each.feed for each in followed]
@@ -70,7 +71,7 @@ class _Gathered:
         # An upstream that is its own institution is kept of a feed for its scopes: its key is not
         # for the publisher to say while a file holds it in vain.
         self.in_vain = frozenset(folder.faults)
-        self.published = dict(_of_folder(wanted.institutions, folder))
+        self.published = dict(_of_folder(wanted.institutions, folder, now))
         self.notices = [*folder.notices, *_ignored_scopes(wanted, folder)]
         self.sources: dict[tuple[str, str], str] = {}
         self._name_source("upstream", self.upstreams, FOLDER)
@@ -123,15 +124,20 @@ def _rivals(followed: Sequence[FeedRefresh]) -> Iterator[str]:
 
 
 def _of_folder(
-    institutions: Iterable[Institution], folder: FolderContents
+    institutions: Iterable[Institution], folder: FolderContents, now: datetime
 ) -> Iterator[tuple[str, PublishedInstitution]]:
     """Yield what the folder publishes of the institutions whose scopes are left to it."""
     for institution in institutions:
         if not institution.folder_scopes:
             continue
-        names = [name for name in spellings(institution, "") if name in folder.scopes]
+        every: dict[str, None] = {}
+        names = []
+        for name in spellings(institution, ""):
+            found = in_force(folder.scopes.get(name), now)
+            if found is not None:
+                names.append(name)
+                every |= dict.fromkeys(found.scopes)
         if names:
-            every = dict.fromkeys(scope for name in names for scope in folder.scopes[name])
             yield institution.entity_id, PublishedInstitution(tuple(names), tuple(every))
 
 
@@ -140,9 +146,11 @@ def _ignored_scopes(wanted: WantedEntities, folder: FolderContents) -> Iterator[
     for upstream in wanted.upstreams.values():
         for institution in upstream.institutions:
             left = "scopes" in institution.unwritten and not institution.folder_scopes
-            names = [name for name in spellings(institution, "") if folder.scopes.get(name)]
+            names = [name for name in spellings(institution, "") if name in folder.scopes]
             for name in names if left else ():
-                listed = " ".join(folder.scopes[name])
+                listed = " ".join(folder.scopes[name].scopes)
+                if not listed:
+                    continue
                 what = f"{name} has shibmd:Scope in the metadata folder, which is ignored"
                 entry = f'{{ entity_id = "{institution.entity_id}", scopes = "metadata" }}'
                 yield f"{what} ({listed}): write {entry} in upstreams.{upstream.name}.institutions"
