@@ -99,6 +99,7 @@ def read_login(
         now,
         proofs,
         named_affiliations=policies.named_affiliations,
+        others=(each for other in rules.upstreams.values() for each in other.institutions),
     )
 
 

@@ -23,7 +23,7 @@ from broker.core.policy.model import (
     Release,
     Requirement,
 )
-from broker.flows.arrived_login import Arrived, read_and_decide
+from broker.flows.arrived_login import Arrived, read_and_decide, read_login
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 WORDS: Final = Text("words", "ord")
@@ -202,3 +202,16 @@ def test_a_role_is_read_where_the_policies_of_the_request_name_it(
     arrived = entities.arrived(replace(BEGUN, authentication=came))
     assert (ROLE in arrived.reading.attributes) is not withheld
     assert (arrived.decision.reasons[0].code == "no_affiliation") is withheld
+
+
+@pytest.mark.parametrize(("beside", "address"), [("lib.au.dk", None), ("lib.ku.dk", "chief@lib.au.dk")])
+def test_an_address_of_another_institution_is_not_verified(beside: str, address: str | None) -> None:
+    """Whichever upstream it stands behind: a university does not say who somebody is at the library below it."""
+    map_ = AttributeMap("wayf", (MapRow("mail", "mail"), MapRow("level", "eduPersonAssurance")))
+    wayf = Upstream("wayf", "wayf", "https://wayf.example", "https://sp.example", "wayf", WORDS, (AU,))
+    library = Institution("https://idp.lib.example", scopes=(beside,))
+    direct = replace(wayf, name="lib", profile="saml", entity_id=library.entity_id, institutions=(library,))
+    rules = ConfiguredEntities({}, {"wayf": wayf, "lib": direct}, {"wayf": map_}, lambda: PolicySet((), "d"))
+    attributes = (WireAttribute("mail", ("chief@lib.au.dk",)), WireAttribute("level", ("2",)))
+    reading = read_login(rules, replace(LOGIN, attributes=attributes), PolicySet((), "d"), NOW)
+    assert reading.verified_address == address

@@ -53,6 +53,7 @@ def test_the_address_is_shown_and_is_the_nameid(knowing: House) -> None:
     text = page.get_data(as_text=True)
     assert "asta@post.au.dk" in text
     assert "Til testen" in text
+    assert 'data-attribute="NameID"' not in text  # no number is made, and the page promises none
     landing = knowing.landing(person.agree(page, remember=True))
     assert landing.name_id == "asta@post.au.dk"
     assert "mail" not in landing.attributes

@@ -17,7 +17,6 @@ _WATCHED = frozenset(
         "eduPersonScopedAffiliation",
         "eduPersonPrimaryAffiliation",
         "kaldemail_domain",
-        NAME_ID,
     }
 )
 
@@ -87,7 +86,9 @@ class Disclosure:
         parts: list[str] = []
         for item in sorted(self.items, key=lambda item: item.name):
             values: list[str] = []
-            if item.name in _WATCHED:
+            if item.name == NAME_ID:
+                values = [*item.values]  # to the letter: a service may know two people by case
+            elif item.name in _WATCHED:
                 values = sorted(value.casefold() for value in item.values)
             parts += [_kind(item), item.name, *values, ""]
         terms = self._terms()

@@ -62,9 +62,10 @@ _OF_ATTRIBUTE: Final = {
     "localityName": TextKind.PROSE,
 }
 # Marks and letters that most fonts show as nothing, and that NFKC leaves as they are: the grapheme
-# joiner, Hangul and Khmer fillers, variation selectors.
+# joiner, Hangul, Khmer and Khitan fillers, variation selectors, Braille's blank, the null note.
 _UNSEEN: Final = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
+    "\u2800\U00016fe4\U0001d159]"
 )
 # What names of people need beside what is printable: the joiners of Persian and Indic scripts, and
 # the spaces of typesetting. No other format character: a bidirectional override shows another text
@@ -92,7 +93,7 @@ def text_fault(text: str, kind: TextKind) -> str | None:
         return BLANKS_AROUND
     if rule.identifier:
         return None if _is_plain(text) else BAD_CHARACTERS
-    return None if _PEOPLES.sub("", text).isprintable() else BAD_CHARACTERS
+    return None if _is_read(text) else BAD_CHARACTERS
 
 
 def scoped_text_fault(value: str) -> str | None:
@@ -103,6 +104,14 @@ def scoped_text_fault(value: str) -> str | None:
         if local_fault:
             return local_fault
     return text_fault(scope, TextKind.SCOPE)
+
+
+def _is_read(text: str) -> bool:
+    """Return whether people can read a text: all of it is theirs, and some of it is seen."""
+    seen = _PEOPLES.sub("", text)
+    if not seen.isprintable():
+        return False
+    return bool(_UNSEEN.sub("", seen)) or not text
 
 
 def _is_plain(text: str) -> bool:

@@ -3,7 +3,7 @@
 An address that an upstream merely passes on was typed by somebody, and names whoever it likes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -20,11 +20,14 @@ def asserted_address(
     mails: Iterable[str],
     assurance: Assurance | None,
     institution: Institution | None,
+    others: Iterable[Institution] = (),
 ) -> str | None:
     """Return the address in a domain of the institution's own, of its scopes or below; or None.
 
-    Of several the first by letter, so that the next login finds the same one. Whoever made their
-    account themselves has typed the address too, and so has everybody at a national eID.
+    What is below a scope of its own may be that of one of ``others``, whose people it cannot name:
+    the university's library, with ``lib.au.dk`` beside ``au.dk``. Of several addresses the first by
+    letter, so that the next login finds the same one. Whoever made their account themselves has
+    typed the address too, and so has everybody at a national eID.
     """
     if institution is None or institution.national_eid:
         return None
@@ -37,7 +40,18 @@ def asserted_address(
             continue
         if in_scope(address, "sub", institution.scopes):
             own.append(address)
-    return _first_without_number(own)
+    theirs = [scope for other in others if own for scope in _narrower(other, institution)]
+    return _first_without_number(address for address in own if not in_scope(address, "sub", theirs))
+
+
+def _narrower(other: Institution, institution: Institution) -> Iterator[str]:
+    """Yield the scopes of another institution that lie below one of this one's."""
+    if other.entity_id == institution.entity_id:
+        return
+    for scope in other.scopes:
+        below = any(scope.endswith(f".{own}") for own in institution.scopes)
+        if below and scope not in institution.scopes:
+            yield scope
 
 
 def proved_address(proofs: Iterable[Proved], now: datetime) -> str | None:

@@ -1,12 +1,12 @@
 """The reading of a verified authentication, and of what the person proved beside it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.entities import Assurance, Upstream
+from broker.core.entities import Assurance, Institution, Upstream
 from broker.core.errors import AttributesRefused
 from broker.core.identity.assurance_caps import value_within
 from broker.core.identity.canonical_attributes import (
@@ -53,11 +53,12 @@ def read_authentication(
     proofs: tuple[Proved, ...] = (),
     *,
     named_affiliations: Collection[str] = (),
+    others: Iterable[Institution] = (),
 ) -> AttributeReading:
     """Read a verified authentication by ``upstream``, and what the person proved beside it.
 
-    ``named_affiliations`` as in ``canonical``. AttributesRefused where its attributes cannot be
-    trusted.
+    ``named_affiliations`` as in ``canonical``, ``others`` as in ``asserted_address``.
+    AttributesRefused where its attributes cannot be trusted.
     """
     reading = _asserted(authentication, upstream, maps, now, named_affiliations)
     institution = upstream.institution(authentication.institution)
@@ -67,7 +68,7 @@ def read_authentication(
     told = replace(
         reading,
         withheld=(*reading.withheld, *authentication.withheld),
-        verified_address=asserted_address(mails, reading.assurance, institution),
+        verified_address=asserted_address(mails, reading.assurance, institution, others),
     )
     return with_proofs(told, proofs, now)
 

@@ -10,7 +10,7 @@ from broker.core.consent.disclosure import Disclosure, Item, disclose, named, nu
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
 from broker.core.identity.canonical_attributes import CPR_STAND_IN
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy.model import Decision, Effect, NameIDKind, Reason, ReleasedAttribute
+from broker.core.policy.model import NAME_ID, Decision, Effect, NameIDKind, Reason, ReleasedAttribute
 
 OTHER = Text(en="other", da="andet")
 GIVER, RECEIVER = Text("AU", "AU"), Text("Library", "Bibliotek")  # as the disclosure of these tests has them
@@ -129,6 +129,16 @@ def test_a_changed_name_is_shown_anew_but_not_asked_again(disclosure: Disclosure
 def test_a_changed_cpr_is_asked_again(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """A watched value that changes asks again."""
     assert _with(disclosure, "cpr", "1403044012").material(hmacs) != disclosure.material(hmacs)
+
+
+@pytest.mark.parametrize("address", ["Asta@au.dk", "bo@au.dk"])
+def test_another_address_as_nameid_is_asked_again(disclosure: Disclosure, hmacs: LookupHmacs, address: str) -> None:
+    """In another case too: the part before the @ is whose the receiver says (RFC 5321 2.4)."""
+    first, second = (
+        replace(disclosure, items=(Item(NAME_ID, (each,), OTHER), *disclosure.items))
+        for each in ("asta@au.dk", address)
+    )
+    assert first.material(hmacs) != second.material(hmacs)
 
 
 def test_the_borrower_number_is_bound_by_name(disclosure: Disclosure, hmacs: LookupHmacs) -> None:

@@ -65,6 +65,9 @@ INVISIBLE = {
     "hangul initial filler": "as\u115fta",
     "khmer vowel": "as\u17b4ta",
     "ogham space": "as\u1680ta",
+    "braille blank": "as\u2800ta",
+    "khitan filler": "as\U00016fe4ta",
+    "null note": "as\U0001d159ta",
 }
 
 
@@ -73,6 +76,14 @@ INVISIBLE = {
 @pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN)
 def test_what_nobody_sees_is_no_text(kind: TextKind, text: str) -> None:
     """Control, format, private and unassigned characters are refused in every kind, a person's name included."""
+    assert text_fault(text, kind) == BAD_CHARACTERS
+
+
+@pytest.mark.attack(21)
+@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize("text", ["\u200d", "\u3164", "\u2800\u2800", "\u3164\u00a0\u200c\u3164"])
+def test_a_name_that_shows_nothing_is_no_name(kind: TextKind, text: str) -> None:
+    """The page would show a person without a name, and a service somebody else in their place."""
     assert text_fault(text, kind) == BAD_CHARACTERS
 
 

@@ -54,6 +54,25 @@ def test_an_address_that_somebody_typed_is_nobodys(
     assert asserted_address(["asta@au.dk"], assurance, institution) is None
 
 
+@pytest.mark.parametrize(
+    ("mail", "scopes", "address"),
+    [
+        ("chief@lib.au.dk", ("lib.au.dk",), None),
+        ("chief@post.lib.au.dk", ("lib.au.dk",), None),
+        ("asta@post.au.dk", ("lib.au.dk",), "asta@post.au.dk"),
+        ("asta@au.dk", ("lib.au.dk",), "asta@au.dk"),
+        ("asta@au.dk", ("au.dk",), "asta@au.dk"),
+        ("chief@lib.au.dk", ("dk",), "chief@lib.au.dk"),
+    ],
+)
+def test_an_address_below_is_its_own_institutions(mail: str, scopes: tuple[str, ...], address: str | None) -> None:
+    """A university names nobody of an institution whose domain lies below its own."""
+    library = Institution("https://idp.lib.au.example", scopes=scopes)
+    assert asserted_address([mail], Assurance.LOW, AU, (AU, library)) == address
+    alone = asserted_address([mail], Assurance.LOW, AU, (AU,))
+    assert alone == mail
+
+
 def proof(name: str, address: str, lasts: timedelta = timedelta(days=1)) -> Proved:
     """Give a proof of an address."""
     return Proved(name, address, NOW, NOW + lasts)

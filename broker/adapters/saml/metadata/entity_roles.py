@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from lxml import etree
@@ -26,6 +26,7 @@ _SCOPES: Final = etree.XPath(
     "[not(@regexp) or normalize-space(@regexp) = 'false' or normalize-space(@regexp) = '0']",
     namespaces={"md": MD, "shibmd": SHIBMD},
 )
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _Descriptor = TypeVar("_Descriptor")
 _DescriptorRead_co = TypeVar("_DescriptorRead_co", covariant=True)
 
@@ -122,8 +123,10 @@ def texts(element: etree._Element, path: etree.XPath) -> list[str]:
 
 
 def ends(elements: Sequence[etree._Element]) -> Iterator[datetime]:
-    """Yield the validUntil of the elements that have one that a calendar has."""
+    """Yield the validUntil of the elements that have one; of one that no calendar has, long ago.
+
+    Nobody can say when that is, and passed over it would never come.
+    """
     for element in elements:
-        end = xml_times.read(element.get("validUntil", ""))
-        if end is not None:
-            yield end
+        if "validUntil" in element.attrib:
+            yield xml_times.read(element.get("validUntil", "")) or _LONG_AGO

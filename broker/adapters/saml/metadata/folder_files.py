@@ -15,7 +15,11 @@ from broker.adapters.saml.metadata import entity_roles
 from broker.adapters.saml.metadata.descriptor_rewriting import rewritten
 from broker.adapters.saml.metadata.entity_attributes import entity_descriptors
 from broker.adapters.saml.metadata.entity_roles import FoundRole
-from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
+from broker.adapters.saml.metadata.role_descriptors import (
+    IDP_ROLE,
+    ServiceDescriptor,
+    UpstreamDescriptor,
+)
 from broker.core.errors import Fault, MessageRefused
 
 # A hub's own aggregate lists hundreds of scopes and logos; a file far above this is a feed, read
@@ -57,6 +61,18 @@ class WantedIds:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundScopes:
+    """What an identity provider publishes as its scopes, and until when.
+
+    ``sole`` is False where its file says it twice, or the entity cannot be used.
+    """
+
+    scopes: tuple[str, ...]
+    until: datetime | None = None
+    sole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class FolderFile:
     """One version of a file: the descriptors in it of the entities wanted, by entityID.
 
@@ -67,14 +83,15 @@ class FolderFile:
     stamp: Stamp | None = None
     upstreams: Mapping[str, FoundRole[UpstreamDescriptor]] = field(default_factory=dict)
     services: Mapping[str, FoundRole[ServiceDescriptor]] = field(default_factory=dict)
-    scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    scopes: Mapping[str, FoundScopes] = field(default_factory=dict)
     fault: Fault | None = None
     mentioned: frozenset[str] = frozenset()
 
     @property
     def names(self) -> frozenset[str]:
         """Return the entityIDs of all that it holds, or held before it broke."""
-        return self.mentioned | self.upstreams.keys() | self.services.keys()
+        parties = self.upstreams.keys() | self.services.keys()
+        return self.mentioned | parties | self.scopes.keys()
 
 
 def read_file(
@@ -96,7 +113,8 @@ def read_file(
         fault = Fault(where, f"cannot be read: {error.strerror}")
         return FolderFile(stamp, fault=fault, mentioned=before)
     except MessageRefused as refused:
-        named = {name for name in wanted.parties if name.encode() in octets}
+        known = wanted.parties | wanted.institutions
+        named = {name for name in known if name.encode() in octets}
         return FolderFile(stamp, fault=_unsound(where, refused), mentioned=before | named)
     reading = _Reading(where, wanted)
     for entity in entity_descriptors(root):
@@ -112,7 +130,7 @@ class _Reading:
         self.wanted = wanted
         self.upstreams: dict[str, FoundRole[UpstreamDescriptor]] = {}
         self.services: dict[str, FoundRole[ServiceDescriptor]] = {}
-        self.scopes: dict[str, tuple[str, ...]] = {}
+        self.scopes: dict[str, FoundScopes] = {}
 
     def add(self, entity: etree._Element) -> None:
         """Add an entity if it is wanted."""
@@ -132,14 +150,18 @@ class _Reading:
         if name in wanted.services:
             for sp in entity_roles.service_roles(self.where, element, until):
                 self.services[name] = self._once(self.services.get(name), sp, name)
-        if name in wanted.institutions:
-            self.scopes[name] = tuple(entity_roles.scopes(element) or ())
+        if name in wanted.institutions and element.find(IDP_ROLE) is not None:
+            scopes = entity_roles.scopes(element)
+            sole = scopes is not None and name not in self.scopes
+            self.scopes[name] = FoundScopes(scopes or (), min(until, default=None), sole)
 
     def _refuse(self, name: str, fault: Fault) -> None:
         if name in self.wanted.upstreams:
             self.upstreams[name] = FoundRole(self.where, None, (fault,))
         if name in self.wanted.services:
             self.services[name] = FoundRole(self.where, None, (fault,))
+        if name in self.wanted.institutions:
+            self.scopes[name] = FoundScopes((), sole=False)
 
     def _once(
         self,

@@ -202,8 +202,9 @@ class LiveMetadata:
         self._ends = self._next_end(now)
 
     def _next_end(self, now: datetime) -> datetime | None:
-        """Return when something of the feeds in the snapshot ends next."""
-        ends: list[datetime] = []
+        """Return when an entity of the feeds, or scopes of the folder, in the snapshot end next."""
+        scopes = self.folder.contents.scopes.values()
+        ends = [each.until for each in scopes if each.until and each.until > now - SKEW]
         for feed in self.followed:
             ends += [entity.until for entity in feed.entities(now).values()]
         return min(ends, default=None)

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from broker.adapters.saml.metadata.entity_roles import FoundRole
-from broker.adapters.saml.metadata.folder_files import FolderFile, Stamp, WantedIds, read_file
+from broker.adapters.saml.metadata.folder_files import (
+    FolderFile,
+    FoundScopes,
+    Stamp,
+    WantedIds,
+    read_file,
+)
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
 from broker.core.entities import Upstream
 from broker.core.errors import Fault
@@ -53,11 +59,11 @@ class Metadata:
 
     def upstream(self, entity_id: str, now: datetime) -> UpstreamDescriptor | None:
         """Return an upstream's descriptor, or None where there is none, or it has run out."""
-        return _in_force(self.upstreams.get(entity_id), now)
+        return in_force(self.upstreams.get(entity_id), now)
 
     def service(self, entity_id: str, now: datetime) -> ServiceDescriptor | None:
         """Return a service's descriptor, or None where there is none, or it has run out."""
-        return _in_force(self.services.get(entity_id), now)
+        return in_force(self.services.get(entity_id), now)
 
     def encrypts(self, entity_id: str) -> bool:
         """Return whether this service publishes an encryption key.
@@ -77,7 +83,7 @@ class Source(Protocol):
         ...
 
 
-def _in_force(found: _Lasting | None, now: datetime) -> _Lasting | None:
+def in_force(found: _Lasting | None, now: datetime) -> _Lasting | None:
     """Refuse a descriptor that has run out (saml-metadata 2.3.1).
 
     Its keys may have been revoked since.
@@ -103,7 +109,7 @@ class FolderContents:
     broken: tuple[Fault, ...] = ()
     notices: tuple[str, ...] = ()
     places: Mapping[str, str] = field(default_factory=dict)
-    scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    scopes: Mapping[str, FoundScopes] = field(default_factory=dict)
     files: Mapping[Path, FolderFile] = field(default_factory=dict, repr=False)
     wanted: WantedIds = field(default_factory=WantedIds, repr=False)
 
@@ -156,19 +162,34 @@ def _joined(
     upstreams = idps.in_use(mentioned, good.upstreams, faults)
     sps = _Parties([file.services for file in read], wanted.services)
     services = sps.in_use(mentioned, good.services, faults)
-    scopes: dict[str, tuple[str, ...]] = {}
-    for file in read:
-        scopes |= file.scopes
     return FolderContents(
         metadata=Metadata(upstreams, services),
         faults=faults,
         broken=tuple(broken),
         notices=(*idps.notices(), *sps.notices()),
         places={**idps.places(), **sps.places()},
-        scopes=scopes,
+        scopes=dict(_scopes(files.values(), mentioned, before.scopes)),
         files=files,
         wanted=wanted,
     )
+
+
+def _scopes(
+    files: Collection[FolderFile],
+    mentioned: Collection[str],
+    before: Mapping[str, FoundScopes],
+) -> Iterator[tuple[str, FoundScopes]]:
+    """Yield the scopes of the identity providers that have them from one place.
+
+    Of two files neither is believed: the second may be of anybody who sends metadata. Then, and
+    where the file broke, those before stand.
+    """
+    for name in sorted({*mentioned, *(name for file in files for name in file.scopes)}):
+        found = [file.scopes[name] for file in files if name in file.scopes]
+        if len(found) == 1 and found[0].sole:
+            yield name, found[0]
+        elif name in before:
+            yield name, before[name]
 
 
 def _mentioned(files: Collection[FolderFile]) -> Mapping[str, Fault]:

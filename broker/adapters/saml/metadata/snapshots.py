@@ -8,7 +8,7 @@ from typing import Final
 from broker.adapters.saml.metadata import feed_descriptors
 from broker.adapters.saml.metadata.aggregates import Entity
 from broker.adapters.saml.metadata.feed_refresh import FeedRefresh
-from broker.adapters.saml.metadata.metadata_folder import FolderContents, Metadata
+from broker.adapters.saml.metadata.metadata_folder import FolderContents, Metadata, in_force
 from broker.adapters.saml.metadata.published_scopes import (
     PublishedInstitution,
     Undisputed,
@@ -44,7 +44,7 @@ def snapshot(
     now: datetime,
 ) -> Snapshot:
     """Return all metadata as it is now; ``undisputed`` is what is remembered of scopes."""
-    gathered = _Gathered(wanted, folder, followed)
+    gathered = _Gathered(wanted, folder, followed, now)
     for feed in followed:
         gathered.add(feed, now)
     completed = with_published_scopes(wanted.upstreams, gathered.published, undisputed)
@@ -62,12 +62,16 @@ class _Gathered:
         wanted: WantedEntities,
         folder: FolderContents,
         followed: Sequence[FeedRefresh],
+        now: datetime,
     ) -> None:
         self.wanted = wanted
         self.feeds = [each.feed for each in followed]
         self.upstreams = dict(folder.metadata.upstreams)
         self.services = dict(folder.metadata.services)
-        self.published = dict(_of_folder(wanted.institutions, folder))
+        # An upstream that is its own institution is kept of a feed for its scopes: its key is not
+        # for the publisher to say while a file holds it in vain.
+        self.in_vain = frozenset(folder.faults)
+        self.published = dict(_of_folder(wanted.institutions, folder, now))
         self.notices = [*folder.notices, *_ignored_scopes(wanted, folder)]
         self.sources: dict[tuple[str, str], str] = {}
         self._name_source("upstream", self.upstreams, FOLDER)
@@ -78,7 +82,8 @@ class _Gathered:
         """Add what a feed publishes of the entities that it speaks for and nothing before has."""
         feed = followed.feed
         kept = followed.entities(now)
-        upstream_ids = lacking(self.wanted.upstreams_of(feed, self.feeds), self.upstreams)
+        written = {*self.upstreams, *self.in_vain}
+        upstream_ids = lacking(self.wanted.upstreams_of(feed, self.feeds), written)
         service_ids: list[str] = []
         if SERVICES in feed.speaks_for:
             service_ids = lacking(self.wanted.service_ids, self.services)
@@ -119,15 +124,20 @@ def _rivals(followed: Sequence[FeedRefresh]) -> Iterator[str]:
 
 
 def _of_folder(
-    institutions: Iterable[Institution], folder: FolderContents
+    institutions: Iterable[Institution], folder: FolderContents, now: datetime
 ) -> Iterator[tuple[str, PublishedInstitution]]:
     """Yield what the folder publishes of the institutions whose scopes are left to it."""
     for institution in institutions:
         if not institution.folder_scopes:
             continue
-        names = [name for name in spellings(institution, "") if name in folder.scopes]
+        names = []
+        listed = []
+        for name in spellings(institution, ""):
+            found = in_force(folder.scopes.get(name), now)
+            if found is not None:
+                names.append(name)
+                listed.append(found.scopes)
         if names:
-            listed = [folder.scopes[name] for name in names]
             yield institution.entity_id, PublishedInstitution(tuple(names), _every(listed))
 
 
@@ -148,7 +158,8 @@ def _ignored_scopes(wanted: WantedEntities, folder: FolderContents) -> Iterator[
             where = f"upstreams.{upstream.name}.institutions"
             entry = f'{{ entity_id = "{institution.entity_id}", scopes = "metadata" }}'
             for name in spellings(institution, ""):
-                listed = " ".join(folder.scopes.get(name, ()))
+                found = folder.scopes.get(name)
+                listed = " ".join(found.scopes) if found else ""
                 if listed:
                     what = f"{name} has shibmd:Scope in the metadata folder, which is ignored"
                     yield f"{what} ({listed}): write {entry} in {where}"

@@ -71,6 +71,7 @@ class ConsentScreen:
     receiver: ResponsibleParty
     privacy_notice: str
     persistent: bool
+    by_address: bool  # the NameID is the mail address of a row, and no number that is made
     rows: tuple[DisclosureRow, ...]
     choices: tuple[DisclosureRow, ...]
     changed: bool
@@ -165,6 +166,7 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
         receiver=_party(disclosure.receiver, language) or _unnamed(service, language),
         privacy_notice=_in(language, service.privacy_notice),
         persistent=disclosure.name_id_format == PERSISTENT,
+        by_address=disclosure.address is not None,
         rows=required,
         choices=optional,
         changed=question.changed,

@@ -47,6 +47,7 @@ pytestmark = pytest.mark.server
 BIRK = "https://birk.example/"
 LATER = NOW + timedelta(hours=2)
 CATEGORY = "https://refeds.org/category/personalized"
+MD = "urn:oasis:names:tc:SAML:2.0:metadata"
 SHIBMD = 'xmlns:shibmd="urn:mace:shibboleth:metadata:1.0"'
 ATTRIBUTES = f"""<md:Extensions><a:EntityAttributes xmlns:a="urn:oasis:names:tc:SAML:metadata:attribute">
 <s:Attribute xmlns:s="urn:oasis:names:tc:SAML:2.0:assertion" Name="http://macedir.org/entity-category"
@@ -434,13 +435,17 @@ def test_the_last_good_descriptor_stands_until_its_own_end(station: Station) -> 
 
 @pytest.mark.attack(33)
 @pytest.mark.parametrize("spoil", ["nonsense", "ended", "no key"])
-def test_no_feed_speaks_for_whom_the_folder_holds_in_vain(station: Station, spoil: str) -> None:
-    """The administrator has written the hub down: once that file is of no use, no publisher decides who the hub is."""
+@pytest.mark.parametrize("institution", [AU, HUB])
+def test_no_feed_speaks_for_whom_the_folder_holds_in_vain(station: Station, spoil: str, institution: str) -> None:
+    """The administrator has written the hub down: once that file is of no use, no publisher decides who the hub is.
+
+    Nor where it is an institution of its own, whose scopes the feed may say.
+    """
     mine = hub(station.everyone.hub)
     broken = {"nonsense": mine[:-5], "ended": ending(mine, NOW - timedelta(days=1)), "no key": idp_entity(HUB)}
     written(station, "hub", broken[spoil])
     station.publish(hub(station.everyone.stranger))
-    live = station.live(wayf(), {})
+    live = station.live(wayf(Institution(institution, scopes=("au.dk",))), {})
     assert live.current.upstream(HUB, NOW) is None
     assert live.faults(NOW) == [f"no metadata of {HUB} is in force"]
 
@@ -494,6 +499,45 @@ def test_scopes_in_the_folder_that_are_ignored_are_told(station: Station) -> Non
         f"{HUB} has shibmd:Scope in the metadata folder, which is ignored (peer.example): write "
         f'{{ entity_id = "{HUB}", scopes = "metadata" }} in upstreams.direct.institutions'
     )
+
+
+def scopes_of(live: LiveMetadata) -> tuple[str, ...]:
+    """Give the scopes of the one institution."""
+    (upstream,) = live.current.completed_upstreams.values()
+    return upstream.institutions[0].scopes
+
+
+@pytest.mark.attack(21)
+@pytest.mark.parametrize("how", ["cut short", "no schema", "in another file", "twice in it"])
+def test_an_edit_that_breaks_scopes_leaves_them_as_they_were(station: Station, how: str) -> None:
+    """As it leaves the descriptor; a second file, which anybody may have sent, changes nobody's scopes."""
+    live = own_scopes(station, folder_scopes=True)
+    mine = (station.folder / "metadata" / "direct.xml").read_text()
+    other = mine.replace("peer.example", "other.example")
+    if how == "in another file":
+        written(station, "zz", other)
+    else:
+        twice = f'<md:EntitiesDescriptor xmlns:md="{MD}">{other}{other}</md:EntitiesDescriptor>'
+        unbound = other.replace(" Binding=", " Bound=")
+        spoiled = {"cut short": other[:-5], "no schema": unbound, "twice in it": twice}
+        written(station, "direct", spoiled[how])
+    looked(live)
+    assert (live.current.upstream(HUB, NOW) is not None, scopes_of(live)) == (True, ("peer.example",))
+    afresh = station.following([], live.wanted)  # a start has nothing to fall back on
+    assert (afresh.current.upstream(HUB, NOW), scopes_of(afresh)) == (None, ())
+
+
+@pytest.mark.attack(21)
+def test_scopes_of_the_folder_end_with_their_entity(station: Station) -> None:
+    """What a file says of an institution behind a hub counts until its validUntil, as of a feed."""
+    written(station, "hub", hub(station.everyone.hub))
+    written(station, "au", ending(birk(AU, "au.dk"), NOW + timedelta(days=1)))
+    left = Institution(AU, unwritten=frozenset(("scopes", "aliases")), folder_scopes=True)
+    live = station.following([], WantedEntities(wayf(left), {}))
+    live.step(NOW + timedelta(days=1, minutes=2))
+    assert scopes_of(live) == ("au.dk",)
+    live.step(NOW + timedelta(days=1, minutes=3))
+    assert scopes_of(live) == ()
 
 
 @pytest.mark.attack(21)

@@ -161,6 +161,17 @@ def test_what_has_run_out_is_refused(parties: Parties, folder: Path, place: str,
     assert (read.upstream(HUB, NOW) is not None, read.upstream(DIRECT, NOW) is not None) == (sound, True)
 
 
+@pytest.mark.attack(33)
+@pytest.mark.parametrize("place", ["EntitiesDescriptor", "EntityDescriptor", "IDPSSODescriptor"])
+@pytest.mark.parametrize("until", ["12020-01-01T00:00:00Z", "-2020-01-01T00:00:00Z", "2020-02-30T00:00:00Z", ""])
+def test_an_end_that_cannot_be_read_has_come(parties: Parties, folder: Path, place: str, until: str) -> None:
+    """Passed over it would make endless what its owner ended; the schemas look at no collection around an entity."""
+    entity = idp_entity(HUB, key_descriptor(parties.hub.certificate))
+    whole = f'<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">{entity}</md:EntitiesDescriptor>'
+    (folder / "hub.xml").write_text(whole.replace(f"<md:{place} ", f'<md:{place} validUntil="{until}" ', 1))
+    assert load(folder).upstream(HUB, NOW) is None
+
+
 SPOILED: list[tuple[str, Callable[[str], str], str]] = [
     ("hub", lambda xml: xml[:-9], "is no sound metadata: gate.unreadable: line 3 (is it XML, whole"),
     ("hub", lambda xml: "<!DOCTYPE x>" + xml, "take the DOCTYPE out"),

@@ -224,7 +224,8 @@ def test_a_products_file_is_read(product: str, encoding: str, certificates: Cert
     found = _read(tmp_path, ENCODINGS[encoding](SHAPES[product](certificates)))
     assert (found.faults, found.broken, found.notices) == ({}, (), ())
     assert _sound(found.metadata.upstreams.get(IDP), found.metadata.services.get(SP))
-    assert found.scopes.get(IDP, ()) == (("peer.example",) if product == "Shibboleth" else ())
+    scopes = found.scopes[IDP].scopes if IDP in found.scopes else ()
+    assert scopes == (("peer.example",) if product == "Shibboleth" else ())
 
 
 @pytest.mark.parametrize("product", [each for each in SHAPES if each != "Keycloak"])
@@ -287,7 +288,7 @@ def test_when_a_certificate_ended_is_noted(certificates: Certificates, tmp_path:
 def test_no_value_is_cut_in_two(cut: str, certificates: Certificates, tmp_path: Path) -> None:
     """A value with a comment in it is read whole; one with an element in it not at all."""
     xml = _shibboleth(certificates).replace(">peer.example<", f">{cut}<")
-    scopes = _read(tmp_path, xml.encode()).scopes[IDP]
+    scopes = _read(tmp_path, xml.encode()).scopes[IDP].scopes
     assert scopes == (("",) if "<x>" in cut else ("peer.example",))
 
 
