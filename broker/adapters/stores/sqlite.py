@@ -168,14 +168,11 @@ class SqliteStore(Store):
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
         """Return the records as of one moment, None for each that is absent."""
         at = micros(now)
-        found: list[Kept | None] = []
         with self._reading() as connection:
             connection.execute("BEGIN")
-            for key in keys:
-                row = connection.execute(_GET, (*key, at)).fetchone()
-                found.append(_kept(*row) if row else None)
+            rows = [connection.execute(_GET, (*key, at)).fetchone() for key in keys]
             connection.execute("COMMIT")
-        return found
+        return [_kept(*row) if row else None for row in rows]
 
     def put_many(
         self,

@@ -137,6 +137,8 @@ class World:
 
     now: datetime = START
     at_service: dict[tuple[str, str], Session] = field(default_factory=dict)  # by browser and service
+    begun: dict[tuple[str, str], int] = field(default_factory=dict)  # the latest session there, ended or not
+    gave: set[str] = field(default_factory=set)  # the upstream's sessions that services have got one of
     upstream: dict[str, UpstreamSession] = field(default_factory=dict)  # by browser
     pages: list[Page] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
@@ -191,6 +193,8 @@ class LogoutMachine(RuleBasedStateMachine):
             return
         assert not page.over, "a consent page outlived the session that it stood on"
         world.at_service[session.browser, session.service] = session
+        world.begun[session.browser, session.service] = int(session.id)
+        world.gave.add(page.stands_on.index)
 
     @precondition(lambda self: self.world.at_service)
     @rule(which=st.integers(0, 9), indexed=st.booleans())
@@ -245,6 +249,7 @@ class LogoutMachine(RuleBasedStateMachine):
         message = world.messages[-1 - which % len(world.messages)]
         if world.now > message.request.issued_by - SKEW + FRESH:  # type: ignore[operator]
             return
+        self._is_one_jar(browsers)
         before = self._ended()
         logout, _ = self.flow.received(message.request, world.now)
         if message.delivered:
@@ -311,6 +316,8 @@ class LogoutMachine(RuleBasedStateMachine):
             at_upstream = self.world.upstream.get(browser)
             if at_upstream is None or browser in (logout.browsers or ()):
                 continue
+            if at_upstream.index not in self.world.gave:
+                continue  # a page waits on it, and no session at a service
             if at_upstream.began <= self._issued(logout) and at_upstream.person == person:
                 raise AssertionError("the upstream's session, out of reach, survived a Success")
 
@@ -319,6 +326,16 @@ class LogoutMachine(RuleBasedStateMachine):
         return requests[0].acts_until(datetime.max.replace(tzinfo=UTC)) - SKEW
 
     # The parties
+
+    def _is_one_jar(self, browsers: tuple[str, ...]) -> None:
+        """Whoever brings both browser cookies is one browser: a service has its latest session there, and no other."""
+        world = self.world
+        for service in SERVICES:
+            latest = max((world.begun.get((browser, service), 0) for browser in browsers), default=0)
+            for browser in browsers:
+                session = world.at_service.get((browser, service))
+                if session and int(session.id) < latest:
+                    del world.at_service[browser, service]
 
     def _answers(self, peer: LogoutPeer, indexes: tuple[str, ...], request: str, logout: Logout) -> None:
         world = self.world
