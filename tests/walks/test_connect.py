@@ -62,7 +62,7 @@ def examples() -> Iterator[tuple[str, str, str]]:
 
 
 def type_in(folder: Path) -> None:
-    """Write every example of the document where it says that it belongs."""
+    """Write every example of the document where it says that it belongs; ``folder`` holds ``library``."""
     for name, under, text in examples():
         path = folder / name
         before = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -158,7 +158,7 @@ def connected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     """Type the document in, put the descriptors into the folder, and introduce the broker to everybody."""
     folder = tmp_path_factory.mktemp("connect")
     setting = write(folder / "library", Ports(free_base()), datetime.now(UTC))
-    type_in(setting.folder)
+    type_in(folder)
     # Lasso encrypts whatever it sends, as Entra ID does with token encryption.
     setting.config.write_text(setting.config.read_text().replace("# cbc = true", "cbc = true"))
     with peers(folder, request.param) as found:
