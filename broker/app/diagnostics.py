@@ -147,7 +147,8 @@ def load_policies(folder: Path | None) -> PolicySet:
         return live_policies.load(_HERE, now())
     settings = configuration()
     maps = attribute_maps.load(settings.attribute_maps)
-    services = {name: settings.service(name) for name in settings.services}
+    # Whether one publishes a key to encrypt to stands in its metadata, which is not read here.
+    services = {name: replace(settings.service(name), encrypts=True) for name in settings.services}
     names = live_policies.NameableInPolicies(
         services, maps.attributes, services, maps.maps, settings.upstreams
     )

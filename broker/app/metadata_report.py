@@ -7,6 +7,7 @@ from typing import Any, Final
 from broker.adapters.saml.metadata.feed_refresh import FeedRefresh, FetchOutcome
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
 from broker.app.assembly import Parts, now
+from broker.files.checked_files import did_you_mean
 
 _NOWHERE: Final = "nowhere"
 _OWN_FILE: Final = "broker.toml"
@@ -42,7 +43,18 @@ def findings(parts: Parts) -> list[str]:
         *_ended_certificates(parts, moment),
         *metadata.snapshot.notices,
     ]
-    return [*dict.fromkeys(found), *_without_scope(parts)]
+    return [*dict.fromkeys(found), *_misspelt(parts, moment), *_without_scope(parts)]
+
+
+def _misspelt(parts: Parts, moment: datetime) -> Iterator[str]:
+    """Yield the files that hold nearly the entityID of a party that is in none: a slash counts."""
+    contents = parts.metadata.folder.contents
+    nowhere = [name for name in parts.metadata.amiss(moment) if name not in contents.places]
+    for path, file in contents.files.items():
+        for name in nowhere:
+            meant = did_you_mean(name, sorted(file.others))
+            if meant:
+                yield f"{path.parent.name}/{path.name}: does not hold {name} ({meant})"
 
 
 def _ended_certificates(parts: Parts, moment: datetime) -> Iterator[str]:

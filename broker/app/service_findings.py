@@ -12,11 +12,16 @@ _FORMATS_PREFIX = "nameid-format:"
 def findings(parts: Parts) -> Iterator[str]:
     """Yield, for each service, NameID formats and required attributes that it does not get.
 
+    One that no policy has a release for gets nothing at all.
+
     How it encrypts is told where its descriptor is read: one that lists no algorithm of ours has no
     descriptor in force.
     """
     for service in parts.services.values():
         releases = list(_releases(parts, service))
+        if not releases:
+            yield f"services.{service.name}: no policy has a release for it, so that nobody gets in"
+            continue
         for finding in (*_name_ids(parts, service, releases), *_required(parts, service, releases)):
             yield f"services.{service.name}: {finding}"
 

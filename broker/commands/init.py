@@ -15,7 +15,7 @@ _WHAT: Final = {
     "keys/": "the broker's own keys: keep a copy, nothing replaces them",
     "policies/": "who a person is to the library, and what leaves",
     "attribute_maps/": "how attributes are named on the wire",
-    "metadata/": "for the descriptors of services",
+    "metadata/": "for the descriptors of services: docs/connect.md",
     "secrets/": "for the library system's and the mail server's secret",
 }
 _FOR_WAYF: Final = """\

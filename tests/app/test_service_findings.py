@@ -93,3 +93,12 @@ def test_a_required_attribute_that_no_map_can_name_is_told(folder: Path) -> None
     (told,) = findings(folder)
     assert told.startswith("services.myprint: its metadata requires the attribute urn:oid:1.2.3.4, for which")
     assert told.endswith("attribute_maps/library.yaml has no row")
+
+
+def test_a_service_that_no_policy_lets_anybody_into_is_told(folder: Path) -> None:
+    """It has its table and its descriptor, and everybody would be refused at the first login."""
+    table = '[services.catalogue]\nentity_id = "https://catalogue.demo.example"\nlabel = {en = "Books", da = "Bøger"}\n'
+    with (folder / "broker.toml").open("a", encoding="utf-8") as file:
+        file.write(f"\n{table}")
+    told = ["services.catalogue: no policy has a release for it, so that nobody gets in"]
+    assert findings(folder, "catalogue") == told

@@ -167,6 +167,17 @@ def test_what_ends_soon_is_found(run: Run, fed: Fed) -> None:
         assert (service in finding, told in finding, end in finding) == (True, True, True)
 
 
+@pytest.mark.parametrize("written", ["https://myprint.demo.example/", "http://myprint.demo.example"])
+def test_nearly_the_entity_id_of_a_descriptor_is_found(run: Run, fed: Fed, written: str) -> None:
+    """A slash more or another scheme is another entity: the file that holds the one meant is named."""
+    text = fed.setting.config.read_text()
+    fed.setting.config.write_text(text.replace("https://myprint.demo.example", written))
+    found = run("check").stdout
+    assert f"{written} has no metadata in force" in found
+    meant = "did you mean 'https://myprint.demo.example'?"
+    assert f"metadata/myprint.xml: does not hold {written} ({meant})" in found
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [

@@ -54,6 +54,7 @@ class IdentityProvider:
         }
         self.settings = {**common(entity_id, key), "service": {"idp": idp}}
         self.people = people
+        self.class_ref = AUTHN_PASSWORD_PROTECTED
         self.sessions: dict[str, Session] = {}  # by cookie
 
     def metadata(self) -> bytes:
@@ -138,7 +139,7 @@ class IdentityProvider:
             message = self.server.create_authn_response(
                 dict(self.people[session.who]),
                 userid=session.who,
-                authn={"class_ref": AUTHN_PASSWORD_PROTECTED},
+                authn={"class_ref": self.class_ref},
                 sign_assertion=True,
                 **{name: places[name] for name in ("in_response_to", "destination", "sp_entity_id", "name_id_policy")},
             )

@@ -64,12 +64,13 @@ class Service:
         return app
 
     def protected(self) -> Response:
-        """Show what the session was told, or ask as the query says: force, passive."""
+        """Show what the session was told, or ask as the query says: force, passive, any class of authentication."""
         session = self.sessions.get(request.cookies.get(_COOKIE, ""))
         if session and not request.args:
             return told(**session[0])
         flags = {"force_authn": "force" in request.args, "is_passive": "passive" in request.args}
-        return away(self._auth().login(return_to=f"{self.origin}/protected/", **flags))
+        asking = self._auth(requestedAuthnContext="any" not in request.args)
+        return away(asking.login(return_to=f"{self.origin}/protected/", **flags))
 
     def acs(self) -> Response:
         """Take the answer: a session, or the page that says why not."""
@@ -108,7 +109,7 @@ class Service:
     def _end(self) -> None:
         self.sessions.pop(request.cookies.get(_COOKIE, ""), None)
 
-    def _auth(self) -> Any:
+    def _auth(self, **security: bool) -> Any:
         asked = {
             "https": "off",
             "http_host": request.host,
@@ -117,7 +118,8 @@ class Service:
             "post_data": request.form.copy(),
             "query_string": request.query_string.decode(),
         }
-        return OneLogin_Saml2_Auth(asked, self.settings)
+        settings = {**self.settings, "security": {**self.settings["security"], **security}}
+        return OneLogin_Saml2_Auth(asked, settings)
 
 
 def away(url: str) -> Response:

@@ -77,7 +77,7 @@ class FolderFile:
     """One version of a file: the descriptors in it of the entities wanted, by entityID.
 
     ``fault`` says why it is no metadata; ``mentioned`` are then the entities that its text names,
-    or that the version before held.
+    or that the version before held. ``others`` are the entities in it that nobody wants.
     """
 
     stamp: Stamp | None = None
@@ -86,6 +86,7 @@ class FolderFile:
     scopes: Mapping[str, FoundScopes] = field(default_factory=dict)
     fault: Fault | None = None
     mentioned: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
 
     @property
     def names(self) -> frozenset[str]:
@@ -119,7 +120,13 @@ def read_file(
     reading = _Reading(where, wanted)
     for entity in entity_descriptors(root):
         reading.add(entity)
-    return FolderFile(stamp, reading.upstreams, reading.services, reading.scopes)
+    return FolderFile(
+        stamp,
+        reading.upstreams,
+        reading.services,
+        reading.scopes,
+        others=frozenset(reading.others),
+    )
 
 
 class _Reading:
@@ -131,12 +138,14 @@ class _Reading:
         self.upstreams: dict[str, FoundRole[UpstreamDescriptor]] = {}
         self.services: dict[str, FoundRole[ServiceDescriptor]] = {}
         self.scopes: dict[str, FoundScopes] = {}
+        self.others: set[str] = set()
 
     def add(self, entity: etree._Element) -> None:
         """Add an entity if it is wanted."""
         name = entity.get("entityID", "")
         wanted = self.wanted
         if name not in wanted.parties and name not in wanted.institutions:
+            self.others.add(name)
             return
         try:
             element = rewritten(entity)

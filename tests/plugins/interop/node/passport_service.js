@@ -100,10 +100,11 @@ class Service {
       tell(answer, { ...values, NAME_ID });
       return;
     }
-    const { force, passive, binding } = request.query;
+    const { force, passive, binding, any } = request.query;
     request.query = { RelayState: `${this.origin}/protected/` };
     const posts = binding ? { authnRequestBinding: "HTTP-POST", skipRequestCompression: binding === "post" } : {};
-    this.authenticate(request, answer, { forceAuthn: force !== undefined, passive: passive !== undefined, ...posts });
+    const flags = { forceAuthn: force !== undefined, passive: passive !== undefined };
+    this.authenticate(request, answer, { ...flags, disableRequestedAuthnContext: any !== undefined, ...posts });
   }
 
   logout(request, answer) {
