@@ -1,5 +1,6 @@
 """Reads one file of the metadata folder as a feed is read: bounded, rewritten, through the gate."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -128,6 +129,7 @@ class _Reading:
     def __init__(self, where: str, wanted: WantedIds) -> None:
         self.where = where
         self.wanted = wanted
+        self.met: Counter[str] = Counter()
         self.upstreams: dict[str, FoundRole[UpstreamDescriptor]] = {}
         self.services: dict[str, FoundRole[ServiceDescriptor]] = {}
         self.scopes: dict[str, FoundScopes] = {}
@@ -138,6 +140,9 @@ class _Reading:
         wanted = self.wanted
         if name not in wanted.parties and name not in wanted.institutions:
             return
+        if self.met[name] > 1:  # the fault of all of them by now; more would be work for nothing
+            return
+        self.met[name] += 1
         try:
             element = rewritten(entity)
         except MessageRefused as refused:
