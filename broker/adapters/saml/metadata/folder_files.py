@@ -1,11 +1,13 @@
 """Reads one file of the metadata folder as a feed is read: bounded, rewritten, through the gate."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
+from xml.sax.saxutils import unescape
 
 from lxml import etree
 
@@ -32,6 +34,7 @@ BOUNDS: Final = Bounds(
     attributes=1_000_000,
     namespaces=100_000,
 )
+_ENTITY_ID: Final = re.compile(rb"""\sentityID\s*=\s*["']([^"'<]*)""")
 _BYTE_ORDER_MARKS: Final = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _OCTETS: Final = ("size", "nul", "doctype", "namespaces")
 _TREE: Final = ("nodes", "attributes", "depth", "scope")
@@ -106,16 +109,16 @@ def read_file(
 
     Nothing in it raises.
     """
-    octets = b""
+    raw = b""
     try:
-        octets = _utf8(path.read_bytes())
-        root = _parsed(octets)
+        with path.open("rb") as file:
+            raw = file.read(BOUNDS.octets + 1)
+        root = _parsed(_utf8(raw))
     except OSError as error:
         fault = Fault(where, f"cannot be read: {error.strerror}")
         return FolderFile(stamp, fault=fault, mentioned=before)
     except MessageRefused as refused:
-        known = wanted.parties | wanted.institutions
-        named = {name for name in known if name.encode() in octets}
+        named = _described(raw) & (wanted.parties | wanted.institutions)
         return FolderFile(stamp, fault=_unsound(where, refused), mentioned=before | named)
     reading = _Reading(where, wanted)
     for entity in entity_descriptors(root):
@@ -184,6 +187,15 @@ class _Reading:
 def _ends(entity: etree._Element) -> Iterator[datetime]:
     """Yield the ends of an entity and of all collections around it."""
     return entity_roles.ends([entity, *entity.iterancestors(ENTITIES)])
+
+
+def _described(raw: bytes) -> frozenset[str]:
+    """Return the entityIDs that a file which cannot be read is about, in whatever encoding.
+
+    Not those that merely stand in it: a service's file may name the hub, which is not lost by it.
+    """
+    found = _ENTITY_ID.findall(raw.replace(b"\0", b""))
+    return frozenset(unescape(name.decode("utf-8", "replace")) for name in found)
 
 
 def _unsound(where: str, refused: MessageRefused, entity_id: str = "") -> Fault:

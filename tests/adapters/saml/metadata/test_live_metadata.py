@@ -450,6 +450,33 @@ def test_no_feed_speaks_for_whom_the_folder_holds_in_vain(station: Station, spoi
     assert live.faults(NOW) == [f"no metadata of {HUB} is in force"]
 
 
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(
+    "named", [f"<!-- for {HUB} -->", f'<md:X Location="{HUB}/sso"/>', f'<md:X entityID="{HUB}.old"/>']
+)
+def test_a_broken_file_that_only_names_the_hub_does_not_lose_it(station: Station, named: str, *, late: bool) -> None:
+    """A service may write anything of the hub that it uses; whom the feed speaks for stays in force."""
+    station.publish(hub(station.everyone.hub))
+    service = sp_entity(LOANS)
+    broken = service.replace("</md:SPSSODescriptor>", f"{named}</md:SPSSODescriptor>")[:-5]
+    written(station, "loans", service if late else broken)
+    live = station.live(wayf(), loans())
+    written(station, "loans", broken)
+    looked(live)
+    assert live.current.upstream(HUB, NOW) is not None
+    assert [fault for name, fault in live.amiss(NOW).items() if name == HUB] == []
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "latin-1"])
+def test_a_file_in_the_wrong_encoding_is_still_the_hubs(station: Station, encoding: str) -> None:
+    """No feed speaks for it, though nothing else of the file can be read."""
+    comment = "<!-- Århus -->" if encoding == "latin-1" else ""
+    (station.folder / "metadata" / "hub.xml").write_bytes((hub(station.everyone.hub) + comment).encode(encoding))
+    station.publish(hub(station.everyone.stranger))
+    assert station.live(wayf(), {}).current.upstream(HUB, NOW) is None
+
+
 def test_what_ends_soon_and_is_not_renewed_is_told_before(station: Station) -> None:
     """Fourteen days before a validUntil in the folder, or before the last certificate of a party there."""
     written(station, "loans", ending(sp_entity(LOANS), NOW + timedelta(days=15)))
