@@ -52,11 +52,15 @@ _Descriptor = TypeVar("_Descriptor")
 
 @dataclass(frozen=True, slots=True)
 class WantedIds:
-    """The entityIDs that are read: of upstreams, of services, and of institutions for scopes."""
+    """The entityIDs that are read: of upstreams, of services, and of institutions for scopes.
+
+    ``fed`` are the upstreams that a feed speaks for.
+    """
 
     upstreams: frozenset[str] = frozenset()
     services: frozenset[str] = frozenset()
     institutions: frozenset[str] = frozenset()
+    fed: frozenset[str] = frozenset()
 
     @property
     def parties(self) -> frozenset[str]:
@@ -96,6 +100,20 @@ class FolderFile:
         """Return the entityIDs of all that it holds, or held before it broke."""
         parties = self.upstreams.keys() | self.services.keys()
         return self.mentioned | parties | self.scopes.keys()
+
+    def brought_along(self, fed: frozenset[str]) -> Mapping[str, Fault]:
+        """Return the faults of upstreams that a feed speaks for, and that stand beside a service.
+
+        Whoever sends us the metadata of a service would say by it who the hub is.
+        """
+        services = sorted(self.services.keys() - self.upstreams.keys())
+        found = {}
+        for name, role in self.upstreams.items() if services else ():
+            if name in fed:
+                what = f"holds {name}, of which a feed speaks, beside the service {services[0]}"
+                mend = "it is not read there: keep it in a file of its own"
+                found[name] = Fault(role.where, what, mend)
+        return found
 
 
 def read_file(

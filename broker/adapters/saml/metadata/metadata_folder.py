@@ -154,7 +154,12 @@ def _joined(
     faults: dict[str, tuple[Fault, ...]] = {}
     broken = [file.fault for file in files.values() if file.fault]
     mentioned = _mentioned(files.values())
-    idps = _Parties([file.upstreams for file in files.values()], wanted.upstreams)
+    found = []
+    for file in files.values():
+        along = file.brought_along(wanted.fed)
+        broken += along.values()
+        found.append({name: idp for name, idp in file.upstreams.items() if name not in along})
+    idps = _Parties(found, wanted.upstreams)
     sps = _Parties([file.services for file in files.values()], wanted.services)
     upstreams = idps.in_use(mentioned, before.metadata.upstreams, faults)
     services = sps.in_use(mentioned, before.metadata.services, faults)
