@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -150,6 +150,7 @@ class _Reading:
     def __init__(self, where: str, wanted: WantedIds) -> None:
         self.where = where
         self.wanted = wanted
+        self.known = wanted.parties | wanted.institutions
         self.met: Counter[str] = Counter()
         self.upstreams: dict[str, FoundRole[UpstreamDescriptor]] = {}
         self.services: dict[str, FoundRole[ServiceDescriptor]] = {}
@@ -159,7 +160,7 @@ class _Reading:
         """Add an entity if it is wanted."""
         name = entity.get("entityID", "")
         wanted = self.wanted
-        if name not in wanted.parties and name not in wanted.institutions:
+        if name not in self.known:
             return
         if self.met[name] > 1:  # the fault of all of them by now; more would be work for nothing
             return
@@ -177,9 +178,12 @@ class _Reading:
             for sp in entity_roles.service_roles(self.where, element, until):
                 self.services[name] = self._once(self.services.get(name), sp, name)
         if name in wanted.institutions and element.find(IDP_ROLE) is not None:
-            scopes = entity_roles.scopes(element)
-            sole = scopes is not None and name not in self.scopes
-            self.scopes[name] = FoundScopes(scopes or (), min(until, default=None), sole)
+            self._add_scopes(name, element, until)
+
+    def _add_scopes(self, name: str, element: etree._Element, until: Sequence[datetime]) -> None:
+        scopes = entity_roles.scopes(element)
+        sole = scopes is not None and name not in self.scopes
+        self.scopes[name] = FoundScopes(scopes or (), min(until, default=None), sole)
 
     def _refuse(self, name: str, fault: Fault) -> None:
         if name in self.wanted.upstreams:
