@@ -351,6 +351,16 @@ def test_a_file_that_is_unchanged_is_read_once(folder: Path, monkeypatch: pytest
     assert read == ["open.xml"]
 
 
+@pytest.mark.attack(33)
+def test_little_of_a_wrong_value_is_told(folder: Path) -> None:
+    """What a party wrote at length fills no log, no alarm and no page of ours."""
+    address = f"<mdui:PrivacyStatementURL xml:lang='en'>{'x' * 100_000}</mdui:PrivacyStatementURL>"
+    extensions = f"<md:Extensions><mdui:UIInfo>{address}</mdui:UIInfo></md:Extensions>"
+    (folder / "loans.xml").write_text(sp_entity(LOANS, before=extensions))
+    (told,) = faults(folder)
+    assert len(told) < 400
+
+
 def test_an_entity_a_thousand_times_in_a_file_is_read_twice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two are the fault of all of them; each more would keep the start, of everybody, for nothing."""
     entity = idp_entity(HUB)
