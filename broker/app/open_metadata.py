@@ -45,7 +45,7 @@ def opened(settings: Config, tell: TellPort, now: datetime) -> LiveMetadata:
     named_feeds = {name: table.feed for name, table in settings.upstreams.items()}
     wanted = WantedEntities(upstreams, services(settings), named_feeds)
     path = settings.metadata
-    folder = MetadataFolder(path, wanted.in_folder(), _folders.get(path))
+    folder = MetadataFolder(path, wanted.in_folder(feeds), _folders.get(path))
     _folders[path] = folder.contents
     state = settings.state / "metadata"
     live = LiveMetadata(

@@ -15,6 +15,7 @@ _DOMAIN: Final = re.compile(
 )
 _SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 NSIS: Final = "https://data.gov.dk/concept/core/nsis/"
+_NSIS_PARTS: Final = frozenset({"", "loa", "ial", "aal"})
 _LEVELS: Final = {
     "1": Assurance.SELF_ASSERTED,
     "2": Assurance.LOW,
@@ -88,13 +89,15 @@ def assurance_of_class(authn_class: str) -> Assurance | None:
 
 
 def level(value: str) -> Assurance | None:
-    """Read WAYF's 1-4, an NSIS level, or an NSIS URL that ends in one; else None.
+    """Read WAYF's 1-4, an NSIS level, or an NSIS URL of one; else None.
 
-    Source: docs/reference/design.md#assurance.
+    No other text may stand in the URL: it is told on. Source: docs/reference/design.md#assurance.
     """
     if value.startswith(NSIS):
-        value = value.rpartition("/")[2]
-    return _LEVELS.get(value.casefold())
+        value = value.removeprefix(NSIS)
+        part, _, named = value.rpartition("/")
+        value = named if part in _NSIS_PARTS else ""
+    return _LEVELS.get(value.lower())
 
 
 @cache

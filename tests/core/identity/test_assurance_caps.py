@@ -4,6 +4,7 @@ import pytest
 
 from broker.core.entities import Assurance
 from broker.core.identity.assurance_caps import class_fault, value_within
+from broker.core.identity.attribute_values import NSIS
 
 REFEDS = "https://refeds.org/assurance"
 SAML = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
@@ -57,6 +58,10 @@ def test_a_value_says_nothing_above_the_cap(value: str, cap: Assurance, within: 
         ("urn:federation:authentication:windows", LOW, None),
         ("urn:x:anything", HIGH, "unknown_class"),
         ("x" * 20_000, HIGH, "unknown_class"),
+        (f"{NSIS}{'x' * 20_000}/Low", HIGH, "unknown_class"),
+        (f"{NSIS}loa/by a clerk\u202e/Low", LOW, "unknown_class"),
+        (f"{NSIS}loa/\u017fubstantial", HIGH, "unknown_class"),
+        (f"{NSIS}loa/Substantial", SUBSTANTIAL, None),
         ("urn:x:anything", LOW, "unknown_class"),
     ],
 )

@@ -51,6 +51,7 @@ def test_a_pattern_matches_the_whole_value(pattern: str | None, match: bool) -> 
         (f"{NSIS}loa/Low", Assurance.LOW),
         (f"{NSIS}loa/Substantial", Assurance.SUBSTANTIAL),
         (f"{NSIS}High", Assurance.HIGH),
+        (f"{NSIS}anything/High", None),
         ("https://refeds.org/profile/sfa", None),
         ("https://evil.example/nsis/loa/High", None),
         ("", None),

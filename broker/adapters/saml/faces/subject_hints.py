@@ -14,8 +14,8 @@ from saml2 import saml
 from broker.adapters.saml.faces.received_response import saml as path
 from broker.adapters.saml.faces.received_response import text
 from broker.core.entities import EMAIL, UNSPECIFIED, Upstream
+from broker.core.identity import cpr
 from broker.core.identity.accepted_text import TextKind, text_fault
-from broker.core.identity.attribute_values import carries_cpr
 from broker.core.login.transaction import AuthnRequest, SubjectHint
 
 _SUBJECT: Final = path("Subject")
@@ -36,8 +36,8 @@ def demands_person(request: etree._Element) -> bool:
 def read(request: etree._Element) -> SubjectHint | None:
     """Return the hint of a request, or None.
 
-    One that holds a CPR number is dropped: an AuthnRequest by HTTP-Redirect is an address, which
-    browsers, proxies and logs keep (docs/reference/design.md#invariant-4).
+    One that holds a CPR number, or a constructed one, is dropped: an AuthnRequest by HTTP-Redirect
+    is an address, which browsers, proxies and logs keep (docs/reference/design.md#invariant-4).
     """
     if demands_person(request):
         return None
@@ -45,7 +45,7 @@ def read(request: etree._Element) -> SubjectHint | None:
     value = text(name_id).strip()
     if name_id is None or not value or text_fault(value, TextKind.NAME_ID):
         return None
-    if carries_cpr(value, opaque=False):
+    if cpr.blotted(value, "") != value:
         return None
     return SubjectHint(value, name_id.get("Format", UNSPECIFIED))
 

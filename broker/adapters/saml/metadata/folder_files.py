@@ -1,10 +1,13 @@
 """Reads one file of the metadata folder as a feed is read: bounded, rewritten, through the gate."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
+from xml.sax.saxutils import unescape
 
 from lxml import etree
 
@@ -31,6 +34,7 @@ BOUNDS: Final = Bounds(
     attributes=1_000_000,
     namespaces=100_000,
 )
+_ENTITY_ID: Final = re.compile(rb"""\sentityID\s*=\s*["']([^"'<]*)""")
 _BYTE_ORDER_MARKS: Final = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _OCTETS: Final = ("size", "nul", "doctype", "namespaces")
 _TREE: Final = ("nodes", "attributes", "depth", "scope")
@@ -48,11 +52,15 @@ _Descriptor = TypeVar("_Descriptor")
 
 @dataclass(frozen=True, slots=True)
 class WantedIds:
-    """The entityIDs that are read: of upstreams, of services, and of institutions for scopes."""
+    """The entityIDs that are read: of upstreams, of services, and of institutions for scopes.
+
+    ``fed`` are the upstreams that a feed speaks for.
+    """
 
     upstreams: frozenset[str] = frozenset()
     services: frozenset[str] = frozenset()
     institutions: frozenset[str] = frozenset()
+    fed: frozenset[str] = frozenset()
 
     @property
     def parties(self) -> frozenset[str]:
@@ -94,6 +102,20 @@ class FolderFile:
         parties = self.upstreams.keys() | self.services.keys()
         return self.mentioned | parties | self.scopes.keys()
 
+    def brought_along(self, fed: frozenset[str]) -> Mapping[str, Fault]:
+        """Return the faults of upstreams that a feed speaks for, and that stand beside a service.
+
+        Whoever sends us the metadata of a service would say by it who the hub is.
+        """
+        services = sorted(self.services.keys() - self.upstreams.keys())
+        found = {}
+        for name, role in self.upstreams.items() if services else ():
+            if name in fed:
+                what = f"holds {name}, of which a feed speaks, beside the service {services[0]}"
+                mend = "it is not read there: keep it in a file of its own"
+                found[name] = Fault(role.where, what, mend)
+        return found
+
 
 def read_file(
     path: Path,
@@ -106,16 +128,16 @@ def read_file(
 
     Nothing in it raises.
     """
-    octets = b""
+    raw = b""
     try:
-        octets = _utf8(path.read_bytes())
-        root = _parsed(octets)
+        with path.open("rb") as file:
+            raw = file.read(BOUNDS.octets + 1)
+        root = _parsed(_utf8(raw))
     except OSError as error:
         fault = Fault(where, f"cannot be read: {error.strerror}")
         return FolderFile(stamp, fault=fault, mentioned=before)
     except MessageRefused as refused:
-        known = wanted.parties | wanted.institutions
-        named = {name for name in known if name.encode() in octets}
+        named = _described(raw) & (wanted.parties | wanted.institutions)
         return FolderFile(stamp, fault=_unsound(where, refused), mentioned=before | named)
     reading = _Reading(where, wanted)
     for entity in entity_descriptors(root):
@@ -135,6 +157,8 @@ class _Reading:
     def __init__(self, where: str, wanted: WantedIds) -> None:
         self.where = where
         self.wanted = wanted
+        self.known = wanted.parties | wanted.institutions
+        self.met: Counter[str] = Counter()
         self.upstreams: dict[str, FoundRole[UpstreamDescriptor]] = {}
         self.services: dict[str, FoundRole[ServiceDescriptor]] = {}
         self.scopes: dict[str, FoundScopes] = {}
@@ -144,9 +168,12 @@ class _Reading:
         """Add an entity if it is wanted."""
         name = entity.get("entityID", "")
         wanted = self.wanted
-        if name not in wanted.parties and name not in wanted.institutions:
+        if name not in self.known:
             self.others.add(name)
             return
+        if self.met[name] > 1:  # the fault of all of them by now; more would be work for nothing
+            return
+        self.met[name] += 1
         try:
             element = rewritten(entity)
         except MessageRefused as refused:
@@ -160,9 +187,12 @@ class _Reading:
             for sp in entity_roles.service_roles(self.where, element, until):
                 self.services[name] = self._once(self.services.get(name), sp, name)
         if name in wanted.institutions and element.find(IDP_ROLE) is not None:
-            scopes = entity_roles.scopes(element)
-            sole = scopes is not None and name not in self.scopes
-            self.scopes[name] = FoundScopes(scopes or (), min(until, default=None), sole)
+            self._add_scopes(name, element, until)
+
+    def _add_scopes(self, name: str, element: etree._Element, until: Sequence[datetime]) -> None:
+        scopes = entity_roles.scopes(element)
+        sole = scopes is not None and name not in self.scopes
+        self.scopes[name] = FoundScopes(scopes or (), min(until, default=None), sole)
 
     def _refuse(self, name: str, fault: Fault) -> None:
         if name in self.wanted.upstreams:
@@ -188,6 +218,15 @@ class _Reading:
 def _ends(entity: etree._Element) -> Iterator[datetime]:
     """Yield the ends of an entity and of all collections around it."""
     return entity_roles.ends([entity, *entity.iterancestors(ENTITIES)])
+
+
+def _described(raw: bytes) -> frozenset[str]:
+    """Return the entityIDs that a file which cannot be read is about, in whatever encoding.
+
+    Not those that merely stand in it: a service's file may name the hub, which is not lost by it.
+    """
+    found = _ENTITY_ID.findall(raw.replace(b"\0", b""))
+    return frozenset(unescape(name.decode("utf-8", "replace")) for name in found)
 
 
 def _unsound(where: str, refused: MessageRefused, entity_id: str = "") -> Fault:

@@ -158,7 +158,12 @@ def _joined(
     faults: dict[str, tuple[Fault, ...]] = {}
     broken = [file.fault for file in read if file.fault]
     mentioned = _mentioned(read)
-    idps = _Parties([file.upstreams for file in read], wanted.upstreams)
+    found = []
+    for file in read:
+        along = file.brought_along(wanted.fed)
+        broken += along.values()
+        found.append({name: idp for name, idp in file.upstreams.items() if name not in along})
+    idps = _Parties(found, wanted.upstreams)
     upstreams = idps.in_use(mentioned, good.upstreams, faults)
     sps = _Parties([file.services for file in read], wanted.services)
     services = sps.in_use(mentioned, good.services, faults)

@@ -289,7 +289,7 @@ class _RoleReader:
         for element in self.element.iterfind(f"{_UIINFO}/{{{MDUI}}}{name}"):
             written = (element.text or "").strip()
             if address and not web_address(written):
-                what = f"has the {name} {written!r}"
+                what = f"has the {name} {written[:200]!r}"
                 self.remarks.fault(element, what, "it is a web address")
             texts.setdefault(element.get(_LANGUAGE, ""), written)
         either = texts.get("en") or texts.get("da")

@@ -41,13 +41,14 @@ class WantedEntities:
         for upstream in self.upstreams.values():
             yield from upstream.institutions
 
-    def in_folder(self) -> WantedIds:
-        """Return what is read of the metadata folder."""
+    def in_folder(self, feeds: Sequence[Feed]) -> WantedIds:
+        """Return what is read of the metadata folder beside these feeds."""
         names: set[str] = set()
         for institution in self.institutions:
             names.update(spellings(institution, ""))
         upstreams, services = frozenset(self.upstream_ids), frozenset(self.service_ids)
-        return WantedIds(upstreams, services, frozenset(names))
+        fed = frozenset(name for feed in feeds for name in self.upstreams_of(feed, feeds))
+        return WantedIds(upstreams, services, frozenset(names), fed)
 
     def upstreams_of(self, feed: Feed, feeds: Sequence[Feed]) -> list[str]:
         """Return the entityIDs of the upstreams that a feed speaks for, of all ``feeds``."""

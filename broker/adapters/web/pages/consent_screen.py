@@ -11,7 +11,7 @@ from broker.core.entities import PERSISTENT, Controller, Institution, Service, T
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Errand, Transaction
-from broker.core.policy.model import Decision, LegalBasis
+from broker.core.policy.model import NAME_ID, Decision, LegalBasis
 
 REVEALABLE_FOR: Final = timedelta(minutes=5)
 _REVEALED_WITHIN: Final = timedelta(seconds=60)  # of the login that was made for it
@@ -71,7 +71,6 @@ class ConsentScreen:
     receiver: ResponsibleParty
     privacy_notice: str
     persistent: bool
-    by_address: bool  # the NameID is the mail address of a row, and no number that is made
     rows: tuple[DisclosureRow, ...]
     choices: tuple[DisclosureRow, ...]
     changed: bool
@@ -81,6 +80,11 @@ class ConsentScreen:
     # whether a borrower made at the library before the CPR number came may become the account
     temporary: bool
     revealable: bool
+
+    @property
+    def by_address(self) -> bool:
+        """Return whether the NameID is the mail address of a row, and no number that is made."""
+        return any(row.name == NAME_ID for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -166,7 +170,6 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
         receiver=_party(disclosure.receiver, language) or _unnamed(service, language),
         privacy_notice=_in(language, service.privacy_notice),
         persistent=disclosure.name_id_format == PERSISTENT,
-        by_address=disclosure.address is not None,
         rows=required,
         choices=optional,
         changed=question.changed,

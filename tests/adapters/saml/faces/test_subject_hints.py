@@ -24,6 +24,8 @@ NAME_ID = '<saml:NameID Format="%s">%s</saml:NameID>'
         ("<saml:NameID>1111024568</saml:NameID>", None),
         ("<saml:NameID>111102-4568</saml:NameID>", None),
         (NAME_ID % (EMAIL, "1111024568@au.example"), None),
+        ("<saml:NameID>111102ABC8</saml:NameID>", None),
+        (NAME_ID % (EMAIL, "111102ABC8@au.example"), None),
         ("<saml:NameID/>", None),
         (f"<saml:NameID>{'x' * 257}</saml:NameID>", None),
         ("<saml:NameID>a\u202eb</saml:NameID>", None),

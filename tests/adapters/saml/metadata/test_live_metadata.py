@@ -83,7 +83,7 @@ class Station:
 
     def following(self, feeds: Sequence[Feed], parties: WantedEntities, now: datetime = NOW) -> LiveMetadata:
         """Give the metadata of a broker with these parties that follows these feeds."""
-        folder = MetadataFolder(self.folder / "metadata", parties.in_folder(), None)
+        folder = MetadataFolder(self.folder / "metadata", parties.in_folder(feeds), None)
         followed = list(feed_refreshes(feeds, folder.contents, parties, self.folder / "state"))
         record = ScopeRecord(self.folder / "state" / "scopes.json")
         return LiveMetadata(folder, parties, followed, self.told, now, record=record)
@@ -448,6 +448,63 @@ def test_no_feed_speaks_for_whom_the_folder_holds_in_vain(station: Station, spoi
     live = station.live(wayf(Institution(institution, scopes=("au.dk",))), {})
     assert live.current.upstream(HUB, NOW) is None
     assert live.faults(NOW) == [f"no metadata of {HUB} is in force"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(
+    "named", [f"<!-- for {HUB} -->", f'<md:X Location="{HUB}/sso"/>', f'<md:X entityID="{HUB}.old"/>']
+)
+def test_a_broken_file_that_only_names_the_hub_does_not_lose_it(station: Station, named: str, *, late: bool) -> None:
+    """A service may write anything of the hub that it uses; whom the feed speaks for stays in force."""
+    station.publish(hub(station.everyone.hub))
+    service = sp_entity(LOANS)
+    broken = service.replace("</md:SPSSODescriptor>", f"{named}</md:SPSSODescriptor>")[:-5]
+    written(station, "loans", service if late else broken)
+    live = station.live(wayf(), loans())
+    written(station, "loans", broken)
+    looked(live)
+    assert live.current.upstream(HUB, NOW) is not None
+    assert [fault for name, fault in live.amiss(NOW).items() if name == HUB] == []
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "latin-1"])
+def test_a_file_in_the_wrong_encoding_is_still_the_hubs(station: Station, encoding: str) -> None:
+    """No feed speaks for it, though nothing else of the file can be read."""
+    comment = "<!-- Århus -->" if encoding == "latin-1" else ""
+    (station.folder / "metadata" / "hub.xml").write_bytes((hub(station.everyone.hub) + comment).encode(encoding))
+    station.publish(hub(station.everyone.stranger))
+    assert station.live(wayf(), {}).current.upstream(HUB, NOW) is None
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize("late", [False, True])
+def test_a_services_file_does_not_say_who_the_hub_is(station: Station, *, late: bool) -> None:
+    """A second entity in the metadata that a service sends would be the key of all logins; the feed's stays."""
+    station.publish(hub(station.everyone.hub))
+    service = sp_entity(LOANS)
+    both = f'<md:EntitiesDescriptor xmlns:md="{MD}">{service}{hub(station.everyone.stranger)}</md:EntitiesDescriptor>'
+    written(station, "loans", service if late else both)
+    live = station.live(wayf(), loans())
+    written(station, "loans", both)
+    looked(live)
+    (key,) = live.current.upstreams[HUB].keys
+    assert key.public == station.everyone.hub.key.private.public_key()
+    assert live.current.service(LOANS, NOW) is not None
+    (told,) = live.alarms(NOW)
+    assert told.startswith(f"metadata/loans.xml: holds {HUB}, of which a feed speaks, beside the service {LOANS}")
+
+
+@pytest.mark.attack(33, control=True)
+def test_without_a_feed_one_file_may_hold_all(station: Station) -> None:
+    """A federation's list, downloaded, holds the hub and its services."""
+    both = (
+        f'<md:EntitiesDescriptor xmlns:md="{MD}">{sp_entity(LOANS)}{hub(station.everyone.hub)}</md:EntitiesDescriptor>'
+    )
+    written(station, "all", both)
+    live = station.following([], WantedEntities(wayf(), loans()))
+    assert live.current.upstream(HUB, NOW) is not None
+    assert live.alarms(NOW) == []
 
 
 def test_what_ends_soon_and_is_not_renewed_is_told_before(station: Station) -> None:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from broker.adapters.saml.metadata import folder_files, metadata_folder
+from broker.adapters.saml.metadata.descriptor_rewriting import rewritten
 from broker.adapters.saml.metadata.folder_files import WantedIds
 from broker.adapters.saml.metadata.metadata_folder import FolderContents
 from broker.adapters.saml.metadata.role_descriptors import Endpoint
@@ -348,6 +349,32 @@ def test_a_file_that_is_unchanged_is_read_once(folder: Path, monkeypatch: pytest
     (folder / "open.xml").write_text((folder / "open.xml").read_text() + " ")
     contents(folder, before)
     assert read == ["open.xml"]
+
+
+@pytest.mark.attack(33)
+def test_little_of_a_wrong_value_is_told(folder: Path) -> None:
+    """What a party wrote at length fills no log, no alarm and no page of ours."""
+    address = f"<mdui:PrivacyStatementURL xml:lang='en'>{'x' * 100_000}</mdui:PrivacyStatementURL>"
+    extensions = f"<md:Extensions><mdui:UIInfo>{address}</mdui:UIInfo></md:Extensions>"
+    (folder / "loans.xml").write_text(sp_entity(LOANS, before=extensions))
+    (told,) = faults(folder)
+    assert len(told) < 400
+
+
+def test_an_entity_a_thousand_times_in_a_file_is_read_twice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two are the fault of all of them; each more would keep the start, of everybody, for nothing."""
+    entity = idp_entity(HUB)
+    read: list[Any] = []
+
+    def counted(each: Any) -> Any:
+        read.append(each.get("entityID"))
+        return rewritten(each)
+
+    monkeypatch.setattr(f"{folder_files.__name__}.rewritten", counted)
+    space = 'xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"'
+    (folder / "hub.xml").write_text(f"<md:EntitiesDescriptor {space}>{entity * 1000}</md:EntitiesDescriptor>")
+    assert faults(folder) == [f"metadata/hub.xml: {HUB} has several descriptors (keep one)"]
+    assert read.count(HUB) == 2
 
 
 def test_a_change_is_taken_up_once_it_has_settled(folder: Path) -> None:
