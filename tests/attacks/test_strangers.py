@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -13,6 +14,7 @@ from broker.adapters.trail.audit_trail import KeptTrail
 from broker.app import diagnostics
 from broker.core.errors import TooMany, TransactionGone
 from broker.core.ports import Key
+from broker.demo.library import services
 from broker.flows.proofs.pin_renewal import PER_NETWORK
 from broker.flows.proofs.rate_limits import Limits
 from tests.plugins.house import House, form, found, mark
@@ -152,6 +154,27 @@ def test_whoever_has_logged_in_before_is_let_in_beside_a_flood(house: House) -> 
     terminal = house.terminal()
     terminal.log_in("asta")
     assert terminal.cookies("mark") == []
+
+
+@FEW
+def test_a_request_that_a_service_posts_is_let_in_beside_a_flood_too(house: House) -> None:
+    """A form of another site brings no cookie, so no mark: a page of ours posts it once more, and then it comes."""
+    person = house.person().moved("198.51.100.7")
+    person.log_in("asta")
+    url = services.request_url(house.site("my-loans"), "my-loans", house.peer, force=False, passive=False)
+    [deflated] = parse_qs(urlsplit(url).query)["SAMLRequest"]
+    fields = {"SAMLRequest": deflated, "RelayState": "<&>"}
+    stranger = house.person().moved("198.51.100.8")
+    for _ in range(40):
+        stranger.client.get("/pin", base_url=person.base)
+    before = contents(house)
+    for caller, status in ((stranger, 429), (person, 303)):
+        bare = house.person().moved("198.51.100.7")
+        page = bare.post("/saml/idp/sso", fields, **{"Sec-Fetch-Site": "cross-site", "Origin": "https://s.example"})
+        assert (form(page), contents(house)) == ((f"{person.base}/saml/idp/sso", fields), before)
+        assert caller.post(*form(page)).status_code == status
+    large = {**fields, "RelayState": "x" * 33_000}
+    assert stranger.post("/saml/idp/sso", large, **{"Sec-Fetch-Site": "cross-site"}).status_code == 429
 
 
 def test_a_proxy_that_is_not_counted_is_told_once(house: House, capsys: pytest.CaptureFixture[str]) -> None:

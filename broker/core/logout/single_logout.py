@@ -92,9 +92,7 @@ class Participant:
     state: ParticipantState = ParticipantState.OPEN
     request: str | None = None
     always: bool = False  # configured so: the person is not asked about it
-    sent: datetime | None = (
-        None  # when that request was written
-    )
+    sent: datetime | None = None  # when that request was written
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The messages that leave in the browser: AuthnRequests to upstreams, Responses to services."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Literal
@@ -19,6 +20,7 @@ from broker.flows.transactions import Held
 
 # An assertion lives five minutes: one given again must still be good at the service.
 _GIVEN_AGAIN_FOR: Final = timedelta(minutes=4)
+_REQUEST_FIELDS: Final = ("SAMLRequest", "RelayState")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,15 @@ class OutgoingSaml:
         label = ports.upstreams[outstanding.upstream].label[language()]
         page = render_template("peer_post.html", step="authenticate", form=leaving, party=label)
         return protect(Response(page, mimetype="text/html"), ports.base_url, "leaving")
+
+    def posted_again(self, fields: Mapping[str, str]) -> Response:
+        """Return the page that posts a service's AuthnRequest to us once more, by our origin."""
+        ports = self.ports
+        kept = {name: fields[name] for name in _REQUEST_FIELDS if name in fields}
+        form = PostForm(f"{ports.base_url}/saml/idp/sso", kept)
+        label = ports.library[language()]
+        page = render_template("peer_post.html", step="authenticate", form=form, party=label)
+        return Response(page, mimetype="text/html")
 
     def post(self, form: PostForm, service: str, *, shared: bool = False) -> Response:
         """Return the page that posts ``form`` to the service.
