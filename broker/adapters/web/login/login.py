@@ -158,7 +158,7 @@ class LoginEndpoints:
             return ports.broker.bind(held, browsers[0], now, shared=shared)
         if bound_to not in browsers:
             raise BrowserUnmatched("not the browser of this transaction")
-        return held
+        return self._seen_here(held)
 
     def of_browser(self, name: str) -> Held:
         """Return the transaction if the browser cookie is its own; BrowserUnmatched otherwise."""
@@ -166,7 +166,7 @@ class LoginEndpoints:
         browser = held.transaction.browser
         if browser is None or browser not in self.ports.cookies.browsers(request):
             raise BrowserUnmatched("not the browser of this transaction")
-        return held
+        return self._seen_here(held)
 
     def of_person(self, name: str) -> Held:
         """Return the transaction if browser cookie and login cookie are its own.
@@ -192,6 +192,18 @@ class LoginEndpoints:
         token = self.ports.forms.token(transaction, purpose, now)
         query = urlencode({"to": upstream, "token": token})
         return f"{self.pages.url(transaction, 'upstream')}?{query}"
+
+    def _seen_here(self, held: Held) -> Held:
+        """Return the transaction, from now on a shared computer's where the request is from one.
+
+        A computer may come by IPv6 first and by IPv4 then, or from another network than it began
+        in. What was asked without ForceAuthn is answered no more: the person before may have left
+        it open here.
+        """
+        browser = held.transaction.browser
+        if browser is None or held.transaction.shared or not self.ports.shared(request):
+            return held
+        return self.ports.broker.bind(held, browser, self.ports.now(), shared=True)
 
     def _came_without_cookies(self) -> bool:
         """Return whether another site posted the request, so that its browser brought no cookie.
@@ -254,10 +266,8 @@ class LoginEndpoints:
         """Join the arrival to its transaction, and set the login cookie for an authentication."""
         ports = self.ports
         browser = held.transaction.browser
-        if browser in browsers and ports.shared(request):
-            # Asked for elsewhere, without ForceAuthn, it answers nothing: the person before may
-            # have left it open here.
-            held = ports.broker.bind(held, str(browser), ports.now(), shared=True)
+        if browser in browsers:
+            held = self._seen_here(held)
         joined = ports.broker.match(held, arrival_token, browsers, ports.now())
         if joined is None:
             return redirect(self.pages.url(held.transaction, "upstream"), 303)
