@@ -140,6 +140,22 @@ def test_a_network_begins_so_many_logins_a_minute_and_no_more(
 
 
 @FEW
+def test_one_beginning_sends_no_twenty_requests_for_one_count(house: House) -> None:
+    """Where messages are kept for half a year each of them stays; a person in a login of theirs goes on."""
+    house.clock.ahead += timedelta(seconds=60 - house.clock.now().second)
+    stranger = house.person().moved("198.51.100.7")
+    onward = stranger.post(form(chooser := stranger.ask())[0], {**form(chooser)[1], "upstream": "wayf"})
+    away = found(onward, "//main//a/@href")
+    statuses = [stranger.get(away).status_code for _ in range(12)]
+    assert statuses == [302] * 10 + [429] * 2
+    person = house.person().moved("198.51.101.7")
+    path = person.log_in("asta").request.path.removesuffix("/consent")
+    for number in range(12):
+        house.person().moved(f"198.51.101.{number}").client.get("/pin", base_url=person.base)
+    assert person.choose(person.get(f"{path}/upstream"))
+
+
+@FEW
 def test_whoever_has_logged_in_before_is_let_in_beside_a_flood(house: House) -> None:
     """The browser brings the mark of its login; one on a shared computer keeps none."""
     person = house.person().moved("198.51.100.7")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Literal
 
-from flask import redirect, render_template
+from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.language import language
@@ -28,6 +28,17 @@ class OutgoingSaml:
     """The messages that leave through the browser, made of the web ports."""
 
     ports: WebPorts
+
+    def ask(self, held: Held, upstream: str) -> Response:
+        """Send the browser to ``upstream`` with a new AuthnRequest.
+
+        One more for somebody whom nobody has authenticated counts as a beginning: the message log
+        may keep each for half a year.
+        """
+        ports = self.ports
+        if held.transaction.sent and held.transaction.authentication is None:
+            ports.count_beginning(request)
+        return self.away(*ports.broker.ask_upstream(held, upstream, ports.now()))
 
     def away(self, held: Held, outstanding: Outstanding) -> Response:
         """Send the browser to the upstream with the AuthnRequest that ``outstanding`` records.
