@@ -85,6 +85,20 @@ def test_what_was_left_alone_is_over_after_three_minutes(house: House) -> None:
 
 
 @SHARED
+@pytest.mark.parametrize("page_of", ["", "/consent"])
+def test_a_login_from_another_network_is_a_shared_computers_once_it_comes_from_one(house: House, page_of: str) -> None:
+    """A computer that came by IPv6 first: its number takes a fresh login, and it idles out as the others."""
+    person = house.person().moved("2001:db8::1")
+    page = person.log_in("asta")
+    person.moved("127.0.0.1")
+    path = page.request.path.removesuffix("/consent")
+    page = person.get(path + page_of)
+    assert mark(person.post(page.request.path, {**asking(page), "reveal": "1"}))[0] == "authenticate"
+    house.clock.ahead = SHARED_IDLE_FOR + SECOND
+    assert all(mark(got) == GONE for got in tries(person, page))
+
+
+@SHARED
 def test_no_visits_keep_it_for_more_than_half_an_hour(house: House) -> None:
     """As everywhere."""
     person = house.person()

@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -13,6 +14,7 @@ from broker.adapters.trail.audit_trail import KeptTrail
 from broker.app import diagnostics
 from broker.core.errors import TooMany, TransactionGone
 from broker.core.ports import Key
+from broker.demo.library import services
 from broker.flows.proofs.pin_renewal import PER_NETWORK
 from broker.flows.proofs.rate_limits import Limits
 from tests.plugins.house import House, form, found, mark
@@ -138,6 +140,22 @@ def test_a_network_begins_so_many_logins_a_minute_and_no_more(
 
 
 @FEW
+def test_one_beginning_sends_no_twenty_requests_for_one_count(house: House) -> None:
+    """Where messages are kept for half a year each of them stays; a person in a login of theirs goes on."""
+    house.clock.ahead += timedelta(seconds=60 - house.clock.now().second)
+    stranger = house.person().moved("198.51.100.7")
+    onward = stranger.post(form(chooser := stranger.ask())[0], {**form(chooser)[1], "upstream": "wayf"})
+    away = found(onward, "//main//a/@href")
+    statuses = [stranger.get(away).status_code for _ in range(12)]
+    assert statuses == [302] * 10 + [429] * 2
+    person = house.person().moved("198.51.101.7")
+    path = person.log_in("asta").request.path.removesuffix("/consent")
+    for number in range(12):
+        house.person().moved(f"198.51.101.{number}").client.get("/pin", base_url=person.base)
+    assert person.choose(person.get(f"{path}/upstream"))
+
+
+@FEW
 def test_whoever_has_logged_in_before_is_let_in_beside_a_flood(house: House) -> None:
     """The browser brings the mark of its login; one on a shared computer keeps none."""
     person = house.person().moved("198.51.100.7")
@@ -152,6 +170,27 @@ def test_whoever_has_logged_in_before_is_let_in_beside_a_flood(house: House) -> 
     terminal = house.terminal()
     terminal.log_in("asta")
     assert terminal.cookies("mark") == []
+
+
+@FEW
+def test_a_request_that_a_service_posts_is_let_in_beside_a_flood_too(house: House) -> None:
+    """A form of another site brings no cookie, so no mark: a page of ours posts it once more, and then it comes."""
+    person = house.person().moved("198.51.100.7")
+    person.log_in("asta")
+    url = services.request_url(house.site("my-loans"), "my-loans", house.peer, force=False, passive=False)
+    [deflated] = parse_qs(urlsplit(url).query)["SAMLRequest"]
+    fields = {"SAMLRequest": deflated, "RelayState": "<&>"}
+    stranger = house.person().moved("198.51.100.8")
+    for _ in range(40):
+        stranger.client.get("/pin", base_url=person.base)
+    before = contents(house)
+    for caller, status in ((stranger, 429), (person, 303)):
+        bare = house.person().moved("198.51.100.7")
+        page = bare.post("/saml/idp/sso", fields, **{"Sec-Fetch-Site": "cross-site", "Origin": "https://s.example"})
+        assert (form(page), contents(house)) == ((f"{person.base}/saml/idp/sso", fields), before)
+        assert caller.post(*form(page)).status_code == status
+    large = {**fields, "RelayState": "x" * 33_000}
+    assert stranger.post("/saml/idp/sso", large, **{"Sec-Fetch-Site": "cross-site"}).status_code == 429
 
 
 def test_a_proxy_that_is_not_counted_is_told_once(house: House, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 import json
 import shutil
 from base64 import b64decode, b64encode
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,25 @@ def test_a_refused_response_is_kept_too(old_house: House, tmp_path: Path) -> Non
         "response.destination",
         "refused by the upstream",
     ]
+
+
+@pytest.mark.attack(31)
+def test_a_stranger_cannot_fill_the_disk_with_answers(house: House, tmp_path: Path) -> None:
+    """Who answers their own requests with anything at all left 600 kB each for half a year, 40 MB a second."""
+    house = kept(house, tmp_path)
+    house.clock.ahead += timedelta(seconds=60 - house.clock.now().second)
+    stranger = house.person()
+    chooser = stranger.ask()
+    for _ in range(15):
+        acs, fields = answer(house, stranger.choose(chooser, "nemid"), PersonaChoice(persona("eva")))
+        root = etree.fromstring(b64decode(fields["SAMLResponse"]))
+        root.set("Destination", "https://elsewhere.example")
+        root.set("Consent", "urn:x:" + "x" * 100_000)
+        sent = stranger.deliver(acs, {"SAMLResponse": b64encode(etree.tostring(root)).decode()})
+        assert mark(sent)[0] == "error"
+    answers = [each for each in records(tmp_path) if each["kind"] == "Response"]
+    assert len(answers) == 10
+    assert all(len(each["wire"]) < 100 for each in answers)
 
 
 def test_messages_with_others_are_not_kept(old_house: House, tmp_path: Path) -> None:

@@ -7,14 +7,19 @@ from urllib.parse import urlsplit
 from broker.core.errors import Fault
 from broker.files.settings import upstream_checks
 from broker.files.settings.address_types import loopback
-from broker.files.settings.raw_settings import Check, Faults, RawSettings, RawTable
+from broker.files.settings.raw_settings import (
+    SECRET_KEYS,
+    Check,
+    Faults,
+    RawSettings,
+    RawTable,
+)
 
 SHORTEST_SECRET: Final = 16
 # What examples, tutorials and tired people write; every length of them is refused.
 OBVIOUS: Final = frozenset(
     {"", "changeme", "secret", "password", "default", "example", "test", "admin", "koha", "1234"}
 )
-SECRET_KEYS: Final = ("secret", "password", "token", "api_key")
 _TABLES_WITH_SECRETS: Final = frozenset({"library", "mail", "serve"})
 _SQLITE: Final = "sqlite:"
 

@@ -9,6 +9,7 @@ from broker.files.checked_files import KeyPath
 
 PREFIX: Final = "BROKER_"
 FILL_IN: Final = "FILL IN"  # begins what `broker init` leaves open
+SECRET_KEYS: Final = ("secret", "password", "token", "api_key")
 
 SettingsTree = dict[str, Any]
 
@@ -98,7 +99,11 @@ def _unfilled(raw: RawSettings, path: KeyPath, value: object) -> "Faults":
             yield from _unfilled(raw, (*path, index), below)
     elif isinstance(value, str) and value.lstrip().startswith(FILL_IN):
         _, _, wanted = value.partition(FILL_IN)
-        yield Fault(raw.where(path), "is to be filled in", wanted.strip(" :\n"))
+        mend = wanted.strip(" :\n")
+        if str(path[-1]).endswith(SECRET_KEYS):
+            # The secret itself may stand behind the words already: it goes into no journal.
+            mend = "with the secret, and nothing else beside it"
+        yield Fault(raw.where(path), "is to be filled in", mend)
 
 
 Faults = Iterator[Fault]

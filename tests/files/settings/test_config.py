@@ -253,6 +253,18 @@ def test_what_is_left_to_fill_in_is_told_once_and_alone(write: Write) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "written", ["FILL IN: the secret\nhunter2 hunter2 hunter2\n", "FILL IN: hunter2 hunter2 hunter2"]
+)
+def test_a_secret_written_beside_what_is_to_be_filled_in_is_not_quoted(
+    write: Write, tmp_path: Path, written: str
+) -> None:
+    """Whoever appends it to the file, or leaves the words before it: the fault goes to a terminal and a journal."""
+    path = write(GOOD.replace('client_secret = "correct horse battery staple"', 'client_secret_file = "koha"'))
+    (tmp_path / "koha").write_text(written)
+    assert faults(path) == [f"{tmp_path}/koha: is to be filled in (with the secret, and nothing else beside it)"]
+
+
 def test_a_store_left_where_it_was_before_there_was_a_state_folder_is_told(write: Write, tmp_path: Path) -> None:
     """A broker that began with an empty store would know nobody: every service would see new people."""
     path = write(GOOD)

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from urllib.parse import urlencode
 
 from flask import Blueprint, Request, redirect, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.form_tokens import SubmittedForm
+from broker.adapters.web.pages.security_headers import same_origin
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import (
@@ -17,10 +19,14 @@ from broker.core.errors import (
     CookiesNeeded,
     LoginCookieMissing,
     MessageRefused,
+    NetworkBusy,
 )
 from broker.core.login.steps import Issue, Refuse
 from broker.core.login.transaction import Errand, Outstanding, Transaction
 from broker.flows.transactions import Held
+
+# A page may hold so much of a request that waits for its cookies; a real one has some kilobytes.
+_MOST_POSTED_AGAIN: Final = 32 * 1024
 
 
 def pairs(of: Request) -> Sequence[tuple[str, str]]:
@@ -57,7 +63,12 @@ class LoginEndpoints:
         Source: docs/reference/design.md#4a-1.
         """
         ports = self.ports
-        ports.count_beginning(request)
+        try:
+            ports.count_beginning(request)
+        except NetworkBusy:
+            if not self._came_without_cookies():
+                raise
+            return self.pages.outgoing.posted_again(dict(pairs(request)))
         now = ports.now()
         browser = None
         if request.method == "GET":
@@ -147,7 +158,7 @@ class LoginEndpoints:
             return ports.broker.bind(held, browsers[0], now, shared=shared)
         if bound_to not in browsers:
             raise BrowserUnmatched("not the browser of this transaction")
-        return held
+        return self._seen_here(held)
 
     def of_browser(self, name: str) -> Held:
         """Return the transaction if the browser cookie is its own; BrowserUnmatched otherwise."""
@@ -155,7 +166,7 @@ class LoginEndpoints:
         browser = held.transaction.browser
         if browser is None or browser not in self.ports.cookies.browsers(request):
             raise BrowserUnmatched("not the browser of this transaction")
-        return held
+        return self._seen_here(held)
 
     def of_person(self, name: str) -> Held:
         """Return the transaction if browser cookie and login cookie are its own.
@@ -181,6 +192,28 @@ class LoginEndpoints:
         token = self.ports.forms.token(transaction, purpose, now)
         query = urlencode({"to": upstream, "token": token})
         return f"{self.pages.url(transaction, 'upstream')}?{query}"
+
+    def _seen_here(self, held: Held) -> Held:
+        """Return the transaction, from now on a shared computer's where the request is from one.
+
+        A computer may come by IPv6 first and by IPv4 then, or from another network than it began
+        in. What was asked without ForceAuthn is answered no more: the person before may have left
+        it open here.
+        """
+        browser = held.transaction.browser
+        if browser is None or held.transaction.shared or not self.ports.shared(request):
+            return held
+        return self.ports.broker.bind(held, browser, self.ports.now(), shared=True)
+
+    def _came_without_cookies(self) -> bool:
+        """Return whether another site posted the request, so that its browser brought no cookie.
+
+        Nobody could be told by the mark of an earlier login (SameSite=Lax); from a page of ours the
+        browser brings it.
+        """
+        if request.method != "POST" or same_origin(request.headers, self.ports.base_url):
+            return False
+        return (request.content_length or 0) <= _MOST_POSTED_AGAIN
 
     def _arrival(
         self, message: object, transaction: Transaction, outstanding: Outstanding, now: datetime
@@ -233,10 +266,8 @@ class LoginEndpoints:
         """Join the arrival to its transaction, and set the login cookie for an authentication."""
         ports = self.ports
         browser = held.transaction.browser
-        if browser in browsers and ports.shared(request):
-            # Asked for elsewhere, without ForceAuthn, it answers nothing: the person before may
-            # have left it open here.
-            held = ports.broker.bind(held, str(browser), ports.now(), shared=True)
+        if browser in browsers:
+            held = self._seen_here(held)
         joined = ports.broker.match(held, arrival_token, browsers, ports.now())
         if joined is None:
             return redirect(self.pages.url(held.transaction, "upstream"), 303)

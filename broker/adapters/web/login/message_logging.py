@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from hashlib import sha256
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,9 +15,16 @@ from broker.core.errors import MessageLogUnavailable, MessageRefused, Status
 from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 from broker.core.message_log import LoggedMessage, MessageLogPort
+from broker.core.minute_counts import MinuteCounts
 from broker.core.saml_ports import LogoutFace, PostForm, Received, UpstreamFace
 
 _REFUSED: Final = "refused by the upstream"
+# Anybody can answer the request that their own browser was sent on with, and what is kept lies for
+# half a year: of what is not believed so many a minute, and of one larger than any real one its
+# digest.
+_MOST_DISBELIEVED: Final = 10
+_LARGEST_DISBELIEVED: Final = 32 * 1024
+_MOST_UPSTREAMS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,7 @@ class LoggedUpstreamFace:
     upstreams: Collection[str]
     reference: Callable[[str, datetime], str]
     address: Callable[[Request], str]
+    disbelieved: MinuteCounts = field(default_factory=lambda: MinuteCounts(_MOST_UPSTREAMS))
 
     def ask(
         self, upstream: str, request_id: str, request: AuthnRequest, now: datetime
@@ -68,7 +77,7 @@ class LoggedUpstreamFace:
         now: datetime,
         idp_list: tuple[str, ...] = (),
     ) -> Received:
-        """Verify an answer in full and keep it, accepted or refused.
+        """Verify an answer in full and keep it; of refused ones so many a minute.
 
         MessageLogUnavailable lets nobody in whose answer could not be kept.
         """
@@ -88,11 +97,19 @@ class LoggedUpstreamFace:
         try:
             received = verify()
         except MessageRefused as refused:
-            with suppress(MessageLogUnavailable):  # refused it is already
-                self._keep(replace(came, outcome=refused.cause), now)
+            self._keep_refused(replace(came, outcome=refused.cause), now)
             raise
         self._keep(_with_answer(came, received), now)
         return received
+
+    def _keep_refused(self, came: LoggedMessage, now: datetime) -> None:
+        if self.disbelieved.count(came.upstream, now) > _MOST_DISBELIEVED:
+            return
+        if len(came.wire) > _LARGEST_DISBELIEVED:
+            digest = sha256(came.wire.encode()).hexdigest()
+            came = replace(came, wire=f"sha256:{digest}")
+        with suppress(MessageLogUnavailable):  # refused it is already
+            self._keep(came, now)
 
     def _keep(self, message: LoggedMessage, now: datetime) -> None:
         reference = self.reference(message.request, now)

@@ -1,10 +1,11 @@
 """The messages that leave in the browser: AuthnRequests to upstreams, Responses to services."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Literal
 
-from flask import redirect, render_template
+from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.language import language
@@ -19,6 +20,7 @@ from broker.flows.transactions import Held
 
 # An assertion lives five minutes: one given again must still be good at the service.
 _GIVEN_AGAIN_FOR: Final = timedelta(minutes=4)
+_REQUEST_FIELDS: Final = ("SAMLRequest", "RelayState")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,17 @@ class OutgoingSaml:
     """The messages that leave through the browser, made of the web ports."""
 
     ports: WebPorts
+
+    def ask(self, held: Held, upstream: str) -> Response:
+        """Send the browser to ``upstream`` with a new AuthnRequest.
+
+        One more for somebody whom nobody has authenticated counts as a beginning: the message log
+        may keep each for half a year.
+        """
+        ports = self.ports
+        if held.transaction.sent and held.transaction.authentication is None:
+            ports.count_beginning(request)
+        return self.away(*ports.broker.ask_upstream(held, upstream, ports.now()))
 
     def away(self, held: Held, outstanding: Outstanding) -> Response:
         """Send the browser to the upstream with the AuthnRequest that ``outstanding`` records.
@@ -44,6 +57,15 @@ class OutgoingSaml:
         label = ports.upstreams[outstanding.upstream].label[language()]
         page = render_template("peer_post.html", step="authenticate", form=leaving, party=label)
         return protect(Response(page, mimetype="text/html"), ports.base_url, "leaving")
+
+    def posted_again(self, fields: Mapping[str, str]) -> Response:
+        """Return the page that posts a service's AuthnRequest to us once more, by our origin."""
+        ports = self.ports
+        kept = {name: fields[name] for name in _REQUEST_FIELDS if name in fields}
+        form = PostForm(f"{ports.base_url}/saml/idp/sso", kept)
+        label = ports.library[language()]
+        page = render_template("peer_post.html", step="authenticate", form=form, party=label)
+        return Response(page, mimetype="text/html")
 
     def post(self, form: PostForm, service: str, *, shared: bool = False) -> Response:
         """Return the page that posts ``form`` to the service.

@@ -250,9 +250,7 @@ class StepPages:
 
     def to_upstream(self, held: Held, upstream: str) -> Response:
         """Send the browser to ``upstream`` with a new AuthnRequest."""
-        ports = self.ports
-        now = ports.now()
-        return self.outgoing.away(*ports.broker.ask_upstream(held, upstream, now))
+        return self.outgoing.ask(held, upstream)
 
     def page(
         self, template: str, step: str, transaction: Transaction, **values: object
