@@ -83,6 +83,22 @@ def faults_across_files(policies: Collection[Policy]) -> Iterator[PolicyProblem]
                 what = f"{key} {value} is also that of {other.file}"
                 yield _top(policy), what, f"each {key} belongs to one file"
     yield from upstream_checks.lowering_without_affiliations(policies)
+    releases = (release for policy in policies for release in policy.releases)
+    if any(release.name_id == "email" for release in releases):
+        yield from _proofs_of_one_mailbox(policies)
+
+
+def _proofs_of_one_mailbox(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
+    """Find two proofs that cover one domain: a mailbox is one person's by each name alone."""
+    first: dict[str, str] = {}
+    for policy in policies:
+        for proof in policy.proofs:
+            for domain in proof.domains:
+                other = first.setdefault(domain.name, proof.name)
+                if other != proof.name:
+                    both = f"the proofs {other} and {proof.name} both cover {domain.name}"
+                    what = f"{both}, and two people could have one name_id: email"
+                    yield _top(policy), what, "give the two one name"
 
 
 def overdue(policies: Iterable[Policy], today: date) -> Iterator[PolicyProblem]:

@@ -282,6 +282,15 @@ def test_no_category_gets_a_mail_address_as_name(edit: Edit) -> None:
     assert any("name_id: email is never given to a category (list the service" in each for each in found)
 
 
+def test_one_mailbox_is_one_persons_where_it_names_them(edit: Edit) -> None:
+    """By two proofs of a domain, each of another name, two people could have the same address as NameID."""
+    again = "{kind: mailbox, domains: [auh.rm.dk], code_valid_for: 30m, remembered_for: 12 months}"
+    edit("proofs:\n", f"proofs:\n  workmail: {again}\n", "hospital.yaml")
+    found = faults(edit("name_id: transient", "name_id: email\n    name_id_why: {en: a, da: a}"))
+    told = [each for each in found if "both cover auh.rm.dk, and two people could have one name_id: email" in each]
+    assert len(told) == 1
+
+
 def test_a_mail_address_as_name_is_tried_by_examples(edit: Edit) -> None:
     """With an address that is shown to be the person's, and without one."""
     edit("name_id: transient", "name_id: email\n    name_id_why: {en: a, da: a}")

@@ -171,7 +171,7 @@ def _joined(
         metadata=Metadata(upstreams, services),
         faults=faults,
         broken=tuple(broken),
-        notices=(*idps.notices(), *sps.notices()),
+        notices=(*idps.notices(), *sps.notices(), *_disputed_scopes(files.values())),
         places={**idps.places(), **sps.places()},
         scopes=dict(_scopes(files.values(), mentioned, before.scopes)),
         files=files,
@@ -195,6 +195,15 @@ def _scopes(
             yield name, found[0]
         elif name in before:
             yield name, before[name]
+
+
+def _disputed_scopes(files: Collection[FolderFile]) -> Iterator[str]:
+    """Name the identity providers whose scopes are not taken as the folder has them now."""
+    for name in sorted({name for file in files for name in file.scopes}):
+        found = [file.scopes[name] for file in files if name in file.scopes]
+        if len(found) > 1 or not found[0].sole:
+            several = "publishes its scopes in several places, or in one that cannot be used"
+            yield f"{name} {several}: keep one sound entity of it in the folder"
 
 
 def _mentioned(files: Collection[FolderFile]) -> Mapping[str, Fault]:

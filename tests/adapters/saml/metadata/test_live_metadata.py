@@ -580,6 +580,8 @@ def test_an_edit_that_breaks_scopes_leaves_them_as_they_were(station: Station, h
         written(station, "direct", spoiled[how])
     looked(live)
     assert (live.current.upstream(HUB, NOW) is not None, scopes_of(live)) == (True, ("peer.example",))
+    told = [each for each in live.snapshot.notices if "publishes its scopes in several places" in each]
+    assert len(told) == (0 if how == "cut short" else 1)  # that file's fault says it
     afresh = station.following([], live.wanted)  # a start has nothing to fall back on
     assert (afresh.current.upstream(HUB, NOW), scopes_of(afresh)) == (None, ())
 
