@@ -43,7 +43,8 @@ def opened(settings: Config, tell: TellPort, now: datetime) -> LiveMetadata:
         raise ConfigurationFaults(faults)
     upstreams = {name: settings.upstream(name) for name in settings.upstreams}
     named_feeds = {name: table.feed for name, table in settings.upstreams.items()}
-    wanted = WantedEntities(upstreams, services(settings), named_feeds)
+    service_feeds = {name: table.feed for name, table in settings.services.items()}
+    wanted = WantedEntities(upstreams, services(settings), named_feeds, service_feeds)
     path = settings.metadata
     folder = MetadataFolder(path, wanted.in_folder(feeds), _folders.get(path))
     _folders[path] = folder.contents

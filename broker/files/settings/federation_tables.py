@@ -200,6 +200,7 @@ class ServiceTable(SettingsTable):
     controller: ControllerTable | None = None
     categories: FilledList = ()
     attribute_map: Filled = "library"
+    feed: OneOrSeveral = ()  # the feed that may speak for it
 
 
 def _not_empty(kinds: frozenset[FeedKind]) -> frozenset[FeedKind]:

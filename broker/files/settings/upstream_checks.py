@@ -1,13 +1,14 @@
 """Checks of the upstreams as written: their profiles, institutions, aliases, scopes and classes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from broker.core.errors import Fault
 from broker.core.login.authn_context import overstates
 from broker.files.settings.raw_settings import Check, Faults, RawSettings, RawTable, variable
 
-_SPOKEN_FOR: Final = ("upstreams", "institutions")
+_OF_UPSTREAMS: Final = ("upstreams", "institutions")
+_OF_SERVICES: Final = ("services",)
 # Profiles whose upstream is its own institution (docs/reference/design.md#institutions).
 _OWN_INSTITUTION: Final = frozenset({"saml", "oiosaml3"})
 
@@ -187,43 +188,46 @@ def _scope(raw: RawSettings) -> Faults:
 
 
 def _feeds(raw: RawSettings) -> Faults:
-    """Refuse an upstream for which two feeds may speak.
+    """Refuse an upstream, or a service, for which two feeds may speak.
 
     Once the first loses it, the publisher of the second could give it a key of their own
     (docs/reference/attacks.md#33).
     """
     feeds = {feed.name: _speaks_for(feed) for feed in raw.tables("feeds")}
     for upstream in raw.tables("upstreams"):
-        if upstream.text("profile") == "library":
-            continue
-        named = _named_feeds(upstream)
-        unknown = [name for name in named if name not in feeds]
-        for name in unknown:
-            known = ", ".join(feeds) or "none"
-            yield Fault(upstream.where("feed"), f"no feed {name}", f"feeds are {known}")
-        if not unknown:
-            candidates = {name: feeds[name] for name in named or feeds}
-            yield from _speakers(upstream, candidates)
+        if upstream.text("profile") != "library":
+            yield from _speakers(upstream, feeds, _OF_UPSTREAMS)
+    for service in raw.tables("services"):
+        yield from _speakers(service, feeds, _OF_SERVICES)
 
 
-def _named_feeds(upstream: RawTable) -> list[str]:
-    """Return the feeds that an upstream names, one or a list."""
-    one = upstream.text("feed")
-    return upstream.texts("feed") if one is None else [one]
+def _named_feeds(party: RawTable) -> list[str]:
+    """Return the feeds that an upstream or a service names, one or a list."""
+    one = party.text("feed")
+    return party.texts("feed") if one is None else [one]
 
 
 def _speaks_for(feed: RawTable) -> list[str]:
     if feed.get("speaks_for") is None:
-        return list(_SPOKEN_FOR)
+        return [*_OF_UPSTREAMS, *_OF_SERVICES]
     return feed.texts("speaks_for")
 
 
-def _speakers(upstream: RawTable, candidates: Mapping[str, list[str]]) -> Faults:
-    for kind in _SPOKEN_FOR:
-        speakers = [name for name, kinds in candidates.items() if kind in kinds]
+def _speakers(
+    party: RawTable, feeds: Mapping[str, list[str]], kinds_of_party: Iterable[str]
+) -> Faults:
+    named = _named_feeds(party)
+    unknown = [name for name in named if name not in feeds]
+    for name in unknown:
+        known = ", ".join(feeds) or "none"
+        yield Fault(party.where("feed"), f"no feed {name}", f"feeds are {known}")
+    if unknown:
+        return
+    for kind in kinds_of_party:
+        speakers = [name for name in named or feeds if kind in feeds[name]]
         if len(speakers) > 1:
             what = f"feeds {' and '.join(speakers)} both speak for {kind}"
-            yield Fault(upstream.where("feed"), what, f'name the one: feed = "{speakers[0]}"')
+            yield Fault(party.where("feed"), what, f'name the one: feed = "{speakers[0]}"')
 
 
 CHECKS: Final[tuple[Check, ...]] = (

@@ -512,6 +512,30 @@ def test_one_feed_speaks_for_an_upstream(
     assert [place in each and fault in each for each, place in zip(told, places, strict=True)] == [True, True]
 
 
+@pytest.mark.attack(33)
+@pytest.mark.parametrize(
+    ("second", "named", "told"),
+    [
+        (["services"], None, ["feeds a and b both speak for services"]),
+        (["services"], '"b"', []),
+        (["upstreams"], None, []),
+        (["services"], '"c"', ["no feed c"]),
+    ],
+)
+def test_one_feed_speaks_for_a_service(write: Write, second: list[str], named: str | None, told: list[str]) -> None:
+    """A second could give it an ACS of its own once the first loses it."""
+    both = FEED.format(name="a", kinds=["services"]) + FEED.format(name="b", kinds=second)
+    text = GOOD.replace("[upstreams.wayf]", both + "[upstreams.wayf]", 1)
+    if named is not None:
+        text = text.replace("[services.my-loans]\n", f"[services.my-loans]\nfeed = {named}\n")
+    path = write(text)
+    if not told:
+        assert load(path, {})
+        return
+    said = [each for each in faults(path) if ":services.my-loans.feed: " in each]
+    assert [each in line for each, line in zip(told, said, strict=True)] == [True] * len(told)
+
+
 @pytest.mark.parametrize(
     ("written_scopes", "scopes", "from_folder", "left"),
     [

@@ -16,7 +16,7 @@ from broker.adapters.saml.metadata.published_scopes import spellings
 from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
 from broker.adapters.saml.metadata.scope_record import ScopeRecord
 from broker.adapters.saml.metadata.snapshots import Snapshot, lacking, snapshot
-from broker.adapters.saml.metadata.wanted_entities import SERVICES, WantedEntities
+from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.core.login.transaction import SKEW
 
 _SOON: Final = timedelta(days=14)
@@ -248,8 +248,7 @@ def feed_refreshes(
     local = {*contents.metadata.upstreams, *contents.metadata.services, *contents.faults}
     for feed in feeds:
         ids = set(lacking(wanted.upstreams_of(feed, feeds), local))
-        if SERVICES in feed.speaks_for:
-            ids.update(lacking(wanted.service_ids, local))
+        ids.update(lacking(wanted.services_of(feed, feeds), local))
         for institution in wanted.institutions_of(feed, feeds):
             ids.update(spellings(institution, feed.birk))
         yield FeedRefresh(feed, ids, Copies(state / feed.name))

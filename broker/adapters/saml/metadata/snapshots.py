@@ -15,7 +15,7 @@ from broker.adapters.saml.metadata.published_scopes import (
     spellings,
     with_published_scopes,
 )
-from broker.adapters.saml.metadata.wanted_entities import SERVICES, WantedEntities
+from broker.adapters.saml.metadata.wanted_entities import WantedEntities
 from broker.core.entities import Institution, Service
 
 FOLDER: Final = "folder"
@@ -50,7 +50,7 @@ def snapshot(
     completed = with_published_scopes(wanted.upstreams, gathered.published, undisputed)
     metadata = Metadata(gathered.upstreams, gathered.services, completed.upstreams)
     services = {name: _completed(service, metadata) for name, service in wanted.services.items()}
-    notices = (*gathered.notices, *_rivals(followed), *completed.notices)
+    notices = (*gathered.notices, *completed.notices)
     return Snapshot(metadata, services, notices, gathered.sources, completed.undisputed)
 
 
@@ -84,9 +84,7 @@ class _Gathered:
         kept = followed.entities(now)
         written = {*self.upstreams, *self.in_vain}
         upstream_ids = lacking(self.wanted.upstreams_of(feed, self.feeds), written)
-        service_ids: list[str] = []
-        if SERVICES in feed.speaks_for:
-            service_ids = lacking(self.wanted.service_ids, self.services)
+        service_ids = lacking(self.wanted.services_of(feed, self.feeds), self.services)
         found = feed_descriptors.descriptors(kept, upstream_ids, service_ids)
         for notice in (*found.notices, *followed.notices()):
             self.notices.append(f"{feed.name}: {notice}")
@@ -113,14 +111,6 @@ class _Gathered:
 def lacking(ids: Iterable[str], found: Collection[str]) -> list[str]:
     """Return the entityIDs that are not found."""
     return [entity_id for entity_id in ids if entity_id not in found]
-
-
-def _rivals(followed: Sequence[FeedRefresh]) -> Iterator[str]:
-    """Name the feeds of which one may speak for a service of another, once that drops it."""
-    names = [each.feed.name for each in followed if SERVICES in each.feed.speaks_for]
-    if len(names) > 1:
-        both = f"feeds {' and '.join(names)} all speak for services"
-        yield f"{both}: give each its own speaks_for"
 
 
 def _of_folder(

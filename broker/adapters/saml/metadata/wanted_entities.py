@@ -1,6 +1,6 @@
 """The upstreams and services of the configuration, and which feed may speak for each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -18,12 +18,14 @@ SERVICES: Final = "services"
 class WantedEntities:
     """The upstreams and services as broker.toml describes them, by name.
 
-    ``named_feeds`` are the feeds that an upstream names, by its name: no other speaks for it.
+    ``named_feeds`` are the feeds that an upstream names, by its name, and ``service_feeds`` those
+    that a service names: no other speaks for it.
     """
 
     upstreams: Mapping[str, Upstream]
     services: Mapping[str, Service]
     named_feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    service_feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def upstream_ids(self) -> list[str]:
@@ -55,6 +57,19 @@ class WantedEntities:
         found = self._spoken_for(feed, feeds, UPSTREAMS)
         return [upstream.entity_id for upstream in found if not upstream.local]
 
+    def services_of(self, feed: Feed, feeds: Sequence[Feed]) -> list[str]:
+        """Return the entityIDs of the services that a feed speaks for, of all ``feeds``.
+
+        A feed that loses one leaves it without: another's publisher would give it an ACS and an
+        encryption key of their own.
+        """
+        speakers = [each.name for each in feeds if SERVICES in each.speaks_for]
+        found = []
+        for name, service in self.services.items():
+            if _speaker(speakers, self.service_feeds.get(name, ())) == feed.name:
+                found.append(service.entity_id)
+        return found
+
     def institutions_of(self, feed: Feed, feeds: Sequence[Feed]) -> list[Institution]:
         """Return the institutions that a feed speaks for, of all ``feeds``."""
         found = self._spoken_for(feed, feeds, INSTITUTIONS)
@@ -73,7 +88,10 @@ class WantedEntities:
         """
         speakers = [each.name for each in feeds if kind in each.speaks_for]
         for name, upstream in self.upstreams.items():
-            named = self.named_feeds.get(name, ())
-            allowed = [speaker for speaker in speakers if not named or speaker in named]
-            if allowed and allowed[0] == feed.name:
+            if _speaker(speakers, self.named_feeds.get(name, ())) == feed.name:
                 yield upstream
+
+
+def _speaker(speakers: Sequence[str], named: Collection[str]) -> str | None:
+    """Return the one that speaks: the first of those named, or of all where none is named."""
+    return next((each for each in speakers if not named or each in named), None)

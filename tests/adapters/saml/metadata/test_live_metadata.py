@@ -369,10 +369,18 @@ def test_an_upstream_names_the_feed_that_speaks_for_it(station: Station) -> None
     assert live.current.completed_upstreams["wayf"].institutions[0].scopes == ("ku.dk",)
 
 
-def test_two_feeds_that_speak_for_services_are_told(station: Station) -> None:
-    """The publisher of one could speak for a service that the other lets go of."""
-    live = station.following(station.feeds_of_two(), WantedEntities(wayf(), loans()))
-    assert live.snapshot.notices == ("feeds a and b all speak for services: give each its own speaks_for",)
+@pytest.mark.attack(33)
+@pytest.mark.parametrize(("named", "source"), [({}, "a"), ({"my-loans": ("b",)}, "b")])
+def test_no_second_feed_takes_over_a_service(station: Station, named: dict[str, tuple[str, ...]], source: str) -> None:
+    """Once its feed loses it, the other's publisher would have assertions sent to an ACS of their own."""
+    both = station.feeds_of_two()
+    live = station.following(both, WantedEntities(wayf(), loans(), {"wayf": ("a",)}, named))
+    live.refresh(NOW)
+    assert live.snapshot.sources["service", LOANS] == source
+    station.publish_at(source, hub(station.everyone.hub), days=8)
+    live.refresh(LATER)
+    assert ("service", LOANS) not in live.snapshot.sources
+    assert live.current.service(LOANS, LATER) is None
 
 
 def written(station: Station, name: str, xml: str) -> None:
