@@ -257,12 +257,10 @@ class LoginFlow:
         if transaction.arrival == mark:
             return self.lookup.looked_up(held, now)
         record = arrivals.usable(arrival_token, transaction.id, now)
-        arrival = record.value if record else None
-        if record is None or arrival is None or arrival.answer is None:
+        answer = record.value.answer if record else None
+        if record is None or answer is None or transaction.awaits(record.value.request) is None:
             return None
-        if transaction.awaits(arrival.request) is None:
-            return None
-        authenticated = transaction.authenticated_by(arrival.answer, arrival.request, mark, now)
+        authenticated = transaction.authenticated_by(answer, record.value.request, mark, now)
         # One write: what the ports know of the person stands with the answer, or neither does.
         learned = self.lookup.learned(replace(held, transaction=authenticated), now)
         spending = arrivals.spending(record)
