@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 from broker.adapters.trail.audit_trail import KeptTrail
 from broker.app import audit_operations, readiness
 from broker.core.login.transaction import Transaction
+from broker.core.ports import Write
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Setting
 from broker.flows.transactions import Held, Transactions
@@ -139,11 +140,13 @@ def test_an_overtaken_release_is_said_not_to_have_left(house: House, monkeypatch
     put = Transactions.put
     lost: list[str] = []
 
-    def overtaken(self: Transactions, transaction: Transaction, was: str | None, now: datetime) -> Held | None:
+    def overtaken(
+        self: Transactions, transaction: Transaction, was: str | None, now: datetime, others: Sequence[Write] = ()
+    ) -> Held | None:
         if transaction.issued and not lost:
             lost.append(transaction.id)
             return None
-        return put(self, transaction, was, now)
+        return put(self, transaction, was, now, others)
 
     monkeypatch.setattr(Transactions, "put", overtaken)
     house.landing(house.person().log_in("asta"))
