@@ -4,6 +4,7 @@ import fcntl
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # Names the folder where workers put their counts together; the library reads it when imported.
 _SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
+_SERVING: Final = "serving-"  # begins the name of the folder of one broker
+_IN_USE: Final = "in-use"
 _ENDED: Final = 0  # stands for the process id of every worker that has ended
 _LOGIN_LABELS: Final = ("service", "upstream", "affiliation")
 _CALL_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -179,21 +182,43 @@ def _locked(folder: str | None) -> Iterator[None]:
 
 @contextmanager
 def shared(folder: Path) -> Iterator[None]:
-    """Let the processes forked inside add up their counts in ``folder``, which begins empty.
+    """Let the processes forked inside add up their counts in a new folder below ``folder``.
 
-    Where the folder cannot be made, every process counts alone.
+    Where it cannot be made, every process counts alone. Another broker that serves from the same
+    ``folder`` keeps its counts: without them its workers could not start.
     """
     owner = os.getpid()
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700, parents=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(str(folder)):
+            own = Path(tempfile.mkdtemp(prefix=_SERVING, dir=folder))
+            serving = _hold(own)
+            _drop_abandoned(folder)
     except OSError:
         yield
         return
-    os.environ[_SHARED] = str(folder)
+    os.environ[_SHARED] = str(own)
     try:
         yield
     finally:
         os.environ.pop(_SHARED, None)
         if os.getpid() == owner:  # a worker ends by the same way out
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(own, ignore_errors=True)
+            os.close(serving)
+
+
+def _hold(own: Path) -> int:
+    """Mark a folder as in use by this process and those forked from it, as long as one lives."""
+    serving = os.open(own / _IN_USE, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(serving, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return serving
+
+
+def _drop_abandoned(folder: Path) -> None:
+    """Remove the folders of brokers that were killed: nobody holds them."""
+    for other in folder.glob(f"{_SERVING}*"):
+        try:
+            os.close(_hold(other))
+        except BlockingIOError:
+            continue
+        shutil.rmtree(other, ignore_errors=True)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from broker.adapters.telling import metrics
+
 # The library decides at its import where counts are kept: each try is a process of its own.
 SCRIPT = """
 import os, sys
@@ -25,7 +27,7 @@ with metrics.shared(folder):
         os.waitpid(pid, 0)
         metrics.drop_dead(pid)
         metrics.drop_dead(pid)
-    print(sorted(file.name for file in folder.glob("*.db")))
+    print(sorted(file.name for file in folder.glob("*/*.db")))
     print(metrics.Metrics(lambda: 0).page([]).decode())
 """
 
@@ -41,3 +43,34 @@ def test_the_files_of_dead_workers_are_dropped_and_their_counts_kept(tmp_path: P
     assert 'broker_refusals_total{reason="not_found"} 6.0' in page
     assert 'broker_library_calls_total{call="read",outcome="done"} 3.0' in page
     assert 'broker_library_call_seconds_bucket{call="read",le="0.5"} 3.0' in page
+
+
+def folders(folder: Path) -> set[str]:
+    """Give the folders of the brokers that serve."""
+    return {each.name for each in folder.iterdir()}
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_second_broker_leaves_the_counts_of_the_first(tmp_path: Path) -> None:
+    """Started by mistake, or beside it during a change: without its folder no worker of the first could start."""
+    with metrics.shared(tmp_path):
+        (first,) = folders(tmp_path)
+        with metrics.shared(tmp_path):
+            assert len(folders(tmp_path)) == 2
+        assert folders(tmp_path) == {first}
+    assert folders(tmp_path) == set()
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_counts_of_a_broker_that_was_killed_are_dropped(tmp_path: Path) -> None:
+    """The next one that starts removes them: nobody holds them."""
+    (tmp_path / "serving-killed").mkdir()
+    (tmp_path / "serving-killed" / "counter_7.db").write_bytes(b"")
+    with metrics.shared(tmp_path):
+        assert "serving-killed" not in folders(tmp_path)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no name of a folder be left in the environment."""
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
