@@ -25,6 +25,14 @@ CPRS = tuple(
 )
 
 
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Running]:
+    """Give a demo of its own: a borrower's code is mailed three times a day, and other walks ask for it too."""
+    setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC))
+    with running(setting) as demo:
+        yield demo
+
+
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.slow)])
 def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
     """Give a demo of its own over each store."""
