@@ -23,11 +23,10 @@ from broker.adapters.saml.faces.received_response import (
     unmarked,
     written_times,
 )
-from broker.adapters.saml.gate.xml_names import ISSUER
+from broker.adapters.saml.gate.xml_names import BEARER, ISSUER
 from broker.core.entities import PERSISTENT, TRANSIENT
 from broker.core.errors import MessageRefused
 
-BEARER: Final = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 _AUDIENCES: Final = saml("AudienceRestriction")
 _PROXY: Final = saml("ProxyRestriction")
 _ATTRIBUTES: Final = saml("AttributeStatement")
