@@ -87,9 +87,14 @@ class AffectedSessions:
         self.sessions.end_upstream(_begun_by(sent, given), now)
 
     def as_it_is(self, logout: Logout, now: datetime) -> Logout:
-        """Return the logout with the note whether its people have other sessions open by now."""
+        """Return the logout with the note whether its people have other sessions open by now.
+
+        In the browser that brings it, too: where that is not the one of the sessions named, nothing
+        of it is ended, and a login there must not be passed over in a Success.
+        """
         left = False
-        groups = {*logout.groups, *_reached_groups(logout)}
+        people = {person for _, person in logout.groups}
+        groups = {*logout.groups, *product(logout.reached, people)}
         for browser, person in groups:
             known = self.sessions.of_browsers([browser], now)
             own = [session for session in known if session.person == person]

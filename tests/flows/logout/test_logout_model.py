@@ -613,6 +613,20 @@ def test_what_is_newer_lives(course: Course) -> None:
 
 
 @pytest.mark.attack(29)
+def test_another_browser_with_a_login_of_its_own_hears_no_success() -> None:
+    """A LogoutRequest that it brings is about sessions elsewhere: they are over, and its own person is still in."""
+    machine = LogoutMachine()
+    machine.waits(browser="b1", person="asta", service="loans")
+    machine.leaves_the_upstream(browser="b1")
+    machine.presses(which=0)
+    machine.leaves(indexed=False, which=0)
+    machine.waits(browser="b2", person="asta", service="loans")
+    machine.presses(which=0)
+    machine.brings(browsers=("b1",), which=1)
+    machine.brings(browsers=("b2",), which=0)
+
+
+@pytest.mark.attack(29)
 @pytest.mark.parametrize("examples", [60, pytest.param(1500, marks=pytest.mark.slow)])
 def test_no_live_session_survives_a_success(examples: int) -> None:
     """And none that is newer than a request is ended by it, whatever is lost, late, brought again, or goes on."""
