@@ -3,7 +3,9 @@
 
 PYTHON ?= python3
 PORT ?= 8080
-BIN := .venv/bin
+# make PYTHON=python3.13 test has an environment of its own, .venv-python3.13, beside that of python3.
+VENV ?= .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
+BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Debian packages whose program has the package's name; the tests start real ones.
 PROGRAMS := redis-server xmlsec1 chromium firefox-esr
@@ -29,28 +31,28 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo quick test slow interop check static programs peers map walks bench satosa fuzz lock clean
+.PHONY: venv demo quick matrix test slow interop check static programs peers map walks bench satosa fuzz lock clean
 
-venv: .venv/run.stamp
+venv: $(VENV)/run.stamp
 
-.venv/run.stamp: requirements.txt pyproject.toml
+$(VENV)/run.stamp: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@version=$$($(PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])'); \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(call install, $$version-venv)
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 	$(PIP) --require-hashes -r requirements.txt
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/demo.stamp: requirements-demo.txt .venv/run.stamp
+$(VENV)/demo.stamp: requirements-demo.txt $(VENV)/run.stamp
 	$(PIP) --require-hashes -r requirements-demo.txt
 	@touch $@
 
-.venv/test.stamp: requirements-test.txt .venv/run.stamp
+$(VENV)/test.stamp: requirements-test.txt $(VENV)/run.stamp
 	$(PIP) --require-hashes -r requirements-test.txt
 	@touch $@
 
-demo: .venv/demo.stamp
+demo: $(VENV)/demo.stamp
 	$(BIN)/broker demo --port-base $(PORT)
 
 programs:
@@ -64,27 +66,31 @@ peers:
 	  npm ci --prefix .node --ignore-scripts --no-audit --no-fund --silent && touch .node/node_modules; }
 
 # What starts no server, no browser and no other program.
-quick: .venv/test.stamp
+quick: $(VENV)/test.stamp
 	$(PYTEST) -m "not server and not slow" $(ARGS)
 
+# The same under every Python from 3.11 on that this machine has; says which it has not.
+matrix:
+	.ci/matrix $(ARGS)
+
 # What one needs to trust a clone. Each test is run by this or by make slow, and by one of them only.
-test: .venv/test.stamp programs peers
+test: $(VENV)/test.stamp programs peers
 	$(PYTEST) -m "not slow" $(ARGS)
 
 # Fuzz, races at two workers, every look of every page, the longer tables of browsers, kills and starts.
-slow: .venv/test.stamp programs peers
+slow: $(VENV)/test.stamp programs peers
 	$(PYTEST) -m "slow" $(ARGS)
 
 # The random tests many times over.
-fuzz: .venv/test.stamp
+fuzz: $(VENV)/test.stamp
 	FUZZ_TIMES=20 $(PYTEST) tests/attacks/test_fuzz.py $(ARGS)
 
 # The products of the field on both sides of the broker; prints which does what, and fails where one does not.
-interop: .venv/test.stamp programs peers
+interop: $(VENV)/test.stamp programs peers
 	$(BIN)/python -m pytest --quiet --no-header -p tests.plugins.interop.matrix tests/interop $(ARGS)
 
 # Everything a change must pass that is not a test: format, lint, types, import law, the shipped policies' own examples.
-static: .venv/test.stamp
+static: $(VENV)/test.stamp
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy --strict
@@ -94,14 +100,14 @@ static: .venv/test.stamp
 check: static test slow
 
 # The house drawn from its own imports, and the ways of a CPR number, a Response and a PIN through it.
-map: .venv/test.stamp
+map: $(VENV)/test.stamp
 	$(BIN)/python -m tests.plugins.house_map
 
-walks: .venv/test.stamp
+walks: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -q -s -p no:randomly tests/house/test_value_walks.py
 
 # What a login costs, every case beside its budget; SATOSA beside it where it is installed.
-bench: .venv/test.stamp programs
+bench: $(VENV)/test.stamp programs
 	$(BIN)/python -m bench $(ARGS)
 
 # The yardstick of the benchmark, in an environment of its own: its libraries are not ours.
@@ -127,5 +133,5 @@ OWN := --build-deps-for editable
 LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 clean:
-	rm -rf .venv .satosa .bench .lock .node .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .venv-* .satosa .bench .lock .node .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

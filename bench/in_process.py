@@ -55,8 +55,11 @@ class Meter:
     depth: int = 0
 
     def sample(self, _: int, frame: FrameType | None) -> None:
-        """Charge the layer that runs at this moment; the signal's handler."""
-        if self.request:
+        """Charge the layer that runs at this moment; the signal's handler.
+
+        A signal of a moment before the request is not its own, though it is handled in it.
+        """
+        if self.request and frame is not None and frame.f_code is not InProcessWire.send.__code__:
             self.samples[self.request][self.rooms.layer(frame)] += 1
 
     def counted(self, word: str, call: Callable[..., Any]) -> Callable[..., Any]:
