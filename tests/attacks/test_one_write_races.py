@@ -14,6 +14,7 @@ from broker.core.login.transaction import Transaction
 from broker.flows.logout.sessions import group_of
 from broker.flows.records import load
 from tests.plugins.house import House, Person, mark
+from tests.plugins.stored_arrivals import stored_arrival
 
 pytestmark = pytest.mark.attack(15, 29, 30)
 Around = Callable[[Transaction, Callable[[], bool]], bool]
@@ -163,3 +164,16 @@ def test_an_answer_lost_after_the_write_is_given_again(
     assert lands(house, person.get(url)) == lands(house, person.get(url))
     assert len(live_sessions(house)) == sessions + 1
     assert releases(house, before) == STANDS
+
+
+def test_an_assertion_that_left_has_spent_its_arrival(house: House, ready: tuple[Person, str]) -> None:
+    """The upstream's answer is gone from the store, the record that it was here stays."""
+    person, url = ready
+    arrivals, token = house.broker.arrivals, url.rpartition("=")[2]
+    waiting = stored_arrival(arrivals, token, house.clock.now())
+    assert waiting
+    assert waiting.value.answer
+    assert lands(house, person.get(url))
+    spent = stored_arrival(arrivals, token, house.clock.now())
+    assert spent
+    assert spent.value.answer is None
