@@ -8,7 +8,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 from gunicorn.config import Config as Settings
 from gunicorn.http.errors import ParseException
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from broker.app.application import LARGEST_BODY
@@ -101,8 +101,10 @@ def test_a_request_is_whole_with_its_last_octet(wire: Wire) -> None:
     assert answered(wire, Echo()) == [("/acs", b"SAMLRequest=x")]
 
 
+@example([("long" * 20, b""), ("a", b"")], [40, 40, 40])
 @given(
-    st.lists(st.tuples(st.sampled_from(["a", "b"]), st.binary(max_size=30)), max_size=4), st.lists(st.integers(1, 40))
+    st.lists(st.tuples(st.sampled_from(["a", "long" * 20]), st.binary(max_size=30)), max_size=4),
+    st.lists(st.integers(1, 40)),
 )
 def test_however_it_is_cut_it_is_read_the_same(requests: list[tuple[str, bytes]], cuts: list[int]) -> None:
     """Requests one behind the other keep their order and their own bodies, wherever the network cuts them."""
