@@ -14,7 +14,7 @@ from broker.core.login.transaction import LIFETIME, SKEW, Authentication, Transa
 from broker.core.logout.sessions import Session
 from broker.core.logout.single_logout import LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Key, Store
+from broker.core.ports import Key, Store, Write
 from broker.flows.records import Content, Record, Records
 
 # A service may keep its own session beyond the SessionNotOnOrAfter that it was told.
@@ -51,14 +51,18 @@ class Sessions:
 
         The same again changes nothing, and a session that was ended stays so.
         """
+        begun, pointed = self.drafted(session)
+        self.store.put_many(begun, [pointed], now)
+
+    def drafted(self, session: Session) -> tuple[Write, Write]:
+        """Return the writes of a session and of its pointer, for ``Store.put_many``."""
         key = self._key(session.browser, session.id)
         content = Content(session, session.until)
         begun = self._records.drafted(key, content, None, _BEGUN)
         named = self._named(session.entity_id, session.name_id.value)
         pointer = Content(Pointer(session.browser, session.id), session.until)
         pointing = Key("session", named, session.id)
-        pointed = self._pointers.drafted(pointing, pointer, None, _BEGUN)
-        self.store.put_many(begun, [pointed], now)
+        return begun, self._pointers.drafted(pointing, pointer, None, _BEGUN)
 
     def named(
         self,

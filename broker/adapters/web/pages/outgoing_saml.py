@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.errors import Status, TransactionGone
+from broker.core.errors import Status
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Outstanding, Transaction
@@ -98,11 +98,9 @@ class OutgoingSaml:
             return "over"
         # Written before it is recorded: what cannot be written is not said to have left.
         form = ports.service_face.respond(request, step.disclosure, authentication, issued)
-        if transaction.issued is None and not issuance.record(held, step, issued, now):
-            return "changed"
         subject = ports.service_face.subject(request, step.disclosure, issued)
-        if not issuance.keep(held, issued, subject, now):
-            raise TransactionGone("its person has logged out")
+        if not issuance.leave(held, step, issued, subject, now):
+            return "changed"
         if transaction.issued is None:
             ports.tell(_assertion_issued(transaction, step))
         return self.post(form, request.service, shared=transaction.shared)
