@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Literal
 
-from flask import redirect, render_template, request
+from flask import redirect, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.language import language
@@ -55,7 +55,7 @@ class OutgoingSaml:
         if isinstance(leaving, str):
             return redirect(leaving, 302)
         label = ports.upstreams[outstanding.upstream].label[language()]
-        page = render_template("peer_post.html", step="authenticate", form=leaving, party=label)
+        page = ports.self_posting.page("peer_post.html", leaving, step="authenticate", party=label)
         return protect(Response(page, mimetype="text/html"), ports.base_url, "leaving")
 
     def posted_again(self, fields: Mapping[str, str]) -> Response:
@@ -64,7 +64,7 @@ class OutgoingSaml:
         kept = {name: fields[name] for name in _REQUEST_FIELDS if name in fields}
         form = PostForm(f"{ports.base_url}/saml/idp/sso", kept)
         label = ports.library[language()]
-        page = render_template("peer_post.html", step="authenticate", form=form, party=label)
+        page = ports.self_posting.page("peer_post.html", form, step="authenticate", party=label)
         return Response(page, mimetype="text/html")
 
     def post(self, form: PostForm, service: str, *, shared: bool = False) -> Response:
@@ -72,9 +72,12 @@ class OutgoingSaml:
 
         On a shared computer the person reads it first.
         """
-        label = self.ports.services[service].label[language()]
-        page = render_template("post.html", step="issue", form=form, service=label, shared=shared)
-        return protect(Response(page, mimetype="text/html"), self.ports.base_url, "leaving")
+        ports = self.ports
+        label = ports.services[service].label[language()]
+        page = ports.self_posting.page(
+            "post.html", form, step="issue", service=label, shared=shared
+        )
+        return protect(Response(page, mimetype="text/html"), ports.base_url, "leaving")
 
     def issue(self, held: Held, step: Issue) -> Response | Literal["over", "changed"]:
         """Return the page that posts the assertion, recorded as having left.
