@@ -4,6 +4,7 @@ import os
 import sqlite3
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -68,7 +69,7 @@ class SqliteStore(Store):
     def __init__(self, path: Path) -> None:
         """Use the file that ``prepare`` made; nothing is opened yet, so a fork may follow."""
         self._path = path
-        self._connections = _WorkerConnections(os.getpid())
+        self._connections = self._new_connections(None)
         self._writes = 0
 
     def get(self, key: Key, now: datetime) -> Kept | None:
@@ -254,8 +255,15 @@ class SqliteStore(Store):
             # A connection must not be used, nor even closed, on the other side of a fork: its file
             # locks are not ours, and closing might checkpoint under the parent's feet. So the
             # inherited ones are kept, untouched.
-            connections = _WorkerConnections(os.getpid(), inherited=connections)
+            connections = self._new_connections(connections)
             self._connections = connections
+        return connections
+
+    def _new_connections(self, inherited: _WorkerConnections | None) -> _WorkerConnections:
+        """Return this process's connections, closed once the store is used no more."""
+        connections = _WorkerConnections(os.getpid(), inherited=inherited)
+        closing = weakref.finalize(self, _close, connections)
+        closing.atexit = False
         return connections
 
     def _sweep(self, connection: sqlite3.Connection, now: datetime) -> None:
@@ -263,6 +271,13 @@ class SqliteStore(Store):
         if self._writes % _SWEEP_EVERY == 0:
             for statement in sql.SWEEP:
                 connection.execute(statement, (micros(now), _SWEEP_ROWS))
+
+
+def _close(connections: _WorkerConnections) -> None:
+    """Close idle connections, unless they were inherited by a fork."""
+    if connections.pid == os.getpid():
+        for connection in connections.idle:
+            connection.close()
 
 
 def _written(connection: sqlite3.Connection, write: Write, now: datetime) -> bool:
@@ -295,15 +310,23 @@ def _connect(path: Path) -> sqlite3.Connection:
             isolation_level=None,
             check_same_thread=False,
         )
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != sql.SCHEMA_VERSION:
+        try:
+            _set_up(connection)
+        except BaseException:
             connection.close()
-            what = f"the file has schema {version}, this release reads {sql.SCHEMA_VERSION}"
-            raise StoreUnavailable(f"sqlite: {what}")
-        # An erased CPR must not linger in a free page, sealed as it is.
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("PRAGMA synchronous = NORMAL")
+            raise
     return connection
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    """Make a connection ready; StoreUnavailable where its file is of an unknown schema."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version != sql.SCHEMA_VERSION:
+        what = f"the file has schema {version}, this release reads {sql.SCHEMA_VERSION}"
+        raise StoreUnavailable(f"sqlite: {what}")
+    # An erased CPR must not linger in a free page, sealed as it is.
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("PRAGMA synchronous = NORMAL")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What the SQLite store promises beyond the laws of its port."""
 
+import gc
 import resource
 import sqlite3
 import subprocess
@@ -104,6 +105,8 @@ def test_connections_stay_on_their_side_of_a_fork(store: Store, monkeypatch: pyt
         assert not {*map(id, store._connections.idle)} & {*map(id, before)}
         assert store._connections.inherited is not None
         assert store._connections.inherited.idle == before
+        for own in store._connections.idle:
+            own.close()
     assert inherited.execute("SELECT 1").fetchone() == (1,)
 
 
@@ -233,3 +236,23 @@ def test_a_full_disk_is_unavailable(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": root}, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("sqlite: SQLITE_")
+
+
+def test_a_store_that_is_used_no_more_leaves_no_connection_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is opened is closed with its store, as Python from 3.13 on warns otherwise, and in its own process only."""
+    opened: list[sqlite3.Connection] = []
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+
+    def kept(*arguments: object, **options: object) -> sqlite3.Connection:
+        opened.append(connect(*arguments, **options))
+        return opened[-1]
+
+    store = open_store(f"sqlite:{path.name}", path.parent)
+    monkeypatch.setattr(sqlite3, "connect", kept)
+    store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
+    used = opened[0].execute("SELECT 1").fetchone()
+    del store
+    gc.collect()
+    assert used == (1,)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")
