@@ -87,7 +87,9 @@ class Issuance:
         if not self.sessions.over(transaction, now):
             return True
         self.sessions.end([session], now)
-        if transaction.issued is None:
+        if transaction.issued is None and not self.sessions.is_given_again(session, now):
+            # Another request that gave it before the logout had said so before it looked at the
+            # marks: what left is never told as not released.
             about = issued.assertion.removeprefix("_")
             event = of_login(AuditEventKind.NOT_RELEASED, now, transaction.names, about=about)
             self.lookup.trail.add(event)
