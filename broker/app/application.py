@@ -59,7 +59,7 @@ from broker.flows.proofs.known_browsers import KnownBrowsers
 from broker.flows.proofs.pin_letters import PinLetters
 
 # One megabyte is far above any message or form of ours.
-_LARGEST_BODY: Final = 1024 * 1024
+LARGEST_BODY: Final = 1024 * 1024
 
 
 def create_app(settings: Config | None = None) -> Flask:
@@ -83,7 +83,7 @@ def create_app(settings: Config | None = None) -> Flask:
         # the header.
         behind_proxies = ProxyFix(app.wsgi_app, x_for=config.serve.proxies, x_proto=0)
         app.wsgi_app = behind_proxies  # type: ignore[method-assign]
-    app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions["broker"] = parts
     pictures = Pictures.read(config.base_url, config.pictures())
     imprint = configured_texts.imprint(config, pictures)

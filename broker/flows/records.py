@@ -154,7 +154,13 @@ class Records(Generic[T]):
         if claimed is None:
             return None
         lease = Lease(self.store, lease_of(claimed[0]), token)
-        return Claimed(self._read(*claimed), lease)
+        try:
+            record = self._read(*claimed)
+        except StoreUnavailable:
+            # A newer release wrote it, which carries it out: it must not wait for this lease.
+            lease.end(now)
+            raise
+        return Claimed(record, lease)
 
     def add(
         self,
