@@ -21,6 +21,7 @@ from broker.core.event_routes import BrokerEvent, EventKind, Sink
 from broker.files import durable_files
 from broker.files.settings.config import Config
 from broker.flows.borrowers.category_letters import CategoryLetters
+from broker.flows.store_sweep import StoreSweep
 from broker.flows.worker_loop import run_worker_loop
 
 # Seconds that a wish of another machine may lie; those of this machine wake the loops. Each spends
@@ -218,6 +219,7 @@ def _upkeep(parts: assembly.Parts) -> Iterator[Step]:
     yield partial(_load_policies, parts)
     yield parts.library_proof.step
     yield parts.enrolment_counting.step
+    yield StoreSweep(parts.store, assembly.now).step
     yield parts.log_budget.step
     yield parts.metrics.count_dropped
     if parts.messages is not None:

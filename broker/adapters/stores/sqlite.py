@@ -261,6 +261,13 @@ class SqliteStore(Store):
             self._sweep(connection, now)
         return int(total)
 
+    def sweep(self, now: datetime) -> bool:
+        """Delete some rows that have expired; True where there may be more."""
+        with self._writing() as connection:
+            expired = (micros(now), _SWEEP_ROWS)
+            deleted = [connection.execute(statement, expired).rowcount for statement in _SWEEP]
+        return max(deleted) >= _SWEEP_ROWS
+
     def faults(self) -> Sequence[str]:
         """Return what makes the file unfit for production, in sentences."""
         with self._reading() as connection:
