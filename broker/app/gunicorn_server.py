@@ -24,6 +24,7 @@ from broker.adapters.telling import application_log, metrics
 from broker.adapters.telling.event_sinks import EventSinks, to_log
 from broker.app import assembly, readiness, watched_work
 from broker.app.application import create_app
+from broker.app.buffering_worker import BufferingWorker
 from broker.app.live_reload import LiveReload
 from broker.app.work_folder import DISTRIBUTION
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
@@ -36,7 +37,6 @@ _PAUSE: Final = 5.0
 # Workers keep their heartbeat there, unnamed: a slow disk must not kill them.
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - no file of a known name is made there
 _LISTENING: Final = "LISTEN_FDS"  # set by systemd where a unit has a socket
-_INVALID: Final = "Invalid request"
 # Before and between the workers there is no store: what happens there is a line of the log.
 _tell = EventSinks({Sink.LOG: to_log(application_log.tell)}).tell
 
@@ -109,7 +109,10 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "bind": [serve.bind],
             "workers": serve.workers,
             "threads": serve.threads,
-            "worker_class": "gthread",
+            "worker_class": BufferingWorker,
+            # Those a worker keeps open; with the 1,024 files that a process may open by default it
+            # has as many left for itself.
+            "worker_connections": 512,
             "timeout": 60,
             "graceful_timeout": 30,
             "keepalive": 5,
@@ -192,19 +195,7 @@ class _Reloading(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
 
 class Terse(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's log without its quotes of requests: their addresses hold SAML messages."""
-
-    def warning(
-        self,
-        msg: object,
-        *args: object,
-        **_: object,
-    ) -> None:
-        """Log a warning, but of a request that is no HTTP only that there was one."""
-        text = str(msg)
-        if text.startswith(_INVALID):
-            text = _INVALID
-        super().warning(text, *args)
+    """gunicorn's log, which tells no error by its text: an address holds a SAML message."""
 
     def exception(self, *_: object, **__: object) -> None:
         """Log the type of an error and where it was raised."""

@@ -34,7 +34,7 @@ def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
 
 def _store(parts: Parts, moment: datetime) -> Sequence[str]:
     try:
-        parts.store.count(Key("counter", "ready"), 0, moment + _PROBED_FOR, moment)
+        parts.store.count(Key("counter", "ready"), 1, moment + _PROBED_FOR, moment)
         return parts.store.faults()
     except BrokerError as error:
         return [f"cannot be used: {error}"]

@@ -18,7 +18,7 @@ from broker.core.logout.sessions import session_index
 _TARGETED_ID = "urn:oid:1.3.6.1.4.1.5923.1.1.1.10"
 
 
-def canonical(message: saml.Assertion | samlp.Response) -> bytes:
+def canonical(message: saml.Assertion | samlp.Response | samlp.AuthnRequest) -> bytes:
     """Return a message in exclusive canonical form, by lxml."""
     return bytes(etree.tostring(written_message.tree(message), method="c14n", exclusive=True))
 

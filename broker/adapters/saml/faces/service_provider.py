@@ -1,16 +1,16 @@
 """Our service provider face, toward the upstreams: sends AuthnRequests and verifies Responses."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from lxml import etree
-from saml2 import saml, samlp
 
 from broker.adapters.saml.faces import error_urls, subject_hints
 from broker.adapters.saml.faces.assertion_checks import check_assertion
 from broker.adapters.saml.faces.authentications import authentication
+from broker.adapters.saml.faces.authn_request_text import RequestedClasses, RequestText, Scoping
 from broker.adapters.saml.faces.received_response import (
     ReceivedAssertion,
     ReceivedResponse,
@@ -24,13 +24,12 @@ from broker.adapters.saml.gate import (
     http_bindings,
     safe_parser,
     signature,
-    written_message,
     xml_times,
 )
+from broker.adapters.saml.gate.signed_text import Signable
 from broker.adapters.saml.gate.xml_names import (
     ASSERTION,
     ENCRYPTED_ASSERTION,
-    POST,
     RESPONSE,
     SIGNATURE,
 )
@@ -125,37 +124,32 @@ class ServiceProviderFace:
             raise RequestRefused(
                 NO_AVAILABLE_IDP, f"no metadata of {upstream} is in force", request=request
             )
-        message = samlp.AuthnRequest(
+        text = RequestText(
             id=request_id,
-            version="2.0",
-            issue_instant=xml_times.write(now),
+            issued=xml_times.write(now),
             destination=descriptor.sso,
-            assertion_consumer_service_url=acs(self.base_url, upstream),
-            protocol_binding=POST,
-            issuer=saml.Issuer(text=asked.sp_entity_id),
-            subject=subject_hints.subject(asked, request),
-            name_id_policy=samlp.NameIDPolicy(allow_create="true"),
-            force_authn=_optional_flag(wanted=request.force_authn or asked.force_authn),
-            is_passive=_optional_flag(wanted=request.is_passive),
-            requested_authn_context=_authn_context(asked, request),
+            acs=acs(self.base_url, upstream),
+            issuer=asked.sp_entity_id,
+            subject=subject_hints.to_tell(asked, request),
+            force_authn=request.force_authn or asked.force_authn,
+            is_passive=request.is_passive,
+            requested=_authn_context(asked, request),
             scoping=_scoping(asked, request),
         )
         if descriptor.sso_by_post:
-            return self._form(message, descriptor)
-        return self._redirect(message, descriptor)
+            return self._form(text.signable(), descriptor)
+        return self._redirect(text.signable(), descriptor)
 
-    def _form(self, message: samlp.AuthnRequest, descriptor: UpstreamDescriptor) -> PostForm:
-        root = written_message.tree(message)
-        signature.sign(root, self.key, descriptor.signing_algorithms)
-        xml = etree.tostring(root, encoding="utf-8")
+    def _form(self, message: Signable, descriptor: UpstreamDescriptor) -> PostForm:
+        xml = message.signed(self.key, descriptor.signing_algorithms).encode()
         fields = http_bindings.post_fields(xml, "SAMLRequest", relay_state=None)
         return PostForm(descriptor.sso, fields)
 
-    def _redirect(self, message: samlp.AuthnRequest, descriptor: UpstreamDescriptor) -> str:
+    def _redirect(self, message: Signable, descriptor: UpstreamDescriptor) -> str:
         return http_bindings.redirect_url(
             destination=descriptor.sso,
             message="SAMLRequest",
-            xml=written_message.octets(message),
+            xml=message.unsigned.encode(),
             relay_state=None,
             key=self.key,
             by=descriptor.signing_algorithms.method,
@@ -271,11 +265,6 @@ class ServiceProviderFace:
         return encryption.decrypt(encrypted, self.decryption, allow_cbc=allow_cbc)
 
 
-def _optional_flag(*, wanted: bool) -> str | None:
-    """Write a truth value; one that is false is left out."""
-    return "true" if wanted else None
-
-
 def _parsed(message: object) -> etree._Element:
     """Return the root of a message in octets, or of one that ``in_response_to`` has parsed.
 
@@ -322,8 +311,8 @@ def _verify(
         raise MessageRefused("response.unsigned")
 
 
-def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAuthnContext | None:
-    """Write the classes that the service asks for.
+def _authn_context(asked: Upstream, request: AuthnRequest) -> RequestedClasses | None:
+    """Return the classes that the service asks for.
 
     An upstream that knows NSIS levels is asked for a level and a person
     (docs/reference/nemlog-in.md#request).
@@ -333,18 +322,14 @@ def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAut
         if least is None:
             detail = unmet(request, f"{nsis(asked.least)} or higher", asked.name)
             raise RequestRefused(NO_AUTHN_CONTEXT, detail=detail, request=request)
-        return _requested([nsis(least), PERSON], "minimum")
+        return RequestedClasses((nsis(least), PERSON), "minimum")
     if not request.authn_contexts:
         return None
-    return _requested(classes_to_request(request, asked.meets), request.comparison)
+    classes = tuple(classes_to_request(request, asked.meets))
+    return RequestedClasses(classes, request.comparison)
 
 
-def _requested(classes: Iterable[str], comparison: str) -> samlp.RequestedAuthnContext:
-    references = [saml.AuthnContextClassRef(text=name) for name in classes]
-    return samlp.RequestedAuthnContext(authn_context_class_ref=references, comparison=comparison)
-
-
-def _scoping(asked: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
+def _scoping(asked: Upstream, request: AuthnRequest) -> Scoping:
     """Name the institutions, ourselves one proxy fewer, and the chain of services that asked.
 
     The service that asks is the last of the chain.
@@ -358,18 +343,17 @@ def _scoping(asked: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
     if traits.nsis and not asked.requester_id:
         # The service that asks is no matter of the national eID's
         # (docs/reference/saml-profiles.md#36).
-        return None
-    parts: dict[str, Any] = {}
-    if traits.hub:
-        entries = [samlp.IDPEntry(provider_id=name) for name in institutions]
-        parts["idp_list"] = samlp.IDPList(idp_entry=entries)
+        return Scoping()
+    chain: tuple[str, ...] = ()
     # A sign-up is an errand of our own: no service asked.
     if asked.requester_id and request.entity_id:
         chain = (*request.requester_ids, request.entity_id)
-        parts["requester_id"] = [samlp.RequesterID(text=name) for name in chain]
+    proxy_count = None
     if request.proxy_count is not None:
-        parts["proxy_count"] = str(request.proxy_count - 1)
-    return samlp.Scoping(**parts) if parts else None
+        proxy_count = str(request.proxy_count - 1)
+    if not traits.hub:
+        institutions = ()
+    return Scoping(institutions, chain, proxy_count)
 
 
 def _refusal(codes: tuple[str, ...]) -> Status:

@@ -9,7 +9,6 @@ page, and is no claim of anybody (docs/reference/interop.md#subject-hint).
 from typing import Final
 
 from lxml import etree
-from saml2 import saml
 
 from broker.adapters.saml.faces.received_response import saml as path
 from broker.adapters.saml.faces.received_response import text
@@ -50,12 +49,11 @@ def read(request: etree._Element) -> SubjectHint | None:
     return SubjectHint(value, name_id.get("Format", UNSPECIFIED))
 
 
-def subject(asked: Upstream, request: AuthnRequest) -> saml.Subject | None:
-    """Return the Subject of our own AuthnRequest, or None without a hint.
+def to_tell(asked: Upstream, request: AuthnRequest) -> SubjectHint | None:
+    """Return the hint for our own AuthnRequest, or None where there is none.
 
     None too for an upstream that is not configured to be told: it might refuse such a request.
     """
-    hint = request.subject_hint
-    if hint is None or not asked.subject_hint:
+    if not asked.subject_hint:
         return None
-    return saml.Subject(name_id=saml.NameID(text=hint.name, format=hint.format))
+    return request.subject_hint

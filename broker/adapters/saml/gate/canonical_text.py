@@ -24,6 +24,12 @@ def text(value: str) -> str:
     return value.translate(_IN_TEXT)
 
 
+def attribute_value(value: str) -> str:
+    """Return ``value`` as it stands between the quotes of an attribute; BrokerError as ``text``."""
+    _check(value)
+    return value.translate(_IN_ATTRIBUTE)
+
+
 def attribute(name: str, value: str | None) -> str:
     """Return an attribute with a blank before it, or "" without a value; BrokerError as ``text``.
 
@@ -31,8 +37,7 @@ def attribute(name: str, value: str | None) -> str:
     """
     if value is None:
         return ""
-    _check(value)
-    return f' {name}="{value.translate(_IN_ATTRIBUTE)}"'
+    return f' {name}="{attribute_value(value)}"'
 
 
 def _check(value: str) -> None:

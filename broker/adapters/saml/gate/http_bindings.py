@@ -33,6 +33,7 @@ _KNOWN: Final = (
 )
 _UNKEPT: Final = re.compile(r"[\r\n\0]")
 _ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_BASE64_ESCAPES: Final = str.maketrans({"+": "%2B", "/": "%2F", "=": "%3D"})
 _WHITESPACE: Final = str.maketrans("", "", " \t\r\n")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -206,19 +207,24 @@ def redirect_url(
     """
     stream = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS)
     deflated = stream.compress(xml) + stream.flush()
-    query = f"{message}={_escaped(base64.b64encode(deflated))}"
+    query = f"{message}={_escaped_base64(deflated)}"
     if relay_state is not None:
         query += f"&RelayState={_escaped(relay_state_of(relay_state))}"
     if key is not None:
         query += f"&SigAlg={_escaped(by)}"
         signature = sign_bytes(query.encode("ascii"), key, by)
-        query += f"&Signature={_escaped(base64.b64encode(signature))}"
+        query += f"&Signature={_escaped_base64(signature)}"
     separator = "&" if "?" in destination else "?"
     return f"{destination}{separator}{query}"
 
 
-def _escaped(value: str | bytes) -> str:
+def _escaped(value: str) -> str:
     return quote(value, safe="")
+
+
+def _escaped_base64(octets: bytes) -> str:
+    """Encode octets for a query; base64 has three characters that are escaped there."""
+    return base64.b64encode(octets).decode().translate(_BASE64_ESCAPES)
 
 
 def post_fields(

@@ -30,6 +30,11 @@ class Signable:
     before: str
     after: str
 
+    @property
+    def unsigned(self) -> str:
+        """Return the element without a signature, for a binding that signs around it."""
+        return self.before + self.after
+
     def signed(self, key: SigningKey, by: SigningAlgorithms) -> str:
         """Return the element with an enveloped signature, in canonical form too (saml-core 5.4)."""
         return f"{self.before}{self._signature(key, by)}{self.after}"
@@ -49,7 +54,7 @@ class Signable:
     def _signed_info(self, by: SigningAlgorithms) -> str:
         """Return the content of SignedInfo."""
         digest = hashes.Hash(signature.hash_of(by.digest))
-        digest.update(f"{self.before}{self.after}".encode())
+        digest.update(self.unsigned.encode())
         value = base64.b64encode(digest.finalize()).decode()
         return (
             f"{_CANONICALIZATION}"
