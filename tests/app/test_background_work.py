@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -23,6 +24,7 @@ from broker.app.gunicorn_server import Mounted, _end_reload, _start_reload
 from broker.app.watched_work import WatchedWork
 from broker.app.work_folder import WakeSignal, WorkLock
 from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import StoreUnavailable
 from broker.demo.koha import simulated_koha
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.server
 
 CPR = "1403044004"
+PIN = re.compile(r"(?:pinkode er|PIN is): (\d{4})")
 RELEASE = work_folder._RELEASE
 
 
@@ -176,24 +179,30 @@ def koha() -> Iterator[tuple[Any, str]]:
 
 
 @pytest.fixture
-def smtp() -> Iterator[str]:
-    """Give the address of a mail server."""
-    port = free_port()
-    mailbox = Mailbox(port, free_port())
-    mailbox.start()
-    yield f"smtp://127.0.0.1:{port}"
-    mailbox.stop()
+def smtp() -> int:
+    """Give the port of the mail server."""
+    return free_port()
 
 
 @pytest.fixture
-def environ(setting: Setting, tmp_path: Path, koha: tuple[Any, str], smtp: str) -> dict[str, str]:
+def mailbox(smtp: int) -> Iterator[Mailbox]:
+    """Give a mail server."""
+    found = Mailbox(smtp, free_port())
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def environ(setting: Setting, tmp_path: Path, koha: tuple[Any, str], smtp: int, mailbox: Mailbox) -> dict[str, str]:
     """Give the environment of a broker with a state of its own."""
+    del mailbox  # it is there
     return {
         "BROKER_CONFIG": str(setting.config),
         "BROKER_STATE": str(tmp_path / "state"),
         "BROKER_STORE__URL": f"sqlite:{tmp_path / 'state' / 'broker.db'}",
         "BROKER_LIBRARY__URL": koha[1],
-        "BROKER_MAIL__URL": smtp,
+        "BROKER_MAIL__URL": f"smtp://127.0.0.1:{smtp}",
     }
 
 
@@ -268,6 +277,30 @@ def test_of_two_on_one_machine_the_second_waits_and_takes_over(
             assert len(rows) == 1
     said = [line for line in (tmp_path / "second").read_text().splitlines() if line.startswith("broker work")]
     assert said == [f"broker work runs on this machine (process {first.pid}); this one waits until that has ended"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("calls", range(1, 9))
+def test_killed_after_any_call_it_leaves_one_borrower_whose_pin_was_mailed(
+    parts: Parts, environ: dict[str, str], koha: tuple[Any, str], mailbox: Mailbox, calls: int
+) -> None:
+    """The next that runs goes on where it was: one borrower, and the PIN that was mailed last is its PIN."""
+    library, _ = koha
+    log = parts.config.state / "log"
+    library.faults.slow = 0.1
+    with working(environ, log) as first:
+        until(lambda: runs(parts, first))
+        before = len(library.access.lines())
+        parts.enrolments.want(wish())
+        until(lambda: len(library.access.lines()) >= before + calls or is_made(parts, CPR))
+        first.kill()
+    library.faults.slow = 0
+    with working(environ, log):
+        until(lambda: is_made(parts, CPR), 60)
+    (row,) = [row for row in library.patrons.rows() if row["userid"] == CPR]
+    last, *_ = [pin[1] for pin in map(PIN.search, (mail.text for mail in mailbox.mails())) if pin]
+    soon = datetime.now(UTC) + timedelta(seconds=20)
+    assert parts.library.check_pin(row["patron_id"], last, soon) is PinAnswer.RIGHT
 
 
 @pytest.mark.parametrize("waits", [False, True])
