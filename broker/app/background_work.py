@@ -104,6 +104,7 @@ def _locked(lock: WorkLock, told: _Told) -> bool:
         time.sleep(_LOCK_TRIED_EVERY)
         told.look()
         if lock.take():
+            told.reload = True  # what was read before may have changed since
             return True
     return False
 
@@ -115,7 +116,7 @@ def _work_on(
     told: _Told,
 ) -> None:
     """Work by the configuration of the moment until told to end."""
-    if told.reload:  # told while it waited
+    if told.reload:
         settings = read()
     parts: assembly.Parts | None = assembly.assemble(settings)
     while parts is not None:

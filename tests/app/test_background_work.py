@@ -129,12 +129,14 @@ def test_something_else_in_the_place_of_the_pipe_is_refused(tmp_path: Path) -> N
 # The watching
 
 
-def test_a_child_that_dies_is_started_again_after_pauses_that_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_dies_is_started_again_after_pauses_that_grow(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A second, two, four, half a minute at most; after a minute of life the first pause again. Each death is told."""
     now, told, starts = [0.0], [], []
     monkeypatch.setattr("broker.app.watched_work.time.monotonic", lambda: now[0])
     monkeypatch.setattr(watched_work, "_tell", lambda event: told.append(event.facts["again_after_seconds"]))
-    work = WatchedWork([sys.executable, "-c", ""])
+    work = WatchedWork([sys.executable, "-c", ""], tmp_path)
     for _ in range(400):
         before = work._child
         work.look()
@@ -155,14 +157,33 @@ def test_a_child_that_dies_is_started_again_after_pauses_that_grow(monkeypatch: 
     assert told[-1] == 1
 
 
-def test_a_machine_without_room_for_it_serves_on(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_machine_without_room_for_it_serves_on(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A start that the system refuses is told and tried again; the server goes on."""
-    work = WatchedWork(["/nowhere/to/be/found"])
+    work = WatchedWork(["/nowhere/to/be/found"], tmp_path)
     work.look()
     work.look()
     work.reload()
     work.end()
     assert capfd.readouterr().out.count("FileNotFoundError") == 1
+
+
+def test_a_reload_waits_until_the_child_works(tmp_path: Path) -> None:
+    """Before it listens to signals it would die of one; what it had read by then may be old."""
+    work = WatchedWork([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path)
+    work.look()
+    assert work._child
+    work.reload()
+    work.look()
+    assert work._child.poll() is None
+    lock = WorkLock(tmp_path)
+    assert lock.take()
+    lock.tell_alive(0)
+    work.look()  # another works, the child waits
+    assert work._child.poll() is None
+    (tmp_path / "work" / "lock").write_text(json.dumps({"pid": work._child.pid}))
+    work.look()
+    assert work._child.wait(20) == -signal.SIGHUP
+    work.end()
 
 
 # The process
@@ -300,7 +321,7 @@ def test_killed_after_any_call_it_leaves_one_borrower_whose_pin_was_mailed(
     (row,) = [row for row in library.patrons.rows() if row["userid"] == CPR]
     last, *_ = [pin[1] for pin in map(PIN.search, (mail.text for mail in mailbox.mails())) if pin]
     soon = datetime.now(UTC) + timedelta(seconds=20)
-    assert parts.library.check_pin(row["patron_id"], last, soon) is PinAnswer.RIGHT
+    assert parts.library.check_pin(str(row["patron_id"]), last, soon) is PinAnswer.RIGHT
 
 
 @pytest.mark.parametrize("waits", [False, True])

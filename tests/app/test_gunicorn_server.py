@@ -219,6 +219,7 @@ def test_a_request_in_flight_is_finished(server: Server) -> None:
 def test_hup_brings_new_configuration_metadata_and_policies(server: Server) -> None:
     """What the administrator changed is in force, by new workers, without a moment in which nobody answers."""
     before = server.workers()
+    until(lambda: "work_started" in server.log())
     server.edit("broker.toml", "[contact]", '[idp]\ndisplay_name = {en = "Renamed", da = "Omdøbt"}\n\n[contact]')
     server.edit("broker.toml", "workers = 2", "workers = 3")
     server.running.send_signal(signal.SIGHUP)
