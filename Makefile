@@ -29,7 +29,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo quick test slow interop check static programs peers map walks bench fuzz lock clean
+.PHONY: venv demo quick test slow interop check static programs peers map walks bench satosa fuzz lock clean
 
 venv: .venv/run.stamp
 
@@ -100,22 +100,32 @@ map: .venv/test.stamp
 walks: .venv/test.stamp
 	$(BIN)/python -m pytest -q -s -p no:randomly tests/house/test_value_walks.py
 
-bench: .venv/test.stamp
-	$(BIN)/python bench/login.py $(ARGS)
+# What a login costs, every case beside its budget; SATOSA beside it where it is installed.
+bench: .venv/test.stamp programs
+	$(BIN)/python -m bench $(ARGS)
+
+# The yardstick of the benchmark, in an environment of its own: its libraries are not ours.
+satosa: .satosa/satosa.stamp programs
+
+.satosa/satosa.stamp: bench/requirements-satosa.txt
+	$(PYTHON) -m venv .satosa
+	.satosa/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r bench/requirements-satosa.txt
+	@touch $@
 
 # Writes the lock files anew: hashes, and no index or host names.
 lock:
 	$(PYTHON) -m venv .lock
 	.lock/bin/python -m pip install --quiet pip-tools
-	.lock/bin/pip-compile $(LOCK) --upgrade -o requirements.txt pyproject.toml
-	.lock/bin/pip-compile $(LOCK) --upgrade --extra demo -c requirements.txt -o requirements-demo.txt pyproject.toml
-	.lock/bin/pip-compile $(LOCK) --extra demo --extra test -c requirements-demo.txt -o requirements-test.txt pyproject.toml
+	.lock/bin/pip-compile $(LOCK) $(OWN) --upgrade -o requirements.txt pyproject.toml
+	.lock/bin/pip-compile $(LOCK) $(OWN) --upgrade --extra demo -c requirements.txt -o requirements-demo.txt pyproject.toml
+	.lock/bin/pip-compile $(LOCK) $(OWN) --extra demo --extra test -c requirements-demo.txt -o requirements-test.txt pyproject.toml
+	.lock/bin/pip-compile $(LOCK) --upgrade -o bench/requirements-satosa.txt bench/requirements-satosa.in
 
 	npm install --prefix $(NODE) --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --silent
 
-LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --build-deps-for editable --no-header --no-emit-options \
-	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+OWN := --build-deps-for editable
+LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 clean:
-	rm -rf .venv .lock .node .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .satosa .bench .lock .node .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

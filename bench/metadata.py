@@ -1,29 +1,31 @@
 """Measures how long a signed feed of ten thousand entities takes to verify and read, and how much memory at the peak.
 
-    .venv/bin/python bench/metadata.py [--entities 10000] [--pysaml2]
+    python -m bench.metadata ROW FOLDER
 
 Each row is a run of its own, so that none inherits memory; the yardstick is lxml's iterparse of the same file, which
-verifies and keeps nothing. ``--pysaml2`` adds its metadata store, which forks the xmlsec1 program and takes half a
-minute.
+verifies and keeps nothing.
 """
 
-import argparse
+import json
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from lxml import etree
 
+from bench.figures import Figure, Row, row
 from broker.adapters.saml.gate import signature, xml_times
 from broker.adapters.saml.gate.xml_names import DS, ENTITY, MD
 from broker.adapters.saml.metadata import aggregates
 from broker.demo.saml.key_pair import KeyPair
 
+_ENTITIES: Final = 10_000
 _WANTED: Final = "https://idp7.example/saml"
 _ENTITY: Final = """<md:EntityDescriptor entityID="https://idp{n}.example/saml"><md:Extensions>\
 <mdrpi:RegistrationInfo registrationAuthority="https://www.example" registrationInstant="2014-01-01T00:00:00Z"/>\
@@ -42,8 +44,8 @@ _KEY: Final = """<md:KeyDescriptor use="{use}"><ds:KeyInfo><ds:X509Data><ds:X509
   """
 
 
-def write(folder: Path, entities: int) -> None:
-    """Write a signed feed of entities of 5 kB each, and the certificate of its publisher."""
+def write(folder: Path, entities: int = _ENTITIES, others: str = "") -> None:
+    """Write a signed feed of entities of 5 kB each, and of ``others``, and the certificate of its publisher."""
     now = datetime.now(UTC)
     publisher = KeyPair.made("publisher", now)
     body = "\n".join(line for line in publisher.certificate.splitlines() if "CERTIFICATE" not in line)
@@ -51,7 +53,8 @@ def write(folder: Path, entities: int) -> None:
     listed = "".join(_ENTITY.format(n=n, keys=keys, words="many words " * 140) for n in range(entities))
     until = xml_times.write(now + timedelta(days=7))
     xml = f"""<md:EntitiesDescriptor xmlns:md="{MD}" xmlns:ds="{DS}" xmlns:mdrpi="urn:oasis:names:tc:SAML:metadata:rpi"
- xmlns:mdui="urn:oasis:names:tc:SAML:metadata:ui" ID="_f1" validUntil="{until}">{listed}</md:EntitiesDescriptor>"""
+ xmlns:mdui="urn:oasis:names:tc:SAML:metadata:ui" ID="_f1" validUntil="{until}">{others}
+{listed}</md:EntitiesDescriptor>"""
     root = etree.fromstring(xml.encode())
     signature.sign(root, signature.SigningKey.of(publisher.key.encode(), publisher.certificate.encode()))
     (folder / "feed.xml").write_bytes(etree.tostring(root, encoding="utf-8"))
@@ -79,19 +82,7 @@ def parsed(folder: Path) -> int:
     return count
 
 
-def pysaml2(folder: Path) -> int:
-    """Load the feed as pysaml2 does, which verifies it by the xmlsec1 program."""
-    from saml2.config import Config  # noqa: PLC0415 - only this run pays for it
-    from saml2.mdstore import MetadataStore  # noqa: PLC0415 - as above
-
-    config = Config()
-    config.xmlsec_binary = "/usr/bin/xmlsec1"
-    store = MetadataStore([], config)
-    store.load("local", str(folder / "feed.xml"), cert=str(folder / "publisher.pem"))
-    return len(store.keys())
-
-
-RUNS: Final = {"lxml iterparse": parsed, "verified and read": verified, "pysaml2": pysaml2}
+RUNS: Final = {"lxml iterparse": parsed, "verified and read": verified}
 
 
 def peak() -> int:
@@ -100,34 +91,31 @@ def peak() -> int:
     return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
 
 
-def run(name: str, folder: Path) -> None:
-    """Print the seconds, CPU seconds and peak memory of a run, and the memory that it added."""
+def run(name: str, folder: Path) -> dict[str, float]:
+    """Return the CPU seconds of a run, its peak memory in MB, and what of that it added."""
     before = peak()
-    began, cpu = time.perf_counter(), time.process_time()
-    count = RUNS[name](folder)
+    cpu = time.process_time()
+    RUNS[name](folder)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = time.process_time() - cpu + children.ru_utime + children.ru_stime
-    seconds, most = time.perf_counter() - began, peak()
-    print(f"{name:18} {count:6} entities {seconds:6.2f} s  {spent:6.2f} s CPU  peak {most:4} MB (+{most - before} MB)")
+    return {"cpu": spent, "peak": peak(), "added": peak() - before}
 
 
-def main() -> None:
+def rows() -> Iterator[Row]:
     """Write the feed, and run every row in a Python of its own."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--entities", type=int, default=10_000)
-    parser.add_argument("--pysaml2", action="store_true", help="measure pysaml2's store too")
-    parser.add_argument("--run", nargs=2, metavar=("ROW", "FOLDER"), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.run:
-        run(arguments.run[0], Path(arguments.run[1]))
-        return
-    with tempfile.TemporaryDirectory() as name:
-        write(Path(name), arguments.entities)
-        print(f"{(Path(name) / 'feed.xml').stat().st_size / 1e6:.0f} MB")
-        for row in RUNS:
-            if row != "pysaml2" or arguments.pysaml2:
-                subprocess.run([sys.executable, __file__, "--run", row, name], check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder))
+        for name in RUNS:
+            command = (sys.executable, "-m", "bench.metadata", name, folder)
+            found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+            is_ours = RUNS[name] is verified
+            yield row(
+                f"{_ENTITIES:,} entities, {name}",
+                Figure("s CPU", found["cpu"], most=1.5 if is_ours else None),
+                Figure("MB at the peak", found["peak"], most=120 if is_ours else None),
+                Figure("MB of them added", found["added"]),
+            )
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(run(sys.argv[1], Path(sys.argv[2]))))

@@ -1,18 +1,19 @@
-"""Measures one policy decision with the four shipped files and with a thousand: microseconds, and their ratio.
-
-    .venv/bin/python bench/policy.py [--files 1000] [--rounds 20000]
+"""Measures policies: one decision with the four shipped files and with a thousand, and the loading of a thousand.
 
 The files beyond the shipped ones are copies in turn for another institution, for a department of the same university,
 and for one named by the front of its scope; half of them stand above the shipped ones.
 """
 
-import argparse
+import re
+import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from bench.figures import Figure, Row, row
 from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.decision import evaluate
@@ -21,6 +22,8 @@ from broker.demo.people.personas import persona
 from broker.files.policies.live_policies import load
 
 _SHIPPED: Final = Path(__file__).resolve().parent.parent / "policies"
+_FILES: Final = 1_000
+_ROUNDS: Final = 7_000
 _REPEATS: Final = 7  # the quickest counts: the rest is what else the machine did
 
 
@@ -100,27 +103,53 @@ def microseconds(policies: PolicySet, login: LoginFacts, service: Service, round
     return min(series) / (rounds // _REPEATS) * 1e6
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--files", type=int, default=1_000)
-    parser.add_argument("--rounds", type=int, default=20_000)
-    arguments = parser.parse_args()
+def rows() -> Iterator[Row]:
+    """Measure decisions, and the loading of files."""
     few = load(_SHIPPED, datetime.now(UTC))
-    full = many(few, arguments.files)
+    full = many(few, _FILES)
     library = Controller(Text("The library", "Biblioteket"))
     service = Service(
         "my-loans", "https://my-loans.example", Text("My loans", "Mine lån"), ("wayf",), library, encrypts=True
     )
-    print(f"{'':10} {len(few.policies):>6} files {len(full.policies):>8} files    ratio")
     for name, login in logins().items():
         decided = evaluate(few, login, service, datetime.now(UTC))
         assert decided.affiliation == evaluate(full, login, service, datetime.now(UTC)).affiliation
         assert (decided.effect == "permit") is (name != "stranger")
-        small = microseconds(few, login, service, arguments.rounds)
-        large = microseconds(full, login, service, arguments.rounds)
-        print(f"{name:10} {small:9.1f} µs {large:11.1f} µs {large / small:8.2f}")
+        small = microseconds(few, login, service, _ROUNDS)
+        large = microseconds(full, login, service, _ROUNDS)
+        yield row(
+            f"{name}: a decision",
+            Figure("µs with 4 files", small, most=100),
+            Figure(f"times that with {_FILES:,}", large / small, most=1.2),
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder))
+        began = time.process_time()
+        loaded = load(Path(folder), datetime.now(UTC))
+        spent = time.process_time() - began
+    assert len(loaded.policies) == _FILES
+    yield row(f"{_FILES:,} policy files loaded", Figure("s CPU", spent, most=3))
 
 
-if __name__ == "__main__":
-    main()
+def write(folder: Path) -> None:
+    """Write the shipped files and copies of that for students, each for a university of its own, ``_FILES`` in all."""
+    shipped = sorted(_SHIPPED.glob("*.yaml"))
+    for path in shipped:
+        (folder / path.name).write_text(path.read_text())
+    text = (_SHIPPED / "student.yaml").read_text()
+    for number in range(_FILES - len(shipped)):
+        (folder / f"student-{number}.yaml").write_text(_for_another_university(text, number))
+
+
+def _for_another_university(text: str, number: int) -> str:
+    """Return the file of a university that is nobody's; without the examples that are about other files."""
+    top, _, examples = text.partition("examples:\n")
+    kept = [
+        example
+        for example in re.split(r"(?m)^(?=  - name: )", examples)
+        if "upstream: library" not in example and "no student" not in example
+    ]
+    top = re.sub(r"(?m)^  - \{upstream: library.*\n", "", top)
+    changed = (top + "examples:\n" + "".join(kept)).replace("au.dk", f"university-{number}.example")
+    changed = changed.replace("affiliation: student", f"affiliation: student-{number}")
+    return re.sub(r"(?m)^precedence: .*$", f"precedence: {1_000 + number}", changed)

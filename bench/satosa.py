@@ -1,13 +1,14 @@
-"""Runs SATOSA as the broker's yardstick: the same hub, service and person, and keys of the same size.
+"""Runs SATOSA beside the broker as its yardstick: the same hub, service and person, and keys of the same size.
 
 Equal: RSA-2048 on every side; the hub signs its assertion only and encrypts nothing; AuthnRequests to the hub are
-signed, those of the service are not; Response and assertion are both signed RSA-SHA256 and the assertion is encrypted
-to the service; six attributes leave; no screen, no account linking; the state of a login is sealed.
+signed, those of the service are not; Response and assertion are both signed RSA-SHA256 and, in one of two runs, the
+assertion is encrypted to the service; six attributes leave; no screen, no account linking; the state of a login is
+sealed.
 
 Not equal, in SATOSA's favour: it encrypts with Triple-DES, since pysaml2 has no setting for anything newer (AES-GCM
 here); it looks no borrower up, keeps no consent, decides nothing, and logs nothing (its default writes every message to
-standard output); it passes the hub's transient NameID on where ours is persistent and derived; with several workers it
-takes unsolicited Responses, because the requests it waits for lie in the memory of one worker (with one it does not).
+standard output); it passes the hub's transient NameID on where ours is persistent and derived; one worker, since the
+requests it waits for lie in the memory of one.
 To its disadvantage: sync workers, as it was measured for the anchor, close the connection after each of two requests.
 """
 
@@ -16,18 +17,22 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Final, Protocol
+from statistics import median
+from typing import Final
 from urllib.parse import urlsplit
 
 import xmlsec
 from lxml import etree, html
 
+from bench.brokers import Setup, broker_running, measured, of_broker
+from bench.browsers import Login, UniversityLogin, Wire
+from bench.figures import Figure, Row, row
 from bench.satosa_files import ATTRIBUTES, written
 from broker.adapters.saml.gate import http_bindings, signature, xml_names
 from broker.demo.library import services
@@ -37,16 +42,10 @@ from broker.demo.saml.key_pair import KeyPair
 from broker.demo.upstreams import wayf_hub
 
 _READY_WITHIN: Final = 60.0
+_SERIES: Final = 5
+_LOGINS: Final = 20  # of SATOSA a series; of the broker, which needs a tenth of the time, five times as many
+_BUDGETS: Final = {"signed and encrypted": 20, "signed": 16}
 _MOST_REDIRECTS: Final = 5
-
-
-class Wire(Protocol):
-    """The browser of a login (``login.Wire``)."""
-
-    cookies: dict[str, str]
-
-    def send(self, method: str, url: str, fields: dict[str, str] | None = None) -> tuple[int, str, bytes]:
-        """Send a request and return status, Location and body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +54,37 @@ class SatosaRun:
 
     origin: str
     pid: int
-    once: Callable[[Wire], None]
+    once: Login
+
+
+def rows(python: str) -> Iterator[Row]:
+    """Measure the broker and SATOSA in both settings in turn, a login at a time, and compare the medians."""
+    spent: dict[str, list[float]] = {name: [] for name in ("broker", *_BUDGETS)}
+    with ExitStack() as stack:
+        demo = stack.enter_context(broker_running(Setup()))
+        login = UniversityLogin.at(demo.setting)
+        others = {name: stack.enter_context(satosa_running(python, encrypts="encrypted" in name)) for name in _BUDGETS}
+        for number in range(_SERIES + 1):
+            found = of_broker(demo, login, 5 * _LOGINS, warm_up=0).cpu_ms
+            series = {"broker": found} | {name: _spent(other) for name, other in others.items()}
+            if number:  # the first warms all of them up
+                for name, value in series.items():
+                    spent[name].append(value)
+    ours = median(spent["broker"])
+    yield row(f"the broker, median of {_SERIES}", Figure("ms CPU/login", ours))
+    for name, least in _BUDGETS.items():
+        theirs = median(spent[name])
+        ratio = Figure("times the broker's", theirs / ours, least=least)
+        yield row(f"SATOSA, {name}, median of {_SERIES}", Figure("ms CPU/login", theirs), ratio)
+
+
+def _spent(other: SatosaRun) -> float:
+    return measured(other.pid, other.origin, other.once, _LOGINS).cpu_ms
 
 
 @contextmanager
-def satosa_running(python: str, workers: int) -> Iterator[SatosaRun]:
-    """Run SATOSA in a throw-away folder with ``workers`` sync workers and stop it at the end.
+def satosa_running(python: str, *, encrypts: bool) -> Iterator[SatosaRun]:
+    """Run SATOSA in a throw-away folder with a sync worker and stop it at the end.
 
     ``python`` is an interpreter that has SATOSA and gunicorn installed. SystemExit with the end of its log where it
     does not come up.
@@ -71,19 +95,19 @@ def satosa_running(python: str, workers: int) -> Iterator[SatosaRun]:
         probe.close()
         now = datetime.now(UTC)
         setting, own = write(Path(folder) / "demo", Ports(), now), KeyPair.made("satosa", now)
-        proxy = written(Path(folder), origin, own, setting.folder / "metadata", several=workers > 1)
-        served = _gunicorn(python, proxy, origin, workers)
+        proxy = written(Path(folder), origin, own, setting.folder / "metadata", encrypts=encrypts)
+        served = _gunicorn(python, proxy, origin)
         try:
             _await(served, origin, Path(folder) / "log")
-            yield SatosaRun(origin, served.pid, _Login(origin, setting, own))
+            yield SatosaRun(origin, served.pid, _Login(origin, setting, own, encrypts))
         finally:
             _end(served)
 
 
-def _gunicorn(python: str, proxy: Path, origin: str, workers: int) -> subprocess.Popen[bytes]:
+def _gunicorn(python: str, proxy: Path, origin: str) -> subprocess.Popen[bytes]:
     """Start it as its documentation does."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    command = [python, "-m", "gunicorn", "--bind", urlsplit(origin).netloc, "--workers", str(workers)]
+    command = [python, "-m", "gunicorn", "--bind", urlsplit(origin).netloc, "--workers", "1"]
     with (proxy.parent / "log").open("ab") as out:
         return subprocess.Popen(
             [*command, "--worker-class", "sync", "--timeout", "120", "satosa.wsgi:app"],
@@ -129,6 +153,7 @@ class _Login:
     origin: str
     setting: Setting
     own: KeyPair
+    encrypts: bool
     site: services.Site = field(init=False)
     peer: services.BrokerAsIdp = field(init=False)
     key: signature.SigningKey = field(init=False)
@@ -170,20 +195,29 @@ class _Login:
     def _prove(self, asked: str, message: bytes) -> None:
         """Check, once, that it does the work it is measured for; without the gate, which refuses Triple-DES."""
         signed = http_bindings.inflate_redirect(asked, "SAMLRequest").signed
+        if signed is None:
+            raise SystemExit("SATOSA did not sign its AuthnRequest")
         root = etree.fromstring(message)
-        sealed = root.find(f"{xml_names.ENCRYPTED_ASSERTION}/{xml_names.ENCRYPTED_DATA}")
-        if signed is None or sealed is None:
-            raise SystemExit("SATOSA did not sign its AuthnRequest, or did not encrypt the assertion")
         signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, self.peer.keys)
         signature.verify(root, self.peer.keys)
-        holder = xmlsec.KeysManager()
-        holder.add_key(xmlsec.Key.from_memory(self.setting.library.key, xmlsec.constants.KeyDataFormatPem))
-        opened = xmlsec.EncryptionContext(holder).decrypt(sealed)
-        assertion = etree.fromstring(etree.tostring(opened, with_tail=False))
+        assertion = self._opened(root)
         signature.verify(assertion, self.peer.keys)
         released = sorted(node.get("FriendlyName", "") for node in assertion.iter(f"{{{xml_names.SAML}}}Attribute"))
         if released != sorted(ATTRIBUTES.values()):
             raise SystemExit(f"SATOSA released {released} and not {sorted(ATTRIBUTES.values())}")
+
+    def _opened(self, root: etree._Element) -> etree._Element:
+        """Return the assertion of a Response, which must be encrypted where that is measured."""
+        sealed = root.find(f"{xml_names.ENCRYPTED_ASSERTION}/{xml_names.ENCRYPTED_DATA}")
+        plain = root.find(xml_names.ASSERTION)
+        if not self.encrypts and plain is not None:
+            return plain
+        if sealed is None:
+            raise SystemExit("SATOSA did not encrypt the assertion")
+        holder = xmlsec.KeysManager()
+        holder.add_key(xmlsec.Key.from_memory(self.setting.library.key, xmlsec.constants.KeyDataFormatPem))
+        opened = xmlsec.EncryptionContext(holder).decrypt(sealed)
+        return etree.fromstring(etree.tostring(opened, with_tail=False))
 
 
 def _text(page: bytes) -> str:

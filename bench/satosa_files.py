@@ -23,7 +23,7 @@ ATTRIBUTES: Final = {
 }
 
 
-def written(folder: Path, origin: str, own: KeyPair, metadata: Path, *, several: bool) -> Path:
+def written(folder: Path, origin: str, own: KeyPair, metadata: Path, *, encrypts: bool) -> Path:
     """Write keys and configuration (JSON, which its YAML reader takes) and return the path of the latter."""
     (folder / "own.key").write_text(own.key)
     (folder / "own.crt").write_text(own.certificate)
@@ -36,8 +36,8 @@ def written(folder: Path, origin: str, own: KeyPair, metadata: Path, *, several:
         "COOKIE_HTTPONLY": True,
         "STATE_ENCRYPTION_KEY": "of the benchmark, which protects nothing",
         "INTERNAL_ATTRIBUTES": {"attributes": {name: {"saml": [wire]} for name, wire in ATTRIBUTES.items()}},
-        "BACKEND_MODULES": [_backend(origin, keys, str(metadata / "hub.xml"), several=several)],
-        "FRONTEND_MODULES": [_frontend(origin, keys, str(metadata / "my-loans.xml"))],
+        "BACKEND_MODULES": [_backend(origin, keys, str(metadata / "hub.xml"))],
+        "FRONTEND_MODULES": [_frontend(origin, keys, str(metadata / "my-loans.xml"), encrypts=encrypts)],
         # By default it writes every message down, CPR numbers and all.
         "LOGGING": {
             "version": 1,
@@ -49,7 +49,7 @@ def written(folder: Path, origin: str, own: KeyPair, metadata: Path, *, several:
     return path
 
 
-def _backend(origin: str, keys: dict[str, str], metadata: str, *, several: bool) -> dict[str, Any]:
+def _backend(origin: str, keys: dict[str, str], metadata: str) -> dict[str, Any]:
     """Return the face toward the hub: a service provider that signs what it asks and wants the assertion signed."""
     service = {
         "name": "yardstick",
@@ -57,7 +57,7 @@ def _backend(origin: str, keys: dict[str, str], metadata: str, *, several: bool)
         "authn_requests_signed": True,
         "want_response_signed": False,
         "want_assertions_signed": True,
-        "allow_unsolicited": several,
+        "allow_unsolicited": False,
         **_ALGORITHMS,
     }
     entity = {"entityid": f"{origin}/hub/proxy.xml", "metadata": {"local": [metadata]}, "service": {"sp": service}}
@@ -68,12 +68,12 @@ def _backend(origin: str, keys: dict[str, str], metadata: str, *, several: bool)
     }
 
 
-def _frontend(origin: str, keys: dict[str, str], metadata: str) -> dict[str, Any]:
-    """Return the face toward the service: an identity provider that signs both and encrypts the assertion."""
+def _frontend(origin: str, keys: dict[str, str], metadata: str, *, encrypts: bool) -> dict[str, Any]:
+    """Return the face toward the service: an identity provider that signs both, and may encrypt the assertion."""
     policy = {
         "sign_response": True,
         "sign_assertion": True,
-        "encrypt_assertion": True,
+        "encrypt_assertion": encrypts,
         "name_form": _URI,
         "attribute_restrictions": None,
         "fail_on_missing_requested": False,

@@ -1,7 +1,5 @@
 """Measures a stranger's worst at full speed: what store, trail and log grow by, and whether people log in meanwhile.
 
-    .venv/bin/python bench/strangers.py [--seconds 120] [--networks 1 10 1000] [--store sqlite|redis://...]
-
 The flood mixes what costs most without a login: look-ups of logins that do not exist, requests of services with and
 without a made-up browser cookie, forms with a made-up cookie, sign-ups, askings for a PIN, rubbish at the ACS. People
 log in meanwhile from a home, from a campus that the configuration names, and, with the mark of an earlier login, from
@@ -13,14 +11,11 @@ import json
 import re
 import secrets
 import sqlite3
-import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -28,16 +23,14 @@ from urllib.parse import urlsplit
 
 import redis
 
-from bench.figures import part
-from bench.login import Wire, cpu, login
-from broker.adapters.saml.gate import signature
+from bench.brokers import Setup, broker_running
+from bench.browsers import HttpWire, Login, UniversityLogin, known_broker, site_of
+from bench.figures import Figure, Row, part, row
+from bench.processes import cpu
 from broker.core.errors import BrokerError
-from broker.demo.check import persona_check
-from broker.demo.check.http_browser import Browser
 from broker.demo.library import services
-from broker.demo.people.personas import persona
-from broker.demo.run.demo_folder import SERVICES, Ports, write
-from broker.demo.run.running_demo import Running, running
+from broker.demo.run.demo_folder import Setting
+from broker.demo.run.running_demo import Running
 
 CAMPUS = "130.225.0.0/16"
 HOME, ON_CAMPUS, FLOODED = "203.0.113.7", "130.225.20.4", "198.18.0.9"
@@ -60,12 +53,11 @@ class Flood:
 class Stranger:
     """One connection that sends the mix, each turn from the next network."""
 
-    def __init__(self, demo: Running, peer: services.BrokerAsIdp, flood: Flood, first: int) -> None:
+    def __init__(self, setting: Setting, flood: Flood, first: int) -> None:
         self.flood, self.turn = flood, first
-        self.wire = Wire(demo.setting.ports.origin("broker"))
-        title, _, entity_id = SERVICES["my-loans"]
-        self.site = services.Site(title, entity_id, f"{demo.setting.ports.origin('library')}/my-loans/acs")
-        self.peer = peer
+        self.wire = HttpWire(setting.ports.origin("broker"))
+        self.site = site_of(setting, "my-loans")
+        self.peer = known_broker(setting)
         self.kinds: tuple[Callable[[], None], ...] = (
             self.look_up,
             self.request,
@@ -150,15 +142,15 @@ class Honest:
     times: list[float] = field(default_factory=list)
     lost: int = 0
 
-    def come(self, demo: Running, once: Callable[[Wire], None], mark: str, until: float) -> None:
+    def come(self, demo: Running, login: Login, mark: str, until: float) -> None:
         """Log in until a moment of the monotonic clock."""
         while time.monotonic() < until:
-            wire = Wire(demo.setting.ports.origin("broker"))
+            wire = HttpWire(demo.setting.ports.origin("broker"))
             wire.headers = {"X-Forwarded-For": self.address}
             wire.cookies = {f"b-{secrets.token_hex(8)}": secrets.token_hex(32), **({"mark": mark} if mark else {})}
             began = time.perf_counter()
             try:
-                once(wire)
+                login(wire)
             except (SystemExit, OSError, HTTPException, BrokerError):
                 self.lost += 1
             else:
@@ -208,18 +200,33 @@ def refusals_on_trail(demo: Running) -> int:
     return sum(json.loads(line)["event"] == "refused" for line in lines)
 
 
-def run(demo: Running, arguments: argparse.Namespace, networks: int, mark: str) -> None:
-    """Flood from so many networks, and print what came of it."""
-    peer, flood = demo.peer(), Flood(networks)
-    key = signature.SigningKey.of(demo.setting.hub.key.encode(), demo.setting.hub.certificate.encode())
-    once = login(demo, peer, key)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this case to the driver's."""
+    group = parser.add_argument_group("strangers")
+    group.add_argument("--seconds", type=int, default=120)
+    group.add_argument("--networks", type=int, nargs="+", default=[1, 10, 1000])
+    group.add_argument("--connections", type=int, default=4)
+    group.add_argument("--store", default="sqlite:state/broker.db")
+
+
+def rows(arguments: argparse.Namespace) -> Iterator[Row]:
+    """Flood a broker behind one proxy, which knows a campus and a borrower, from so many networks."""
+    setup = Setup(store=arguments.store, workers=2, prepare=_behind_proxy)
+    with broker_running(setup) as demo:
+        mark = marked(demo)
+        for networks in arguments.networks:
+            yield from _flooded(demo, arguments, networks, mark)
+
+
+def _flooded(demo: Running, arguments: argparse.Namespace, networks: int, mark: str) -> Iterator[Row]:
+    flood, login = Flood(networks), UniversityLogin.at(demo.setting)
     until = time.monotonic() + arguments.seconds
     people = [Honest("home", HOME), Honest("campus", ON_CAMPUS), Honest("marked, flooded", FLOODED, 2.0)]
-    strangers = [Stranger(demo, peer, flood, 1000 * number) for number in range(arguments.connections)]
+    strangers = [Stranger(demo.setting, flood, 1000 * number) for number in range(arguments.connections)]
     threads = [threading.Thread(target=each.attack, args=(until,)) for each in strangers]
     for each in people:
         brought = mark if each.address == FLOODED else ""
-        threads.append(threading.Thread(target=each.come, args=(demo, once, brought, until)))
+        threads.append(threading.Thread(target=each.come, args=(demo, login, brought, until)))
     before, spent = Sizes.of(demo, arguments.store), cpu(demo.broker.pid)
     for thread in threads:
         thread.start()
@@ -230,55 +237,27 @@ def run(demo: Running, arguments: argparse.Namespace, networks: int, mark: str) 
     after = Sizes.of(demo, arguments.store)
     seconds, sent = after.at - before.at, flood.answers.total()
     milliseconds = (cpu(demo.broker.pid) - spent) * 1000 / sent
-    answered = ", ".join(f"{count / seconds:.1f}/s of {status}" for status, count in sorted(flood.answers.items()))
-    print(
-        f"{networks} networks, {seconds:.0f} s: {sent / seconds:.0f} requests/s ({answered}), {milliseconds:.2f} ms CPU"
-    )
-    for name, slope in (("first half", middle.slope(before)), ("second half", after.slope(middle))):
-        print(f"  {name:12} store {slope[0]:9.0f}  trail {slope[1]:7.0f}  log {slope[2]:7.0f} bytes/s")
-    print(f"  refusals on the trail: {refusals_on_trail(demo)}")
+    answered = [Figure(f"/s of {status}", count / seconds) for status, count in sorted(flood.answers.items())]
+    name = f"{networks} networks"
+    yield row(name, Figure("requests/s", sent / seconds), Figure("ms CPU each", milliseconds, most=1), *answered)
+    for half, slope in (("first half", middle.slope(before)), ("second half", after.slope(middle))):
+        units = ("B/s of store", "B/s of trail", "B/s of log")
+        yield row(f"{name}, {half}", *(Figure(unit, grown) for unit, grown in zip(units, slope, strict=True)))
+    yield row(f"{name}, refusals on the trail", Figure("lines", refusals_on_trail(demo), most=0))
     for each in people:
-        times = sorted(each.times) or [0.0]
-        print(f"  {each.name:16} {len(each.times)} logins, {each.lost} lost, p95 {part(times, 0.95) * 1000:.0f} ms")
+        figures = (Figure("logins", len(each.times)), Figure("lost", each.lost, most=0))
+        yield row(f"{name}, {each.name}", *figures, Figure("ms p95", part(each.times, 0.95) * 1000))
 
 
-@contextmanager
-def house(arguments: argparse.Namespace) -> Iterator[Running]:
-    """Run a broker behind one proxy, with a campus and a known borrower."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        setting = write(Path(folder) / "demo", Ports(arguments.port_base), datetime.now(UTC), store=arguments.store)
-        text = setting.config.read_text().replace("workers = 2", "workers = 2\nproxies = 1")
-        text = re.sub(r"(?m)^methods = .*$", 'methods = ["wayf"]', text)
-        setting.config.write_text(f'{text}\n[[limits.campuses]]\nnetwork = "{CAMPUS}"\nbeginnings = 6000\n')
-        with running(setting) as demo:
-            persona_check.walk(Browser(), setting.ports.origin("library"), persona("asta"), "wayf", remember=True)
-            yield demo
+def _behind_proxy(setting: Setting) -> None:
+    text = setting.config.read_text().replace("threads = 8", "threads = 8\nproxies = 1")
+    text = text.replace("beginnings = 1000000", "")
+    setting.config.write_text(f'{text}\n[[limits.campuses]]\nnetwork = "{CAMPUS}"\nbeginnings = 6000\n')
 
 
 def marked(demo: Running) -> str:
     """Log in once and give the mark that the browser keeps of it."""
-    key = signature.SigningKey.of(demo.setting.hub.key.encode(), demo.setting.hub.certificate.encode())
-    wire = Wire(demo.setting.ports.origin("broker"))
+    wire = HttpWire(demo.setting.ports.origin("broker"))
     wire.headers = {"X-Forwarded-For": HOME}
-    wire.cookies = {"b-" + "0" * 16: "0" * 64}
-    login(demo, demo.peer(), key)(wire)
+    UniversityLogin.at(demo.setting)(wire)
     return wire.cookies["mark"]
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=120)
-    parser.add_argument("--networks", type=int, nargs="+", default=[1, 10, 1000])
-    parser.add_argument("--connections", type=int, default=4)
-    parser.add_argument("--store", default="sqlite:state/broker.db")
-    parser.add_argument("--port-base", type=int, default=18380)
-    arguments = parser.parse_args()
-    with house(arguments) as demo:
-        mark = marked(demo)
-        for networks in arguments.networks:
-            run(demo, arguments, networks, mark)
-
-
-if __name__ == "__main__":
-    main()

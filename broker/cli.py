@@ -12,6 +12,7 @@ import click
 
 from broker.app import diagnostics, findings, health_probe
 from broker.app.diagnostics import configuration
+from broker.app.work_folder import DISTRIBUTION
 from broker.commands import audit, enrolments, init, keys, message_log, metadata, policy
 from broker.commands.output import (
     CONFIGURATION,
@@ -42,9 +43,7 @@ def main() -> None:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(
-    package_name=diagnostics.DISTRIBUTION, prog_name="broker", message="%(prog)s %(version)s"
-)
+@click.version_option(package_name=DISTRIBUTION, prog_name="broker", message="%(prog)s %(version)s")
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -70,6 +69,20 @@ def serve() -> None:
     from broker.app import gunicorn_server  # noqa: PLC0415 - no other command needs a web server
 
     gunicorn_server.serve(configuration)
+
+
+@broker.command(short_help="Do the work beside the logins: enrolments, letters, feeds.")
+@click.option("--server", type=int, hidden=True, help="The broker serve that this one ends with.")
+@printing_faults
+def work(server: int | None) -> None:
+    """Carry out enrolments and letters, and fetch feeds, until SIGTERM; broker serve starts it.
+
+    Run it by itself where another server serves the broker. One works on a machine: a second waits
+    until the first has ended. SIGHUP reads everything again, if it is sound.
+    """
+    from broker.app import background_work  # noqa: PLC0415 - no other command works beside logins
+
+    background_work.work(configuration, server)
 
 
 @broker.command(short_help="Check everything that the broker is made of.")

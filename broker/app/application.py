@@ -39,6 +39,7 @@ from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.form_tokens import FormTokens
 from broker.adapters.web.pages.pictures import Pictures
 from broker.adapters.web.pages.pictures import blueprint as picture_blueprint
+from broker.adapters.web.pages.self_posting_pages import SelfPostingPages
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.signup import sign_up_and_upgrade, sign_up_pages
@@ -58,7 +59,7 @@ from broker.flows.proofs.known_browsers import KnownBrowsers
 from broker.flows.proofs.pin_letters import PinLetters
 
 # One megabyte is far above any message or form of ours.
-_LARGEST_BODY: Final = 1024 * 1024
+LARGEST_BODY: Final = 1024 * 1024
 
 
 def create_app(settings: Config | None = None) -> Flask:
@@ -82,7 +83,7 @@ def create_app(settings: Config | None = None) -> Flask:
         # the header.
         behind_proxies = ProxyFix(app.wsgi_app, x_for=config.serve.proxies, x_proto=0)
         app.wsgi_app = behind_proxies  # type: ignore[method-assign]
-    app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.extensions["broker"] = parts
     pictures = Pictures.read(config.base_url, config.pictures())
     imprint = configured_texts.imprint(config, pictures)
@@ -90,7 +91,8 @@ def create_app(settings: Config | None = None) -> Flask:
     person_lookup = parts.person_lookup()
     proxies = UncountedProxies(now, parts.tell)
     app.before_request(proxies.look)
-    ports = _web_ports(parts, person_lookup, pictures)
+    self_posting = SelfPostingPages(imprint.linked)
+    ports = _web_ports(parts, person_lookup, pictures, self_posting)
     pages = StepPages(ports)
     app.register_blueprint(picture_blueprint(pictures))
     for blueprint in _blueprints(parts, ports, pages, person_lookup):
@@ -100,18 +102,17 @@ def create_app(settings: Config | None = None) -> Flask:
     return app
 
 
-def _web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictures) -> WebPorts:
+def _web_ports(
+    parts: Parts,
+    person_lookup: PersonAtLogin,
+    pictures: Pictures,
+    self_posting: SelfPostingPages,
+) -> WebPorts:
     config = parts.config
     base_url = config.base_url
     index = parts.keys.index
     addresses = ClientAddresses.of(config.shared_networks, config.pin_networks)
-    broker = LoginFlow(
-        parts.store,
-        index,
-        person_lookup.rules,
-        person_lookup,
-        config.sign_up.service,
-    )
+    broker = _login_flow(parts, person_lookup)
     cookies = BrowserCookies(index, config.secure, urlsplit(base_url).path or "/")
     local_upstreams = [name for name, upstream in parts.upstreams.items() if upstream.local]
     return WebPorts(
@@ -132,11 +133,22 @@ def _web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictures) -
         network=addresses.network,
         host=addresses.host,
         count_beginning=_count_beginning(parts, cookies),
+        self_posting=self_posting,
         library=configured_texts.called(config),
         cpr_cards=config.library.settings.get("card_number") != "system",
         sign_up=configured_texts.sign_up_url(config),
         logo=lambda service: pictures.url(f"service-{service}"),
         local=next(iter(local_upstreams), None),
+    )
+
+
+def _login_flow(parts: Parts, person_lookup: PersonAtLogin) -> LoginFlow:
+    return LoginFlow(
+        parts.store,
+        parts.keys.index,
+        person_lookup.rules,
+        person_lookup,
+        parts.config.sign_up.service,
     )
 
 

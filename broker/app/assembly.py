@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from threading import Event, Semaphore
+from threading import Semaphore
 from typing import TypeVar
 
 from broker.adapters.libraries.entry_points import open_library
@@ -23,6 +23,7 @@ from broker.adapters.telling.metrics import Metrics
 from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.adapters.web.signup.content_files import Texts
 from broker.app import open_metadata, open_sinks
+from broker.app.work_folder import WakeSignal
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
@@ -56,7 +57,7 @@ def now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything that the endpoints, the command line and the worker loop are made of."""
+    """Everything that the endpoints, the command line and the background work are made of."""
 
     config: config.Config
     keys: key_ring.KeyRing
@@ -80,7 +81,7 @@ class Parts:
     texts: Texts
     metrics: Metrics
     log_budget: LogBudget
-    wake: Event
+    wake: WakeSignal
     messages: MessageLog | None = None
 
     @property
@@ -94,7 +95,7 @@ class Parts:
             services=self.services,
             upstreams=self.upstreams,
             maps=self.maps.maps,
-            policies=lambda: self.policies.refresh(now()),
+            policies=lambda: self.policies.current,
         )
 
     def person_lookup(self) -> PersonAtLogin:
@@ -131,7 +132,7 @@ def assemble(settings: config.Config) -> Parts:
     store = EncryptedStore(opened.store, ring.sealing, ring.sealing_id)
     trail = open_sinks.told_trail(settings, ring, store, opened.sinks)
     ports = _enrolment_ports(settings, ring, store, opened.library, trail)
-    wake = Event()
+    wake = WakeSignal(settings.state)
     # So many threads may wait for the library system at once: the others keep serving logins.
     waiting = Semaphore(max(1, settings.serve.threads // 2))
     enrolments = Enrolments(ports, settings.library.mode, wake, time.sleep, waiting)
@@ -184,7 +185,7 @@ class _Opened:
 
 def _opened(settings: config.Config) -> _Opened:
     faults: list[Fault] = []
-    metrics = Metrics(lambda: application_log.dropped)
+    metrics = Metrics(lambda: application_log.dropped, settings.state / "metrics")
     log_budget = LogBudget(metrics.counting_dropped(application_log.tell), now)
     sinks = open_sinks.startup_sinks(metrics, log_budget)
     keys = _tried(faults, lambda: key_ring.load(settings.keys))
@@ -251,7 +252,7 @@ def _enrolment_ports(
 def _pin_renewal(
     settings: config.Config,
     ports: EnrolmentPorts,
-    wake: Event,
+    wake: WakeSignal,
     waiting: Semaphore,
 ) -> PinRenewal:
     live = settings.library.mode == "live"

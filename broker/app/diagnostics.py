@@ -22,7 +22,6 @@ from broker.files.settings.raw_settings import PREFIX
 from broker.files.settings.toml_and_environment import CONFIG
 from broker.flows.login.support_traces import SupportTraces
 
-DISTRIBUTION: Final = "library-identity-broker"  # whose version the broker's is
 _MENDS: Final = {
     "store_unavailable": (
         "see [store] url: its folder must be there and be yours to write, or its Redis answer"

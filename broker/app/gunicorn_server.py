@@ -1,11 +1,10 @@
-"""Runs the application under gunicorn, with a loop of queued work in every worker."""
+"""Runs the application under gunicorn, with broker work beside it."""
 
 import os
 import socket
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -23,29 +22,21 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from broker.adapters.telling import application_log, metrics
 from broker.adapters.telling.event_sinks import EventSinks, to_log
-from broker.app import assembly, readiness
+from broker.app import assembly, readiness, watched_work
 from broker.app.application import create_app
-from broker.app.diagnostics import DISTRIBUTION
+from broker.app.buffering_worker import BufferingWorker
+from broker.app.live_reload import LiveReload
+from broker.app.work_folder import DISTRIBUTION
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
 from broker.files import durable_files
 from broker.files.settings.config import Config
-from broker.flows import worker_loop
-from broker.flows.borrowers.category_letters import CategoryLetters
 
-# Seconds that a wish written by another worker may lie: a wake-up comes from the own worker only.
-# Each spends its time waiting for the library system: people who come together are served together.
-# Only the first looks by itself at short intervals, and wakes the others where there is work.
-_BORROWER_LOOPS: Final = (2.0, 30.0, 30.0, 30.0)
-_IDLE: Final = 2.0
 # Seconds that a worker that cannot start waits before another takes its place.
 _PAUSE: Final = 5.0
 # Workers keep their heartbeat there, unnamed: a slow disk must not kill them.
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - no file of a known name is made there
 _LISTENING: Final = "LISTEN_FDS"  # set by systemd where a unit has a socket
-_INVALID: Final = "Invalid request"
-Step = Callable[[], object]
-_ending = threading.Event()
 # Before and between the workers there is no store: what happens there is a line of the log.
 _tell = EventSinks({Sink.LOG: to_log(application_log.tell)}).tell
 
@@ -61,7 +52,11 @@ def serve(read: Callable[[], Config]) -> None:
     with metrics.shared(read().state / "metrics"):
         served = Served(read)
         _refuse_used_address(served.config.serve.bind)
-        served.run()
+        served.work = watched_work.start()
+        try:
+            served.run()
+        finally:
+            served.work.end()
 
 
 def _refuse_used_address(bind: str) -> None:
@@ -93,7 +88,12 @@ class Mounted:
 
 
 class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn over our configuration; nothing is read from its own files or environment."""
+    """gunicorn over our configuration; nothing is read from its own files or environment.
+
+    ``work`` is the ``broker work`` that this process has started and watches.
+    """
+
+    work: watched_work.WatchedWork
 
     def __init__(self, read: Callable[[], Config]) -> None:
         """Read the configuration by ``read``; ConfigurationFaults where it cannot be served."""
@@ -109,7 +109,10 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "bind": [serve.bind],
             "workers": serve.workers,
             "threads": serve.threads,
-            "worker_class": "gthread",
+            "worker_class": BufferingWorker,
+            # Those a worker keeps open; with the 1,024 files that a process may open by default it
+            # has as many left for itself.
+            "worker_connections": 512,
             "timeout": 60,
             "graceful_timeout": 30,
             "keepalive": 5,
@@ -126,8 +129,8 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "limit_request_line": 8190,
             "limit_request_field_size": 16380,
             "when_ready": self.tell_ready,
-            "post_worker_init": _start_loop,
-            "worker_exit": _end_loop,
+            "post_worker_init": _start_reload,
+            "worker_exit": _end_reload,
             "child_exit": _drop_metrics,
         }
         for name, value in options.items():
@@ -169,6 +172,7 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             _tell_faults(EventKind.RELOAD_REFUSED, error)
             return False
         _tell(BrokerEvent(EventKind.CONFIGURATION_RELOADED))
+        self.work.reload()
         return True
 
     def run(self) -> None:
@@ -184,21 +188,14 @@ class _Reloading(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         if self.app.renew():
             super().handle_hup()
 
+    def manage_workers(self) -> None:
+        """Start what has died, every second: web workers, and broker work."""
+        super().manage_workers()
+        self.app.work.look()
+
 
 class Terse(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's log without its quotes of requests: their addresses hold SAML messages."""
-
-    def warning(
-        self,
-        msg: object,
-        *args: object,
-        **_: object,
-    ) -> None:
-        """Log a warning, but of a request that is no HTTP only that there was one."""
-        text = str(msg)
-        if text.startswith(_INVALID):
-            text = _INVALID
-        super().warning(text, *args)
+    """gunicorn's log, which tells no error by its text: an address holds a SAML message."""
 
     def exception(self, *_: object, **__: object) -> None:
         """Log the type of an error and where it was raised."""
@@ -207,42 +204,15 @@ class Terse(Logger):  # type: ignore[misc]  # gunicorn has no types
             application_log.unexpected(error, "server")
 
 
-def _start_loop(worker: Any) -> None:
-    parts: assembly.Parts = worker.wsgi.parts
-    letters = CategoryLetters(parts.enrolments.ports)
-    borrowers = (parts.enrolments.step, parts.pin_renewal.step, letters.step)
-    for idle in _BORROWER_LOOPS:
-        _start_thread("borrowers", borrowers, parts.wake, idle)
-    steps: list[Step] = [
-        lambda: parts.metadata.step(assembly.now()),
-        parts.log_budget.step,
-        parts.library_proof.step,
-        parts.enrolment_counting.step,
-    ]
-    messages = parts.messages
-    if messages is not None:
-        # Deletes old messages, on days when nobody logs in too.
-        steps.append(lambda: messages.step(assembly.now()))
-    # A loop of its own for metadata: a feed that takes a minute must not keep a borrower waiting.
-    _start_thread("metadata", steps, parts.metadata.wake, _IDLE)
+def _start_reload(worker: Any) -> None:
+    worker.reload = LiveReload(worker.wsgi.parts)
+    worker.reload.start()
 
 
-def _start_thread(name: str, steps: Sequence[Step], wake: threading.Event, idle: float) -> None:
-    loop = worker_loop.run_worker_loop
-    arguments = (steps, wake, _ending.is_set, idle, _report)
-    threading.Thread(target=loop, args=arguments, name=name, daemon=True).start()
-
-
-def _report(error: Exception) -> None:
-    application_log.unexpected(error, "rounds")
-
-
-def _end_loop(_: Any, worker: Any) -> None:
-    _ending.set()
-    wsgi = getattr(worker, "wsgi", None)
-    if wsgi is not None:
-        wsgi.parts.wake.set()
-        wsgi.parts.metadata.wake.set()
+def _end_reload(_: Any, worker: Any) -> None:
+    reload = getattr(worker, "reload", None)
+    if reload is not None:
+        reload.end()
 
 
 def _drop_metrics(_: Any, worker: Any) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.telling.metrics import Gauge
 from broker.app.assembly import Parts, now
+from broker.app.work_folder import sign_of_life
 from broker.core.errors import ConfigurationFaults, StoreUnavailable
 
 
@@ -25,6 +26,12 @@ def gauges(parts: Parts) -> Iterator[Gauge]:
         "1 while the last good policies stand in.",
         {},
         bool(parts.policies.stale),
+    )
+    yield Gauge(
+        "broker_work_running",
+        "1 while broker work runs on this machine.",
+        {},
+        bool(sign_of_life(parts.config.state)),
     )
     yield from _certificates(parts, moment)
     yield from _library(parts)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from broker.app import work_folder
 from broker.app.assembly import Parts, now
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.ports import Key
@@ -33,7 +34,7 @@ def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
 
 def _store(parts: Parts, moment: datetime) -> Sequence[str]:
     try:
-        parts.store.count(Key("counter", "ready"), 0, moment + _PROBED_FOR, moment)
+        parts.store.count(Key("counter", "ready"), 1, moment + _PROBED_FOR, moment)
         return parts.store.faults()
     except BrokerError as error:
         return [f"cannot be used: {error}"]
@@ -42,11 +43,12 @@ def _store(parts: Parts, moment: datetime) -> Sequence[str]:
 def notes(parts: Parts) -> Mapping[str, str]:
     """Return what is amiss although logins work: stale policies, lost events, refused feeds."""
     moment = now()
-    parts.policies.refresh(moment)
     found = _library_notes(parts) | _enrolment_notes(parts, moment)
+    if amiss_with_work := work_folder.note(parts.config.state):
+        found["work"] = amiss_with_work
     if parts.policies.stale:
         found["policies"] = "stale"
-    if lost := parts.trail.lost():
+    if lost := parts.trail.lost() + work_folder.lost(parts.config.state):
         found["audit"] = f"{lost} events lost"
     if amiss := [*parts.metadata.alarms(moment), *parts.metadata.warnings(moment)]:
         found["metadata"] = _joined(amiss)

@@ -76,6 +76,9 @@ class EventKind(Enum):
     CONFIGURATION_RELOADED = auto()
     RELOAD_REFUSED = auto()
     WORKER_WAITS = auto()
+    WORK_STARTED = auto()  # broker work, or its next configuration
+    WORK_WAITS = auto()  # it found another on this machine
+    WORK_DIED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,9 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.CONFIGURATION_RELOADED: _logged("reloaded"),
     EventKind.RELOAD_REFUSED: _alarm("reload_refused"),
     EventKind.WORKER_WAITS: _logged("worker_waits"),
+    EventKind.WORK_STARTED: _logged("work_started", Sink.METRIC),
+    EventKind.WORK_WAITS: _logged("work_waits"),
+    EventKind.WORK_DIED: _alarm("work_died"),
     # What the flows tell is written on the trail, and nowhere else, but for the alarms.
     **dict.fromkeys(AuditEventKind, Route((Sink.TRAIL,))),
     AuditEventKind.PIN_UNUSABLE: _logged("pin_unusable", Sink.TRAIL),

@@ -132,7 +132,8 @@ class Store(Protocol):
     def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
         """Add ``by`` to the counter and return its new value.
 
-        An expired counter starts at 0 with this ``until``.
+        An expired counter starts at 0 with this ``until``. With ``by`` 0 it is read, and nothing is
+        written.
         """
         ...
 

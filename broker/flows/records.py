@@ -5,7 +5,7 @@ JSON.
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +18,9 @@ from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_of
 
 T = TypeVar("T")
+
+# What a request has read of records of several types, in one turn of the store.
+Reads = Mapping[Key, Kept | None]
 
 # The record number that this release writes, and those it reads: n-1 and n
 # (docs/reference/design.md#versions).
@@ -123,8 +126,13 @@ class Records(Generic[T]):
 
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Record[T] | None]":
         """Return what ``get`` returns for each key, in one turn of the store."""
-        found = zip(keys, self.store.get_many(keys, now), strict=True)
-        return [self._read(key, kept) if kept else None for key, kept in found]
+        reads = read_together(self.store, keys, now)
+        return [self.found(key, reads) for key in keys]
+
+    def found(self, key: Key, reads: Reads) -> Record[T] | None:
+        """Return the record of ``key`` as ``reads`` has it; KeyError where that was not read."""
+        kept = reads[key]
+        return self._read(key, kept) if kept else None
 
     def list(
         self,
@@ -146,7 +154,13 @@ class Records(Generic[T]):
         if claimed is None:
             return None
         lease = Lease(self.store, lease_of(claimed[0]), token)
-        return Claimed(self._read(*claimed), lease)
+        try:
+            record = self._read(*claimed)
+        except StoreUnavailable:
+            # A newer release wrote it, which carries it out: it must not wait for this lease.
+            lease.end(now)
+            raise
+        return Claimed(record, lease)
 
     def add(
         self,
@@ -245,6 +259,11 @@ class Records(Generic[T]):
     def _read(self, key: Key, kept: Kept) -> Record[T]:
         value = load(self.fact, kept.value)
         return Record(key, value, kept.version, kept.until, kept.due, kept.value[0])
+
+
+def read_together(store: Store, keys: Sequence[Key], now: datetime) -> Reads:
+    """Return the records of ``keys``, of whatever types, in one turn of the store."""
+    return dict(zip(keys, store.get_many(keys, now), strict=True))
 
 
 def dump(fact: object) -> bytes:

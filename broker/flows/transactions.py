@@ -11,7 +11,7 @@ from broker.core.login.transaction import Transaction
 from broker.core.ports import Key, Store, Write
 from broker.core.stateless_references import SPEAKABLE, compact
 from broker.flows.arrived_login import Arrived
-from broker.flows.records import Content, Record, Records
+from broker.flows.records import Content, Reads, Record, Records
 
 _LENGTH: Final = 8
 _MOVES_BY: Final = timedelta(seconds=5)  # a lesser move of an end is not worth a write
@@ -19,11 +19,16 @@ _MOVES_BY: Final = timedelta(seconds=5)  # a lesser move of an end is not worth 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A transaction, the version it was read at, and what this request has decided on it so far."""
+    """A transaction, the version it was read at, and what this request has decided on it so far.
+
+    Where ``others`` is not empty the transaction is not written yet: those writes go with its next
+    one, and stand only if that does.
+    """
 
     transaction: Transaction
     version: str
     arrived: Arrived | None = None
+    others: tuple[Write, ...] = ()
 
 
 def reference() -> str:
@@ -50,13 +55,22 @@ class Transactions:
             raise StoreUnavailable("a new transaction could not be stored")
         return held
 
+    @staticmethod
+    def key(name: str) -> Key:
+        """Return the key of the transaction of this id."""
+        return Key("transaction", name)
+
     def read(self, name: str, now: datetime) -> Held:
         """Return the transaction of this id; TransactionGone where there is none that lives."""
-        return _held(self._records.get(_key(name), now))
+        return _held(self._records.get(self.key(name), now))
+
+    def found(self, name: str, reads: Reads) -> Held:
+        """Return the transaction as ``reads`` has it; TransactionGone as ``read`` says."""
+        return _held(self._records.found(self.key(name), reads))
 
     def end(self, held: Held) -> None:
         """Drop the transaction: nothing can be done by it any more."""
-        self._records.drop(_key(held.transaction.id))
+        self._records.drop(self.key(held.transaction.id))
 
     def put(
         self,
@@ -70,7 +84,7 @@ class Transactions:
         ``others`` are written with it, and only if it is.
         """
         content = Content(transaction, transaction.until)
-        draft = self._records.drafted(_key(transaction.id), content, was)
+        draft = self._records.drafted(self.key(transaction.id), content, was)
         if not self.store.put_many(draft, others, now):
             return None
         return Held(transaction, draft.kept.version)
@@ -112,6 +126,10 @@ class Transactions:
         must not be shown (docs/reference/design.md#4a-3): BrowserUnmatched.
         """
         before = held.transaction
+        if held.others:
+            written = self.put(change(before), held.version, now, held.others)
+            if written:
+                return replace(written, arrived=held.arrived)
 
         def changed(record: Record[Transaction] | None) -> Content[Transaction]:
             present = _held(record).transaction
@@ -120,18 +138,14 @@ class Transactions:
             after = change(present)
             return Content(after, after.until)
 
-        key = _key(before.id)
+        key = self.key(before.id)
         read = Record(key, before, held.version, before.until)
-        amended = self._records.amend(key, changed, now, read=read)
+        amended = self._records.amend(key, changed, now, read=None if held.others else read)
         return replace(_held(amended.record), arrived=held.arrived)
 
     @property
     def _records(self) -> Records[Transaction]:
         return Records(self.store, Transaction)
-
-
-def _key(name: str) -> Key:
-    return Key("transaction", name)
 
 
 def _held(record: Record[Transaction] | None) -> Held:

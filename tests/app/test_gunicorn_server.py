@@ -26,7 +26,7 @@ from broker.core.borrowers.wanted_borrower import Wish
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from tests.plugins.ports import free_port
-from tests.plugins.programs import started
+from tests.plugins.programs import children, started
 
 pytestmark = pytest.mark.server
 
@@ -59,9 +59,8 @@ class Server:
             return False
 
     def workers(self) -> frozenset[int]:
-        """Give the workers of the moment."""
-        pid = self.running.pid
-        return frozenset(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+        """Give the web workers of the moment."""
+        return children(self.running.pid).web
 
     def log(self) -> str:
         """Give what it has written so far."""

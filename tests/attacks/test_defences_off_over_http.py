@@ -15,8 +15,9 @@ from werkzeug.test import TestResponse
 from broker.adapters.web.pages import form_tokens
 from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.form_tokens import FormTokens
+from broker.core.login import transaction
 from broker.core.login.transaction import Transaction
-from broker.flows.login import arrivals
+from broker.flows.login.arrival_matching import ArrivalMatching
 from broker.flows.login.arrivals import Arrivals
 from broker.flows.login.login import LoginFlow
 from tests.plugins.house import House, Person, found, mark
@@ -97,7 +98,7 @@ def _careless(add: Any) -> Any:
 
 
 def _any_browser(match: Any) -> Any:
-    return lambda self, held, token, _, now: match(self, held, token, [held.transaction.browser], now)
+    return lambda self, brought, _, now: match(self, brought, [brought.held.transaction.browser], now)
 
 
 DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Callable[[House], TestResponse], int]]] = {
@@ -108,7 +109,7 @@ DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Calla
     "a request is answered once": (
         16, _wrapped(Transaction, "consumed", lambda _: lambda transaction, _: transaction), _answered_again, 303
     ),
-    "an arrival is its browser's": (16, _wrapped(LoginFlow, "match", _any_browser), _in_another_browser, 303),
+    "an arrival is its browser's": (16, _wrapped(ArrivalMatching, "match", _any_browser), _in_another_browser, 303),
     "a token is of this page": (
         30, _wrapped(FormTokens, "verify", lambda _: lambda *_: found), _forged_token, 200
     ),
@@ -137,7 +138,7 @@ def test_without_it_the_attack_succeeds(old_house: House, name: str, monkeypatch
 def test_without_its_minute_a_late_arrival_lands(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """An arrival that lay for longer than a minute leads to the chooser; were there no minute, into the login."""
     for minute, lands in ((timedelta(seconds=60), "choose"), (timedelta(hours=1), "ask")):
-        monkeypatch.setattr(arrivals, "ARRIVAL_USABLE_FOR", minute)
+        monkeypatch.setattr(transaction, "ARRIVAL_USABLE_FOR", minute)
         person = house.person()
         arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
         house.clock.ahead += timedelta(seconds=90)

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from broker.adapters.saml.gate import http_bindings, safe_parser, signature
 from broker.adapters.saml.gate.xml_names import RESPONSE
 from broker.demo.saml import logout_messages
-from broker.flows.logout.sessions import Sessions
+from broker.flows.transactions import Transactions
 from tests.plugins.house import House, form, mark
 from tests.plugins.leaving import PARTIAL, Leaver, rows, to
 
@@ -141,18 +141,20 @@ def test_an_answer_from_before_the_logout_lets_nobody_in(house: House, by: str) 
 @pytest.mark.parametrize("first", ["logout", "session"])
 def test_a_login_that_races_a_logout_leaves_no_half(house: House, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
     """Whichever is written first, the session or the logout's mark: no assertion leaves, and no session stays."""
-    plain = Sessions.add
+    plain = Transactions.put
+    sessions = house.broker.issuance.sessions
 
-    def racing(self: Sessions, session: Any, now: Any) -> None:
+    def racing(self: Transactions, transaction: Any, *written: Any) -> Any:
         if first == "session":
-            plain(self, session, now)
-        self.close(session.browser, session.person, house.clock.now())
+            done = plain(self, transaction, *written)
+        sessions.close(transaction.browser, transaction.person.id, house.clock.now())
         if first == "logout":
-            plain(self, session, now)
+            done = plain(self, transaction, *written)
+        return done
 
     asta = leaver(house)
     page = asta.page()
-    monkeypatch.setattr(Sessions, "add", racing)
+    monkeypatch.setattr(Transactions, "put", racing)
     assert mark(asta.person.agree(page)) == ("error", "transaction_gone")
     monkeypatch.undo()
     kept = [each for _, each in house.parts.store.list("session", None, house.clock.now()) if b"ended" in each.value]

@@ -281,6 +281,15 @@ def test_a_lease_outlives_what_is_written_meanwhile(store: Store) -> None:
     assert store.claim("enrolment", None, "f", LATER, NOW + LEASE) is None
 
 
+def test_a_counter_is_read_without_a_write(store: Store) -> None:
+    """By nought it gives its sum, and one that is not there stays so: the next count begins it anew."""
+    key = Key("counter", "g", "n")
+    assert store.count(key, 0, NOW + SECOND, NOW) == 0
+    assert store.count(key, 2, LATER, NOW) == 2
+    assert store.count(key, 0, NOW + SECOND, NOW + SECOND) == 2
+    assert store.count(key, 0, LATER, LATER) == 0
+
+
 def test_count_adds_and_expires(store: Store) -> None:
     """A counter gives its sum, keeps the ``until`` it began with, starts at nought after it, and is no record."""
     key, until = Key("counter", "g", "n"), NOW + 10 * SECOND

@@ -25,6 +25,7 @@ from broker.flows.login.arrivals import Arrivals
 from broker.flows.logout.sessions import Sessions
 from broker.flows.proof_ownership import claim_ownership, keep_proof
 from broker.flows.transactions import Transactions
+from tests.plugins.stored_arrivals import spend
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 LATER: Final = NOW + timedelta(hours=1)
@@ -105,7 +106,7 @@ def log_in(store: AskedStore) -> None:
 def arrive(store: AskedStore) -> None:
     """Bring an answer, and spend it."""
     arrivals = Arrivals(store, KEY)
-    arrivals.spend(arrivals.add("t", "_1", LOGIN, ("_a", LATER), NOW), NOW)
+    spend(arrivals, arrivals.add("t", "_1", LOGIN, ("_a", LATER), NOW), NOW)
 
 
 def log_out(store: AskedStore) -> None:

@@ -5,7 +5,8 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 _PATIENCE: Final = 20.0  # seconds in which a program may end in order
 
@@ -32,3 +33,26 @@ def _end(running: "subprocess.Popen[Any]") -> None:
     for pipe in (running.stdin, running.stdout, running.stderr):
         if pipe is not None:
             pipe.close()
+
+
+class Children(NamedTuple):
+    """The processes that a ``broker serve`` has started: those that answer requests, and ``broker work``."""
+
+    web: frozenset[int]
+    work: frozenset[int]
+
+
+def children(pid: int) -> Children:
+    """Give the children of a ``broker serve``."""
+    found: dict[bool, set[int]] = {True: set(), False: set()}
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found[_works(child)].add(child)
+    return Children(frozenset(found[False]), frozenset(found[True]))
+
+
+def _works(pid: int) -> bool:
+    """Say whether a process is ``broker work``; one that has ended is not."""
+    with suppress(OSError):
+        return b"--server" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return False

@@ -17,6 +17,7 @@ from broker.demo.people.personas import PERSONAS, Persona, persona
 from broker.demo.run.demo_folder import SERVICES, Ports, write
 from broker.demo.run.running_demo import Running, running
 from tests.plugins.demo import free_base
+from tests.plugins.programs import children
 
 pytestmark = pytest.mark.server
 
@@ -69,7 +70,9 @@ def test_a_wish_survives_the_death_of_every_worker(fresh: Running) -> None:
     fresh.patrons.faults.down = True
     browser = log_in(fresh, "asta", "wayf", patient=False)
     assert browser.mark()[0] == "enrol"
-    for worker in _children(fresh.broker.pid):
+    now = children(fresh.broker.pid)
+    assert (len(now.web), len(now.work)) == (2, 1)
+    for worker in now.web | now.work:
         os.kill(worker, signal.SIGKILL)
     fresh.patrons.faults.down = False
     _until(lambda: any(row["userid"] == "1403044004" for row in fresh.patrons.patrons.rows()))
@@ -119,14 +122,6 @@ def test_health_is_answered_and_the_store_s_death_is_told(fresh: Running) -> Non
 def _names(person: Persona) -> tuple[str, ...]:
     """Give what an institution calls a person: no plain text in the store."""
     return (*person.attributes.get("eduPersonPrincipalName", ()), *person.attributes.get("mail", ()))
-
-
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        found += [int(each) for each in task.read_text().split()]
-    assert found
-    return found
 
 
 def _until(reached: Callable[[], bool]) -> None:

@@ -130,7 +130,12 @@ end
 # KEYS counter; ARGV by, until, now, milliseconds to keep.
 COUNT: Final = """
 local till = redis.call('HGET', KEYS[1], 'u')
-if not till or tonumber(till) <= tonumber(ARGV[3]) then
+local expired = not till or tonumber(till) <= tonumber(ARGV[3])
+if ARGV[1] == '0' then
+  if expired then return 0 end
+  return redis.call('HGET', KEYS[1], 't')
+end
+if expired then
   redis.call('HSET', KEYS[1], 't', 0, 'u', ARGV[2])
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
 end

@@ -11,85 +11,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from broker.adapters.stores import sqlite_statements as sql
 from broker.adapters.stores.timestamps import micros, moment
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_of
 from broker.files import durable_files
 
-SCHEMA_VERSION: Final = 1
 _PATIENCE: Final = 5.0  # seconds that a writer waits for the writers of other workers
 _TURN_PATIENCE: Final = 10.0  # seconds that a thread waits for the writing threads before it
 _SWEEP_EVERY: Final = 64
 _SWEEP_ROWS: Final = 128
 _OTHERS: Final = 0o077
-
-_SCHEMA: Final = f"""
-CREATE TABLE record (
-    kind TEXT NOT NULL, grp TEXT NOT NULL, name TEXT NOT NULL,
-    value BLOB NOT NULL, version TEXT NOT NULL, until INTEGER NOT NULL, due INTEGER,
-    UNIQUE (kind, grp, name)
-);
-CREATE INDEX record_until ON record (until);
-CREATE INDEX record_due ON record (kind, due) WHERE due IS NOT NULL;
-CREATE TABLE counter (
-    kind TEXT NOT NULL, grp TEXT NOT NULL, name TEXT NOT NULL,
-    total INTEGER NOT NULL, until INTEGER NOT NULL,
-    PRIMARY KEY (kind, grp, name)
-) WITHOUT ROWID;
-CREATE INDEX counter_until ON counter (until);
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
-_GET: Final = """
-SELECT value, version, until, due FROM record
-WHERE kind = ? AND grp = ? AND name = ? AND until > ?
-"""
-_PRESENT_VERSION: Final = """
-SELECT version FROM record WHERE kind = ? AND grp = ? AND name = ? AND until > ?
-"""
-# Each is a transaction of its own and takes the write lock at its start, as BEGIN IMMEDIATE does,
-# in a quarter of the calls: every call gives up the interpreter's lock, and taking it back is what
-# threads spend their time on (measured).
-_ADD: Final = """
-INSERT INTO record (value, version, until, due, kind, grp, name) VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (kind, grp, name) DO UPDATE
-SET value = excluded.value, version = excluded.version, until = excluded.until, due = excluded.due
-WHERE record.until <= ?
-"""
-_REPLACE: Final = """
-UPDATE record SET value = ?, version = ?, until = ?, due = ?
-WHERE kind = ? AND grp = ? AND name = ? AND until > ? AND version = ?
-"""
-_DROP: Final = (
-    "DELETE FROM record WHERE kind = ? AND grp = ? AND name = ?",
-    "DELETE FROM counter WHERE kind = ? AND grp = ? AND name = ?",
-)
-_LIST: Final = """
-SELECT grp, name, value, version, until, due FROM record WHERE kind = ? AND until > ?
-"""
-_LIST_GROUP: Final = f"{_LIST} AND grp = ? ORDER BY name"
-_DUE: Final = """
-SELECT grp, name, value, version, until, due FROM record
-WHERE kind = :kind AND due <= :now AND until > :now AND (:grp IS NULL OR grp = :grp)
-AND NOT EXISTS (
-    SELECT 1 FROM record AS lease
-    WHERE lease.kind = 'lease' AND lease.grp = :kind || '/' || record.grp
-    AND lease.name = record.name AND lease.until > :now
-)
-ORDER BY due LIMIT 1
-"""
-_COUNT: Final = """
-INSERT INTO counter (kind, grp, name, total, until) VALUES (:kind, :grp, :name, :by, :until)
-ON CONFLICT (kind, grp, name) DO UPDATE SET
-    total = CASE WHEN until > :now THEN total + :by ELSE :by END,
-    until = CASE WHEN until > :now THEN until ELSE :until END
-RETURNING total
-"""
-_SWEEP: Final = (
-    """DELETE FROM record WHERE rowid IN
-    (SELECT rowid FROM record WHERE until <= ? ORDER BY until LIMIT ?)""",
-    """DELETE FROM counter WHERE (kind, grp, name) IN
-    (SELECT kind, grp, name FROM counter WHERE until <= ? ORDER BY until LIMIT ?)""",
-)
 
 
 def prepare(path: Path) -> None:
@@ -107,7 +39,7 @@ def prepare(path: Path) -> None:
         try:
             connection = sqlite3.connect(draft, isolation_level=None)
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA)
+            connection.executescript(sql.SCHEMA)
             connection.close()
             path.hardlink_to(draft)
         except FileExistsError:
@@ -142,7 +74,7 @@ class SqliteStore(Store):
     def get(self, key: Key, now: datetime) -> Kept | None:
         """Return the record, or None where there is none or it has expired."""
         with self._reading() as connection:
-            row = connection.execute(_GET, (*key, micros(now))).fetchone()
+            row = connection.execute(sql.GET, (*key, micros(now))).fetchone()
         if row is None:
             return None
         return _kept(*row)
@@ -170,7 +102,7 @@ class SqliteStore(Store):
         at = micros(now)
         with self._reading() as connection:
             connection.execute("BEGIN")
-            rows = [connection.execute(_GET, (*key, at)).fetchone() for key in keys]
+            rows = [connection.execute(sql.GET, (*key, at)).fetchone() for key in keys]
             connection.execute("COMMIT")
         return [_kept(*row) if row else None for row in rows]
 
@@ -198,7 +130,7 @@ class SqliteStore(Store):
     def drop(self, key: Key) -> None:
         """Remove the record or counter if there is one."""
         with self._writing() as connection:
-            for statement in _DROP:
+            for statement in sql.DROP:
                 connection.execute(statement, key)
 
     def list(
@@ -210,9 +142,9 @@ class SqliteStore(Store):
         """Yield the unexpired records as of the moment of the first, read as they are asked for."""
         with self._reading() as connection:
             if group is None:
-                rows = connection.execute(_LIST, (kind, micros(now)))
+                rows = connection.execute(sql.LIST, (kind, micros(now)))
             else:
-                rows = connection.execute(_LIST_GROUP, (kind, micros(now), group))
+                rows = connection.execute(sql.LIST_GROUP, (kind, micros(now), group))
             for record_group, name, *columns in rows:
                 yield Key(kind, record_group, name), _kept(*columns)
 
@@ -227,16 +159,16 @@ class SqliteStore(Store):
         """Lease the earliest record due at ``now``; an idle queue never takes the write lock."""
         wanted = {"kind": kind, "grp": group, "now": micros(now)}
         with self._reading() as connection:
-            if connection.execute(_DUE, wanted).fetchone() is None:
+            if connection.execute(sql.DUE, wanted).fetchone() is None:
                 return None
         with self._writing() as connection:
-            row = connection.execute(_DUE, wanted).fetchone()
+            row = connection.execute(sql.DUE, wanted).fetchone()
             if row is None:
                 return None
             record_group, name, *columns = row
             key = Key(kind, record_group, name)
             lease = (b"", token, micros(until), None, *lease_of(key), micros(now))
-            connection.execute(_ADD, lease)
+            connection.execute(sql.ADD, lease)
             self._sweep(connection, now)
         return key, _kept(*columns)
 
@@ -248,6 +180,8 @@ class SqliteStore(Store):
         now: datetime,
     ) -> int:
         """Add ``by`` and return the sum; an expired counter begins anew, with this ``until``."""
+        if not by:
+            return self._total(key, now)
         added = {
             "kind": key.kind,
             "grp": key.group,
@@ -257,9 +191,14 @@ class SqliteStore(Store):
             "now": micros(now),
         }
         with self._writing() as connection:
-            (total,) = connection.execute(_COUNT, added).fetchone()
+            (total,) = connection.execute(sql.COUNT, added).fetchone()
             self._sweep(connection, now)
         return int(total)
+
+    def _total(self, key: Key, now: datetime) -> int:
+        with self._reading() as connection:
+            row = connection.execute(sql.TOTAL, (*key, micros(now))).fetchone()
+        return int(row[0]) if row else 0
 
     def faults(self) -> Sequence[str]:
         """Return what makes the file unfit for production, in sentences."""
@@ -322,7 +261,7 @@ class SqliteStore(Store):
     def _sweep(self, connection: sqlite3.Connection, now: datetime) -> None:
         self._writes += 1
         if self._writes % _SWEEP_EVERY == 0:
-            for statement in _SWEEP:
+            for statement in sql.SWEEP:
                 connection.execute(statement, (micros(now), _SWEEP_ROWS))
 
 
@@ -332,17 +271,17 @@ def _written(connection: sqlite3.Connection, write: Write, now: datetime) -> boo
     due = None if kept.due is None else micros(kept.due)
     record = (kept.value, kept.version, micros(kept.until), due, *key, micros(now))
     if was is None:
-        return bool(connection.execute(_ADD, record).rowcount)
+        return bool(connection.execute(sql.ADD, record).rowcount)
     if was == kept.version:
         # A put that names its own version as the one to replace is a put retried: it stands as it
         # is.
         return False
-    return bool(connection.execute(_REPLACE, (*record, was)).rowcount)
+    return bool(connection.execute(sql.REPLACE, (*record, was)).rowcount)
 
 
 def _stands(connection: sqlite3.Connection, write: Write, now: datetime) -> bool:
     """Return whether the version that was to be written is the present one."""
-    row = connection.execute(_PRESENT_VERSION, (*write.key, micros(now))).fetchone()
+    row = connection.execute(sql.PRESENT_VERSION, (*write.key, micros(now))).fetchone()
     return bool(row == (write.kept.version,))
 
 
@@ -357,9 +296,9 @@ def _connect(path: Path) -> sqlite3.Connection:
             check_same_thread=False,
         )
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != SCHEMA_VERSION:
+        if version != sql.SCHEMA_VERSION:
             connection.close()
-            what = f"the file has schema {version}, this release reads {SCHEMA_VERSION}"
+            what = f"the file has schema {version}, this release reads {sql.SCHEMA_VERSION}"
             raise StoreUnavailable(f"sqlite: {what}")
         # An erased CPR must not linger in a free page, sealed as it is.
         connection.execute("PRAGMA secure_delete = ON")

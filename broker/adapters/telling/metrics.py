@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Names the folder where workers put their counts together; the library reads it when imported.
 _SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
 _SERVING: Final = "serving-"  # begins the name of the folder of one broker
+_WORK: Final = "work"  # the folder of ``broker work``, by whatever it was started
 _IN_USE: Final = "in-use"
 _ENDED: Final = 0  # stands for the process id of every worker that has ended
 _LOGIN_LABELS: Final = ("service", "upstream", "affiliation")
@@ -39,13 +40,17 @@ class Gauge(NamedTuple):
 class Metrics:
     """The counters of one process, added up over all workers that were forked inside ``shared``."""
 
-    def __init__(self, dropped: Callable[[], int]) -> None:
-        """Begin at nought; ``dropped`` returns how many lines this process's log has dropped."""
+    def __init__(self, dropped: Callable[[], int], folder: Path | None = None) -> None:
+        """Begin at nought; ``dropped`` returns how many lines this process's log has dropped.
+
+        ``folder`` is where ``broker work`` counts (``kept``); None where there is none.
+        """
         from prometheus_client import CollectorRegistry, Counter, Histogram  # noqa: PLC0415 - after ``shared``: see _SHARED
 
         self._registry = CollectorRegistry()
         self._dropped = dropped
         self._seen = dropped()
+        self._of_work = folder / _WORK if folder else None
 
         def counter(name: str, text: str, *labels: str) -> "Counter":
             return Counter(name, text, labels, registry=self._registry)
@@ -67,6 +72,9 @@ class Metrics:
             registry=self._registry,
             buckets=_CALL_SECONDS,
         )
+        self._starts = counter(
+            "broker_work_starts", "Starts of broker work: the first, after a death, and reloads."
+        )
         self._lines = counter("broker_log_lines_dropped", "Log lines that could not be masked.")
 
     def counting_dropped(self, write: Write) -> Write:
@@ -74,7 +82,7 @@ class Metrics:
 
         def counting(event: str, **facts: Any) -> None:
             write(event, **facts)
-            self._count_dropped()
+            self.count_dropped()
 
         return counting
 
@@ -87,6 +95,8 @@ class Metrics:
                 self._logins.labels(*labels).inc()
             case EventKind.METADATA_FETCHED:
                 self._fetches.labels(facts["feed"], facts["result"]).inc()
+            case EventKind.WORK_STARTED:
+                self._starts.inc()
             case kind:
                 reason = _reason(ROUTES[kind].line, facts)
                 self._refusals.labels(reason).inc()
@@ -99,24 +109,45 @@ class Metrics:
     def page(self, gauges: Sequence[Gauge]) -> bytes:
         """Write every counter and these figures (Prometheus text format 0.0.4)."""
         from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - as above
-        from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415 - as above
 
-        self._count_dropped()
-        registry = self._registry
-        if folder := os.environ.get(_SHARED):
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
+        self.count_dropped()
         figures = CollectorRegistry()
         figures.register(_Figures(gauges))
-        with _locked(folder):
+        folder = os.environ.get(_SHARED)
+        if folder is None:
+            return generate_latest(self._registry) + generate_latest(figures)
+        folders = [folder]
+        if self._of_work is not None and self._of_work.is_dir():
+            folders.append(str(self._of_work))
+        registry = CollectorRegistry()
+        registry.register(_Counts(folders))
+        with ExitStack() as locks:
+            for each in folders:
+                locks.enter_context(_locked(each))
             counters = generate_latest(registry)
         return counters + generate_latest(figures)
 
-    def _count_dropped(self) -> None:
+    def count_dropped(self) -> None:
+        """Count the lines that this process's log has dropped since it was last called."""
         now = self._dropped()
         if now > self._seen:
             self._lines.inc(now - self._seen)
             self._seen = now
+
+
+class _Counts:
+    """The counters of the processes that count in some folders, added up."""
+
+    def __init__(self, folders: Sequence[str]) -> None:
+        self._folders = folders
+
+    def collect(self) -> Iterator[Any]:
+        from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415 - as above
+
+        files: list[str] = []
+        for folder in self._folders:
+            files.extend(str(file) for file in Path(folder).glob("*.db"))
+        yield from MultiProcessCollector.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
 
 
 class _Figures:
@@ -207,6 +238,31 @@ def shared(folder: Path) -> Iterator[None]:
             os.close(serving)
 
 
+@contextmanager
+def kept(folder: Path) -> Iterator[None]:
+    """Let this process, the only ``broker work``, count on below ``folder`` where the last ended.
+
+    Where that cannot be it counts alone. ``page`` adds its counts to those of the web workers.
+    """
+    own = folder / _WORK
+    try:
+        own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        counting = _hold(own)
+        os.environ[_SHARED] = str(own)
+        pids = {file.stem.rpartition("_")[2] for file in own.glob("*.db")}
+        for pid in pids - {str(_ENDED)}:
+            drop_dead(int(pid))
+    except OSError:
+        os.environ.pop(_SHARED, None)
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.environ.pop(_SHARED, None)
+        os.close(counting)
+
+
 def _hold(own: Path) -> int:
     """Mark a folder as in use by this process and those forked from it, as long as one lives."""
     serving = os.open(own / _IN_USE, os.O_RDWR | os.O_CREAT, 0o600)
@@ -215,8 +271,13 @@ def _hold(own: Path) -> int:
 
 
 def _drop_abandoned(folder: Path) -> None:
-    """Remove the folders of brokers that were killed: nobody holds them."""
-    for other in folder.glob(f"{_SERVING}*"):
+    """Remove the folders that nobody holds: of brokers that were killed, of work that has ended.
+
+    All counts begin again together: Prometheus takes a sum that falls for one that began at nought.
+    """
+    work = folder / _WORK
+    of_work = [work] if work.is_dir() else []
+    for other in [*folder.glob(f"{_SERVING}*"), *of_work]:
         try:
             os.close(_hold(other))
         except BlockingIOError:

@@ -13,10 +13,9 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.translations import catalogue
 from broker.adapters.web.pages import language
+from broker.adapters.web.pages.page_links import LinkedPages
 from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.security_headers import protect
-from broker.adapters.web.pages.url_query import with_query
-from broker.adapters.web.pages.waiting_login import login_named, login_of_page
 from broker.core.entities import Text
 
 _ROOM: Final = Path(__file__).parent
@@ -52,6 +51,11 @@ class Imprint:
     privacy: Text | None = None
     accessibility: str = ""
     dpo: str = ""  # mail address or telephone number of the data protection officer
+
+    @property
+    def linked(self) -> LinkedPages:
+        """Return the pages of our own that every page links to."""
+        return LinkedPages(self.start, self.help)
 
 
 def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") -> None:
@@ -95,6 +99,7 @@ def _template_names(
     imprint: Imprint, static_url: Callable[[str], str], base_url: str
 ) -> dict[str, Any]:
     spoken = language.language()
+    links = imprint.linked.of(request)
     other = next(code for code in language.LANGUAGES if code != spoken)
     return {
         "imprint": imprint,
@@ -103,21 +108,9 @@ def _template_names(
         "end_url": f"{base_url}/end",
         "explain": explain,
         "other_language": (other, language.LANGUAGES[other]),
-        "switch": _switch(imprint),
-        "help": with_query(imprint.help, {"login": login_of_page(request)}) if imprint.help else "",
+        "switch": links.switch,
+        "help": links.help,
     }
-
-
-def _switch(imprint: Imprint) -> tuple[str, dict[str, str]]:
-    """Return address and query of the page in the other language: the GET of the same step.
-
-    What a form sent is never sent again. A message at a SAML address cannot be asked for by a link:
-    there the switch leads to the start page. A page may name other fields (``kept``).
-    """
-    if not language.switchable(request):
-        return imprint.start, {}
-    login = login_named(request)
-    return "", {"login": login} if login else {}
 
 
 def _static_urls(base_url: str) -> Callable[[str], str]:

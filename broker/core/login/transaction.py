@@ -147,6 +147,22 @@ class Arrival:
     at: datetime
     answer: Authentication | UpstreamRefusal | None
 
+    def usable_by(
+        self,
+        transaction: "Transaction",
+        now: datetime,
+    ) -> Authentication | UpstreamRefusal | None:
+        """Return the answer that this brings to ``transaction``.
+
+        None where it is another transaction's, used, older than 60 seconds, or answers a request
+        that is not outstanding.
+        """
+        if now > self.at + ARRIVAL_USABLE_FOR or self.transaction != transaction.id:
+            return None
+        if transaction.awaits(self.request) is None:
+            return None
+        return self.answer
+
 
 @dataclass(frozen=True, slots=True)
 class Person:

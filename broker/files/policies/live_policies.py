@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import Final
 
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault
@@ -27,8 +26,6 @@ __all__ = [
     "load_or_last_good",
     "run_examples",
 ]
-
-_LOOKED_AT_EVERY: Final = timedelta(seconds=2)
 
 Signature = tuple[tuple[str, int, int, int], ...]
 
@@ -91,7 +88,6 @@ class LivePolicies:
         self,
         folder: Path,
         held: tuple[PolicySet, tuple[Fault, ...]],
-        now: datetime,
         *,
         seen: Signature,
         names: NameableInPolicies,
@@ -107,7 +103,6 @@ class LivePolicies:
         self._names = names
         self._tell = tell
         self._held = held
-        self._looked_at = now
         self._seen = seen
         self._reloading = Lock()
 
@@ -130,7 +125,7 @@ class LivePolicies:
         held = load_or_last_good(folder, state, now, names)
         if held[1]:
             tell(held[1])
-        return cls(folder, held, now, seen=seen, names=names, state=state, tell=tell)
+        return cls(folder, held, seen=seen, names=names, state=state, tell=tell)
 
     @property
     def current(self) -> PolicySet:
@@ -143,13 +138,13 @@ class LivePolicies:
         return self._held[1]
 
     def refresh(self, now: datetime) -> PolicySet:
-        """Return the set in force; at most every two seconds look whether the files changed."""
-        if timedelta(0) <= now - self._looked_at < _LOOKED_AT_EVERY:
-            return self._held[0]
+        """Load the files if they have changed, and return the set in force.
+
+        Never called by a request: a request reads ``current``.
+        """
         if not self._reloading.acquire(blocking=False):
             return self._held[0]
         try:
-            self._looked_at = now
             seen = _signature(self._folder)
             if seen != self._seen:
                 self._seen = seen
@@ -275,7 +270,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def _signature(folder: Path) -> Signature:
-    """Return name, time, size and inode of every file: cheap enough for every two seconds."""
+    """Return name, time, size and inode of every file: cheap enough for every second."""
     try:
         stats = [(path.name, path.stat()) for path in _paths(folder)]
     except OSError:

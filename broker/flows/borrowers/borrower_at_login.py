@@ -12,9 +12,15 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
 from broker.flows.arrived_login import Arrived
 from broker.flows.borrowers.enrolments import Enrolments, under_way
-from broker.flows.borrowers.known_borrower import KnownBorrower, Who
+from broker.flows.borrowers.known_borrower import (
+    KnownBorrower,
+    RememberedBorrower,
+    Who,
+    person_key,
+)
 from broker.flows.borrowers.staff_cases import StaffCases
-from broker.flows.identity.person_resolution import PersonResolution, findable_cpr
+from broker.flows.identity.person_resolution import PersonNames, PersonResolution, findable_cpr
+from broker.flows.records import Reads
 
 # Somebody who refused another category is not asked at every login; a sign-up asks again.
 _DECLINED_FOR: Final = timedelta(days=180)
@@ -44,15 +50,28 @@ class BorrowerAtLogin:
             return person.number if person else None
         return self._known(transaction, arrived, now).number
 
+    def keys(self, names: PersonNames) -> list[Key]:
+        """Return the keys of what is remembered of the person's borrower."""
+        return [person_key(names.cpr)] if names.cpr else []
+
+    def remembered(self, names: PersonNames, reads: Reads) -> RememberedBorrower | None:
+        """Return what is remembered of the borrower, as ``reads`` has it; None without a CPR."""
+        if names.cpr is None:
+            return None
+        key = person_key(names.cpr)
+        return RememberedBorrower(key, self.enrolments.ports.records.found(key, reads))
+
     def account(
         self,
         transaction: Transaction,
         arrived: Arrived,
         now: datetime,
+        remembered: RememberedBorrower | None = None,
     ) -> Account | None:
         """Return the account as it is found, before anything is asked of the person or written.
 
-        None where the service asks for no borrower, or staff have the person's case.
+        None where the service asks for no borrower, or staff have the person's case. ``remembered``
+        is what this request has read of the person's borrower.
         """
         release = arrived.decision.release
         person = transaction.person
@@ -60,11 +79,12 @@ class BorrowerAtLogin:
             return None
         if release.borrower == "none" or person.case:
             return None
-        wished = self._wish(transaction, arrived, now)
         to_be = release.borrower == "make" and transaction.errand is not Errand.PIN
-        if wished is None or not to_be:
-            return self._account_as_it_is(transaction, arrived, now)
-        return self._account_by_wish(wished)
+        if to_be:
+            wished = self._wish(transaction, arrived, now, remembered, to_be=True)
+            if wished:
+                return self._account_by_wish(wished, remembered)
+        return self._account_as_it_is(transaction, arrived, now, remembered)
 
     def enrol(
         self,
@@ -110,12 +130,19 @@ class BorrowerAtLogin:
             self.store.drop(key)  # counted anew, it lasts from today
             self.store.count(key, 1, now + _DECLINED_FOR, now)
 
-    def _known(self, transaction: Transaction, arrived: Arrived, now: datetime) -> KnownBorrower:
+    def _known(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+        remembered: RememberedBorrower | None = None,
+    ) -> KnownBorrower:
         """Return the borrower that the login leads to: by the CPR number, or what stands for it."""
         question = self.enrolments.question
         cpr = findable_cpr(arrived)
         if cpr:
-            return question.who(cpr, self._wish(transaction, arrived, now))
+            wished = self._wish(transaction, arrived, now, remembered, to_be=False)
+            return question.who(cpr, wished, remembered=remembered)
         owner = self.persons.uuid_cpr(arrived)
         return question.who_of(owner) if owner else KnownBorrower(Who.NONE)
 
@@ -124,6 +151,7 @@ class BorrowerAtLogin:
         transaction: Transaction,
         arrived: Arrived,
         now: datetime,
+        remembered: RememberedBorrower | None = None,
     ) -> Account:
         """Return the account of a borrower that this login changes nothing of."""
         person = transaction.person
@@ -133,7 +161,7 @@ class BorrowerAtLogin:
         if transaction.errand is Errand.PIN and not findable_cpr(arrived):
             # A PIN outlives whatever else led here.
             return _case_account(_lacking_number(arrived))
-        known = self._known(transaction, arrived, now)
+        known = self._known(transaction, arrived, now, remembered)
         match known.who:
             case Who.ONE:
                 return Account(known.number, AccountState.KNOWN)
@@ -149,9 +177,10 @@ class BorrowerAtLogin:
             case _:
                 assert_never(known.who)
 
-    def _account_by_wish(self, wished: Wish) -> Account:
+    def _account_by_wish(self, wished: Wish, remembered: RememberedBorrower | None) -> Account:
         """Return the account as it is, or would be, by what the person's login wishes for."""
-        known = self.enrolments.question.who(wished.cpr or "", wished, to_be=True)
+        question = self.enrolments.question
+        known = question.who(wished.cpr or "", wished, to_be=True, remembered=remembered)
         match known.who:
             case Who.ONE if known.enrolment:
                 # Whatever was done to become so was done before: this login finds it so.
@@ -228,10 +257,28 @@ class BorrowerAtLogin:
             raise LibraryUnavailable("nobody can say whether there is a borrower")
         return known.who is Who.NONE
 
-    def _wish(self, transaction: Transaction, arrived: Arrived, now: datetime) -> Wish | None:
-        """Return the wish as it is before the person is asked; nobody is told a word yet."""
-        declined = transaction.upgrade is False or self._is_declined(transaction, now)
-        return _wish(transaction, arrived, "da", now, upgrade=not declined)
+    def _wish(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+        remembered: RememberedBorrower | None,
+        *,
+        to_be: bool,
+    ) -> Wish | None:
+        """Return the wish as it is before the person is asked; nobody is told a word yet.
+
+        Whether the person has refused another category is asked of the store only where the library
+        system will be asked: a borrower that is as the whole wish has it is so without the category
+        too.
+        """
+        wished = _wish(transaction, arrived, "da", now, upgrade=transaction.upgrade is not False)
+        if wished is None or not wished.upgrade or not wished.upgrades:
+            return wished
+        question = self.enrolments.question
+        if remembered and question.is_answered(remembered, wished, to_be=to_be):
+            return wished
+        return replace(wished, upgrade=not self._is_declined(transaction, now))
 
     def _is_declined(self, transaction: Transaction, now: datetime) -> bool:
         """Return whether the person has refused another category, and is not signing up."""

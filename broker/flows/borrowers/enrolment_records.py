@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.ports import Key, Store
-from broker.flows.records import Amended, Content, Lease, Record, Records
+from broker.flows.records import Amended, Content, Lease, Reads, Record, Records
 
 CALL: Final = timedelta(seconds=15)
 GIVE_UP_AFTER: Final = timedelta(days=30)
@@ -48,6 +48,10 @@ class EnrolmentRecords:
         """Return the enrolment of ``key`` as it is stored, or None."""
         record = self._records.get(key, self.now())
         return _stored_or_none(record)
+
+    def found(self, key: Key, reads: Reads) -> StoredEnrolment | None:
+        """Return the enrolment of ``key`` as ``reads`` has it, or None."""
+        return _stored_or_none(self._records.found(key, reads))
 
     def enrolment(self, key: Key) -> Enrolment | None:
         """Return the enrolment of ``key`` by itself, or None."""

@@ -22,7 +22,10 @@ from broker.flows.borrowers.known_borrower import BorrowerQuestion, new_enrolmen
 from broker.flows.borrowers.later_wish import later_wish
 from broker.flows.waiting_slots import WaitingSlots, WakeSignal
 
-_POLL: Final = 0.05
+# Another process carries the enrolment out: it is looked for at pauses that grow, so that its end
+# is seen within a tenth of a second and a slow library system costs ten reads a second.
+_FIRST_PAUSE: Final = 0.0125
+_LONGEST_PAUSE: Final = 0.1
 # A reload asks a library system that rests for so long no sooner.
 _SHORT_PAUSE: Final = timedelta(seconds=120)
 _OBSERVED: Final = "observed"  # apart, so that a wish accepted while live is not lost to it
@@ -106,12 +109,15 @@ class Enrolments:
         if self.waiting_slots is not None and not self.waiting_slots.acquire(blocking=False):
             return self.ports.records.enrolment(key)
         try:
-            for _ in range(round(seconds / _POLL)):
+            enrolment = self.ports.records.enrolment(key)
+            pause = _FIRST_PAUSE
+            while under_way(enrolment) and seconds > 0:
+                pause = min(pause, seconds)
+                self.pause(pause)
+                seconds -= pause
+                pause = min(2 * pause, _LONGEST_PAUSE)
                 enrolment = self.ports.records.enrolment(key)
-                if not under_way(enrolment):
-                    return enrolment
-                self.pause(_POLL)
-            return self.ports.records.enrolment(key)
+            return enrolment
         finally:
             if self.waiting_slots is not None:
                 self.waiting_slots.release()

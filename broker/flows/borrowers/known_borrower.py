@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from broker.core.borrowers.borrower import Borrower, numbers, wrong_with_borrowers
 from broker.core.borrowers.change_plan import Change, Nothing, near, offered, plan
@@ -56,6 +56,13 @@ class KnownBorrower:
     borrowers: Names = ()
 
 
+class RememberedBorrower(NamedTuple):
+    """What the store has of a person's enrolment, under ``key``; ``entry`` None: nothing."""
+
+    key: Key
+    entry: StoredEnrolment | None
+
+
 @dataclass(frozen=True, slots=True)
 class BorrowerQuestion:
     """Asks the library system, and remembers what it answers in the person's enrolment.
@@ -68,18 +75,23 @@ class BorrowerQuestion:
     mode: Mode
     waiting_slots: WaitingSlots | None = None
 
-    def who(self, cpr: str, wish: Wish | None = None, *, to_be: bool = False) -> KnownBorrower:
+    def who(
+        self,
+        cpr: str,
+        wish: Wish | None = None,
+        *,
+        to_be: bool = False,
+        remembered: RememberedBorrower | None = None,
+    ) -> KnownBorrower:
         """Return the borrower of a CPR number.
 
         ``wish`` is what the login makes of it: with ``to_be`` the borrower has to be so. Within
         ``trust_for`` of the last look the library system is not asked, unless the borrower has to
         be otherwise than remembered. Where it does not answer, what is remembered is believed.
+        ``remembered`` is what the caller has read of this person's enrolment.
         """
-        key = Key("enrolment", self.ports.links.of_cpr(cpr))
-        entry = self.ports.records.read(key)
-        believed = self._remembered(entry)
-        if believed and to_be and not (wish and self.is_as_wished(believed, wish)):
-            believed = None
+        key, entry = remembered or self._read(cpr)
+        believed = self._believed(entry, wish, to_be=to_be)
         if believed and self.is_trusted(believed):
             return _one(believed)
         before = entry.enrolment if entry else None
@@ -91,13 +103,18 @@ class BorrowerQuestion:
             return _one(believed) if believed else KnownBorrower(Who.UNKNOWN)
         return self._answer(key, entry, found, cpr, wish)
 
+    def is_answered(self, remembered: RememberedBorrower, wish: Wish, *, to_be: bool) -> bool:
+        """Return whether ``who`` answers by what is remembered, the library system not asked."""
+        believed = self._believed(remembered.entry, wish, to_be=to_be)
+        return believed is not None and self.is_trusted(believed)
+
     def who_of(self, owner: str) -> KnownBorrower:
         """Return the borrower that the CPR number of ``owner``, its pseudonym, was found to have.
 
         For whoever comes without the number, by what stands for it. After ``trust_for`` the library
         system must still have that borrower, and under that number.
         """
-        key = Key("enrolment", owner)
+        key = person_key(owner)
         entry = self.ports.records.read(key)
         believed = self._remembered(entry)
         if believed is None or believed.number is None:
@@ -150,6 +167,23 @@ class BorrowerQuestion:
         """
         with waiting_slot(self.waiting_slots):
             return ask(self.ports.now() + _LOOK)
+
+    def _read(self, cpr: str) -> RememberedBorrower:
+        key = person_key(self.ports.links.of_cpr(cpr))
+        return RememberedBorrower(key, self.ports.records.read(key))
+
+    def _believed(
+        self,
+        entry: StoredEnrolment | None,
+        wish: Wish | None,
+        *,
+        to_be: bool,
+    ) -> Enrolment | None:
+        """Return the enrolment that is remembered, if the borrower is as it has to be."""
+        believed = self._remembered(entry)
+        if believed is None or not to_be:
+            return believed
+        return believed if wish and self.is_as_wished(believed, wish) else None
 
     def _found(self, cpr: str, before: Enrolment | None, by: datetime) -> tuple[Borrower, ...]:
         library = self.ports.library
@@ -253,6 +287,11 @@ class BorrowerQuestion:
             carried=carried,
             settled=self.ports.now(),
         )
+
+
+def person_key(owner: str) -> Key:
+    """Return the key of a person's enrolment; ``owner`` is the pseudonym of the CPR number."""
+    return Key("enrolment", owner)
 
 
 def new_enrolment(key: Key, now: datetime, wish: Wish | None = None) -> Enrolment:

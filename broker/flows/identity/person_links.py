@@ -1,7 +1,7 @@
 """Durable links from eppn, cprUuid, CPR number and library account to one random person id."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from string import ascii_lowercase, ascii_uppercase
@@ -21,7 +21,7 @@ from broker.core.identity.identifier_reassignment import (
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
 from broker.flows.identity.older_links import move_older_link
-from broker.flows.records import WRITES, Content, Record, Records
+from broker.flows.records import WRITES, Content, Reads, Record, Records, read_together
 
 # Losing a person id would change every persistent NameID built on it, so a link in use never
 # expires.
@@ -51,8 +51,7 @@ class _Amended(NamedTuple):
         return self.before is None or self.before.person != self.link.person
 
 
-_Reads = Mapping[str, Record[PersonLink] | None]
-_NOTHING_READ: Final[_Reads] = MappingProxyType({})
+_NOTHING_READ: Final[Reads] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,29 +86,36 @@ class PersonLinks:
         cpr: str,
         name: str | None = None,
         uuid: str | None = None,
+        reads: Reads = _NOTHING_READ,
     ) -> CprPerson | None:
         """Return the person of a CPR number; None where ``uuid`` came with another number before.
 
         A number that nobody has come with takes along the id of a name beside it that no number
         ever came with. Two first logins that race get one id. ``uuid`` is the cprUuid, which stays
-        one person's; it learns the number. All are pseudonyms.
+        one person's; it learns the number. All are pseudonyms. ``reads`` holds what the caller has
+        read of their links.
         """
         claims: list[_Amended] = []
         had = None
-        read = self._read_many(uuid, name, cpr)
+        reads = reads or read_together(self.store, self.keys(uuid, name, cpr), self.now())
         if uuid:
-            learned = self._amended(uuid, lambda link: self._with_cpr_for_good(link, cpr), read)
+            learned = self._amended(uuid, lambda link: self._with_cpr_for_good(link, cpr), reads)
             claims.append(learned)
             if claims[0].link.cpr != cpr:
                 return None
         if name:
-            claim = self._amended(name, lambda link: self._with_cpr(link, cpr), read)
+            claim = self._amended(name, lambda link: self._with_cpr(link, cpr), reads)
             claims.append(claim)
             had = self._had(claim.before, cpr)
         ids = [claim.link.person for claim in sorted(claims, key=lambda claim: claim.is_drawn)]
         person = ids[0] if ids else _new_id()
-        made = self._amended(cpr, lambda link: self._of_number(link, person, cpr), read)
+        made = self._amended(cpr, lambda link: self._of_number(link, person, cpr), reads)
         return CprPerson(made.link.person, had)
+
+    @staticmethod
+    def keys(*names: str | None) -> list[Key]:
+        """Return the keys of the links of those names that are some."""
+        return [_key(name) for name in names if name]
 
     def by_name(self, name: str) -> str:
         """Return the person id of a name that came without a CPR number: never a number's."""
@@ -174,12 +180,6 @@ class PersonLinks:
         record = self._read(name)
         return record.value if record else None
 
-    def _read_many(self, *names: str | None) -> _Reads:
-        """Return the links of those names that are some, in one turn of the store."""
-        asked = [name for name in names if name]
-        found = self._records.get_many([_key(name) for name in asked], self.now())
-        return dict(zip(asked, found, strict=True))
-
     def _read(self, name: str) -> Record[PersonLink] | None:
         record = self._records.get(_key(name), self.now())
         if record is None or record.release == WRITES:
@@ -191,7 +191,7 @@ class PersonLinks:
         self,
         name: str,
         change: Callable[[PersonLink | None], PersonLink],
-        reads: _Reads = _NOTHING_READ,
+        reads: Reads = _NOTHING_READ,
     ) -> _Amended:
         """Make a link what ``change`` says; where another writes first it is asked again.
 
@@ -206,10 +206,11 @@ class PersonLinks:
             link = change(before)
             return None if link == before else Content(link, now + _KEPT)
 
-        read = reads.get(name)
+        key = _key(name)
+        read = self._records.found(key, reads) if key in reads else None
         if read is None or read.release != WRITES:
             read = self._read(name)
-        amended = self._records.amend(_key(name), changed, now, read=read).record
+        amended = self._records.amend(key, changed, now, read=read).record
         if amended is None:
             raise StoreUnavailable("a link was not written")
         return _Amended(amended.value, before)

@@ -10,8 +10,10 @@ from broker.core.identity.accepted_text import TextKind, text_fault
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, CPR_UUID, AttributeReading
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Person
+from broker.core.ports import Key
 from broker.flows.arrived_login import Arrived
 from broker.flows.identity.person_links import PersonLinks
+from broker.flows.records import Reads
 
 # The upstream's own names for a person, steadiest first; a transient NameID names nobody.
 _NAMES: Final = ("eduPersonPrincipalName", "subject-id", "pairwise-id")
@@ -41,6 +43,20 @@ class OwnBorrower(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class PersonNames:
+    """What leads to the person of a login, each None where it has none; pseudonyms but ``number``.
+
+    ``number`` is the borrower number of a login by the library account. ``uuid`` is the cprUuid,
+    the register's own name for the person, and ``own`` the upstream's.
+    """
+
+    number: str | None = None
+    cpr: str | None = None
+    uuid: str | None = None
+    own: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class PersonResolution:
     """Reads and makes the links of a login; ``cases`` hear where they do not go together."""
@@ -50,46 +66,59 @@ class PersonResolution:
     cases: IdentityCases
     borrowers: OwnBorrower
 
-    def person(self, arrived: Arrived) -> Person:
-        """Return the person; where nothing names them, one that nobody will meet again."""
+    def names(self, arrived: Arrived) -> PersonNames:
+        """Return what leads to the person of a login."""
         number = self._account(arrived)
         if number:
-            return Person(self._led(self.links.of_borrower(number)), number)
+            return PersonNames(number)
         cpr = findable_cpr(arrived)
-        uuid = self._uuid(arrived)
-        name = self._own(arrived)
-        if cpr:
-            return self._by_cpr(self.links.of_cpr(cpr), name, uuid)
+        return PersonNames(
+            cpr=self.links.of_cpr(cpr) if cpr else None,
+            uuid=self._uuid(arrived),
+            own=self._own(arrived),
+        )
+
+    def keys(self, names: PersonNames) -> list[Key]:
+        """Return the keys of the links that a login with a CPR number reads."""
+        if names.cpr is None:
+            return []
+        return self.links.keys(names.uuid, names.own, names.cpr)
+
+    def person(self, names: PersonNames, reads: Reads | None = None) -> Person:
+        """Return the person; where nothing names them, one that nobody will meet again.
+
+        ``reads`` holds the ``keys`` of these names where the caller has read them.
+        """
+        if names.number:
+            return Person(self._led(self.links.of_borrower(names.number)), names.number)
+        if names.cpr:
+            return self._by_cpr(names, reads or {})
+        uuid = names.uuid
         if uuid and self.links.cpr(uuid):
             return Person(self._led(uuid))
-        known = self._known_name(uuid, name) or uuid or name
+        known = self._known_name(uuid, names.own) or uuid or names.own
         if known:
             return Person(self.links.by_name(known))
         return Person(secrets.token_hex(16))
 
-    def known(self, arrived: Arrived) -> Person | None:
+    def known(self, names: PersonNames) -> Person | None:
         """Return the person if a login has left one, and nothing is in doubt; nothing is made."""
-        number = self._account(arrived)
-        if number:
-            return self._of(self._known_led(self.links.of_borrower(number)), number)
-        cpr = findable_cpr(arrived)
-        uuid = self._uuid(arrived)
-        uuid_cpr = self.links.cpr(uuid)
-        if cpr:
-            own = self.links.of_cpr(cpr)
-            if uuid_cpr not in {None, own}:
+        if names.number:
+            led = self._known_led(self.links.of_borrower(names.number))
+            return self._of(led, names.number)
+        uuid_cpr = self.links.cpr(names.uuid)
+        if names.cpr:
+            if uuid_cpr not in {None, names.cpr}:
                 return None
-            return self._of(self.links.known_by_cpr(own))
+            return self._of(self.links.known_by_cpr(names.cpr))
         if uuid_cpr:
             return self._of(self.links.known_by_cpr(uuid_cpr))
-        name = self._known_name(uuid, self._own(arrived))
+        name = self._known_name(names.uuid, names.own)
         return self._of(self.links.known_by_name(name))
 
     def is_named(self, arrived: Arrived) -> bool:
         """Return whether a number or a name leads to the person when they come again."""
-        if self._account(arrived) or findable_cpr(arrived):
-            return True
-        return bool(self._uuid(arrived) or self._own(arrived))
+        return self.names(arrived) != PersonNames()
 
     def verified(self, borrower: Borrower) -> None:
         """Note whose account the library system has just verified by its PIN.
@@ -114,15 +143,16 @@ class PersonResolution:
         """
         return self.links.cpr(self._uuid(arrived))
 
-    def _by_cpr(self, cpr: str, name: str | None, uuid: str | None) -> Person:
-        person = self.links.by_cpr(cpr, name, uuid)
+    def _by_cpr(self, names: PersonNames, reads: Reads) -> Person:
+        cpr = names.cpr or ""
+        person = self.links.by_cpr(cpr, names.own, names.uuid, reads)
         if person is None:
             # The register gives a cprUuid to nobody else: one of the two is wrong, and neither's
             # id or borrower is given (docs/reference/design.md#invariant-6).
-            case = self.cases.cpr_uuid_differs(uuid or "", cpr)
+            case = self.cases.cpr_uuid_differs(names.uuid or "", cpr)
             return Person(secrets.token_hex(16), None, "cpr_changed", case)
-        if name and person.name_had:
-            self.cases.another_cpr(name, person.name_had, cpr)
+        if names.own and person.name_had:
+            self.cases.another_cpr(names.own, person.name_had, cpr)
         return Person(person.id)
 
     def _led(self, name: str) -> str:

@@ -13,7 +13,7 @@ from broker.core.login.transaction import (
 )
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store, Write
-from broker.flows.records import Content, Record, Records
+from broker.flows.records import Content, Reads, Record, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +44,21 @@ class Arrivals:
         arrival_token = self._token(answer, message_id, request)
         arrival = Arrival(transaction, request, now, answer)
         until = max(message_until, now + ARRIVAL_USABLE_FOR) + SKEW
-        if not self._records.add(self._key(arrival_token), arrival, until, now):
+        if not self._records.add(self.key(arrival_token), arrival, until, now):
             raise MessageRefused("response.replayed", "assertion id seen before")
         return arrival_token
 
-    def usable(
-        self,
-        arrival_token: str,
-        transaction: str,
-        now: datetime,
-    ) -> Record[Arrival] | None:
-        """Return the arrival if it is of ``transaction``, unused and not older than 60 seconds."""
-        record = self._records.get(self._key(arrival_token), now)
-        if record is None:
-            return None
-        arrival = record.value
-        if now > arrival.at + ARRIVAL_USABLE_FOR:
-            return None
-        if arrival.answer is None or arrival.transaction != transaction:
-            return None
-        return record
+    def key(self, arrival_token: str) -> Key:
+        """Return the key of the arrival under ``arrival_token``."""
+        return Key("arrival", self.hmacs.of("arrival-key", arrival_token))
 
-    def spend(self, arrival_token: str, now: datetime) -> None:
+    def found(self, key: Key, reads: Reads) -> Record[Arrival] | None:
+        """Return the arrival as ``reads`` has it, used or not; None where there is none."""
+        return self._records.found(key, reads)
+
+    def spend(self, record: Record[Arrival], now: datetime) -> None:
         """Take the answer out and leave the record that it was spent."""
-        record = self._records.get(self._key(arrival_token), now)
-        if record:
-            self.store.put(*self.spending(record), now)
+        self.store.put(*self.spending(record), now)
 
     def spending(self, record: Record[Arrival]) -> Write:
         """Return the write that takes the answer out: what remains is the spent record."""
@@ -96,9 +85,6 @@ class Arrivals:
             # and no more.
             named = self.hmacs.of("arrival", answer.upstream, "", request)
         return named.partition(".")[2]
-
-    def _key(self, arrival_token: str) -> Key:
-        return Key("arrival", self.hmacs.of("arrival-key", arrival_token))
 
     @property
     def _records(self) -> Records[Arrival]:

@@ -61,14 +61,47 @@ class Issuance:
             content=content,
         )
 
-    def record(
+    def leave(
         self,
         held: Held,
         step: Issue,
         issued: Issued,
+        name_id: NameID,
         now: datetime,
     ) -> bool:
-        """Record that the assertion leaves; False where the transaction has changed meanwhile.
+        """Record that the assertion leaves, and its session; False where another wrote first.
+
+        Transaction, arrival and session stand in one write. TransactionGone where the person has
+        logged out meanwhile: a session is written before the marks of logouts are read, a logout
+        writes its mark before it lists sessions, so that one of them sees the other.
+        """
+        transaction = held.transaction
+        session = self._session(transaction, issued, name_id)
+        if session is None:
+            raise TransactionGone("nobody is logged in")
+        if transaction.issued:
+            # The process may have died between the transaction and its session.
+            self.sessions.add(session, now)
+        elif not self._recorded(held, step, issued, session, now):
+            return False
+        if not self.sessions.over(transaction, now):
+            return True
+        self.sessions.end([session], now)
+        if transaction.issued is None:
+            about = issued.assertion.removeprefix("_")
+            event = of_login(AuditEventKind.NOT_RELEASED, now, transaction.names, about=about)
+            self.lookup.trail.add(event)
+        raise TransactionGone("its person has logged out")
+
+    def _recorded(
+        self,
+        held: Held,
+        step: Issue,
+        issued: Issued,
+        session: Session,
+        now: datetime,
+    ) -> bool:
+        """Write that the assertion leaves; False where the transaction has changed meanwhile.
 
         On the audit trail first: AuditUnavailable, with nothing recorded, where it cannot be
         written down there. What dies in between is recorded as having left and has not, never the
@@ -85,35 +118,10 @@ class Issuance:
             about=issued.assertion.removeprefix("_"),
         )
         trail.add(event)
-        recorded = transaction.left(issued)
-        if self.transactions.put(recorded, held.version, now):
+        others = [*held.others, *self.sessions.drafted(session)]
+        if self.transactions.put(transaction.left(issued), held.version, now, others):
             return True
         trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
-        return False
-
-    def keep(
-        self,
-        held: Held,
-        issued: Issued,
-        name_id: NameID,
-        now: datetime,
-    ) -> bool:
-        """Store the session of an assertion before it leaves.
-
-        False where its person was logged out meanwhile.
-        """
-        transaction = held.transaction
-        session = self._session(transaction, issued, name_id)
-        if session is None:
-            return False
-        self.sessions.add(session, now)
-        if not self.sessions.over(transaction, now):
-            return True
-        self.sessions.end([session], now)
-        if transaction.issued is None:
-            about = issued.assertion.removeprefix("_")
-            event = of_login(AuditEventKind.NOT_RELEASED, now, transaction.names, about=about)
-            self.lookup.trail.add(event)
         return False
 
     def check_logged_in(self, held: Held, now: datetime) -> None:

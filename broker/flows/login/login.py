@@ -1,7 +1,6 @@
 """One login from request to assertion: each method adds a fact to the transaction."""
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -31,6 +30,7 @@ from broker.core.login.transaction import (
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import PolicySet
 from broker.core.ports import Store
+from broker.flows.login.arrival_matching import ArrivalMatching
 from broker.flows.login.arrivals import Arrivals
 from broker.flows.login.consent_answers import ConsentAnswers
 from broker.flows.login.issuance import Issuance
@@ -64,6 +64,11 @@ class LoginFlow:
     def arrivals(self) -> Arrivals:
         """Return the answers between ACS and browser."""
         return Arrivals(self.store, self.hmacs)
+
+    @property
+    def matching(self) -> ArrivalMatching:
+        """Return what joins an arrival to its transaction."""
+        return ArrivalMatching(self.arrivals, self.transactions, self.lookup)
 
     @property
     def transactions(self) -> Transactions:
@@ -232,45 +237,6 @@ class LoginFlow:
         self.transactions.change(
             held, lambda each: each.consumed(outstanding.id), now, of_person=False
         )
-
-    def match(
-        self,
-        held: Held,
-        arrival_token: str,
-        browsers: Sequence[str],
-        now: datetime,
-    ) -> Held | None:
-        """Join an arrival to its transaction, once, for the browser that asked.
-
-        None where the arrival is used, late, another transaction's or answers a request that is not
-        outstanding; BrowserUnmatched, with the arrival destroyed, where the browser is not the
-        transaction's.
-
-        Source: docs/reference/design.md#4a-3.
-        """
-        arrivals = self.arrivals
-        transaction = held.transaction
-        if transaction.browser is None or transaction.browser not in browsers:
-            arrivals.spend(arrival_token, now)
-            raise BrowserUnmatched("an arrival in another browser")
-        mark = arrivals.mark(arrival_token)
-        if transaction.arrival == mark:
-            return self.lookup.looked_up(held, now)
-        record = arrivals.usable(arrival_token, transaction.id, now)
-        answer = record.value.answer if record else None
-        if record is None or answer is None or transaction.awaits(record.value.request) is None:
-            return None
-        authenticated = transaction.authenticated_by(answer, record.value.request, mark, now)
-        # One write: what the ports know of the person stands with the answer, or neither does.
-        learned = self.lookup.learned(replace(held, transaction=authenticated), now)
-        spending = arrivals.spending(record)
-        joined = self.transactions.put(learned.transaction, held.version, now, [spending])
-        if joined is None:
-            # Lost a race: the winner holds the answer, or the request is still open and this is
-            # tried again.
-            again = self.read(transaction.id, now)
-            return self.match(again, arrival_token, browsers, now)
-        return self.lookup.arrived(replace(joined, arrived=learned.arrived), now)
 
     def upgrade(self, held: Held, now: datetime, *, wanted: bool) -> Held:
         """Add the person's answer to the offer of another category."""

@@ -19,8 +19,9 @@ from broker.core.ports import Store, Trail
 from broker.flows.arrived_login import Arrived, read_and_decide, read_login
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.flows.consents.receipts import Receipts, as_on_file
-from broker.flows.identity.person_resolution import PersonResolution, display_name
+from broker.flows.identity.person_resolution import PersonNames, PersonResolution, display_name
 from broker.flows.proofs.mailbox_proof import MailboxProof
+from broker.flows.records import Reads, read_together
 from broker.flows.transactions import Held, Transactions
 
 _MAIL_REMEMBERED: Final = timedelta(days=365)
@@ -51,7 +52,7 @@ class PersonAtLogin:
         return held.arrived.policies if held.arrived else self.rules.policies()
 
     def learned(self, held: Held, now: datetime) -> Held:
-        """Return the transaction with what the ports know of the person, not yet written.
+        """Return the transaction with what the ports know of the person, not yet written or told.
 
         Nothing is asked before the policies let the person in. A login that they denied before is
         looked up when they permit it.
@@ -70,6 +71,7 @@ class PersonAtLogin:
         known = learned.transaction
         if known == transaction:
             return learned
+        self.tell_permitted(learned, now)
 
         def added(each: Transaction) -> Transaction:
             if _told(each) != _told(transaction):
@@ -88,6 +90,20 @@ class PersonAtLogin:
         changed = Transactions(self.store).change(undecided, added, now)
         return self.arrived(changed, now)
 
+    def tell_permitted(self, held: Held, now: datetime) -> None:
+        """Tell the trail that the policies permit a login whose person has just been looked up.
+
+        One that goes straight through is told by its release alone, which says the same and more.
+        """
+        transaction = held.transaction
+        arrived = held.arrived
+        if arrived is None or not arrived.permitted or transaction.person is None:
+            return
+        if transaction.errand is not Errand.CHOICES:
+            self.trail.add(
+                of_login(AuditEventKind.DECIDED, now, transaction.names, arrived.decision)
+            )
+
     def _known(
         self,
         transaction: Transaction,
@@ -102,7 +118,7 @@ class PersonAtLogin:
         if not arrived.trusted:
             return transaction, arrived
         if transaction.errand is Errand.CHOICES:
-            person = self.persons.known(arrived)
+            person = self.persons.known(self.persons.names(arrived))
             return replace(transaction, person=person), arrived
         proofs = self._proofs(transaction, arrived, now)
         known = replace(transaction, proofs=proofs)
@@ -110,7 +126,10 @@ class PersonAtLogin:
             arrived = self._again(known, arrived, now)
         if not arrived.permitted and arrived.decision.reasons[0].code not in UNMET_REQUIREMENTS:
             return known, arrived
-        person = self.persons.person(arrived)
+        names = self.persons.names(arrived)
+        reads = self._read(names, now)
+        person = self.persons.person(names, reads)
+        remembered = self.borrowers.remembered(names, reads)
         known = replace(known, person=person)
         if not arrived.permitted:
             # What self-service lacks is no matter to a person who has a borrower already.
@@ -119,10 +138,8 @@ class PersonAtLogin:
             arrived = self._again(known, arrived, now)
         if not arrived.permitted:
             return known, arrived
-        decided = of_login(AuditEventKind.DECIDED, now, known.names, arrived.decision)
-        self.trail.add(decided)
         latest = Receipts(self.store).latest(self.receipts_of(known), now)
-        account = self.borrowers.account(known, arrived, now)
+        account = self.borrowers.account(known, arrived, now, remembered)
         known = replace(known, receipts=as_on_file(latest), account=account)
         return known, arrived
 
@@ -178,7 +195,8 @@ class PersonAtLogin:
         """
         arrived = self.arrived(held, now).arrived
         if arrived and self.persons.is_named(arrived):
-            person = held.transaction.person or self.persons.person(arrived)
+            names = self.persons.names(arrived)
+            person = held.transaction.person or self.persons.person(names)
             if not person.case:
                 return self.persons.links.proofs_of(person.id)
         return self.hmacs.of("nobody", held.transaction.id)
@@ -222,6 +240,14 @@ class PersonAtLogin:
         name_id = self.naming.of("name-id", transaction.person.id, entity_id)
         return name_id.partition(".")[2]
 
+    def _read(self, names: PersonNames, now: datetime) -> Reads:
+        """Return the links of a person with a CPR number and what is remembered of the borrower.
+
+        In one turn of the store; nothing is read ahead for anybody else.
+        """
+        keys = [*self.persons.keys(names), *self.borrowers.keys(names)]
+        return read_together(self.store, keys, now) if keys else {}
+
     def _again(
         self,
         transaction: Transaction,
@@ -244,7 +270,7 @@ class PersonAtLogin:
             transaction, arrived, now
         ):
             return transaction.proofs
-        person = self.persons.known(arrived)
+        person = self.persons.known(self.persons.names(arrived))
         if person is None:
             return transaction.proofs
         owner = self.persons.links.proofs_of(person.id)

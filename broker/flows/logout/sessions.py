@@ -14,7 +14,7 @@ from broker.core.login.transaction import LIFETIME, SKEW, Authentication, Transa
 from broker.core.logout.sessions import Session
 from broker.core.logout.single_logout import LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Key, Store
+from broker.core.ports import Key, Store, Write
 from broker.flows.records import Content, Record, Records
 
 # A service may keep its own session beyond the SessionNotOnOrAfter that it was told.
@@ -51,14 +51,18 @@ class Sessions:
 
         The same again changes nothing, and a session that was ended stays so.
         """
+        begun, pointed = self.drafted(session)
+        self.store.put_many(begun, [pointed], now)
+
+    def drafted(self, session: Session) -> tuple[Write, Write]:
+        """Return the writes of a session and of its pointer, for ``Store.put_many``."""
         key = self._key(session.browser, session.id)
         content = Content(session, session.until)
         begun = self._records.drafted(key, content, None, _BEGUN)
         named = self._named(session.entity_id, session.name_id.value)
         pointer = Content(Pointer(session.browser, session.id), session.until)
         pointing = Key("session", named, session.id)
-        pointed = self._pointers.drafted(pointing, pointer, None, _BEGUN)
-        self.store.put_many(begun, [pointed], now)
+        return begun, self._pointers.drafted(pointing, pointer, None, _BEGUN)
 
     def named(
         self,
@@ -121,14 +125,15 @@ class Sessions:
 
         With ``upstream``: by that one only.
         """
-        self._mark(self._closed(browser, person, upstream), until)
+        self._mark(self._closed(browser, person)._replace(name=upstream), until)
 
     def close_upstream(self, request: LogoutRequest, now: datetime) -> None:
         """Mark that an upstream has ended its session of a NameID, or of some indexes only."""
         until = request.acts_until(now)
-        for index in request.indexes or ("",):
-            key = self._gone(request.peer.name, request.name_id.value, index)
-            self._mark(key, until)
+        of_subject = self._gone(request.peer.name, request.name_id.value)
+        names = [self._index(index) for index in request.indexes]
+        for name in names or [of_subject.name]:
+            self._mark(of_subject._replace(name=name), until)
 
     def over(self, transaction: Transaction, now: datetime) -> bool:
         """Return whether what this transaction's person authenticated has been ended since.
@@ -146,12 +151,14 @@ class Sessions:
 
     def _marks(self, transaction: Transaction, answer: Authentication) -> Iterator[Key]:
         if transaction.browser:
-            for upstream in ("", answer.upstream):
-                yield self._closed(transaction.browser, group_of(transaction), upstream)
+            of_person = self._closed(transaction.browser, group_of(transaction))
+            yield of_person
+            yield of_person._replace(name=answer.upstream)
         if answer.name_id:
-            yield self._gone(answer.upstream, answer.name_id, "")
+            of_subject = self._gone(answer.upstream, answer.name_id)
+            yield of_subject
             if answer.session_index:
-                yield self._gone(answer.upstream, answer.name_id, answer.session_index)
+                yield of_subject._replace(name=self._index(answer.session_index))
 
     def _amend(self, session: Session, change: Callable[[Session], Session], now: datetime) -> None:
         def changed(record: Record[Session] | None) -> Content[Session] | None:
@@ -183,13 +190,17 @@ class Sessions:
     def _named(self, entity_id: str, value: str) -> str:
         return self.hmacs.of("session-named", entity_id, value)
 
-    def _closed(self, browser: str, person: str, upstream: str) -> Key:
-        group = self.hmacs.of("ended-person", browser, person)
-        return Key("ended", group, upstream)
+    def _closed(self, browser: str, person: str) -> Key:
+        """Return the key of what ended in a browser; its name is the upstream, if it is one's."""
+        return Key("ended", self.hmacs.of("ended-person", browser, person))
 
-    def _gone(self, upstream: str, value: str, index: str) -> Key:
-        group = self.hmacs.of("ended-upstream", upstream, value)
-        return Key("ended", group, self.hmacs.of("index", index))
+    def _gone(self, upstream: str, value: str) -> Key:
+        """Return the key of a subject whose upstream sessions ended, all of them."""
+        return Key("ended", self.hmacs.of("ended-upstream", upstream, value), self._index(""))
+
+    def _index(self, index: str) -> str:
+        """Return the name of a mark for the upstream's session ``index``, "" for all."""
+        return self.hmacs.of("index", index)
 
     @property
     def _records(self) -> Records[Session]:

@@ -108,9 +108,9 @@ class Logins:
         """Enrol a student with number 1; give the person that the links lead to."""
         arrived = self.arrived()
         persons = self.persons()
-        persons.person(arrived)
+        persons.person(persons.names(arrived))
         self.enrol(self.transaction(), arrived)
-        return persons.person(arrived)
+        return persons.person(persons.names(arrived))
 
     def _pause(self, seconds: float) -> None:
         self.world.slept(seconds)

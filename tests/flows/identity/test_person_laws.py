@@ -127,7 +127,7 @@ class Persons(RuleBasedStateMachine):
         if visit.account:
             self.persons.verified(self.world.library.borrowers[visit.account])
         arrived = self._arrived(visit)
-        person = self.persons.person(arrived)
+        person = self.persons.person(self.persons.names(arrived))
         begun = Transaction("t", "BCDFGHJK", self.world.now, self.world.now, REQUEST, person=person)
         return person, self.borrowers.account(begun, arrived, self.world.now)
 

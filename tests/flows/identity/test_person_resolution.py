@@ -46,11 +46,11 @@ class Desk:
 
     def come(self, said: Said, institution: str = AU, **how: Any) -> Person:
         """Log in."""
-        return self.persons.person(self.given(said, institution, **how))
+        return self.persons.person(self.persons.names(self.given(said, institution, **how)))
 
     def known(self, said: Said, **how: Any) -> Person | None:
         """Ask who it is without leaving anything."""
-        return self.persons.known(self.given(said, **how))
+        return self.persons.known(self.persons.names(self.given(said, **how)))
 
     def account(self, number: str) -> Arrived:
         """Give what the flow would hand over of a login to the account of a borrower."""
@@ -64,7 +64,7 @@ class Desk:
         self.world.library.borrowers[number] = borrower
         self.world.library.cprs[number] = cpr or ""
         self.persons.verified(borrower)
-        return self.persons.person(self.account(number))
+        return self.persons.person(self.persons.names(self.account(number)))
 
     def rows(self) -> list[tuple[object, object]]:
         """Give state and reason of what staff have listed."""
@@ -140,7 +140,7 @@ def test_a_cpr_uuid_below_substantial_is_not_read(desk: Desk, how: dict[str, Any
     first = desk.come({UUID: ONE, NUMBER: CPR})
     weak = desk.given({UUID: ONE}, **how)
     assert desk.persons.uuid_cpr(weak) is None
-    assert desk.persons.person(weak).id != first.id
+    assert desk.persons.person(desk.persons.names(weak)).id != first.id
     assert not desk.persons.is_named(weak)
     if how != {"may": False}:
         desk.come({UUID: ANOTHER, NUMBER: OTHER}, **how)
@@ -190,7 +190,7 @@ def test_a_login_by_pin_is_the_person_of_the_record_s_number(desk: Desk) -> None
     by_university = desk.come({**AASE, NUMBER: CPR})
     by_pin = desk.by_pin("7", CPR)
     assert by_pin == Person(by_university.id, "7")
-    assert desk.persons.known(desk.account("7")) == by_pin
+    assert desk.persons.known(desk.persons.names(desk.account("7"))) == by_pin
 
 
 def test_two_accounts_by_pin_are_two_people(desk: Desk) -> None:
@@ -238,7 +238,7 @@ def test_a_card_number_that_looks_like_a_number_is_no_owner(desk: Desk) -> None:
     born = replace(stranger, born=desk.world.now.date())
     desk.world.library.add(CPR, born)
     desk.persons.verified(born)
-    assert desk.persons.person(desk.account("7")).id != asta.id
+    assert desk.persons.person(desk.persons.names(desk.account("7"))).id != asta.id
 
 
 def test_a_guess_is_not_made_while_the_library_is_silent(desk: Desk) -> None:
@@ -251,7 +251,7 @@ def test_a_guess_is_not_made_while_the_library_is_silent(desk: Desk) -> None:
     desk.world.hooks.before["find"] = down
     with pytest.raises(LibraryUnavailable):
         desk.persons.verified(Borrower("7", "PRIVATE", cpr=CPR))
-    assert desk.persons.person(desk.account("7")) == before
+    assert desk.persons.person(desk.persons.names(desk.account("7"))) == before
 
 
 def test_an_account_s_number_never_goes_stale(desk: Desk) -> None:

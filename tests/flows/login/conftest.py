@@ -1,7 +1,8 @@
 """Logins to three services: by a university, by another upstream, and by the PIN of the library system."""
 
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -29,6 +30,7 @@ from broker.core.policy.model import (
 )
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.flows.identity.person_resolution import PersonResolution
+from broker.flows.login.arrival_matching import Brought
 from broker.flows.login.login import LoginFlow
 from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.proofs.mailbox_proof import MailboxProof
@@ -176,9 +178,25 @@ class Logins:
     def log_in(self, held: Held, answer: Authentication | UpstreamRefusal) -> Held:
         """Ask an upstream, and join its answer in the browser that asked."""
         asked, token = self.answered(held, answer)
-        joined = self.flow.match(asked, token, [asked.transaction.browser or ""], self.world.now)
+        joined = self.match(asked, token, [asked.transaction.browser or ""])
         assert joined
         return joined
+
+    def brought(self, held: Held, token: str) -> Brought:
+        """Bring an arrival to a transaction as ``held`` has it."""
+        brought = self.flow.matching.brought(held.transaction.id, token, self.world.now)
+        return replace(brought, held=held)
+
+    def match(
+        self, held: Held, token: str, browsers: Sequence[str] = ("b",), now: datetime | None = None
+    ) -> Held | None:
+        """Match an arrival and join it as the web does: where another writes first, all is read again."""
+        now = now or self.world.now
+        matched = self.flow.matching.match(self.brought(held, token), browsers, now)
+        if matched is None:
+            return None
+        joined = self.flow.matching.join(matched, now)
+        return joined or self.match(self.flow.read(held.transaction.id, now), token, browsers, now)
 
     def shelved(self, number: str = "9", category: str = "PRIV", **facts: Any) -> Borrower:
         """Put a borrower with the student's CPR on the shelf."""

@@ -160,7 +160,7 @@ def test_recorded_ids_are_good_for_the_same_assertion_only(
 def test_what_leaves_is_on_the_trail_first(world: Any, issuance: Issuance, held: Held, lookup: Lookup) -> None:
     """With the names of what leaves; then it is a fact of the transaction."""
     issued = leave(world, issuance, held)
-    assert issuance.record(held, STEP, issued, world.now)
+    assert issuance.leave(held, STEP, issued, NameID("n"), world.now)
     assert issuance.transactions.read("t", world.now).transaction.issued == issued
     [event] = lookup.trail.events
     assert (event.kind, event.attributes) == (AuditEventKind.RELEASED, ("sn", "borrower_number"))
@@ -171,16 +171,18 @@ def test_what_cannot_be_written_down_does_not_leave(world: Any, issuance: Issuan
     """Nothing is recorded of it either."""
     lookup.trail.full = True
     with pytest.raises(AuditUnavailable):
-        issuance.record(held, STEP, leave(world, issuance, held), world.now)
+        issuance.leave(held, STEP, leave(world, issuance, held), NameID("n"), world.now)
     assert issuance.transactions.read("t", world.now).transaction.issued is None
+    assert issuance.sessions.of_browsers(["b"], world.now) == ()
 
 
 def test_of_two_submits_at_once_one_leaves(world: Any, issuance: Issuance, held: Held, lookup: Lookup) -> None:
     """The trail has that the other did not, with nothing released."""
     first = leave(world, issuance, held)
-    assert issuance.record(held, STEP, first, world.now)
-    assert not issuance.record(held, STEP, leave(world, issuance, held), world.now)
+    assert issuance.leave(held, STEP, first, NameID("n"), world.now)
+    assert not issuance.leave(held, STEP, leave(world, issuance, held), NameID("n"), world.now)
     assert issuance.transactions.read("t", world.now).transaction.issued == first
+    assert [each.index for each in issuance.sessions.of_browsers(["b"], world.now)] == [session_index(first.assertion)]
     assert lookup.trail.kinds == [AuditEventKind.RELEASED, AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED]
     assert lookup.trail.events[-1].attributes == ()
 
@@ -188,7 +190,7 @@ def test_of_two_submits_at_once_one_leaves(world: Any, issuance: Issuance, held:
 def test_a_session_is_kept_before_its_assertion_leaves(world: Any, issuance: Issuance, held: Held) -> None:
     """With all that a logout must name at the service and upstream, for twelve hours."""
     issued = leave(world, issuance, held)
-    assert issuance.keep(held, issued, NameID("n"), world.now)
+    assert issuance.leave(held, STEP, issued, NameID("n"), world.now)
     [session] = issuance.sessions.of_browsers(["b"], world.now)
     assert (session.service, session.entity_id, session.name_id) == ("my-loans", "https://a.example", NameID("n"))
     assert (session.person, session.transaction, session.browser) == ("asta", "t", "b")
@@ -204,7 +206,8 @@ def test_without_a_browser_or_a_login_nothing_leaves(world: Any, issuance: Issua
     """No session could be ended again."""
     facts: dict[str, Any] = {lacking: None}
     bare = replace(held, transaction=replace(held.transaction, **facts))
-    assert not issuance.keep(bare, leave(world, issuance, held), NameID("n"), world.now)
+    with pytest.raises(TransactionGone):
+        issuance.leave(bare, STEP, leave(world, issuance, held), NameID("n"), world.now)
     assert issuance.sessions.of_browsers(["b"], world.now) == ()
 
 
@@ -216,12 +219,14 @@ def test_whose_person_has_logged_out_gets_nothing(
     issued = leave(world, issuance, held)
     issuance.sessions.close("b", "asta", world.now)
     submitted = replace(held, transaction=replace(held.transaction, issued=issued if repeated else None))
-    assert not issuance.keep(submitted, issued, NameID("n"), world.now)
+    with pytest.raises(TransactionGone):
+        issuance.leave(submitted, STEP, issued, NameID("n"), world.now)
     [session] = issuance.sessions.of_browsers(["b"], world.now)
     assert session.ended == world.now
     with pytest.raises(TransactionGone):
         issuance.transactions.again(held, world.now)
-    assert lookup.trail.kinds == ([] if repeated else [AuditEventKind.NOT_RELEASED])
+    told = [AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED]
+    assert lookup.trail.kinds == ([] if repeated else told)
 
 
 def test_who_is_logged_in_goes_on(world: Any, issuance: Issuance, held: Held) -> None:

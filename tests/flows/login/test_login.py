@@ -287,7 +287,7 @@ def test_an_answer_names_a_request_that_is_open_and_its_upstream_s(logins: Any, 
     elif case == "another upstream's":
         upstream = "other"
     elif case == "answered":
-        logins.flow.match(asked, logins.arrive(asked, sent.id, NO), ["b"], logins.world.now)
+        logins.match(asked, logins.arrive(asked, sent.id, NO))
     elif case == "spoilt":
         logins.flow.spoil(asked, sent, logins.world.now)
     else:
@@ -304,118 +304,6 @@ def test_a_refused_message_spoils_its_own_request_alone(logins: Any) -> None:
     joined = logins.log_in(asked, logins.student())
     logins.flow.spoil(asked, sent, logins.world.now)
     assert stored(logins, held) == replace(joined.transaction, outstanding=(other,))
-
-
-def test_an_answer_joins_in_the_browser_that_asked(logins: Any) -> None:
-    """By its pseudonym among those of the browser's cookies; the request is answered by it."""
-    held, token = logins.answered(logins.begun(), logins.student())
-    logins.world.now += INSTANT
-    joined = logins.flow.match(held, token, ["older", "b"], logins.world.now)
-    assert joined
-    login = joined.transaction
-    assert (login.authentication, login.failure, login.upstream) == (
-        replace(logins.student(), **dict.fromkeys(("authn_instant", "received"), held.transaction.begun),
-                assertion_until=held.transaction.begun + 4 * MINUTE),
-        None,
-        "wayf",
-    )  # fmt: skip
-    assert (login.authenticated, login.outstanding) == (logins.world.now, ())
-    assert login.arrival == logins.flow.arrivals.mark(token)
-    assert login.person
-    assert stored(logins, held) == login
-
-
-def test_an_upstream_s_refusal_joins_as_such(logins: Any) -> None:
-    """Nobody has logged in then, whoever had before."""
-    before = logins.log_in(logins.begun(), logins.student())
-    login = logins.log_in(before, NO).transaction
-    assert (login.authentication, login.failure, login.person) == (None, NO, None)
-
-
-@pytest.mark.parametrize(
-    ("bound", "browsers"),
-    [("b", []), ("b", ["another"]), ("b", ["", "B"]), (None, ["b"]), (None, [""])],
-    ids=["no cookie", "another", "not quite", "not bound", "not bound, no cookie"],
-)
-def test_an_arrival_in_another_browser_is_destroyed(logins: Any, bound: str | None, browsers: list[str]) -> None:
-    """A victim's browser is not logged in by it, and the browser that asked has no use of it any more."""
-    held, token = logins.answered(logins.begun(), logins.student())
-    shown = replace(held, transaction=replace(held.transaction, browser=bound))
-    with pytest.raises(BrowserUnmatched):
-        logins.flow.match(shown, token, browsers, logins.world.now)
-    assert logins.flow.match(held, token, ["b"], logins.world.now) is None
-    assert stored(logins, held).authentication is None
-
-
-@pytest.mark.parametrize("case", ["late", "used", "another login's", "spoilt", "unknown"])
-def test_an_arrival_that_is_not_this_login_s_open_answer_joins_nothing(logins: Any, case: str) -> None:
-    """The login is as it was before."""
-    asked, sent = logins.flow.ask_upstream(logins.begun(), "wayf", logins.world.now)
-    token = logins.arrive(asked, sent.id, logins.student())
-    held = asked
-    if case == "late":
-        logins.world.now += MINUTE + INSTANT
-    elif case == "used":
-        logins.flow.arrivals.spend(token, logins.world.now)
-    elif case == "another login's":
-        held = logins.begun()
-    elif case == "spoilt":
-        logins.flow.spoil(asked, sent, logins.world.now)
-        held = logins.flow.read(asked.transaction.id, logins.world.now)
-    else:
-        token = "0" * 64
-    assert logins.flow.match(held, token, ["b"], logins.world.now) is None
-    assert stored(logins, held) == held.transaction
-
-
-def test_an_arrival_joins_once(logins: Any) -> None:
-    """Its answer is gone from the store; the same browser that comes again goes on and writes nothing."""
-    held, token = logins.answered(logins.begun(), logins.student())
-    joined = logins.flow.match(held, token, ["b"], logins.world.now)
-    assert joined
-    assert logins.flow.arrivals.usable(token, held.transaction.id, logins.world.now) is None
-    puts = logins.world.hooks.calls.count("put")
-    again = logins.flow.match(joined, token, ["b"], logins.world.now)
-    assert again == joined
-    assert logins.world.hooks.calls.count("put") == puts
-
-
-def test_one_request_has_one_answer(logins: Any) -> None:
-    """A second answer to it joins nothing, though it arrived before the first was joined."""
-    asked, sent = logins.flow.ask_upstream(logins.begun(), "wayf", logins.world.now)
-    first, second = (logins.arrive(asked, sent.id, logins.student()) for _ in range(2))
-    joined = logins.flow.match(asked, first, ["b"], logins.world.now)
-    assert joined
-    assert logins.flow.match(joined, second, ["b"], logins.world.now) is None
-    assert logins.flow.match(asked, second, ["b"], logins.world.now) is None  # read before the first
-    assert stored(logins, joined) == joined.transaction
-
-
-def test_a_lost_race_is_read_again(logins: Any) -> None:
-    """What another request wrote meanwhile stays, and the answer joins beside it."""
-    held, token = logins.answered(logins.begun(), logins.student())
-    _, beside = logins.flow.ask_upstream(held, "other", logins.world.now)
-    joined = logins.flow.match(held, token, ["b"], logins.world.now)
-    assert joined
-    assert joined.transaction.outstanding == (beside,)
-    assert joined.transaction.authentication
-
-
-def test_of_two_workers_with_one_answer_both_go_on_with_the_login_of_the_first(logins: Any) -> None:
-    """It is joined once."""
-    held, token = logins.answered(logins.begun(), logins.student())
-    won: list[Held | None] = []
-
-    def other_worker() -> None:
-        won.append(logins.flow.match(held, token, ["b"], logins.world.now))
-
-    logins.world.hooks.before["put"] = other_worker
-    lost = logins.flow.match(held, token, ["b"], logins.world.now + INSTANT)
-    assert lost
-    [first] = won
-    assert first
-    assert lost.transaction == first.transaction
-    assert lost.transaction.authenticated == logins.world.now
 
 
 # Led to by one authentication, and by no other

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from threading import Event
 from typing import Final, Literal, TypeVar
 
 from broker.adapters.saml.gate import xml_times
@@ -71,7 +70,6 @@ class LiveMetadata:
         self._tell = tell
         self._record = record
         self._amiss: Mapping[str, str] = {}
-        self.wake = Event()  # of the loop that calls ``step``
         for feed in self.followed:
             feed.look(now)
         self._renew(now)
@@ -88,31 +86,43 @@ class LiveMetadata:
 
     @property
     def wanting(self) -> bool:
-        """Return whether a feed has no copy at all: the loop would begin without it."""
+        """Return whether a feed has no copy at all: logins would begin without it."""
         return any(feed.until() is None for feed in self.followed)
 
-    def step(self, now: datetime) -> bool:
-        """Fetch what is due and read what has changed; a loop calls it every few seconds."""
-        self.refresh(now)
-        return False
-
     def refresh(self, now: datetime, *, force: bool = False) -> list[FetchOutcome]:
-        """Fetch what is due, or all with ``force``, and read what has changed; never fails.
+        """Fetch what is due, or all with ``force``, and put in force what has changed."""
+        outcomes = self._fetched(now, force=force)
+        self.look(now)
+        return outcomes
 
-        What is lost or came back since it was last called is told.
+    def fetch(self, now: datetime) -> None:
+        """Fetch what is due into the copies on disk, and tell what became of it; never fails.
+
+        Nothing else is put in force by it: the processes that serve ``look`` at the copies.
         """
+        self._fetched(now, force=False)
+        for feed in self.followed:
+            feed.look(now)
+
+    def _fetched(self, now: datetime, *, force: bool) -> list[FetchOutcome]:
         outcomes: list[FetchOutcome] = []
         for feed in self.followed:
             outcomes += feed.fetch(now, force=force)
         for outcome in outcomes:
             self._tell(outcome)
+        return outcomes
+
+    def look(self, now: datetime) -> None:
+        """Put in force what has changed on disk, in one assignment; nothing is fetched.
+
+        What is lost or came back since it was last called is told.
+        """
         changed = [feed.look(now) for feed in self.followed]
         changed.append(self.folder.look())
         ended = self._ends is not None and self._ends <= now - SKEW
         if ended or any(changed):
             self._renew(now)
         self._tell_changes(now)
-        return outcomes
 
     def faults(self, now: datetime) -> Sequence[str]:
         """Return why no login would work; empty while any upstream can be asked."""

@@ -1,7 +1,7 @@
 """The login endpoints: each adds one fact to the transaction and shows what comes next."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
@@ -105,8 +105,7 @@ class LoginEndpoints:
         now = ports.now()
         arrival_token = request.args.get("arrival")
         if arrival_token is not None:
-            held = ports.broker.read(name, now)
-            return self._arrived(held, arrival_token, ports.cookies.browsers(request))
+            return self._arrived(name, arrival_token)
         held_or_answer = self.bound(name, self.pages.url)
         if isinstance(held_or_answer, Response):
             return held_or_answer
@@ -262,24 +261,41 @@ class LoginEndpoints:
             return redirect(self.pages.url(held.transaction, "pin"), 303)
         return self.pages.to_upstream(held, upstream)
 
-    def _arrived(self, held: Held, arrival_token: str, browsers: Sequence[str]) -> Response:
-        """Join the arrival to its transaction, and set the login cookie for an authentication."""
+    def _arrived(self, name: str, arrival_token: str) -> Response:
+        """Join the arrival to its transaction, and set the login cookie for an authentication.
+
+        Where another request writes first, all is read and decided again.
+        """
         ports = self.ports
-        browser = held.transaction.browser
-        if browser in browsers:
-            held = self._seen_here(held)
-        joined = ports.broker.match(held, arrival_token, browsers, ports.now())
+        matching = ports.broker.matching
+        brought = matching.brought(name, arrival_token, ports.now())
+        browsers = ports.cookies.browsers(request)
+        if brought.held.transaction.browser in browsers:
+            brought = replace(brought, held=self._seen_here(brought.held))
+        joined = matching.match(brought, browsers, ports.now())
         if joined is None:
-            return redirect(self.pages.url(held.transaction, "upstream"), 303)
+            return redirect(self.pages.url(brought.held.transaction, "upstream"), 303)
+        response = self._joined(joined)
+        if response is None:
+            return self._arrived(name, arrival_token)
         transaction = joined.transaction
-        step = ports.broker.step(joined, ports.now())
-        if isinstance(step, Issue):
-            response = self.pages.show(joined, step)
-        else:
-            response = redirect(self.pages.url(transaction), 303)
         if transaction.authentication is not None:
             ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
         return response
+
+    def _joined(self, matched: Held) -> Response | None:
+        """Write what was matched, and answer; None where another request wrote first.
+
+        An assertion leaves by the very write that joins the answer it rests on.
+        """
+        ports = self.ports
+        step = ports.broker.step(matched, ports.now())
+        if isinstance(step, Issue):
+            return self.pages.issued(matched, step)
+        joined = ports.broker.matching.join(matched, ports.now())
+        if joined is None:
+            return None
+        return redirect(self.pages.url(joined.transaction), 303)
 
     def _chosen(self, held: Held, form: SubmittedForm) -> Response:
         """Lead on to the chosen upstream, and remember it where the person ticked that."""

@@ -204,9 +204,8 @@ class SingleLogoutPages:
     def _leave(self, message: str | PostForm, peer: LogoutPeer) -> Response:
         if isinstance(message, str):
             return redirect(message, 302)
-        page = render_template(
-            "peer_post.html", step="logout", form=message, party=self._label(peer)
-        )
+        party = self._label(peer)
+        page = self.ports.self_posting.page("peer_post.html", message, step="logout", party=party)
         return protect(Response(page, mimetype="text/html"), self.ports.base_url, "leaving")
 
     def _over(self, logout: Logout) -> Response:

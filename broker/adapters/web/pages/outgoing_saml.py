@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Literal
 
-from flask import redirect, render_template, request
+from flask import redirect, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.errors import Status, TransactionGone
+from broker.core.errors import Status
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Outstanding, Transaction
@@ -55,7 +55,7 @@ class OutgoingSaml:
         if isinstance(leaving, str):
             return redirect(leaving, 302)
         label = ports.upstreams[outstanding.upstream].label[language()]
-        page = render_template("peer_post.html", step="authenticate", form=leaving, party=label)
+        page = ports.self_posting.page("peer_post.html", leaving, step="authenticate", party=label)
         return protect(Response(page, mimetype="text/html"), ports.base_url, "leaving")
 
     def posted_again(self, fields: Mapping[str, str]) -> Response:
@@ -64,7 +64,7 @@ class OutgoingSaml:
         kept = {name: fields[name] for name in _REQUEST_FIELDS if name in fields}
         form = PostForm(f"{ports.base_url}/saml/idp/sso", kept)
         label = ports.library[language()]
-        page = render_template("peer_post.html", step="authenticate", form=form, party=label)
+        page = ports.self_posting.page("peer_post.html", form, step="authenticate", party=label)
         return Response(page, mimetype="text/html")
 
     def post(self, form: PostForm, service: str, *, shared: bool = False) -> Response:
@@ -72,9 +72,12 @@ class OutgoingSaml:
 
         On a shared computer the person reads it first.
         """
-        label = self.ports.services[service].label[language()]
-        page = render_template("post.html", step="issue", form=form, service=label, shared=shared)
-        return protect(Response(page, mimetype="text/html"), self.ports.base_url, "leaving")
+        ports = self.ports
+        label = ports.services[service].label[language()]
+        page = ports.self_posting.page(
+            "post.html", form, step="issue", service=label, shared=shared
+        )
+        return protect(Response(page, mimetype="text/html"), ports.base_url, "leaving")
 
     def issue(self, held: Held, step: Issue) -> Response | Literal["over", "changed"]:
         """Return the page that posts the assertion, recorded as having left.
@@ -95,11 +98,9 @@ class OutgoingSaml:
             return "over"
         # Written before it is recorded: what cannot be written is not said to have left.
         form = ports.service_face.respond(request, step.disclosure, authentication, issued)
-        if transaction.issued is None and not issuance.record(held, step, issued, now):
-            return "changed"
         subject = ports.service_face.subject(request, step.disclosure, issued)
-        if not issuance.keep(held, issued, subject, now):
-            raise TransactionGone("its person has logged out")
+        if not issuance.leave(held, step, issued, subject, now):
+            return "changed"
         if transaction.issued is None:
             ports.tell(_assertion_issued(transaction, step))
         return self.post(form, request.service, shared=transaction.shared)

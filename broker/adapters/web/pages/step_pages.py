@@ -85,7 +85,7 @@ class StepPages:
             case Enrol():
                 return self._enrol(held)
             case Issue():
-                return self._issue(held, step)
+                return self.issued(held, step) or self._again(held)
             case Done():
                 return self.done(held, step)
             case Refuse():
@@ -317,15 +317,17 @@ class StepPages:
         url = self.url(transaction)
         return self.page("enrolling.html", "enrol", transaction, url=url)
 
-    def _issue(self, held: Held, step: Issue) -> Response:
+    def _again(self, held: Held) -> Response:
+        return self.show(self.ports.broker.transactions.again(held, self.ports.now()))
+
+    def issued(self, held: Held, step: Issue) -> Response | None:
+        """Return the page that posts the assertion; None where another request wrote first."""
         broker = self.ports.broker
         answer: Response | Literal["over", "changed"] = "changed"
         if broker.answers.reread(held, self.ports.now()) is held:
             answer = self.outgoing.issue(held, step)
         if answer == "changed":
-            # Another request of this browser wrote a fact meanwhile: whatever is next now is
-            # decided anew.
-            return self.show(broker.transactions.again(held, self.ports.now()))
+            return None
         if answer == "over":
             service = held.transaction.request.service
             return self.error("finished", 410, held.transaction.reference, None, service)

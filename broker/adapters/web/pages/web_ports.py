@@ -8,6 +8,7 @@ from flask import Request
 
 from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.form_tokens import FormTokens
+from broker.adapters.web.pages.self_posting_pages import SelfPostingPages
 from broker.core.entities import Service, Text, Upstream
 from broker.core.event_routes import TellPort
 from broker.core.saml_ports import ServiceFace, UpstreamFace
@@ -36,6 +37,7 @@ class WebPorts:
     network: Callable[[Request], str]  # the network that asks, as limits count
     host: Callable[[Request], str]  # the computer that asks, as limits count
     count_beginning: Callable[[Request], None]  # NetworkBusy for a network that begins too much
+    self_posting: SelfPostingPages
     library: Text  # what people call the library
     cpr_cards: bool = True  # whether the CPR number is the card number; else the system gives one
     logo: Callable[[str], str] = lambda _service: ""  # the address of a service's picture, or ""

@@ -16,6 +16,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.flows.login.arrivals import Arrivals
 from tests.plugins.eid_messages import message
 from tests.plugins.saml_parties import NOW, Parties, drop, edit, stamp
+from tests.plugins.stored_arrivals import spend
 
 CONDITIONS = "saml:Assertion/saml:Conditions"
 CONFIRMED = "saml:Assertion/saml:Subject/saml:SubjectConfirmation/saml:SubjectConfirmationData"
@@ -83,7 +84,7 @@ def test_the_record_lasts_for_the_skew_beyond_the_end(tmp_path: Path, ends: time
         return arrivals.add("t" * 32, "_q1", refused, ("_r1", until), NOW + at)
 
     arrival_token = arrive(timedelta())
-    arrivals.spend(arrival_token, NOW)
+    spend(arrivals, arrival_token, NOW)
     last = max(ends, ARRIVAL_USABLE_FOR) + SKEW - SECOND
     with pytest.raises(MessageRefused, match=r"response\.replayed"):
         arrive(last)

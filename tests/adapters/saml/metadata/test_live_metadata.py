@@ -390,8 +390,8 @@ def written(station: Station, name: str, xml: str) -> None:
 
 def looked(live: LiveMetadata, now: datetime = NOW) -> None:
     """Let the loop come by until what is in the folder has settled."""
-    live.step(now)
-    live.step(now)
+    live.look(now)
+    live.look(now)
 
 
 def ending(xml: str, at: datetime) -> str:
@@ -419,7 +419,7 @@ def test_a_party_that_is_lost_is_told_once_and_so_is_its_return(station: Station
     looked(live)
     assert station.changes[1:] == [PartyChange(LOANS, None)]
     late = NOW + timedelta(days=1, minutes=3)
-    live.step(late)
+    live.look(late)
     ended = "metadata/loans.xml: it ran out 2026-11-26T12:00:00Z (fetch it again)"
     lost = PartyChange(LOANS, f"{LOANS} has no metadata in force: {ended}")
     assert (station.changes[2:], live.alarms(late)) == ([lost], [lost.fault])
@@ -601,9 +601,9 @@ def test_scopes_of_the_folder_end_with_their_entity(station: Station) -> None:
     written(station, "au", ending(birk(AU, "au.dk"), NOW + timedelta(days=1)))
     left = Institution(AU, unwritten=frozenset(("scopes", "aliases")), folder_scopes=True)
     live = station.following([], WantedEntities(wayf(left), {}))
-    live.step(NOW + timedelta(days=1, minutes=2))
+    live.look(NOW + timedelta(days=1, minutes=2))
     assert scopes_of(live) == ("au.dk",)
-    live.step(NOW + timedelta(days=1, minutes=3))
+    live.look(NOW + timedelta(days=1, minutes=3))
     assert scopes_of(live) == ()
 
 

@@ -1,0 +1,121 @@
+"""Runs the broker that is measured: a real ``broker serve``, and the simulated parties around it."""
+
+import re
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from bench import browsers, processes
+from bench.figures import Figure, Row, part, row
+from broker.demo.check import persona_check
+from broker.demo.check.http_browser import Browser
+from broker.demo.people.personas import persona
+from broker.demo.run import demo_folder
+from broker.demo.run.demo_folder import Ports, Setting
+from broker.demo.run.running_demo import Running, running
+
+SQLITE: Final = "sqlite:state/broker.db"
+_FIRST_PORT: Final = 18_080
+_LAST_PORT: Final = 28_000
+_WARM_UP: Final = 30
+# All logins come from one network, and no ceiling on beginnings is measured.
+_LIMITS: Final = "\n[limits]\nbeginnings = 1000000\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How a broker is set up; ``prepare`` changes its folder before it starts."""
+
+    store: str = SQLITE
+    workers: int = 1
+    methods: str = '["wayf"]'
+    toml: str = ""
+    prepare: Callable[[Setting], None] = lambda _: None
+    memory_disk: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a number of logins have cost: CPU over the process tree, wall time, memory."""
+
+    cpu_ms: float
+    logins_a_second: float
+    times: tuple[float, ...]
+    kept_kb: float
+
+    def ms(self, share: float) -> float:
+        """Return the milliseconds within which ``share`` of the logins ended."""
+        return part(self.times, share) * 1000
+
+
+@contextmanager
+def broker_running(setup: Setup) -> Iterator[Running]:
+    """Run a broker in a throw-away folder, with asta's consent on file and her borrower made."""
+    memory = "/dev/shm" if setup.memory_disk and Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder of its own
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=memory) as folder:
+        setting = demo_folder.write(Path(folder) / "demo", free_ports(), datetime.now(UTC), store=setup.store)
+        setting.keep_parties()
+        text = setting.config.read_text().replace("workers = 2", f"workers = {setup.workers}")
+        text = re.sub(r"(?m)^methods = .*$", f"methods = {setup.methods}", text)
+        setting.config.write_text(setup.toml + text + _LIMITS)
+        setup.prepare(setting)
+        with running(setting) as demo:
+            if "wayf" in setup.methods:
+                agree(setting)
+            yield demo
+
+
+def agree(setting: Setting) -> None:
+    """Let asta log in once, agree for later too, and become a borrower."""
+    persona_check.walk(Browser(), setting.ports.origin("library"), persona("asta"), "wayf", remember=True)
+
+
+def free_ports() -> Ports:
+    """Return a block of ports that nobody listens at."""
+    for base in range(_FIRST_PORT, _LAST_PORT, 20):
+        if all(map(_is_free, range(base, base + len(demo_folder.PARTIES)))):
+            return Ports(base)
+    raise SystemExit("no block of free ports was found")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def measured(pid: int, origin: str, login: browsers.Login, logins: int, concurrency: int = 1) -> Measured:
+    """Measure logins at a server whose process tree has its root at ``pid``; it is warm already."""
+    before, kept = processes.cpu(pid), processes.memory(pid)
+    began = datetime.now(UTC)
+    times = browsers.load(origin, login, logins, concurrency)
+    seconds = (datetime.now(UTC) - began).total_seconds()
+    spent = (processes.cpu(pid) - before) * 1000 / logins
+    grown = (processes.memory(pid) - kept) / 1024 / logins
+    return Measured(spent, logins / seconds, tuple(sorted(times)), grown)
+
+
+def of_broker(
+    demo: Running, login: browsers.Login, logins: int, concurrency: int = 1, *, warm_up: int = _WARM_UP
+) -> Measured:
+    """Warm a broker up and measure logins at it."""
+    origin = demo.setting.ports.origin("broker")
+    if warm_up:
+        browsers.load(origin, login, warm_up * concurrency // 2 + warm_up, concurrency)
+    return measured(demo.broker.pid, origin, login, logins, concurrency)
+
+
+def as_row(name: str, found: Measured, *, most_cpu: float | None = None, most_p99: float | None = None) -> Row:
+    """Return the row of a measurement, with its budgets."""
+    return row(
+        name,
+        Figure("ms CPU/login", found.cpu_ms, most=most_cpu),
+        Figure("logins/s", found.logins_a_second),
+        Figure("ms p50", found.ms(0.5)),
+        Figure("ms p99", found.ms(0.99), most=most_p99),
+        Figure("kB kept/login", found.kept_kb),
+    )

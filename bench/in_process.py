@@ -1,0 +1,218 @@
+"""Logs in at the broker's application inside this process: its CPU time by request and layer, and its turns.
+
+    python -m bench.in_process FOLDER
+
+FOLDER is that of a demo that was written with its parties' keys; the parties run elsewhere. Commands come as lines of
+JSON on standard input, and each answer is one: ``["cpu", LOGINS]``, ``["samples", LOGINS]``, ``["turns", LOGINS]``.
+"""
+
+import io
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import wraps
+from pathlib import Path
+from statistics import median
+from types import FrameType
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+from wsgiref.types import WSGIApplication
+
+from bench.browsers import UniversityLogin, cookie_header, keep_cookie
+from bench.layers import Rooms
+from broker.adapters.stores.open_store import open_store
+from broker.adapters.telling import metrics
+from broker.adapters.trail.monthly_files import TrailFiles
+from broker.app.application import create_app
+from broker.core.ports import Store
+from broker.demo.run import demo_folder
+from broker.demo.run.demo_folder import Setting
+from broker.files.settings import config
+
+# The requests of a login in a known browser, by the beginning of their paths.
+REQUESTS: Final = {"/saml/idp/sso": "SSO GET", "/saml/sp/": "ACS POST", "/login/": "GET"}
+# Seconds between two samples of the wall clock. It beats with nothing that the machine does.
+_BETWEEN: Final = 0.00097
+_READS: Final = frozenset({"get", "get_many", "list"})
+
+
+@dataclass(slots=True)
+class Meter:
+    """What the requests under way are charged with."""
+
+    request: str = ""
+    cpu: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    samples: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    turns: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    rooms: Rooms = field(default_factory=Rooms)
+    depth: int = 0
+
+    def sample(self, _: int, frame: FrameType | None) -> None:
+        """Charge the layer that runs at this moment; the signal's handler."""
+        if self.request:
+            self.samples[self.request][self.rooms.layer(frame)] += 1
+
+    def counted(self, word: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``call``, counted under ``word`` unless a counted call makes it."""
+
+        @wraps(call)
+        def counting(*arguments: Any, **named: Any) -> Any:
+            if self.depth == 0 and self.request:
+                self.turns[self.request][word] += 1
+            self.depth += 1
+            try:
+                return call(*arguments, **named)
+            finally:
+                self.depth -= 1
+
+        return counting
+
+
+class InProcessWire:
+    """Requests that go straight into an application, as a server would hand them over."""
+
+    def __init__(self, app: WSGIApplication, origin: str, meter: Meter) -> None:
+        self.app, self.meter, self.host = app, meter, urlsplit(origin).netloc
+        self.cookies: dict[str, str] = {}
+        self.headers: dict[str, str] = {}
+
+    def send(self, method: str, url: str, fields: dict[str, str] | None = None) -> tuple[int, str, bytes]:
+        """Send a request and return status, Location and body; its CPU time is charged to its name."""
+        environ = self._environ(method, url, urlencode(fields or {}).encode())
+        answered: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> Callable[[bytes], object]:
+            answered.extend((int(status.split(maxsplit=1)[0]), headers))
+            return lambda _: None
+
+        path = str(environ["PATH_INFO"])
+        name = next(name for begin, name in REQUESTS.items() if path.startswith(begin))
+        self.meter.request = name
+        began = time.thread_time()
+        body = self.app(environ, start_response)
+        octets = b"".join(body)
+        if hasattr(body, "close"):
+            body.close()
+        spent = time.thread_time() - began
+        self.meter.request = ""
+        self.meter.cpu[name].append(spent * 1000)
+        status, headers = answered
+        for header, value in headers:
+            if header.lower() == "set-cookie":
+                keep_cookie(self.cookies, value)
+        location = next((value for header, value in headers if header.lower() == "location"), "")
+        return status, location, octets
+
+    def _environ(self, method: str, url: str, body: bytes) -> dict[str, Any]:
+        parts = urlsplit(url)
+        host, _, port = self.host.partition(":")
+        return {
+            "REQUEST_METHOD": method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": parts.path,
+            "QUERY_STRING": parts.query,
+            "SERVER_NAME": host,
+            "SERVER_PORT": port,
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": "127.0.0.1",
+            "HTTP_HOST": self.host,
+            "HTTP_COOKIE": cookie_header(self.cookies),
+            "CONTENT_TYPE": "application/x-www-form-urlencoded" if body else "",
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": True,
+            "wsgi.run_once": False,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """An application, the login that is measured at it, and the meter."""
+
+    login: UniversityLogin
+    wire: InProcessWire
+    meter: Meter
+    setting: Setting
+
+    def cpu(self, logins: int) -> dict[str, float]:
+        """Return the median CPU milliseconds of each request."""
+        self.meter.cpu.clear()
+        self._run(logins)
+        return {name: median(times) for name, times in self.meter.cpu.items()}
+
+    def samples(self, logins: int) -> dict[str, dict[str, int]]:
+        """Return how many samples of each request fell into each layer."""
+        self.meter.samples.clear()
+        before = signal.signal(signal.SIGALRM, self.meter.sample)
+        signal.siginterrupt(signal.SIGALRM, False)  # noqa: FBT003 - the signature of the standard library
+        signal.setitimer(signal.ITIMER_REAL, _BETWEEN, _BETWEEN)
+        try:
+            self._run(logins)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        return {name: dict(found) for name, found in self.meter.samples.items()}
+
+    def turns(self, logins: int) -> dict[str, dict[str, float]]:
+        """Return the calls of each request to store and trail, and the syncs, a login."""
+        self.meter.turns.clear()
+        with self._counted():
+            self._run(logins)
+        return {
+            request: {word: count / logins for word, count in found.items()}
+            for request, found in self.meter.turns.items()
+        }
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count every method of the store's port, the trail's appends, and the syncs of the disk."""
+        opened = config.load(self.setting.config, {})
+        store = type(open_store(opened.store.url, self.setting.folder, accept_loss=True))
+        methods = [name for name in vars(Store) if not name.startswith("_") and name != "faults"]
+        counted: list[tuple[type, str, str]] = [
+            (store, name, f"{'read' if name in _READS else 'write'} {name}") for name in methods
+        ]
+        counted.append((TrailFiles, "append", "trail"))
+        replaced = [(owner, name, vars(owner)[name]) for owner, name, _ in counted]
+        for owner, name, word in counted:
+            setattr(owner, name, self.meter.counted(word, vars(owner)[name]))
+        try:
+            yield
+        finally:
+            for owner, name, call in replaced:
+                setattr(owner, name, call)
+
+    def _run(self, logins: int) -> None:
+        for _ in range(logins):
+            self.login(self.wire)
+
+
+def main() -> None:
+    """Carry out the commands that come, until there are no more."""
+    setting = demo_folder.read(Path(sys.argv[1]))
+    os.environ["BROKER_CONFIG"] = str(setting.config)
+    with tempfile.TemporaryDirectory() as folder, metrics.shared(Path(folder) / "metrics"):
+        answers, log = os.dup(1), os.open(setting.folder / "in_process.log", os.O_WRONLY | os.O_CREAT, 0o600)
+        os.dup2(log, 1)  # the application's log goes where a file would be: its lines are no answers
+        meter = Meter()
+        wire = InProcessWire(create_app(), setting.ports.origin("broker"), meter)
+        bench = Bench(UniversityLogin.at(setting), wire, meter, setting)
+        with os.fdopen(answers, "w") as out:
+            for line in sys.stdin:
+                command, logins = json.loads(line)
+                print(json.dumps(getattr(bench, command)(logins)), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Measures a login by request and layer: samples of the application, and the whole of the real server beside it."""
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Final
+
+from bench import processes
+from bench.brokers import Setup, broker_running, of_broker
+from bench.browsers import UniversityLogin
+from bench.figures import Figure, Row, row
+from bench.layers import LAYERS, SERVER
+from broker.demo.run.demo_folder import Setting
+
+REQUESTS: Final = ("SSO GET", "ACS POST", "GET")
+_SERIES: Final = 5
+_LOGINS: Final = 100
+_SAMPLED: Final = 1_500
+_COUNTED: Final = 20
+_TURNS: Final = 9
+# What a request may ask of store and trail (docs/reference/design.md#8).
+_MOST: Final = {
+    "SSO GET": {"read": 0, "write": 1, "trail": 0},
+    "ACS POST": {"read": 1, "write": 1, "trail": 0},
+    "GET": {"read": 4, "write": 1, "trail": 1},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """CPU milliseconds of a login by request and layer; the server's are of no one request."""
+
+    of_requests: dict[str, dict[str, float]]
+    server: float
+    turns: dict[str, dict[str, float]]
+
+    def of(self, layer: str) -> float:
+        """Return the milliseconds of a layer in a login."""
+        if layer == SERVER:
+            return self.server
+        return sum(found.get(layer, 0.0) for found in self.of_requests.values())
+
+    @property
+    def total(self) -> float:
+        """Return the milliseconds of a login."""
+        return self.server + sum(sum(found.values()) for found in self.of_requests.values())
+
+
+class InProcess:
+    """The application in a process of its own, which carries out commands."""
+
+    def __init__(self, running: "subprocess.Popen[str]") -> None:
+        self._running = running
+
+    def ask(self, command: str, logins: int) -> Any:
+        """Send a command and return its answer; SystemExit where the process has ended."""
+        assert self._running.stdin
+        assert self._running.stdout
+        self._running.stdin.write(json.dumps([command, logins]) + "\n")
+        self._running.stdin.flush()
+        line = self._running.stdout.readline()
+        if not line:
+            raise SystemExit("the application ended; its errors are above")
+        return json.loads(line)
+
+
+@contextmanager
+def in_process(setting: Setting) -> Iterator[InProcess]:
+    """Start the application of ``setting`` in a process of its own."""
+    command = (sys.executable, "-m", "bench.in_process", str(setting.folder))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            yield InProcess(running)
+        finally:
+            running.terminate()
+
+
+def measured() -> Layers:
+    """Measure a known browser's logins, one at a time, with SQLite.
+
+    State lies in memory, so that no sample falls into a wait for the disk.
+    """
+    whole: list[float] = []
+    requests: dict[str, list[float]] = {name: [] for name in REQUESTS}
+    with broker_running(Setup(memory_disk=True)) as demo, in_process(demo.setting) as application:
+        login = UniversityLogin.at(demo.setting)
+        application.ask("cpu", _LOGINS)
+        for number in range(_SERIES):
+            whole.append(of_broker(demo, login, _LOGINS, warm_up=0 if number else 50).cpu_ms)
+            for name, spent in application.ask("cpu", _LOGINS).items():
+                requests[name].append(spent)
+        samples = application.ask("samples", _SAMPLED)
+        turns = application.ask("turns", _COUNTED)
+    spent = {name: median(found) for name, found in requests.items()}
+    shares = {name: _shared(spent[name], Counter(samples[name])) for name in REQUESTS}
+    return Layers(shares, median(whole) - sum(spent.values()), turns)
+
+
+def _shared(spent: float, samples: Counter[str]) -> dict[str, float]:
+    """Return a request's milliseconds by layer, in proportion to the samples."""
+    total = samples.total()
+    return {layer: spent * samples[layer] / total for layer in LAYERS if samples[layer]}
+
+
+def rows(found: Layers) -> Iterator[Row]:
+    """Yield the layers, the requests, and the turns of store and trail."""
+    for layer in LAYERS:
+        of_requests = [Figure(f"in {name}", found.of_requests[name].get(layer, 0.0)) for name in REQUESTS]
+        yield row(layer, Figure("ms", found.of(layer)), *(of_requests if layer != SERVER else ()))
+    sums = [Figure(f"in {name}", sum(found.of_requests[name].values())) for name in REQUESTS]
+    yield row("a login", Figure("ms", found.total), *sums)
+    yield from _turns(found.turns)
+
+
+def _turns(turns: dict[str, dict[str, float]]) -> Iterator[Row]:
+    total = 0.0
+    for request in REQUESTS:
+        counted: Counter[str] = Counter()
+        for word, count in turns.get(request, {}).items():
+            counted[word.split()[0]] += count  # type: ignore[assignment]
+        total += counted.total()
+        figures = [
+            Figure(f"{word}s" if word != "trail" else word, counted[word], most=most)
+            for word, most in _MOST[request].items()
+        ]
+        yield row(f"{request}: turns of store and trail", *figures)
+    yield row("a login: turns of store and trail", Figure("turns", total, most=_TURNS))
+
+
+def idle() -> Iterator[Row]:
+    """Measure what a broker spends while nobody comes."""
+    with broker_running(Setup()) as demo:
+        time.sleep(5)
+        before = processes.cpu(demo.broker.pid)
+        time.sleep(10)
+        spent = (processes.cpu(demo.broker.pid) - before) * 100
+    yield row("a worker that nobody asks", Figure("ms CPU a second", spent))

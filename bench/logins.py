@@ -1,0 +1,98 @@
+"""The cases of a login: stores, workers and people at once, kinds of browsers, a trail on a slow disk."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from bench import stores
+from bench.brokers import Measured, Setup, as_row, broker_running, of_broker
+from bench.browsers import PinLogin, UniversityLogin
+from bench.figures import Figure, Row, row
+from broker.demo.run.demo_folder import Setting
+
+AT_ONCE: Final = (1, 4, 16)
+_LOGINS: Final = 160
+_TERMINAL: Final = 'pin_networks = ["127.0.0.1/32"]\n'
+_P99: Final = 150.0
+_SLOW_SYNC_MS: Final = 20
+_KB_KEPT: Final = 1.0
+
+
+def matrix() -> Iterator[Row]:
+    """Measure each store with 1 and 2 workers and 1, 4 and 16 people at once, and compare them."""
+    cells: dict[tuple[str, int, int], Measured] = {}
+    for store, opened in stores.STORES.items():
+        for workers in (1, 2):
+            with opened() as url, broker_running(Setup(store=url, workers=workers)) as demo:
+                login = UniversityLogin.at(demo.setting)
+                for people in AT_ONCE:
+                    found = of_broker(demo, login, _LOGINS, people)
+                    cells[store, workers, people] = found
+                    yield as_row(_name(store, workers, people), found)
+    yield from _compared(cells)
+
+
+def _name(store: str, workers: int, people: int) -> str:
+    return f"{store}; {workers} worker{'s' if workers > 1 else ''}, {people} at once"
+
+
+def _compared(cells: dict[tuple[str, int, int], Measured]) -> Iterator[Row]:
+    sqlite, redis, slow = stores.STORES
+    alone = cells[sqlite, 1, 1].cpu_ms
+    yield row("Redis, of SQLite", Figure("times the CPU", cells[redis, 1, 1].cpu_ms / alone, most=1.25))
+    added = cells[slow, 1, 1].ms(0.5) - cells[redis, 1, 1].ms(0.5)
+    yield row("1 ms more an answer adds to a login", Figure("ms p50", added, most=10))
+    ratio = cells[sqlite, 2, 16].cpu_ms / cells[sqlite, 1, 16].cpu_ms
+    yield row("2 workers, of 1, at 16 at once", Figure("times the CPU", ratio, most=1.1))
+
+
+def kinds_of_browsers() -> Iterator[Row]:
+    """Measure a known browser, a fresh one, and a login by PIN."""
+    with broker_running(Setup()) as demo:
+        known = of_broker(demo, UniversityLogin.at(demo.setting), _LOGINS)
+        fresh = of_broker(demo, UniversityLogin.at(demo.setting, fresh=True), _LOGINS)
+    yield as_row("known browser, three requests", known)
+    yield as_row("fresh browser, five requests", fresh)
+    yield row("fresh, of known", Figure("times the CPU", fresh.cpu_ms / known.cpu_ms, most=1.25))
+    with broker_running(Setup(methods='["library"]', toml=_TERMINAL)) as demo:
+        yield as_row("number and PIN at a terminal", of_broker(demo, PinLogin.at(demo.setting), _LOGINS // 2))
+
+
+def at_sixteen() -> Iterator[Row]:
+    """Measure 2,000 logins at 16 at once with two workers: the longest wait, and what memory keeps."""
+    with broker_running(Setup(workers=2)) as demo:
+        found = of_broker(demo, UniversityLogin.at(demo.setting), 2_000, 16, warm_up=100)
+    yield as_row("2,000 logins, 16 at once, two workers", found, most_p99=_P99)
+    yield row("memory of a login", Figure("kB kept", found.kept_kb, most=_KB_KEPT))
+
+
+def slow_trail() -> Iterator[Row]:
+    """Measure logins at 16 at once whose trail lies on a disk of 20 ms a sync: they share the syncs."""
+    environment = {
+        "PYTHONPATH": f"{Path(__file__).parent / 'slow_disk'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        "SLOW_MS": str(_SLOW_SYNC_MS),
+    }
+    with _environment(environment), broker_running(Setup(workers=2, prepare=_slowed)) as demo:
+        found = of_broker(demo, UniversityLogin.at(demo.setting), 2 * _LOGINS, 16)
+    yield as_row(f"trail of {_SLOW_SYNC_MS} ms a sync, 16 at once", found)
+    most = 1000 / _SLOW_SYNC_MS
+    yield row(
+        "of what a sync for each would allow", Figure("times the logins/s", found.logins_a_second / most, least=1)
+    )
+
+
+def _slowed(setting: Setting) -> None:
+    os.environ["SLOW_FOLDER"] = str(setting.folder / "state" / "audit")
+
+
+@contextmanager
+def _environment(more: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,377 @@
+"""``broker work``: started and watched by serve, alone on its machine, and missed by no login."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from broker.app import live_reload, watched_work, work_folder
+from broker.app.application import create_app
+from broker.app.assembly import Parts, assemble
+from broker.app.gunicorn_server import Mounted, _end_reload, _start_reload
+from broker.app.watched_work import WatchedWork
+from broker.app.work_folder import WakeSignal, WorkLock
+from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.errors import StoreUnavailable
+from broker.demo.koha import simulated_koha
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.run.demo_folder import CLIENT_SECRET, Setting
+from broker.demo.run.loopback_server import serve_on_loopback
+from broker.demo.run.mail_server import Mailbox
+from broker.files.settings.config import load
+from broker.flows.records import WRITES
+from tests.plugins.ports import free_port
+from tests.plugins.programs import started
+
+if TYPE_CHECKING:
+    import subprocess
+
+pytestmark = pytest.mark.server
+
+CPR = "1403044004"
+RELEASE = work_folder._RELEASE
+
+
+def until(true: Callable[[], object], seconds: float = 20) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+# The folder
+
+
+def test_without_it_the_note_says_what_waits(tmp_path: Path) -> None:
+    """Neither before the first start nor after its end is there any; a lock nobody holds is none."""
+    missing = "no broker work runs on this machine: enrolments, letters and feeds wait for one"
+    assert work_folder.note(tmp_path) == missing
+    WorkLock(tmp_path)
+    assert (work_folder.note(tmp_path), work_folder.sign_of_life(tmp_path)) == (missing, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "silent", "note"),
+    [
+        ({"release": RELEASE}, 0, None),
+        ({"release": RELEASE}, 30, None),
+        ({"release": RELEASE}, 90, "broker work (process 7) has not been heard of for 90 s"),
+        ({"release": "0.0.1"}, 0, f"broker work is of release 0.0.1, this is {RELEASE}: restart it"),
+        ("torn", 0, None),
+    ],
+)
+def test_what_it_says_of_itself_is_read(tmp_path: Path, said: object, silent: float, note: str | None) -> None:
+    """One that hangs, or is older or newer than the web workers, is told; a sign half written says nothing wrong."""
+    lock = WorkLock(tmp_path)
+    assert lock.take()
+    lock.tell_alive(3)
+    assert work_folder.lost(tmp_path) == 3
+    path = tmp_path / "work" / "lock"
+    path.write_text(json.dumps(said | {"pid": 7}) if isinstance(said, dict) else '{"pid": 7, "rel')
+    at = time.time() - silent
+    os.utime(path, (at, at))
+    assert work_folder.note(tmp_path) == note
+
+
+def test_the_lock_is_one_process_and_ends_with_it(tmp_path: Path) -> None:
+    """A second does not get it, looking does not take it, and its holder's death frees it."""
+    first, second = WorkLock(tmp_path), WorkLock(tmp_path)
+    assert (first.take(), second.take()) == (True, False)
+    first.tell_alive(0)
+    assert second.holder() == os.getpid()
+    assert work_folder.sign_of_life(tmp_path)
+    os.close(first._lock)
+    assert work_folder.sign_of_life(tmp_path) is None
+    assert second.take()
+
+
+def test_a_wish_wakes_it_at_once_and_is_lost_by_nobody(tmp_path: Path) -> None:
+    """Nobody listens, someone listens, the pipe is full: setting the signal never fails and never waits."""
+    wake = WakeSignal(tmp_path)
+    wake.set()
+    assert wake.wait(0)
+    with WorkLock(tmp_path).listening() as pipe:
+        assert not pipe.wait(0)
+        for _ in range(70_000):
+            wake.set()
+        assert pipe.wait(0)
+        assert not pipe.wait(0)
+        waking = threading.Timer(0.05, wake.set)
+        waking.start()
+        assert pipe.wait(5)
+        waking.join()
+
+
+def test_something_else_in_the_place_of_the_pipe_is_refused(tmp_path: Path) -> None:
+    """A file there would grow by every wish."""
+    lock = WorkLock(tmp_path)
+    (tmp_path / "work" / "wake").write_bytes(b"")
+    with pytest.raises(FileExistsError, match="is no pipe"), lock.listening():
+        pass
+
+
+# The watching
+
+
+def test_a_child_that_dies_is_started_again_after_pauses_that_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second, two, four, half a minute at most; after a minute of life the first pause again. Each death is told."""
+    now, told, starts = [0.0], [], []
+    monkeypatch.setattr("broker.app.watched_work.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(watched_work, "_tell", lambda event: told.append(event.facts["again_after_seconds"]))
+    work = WatchedWork([sys.executable, "-c", ""])
+    for _ in range(400):
+        before = work._child
+        work.look()
+        if work._child is not None and work._child is not before:
+            starts.append(now[0])
+            work._child.wait()
+        now[0] += 0.5
+    assert len(starts) >= 7
+    assert told[:7] == [1, 2, 4, 8, 16, 30, 30]
+    now[0] += 100
+    work._began, work._child = now[0] - 61, None
+    work._due = now[0]
+    work.look()
+    assert work._child
+    work._child.wait()
+    now[0] += 61
+    work.look()
+    assert told[-1] == 1
+
+
+def test_a_machine_without_room_for_it_serves_on(capfd: pytest.CaptureFixture[str]) -> None:
+    """A start that the system refuses is told and tried again; the server goes on."""
+    work = WatchedWork(["/nowhere/to/be/found"])
+    work.look()
+    work.look()
+    work.reload()
+    work.end()
+    assert capfd.readouterr().out.count("FileNotFoundError") == 1
+
+
+# The process
+
+
+@pytest.fixture
+def koha() -> Iterator[tuple[Any, str]]:
+    """Give a simulated library system and its address."""
+    system = simulated_koha.create_app(
+        [], administration=FOUR_DIGIT_PINS, clients={"broker": simulated_koha.Client(CLIENT_SECRET)}
+    )
+    with serve_on_loopback(system) as url:
+        yield system.extensions["koha"], url
+
+
+@pytest.fixture
+def smtp() -> Iterator[str]:
+    """Give the address of a mail server."""
+    port = free_port()
+    mailbox = Mailbox(port, free_port())
+    mailbox.start()
+    yield f"smtp://127.0.0.1:{port}"
+    mailbox.stop()
+
+
+@pytest.fixture
+def environ(setting: Setting, tmp_path: Path, koha: tuple[Any, str], smtp: str) -> dict[str, str]:
+    """Give the environment of a broker with a state of its own."""
+    return {
+        "BROKER_CONFIG": str(setting.config),
+        "BROKER_STATE": str(tmp_path / "state"),
+        "BROKER_STORE__URL": f"sqlite:{tmp_path / 'state' / 'broker.db'}",
+        "BROKER_LIBRARY__URL": koha[1],
+        "BROKER_MAIL__URL": smtp,
+    }
+
+
+@pytest.fixture
+def parts(setting: Setting, environ: dict[str, str]) -> Parts:
+    """Give what a web worker has open."""
+    return assemble(load(setting.config, environ))
+
+
+@contextmanager
+def working(environ: dict[str, str], log: Path, *more: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run ``broker work``."""
+    command = [sys.executable, "-m", "broker.cli", "work", *more]
+    with log.open("ab") as out, started(command, environ, stdout=out, stderr=out) as running:
+        yield running
+
+
+def runs(parts: Parts, running: "subprocess.Popen[bytes]") -> bool:
+    """Say whether this process is the one that works."""
+    said = work_folder.sign_of_life(parts.config.state)
+    return said is not None and said.pid == running.pid
+
+
+def wish(number: int = 0) -> Wish:
+    """Give a wish for a student of an invented number."""
+    cpr = ("1403044004", "1403044012")[number]
+    fields = (WishedField("surname", "Prøvesen", "always"),)
+    return Wish(cpr, "student", "STUDENT", (), date(2036, 1, 1), fields, "aase@example.org")
+
+
+def is_made(parts: Parts, cpr: str) -> bool:
+    """Say whether an enrolment has been carried out."""
+    found = parts.enrolments.stored(cpr)
+    return found is not None and found.state is EnrolmentState.DONE
+
+
+def test_a_wish_is_carried_out_by_another_process_while_a_request_waits(
+    parts: Parts, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """The request is told within its five seconds; without broker work it waits and goes on with the wish stored."""
+    made = parts.enrolments.want(wish())
+    key = parts.enrolments.person_key(CPR)
+    assert parts.enrolments.wait(key, 0.3).state is EnrolmentState.WANTED  # type: ignore[union-attr]
+    with working(environ, tmp_path / "log") as running:
+        until(lambda: runs(parts, running))
+        until(lambda: is_made(parts, CPR))
+        parts.enrolments.want(wish(1))
+        waited = parts.enrolments.wait(parts.enrolments.person_key(wish(1).cpr or ""), 5)
+        assert waited is not None
+        assert (waited.state, waited.id == made.id) == (EnrolmentState.DONE, False)
+
+
+def test_of_two_on_one_machine_the_second_waits_and_takes_over(
+    parts: Parts, environ: dict[str, str], tmp_path: Path, koha: tuple[Any, str]
+) -> None:
+    """It says so in one sentence; when the first is killed in the middle of an enrolment it makes the one borrower."""
+    library, _ = koha
+    with working(environ, tmp_path / "first") as first:
+        until(lambda: runs(parts, first))
+        with working(environ, tmp_path / "second") as second:
+            until(lambda: "waits until that has ended" in (tmp_path / "second").read_text())
+            library.faults.slow = 0.3
+            asked = len(library.access.lines())
+            parts.enrolments.want(wish())
+            until(lambda: len(library.access.lines()) > asked)
+            assert runs(parts, first)
+            first.kill()
+            until(lambda: runs(parts, second))
+            library.faults.slow = 0
+            until(lambda: is_made(parts, CPR), 40)
+            rows = [row for row in library.patrons.rows() if row["userid"] == CPR]
+            assert len(rows) == 1
+    said = [line for line in (tmp_path / "second").read_text().splitlines() if line.startswith("broker work")]
+    assert said == [f"broker work runs on this machine (process {first.pid}); this one waits until that has ended"]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_it_ends_in_order(parts: Parts, environ: dict[str, str], tmp_path: Path, *, waits: bool) -> None:
+    """By SIGTERM, working or waiting: exit code 0 and no traceback."""
+    with working(environ, tmp_path / "first") as first:
+        until(lambda: runs(parts, first))
+        with working(environ, tmp_path / "second") as second:
+            until(lambda: "waits" in (tmp_path / "second").read_text())
+            ends = second if waits else first
+            ends.terminate()
+            assert ends.wait(20) == 0
+            until(lambda: runs(parts, first if waits else second))
+    assert "Traceback" not in (tmp_path / "first").read_text() + (tmp_path / "second").read_text()
+
+
+def test_it_ends_with_the_server_that_started_it(parts: Parts, environ: dict[str, str], tmp_path: Path) -> None:
+    """A server that was killed leaves no work behind that the next would have to wait for."""
+    with working(environ, tmp_path / "log", "--server", str(os.getpid() + 1)) as orphan:
+        assert orphan.wait(20) == 0
+    with working(environ, tmp_path / "log", "--server", str(os.getpid())) as running:
+        until(lambda: runs(parts, running))
+
+
+def test_a_reload_is_taken_if_it_is_sound(
+    setting: Setting, parts: Parts, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """By SIGHUP, in the process that runs; with a fault nothing changes, and the log says so."""
+    copied = tmp_path / "broker.toml"
+    text = setting.config.read_text()
+    for name in ("metadata", "policies", "attribute_maps", "keys"):
+        text = text.replace(f'{name} = "{name}"', f'{name} = "{setting.folder / name}"')
+    copied.write_text(text)
+    log = tmp_path / "log"
+
+    def told(line: str) -> int:
+        return log.read_text().count(f'"event": "{line}"')
+
+    with working(environ | {"BROKER_CONFIG": str(copied)}, log) as running:
+        until(lambda: told("work_started") == 1)
+        copied.write_text(text.replace("[library]", "[library"))
+        running.send_signal(signal.SIGHUP)
+        until(lambda: told("reload_refused"))
+        copied.write_text(text)
+        running.send_signal(signal.SIGHUP)
+        until(lambda: told("work_started") == 2)
+        assert runs(parts, running)
+        parts.enrolments.want(wish())
+        until(lambda: is_made(parts, CPR))
+
+
+def test_a_record_of_a_newer_release_is_left_to_that(parts: Parts) -> None:
+    """Work that is older than the web workers changes nothing of what it cannot read, and keeps no lease on it."""
+    parts.enrolments.want(wish())
+    store, key, now = parts.store, parts.enrolments.person_key(CPR), datetime.now(UTC)
+    kept = store.get(key, now)
+    assert kept
+    newer = kept._replace(value=bytes([WRITES + 1]) + kept.value[1:], version="newer")
+    assert store.put(key, newer, kept.version, now)
+    with pytest.raises(StoreUnavailable):
+        parts.enrolments.step()
+    now = datetime.now(UTC)
+    assert store.get(key, now) == newer
+    assert store.claim("enrolment", None, "of the newer", now + timedelta(seconds=5), now) == (key, newer)
+
+
+# The web worker's one thread
+
+
+@pytest.fixture
+def folder(setting: Setting, tmp_path: Path) -> Path:
+    """Give a folder of a broker that a test may edit."""
+    shutil.copytree(setting.folder, tmp_path / "own")
+    return tmp_path / "own"
+
+
+def test_an_application_starts_no_thread_and_a_worker_of_serve_one(folder: Path) -> None:
+    """``create_app`` leaves threads to the host; ``serve`` starts one in the worker, which ends when told to."""
+    before = set(threading.enumerate())
+    app = create_app(load(folder / "broker.toml", {}))
+    app.test_client().get("/readyz")
+    assert set(threading.enumerate()) == before
+    worker = SimpleNamespace(wsgi=Mounted(app, app.extensions["broker"]))
+    _start_reload(worker)
+    (thread,) = set(threading.enumerate()) - before
+    _end_reload(None, worker)
+    thread.join(10)
+    assert set(threading.enumerate()) == before
+
+
+def test_no_request_puts_policies_or_metadata_in_force(folder: Path) -> None:
+    """What is changed on disk is in force once the host, or the worker's thread, has called ``refresh``."""
+    app = create_app(load(folder / "broker.toml", {}))
+    parts: Parts = app.extensions["broker"]
+    policies, metadata = parts.policies.current, parts.metadata.current
+    student = folder / "policies" / "student.yaml"
+    student.write_text(student.read_text().replace("precedence: 20", "precedence: 21"))
+    (folder / "metadata" / "myprint.xml").unlink()
+    for path in ("/readyz", "/metrics", "/sign-up", "/saml/idp/metadata", "/"):
+        app.test_client().get(path)
+    assert (parts.policies.current, parts.metadata.current) == (policies, metadata)
+    interval = sys.getswitchinterval()
+    for _ in range(3):  # a file of the folder is read when it has been the same for two looks
+        live_reload.refresh(parts)
+    assert parts.policies.current.digest != policies.digest
+    assert len(metadata.services) - len(parts.metadata.current.services) == 1
+    assert sys.getswitchinterval() == interval

@@ -1,0 +1,365 @@
+"""The worker's loop over real sockets: who is answered, who waits, and who is given up."""
+
+import os
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import pytest
+from gunicorn.config import Config as Settings
+from gunicorn.sock import TCPSocket
+
+from broker.app import buffering_worker
+from broker.app.buffering_worker import BufferingWorker
+from broker.app.gunicorn_server import Terse
+
+pytestmark = pytest.mark.server
+
+_PATIENCE = 20.0  # seconds until a test that waits in vain fails
+_LARGE = 1_000_000
+HEAD = b"GET /page HTTP/1.1\r\nHost: broker\r\n"
+BODY = b"POST /page HTTP/1.1\r\nHost: broker\r\nContent-Length: %d\r\n\r\n" % _LARGE
+
+
+@dataclass
+class Application:
+    """Answers with a page, or waits at ``/wait`` until it may go on; keeps what was asked, and how many at once.
+
+    ``/brief`` waits for a moment, and ``/first`` lets the test do something meanwhile.
+    """
+
+    page: bytes = b"page"
+    go_on: threading.Event = field(default_factory=threading.Event)
+    meanwhile: Callable[[], object] = int
+    asked: list[str] = field(default_factory=list)
+    at_once: int = 0
+    most: int = 0
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        path = environ["PATH_INFO"]
+        self.asked.append(path)
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        if path == "/wait":
+            assert self.go_on.wait(_PATIENCE)
+        if path == "/brief":
+            time.sleep(0.002)
+        if path == "/first":
+            self.meanwhile()
+        if path == "/fault":
+            self.at_once -= 1
+            raise ValueError("of 1403044004")
+        start_response("200 OK", [("Content-Length", str(len(self.page)))])
+        self.at_once -= 1
+        return [self.page]
+
+
+@dataclass
+class Running:
+    """A worker that serves, and where."""
+
+    worker: BufferingWorker
+    application: Application
+    port: int
+
+    def connect(self, octets: bytes = b"") -> socket.socket:
+        """Open a connection and send something."""
+        wire = socket.create_connection(("127.0.0.1", self.port), _PATIENCE)
+        wire.sendall(octets)
+        return wire
+
+    def ask(self, path: str = "/page") -> bytes:
+        """Ask by a connection of its own and give the whole answer."""
+        with self.connect(asking(path)) as wire:
+            return everything(wire)
+
+    def end(self) -> None:
+        """Tell it to end, as gunicorn does by a signal."""
+        self.worker.alive = False
+        os.write(self.worker.PIPE[1], b".")
+
+
+def asking(path: str, *, keep: bool = False) -> bytes:
+    """Write a request."""
+    ending = "keep-alive" if keep else "close"
+    return f"GET {path} HTTP/1.1\r\nHost: broker\r\nConnection: {ending}\r\n\r\n".encode()
+
+
+def everything(wire: socket.socket) -> bytes:
+    """Read until the other side ends."""
+    found = b""
+    while part := wire.recv(100_000):
+        found += part
+    return found
+
+
+def given_up(wire: socket.socket) -> bool:
+    """Say whether the other side has closed, once it does; False where it sends."""
+    try:
+        return wire.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + _PATIENCE
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@contextmanager
+def serving(threads: int = 2, connections: int = 100) -> Iterator[Running]:
+    """Run a worker in a thread of this process until the block ends."""
+    settings = Settings()
+    options = {"threads": threads, "worker_connections": connections, "graceful_timeout": 5, "keepalive": 1}
+    for name, value in options.items():
+        settings.set(name, value)
+    log = Terse(settings)
+    listener = TCPSocket(("127.0.0.1", 0), settings, log)
+    worker = BufferingWorker(0, os.getppid(), [listener], None, 60, settings, log)
+    worker.wsgi = application = Application()
+    worker.PIPE = os.pipe()
+    running = Running(worker, application, listener.getsockname()[1])
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        yield running
+    finally:
+        application.go_on.set()
+        running.end()
+        thread.join(_PATIENCE)
+        assert not thread.is_alive()
+        worker.tmp.close()
+
+
+@pytest.mark.parametrize("begun", [b"", HEAD + b"X-Slow: ", BODY + b"x"])
+def test_whoever_does_not_end_costs_no_thread(begun: bytes) -> None:
+    """Fifty that say nothing, or half a head, or half a body, while another is answered by the only thread."""
+    with serving(threads=1) as running, ExitStack() as held:
+        for _ in range(50):
+            held.enter_context(running.connect(begun))
+        assert running.ask().endswith(b"page")
+        assert running.application.asked == ["/page"]
+
+
+def test_whoever_does_not_take_their_answer_costs_no_thread() -> None:
+    """Twenty that ask for a large page and read nothing of it, while another is answered by the only thread."""
+    with serving(threads=1) as running, ExitStack() as held:
+        running.application.page = b"x" * 8_000_000
+        for _ in range(20):
+            held.enter_context(running.connect(asking("/page")))
+        until(lambda: len(running.application.asked) == 20)
+        running.application.page = b"page"
+        assert running.ask().endswith(b"page")
+
+
+def test_of_too_many_those_go_that_came_first() -> None:
+    """A hundred and twenty that never end, where fifty may be open: who comes is answered, the first are closed."""
+    with serving(connections=50) as running, ExitStack() as held:
+        wires = [held.enter_context(running.connect(HEAD)) for _ in range(120)]
+        assert running.ask().endswith(b"page")
+        assert given_up(wires[0])
+        wires[-1].sendall(b"Connection: close\r\n\r\n")
+        assert everything(wires[-1]).endswith(b"page")
+
+
+def test_what_has_not_become_whole_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all that lies half is too much, the largest goes, and not who sends little."""
+    monkeypatch.setattr(buffering_worker, "_HELD", 2_000_000)
+    with serving() as running, running.connect(BODY.replace(b"1000000", b"9")) as small, ExitStack() as held:
+        large = [held.enter_context(running.connect(BODY + b"x" * (_LARGE - 1))) for _ in range(3)]
+        (gone, *_), _, _ = select.select([*large, small], [], [], _PATIENCE)
+        assert gone in large
+        assert given_up(gone)
+        assert sum(connection.held for connection in running.worker._open.values()) <= 2_000_000
+        small.sendall(b"Connection")
+        assert small.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_no_more_descriptors_end_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the process may open no more, who came first goes, and it serves on."""
+    with serving() as running, running.connect(HEAD) as first:
+        until(lambda: len(running.worker._open) == 1)
+        refused = [True]
+        (listener,) = running.worker.sockets
+        accept = listener.sock.accept
+
+        class Full:
+            def accept(self) -> object:
+                if refused:
+                    refused.clear()
+                    raise OSError(24, "Too many open files")
+                return accept()
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(kept, name)
+
+        kept = listener.sock
+        monkeypatch.setattr(listener, "sock", Full())
+        assert running.ask().endswith(b"page")
+        assert given_up(first)
+
+
+@pytest.mark.parametrize(("sent", "constant"), [
+    (b"", "_ARRIVING"), (HEAD, "_ARRIVING"), (asking("/page", keep=True) + HEAD, "_ARRIVING"),
+])  # fmt: skip
+def test_a_request_that_does_not_become_whole_runs_out(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes, constant: str
+) -> None:
+    """By one moment for all of it: a letter now and then does not put it off."""
+    monkeypatch.setattr(buffering_worker, constant, 0.5)
+    monkeypatch.setattr(buffering_worker, "_TURN", 0.1)
+    with serving() as running, running.connect(sent) as wire:
+        wire.settimeout(0.1)
+        end = time.monotonic() + _PATIENCE
+        while time.monotonic() < end:
+            try:
+                wire.sendall(b"x")
+                if not wire.recv(1000):
+                    return
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+    pytest.fail("it was never given up")
+
+
+def test_a_request_that_waits_holds_up_no_other() -> None:
+    """The library system does not answer one person; the other thread answers everybody else."""
+    with serving(threads=2) as running, running.connect(asking("/wait")) as wire:
+        until(lambda: "/wait" in running.application.asked)
+        for _ in range(5):
+            assert running.ask().endswith(b"page")
+        running.application.go_on.set()
+        assert everything(wire).endswith(b"page")
+
+
+def test_whoever_comes_while_every_thread_waits_is_answered_after() -> None:
+    """Nothing is lost, and nobody is refused."""
+    with serving(threads=2) as running, ExitStack() as held:
+        waiting = [held.enter_context(running.connect(asking("/wait"))) for _ in range(2)]
+        until(lambda: running.application.asked == ["/wait"] * 2)
+        after = [held.enter_context(running.connect(asking("/page"))) for _ in range(5)]
+        until(lambda: len(running.worker._whole) == 5)
+        running.application.go_on.set()
+        assert all(everything(wire).endswith(b"page") for wire in [*waiting, *after])
+
+
+def test_quick_requests_run_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads that want to run at once are slower than one: the second begins when the first takes long."""
+    monkeypatch.setattr(buffering_worker, "_QUICK", _PATIENCE)
+    with serving(threads=4) as running, ExitStack() as held:
+        wires = [held.enter_context(running.connect(asking("/brief"))) for _ in range(50)]
+        assert all(everything(wire).endswith(b"page") for wire in wires)
+        assert running.application.most == 1
+
+
+def test_an_idle_connection_and_one_that_takes_nothing_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first after the seconds of ``keepalive``, the second when it has had time for an answer."""
+    monkeypatch.setattr(buffering_worker, "_TURN", 0.1)
+    monkeypatch.setattr(buffering_worker, "_TAKING", 0.2)
+    with serving() as running, running.connect(asking("/page", keep=True)) as idle:
+        assert idle.recv(1000).endswith(b"page")
+        running.application.page = b"x" * 8_000_000
+        with running.connect(asking("/page", keep=True)) as taking:
+            until(lambda: len(running.application.asked) == 2)
+            until(lambda: all(connection.sent for connection in list(running.worker._open.values())))
+            assert len(taking.recv(100)) == 100
+        assert given_up(idle)
+
+
+def test_a_client_with_many_requests_in_one_packet_waits_its_turn() -> None:
+    """Whoever comes while it is answered is read and answered before its next two hundred are."""
+    many = asking("/first", keep=True) + asking("/many", keep=True) * 200
+    with serving(threads=1) as running, ExitStack() as held:
+        others: list[socket.socket] = []
+        running.application.meanwhile = lambda: others.append(running.connect(asking("/other")))
+        wire = held.enter_context(running.connect(many))
+        wire.shutdown(socket.SHUT_WR)
+        assert everything(wire).count(b"HTTP/1.1 200") == 201
+        assert everything(held.enter_context(others[0])).endswith(b"page")
+        assert running.application.asked.index("/other") < 100
+
+
+@pytest.mark.parametrize("path", ["/page", "/wait"])
+def test_a_client_that_goes_away_ends_nothing(path: str) -> None:
+    """By a reset, in the middle of a request or of its answer: the next is answered."""
+    with serving(threads=2) as running:
+        running.application.page = b"x" * 8_000_000
+        for octets in (HEAD, BODY, asking(path), asking(path, keep=True) * 3):
+            wire = running.connect(octets)
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            wire.close()
+        running.application.go_on.set()
+        running.application.page = b"page"
+        assert running.ask().endswith(b"page")
+        until(lambda: not running.worker._open)
+
+
+@pytest.mark.parametrize(("octets", "status"), [
+    (HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", b"400 Bad Request"),
+    (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"411 Length Required"),
+    (HEAD + b"Content-Length: 20000000\r\n\r\n", b"200 OK"),
+])  # fmt: skip
+def test_a_refusal_reaches_a_client_that_still_sends(octets: bytes, status: bytes) -> None:
+    """Closed at once, the megabytes on their way would be answered by a reset, and the refusal be lost.
+
+    Source: RFC 9112, section 9.6.
+    """
+    with serving() as running, running.connect(octets) as wire:
+        for _ in range(20):
+            wire.sendall(b"x" * _LARGE)
+        wire.shutdown(socket.SHUT_WR)
+        assert everything(wire).startswith(b"HTTP/1.1 " + status)
+
+
+def test_a_fault_is_told_by_its_type_and_the_thread_serves_on(capfd: pytest.CaptureFixture[str]) -> None:
+    """What no endpoint has caught is 500 and one line without what the error says."""
+    with serving(threads=1) as running:
+        assert running.ask("/fault").startswith(b"HTTP/1.1 500 ")
+        assert running.ask().endswith(b"page")
+    out, err = capfd.readouterr()
+    assert "ValueError" in out
+    assert "1403044004" not in out + err
+
+
+def test_at_its_end_it_finishes_what_has_begun() -> None:
+    """A request in a thread, one that is half here, and one that comes by an open connection; each ends that."""
+    with serving(threads=2) as running, ExitStack() as held:
+        idle = held.enter_context(running.connect(asking("/page", keep=True)))
+        assert b"keep-alive" in idle.recv(1000)
+        waiting = held.enter_context(running.connect(asking("/wait")))
+        half = held.enter_context(running.connect(BODY.replace(b"1000000", b"2") + b"x"))
+        until(lambda: len(running.worker._open) == 3 and "/wait" in running.application.asked)
+        running.end()
+        until(lambda: not running.worker.sockets[0].sock)
+        idle.sendall(asking("/page", keep=True))
+        half.sendall(b"x")
+        assert b"Connection: close" in everything(idle)
+        assert b"Connection: close" in everything(half)
+        running.application.go_on.set()
+        assert everything(waiting).endswith(b"page")
+
+
+def test_its_end_waits_for_nobody_who_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a request has a moment, and so has an idle connection; a request that a thread has is finished."""
+    monkeypatch.setattr(buffering_worker, "_ENDING", 0.2)
+    monkeypatch.setattr(buffering_worker, "_LINGERING", 0.1)
+    monkeypatch.setattr(buffering_worker, "_TURN", 0.1)
+    with serving() as running, running.connect(HEAD) as half, running.connect() as silent, ExitStack() as held:
+        waiting = held.enter_context(running.connect(asking("/wait")))
+        until(lambda: len(running.worker._open) == 3 and running.application.asked == ["/wait"])
+        running.end()
+        assert given_up(half)
+        assert given_up(silent)
+        running.application.go_on.set()
+        assert everything(waiting).endswith(b"page")

@@ -1,0 +1,179 @@
+"""What happens around the one write by which an assertion leaves: before it, half-way, and after it."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+from werkzeug.test import TestResponse
+
+from broker.adapters.stores.encrypted_store import EncryptedStore
+from broker.adapters.trail.audit_trail import KeptTrail
+from broker.core.errors import StoreUnavailable
+from broker.core.login.transaction import Transaction
+from broker.flows.logout.sessions import group_of
+from broker.flows.records import load
+from tests.plugins.house import House, Person, mark
+from tests.plugins.stored_arrivals import stored_arrival
+
+pytestmark = pytest.mark.attack(15, 29, 30)
+Around = Callable[[Transaction, Callable[[], bool]], bool]
+STANDS: Final = ("released",)
+OVERTAKEN: Final = ("released", "not_released", "released")
+
+
+@pytest.fixture
+def ready(house: House) -> tuple[Person, str]:
+    """Give a browser whose person has agreed before, and the address of an arrival that goes straight through."""
+    person = house.person()
+    house.landing(person.agree(person.log_in("asta"), remember=True))
+    arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+    return person, arrived.location
+
+
+def around_the_write(patch: pytest.MonkeyPatch, around: Around) -> None:
+    """Do ``around`` the first write of a transaction that an assertion leaves by."""
+    plain = EncryptedStore.put_many
+    done: list[bool] = []
+
+    def put_many(self: EncryptedStore, first: Any, others: Any, now: Any, **how: Any) -> bool:
+        transaction = load(Transaction, first.kept.value) if first.key.kind == "transaction" else None
+        if transaction is None or not transaction.issued or done:
+            return plain(self, first, others, now, **how)
+        done.append(True)
+        return around(transaction, lambda: plain(self, first, others, now, **how))
+
+    patch.setattr(EncryptedStore, "put_many", put_many)
+
+
+def releases(house: House, since: int) -> tuple[str, ...]:
+    """Give what the trail has of releases since so many of its events."""
+    return tuple(each for each in told(house)[since:] if "released" in each)
+
+
+def told(house: House) -> list[str]:
+    """Give the kinds of all events of the trail."""
+    trail = house.parts.trail
+    assert isinstance(trail, KeptTrail)
+    files = sorted(trail.journal.folder.glob("*.jsonl"))
+    return [json.loads(line)["event"] for each in files for line in each.read_text().splitlines()]
+
+
+def live_sessions(house: House) -> list[bytes]:
+    """Give the sessions in the store that have not ended."""
+    kept = [each for _, each in house.parts.store.list("session", None, house.clock.now())]
+    return [each.value for each in kept if b'"ended":null' in each.value]
+
+
+def lands(house: House, page: TestResponse) -> Any:
+    """Give the session of the assertion that a page posts."""
+    return house.landing(page).session
+
+
+def test_another_tab_writes_between_read_and_write(
+    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is read and decided again: the login lands, its release is told once as one that stands."""
+    person, url = ready
+    before = len(told(house))
+
+    def another(transaction: Transaction, write: Callable[[], bool]) -> bool:
+        broker, now = house.broker, house.clock.now()
+        broker.ask_upstream(broker.read(transaction.id, now), "wayf", now)
+        return write()
+
+    around_the_write(monkeypatch, another)
+    assert lands(house, person.get(url))
+    assert releases(house, before) == OVERTAKEN
+
+
+def test_a_logout_between_read_and_write_lets_nothing_leave(
+    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mark is seen after the write: the session ends at once, and the trail takes the release back."""
+    person, url = ready
+    before, sessions = len(told(house)), len(live_sessions(house))
+
+    def logs_out(transaction: Transaction, write: Callable[[], bool]) -> bool:
+        assert transaction.browser
+        house.broker.issuance.sessions.close(transaction.browser, group_of(transaction), house.clock.now())
+        return write()
+
+    around_the_write(monkeypatch, logs_out)
+    assert mark(person.get(url)) == ("error", "transaction_gone")
+    assert releases(house, before) == OVERTAKEN[:2]
+    assert len(live_sessions(house)) == sessions
+    assert mark(person.get(url)) == ("error", "transaction_gone")
+
+
+def test_a_store_that_dies_between_first_and_others(
+    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same address again writes the session, and gives the assertion that the trail was told of."""
+    person, url = ready
+    before, sessions = len(told(house)), len(live_sessions(house))
+    plain = EncryptedStore.put_many
+    halves: list[Any] = []
+
+    def half(self: EncryptedStore, first: Any, others: Any, now: Any, **how: Any) -> bool:
+        if first.key.kind == "transaction" and len(others) > 1 and not halves:
+            halves.append(plain(self, first, (), now, **how))
+            raise StoreUnavailable("gone")
+        return plain(self, first, others, now, **how)
+
+    monkeypatch.setattr(EncryptedStore, "put_many", half)
+    assert mark(person.get(url)) == ("error", "store_unavailable")
+    assert halves == [True]
+    assert len(live_sessions(house)) == sessions
+    first = lands(house, person.get(url))
+    assert first == lands(house, person.get(url))
+    assert len(live_sessions(house)) == sessions + 1
+    assert releases(house, before) == STANDS
+
+
+def test_a_worker_that_dies_between_trail_and_write(
+    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told as released, and it has not left: the arrival is unused, and the same address opened again lands."""
+    person, url = ready
+    before = len(told(house))
+
+    def dies(*_: Any) -> bool:
+        raise StoreUnavailable("gone")
+
+    around_the_write(monkeypatch, dies)
+    assert mark(person.get(url)) == ("error", "store_unavailable")
+    assert releases(house, before) == STANDS
+    assert lands(house, person.get(url))
+    assert releases(house, before) == STANDS * 2
+
+
+def test_an_answer_lost_after_the_write_is_given_again(
+    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The write stands, the browser heard nothing: the same assertion, told once."""
+    person, url = ready
+    before, sessions = len(told(house)), len(live_sessions(house))
+
+    def lost(_: Transaction, write: Callable[[], bool]) -> bool:
+        assert write()
+        raise StoreUnavailable("gone")
+
+    around_the_write(monkeypatch, lost)
+    assert mark(person.get(url)) == ("error", "store_unavailable")
+    assert lands(house, person.get(url)) == lands(house, person.get(url))
+    assert len(live_sessions(house)) == sessions + 1
+    assert releases(house, before) == STANDS
+
+
+def test_an_assertion_that_left_has_spent_its_arrival(house: House, ready: tuple[Person, str]) -> None:
+    """The upstream's answer is gone from the store, the record that it was here stays."""
+    person, url = ready
+    arrivals, token = house.broker.arrivals, url.rpartition("=")[2]
+    waiting = stored_arrival(arrivals, token, house.clock.now())
+    assert waiting
+    assert waiting.value.answer
+    assert lands(house, person.get(url))
+    spent = stored_arrival(arrivals, token, house.clock.now())
+    assert spent
+    assert spent.value.answer is None

@@ -1,0 +1,20 @@
+"""What a store has of an arrival, for tests that spend or use one."""
+
+from datetime import datetime
+
+from broker.core.login.transaction import Arrival
+from broker.flows.login.arrivals import Arrivals
+from broker.flows.records import Record, read_together
+
+
+def stored_arrival(arrivals: Arrivals, token: str, now: datetime) -> Record[Arrival] | None:
+    """Give the arrival under ``token`` as the store has it, used or not."""
+    key = arrivals.key(token)
+    return arrivals.found(key, read_together(arrivals.store, [key], now))
+
+
+def spend(arrivals: Arrivals, token: str, now: datetime) -> None:
+    """Spend the arrival under ``token``."""
+    record = stored_arrival(arrivals, token, now)
+    assert record
+    arrivals.spend(record, now)

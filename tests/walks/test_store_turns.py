@@ -1,0 +1,90 @@
+"""How often a login turns to the store and to the trail: one pass a request, and one write."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pytest
+
+from broker.adapters.stores.encrypted_store import EncryptedStore
+from broker.adapters.trail.monthly_files import TrailFiles
+from tests.plugins.house import House
+
+READS: Final = ("get", "get_many", "list")
+WRITES: Final = ("put", "put_many", "drop", "claim", "count")
+Turns = tuple[int, int, int]
+
+
+@dataclass
+class Counted:
+    """The turns that the requests of this thread make: reads, writes, and lines of the trail."""
+
+    thread: int = field(default_factory=threading.get_ident)
+    turns: Counter[str] = field(default_factory=Counter)
+    within: bool = False
+
+    def wrap(self, kind: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Give ``call``, counted; what a turn makes of itself is no other turn."""
+
+        def counting(*given: Any, **options: Any) -> Any:
+            if threading.get_ident() != self.thread or self.within:
+                return call(*given, **options)
+            self.turns[kind] += 1
+            self.within = True
+            try:
+                return call(*given, **options)
+            finally:
+                self.within = False
+
+        return counting
+
+    @contextmanager
+    def of(self, *expected: int) -> Iterator[None]:
+        """Hold that so many reads, writes and lines are made within."""
+        self.turns.clear()
+        yield
+        assert (self.turns["reads"], self.turns["writes"], self.turns["lines"]) == expected
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
+    """Give the count of every turn to the broker's store and trail."""
+    made = Counted()
+    for kind, names in (("reads", READS), ("writes", WRITES)):
+        for name in names:
+            monkeypatch.setattr(EncryptedStore, name, made.wrap(kind, getattr(EncryptedStore, name)))
+    monkeypatch.setattr(TrailFiles, "append", made.wrap("lines", TrailFiles.append))
+    return made
+
+
+def test_an_answer_is_one_read_and_one_write(house: House, counted: Counted) -> None:
+    """The transaction is read, and the arrival added if it is absent."""
+    person = house.person()
+    acs, fields = house.answer(person.choose(person.ask()), "asta")
+    with counted.of(1, 1, 0):
+        assert person.deliver(acs, fields).status_code == 303
+
+
+def test_an_assertion_leaves_by_one_write(house: House, counted: Counted) -> None:
+    """Transaction with arrival; what names and CPR lead to; the receipts: then one write, and the marks of logouts."""
+    person = house.person()
+    person.agree(person.log_in("asta"), remember=True)
+    house.landing(person.log_in("asta"))
+    arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+    with counted.of(4, 1, 1):
+        page = person.get(arrived.location)
+    house.landing(page)
+
+
+def test_an_assertion_that_left_is_given_again_by_one_write(house: House, counted: Counted) -> None:
+    """The same address opened again reads the transaction, and writes its session if that is still to be written."""
+    person = house.person()
+    person.agree(person.log_in("asta"), remember=True)
+    arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+    first = house.landing(person.get(arrived.location))
+    with counted.of(2, 1, 0):
+        page = person.get(arrived.location)
+    assert house.landing(page).session == first.session
