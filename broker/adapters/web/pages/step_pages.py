@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages import consent_screen, sign_up_result, step_events
 from broker.adapters.web.pages.language import language, spoken
+from broker.adapters.web.pages.national_eid_link import national_eid_label
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.refusal_links import (
@@ -112,6 +113,7 @@ class StepPages:
             transaction,
             action=self.url(transaction, "upstream"),
             ways=ways,
+            eid=national_eid_label(names, ports.upstreams),
             token=ports.forms.token(transaction, "upstream", ports.now()),
             again=bool(transaction.sent),
             tells="cpr" in released and not rules.local.issuperset(names),
@@ -288,6 +290,7 @@ class StepPages:
             retry=self.url(transaction, "upstream"),
             token=ports.forms.token(transaction, "consent", ports.now()),
             ways=[(name, spoken(label)) for name, label in ways],
+            eid=national_eid_label((name for name, _ in ways), ports.upstreams),
             ways_token=ports.forms.token(transaction, "upstream", ports.now()),
             onward=sign_up_link(step, transaction, ports.sign_up),
             abroad=upstream_help_url(step, transaction, ports),
