@@ -21,6 +21,7 @@ from broker.core.event_routes import BrokerEvent, EventKind, Sink
 from broker.files import durable_files
 from broker.files.settings.config import Config
 from broker.flows.borrowers.category_letters import CategoryLetters
+from broker.flows.store_sweep import StoreSweep
 from broker.flows.worker_loop import run_worker_loop
 
 # Seconds that a wish of another machine may lie; those of this machine wake the loops. Each spends
@@ -103,6 +104,7 @@ def _locked(lock: WorkLock, told: _Told) -> bool:
         time.sleep(_LOCK_TRIED_EVERY)
         told.look()
         if lock.take():
+            told.reload = True  # what was read before may have changed since
             return True
     return False
 
@@ -114,7 +116,7 @@ def _work_on(
     told: _Told,
 ) -> None:
     """Work by the configuration of the moment until told to end."""
-    if told.reload:  # told while it waited
+    if told.reload:
         settings = read()
     parts: assembly.Parts | None = assembly.assemble(settings)
     while parts is not None:
@@ -215,9 +217,9 @@ class _Loops:
 def _upkeep(parts: assembly.Parts) -> Iterator[Step]:
     """Yield what is done beside enrolments and letters, each step when it is time."""
     yield partial(_fetch, parts)
-    yield partial(_load_policies, parts)
     yield parts.library_proof.step
     yield parts.enrolment_counting.step
+    yield StoreSweep(parts.store, assembly.now).step
     yield parts.log_budget.step
     yield parts.metrics.count_dropped
     if parts.messages is not None:
@@ -226,11 +228,6 @@ def _upkeep(parts: assembly.Parts) -> Iterator[Step]:
 
 def _fetch(parts: assembly.Parts) -> None:
     parts.metadata.fetch(assembly.now())
-
-
-def _load_policies(parts: assembly.Parts) -> None:
-    """Load changed policies: the proof of the library system expects what they name now."""
-    parts.policies.refresh(assembly.now())
 
 
 def _delete_old(messages: MessageLog) -> None:

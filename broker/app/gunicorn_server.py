@@ -52,7 +52,7 @@ def serve(read: Callable[[], Config]) -> None:
     with metrics.shared(read().state / "metrics"):
         served = Served(read)
         _refuse_used_address(served.config.serve.bind)
-        served.work = watched_work.start()
+        served.work = watched_work.start(served.config.state)
         try:
             served.run()
         finally:
@@ -126,6 +126,8 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "control_socket_disable": True,
             "worker_tmp_dir": heartbeat,
             "preload_app": False,
+            # What the tests try: by default one in C is taken wherever it is installed.
+            "http_parser": "python",
             "limit_request_line": 8190,
             "limit_request_field_size": 16380,
             "when_ready": self.tell_ready,

@@ -1,6 +1,8 @@
 """The one thread of a web worker: it looks for changed policies and metadata, and swaps them."""
 
+import gc
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
@@ -15,6 +17,9 @@ _EVERY: Final = 1.0
 # interpreter some twenty times (store, signatures, trail) and waits so long each time to go on:
 # Python's own 5 ms would make it a tenth of a second later while policies are loaded.
 _LETS_GO: Final = 0.0002
+# A load works for so many seconds and sleeps for as many: it has time, and a request that found it
+# at work every time it wanted to go on would take several times as long.
+_SHARE: Final = 0.002
 
 
 class LiveReload:
@@ -28,6 +33,8 @@ class LiveReload:
 
     def start(self) -> Thread:
         """Start the thread; to be called in the worker, since no thread survives a fork."""
+        gc.collect()
+        gc.freeze()
         steps = [lambda: refresh(self._parts)]
         arguments = (steps, self._wake, self._ending.is_set, _EVERY, _report)
         thread = Thread(target=run_worker_loop, args=arguments, name="reload", daemon=True)
@@ -47,20 +54,53 @@ def refresh(parts: Parts) -> None:
     not be called by a request, and by one thread at a time only.
     """
     moment = now()
+    policies = parts.policies.current
+    snapshot = parts.metadata.snapshot
     with _letting_requests_go_on():
-        parts.policies.refresh(moment)
+        parts.policies.refresh(moment, _Sharing())
         parts.metadata.look(moment)
         parts.log_budget.step()
+        if parts.policies.current is policies and parts.metadata.snapshot is snapshot:
+            return
+        # What is in force now lasts: no later collection looks through it, with every request
+        # waiting. What is no more in force goes by its count of references all the same.
+        gc.freeze()
+        if parts.policies.current is not policies:
+            old = list(policies.policies)
+            del policies
+            while old:  # one at a time: a thousand at once would hold up every request
+                old.pop()
+
+
+class _Sharing:
+    """Sleeps whenever a load has worked for its share of time."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def __call__(self) -> None:
+        if time.monotonic() - self._began >= _SHARE:
+            time.sleep(_SHARE)
+            self._began = time.monotonic()
 
 
 @contextmanager
 def _letting_requests_go_on() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(before, _LETS_GO))
+    """Let requests have the interpreter soon, and no collection of what is loaded hold them up.
+
+    A collection looks through all there is and holds the interpreter meanwhile: 0.1 s and more
+    while a thousand policies are loaded.
+    """
+    interval = sys.getswitchinterval()
+    collects = gc.isenabled()
+    sys.setswitchinterval(min(interval, _LETS_GO))
+    gc.disable()
     try:
         yield
     finally:
-        sys.setswitchinterval(before)
+        sys.setswitchinterval(interval)
+        if collects:
+            gc.enable()
 
 
 def _report(error: Exception) -> None:
