@@ -185,6 +185,51 @@ def test_what_has_not_become_whole_is_bounded(monkeypatch: pytest.MonkeyPatch) -
         assert small.recv(100).startswith(b"HTTP/1.1 200")
 
 
+def test_of_too_many_that_wait_for_a_thread_the_next_wait_unaccepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The descriptors last for what the threads open, the loop sleeps, and nobody who comes is lost."""
+    monkeypatch.setattr(buffering_worker, "_ACCEPTED", 2)
+    with serving(threads=1, connections=10) as running, ExitStack() as held:
+        wires = [held.enter_context(running.connect(asking("/wait")))]
+        until(lambda: running.application.asked == ["/wait"])
+        wires += [held.enter_context(running.connect(asking("/page"))) for _ in range(30)]
+        until(lambda: len(running.worker._whole) >= 4)
+        time.sleep(0.3)
+        assert len(running.worker._open) < 10
+        began = time.process_time()
+        time.sleep(0.5)
+        assert time.process_time() - began < 0.3
+        running.application.go_on.set()
+        assert all(everything(wire).endswith(b"page") for wire in wires)
+
+
+def test_as_many_as_may_be_open_are_kept() -> None:
+    """The last that there is room for costs nobody else a connection."""
+    with serving(connections=5) as running, ExitStack() as held:
+        wires = [held.enter_context(running.connect(HEAD)) for _ in range(5)]
+        until(lambda: len(running.worker._open) == 5)
+        for wire in wires:
+            wire.sendall(b"Connection: close\r\n\r\n")
+            assert everything(wire).endswith(b"page")
+
+
+def test_what_waits_for_a_thread_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole requests of a megabyte while every thread waits: the largest goes, who sends little is answered."""
+    monkeypatch.setattr(buffering_worker, "_HELD", 2_000_000)
+    with serving(threads=1) as running, ExitStack() as held:
+        waits = held.enter_context(running.connect(asking("/wait")))
+        until(lambda: running.application.asked == ["/wait"])
+        small = held.enter_context(running.connect(asking("/page")))
+        until(lambda: len(running.worker._whole) == 1)
+        large = [held.enter_context(running.connect(BODY + b"x" * _LARGE)) for _ in range(3)]
+        (gone, *_), _, _ = select.select([*large, small], [], [], _PATIENCE)
+        assert gone in large
+        assert given_up(gone)
+        running.application.go_on.set()
+        assert everything(waits).endswith(b"page")
+        assert everything(small).endswith(b"page")
+        assert sum(wire.recv(100).startswith(b"HTTP/1.1 200") for wire in large if wire is not gone) == 2
+
+
 def test_no_more_descriptors_end_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the process may open no more, who came first goes, and it serves on."""
     with serving() as running, running.connect(HEAD) as first:
@@ -330,6 +375,37 @@ def test_a_fault_is_told_by_its_type_and_the_thread_serves_on(capfd: pytest.Capt
     out, err = capfd.readouterr()
     assert "ValueError" in out
     assert "1403044004" not in out + err
+
+
+def test_a_log_that_cannot_be_written_costs_no_thread(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The disk of the log is full: the fault is answered, nothing of it is quoted, the only thread serves on."""
+
+    class Full:
+        def write(self, _: str) -> None:
+            raise OSError(28, "No space left on device")
+
+    with serving(threads=1) as running:
+        with monkeypatch.context() as patched:
+            patched.setattr("sys.stdout", Full())
+            assert running.ask("/fault").startswith(b"HTTP/1.1 500 ")
+        assert running.ask().endswith(b"page")
+    assert "1403044004" not in "".join(capfd.readouterr())
+
+
+def test_strangers_fill_no_log(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """However many send what is no request, the log has a line a second, with their number and nothing they sent."""
+    monkeypatch.setattr(buffering_worker, "_TURN", 0.5)
+    with serving() as running:
+        for _ in range(200):
+            with running.connect(b"GET /1403044004\r\n\r\n") as wire:
+                assert everything(wire).startswith(b"HTTP/1.1 400 ")
+        time.sleep(1.2)
+    lines = [line for line in capfd.readouterr().err.splitlines() if "Invalid requests" in line]
+    assert sum(int(line.rpartition(" ")[2]) for line in lines) == 200
+    assert len(lines) < 50
+    assert "1403044004" not in "".join(lines)
 
 
 def test_at_its_end_it_finishes_what_has_begun() -> None:

@@ -75,7 +75,9 @@ class Metrics:
         self._starts = counter(
             "broker_work_starts", "Starts of broker work: the first, after a death, and reloads."
         )
-        self._lines = counter("broker_log_lines_dropped", "Log lines that could not be masked.")
+        self._lines = counter(
+            "broker_log_lines_dropped", "Log lines that could not be masked or written."
+        )
 
     def counting_dropped(self, write: Write) -> Write:
         """Return ``write``, the application log, with the lines counted that it drops."""
