@@ -84,6 +84,8 @@ def _told(pipe: WakeListener, server: int | None) -> Iterator[_Told]:
     told = _Told(pipe, server)
     heard = (*_ENDS, signal.SIGHUP)
     before = [signal.signal(number, told.by_signal) for number in heard]
+    # The server that started this process blocked it: what came until now is heard here.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     try:
         yield told
     finally:

@@ -1,12 +1,12 @@
 """The ``broker work`` that ``broker serve`` starts, and starts again when it has died."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from signal import SIGHUP
 from typing import Final
 
 from broker.adapters.telling import application_log
@@ -62,7 +62,7 @@ class WatchedWork:
     def reload(self) -> None:
         """Let the child read the configuration again."""
         if self._child is not None:
-            self._child.send_signal(SIGHUP)
+            self._child.send_signal(signal.SIGHUP)
 
     def end(self) -> None:
         """End the child in order; it is killed where it takes too long.
@@ -81,6 +81,8 @@ class WatchedWork:
             child.wait()
 
     def _start(self, now: float) -> None:
+        # Inherited: a reload while the child starts waits for it and does not kill it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:
             self._child = subprocess.Popen(  # noqa: S603 - this program, by its own interpreter
                 self._command, stdin=subprocess.DEVNULL
@@ -90,6 +92,8 @@ class WatchedWork:
             application_log.unexpected(error, "server")
             self._put_off(now)
             return
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._began = now
 
     def _note_death(self, child: "subprocess.Popen[bytes]", now: float) -> None:

@@ -321,6 +321,26 @@ def test_a_reload_is_taken_if_it_is_sound(
         until(lambda: is_made(parts, CPR))
 
 
+def test_a_reload_kills_no_work_that_starts(
+    parts: Parts, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A configuration is often reloaded more than once: it is read when the child has come so far, and none dies."""
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    work = WatchedWork([sys.executable, "-m", "broker.cli", "work", "--server", str(os.getpid())])
+    work.look()
+    child = work._child
+    assert child
+    try:
+        work.reload()
+        until(lambda: (said := work_folder.sign_of_life(parts.config.state)) and said.pid == child.pid)
+        work.reload()
+        time.sleep(0.5)
+        assert child.poll() is None
+    finally:
+        work.end()
+
+
 def test_a_reload_told_during_a_reload_is_not_lost(setting: Setting, environ: dict[str, str]) -> None:
     """While everything is read and opened, for a second or more, it has changed again: it is read once more."""
     config = load(setting.config, environ)
