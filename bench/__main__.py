@@ -24,6 +24,7 @@ from bench import (
     metadata,
     performance_page,
     policy,
+    reload,
     satosa,
     strangers,
 )
@@ -61,6 +62,7 @@ CASES: Final[dict[str, tuple[str, Case]]] = {
     "trail": ("a trail on a slow disk", lambda _: logins.slow_trail()),
     "first": ("first logins, two workers", lambda _: first_logins.rows()),
     "large": ("a login in a large installation, one worker, one at a time", lambda _: large_installations.rows()),
+    "reload": ("requests while policies and metadata are loaded beside them", lambda _: reload.rows()),
     "policy": ("policies", lambda _: policy.rows()),
     "metadata": ("a signed feed", lambda _: metadata.rows()),
     "gate": ("what the gate adds to reading, and the largest messages anybody may post", lambda _: gate.rows()),

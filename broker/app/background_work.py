@@ -21,6 +21,7 @@ from broker.core.event_routes import BrokerEvent, EventKind, Sink
 from broker.files import durable_files
 from broker.files.settings.config import Config
 from broker.flows.borrowers.category_letters import CategoryLetters
+from broker.flows.store_sweep import StoreSweep
 from broker.flows.worker_loop import run_worker_loop
 
 # Seconds that a wish of another machine may lie; those of this machine wake the loops. Each spends
@@ -84,8 +85,6 @@ def _told(pipe: WakeListener, server: int | None) -> Iterator[_Told]:
     told = _Told(pipe, server)
     heard = (*_ENDS, signal.SIGHUP)
     before = [signal.signal(number, told.by_signal) for number in heard]
-    # The server that started this process blocked it: what came until now is heard here.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     try:
         yield told
     finally:
@@ -105,6 +104,7 @@ def _locked(lock: WorkLock, told: _Told) -> bool:
         time.sleep(_LOCK_TRIED_EVERY)
         told.look()
         if lock.take():
+            told.reload = True  # what was read before may have changed since
             return True
     return False
 
@@ -116,7 +116,7 @@ def _work_on(
     told: _Told,
 ) -> None:
     """Work by the configuration of the moment until told to end."""
-    if told.reload:  # told while it waited
+    if told.reload:
         told.reload = False  # before the reading: what is told meanwhile is read once more
         settings = read()
     parts: assembly.Parts | None = assembly.assemble(settings)
@@ -220,6 +220,7 @@ def _upkeep(parts: assembly.Parts) -> Iterator[Step]:
     yield partial(_load_policies, parts)
     yield parts.library_proof.step
     yield parts.enrolment_counting.step
+    yield StoreSweep(parts.store, assembly.now).step
     yield parts.log_budget.step
     yield parts.metrics.count_dropped
     if parts.messages is not None:

@@ -5,8 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
+from broker.adapters.telling import metrics
 from broker.adapters.web.signup import sign_up_pages
-from broker.app import configured_texts, metadata_report, peer_clocks, service_findings
+from broker.app import (
+    configured_texts,
+    metadata_report,
+    peer_clocks,
+    service_findings,
+    work_folder,
+)
 from broker.app.assembly import Parts, now, smtp
 from broker.app.readiness import readiness
 from broker.core.borrowers.library_setup import ExpectedSetup
@@ -72,6 +79,18 @@ def _audit(parts: Parts) -> Iterator[str]:
         return  # among readiness already
     for fault in parts.trail.faults():
         yield f"audit: {fault}"
+
+
+def _work(parts: Parts) -> Iterator[str]:
+    """Yield what is amiss with the work beside the logins; that there is none only where some do.
+
+    A check before the first start finds nothing missing.
+    """
+    state = parts.config.state
+    said = work_folder.sign_of_life(state)
+    note = work_folder.note(state)
+    if note and (said or metrics.is_serving(state / "metrics")):
+        yield f"work: {note}"
 
 
 def _policies(parts: Parts) -> Iterator[str]:
@@ -177,6 +196,7 @@ def _clocks(parts: Parts) -> Iterator[str]:
 
 _FINDINGS: Final[Sequence[Callable[[Parts], Iterator[str]]]] = (
     _audit,
+    _work,
     _policies,
     _library,
     _mail,

@@ -52,7 +52,7 @@ def serve(read: Callable[[], Config]) -> None:
     with metrics.shared(read().state / "metrics"):
         served = Served(read)
         _refuse_used_address(served.config.serve.bind)
-        served.work = watched_work.start()
+        served.work = watched_work.start(served.config.state)
         try:
             served.run()
         finally:

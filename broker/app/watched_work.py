@@ -1,16 +1,17 @@
 """The ``broker work`` that ``broker serve`` starts, and starts again when it has died."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from signal import SIGHUP
 from typing import Final
 
 from broker.adapters.telling import application_log
 from broker.adapters.telling.event_sinks import EventSinks, to_log
+from broker.app.work_folder import sign_of_life
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
 
 _COMMAND: Final = ("-m", "broker.cli", "work", "--server")
@@ -24,16 +25,16 @@ _PATIENCE: Final = 8.0  # with it the server's own 30 s stay below the 40 of the
 _tell = EventSinks({Sink.LOG: to_log(application_log.tell)}).tell
 
 
-def start() -> "WatchedWork":
+def start(state: Path) -> "WatchedWork":
     """Start ``broker work`` beside this process, which is to serve, and return it.
 
-    To be called before anything is forked. The child reads the configuration by itself, as this
-    process did.
+    ``state`` is the folder of the state. To be called before anything is forked. The child reads
+    the configuration by itself, as this process did.
     """
     command = [*_COMMAND, str(os.getpid())]
     if sys.path[0] != str(Path.cwd()):
         command.insert(0, _NOT_FROM_HERE)
-    work = WatchedWork([sys.executable, *command])
+    work = WatchedWork([sys.executable, *command], state)
     work.look()
     return work
 
@@ -41,14 +42,16 @@ def start() -> "WatchedWork":
 class WatchedWork:
     """A child that is started again when it has died, after a pause that grows."""
 
-    def __init__(self, command: Sequence[str]) -> None:
-        """Take the command; the first ``look`` starts it."""
+    def __init__(self, command: Sequence[str], state: Path) -> None:
+        """Take the command, and the folder where it says that it works; ``look`` starts it."""
         self._command = list(command)
+        self._state = state
         self._owner = os.getpid()
         self._child: subprocess.Popen[bytes] | None = None
         self._began = 0.0
         self._due = 0.0
         self._pause = _FIRST_PAUSE
+        self._reload_due = False
 
     def look(self) -> None:
         """Start the child if it is to be started; the server's own loop calls it every second."""
@@ -58,11 +61,13 @@ class WatchedWork:
             self._note_death(child, now)
         if self._child is None and now >= self._due:
             self._start(now)
+        if self._reload_due:
+            self._pass_reload_on()
 
     def reload(self) -> None:
-        """Let the child read the configuration again."""
-        if self._child is not None:
-            self._child.send_signal(signal.SIGHUP)
+        """Let the child read the configuration again, once it works: before, it would die of it."""
+        self._reload_due = True
+        self._pass_reload_on()
 
     def end(self) -> None:
         """End the child in order; it is killed where it takes too long.
@@ -80,9 +85,14 @@ class WatchedWork:
             child.kill()
             child.wait()
 
+    def _pass_reload_on(self) -> None:
+        said = sign_of_life(self._state)
+        if said is not None and self._child is not None and said.pid == self._child.pid:
+            self._child.send_signal(SIGHUP)
+            self._reload_due = False
+
     def _start(self, now: float) -> None:
-        # Inherited: a reload while the child starts waits for it and does not kill it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        self._reload_due = False  # it reads what there is now
         try:
             self._child = subprocess.Popen(  # noqa: S603 - this program, by its own interpreter
                 self._command, stdin=subprocess.DEVNULL
@@ -92,8 +102,6 @@ class WatchedWork:
             application_log.unexpected(error, "server")
             self._put_off(now)
             return
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._began = now
 
     def _note_death(self, child: "subprocess.Popen[bytes]", now: float) -> None:

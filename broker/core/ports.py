@@ -137,6 +137,14 @@ class Store(Protocol):
         """
         ...
 
+    def sweep(self, now: datetime) -> bool:
+        """Remove some of what has expired, and return whether there may be more.
+
+        A store that drops it by itself has nothing to do.
+        """
+        del now
+        return False
+
     def faults(self) -> Sequence[str]:
         """List in sentences what makes this store unfit for production; empty when nothing does."""
         ...

@@ -1,4 +1,4 @@
-"""The waiting of requests and of the enrolment loop for each other, without a word of threads."""
+"""The waiting of requests and of background work for each other, without a word of threads."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -24,6 +25,7 @@ from broker.app.gunicorn_server import Mounted, _end_reload, _start_reload
 from broker.app.watched_work import WatchedWork
 from broker.app.work_folder import WakeSignal, WorkLock
 from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import StoreUnavailable
 from broker.demo.koha import simulated_koha
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.server
 
 CPR = "1403044004"
+PIN = re.compile(r"(?:pinkode er|PIN is): (\d{4})")
 RELEASE = work_folder._RELEASE
 
 
@@ -128,12 +131,14 @@ def test_something_else_in_the_place_of_the_pipe_is_refused(tmp_path: Path) -> N
 # The watching
 
 
-def test_a_child_that_dies_is_started_again_after_pauses_that_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_dies_is_started_again_after_pauses_that_grow(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A second, two, four, half a minute at most; after a minute of life the first pause again. Each death is told."""
     now, told, starts = [0.0], [], []
     monkeypatch.setattr("broker.app.watched_work.time.monotonic", lambda: now[0])
     monkeypatch.setattr(watched_work, "_tell", lambda event: told.append(event.facts["again_after_seconds"]))
-    work = WatchedWork([sys.executable, "-c", ""])
+    work = WatchedWork([sys.executable, "-c", ""], tmp_path)
     for _ in range(400):
         before = work._child
         work.look()
@@ -154,14 +159,33 @@ def test_a_child_that_dies_is_started_again_after_pauses_that_grow(monkeypatch: 
     assert told[-1] == 1
 
 
-def test_a_machine_without_room_for_it_serves_on(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_machine_without_room_for_it_serves_on(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A start that the system refuses is told and tried again; the server goes on."""
-    work = WatchedWork(["/nowhere/to/be/found"])
+    work = WatchedWork(["/nowhere/to/be/found"], tmp_path)
     work.look()
     work.look()
     work.reload()
     work.end()
     assert capfd.readouterr().out.count("FileNotFoundError") == 1
+
+
+def test_a_reload_waits_until_the_child_works(tmp_path: Path) -> None:
+    """Before it listens to signals it would die of one; what it had read by then may be old."""
+    work = WatchedWork([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path)
+    work.look()
+    assert work._child
+    work.reload()
+    work.look()
+    assert work._child.poll() is None
+    lock = WorkLock(tmp_path)
+    assert lock.take()
+    lock.tell_alive(0)
+    work.look()  # another works, the child waits
+    assert work._child.poll() is None
+    (tmp_path / "work" / "lock").write_text(json.dumps({"pid": work._child.pid}))
+    work.look()
+    assert work._child.wait(20) == -signal.SIGHUP
+    work.end()
 
 
 # The process
@@ -178,24 +202,30 @@ def koha() -> Iterator[tuple[Any, str]]:
 
 
 @pytest.fixture
-def smtp() -> Iterator[str]:
-    """Give the address of a mail server."""
-    port = free_port()
-    mailbox = Mailbox(port, free_port())
-    mailbox.start()
-    yield f"smtp://127.0.0.1:{port}"
-    mailbox.stop()
+def smtp() -> int:
+    """Give the port of the mail server."""
+    return free_port()
 
 
 @pytest.fixture
-def environ(setting: Setting, tmp_path: Path, koha: tuple[Any, str], smtp: str) -> dict[str, str]:
+def mailbox(smtp: int) -> Iterator[Mailbox]:
+    """Give a mail server."""
+    found = Mailbox(smtp, free_port())
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def environ(setting: Setting, tmp_path: Path, koha: tuple[Any, str], smtp: int, mailbox: Mailbox) -> dict[str, str]:
     """Give the environment of a broker with a state of its own."""
+    del mailbox  # it is there
     return {
         "BROKER_CONFIG": str(setting.config),
         "BROKER_STATE": str(tmp_path / "state"),
         "BROKER_STORE__URL": f"sqlite:{tmp_path / 'state' / 'broker.db'}",
         "BROKER_LIBRARY__URL": koha[1],
-        "BROKER_MAIL__URL": smtp,
+        "BROKER_MAIL__URL": f"smtp://127.0.0.1:{smtp}",
     }
 
 
@@ -272,6 +302,30 @@ def test_of_two_on_one_machine_the_second_waits_and_takes_over(
     assert said == [f"broker work runs on this machine (process {first.pid}); this one waits until that has ended"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("calls", range(1, 9))
+def test_killed_after_any_call_it_leaves_one_borrower_whose_pin_was_mailed(
+    parts: Parts, environ: dict[str, str], koha: tuple[Any, str], mailbox: Mailbox, calls: int
+) -> None:
+    """The next that runs goes on where it was: one borrower, and the PIN that was mailed last is its PIN."""
+    library, _ = koha
+    log = parts.config.state / "log"
+    library.faults.slow = 0.1
+    with working(environ, log) as first:
+        until(lambda: runs(parts, first))
+        before = len(library.access.lines())
+        parts.enrolments.want(wish())
+        until(lambda: len(library.access.lines()) >= before + calls or is_made(parts, CPR))
+        first.kill()
+    library.faults.slow = 0
+    with working(environ, log):
+        until(lambda: is_made(parts, CPR), 60)
+    (row,) = [row for row in library.patrons.rows() if row["userid"] == CPR]
+    last, *_ = [pin[1] for pin in map(PIN.search, (mail.text for mail in mailbox.mails())) if pin]
+    soon = datetime.now(UTC) + timedelta(seconds=20)
+    assert parts.library.check_pin(str(row["patron_id"]), last, soon) is PinAnswer.RIGHT
+
+
 @pytest.mark.parametrize("waits", [False, True])
 def test_it_ends_in_order(parts: Parts, environ: dict[str, str], tmp_path: Path, *, waits: bool) -> None:
     """By SIGTERM, working or waiting: exit code 0 and no traceback."""
@@ -319,26 +373,6 @@ def test_a_reload_is_taken_if_it_is_sound(
         assert runs(parts, running)
         parts.enrolments.want(wish())
         until(lambda: is_made(parts, CPR))
-
-
-def test_a_reload_kills_no_work_that_starts(
-    parts: Parts, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A configuration is often reloaded more than once: it is read when the child has come so far, and none dies."""
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    work = WatchedWork([sys.executable, "-m", "broker.cli", "work", "--server", str(os.getpid())])
-    work.look()
-    child = work._child
-    assert child
-    try:
-        work.reload()
-        until(lambda: (said := work_folder.sign_of_life(parts.config.state)) and said.pid == child.pid)
-        work.reload()
-        time.sleep(0.5)
-        assert child.poll() is None
-    finally:
-        work.end()
 
 
 def test_a_reload_told_during_a_reload_is_not_lost(setting: Setting, environ: dict[str, str]) -> None:

@@ -58,6 +58,11 @@ class Server:
         except OSError:
             return False
 
+    def notes(self) -> dict[str, str]:
+        """Give what readiness says."""
+        found: dict[str, str] = json.loads(self.get("/readyz")[1])
+        return found
+
     def workers(self) -> frozenset[int]:
         """Give the web workers of the moment."""
         return children(self.running.pid).web
@@ -89,7 +94,7 @@ class Server:
         path.write_text(path.read_text().replace(old, new))
 
 
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
+def until(true: Callable[[], object], seconds: float = 20) -> None:
     """Wait until something holds."""
     end = time.monotonic() + seconds
     while not true():
@@ -141,6 +146,11 @@ def unchanged(lasting: Server) -> Server:
     return lasting
 
 
+def work(server: Server) -> frozenset[int]:
+    """Give the broker work that it has started."""
+    return children(server.running.pid).work
+
+
 def parts(server: Server) -> Parts:
     """Open what the server has open, as another worker does."""
     return assemble(load(server.folder / "broker.toml", {}))
@@ -182,8 +192,9 @@ def test_an_address_that_is_in_use_is_one_sentence(unchanged: Server) -> None:
 
 
 def test_sigterm_ends_it_in_order(server: Server) -> None:
-    """The init system stops the broker by SIGTERM: exit code 0, no traceback, no worker left."""
-    workers = server.workers()
+    """The init system stops the broker by SIGTERM: exit code 0, no traceback, no worker left, nor broker work."""
+    until(lambda: work(server))
+    workers = server.workers() | work(server)
     server.running.terminate()
     assert server.running.wait(20) == 0
     assert "Traceback" not in server.log()
@@ -208,12 +219,14 @@ def test_a_request_in_flight_is_finished(server: Server) -> None:
 def test_hup_brings_new_configuration_metadata_and_policies(server: Server) -> None:
     """What the administrator changed is in force, by new workers, without a moment in which nobody answers."""
     before = server.workers()
+    until(lambda: "work_started" in server.log())
     server.edit("broker.toml", "[contact]", '[idp]\ndisplay_name = {en = "Renamed", da = "Omdøbt"}\n\n[contact]')
     server.edit("broker.toml", "workers = 2", "workers = 3")
     server.running.send_signal(signal.SIGHUP)
     until(lambda: len(server.workers()) == 3 and not before & server.workers())
     assert "Renamed" in server.get("/saml/idp/metadata")[1]
     assert '"event": "reloaded"' in server.log()
+    until(lambda: server.log().count('"event": "work_started"') == 2)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +256,36 @@ def test_a_killed_worker_is_replaced(unchanged: Server) -> None:
     os.kill(killed, signal.SIGKILL)
     until(lambda: len(unchanged.workers() - {killed}) == 2)
     assert unchanged.answers()
+
+
+def test_broker_work_that_is_killed_is_missed_and_started_again(unchanged: Server) -> None:
+    """Logins go on meanwhile; log, metrics and readiness say what happened, and what it had counted is not lost."""
+    until(lambda: "work" not in unchanged.notes())
+    before = started_works(unchanged)
+    (killed,) = work(unchanged)
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: unchanged.notes().get("work", "").startswith("no broker work runs"))
+    assert "broker_work_running 0.0" in unchanged.get("/metrics")[1]
+    until(lambda: "work" not in unchanged.notes())
+    assert work(unchanged) - {killed}
+    until(lambda: started_works(unchanged) == before + 1)
+    assert "broker_work_running 1.0" in unchanged.get("/metrics")[1]
+    (died,) = [json.loads(line) for line in unchanged.log().splitlines() if '"work_died"' in line]
+    assert (died["pid"], died["level"], died["again_after_seconds"]) == (killed, "error", 1)
+
+
+def started_works(server: Server) -> float:
+    """Give how often broker work was started, as the metrics have it."""
+    (told,) = [line for line in server.get("/metrics")[1].splitlines() if line.startswith("broker_work_starts_total")]
+    return float(told.rpartition(" ")[2])
+
+
+def test_no_broker_work_survives_a_server_that_was_killed(server: Server) -> None:
+    """The next server's would have to wait for it."""
+    until(lambda: work(server))
+    (left,) = work(server)
+    server.running.kill()
+    until(lambda: not Path(f"/proc/{left}").exists())
 
 
 @pytest.mark.slow
@@ -278,16 +321,16 @@ def test_a_reload_keeps_what_an_edit_has_broken(server: Server) -> None:
     assert (status, "metadata/hub.xml" in json.loads(notes)["metadata"]) == (200, True)
 
 
-def test_every_worker_carries_enrolments_out(server: Server) -> None:
-    """Whichever worker is left alone, a wish is tried: the loop runs in each, not in the one that started first."""
+def test_a_wish_is_tried_whatever_the_web_workers_do(server: Server) -> None:
+    """Each of them may be stuck: broker work is beside them."""
     opened = parts(server)
-    for number, (awake, asleep) in enumerate((sorted(server.workers()), sorted(server.workers(), reverse=True))):
+    until(lambda: work(server))
+    for asleep in server.workers():
         os.kill(asleep, signal.SIGSTOP)
-        wish = Wish(f"140304400{4 - number}", "student", "STUD", (), date(2036, 1, 1), (), None)
-        made = opened.enrolments.want(wish)
-        until(lambda id_=made.id: (opened.cases.show(id_) or {})["attempts"] == 1)  # type: ignore[misc]
+    made = opened.enrolments.want(Wish(CPR, "student", "STUD", (), date(2036, 1, 1), (), None))
+    until(lambda: (opened.cases.show(made.id) or {})["attempts"] == 1)
+    for asleep in server.workers():
         os.kill(asleep, signal.SIGCONT)
-        assert awake in server.workers()
 
 
 def test_nothing_is_written_outside_the_folders_configured(unchanged: Server) -> None:

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -9,10 +11,13 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.trail.audit_trail import KeptTrail
+from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import StoreUnavailable
 from broker.core.login.transaction import Transaction
+from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
+from broker.flows.consents.receipts import Receipts
 from broker.flows.logout.sessions import group_of
-from broker.flows.records import load
+from broker.flows.records import MOST_TRIES, load
 from tests.plugins.house import House, Person, mark
 from tests.plugins.stored_arrivals import stored_arrival
 
@@ -177,3 +182,71 @@ def test_an_assertion_that_left_has_spent_its_arrival(house: House, ready: tuple
     spent = stored_arrival(arrivals, token, house.clock.now())
     assert spent
     assert spent.value.answer is None
+
+
+def test_a_write_asked_for_again_after_another_is_no_lost_race(
+    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store lost its first answer, and another tab wrote upon it: what left is not told as not released."""
+    person, url = ready
+    before = len(told(house))
+
+    def twice(transaction: Transaction, write: Callable[[], bool]) -> bool:
+        assert write()
+        broker, now = house.broker, house.clock.now()
+        broker.ask_upstream(broker.read(transaction.id, now), "wayf", now)
+        return write()
+
+    around_the_write(monkeypatch, twice)
+    first = lands(house, person.get(url))
+    assert first == lands(house, person.get(url))
+    assert releases(house, before) == STANDS
+
+
+def test_a_store_that_says_no_for_ever_is_not_asked_for_ever(
+    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The person is told of the store, each release that was told is taken back, and the arrival is unused."""
+    person, url = ready
+    before = len(told(house))
+    plain = EncryptedStore.put_many
+
+    def never(self: EncryptedStore, first: Any, others: Any, now: Any, **how: Any) -> bool:
+        return bool(first.key.kind != "transaction" or not others) and plain(self, first, others, now, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EncryptedStore, "put_many", never)
+        assert mark(person.get(url)) == ("error", "store_unavailable")
+    assert releases(house, before) == OVERTAKEN[:2] * MOST_TRIES
+    assert lands(house, person.get(url))
+
+
+def test_a_consent_taken_back_while_the_library_system_is_slow_is_asked_for_again(
+    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where another tab writes meanwhile: the answer joins, and nothing has left or been told."""
+    person, url = ready
+    before = len(told(house))
+    plain = BorrowerAtLogin.account
+    done: list[Transaction] = []
+
+    def slow(self: BorrowerAtLogin, transaction: Transaction, *given: Any) -> Any:
+        found = plain(self, transaction, *given)
+        if not done:
+            done.append(transaction)
+            broker = house.broker
+            receipts = Receipts(broker.store)
+            group = broker.lookup.receipts_of(transaction)
+            house.clock.ahead += timedelta(seconds=6)
+            now = house.clock.now()
+            agreed = receipts.latest(group, now)
+            assert agreed
+            refused = replace(agreed, record_id="0" * 32, event=ReceiptEvent.REFUSED, event_time=now)
+            receipts.file(group, refused, now)
+            broker.ask_upstream(broker.read(transaction.id, now), "wayf", now)
+        return found
+
+    monkeypatch.setattr(BorrowerAtLogin, "account", slow)
+    assert mark(person.get(url))[0] == "ask"
+    assert done
+    assert releases(house, before) == ()

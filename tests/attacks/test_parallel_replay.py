@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.attack(15)
-@pytest.mark.parametrize(("store", "logins"), [("sqlite", 500), ("redis", 50)])
+@pytest.mark.parametrize(("store", "logins"), [("sqlite", 500), ("redis", 500)])
 def test_every_answer_serves_once(store: str, logins: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Of three posts in parallel exactly one arrives, and as many assertions are issued as people logged in."""
     url = "sqlite:state/broker.db" if store == "sqlite" else request.getfixturevalue("redis_url")

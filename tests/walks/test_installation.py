@@ -157,10 +157,23 @@ def test_configuration_that_the_unit_could_write_is_no_test_of_it(machine: UnitM
     assert seen.stdout == "400 broker\n"
 
 
-def test_systemd_understands_the_unit_and_finds_it_closed(tmp_path: Path) -> None:
+def test_what_is_done_beside_the_logins_is_allowed_no_more_than_the_logins() -> None:
+    """The two units differ in what they start, and in nothing that they allow, read or write."""
+    server, work = (
+        set(UNIT.with_name(name).read_text(encoding="utf-8").splitlines())
+        for name in ("broker.service", "broker-work.service")
+    )
+    named = ("Description=", "Documentation=", "Type=", "Exec", "Restart=", "#")
+    assert [line for line in server ^ work if not line.startswith(named)] == []
+
+
+@pytest.mark.parametrize("name", ["broker.service", "broker-work.service"])
+def test_systemd_understands_the_unit_and_finds_it_closed(tmp_path: Path, name: str) -> None:
     """No unknown setting, and an exposure below 2 of 10."""
-    unit = tmp_path / "broker.service"
-    unit.write_text(UNIT.read_text(encoding="utf-8").replace("/opt/broker/.venv/bin/broker", "/bin/true"))
+    unit = tmp_path / name
+    unit.write_text(
+        UNIT.with_name(name).read_text(encoding="utf-8").replace("/opt/broker/.venv/bin/broker", "/bin/true")
+    )
     verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, check=False, text=True)
     assert (verified.returncode, verified.stderr) == (0, "")
     security: list[str | Path] = ["systemd-analyze", "security", "--offline=true", "--threshold=20", unit]

@@ -129,6 +129,10 @@ class EncryptedStore(Store):
         """Add ``by`` to the counter, which is not sealed: it holds a number only."""
         return self._store.count(key, by, until, now)
 
+    def sweep(self, now: datetime) -> bool:
+        """Remove some of what has expired; True where there may be more."""
+        return self._store.sweep(now)
+
     def faults(self) -> Sequence[str]:
         """Return what makes the store beneath unfit for production, in sentences."""
         return self._store.faults()

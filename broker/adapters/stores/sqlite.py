@@ -195,6 +195,13 @@ class SqliteStore(Store):
             self._sweep(connection, now)
         return int(total)
 
+    def sweep(self, now: datetime) -> bool:
+        """Delete some rows that have expired; True where there may be more."""
+        with self._writing() as connection:
+            expired = (micros(now), _SWEEP_ROWS)
+            deleted = [connection.execute(statement, expired).rowcount for statement in sql.SWEEP]
+        return max(deleted) >= _SWEEP_ROWS
+
     def _total(self, key: Key, now: datetime) -> int:
         with self._reading() as connection:
             row = connection.execute(sql.TOTAL, (*key, micros(now))).fetchone()

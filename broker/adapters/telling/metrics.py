@@ -264,6 +264,18 @@ def shared(folder: Path) -> Iterator[None]:
             os.close(serving)
 
 
+def is_serving(folder: Path) -> bool:
+    """Return whether a ``broker serve`` on this machine counts below ``folder``."""
+    for serving in folder.glob(f"{_SERVING}*"):
+        try:
+            os.close(_hold(serving))
+        except BlockingIOError:
+            return True
+        except OSError:
+            continue
+    return False
+
+
 @contextmanager
 def kept(folder: Path) -> Iterator[None]:
     """Let this process, the only ``broker work``, count on below ``folder`` where the last ended.
@@ -294,7 +306,11 @@ def kept(folder: Path) -> Iterator[None]:
 def _hold(own: Path) -> int:
     """Mark a folder as in use by this process and those forked from it, as long as one lives."""
     serving = os.open(own / _IN_USE, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(serving, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        fcntl.flock(serving, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(serving)
+        raise
     return serving
 
 

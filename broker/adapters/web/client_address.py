@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, Self
 
@@ -22,6 +23,8 @@ _PORT: Final = re.compile(r"(?:(?P<four>[0-9.]+)|\[(?P<six>[0-9a-fA-F:.]+)\])(?:
 _UNKNOWN: Final = "unknown"
 _PROXIES_COUNTED: Final = "werkzeug.proxy_fix.orig"
 _TOLD_FOR: Final = timedelta(hours=1)
+# A stranger with more addresses makes them be read anew, and nothing else.
+_MOST_READ: Final = 1024
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
@@ -69,8 +72,7 @@ class ClientAddresses:
         address = _address(request)
         if address is None:
             return _UNKNOWN
-        size = _HOST[address.version]
-        return str(ip_network(f"{address}/{size}", strict=False))
+        return _network_of(address, _HOST[address.version])
 
     @staticmethod
     def network(request: Request) -> str:
@@ -78,8 +80,7 @@ class ClientAddresses:
         address = _address(request)
         if address is None:
             return _UNKNOWN
-        size = _SUBSCRIBER[address.version]
-        return str(ip_network(f"{address}/{size}", strict=False))
+        return _network_of(address, _SUBSCRIBER[address.version])
 
 
 def on_this_machine(request: Request) -> bool:
@@ -127,11 +128,21 @@ def _networks(written: Sequence[str]) -> Networks:
 
 
 def _is_forwarded(request: Request) -> bool:
-    return "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    sent = request.environ
+    return "HTTP_X_FORWARDED_FOR" in sent or "HTTP_FORWARDED" in sent
 
 
 def _address(request: Request) -> IPv4Address | IPv6Address | None:
-    written = request.remote_addr or ""
+    return _read_address(request.remote_addr or "")
+
+
+@lru_cache(maxsize=_MOST_READ)
+def _network_of(address: IPv4Address | IPv6Address, size: int) -> str:
+    return str(ip_network(f"{address}/{size}", strict=False))
+
+
+@lru_cache(maxsize=_MOST_READ)
+def _read_address(written: str) -> IPv4Address | IPv6Address | None:
     with_port = _PORT.fullmatch(written)
     if with_port:
         written = with_port["four"] or with_port["six"]

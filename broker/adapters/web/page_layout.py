@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from babel import Locale
 from flask import Flask, abort, redirect, request
 from flask_babel import Babel
 from jinja2 import StrictUndefined
@@ -20,7 +21,7 @@ from broker.core.entities import Text
 
 _ROOM: Final = Path(__file__).parent
 # English as Europe writes it: the day before the month.
-_LOCALES: Final = {"da": "da", "en": "en_GB"}
+_LOCALES: Final = {"da": Locale.parse("da"), "en": Locale.parse("en_GB")}
 STATIC: Final = ("style.css", "autopost.js", "focus.js")
 _PICTURES: Final = ("pictures.show", "pictures.favicon")
 

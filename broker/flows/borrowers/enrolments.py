@@ -23,9 +23,9 @@ from broker.flows.borrowers.later_wish import later_wish
 from broker.flows.waiting_slots import WaitingSlots, WakeSignal
 
 # Another process carries the enrolment out: it is looked for at pauses that grow, so that its end
-# is seen within a tenth of a second and a slow library system costs ten reads a second.
+# is seen within a tenth of a second and a slow library system costs thirteen reads a second.
 _FIRST_PAUSE: Final = 0.0125
-_LONGEST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 0.075
 # A reload asks a library system that rests for so long no sooner.
 _SHORT_PAUSE: Final = timedelta(seconds=120)
 _OBSERVED: Final = "observed"  # apart, so that a wish accepted while live is not lost to it

@@ -51,9 +51,14 @@ class ConsentAnswers:
         on_file = as_on_file(latest)
         if on_file == transaction.receipts or _in_force(transaction.receipt, latest):
             return held
-        return self.transactions.change(
-            held, lambda each: replace(each, receipts=on_file, receipt=None), now
-        )
+
+        def reread(each: Transaction) -> Transaction:
+            return replace(each, receipts=on_file, receipt=None)
+
+        if held.others:
+            # Not written yet: the caller begins again, and all of it stands by one write.
+            return replace(held, transaction=reread(transaction))
+        return self.transactions.change(held, reread, now)
 
     def answer(
         self,

@@ -87,7 +87,9 @@ class Issuance:
         if not self.sessions.over(transaction, now):
             return True
         self.sessions.end([session], now)
-        if transaction.issued is None:
+        if transaction.issued is None and not self.sessions.is_given_again(session, now):
+            # Another request that gave it before the logout had said so before it looked at the
+            # marks: what left is never told as not released.
             about = issued.assertion.removeprefix("_")
             event = of_login(AuditEventKind.NOT_RELEASED, now, transaction.names, about=about)
             self.lookup.trail.add(event)
@@ -121,8 +123,21 @@ class Issuance:
         others = [*held.others, *self.sessions.drafted(session)]
         if self.transactions.put(transaction.left(issued), held.version, now, others):
             return True
-        trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
+        if not self._stands(transaction, issued, now):
+            trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
         return False
+
+    def _stands(self, transaction: Transaction, issued: Issued, now: datetime) -> bool:
+        """Return whether a write that seemed to lose is the one that another wrote upon.
+
+        A store that lost its first answer and was asked again finds another's version by then. The
+        assertion leaves under these ids when all is read again, and its release has been told.
+        """
+        try:
+            stored = self.transactions.read(transaction.id, now)
+        except TransactionGone:
+            return False
+        return stored.transaction.issued == issued
 
     def check_logged_in(self, held: Held, now: datetime) -> None:
         """Raise TransactionGone, and drop the transaction, if its person has logged out since."""

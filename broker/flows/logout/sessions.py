@@ -47,12 +47,18 @@ class Sessions:
     hmacs: LookupHmacs
 
     def add(self, session: Session, now: datetime) -> None:
-        """Store a session before its assertion leaves.
+        """Store a session before its assertion is given again, and that it may have been.
 
         The same again changes nothing, and a session that was ended stays so.
         """
         begun, pointed = self.drafted(session)
-        self.store.put_many(begun, [pointed], now)
+        pointer = Content(Pointer(session.browser, session.id), session.until)
+        again = self._pointers.drafted(self._again(session), pointer, None, _BEGUN)
+        self.store.put_many(begun, [pointed, again], now)
+
+    def is_given_again(self, session: Session, now: datetime) -> bool:
+        """Return whether another request may have let the assertion of this session leave."""
+        return self._pointers.get(self._again(session), now) is not None
 
     def drafted(self, session: Session) -> tuple[Write, Write]:
         """Return the writes of a session and of its pointer, for ``Store.put_many``."""
@@ -183,6 +189,9 @@ class Sessions:
 
     def _key(self, browser: str, session_id: str) -> Key:
         return Key("session", self._browser(browser), session_id)
+
+    def _again(self, session: Session) -> Key:
+        return Key("session", self.hmacs.of("session-again", session.id))
 
     def _browser(self, browser: str) -> str:
         return self.hmacs.of("session-browser", browser)

@@ -47,6 +47,50 @@ def test_the_files_of_dead_workers_are_dropped_and_their_counts_kept(tmp_path: P
     assert 'broker_library_call_seconds_bucket{call="read",le="0.5"} 3.0' in page
 
 
+WORK = """
+import os, sys
+from pathlib import Path
+from broker.adapters.telling import metrics
+from broker.core.event_routes import BrokerEvent, EventKind
+folder = Path(sys.argv[1])
+
+def works(times):
+    pid = os.fork()
+    if not pid:
+        with metrics.kept(folder):
+            counting = metrics.Metrics(lambda: 0, folder)
+            counting.count(BrokerEvent(EventKind.WORK_STARTED))
+            counting.count(BrokerEvent(EventKind.METADATA_FETCHED, {"feed": "wayf", "result": "new"}))
+            for _ in range(times):
+                counting.library_call("read", "done", 0.3)
+            os._exit(0)
+    os.waitpid(pid, 0)
+
+works(1)
+with metrics.shared(folder):
+    works(2)
+    works(3)
+    web = metrics.Metrics(lambda: 0, folder)
+    web.library_call("read", "done", 0.3)
+    print(sorted(file.name for file in (folder / "work").glob("*_0.db")))
+    print(web.page([]).decode())
+"""
+
+
+@pytest.mark.server
+def test_what_broker_work_counts_is_added_to_what_the_web_workers_count(tmp_path: Path) -> None:
+    """Its own files outlive its deaths, and begin again with the server's, so that no sum falls by a part of it."""
+    run = subprocess.run(
+        (sys.executable, "-c", WORK, str(tmp_path / "metrics")), capture_output=True, text=True, check=True
+    )
+    files, _, page = run.stdout.partition("\n")
+    assert files == "['counter_0.db', 'histogram_0.db']"
+    assert 'broker_library_calls_total{call="read",outcome="done"} 6.0' in page
+    assert 'broker_library_call_seconds_count{call="read"} 6.0' in page
+    assert 'broker_metadata_fetches_total{feed="wayf",result="new"} 2.0' in page
+    assert "broker_work_starts_total 2.0" in page
+
+
 def folders(folder: Path) -> set[str]:
     """Give the folders of the brokers that serve."""
     return {each.name for each in folder.iterdir()}

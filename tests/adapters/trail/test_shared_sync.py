@@ -42,6 +42,12 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
     return disk
 
 
+def queued(syncs: SharedSync, waiting: int) -> None:
+    """Wait until so many wait for a sync that has not ended."""
+    while len(syncs._ended._waiters) < waiting:  # type: ignore[attr-defined]
+        pass
+
+
 def test_lines_of_one_moment_share_a_sync(journal: TrailFiles, disk: SlowDisk) -> None:
     """Of sixteen writers the first syncs, one syncs for all that came meanwhile, and nobody returns too early."""
 
@@ -53,8 +59,7 @@ def test_lines_of_one_moment_share_a_sync(journal: TrailFiles, disk: SlowDisk) -
         told = [writers.submit(appended, 0)]
         assert disk.begun.acquire(timeout=10)
         told += [writers.submit(appended, number) for number in range(15)]
-        while journal.syncs._written < 16:
-            pass
+        queued(journal.syncs, 15)
         disk.let.release(16)
         assert all(each.result(timeout=10) for each in told)
     assert disk.syncs == 2
@@ -67,8 +72,7 @@ def test_a_sync_that_had_begun_covers_nothing_that_came_after(journal: TrailFile
         first = writers.submit(journal.append, NOW, FACTS, sync=True)
         assert disk.begun.acquire(timeout=10)
         second = writers.submit(journal.append, NOW, FACTS, sync=True)
-        while journal.syncs._written < 2:
-            pass
+        queued(journal.syncs, 1)
         disk.let.release()
         first.result(timeout=10)
         assert disk.begun.acquire(timeout=10)
@@ -89,8 +93,7 @@ def test_another_file_has_a_sync_of_its_own(tmp_path: Path, disk: SlowDisk) -> N
         assert disk.begun.acquire(timeout=10)
         for file in files:
             writers.submit(shared.wait, file)
-        while shared._written < 3:
-            pass
+        queued(shared, 2)
         disk.let.release(3)
     assert disk.syncs == 3
 
@@ -113,3 +116,29 @@ def test_a_disk_that_does_not_take_it_stops_every_release(journal: TrailFiles, m
     with ThreadPoolExecutor(8) as writers:
         list(writers.map(append, range(8)))
     assert refused == ["audit trail: Input/output error"] * 8
+
+
+def test_a_sync_that_failed_fails_for_all_whom_it_covered(
+    journal: TrailFiles, disk: SlowDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk tells of lost octets once: a follower's own sync would succeed without its line."""
+    faults = iter([False, True])
+    plain = disk.fdatasync
+
+    def fdatasync(file: int) -> None:
+        plain(file)
+        if next(faults, False):
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("broker.adapters.trail.shared_sync.os.fdatasync", fdatasync)
+    with ThreadPoolExecutor(16) as writers:
+        told = [writers.submit(journal.append, NOW, FACTS, sync=True)]
+        assert disk.begun.acquire(timeout=10)
+        told += [writers.submit(journal.append, NOW, FACTS, sync=True) for _ in range(15)]
+        queued(journal.syncs, 15)
+        disk.let.release(16)
+    refused = [each.exception(timeout=10) for each in told]
+    assert [type(each) for each in refused] == [type(None), *[AuditUnavailable] * 15]
+    assert disk.syncs == 2
+    disk.let.release()
+    journal.append(NOW, FACTS, sync=True)

@@ -20,9 +20,11 @@ from broker.core.errors import (
     LoginCookieMissing,
     MessageRefused,
     NetworkBusy,
+    StoreUnavailable,
 )
 from broker.core.login.steps import Issue, Refuse
 from broker.core.login.transaction import Errand, Outstanding, Transaction
+from broker.flows.records import MOST_TRIES
 from broker.flows.transactions import Held
 
 # A page may hold so much of a request that waits for its cookies; a real one has some kilobytes.
@@ -264,8 +266,17 @@ class LoginEndpoints:
     def _arrived(self, name: str, arrival_token: str) -> Response:
         """Join the arrival to its transaction, and set the login cookie for an authentication.
 
-        Where another request writes first, all is read and decided again.
+        Where another request writes first, all is read and decided again. StoreUnavailable where it
+        always does: that is a fault of the store.
         """
+        for _ in range(MOST_TRIES):
+            response = self._arrived_now(name, arrival_token)
+            if response is not None:
+                return response
+        raise StoreUnavailable("a transaction kept changing")
+
+    def _arrived_now(self, name: str, arrival_token: str) -> Response | None:
+        """Join the arrival as ``_arrived``; None where another request wrote first."""
         ports = self.ports
         matching = ports.broker.matching
         brought = matching.brought(name, arrival_token, ports.now())
@@ -277,7 +288,7 @@ class LoginEndpoints:
             return redirect(self.pages.url(brought.held.transaction, "upstream"), 303)
         response = self._joined(joined)
         if response is None:
-            return self._arrived(name, arrival_token)
+            return None
         transaction = joined.transaction
         if transaction.authentication is not None:
             ports.cookies.set_login_cookie(request, response, transaction, arrival_token)

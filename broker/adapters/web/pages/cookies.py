@@ -155,8 +155,9 @@ class BrowserCookies:
         A sibling domain can plant any cookie but one with the prefix: without it the name is not
         ours.
         """
-        ours = (name for name in request.cookies if name.startswith(self._prefix))
-        return [name for name in ours if shape.fullmatch(name.removeprefix(self._prefix))]
+        prefix = self._prefix
+        ours = [name for name in request.cookies if name.startswith(prefix)]
+        return [name for name in ours if shape.fullmatch(name, len(prefix))]
 
     def _browser(self, name: str, value: str) -> str:
         return self.hmacs.of("browser", name, value)

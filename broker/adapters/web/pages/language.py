@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
 from flask import Request, current_app
 from flask_babel import get_locale
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
 
 from broker.core.entities import Text
@@ -14,6 +17,8 @@ from broker.core.entities import Text
 LANGUAGES: Final = {"da": "Dansk", "en": "English"}
 COOKIE: Final = "lang"
 _REMEMBERED_FOR: Final = timedelta(days=365)
+# Headers of browsers are few; of somebody who makes them up these are at most a megabyte.
+_MOST_READ: Final = 128
 # A reader of Norwegian or Swedish understands Danish more easily than the library's default.
 _UNDERSTOOD: Final = {
     "da": "da",
@@ -45,8 +50,15 @@ def choose(query: str | None, cookie: str | None, accepted: Iterable[str], defau
 
 def of(request: Request, default: str) -> str:
     """Return the language of the page that answers ``request``."""
-    accepted = (tag for tag, quality in request.accept_languages if quality > 0)
+    accepted = _tags(request.headers.get("Accept-Language", ""))
     return choose(request.args.get("lang"), _picked_before(request), accepted, default)
+
+
+@lru_cache(maxsize=_MOST_READ)
+def _tags(accept_language: str) -> tuple[str, ...]:
+    """Return the language tags of a header that are accepted at all, best first."""
+    accepted = parse_accept_header(accept_language, LanguageAccept)
+    return tuple(tag for tag, quality in accepted if quality > 0)
 
 
 def _picked_before(request: Request) -> str | None:
@@ -67,8 +79,10 @@ def remember(request: Request, response: Response, base_url: str) -> Response:
     Without a pick there is no cookie. A page reached by a form, or at a SAML address, sets none:
     the ACS neither reads nor sets cookies (docs/reference/design.md#4a-2).
     """
+    if request.method != "GET" or not switchable(request):
+        return response
     picked = request.args.get("lang")
-    if switchable(request) and request.method == "GET" and picked in LANGUAGES:
+    if picked in LANGUAGES:
         response.set_cookie(
             COOKIE,
             picked,

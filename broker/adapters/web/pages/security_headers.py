@@ -1,6 +1,8 @@
 """What a browser may do with each kind of page, and whether a form came from one of our own."""
 
 from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
@@ -23,13 +25,14 @@ _KEPT_FOR_A_YEAR: Final = "public, max-age=31536000, immutable"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
+@lru_cache(maxsize=32)
 def headers(kind: PageKind, base_url: str) -> Mapping[str, str]:
     """Return the security headers of one kind of page (docs/reference/pages.md#policy).
 
     No Cross-Origin-Opener-Policy: it would cut a service that opens the login in a window of its
     own off from it.
     """
-    return {
+    fields = {
         "Content-Security-Policy": f"{_CLOSED}; form-action {_form_action(kind, base_url)}",
         # Under no-referrer our own POST would carry Origin: null
         # (docs/reference/design.md#4a-post); off-site nothing of the address leaks.
@@ -39,12 +42,15 @@ def headers(kind: PageKind, base_url: str) -> Mapping[str, str]:
         "Permissions-Policy": _NO_DEVICES,
         "Cache-Control": _KEPT_FOR_A_YEAR if kind == "static" else "no-store",
     }
+    return MappingProxyType(fields)
 
 
 def protect(response: Response, base_url: str, kind: PageKind = "page") -> Response:
     """Add the headers of ``kind`` that the response does not carry yet, and return it."""
+    carried = set(response.headers.keys(lower=True))
     for name, value in headers(kind, base_url).items():
-        response.headers.setdefault(name, value)
+        if name.lower() not in carried:
+            response.headers.add(name, value)
     return response
 
 

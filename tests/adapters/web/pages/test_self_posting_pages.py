@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import pytest
@@ -60,6 +61,19 @@ def test_a_page_filled_in_is_the_page_rendered_in_full(
             assert pages.page(template, form, **values) == expected
             assert pages.page(template, other, **values) == full(template, other, values)
             assert pages.page(template, form, **values) == expected
+
+
+def test_a_page_is_never_filled_into_another_look(app: Flask) -> None:
+    """Addresses, languages, fields and templates in turn: what was rendered for one is not used for another."""
+    pages = SelfPostingPages(LinkedPages(START, HELP))
+    fields = [{"SAMLResponse": "x"}, {"SAMLResponse": "x", "RelayState": "y"}, {"SAMLRequest": "x"}]
+    values: Mapping[str, Any] = {"service": "My loans", "party": "My loans", "shared": False}
+    turns = product(ADDRESSES, ("da", "en"), ("post.html", "peer_post.html"), ("issue", "logout"), fields)
+    for address, language, template, step, posted in turns:
+        form = PostForm("https://loans.example/acs", posted)
+        with app.test_request_context(address, headers={"Accept-Language": language}):
+            expected = full(template, form, {"step": step, **values})
+            assert pages.page(template, form, step=step, **values) == expected
 
 
 def test_nothing_of_a_login_stays_in_what_is_kept(app: Flask) -> None:
