@@ -1,6 +1,8 @@
 """The worker's loop over real sockets: who is answered, who waits, and who is given up."""
 
 import os
+import random
+import re
 import select
 import socket
 import struct
@@ -333,6 +335,60 @@ def test_a_client_with_many_requests_in_one_packet_waits_its_turn() -> None:
         assert everything(wire).count(b"HTTP/1.1 200") == 201
         assert everything(held.enter_context(others[0])).endswith(b"page")
         assert running.application.asked.index("/other") < 100
+
+
+def echo(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer with the path and the body of the request."""
+    page = b"<%s %s>" % (environ["PATH_INFO"].encode(), environ["wsgi.input"].read())
+    start_response("200 OK", [("Content-Length", str(len(page)))])
+    return [page]
+
+
+def stream(chance: random.Random, name: int) -> tuple[bytes, list[bytes]]:
+    """Write some requests in a row, the last of which ends the connection, and the answers that are due."""
+    octets, due = b"", []
+    for turn in range(chance.randrange(4)):
+        body = chance.randbytes(chance.choice([0, 5, 500])).hex().encode()
+        octets += b"POST /%d-%d HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (name, turn, len(body)) + body
+        due.append(b"/%d-%d %s" % (name, turn, body))
+    kind = chance.choice(["ends", "is no request", "is cut"])
+    if kind == "is cut":
+        return octets + b"GET /cut HTTP/1.1\r\nHo", due
+    if kind == "ends":
+        octets += b"GET /%d-last HTTP/1.1\r\nConnection: close\r\n\r\n" % name
+        due.append(b"/%d-last " % name)
+    else:
+        length = chance.choice([b"Content-Length: 1\r\nContent-Length: 2", b"Transfer-Encoding: chunked", b"X"])
+        octets += b"POST /refused HTTP/1.1\r\n" + length + b"\r\n\r\n"
+    return octets + b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n", due
+
+
+def test_every_answer_reaches_the_connection_that_asked() -> None:
+    """Forty connections at a time, their octets in random pieces and turns, some dropped: no answer is another's.
+
+    Nothing is answered that follows a last or a refused request; descriptors come round all the time.
+    """
+    chance = random.Random(12)
+    with serving(threads=4, connections=200) as running:
+        running.worker.wsgi = echo
+        for crowd in range(10):
+            with ExitStack() as held:
+                streams = [stream(chance, 40 * crowd + each) for each in range(40)]
+                wires = [held.enter_context(running.connect()) for _ in streams]
+                left = dict(enumerate(octets for octets, _ in streams))
+                dropped = set(chance.sample(range(40), 8))
+                while left:
+                    each = chance.choice(list(left))
+                    size = chance.choice([1, 20, 400, 5000])
+                    wires[each].sendall(left[each][:size])
+                    left[each] = left[each][size:]
+                    if not left[each] or (each in dropped and chance.random() < 0.2):
+                        wires[each].shutdown(socket.SHUT_WR)
+                        if each in dropped:
+                            wires[each].close()
+                        del left[each]
+                for each in set(range(40)) - dropped:
+                    assert re.findall(rb"<(.*?)>", everything(wires[each])) == streams[each][1]
 
 
 @pytest.mark.parametrize("path", ["/page", "/wait"])
