@@ -8,6 +8,9 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 pytest_plugins = [
+    "tests.plugins.memory_folder",
+    "tests.plugins.garbage",
+    "tests.plugins.rsa_keys",
     "tests.plugins.servers",
     "tests.plugins.templates",
     "tests.plugins.attack_classes",

@@ -319,7 +319,8 @@ def _library(settings: config.Config, metrics: Metrics) -> LibrarySystem:
 
 def _library_proof(opened: _Opened, store: Store, tell: TellPort) -> LibraryProof:
     def expected() -> ExpectedSetup:
-        return ExpectedSetup.of(opened.policies.current)
+        # Asked for by a proof, which only ``broker work`` makes: it has no other use for policies.
+        return ExpectedSetup.of(opened.policies.refresh(now()))
 
     return LibraryProof(opened.library, store, expected, tell, now)
 

@@ -217,7 +217,6 @@ class _Loops:
 def _upkeep(parts: assembly.Parts) -> Iterator[Step]:
     """Yield what is done beside enrolments and letters, each step when it is time."""
     yield partial(_fetch, parts)
-    yield partial(_load_policies, parts)
     yield parts.library_proof.step
     yield parts.enrolment_counting.step
     yield StoreSweep(parts.store, assembly.now).step
@@ -229,11 +228,6 @@ def _upkeep(parts: assembly.Parts) -> Iterator[Step]:
 
 def _fetch(parts: assembly.Parts) -> None:
     parts.metadata.fetch(assembly.now())
-
-
-def _load_policies(parts: assembly.Parts) -> None:
-    """Load changed policies: the proof of the library system expects what they name now."""
-    parts.policies.refresh(assembly.now())
 
 
 def _delete_old(messages: MessageLog) -> None:

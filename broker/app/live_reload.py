@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
@@ -16,6 +17,9 @@ _EVERY: Final = 1.0
 # interpreter some twenty times (store, signatures, trail) and waits so long each time to go on:
 # Python's own 5 ms would make it a tenth of a second later while policies are loaded.
 _LETS_GO: Final = 0.0002
+# A load works for so many seconds and sleeps for as many: it has time, and a request that found it
+# at work every time it wanted to go on would take several times as long.
+_SHARE: Final = 0.002
 
 
 class LiveReload:
@@ -53,7 +57,7 @@ def refresh(parts: Parts) -> None:
     policies = parts.policies.current
     snapshot = parts.metadata.snapshot
     with _letting_requests_go_on():
-        parts.policies.refresh(moment)
+        parts.policies.refresh(moment, _Sharing())
         parts.metadata.look(moment)
         parts.log_budget.step()
         if parts.policies.current is policies and parts.metadata.snapshot is snapshot:
@@ -66,6 +70,18 @@ def refresh(parts: Parts) -> None:
             del policies
             while old:  # one at a time: a thousand at once would hold up every request
                 old.pop()
+
+
+class _Sharing:
+    """Sleeps whenever a load has worked for its share of time."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def __call__(self) -> None:
+        if time.monotonic() - self._began >= _SHARE:
+            time.sleep(_SHARE)
+            self._began = time.monotonic()
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from broker.app import live_reload, watched_work, work_folder
+from broker.adapters.telling import metrics
+from broker.app import findings, live_reload, watched_work, work_folder
 from broker.app.application import create_app
 from broker.app.assembly import Parts, assemble
 from broker.app.background_work import _Told, _work_on
@@ -126,6 +127,19 @@ def test_something_else_in_the_place_of_the_pipe_is_refused(tmp_path: Path) -> N
     (tmp_path / "work" / "wake").write_bytes(b"")
     with pytest.raises(FileExistsError, match="is no pipe"), lock.listening():
         pass
+
+
+def test_a_check_misses_it_only_beside_a_server(parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first start nothing is missing; an older one that runs is found whatever serves."""
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    state = parts.config.state
+    assert list(findings._work(parts)) == []
+    with metrics.shared(state / "metrics"):
+        assert list(findings._work(parts)) == [f"work: {work_folder.note(state)}"]
+    lock = WorkLock(state)
+    assert lock.take()
+    (tmp_path / "state" / "work" / "lock").write_text(json.dumps({"pid": 7, "release": "0.0.1"}))
+    assert list(findings._work(parts)) == [f"work: broker work is of release 0.0.1, this is {RELEASE}: restart it"]
 
 
 # The watching

@@ -7,10 +7,13 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
+from flask import redirect
+from werkzeug import Response
 from werkzeug.test import TestResponse
 
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.trail.audit_trail import KeptTrail
+from broker.adapters.web.login.login import LoginEndpoints
 from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import StoreUnavailable
 from broker.core.login.transaction import Transaction
@@ -18,6 +21,7 @@ from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.flows.consents.receipts import Receipts
 from broker.flows.logout.sessions import group_of
 from broker.flows.records import MOST_TRIES, load
+from broker.flows.transactions import Held
 from tests.plugins.house import House, Person, mark
 from tests.plugins.stored_arrivals import stored_arrival
 
@@ -68,6 +72,14 @@ def live_sessions(house: House) -> list[bytes]:
     """Give the sessions in the store that have not ended."""
     kept = [each for _, each in house.parts.store.list("session", None, house.clock.now())]
     return [each.value for each in kept if b'"ended":null' in each.value]
+
+
+def joined_alone(self: LoginEndpoints, matched: Held) -> Response:
+    """Join an answer, and let nothing leave yet."""
+    ports = self.ports
+    joined = ports.broker.matching.join(matched, ports.now())
+    assert joined
+    return redirect(self.pages.url(joined.transaction), 303)
 
 
 def lands(house: House, page: TestResponse) -> Any:
@@ -203,11 +215,17 @@ def test_a_write_asked_for_again_after_another_is_no_lost_race(
     assert releases(house, before) == STANDS
 
 
+@pytest.mark.parametrize("shown", ["", "?lang=en"], ids=["arrived", "shown again"])
 def test_a_store_that_says_no_for_ever_is_not_asked_for_ever(
-    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch
+    house: House, ready: tuple[Person, str], monkeypatch: pytest.MonkeyPatch, shown: str
 ) -> None:
-    """The person is told of the store, each release that was told is taken back, and the arrival is unused."""
+    """The person is told of the store, each release that was told is taken back, and the same address lands later."""
     person, url = ready
+    if shown:
+        with monkeypatch.context() as patched:
+            patched.setattr(LoginEndpoints, "_joined", joined_alone)
+            assert person.client.get(person.path(url), base_url=person.base).status_code == 303
+        url = url.partition("?")[0] + shown
     before = len(told(house))
     plain = EncryptedStore.put_many
 

@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -111,6 +112,7 @@ def names(path: Path) -> Iterator[str]:
                 pass
 
 
+@cache
 def words(name: str) -> list[str]:
     """Split a name into its words, leaving out what SAML, XML Signature and XML Encryption named before us."""
     spaced = STANDARD.sub("Standard", name)

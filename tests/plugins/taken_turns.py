@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from broker.core.errors import BrokerError, StoreUnavailable
 
-FATES: Final = ("dies before", "dies after", "dies half-way 1", "dies half-way 2", "silent", "late", "asked twice")
+HALF_WAY: Final = tuple(f"dies half-way {others}" for others in range(3))
+FATES: Final = ("dies before", "dies after", *HALF_WAY, "silent", "late", "asked twice")
 
 
 class Died(BaseException):

@@ -1,6 +1,6 @@
 """Runs the examples of the policy files, by the engine that decides live logins."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,16 +19,20 @@ class Result:
 
 
 def run_examples(
-    policies: PolicySet, services: Mapping[str, Service] | None, now: datetime
+    policies: PolicySet,
+    services: Mapping[str, Service] | None,
+    now: datetime,
+    let_others_run: Callable[[], None] = lambda: None,
 ) -> list[Result]:
     """Run every example of every file, in the order of the files.
 
     A service that ``services`` lacks is taken to be as a policy hopes: a stated controller, a key,
-    a scope.
+    a scope. ``let_others_run`` is called before each example.
     """
     known = services or {}
     results = []
     for example in (example for policy in policies.policies for example in policy.examples):
+        let_others_run()
         name = example.service
         service = known.get(name) or _ideal_service(name)
         decision = evaluate(policies, example.login, service, now)

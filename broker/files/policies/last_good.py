@@ -49,11 +49,20 @@ def promote(state: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _write_set(home: Path, name: str, files: Mapping[str, bytes]) -> None:
-    """Write the files into a folder that gets its name once it is complete."""
+    """Write the files into a folder that gets its name once it is complete.
+
+    A file that the last set has is on the disk already, and is linked: the trail of the logins
+    meanwhile would wait behind a thousand syncs.
+    """
     making = home / f".{secrets.token_hex(8)}"
     making.mkdir(mode=0o700)
+    current = _current(home)
+    last = home / (current or "")
+    held = (_held(last) if current else None) or {}
     for file_name, octets in files.items():
-        _write(making / file_name, octets)
+        linked = held.get(file_name) == octets and _linked(last / file_name, making / file_name)
+        if not linked:
+            _write(making / file_name, octets)
     durable.synced(making)
     if (home / name).exists():
         shutil.rmtree(home / name)  # it is not what its name says, or nothing points to it
@@ -104,6 +113,15 @@ def _held(folder: Path) -> dict[str, bytes] | None:
         return {path.name: path.read_bytes() for path in folder.iterdir()}
     except OSError:
         return None
+
+
+def _linked(there: Path, here: Path) -> bool:
+    """Link a file, and return whether the disk can do that."""
+    try:
+        here.hardlink_to(there)
+    except OSError:
+        return False
+    return True
 
 
 def _write(path: Path, octets: bytes) -> None:

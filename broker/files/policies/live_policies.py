@@ -27,6 +27,7 @@ __all__ = [
     "run_examples",
 ]
 
+LetOthersRun = Callable[[], None]
 Signature = tuple[tuple[str, int, int, int], ...]
 
 
@@ -137,10 +138,11 @@ class LivePolicies:
         """Return the faults of the files as they are now; none where they are the set in force."""
         return self._held[1]
 
-    def refresh(self, now: datetime) -> PolicySet:
+    def refresh(self, now: datetime, let_others_run: LetOthersRun = lambda: None) -> PolicySet:
         """Load the files if they have changed, and return the set in force.
 
-        Never called by a request: a request reads ``current``.
+        Never called by a request: a request reads ``current``. ``let_others_run`` is called every
+        few milliseconds of a load.
         """
         if not self._reloading.acquire(blocking=False):
             return self._held[0]
@@ -148,17 +150,19 @@ class LivePolicies:
             seen = _signature(self._folder)
             if seen != self._seen:
                 self._seen = seen
-                self._reload(now)
+                self._reload(now, let_others_run)
         finally:
             self._reloading.release()
         return self._held[0]
 
-    def _reload(self, now: datetime) -> None:
+    def _reload(self, now: datetime, let_others_run: LetOthersRun) -> None:
         policies, faults_before = self._held
         faults: tuple[Fault, ...] = ()
         try:
             files = _files(self._folder)
-            parsed = _parsed(files, self._folder.name, now, self._names)
+            parsed = _parsed(
+                files, self._folder.name, now, self._names, let_others_run=let_others_run
+            )
             policies = _promoted(self._state, files, parsed)
         except ConfigurationFaults as found:
             faults = found.faults
@@ -174,15 +178,16 @@ def _parsed(
     names: NameableInPolicies,
     *,
     binding: bool = True,
+    let_others_run: LetOthersRun = lambda: None,
 ) -> PolicySet:
     """Parse, check and try ``files``; failed examples are faults if ``binding``, else warnings."""
-    policies, faults = _compiled(files, folder)
+    policies, faults = _compiled(files, folder, let_others_run)
     faults += faults_at(folder, _problems(policies, names))
     if faults:
         raise ConfigurationFaults(faults)
     warnings = faults_at(folder, _warnings(policies, now, names))
     loaded = PolicySet(tuple(policies), last_good.digest(files), tuple(warnings))
-    failed = list(_failed_examples(loaded, folder, now))
+    failed = list(_failed_examples(loaded, folder, now, let_others_run))
     if not failed:
         return loaded
     if binding:
@@ -190,11 +195,14 @@ def _parsed(
     return replace(loaded, warnings=(*loaded.warnings, *failed))
 
 
-def _compiled(files: Mapping[str, bytes], folder: str) -> tuple[list[Policy], list[Fault]]:
+def _compiled(
+    files: Mapping[str, bytes], folder: str, let_others_run: LetOthersRun
+) -> tuple[list[Policy], list[Fault]]:
     """Return the policies of the files that are well formed, and the faults of the others."""
     policies: list[Policy] = []
     faults: list[Fault] = []
     for name, octets in sorted(files.items()):
+        let_others_run()
         path = f"{folder}/{name}"
         faults += faults_at(folder, consistency_checks.cpr_literals(octets, name))
         try:
@@ -228,8 +236,10 @@ def _warnings(
         yield from service_checks.withheld_attributes(policies, names.configured)
 
 
-def _failed_examples(policies: PolicySet, folder: str, now: datetime) -> Iterator[Fault]:
-    for result in run_examples(policies, None, now):
+def _failed_examples(
+    policies: PolicySet, folder: str, now: datetime, let_others_run: LetOthersRun
+) -> Iterator[Fault]:
+    for result in run_examples(policies, None, now, let_others_run):
         where = f"{folder}/{result.example.place}"
         for difference in result.differences:
             yield Fault(where, f"example {result.example.name!r}: {difference}")

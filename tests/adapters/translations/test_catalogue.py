@@ -15,6 +15,7 @@ from babel.messages.pofile import read_po
 import broker
 from broker.adapters.translations.catalogue import FOLDER, in_both, translate
 from broker.core.entities import Text
+from tests.plugins.code_load import parsed
 
 PACKAGE = Path(broker.__path__[0])
 DANISH = FOLDER / "da" / "LC_MESSAGES"
@@ -36,9 +37,9 @@ def danish() -> Catalog:
 
 
 def modules() -> dict[Path, ast.Module]:
-    """Parse every module of the broker but the demo's."""
+    """Give the tree of every module of the broker but the demo's."""
     paths = [path for path in PACKAGE.rglob("*.py") if PACKAGE / "demo" not in path.parents]
-    return {path: ast.parse(path.read_text()) for path in paths}
+    return {path: parsed(path) for path in paths}
 
 
 def constants_of_texts(module: ast.Module) -> Iterator[str]:

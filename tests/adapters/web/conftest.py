@@ -134,7 +134,13 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "token": "t~t",
         "action": f"{url}/upstream",
     }
-    choose |= {"tells": True, "rememberable": True, "remembered": False, "sign_up": "/sign-up?service=my-loans"}
+    choose |= {
+        "tells": True,
+        "rememberable": True,
+        "remembered": False,
+        "eid": "NemID",
+        "sign_up": "/sign-up?service=my-loans",
+    }
     refused |= {
         "onward": None,
         "abroad": None,
@@ -143,7 +149,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "admitted": (),
         "admitted_to": service,
     }
-    refused |= {"ways": [], "ways_token": "t~t"}
+    refused |= {"ways": [], "ways_token": "t~t", "eid": "NemID"}
     leading = [("library", "Lånerkonto"), ("nemid", "NemID")]
     onward = SignUpLink(f"{url}/sign-up/student?service=myprint", lazy_gettext("Sign up for a library account"))
     labelled = screen(spoken, asked()).affiliation
@@ -171,8 +177,8 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     left |= {"rows": [("MyPrint", "service", "silent")], "elsewhere": True, "shared": False}
     left |= {"scopes": {"all": url, "services": url, "none": url}, "again": url, "without": url}
     return {
-        "pin-ask": ("pin_ask.html", {**typed, "ways": [(f"{url}/wayf", "WAYF")]}),
-        "pin-ask-problem": ("pin_ask.html", {**typed, "reason": "pin_number_missing", "ways": []}),
+        "pin-ask": ("pin_ask.html", {**typed, "ways": [(f"{url}/wayf", "WAYF")], "eid": "NemID"}),
+        "pin-ask-problem": ("pin_ask.html", {**typed, "reason": "pin_number_missing", "ways": [], "eid": ""}),
         "pin-asked": (
             "pin_asked.html",
             {**typed, "note": "pin_asks_too_many", "code": "", "back": BEGUN, "without": without},
@@ -215,7 +221,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "choose-federated": ("choose.html", {**choose, "again": False, "ways": ways[1:]}),
         "choose-bare": (
             "choose.html",
-            {**choose, "again": False, "tells": False, "rememberable": False, "sign_up": ""},
+            {**choose, "again": False, "tells": False, "rememberable": False, "sign_up": "", "eid": ""},
         ),
         "changed": ("changed.html", {**changed, "reason": "upgraded"}),
         "changed-lowered": ("changed.html", {**changed, "reason": "lowered"}),

@@ -3,19 +3,23 @@
 import re
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from itertools import product
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from flask import Flask
+from flask import Flask, render_template
 from playwright.sync_api import Browser, BrowserContext, Page, Route
 from werkzeug.serving import make_server
+
+from broker.adapters.web.pages.reason_texts import REASONS, REFUSALS
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
 ACS = "https://loans.library.example/acs"
 SCRIPT = "**/autopost.js*"
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +84,48 @@ def test_pages_are_accessible_and_whole(
             found.append(f"{name} is too wide")
         if page.locator("main a[href]:not([href^='#']), main button").count() == 0:
             found.append(f"{name} leads nowhere")
+    assert found == []
+
+
+@pytest.fixture(scope="module")
+def ends(site: Callable[..., Flask]) -> Iterator[str]:
+    """Give the address of a server that shows the page of every reason."""
+    app = site("http://127.0.0.1")
+
+    @app.route("/reason/<code>")
+    def end(code: str) -> str:
+        shown: dict[str, object] = {"reference": "K7MW3QZX", "retry": "/again", "back": None}
+        if code in REFUSALS:
+            shown |= {"service": "My loans", "form": None, "ways": (), "onward": None, "abroad": None}
+            shown |= {"shared": False, "admitted": (), "admitted_to": "", "eid": ""}
+        template = "refused.html" if code in REFUSALS else "error.html"
+        return render_template(template, step="error", reason=code, now=NOW, **shown)
+
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("look", [("light", "da", 320), ("dark", "en", 1280)])
+def test_every_reason_ends_on_a_page_that_is_accessible_and_whole(
+    ends: str, visit: Callable[..., BrowserContext], look: tuple[str, str, int]
+) -> None:
+    """Whatever a login ends with: no rule that a program can check is broken, it fits, and something leads on."""
+    scheme, language, width = look
+    page = visit(viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
+    found = []
+    for code in sorted(REASONS):
+        page.goto(f"{ends}/reason/{code}?lang={language}")
+        found += faults(page)
+        if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+            found.append(f"{code} is too wide")
+        if page.locator("main a[href]:not([href^='#']), main button").count() == 0:
+            found.append(f"{code} leads nowhere")
     assert found == []
 
 

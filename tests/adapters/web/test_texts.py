@@ -29,6 +29,7 @@ from broker.core.identity.accepted_text import TEXT_FAULTS
 from broker.core.policy.decision import UNMET_REQUIREMENTS
 from broker.core.stateless_references import REASONS as NUMBERED
 from broker.flows.consents.receipts import KEPT_FOR
+from tests.plugins.code_load import parsed
 
 ROOM = Path(broker.adapters.web.__path__[0])
 CODE = re.compile(r'(?:Refuse|Reason|AttributesRefused|RequestRefused|AddressRefused|CodeRefused)\(\s*"([a-z_]+)"')
@@ -93,7 +94,7 @@ def test_every_reason_with_a_text_is_given_by_something() -> None:
         node.value
         for file in Path(broker.__path__[0]).rglob("*.py")
         if not file.name.endswith("_texts.py")
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in ast.walk(parsed(file))
         if isinstance(node, ast.Constant)
     }
     assert set(REASONS) - given - COMPOSED == set()
@@ -109,7 +110,7 @@ def test_every_template_is_a_page_or_part_of_one(templates: Mapping[str, nodes.T
     used = {
         node.value
         for file in ROOM.rglob("*.py")
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in ast.walk(parsed(file))
         if isinstance(node, ast.Constant) and node.value in templates
     }
     for template in templates.values():
@@ -166,8 +167,10 @@ def leftover(page: str, handed_in: Iterable[str]) -> str:
     return " ".join(re.findall(r"\w+", text))
 
 
-def marked(folder: Path) -> None:
-    """Write a catalogue in which every text stands between brackets."""
+@pytest.fixture(scope="session")
+def brackets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a catalogue in which every text stands between brackets, and give its folder."""
+    folder = tmp_path_factory.mktemp("brackets")
     with (FOLDER / "da" / "LC_MESSAGES" / "messages.po").open("rb") as file:
         texts = [str(message.id) for message in read_po(file, locale="da") if message.id]
     catalogue = Catalog(locale="da")
@@ -177,14 +180,14 @@ def marked(folder: Path) -> None:
     write_mo(octets, catalogue)
     (folder / "da" / "LC_MESSAGES").mkdir(parents=True)
     (folder / "da" / "LC_MESSAGES" / "messages.mo").write_bytes(octets.getvalue())
+    return folder
 
 
 def test_no_text_stands_in_a_template_alone(
-    tmp_path: Path, specimen: str, site: Callable[..., Flask], handed_in: Iterable[str]
+    brackets: Path, specimen: str, site: Callable[..., Flask], handed_in: Iterable[str]
 ) -> None:
     """Take away what is translated and what was handed in: no letter is left on the page."""
-    marked(tmp_path)
-    page = site(BABEL_TRANSLATION_DIRECTORIES=str(tmp_path)).test_client().get(f"/{specimen}?lang=da").text
+    page = site(BABEL_TRANSLATION_DIRECTORIES=str(brackets)).test_client().get(f"/{specimen}?lang=da").text
     assert page.count("⟦") > 1
     assert leftover(page, handed_in) == ""
 

@@ -448,3 +448,31 @@ def test_a_disk_that_keeps_nothing_is_a_warning(folder: Path, tmp_path: Path) ->
     loaded, why = load_or_last_good(folder, tmp_path / "state", NOW)
     assert why == ()
     assert "cannot be kept" in loaded.warnings[0].what
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_only_what_an_edit_has_changed_is_written_to_the_disk(
+    folder: Path, edit: Edit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
+) -> None:
+    """A thousand syncs would hold up the trail of the logins; a disk without links gets every file."""
+    state = tmp_path / "state"
+    load_or_last_good(folder, state, NOW)
+    edit("precedence: 20", "precedence: 21")
+    written: list[str] = []
+    write = last_good._write
+
+    def noted(path: Path, octets: bytes) -> None:
+        written.append(path.name)
+        write(path, octets)
+
+    def refused(self: Path, target: Path) -> None:
+        raise OSError(1, "links are not permitted", str(self), None, str(target))
+
+    monkeypatch.setattr(last_good, "_write", noted)
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", refused)
+    changed, _ = load_or_last_good(folder, state, NOW)
+    files = sorted(path.name for path in folder.glob("*.yaml"))
+    sets = [name for name in written if name.endswith(".yaml")]
+    assert (len(sets), sorted(sets) == files) == ((1, False) if links else (len(files), True))
+    assert load_or_last_good(tmp_path / "nowhere", state, NOW)[0].digest == changed.digest

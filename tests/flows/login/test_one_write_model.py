@@ -171,6 +171,7 @@ class OneWriteMachine(RuleBasedStateMachine):
         self.logins.trail.add = self._tell
         self.told: list[Told] = []
         self.left: list[Left] = []
+        self.given_again: set[str] = set()
         self.workers: list[Worker] = []
         self.logouts: list[datetime] = []
         self.purpose = 0
@@ -283,7 +284,9 @@ class OneWriteMachine(RuleBasedStateMachine):
         for told in self.told:
             by_id[told.event.about].append(told)
         for about, lines in by_id.items():
-            if about not in gone and not any(line.worker and line.worker.hurt for line in lines):
+            # Of what another request tried to give again, and a logout stopped both, nobody knows.
+            doubtful = about in self.given_again or any(line.worker and line.worker.hurt for line in lines)
+            if about not in gone and not doubtful:
                 kinds = [line.event.kind for line in lines]
                 assert kinds == [AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED], f"{kinds} of what did not leave"
 
@@ -340,6 +343,8 @@ class OneWriteMachine(RuleBasedStateMachine):
             issued = issuance.ids(matched, step, now)
             if issued is None:
                 return
+            if matched.transaction.issued:
+                self.given_again.add(issued.assertion.removeprefix("_"))
             content = issuance._content(step)
             if issuance.leave(matched, step, issued, NameID(issued.name_id), self.world.now):
                 self._leaves(matched.transaction, issued.assertion, content)
@@ -606,7 +611,7 @@ def test_what_a_worker_left_undone_is_done_by_the_next(turn: str, fate: str, fre
     assert machine.left
 
 
-@pytest.mark.parametrize("examples", [40, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [40, pytest.param(2000, marks=pytest.mark.slow)])
 def test_an_assertion_leaves_once_told_and_ended_by_a_logout(examples: int, fresh: FRESH) -> None:
     """Whatever happens between its turns, and whatever they come to."""
     run_state_machine_as_test(

@@ -151,4 +151,11 @@ def r45(house: House) -> None:
         {"en": "MitID", "da": "MitID"},
     ):
         _explained(house, ("hospital.kaldemail", "private.eid"), "eid", "nemid", sentences)
+    person = visitor(house)
+    refused = log_in(visitor(house), persona("ib"))
+    assert mark(refused) == ("refuse", "cpr_required")
+    for page in (person.ask(), person.get("/pin"), person.get("/my-choices"), refused):
+        [about] = [each for each in links(page) if each.endswith("#eid")]
+        assert (urlsplit(about).path, "What is NemID?" in words(page)) == (FAQ, True)
+        assert "Danish national login" in texts(person.get(about), "//section[h2[@id='eid']]")[0]
     assert mark(walked(visitor(house), "private"))[1] == "private.eid"

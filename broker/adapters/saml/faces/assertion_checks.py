@@ -34,7 +34,9 @@ _UUID: Final = r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 _EID_NAME: Final = re.compile(
     r"https://data\.gov\.dk/model/core/eid/(person|professional)/uuid/" + _UUID
 )
-_IDENTIFIERS: Final = ("BaseID", "NameID", "EncryptedID")
+_NAME_ID: Final = saml("NameID")
+_IDENTIFIERS: Final = (saml("BaseID"), _NAME_ID, saml("EncryptedID"))
+_AUDIENCE: Final = saml("Audience")
 _CONDITIONS: Final = frozenset(
     (
         _AUDIENCES,
@@ -156,10 +158,8 @@ def _identifiers(received: ReceivedAssertion) -> bool:
 
     One of the two may stand in the confirmation.
     """
-    found: list[str] = []
-    for name in _IDENTIFIERS:
-        found += [name for _ in received.subject.iter(saml(name))]
-    return found not in ([], ["NameID"])
+    found = [element.tag for element in received.subject.iter(*_IDENTIFIERS)]
+    return found not in ([], [_NAME_ID])
 
 
 def _bounds(received: ReceivedAssertion) -> bool:
@@ -199,7 +199,7 @@ def _audience(received: ReceivedAssertion) -> bool:
     """
     own = received.response.upstream.sp_entity_id
     for restriction in received.restrictions(_AUDIENCES):
-        audiences = [text(audience) for audience in restriction.iterfind(saml("Audience"))]
+        audiences = [text(audience) for audience in restriction.iterfind(_AUDIENCE)]
         if own not in audiences:
             return True
     return False
@@ -216,7 +216,7 @@ def _proxying_forbidden(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion that we may not pass on, or to listed services only (core 2.5.1.6)."""
     for restriction in received.restrictions(_PROXY):
         nought = not restriction.get("Count", "1").strip("+-0 ")
-        if nought or restriction.find(saml("Audience")) is not None:
+        if nought or restriction.find(_AUDIENCE) is not None:
             return True
     return False
 
@@ -243,7 +243,7 @@ def _eid_name(received: ReceivedAssertion) -> bool:
     """
     if not received.traits.strict:
         return False
-    name_id = received.subject.find(saml("NameID"))
+    name_id = received.subject.find(_NAME_ID)
     if name_id is None:
         return True
     if name_id.get("Format", "") not in {PERSISTENT, TRANSIENT}:

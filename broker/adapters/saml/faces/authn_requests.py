@@ -7,6 +7,7 @@ docs/reference/saml-profiles.md#24 to #28, #35 to #37, #40, #42.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 from lxml import etree
@@ -46,6 +47,15 @@ def _p(*path: str) -> str:
     return "/".join(f"{{{SAMLP}}}{name}" for name in path)
 
 
+_SCOPING: Final = _p("Scoping")
+_IDP_ENTRY: Final = _p("Scoping", "IDPList", "IDPEntry")
+_REQUESTER_ID: Final = _p("Scoping", "RequesterID")
+_NAME_ID_POLICY: Final = _p("NameIDPolicy")
+_REQUESTED: Final = _p("RequestedAuthnContext")
+_DECLARATION: Final = f"{_REQUESTED}/{saml('AuthnContextDeclRef')}"
+_CLASS: Final = saml("AuthnContextClassRef")
+
+
 @dataclass(frozen=True)
 class ReceivedAuthnRequest:
     """An AuthnRequest with a known sender and verified signatures, and what it is held against."""
@@ -59,7 +69,7 @@ class ReceivedAuthnRequest:
     now: datetime
     relay_state: str | None = None
 
-    @property
+    @cached_property
     def issued(self) -> datetime:
         """Return when it was made."""
         return xml_times.read(self.root.get("IssueInstant", "")) or _NEVER
@@ -71,25 +81,21 @@ class ReceivedAuthnRequest:
         """
         return self.root.get(name, "").strip() in _TRUE
 
-    def texts(self, *path: str) -> tuple[str, ...]:
-        """Return the texts of the elements at a path."""
-        return tuple(text(element) for element in self.root.iterfind(_p(*path)))
-
-    @property
+    @cached_property
     def idp_list(self) -> tuple[str, ...]:
         """Return the entityIDs of the identity providers that the service lists."""
-        entries = self.root.iterfind(_p("Scoping", "IDPList", "IDPEntry"))
+        entries = self.root.iterfind(_IDP_ENTRY)
         return tuple(entry.get("ProviderID", "") for entry in entries)
 
-    @property
+    @cached_property
     def requester_ids(self) -> tuple[str, ...]:
         """Return the chain of those who asked before the service."""
-        return self.texts("Scoping", "RequesterID")
+        return tuple(text(element) for element in self.root.iterfind(_REQUESTER_ID))
 
-    @property
+    @cached_property
     def proxy_count(self) -> int | None:
         """Return the ProxyCount; the schema bounds it below only, so it may have many digits."""
-        scoping = self.root.find(_p("Scoping"))
+        scoping = self.root.find(_SCOPING)
         if scoping is None:
             return None
         written = scoping.get("ProxyCount")
@@ -212,7 +218,7 @@ def _name_id(received: ReceivedAuthnRequest) -> Status | None:
 
     Source: docs/reference/attacks.md#26.
     """
-    policy = received.root.find(_p("NameIDPolicy"))
+    policy = received.root.find(_NAME_ID_POLICY)
     if policy is None:
         return None
     if policy.get("Format", UNSPECIFIED) not in _FORMATS:
@@ -225,8 +231,7 @@ def _name_id(received: ReceivedAuthnRequest) -> Status | None:
 
 def _declarations(received: ReceivedAuthnRequest) -> Status | None:
     """Know authentication by class only."""
-    path = f"{_p('RequestedAuthnContext')}/{saml('AuthnContextDeclRef')}"
-    if received.root.find(path) is not None:
+    if received.root.find(_DECLARATION) is not None:
         return NO_AUTHN_CONTEXT
     return None
 
@@ -254,7 +259,7 @@ def _sizes(received: ReceivedAuthnRequest) -> Status | None:
     The store is not theirs to fill.
     """
     listed = received.idp_list
-    requested = received.root.iterfind(f"{_p('RequestedAuthnContext')}/*")
+    requested = received.root.iterfind(f"{_REQUESTED}/*")
     classes = [text(element) for element in requested]
     if len(listed) > _MOST_LISTED or len(classes) > _MOST_LISTED:
         return REQUEST_UNSUPPORTED
@@ -350,7 +355,7 @@ def _request(received: ReceivedAuthnRequest) -> AuthnRequest:
 
 def _name_id_format(received: ReceivedAuthnRequest) -> str | None:
     """Return the NameID format asked for; None where any will do."""
-    policy = received.root.find(_p("NameIDPolicy"))
+    policy = received.root.find(_NAME_ID_POLICY)
     if policy is None:
         return None
     wanted = policy.get("Format")
@@ -361,9 +366,9 @@ def _name_id_format(received: ReceivedAuthnRequest) -> str | None:
 
 def _authn_contexts(received: ReceivedAuthnRequest) -> tuple[str, tuple[str, ...]]:
     """Return the Comparison and the classes asked for."""
-    requested = received.root.find(_p("RequestedAuthnContext"))
+    requested = received.root.find(_REQUESTED)
     if requested is None:
         return "exact", ()
-    references = requested.iterfind(saml("AuthnContextClassRef"))
+    references = requested.iterfind(_CLASS)
     classes = tuple(text(reference) for reference in references)
     return requested.get("Comparison", "exact"), classes

@@ -22,12 +22,14 @@ from broker.core.login.transaction import Outstanding
 
 SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
 ENTITY_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
-_TIMES: Final = (
-    "IssueInstant",
-    "NotBefore",
-    "NotOnOrAfter",
-    "AuthnInstant",
-    "SessionNotOnOrAfter",
+_TIMES: Final = frozenset(
+    (
+        "IssueInstant",
+        "NotBefore",
+        "NotOnOrAfter",
+        "AuthnInstant",
+        "SessionNotOnOrAfter",
+    )
 )
 _INNER: Final = f"{{{SAMLP}}}StatusCode"
 _CODE: Final = f"{{{SAMLP}}}Status/{_INNER}"
@@ -41,6 +43,10 @@ def saml(*path: str) -> str:
 
 _CONFIRMATION: Final = saml("Subject", "SubjectConfirmation")
 _CONFIRMATION_DATA: Final = saml("SubjectConfirmationData")
+_SUBJECT: Final = saml("Subject")
+_CONDITIONS: Final = saml("Conditions")
+_STATEMENT: Final = saml("AuthnStatement")
+_AUTHORITY: Final = saml("AuthnContext", "AuthenticatingAuthority")
 
 
 def text(element: etree._Element | None) -> str:
@@ -50,6 +56,8 @@ def text(element: etree._Element | None) -> str:
     """
     if element is None:
         return ""
+    if not len(element):
+        return element.text or ""
     return "".join(str(part) for part in element.itertext())
 
 
@@ -165,7 +173,7 @@ class ReceivedAssertion:
     @cached_property
     def conditions(self) -> etree._Element | None:
         """Return the Conditions."""
-        return self.assertion.find(saml("Conditions"))
+        return self.assertion.find(_CONDITIONS)
 
     def restrictions(self, tag: str) -> list[etree._Element]:
         """Return the conditions of a kind."""
@@ -173,10 +181,10 @@ class ReceivedAssertion:
             return []
         return self.conditions.findall(tag)
 
-    @property
+    @cached_property
     def subject(self) -> etree._Element:
         """Return the Subject, or an element without content where the Assertion has none."""
-        found = self.assertion.find(saml("Subject"))
+        found = self.assertion.find(_SUBJECT)
         if found is None:
             return etree.Element("none")
         return found
@@ -190,7 +198,7 @@ class ReceivedAssertion:
     @cached_property
     def statements(self) -> list[etree._Element]:
         """Return the AuthnStatements."""
-        return self.assertion.findall(saml("AuthnStatement"))
+        return self.assertion.findall(_STATEMENT)
 
     @cached_property
     def instants(self) -> list[datetime]:
@@ -204,10 +212,9 @@ class ReceivedAssertion:
 
         Source: docs/reference/wayf.md#authenticating-authority.
         """
-        path = saml("AuthnContext", "AuthenticatingAuthority")
         chain: list[str] = []
         for statement in self.statements:
-            chain += [text(authority) for authority in statement.iterfind(path)]
+            chain += [text(authority) for authority in statement.iterfind(_AUTHORITY)]
         return tuple(chain)
 
     @cached_property
@@ -276,8 +283,8 @@ def unmarked(elements: Iterable[etree._Element]) -> bool:
 def written_times(elements: Iterable[etree._Element]) -> Iterator[str]:
     """Yield the times that stand in these elements, as they are written."""
     for element in elements:
-        for name in _TIMES:
-            if name in element.attrib:
+        for name in element.keys():  # noqa: SIM118 - an element's own items are its children
+            if name in _TIMES:
                 yield element.get(name, "")
 
 

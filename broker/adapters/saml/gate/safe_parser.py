@@ -58,7 +58,9 @@ def _parse(
     tree = xml_structure_checks.MessageTree(root, expected, bounds)
     _refuse(xml_structure_checks.TREE, tree)
     for signature in tree.signatures:
-        _refuse(signature_profile.SHAPE, signature)
+        fault = signature_profile.signature_fault(signature)
+        if fault:
+            raise MessageRefused(f"gate.{fault}")
     _refuse(xml_structure_checks.LAST, tree)
     return root
 

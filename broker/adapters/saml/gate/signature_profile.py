@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from lxml import etree
@@ -38,91 +40,124 @@ def _ds(name: str) -> str:
     return f"{{{DS}}}{name}"
 
 
-def _algorithm(signature: etree._Element, path: str) -> str:
-    """Return the algorithm of the one element at ``path``, empty where there is none or several."""
-    found = signature.findall(path)
+_METHOD: Final = _ds("SignatureMethod")
+_C14N: Final = _ds("CanonicalizationMethod")
+_REFERENCE: Final = _ds("Reference")
+_DIGEST: Final = _ds("DigestMethod")
+_TRANSFORMS: Final = _ds("Transforms")
+_TRANSFORM: Final = _ds("Transform")
+_OBJECT: Final = f".//{_ds('Object')}"
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureParts:
+    """What the checks read of a ds:Signature, found once; those of a kind in their order."""
+
+    signature: etree._Element
+    signed_infos: list[etree._Element]
+    canonicalizations: list[etree._Element]
+    methods: list[etree._Element]
+    references: list[etree._Element]
+    digests: list[etree._Element]
+    transforms: list[list[etree._Element]]  # of every reference
+
+    @classmethod
+    def of(cls, signature: etree._Element) -> "SignatureParts":
+        """Find the parts of a signature, at the places where a verifier reads them."""
+        signed_infos = _children([signature], SIGNED_INFO)
+        references = _children(signed_infos, _REFERENCE)
+        return cls(
+            signature=signature,
+            signed_infos=signed_infos,
+            canonicalizations=_children(signed_infos, _C14N),
+            methods=_children(signed_infos, _METHOD),
+            references=references,
+            digests=_children(references, _DIGEST),
+            transforms=[_transforms_of(reference) for reference in references],
+        )
+
+
+def _children(parents: list[etree._Element], name: str) -> list[etree._Element]:
+    # In a third of the time of findall, which is written in Python.
+    return [child for parent in parents for child in parent.iterchildren(name)]
+
+
+def _transforms_of(reference: etree._Element) -> list[etree._Element]:
+    return _children(_children([reference], _TRANSFORMS), _TRANSFORM)
+
+
+def _algorithm(found: list[etree._Element]) -> str:
+    """Return the algorithm of the one element, empty where there is none or several."""
     if len(found) != 1:
         return ""
     return found[0].get("Algorithm", "")
 
 
-_METHOD: Final = f"{SIGNED_INFO}/{_ds('SignatureMethod')}"
-_C14N: Final = f"{SIGNED_INFO}/{_ds('CanonicalizationMethod')}"
-_REFERENCE: Final = f"{SIGNED_INFO}/{_ds('Reference')}"
-_DIGEST: Final = f"{_REFERENCE}/{_ds('DigestMethod')}"
-_TRANSFORM_IN_REFERENCE: Final = f"{_ds('Transforms')}/{_ds('Transform')}"
-_TRANSFORM: Final = f"{_REFERENCE}/{_TRANSFORM_IN_REFERENCE}"
-
-
-def _signed_infos(signature: etree._Element) -> bool:
+def _signed_infos(parts: SignatureParts) -> bool:
     """Refuse two SignedInfos: one is verified, the other is read (CVE-2025-29774)."""
-    return len(signature.findall(SIGNED_INFO)) != 1
+    return len(parts.signed_infos) != 1
 
 
-def _object(signature: etree._Element) -> bool:
+def _object(parts: SignatureParts) -> bool:
     """Refuse an Object: it can carry the genuine element while a forged one is read (wrapping)."""
-    return signature.find(f".//{_ds('Object')}") is not None
+    return parts.signature.find(_OBJECT) is not None
 
 
-def _references(signature: etree._Element) -> bool:
+def _references(parts: SignatureParts) -> bool:
     """Refuse several References: which of them covers the element that is read is a guess."""
-    return len(signature.findall(_REFERENCE)) != 1
+    return len(parts.references) != 1
 
 
-def _reference(signature: etree._Element) -> bool:
+def _reference(parts: SignatureParts) -> bool:
     """Refuse a Reference to anything but the enclosing element.
 
     It is a genuine signature over something else.
     """
-    parent = signature.getparent()
+    parent = parts.signature.getparent()
     if parent is None:
         return True
     name = parent.get("ID", "")
     if not _ID.fullmatch(name):
         return True
-    references = signature.findall(_REFERENCE)
-    return not all(reference.get("URI") == f"#{name}" for reference in references)
+    return not all(reference.get("URI") == f"#{name}" for reference in parts.references)
 
 
-def _canonicalization(signature: etree._Element) -> bool:
+def _canonicalization(parts: SignatureParts) -> bool:
     """Refuse another canonicalisation: it can make two documents look alike to the signature."""
-    return _algorithm(signature, _C14N) != EXCLUSIVE
+    return _algorithm(parts.canonicalizations) != EXCLUSIVE
 
 
-def _transforms(signature: etree._Element) -> bool:
+def _transforms(parts: SignatureParts) -> bool:
     """Refuse XSLT, XPath and base64: they choose what is signed, or run code.
 
     Source: XMLDSig best practices 1-4.
     """
-    for reference in signature.findall(_REFERENCE):
-        transforms = reference.findall(_TRANSFORM_IN_REFERENCE)
+    for transforms in parts.transforms:
         algorithms = [transform.get("Algorithm") for transform in transforms]
         if algorithms != [ENVELOPED, EXCLUSIVE]:
             return True
     return False
 
 
-def _digest(signature: etree._Element) -> bool:
+def _digest(parts: SignatureParts) -> bool:
     """Refuse SHA-1 and MD5, which have collisions."""
-    digests = signature.findall(_DIGEST)
-    return any(digest.get("Algorithm") not in DIGEST_METHODS for digest in digests)
+    return any(digest.get("Algorithm") not in DIGEST_METHODS for digest in parts.digests)
 
 
-def _method(signature: etree._Element) -> bool:
+def _method(parts: SignatureParts) -> bool:
     """Refuse HMAC, whose secret would be the public key, SHA-1, MD5 and none (CVE-2021-21239)."""
-    return _algorithm(signature, _METHOD) not in SIGNATURE_METHODS
+    return _algorithm(parts.methods) not in SIGNATURE_METHODS
 
 
-def _parameters(signature: etree._Element) -> bool:
+def _parameters(parts: SignatureParts) -> bool:
     """Refuse all but a list of prefixes within an algorithm.
 
     HMACOutputLength truncates a signature (CVE-2009-0217).
     """
-    without_parameters = [*signature.findall(_METHOD), *signature.findall(_DIGEST)]
-    if any(len(algorithm) for algorithm in without_parameters):
+    if any(len(algorithm) for algorithm in (*parts.methods, *parts.digests)):
         return True
-    canonicalizations = [*signature.findall(_C14N), *signature.findall(_TRANSFORM)]
-    return not all(_lists_prefixes_only(algorithm) for algorithm in canonicalizations)
+    canonicalizations = [*parts.canonicalizations, *chain(*parts.transforms)]
+    return not all(map(_lists_prefixes_only, canonicalizations))
 
 
 def _lists_prefixes_only(algorithm: etree._Element) -> bool:
@@ -132,18 +167,18 @@ def _lists_prefixes_only(algorithm: etree._Element) -> bool:
     return all(inner.tag == _INCLUSIVE and len(inner) == 0 for inner in algorithm)
 
 
-def _prefixes(signature: etree._Element) -> bool:
+def _prefixes(parts: SignatureParts) -> bool:
     """Refuse long lists of prefixes.
 
     Every prefix is looked for at every element, 40 kB of them for half a minute.
     """
     count = 0
-    for inclusive in signature.iter(_INCLUSIVE):
+    for inclusive in parts.signature.iter(_INCLUSIVE):
         count += len(inclusive.get("PrefixList", "").split())
     return count > _MOST_PREFIXES
 
 
-SHAPE: Final[dict[str, Callable[[etree._Element], bool]]] = {
+SHAPE: Final[dict[str, Callable[[SignatureParts], bool]]] = {
     "signed_infos": _signed_infos,
     "object": _object,
     "references": _references,
@@ -162,4 +197,5 @@ def signature_fault(signature: etree._Element) -> str | None:
 
     Sources: xmldsig-core, saml-core 5.4.
     """
-    return next((name for name, offends in SHAPE.items() if offends(signature)), None)
+    parts = SignatureParts.of(signature)
+    return next((name for name, offends in SHAPE.items() if offends(parts)), None)

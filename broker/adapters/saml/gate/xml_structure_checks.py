@@ -32,8 +32,11 @@ _ENTRIES: Final = (
 _turn = threading.Lock()
 _ENCODING: Final = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([^"'>]*)["']""")
 # Possessive, and only behind the white space that XML demands: else ``xmlns:xmlns:...`` takes
-# quadratic time.
-_NAMESPACE: Final = re.compile(rb"""\sxmlns(?::[^\s=<>"']++)?\s*+=\s*+(?:"([^"]*+)"|'([^']*+)')""")
+# quadratic time. That stands behind the name, since fixed characters at the beginning are what a
+# search looks for first.
+_NAMESPACE: Final = re.compile(
+    rb"""xmlns(?<=\sxmlns)(?::[^\s=<>"']++)?\s*+=\s*+(?:"([^"]*+)"|'([^']*+)')"""
+)
 _ABSOLUTE: Final = re.compile(rb"""[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>"'&]*""")
 _OFFENDER: Final = re.compile(r"Element '(?:\{[^}]*\})?([A-Za-z0-9_.-]{1,60})'")
 # Elements that the standards give an ``Id``, or that pysaml2 writes one on (measured): counted,
@@ -45,7 +48,10 @@ def _path(expression: str) -> Callable[[etree._Element], Any]:
     return etree.XPath(expression, namespaces=PREFIXES)
 
 
-_IDS: Final = _path("//@*[translate(local-name(), 'ID', 'id') = 'id']")
+# By their length first, which leaves little to translate.
+_IDS: Final = _path(
+    "//@*[string-length(local-name()) = 2][translate(local-name(), 'ID', 'id') = 'id']"
+)
 _SIGNATURES: Final = _path("//*[local-name() = 'Signature']")
 _ASSERTIONS: Final = _path("//saml:Assertion | //saml:EncryptedAssertion")
 _NODES: Final = _path("count(//node())")

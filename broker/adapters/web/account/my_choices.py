@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.consent_screen import ResponsibleParty
 from broker.adapters.web.pages.language import language, spoken
+from broker.adapters.web.pages.national_eid_link import national_eid_label
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
@@ -144,7 +145,8 @@ class MyChoices:
         for name in ways:
             label = spoken(ports.upstreams[name].label)
             links.append((_query({"with": name}), label))
-        return _rendered("choices_begin.html", reason="begin", ways=links)
+        eid = national_eid_label(ways, ports.upstreams)
+        return _rendered("choices_begin.html", reason="begin", ways=links, eid=eid)
 
     def _entered(self) -> Held:
         """Return the transaction of the address if both cookies are its own.

@@ -17,6 +17,7 @@ from broker.adapters.web.login.letter_pages import (
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language, spoken
+from broker.adapters.web.pages.national_eid_link import national_eid_label
 from broker.adapters.web.pages.sign_up_result import service_to_return_to
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.url_query import with_query
@@ -266,6 +267,7 @@ class PinPages:
             problem,
             status=problem,
             ways=[self._link_to(way, transaction.back) for way in ways],
+            eid=national_eid_label(ways, self.ports.upstreams),
             identifier=typed,
             kept={"login": transaction.id},
         )

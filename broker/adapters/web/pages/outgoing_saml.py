@@ -8,6 +8,7 @@ from typing import Final, Literal
 from flask import redirect, request
 from werkzeug.wrappers import Response
 
+from broker.adapters.web.pages import step_events
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
@@ -102,7 +103,7 @@ class OutgoingSaml:
         if not issuance.leave(held, step, issued, subject, now):
             return "changed"
         if transaction.issued is None:
-            ports.tell(_assertion_issued(transaction, step))
+            ports.tell(step_events.assertion_issued(transaction, step))
         return self.post(form, request.service, shared=transaction.shared)
 
     def refusal(self, transaction: Transaction, status: Status) -> PostForm:
@@ -111,15 +112,3 @@ class OutgoingSaml:
         return self.ports.service_face.refuse(
             transaction.request, status, f"_r{transaction.id}", self.ports.now()
         )
-
-
-def _assertion_issued(transaction: Transaction, step: Issue) -> BrokerEvent:
-    facts = {
-        "reference": transaction.reference,
-        "service": transaction.request.service,
-        "upstream": transaction.upstream,
-        "affiliation": step.decision.affiliation,
-        "policy": step.decision.digest[:12],
-        "released": " ".join(item.name for item in step.disclosure.items),
-    }
-    return BrokerEvent(EventKind.ASSERTION_ISSUED, facts)

@@ -1,14 +1,14 @@
 """Shows a step: the one place where what comes next becomes an answer to the browser."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, Literal, assert_never
 
 from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages import consent_screen, sign_up_result
+from broker.adapters.web.pages import consent_screen, sign_up_result, step_events
 from broker.adapters.web.pages.language import language, spoken
+from broker.adapters.web.pages.national_eid_link import national_eid_label
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.refusal_links import (
@@ -20,9 +20,8 @@ from broker.adapters.web.pages.refusal_links import (
 from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.audit_events import AuditEventKind, of_login
-from broker.core.errors import NO_PASSIVE
-from broker.core.event_routes import BrokerEvent, EventKind, Facts, TraceFacts
+from broker.core.errors import NO_PASSIVE, StoreUnavailable
+from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
 from broker.core.login.steps import (
     Ask,
     Authenticate,
@@ -40,6 +39,7 @@ from broker.core.login.steps import (
 from broker.core.login.transaction import Errand, Transaction
 from broker.core.policy.model import Release
 from broker.core.saml_ports import PostForm
+from broker.flows.records import MOST_TRIES
 from broker.flows.transactions import Held
 
 _PAGES: Final[dict[type[Step], str]] = {
@@ -85,7 +85,7 @@ class StepPages:
             case Enrol():
                 return self._enrol(held)
             case Issue():
-                return self.issued(held, step) or self._again(held)
+                return self._issued_at_last(held, step)
             case Done():
                 return self.done(held, step)
             case Refuse():
@@ -113,6 +113,7 @@ class StepPages:
             transaction,
             action=self.url(transaction, "upstream"),
             ways=ways,
+            eid=national_eid_label(names, ports.upstreams),
             token=ports.forms.token(transaction, "upstream", ports.now()),
             again=bool(transaction.sent),
             tells="cpr" in released and not rules.local.issuperset(names),
@@ -289,6 +290,7 @@ class StepPages:
             retry=self.url(transaction, "upstream"),
             token=ports.forms.token(transaction, "consent", ports.now()),
             ways=[(name, spoken(label)) for name, label in ways],
+            eid=national_eid_label((name for name, _ in ways), ports.upstreams),
             ways_token=ports.forms.token(transaction, "upstream", ports.now()),
             onward=sign_up_link(step, transaction, ports.sign_up),
             abroad=upstream_help_url(step, transaction, ports),
@@ -308,7 +310,7 @@ class StepPages:
         transaction = held.transaction
         step = ports.broker.step(held, ports.now())
         if isinstance(step, Done):
-            ports.tell(_signed_up(transaction, step))
+            ports.tell(step_events.signed_up(transaction, step))
         if not isinstance(step, Enrol):
             return self.show(held, step)
         if transaction.request.is_passive:
@@ -317,8 +319,22 @@ class StepPages:
         url = self.url(transaction)
         return self.page("enrolling.html", "enrol", transaction, url=url)
 
-    def _again(self, held: Held) -> Response:
-        return self.show(self.ports.broker.transactions.again(held, self.ports.now()))
+    def _issued_at_last(self, held: Held, step: Issue) -> Response:
+        """Issue the assertion, or show what comes next instead where another fact came in between.
+
+        StoreUnavailable where one always does: that is a fault of the store.
+        """
+        broker = self.ports.broker
+        for _ in range(MOST_TRIES):
+            response = self.issued(held, step)
+            if response is not None:
+                return response
+            held = broker.transactions.again(held, self.ports.now())
+            following = broker.step(held, self.ports.now())
+            if not isinstance(following, Issue):
+                return self.show(held, following)
+            step = following
+        raise StoreUnavailable("a transaction kept changing")
 
     def issued(self, held: Held, step: Issue) -> Response | None:
         """Return the page that posts the assertion; None where another request wrote first."""
@@ -339,10 +355,10 @@ class StepPages:
         if transaction.authentication is None:
             # Nothing lasts of whoever has shown no authentication (docs/reference/design.md#4e).
             reference = ports.stranger_reference("/login/<name>", step.reason)
-            facts = _refusal_facts(transaction, step, reference)
+            facts = step_events.refusal_facts(transaction, step, reference)
             ports.tell(BrokerEvent(EventKind.STRANGER_REFUSED, facts))
             return reference
-        ports.tell(_login_refused(transaction, step, ports.now()))
+        ports.tell(step_events.login_refused(transaction, step, ports.now()))
         if not transaction.request.is_passive:
             self._tell_held_up(transaction, "refuse", step.reason)
         return transaction.reference
@@ -357,44 +373,3 @@ class StepPages:
             enrolment=transaction.enrolment,
         )
         self.ports.tell(BrokerEvent(EventKind.LOGIN_HELD_UP, trace=trace))
-
-
-def _signed_up(transaction: Transaction, step: Done) -> BrokerEvent:
-    account = transaction.account
-    decision = step.decision
-    facts = {
-        "reference": transaction.reference,
-        "upstream": transaction.upstream,
-        "affiliation": decision.affiliation if decision else None,
-        "outcome": account.outcome if account else None,
-    }
-    return BrokerEvent(EventKind.SIGNED_UP, facts)
-
-
-def _refused_attribute(step: Refuse) -> str | None:
-    """Return the name of the attribute that a refusal is about, if it is about one."""
-    fates = step.decision.fates if step.decision else ()
-    for fate in fates:
-        if fate.code == step.reason:
-            return fate.name
-    return None
-
-
-def _refusal_facts(transaction: Transaction, step: Refuse, reference: str) -> Facts:
-    return {
-        "reference": reference,
-        "service": transaction.request.service,
-        "upstream": transaction.upstream,
-        "reason": step.reason,
-        "attribute": _refused_attribute(step),
-        "detail": step.detail or None,
-        "policy": step.decision.digest[:12] if step.decision else None,
-    }
-
-
-def _login_refused(transaction: Transaction, step: Refuse, now: datetime) -> BrokerEvent:
-    facts = _refusal_facts(transaction, step, transaction.reference)
-    kind = AuditEventKind.REFUSED
-    reason = step.reason
-    audit = of_login(kind, now, transaction.names, step.decision, reason=reason)
-    return BrokerEvent(EventKind.LOGIN_REFUSED, facts, audit)

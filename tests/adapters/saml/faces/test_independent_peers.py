@@ -5,15 +5,12 @@ import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from lxml import etree
 from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT
-from saml2.client import Saml2Client
-from saml2.config import IdPConfig, SPConfig
-from saml2.response import IncorrectlySigned, StatusNoPassive
-from saml2.server import Server
 
 from broker.adapters.saml.faces import own_metadata
 from broker.adapters.saml.gate import http_bindings
@@ -22,6 +19,10 @@ from broker.core.errors import NO_PASSIVE
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued, Outstanding
 from broker.core.saml_ports import PostForm
 from tests.plugins.saml_parties import AU, BASE, EPPN, HUB, IDP, LOANS, OPEN, SSO, Parties, redirected
+
+if TYPE_CHECKING:  # read by the tests that meet them: reading them builds every schema of SAML
+    from saml2.client import Saml2Client
+    from saml2.server import Server
 
 pytestmark = pytest.mark.server
 
@@ -59,8 +60,11 @@ def now() -> datetime:
 
 
 @pytest.fixture
-def client(parties: Parties, tmp_path: Path) -> Saml2Client:
+def client(parties: Parties, tmp_path: Path) -> "Saml2Client":
     """Give an independent service that knows us from our metadata and demands every signature."""
+    from saml2.client import Saml2Client
+    from saml2.config import SPConfig
+
     (tmp_path / "idp.xml").write_bytes(own_metadata.idp(FACE_DESCRIPTION, parties.ring.idp, ["au.dk"], now()))
     own = parties.folder / "service"
     keys = {"key_file": str(own / "key.pem"), "cert_file": str(own / "key.crt")}
@@ -88,8 +92,11 @@ def client(parties: Parties, tmp_path: Path) -> Saml2Client:
 
 
 @pytest.fixture
-def server(parties: Parties, tmp_path: Path) -> Server:
+def server(parties: Parties, tmp_path: Path) -> "Server":
     """Give an independent identity provider in the hub's place, which demands signed requests."""
+    from saml2.config import IdPConfig
+    from saml2.server import Server
+
     wayf = parties.upstreams["wayf"]
     description = replace(FACE_DESCRIPTION, entity_id=wayf.sp_entity_id)
     (tmp_path / "sp.xml").write_bytes(own_metadata.sp(wayf, description, parties.ring.sp, now()))
@@ -122,7 +129,7 @@ def answer(parties: Parties, request: AuthnRequest) -> PostForm:
 
 
 @pytest.mark.parametrize("binding", [BINDING_HTTP_REDIRECT, BINDING_HTTP_POST])
-def test_an_independent_service_logs_in(parties: Parties, client: Saml2Client, binding: str) -> None:
+def test_an_independent_service_logs_in(parties: Parties, client: "Saml2Client", binding: str) -> None:
     """Its signed request is read by either binding, and our encrypted answer passes all that it checks."""
     name, sent = client.prepare_for_authenticate(entityid=IDP, relay_state="there", binding=binding)
     if binding == BINDING_HTTP_REDIRECT:
@@ -144,8 +151,10 @@ def test_an_independent_service_logs_in(parties: Parties, client: Saml2Client, b
     assert read.issuer() == IDP
 
 
-def test_an_independent_service_reads_a_refusal(parties: Parties, client: Saml2Client) -> None:
+def test_an_independent_service_reads_a_refusal(parties: Parties, client: "Saml2Client") -> None:
     """It verifies the signature and raises what the status says."""
+    from saml2.response import StatusNoPassive
+
     name, sent = client.prepare_for_authenticate(entityid=IDP, binding=BINDING_HTTP_REDIRECT)
     request = parties.idp.read_redirect(urlsplit(dict(sent["headers"])["Location"]).query, now())
     form = parties.idp.refuse(request, NO_PASSIVE, "_r9", now())
@@ -186,7 +195,7 @@ def test_xmlsec1_verifies_our_descriptors(parties: Parties, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("whole", [False, True])
-def test_an_independent_identity_provider_answers(parties: Parties, server: Server, whole: bool) -> None:
+def test_an_independent_identity_provider_answers(parties: Parties, server: "Server", whole: bool) -> None:
     """It verifies our signed request, finds us in our metadata, and what it asserts is read."""
     url = redirected(parties.face.ask("wayf", "_q7", replace(parties.request, force_authn=True), now()))
     sent = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
@@ -214,8 +223,10 @@ def test_an_independent_identity_provider_answers(parties: Parties, server: Serv
     assert values["urn:oid:1.3.6.1.4.1.5923.1.1.1.10"] == ("WAYF-DK-1",)
 
 
-def test_an_independent_identity_provider_detects_a_change(parties: Parties, server: Server) -> None:
+def test_an_independent_identity_provider_detects_a_change(parties: Parties, server: "Server") -> None:
     """The control: the verification above is one, for a changed request does not pass it."""
+    from saml2.response import IncorrectlySigned
+
     urls = [redirected(parties.face.ask("wayf", name, parties.request, now())) for name in ("_q7", "_q8")]
     first, second = (parse_qs(urlsplit(url).query) for url in urls)
     sent = {name: values[0] for name, values in first.items()}

@@ -1,0 +1,63 @@
+"""Keeps the RSA keys that tests make from one run to the next: each took a large part of a second to find.
+
+No process is given a key twice, so that two keys of a test, or of all that lives beside it, are never the same.
+"""
+
+import os
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+
+Make = Callable[[int, int], RSAPrivateKey]
+MAKE: Final[Make] = rsa.generate_private_key
+FOR_OWNER: Final = 0o600
+
+
+class Stock:
+    """Keys in a folder, by size and number, made where there is none of that number yet."""
+
+    def __init__(self, folder: Path, make: Make = MAKE) -> None:
+        """Give nothing yet."""
+        self.folder, self.make = folder, make
+        self.given: Counter[int] = Counter()
+
+    def generate(self, public_exponent: int, key_size: int) -> RSAPrivateKey:
+        """Give the next key, as ``rsa.generate_private_key`` does."""
+        if public_exponent != 65537:
+            return self.make(public_exponent, key_size)
+        self.given[key_size] += 1
+        path = self.folder / f"{key_size}-{self.given[key_size]}.der"
+        if not path.exists():
+            self._keep(path, self.make(public_exponent, key_size))
+        # Whether it is a key was seen when it was made.
+        found = load_der_private_key(path.read_bytes(), None, unsafe_skip_rsa_key_validation=True)
+        assert isinstance(found, RSAPrivateKey)
+        return found
+
+    def _keep(self, path: Path, key: RSAPrivateKey) -> None:
+        """Write a key whole or not at all: the other worker may be at the same number."""
+        draft = path.with_suffix(f".{secrets.token_hex(8)}")
+        octets = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FOR_OWNER)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(octets)
+        draft.replace(path)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give keys of the stock to whatever asks the library for a new one in this process."""
+    if hasattr(config, "cache"):
+        stock = Stock(config.cache.mkdir("rsa-keys"))
+        setattr(rsa, "generate_private_key", stock.generate)  # noqa: B010 - it has one more argument, which nobody names
