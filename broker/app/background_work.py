@@ -117,10 +117,10 @@ def _work_on(
 ) -> None:
     """Work by the configuration of the moment until told to end."""
     if told.reload:
+        told.reload = False  # before the reading: what is told meanwhile is read once more
         settings = read()
     parts: assembly.Parts | None = assembly.assemble(settings)
     while parts is not None:
-        told.reload = False
         parts.tell(BrokerEvent(EventKind.WORK_STARTED))
         loops = _Loops(parts)
         loops.start()

@@ -2,6 +2,7 @@
 
 import io
 import socket
+from contextlib import suppress
 from typing import Any, Final
 from wsgiref.types import WSGIApplication
 
@@ -111,7 +112,8 @@ class BufferedConnection:
         # The application refuses it by its length: nobody reads it, and what follows is unknown.
         self.closes = self._length > LARGEST_BODY
         if not self.closes and _asks_to_continue(request):
-            self._sock.send(_CONTINUE)
+            with suppress(BlockingIOError):  # it still takes an answer, and may send without leave
+                self._sock.send(_CONTINUE)
         return True
 
     def _parsed(self, head: bytes) -> Any:

@@ -26,7 +26,7 @@ _AT_HAND: Final = math.inf  # a request that waits for a thread, or has one, nev
 _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
 _ACCEPTED: Final = 64  # connections accepted in one turn: those at hand have theirs
 _LARGE: Final = 64 * 1024
-_HELD: Final = 64 * 1024 * 1024  # octets of requests that are not whole
+_HELD: Final = 64 * 1024 * 1024  # octets of requests that no thread has
 # Python runs one thread at a time, and threads that wrestle for it cost a login a quarter more. A
 # quick request is therefore waited for, and another begins beside it only when it takes longer,
 # because it waits itself for a disk or for the library system.
@@ -51,12 +51,12 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         self._handed: queue.SimpleQueue[BufferedConnection] = queue.SimpleQueue()
         self._answered: queue.SimpleQueue[BufferedConnection] = queue.SimpleQueue()
         self._answering = 0
+        self._listening = False
         self._looked = 0.0
+        self._refused = 0  # since last told
         self._poller = selectors.DefaultSelector()
         # gunicorn writes to this pipe for each signal, and a thread for each answer.
         self._poller.register(self.PIPE[0], selectors.EVENT_READ, self._wake)
-        for listener in self.sockets:
-            self._poller.register(listener, selectors.EVENT_READ, self._accept)
         for _ in range(self.cfg.threads):
             threading.Thread(target=self._answer, daemon=True).start()
         while self.alive and self.ppid == os.getppid():
@@ -68,9 +68,11 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         if now - self._looked >= _TURN:
             self._looked = now
             self.notify()
+            self._tell_refused()
             for connection in list(self._open.values()):
                 if connection.until < now:
                     self._drop(connection)
+        self._listen(wanted=self.alive and self._has_room())
         for key, _ in self._poller.select(_TURN):
             if isinstance(key.fileobj, BufferedConnection):
                 self._step(key.fileobj, key.data)
@@ -92,8 +94,8 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     def _end(self) -> None:
         """Accept nothing more, and finish what has begun; a client that is idle gets a moment."""
         self.alive = False
+        self._listen(wanted=False)
         for listener in self.sockets:
-            self._poller.unregister(listener)
             listener.close()
         began = time.monotonic()
         for connection in self._open.values():
@@ -107,16 +109,36 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     # From the first octet of a request to its last.
 
+    def _has_room(self) -> bool:
+        """Whether one that comes may come: of those kept, half may wait for a thread, or have it.
+
+        Else the kernel keeps it waiting. The other half are those that can be given up, so that the
+        descriptors last for what the threads open.
+        """
+        at_hand = len(self._whole) + self._answering
+        most: int = self.cfg.worker_connections // 2
+        return at_hand <= most
+
+    def _listen(self, *, wanted: bool) -> None:
+        if wanted == self._listening:
+            return
+        self._listening = wanted
+        for listener in self.sockets:
+            if wanted:
+                self._poller.register(listener, selectors.EVENT_READ, self._accept)
+            else:
+                self._poller.unregister(listener)
+
     def _accept(self, listener: Any) -> None:
         for _ in range(_ACCEPTED):
-            if len(self._open) >= self.cfg.worker_connections:
-                self._give_one_up()
             try:
                 sock, peer = listener.accept()
             except OSError as error:
                 if error.errno in _NO_DESCRIPTORS:
                     self._give_one_up()
                 return
+            if len(self._open) >= self.cfg.worker_connections:
+                self._give_one_up()
             connection = BufferedConnection(sock, peer, listener.getsockname(), self.cfg)
             connection.until = time.monotonic() + _ARRIVING
             self._open[connection.fileno()] = connection
@@ -138,8 +160,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             if not connection.is_whole():
                 return
         except ParseException as error:
-            # Never its text: it quotes the request.
-            self.log.warning("Invalid request")
+            self._refused += 1
             self._poller.unregister(connection)
             connection.refuse(error)
             self._send_answer(connection)
@@ -147,6 +168,15 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         self._poller.unregister(connection)
         connection.until = _AT_HAND
         self._whole.append(connection)
+
+    def _tell_refused(self) -> None:
+        """Log how many were no requests, once a second: a stranger must not fill the log.
+
+        Never the text of an error: it quotes the request.
+        """
+        if self._refused:
+            self.log.warning("Invalid requests: %d", self._refused)
+            self._refused = 0
 
     # A thread answers.
 
@@ -220,12 +250,17 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             self._drop(soonest)
 
     def _bound_what_is_held(self) -> None:
-        """Give up the largest request that is not whole, where all together are too large."""
+        """Give up the largest request that no thread has, where all together are too large."""
         arriving = [each for each in self._open.values() if each.until != _AT_HAND]
-        if sum(connection.held for connection in arriving) > _HELD:
-            self._drop(max(arriving, key=lambda connection: connection.held))
+        held = [*arriving, *self._whole]
+        if sum(connection.held for connection in held) > _HELD:
+            self._drop(max(held, key=lambda connection: connection.held))
 
     def _drop(self, connection: BufferedConnection) -> None:
+        """Give up a connection that no thread has."""
         del self._open[connection.fileno()]
-        self._poller.unregister(connection)
+        if connection.until == _AT_HAND:
+            self._whole.remove(connection)
+        else:
+            self._poller.unregister(connection)
         connection.close()

@@ -126,6 +126,10 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "control_socket_disable": True,
             "worker_tmp_dir": heartbeat,
             "preload_app": False,
+            # gunicorn believes both from this machine, and so from a stranger whose headers a proxy
+            # on it passes on: SCRIPT_NAME would lead past the paths that the proxy keeps closed.
+            "forwarder_headers": "",
+            "secure_scheme_headers": {},
             # What the tests try: by default one in C is taken wherever it is installed.
             "http_parser": "python",
             "limit_request_line": 8190,

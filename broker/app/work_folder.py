@@ -127,7 +127,7 @@ class WorkLock:
     def listening(self) -> Iterator["WakeListener"]:
         """Yield the reading end of the pipe by which web workers wake this process; OSError."""
         path = self.folder / _PIPE
-        if not path.exists():
+        with suppress(FileExistsError):  # another process may make it at this moment
             os.mkfifo(path, 0o600)
         pipe = os.open(path, _LISTEN)
         try:

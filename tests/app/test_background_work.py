@@ -21,6 +21,7 @@ from broker.adapters.telling import metrics
 from broker.app import findings, live_reload, watched_work, work_folder
 from broker.app.application import create_app
 from broker.app.assembly import Parts, assemble
+from broker.app.background_work import _Told, _work_on
 from broker.app.gunicorn_server import Mounted, _end_reload, _start_reload
 from broker.app.watched_work import WatchedWork
 from broker.app.work_folder import WakeSignal, WorkLock
@@ -33,7 +34,8 @@ from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.run.demo_folder import CLIENT_SECRET, Setting
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
-from broker.files.settings.config import load
+from broker.files import durable_files
+from broker.files.settings.config import Config, load
 from broker.flows.records import WRITES
 from tests.plugins.ports import free_port
 from tests.plugins.programs import started
@@ -385,6 +387,39 @@ def test_a_reload_is_taken_if_it_is_sound(
         assert runs(parts, running)
         parts.enrolments.want(wish())
         until(lambda: is_made(parts, CPR))
+
+
+def test_a_reload_told_during_a_reload_is_not_lost(setting: Setting, environ: dict[str, str]) -> None:
+    """While everything is read and opened, for a second or more, it has changed again: it is read once more."""
+    config = load(setting.config, environ)
+    durable_files.make_state(config.state)
+    lock, reads = WorkLock(config.state), []
+
+    def read() -> Config:
+        reads.append(load(setting.config, environ))
+        if len(reads) < 3:
+            told.by_signal(signal.SIGHUP, None)
+        else:
+            told.end = True
+        return reads[-1]
+
+    with lock.listening() as pipe:
+        told = _Told(pipe, None, reload=True)
+        ending = threading.Timer(15, told.by_signal, (signal.SIGTERM, None))
+        ending.start()
+        _work_on(read, config, lock, told)
+        ending.cancel()
+    assert len(reads) == 3
+
+
+def test_a_pipe_that_another_makes_at_the_same_moment_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that are started together both look before either has made it."""
+    lock = WorkLock(tmp_path)
+    os.mkfifo(tmp_path / "work" / "wake", 0o600)
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+    with lock.listening() as pipe:
+        WakeSignal(tmp_path).set()
+        assert pipe.wait(5)
 
 
 def test_a_record_of_a_newer_release_is_left_to_that(parts: Parts) -> None:

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -216,6 +217,18 @@ def test_no_leave_for_what_is_not_read_or_did_not_ask(wire: Wire, head: bytes) -
     wire.sends(head)
     wire.connection.is_whole()
     assert wire.reads() == b""
+
+
+def test_leave_that_finds_no_room_holds_up_no_request(wire: Wire) -> None:
+    """The client has not taken what it was sent before; its body is here, and nothing else would come to wake us."""
+    with suppress(BlockingIOError):
+        while True:
+            wire.connection._sock.send(b"x" * 10_000)
+    with suppress(BlockingIOError):
+        while True:
+            wire.connection._sock.send(b"x")
+    wire.sends(POST + b"Content-Length: 1\r\nExpect: 100-continue\r\n\r\nx")
+    assert wire.connection.is_whole()
 
 
 def test_a_slow_client_finds_its_answer_kept(wire: Wire) -> None:

@@ -1,6 +1,8 @@
 """The worker's loop over real sockets: who is answered, who waits, and who is given up."""
 
 import os
+import random
+import re
 import select
 import socket
 import struct
@@ -185,6 +187,51 @@ def test_what_has_not_become_whole_is_bounded(monkeypatch: pytest.MonkeyPatch) -
         assert small.recv(100).startswith(b"HTTP/1.1 200")
 
 
+def test_of_too_many_that_wait_for_a_thread_the_next_wait_unaccepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The descriptors last for what the threads open, the loop sleeps, and nobody who comes is lost."""
+    monkeypatch.setattr(buffering_worker, "_ACCEPTED", 2)
+    with serving(threads=1, connections=10) as running, ExitStack() as held:
+        wires = [held.enter_context(running.connect(asking("/wait")))]
+        until(lambda: running.application.asked == ["/wait"])
+        wires += [held.enter_context(running.connect(asking("/page"))) for _ in range(30)]
+        until(lambda: len(running.worker._whole) >= 4)
+        time.sleep(0.3)
+        assert len(running.worker._open) < 10
+        began = time.process_time()
+        time.sleep(0.5)
+        assert time.process_time() - began < 0.3
+        running.application.go_on.set()
+        assert all(everything(wire).endswith(b"page") for wire in wires)
+
+
+def test_as_many_as_may_be_open_are_kept() -> None:
+    """The last that there is room for costs nobody else a connection."""
+    with serving(connections=5) as running, ExitStack() as held:
+        wires = [held.enter_context(running.connect(HEAD)) for _ in range(5)]
+        until(lambda: len(running.worker._open) == 5)
+        for wire in wires:
+            wire.sendall(b"Connection: close\r\n\r\n")
+            assert everything(wire).endswith(b"page")
+
+
+def test_what_waits_for_a_thread_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole requests of a megabyte while every thread waits: the largest goes, who sends little is answered."""
+    monkeypatch.setattr(buffering_worker, "_HELD", 2_000_000)
+    with serving(threads=1) as running, ExitStack() as held:
+        waits = held.enter_context(running.connect(asking("/wait")))
+        until(lambda: running.application.asked == ["/wait"])
+        small = held.enter_context(running.connect(asking("/page")))
+        until(lambda: len(running.worker._whole) == 1)
+        large = [held.enter_context(running.connect(BODY + b"x" * _LARGE)) for _ in range(3)]
+        (gone, *_), _, _ = select.select([*large, small], [], [], _PATIENCE)
+        assert gone in large
+        assert given_up(gone)
+        running.application.go_on.set()
+        assert everything(waits).endswith(b"page")
+        assert everything(small).endswith(b"page")
+        assert sum(wire.recv(100).startswith(b"HTTP/1.1 200") for wire in large if wire is not gone) == 2
+
+
 def test_no_more_descriptors_end_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the process may open no more, who came first goes, and it serves on."""
     with serving() as running, running.connect(HEAD) as first:
@@ -290,6 +337,60 @@ def test_a_client_with_many_requests_in_one_packet_waits_its_turn() -> None:
         assert running.application.asked.index("/other") < 100
 
 
+def echo(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer with the path and the body of the request."""
+    page = b"<%s %s>" % (environ["PATH_INFO"].encode(), environ["wsgi.input"].read())
+    start_response("200 OK", [("Content-Length", str(len(page)))])
+    return [page]
+
+
+def stream(chance: random.Random, name: int) -> tuple[bytes, list[bytes]]:
+    """Write some requests in a row, the last of which ends the connection, and the answers that are due."""
+    octets, due = b"", []
+    for turn in range(chance.randrange(4)):
+        body = chance.randbytes(chance.choice([0, 5, 500])).hex().encode()
+        octets += b"POST /%d-%d HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (name, turn, len(body)) + body
+        due.append(b"/%d-%d %s" % (name, turn, body))
+    kind = chance.choice(["ends", "is no request", "is cut"])
+    if kind == "is cut":
+        return octets + b"GET /cut HTTP/1.1\r\nHo", due
+    if kind == "ends":
+        octets += b"GET /%d-last HTTP/1.1\r\nConnection: close\r\n\r\n" % name
+        due.append(b"/%d-last " % name)
+    else:
+        length = chance.choice([b"Content-Length: 1\r\nContent-Length: 2", b"Transfer-Encoding: chunked", b"X"])
+        octets += b"POST /refused HTTP/1.1\r\n" + length + b"\r\n\r\n"
+    return octets + b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n", due
+
+
+def test_every_answer_reaches_the_connection_that_asked() -> None:
+    """Forty connections at a time, their octets in random pieces and turns, some dropped: no answer is another's.
+
+    Nothing is answered that follows a last or a refused request; descriptors come round all the time.
+    """
+    chance = random.Random(12)
+    with serving(threads=4, connections=200) as running:
+        running.worker.wsgi = echo
+        for crowd in range(10):
+            with ExitStack() as held:
+                streams = [stream(chance, 40 * crowd + each) for each in range(40)]
+                wires = [held.enter_context(running.connect()) for _ in streams]
+                left = dict(enumerate(octets for octets, _ in streams))
+                dropped = set(chance.sample(range(40), 8))
+                while left:
+                    each = chance.choice(list(left))
+                    size = chance.choice([1, 20, 400, 5000])
+                    wires[each].sendall(left[each][:size])
+                    left[each] = left[each][size:]
+                    if not left[each] or (each in dropped and chance.random() < 0.2):
+                        wires[each].shutdown(socket.SHUT_WR)
+                        if each in dropped:
+                            wires[each].close()
+                        del left[each]
+                for each in set(range(40)) - dropped:
+                    assert re.findall(rb"<(.*?)>", everything(wires[each])) == streams[each][1]
+
+
 @pytest.mark.parametrize("path", ["/page", "/wait"])
 def test_a_client_that_goes_away_ends_nothing(path: str) -> None:
     """By a reset, in the middle of a request or of its answer: the next is answered."""
@@ -330,6 +431,37 @@ def test_a_fault_is_told_by_its_type_and_the_thread_serves_on(capfd: pytest.Capt
     out, err = capfd.readouterr()
     assert "ValueError" in out
     assert "1403044004" not in out + err
+
+
+def test_a_log_that_cannot_be_written_costs_no_thread(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The disk of the log is full: the fault is answered, nothing of it is quoted, the only thread serves on."""
+
+    class Full:
+        def write(self, _: str) -> None:
+            raise OSError(28, "No space left on device")
+
+    with serving(threads=1) as running:
+        with monkeypatch.context() as patched:
+            patched.setattr("sys.stdout", Full())
+            assert running.ask("/fault").startswith(b"HTTP/1.1 500 ")
+        assert running.ask().endswith(b"page")
+    assert "1403044004" not in "".join(capfd.readouterr())
+
+
+def test_strangers_fill_no_log(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """However many send what is no request, the log has a line a second, with their number and nothing they sent."""
+    monkeypatch.setattr(buffering_worker, "_TURN", 0.5)
+    with serving() as running:
+        for _ in range(200):
+            with running.connect(b"GET /1403044004\r\n\r\n") as wire:
+                assert everything(wire).startswith(b"HTTP/1.1 400 ")
+        time.sleep(1.2)
+    lines = [line for line in capfd.readouterr().err.splitlines() if "Invalid requests" in line]
+    assert sum(int(line.rpartition(" ")[2]) for line in lines) == 200
+    assert len(lines) < 50
+    assert "1403044004" not in "".join(lines)
 
 
 def test_at_its_end_it_finishes_what_has_begun() -> None:

@@ -353,6 +353,16 @@ def test_no_line_quotes_a_request_that_is_no_http(unchanged: Server) -> None:
     assert "aase" not in unchanged.log()
 
 
+@pytest.mark.parametrize("header", ["SCRIPT_NAME: /other", "X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off"])
+def test_no_header_moves_a_request_or_says_its_scheme(unchanged: Server, header: str) -> None:
+    """From this machine too, where a proxy passes on what strangers write: only ``serve.proxies`` is believed."""
+    for path, status in (("/readyz", b"200 OK"), ("/other/readyz", b"404 NOT FOUND")):
+        with socket.create_connection(("127.0.0.1", unchanged.port), timeout=10) as wire:
+            wire.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n\r\n".encode())
+            assert wire.recv(1000).startswith(b"HTTP/1.1 " + status)
+    assert "unexpected" not in unchanged.log()
+
+
 def test_the_server_tells_no_error_by_its_text(capfd: pytest.CaptureFixture[str]) -> None:
     """What gunicorn would log of a failed request is its address, SAML message included, and a traceback."""
     application_log.configure()

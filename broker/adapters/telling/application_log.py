@@ -14,7 +14,7 @@ from broker.core.identity import cpr
 _MASK: Final = "******-****"
 _FRAMES: Final = 6
 
-dropped = 0  # lines of this process that could not be masked
+dropped = 0  # lines of this process that could not be masked or written
 
 
 def configure(to: Literal["stdout", "stderr"] = "stdout") -> None:
@@ -43,12 +43,17 @@ def tell(event: str, **facts: str | int | None) -> None:
     """Log one event; facts are codes, names of configuration, references and counts.
 
     Personal values never stand in it. ``level`` is the line's, "error" where somebody must mend
-    something.
+    something. A line that cannot be written (a full disk, nobody who reads) is dropped and counted:
+    it ends no loop and refuses no request, for the evidence is the trail's.
     """
+    global dropped  # noqa: PLW0603 - as in _mask
     known = {name: value for name, value in facts.items() if value is not None}
     log = structlog.get_logger()
     write = log.error if known.pop("level", "info") == "error" else log.info
-    write(event, **known)
+    try:
+        write(event, **known)
+    except (OSError, ValueError):
+        dropped += 1
 
 
 def unexpected(error: BaseException, reference: str) -> None:

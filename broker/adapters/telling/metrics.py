@@ -1,9 +1,11 @@
 """The counters of all workers as Prometheus reads them; labels are codes and configured names."""
 
 import fcntl
+import json
 import os
 import re
 import shutil
+import struct
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -75,7 +77,9 @@ class Metrics:
         self._starts = counter(
             "broker_work_starts", "Starts of broker work: the first, after a death, and reloads."
         )
-        self._lines = counter("broker_log_lines_dropped", "Log lines that could not be masked.")
+        self._lines = counter(
+            "broker_log_lines_dropped", "Log lines that could not be masked or written."
+        )
 
     def counting_dropped(self, write: Write) -> Write:
         """Return ``write``, the application log, with the lines counted that it drops."""
@@ -179,22 +183,44 @@ def _reason(event: str, facts: Mapping[str, Any]) -> str:
 def drop_dead(pid: int) -> None:
     """Add what a worker that has ended counted to one file of all such, and drop its own files.
 
-    Else each reload would leave files to be read at every scrape.
+    Else each reload would leave files to be read at every scrape. A file that cannot be read is
+    dropped with its counts. OSError where the disk refuses.
     """
-    from prometheus_client.mmap_dict import MmapedDict  # noqa: PLC0415 - as above
-
     folder = os.environ.get(_SHARED)
     if not folder:
         return
     with _locked(folder):
         for file in Path(folder).glob(f"*_{pid}.db"):
+            counts = _read_counts(file)
             kind = file.name.partition("_")[0]
-            ended = MmapedDict(str(file.with_name(f"{kind}_{_ENDED}.db")))  # type: ignore[no-untyped-call]
-            for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file)):  # type: ignore[no-untyped-call]
-                before, _ = ended.read_value(key)  # type: ignore[no-untyped-call]
-                ended.write_value(key, before + value, 0.0)  # type: ignore[no-untyped-call]
-            ended.close()  # type: ignore[no-untyped-call]
+            _add_to_ended(file.with_name(f"{kind}_{_ENDED}.db"), counts)
             file.unlink()
+
+
+def _add_to_ended(ended: Path, counts: Mapping[str, float]) -> None:
+    from prometheus_client.mmap_dict import MmapedDict  # noqa: PLC0415 - as above
+
+    if ended.exists() and not _read_counts(ended):
+        ended.unlink()
+    sums = MmapedDict(str(ended))  # type: ignore[no-untyped-call]
+    for key, value in counts.items():
+        before, _ = sums.read_value(key)  # type: ignore[no-untyped-call]
+        sums.write_value(key, before + value, 0.0)  # type: ignore[no-untyped-call]
+    sums.close()  # type: ignore[no-untyped-call]
+
+
+def _read_counts(file: Path) -> Mapping[str, float]:
+    """Return the counts in a file; none where a power cut or a kill has left half of it."""
+    from prometheus_client.mmap_dict import MmapedDict  # noqa: PLC0415 - as above
+
+    try:
+        values = MmapedDict.read_all_values_from_file(str(file))  # type: ignore[no-untyped-call]
+        counts = {key: value for key, value, _, _ in values}
+        for key in counts:
+            json.loads(key)
+    except (struct.error, RuntimeError, ValueError):
+        return {}
+    return counts
 
 
 @contextmanager
@@ -258,8 +284,10 @@ def kept(folder: Path) -> Iterator[None]:
     """
     own = folder / _WORK
     try:
-        own.mkdir(mode=0o700, parents=True, exist_ok=True)
-        counting = _hold(own)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(str(folder)):  # a server that starts meanwhile would take it for abandoned
+            own.mkdir(mode=0o700, exist_ok=True)
+            counting = _hold(own)
         os.environ[_SHARED] = str(own)
         pids = {file.stem.rpartition("_")[2] for file in own.glob("*.db")}
         for pid in pids - {str(_ENDED)}:

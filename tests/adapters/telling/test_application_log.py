@@ -50,6 +50,23 @@ def test_a_line_that_cannot_be_masked_is_dropped_and_counted(capsys: pytest.Capt
     assert (capsys.readouterr().out, application_log.dropped) == ("", before + 1)
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), BrokenPipeError(), ValueError("closed file")])
+def test_a_line_that_cannot_be_written_is_dropped_and_counted(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A full disk, or nobody who reads the log: raised, it would end the thread or loop that tells."""
+
+    class Refusing(io.StringIO):
+        def write(self, _: str) -> int:
+            raise error
+
+    monkeypatch.setattr("sys.stdout", Refusing())
+    before = application_log.dropped
+    application_log.tell("asked")
+    application_log.unexpected(error, "server")
+    assert application_log.dropped == before + 2
+
+
 class Watched(io.StringIO):
     """A standard output that remembers each write."""
 

@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from prometheus_client.mmap_dict import MmapedDict
 
 from broker.adapters.telling import metrics
 
@@ -112,6 +114,46 @@ def test_the_counts_of_a_broker_that_was_killed_are_dropped(tmp_path: Path) -> N
     (tmp_path / "serving-killed" / "counter_7.db").write_bytes(b"")
     with metrics.shared(tmp_path):
         assert "serving-killed" not in folders(tmp_path)
+
+
+BROKEN = (b"", b"\xff" * 4096, b"\xc8\0\0\0" + b"\xff" * 400, b"\0\x10\0\0" + b"\0" * 65532)
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("octets", BROKEN)
+@pytest.mark.parametrize("name", ["counter_123.db", "counter_0.db"])
+def test_counts_that_a_power_cut_has_torn_stop_nobody(tmp_path: Path, name: str, octets: bytes) -> None:
+    """They are lost, and what can be read is kept: broker work starts, and so does what drops a dead worker's."""
+    work = tmp_path / "work"
+    work.mkdir()
+    sound = MmapedDict(str(work / "counter_77.db"))  # type: ignore[no-untyped-call]
+    sound.write_value('["a", "b", {}, ""]', 2.0, 0.0)  # type: ignore[no-untyped-call]
+    sound.close()  # type: ignore[no-untyped-call]
+    (work / name).write_bytes(octets)
+    with metrics.kept(tmp_path):
+        assert {each.name for each in work.glob("*.db")} == {"counter_0.db"}
+    values = MmapedDict.read_all_values_from_file(str(work / "counter_0.db"))  # type: ignore[no-untyped-call]
+    assert [(key, value) for key, value, _, _ in values] == [('["a", "b", {}, ""]', 2.0)]
+
+
+@pytest.mark.usefixtures("alone")
+def test_work_that_starts_beside_a_server_keeps_its_folder(tmp_path: Path) -> None:
+    """The server removes abandoned folders in one turn: work makes and holds its own before it or after."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def counting() -> None:
+        with metrics.kept(tmp_path):
+            entered.set()
+            leave.wait(20)
+
+    work = threading.Thread(target=counting)
+    with metrics._locked(str(tmp_path)):
+        work.start()
+        assert not entered.wait(0.3)
+    assert entered.wait(20)
+    assert (tmp_path / "work" / "in-use").exists()
+    leave.set()
+    work.join()
 
 
 @pytest.fixture
