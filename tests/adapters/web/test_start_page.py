@@ -156,9 +156,16 @@ def test_a_person_leaves_their_choices(house: House) -> None:
 
 
 @pytest.mark.parametrize("code", sorted(REASONS))
-def test_every_reason_ends_on_a_page_with_a_way_on(app: Flask, code: str) -> None:
+@pytest.mark.parametrize(
+    ("language", "in_person"),
+    [
+        ("en", "health insurance card and another form of ID"),
+        ("da", "sundhedskort og en anden form for legitimation"),
+    ],
+)
+def test_every_reason_ends_on_a_page_with_a_way_on(app: Flask, code: str, language: str, in_person: str) -> None:
     """Whatever went wrong, the page offers something to go to, and the place where one is served in person."""
-    with app.test_request_context("/?lang=en"):
+    with app.test_request_context(f"/?lang={language}"):
         shown: dict[str, object] = {"reference": "K7MW3QZX", "retry": None, "back": None}
         if code in REFUSALS:
             shown |= {"service": "My loans", "form": None, "ways": (), "onward": None, "abroad": None}
@@ -166,7 +173,7 @@ def test_every_reason_ends_on_a_page_with_a_way_on(app: Flask, code: str) -> Non
         template = "refused.html" if code in REFUSALS else "error.html"
         source = render_template(template, step="error", reason=code, now=NOW, **shown)
     assert len(onward(source)) > 3
-    assert "health insurance card and another form of ID" in source
+    assert in_person in source
     assert "%(" not in source
 
 
