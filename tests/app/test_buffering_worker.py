@@ -442,6 +442,8 @@ def test_a_log_that_cannot_be_written_costs_no_thread(
         def write(self, _: str) -> None:
             raise OSError(28, "No space left on device")
 
+        flush = write
+
     with serving(threads=1) as running:
         with monkeypatch.context() as patched:
             patched.setattr("sys.stdout", Full())

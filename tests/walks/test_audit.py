@@ -60,7 +60,8 @@ def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(house: House) -
     assert [each for each in first if each in LOOP] == ["enrolment_made", "pin_mailed"]
     again = house.person()
     house.landing(again.log_in("asta"))
-    assert _events(house)[-2:] == ["released", "released"]  # straight through, one line says it all
+    told = [each for each in _events(house) if each not in LOOP]
+    assert told[-2:] == ["released", "released"]  # straight through, one line says it all
     released = list(_lines(house))[-1]
     assert {"cpr", "borrower_number"} <= set(
         map(str, released["attributes"] if isinstance(released["attributes"], list) else ())

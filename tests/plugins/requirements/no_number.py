@@ -1,7 +1,6 @@
 """R11 to R14, R23, R24, R36 and R38: life without a CPR number or an account, and what needs one."""
 
 import shutil
-from datetime import timedelta
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -215,7 +214,7 @@ def _a_field_of_study_decides(house: House) -> None:
         shutil.copytree(house.setting.folder / "policies", policies)
         (policies / "law.yaml").write_text(_LAW)
         house.parts.policies._folder = policies
-        house.clock.ahead = timedelta(seconds=5)  # policy files are looked at every two seconds
+        house.parts.policies.refresh(house.clock.now())
         for field, expected in (("law", "issue"), ("chemistry", "refuse")):
             who = asserted(persona("lars"), schacPersonalUniqueCode=(code + field,))
             person = visitor(house)
