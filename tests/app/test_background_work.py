@@ -317,7 +317,7 @@ def test_of_two_on_one_machine_the_second_waits_and_takes_over(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("calls", range(1, 9))
+@pytest.mark.parametrize("calls", [1, 3, 5, 8])  # at every call of an attempt: tests/flows/borrowers/test_crashes.py
 def test_killed_after_any_call_it_leaves_one_borrower_whose_pin_was_mailed(
     parts: Parts, environ: dict[str, str], koha: tuple[Any, str], mailbox: Mailbox, calls: int
 ) -> None:
