@@ -90,8 +90,9 @@ class Connected:
 
     def logged(self) -> dict[str, str]:
         """Give the last line of the broker's log."""
-        line: dict[str, str] = json.loads((self.setting.folder / "broker.log").read_text().splitlines()[-1])
-        return line
+        lines = map(json.loads, (self.setting.folder / "broker.log").read_text().splitlines())
+        told: list[dict[str, str]] = [line for line in lines if not line["event"].startswith("work_")]
+        return told[-1]
 
 
 @dataclass(frozen=True)
