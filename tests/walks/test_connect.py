@@ -14,6 +14,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 
+from broker.app.work_folder import sign_of_life
 from broker.cli import broker
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.persona_walk import onward, texts
@@ -25,6 +26,7 @@ from broker.demo.saml.key_pair import KeyPair
 from tests.plugins.demo import free_base
 from tests.plugins.interop import lasso_peer, passport_peer, pysaml2_provider, python3_saml_service
 from tests.plugins.ports import free_port
+from tests.walks.test_installation import until
 
 pytestmark = pytest.mark.server
 
@@ -90,7 +92,8 @@ class Connected:
 
     def logged(self) -> dict[str, str]:
         """Give the last line of the broker's log."""
-        lines = map(json.loads, (self.setting.folder / "broker.log").read_text().splitlines())
+        written = (self.setting.folder / "broker.log").read_text().splitlines()
+        lines = [json.loads(line) for line in written if line.startswith("{")]
         told: list[dict[str, str]] = [line for line in lines if not line["event"].startswith("work_")]
         return told[-1]
 
@@ -171,6 +174,7 @@ def connected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 def test_check_finds_nothing_once_all_is_typed_in(connected: Connected) -> None:
     """Tables, map and policies of the document are valid together, and their examples hold."""
+    until(lambda: sign_of_life(connected.setting.folder / "state") is not None)
     for command in (["check"], ["policy", "check"], ["policy", "test"]):
         checked = CliRunner().invoke(broker, ["--config", str(connected.setting.config), *command])
         assert (checked.exit_code, checked.stderr) == (0, ""), checked.output
