@@ -58,6 +58,16 @@ def faults(page: Page) -> list[str]:
     return [f"{page.url}: {each['id']} {[node['target'] for node in each['nodes']]}" for each in found]
 
 
+def lacking(page: Page, name: str) -> list[str]:
+    """Give what a page lacks: what axe finds, room on the screen, and something that leads on."""
+    found = list(faults(page))
+    if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+        found.append(f"{name} is too wide")
+    if page.locator("main a[href]:not([href^='#']), main button").count() == 0:
+        found.append(f"{name} leads nowhere")
+    return found
+
+
 @pytest.mark.parametrize(
     "look",
     [
@@ -79,11 +89,7 @@ def test_pages_are_accessible_and_whole(
     page, found = context.new_page(), []
     for name in looked_at:
         page.goto(f"{address}/{name}?lang={language}")
-        found += faults(page)
-        if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
-            found.append(f"{name} is too wide")
-        if page.locator("main a[href]:not([href^='#']), main button").count() == 0:
-            found.append(f"{name} leads nowhere")
+        found += lacking(page, name)
     assert found == []
 
 
@@ -121,11 +127,7 @@ def test_every_reason_ends_on_a_page_that_is_accessible_and_whole(
     found = []
     for code in sorted(REASONS):
         page.goto(f"{ends}/reason/{code}?lang={language}")
-        found += faults(page)
-        if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
-            found.append(f"{code} is too wide")
-        if page.locator("main a[href]:not([href^='#']), main button").count() == 0:
-            found.append(f"{code} leads nowhere")
+        found += lacking(page, code)
     assert found == []
 
 

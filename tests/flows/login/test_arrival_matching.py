@@ -22,6 +22,19 @@ def stored(logins: Any, held: Held) -> Transaction:
     return found
 
 
+def matched_only(logins: Any, held: Held, token: str) -> Held:
+    """Match an arrival in the browser that asked, and write nothing."""
+    matched: Held = logins.flow.matching.match(logins.brought(held, token), ["b"], logins.world.now)
+    return matched
+
+
+def waits(logins: Any, token: str) -> bool:
+    """Say whether the store has the answer of an arrival still, and not only that it was here."""
+    record = stored_arrival(logins.flow.arrivals, token, logins.world.now)
+    assert record
+    return record.value.answer is not None
+
+
 def test_an_answer_joins_in_the_browser_that_asked(logins: Any) -> None:
     """By its pseudonym among those of the browser's cookies; the request is answered by it."""
     held, token = logins.answered(logins.begun(), logins.student())
@@ -89,9 +102,7 @@ def test_an_arrival_joins_once(logins: Any) -> None:
     held, token = logins.answered(logins.begun(), logins.student())
     joined = logins.match(held, token)
     assert joined
-    record = stored_arrival(logins.flow.arrivals, token, logins.world.now)
-    assert record
-    assert record.value.answer is None
+    assert not waits(logins, token)
     puts = logins.world.hooks.calls.count("put")
     again = logins.match(joined, token)
     assert again == joined
@@ -139,40 +150,34 @@ def test_of_two_workers_with_one_answer_both_go_on_with_the_login_of_the_first(l
 def test_what_is_matched_is_not_written_yet(logins: Any) -> None:
     """Transaction and arrival are as they were, so that whatever is decided next stands or falls with the join."""
     held, token = logins.answered(logins.begun(), logins.student())
-    logins.flow.matching.match(logins.brought(held, token), ["b"], logins.world.now)
+    matched_only(logins, held, token)
     assert stored(logins, held) == held.transaction
-    record = stored_arrival(logins.flow.arrivals, token, logins.world.now)
-    assert record
-    assert record.value.answer
+    assert waits(logins, token)
 
 
 def test_a_join_that_lost_its_race_writes_nothing(logins: Any) -> None:
     """Neither the answer nor that it was spent: the winner's facts stay, and all is read again."""
     held, token = logins.answered(logins.begun(), logins.student())
-    matched = logins.flow.matching.match(logins.brought(held, token), ["b"], logins.world.now)
+    matched = matched_only(logins, held, token)
     asked, _ = logins.flow.ask_upstream(held, "other", logins.world.now)
     assert logins.flow.matching.join(matched, logins.world.now) is None
     assert stored(logins, held) == asked.transaction
-    record = stored_arrival(logins.flow.arrivals, token, logins.world.now)
-    assert record
-    assert record.value.answer
+    assert waits(logins, token)
 
 
 def test_a_fact_that_is_added_to_a_match_joins_it(logins: Any) -> None:
     """Whoever changes a matched transaction before it is written spends the arrival too."""
     held, token = logins.answered(logins.begun(), logins.student())
-    matched = logins.flow.matching.match(logins.brought(held, token), ["b"], logins.world.now)
+    matched = matched_only(logins, held, token)
     changed = logins.flow.transactions.change(matched, lambda each: replace(each, told=True), logins.world.now)
     assert stored(logins, held) == changed.transaction == replace(matched.transaction, told=True)
-    record = stored_arrival(logins.flow.arrivals, token, logins.world.now)
-    assert record
-    assert record.value.answer is None
+    assert not waits(logins, token)
 
 
 def test_a_fact_of_a_match_that_lost_its_race_is_nobody_s(logins: Any) -> None:
     """It is refused, and the arrival stays as it was."""
     held, token = logins.answered(logins.begun(), logins.student())
-    matched = logins.flow.matching.match(logins.brought(held, token), ["b"], logins.world.now)
+    matched = matched_only(logins, held, token)
     asked, _ = logins.flow.ask_upstream(held, "other", logins.world.now)
     with pytest.raises(BrowserUnmatched):
         logins.flow.transactions.change(matched, lambda each: replace(each, told=True), logins.world.now)
@@ -182,7 +187,7 @@ def test_a_fact_of_a_match_that_lost_its_race_is_nobody_s(logins: Any) -> None:
 def test_the_trail_has_the_decision_on_whoever_joins(logins: Any) -> None:
     """When it stands, and not before."""
     held, token = logins.answered(logins.begun(), logins.student())
-    matched = logins.flow.matching.match(logins.brought(held, token), ["b"], logins.world.now)
+    matched = matched_only(logins, held, token)
     assert logins.trail.events == []
     assert logins.flow.matching.join(matched, logins.world.now)
     assert [str(event.kind) for event in logins.trail.events] == ["decided"]
