@@ -69,7 +69,8 @@ class AuditEvent:
     neither, but a pseudonym, sealed under a key of this person's (with ``reference``, where there
     is one of them). ``policy`` is file and line of the rule that decided, ``attributes`` the
     canonical names of what leaves, ``about`` an id of ours: of the receipt, the enrolment or the
-    logout.
+    logout. ``near_misses`` are the lines that a person whom no file matches came nearest to, each
+    with the code of what did not hold.
     """
 
     kind: AuditEventKind
@@ -85,6 +86,7 @@ class AuditEvent:
     digest: str | None = None
     reason: str | None = None
     attributes: tuple[str, ...] = ()
+    near_misses: tuple[str, ...] = ()
     about: str | None = None
     count: int | None = None
 
@@ -132,7 +134,8 @@ def of_login(
         event = replace(
             event,
             affiliation=decision.affiliation,
-            policy=_deciding_line(decision),
+            policy=deciding_line(decision),
+            near_misses=near_misses(decision),
             digest=decision.digest[:12] or None,
         )
     return replace(event, **more)
@@ -192,11 +195,12 @@ def _kind_of_outcome(outcome: EnrolmentOutcome | None) -> AuditEventKind:
             assert_never(outcome)
 
 
-def _deciding_line(decision: Decision) -> str | None:
-    """Return file and line of the release entry that decided, else of the first reason with one."""
-    if decision.release is not None:
-        return str(decision.release.place)
-    for reason in decision.reasons:
-        if reason.place:
-            return str(reason.place)
-    return None
+def deciding_line(decision: Decision) -> str | None:
+    """Return file and line of the rule that decided, or None where no rule did."""
+    line = decision.deciding_line
+    return str(line) if line else None
+
+
+def near_misses(decision: Decision) -> tuple[str, ...]:
+    """Return the lines that came nearest, each with the code of what did not hold there."""
+    return tuple(f"{reason.place} {reason.code}" for reason in decision.near_misses)

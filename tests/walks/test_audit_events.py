@@ -70,6 +70,31 @@ def test_a_passive_request_of_a_browser_without_cookies_is_in_the_log_alone(
     assert '"reason": "cookies_needed"' in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        ("finn", "nemid", "too_young", "private.yaml:18"),
+        ("mia", "wayf", "no_affiliation", None),
+    ],
+)
+def test_a_refusal_names_the_line_that_decided(
+    house: House, capsys: pytest.CaptureFixture[str], refusal: tuple[str, str, str, str | None]
+) -> None:
+    """In log, trail and page: the requirement, not the entry; where none fits the nearest, none of them blamed."""
+    name, way, reason, rule = refusal
+    page = house.person().log_in(name, way)
+    assert mark(page) == ("refuse", reason)
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if f'"reason": "{reason}"' in line]
+    (kept,) = [each for each in _lines(house) if each["event"] == "refused"]
+    assert (line.get("rule"), kept.get("policy")) == (rule, rule)
+    assert "attribute" not in line
+    nearest = "student.yaml:11 value_not_matched"
+    assert (nearest in line.get("near_misses", ""), nearest in kept.get("near_misses", ())) == (rule is None,) * 2
+    shown = page.get_data(as_text=True)
+    assert (rule or "student.yaml:11") in shown
+    assert ("Ingen regel passer." in shown) is (rule is None)
+
+
 def test_an_offer_is_answered_once(house: House) -> None:
     """The form sent again, or the other answer after Back, changes nothing and is not said to have."""
     person = house.person()

@@ -17,6 +17,7 @@ from broker.core.identity.cpr import blotted
 _REFUSALS_AN_HOUR: Final = 10_000
 _MASK: Final = "******-****"
 _PLAIN: Final = ("service", "upstream", "institution", "affiliation", "policy", "digest", "reason")
+_LISTS: Final = ("attributes", "near_misses")
 _OTHERS: Final = 0o022
 
 
@@ -143,8 +144,9 @@ def _plain(event: AuditEvent) -> dict[str, Any]:
         value = getattr(event, name)
         if value is not None:
             facts[name] = _masked(value)
-    if event.attributes:
-        facts["attributes"] = [_masked(name) for name in event.attributes]
+    for name in _LISTS:
+        if values := getattr(event, name):
+            facts[name] = [_masked(value) for value in values]
     if event.count is not None:
         facts["count"] = int(event.count)
     return facts

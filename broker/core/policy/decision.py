@@ -162,17 +162,17 @@ def _lacking(require: Requirement, login: LoginFacts) -> tuple[Reason, ...]:
 
     First the way to log in, for it brings the rest.
     """
-    codes = []
+    keys: dict[str, str] = {}  # by the code of what is lacking, in the order to act on
     if not _comes_by(require, login):
-        codes.append("national_eid_required")
+        keys["national_eid_required"] = "upstream"
     if not _assured(require, login):
-        codes.append("assurance_too_low")
+        keys["assurance_too_low"] = "assurance"
     if require.cpr and login.cpr != _REAL:
-        codes.append(_NOT_REAL.get(login.cpr, "cpr_required"))
+        keys[_NOT_REAL.get(login.cpr, "cpr_required")] = "cpr"
     age_code = _age_failure(require, login)
-    if age_code and age_code not in codes:
-        codes.append(age_code)
-    return tuple(Reason(code, require.place) for code in codes)
+    if age_code:
+        keys.setdefault(age_code, "age")
+    return tuple(Reason(code, require.line_of(key)) for code, key in keys.items())
 
 
 def _assured(require: Requirement, login: LoginFacts) -> bool:

@@ -137,6 +137,7 @@ class Requirement:
     """The requirements of self-service enrolment; unmet, a page names another way.
 
     ``upstream`` are the ways to log in by which an account is made; any, where none is named.
+    ``lines`` are those of the single keys, where they are known.
     """
 
     cpr: bool = False  # a real number
@@ -144,6 +145,11 @@ class Requirement:
     assurance: Assurance | None = None
     place: PolicyLine | None = None
     upstream: Names = ()
+    lines: Mapping[str, PolicyLine] = field(default_factory=dict)
+
+    def line_of(self, key: str) -> PolicyLine | None:
+        """Return the line of one key, else that of the whole."""
+        return self.lines.get(key, self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,3 +376,15 @@ class Decision:
     known_in_person: bool = False
     may_create: bool = False
     may_lower: bool = False
+
+    @property
+    def deciding_line(self) -> PolicyLine | None:
+        """Return the line that decided; None where no line did: nothing matched the person."""
+        return self.reasons[0].place if self.reasons else None
+
+    @property
+    def near_misses(self) -> tuple[Reason, ...]:
+        """Return, of a person whom no file matches, the conditions that came nearest."""
+        if self.affiliation is not None:
+            return ()
+        return self.reasons[1:]

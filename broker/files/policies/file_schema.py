@@ -133,6 +133,7 @@ class RequireShape(Shape):
             assurance=_assurance(self.assurance),
             place=place.line,
             upstream=self.upstream,
+            lines={key: place.below(key).line for key in self.model_fields_set},
         )
 
 

@@ -22,7 +22,7 @@ from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Institution,
 from broker.core.identity.mailbox_proofs import Mailing
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import AuthnRequest, Transaction
-from broker.core.policy.model import Decision, Effect, LegalBasis, Policy, PolicyLine, Release, Requirement
+from broker.core.policy.model import Decision, Effect, LegalBasis, Policy, PolicyLine, Reason, Release, Requirement
 from broker.core.saml_ports import PostForm
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -125,7 +125,10 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     url = "https://login.library.example/login/00"
     marked = {"reference": "K7MW3QZX", "now": NOW}
     refused = {"step": "refuse", "service": service, "form": FORM, "retry": f"{url}/upstream", **marked}
-    refused["shared"] = False
+    refused |= {"shared": False, "decision": None}
+    unmet = Decision(Effect.DENY, (Reason("too_young", PolicyLine("private.yaml", 18)),), "private")
+    nearest = Reason("value_not_matched", PolicyLine("student.yaml", 11))
+    unmatched = Decision(Effect.DENY, (Reason("no_affiliation"), nearest))
     ways = [("library", "Lånerkonto", True), ("wayf", "Universitetslogin (WAYF)", False), ("nemid", "NemID", False)]
     choose: dict[str, Any] = {
         "step": "choose",
@@ -266,6 +269,8 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
             "refused.html",
             {**refused, "reason": "no_policy_for_service", "admitted": ((labelled, None), (labelled, 18))},
         ),
+        "refused-rule": ("refused.html", {**refused, "reason": "too_young", "decision": unmet}),
+        "refused-no-rule": ("refused.html", {**refused, "reason": "no_affiliation", "decision": unmatched}),
         "refused-errand": ("refused.html", {**refused, "reason": "cpr_required", "form": None}),
         "refused-again": (
             "refused.html",

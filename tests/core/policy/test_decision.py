@@ -461,6 +461,29 @@ def test_only_a_login_that_knows_better_may_lower(changes: dict[str, object], ma
     assert not decide(login, LOANS, replace(former, borrower=replace(rule, lowers=None)), STAFF).may_lower
 
 
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({}, [60, 10]),
+        ({"age": 17}, [53]),
+        ({"upstream": "nemid", "cpr": "none", "age": None}, [50, 52]),
+        ({"attributes": Attributes({"role": ("alum@ku.dk",)})}, [None, 11]),
+    ],
+)
+def test_the_line_that_decided_is_named(changes: dict[str, object], lines: list[int | None]) -> None:
+    """The key of ``require`` that is not met; the entry of a permit; without a match the near misses, none blamed."""
+    keys = {"upstream": 50, "assurance": 51, "cpr": 52, "age": 53}
+    written = {key: PolicyLine("p.yaml", line) for key, line in keys.items()}
+    strict = Requirement(cpr=True, age=18, place=PolicyLine("p.yaml", 49), upstream=("wayf",), lines=written)
+    match = alternative(10, upstream=("wayf", "nemid"), role="student@*")
+    making = policy("student", 20, match, require=strict, releases=(release("my-loans", "sn", borrower="make"),))
+    decision = decide(replace(LOGIN, **changes), LOANS, making)  # type: ignore[arg-type]
+    assert [each.place.line if each.place else None for each in decision.reasons] == lines
+    assert decision.deciding_line == decision.reasons[0].place
+    assert decision.near_misses == (decision.reasons[1:] if lines[0] is None else ())
+    assert replace(strict, lines={}).line_of("age") == PolicyLine("p.yaml", 49)
+
+
 @pytest.mark.parametrize(("borrower", "effect"), [(None, Effect.PERMIT), (True, Effect.PERMIT), (False, Effect.DENY)])
 def test_needing_a_borrower_refuses_only_who_is_known_to_have_none(borrower: bool | None, effect: Effect) -> None:
     """Not looked up yet is no answer."""

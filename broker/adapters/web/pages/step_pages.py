@@ -299,6 +299,7 @@ class StepPages:
             back=sign_up_result.service_to_return_to(ports, transaction),
             signing_up=transaction.errand is Errand.SIGN_UP,
             reference=reference,
+            decision=step.decision,
         )
         response.status_code = status
         return protect(response, ports.base_url, "leaving")
