@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.leading_numbers import cpr_leads, without_number
 from broker.core.borrowers.wanted_borrower import Wish, wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.login.transaction import Account, AccountState, Errand, Transaction
@@ -25,7 +26,6 @@ from broker.flows.records import Reads
 # Somebody who refused another category is not asked at every login; a sign-up asks again.
 _DECLINED_FOR: Final = timedelta(days=180)
 _MOMENT: Final = timedelta(seconds=1)  # a counter that is only read is no counter to keep
-_NOT_REAL: Final = {"replacement": "replacement_number", "constructed": "constructed_number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class BorrowerAtLogin:
             return Account(person.number, AccountState.KNOWN)
         if transaction.errand is Errand.PIN and not findable_cpr(arrived):
             # A PIN outlives whatever else led here.
-            return _case_account(_lacking_number(arrived))
+            return _case_account(without_number(arrived.reading.cpr))
         known = self._known(transaction, arrived, now, remembered)
         match known.who:
             case Who.ONE:
@@ -173,7 +173,7 @@ class BorrowerAtLogin:
                 return Account(None, AccountState.NONE)
             case Who.NONE:
                 # Nobody is asked to agree to what cannot be.
-                return _case_account(_lacking_number(arrived))
+                return _case_account(without_number(arrived.reading.cpr))
             case _:
                 assert_never(known.who)
 
@@ -307,11 +307,6 @@ def _case_account(reason: str | None, enrolment: str | None = None) -> Account:
     return Account(None, AccountState.CASE, reason=reason, enrolment=enrolment)
 
 
-def _lacking_number(arrived: Arrived) -> str:
-    """Return the reason of a login that leads to no borrower, for want of a CPR number."""
-    return _NOT_REAL.get(arrived.reading.cpr, "cpr_required")
-
-
 def _has_mail(wished: Wish) -> bool:
     return any(field.name == "email" for field in wished.fields)
 
@@ -324,15 +319,10 @@ def _wish(
     *,
     upgrade: bool,
 ) -> Wish | None:
-    decision = arrived.decision
-    reading = arrived.reading
-    # Whatever a policy file forgets to require: only a real number enrols by itself
-    # (docs/reference/design.md#invariant-5).
-    find_by_cpr = decision.may_find_by_cpr and reading.cpr == "real"
     wished = wish(
-        decision,
-        reading.attributes,
-        find_by_cpr=find_by_cpr,
+        arrived.decision,
+        arrived.reading.attributes,
+        find_by_cpr=cpr_leads(arrived.decision, arrived.reading.cpr),
         language=language,
         today=now.date(),
     )
