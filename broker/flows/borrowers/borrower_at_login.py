@@ -1,8 +1,8 @@
 """The borrower of a person who has logged in: the account as it is found, and the wish for it."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Final, assert_never
+from datetime import datetime
+from typing import assert_never
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.leading_numbers import cpr_leads, without_number
@@ -11,6 +11,7 @@ from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.login.transaction import Account, AccountState, Errand, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
+from broker.core.retention.table import DECLINED
 from broker.flows.arrived_login import Arrived
 from broker.flows.borrowers.enrolments import Enrolments, under_way
 from broker.flows.borrowers.known_borrower import (
@@ -22,10 +23,6 @@ from broker.flows.borrowers.known_borrower import (
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_resolution import PersonNames, PersonResolution, findable_cpr
 from broker.flows.records import Reads
-
-# Somebody who refused another category is not asked at every login; a sign-up asks again.
-_DECLINED_FOR: Final = timedelta(days=180)
-_MOMENT: Final = timedelta(seconds=1)  # a counter that is only read is no counter to keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +125,7 @@ class BorrowerAtLogin:
         key = self._declined_key(transaction)
         if key:
             self.store.drop(key)  # counted anew, it lasts from today
-            self.store.count(key, 1, now + _DECLINED_FOR, now)
+            self.store.count(key, 1, DECLINED.until(now), now)
 
     def _known(
         self,
@@ -285,7 +282,7 @@ class BorrowerAtLogin:
         key = self._declined_key(transaction)
         if key is None or transaction.errand is Errand.SIGN_UP:
             return False
-        return self.store.count(key, 0, now + _MOMENT, now) > 0
+        return self.store.count(key, 0, DECLINED.until(now), now) > 0
 
     def _declined_key(self, transaction: Transaction) -> Key | None:
         person = transaction.person
