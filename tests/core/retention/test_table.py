@@ -26,6 +26,7 @@ HANDED_ON: Final = frozenset({"until", "ends", "window"})
 # Forwarding stores, and where a release that was overtaken reads a time that is no end.
 APART: Final = frozenset(
     {
+        "broker/core/login/ideal_login.py",  # a login that is played stores nothing
         "broker/adapters/stores/encrypted_store.py",
         "broker/adapters/stores/redis.py",
         "broker/adapters/stores/sqlite.py",
