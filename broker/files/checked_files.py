@@ -4,9 +4,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from difflib import get_close_matches
-from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StrictBool,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import ErrorDetails
 
 from broker.core.errors import ConfigurationFaults, Fault
@@ -75,6 +82,8 @@ def _day(text: object) -> object:
 Flag = Annotated[StrictBool, BeforeValidator(_flag)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Day = Annotated[date, BeforeValidator(_day)]
+# Text here, and a number to the editors that go by the JSON Schema.
+Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]
 
 S = TypeVar("S", bound=Shape)
 
