@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from broker.adapters.web.signup import content_files
 from broker.files import attribute_maps
 from broker.files.editor_schemas import JsonSchema
 from broker.files.policies import file_schema
@@ -16,6 +17,8 @@ _OPEN: Final[Mapping[str, Callable[[], JsonSchema]]] = {
     POLICY: file_schema.json_schema,
     "attribute-map": attribute_maps.map_schema,
     "labels": attribute_maps.labels_schema,
+    "page": content_files.page_schema,
+    "faq": content_files.faq_schema,
 }
 KINDS: Final = tuple(_OPEN)
 
@@ -38,8 +41,12 @@ def write(settings: Config, names: SiteNames) -> Iterator[Path]:
 
 
 def _paths(settings: Config) -> dict[str, Path]:
-    return {
+    paths = {
         POLICY: settings.policies / "policy.schema.json",
         "attribute-map": settings.attribute_maps / "attribute_map.schema.json",
         "labels": settings.attribute_maps / "labels.schema.json",
     }
+    if settings.content is not None:
+        paths["page"] = settings.content / "page.schema.json"
+        paths["faq"] = settings.content / "faq.schema.json"
+    return paths

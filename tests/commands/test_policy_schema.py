@@ -74,7 +74,10 @@ def test_without_a_configuration_any_name_will_do(run: Run) -> None:
     assert printed.stderr == "any name will do: BROKER_CONFIG is not set\n"
 
 
-@pytest.mark.parametrize(("kind", "shape"), [("attribute-map", "RowShape"), ("labels", "LabelShape")])
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [("attribute-map", "RowShape"), ("labels", "LabelShape"), ("page", "BlockShape"), ("faq", "EntryShape")],
+)
 def test_the_other_kinds_of_files_have_one_too(run: Run, kind: str, shape: str) -> None:
     """They name nothing of a site, so that nothing is missing without a configuration."""
     printed = run("--of", kind, configured=False)
@@ -86,11 +89,14 @@ def test_a_kind_that_there_is_not_is_a_usage(run: Run) -> None:
     """The kinds that there are are named."""
     refused = run("--of", "policies")
     assert refused.exit_code == 2
-    assert "'policy', 'attribute-map', 'labels'" in refused.stderr
+    assert "'policy', 'attribute-map', 'labels', 'page', 'faq'" in refused.stderr
 
 
 def test_the_schemas_are_written_where_the_files_name_them(run: Run, folder: Path) -> None:
-    """Whole, over those that lie there, which still are taken for no policy."""
+    """Whole, over those that lie there; those of the sign-up pages where the library has texts of its own."""
+    (folder / "texts").mkdir()
+    config = folder / "broker.toml"
+    config.write_text('content = "texts"\n' + config.read_text())
     printed = run("--write")
     assert printed.exit_code == 0
     paths = [Path(line.removeprefix("written: ")) for line in printed.stdout.splitlines()]
@@ -98,6 +104,8 @@ def test_the_schemas_are_written_where_the_files_name_them(run: Run, folder: Pat
         "policies/policy.schema.json",
         "attribute_maps/attribute_map.schema.json",
         "attribute_maps/labels.schema.json",
+        "texts/page.schema.json",
+        "texts/faq.schema.json",
     ]
     assert json.loads(paths[0].read_text()) == json.loads(run().stdout)
     assert not list(folder.glob("*/.*.new"))

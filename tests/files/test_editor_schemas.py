@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from broker.adapters.web.signup import content_files
+from broker.adapters.web.signup.content_files import FaqShape, PageShape
 from broker.files import attribute_maps
 from broker.files.attribute_maps import LabelsShape, MapShape
 from broker.files.checked_files import Shape
@@ -14,10 +16,13 @@ from broker.files.editor_schemas import ANY_ATTRIBUTE, JsonSchema, descriptions,
 from broker.files.policies.file_schema import PolicyShape, json_schema
 
 ROOT = Path(__file__).resolve().parents[2]
+CONTENT = "broker/adapters/web/signup/content"
 SCHEMAS: dict[str, tuple[type[Shape], Callable[[], JsonSchema]]] = {
     "policies/policy.schema.json": (PolicyShape, json_schema),
     "attribute_maps/attribute_map.schema.json": (MapShape, attribute_maps.map_schema),
     "attribute_maps/labels.schema.json": (LabelsShape, attribute_maps.labels_schema),
+    f"{CONTENT}/page.schema.json": (PageShape, content_files.page_schema),
+    f"{CONTENT}/faq.schema.json": (FaqShape, content_files.faq_schema),
 }
 
 
@@ -71,16 +76,21 @@ def test_the_schemas_beside_the_files_are_those_that_validate(path: str) -> None
     assert json.loads((ROOT / path).read_text()) == SCHEMAS[path][1]()
 
 
-@pytest.mark.parametrize("folder", ["policies", "attribute_maps"])
-def test_every_shipped_file_names_its_schema_in_its_first_line(folder: str) -> None:
+@pytest.mark.parametrize(
+    ("folder", "schema", "others"),
+    [
+        ("policies", "policy", {}),
+        ("attribute_maps", "attribute_map", {attribute_maps.LABELS: "labels"}),
+        (CONTENT, "page", {"faq.yaml": "faq"}),
+    ],
+)
+def test_every_shipped_file_names_its_schema_in_its_first_line(
+    folder: str, schema: str, others: dict[str, str]
+) -> None:
     """An editor looks there, and nowhere else."""
     for path in (ROOT / folder).glob("*.yaml"):
-        named = path.read_text().splitlines()[0].removeprefix("# yaml-language-server: $schema=./")
-        of_labels = path.name == attribute_maps.LABELS
-        assert named == {
-            "policies": "policy.schema.json",
-            "attribute_maps": "labels.schema.json" if of_labels else "attribute_map.schema.json",
-        }.get(folder)
+        name = others.get(path.name, schema)
+        assert path.read_text().splitlines()[0] == f"# yaml-language-server: $schema=./{name}.schema.json"
 
 
 @pytest.mark.parametrize("path", SCHEMAS)

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.server
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 FOLDERS: Final = ("policies", "attribute_maps")
+CONTENT: Final = "broker/adapters/web/signup/content"
 MAPS: Final = attribute_maps.load(ROOT / "attribute_maps")
 NAMES: Final = SiteNames(
     services=("my-loans", "myprint", "e-resources"),
@@ -36,7 +37,7 @@ Place = tuple[str, str]  # a line of student.yaml that begins so, and a word in 
 def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
     """Give an editor over the shipped files of a site that has written its names into the schema."""
     folder = tmp_path_factory.mktemp("site")
-    for name in FOLDERS:
+    for name in (*FOLDERS, CONTENT):
         shutil.copytree(ROOT / name, folder / name)
     (folder / "policies/policy.schema.json").write_text(json.dumps(site_schema(NAMES)))
     with editing(folder) as opened:
@@ -60,7 +61,7 @@ def place(text: str, line: str, word: str = "") -> tuple[int, int]:
     return number + 1, column
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", [*FOLDERS, pytest.param(CONTENT, marks=pytest.mark.slow)])
 def test_nothing_is_red_in_the_shipped_files(editor: Editor, folder: str) -> None:
     """An editor refuses no file that the broker takes."""
     for path in sorted((ROOT / folder).glob("*.yaml")):
@@ -179,6 +180,8 @@ EVERY_KEY: Final = (
     "policies/student",
     "attribute_maps/library",
     "attribute_maps/labels",
+    f"{CONTENT}/faq",
+    f"{CONTENT}/start",
 )
 
 
@@ -186,9 +189,9 @@ EVERY_KEY: Final = (
 @pytest.mark.parametrize("name", EVERY_KEY)
 def test_every_key_is_explained_wherever_it_stands(editor: Editor, name: str) -> None:
     """By the sentence for a key of its name, or for what stands under a name that the file chooses."""
-    path = (ROOT / name).with_suffix(".yaml")
+    path = ROOT / f"{name}.yaml"
     lines = list(blocks(plain(read_file(path, path.name))))
-    opened = f"{path.parent.name}/blocks.yaml"
+    opened = f"{Path(name).parent}/blocks.yaml"
     text = "\n".join([path.read_text().splitlines()[0], *(line for line, _ in lines)])
     assert editor.red_lines(opened, text) == {}
     sentences = [(key, text.means) for texts in descriptions().values() for key, text in texts.items()]
