@@ -184,11 +184,18 @@ def sentence(misfit: ErrorDetails) -> str:
 
 def did_you_mean(word: str, words: Iterable[str], spelt: Callable[[str], str] = repr) -> str:
     """Return "did you mean 'word'?" for the nearest of ``words``, or "" where none is near."""
-    near = get_close_matches(word, tuple(words), n=1)
+    known = tuple(words)
+    # Letters in another order, or of another case, are the commonest slip, and likened least.
+    near = [other for other in known if _letters(other) == _letters(word)]
+    near += get_close_matches(word, known, n=1)
     if not near:
         return ""
     meant = spelt(near[0])
     return f"did you mean {meant}?"
+
+
+def _letters(word: str) -> list[str]:
+    return sorted(word.casefold())
 
 
 def known_keys(model: type[BaseModel], table: KeyPath) -> tuple[str, ...]:

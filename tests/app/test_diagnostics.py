@@ -17,9 +17,10 @@ from werkzeug.serving import make_server
 
 from broker.adapters.web.page_layout import Imprint
 from broker.adapters.web.pages.pictures import Pictures
-from broker.app import configured_texts, diagnostics, health_probe, readiness
+from broker.app import configured_texts, diagnostics, fault_accounts, health_probe, readiness
 from broker.app.assembly import Parts, assemble, now
-from broker.app.enrolment_operations import NoEnrolment, shown
+from broker.app.enrolment_operations import shown
+from broker.app.fault_accounts import NoEnrolment
 from broker.app.findings import all_findings
 from broker.app.health_probe import Health
 from broker.app.metric_gauges import gauges
@@ -321,7 +322,7 @@ def test_the_reference_of_a_stranger_says_it_by_itself(parts: Parts) -> None:
 def test_where_to_look_is_added_only_where_nobody_said_it() -> None:
     """A fault keeps its own mend; what does not answer gets one."""
     own, bare = Fault("store_unavailable", "x", "own"), Fault("store_unavailable", "x")
-    said = [str(fault) for fault in diagnostics.account(ConfigurationFaults([own, bare]))]
+    said = [str(fault) for fault in fault_accounts.account(ConfigurationFaults([own, bare]))]
     assert said[0] == "store_unavailable: x (own)"
     assert said[1].startswith("store_unavailable: x (see [store] url")
 

@@ -1,17 +1,16 @@
 """Reads policies/: all files or none, examples run, and the last good set through a bad edit."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
 
-from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.policy.model import Policy, PolicySet
 from broker.files.checked_files import validated
 from broker.files.policies import consistency_checks, last_good, service_checks
+from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.files.policies.consistency_checks import faults_at
 from broker.files.policies.examples import Result, run_examples
 from broker.files.policies.file_schema import FilePlace, PolicyShape
@@ -31,24 +30,7 @@ LetOthersRun = Callable[[], None]
 Signature = tuple[tuple[str, int, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NameableInPolicies:
-    """The services, attributes and upstreams that policies may name; None where any name will do.
-
-    With ``configured`` and ``maps`` the services as they are configured, and the attributes that
-    they read, are compared with the releases to them.
-    """
-
-    services: Collection[str] | None = None
-    attributes: Collection[str] | None = None
-    configured: Mapping[str, Service] | None = None
-    maps: Mapping[str, AttributeMap] | None = None
-    upstreams: Collection[str] | None = None
-
-
-def load(
-    folder: Path, now: datetime, names: NameableInPolicies = NameableInPolicies()
-) -> PolicySet:
+def load(folder: Path, now: datetime, names: NameableInPolicies = ANY_NAMES) -> PolicySet:
     """Return the policies of ``folder``.
 
     ConfigurationFaults with every fault of every file, failed examples included.
@@ -60,7 +42,7 @@ def load_or_last_good(
     folder: Path,
     state: Path | None,
     now: datetime,
-    names: NameableInPolicies = NameableInPolicies(),
+    names: NameableInPolicies = ANY_NAMES,
 ) -> tuple[PolicySet, tuple[Fault, ...]]:
     """Return the policies of ``folder``, promoted; or the last good ones and the faults.
 
@@ -111,17 +93,13 @@ class LivePolicies:
     def load(
         cls,
         folder: Path,
-        services: Mapping[str, Service] | None,
+        names: NameableInPolicies,
         now: datetime,
         *,
-        attributes: Collection[str] | None = None,
-        maps: Mapping[str, AttributeMap] | None = None,
-        upstreams: Collection[str] | None = None,
         state: Path | None = None,
         tell: Callable[[tuple[Fault, ...]], None] = lambda _: None,
     ) -> "LivePolicies":
         """Begin with ``load_or_last_good``; ``tell`` gets a bad edit's faults, () once mended."""
-        names = NameableInPolicies(services, attributes, services, maps, upstreams)
         seen = _signature(folder)  # before reading: an edit meanwhile is seen at the first refresh
         held = load_or_last_good(folder, state, now, names)
         if held[1]:
@@ -222,7 +200,9 @@ def _problems(policies: list[Policy], names: NameableInPolicies) -> Iterator[Pol
     yield from service_checks.misspelt_upstreams(policies, names.upstreams)
     if names.configured is not None:
         maps = names.maps or {}
-        yield from service_checks.wire_name_clashes(policies, names.configured, maps)
+        yield from service_checks.wire_name_clashes(
+            policies, names.configured, maps, names.attributes
+        )
 
 
 def _warnings(

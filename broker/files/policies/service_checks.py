@@ -64,15 +64,17 @@ def wire_name_clashes(
     policies: Iterable[Policy],
     services: Mapping[str, Service],
     maps: Mapping[str, AttributeMap],
+    attributes: Collection[str] | None = None,
 ) -> Iterator[PolicyProblem]:
     """Find entries that cannot be written for their service.
 
-    One wire name for two attributes, or none for one.
+    One wire name for two attributes, or none for one. Names that are none of ``attributes`` are
+    faults of their own.
     """
     for release, service in _served(policies, services):
         attribute_map = maps.get(service.attribute_map)
         if attribute_map is not None:
-            yield from _wire_names(release, service, attribute_map)
+            yield from _wire_names(release, service, attribute_map, attributes)
 
 
 def withheld_attributes(
@@ -111,10 +113,15 @@ def _served(
 
 
 def _wire_names(
-    release: Release, service: Service, attribute_map: AttributeMap
+    release: Release,
+    service: Service,
+    attribute_map: AttributeMap,
+    attributes: Collection[str] | None,
 ) -> Iterator[PolicyProblem]:
     first: dict[str, str] = {}
     for listed in release.attributes:
+        if attributes is not None and listed.name not in attributes:
+            continue
         row = wire(attribute_map, listed.name)
         if row is None:
             what = f"{service.name} has no wire name for {listed.name}"
