@@ -25,7 +25,7 @@ class NameableInPolicies:
     maps: Mapping[str, AttributeMap] | None = None
     upstreams: Collection[str] | None = None
     borrower_fields: Collection[str] | None = None
-    desk_categories: Names = ()
+    desk_categories: Names | None = None
 
 
 ANY_NAMES: Final = NameableInPolicies()

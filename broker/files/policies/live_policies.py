@@ -9,12 +9,11 @@ from threading import Lock
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Policy, PolicySet
 from broker.files.checked_files import validated
-from broker.files.policies import consistency_checks, last_good, service_checks
+from broker.files.policies import checks, consistency_checks, last_good
 from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.files.policies.consistency_checks import faults_at
 from broker.files.policies.examples import Result, run_examples
 from broker.files.policies.file_schema import FilePlace, PolicyShape
-from broker.files.policies.upstream_checks import PolicyProblem
 from broker.files.strict_yaml import LARGEST, read
 
 __all__ = [
@@ -160,10 +159,10 @@ def _parsed(
 ) -> PolicySet:
     """Parse, check and try ``files``; failed examples are faults if ``binding``, else warnings."""
     policies, faults = _compiled(files, folder, let_others_run)
-    faults += faults_at(folder, _problems(policies, names))
+    faults += faults_at(folder, checks.problems(policies, names, complete=not faults))
     if faults:
         raise ConfigurationFaults(faults)
-    warnings = faults_at(folder, _warnings(policies, now, names))
+    warnings = faults_at(folder, checks.warnings(policies, now, names))
     loaded = PolicySet(tuple(policies), last_good.digest(files), tuple(warnings))
     failed = list(_failed_examples(loaded, folder, now, let_others_run))
     if not failed:
@@ -190,30 +189,6 @@ def _compiled(
         except ConfigurationFaults as found:
             faults += found.faults
     return policies, faults
-
-
-def _problems(policies: list[Policy], names: NameableInPolicies) -> Iterator[PolicyProblem]:
-    """Yield what must be mended before the policies are used."""
-    for policy in policies:
-        yield from consistency_checks.faults_in_file(policy, names.services, names.attributes)
-    yield from consistency_checks.faults_across_files(policies)
-    yield from service_checks.misspelt_upstreams(policies, names.upstreams)
-    if names.configured is not None:
-        maps = names.maps or {}
-        yield from service_checks.wire_name_clashes(
-            policies, names.configured, maps, names.attributes
-        )
-
-
-def _warnings(
-    policies: list[Policy], now: datetime, names: NameableInPolicies
-) -> Iterator[PolicyProblem]:
-    """Yield what an administrator should look at although it stops nothing."""
-    yield from consistency_checks.overdue(policies, now.date())
-    yield from service_checks.unknown_services(policies, names.services)
-    yield from service_checks.unknown_upstreams(policies, names.upstreams)
-    if names.configured is not None:
-        yield from service_checks.withheld_attributes(policies, names.configured)
 
 
 def _failed_examples(

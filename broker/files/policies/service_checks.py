@@ -1,6 +1,7 @@
 """Faults and warnings of policies against the configured services and upstreams."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 
 from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap, wire
@@ -33,8 +34,9 @@ def misspelt_upstreams(
     policies: Iterable[Policy], upstreams: Collection[str] | None
 ) -> Iterator[PolicyProblem]:
     """Find names near that of a configured upstream: as written they match nobody."""
-    for name, place in _unknown_upstreams(policies, upstreams or ()):
-        mend = did_you_mean(name, upstreams or ())
+    known = upstreams or ()
+    for name, place in chain(_unknown_upstreams(policies, known), _in_examples(policies, known)):
+        mend = did_you_mean(name, known)
         if mend:
             yield place, f"unknown upstream {name!r}", mend
 
@@ -58,6 +60,19 @@ def _unknown_upstreams(
         for name, place in named_upstreams(policy):
             if name not in upstreams and not name.endswith("*"):
                 yield name, place
+
+
+def _in_examples(
+    policies: Iterable[Policy], upstreams: Collection[str]
+) -> Iterator[tuple[str, PolicyLine]]:
+    """Yield what examples come by; one of an upstream that is not configured tests it all the same.
+
+    So a library without the national eID keeps the shipped files.
+    """
+    for policy in policies:
+        for example in policy.examples:
+            if example.login.upstream not in upstreams:
+                yield example.login.upstream, example.place
 
 
 def wire_name_clashes(
