@@ -30,6 +30,7 @@ class CheckedPolicies:
 def load(folder: Path | None, moment: datetime) -> CheckedPolicies:
     """Load the policies of ``folder``, or those configured, against all that is configured.
 
+    What is in force on this machine is among it: no affiliation of it goes without a word.
     ConfigurationFaults with all faults. Without a configuration any name will do, which is among
     the warnings.
     """
@@ -40,8 +41,9 @@ def load(folder: Path | None, moment: datetime) -> CheckedPolicies:
     found = policy_surroundings.load(settings, told_nobody, moment)
     faults = list(found.faults)
     read = folder or settings.policies
+    state = settings.state / "policies"
     checked = policy_surroundings.tried(
-        faults, lambda: live_policies.load(read, moment, found.names)
+        faults, lambda: live_policies.load(read, moment, found.names, state)
     )
     if checked is None or faults:
         raise ConfigurationFaults(faults)
