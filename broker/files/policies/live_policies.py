@@ -1,6 +1,6 @@
 """Reads policies/: all files or none, examples run, and the last good set through a bad edit."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from broker.files.checked_files import validated
 from broker.files.policies import checks, consistency_checks, last_good, removals
 from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.files.policies.consistency_checks import faults_at
+from broker.files.policies.example_failures import failures
 from broker.files.policies.examples import Result, run_examples
 from broker.files.policies.file_schema import FilePlace, PolicyShape
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder, PolicySource
@@ -190,7 +191,8 @@ def _parsed(
         *removals.unneeded(found, policies),
     ]
     loaded = PolicySet(tuple(policies), last_good.digest(files), tuple(warnings))
-    failed = list(_failed_examples(loaded, folder, now, let_others_run))
+    results = run_examples(loaded, None, now, let_others_run)
+    failed = list(faults_at(folder, failures(loaded, results, now.date())))
     if not failed:
         return loaded
     if found.binding:
@@ -228,15 +230,6 @@ def _compiled(
         except ConfigurationFaults as found:
             faults += found.faults
     return policies, faults
-
-
-def _failed_examples(
-    policies: PolicySet, folder: str, now: datetime, let_others_run: LetOthersRun
-) -> Iterator[Fault]:
-    for result in run_examples(policies, None, now, let_others_run):
-        where = f"{folder}/{result.example.place}"
-        for difference in result.differences:
-            yield Fault(where, f"example {result.example.name!r}: {difference}")
 
 
 def _promoted(state: Path | None, files: Mapping[str, bytes], policies: PolicySet) -> PolicySet:

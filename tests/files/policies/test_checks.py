@@ -8,44 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.libraries.koha_settings import FIELDS
-from broker.core.entities import Controller, Institution, Service, Text, Upstream
 from broker.core.errors import ConfigurationFaults
-from broker.files import attribute_maps
 from broker.files.policies import live_policies
 from broker.files.policies.configured_names import NameableInPolicies
+from tests.plugins.policy_names import AARHUS, NAMES, upstream
 
 ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-MAPS = attribute_maps.load(ROOT / "attribute_maps")
-WORDS = Text("words", "ord")
-
-
-def service(name: str) -> Service:
-    """Give a service as a library configures it."""
-    return Service(name, name, WORDS, ("wayf",), Controller(WORDS), encrypts=True)
-
-
-def upstream(name: str, attribute_map: str, *institutions: Institution) -> Upstream:
-    """Give a way to log in by these institutions."""
-    return Upstream(name, "wayf", name, name, attribute_map, WORDS, institutions)
-
-
-SERVICES = {name: service(name) for name in ("my-loans", "myprint", "e-resources")}
-AARHUS = Institution("https://idp.au.example", scopes=("au.dk",))
-NAMES = NameableInPolicies(
-    SERVICES,
-    MAPS.attributes,
-    SERVICES,
-    MAPS.maps,
-    {
-        "wayf": upstream("wayf", "wayf", AARHUS),
-        "nemid": upstream("nemid", "oiosaml3", Institution("https://nemlogin.example")),
-        "library": upstream("library", "library"),
-    },
-    FIELDS,
-    ("TEMP",),
-)
 Edited = Callable[[str, str, str], Path]
 
 
