@@ -8,6 +8,7 @@ from broker.app import work_folder
 from broker.app.assembly import Parts, now
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.ports import Key
+from broker.core.retention.table import TURN
 
 _PROBED_FOR: Final = timedelta(hours=1)
 _LONG_WANTED: Final = timedelta(hours=1)
@@ -34,7 +35,7 @@ def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
 
 def _store(parts: Parts, moment: datetime) -> Sequence[str]:
     try:
-        parts.store.count(Key("counter", "ready"), 1, moment + _PROBED_FOR, moment)
+        parts.store.count(Key("counter", "ready"), 1, TURN.ends(moment + _PROBED_FOR), moment)
         return parts.store.faults()
     except BrokerError as error:
         return [f"cannot be used: {error}"]

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_of
+from broker.core.retention.table import LEASE
 
 T = TypeVar("T")
 
@@ -28,8 +29,6 @@ WRITES: Final = 2
 READS: Final = frozenset({1, 2})
 # Beyond this a compare-and-set that keeps losing is a fault, not a race.
 MOST_TRIES: Final = 8
-# A lease outlives the deadline of the call that is under way.
-_BEYOND_CALL: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ class Lease:
 
     def renew(self, deadline: datetime, now: datetime) -> bool:
         """Hold the lease to 5 s past the deadline of the next call; False where it is not ours."""
-        return self._put(deadline + _BEYOND_CALL, now)
+        return self._put(LEASE.until(deadline), now)
 
     def end(self, now: datetime) -> None:
         """End the lease if it is ours; where the store does not answer it ends by itself."""
@@ -150,7 +149,7 @@ class Records(Generic[T]):
         The lease holds to 5 s past ``deadline``, that of the first call that is made under it.
         """
         token = _new_version()
-        claimed = self.store.claim(kind, None, token, deadline + _BEYOND_CALL, now)
+        claimed = self.store.claim(kind, None, token, LEASE.until(deadline), now)
         if claimed is None:
             return None
         lease = Lease(self.store, lease_of(claimed[0]), token)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.ports import Key, Store
+from broker.core.retention.table import TURN
 
 _EVERY: Final = timedelta(seconds=10)
 _MOST_BATCHES: Final = 50  # the store lets others write between two
@@ -30,7 +31,7 @@ class StoreSweep:
             return
         self._next = now + _EVERY
         # A lease without a holder's token: it ends by itself, and two sweeps at once do no harm.
-        if self.store.count(_TURN, 1, now + _EVERY, now) > 1:
+        if self.store.count(_TURN, 1, TURN.ends(now + _EVERY), now) > 1:
             return
         for _ in range(_MOST_BATCHES):
             if not self.store.sweep(now):

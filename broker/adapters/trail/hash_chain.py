@@ -11,11 +11,12 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from broker.core.errors import BrokerError
 from broker.core.ports import Kept, Key, Store
+from broker.core.retention.table import TRAIL_ANCHOR
 
 GENESIS: Final = "0" * 64
 HEAD_SIZE: Final = 256  # always the same, so that it is written over in one place
@@ -24,7 +25,6 @@ KIND: Final = "audit-anchor"
 _EVERY: Final = 64
 # Where the first append ends: whoever empties the folder begins a chain that the store contradicts.
 _FIRST: Final = 2
-_KEPT_FOR: Final = timedelta(days=5 * 365)
 
 # The exact bytes count, not what they mean as JSON: no edit at all leaves the link right.
 _LINE: Final = re.compile(rb'(\{.*),"link":"([0-9a-f]{64})"\}', re.DOTALL)
@@ -132,7 +132,7 @@ class Anchors:
         if head.number % _EVERY != _FIRST:
             return None
         version = secrets.token_hex(8)
-        kept = Kept(head.link.encode(), version, now + _KEPT_FOR)
+        kept = Kept(head.link.encode(), version, TRAIL_ANCHOR.until(now))
         try:
             stands = self.store.put(self._key(head.number), kept, None, now)
         except BrokerError as error:

@@ -16,9 +16,9 @@ from broker.core.audit_events import AuditEvent
 from broker.core.errors import StoreUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, Store
+from broker.core.retention.table import TRAIL_KEY
 
 KIND: Final = "audit"
-KEPT_FOR: Final = timedelta(days=2 * 365)  # as receipts: after it nobody's events are anybody's
 _KEY_BYTES: Final = 32
 _NONCE: Final = 12
 _TURNS: Final = 5
@@ -104,7 +104,7 @@ class PersonKeys:
                 return kept.value
             key = secrets.token_bytes(_KEY_BYTES)
             version = secrets.token_hex(8)
-            made = Kept(key, version, now + KEPT_FOR)
+            made = Kept(key, version, TRAIL_KEY.until(now))
             # Durable: a key lost in a power cut would take its person's events with it.
             if self.store.put(place, made, None, now, durable=True):
                 return key

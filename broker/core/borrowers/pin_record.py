@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.errors import PinUnderWay
+from broker.core.retention.table import PIN_RECORD
 
 # No library system carries out a call later than this after it was sent.
 LATE: Final = timedelta(minutes=10)
@@ -47,7 +48,9 @@ class PinRecord:
     @property
     def until(self) -> datetime:
         """Return the moment from which it can no longer hold."""
-        return max([self.began + POINTER_AFTER, *(call.until for call in self.calls)])
+        return PIN_RECORD.ends(
+            max([self.began + POINTER_AFTER, *(call.until for call in self.calls)])
+        )
 
     def holds(self, now: datetime) -> bool:
         """Return whether no other PIN may be set: this one is still owed, or may still come."""

@@ -12,16 +12,15 @@ from broker.core.errors import BrowserUnmatched, Status, TooMany
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import Mailing, Proved
 from broker.core.logout.sessions import NameID
+from broker.core.retention.table import TRANSACTION, TRANSACTION_DONE, TRANSACTION_LEFT_ALONE
 
-LIFETIME: Final = timedelta(minutes=30)
-# Until a browser has come for it: anybody may write a request, and the store is not theirs to fill.
-UNBOUND_FOR: Final = timedelta(minutes=2)
+LIFETIME: Final = TRANSACTION.span
 # Octets of a request's texts beside its RelayState: a transaction that begins is 2 kB with them.
 MOST_OCTETS: Final = 1200
 # On a computer that others use too a browser may bring the cookies back: what somebody has
 # authenticated there ends soon after it was left alone, or has done its work.
-SHARED_IDLE_FOR: Final = timedelta(minutes=3)
-SHARED_FINISHED_FOR: Final = timedelta(seconds=10)
+SHARED_IDLE_FOR: Final = TRANSACTION_LEFT_ALONE.span
+SHARED_FINISHED_FOR: Final = TRANSACTION_DONE.span
 ARRIVAL_USABLE_FOR: Final = timedelta(seconds=60)
 _QUOTES: Final = 3  # around each text, and the comma after it
 SKEW: Final = timedelta(seconds=180)  # the one constant (docs/reference/design.md#invariant-9)
@@ -314,7 +313,7 @@ class Transaction:
         if self.browser not in {None, browser}:
             raise BrowserUnmatched("bound to another browser")
         asked = self.outstanding if self.forced or not shared else ()
-        until = self.until if self.browser else self.begun + LIFETIME
+        until = self.until if self.browser else TRANSACTION.until(self.begun)
         return replace(
             self,
             browser=browser,
@@ -327,13 +326,14 @@ class Transaction:
         """Record that its person has come for it: on a shared computer it idles out."""
         if not self.shared or self.authentication is None or self.issued:
             return self
-        return replace(self, until=min(self.begun + LIFETIME, now + SHARED_IDLE_FOR))
+        until = min(TRANSACTION.until(self.begun), TRANSACTION_LEFT_ALONE.until(now))
+        return replace(self, until=until)
 
     def finished(self, now: datetime) -> "Transaction":
         """Record that its work is done: on a shared computer it ends some seconds later."""
         if not self.shared:
             return self
-        return replace(self, until=min(self.until, now + SHARED_FINISHED_FOR))
+        return replace(self, until=min(self.until, TRANSACTION_DONE.until(now)))
 
     def left(self, issued: Issued) -> "Transaction":
         """Add that an assertion leaves, which is what a login is for."""

@@ -5,16 +5,17 @@ Sources: saml-core 3.7, saml-profiles 4.4, docs/reference/saml-profiles.md#23 an
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal, assert_never
 
 from broker.core.errors import PARTIAL_LOGOUT, SUCCESS, UNKNOWN_PRINCIPAL, Status
 from broker.core.logout.sessions import NameID, Session
+from broker.core.retention.table import LOGOUT
 
 # A person who reads the page and goes through several services needs time; a transaction has as
 # much.
-LOGOUT_LIFETIME: Final = timedelta(minutes=30)
+LOGOUT_LIFETIME: Final = LOGOUT.span
 # More hops than that no browser should make; the rest is reported as not logged out.
 MOST_ASKED: Final = 20
 
@@ -148,7 +149,7 @@ class Logout:
     @property
     def until(self) -> datetime:
         """Return the moment at which it is forgotten."""
-        return self.begun + LOGOUT_LIFETIME
+        return LOGOUT.until(self.begun)
 
     @property
     def reached(self) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from broker.core.entities import Controller, Service, Text
+from broker.core.entities import Service
 from broker.core.policy.decision import evaluate
+from broker.core.policy.ideal_service import ideal_service
 from broker.core.policy.model import Decision, Example, PolicyLine, PolicySet, Requirement
 
 
@@ -34,7 +35,7 @@ def run_examples(
     for example in (example for policy in policies.policies for example in policy.examples):
         let_others_run()
         name = example.service
-        service = known.get(name) or _ideal_service(name)
+        service = known.get(name) or ideal_service(name)
         decision = evaluate(policies, example.login, service, now)
         differences = tuple(_differences(example, decision))
         results.append(Result(example, decision, differences))
@@ -71,21 +72,6 @@ def _requires_something(require: Requirement) -> bool:
     if require.cpr or require.age is not None:
         return True
     return bool(require.assurance or require.upstream)
-
-
-def _ideal_service(name: str) -> Service:
-    category = (name,) if ":" in name else ()
-    unread = Text(name, name)  # no rule looks at what a service or its controller is called
-    return Service(
-        name,
-        name,
-        unread,
-        (),
-        controller=Controller(unread),
-        categories=category,
-        encrypts=True,
-        scope="library.example",
-    )
 
 
 def _differences(example: Example, decision: Decision) -> Iterator[str]:

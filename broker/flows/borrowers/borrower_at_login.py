@@ -1,15 +1,17 @@
 """The borrower of a person who has logged in: the account as it is found, and the wish for it."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Final, assert_never
+from datetime import datetime
+from typing import assert_never
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.leading_numbers import cpr_leads, without_number
 from broker.core.borrowers.wanted_borrower import Wish, wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.login.transaction import Account, AccountState, Errand, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
+from broker.core.retention.table import DECLINED
 from broker.flows.arrived_login import Arrived
 from broker.flows.borrowers.enrolments import Enrolments, under_way
 from broker.flows.borrowers.known_borrower import (
@@ -21,11 +23,6 @@ from broker.flows.borrowers.known_borrower import (
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_resolution import PersonNames, PersonResolution, findable_cpr
 from broker.flows.records import Reads
-
-# Somebody who refused another category is not asked at every login; a sign-up asks again.
-_DECLINED_FOR: Final = timedelta(days=180)
-_MOMENT: Final = timedelta(seconds=1)  # a counter that is only read is no counter to keep
-_NOT_REAL: Final = {"replacement": "replacement_number", "constructed": "constructed_number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +125,7 @@ class BorrowerAtLogin:
         key = self._declined_key(transaction)
         if key:
             self.store.drop(key)  # counted anew, it lasts from today
-            self.store.count(key, 1, now + _DECLINED_FOR, now)
+            self.store.count(key, 1, DECLINED.until(now), now)
 
     def _known(
         self,
@@ -160,7 +157,7 @@ class BorrowerAtLogin:
             return Account(person.number, AccountState.KNOWN)
         if transaction.errand is Errand.PIN and not findable_cpr(arrived):
             # A PIN outlives whatever else led here.
-            return _case_account(_lacking_number(arrived))
+            return _case_account(without_number(arrived.reading.cpr))
         known = self._known(transaction, arrived, now, remembered)
         match known.who:
             case Who.ONE:
@@ -173,7 +170,7 @@ class BorrowerAtLogin:
                 return Account(None, AccountState.NONE)
             case Who.NONE:
                 # Nobody is asked to agree to what cannot be.
-                return _case_account(_lacking_number(arrived))
+                return _case_account(without_number(arrived.reading.cpr))
             case _:
                 assert_never(known.who)
 
@@ -285,7 +282,7 @@ class BorrowerAtLogin:
         key = self._declined_key(transaction)
         if key is None or transaction.errand is Errand.SIGN_UP:
             return False
-        return self.store.count(key, 0, now + _MOMENT, now) > 0
+        return self.store.count(key, 0, DECLINED.until(now), now) > 0
 
     def _declined_key(self, transaction: Transaction) -> Key | None:
         person = transaction.person
@@ -307,11 +304,6 @@ def _case_account(reason: str | None, enrolment: str | None = None) -> Account:
     return Account(None, AccountState.CASE, reason=reason, enrolment=enrolment)
 
 
-def _lacking_number(arrived: Arrived) -> str:
-    """Return the reason of a login that leads to no borrower, for want of a CPR number."""
-    return _NOT_REAL.get(arrived.reading.cpr, "cpr_required")
-
-
 def _has_mail(wished: Wish) -> bool:
     return any(field.name == "email" for field in wished.fields)
 
@@ -324,15 +316,10 @@ def _wish(
     *,
     upgrade: bool,
 ) -> Wish | None:
-    decision = arrived.decision
-    reading = arrived.reading
-    # Whatever a policy file forgets to require: only a real number enrols by itself
-    # (docs/reference/design.md#invariant-5).
-    find_by_cpr = decision.may_find_by_cpr and reading.cpr == "real"
     wished = wish(
-        decision,
-        reading.attributes,
-        find_by_cpr=find_by_cpr,
+        arrived.decision,
+        arrived.reading.attributes,
+        find_by_cpr=cpr_leads(arrived.decision, arrived.reading.cpr),
         language=language,
         today=now.date(),
     )

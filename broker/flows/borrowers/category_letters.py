@@ -10,6 +10,7 @@ from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.errors import LibraryRefused, LibraryUnavailable, MailUnavailable
 from broker.core.letters import CategoryLetter, CategoryLetterContent, LoweredCategoryLetter
 from broker.core.ports import Key
+from broker.core.retention.table import CATEGORY_LETTER
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.records import Record, Records
@@ -53,7 +54,7 @@ class CategoryLetters:
         name = self.ports.hmacs.of("category letter", enrolment, change.category, day)
         owed = OwedCategoryLetter(change.number, change.category, outcome, language, now)
         due = now + _CHANGE
-        self._owed.add(Key("letter", name), owed, now + 2 * _GIVE_UP_AFTER, now, due=due)
+        self._owed.add(Key("letter", name), owed, CATEGORY_LETTER.until(now), now, due=due)
 
     def step(self) -> bool:
         """Write the letter that has been due longest; False where none is due."""

@@ -8,12 +8,12 @@ from typing import Final
 from broker.core.entities import Names
 from broker.core.errors import LibraryUnavailable
 from broker.core.ports import Key, Store
+from broker.core.retention.table import PAUSE
 from broker.flows.records import Content, Record, Records
 
 # One person's create may be refused for what they alone bring; three people share the set-up.
 PEOPLE: Final = 3
 TRIAL_EVERY: Final = timedelta(minutes=1)
-_REMEMBERED: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -46,7 +46,7 @@ class CreatePause:
             return
         refused = record.value
         tried = replace(refused, tried=now)
-        content = Content(tried, now + _REMEMBERED)
+        content = Content(tried, PAUSE.until(now))
         due = refused.tried + TRIAL_EVERY <= now
         if due and self._records.write(record.key, content, record.version, now):
             return
@@ -61,7 +61,7 @@ class CreatePause:
             others = tuple(other for other in people if other != person)
             # No more are needed to tell that it is not one person's fault.
             latest = (*others, person)[-PEOPLE:]
-            return Content(RefusedCreates(setting, latest, now), now + _REMEMBERED)
+            return Content(RefusedCreates(setting, latest, now), PAUSE.until(now))
 
         self._records.amend(_key(category), counted, now)
 

@@ -11,12 +11,12 @@ from typing import Final
 
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.ports import Key
+from broker.core.retention.table import FIGURES, TURN
 from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.records import Records
 
 _COUNT_EVERY: Final = timedelta(minutes=5)
 _COUNTING: Final = timedelta(seconds=60)  # longer than a count takes
-_KEPT_FOR: Final = timedelta(minutes=30)  # old figures are worse than none
 _LOOK_EVERY: Final = timedelta(seconds=10)
 _KEY: Final = Key("figures", "enrolments")
 _TURN: Final = Key("counter", "enrolment figures")
@@ -71,9 +71,9 @@ class EnrolmentCounting:
         figures = self.figures()
         if figures and now - figures.at < _COUNT_EVERY:
             return
-        if self._records.store.count(_TURN, 1, now + _COUNTING, now) > 1:
+        if self._records.store.count(_TURN, 1, TURN.ends(now + _COUNTING), now) > 1:
             return
-        self._records.put(_KEY, self._counted(now), now + _KEPT_FOR, now)
+        self._records.put(_KEY, self._counted(now), FIGURES.until(now), now)
 
     def _counted(self, now: datetime) -> EnrolmentFigures:
         counter: Counter[tuple[str, str]] = Counter()

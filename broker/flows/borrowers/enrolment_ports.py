@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Literal
 
 from broker.core.audit_events import NO_TRAIL
 from broker.core.borrowers.wanted_borrower import Wish
@@ -11,14 +11,13 @@ from broker.core.event_routes import TellPort, told_nobody
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Trail
+from broker.core.retention.table import TEMPORARY_OWNER
 from broker.flows.borrowers.create_pause import CreatePause
 from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.proof_ownership import claim_ownership
 
 Mode = Literal["live", "observe", "frozen"]
-
-_CLAIMED_FOR: Final = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class EnrolmentPorts:
         now = self.now()
         place = Key("proof", self.hmacs.of("temporary", number))
         claim = ProofOwner(self.links.of_cpr(cpr), "temporary")
-        return claim_ownership(self.records.store, place, claim, now + _CLAIMED_FOR, now)
+        return claim_ownership(self.records.store, place, claim, TEMPORARY_OWNER.until(now), now)
 
     def carried(self, wish: Wish) -> str:
         """Return the pseudonym of a wish, its expiry apart: that moves on every day."""

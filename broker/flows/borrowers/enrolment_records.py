@@ -7,17 +7,11 @@ from typing import Final, NamedTuple
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.ports import Key, Store
+from broker.core.retention.table import CASE, ENROLLED, OBSERVED, WISH, WISH_OF_CASE
 from broker.flows.records import Amended, Content, Lease, Reads, Record, Records
 
 CALL: Final = timedelta(seconds=15)
 GIVE_UP_AFTER: Final = timedelta(days=30)
-# So that a wish is given up, and listed so, before its record expires.
-_GRACE: Final = timedelta(days=1)
-_REMEMBERED: Final = timedelta(days=400)
-# A case or notice is listed until staff end it.
-_LISTED: Final = timedelta(days=20 * 365)
-# The loop drops a case's wish after ``GIVE_UP_AFTER``; where none runs, the record ends with it.
-_UNDROPPED: Final = timedelta(days=7)
 # A person's requests, a worker and staff may all write one enrolment at once.
 MOST_TRIES: Final = 50
 _FINISHED: Final = frozenset({EnrolmentState.DONE, EnrolmentState.GIVEN_UP})
@@ -127,15 +121,15 @@ def _stored_or_none(record: Record[Enrolment] | None) -> StoredEnrolment | None:
 
 def _until(enrolment: Enrolment, now: datetime) -> datetime:
     if enrolment.state in _FINISHED:
-        return now + _REMEMBERED
+        return ENROLLED.until(now)
     if enrolment.state in _OF_STAFF and enrolment.wish is None:
-        return now + _LISTED
-    # What still holds a CPR ends by itself a month after it was wanted, whatever else fails.
-    ends = enrolment.wanted_at + GIVE_UP_AFTER
+        return CASE.until(now)
+    # What still holds a CPR ends by itself a month after it was wanted, whatever else fails; the
+    # loop gives a wish up, or drops a case's, before its record expires.
     match enrolment.state:
         case EnrolmentState.WANTED:
-            return ends + _GRACE
+            return WISH.until(enrolment.wanted_at)
         case EnrolmentState.CASE:
-            return ends + _UNDROPPED
+            return WISH_OF_CASE.until(enrolment.wanted_at)
         case _:
-            return ends
+            return OBSERVED.until(enrolment.wanted_at)

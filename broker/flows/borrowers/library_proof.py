@@ -12,12 +12,12 @@ from typing import Final
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.core.ports import Key, LibrarySystem, Store
+from broker.core.retention.table import SETUP, TURN
 from broker.flows.records import Records
 
 PROOF: Final = timedelta(seconds=60)  # for all the calls of one proof
 _SOUND_FOR: Final = timedelta(hours=1)
 _FAULTY_FOR: Final = timedelta(minutes=10)
-_KEPT_FOR: Final = timedelta(hours=4)
 _LOOK_EVERY: Final = timedelta(seconds=10)
 _KEY: Final = Key("setup", "library")
 _TURN: Final = Key("counter", "library setup")
@@ -63,11 +63,11 @@ class LibraryProof:
         record = self._records.get(_KEY, now)
         if record and self._is_fresh(record.value, now):
             return
-        if self.store.count(_TURN, 1, now + PROOF, now) > 1:
+        if self.store.count(_TURN, 1, TURN.ends(now + PROOF), now) > 1:
             return
         proved = ProvedSetup(now, self.library.prove(expected, now + PROOF))
         self._tell(record.value.faults if record else (), proved.faults)
-        self._records.put(_KEY, proved, self.now() + _KEPT_FOR, self.now())
+        self._records.put(_KEY, proved, SETUP.until(self.now()), self.now())
 
     def _note(self, expected: ExpectedSetup, now: datetime) -> None:
         """Begin anew where the policies name something else: no proof before that counts."""

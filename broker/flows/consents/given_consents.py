@@ -9,9 +9,10 @@ from broker.core.consent.consent import Receipt, ReceiptEvent, taken_back
 from broker.core.entities import Controller, Service, Text
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
-from broker.flows.consents.receipts import KEPT_FOR, Receipts
+from broker.core.retention.table import RECEIPT
+from broker.flows.consents.receipts import Receipts
 
-_FOR: Final = f"P{KEPT_FOR.days}D"
+_FOR: Final = f"P{RECEIPT.span.days}D"
 _RECORD_ID_LENGTH: Final = 32
 
 

@@ -1,14 +1,12 @@
 """The receipts of consents and notices in the store: append-only, pseudonymous, for two years."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from broker.core.consent.consent import Receipt, in_force
 from broker.core.ports import Key, Store
+from broker.core.retention.table import RECEIPT
 from broker.flows.records import Records
-
-KEPT_FOR: Final = timedelta(days=2 * 365)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +18,7 @@ class Receipts:
     def file(self, group: str, made: Receipt, now: datetime) -> None:
         """Store a receipt, durably."""
         key = _key(group, made)
-        self._records.add(key, made, now + KEPT_FOR, now)
+        self._records.add(key, made, RECEIPT.until(now), now)
 
     def take_back(self, group: str, made: Receipt) -> None:
         """Remove a receipt that was filed for an answer which came too late to count."""

@@ -20,12 +20,10 @@ from broker.core.identity.identifier_reassignment import (
 )
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
+from broker.core.retention.table import LINK
 from broker.flows.identity.older_links import move_older_link
 from broker.flows.records import WRITES, Content, Reads, Record, Records, read_together
 
-# Losing a person id would change every persistent NameID built on it, so a link in use never
-# expires.
-_KEPT: Final = timedelta(days=20 * 365)
 _CPR_SEEN_EVERY: Final = timedelta(days=365)
 _MOST_TRIES: Final = 20
 # Capitals of ASCII only: casefold makes one name of two ("ß" and "ss").
@@ -204,7 +202,7 @@ class PersonLinks:
             nonlocal before
             before = record.value if record else None
             link = change(before)
-            return None if link == before else Content(link, now + _KEPT)
+            return None if link == before else Content(link, LINK.until(now))
 
         key = _key(name)
         read = self._records.found(key, reads) if key in reads else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.entities import Assurance
+from broker.core.borrowers.leading_numbers import cpr_leads, uuid_leads
 from broker.core.identity.accepted_text import TextKind, text_fault
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, CPR_UUID, AttributeReading
 from broker.core.login.configured_entities import ConfiguredEntities
@@ -189,9 +189,7 @@ class PersonResolution:
         """Return the pseudonym of the cprUuid: the register's own name for the person."""
         reading = arrived.reading
         uuid = reading.attributes.one(CPR_UUID)
-        if uuid is None or not arrived.decision.may_find_by_cpr:
-            return None
-        if reading.assurance is None or reading.assurance < Assurance.SUBSTANTIAL:
+        if uuid is None or not uuid_leads(arrived.decision, reading.assurance):
             return None
         bare = uuid.casefold().removeprefix("urn:uuid:")
         return self.links.of_name(CPR_UUID, bare)
@@ -231,6 +229,7 @@ def findable_cpr(arrived: Arrived) -> str | None:
     It must be a real one, of a person who is neither self-asserted nor an affiliate alone
     (docs/reference/design.md#find-by-cpr).
     """
-    if arrived.reading.cpr != "real" or not arrived.decision.may_find_by_cpr:
-        return None
-    return arrived.reading.attributes.one(CPR_ATTRIBUTE)
+    reading = arrived.reading
+    return (
+        reading.attributes.one(CPR_ATTRIBUTE) if cpr_leads(arrived.decision, reading.cpr) else None
+    )

@@ -13,6 +13,7 @@ from broker.core.login.transaction import (
 )
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store, Write
+from broker.core.retention.table import ARRIVAL
 from broker.flows.records import Content, Reads, Record, Records
 
 
@@ -43,7 +44,7 @@ class Arrivals:
         message_id, message_until = message
         arrival_token = self._token(answer, message_id, request)
         arrival = Arrival(transaction, request, now, answer)
-        until = max(message_until, now + ARRIVAL_USABLE_FOR) + SKEW
+        until = ARRIVAL.ends(max(message_until, now + ARRIVAL_USABLE_FOR) + SKEW)
         if not self._records.add(self.key(arrival_token), arrival, until, now):
             raise MessageRefused("response.replayed", "assertion id seen before")
         return arrival_token

@@ -11,8 +11,9 @@ from broker.core.login.steps import Issue
 from broker.core.login.transaction import Authentication, Errand, Issued, Transaction
 from broker.core.logout.sessions import NameID, Session, session_index
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.retention.table import SESSION
 from broker.flows.login.person_at_login import PersonAtLogin
-from broker.flows.logout.sessions import KEPT_FOR, Sessions, group_of
+from broker.flows.logout.sessions import Sessions, group_of
 from broker.flows.transactions import Held, Transactions
 
 
@@ -161,7 +162,7 @@ class Issuance:
             transaction=transaction.id,
             upstream=authentication.upstream,
             at=issued.at,
-            until=issued.at + KEPT_FOR,
+            until=SESSION.until(issued.at),
             upstream_name_id=authentication.subject,
             upstream_index=authentication.session_index,
             issuer=authentication.issuer,

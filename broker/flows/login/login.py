@@ -21,7 +21,6 @@ from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Enrol, OfferUpgrade, Step, TellChange
 from broker.core.login.transaction import (
     MOST_OCTETS,
-    UNBOUND_FOR,
     AuthnRequest,
     Errand,
     Outstanding,
@@ -30,6 +29,7 @@ from broker.core.login.transaction import (
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import PolicySet
 from broker.core.ports import Store
+from broker.core.retention.table import TRANSACTION_BEGUN
 from broker.flows.login.arrival_matching import ArrivalMatching
 from broker.flows.login.arrivals import Arrivals
 from broker.flows.login.consent_answers import ConsentAnswers
@@ -360,7 +360,7 @@ def _begun(request: AuthnRequest, now: datetime, *, shared: bool) -> Transaction
         secrets.token_hex(16),
         reference(),
         now,
-        now + UNBOUND_FOR,
+        TRANSACTION_BEGUN.until(now),
         request,
         shared=shared,
     )

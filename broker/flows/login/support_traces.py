@@ -6,10 +6,10 @@ from typing import Final
 
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Key, Store
+from broker.core.retention.table import TRACE, TURN
 from broker.core.stateless_references import compact
 from broker.flows.records import Records
 
-_KEPT_FOR: Final = timedelta(days=30)
 # A login costs its person little: beyond this in an hour they leave a log line only.
 _MOST_AN_HOUR: Final = 3600
 _COUNTED_FOR: Final = timedelta(hours=2)
@@ -40,7 +40,7 @@ class SupportTraces:
         trace = SupportTrace(now, **facts)
         try:
             if self._counted(now):
-                self._records.put(_key(reference), trace, now + _KEPT_FOR, now)
+                self._records.put(_key(reference), trace, TRACE.until(now), now)
         except StoreUnavailable:
             return
 
@@ -62,7 +62,7 @@ class SupportTraces:
         """Count one trace of this hour, and return whether there is room for it."""
         hour = now.replace(minute=0, second=0, microsecond=0)
         key = Key("counter", "traces", hour.isoformat())
-        return self.store.count(key, 1, hour + _COUNTED_FOR, now) <= _MOST_AN_HOUR
+        return self.store.count(key, 1, TURN.ends(hour + _COUNTED_FOR), now) <= _MOST_AN_HOUR
 
     @property
     def _records(self) -> Records[SupportTrace]:

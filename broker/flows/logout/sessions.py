@@ -7,21 +7,19 @@ and no third index is kept.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from broker.core.login.transaction import LIFETIME, SKEW, Authentication, Transaction
+from broker.core.login.transaction import Authentication, Transaction
 from broker.core.logout.sessions import Session
 from broker.core.logout.single_logout import LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store, Write
+from broker.core.retention.table import ENDED
 from broker.flows.records import Content, Record, Records
 
-# A service may keep its own session beyond the SessionNotOnOrAfter that it was told.
-KEPT_FOR: Final = timedelta(hours=12)
 # Until it is amended: who begins it again finds its own write.
 _BEGUN: Final = "begun"
-_MARKED_FOR: Final = LIFETIME + SKEW  # as long as any transaction of before can live
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +181,7 @@ class Sessions:
         def later(record: Record[Ended] | None) -> Content[Ended] | None:
             if record is not None and record.value.at >= until:
                 return None
-            return Content(Ended(until), until + _MARKED_FOR)
+            return Content(Ended(until), ENDED.until(until))
 
         self._ended.amend(key, later, until)
 

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
@@ -11,11 +11,12 @@ from broker.core.entities import Names
 from broker.core.errors import TooMany
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
+from broker.core.retention.table import PIN_BROWSER
 from broker.flows.proofs.pin_letters import identifier_pseudonym
 from broker.flows.proofs.rate_limits import Limit, Limits
 from broker.flows.records import Records
 
-KNOWN_FOR: Final = timedelta(days=365)
+KNOWN_FOR: Final = PIN_BROWSER.span
 WRONG_PINS: Final = Limit("pin-known-browser", 10, KNOWN_FOR)
 
 
@@ -64,7 +65,7 @@ class KnownBrowsers:
         own = [each for each in (borrower.cpr, borrower.card) if each]
         pseudonyms = [identifier_pseudonym(self.hmacs, each) for each in own]
         known = KnownBrowser(borrower.number, tuple(dict.fromkeys((*identifiers, *pseudonyms))))
-        self._browsers.add(self._key(secret), known, now + KNOWN_FOR, now)
+        self._browsers.add(self._key(secret), known, PIN_BROWSER.until(now), now)
         return BrowserToken(secret, self._fit(secret, borrower.number, pin))
 
     def knows_any(self, brought: Sequence[BrowserToken]) -> bool:

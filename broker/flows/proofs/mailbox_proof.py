@@ -23,6 +23,7 @@ from broker.core.letters import MailboxCodeLetter
 from broker.core.login.transaction import Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, LetterWording, Mail, Store
+from broker.core.retention.table import LIMIT, PROOF, PROOF_OWNER
 from broker.flows.proof_ownership import claim_ownership, keep_proof, mailbox_place
 from broker.flows.records import Records
 from broker.flows.transactions import Held, Transactions
@@ -246,13 +247,13 @@ class MailboxProof:
         # Counted before it is compared: guesses in parallel, by however many workers, are five in
         # all.
         tries = self._counter("proof tries", mailing.link, "")
-        if self.store.count(tries, 1, mailing.until + _HOUR, now) > TRIES:
+        if self.store.count(tries, 1, LIMIT.ends(mailing.until + _HOUR), now) > TRIES:
             raise CodeRefused("code_used_up")
         wrong = self._counter("proof guesses", owner, "")
         self._counted(wrong, WRONG_A_DAY, _DAY, now)
         if not _same(secret_of(mailing), given):
             raise CodeRefused("code_wrong")
-        self.store.count(wrong, -1, now + _DAY, now)
+        self.store.count(wrong, -1, LIMIT.ends(now + _DAY), now)
         return mailing
 
     def _proved(
@@ -266,7 +267,8 @@ class MailboxProof:
         remembered_for: timedelta,
     ) -> Held:
         typed(mailing.address, domains)
-        proved = Proved(mailing.name, mailing.address, now, now + remembered_for)
+        until = PROOF.ends(now + remembered_for)
+        proved = Proved(mailing.name, mailing.address, now, until)
         if proved.name != MAIL_PROOF:
             case = self._case(proved, owner, now)
             if case:
@@ -292,7 +294,7 @@ class MailboxProof:
         """
         place = mailbox_place(self.hmacs, proved)
         claim = ProofOwner(owner, proved.name)
-        if claim_ownership(self.store, place, claim, proved.until, now):
+        if claim_ownership(self.store, place, claim, PROOF_OWNER.ends(proved.until), now):
             return None
         return self.cases.taken(owner, place.group)
 
@@ -308,8 +310,9 @@ class MailboxProof:
         return Key("counter", self.hmacs.of(label, whose), over)
 
     def _counted(self, key: Key, most: int, over: timedelta, now: datetime) -> None:
-        if self.store.count(key, 1, now + over, now) > most:
-            self.store.count(key, -1, now + over, now)
+        ends = LIMIT.ends(now + over)
+        if self.store.count(key, 1, ends, now) > most:
+            self.store.count(key, -1, ends, now)
             raise TooMany("mails or codes of one proof")
 
 

@@ -8,15 +8,13 @@ from typing import Final
 from broker.core.borrowers.account_codes import account_code_of, new_account_code
 from broker.core.entities import Names
 from broker.core.errors import LinkGone, StoreUnavailable
-from broker.core.login.transaction import LIFETIME
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
+from broker.core.retention.table import PIN_CODE, PIN_LETTER, PIN_TYPED
 from broker.flows.proofs.rate_limits import Limit, Limits, RefusedNames
 from broker.flows.records import MOST_TRIES, Content, Record, Records
 
-LETTER_LASTS: Final = timedelta(days=1)
-# A code that is mailed again works for an hour at least.
-_MAILABLE_FOR: Final = LETTER_LASTS - timedelta(hours=1)
+LETTER_LASTS: Final = PIN_LETTER.span
 # Nobody gets far by guessing codes; the limit saves the store their writes.
 CODES: Final = Limit("pin-codes", 10, timedelta(minutes=10))
 # Numbers that a browser has typed: more in half an hour are no household's.
@@ -85,7 +83,7 @@ class PinLetters:
             typed = TypedNumbers(tuple(numbers)[:_MOST_NUMBERS], transaction)
             if record and record.value == typed:
                 return None  # it lives longer than the transaction
-            return Content(typed, now + LIFETIME)
+            return Content(typed, PIN_TYPED.until(now))
 
         Records(self.store, TypedNumbers).amend(self._key_of_browser(browser), added, now)
 
@@ -145,8 +143,8 @@ class PinLetters:
                 return current.value.code
             # The letter first: a code that is known as current has one, whoever dies in between.
             letter = PinLetter(number, new_account_code())
-            self._letters.add(self._key_of_code(letter.code), letter, now + LETTER_LASTS, now)
-            if codes.add(key, CurrentCode(letter.code), now + _MAILABLE_FOR, now):
+            self._letters.add(self._key_of_code(letter.code), letter, PIN_LETTER.until(now), now)
+            if codes.add(key, CurrentCode(letter.code), PIN_CODE.until(now), now):
                 return letter.code
             self.store.drop(self._key_of_code(letter.code))
         raise StoreUnavailable("the letter of a borrower kept changing")

@@ -24,6 +24,7 @@ from broker.core.identity.mail_addresses import masked
 from broker.core.letters import AccountCodeLetter, ChangedPinLetter, RenewedPinLetter
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Store, Trail
+from broker.core.retention.table import PIN_MAIL
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers.pin_setting import PinSetting
 from broker.flows.proofs.pin_check import BEHIND_LETTER
@@ -205,7 +206,7 @@ class PinRenewal:
 
     def _queue(self, key: Key, owed: OwedPinMail, due: datetime) -> Record[OwedPinMail] | None:
         """Queue a letter; None where one is queued already, which leads to the same letter."""
-        until = owed.asked + 2 * _GIVE_UP_AFTER
+        until = PIN_MAIL.until(owed.asked)
         queued = self._owed.add(key, owed, until, owed.asked, due=due)
         self._wake()
         return queued

@@ -9,6 +9,7 @@ from typing import Final
 from broker.core.errors import TooMany
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
+from broker.core.retention.table import LIMIT
 
 _REFUSED_FOR: Final = timedelta(seconds=10)
 # Each place is a counter of its own; beyond these the writes would cost more than the exactness is
@@ -127,7 +128,7 @@ class Limits:
     def _taken_place(self, limit: Limit, group: str) -> CountedTry | None:
         """Take one of the limit's own places; None where all are taken."""
         now = self.now()
-        until = now + limit.within
+        until = LIMIT.ends(now + limit.within)
         for number in range(limit.most):
             # The try that counts a place from nought to one has it, until it expires: no span ever
             # holds more than there are.
@@ -141,7 +142,7 @@ class Limits:
         now = self.now()
         seconds = limit.within.total_seconds()
         window = int(now.timestamp() // seconds)
-        ends = datetime.fromtimestamp((window + 1) * seconds, now.tzinfo)
+        ends = LIMIT.ends(datetime.fromtimestamp((window + 1) * seconds, now.tzinfo))
         place = CountedTry(Key("counter", group, str(window)), ends)
         if self.store.count(place.key, 1, ends, now) <= limit.most:
             return place

@@ -27,8 +27,8 @@ from broker.core.borrowers.borrower import Bar
 from broker.core.consent.consent import REMEMBERED_FOR
 from broker.core.identity.accepted_text import TEXT_FAULTS
 from broker.core.policy.decision import UNMET_REQUIREMENTS
+from broker.core.retention.table import RECEIPT
 from broker.core.stateless_references import REASONS as NUMBERED
-from broker.flows.consents.receipts import KEPT_FOR
 from tests.plugins.code_load import parsed
 
 ROOM = Path(broker.adapters.web.__path__[0])
@@ -204,8 +204,8 @@ def test_every_template_asks_the_catalogue_for_its_texts(app: Flask, templates: 
     ("page", "words", "lasts"),
     [
         ("consent.html", "12 months", REMEMBERED_FOR),
-        ("consent_responsible.html", "two years", KEPT_FOR),
-        ("choices.html", "two years", KEPT_FOR),
+        ("consent_responsible.html", "two years", RECEIPT.span),
+        ("choices.html", "two years", RECEIPT.span),
     ],
 )
 def test_a_page_promises_the_time_that_the_code_keeps(page: str, words: str, lasts: timedelta) -> None:

@@ -34,10 +34,10 @@ from broker.core.logout.single_logout import (
 )
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key
+from broker.core.retention.table import SESSION
 from broker.flows.logout import affected_sessions as affected_room
 from broker.flows.logout import sessions as sessions_room
 from broker.flows.logout import single_logout as logout_room
-from broker.flows.logout.sessions import KEPT_FOR
 from broker.flows.logout.single_logout import SingleLogoutFlow
 from tests.plugins.single_turns import SingleTurns
 
@@ -410,7 +410,7 @@ class LogoutMachine(RuleBasedStateMachine):
             transaction=page.transaction.id,
             upstream="wayf",
             at=now,
-            until=now + KEPT_FOR,
+            until=SESSION.until(now),
             upstream_name_id=NameID(f"{person} at wayf"),
             upstream_index=page.stands_on.index,
             issuer=WAYF.entity_id,

@@ -12,7 +12,8 @@ from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key
-from broker.flows.logout.sessions import KEPT_FOR, Sessions, group_of
+from broker.core.retention.table import SESSION
+from broker.flows.logout.sessions import Sessions, group_of
 from broker.flows.transactions import Transactions
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -90,7 +91,7 @@ def test_a_service_names_its_own_sessions(
 
 def test_a_session_is_kept_for_twelve_hours() -> None:
     """A service may keep its own beyond the end that it was told."""
-    assert timedelta(hours=12) == KEPT_FOR
+    assert timedelta(hours=12) == SESSION.span
 
 
 def test_a_session_is_found_until_its_end(sessions: Sessions) -> None:

@@ -1,0 +1,179 @@
+"""The borrower account of a described login, where the library system answers and nothing fails."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Final, assert_never
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import (
+    Case,
+    Change,
+    Create,
+    Gone,
+    Nothing,
+    Plan,
+    offered,
+    outcome,
+    plan,
+)
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.leading_numbers import cpr_leads, uuid_leads, without_number
+from broker.core.borrowers.wanted_borrower import Wish, wish
+from broker.core.identity.canonical_attributes import CPR_UUID, ReadingWithoutCpr
+from broker.core.login.described_login import BORROWER_STAND_IN, DescribedBorrower
+from broker.core.login.transaction import Account, AccountState, Errand
+from broker.core.policy.model import Decision
+
+_EMAIL: Final = "email"
+_LANGUAGE: Final = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class IdealAccount:
+    """Answers as enrolments and library system would, by the rules that they go by.
+
+    ``upgrade`` is the person's answer to the offer of another category; None before it.
+    """
+
+    decision: Decision
+    reading: ReadingWithoutCpr
+    borrower: DescribedBorrower | None
+    errand: Errand
+    today: date
+    upgrade: bool | None = None
+
+    def number(self) -> str | None:
+        """Return the number of the borrower that the person has, for whom the policies deny."""
+        release = self.decision.release
+        if release is None or release.borrower == "none" or not self._leads:
+            return None
+        return BORROWER_STAND_IN
+
+    def found(self, *, verified: bool) -> Account | None:
+        """Return the account as it is found; ``verified``: its number is known already."""
+        release = self.decision.release
+        if release is None or release.borrower == "none":
+            return None
+        if release.borrower == "make" and self.errand is not Errand.PIN:
+            wished = self.wished(upgrade=self.upgrade is not False)
+            if wished:
+                return self._by_wish(wished)
+        return self._as_it_is(verified=verified)
+
+    def enrolled(self, *, verified: bool) -> Account:
+        """Return the account after the wish of the login was carried out."""
+        wished = self.wished(upgrade=self.upgrade is True)
+        if wished is None:
+            found = self._as_it_is(verified=verified)
+            closed = Account(None, AccountState.CLOSED)
+            return closed if found.state is AccountState.NONE else found
+        if not self._by_cpr(wished) and not _has_mail(wished):
+            return Account(None, AccountState.MAIL_REQUIRED)
+        return self._carried_out(self.planned(wished), wished)
+
+    def wished(self, *, upgrade: bool) -> Wish | None:
+        """Return the wish of the login."""
+        wished = wish(
+            self.decision,
+            self.reading.attributes,
+            find_by_cpr=self._by_number,
+            language=_LANGUAGE,
+            today=self.today,
+        )
+        if wished is None:
+            return None
+        temporary = BORROWER_STAND_IN if self._is_temporary else None
+        return replace(wished, upgrade=upgrade, temporary=temporary)
+
+    def planned(self, wished: Wish) -> Plan:
+        """Return the change by which the borrower becomes as wished."""
+        return plan(self._by_cpr(wished), wished, self.today, self._temporary(wished))
+
+    @property
+    def _is_temporary(self) -> bool:
+        return self.borrower is not None and self.borrower.temporary
+
+    @property
+    def _leads(self) -> bool:
+        """Return whether something of the login leads to the borrower."""
+        borrower = self.borrower
+        if borrower is None or borrower.temporary:
+            return False
+        if borrower.linked or self._by_number:
+            return True
+        has_uuid = CPR_UUID in self.reading.attributes
+        return has_uuid and uuid_leads(self.decision, self.reading.assurance)
+
+    @property
+    def _by_number(self) -> bool:
+        return cpr_leads(self.decision, self.reading.cpr)
+
+    def _by_cpr(self, wished: Wish | None) -> tuple[Borrower, ...]:
+        if self.borrower is None or self.borrower.temporary:
+            return ()
+        return (self.borrower.held(wished),)
+
+    def _temporary(self, wished: Wish) -> Borrower | None:
+        if self.borrower is None or not self.borrower.temporary:
+            return None
+        return self.borrower.held(wished)
+
+    def _by_wish(self, wished: Wish) -> Account:
+        """Return the account as what the login wishes for would change it."""
+        found = self._by_cpr(wished)
+        planned = self.planned(wished)
+        if found and isinstance(planned, Nothing):
+            return self._carried_out(planned, wished)
+        if found:
+            number = planned.number if isinstance(planned, Change) else None
+            upgrade_from = offered(planned, found, wished)
+            return Account(number, AccountState.NONE, upgrade_from=upgrade_from)
+        if wished.temporary is None and not wished.creates:
+            return _case("national_eid_required")
+        if not _has_mail(wished):
+            return Account(None, AccountState.MAIL_REQUIRED)
+        number = planned.number if isinstance(planned, Change) else None
+        return Account(number, AccountState.NONE, absent=True)
+
+    def _as_it_is(self, *, verified: bool) -> Account:
+        """Return the account of a borrower that this login changes nothing of."""
+        by_number = self._by_number
+        if verified and not by_number:
+            return Account(BORROWER_STAND_IN, AccountState.KNOWN)
+        if self.errand is Errand.PIN and not by_number:
+            return _case(without_number(self.reading.cpr))
+        if self._leads:
+            return Account(BORROWER_STAND_IN, AccountState.KNOWN)
+        if by_number:
+            return Account(None, AccountState.NONE)
+        return _case(without_number(self.reading.cpr))
+
+    def _carried_out(self, planned: Plan, wished: Wish) -> Account:
+        number = BORROWER_STAND_IN
+        done = AccountState.DONE
+        match planned:
+            case Case(reason):
+                return _case(reason)
+            case Gone():
+                return Account(None, AccountState.GIVEN_UP, reason="borrower_gone")
+            case Create():
+                created = EnrolmentOutcome.CREATED
+                return Account(number, done, created, category=wished.category)
+            case Nothing():
+                kept = self.borrower.category if self.borrower else None
+                return Account(number, done, EnrolmentOutcome.UNCHANGED, category=kept)
+            case Change():
+                before = self.borrower or DescribedBorrower(wished.category)
+                made = outcome(before.held(wished), planned, wished)
+                category = planned.category or before.category
+                return Account(number, done, made, category=category)
+            case _:
+                assert_never(planned)
+
+
+def _case(reason: str) -> Account:
+    return Account(None, AccountState.CASE, reason=reason)
+
+
+def _has_mail(wished: Wish) -> bool:
+    return any(each.name == _EMAIL for each in wished.fields)

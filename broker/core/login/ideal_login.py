@@ -1,0 +1,295 @@
+"""Plays a described login to its end: the steps are those of ``next_step``, the ports are ideal."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.core.borrowers.change_plan import Change, Create
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.consent.consent import receipt
+from broker.core.entities import Service
+from broker.core.identity.canonical_attributes import CPR_STAND_IN, ReadingWithoutCpr
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
+from broker.core.identity.subject_ids import MINTED
+from broker.core.login.authentication_reading import with_proofs
+from broker.core.login.described_login import BORROWER_STAND_IN, DescribedLogin, IdealTerms
+from broker.core.login.ideal_account import IdealAccount
+from broker.core.login.login_decision import denied, login_facts, proof_step
+from broker.core.login.next_step import Terms, next_step
+from broker.core.login.played_login import PlannedBorrower, PlayedLogin
+from broker.core.login.steps import (
+    Ask,
+    Done,
+    Enrol,
+    Issue,
+    OfferUpgrade,
+    ProveMailbox,
+    Refuse,
+    Step,
+    TellChange,
+)
+from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.policy.decision import UNMET_REQUIREMENTS, evaluate
+from broker.core.policy.model import BorrowerRule, Decision, Effect, LoginFacts, PolicySet
+
+_PERSON: Final = "(the person)"
+_MAILBOX: Final = "someone@mailbox.example"
+_LASTS: Final = timedelta(days=365)
+# Two proofs, an upgrade, a question, an enrolment, a notice and the end; each is asked once.
+_MOST_STEPS: Final = 12
+_NOBODY: Final = Decision(Effect.DENY, ())
+
+
+def play(
+    login: DescribedLogin,
+    service: Service,
+    policies: PolicySet,
+    now: datetime,
+    terms: IdealTerms = IdealTerms(),  # noqa: B008 - frozen
+) -> PlayedLogin:
+    """Play ``login`` at ``service`` to its end, by the decisions of a live login.
+
+    ``service`` carries the attributes that its metadata requires in our names
+    (``login_decision.with_required_names``). Whether it offers the upstream is not looked at.
+    """
+    scene = _arrived(_Scene(login, service, policies, terms, _begun(login, service, now), now))
+    steps: list[Step] = []
+    for _ in range(_MOST_STEPS):
+        step = next_step(scene.transaction, scene.terms, now)
+        steps.append(step)
+        if isinstance(step, Issue | Done | Refuse):
+            borrower = None if isinstance(step, Refuse) else scene.borrower
+            return PlayedLogin(service, tuple(steps), scene.decision, scene.facts, borrower)
+        scene = _answered(scene, step)
+    msg = "a step was asked again and again"
+    raise RuntimeError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """A login under way, as the flow of a live one holds it between two steps."""
+
+    login: DescribedLogin
+    service: Service
+    policies: PolicySet
+    ideal: IdealTerms
+    transaction: Transaction
+    now: datetime
+    decision: Decision = _NOBODY
+    borrower: PlannedBorrower | None = None
+
+    @property
+    def reading(self) -> ReadingWithoutCpr:
+        """Return what was asserted, with what the person has proved."""
+        proofs = self.transaction.proofs
+        if not proofs:
+            return self.login.reading
+        return with_proofs(self.login.reading, proofs, self.now).without_cpr()
+
+    @property
+    def facts(self) -> LoginFacts:
+        """Return the facts that a decision rests on now."""
+        person = self.transaction.person
+        return login_facts(
+            self.reading,
+            upstream=self.login.upstream,
+            intent=self.login.intent,
+            borrower=person is not None and person.number is not None,
+        )
+
+    @property
+    def account(self) -> IdealAccount:
+        """Return what answers for enrolments and library system."""
+        return IdealAccount(
+            decision=self.decision,
+            reading=self.reading,
+            borrower=self.login.borrower,
+            errand=self.login.errand,
+            today=self.now.date(),
+            upgrade=self.transaction.upgrade,
+        )
+
+    @property
+    def verified(self) -> bool:
+        """Return whether the number of the person's borrower is known."""
+        person = self.transaction.person
+        return person is not None and person.number is not None
+
+    @property
+    def terms(self) -> Terms:
+        """Return the terms of the next step."""
+        scope = self.service.scope
+        made = {name: f"(made for the person)@{scope}" for name in MINTED if scope}
+        return Terms(
+            service=self.service,
+            giver=self.ideal.giver,
+            hmacs=self.ideal.hmacs,
+            decide=lambda *_: self.decision,
+            lacking=lambda *_: self._lacking(),
+            ways=self.service.methods,
+            local=self.ideal.local,
+            ids=made,
+            cpr=CPR_STAND_IN[0],
+        )
+
+    def _lacking(self) -> ProveMailbox | None:
+        if self.login.intent is None or self.login.fault:
+            return None
+        return proof_step(self.facts, self.policies, self.now)
+
+
+def _begun(login: DescribedLogin, service: Service, now: datetime) -> Transaction:
+    authentication = Authentication(
+        upstream=login.upstream,
+        issuer="",
+        institution=login.institution,
+        authorities=(),
+        attributes=(),
+        authn_instant=now,
+        authn_context=None,
+        received=now,
+        assertion_until=now,
+    )
+    request = AuthnRequest("", service.name, service.entity_id, "")
+    return Transaction(
+        id="",
+        reference="",
+        begun=now,
+        until=now,
+        request=request,
+        errand=login.errand,
+        intent=login.intent,
+        upstream=login.upstream,
+        authentication=authentication,
+        authenticated=now,
+    )
+
+
+def _arrived(scene: _Scene) -> _Scene:
+    """Decide, and look the person up where the policies let them in or a borrower would."""
+    scene = _decided(replace(scene, transaction=scene.transaction.relearning()))
+    code = scene.decision.reasons[0].code
+    permitted = scene.decision.effect is Effect.PERMIT
+    if scene.login.fault or not (permitted or code in UNMET_REQUIREMENTS):
+        return scene
+    local = scene.login.upstream in scene.ideal.local
+    number = BORROWER_STAND_IN if local else None
+    if not permitted and number is None:
+        number = scene.account.number()
+    scene = _with_person(scene, Person(_PERSON, number))
+    if not permitted:
+        scene = _decided(scene)
+    if scene.decision.effect is not Effect.PERMIT:
+        return scene
+    account = scene.account.found(verified=scene.verified)
+    return _kept(replace(scene, transaction=replace(scene.transaction, account=account)))
+
+
+def _with_person(scene: _Scene, person: Person) -> _Scene:
+    return replace(scene, transaction=replace(scene.transaction, person=person))
+
+
+def _decided(scene: _Scene) -> _Scene:
+    fault = scene.login.fault
+    if fault:
+        return replace(scene, decision=denied(fault[0], scene.policies, fault[1]))
+    decision = evaluate(scene.policies, scene.facts, scene.service, scene.now)
+    return replace(scene, decision=decision)
+
+
+def _answered(scene: _Scene, step: Step) -> _Scene:
+    """Add what the person, or the enrolment, answers to ``step``."""
+    transaction = scene.transaction
+    match step:
+        case ProveMailbox():
+            return _proved(scene, step)
+        case OfferUpgrade() if scene.login.upgrade:
+            return replace(scene, transaction=replace(transaction, upgrade=True))
+        case OfferUpgrade():
+            return _arrived(replace(scene, transaction=replace(transaction, upgrade=False)))
+        case Ask(question):
+            optional = tuple(item.name for item in question.disclosure.items if item.optional)
+            own = receipt(
+                "",
+                question,
+                answer=True,
+                remember=False,
+                chosen=optional,
+                person=_PERSON,
+                language="en",
+                hmacs=scene.ideal.hmacs,
+                now=scene.now,
+            )
+            return replace(scene, transaction=replace(transaction, receipt=own))
+        case Enrol():
+            return _enrolled(scene)
+        case TellChange():
+            return replace(scene, transaction=replace(transaction, told=True))
+        case _:
+            msg = f"nobody is asked for {type(step).__name__} once they have logged in"
+            raise TypeError(msg)
+
+
+def _proved(scene: _Scene, step: ProveMailbox) -> _Scene:
+    """Show the mailbox that is described, or go on without where the page lets one."""
+    address = scene.login.addresses.get(step.name)
+    if address is None and step.name == MAIL_PROOF:
+        address = _MAILBOX
+    transaction = scene.transaction
+    if address is None or not _accepted(address, step.domains):
+        return replace(scene, transaction=replace(transaction, unproved=True))
+    proved = Proved(step.name, address, scene.now, scene.now + _LASTS)
+    proofs = (*transaction.proofs, proved)
+    return _arrived(replace(scene, transaction=replace(transaction, proofs=proofs)))
+
+
+def _accepted(address: str, domains: Iterable[str]) -> bool:
+    listed = tuple(domains)
+    return not listed or address.rpartition("@")[2].lower() in listed
+
+
+def _kept(scene: _Scene) -> _Scene:
+    """Note a borrower that is there and stays as it is, or none."""
+    account = scene.transaction.account
+    there = scene.login.borrower
+    if account is None or account.number is None:
+        return replace(scene, borrower=None)
+    policy = scene.decision.policy
+    rule = policy.borrower if policy else None
+    category = there.category if there else _verified_category(scene)
+    place = rule.place if rule else None
+    kept = PlannedBorrower(EnrolmentOutcome.UNCHANGED, category, category, None, place)
+    return replace(scene, borrower=kept)
+
+
+def _verified_category(scene: _Scene) -> str:
+    """Return the category that the library system told of the account whose PIN it verified."""
+    return scene.login.reading.attributes.one("borrower_category") or ""
+
+
+def _enrolled(scene: _Scene) -> _Scene:
+    answers = scene.account
+    account = answers.enrolled(verified=scene.verified)
+    scene = replace(scene, transaction=replace(scene.transaction, account=account))
+    policy = scene.decision.policy
+    rule = policy.borrower if policy else None
+    if rule is None or account.outcome is None:
+        return scene
+    there = scene.login.borrower
+    made = PlannedBorrower(
+        outcome=account.outcome,
+        category=account.category or rule.category,
+        before=there.category if there else None,
+        months=_months(answers, rule),
+        place=rule.place,
+    )
+    return replace(scene, borrower=made)
+
+
+def _months(answers: IdealAccount, rule: BorrowerRule) -> int | None:
+    """Return the months that the borrower is good for from now on; None where its end stays."""
+    wished = answers.wished(upgrade=answers.upgrade is True)
+    planned = answers.planned(wished) if wished else None
+    renewed = isinstance(planned, Create) or (isinstance(planned, Change) and planned.expires)
+    return rule.expires_after_months if renewed else None

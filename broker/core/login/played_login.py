@@ -1,0 +1,127 @@
+"""A login that was played to its end: the steps on the way, the line that decided, what leaves."""
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.consent.disclosure import Disclosure
+from broker.core.entities import Service
+from broker.core.login.steps import Ask, Done, Issue, Refuse, Step
+from broker.core.policy.model import Decision, Fate, LoginFacts, PolicyLine
+
+_RELEASED: Final = frozenset({"released", "released_in_part"})
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBorrower:
+    """What the login makes of the borrower, and the line of the rule; ``months`` None: no new end.
+
+    ``before`` is the category until then, None where there was no borrower.
+    """
+
+    outcome: EnrolmentOutcome
+    category: str
+    before: str | None
+    months: int | None
+    place: PolicyLine | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """One attribute that leaves, and the line that lists it."""
+
+    name: str
+    mask: bool
+    optional: bool
+    place: PolicyLine | None
+    in_part: bool = False
+    values: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedLogin:
+    """A login played to its end.
+
+    ``steps`` are all that were asked, the last of them the end; ``facts`` are those that the last
+    decision rests on.
+    """
+
+    service: Service
+    steps: tuple[Step, ...]
+    decision: Decision
+    facts: LoginFacts
+    borrower: PlannedBorrower | None = None
+
+    @property
+    def end(self) -> Issue | Done | Refuse:
+        """Return the last step."""
+        last = self.steps[-1]
+        if not isinstance(last, Issue | Done | Refuse):
+            msg = f"a login ends in no {type(last).__name__}"
+            raise TypeError(msg)
+        return last
+
+    @property
+    def permitted(self) -> bool:
+        """Return whether the person is let in."""
+        return not isinstance(self.end, Refuse)
+
+    @property
+    def reason(self) -> str:
+        """Return the reason code of a refusal, else that of the decision."""
+        end = self.end
+        return end.reason if isinstance(end, Refuse) else self.decision.reasons[0].code
+
+    @property
+    def place(self) -> PolicyLine | None:
+        """Return the line that decided.
+
+        What no policy refuses, the account does, by the demand of the release entry.
+        """
+        first = self.decision.reasons[0]
+        if first.code == self.reason:
+            return first.place
+        release = self.decision.release
+        return release.place if release else None
+
+    @property
+    def disclosure(self) -> Disclosure | None:
+        """Return what leaves, or None where no assertion does."""
+        end = self.end
+        return end.disclosure if isinstance(end, Issue) else None
+
+    @property
+    def asked(self) -> Ask | None:
+        """Return the question, or the notice, before anything leaves; None without one."""
+        return next((step for step in self.steps if isinstance(step, Ask)), None)
+
+    @property
+    def leaving(self) -> tuple[Leaving, ...]:
+        """Return the attributes that leave, in the order of the file."""
+        fates = {fate.name: fate for fate in self.decision.fates}
+        disclosure = self.disclosure
+        if disclosure is None:
+            return ()
+        return tuple(
+            Leaving(
+                name=item.name,
+                mask=item.mask,
+                optional=item.optional,
+                place=fates[item.name].place,
+                in_part=fates[item.name].code == "released_in_part",
+                values=item.values,
+            )
+            for item in disclosure.items
+        )
+
+    @property
+    def staying(self) -> tuple[Fate, ...]:
+        """Return the attributes that stay here, with reason code and line."""
+        leaving = {each.name for each in self.leaving}
+        staying = (fate for fate in self.decision.fates if fate.name not in leaving)
+        return tuple(_unmade(fate) for fate in staying)
+
+
+def _unmade(fate: Fate) -> Fate:
+    """Return the fate of what was to leave and does not: there is no such number to give."""
+    return replace(fate, code="not_made") if fate.code in _RELEASED else fate

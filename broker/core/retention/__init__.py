@@ -1,0 +1,1 @@
+"""How long each record is kept: the rows, and the one table of them."""

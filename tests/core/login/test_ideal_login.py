@@ -1,0 +1,224 @@
+"""A described login is played to the end that a live one has, step by step."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.entities import Assurance, Service
+from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes
+from broker.core.login.described_login import DescribedBorrower, DescribedLogin
+from broker.core.login.ideal_login import play
+from broker.core.login.played_login import PlayedLogin
+from broker.core.login.transaction import Errand
+from broker.core.policy.ideal_service import ideal_service
+from broker.core.policy.model import Example
+from broker.files.policies import live_policies
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+POLICIES = live_policies.load(Path(__file__).resolve().parents[3] / "policies", NOW)
+EXAMPLES = [example for policy in POLICIES.policies for example in policy.examples]
+MY_LOANS = ideal_service("my-loans")
+NAMED = {"gn": ("Asta",), "sn": ("Ravn",), "mail": ("asta@post.example",)}
+CATEGORIES = ("PRIVATE", "STUDENT", "EMPLOYEE", "HOSPITAL", "TEMP", "OTHER")
+
+
+def login(
+    *affiliations: str, upstream: str = "wayf", assurance: Assurance = Assurance.LOW, cpr: str = "real", **more: object
+) -> DescribedLogin:
+    """Describe the login of a person of 22 with these scoped affiliations."""
+    attributes: dict[str, tuple[str, ...]] = {**NAMED}
+    if affiliations:
+        attributes["eduPersonScopedAffiliation"] = affiliations
+        attributes["schacHomeOrganization"] = ("au.dk",)
+    if cpr != "none":
+        attributes["cpr"] = CPR_STAND_IN
+    reading = AttributeReading(Attributes(attributes), assurance, cpr, 22 if cpr == "real" else None)
+    return replace(DescribedLogin(upstream, reading.without_cpr()), **more)  # type: ignore[arg-type]
+
+
+def eid(**more: object) -> DescribedLogin:
+    """Describe the login of a person of 22 by the national eID."""
+    return login(upstream="nemid", assurance=Assurance.SUBSTANTIAL, **more)  # type: ignore[arg-type]
+
+
+def played(described: DescribedLogin, service: Service = MY_LOANS) -> PlayedLogin:
+    """Play a login by the shipped policies."""
+    return play(described, service, POLICIES, NOW)
+
+
+def asked(end: PlayedLogin) -> list[str]:
+    """Name the steps of a played login."""
+    return [type(step).__name__ for step in end.steps]
+
+
+STUDENT = login("student@au.dk")
+UNMAILED = replace(STUDENT.reading, attributes=Attributes({**STUDENT.reading.attributes, "mail": ()}))
+NURSE = {"kaldemail": "nurse@auh.rm.dk"}
+
+
+@pytest.mark.parametrize(
+    ("described", "steps"),
+    [
+        (STUDENT, ["Ask", "Enrol", "Issue"]),
+        (
+            replace(STUDENT, borrower=DescribedBorrower("PRIVATE")),
+            ["OfferUpgrade", "Ask", "Enrol", "TellChange", "Issue"],
+        ),
+        (replace(STUDENT, borrower=DescribedBorrower("PRIVATE"), upgrade=False), ["OfferUpgrade", "Ask", "Issue"]),
+        (replace(STUDENT, reading=UNMAILED.without_cpr()), ["ProveMailbox", "Ask", "Enrol", "Issue"]),
+        (replace(STUDENT, errand=Errand.SIGN_UP), ["Ask", "Enrol", "Done"]),
+        (replace(STUDENT, borrower=DescribedBorrower("STUDENT")), ["Ask", "Issue"]),
+        (eid(intent="hospital", addresses=NURSE), ["ProveMailbox", "Ask", "Enrol", "Issue"]),
+        (eid(intent="hospital"), ["ProveMailbox", "Ask", "Enrol", "Issue"]),
+        (login("student@ku.dk"), ["Refuse"]),
+        (login("affiliate@au.dk"), ["Refuse"]),
+    ],
+)
+def test_the_steps_on_the_way_are_those_of_a_live_login(described: DescribedLogin, steps: list[str]) -> None:
+    """Mailbox, offer, question, enrolment and notice come where a person would meet them."""
+    assert asked(played(described)) == steps
+
+
+@pytest.mark.parametrize(
+    ("described", "outcome", "category", "months"),
+    [
+        (STUDENT, EnrolmentOutcome.CREATED, "STUDENT", 12),
+        (replace(STUDENT, borrower=DescribedBorrower("PRIVATE")), EnrolmentOutcome.UPGRADED, "STUDENT", 12),
+        (
+            replace(STUDENT, borrower=DescribedBorrower("PRIVATE"), upgrade=False),
+            EnrolmentOutcome.UNCHANGED,
+            "PRIVATE",
+            None,
+        ),
+        (replace(STUDENT, borrower=DescribedBorrower("OTHER")), EnrolmentOutcome.UNCHANGED, "OTHER", None),
+        (replace(STUDENT, borrower=DescribedBorrower("TEMP", temporary=True)), EnrolmentOutcome.ADOPTED, "STUDENT", 12),
+        (
+            replace(STUDENT, borrower=DescribedBorrower("STUDENT", expires=date(2026, 12, 1))),
+            EnrolmentOutcome.UPDATED,
+            "STUDENT",
+            12,
+        ),
+        (
+            replace(login("alum@au.dk"), borrower=DescribedBorrower("STUDENT")),
+            EnrolmentOutcome.LOWERED,
+            "PRIVATE",
+            24,
+        ),
+        (eid(intent="hospital", addresses=NURSE), EnrolmentOutcome.CREATED, "HOSPITAL", 24),
+        (eid(intent="hospital", addresses={"kaldemail": "x@gmail.example"}), EnrolmentOutcome.CREATED, "PRIVATE", 24),
+    ],
+)
+def test_the_borrower_is_planned_as_an_enrolment_would(
+    described: DescribedLogin, outcome: EnrolmentOutcome, category: str, months: int | None
+) -> None:
+    """Made, upgraded, lowered, adopted, renewed or kept, for as long as the rule says."""
+    planned = played(described).borrower
+
+    assert planned is not None
+    assert (planned.outcome, planned.category, planned.months) == (outcome, category, months)
+    assert planned.place is not None
+
+
+@pytest.mark.parametrize(
+    ("described", "service", "reason"),
+    [
+        (login("student@ku.dk"), "my-loans", "no_affiliation"),
+        (login("affiliate@au.dk"), "my-loans", "national_eid_required"),
+        (login("student@au.dk", cpr="replacement"), "my-loans", "replacement_number"),
+        (STUDENT, "myprint", "no_library_account"),
+        (STUDENT, "unheard-of", "no_policy_for_service"),
+        (replace(STUDENT, borrower=DescribedBorrower("OTHER", temporary=True)), "my-loans", "temporary_unfit"),
+        (replace(STUDENT, fault=("cpr_disagrees", "cpr")), "my-loans", "cpr_disagrees"),
+    ],
+)
+def test_a_refusal_has_its_reason_and_plans_nothing(described: DescribedLogin, service: str, reason: str) -> None:
+    """What policies or account refuse ends the login, and no borrower is spoken of."""
+    end = played(described, ideal_service(service))
+
+    assert (end.permitted, end.reason, end.borrower, end.leaving) == (False, reason, None, ())
+
+
+def test_a_borrower_that_an_earlier_login_led_to_stands_for_what_is_lacking() -> None:
+    """A replacement number finds nobody; a link to the borrower does, and a number without one is refused."""
+    there = DescribedBorrower("STUDENT", linked=True)
+    by_link = played(replace(login("student@au.dk", cpr="replacement"), borrower=there))
+    unlinked = played(replace(login("student@au.dk", cpr="replacement"), borrower=replace(there, linked=False)))
+
+    assert (by_link.permitted, unlinked.reason) == (True, "replacement_number")
+
+
+def test_what_leaves_and_what_stays_have_their_lines() -> None:
+    """Each attribute that leaves names the line that lists it; the others name the reason."""
+    end = played(STUDENT)
+    staying = {fate.name: fate.code for fate in end.staying}
+
+    assert [each.name for each in end.leaving] == [
+        "borrower_number",
+        "cpr",
+        "gn",
+        "sn",
+        "mail",
+        "eduPersonScopedAffiliation",
+    ]
+    assert [each.name for each in end.leaving if each.mask] == ["cpr"]
+    assert all(each.place for each in end.leaving)
+    assert staying == {"schacHomeOrganization": "not_listed"}
+
+
+def described(example: Example) -> DescribedLogin:
+    """Describe the login of an example: whether there is a borrower is all that it says of one."""
+    facts = example.login
+    reading = AttributeReading(facts.attributes, facts.assurance, facts.cpr, facts.age)
+    there = DescribedBorrower("PRIVATE", linked=True) if facts.borrower else None
+    return DescribedLogin(facts.upstream, reading.without_cpr(), intent=facts.intent, borrower=there)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example.place))
+def test_every_example_ends_as_it_expects(example: Example) -> None:
+    """Played to the end, an example has the effect and the attributes that its file expects."""
+    end = played(described(example), ideal_service(example.service))
+
+    assert end.permitted == (example.expect.effect == "permit")
+    if example.expect.reason and not end.permitted:
+        assert end.reason == example.expect.reason
+    if example.expect.releases is not None:
+        proved = {"mail"} if "ProveMailbox" in asked(end) else set()  # an account needs an address
+        assert {each.name for each in end.leaving} - proved == set(example.expect.releases) - proved
+
+
+BORROWERS = st.none() | st.builds(
+    DescribedBorrower,
+    st.sampled_from(CATEGORIES),
+    temporary=st.booleans(),
+    linked=st.booleans(),
+    expires=st.none() | st.dates(date(2026, 1, 1), date(2030, 1, 1)),
+)
+LOGINS = st.builds(
+    lambda words, upstream, assurance, cpr, **more: login(
+        *words, upstream=upstream, assurance=assurance, cpr=cpr, **more
+    ),
+    st.lists(st.sampled_from(["student@au.dk", "employee@au.dk", "affiliate@au.dk", "alum@ku.dk"]), max_size=2),
+    st.sampled_from(["wayf", "nemid"]),
+    st.sampled_from(list(Assurance)),
+    st.sampled_from(["real", "replacement", "constructed", "none"]),
+    borrower=BORROWERS,
+    intent=st.sampled_from([None, "student", "hospital", "private", "unheard-of"]),
+    errand=st.sampled_from([Errand.LOGIN, Errand.SIGN_UP, Errand.PIN]),
+    addresses=st.sampled_from([{}, NURSE, {"kaldemail": "x@gmail.example"}]),
+    upgrade=st.booleans(),
+)
+
+
+@given(LOGINS, st.sampled_from(["my-loans", "myprint", "e-resources"]))
+def test_every_login_has_an_end_and_no_step_comes_twice(described: DescribedLogin, service: str) -> None:
+    """Whatever is described ends, is asked nothing twice, and a refusal lets nothing leave."""
+    end = played(described, ideal_service(service))
+
+    assert len(asked(end)) == len(set(asked(end)))
+    assert end.permitted or not end.leaving
+    assert {each.name for each in end.leaving}.isdisjoint(fate.name for fate in end.staying)
