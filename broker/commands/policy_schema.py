@@ -5,7 +5,7 @@ import os
 import click
 
 from broker.app import editor_files, site_names
-from broker.app.diagnostics import configuration
+from broker.app.named_configuration import configuration
 from broker.commands.output import printing_faults
 from broker.files.policies.site_schema import SiteNames
 from broker.files.settings.toml_and_environment import CONFIG

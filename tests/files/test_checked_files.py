@@ -89,7 +89,7 @@ def test_the_nearest_word_is_offered() -> None:
             "f.yaml:1: shelves.a.lent.2.until: must be a day like 2027-06-30",
         ),
         ("shelves: {a: {lent: [Asta, '']}}", "f.yaml:1: shelves.a.lent.2: must not be empty"),
-        ("shelves: []", "f.yaml:1: shelves: must be a mapping"),
+        ("shelves: []", "f.yaml:1: shelves: must be a mapping (write key: value)"),
         ("shelves: {a: {0101800007: x}}", "f.yaml:1: unknown key (not shown) (from, books, lent)"),
     ],
 )
