@@ -5,15 +5,13 @@ import os
 import signal
 from dataclasses import asdict
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 
 import click
 
-from broker.app import diagnostics, findings, health_probe
-from broker.app.diagnostics import configuration
-from broker.app.work_folder import DISTRIBUTION
-from broker.commands import audit, enrolments, init, keys, message_log, metadata, policy
+from broker.app.named_configuration import configuration
 from broker.commands.output import (
     CONFIGURATION,
     FINDINGS,
@@ -27,6 +25,18 @@ from broker.files.settings.toml_and_environment import CONFIG
 
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DEMO_EXTRA: Final = 'the demo needs the extra "demo", which "make demo" installs'
+_DISTRIBUTION: Final = "library-identity-broker"
+# The groups of commands, each in a module of its name: imported when it is asked for, for a check
+# of the policies needs no web server and no store.
+_NOUNS: Final = {
+    "audit": "audit",
+    "enrolments": "enrolments",
+    "init": "init",
+    "keys": "keys",
+    "messages": "message_log",
+    "metadata": "metadata",
+    "policy": "policy",
+}
 _BASES: Final = click.IntRange(1, 65535 - 7)  # the demo takes eight ports
 
 
@@ -42,8 +52,26 @@ def main() -> None:
     broker(prog_name="broker")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name=DISTRIBUTION, prog_name="broker", message="%(prog)s %(version)s")
+class Nouns(click.Group):
+    """The commands that stand here, and a group a noun that is imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands and nouns."""
+        return sorted({*super().list_commands(ctx), *_NOUNS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command or the noun's group of this name; None where there is none."""
+        module = _NOUNS.get(cmd_name)
+        if module is None:
+            return super().get_command(ctx, cmd_name)
+        noun = import_module(f"broker.commands.{module}")
+        return cast("click.Command", getattr(noun, cmd_name))
+
+
+@click.group(cls=Nouns, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(
+    package_name=_DISTRIBUTION, prog_name="broker", message="%(prog)s %(version)s"
+)
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -94,6 +122,8 @@ def check(reference: str | None, *, as_json: bool) -> None:
 
     Exit 1 with findings, 78 with faults.
     """
+    from broker.app import diagnostics, findings  # noqa: PLC0415 - they open the whole broker
+
     parts = diagnostics.opened()
     if reference is not None:
         trace = diagnostics.trace(parts, reference)
@@ -114,6 +144,8 @@ def healthcheck(*, as_json: bool) -> None:
 
     Exit 1 if it is not, with the reasons.
     """
+    from broker.app import health_probe  # noqa: PLC0415 - no other command asks by HTTP
+
     health = health_probe.health(configuration())
     if as_json:
         click.echo(json.dumps(asdict(health)))
@@ -190,19 +222,6 @@ def _end_demo(code: int, _: int, __: object) -> NoReturn:
     for end in _ENDS:
         signal.signal(end, signal.SIG_IGN)
     raise SystemExit(code)
-
-
-for _group in (
-    audit.audit,
-    keys.keys,
-    metadata.metadata,
-    policy.policy,
-    enrolments.enrolments,
-    message_log.messages,
-):
-    broker.add_command(_group)
-
-broker.add_command(init.init)
 
 
 if __name__ == "__main__":

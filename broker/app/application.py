@@ -44,8 +44,9 @@ from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.signup import sign_up_and_upgrade, sign_up_pages
 from broker.app import configured_texts
-from broker.app.assembly import Parts, assemble, now, read_config
+from broker.app.assembly import Parts, assemble, now
 from broker.app.metric_gauges import gauges
+from broker.app.named_configuration import read_config
 from broker.app.readiness import notes, readiness
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.saml_ports import LogoutFace, UpstreamFace

@@ -1,19 +1,17 @@
 """Opens and checks every part of a broker from its configuration; all faults come at once."""
 
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from threading import Semaphore
-from typing import TypeVar
 
 from broker.adapters.libraries.entry_points import open_library
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.saml.keys import key_ring
-from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadata
+from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.adapters.telling import application_log
@@ -22,11 +20,12 @@ from broker.adapters.telling.log_budget import LogBudget
 from broker.adapters.telling.metrics import Metrics
 from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.adapters.web.signup.content_files import Texts
-from broker.app import open_metadata, open_sinks
+from broker.app import open_sinks, policy_surroundings
+from broker.app.policy_surroundings import PolicySurroundings, tried
 from broker.app.work_folder import WakeSignal
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Service, Upstream
-from broker.core.errors import BrokerError, ConfigurationFaults, Fault
+from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import LibrarySystem, Store, Trail
@@ -46,8 +45,6 @@ from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.proofs.pin_check import PinCheck
 from broker.flows.proofs.pin_renewal import PinRenewal
-
-T = TypeVar("T")
 
 
 def now() -> datetime:
@@ -118,13 +115,6 @@ class Parts:
         )
 
 
-def read_config(environ: Mapping[str, str] | None = None) -> config.Config:
-    """Read the configuration named by the environment; ConfigurationFaults with all its faults."""
-    if environ is None:
-        environ = os.environ
-    return config.load(None, environ)
-
-
 def assemble(settings: config.Config) -> Parts:
     """Open and check every part; ConfigurationFaults with the faults of all of them at once."""
     opened = _opened(settings)
@@ -142,7 +132,7 @@ def assemble(settings: config.Config) -> Parts:
         keys=ring,
         metadata=opened.metadata,
         services=opened.services,
-        upstreams=LiveMapping(lambda: opened.metadata.current.completed_upstreams),
+        upstreams=opened.upstreams,
         maps=opened.maps,
         policies=opened.policies,
         store=store,
@@ -178,6 +168,7 @@ class _Opened:
     store: Store
     library: LibrarySystem
     services: Mapping[str, Service]
+    upstreams: Mapping[str, Upstream]
     texts: Texts
     messages: MessageLog | None
     policies: live_policies.LivePolicies
@@ -188,17 +179,16 @@ def _opened(settings: config.Config) -> _Opened:
     metrics = Metrics(lambda: application_log.dropped, settings.state / "metrics")
     log_budget = LogBudget(metrics.counting_dropped(application_log.tell), now)
     sinks = open_sinks.startup_sinks(metrics, log_budget)
-    keys = _tried(faults, lambda: key_ring.load(settings.keys))
-    metadata = _tried(faults, lambda: open_metadata.opened(settings, sinks.tell, now()))
-    maps = _tried(faults, lambda: _maps(settings))
-    store = _tried(faults, lambda: _store(settings))
-    library = _tried(faults, lambda: _library(settings, metrics))
-    texts = _tried(faults, lambda: Texts.load(settings.content))
-    messages = _tried(faults, lambda: _messages(settings))
-    services = open_metadata.services(settings)
-    if metadata:
-        services = LiveMapping(lambda: metadata.snapshot.services)
-    policies = _tried(faults, lambda: _policies(settings, services, maps, sinks.tell))
+    keys = tried(faults, lambda: key_ring.load(settings.keys))
+    surroundings = policy_surroundings.load(settings, sinks.tell, now())
+    metadata = surroundings.metadata
+    maps = surroundings.maps
+    faults += surroundings.faults
+    store = tried(faults, lambda: _store(settings))
+    library = tried(faults, lambda: _library(settings, metrics))
+    texts = tried(faults, lambda: Texts.load(settings.content))
+    messages = tried(faults, lambda: _messages(settings))
+    policies = tried(faults, lambda: _policies(settings, surroundings, sinks.tell))
     if faults or not (keys and metadata and maps and store and library and texts and policies):
         raise ConfigurationFaults(faults)
     return _Opened(
@@ -210,22 +200,12 @@ def _opened(settings: config.Config) -> _Opened:
         maps=maps,
         store=store,
         library=library,
-        services=services,
+        services=surroundings.services,
+        upstreams=surroundings.upstreams,
         texts=texts,
         messages=messages,
         policies=policies,
     )
-
-
-def _tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:
-    """Return what ``opening`` opens, or None with its faults added to ``faults``."""
-    try:
-        return opening()
-    except ConfigurationFaults as found:
-        faults.extend(found.faults)
-    except BrokerError as error:
-        faults.append(Fault(error.reason, str(error)))
-    return None
 
 
 def _enrolment_ports(
@@ -271,18 +251,12 @@ def _pin_renewal(
 
 
 def _policies(
-    settings: config.Config,
-    services: Mapping[str, Service],
-    maps: attribute_maps.AttributeMaps | None,
-    tell: TellPort,
+    settings: config.Config, surroundings: PolicySurroundings, tell: TellPort
 ) -> live_policies.LivePolicies:
     return live_policies.LivePolicies.load(
         settings.policies,
-        services,
+        surroundings.names,
         now(),
-        attributes=maps.attributes if maps else None,
-        maps=maps.maps if maps else None,
-        upstreams=settings.upstreams,
         state=settings.state / "policies",
         tell=partial(_tell_policies, tell),
     )
@@ -294,15 +268,6 @@ def _messages(settings: config.Config) -> MessageLog | None:
         return None
     tell = application_log.tell
     return MessageLog(log.folder, log.public_key, required=log.required, tell=tell)
-
-
-def _maps(settings: config.Config) -> attribute_maps.AttributeMaps:
-    maps = attribute_maps.load(settings.attribute_maps)
-    upstreams = [settings.upstream(name) for name in settings.upstreams]
-    faults = list(attribute_maps.map_faults(upstreams, maps))
-    if faults:
-        raise ConfigurationFaults(faults)
-    return maps
 
 
 def _store(settings: config.Config) -> Store:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from broker.app.assembly import Parts, now
+from broker.app.fault_accounts import NoEnrolment
 from broker.core.borrowers.borrower import Bar
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.stateless_references import StatelessReferences
@@ -26,13 +27,6 @@ _BARRED: Final[Mapping[Bar, str]] = {
     Bar.CARD_LOST: "its card is marked as lost",
     Bar.ADDRESS_UNKNOWN: "its address is marked as wrong",
 }
-
-
-class NoEnrolment(LookupError):
-    """What was named on a command line leads to no enrolment: why, and what to try.
-
-    No page shows it.
-    """
 
 
 def shown(parts: Parts, name: str) -> Row:

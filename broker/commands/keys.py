@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from broker.adapters.saml.keys import key_ring, rotation, rotation_record
-from broker.app.diagnostics import configuration
+from broker.app.named_configuration import configuration
 from broker.commands.output import FINDINGS, as_json, folder, printing_faults, show, show_done
 
 

@@ -8,16 +8,15 @@ from dataclasses import asdict
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import click
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from broker.app import diagnostics
+from broker.app import fault_accounts
 from broker.core.errors import ConfigurationFaults
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _WIDEST: Final = 10_000  # columns: wider than any row of ours
 FINDINGS: Final = 1
@@ -51,7 +50,7 @@ def printing_faults(command: Callable[P, R]) -> Callable[P, R]:
         except KeyboardInterrupt:
             raise SystemExit(INTERRUPTED) from None
         except Exception as error:  # noqa: BLE001 - no traceback: it may quote anything, a CPR number too
-            faults = diagnostics.account(error)
+            faults = fault_accounts.account(error)
             for fault in faults:
                 click.echo(str(fault), err=True)
             if options.get("as_json"):
@@ -70,6 +69,8 @@ def waiting(what: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
+    from rich.console import Console  # noqa: PLC0415 - only a terminal is shown it
+
     with Console(stderr=True).status(what):
         yield
 
@@ -107,6 +108,8 @@ def show(rows: Sequence[Row], *, as_json: bool, alone: bool = False) -> None:
 
 def _show_tables(rows: Sequence[Row], *, alone: bool) -> None:
     """Print a table for each kind of row; its rows one below the other where it would not fit."""
+    from rich.console import Console  # noqa: PLC0415 - only a terminal is shown tables
+
     console = Console(highlight=False)
     unbounded = console.options.update_width(_WIDEST)
     kinds = dict.fromkeys(row.get("kind") for row in rows)
@@ -121,7 +124,11 @@ def _show_tables(rows: Sequence[Row], *, alone: bool) -> None:
             console.print(_record(row))
 
 
-def _table(rows: Sequence[Row]) -> Table:
+def _table(rows: Sequence[Row]) -> "Table":
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only a terminal is shown tables
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     names: dict[str, None] = {}
     for row in rows:
         names |= dict.fromkeys(row)
@@ -132,7 +139,10 @@ def _table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _record(row: Row) -> Table:
+def _record(row: Row) -> "Table":
+    from rich.table import Table  # noqa: PLC0415 - only a terminal is shown tables
+    from rich.text import Text  # noqa: PLC0415
+
     record = Table.grid(padding=(0, 2, 0, 0))
     record.add_column(style="bold")
     record.add_column(overflow="fold")

@@ -1,12 +1,14 @@
 """The commands that check and test the policy files."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from broker.app import diagnostics
+from broker.app import checked_policies
 from broker.commands.output import FINDINGS, as_json, folder, printing_faults
+from broker.files.policies.examples import run_examples
 
 
 @click.group()
@@ -16,23 +18,27 @@ def policy() -> None:
 
 @policy.command("check", short_help="Check the policy files.")
 @folder
+@click.option("--strict", is_flag=True, help="Exit 1 with warnings too.")
 @as_json
 @printing_faults
-def check_policies(folder: Path | None, *, as_json: bool) -> None:
+def check_policies(folder: Path | None, *, strict: bool, as_json: bool) -> None:
     """Check the policy files of FOLDER: form, names, texts and examples.
 
-    Without FOLDER those configured, or ./policies where BROKER_CONFIG is not set.
+    Without FOLDER those configured, or ./policies where BROKER_CONFIG is not set. Names are checked
+    against the configuration.
     """
-    loaded = diagnostics.load_policies(folder)
-    count = len(loaded.policies)
-    warnings = [str(warning) for warning in loaded.warnings]
+    checked = checked_policies.load(folder, datetime.now(UTC))
+    count = len(checked.policies.policies)
+    digest = checked.policies.digest
     if as_json:
-        found = {"policies": count, "digest": loaded.digest, "warnings": warnings}
+        found = {"policies": count, "digest": digest, "warnings": checked.warnings}
         click.echo(json.dumps(found))
-        return
-    for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo(f"{count} policies, {loaded.digest[:12]}: well")
+    else:
+        for warning in checked.warnings:
+            click.echo(f"warning: {warning}", err=True)
+        click.echo(f"{count} policies, {digest[:12]}: well")
+    if strict and checked.warnings:
+        raise SystemExit(FINDINGS)
 
 
 @policy.command("test", short_help="Run the examples of the policy files.")
@@ -44,8 +50,10 @@ def test_policies(folder: Path | None, *, as_json: bool) -> None:
 
     Exit 78 with all that do not hold, 1 where there is none.
     """
+    moment = datetime.now(UTC)
+    checked = checked_policies.load(folder, moment)
     rows = []
-    for result in diagnostics.run_examples(diagnostics.load_policies(folder), None):
+    for result in run_examples(checked.policies, None, moment):
         example = result.example
         rows.append({"place": str(example.place), "name": str(example.name)})
     if as_json:

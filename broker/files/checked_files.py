@@ -38,7 +38,15 @@ _WORDS: Final = {
     "dict_type": "must be a mapping",
     "string_type": "must be a text",
     "string_too_short": "must not be empty",
+    "string_pattern_mismatch": "must be small letters, digits and -, and begin with a letter",
     "too_short": "must not be empty",
+}
+# How a beginner writes what is wanted in its place.
+_WRITTEN: Final = {
+    "tuple_type": "write [one, another]",
+    "model_type": "write key: value",
+    "dict_type": "write key: value",
+    "string_type": "put it between quotes",
 }
 
 
@@ -153,13 +161,24 @@ def _fault(shape: type[Shape], node: YamlNode, name: str, misfit: ErrorDetails) 
     if kind == "extra_forbidden":
         known = known_keys(shape, path[:-1])
         what = f"unknown key {quoted(key)}"
-        mend = did_you_mean(key, known) or ", ".join(known)
+        mend = _elsewhere(shape, key) or did_you_mean(key, known) or ", ".join(known)
         return Fault(where, what, mend)
     spelt = ".".join(_steps(path)) or key
     if kind == "missing":
         return Fault(where, f"{spelt} is missing")
     what = _WORDS.get(kind) or sentence(misfit)
-    return Fault(where, f"{spelt}: {what}")
+    return Fault(where, f"{spelt}: {what}", _WRITTEN.get(kind, ""))
+
+
+def _elsewhere(shape: type[Shape], key: str) -> str:
+    """Return where a key belongs that is known in one other place only: its indent is wrong."""
+    above = {pattern[:-1] for pattern in key_patterns(shape) if pattern[-1] == key}
+    if len(above) != 1:
+        return ""
+    (steps,) = above
+    place = ".".join(steps).replace(f".{ANY_ITEM}", "")
+    belongs = f"stands under {place}" if place else "stands at the left edge"
+    return f"{key} {belongs}: mind the indent"
 
 
 def _steps(path: KeyPath) -> Iterator[str]:
@@ -184,11 +203,18 @@ def sentence(misfit: ErrorDetails) -> str:
 
 def did_you_mean(word: str, words: Iterable[str], spelt: Callable[[str], str] = repr) -> str:
     """Return "did you mean 'word'?" for the nearest of ``words``, or "" where none is near."""
-    near = get_close_matches(word, tuple(words), n=1)
+    known = tuple(words)
+    # Letters in another order, or of another case, are the commonest slip, and likened least.
+    near = [other for other in known if _letters(other) == _letters(word)]
+    near += get_close_matches(word, known, n=1)
     if not near:
         return ""
     meant = spelt(near[0])
     return f"did you mean {meant}?"
+
+
+def _letters(word: str) -> list[str]:
+    return sorted(word.casefold())
 
 
 def known_keys(model: type[BaseModel], table: KeyPath) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from yaml.events import (
 
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.cpr import looks_like_cpr
+from broker.files.yaml_slips import TYPE_ANEW, TYPOGRAPHIC, UNSEEN, slip
 
 LARGEST: Final = 256 * 1024
 _DEEPEST: Final = 16
@@ -90,8 +91,7 @@ def read(octets: bytes, name: str) -> YamlNode:
         events = iter(CSafeLoader(text).get_event, None)
         node = reader.document(events)
     except YAMLError as error:
-        lines = text.count("\n") + 1
-        fault = _syntax_fault(error, name, lines)
+        fault = _syntax_fault(error, name, text)
         raise ConfigurationFaults([*reader.faults, fault]) from None
     if reader.faults:
         raise ConfigurationFaults(reader.faults)
@@ -121,16 +121,13 @@ def _decoded(octets: bytes, name: str) -> str:
     return text
 
 
-def _syntax_fault(error: YAMLError, name: str, lines: int) -> Fault:
+def _syntax_fault(error: YAMLError, name: str, text: str) -> Fault:
     if not isinstance(error, MarkedYAMLError):
         return Fault(f"{name}:1", "is not YAML: a forbidden character")
-    line = 1
-    mark = error.problem_mark or error.context_mark
-    if mark:
-        # The end of a file lies a line below its last to the parser.
-        line = min(mark.line + 1, lines)
-    problem = _shown(error.problem)
-    return Fault(f"{name}:{line}", f"is not YAML: {problem}")
+    begun = error.context_mark.line + 1 if error.context_mark else None
+    at = error.problem_mark.line + 1 if error.problem_mark else begun or 1
+    found = slip(text, error.problem or "", at, begun)
+    return Fault(f"{name}:{found.line}", f"is not YAML: {found.what}", found.mend)
 
 
 def quoted(word: object) -> str:
@@ -138,12 +135,6 @@ def quoted(word: object) -> str:
     if looks_like_cpr(str(word)):
         return "(not shown)"
     return repr(word)
-
-
-def _shown(problem: str | None) -> str:
-    if problem is None or looks_like_cpr(problem):
-        return "a fault"
-    return problem
 
 
 class _Unreadable(Exception):
@@ -187,6 +178,7 @@ class _Reader:
         if event.tag is not None:
             self._fault(event, "sets a tag", "remove the word that begins with !")
         if isinstance(event, ScalarEvent):
+            self._scalar(event)
             return YamlScalar(event.value, line)
         if depth > _DEEPEST:
             self._fault(event, "is nested deeper than sixteen", "flatten it")
@@ -196,6 +188,17 @@ class _Reader:
             return YamlSequence(items, line)
         entries = tuple(self._entries(events, depth))
         return YamlMapping(entries, line)
+
+    def _scalar(self, event: Any) -> None:
+        """Find what looks like another text than it is: a slip of the keyboard or of a copy."""
+        text = event.value
+        if not event.style and text[:1] in TYPOGRAPHIC:
+            mend = f"write \" or ' in place of {text[0]}, or put the whole between them"
+            self._fault(event, "has a value that begins with a typographic quote", mend)
+        ends = text[:1] + text[-1:]
+        if unseen := UNSEEN.search(ends):
+            what = f"has a word that begins or ends with U+{ord(unseen[0]):04X}, which is no blank"
+            self._fault(event, what, TYPE_ANEW)
 
     def _items(self, events: Iterator[Any], depth: int) -> Iterator[YamlNode]:
         for event in events:
@@ -212,6 +215,9 @@ class _Reader:
             node = self._node(next(events), events, depth + 1)
             if not isinstance(key, YamlScalar):
                 self._fault(event, "has a key that is not a text")
+            elif unseen := UNSEEN.search(key.text[1:-1]):
+                what = f"has a key that holds U+{ord(unseen[0]):04X}, which is no blank"
+                self._fault(event, what, TYPE_ANEW)
             elif key.text == "<<":
                 self._fault(event, "uses a merge key", "write the keys out")
             elif key.text in lines:

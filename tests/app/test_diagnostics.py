@@ -1,7 +1,6 @@
 """What a probe and an administrator are told: readiness, findings, and which broker is asked for its health."""
 
 import json
-import re
 import shutil
 import sqlite3
 import threading
@@ -17,9 +16,10 @@ from werkzeug.serving import make_server
 
 from broker.adapters.web.page_layout import Imprint
 from broker.adapters.web.pages.pictures import Pictures
-from broker.app import configured_texts, diagnostics, health_probe, readiness
+from broker.app import configured_texts, diagnostics, fault_accounts, health_probe, readiness
 from broker.app.assembly import Parts, assemble, now
-from broker.app.enrolment_operations import NoEnrolment, shown
+from broker.app.enrolment_operations import shown
+from broker.app.fault_accounts import NoEnrolment
 from broker.app.findings import all_findings
 from broker.app.health_probe import Health
 from broker.app.metric_gauges import gauges
@@ -151,16 +151,14 @@ def test_a_store_that_is_down_hides_no_other_note(parts: Parts, monkeypatch: pyt
 
 
 def test_what_a_policy_names_and_the_library_system_has_not_is_a_finding(setting: Setting, tmp_path: Path) -> None:
-    """With the line of the policy file, and what was meant; the shipped policies have none."""
-    folder = shutil.copytree(setting.folder, tmp_path / "misspelt")
+    """With the line of the policy file, and what was meant: a field that the connector has not stops the start."""
+    folder = shutil.copytree(setting.folder, tmp_path / "misspelt", ignore=shutil.ignore_patterns("last-good"))
     file = folder / "policies" / "private.yaml"
     file.write_text(file.read_text().replace("    surname:", "    surnam:"))
-    findings = all_findings(
+    with pytest.raises(ConfigurationFaults) as found:
         assemble(load(folder / setting.config.name, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}))
-    )
-    told = [each for each in findings if "surnam" in each]
-    assert len(told) == 1
-    assert re.fullmatch(r"library: private\.yaml:\d+: Koha has no field 'surnam' \(did you mean 'surname'\?\)", told[0])
+    told = "policies/private.yaml:27: the library system has no field 'surnam' (did you mean 'surname'?)"
+    assert [str(fault) for fault in found.value.faults] == [told]
 
 
 def findings_after(setting: Setting, tmp_path: Path, *edits: tuple[str, str]) -> list[str]:
@@ -321,7 +319,7 @@ def test_the_reference_of_a_stranger_says_it_by_itself(parts: Parts) -> None:
 def test_where_to_look_is_added_only_where_nobody_said_it() -> None:
     """A fault keeps its own mend; what does not answer gets one."""
     own, bare = Fault("store_unavailable", "x", "own"), Fault("store_unavailable", "x")
-    said = [str(fault) for fault in diagnostics.account(ConfigurationFaults([own, bare]))]
+    said = [str(fault) for fault in fault_accounts.account(ConfigurationFaults([own, bare]))]
     assert said[0] == "store_unavailable: x (own)"
     assert said[1].startswith("store_unavailable: x (see [store] url")
 

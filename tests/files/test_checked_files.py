@@ -70,7 +70,7 @@ def test_the_nearest_word_is_offered() -> None:
         ("shelves: {a: {form: x}}", "f.yaml:1: unknown key 'form' (did you mean 'from'?)"),
         ("shelves: {a: {xyz: x}}", "f.yaml:1: unknown key 'xyz' (from, books)"),
         ("shelves:\n  a:\n    books:\n    - pages: 9", "f.yaml:4: shelves.a.books.1.title is missing"),
-        ("shelves: []", "f.yaml:1: shelves: must be a mapping"),
+        ("shelves: []", "f.yaml:1: shelves: must be a mapping (write key: value)"),
         ("shelves: {a: {0101800007: x}}", "f.yaml:1: unknown key (not shown) (from, books)"),
     ],
 )

@@ -63,7 +63,15 @@ def test_lines_are_found_by_path() -> None:
         (b"", ["f.yaml:1: is empty"]),
         (b"# nothing\n", ["f.yaml:1: is empty"]),
         (b"a: \x00\n", ["f.yaml:1: is not YAML: a forbidden character"]),
-        (b"a: [1\nb: 2\n", ["f.yaml:2: is not YAML: did not find expected ',' or ']'"]),
+        (
+            b"a: [1\nb: 2\n",
+            [
+                (
+                    "f.yaml:1: is not YAML: a comma or the closing ] is missing"
+                    " (close what [ opens, and put the text between quotes, as in 'this: one')"
+                )
+            ],
+        ),
         (b"a" * (LARGEST + 1), ["f.yaml:1: is larger than 256 KB (split it)"]),
         (
             "a: 1\nb: 2\x85c: 3\n".encode(),
@@ -72,7 +80,7 @@ def test_lines_are_found_by_path() -> None:
         ("a: 1\u2028b: 2\n".encode(), ["f.yaml:1: holds U+2028, a line break that editors do not show (remove it)"]),
         ("# x\u2029b: 2\n".encode(), ["f.yaml:1: holds U+2029, a line break that editors do not show (remove it)"]),
         (b"{", ["f.yaml:1: is not YAML: did not find expected node content"]),
-        (b"a:\n\tb: 1\n", ["f.yaml:2: is not YAML: found character that cannot start any token"]),
+        (b"a:\n\tb: 1\n", ["f.yaml:2: is not YAML: a tab before the text (indent by blanks)"]),
         (b"[" * 100_000, ["f.yaml:1: is not YAML: exceeded maximum nesting depth"]),
         (b"{a: " * 60_000, ["f.yaml:1: is nested deeper than sixteen (flatten it)"]),
         (b"- " * 100_000, ["f.yaml:1: is nested deeper than sixteen (flatten it)"]),

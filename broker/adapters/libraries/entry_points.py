@@ -19,6 +19,11 @@ class LibrarySettings(Protocol):
         """Return the settings; ConfigurationFaults with all faults, without quoting a secret."""
         ...
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names that a policy may use under ``borrower.fields``."""
+        ...
+
     def open(self, observe: LibraryCallObserver) -> LibrarySystem:
         """Return the library system, of whose calls ``observe`` hears; nothing is called yet."""
         ...
@@ -34,6 +39,18 @@ def open_library(
     ``observe`` hears of every call. ConfigurationFaults where none or several are installed under
     the name, or its settings are faulty.
     """
+    return _settings(system, settings).open(observe)
+
+
+def borrower_fields(system: str, settings: Mapping[str, object]) -> frozenset[str]:
+    """Return the borrower fields that a policy may write in ``system``; it is not called for it.
+
+    ConfigurationFaults as of ``open_library``.
+    """
+    return _settings(system, settings).fields
+
+
+def _settings(system: str, settings: Mapping[str, object]) -> LibrarySettings:
     installed = entry_points(group=GROUP)
     named = [entry for entry in installed if entry.name == system]
     if len({entry.value for entry in named}) != 1:
@@ -44,4 +61,4 @@ def open_library(
         mend = f"installed: {', '.join(names) or 'none'}"
         raise ConfigurationFaults([Fault("library.system", what, mend)])
     settings_type = cast("type[LibrarySettings]", named[0].load())
-    return settings_type.read(settings).open(observe)
+    return settings_type.read(settings)

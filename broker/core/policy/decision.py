@@ -48,6 +48,15 @@ UNMET_REQUIREMENTS: Final = frozenset(
     }
 )
 
+# Every reason that a decision may begin with.
+FIRST_REASONS: Final = UNMET_REQUIREMENTS | {
+    "ok",
+    "no_affiliation",
+    "no_policy_for_service",
+    "no_verified_address",
+    "no_library_account",
+}
+
 _Matched = list[tuple[Policy, Alternative]]
 
 

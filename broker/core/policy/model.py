@@ -86,6 +86,11 @@ class BorrowerRule:
     place: PolicyLine
     lowers: Lowering | None = None
     temporary: Names = ()
+    lines: Mapping[str, PolicyLine] = field(default_factory=dict)
+
+    def line_of(self, key: str) -> PolicyLine:
+        """Return the line of one key, else that of the whole."""
+        return self.lines.get(key, self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,7 @@ class ProofRule:
     domains: tuple[MailDomain, ...]
     code_valid_for: timedelta
     remembered_for: timedelta
+    place: PolicyLine | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,7 @@ library_id = "AUL"
 unique_field = "userid"
 card_number = "cpr"
 cpr_attribute = "CPR"
+desk_categories = ["TEMP"]
 
 [mail]
 url = "smtp://127.0.0.1:{smtp}"

@@ -4,7 +4,7 @@ Every class is one mapping of a file, as it may be written, with a method for th
 engine (core/policy/model.py) that it stands for. The words that both know are the engine's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
@@ -52,6 +52,10 @@ class FilePlace:
     def line(self) -> engine.PolicyLine:
         """Return the line that a rule of this place stands on."""
         return engine.PolicyLine(self.file, line(self.root, self.path))
+
+    def lines_of(self, keys: Iterable[str]) -> dict[str, engine.PolicyLine]:
+        """Return the lines of the keys that stand here."""
+        return {key: self.below(key).line for key in keys}
 
 
 # The mappings of a file
@@ -105,10 +109,11 @@ class ProofShape(Shape):
     code_valid_for: Span
     remembered_for: Span
 
-    def proof(self, name: str) -> engine.ProofRule:
+    def proof(self, name: str, place: FilePlace) -> engine.ProofRule:
         """Return the proof of this name."""
         domains = tuple(map(_mail_domain, self.domains))
-        return engine.ProofRule(name, domains, self.code_valid_for, self.remembered_for)
+        spans = (self.code_valid_for, self.remembered_for)
+        return engine.ProofRule(name, domains, *spans, place.below("domains").line)
 
 
 def _mail_domain(written: str | DomainShape) -> engine.MailDomain:
@@ -133,7 +138,7 @@ class RequireShape(Shape):
             assurance=_assurance(self.assurance),
             place=place.line,
             upstream=self.upstream,
-            lines={key: place.below(key).line for key in self.model_fields_set},
+            lines=place.lines_of(self.model_fields_set),
         )
 
 
@@ -189,6 +194,7 @@ class BorrowerShape(Shape):
             place=place.line,
             lowers=self.lowers.lowering() if self.lowers else None,
             temporary=self.temporary,
+            lines=place.lines_of(self.model_fields_set),
         )
 
 
@@ -354,6 +360,9 @@ class PolicyShape(Shape):
         examples = (
             written.example(file.below("examples", at)) for at, written in enumerate(self.examples)
         )
+        proofs = (
+            written.proof(name, file.below("proofs", name)) for name, written in self.proofs.items()
+        )
         return engine.Policy(
             file=file.file,
             affiliation=self.affiliation,
@@ -362,7 +371,7 @@ class PolicyShape(Shape):
             owner=self.owner,
             review_by=self.review_by,
             match=tuple(alternatives),
-            proofs=tuple(written.proof(name) for name, written in self.proofs.items()),
+            proofs=tuple(proofs),
             require=self.require.requirement(file.below("require")),
             borrower=self.borrower.rule(file.below("borrower")) if self.borrower else None,
             releases=tuple(releases),

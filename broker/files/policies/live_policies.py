@@ -1,22 +1,22 @@
 """Reads policies/: all files or none, examples run, and the last good set through a bad edit."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
 
-from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.policy.model import Policy, PolicySet
 from broker.files.checked_files import validated
-from broker.files.policies import consistency_checks, last_good, service_checks
+from broker.files.policies import checks, consistency_checks, last_good, removals
+from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.files.policies.consistency_checks import faults_at
+from broker.files.policies.example_failures import failures
 from broker.files.policies.examples import Result, run_examples
 from broker.files.policies.file_schema import FilePlace, PolicyShape
-from broker.files.policies.upstream_checks import PolicyProblem
-from broker.files.strict_yaml import LARGEST, read
+from broker.files.policies.policy_folder import FoundFiles, PolicyFolder, PolicySource
+from broker.files.strict_yaml import read
 
 __all__ = [
     "LivePolicies",
@@ -28,58 +28,60 @@ __all__ = [
 ]
 
 LetOthersRun = Callable[[], None]
-Signature = tuple[tuple[str, int, int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NameableInPolicies:
-    """The services, attributes and upstreams that policies may name; None where any name will do.
-
-    With ``configured`` and ``maps`` the services as they are configured, and the attributes that
-    they read, are compared with the releases to them.
-    """
-
-    services: Collection[str] | None = None
-    attributes: Collection[str] | None = None
-    configured: Mapping[str, Service] | None = None
-    maps: Mapping[str, AttributeMap] | None = None
-    upstreams: Collection[str] | None = None
 
 
 def load(
-    folder: Path, now: datetime, names: NameableInPolicies = NameableInPolicies()
+    folder: Path,
+    now: datetime,
+    names: NameableInPolicies = ANY_NAMES,
+    state: Path | None = None,
 ) -> PolicySet:
     """Return the policies of ``folder``.
 
-    ConfigurationFaults with every fault of every file, failed examples included.
+    ConfigurationFaults with every fault of every file, failed examples included, and for every
+    affiliation of the last good set in ``state`` that goes without a word.
     """
-    return _parsed(_files(folder), folder.name, now, names)
+    found = PolicyFolder(folder).files()
+    return _parsed(found, now, names, _in_force(found, state))
+
+
+def load_found(
+    found: FoundFiles,
+    now: datetime,
+    names: NameableInPolicies = ANY_NAMES,
+    in_force: Iterable[Policy] = (),
+) -> PolicySet:
+    """Return the policies of files that were read already; ConfigurationFaults as ``load``."""
+    return _parsed(found, now, names, in_force)
 
 
 def load_or_last_good(
     folder: Path,
     state: Path | None,
     now: datetime,
-    names: NameableInPolicies = NameableInPolicies(),
+    names: NameableInPolicies = ANY_NAMES,
+    source: PolicySource | None = None,
 ) -> tuple[PolicySet, tuple[Fault, ...]]:
     """Return the policies of ``folder``, promoted; or the last good ones and the faults.
 
-    ConfigurationFaults (exit code 78) where neither is valid (docs/reference/design.md#6).
+    With ``source`` its files are read in place of the folder's. ConfigurationFaults (exit code 78)
+    where neither is valid (docs/reference/design.md#6).
     """
     try:
-        files = _files(folder)
-        policies = _parsed(files, folder.name, now, names)
-    except ConfigurationFaults as found:
+        found = (source or PolicyFolder(folder)).files()
+        policies = _parsed(found, now, names, _in_force(found, state))
+    except ConfigurationFaults as refused:
         kept = last_good.last_good_files(state) if state else None
         if not kept:
             raise
         try:
             # They were good once: what only time has changed (a domain's ``until``) must not end
             # every login.
-            return _parsed(kept, folder.name, now, names, binding=False), found.faults
+            good = FoundFiles(kept, folder.name, binding=False)
+            return _parsed(good, now, names), refused.faults
         except ConfigurationFaults:
-            raise found from None
-    return _promoted(state, files, policies), ()
+            raise refused from None
+    return _promoted(state, found.files, policies), ()
 
 
 class LivePolicies:
@@ -87,10 +89,10 @@ class LivePolicies:
 
     def __init__(
         self,
-        folder: Path,
+        source: PolicySource,
         held: tuple[PolicySet, tuple[Fault, ...]],
         *,
-        seen: Signature,
+        seen: object,
         names: NameableInPolicies,
         state: Path | None,
         tell: Callable[[tuple[Fault, ...]], None],
@@ -99,7 +101,7 @@ class LivePolicies:
 
         ``tell`` gets the faults of a bad edit.
         """
-        self._folder = folder
+        self._source = source
         self._state = state
         self._names = names
         self._tell = tell
@@ -111,22 +113,20 @@ class LivePolicies:
     def load(
         cls,
         folder: Path,
-        services: Mapping[str, Service] | None,
+        names: NameableInPolicies,
         now: datetime,
         *,
-        attributes: Collection[str] | None = None,
-        maps: Mapping[str, AttributeMap] | None = None,
-        upstreams: Collection[str] | None = None,
         state: Path | None = None,
         tell: Callable[[tuple[Fault, ...]], None] = lambda _: None,
+        source: PolicySource | None = None,
     ) -> "LivePolicies":
         """Begin with ``load_or_last_good``; ``tell`` gets a bad edit's faults, () once mended."""
-        names = NameableInPolicies(services, attributes, services, maps, upstreams)
-        seen = _signature(folder)  # before reading: an edit meanwhile is seen at the first refresh
-        held = load_or_last_good(folder, state, now, names)
+        read = source or PolicyFolder(folder)
+        seen = read.signature()  # before reading: an edit meanwhile is seen at the first refresh
+        held = load_or_last_good(folder, state, now, names, read)
         if held[1]:
             tell(held[1])
-        return cls(folder, held, seen=seen, names=names, state=state, tell=tell)
+        return cls(read, held, seen=seen, names=names, state=state, tell=tell)
 
     @property
     def current(self) -> PolicySet:
@@ -147,7 +147,7 @@ class LivePolicies:
         if not self._reloading.acquire(blocking=False):
             return self._held[0]
         try:
-            seen = _signature(self._folder)
+            seen = self._source.signature()
             if seen != self._seen:
                 self._seen = seen
                 self._reload(now, let_others_run)
@@ -159,11 +159,9 @@ class LivePolicies:
         policies, faults_before = self._held
         faults: tuple[Fault, ...] = ()
         try:
-            files = _files(self._folder)
-            parsed = _parsed(
-                files, self._folder.name, now, self._names, let_others_run=let_others_run
-            )
-            policies = _promoted(self._state, files, parsed)
+            found = self._source.files()
+            parsed = _parsed(found, now, self._names, policies.policies, let_others_run)
+            policies = _promoted(self._state, found.files, parsed)
         except ConfigurationFaults as found:
             faults = found.faults
         self._held = (policies, faults)
@@ -172,27 +170,47 @@ class LivePolicies:
 
 
 def _parsed(
-    files: Mapping[str, bytes],
-    folder: str,
+    found: FoundFiles,
     now: datetime,
     names: NameableInPolicies,
-    *,
-    binding: bool = True,
+    in_force: Iterable[Policy] = (),
     let_others_run: LetOthersRun = lambda: None,
 ) -> PolicySet:
-    """Parse, check and try ``files``; failed examples are faults if ``binding``, else warnings."""
+    """Parse, check and try the files; failed examples are faults if they bind, else warnings."""
+    files = found.files
+    folder = found.place
     policies, faults = _compiled(files, folder, let_others_run)
-    faults += faults_at(folder, _problems(policies, names))
+    faults += faults_at(folder, checks.problems(policies, names, complete=not faults))
+    faults += found.misnamed
+    if not faults:
+        faults += removals.unannounced(found, policies, in_force)
     if faults:
         raise ConfigurationFaults(faults)
-    warnings = faults_at(folder, _warnings(policies, now, names))
+    warnings = [
+        *faults_at(folder, checks.warnings(policies, now, names)),
+        *removals.unneeded(found, policies),
+    ]
     loaded = PolicySet(tuple(policies), last_good.digest(files), tuple(warnings))
-    failed = list(_failed_examples(loaded, folder, now, let_others_run))
+    results = run_examples(loaded, None, now, let_others_run)
+    failed = list(faults_at(folder, failures(loaded, results, now.date())))
     if not failed:
         return loaded
-    if binding:
+    if found.binding:
         raise ConfigurationFaults(failed)
     return replace(loaded, warnings=(*loaded.warnings, *failed))
+
+
+def _in_force(found: FoundFiles, state: Path | None) -> list[Policy]:
+    """Return the policies of the last good set whose files are not among those found.
+
+    What is found unchanged lacks nothing; a set that an older release kept, and that is no more
+    well formed, is compared with nothing.
+    """
+    kept = last_good.last_good_files(state) if state else None
+    changed = {
+        name: octets for name, octets in (kept or {}).items() if found.files.get(name) != octets
+    }
+    return _compiled(changed, found.place, lambda: None)[0]
 
 
 def _compiled(
@@ -214,37 +232,6 @@ def _compiled(
     return policies, faults
 
 
-def _problems(policies: list[Policy], names: NameableInPolicies) -> Iterator[PolicyProblem]:
-    """Yield what must be mended before the policies are used."""
-    for policy in policies:
-        yield from consistency_checks.faults_in_file(policy, names.services, names.attributes)
-    yield from consistency_checks.faults_across_files(policies)
-    yield from service_checks.misspelt_upstreams(policies, names.upstreams)
-    if names.configured is not None:
-        maps = names.maps or {}
-        yield from service_checks.wire_name_clashes(policies, names.configured, maps)
-
-
-def _warnings(
-    policies: list[Policy], now: datetime, names: NameableInPolicies
-) -> Iterator[PolicyProblem]:
-    """Yield what an administrator should look at although it stops nothing."""
-    yield from consistency_checks.overdue(policies, now.date())
-    yield from service_checks.unknown_services(policies, names.services)
-    yield from service_checks.unknown_upstreams(policies, names.upstreams)
-    if names.configured is not None:
-        yield from service_checks.withheld_attributes(policies, names.configured)
-
-
-def _failed_examples(
-    policies: PolicySet, folder: str, now: datetime, let_others_run: LetOthersRun
-) -> Iterator[Fault]:
-    for result in run_examples(policies, None, now, let_others_run):
-        where = f"{folder}/{result.example.place}"
-        for difference in result.differences:
-            yield Fault(where, f"example {result.example.name!r}: {difference}")
-
-
 def _promoted(state: Path | None, files: Mapping[str, bytes], policies: PolicySet) -> PolicySet:
     """Store ``files`` as the last good set; a disk that refuses is a warning: the set is good."""
     if state is None:
@@ -256,33 +243,3 @@ def _promoted(state: Path | None, files: Mapping[str, bytes], policies: PolicySe
         fault = Fault(str(state), what)
         return replace(policies, warnings=(*policies.warnings, fault))
     return policies
-
-
-def _paths(folder: Path) -> list[Path]:
-    paths = folder.glob("*.yaml")
-    return sorted(path for path in paths if not path.name.startswith("."))
-
-
-def _files(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every policy file, once: what is parsed is what is hashed and kept."""
-    files = {}
-    try:
-        for path in _paths(folder):
-            with path.open("rb") as file:
-                files[path.name] = file.read(LARGEST + 1)
-    except OSError as error:
-        unreadable = Fault(str(folder), f"cannot be read: {error.strerror}")
-        raise ConfigurationFaults([unreadable]) from None
-    if not files:
-        empty = Fault(str(folder), "holds no policy file", "name the folder in broker.toml")
-        raise ConfigurationFaults([empty])
-    return files
-
-
-def _signature(folder: Path) -> Signature:
-    """Return name, time, size and inode of every file: cheap enough for every second."""
-    try:
-        stats = [(path.name, path.stat()) for path in _paths(folder)]
-    except OSError:
-        return ()
-    return tuple((name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats)

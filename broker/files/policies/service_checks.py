@@ -1,6 +1,7 @@
 """Faults and warnings of policies against the configured services and upstreams."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 
 from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap, wire
@@ -33,8 +34,9 @@ def misspelt_upstreams(
     policies: Iterable[Policy], upstreams: Collection[str] | None
 ) -> Iterator[PolicyProblem]:
     """Find names near that of a configured upstream: as written they match nobody."""
-    for name, place in _unknown_upstreams(policies, upstreams or ()):
-        mend = did_you_mean(name, upstreams or ())
+    known = upstreams or ()
+    for name, place in chain(_unknown_upstreams(policies, known), _in_examples(policies, known)):
+        mend = did_you_mean(name, known)
         if mend:
             yield place, f"unknown upstream {name!r}", mend
 
@@ -60,19 +62,34 @@ def _unknown_upstreams(
                 yield name, place
 
 
+def _in_examples(
+    policies: Iterable[Policy], upstreams: Collection[str]
+) -> Iterator[tuple[str, PolicyLine]]:
+    """Yield what examples come by; one of an upstream that is not configured tests it all the same.
+
+    So a library without the national eID keeps the shipped files.
+    """
+    for policy in policies:
+        for example in policy.examples:
+            if example.login.upstream not in upstreams:
+                yield example.login.upstream, example.place
+
+
 def wire_name_clashes(
     policies: Iterable[Policy],
     services: Mapping[str, Service],
     maps: Mapping[str, AttributeMap],
+    attributes: Collection[str] | None = None,
 ) -> Iterator[PolicyProblem]:
     """Find entries that cannot be written for their service.
 
-    One wire name for two attributes, or none for one.
+    One wire name for two attributes, or none for one. Names that are none of ``attributes`` are
+    faults of their own.
     """
     for release, service in _served(policies, services):
         attribute_map = maps.get(service.attribute_map)
         if attribute_map is not None:
-            yield from _wire_names(release, service, attribute_map)
+            yield from _wire_names(release, service, attribute_map, attributes)
 
 
 def withheld_attributes(
@@ -111,10 +128,15 @@ def _served(
 
 
 def _wire_names(
-    release: Release, service: Service, attribute_map: AttributeMap
+    release: Release,
+    service: Service,
+    attribute_map: AttributeMap,
+    attributes: Collection[str] | None,
 ) -> Iterator[PolicyProblem]:
     first: dict[str, str] = {}
     for listed in release.attributes:
+        if attributes is not None and listed.name not in attributes:
+            continue
         row = wire(attribute_map, listed.name)
         if row is None:
             what = f"{service.name} has no wire name for {listed.name}"

@@ -38,13 +38,14 @@ def _matched_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
 
 def _admitted_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
     """Yield the upstreams that enrolment or lowering names, with the line."""
-    if policy.require.place:
+    place = policy.require.line_of("upstream")
+    if place:
         for upstream in policy.require.upstream:
-            yield upstream, policy.require.place
+            yield upstream, place
     rule = policy.borrower
     if rule and rule.lowers:
         for upstream in rule.lowers.by:
-            yield upstream, rule.place
+            yield upstream, rule.line_of("lowers")
 
 
 def lowering_without_affiliations(policies: Collection[Policy]) -> Iterator[PolicyProblem]:

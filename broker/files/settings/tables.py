@@ -198,6 +198,8 @@ class LibraryTable(SettingsTable):
     mode: Literal["live", "observe", "frozen"] = "live"
     url: Url
     trust_for: Trust = timedelta(hours=1)
+    # Borrower categories that staff make: policies may upgrade them, and none makes them.
+    desk_categories: tuple[Filled, ...] = ()
     # Holds the connector's secrets.
     settings: dict[str, Any] = Field(default_factory=dict, repr=False)
 
@@ -209,7 +211,7 @@ class LibraryTable(SettingsTable):
             return given
         settings = dict(given)
         table = {"settings": settings}
-        for key in ("system", "mode", "url", "trust_for"):
+        for key in ("system", "mode", "url", "trust_for", "desk_categories"):
             if key in settings:
                 table[key] = settings.pop(key)
         return table

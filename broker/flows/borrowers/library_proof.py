@@ -40,7 +40,7 @@ class LibraryProof:
     expected: Callable[[], ExpectedSetup]
     tell: TellPort
     now: Callable[[], datetime]
-    _proved: ProvedSetup | None = field(default=None, init=False)
+    _names: frozenset[str] | None = field(default=None, init=False)
     _looked: datetime | None = field(default=None, init=False)
     _began: datetime = field(init=False)
 
@@ -58,17 +58,26 @@ class LibraryProof:
         if self._looked and now - self._looked < _LOOK_EVERY:
             return
         self._looked = now
+        expected = self.expected()
+        self._note(expected, now)
         record = self._records.get(_KEY, now)
         if record and self._is_fresh(record.value, now):
             return
         if self.store.count(_TURN, 1, TURN.ends(now + PROOF), now) > 1:
             return
-        proved = ProvedSetup(now, self.library.prove(self.expected(), now + PROOF))
+        proved = ProvedSetup(now, self.library.prove(expected, now + PROOF))
         self._tell(record.value.faults if record else (), proved.faults)
         self._records.put(_KEY, proved, SETUP.until(self.now()), self.now())
 
+    def _note(self, expected: ExpectedSetup, now: datetime) -> None:
+        """Begin anew where the policies name something else: no proof before that counts."""
+        names = frozenset((*expected.categories, *expected.fields))
+        if self._names not in {None, names}:
+            self._began = now
+        self._names = names
+
     def _is_fresh(self, proved: ProvedSetup, now: datetime) -> bool:
-        """Return whether a proof still counts: none counts that an earlier start has made."""
+        """Return whether a proof still counts: none of an earlier start, or of other policies."""
         age = now - proved.at
         return proved.at >= self._began and age < (_FAULTY_FOR if proved.faults else _SOUND_FOR)
 

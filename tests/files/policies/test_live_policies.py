@@ -336,7 +336,7 @@ def test_an_empty_or_missing_folder_is_refused(tmp_path: Path) -> None:
 def test_a_good_edit_is_taken_and_a_bad_one_changes_nothing(folder: Path, edit: Edit) -> None:
     """A bad edit is told once and leaves the set in force; nothing is loaded until ``refresh`` is called."""
     counts: list[int] = []
-    live = LivePolicies.load(folder, None, NOW, tell=lambda found: counts.append(len(found)))
+    live = LivePolicies.load(folder, NameableInPolicies(), NOW, tell=lambda found: counts.append(len(found)))
     first = live.current
     edit("precedence: 20", "precedence: high")
     assert live.current is first
@@ -353,7 +353,7 @@ def test_a_good_edit_is_taken_and_a_bad_one_changes_nothing(folder: Path, edit: 
 
 def test_a_vanished_folder_changes_nothing(folder: Path) -> None:
     """The set in force outlives its files."""
-    live = LivePolicies.load(folder, None, NOW)
+    live = LivePolicies.load(folder, NameableInPolicies(), NOW)
     shutil.rmtree(folder)
     assert live.refresh(NOW + timedelta(seconds=3)).digest
     assert "holds no policy file" in live.stale[0].what
@@ -367,7 +367,7 @@ def test_a_start_without_valid_files_takes_the_last_good_ones(folder: Path, edit
     kept, why = load_or_last_good(folder, state, NOW)
     assert kept.digest == good.digest
     assert len(why) == 1
-    live = LivePolicies.load(folder, None, NOW, state=state)
+    live = LivePolicies.load(folder, NameableInPolicies(), NOW, state=state)
     assert (live.current.digest, len(live.stale)) == (good.digest, 1)
     edit("precedence: high", "precedence: 21")
     assert live.refresh(NOW + timedelta(seconds=2)).policies[2].precedence == 21

@@ -75,6 +75,19 @@ def test_a_start_proves_at_once_and_a_sound_setup_again_after_an_hour(site: Site
     assert site.later(worker, minutes=2) == 2
 
 
+def test_policies_that_name_something_else_are_proved_at_once(site: Site) -> None:
+    """A category that the library system has not is told before the next borrower is refused; a moved line is none."""
+    expected = [EXPECTED]
+    workers = [LibraryProof(site.library, site.store, lambda: expected[-1], site.tell, lambda: site.now) for _ in "12"]
+    assert [site.later(each, seconds=11) for each in workers] == [1, 1]
+    expected.append(ExpectedSetup({"STUDNT": "student.yaml:31"}, {}))
+    assert site.later(workers[0], seconds=11) == 1
+    expected.append(ExpectedSetup({"STUDENT": "student.yaml:31"}, {}))
+    assert site.later(workers[0], seconds=61) == 2
+    assert site.library.proofs[-1] == expected[-1]
+    assert site.later(workers[0], seconds=61) == 2
+
+
 def test_a_faulty_setup_is_proved_again_after_ten_minutes(site: Site) -> None:
     """What is mended is soon known to be."""
     worker = site.worker()

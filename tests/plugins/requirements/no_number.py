@@ -11,6 +11,7 @@ import pytest
 from broker.adapters.web.signup.sign_up_questions import FAQ
 from broker.demo.people.personas import persona
 from broker.demo.upstreams.assertion_writer import NAMES
+from broker.files.policies.policy_folder import PolicyFolder
 from tests.plugins.house import House, mark
 from tests.plugins.requirements.people import (
     ASTA,
@@ -213,7 +214,7 @@ def _a_field_of_study_decides(house: House) -> None:
         policies = Path(folder) / "policies"
         shutil.copytree(house.setting.folder / "policies", policies)
         (policies / "law.yaml").write_text(_LAW)
-        house.parts.policies._folder = policies
+        house.parts.policies._source = PolicyFolder(policies)
         house.parts.policies.refresh(house.clock.now())
         for field, expected in (("law", "issue"), ("chemistry", "refuse")):
             who = asserted(persona("lars"), schacPersonalUniqueCode=(code + field,))

@@ -1,0 +1,50 @@
+"""The policies as commands check them: by what a start loads, without a store."""
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from broker.app import policy_surroundings
+from broker.app.named_configuration import configuration
+from broker.core.errors import ConfigurationFaults
+from broker.core.event_routes import told_nobody
+from broker.core.policy.model import PolicySet
+from broker.files.policies import live_policies
+from broker.files.settings.toml_and_environment import CONFIG
+
+# Without a configuration the files of the folder one stands in are meant.
+_HERE: Final = Path("policies")
+_UNNAMED: Final = f"names are not checked: set {CONFIG}"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPolicies:
+    """A sound set of policies, and in sentences what an administrator should look at."""
+
+    policies: PolicySet
+    warnings: tuple[str, ...]
+
+
+def load(folder: Path | None, moment: datetime) -> CheckedPolicies:
+    """Load the policies of ``folder``, or those configured, against all that is configured.
+
+    What is in force on this machine is among it: no affiliation of it goes without a word.
+    ConfigurationFaults with all faults. Without a configuration any name will do, which is among
+    the warnings.
+    """
+    if CONFIG not in os.environ and (folder is not None or _HERE.is_dir()):
+        loaded = live_policies.load(folder or _HERE, moment)
+        return CheckedPolicies(loaded, (_UNNAMED, *map(str, loaded.warnings)))
+    settings = configuration()
+    found = policy_surroundings.load(settings, told_nobody, moment)
+    faults = list(found.faults)
+    read = folder or settings.policies
+    state = settings.state / "policies"
+    checked = policy_surroundings.tried(
+        faults, lambda: live_policies.load(read, moment, found.names, state)
+    )
+    if checked is None or faults:
+        raise ConfigurationFaults(faults)
+    return CheckedPolicies(checked, tuple(map(str, checked.warnings)))

@@ -1,0 +1,30 @@
+"""The configuration that the environment names; a command without one is told so first."""
+
+import os
+from collections.abc import Mapping
+
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.files.settings import config
+from broker.files.settings.raw_settings import PREFIX
+from broker.files.settings.toml_and_environment import CONFIG
+
+
+def read_config(environ: Mapping[str, str] | None = None) -> config.Config:
+    """Read the configuration named by the environment; ConfigurationFaults with all its faults."""
+    if environ is None:
+        environ = os.environ
+    return config.load(None, environ)
+
+
+def configuration() -> config.Config:
+    """Read the configuration; ConfigurationFaults, the first of which is that no file is named."""
+    if CONFIG in os.environ:
+        return read_config()
+    mend = "set it to the path of a broker.toml; broker init DIR writes one"
+    unset = Fault(CONFIG, "is not set", mend)
+    if not any(name.startswith(PREFIX) for name in os.environ):
+        raise ConfigurationFaults([unset])
+    try:
+        return read_config()
+    except ConfigurationFaults as found:
+        raise ConfigurationFaults([unset, *found.faults]) from None

@@ -1,0 +1,61 @@
+"""All that a set of well-formed policies is checked for, before it is used and beside it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from broker.core.policy.model import Policy
+from broker.files.checked_files import did_you_mean
+from broker.files.policies import (
+    consistency_checks,
+    dead_names,
+    named_in_examples,
+    service_checks,
+)
+from broker.files.policies.configured_names import NameableInPolicies
+from broker.files.policies.upstream_checks import PolicyProblem
+
+
+def problems(
+    policies: list[Policy], names: NameableInPolicies, *, complete: bool
+) -> Iterator[PolicyProblem]:
+    """Yield what must be mended before the policies are used.
+
+    Unless all files are well formed (``complete``) no example is held against the others' names.
+    """
+    for policy in policies:
+        yield from consistency_checks.faults_in_file(policy, names.services, names.attributes)
+        yield from _unknown_fields(policy, names)
+    yield from consistency_checks.faults_across_files(policies)
+    if complete:
+        yield from named_in_examples.unknown_in_examples(policies, names.attributes)
+    yield from service_checks.misspelt_upstreams(policies, names.upstreams)
+    if names.configured is not None:
+        yield from service_checks.wire_name_clashes(
+            policies, names.configured, names.maps or {}, names.attributes
+        )
+
+
+def warnings(
+    policies: list[Policy], now: datetime, names: NameableInPolicies
+) -> Iterator[PolicyProblem]:
+    """Yield what an administrator should look at although it stops nothing."""
+    yield from consistency_checks.overdue(policies, now.date())
+    yield from service_checks.unknown_services(policies, names.services)
+    yield from service_checks.unknown_upstreams(policies, names.upstreams)
+    yield from dead_names.foreign_scopes(policies, names)
+    yield from dead_names.unused_proof_domains(policies)
+    if names.desk_categories is not None:
+        yield from dead_names.unmade_categories(policies, names.desk_categories)
+    if names.configured is not None:
+        yield from service_checks.withheld_attributes(policies, names.configured)
+
+
+def _unknown_fields(policy: Policy, names: NameableInPolicies) -> Iterator[PolicyProblem]:
+    """Find borrower fields that the connector cannot write: each borrower would be refused."""
+    if names.borrower_fields is None or policy.borrower is None:
+        return
+    for field in policy.borrower.fields:
+        if field.name not in names.borrower_fields:
+            known = f"fields are {', '.join(sorted(names.borrower_fields))}"
+            mend = did_you_mean(field.name, names.borrower_fields) or known
+            yield field.place, f"the library system has no field {field.name!r}", mend

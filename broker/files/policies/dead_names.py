@@ -1,0 +1,119 @@
+"""Names that are well formed and lead nowhere: scopes, proof domains and borrower categories."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
+
+from broker.core.entities import Upstream
+from broker.core.identity.attribute_values import in_scope
+from broker.core.identity.canonical_attributes import AttributeMap
+from broker.core.policy.matching import PROOF_DOMAIN
+from broker.core.policy.model import Alternative, BorrowerRule, Condition, Policy, PolicyLine
+from broker.files.checked_files import did_you_mean
+from broker.files.policies.configured_names import NameableInPolicies
+from broker.files.policies.upstream_checks import UPSTREAM, PolicyProblem
+
+_SCOPES: Final = "scopes"
+
+
+def foreign_scopes(
+    policies: Iterable[Policy], names: NameableInPolicies
+) -> Iterator[PolicyProblem]:
+    """Find values to match whose scope no configured institution may assert: they match nobody."""
+    if not isinstance(names.upstreams, Mapping):
+        return
+    for policy in policies:
+        for alternative in policy.match:
+            upstreams = _upstreams(alternative, names.upstreams)
+            if _unwritten(upstreams):
+                continue  # their scopes come with the feed
+            for condition in alternative.conditions:
+                for value in _foreign(condition, upstreams, names.maps or {}):
+                    scope = value.rpartition("@")[2]
+                    what = f"{condition.name}: no institution may assert {scope}"
+                    yield condition.place, what, _scopes_of(upstreams, scope)
+
+
+def _upstreams(alternative: Alternative, known: Mapping[str, Upstream]) -> list[Upstream]:
+    named = [c.values for c in alternative.conditions if c.name == UPSTREAM]
+    return [known[name] for values in named for name in values if name in known]
+
+
+def _unwritten(upstreams: Iterable[Upstream]) -> bool:
+    """Return whether the scopes of an institution are still to come, and cannot be compared."""
+    for upstream in upstreams:
+        for institution in upstream.institutions:
+            if _SCOPES in institution.unwritten and not institution.scopes:
+                return True
+    return False
+
+
+def _foreign(
+    condition: Condition, upstreams: Collection[Upstream], maps: Mapping[str, AttributeMap]
+) -> Iterator[str]:
+    for value in condition.values:
+        if value.endswith("*"):
+            continue
+        kinds = [(upstream, _scope_kind(condition.name, upstream, maps)) for upstream in upstreams]
+        scoped = [(upstream, kind) for upstream, kind in kinds if kind is not None]
+        if scoped and not any(in_scope(value, kind, _scopes(up)) for up, kind in scoped):
+            yield value
+
+
+def _scope_kind(name: str, upstream: Upstream, maps: Mapping[str, AttributeMap]) -> str | None:
+    attribute_map = maps.get(upstream.attribute_map)
+    rows = attribute_map.rows if attribute_map else ()
+    return next((row.scope for row in rows if row.name == name), None)
+
+
+def _scopes(upstream: Upstream) -> set[str]:
+    return {scope for institution in upstream.institutions for scope in institution.scopes}
+
+
+def _scopes_of(upstreams: Iterable[Upstream], scope: str) -> str:
+    known = {scope for upstream in upstreams for scope in _scopes(upstream)}
+    return did_you_mean(scope, known) or "add it to an institution in broker.toml, or remove it"
+
+
+def unused_proof_domains(policies: Iterable[Policy]) -> Iterator[PolicyProblem]:
+    """Find mail domains that can be proved and that no alternative of the file asks for."""
+    for policy in policies:
+        for proof in policy.proofs:
+            name = f"{proof.name}{PROOF_DOMAIN}"
+            matched = set(_matched(policy, name))
+            for domain in proof.domains:
+                if domain.name not in matched:
+                    what = f"{domain.name} proves nothing: no alternative matches on {name}"
+                    mend = "name it under match, or remove it here"
+                    yield proof.place or PolicyLine(policy.file, 1), what, mend
+
+
+def _matched(policy: Policy, name: str) -> Iterator[str]:
+    for alternative in policy.match:
+        for condition in alternative.conditions:
+            if condition.name == name:
+                yield from condition.values
+
+
+def unmade_categories(
+    policies: Collection[Policy], desk_categories: Collection[str]
+) -> Iterator[PolicyProblem]:
+    """Find categories to change that no file makes, and that staff are not said to make."""
+    made = {policy.borrower.category for policy in policies if policy.borrower}
+    known = {*made, *desk_categories}
+    for policy in policies:
+        if policy.borrower is None:
+            continue
+        for category, place in _changed(policy.borrower):
+            if category not in known:
+                mend = did_you_mean(category, known) or "name it in library.desk_categories"
+                yield place, f"no file makes the borrower category {category!r}", mend
+
+
+def _changed(rule: BorrowerRule) -> Iterator[tuple[str, PolicyLine]]:
+    lowered = rule.lowers.categories if rule.lowers else ()
+    for key, categories in (
+        ("upgrades", rule.upgrades),
+        ("lowers", lowered),
+        ("temporary", rule.temporary),
+    ):
+        yield from ((category, rule.line_of(key)) for category in categories)

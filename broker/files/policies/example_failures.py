@@ -1,0 +1,130 @@
+"""The examples that fail, gathered by the rule that decided them and the rule that was expected."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from broker.core.policy.matching import condition_failure
+from broker.core.policy.model import Condition, Policy, PolicyLine, PolicySet
+from broker.files.policies.examples import Result
+from broker.files.policies.upstream_checks import PolicyProblem
+
+
+@dataclass(frozen=True, slots=True)
+class _Cause:
+    """The line that made an example fail, and in words what it does."""
+
+    place: PolicyLine
+    what: str
+
+
+def failures(
+    policies: PolicySet, results: Collection[Result], today: date
+) -> Iterator[PolicyProblem]:
+    """Yield a problem for each cause, at the line that made its examples fail.
+
+    One typo that twenty examples cover is one problem. An example that fails alone stands at its
+    own line, with the cause behind it.
+    """
+    causes: dict[_Cause, list[Result]] = {}
+    for result in results:
+        if result.differences:
+            causes.setdefault(_cause(policies, result, today), []).append(result)
+    for cause, failed in causes.items():
+        yield _problem(cause, failed)
+
+
+def _problem(cause: _Cause, failed: Sequence[Result]) -> PolicyProblem:
+    first = failed[0].example
+    if len(failed) == 1:
+        what = f"example {first.name!r}: {'; '.join(failed[0].differences)}"
+        return first.place, what, f"{cause.place}: {cause.what}"
+    what = f"{cause.what}, and {len(failed)} examples fail"
+    shown = f"{first.name!r}: {failed[0].differences[0]}"
+    return cause.place, what, f"{_places(failed)}; the first is {shown}"
+
+
+def _places(failed: Sequence[Result]) -> str:
+    """Return the lines of examples, each file named once."""
+    lines: dict[str, list[str]] = {}
+    for result in failed:
+        place = result.example.place
+        lines.setdefault(place.file, []).append(str(place.line))
+    return ", ".join(f"{file}:{','.join(found)}" for file, found in lines.items())
+
+
+def _cause(policies: PolicySet, result: Result, today: date) -> _Cause:
+    decision = result.decision
+    expected = _expected_policy(policies, result)
+    if expected is not None and decision.affiliation != expected.affiliation:
+        return _unmatched(expected, result, today)
+    if decision.effect.value == result.example.expect.effect:
+        found = _other_category(result) or _other_release(result)
+        if found:
+            return found
+    code = decision.reasons[0].code
+    what = "permits" if code == "ok" else f"refuses with {code}"
+    return _Cause(decision.deciding_line or result.example.place, what)
+
+
+def _expected_policy(policies: PolicySet, result: Result) -> Policy | None:
+    """Return the policy of the affiliation that an example expects, else that of its own file.
+
+    None where no affiliation at all is expected, or any will do.
+    """
+    expect = result.example.expect
+    for policy in policies.policies:
+        if expect.affiliation == policy.affiliation:
+            return policy
+    if expect.reason == "no_affiliation" or (expect.effect == "deny" and expect.reason is None):
+        return None
+    own = result.example.place.file
+    return next((policy for policy in policies.policies if policy.file == own), None)
+
+
+def _unmatched(policy: Policy, result: Result, today: date) -> _Cause:
+    """Return the condition by which the person is not of the policy's affiliation."""
+    failing = [
+        list(_failing(alternative.conditions, policy, result, today))
+        for alternative in policy.match
+    ]
+    position = failing.index(min(failing, key=len))
+    if not failing[position]:
+        what = f"{result.decision.affiliation} goes before {policy.affiliation}"
+        return _Cause(policy.match[position].place, what)
+    condition, code = failing[position][0]
+    values = ", ".join(condition.values)
+    return _Cause(condition.place, f"{condition.name} {values} does not hold ({code})")
+
+
+def _other_category(result: Result) -> _Cause | None:
+    """Return the line that makes another category than expected; None where it does not."""
+    expected = result.example.expect.category
+    policy = result.decision.policy
+    if expected is None or policy is None or policy.borrower is None:
+        return None
+    if policy.borrower.category == expected:
+        return None
+    what = f"makes the category {policy.borrower.category}"
+    return _Cause(policy.borrower.line_of("category"), what)
+
+
+def _other_release(result: Result) -> _Cause | None:
+    """Return the line of the first attribute that leaves or stays against what is expected."""
+    expected = result.example.expect.releases
+    if expected is None:
+        return None
+    leaving = {listed.name for listed, _ in result.decision.released}
+    for fate in result.decision.fates:
+        if fate.place and (fate.name in expected) != (fate.name in leaving):
+            return _Cause(fate.place, f"{fate.name}: {fate.code}")
+    return None
+
+
+def _failing(
+    conditions: Sequence[Condition], policy: Policy, result: Result, today: date
+) -> Iterator[tuple[Condition, str]]:
+    for condition in conditions:
+        code = condition_failure(condition, policy, result.example.login, today)
+        if code:
+            yield condition, code

@@ -1,0 +1,117 @@
+"""The files of a policy folder, and the marks by which an edit of them is seen."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.files.strict_yaml import LARGEST
+
+# The file that names the affiliations that are meant to go, one a line.
+REMOVED: Final = "REMOVED"
+_ENDING: Final = ".yaml"
+# By their names meant to be policy files, or what an editor or a file manager leaves of one.
+_MEANT: Final = re.compile(r"\.ya?ml", re.IGNORECASE)
+_COPY: Final = re.compile(r"[ ()#~]|\bcopy\b|\bkopi\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFiles:
+    """The bytes of a set of policy files, and where they are from, as it stands before each fault.
+
+    ``binding``: an example that fails is a fault. A set that was put in force is not undone by the
+    time that passes: there it is a warning. ``removed`` are the affiliations that are meant to go,
+    None where that was decided before; ``misnamed`` the faults of files that nobody would read.
+    """
+
+    files: Mapping[str, bytes]
+    place: str
+    binding: bool = True
+    removed: frozenset[str] | None = None
+    misnamed: tuple[Fault, ...] = ()
+
+
+class PolicySource(Protocol):
+    """A place that policy files are read from, again and again."""
+
+    def signature(self) -> object:
+        """Return what differs once the files do: cheap enough for every second."""
+        ...
+
+    def files(self) -> FoundFiles:
+        """Return the bytes of every file; ConfigurationFaults where they cannot be had."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFolder:
+    """A folder of policy files."""
+
+    path: Path
+
+    def signature(self) -> object:
+        """Return name, time, size and inode of every file."""
+        try:
+            stats = [(path.name, path.stat()) for path in self._listed()]
+        except OSError:
+            return ()
+        return tuple((name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats)
+
+    def files(self) -> FoundFiles:
+        """Return the bytes of every file, once: what is parsed is what is hashed and kept."""
+        files = {}
+        removed = b""
+        try:
+            listed = self._listed()
+            for path in listed:
+                if path.name == REMOVED:
+                    removed = _read(path)
+                elif path.name.endswith(_ENDING):
+                    files[path.name] = _read(path)
+        except OSError as error:
+            unreadable = Fault(str(self.path), f"cannot be read: {error.strerror}")
+            raise ConfigurationFaults([unreadable]) from None
+        misnamed = tuple(_misnamed(self.path.name, [path.name for path in listed]))
+        if not files:
+            empty = Fault(str(self.path), "holds no policy file", "name the folder in broker.toml")
+            raise ConfigurationFaults(misnamed or [empty])
+        return FoundFiles(
+            files,
+            self.path.name,
+            removed=frozenset(_named(removed)),
+            misnamed=misnamed,
+        )
+
+    def _listed(self) -> list[Path]:
+        """Return the paths of the folder's files, but for what is hidden."""
+        paths = self.path.glob("[!.]*")
+        return sorted(path for path in paths if path.name == REMOVED or _MEANT.search(path.name))
+
+
+def _misnamed(folder: str, names: Collection[str]) -> Iterator[Fault]:
+    """Yield the faults of names: of files read for another affiliation, or not at all."""
+    for name in names:
+        if name == REMOVED or (name.endswith(_ENDING) and not _COPY.search(name)):
+            continue
+        meant = f"{_MEANT.split(name)[0]}{_ENDING}"
+        what = "is no policy file by its name, and is not read"
+        mend = f"rename it to {meant}, or move it out of the folder"
+        if _COPY.search(name) or meant in names:
+            what = "is by its name a copy of a policy file"
+            mend = "remove it, or move it out of the folder"
+        yield Fault(f"{folder}/{name}", what, mend)
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(LARGEST + 1)
+
+
+def _named(octets: bytes) -> Iterator[str]:
+    """Yield the names of the file ``REMOVED``: what follows a # is a comment."""
+    for text in octets.decode(errors="replace").splitlines():
+        name = text.partition("#")[0].strip()
+        if name:
+            yield name

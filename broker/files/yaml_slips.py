@@ -1,0 +1,138 @@
+"""What is wrong where a file is no YAML, in words of whoever wrote it, not of the parser."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from broker.core.identity.cpr import looks_like_cpr
+
+# Spaces that look like a blank, or like nothing, and are none to the parser.
+UNSEEN: Final = re.compile("[\u00a0\u2007\u202f\u3000\u200b\u200c\u200d\u2060\ufeff]")
+# Typographic quotes, with which word processors replace those of a keyboard.
+TYPOGRAPHIC: Final = tuple("\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb")
+TYPE_ANEW: Final = "remove it, and type a blank anew"
+_MERGE: Final = re.compile(r"(<{7} |={7}$|>{7} )")
+_TAB: Final = re.compile(" *\t")
+_UNSEEN_INDENT: Final = re.compile(rf"\s*(- |[\w.-]+:|-)?{UNSEEN.pattern}")
+_OPENING: Final = re.compile(r"""(?:^|[:,\[{-] *)(['"])""")
+_LIST_ITEM: Final = re.compile(r" *-[^ -]")
+_QUOTES: Final = "put the text between quotes, as in 'this: one'"
+# The first of a parser's words that fits, what it means, and how to mend it.
+_PROBLEMS: Final = (
+    (
+        "could not find expected ':'",
+        "a line without key and value",
+        "write key: value, with a blank after the colon",
+    ),
+    ("found unexpected end of stream", "a quote that nothing ends", "end it with the same quote"),
+    (
+        "alphabetic or numeric character",
+        "a value that begins with * or &",
+        "put it between quotes",
+    ),
+    (
+        "cannot start any token",
+        "a value that begins with a character of YAML's own",
+        "put it between quotes",
+    ),
+    ("unknown escape character", "a \\ between double quotes", "use single quotes"),
+    ("comment or line break", "a text that begins with | or >", "put it between quotes"),
+    ("mapping values are not allowed", "a colon where none may stand", _QUOTES),
+    (
+        "',' or '}'",
+        "a comma or the closing } is missing",
+        f"close what {{ opens, and {_QUOTES}",
+    ),
+    (
+        "',' or ']'",
+        "a comma or the closing ] is missing",
+        f"close what [ opens, and {_QUOTES}",
+    ),
+    (
+        "'-' indicator",
+        "a line that breaks the list above",
+        "begin it with a - in line with the other items, or at the left edge",
+    ),
+    (
+        "did not find expected key",
+        "a line that is not in line with the keys above",
+        "indent it by as many blanks as those, and close each quote and bracket before it",
+    ),
+)
+# Problems that show far below the line that is to be mended: where something was begun.
+_BEGUN: Final = ("could not find expected ':'", "unexpected end of stream", "',' or ")
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """What is wrong in a line, and how to mend it."""
+
+    line: int
+    what: str
+    mend: str
+
+
+def slip(text: str, problem: str, at: int, begun: int | None) -> Slip:
+    """Return what is wrong with a text that the parser refused, at the line that is to be mended.
+
+    ``problem`` are the parser's words, ``at`` is the line where it gave up, ``begun`` the one of
+    what it was reading. No word of the text is quoted: it may be a CPR number.
+    """
+    lines = text.split("\n")
+    where = at
+    if begun and any(words in problem for words in _BEGUN):
+        where = begun
+    # The end of a file lies a line below its last to the parser.
+    where = min(where, len(lines))
+    return _seen(lines, where) or _explained(problem, where)
+
+
+def _seen(lines: Sequence[str], at: int) -> Slip | None:
+    """Return what can be seen in the lines up to ``at``, where the parser lost its way."""
+    for number, text in enumerate(lines, 1):
+        if _MERGE.match(text):
+            what = "a mark of an unfinished merge"
+            return Slip(number, what, "keep one of the two texts, and remove the marks")
+    for number, text in enumerate(lines[:at], 1):
+        if _TAB.match(text):
+            return Slip(number, "a tab before the text", "indent by blanks")
+        if _UNSEEN_INDENT.match(text):
+            return Slip(number, "a space that is no blank", TYPE_ANEW)
+        if _leaves_quote_open(text):
+            mend = "end it in the same line; in a text between '...' a single ' is written ''"
+            return Slip(number, "a quote that does not end in its line", mend)
+    return _seen_in(lines[at - 1], at)
+
+
+def _seen_in(text: str, at: int) -> Slip | None:
+    if _LIST_ITEM.match(text):
+        return Slip(at, "a - without a blank after it", "write a blank between the two")
+    for opened, closed in ("{}", "[]"):
+        if text.count(closed) > text.count(opened):
+            what = f"a {closed} that closes nothing"
+            return Slip(at, what, f"remove it, or open it with {opened}")
+    return None
+
+
+def _leaves_quote_open(text: str) -> bool:
+    """Return whether a value begins with a quote that the line does not end."""
+    rest = text
+    while opening := _OPENING.search(rest):
+        if " #" in rest[: opening.start()]:
+            return False
+        quote = opening[1]
+        inside = rest[opening.end() :].replace(quote * 2, "").replace(f"\\{quote}", "")
+        end = inside.find(quote)
+        if end < 0:
+            return True
+        rest = inside[end + 1 :]
+    return False
+
+
+def _explained(problem: str, at: int) -> Slip:
+    for words, what, mend in _PROBLEMS:
+        if words in problem:
+            return Slip(at, what, mend)
+    shown = "a fault" if looks_like_cpr(problem) else problem or "a fault"
+    return Slip(at, shown, "")

@@ -1,0 +1,215 @@
+"""Names that lead nowhere: each is a fault or a warning with its line, and with what was meant where one is near."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from broker.core.errors import ConfigurationFaults
+from broker.files.policies import live_policies
+from broker.files.policies.configured_names import NameableInPolicies
+from tests.plugins.policy_names import AARHUS, NAMES, upstream
+
+ROOT = Path(__file__).resolve().parents[3]
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+Edited = Callable[[str, str, str], Path]
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Edited:
+    """Give an editor of one shipped file, which gives the folder."""
+    folder = shutil.copytree(ROOT / "policies", tmp_path / "policies")
+
+    def edit(name: str, old: str, new: str) -> Path:
+        file = folder / name
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new, 1))
+        return folder
+
+    return edit
+
+
+def faults(folder: Path, names: NameableInPolicies = NAMES) -> list[str]:
+    """Give the faults of a folder."""
+    with pytest.raises(ConfigurationFaults) as found:
+        live_policies.load(folder, NOW, names)
+    return [str(fault) for fault in found.value.faults]
+
+
+def warnings(folder: Path, names: NameableInPolicies = NAMES) -> list[str]:
+    """Give the warnings of a folder."""
+    return [str(fault) for fault in live_policies.load(folder, NOW, names).warnings]
+
+
+def test_the_shipped_policies_lead_nowhere_wrong() -> None:
+    """With all that a library configures there is nothing to say."""
+    assert warnings(ROOT / "policies") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "fault"),
+    [
+        (
+            "student.yaml",
+            "    surname: {from",
+            "    surnam: {from",
+            "policies/student.yaml:24: the library system has no field 'surnam' (did you mean 'surname'?)",
+        ),
+        (
+            "student.yaml",
+            "    surname: {from",
+            "    boots: {from",
+            "student.yaml:24: the library system has no field 'boots' (fields are address, address2, ",
+        ),
+        (
+            "student.yaml",
+            "- {upstream: wayf, schac",
+            "- {upstream: wafy, schac",
+            "policies/student.yaml:11: unknown upstream 'wafy' (did you mean 'wayf'?)",
+        ),
+        (
+            "private.yaml",
+            "age: 18, upstream: nemid}",
+            "age: 18, upstream: nemdi}",
+            "policies/private.yaml:18: unknown upstream 'nemdi' (did you mean 'nemid'?)",
+        ),
+        (
+            "private.yaml",
+            "lowers: {by: [wayf]",
+            "lowers: {by: [wafy]",
+            "policies/private.yaml:24: unknown upstream 'wafy' (did you mean 'wayf'?)",
+        ),
+        (
+            "student.yaml",
+            "login: {upstream: wayf, assurance: low, cpr: real, age: 22, schac",
+            "login: {upstream: wafy, assurance: low, cpr: real, age: 22, schac",
+            "policies/student.yaml:61: unknown upstream 'wafy' (did you mean 'wayf'?)",
+        ),
+        (
+            "student.yaml",
+            "      mail: {why",
+            "      mial: {why",
+            "policies/student.yaml:40: unknown attribute 'mial' (did you mean 'mail'?)",
+        ),
+        (
+            "student.yaml",
+            "mail: asta@post.example}",
+            "mial: asta@post.example}",
+            "policies/student.yaml:61: unknown attribute 'mial' (did you mean 'mail'?)",
+        ),
+        (
+            "student.yaml",
+            "releases: [borrower_number, displayName, mail]",
+            "releases: [borrower_number, displayname, mail]",
+            "policies/student.yaml:85: unknown attribute 'displayname' (did you mean 'displayName'?)",
+        ),
+        (
+            "student.yaml",
+            "reason: cpr_required",
+            "reason: cpr_requierd",
+            "policies/student.yaml:65: unknown reason 'cpr_requierd' (did you mean 'cpr_required'?)",
+        ),
+        (
+            "private.yaml",
+            "intent: private, schac",
+            "intent: privat, schac",
+            "policies/private.yaml:75: unknown intent 'privat' (did you mean 'private'?)",
+        ),
+    ],
+)
+def test_a_name_that_is_not_there_is_a_fault_with_what_was_meant(
+    edited: Edited, name: str, old: str, new: str, fault: str
+) -> None:
+    """Such a file is never put in force: as written it would refuse people, or test nothing."""
+    assert [each for each in faults(edited(name, old, new)) if fault in each]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "warning"),
+    [
+        (
+            "private.yaml",
+            "affiliate@au.dk, alum@au.dk",
+            "affiliate@au.dk, alum@aud.dk, alum@au.dk",
+            (
+                "policies/private.yaml:13: eduPersonScopedAffiliation: no institution may assert aud.dk"
+                " (did you mean 'au.dk'?)"
+            ),
+        ),
+        (
+            "private.yaml",
+            "schacHomeOrganization: [au.dk]",
+            "schacHomeOrganization: [au.dk, zbw.example]",
+            (
+                "policies/private.yaml:13: schacHomeOrganization: no institution may assert zbw.example"
+                " (add it to an institution in broker.toml, or remove it)"
+            ),
+        ),
+        (
+            "hospital.yaml",
+            "domains: [auh.rm.dk",
+            "domains: [viborg.rm.dk, auh.rm.dk",
+            (
+                "viborg.rm.dk proves nothing: no alternative matches on kaldemail_domain"
+                " (name it under match, or remove it here)"
+            ),
+        ),
+        (
+            "student.yaml",
+            "upgrades: [PRIVATE]",
+            "upgrades: [PRIVAT]",
+            "policies/student.yaml:20: no file makes the borrower category 'PRIVAT' (did you mean 'PRIVATE'?)",
+        ),
+        (
+            "student.yaml",
+            "temporary: [TEMP]",
+            "temporary: [GUEST]",
+            (
+                "policies/student.yaml:21: no file makes the borrower category 'GUEST'"
+                " (name it in library.desk_categories)"
+            ),
+        ),
+        (
+            "private.yaml",
+            "categories: [STUDENT, EMPLOYEE]",
+            "categories: [STUDENT, EMPLOYEES]",
+            "policies/private.yaml:24: no file makes the borrower category 'EMPLOYEES' (did you mean 'EMPLOYEE'?)",
+        ),
+    ],
+)
+def test_what_is_well_formed_and_leads_nowhere_is_a_warning(
+    edited: Edited, name: str, old: str, new: str, warning: str
+) -> None:
+    """Nothing would be wrong and nothing would work."""
+    (told,) = warnings(edited(name, old, new))
+    assert told.endswith(warning)
+
+
+def test_a_renamed_category_is_told_wherever_it_is_named(edited: Edited) -> None:
+    """The files that upgrade it go on to name what nobody makes any more."""
+    folder = edited("private.yaml", "  category: PRIVATE", "  category: CITIZEN")
+    file = folder / "private.yaml"
+    file.write_text(file.read_text().replace("borrower: {category: PRIVATE}", "borrower: {category: CITIZEN}"))
+    told = [each.partition(":")[0] for each in warnings(folder) if "'PRIVATE'" in each]
+    assert told == ["policies/employee.yaml", "policies/hospital.yaml", "policies/student.yaml"]
+
+
+def test_scopes_below_an_institutions_are_its_own_and_those_of_a_feed_are_still_to_come(edited: Edited) -> None:
+    """A department's scope is no foreign one; where a feed brings the scopes there is nothing to compare yet."""
+    folder = edited("private.yaml", "library-walk-in@au.dk", "walk-in@clin.au.dk")
+    assert warnings(folder) == []
+    edited("private.yaml", "walk-in@clin.au.dk", "walk-in@foreign.example")
+    assert len(warnings(folder)) == 1
+    fed = replace(AARHUS, scopes=(), unwritten=frozenset({"scopes"}))
+    assert isinstance(NAMES.upstreams, dict)
+    by_feed = {**NAMES.upstreams, "wayf": upstream("wayf", "wayf", fed)}
+    assert warnings(folder, replace(NAMES, upstreams=by_feed)) == []
+
+
+def test_without_a_configuration_any_name_will_do() -> None:
+    """What staff make and what a connector writes is not known then."""
+    assert warnings(ROOT / "policies", NameableInPolicies()) == []

@@ -1,0 +1,38 @@
+"""What a library configures around the shipped policies: services, institutions, maps, fields, categories."""
+
+from pathlib import Path
+
+from broker.adapters.libraries.koha_settings import FIELDS
+from broker.core.entities import Controller, Institution, Service, Text, Upstream
+from broker.files import attribute_maps
+from broker.files.policies.configured_names import NameableInPolicies
+
+MAPS = attribute_maps.load(Path(__file__).resolve().parents[2] / "attribute_maps")
+WORDS = Text("words", "ord")
+
+
+def service(name: str) -> Service:
+    """Give a service as a library configures it."""
+    return Service(name, name, WORDS, ("wayf",), Controller(WORDS), encrypts=True)
+
+
+def upstream(name: str, attribute_map: str, *institutions: Institution) -> Upstream:
+    """Give a way to log in by these institutions."""
+    return Upstream(name, "wayf", name, name, attribute_map, WORDS, institutions)
+
+
+SERVICES = {name: service(name) for name in ("my-loans", "myprint", "e-resources")}
+AARHUS = Institution("https://idp.au.example", scopes=("au.dk",))
+NAMES = NameableInPolicies(
+    SERVICES,
+    MAPS.attributes,
+    SERVICES,
+    MAPS.maps,
+    {
+        "wayf": upstream("wayf", "wayf", AARHUS),
+        "nemid": upstream("nemid", "oiosaml3", Institution("https://nemlogin.example")),
+        "library": upstream("library", "library"),
+    },
+    FIELDS,
+    ("TEMP",),
+)
