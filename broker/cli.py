@@ -13,7 +13,7 @@ import click
 from broker.app import diagnostics, findings, health_probe
 from broker.app.diagnostics import configuration
 from broker.app.work_folder import DISTRIBUTION
-from broker.commands import audit, enrolments, init, keys, message_log, metadata, policy
+from broker.commands import audit, enrolments, init, keys, message_log, metadata, person, policy
 from broker.commands.output import (
     CONFIGURATION,
     FINDINGS,
@@ -196,6 +196,7 @@ for _group in (
     audit.audit,
     keys.keys,
     metadata.metadata,
+    person.person,
     policy.policy,
     enrolments.enrolments,
     message_log.messages,

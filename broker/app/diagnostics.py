@@ -11,6 +11,7 @@ from broker.adapters.saml.keys import key_ring
 from broker.adapters.telling import application_log
 from broker.app.assembly import Parts, assemble, now, read_config
 from broker.app.enrolment_operations import NoEnrolment
+from broker.app.person_operations import NoPerson
 from broker.core.entities import Service
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.policy.model import PolicySet
@@ -21,6 +22,7 @@ from broker.files.settings import config
 from broker.files.settings.raw_settings import PREFIX
 from broker.files.settings.toml_and_environment import CONFIG
 from broker.flows.login.support_traces import SupportTraces
+from broker.flows.persons.forgetting import StillCarriedOut
 
 _MENDS: Final = {
     "store_unavailable": (
@@ -121,6 +123,8 @@ def account(error: Exception) -> list[Fault]:
         return [_mended(fault) for fault in error.faults]
     if isinstance(error, NoEnrolment):
         return [Fault("enrolment", str(error))]
+    if isinstance(error, NoPerson | StillCarriedOut):
+        return [Fault("person", str(error))]
     if isinstance(error, BrokerError):
         return [_mended(Fault(error.reason, str(error)))]
     if isinstance(error, OSError) and error.filename:
