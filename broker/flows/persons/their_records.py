@@ -97,11 +97,17 @@ class TheirRecords:
     def _transactions(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         for key, kept in self._all("transaction", now):
             transaction = load(Transaction, kept.value)
-            known = transaction.person
-            answer = transaction.authentication
-            named = answer is not None and self._names(answer, person)
-            if named or (known is not None and self._is(known.id, known.number, person)):
+            if self._is_transaction_of(transaction, person):
                 yield TheirRecord(key, table.TRANSACTION, kept.until, transaction)
+
+    def _is_transaction_of(self, transaction: Transaction, person: FoundPerson) -> bool:
+        known = transaction.person
+        answer = transaction.authentication
+        if answer is None:
+            return False
+        if known is not None and self._is(known.id, known.number, person):
+            return True
+        return transaction.reference in person.references or self._names(answer, person)
 
     def _arrivals(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         for key, kept in self._all("arrival", now):
