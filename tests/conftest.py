@@ -19,6 +19,7 @@ pytest_plugins = [
     "tests.plugins.saml_messages",
     "tests.plugins.saml_parties",
     "tests.plugins.house",
+    "tests.plugins.lived",
     "tests.plugins.stage",
     "tests.plugins.demo",
     "tests.plugins.chromium",

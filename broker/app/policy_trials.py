@@ -9,7 +9,8 @@ from typing import Final
 
 from broker.adapters.saml.faces import unsigned_response
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
-from broker.app import diagnostics, open_metadata
+from broker.app import open_metadata
+from broker.app.named_configuration import configuration
 from broker.core.entities import Controller, Institution, Names, Service, Text, Upstream
 from broker.core.event_routes import told_nobody
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow
@@ -84,7 +85,7 @@ def opened(folder: Path | None, now: datetime) -> Site:
     """
     if CONFIG not in os.environ and (folder or _HERE.is_dir()):
         return _ideal(folder or _HERE, now)
-    return _configured(diagnostics.configuration(), folder, now)
+    return _configured(configuration(), folder, now)
 
 
 def tried(site: Site, given: GivenFacts, services: Names, now: datetime) -> Trial:
