@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 
 from broker.app import checked_policies
-from broker.commands import policy_schema
+from broker.commands import policy_schema, policy_try
 from broker.commands.output import FINDINGS, as_json, folder, printing_faults
 from broker.files.policies.examples import run_examples
 
 
 @click.group()
 def policy() -> None:
-    """Check and test the policy files."""
+    """Check, test and try the policy files."""
 
 
 @policy.command("check", short_help="Check the policy files.")
@@ -68,3 +68,4 @@ def test_policies(folder: Path | None, *, as_json: bool) -> None:
 
 
 policy.add_command(policy_schema.schema)
+policy.add_command(policy_try.try_login)
