@@ -12,6 +12,7 @@ import pytest
 
 from broker.adapters.web.signup.content_files import FaqShape, PageShape
 from broker.core.errors import ConfigurationFaults
+from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.model import PolicySet
 from broker.files import attribute_maps
 from broker.files.checked_files import plain
@@ -170,6 +171,11 @@ def test_a_message_is_in_the_document_as_it_is_said(folder: Path, row: int) -> N
     (folder / name).write_text(text.replace(old, new, 1))
     said = re.escape(rows[row]).replace(re.escape("..."), ".+")
     assert re.search(said, faults(folder))
+
+
+def test_every_reason_is_in_the_document() -> None:
+    """Those that a decision can give first, and that an example may expect."""
+    assert set(re.findall(r"^\| `(\w+)` \| ", sections()["reasons"], re.MULTILINE)) == FIRST_REASONS
 
 
 # The sections of keys, each with the shape that it is about, a file that has one, and where.

@@ -133,6 +133,7 @@ TYPOS: Final = [
     ("legal_basis: consent", "legal_basis: consnt"),
     ("borrower_number: {why", "borrower_nmber: {why"),
     ("effect: permit, affiliation", "efect: permit, affiliation"),
+    ("reason: assurance_too_low", "reason: asurance_too_low"),
 ]
 
 
