@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from broker.app import policy_surroundings
 from broker.app.assembly import now
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.errors import ConfigurationFaults, Fault
@@ -30,9 +31,15 @@ def site_names(settings: Config) -> tuple[SiteNames, tuple[Fault, ...]]:
         services=tuple(settings.services),
         upstreams=tuple(settings.upstreams),
         attributes=labels,
-        categories=tuple(ExpectedSetup.of(policies).categories),
+        fields=sorted(policy_surroundings.fields_of_library(settings) or ()),
+        categories=tuple(dict.fromkeys(_categories(settings, policies))),
         affiliations=tuple(_affiliations(policies)),
     ), faults
+
+
+def _categories(settings: Config, policies: PolicySet) -> Iterator[str]:
+    yield from ExpectedSetup.of(policies).categories
+    yield from settings.library.desk_categories
 
 
 def _affiliations(policies: PolicySet) -> Iterator[str]:

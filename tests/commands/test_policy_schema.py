@@ -47,7 +47,7 @@ def properties(result: Result, shape: str) -> dict[str, Any]:
 
 
 def test_the_names_of_the_site_are_written_in(run: Run) -> None:
-    """Its services, upstreams and attributes, and the categories and affiliations of its policies."""
+    """Its services, upstreams and attributes, the fields of its library system, what its policies name already."""
     printed = run()
     assert (printed.exit_code, printed.stderr) == (0, "")
     release = properties(printed, "ReleaseShape")
@@ -62,6 +62,7 @@ def test_the_names_of_the_site_are_written_in(run: Run) -> None:
         "hospital",
         "private",
     }
+    assert {"surname", "email"} <= set(properties(printed, "BorrowerShape")["fields"]["properties"])
     matched = properties(printed, "AlternativeShape")
     assert "eduPersonScopedAffiliation" in matched
     assert not {"cpr", "borrower_number"} & set(matched)
@@ -134,5 +135,5 @@ def test_policies_at_fault_leave_their_categories_out(run: Run, folder: Path) ->
     printed = run()
     assert printed.exit_code == 0
     assert printed.stderr == "without categories: the policies have faults (broker policy check tells which)\n"
-    assert properties(printed, "BorrowerShape")["category"]["type"] == "string"
+    assert properties(printed, "BorrowerShape")["category"]["anyOf"][0]["enum"] == ["TEMP"]  # of broker.toml
     assert "my-loans" in properties(printed, "ReleaseShape")["service"]["anyOf"][0]["enum"]

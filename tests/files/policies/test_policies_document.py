@@ -10,13 +10,14 @@ from typing import Any, Final
 
 import pytest
 
+from broker.adapters.web.signup.content_files import FaqShape, PageShape
 from broker.core.errors import ConfigurationFaults
 from broker.core.policy.model import PolicySet
 from broker.files import attribute_maps
 from broker.files.checked_files import plain
-from broker.files.editor_schemas import KeyDescription, descriptions
+from broker.files.editor_schemas import KeyDescription, descriptions, mappings
 from broker.files.policies import live_policies
-from broker.files.policies.live_policies import NameableInPolicies
+from broker.files.policies.configured_names import NameableInPolicies
 from broker.files.strict_yaml import read, read_file
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -123,7 +124,7 @@ def test_what_is_taken_away_is_told_by_an_example(folder: Path) -> None:
     """As the document says, before the example is changed too."""
     taken_away, mended = JOBS["stop-releasing"]
     do(folder, taken_away)
-    assert faults(folder).endswith("example 'a student with an account prints': does not release mail")
+    assert "example 'a student with an account prints': does not release mail" in faults(folder)
     do(folder, mended)
     live_policies.load(folder, NOW, NAMES)
 
@@ -140,6 +141,9 @@ def test_a_domain_that_has_ended_is_a_reminder(folder: Path) -> None:
 # Wrong turns, in the order of the document's table of messages: the file, what is replaced, and by what.
 TURNS: Final = [
     ("student.yaml", "upgrades:", "upgardes:"),
+    ("student.yaml", "Shown at the printer,", "Shown at the printer, and the copier,"),
+    ("student.yaml", "service: my-loans", "service: my-lones"),
+    ("student.yaml", "why: {en: Shown at the printer, da: Vises på printeren}", "why: Shown at the printer"),
     ("student.yaml", "[student@au.dk]}", "[student@au.dk}"),
     ("student.yaml", "{en: Student at Aarhus University, da: ", "{en: "),
     ("student.yaml", "wayf, schacHomeOrganization: [au.dk]", "wayf, schacHomeOrganization: [ua.dk]"),
@@ -200,7 +204,8 @@ ELSEWHERE: Final[dict[tuple[str, str], tuple[str, tuple[str | int, ...]]]] = {
     ("BorrowerShape", "fields: NAME"): ("student", ("borrower", "fields")),
     ("ReleaseShape", "attributes: NAME"): ("student", ("release", 0, "attributes")),
     ("ReleaseShape", "name_id_why"): ("student", ("release", 3)),
-    ("LoginShape", "proof: NAME"): ("student", ("examples", 0, "login", "proof")),
+    ("LoginShape", "proof"): ("hospital", ("examples", 0, "login")),
+    ("LoginShape", "proof: NAME"): ("hospital", ("examples", 0, "login", "proof")),
     ("RowShape", "friendly"): ("library", ("attributes", 4)),
     ("RowShape", "prefix"): ("library", ("attributes", 4)),
     ("LabelsShape", "labels: NAME"): ("labels", ("labels",)),
@@ -222,7 +227,8 @@ def test_the_tables_are_what_editors_show() -> None:
     for anchor, (shape, _, _) in KEYS.items():
         rows = re.findall(r"^\| `(.+?)` \| (.+) \| `(.+)` \|$", sections()[anchor], re.MULTILINE)
         tables[shape] = {key: KeyDescription(means.replace("`", ""), example) for key, means, example in rows}
-    assert tables == descriptions()
+    of_texts = {name for made in (PageShape, FaqShape) for name, _ in mappings(made.model_json_schema(), made)}
+    assert tables == {shape: texts for shape, texts in descriptions().items() if shape not in of_texts}
 
 
 def placed(file: str) -> Iterator[tuple[tuple[str | int, ...], KeyDescription]]:
