@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from broker.app import diagnostics
+from broker.commands import policy_diff
 from broker.commands.output import FINDINGS, as_json, folder, printing_faults
 
 
@@ -56,3 +57,6 @@ def test_policies(folder: Path | None, *, as_json: bool) -> None:
         click.echo(f"{len(rows)} examples hold")
     if not rows:
         raise SystemExit(FINDINGS)
+
+
+policy.add_command(policy_diff.diff_policies)
