@@ -13,6 +13,7 @@ from broker.commands.output import FINDINGS, as_json, folder, printing_faults
 from broker.files.policies.examples import run_examples
 
 _BESIDE: Final = {
+    "diff": "policy_diff:diff_policies",
     "schema": "policy_schema:schema",
     "try": "policy_try:try_login",
 }
