@@ -1,5 +1,6 @@
 """Opens and checks every part of a broker from its configuration; all faults come at once."""
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
-from broker.adapters.telling import application_log
+from broker.adapters.telling import application_log, loaded_policies
 from broker.adapters.telling.event_sinks import EventSinks, ToldTrail
 from broker.adapters.telling.log_budget import LogBudget
 from broker.adapters.telling.metrics import Metrics
@@ -259,6 +260,7 @@ def _policies(
         now(),
         state=settings.state / "policies",
         tell=partial(_tell_policies, tell),
+        changed=partial(_tell_change, tell),
     )
 
 
@@ -308,3 +310,13 @@ def _tell_policies(tell: TellPort, faults: tuple[Fault, ...]) -> None:
         tell(BrokerEvent(EventKind.POLICIES_STALE, {"fault": str(fault)}))
     if not faults:
         tell(BrokerEvent(EventKind.POLICIES_MENDED))
+
+
+def _tell_change(tell: TellPort, before: str, after: str) -> None:
+    """Tell that this worker decides by other policies from now on."""
+    facts: dict[str, str | int | None] = {
+        "digest": after[: loaded_policies.SHOWN],
+        "from": before[: loaded_policies.SHOWN],
+        "worker": os.getpid(),
+    }
+    tell(BrokerEvent(EventKind.POLICIES_CHANGED, facts))

@@ -20,7 +20,7 @@ from gunicorn.util import parse_address
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from broker.adapters.telling import application_log, metrics
+from broker.adapters.telling import application_log, loaded_policies, metrics
 from broker.adapters.telling.event_sinks import EventSinks, to_log
 from broker.app import assembly, readiness, watched_work
 from broker.app.application import create_app
@@ -224,6 +224,7 @@ def _end_reload(_: Any, worker: Any) -> None:
 def _drop_metrics(_: Any, worker: Any) -> None:
     try:
         metrics.drop_dead(worker.pid)
+        loaded_policies.drop_dead(worker.pid)
     except OSError as error:
         # A full disk must not end the process that replaces workers.
         application_log.unexpected(error, "metrics")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Final
 
-from broker.adapters.telling import application_log
+from broker.adapters.telling import application_log, loaded_policies
 from broker.app.assembly import Parts, now
 from broker.flows.worker_loop import run_worker_loop
 
@@ -57,7 +57,8 @@ def refresh(parts: Parts) -> None:
     policies = parts.policies.current
     snapshot = parts.metadata.snapshot
     with _letting_requests_go_on():
-        parts.policies.refresh(moment, _Sharing())
+        loaded = parts.policies.refresh(moment, _Sharing())
+        loaded_policies.note(loaded.digest)
         parts.metadata.look(moment)
         parts.log_budget.step()
         if parts.policies.current is policies and parts.metadata.snapshot is snapshot:

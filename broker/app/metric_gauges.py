@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from broker.adapters.saml.keys import key_ring
+from broker.adapters.telling import loaded_policies
 from broker.adapters.telling.metrics import Gauge
 from broker.app.assembly import Parts, now
 from broker.app.work_folder import sign_of_life
@@ -27,6 +28,13 @@ def gauges(parts: Parts) -> Iterator[Gauge]:
         {},
         bool(parts.policies.stale),
     )
+    for pid, digest in loaded_policies.by_worker(parts.policies.current.digest).items():
+        yield Gauge(
+            "broker_policies_loaded",
+            "1 for the policies that each web worker decides by.",
+            {"worker": pid, "digest": digest},
+            1,
+        )
     yield Gauge(
         "broker_work_running",
         "1 while broker work runs on this machine.",

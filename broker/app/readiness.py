@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from broker.adapters.telling import loaded_policies
 from broker.app import work_folder
 from broker.app.assembly import Parts, now
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
@@ -42,13 +43,18 @@ def _store(parts: Parts, moment: datetime) -> Sequence[str]:
 
 
 def notes(parts: Parts) -> Mapping[str, str]:
-    """Return what is amiss although logins work: stale policies, lost events, refused feeds."""
+    """Return what is amiss although logins work: stale policies, lost events, refused feeds.
+
+    And the policies that each web worker decides by, stale or not.
+    """
     moment = now()
     found = _library_notes(parts) | _enrolment_notes(parts, moment)
     if amiss_with_work := work_folder.note(parts.config.state):
         found["work"] = amiss_with_work
     if parts.policies.stale:
         found["policies"] = "stale"
+    loaded = loaded_policies.by_worker(parts.policies.current.digest)
+    found["policy_sets"] = ", ".join(f"{digest} in {pid}" for pid, digest in loaded.items())
     if lost := parts.trail.lost() + work_folder.lost(parts.config.state):
         found["audit"] = f"{lost} events lost"
     if amiss := [*parts.metadata.alarms(moment), *parts.metadata.warnings(moment)]:

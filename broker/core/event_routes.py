@@ -73,6 +73,7 @@ class EventKind(Enum):
     METADATA_RECOVERED = auto()
     POLICIES_STALE = auto()
     POLICIES_MENDED = auto()
+    POLICIES_CHANGED = auto()  # another set decides in this worker from now on
     CONFIGURATION_RELOADED = auto()
     RELOAD_REFUSED = auto()
     WORKER_WAITS = auto()
@@ -147,8 +148,9 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.METADATA_RENEWED: _logged("metadata_renewed"),
     EventKind.METADATA_LOST: _alarm("metadata_lost"),
     EventKind.METADATA_RECOVERED: _logged("metadata_recovered"),
-    EventKind.POLICIES_STALE: _logged("policies_stale"),
+    EventKind.POLICIES_STALE: _alarm("policies_stale"),
     EventKind.POLICIES_MENDED: _logged("policies_mended"),
+    EventKind.POLICIES_CHANGED: _logged("policies_changed"),
     EventKind.CONFIGURATION_RELOADED: _logged("reloaded"),
     EventKind.RELOAD_REFUSED: _alarm("reload_refused"),
     EventKind.WORKER_WAITS: _logged("worker_waits"),

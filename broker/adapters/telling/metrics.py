@@ -180,6 +180,12 @@ def _reason(event: str, facts: Mapping[str, Any]) -> str:
     return str(facts.get("reason") or event)
 
 
+def counting_folder() -> Path | None:
+    """Return the folder that the workers of this server share; None where a process is alone."""
+    folder = os.environ.get(_SHARED)
+    return Path(folder) if folder else None
+
+
 def drop_dead(pid: int) -> None:
     """Add what a worker that has ended counted to one file of all such, and drop its own files.
 

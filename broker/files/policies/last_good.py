@@ -48,6 +48,14 @@ def promote(state: Path, files: Mapping[str, bytes]) -> None:
         _sweep(home, name)
 
 
+def last_good_digest(state: Path) -> str | None:
+    """Return the digest of the last good set; None without one."""
+    try:
+        return _current(state / _FOLDER)
+    except OSError:
+        return None
+
+
 def _write_set(home: Path, name: str, files: Mapping[str, bytes]) -> None:
     """Write the files into a folder that gets its name once it is complete.
 

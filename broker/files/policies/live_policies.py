@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 LetOthersRun = Callable[[], None]
+# Hears the digest of the set before, and of the one that replaces it.
+TellChange = Callable[[str, str], None]
 
 
 def load(
@@ -96,15 +98,17 @@ class LivePolicies:
         names: NameableInPolicies,
         state: Path | None,
         tell: Callable[[tuple[Fault, ...]], None],
+        changed: TellChange,
     ) -> None:
         """Begin with the set and faults of ``held``; ``seen`` is the signature of the files then.
 
-        ``tell`` gets the faults of a bad edit.
+        ``tell`` gets the faults of a bad edit, ``changed`` the digests of the set before and after.
         """
         self._source = source
         self._state = state
         self._names = names
         self._tell = tell
+        self._changed = changed
         self._held = held
         self._seen = seen
         self._reloading = Lock()
@@ -118,15 +122,22 @@ class LivePolicies:
         *,
         state: Path | None = None,
         tell: Callable[[tuple[Fault, ...]], None] = lambda _: None,
+        changed: TellChange = lambda _before, _after: None,
         source: PolicySource | None = None,
     ) -> "LivePolicies":
-        """Begin with ``load_or_last_good``; ``tell`` gets a bad edit's faults, () once mended."""
+        """Begin with ``load_or_last_good``; ``tell`` gets a bad edit's faults, () once mended.
+
+        ``changed`` gets the digests before and after, of an edit while nothing ran too.
+        """
         read = source or PolicyFolder(folder)
         seen = read.signature()  # before reading: an edit meanwhile is seen at the first refresh
+        before = last_good.last_good_digest(state) if state else None
         held = load_or_last_good(folder, state, now, names, read)
         if held[1]:
             tell(held[1])
-        return cls(read, held, seen=seen, names=names, state=state, tell=tell)
+        if before not in {None, held[0].digest}:
+            changed(before or "", held[0].digest)
+        return cls(read, held, seen=seen, names=names, state=state, tell=tell, changed=changed)
 
     @property
     def current(self) -> PolicySet:
@@ -157,6 +168,7 @@ class LivePolicies:
 
     def _reload(self, now: datetime, let_others_run: LetOthersRun) -> None:
         policies, faults_before = self._held
+        before = policies.digest
         faults: tuple[Fault, ...] = ()
         try:
             found = self._source.files()
@@ -167,6 +179,8 @@ class LivePolicies:
         self._held = (policies, faults)
         if faults != faults_before:
             self._tell(faults)
+        if policies.digest != before:
+            self._changed(before, policies.digest)
 
 
 def _parsed(

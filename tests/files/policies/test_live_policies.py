@@ -342,6 +342,33 @@ def test_a_good_edit_is_taken_and_a_bad_one_changes_nothing(folder: Path, edit: 
     assert live.refresh(NOW + timedelta(seconds=8)) is second
 
 
+def test_every_change_of_the_set_in_force_is_told(folder: Path, edit: Edit, tmp_path: Path) -> None:
+    """Good after good, and an edit while nothing ran; not a bad one, nor a file that is written as it was."""
+    told: list[tuple[str, str]] = []
+    state = tmp_path / "state"
+
+    def started() -> LivePolicies:
+        return LivePolicies.load(
+            folder, NameableInPolicies(), NOW, state=state, changed=lambda *digests: told.append(digests)
+        )
+
+    live = started()
+    first = live.current.digest
+    assert told == []
+    edit("precedence: 20", "precedence: 25")
+    second = live.refresh(NOW + timedelta(seconds=2)).digest
+    edit("precedence: 25", "precedence: high")
+    live.refresh(NOW + timedelta(seconds=4))
+    edit("precedence: high", "precedence: 25")
+    live.refresh(NOW + timedelta(seconds=6))
+    assert told == [(first, second)]
+    edit("precedence: 25", "precedence: 26")
+    third = started().current.digest
+    assert told == [(first, second), (second, third)]
+    started()
+    assert len(told) == 2
+
+
 def test_a_vanished_folder_changes_nothing(folder: Path) -> None:
     """The set in force outlives its files."""
     live = LivePolicies.load(folder, NameableInPolicies(), NOW)

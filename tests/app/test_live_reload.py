@@ -1,0 +1,65 @@
+"""What a worker tells when its policies change, and when they cannot."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.adapters.telling import application_log
+from broker.app import live_reload, readiness
+from broker.app.assembly import Parts, assemble
+from broker.app.metric_gauges import gauges
+from broker.demo.run.demo_folder import Setting
+from broker.files.settings.config import load
+
+
+@pytest.fixture
+def parts(setting: Setting, tmp_path: Path) -> Parts:
+    """Give a broker's parts over a folder of its own, to edit."""
+    folder = tmp_path / "site"
+    shutil.copytree(setting.folder, folder, ignore=shutil.ignore_patterns("broker.db*", "last-good"))
+    application_log.configure()
+    return assemble(load(folder / setting.config.name, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}))
+
+
+def edit(parts: Parts, old: str, new: str) -> None:
+    """Edit the students' file, and let the worker look."""
+    file = parts.config.policies / "student.yaml"
+    file.write_text(file.read_text().replace(old, new, 1))
+    live_reload.refresh(parts)
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Give the lines of the log about policies since it was last asked."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [line for line in lines if line["event"].startswith("policies_")]
+
+
+def test_a_change_of_policies_is_a_line_of_the_log(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the digest, the one before and the worker; each worker tells its own."""
+    before = parts.policies.current.digest[:12]
+    edit(parts, "review_by: 2027-06-30", "review_by: 2027-07-30")
+    (line,) = told(capsys)
+    after = parts.policies.current.digest[:12]
+    facts = ("policies_changed", "info", after, before, os.getpid())
+    assert tuple(line[name] for name in ("event", "level", "digest", "from", "worker")) == facts
+    assert before != after
+
+
+def test_policies_that_cannot_be_loaded_are_an_error_line(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
+    """People are woken by the level: an edit that everybody believes in force is not."""
+    edit(parts, "precedence", "precedense")
+    (line,) = told(capsys)
+    assert (line["event"], line["level"]) == ("policies_stale", "error")
+
+
+def test_metrics_and_readyz_say_which_policies_a_worker_has(parts: Parts) -> None:
+    """Stale or not: whether an edit is live everywhere is one look."""
+    edit(parts, "review_by: 2027-06-30", "review_by: 2027-07-30")
+    digest = parts.policies.current.digest[:12]
+    found = [gauge.labels for gauge in gauges(parts) if gauge.name == "broker_policies_loaded"]
+    assert found == [{"worker": str(os.getpid()), "digest": digest}]
+    assert readiness.notes(parts)["policy_sets"] == f"{digest} in {os.getpid()}"
