@@ -113,6 +113,15 @@ class Authentication:
     withheld: tuple[tuple[str, str], ...] = ()
 
     @property
+    def chain(self) -> tuple[str, ...]:
+        """Return the authorities that leave with it: the upstream's own chain, then the upstream.
+
+        A person with the library's own PIN was authenticated by none before us.
+        """
+        named = dict.fromkeys((*self.authorities, self.issuer))
+        return tuple(name for name in named if name)
+
+    @property
     def subject(self) -> NameID | None:
         """Return the NameID as it was received, for the logout that must name it so."""
         if not self.name_id:
@@ -276,6 +285,7 @@ class Transaction:
     issued: Issued | None = None
     # on a shared computer: the person asked for the whole CPR number, or has logged in for it
     reveal: Literal["", "asked", "open"] = ""
+    number_shown: bool = False  # this login has shown the whole CPR number: it does so once
 
     @property
     def forced(self) -> bool:
@@ -387,6 +397,7 @@ class Transaction:
             temporary=None,
             issued=None,
             reveal="",
+            number_shown=False,
         )
 
     def relearning(self) -> "Transaction":
