@@ -17,8 +17,7 @@ from broker.core.retention.table import TRANSACTION, TRANSACTION_DONE, TRANSACTI
 LIFETIME: Final = TRANSACTION.span
 # Octets of a request's texts beside its RelayState: a transaction that begins is 2 kB with them.
 MOST_OCTETS: Final = 1200
-# On a computer that others use too a browser may bring the cookies back: what somebody has
-# authenticated there ends soon after it was left alone, or has done its work.
+# On a computer that others use too a browser may bring the cookies back.
 SHARED_IDLE_FOR: Final = TRANSACTION_LEFT_ALONE.span
 SHARED_FINISHED_FOR: Final = TRANSACTION_DONE.span
 ARRIVAL_USABLE_FOR: Final = timedelta(seconds=60)
@@ -114,12 +113,8 @@ class Authentication:
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """Return the authorities that leave with it: the upstream's own chain, then the upstream.
-
-        A person with the library's own PIN was authenticated by none before us.
-        """
-        named = dict.fromkeys((*self.authorities, self.issuer))
-        return tuple(name for name in named if name)
+        """Return the authorities that leave with it, the upstream last; none before our own PIN."""
+        return tuple(name for name in dict.fromkeys((*self.authorities, self.issuer)) if name)
 
     @property
     def subject(self) -> NameID | None:

@@ -153,8 +153,7 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
 ) -> ConsentScreen:
     """Return what the page shows of ``asked``: the disclosure's items, in order, and no others.
 
-    An attribute without one of ``labels`` is shown by its own name. A role may be at one of
-    ``institutions``, the upstream's.
+    What has no label is shown by its own name. Roles may be at the upstream's ``institutions``.
     """
     question, decision = asked.question, asked.decision
     disclosure = question.disclosure
