@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from broker.core.policy.decision import NEVER_BY_CATEGORY
+from broker.core.policy.decision import FIRST_REASONS, NEVER_BY_CATEGORY
 from broker.core.policy.model import NAME_ID
 from broker.files.editor_schemas import JsonSchema, mappings
 from broker.files.policies.file_schema import PolicyShape, json_schema
@@ -68,6 +68,7 @@ def _values(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
     yield "BorrowerShape", "temporary", _list_of(categories)
     yield "LowersShape", "categories", _list_of(categories)
     yield "ExpectShape", "affiliation", affiliations
+    yield "ExpectShape", "reason", _enum(sorted(FIRST_REASONS))
     yield "ExpectShape", "releases", _list_of(_enum([*sorted(names.attributes), NAME_ID]))
     yield "ExpectBorrowerShape", "category", categories
 

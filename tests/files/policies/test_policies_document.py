@@ -12,6 +12,7 @@ import pytest
 
 from broker.adapters.web.signup.content_files import FaqShape, PageShape
 from broker.core.errors import ConfigurationFaults
+from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.model import PolicySet
 from broker.files import attribute_maps
 from broker.files.checked_files import plain
@@ -19,9 +20,9 @@ from broker.files.editor_schemas import KeyDescription, descriptions, mappings
 from broker.files.policies import live_policies
 from broker.files.policies.configured_names import NameableInPolicies
 from broker.files.strict_yaml import read, read_file
+from tests.plugins.policies_document import DOCUMENT, JOBS, do, sections
 
 ROOT: Final = Path(__file__).resolve().parents[3]
-DOCUMENT: Final = (ROOT / "docs/policies.md").read_text(encoding="utf-8")
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MAPS: Final = attribute_maps.load(ROOT / "attribute_maps")
 NAMES: Final = NameableInPolicies(
@@ -30,61 +31,12 @@ NAMES: Final = NameableInPolicies(
     upstreams=("wayf", "nemid", "library"),
 )
 SHIPPED: Final = live_policies.load(ROOT / "policies", NOW, NAMES)
-BLOCK: Final = re.compile(r"^```yaml\n# draft/([\w.-]+)(?:, (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-Block = tuple[str, str, str]  # the file, what is to be done ("" for a whole file), the lines
-
-
-def sections() -> dict[str, str]:
-    """Give the parts of the document by their anchors."""
-    parts = re.split(r'^<a id="([\w-]+)"></a>$', DOCUMENT, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
-JOBS: Final = {anchor: BLOCK.findall(text) for anchor, text in sections().items() if BLOCK.search(text)}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Give a copy of the shipped policies."""
     return Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
-
-
-def do(folder: Path, block: Block) -> None:
-    """Do in a folder what a block of the document says."""
-    name, what, text = block
-    path = folder / name
-    if what:
-        before = path.read_text(encoding="utf-8").splitlines()
-        edit = {"added": add, "changed": change, "removed": remove}[what]
-        text = "\n".join(edit(before, text.splitlines())) + "\n"
-    path.write_text(text, encoding="utf-8")
-
-
-def add(before: list[str], lines: list[str]) -> list[str]:
-    """Add lines behind those that are there already, which stand first."""
-    at = 0
-    while lines[0] in before[at:]:
-        at = before.index(lines.pop(0), at) + 1
-    return [*before[:at], *lines, *before[at:]]
-
-
-def change(before: list[str], lines: list[str]) -> list[str]:
-    """Change lines to others with the same key, each the next behind the one before; an entry is found by its name."""
-    after, at = list(before), 0
-    for line in lines:
-        named = line.lstrip().startswith(("- service:", "- name:"))
-        key = line if named else f"{line.partition(':')[0]}:"
-        at += next(number for number, each in enumerate(after[at:]) if each.startswith(key))
-        after[at] = line
-    return after
-
-
-def remove(before: list[str], lines: list[str]) -> list[str]:
-    """Remove the last of the lines, which is the next behind the others."""
-    at = -1
-    for line in lines:
-        at = before.index(line, at + 1)
-    return [*before[:at], *before[at + 1 :]]
 
 
 def faults(folder: Path) -> str:
@@ -170,6 +122,11 @@ def test_a_message_is_in_the_document_as_it_is_said(folder: Path, row: int) -> N
     (folder / name).write_text(text.replace(old, new, 1))
     said = re.escape(rows[row]).replace(re.escape("..."), ".+")
     assert re.search(said, faults(folder))
+
+
+def test_every_reason_is_in_the_document() -> None:
+    """Those that a decision can give first, and that an example may expect."""
+    assert set(re.findall(r"^\| `(\w+)` \| ", sections()["reasons"], re.MULTILINE)) == FIRST_REASONS
 
 
 # The sections of keys, each with the shape that it is about, a file that has one, and where.

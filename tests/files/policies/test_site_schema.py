@@ -14,6 +14,7 @@ from broker.files.editor_schemas import ANY_ATTRIBUTE, descriptions
 from broker.files.policies.site_schema import SiteNames, site_schema
 from broker.files.strict_yaml import read_file
 from tests.plugins.language_server import Editor, editing
+from tests.plugins.policies_document import JOBS, do
 
 pytestmark = pytest.mark.server
 
@@ -22,7 +23,7 @@ FOLDERS: Final = ("policies", "attribute_maps")
 CONTENT: Final = "broker/adapters/web/signup/content"
 MAPS: Final = attribute_maps.load(ROOT / "attribute_maps")
 NAMES: Final = SiteNames(
-    services=("my-loans", "myprint", "e-resources"),
+    services=("my-loans", "myprint", "e-resources", "booking"),
     upstreams=("wayf", "nemid", "library"),
     attributes={name: MAPS.labels[name].en for name in MAPS.attributes},
     fields=("surname", "firstname", "email"),
@@ -133,6 +134,7 @@ TYPOS: Final = [
     ("legal_basis: consent", "legal_basis: consnt"),
     ("borrower_number: {why", "borrower_nmber: {why"),
     ("effect: permit, affiliation", "efect: permit, affiliation"),
+    ("reason: assurance_too_low", "reason: asurance_too_low"),
 ]
 
 
@@ -144,6 +146,17 @@ def test_a_typo_is_a_red_line(editor: Editor) -> None:
     # What is missing because it is misspelt is told at the first line, and where its mapping begins.
     told = {number for number, message in red.items() if not message.startswith("Missing property")}
     assert told == wrong
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", JOBS)
+def test_no_job_of_the_document_leaves_a_red_line(editor: Editor, tmp_path: Path, job: str) -> None:
+    """Whoever does it in an editor is not told that it is wrong."""
+    folder = Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
+    for block in JOBS[job]:
+        do(folder, block)
+    for name in {name for name, _, _ in JOBS[job]}:
+        assert editor.red_lines(f"policies/{name}", (folder / name).read_text()) == {}
 
 
 def test_a_name_that_may_be_new_is_not_red(editor: Editor) -> None:
