@@ -14,6 +14,7 @@ from broker.files.policies.examples import run_examples
 
 _BESIDE: Final = {
     "diff": "policy_diff:diff_policies",
+    "explain": "policy_explain:explain",
     "schema": "policy_schema:schema",
     "try": "policy_try:try_login",
 }

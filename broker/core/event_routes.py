@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import Final, Literal, Protocol
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.login.refused_facts import RefusedFacts
 
 Facts = Mapping[str, str | int | None]
 
@@ -166,7 +167,10 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
 
 @dataclass(frozen=True, slots=True)
 class TraceFacts:
-    """What the service desk finds by ``reference``: step, upstream, reason's code, enrolment."""
+    """What the service desk finds by ``reference``: step, upstream, reason's code, enrolment.
+
+    Of a refusal also the facts that decided.
+    """
 
     reference: str
     at: datetime
@@ -174,6 +178,7 @@ class TraceFacts:
     reason: str
     upstream: str | None = None
     enrolment: str | None = None
+    refused: RefusedFacts | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -251,7 +251,8 @@ TURN: Final = Retention(
 )
 TRACE: Final = Retention(
     "trace",
-    "the page that a reference stands for: time, step, reason, enrolment; no person",
+    "the page that a reference stands for: time, step, reason, enrolment; no person; of a refusal"
+    " what decided: kinds, names of attributes, affiliations, home organisation, age in years",
     "the reference",
     30 * _DAY,
     "the page",
