@@ -64,6 +64,8 @@ def test_a_refusal_names_its_rule_and_what_would_let_them_in(tried: Try) -> None
     assert "refused   national_eid_required   private.yaml:18 require.upstream" in result.stdout
     near = "what would let them in: upstream nemid, assurance substantial, cpr real, age 18 (private.yaml:12)"
     assert near in result.stdout
+    persona = tried("--persona", "lars", "--service", "my-loans", "--nearest").stdout
+    assert "what would let them in: upstream nemid, assurance substantial (private.yaml:12)" in persona
 
 
 @pytest.mark.parametrize(
