@@ -176,12 +176,14 @@ def test_a_number_is_refused_and_not_repeated(tried: Try, option: str, number: s
     assert NUMBER[6:] not in result.stderr
 
 
-def test_a_number_in_a_file_is_refused_and_not_repeated(tried: Try) -> None:
-    """Nor does the fault quote it."""
-    Path("login.yaml").write_text(f"upstream: nemid\ncpr: '{NUMBER}'\n", encoding="utf-8")
+@pytest.mark.parametrize("line", [f"cpr: '{NUMBER}'", f"sn: '{NUMBER}'", f"# {NUMBER[:6]}-{NUMBER[6:]}"])
+def test_a_number_in_a_file_is_refused_and_not_repeated(tried: Try, line: str) -> None:
+    """As a value or in a comment: such a file is copied and mailed. The fault does not quote it."""
+    Path("login.yaml").write_text(f"upstream: nemid\n{line}\n", encoding="utf-8")
     result = tried("--login", "login.yaml")
 
     assert result.exit_code == 78
+    assert "login.yaml:2: holds what looks like a CPR number" in result.stderr
     assert NUMBER[6:] not in result.stderr
 
 
