@@ -81,6 +81,8 @@ class EventKind(Enum):
     WORK_STARTED = auto()  # broker work, or its next configuration
     WORK_WAITS = auto()  # it found another on this machine
     WORK_DIED = auto()
+    FORGOTTEN_AGAIN = auto()  # a command that died is ended, or a backup was put back
+    FORGET_PENDING = auto()  # the files of the store still hold what was forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,8 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.WORK_STARTED: _logged("work_started", Sink.METRIC),
     EventKind.WORK_WAITS: _logged("work_waits"),
     EventKind.WORK_DIED: _alarm("work_died"),
+    EventKind.FORGOTTEN_AGAIN: _logged("forgotten_again"),
+    EventKind.FORGET_PENDING: _alarm("forget_pending"),
     # What the flows tell is written on the trail, and nowhere else, but for the alarms.
     **dict.fromkeys(AuditEventKind, Route((Sink.TRAIL,))),
     AuditEventKind.PIN_UNUSABLE: _logged("pin_unusable", Sink.TRAIL),
