@@ -276,7 +276,7 @@ def _policies(
         now(),
         state=state,
         tell=partial(_tell_policies, tell),
-        changed=partial(_tell_change, tell),
+        changed=partial(_tell_change, tell, source),
         source=source,
     )
 
@@ -333,11 +333,14 @@ def _tell_policies(tell: TellPort, faults: tuple[Fault, ...]) -> None:
         tell(BrokerEvent(EventKind.POLICIES_MENDED))
 
 
-def _tell_change(tell: TellPort, before: str, after: str) -> None:
+def _tell_change(tell: TellPort, source: PolicySource, before: str, after: str) -> None:
     """Tell that this worker decides by other policies from now on."""
     facts: dict[str, str | int | None] = {
         "digest": after[: loaded_policies.SHOWN],
         "from": before[: loaded_policies.SHOWN],
         "worker": os.getpid(),
     }
+    change = source.change if isinstance(source, RecordedPolicies) else None
+    if change is not None and change.digest == after:
+        facts |= {"who": change.who, "why": change.why or None}
     tell(BrokerEvent(EventKind.POLICIES_CHANGED, facts))

@@ -10,7 +10,7 @@ from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.policy.set_digest import digest
 from broker.files.policies import last_good
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
-from broker.flows.policies.set_in_force import SetInForce
+from broker.flows.policies.set_in_force import SetChange, SetInForce
 
 _AWAY: Final = "the store does not answer, and it says which policies are in force"
 _TRIED_EVERY: Final = timedelta(seconds=10)
@@ -29,6 +29,7 @@ class RecordedPolicies:
     folder: PolicyFolder
     state: Path
     now: Callable[[], datetime]
+    change: SetChange | None = field(default=None, init=False)  # that put it in force
     _last: str | None = field(default=None, init=False)
     _failed: datetime | None = field(default=None, init=False)
     _tries: int = field(default=0, init=False)
@@ -79,6 +80,7 @@ class RecordedPolicies:
         except StoreUnavailable:
             return None
         if live is not None:
+            self.change = live.value
             return live.value.digest
         if self._last is not None:
             return None

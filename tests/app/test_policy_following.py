@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from broker.app import live_reload
+from broker.app import findings, live_reload
 from broker.app.application import create_app
 from broker.app.assembly import Parts
+from broker.core.ports import Key
+from broker.files.policies.policy_folder import PolicyFolder
 from broker.files.settings.config import load
-from broker.flows.policies.set_in_force import Move
+from broker.flows.policies.set_in_force import Move, Proposal
 from broker.flows.policies.worker_reports import current
 from tests.plugins.house import Clock
 
@@ -108,3 +111,41 @@ def test_whoever_takes_up_the_record_goes_on_from_what_was_saved(own_setting: Pa
     later = made("apply")
     assert later.policies.current.digest == saved
     assert moves(later) == [(Move.SAVED, saved)]
+
+
+def applied(parts: Parts, folder: Path) -> str:
+    """Put the folder in force, and let the worker look."""
+    edit(folder, 1)
+    files = PolicyFolder(folder / "policies").files().files
+    sets, moment = parts.following.sets, parts.following.now()
+    change = sets.move(sets.live(moment), Proposal(files, Move.APPLIED, "kirsten@idp1", "age 15", {}), moment)
+    assert change
+    live_reload.refresh(parts)
+    return change.digest
+
+
+def test_a_worker_tells_whose_change_it_has_taken_up(
+    own_setting: Path, made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line of the log has who and why, where the record says so."""
+    parts = made()
+    capsys.readouterr()
+    digest = applied(parts, own_setting)
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "policies_changed" in line]
+    assert (line["digest"], line["who"], line["why"]) == (digest[:12], "kirsten@idp1", "age 15")
+
+
+def test_a_check_finds_where_machines_may_part(own_setting: Path, made: Made) -> None:
+    """A set that the store has lost, so that no other machine can take it up; folders beside a shared store."""
+    parts = made()
+    digest = applied(parts, own_setting)
+    assert list(findings._policy_record(parts)) == []
+    parts.store.drop(Key("policy", f"set/{digest}", "0000"))
+    (lost,) = findings._policy_record(parts)
+    assert lost.startswith(f"policies: set {digest[:12]} is in force, and is not in the store (broker policy apply")
+    saved = made("save")
+    assert list(findings._policy_record(saved)) == []
+    store = saved.config.store.model_copy(update={"url": "redis://127.0.0.1"})
+    shared = replace(saved, config=saved.config.model_copy(update={"store": store}))
+    (apart,) = findings._policy_record(shared)
+    assert apart.startswith('policy.live is "save": each machine decides by its own folder')

@@ -133,6 +133,16 @@ def test_what_a_check_refuses_is_not_applied(desk: Desk) -> None:
     assert len(desk.said("history")) == 1
 
 
+def test_a_folder_that_is_half_copied_is_not_applied(desk: Desk) -> None:
+    """An affiliation in force that it lacks is a fault until it is named to go."""
+    base = desk.applied()[:12]
+    (desk.folder / "policies" / "hospital.yaml").unlink()
+    refused = desk.run("apply", "--base", base, "--why", "because")
+    assert refused.exit_code == 78
+    assert "the affiliation hospital is in force, and no file is of it any more" in refused.stderr
+    assert len(desk.said("history")) == 1
+
+
 def test_a_changed_site_is_planned_as_a_changed_policy_is(desk: Desk) -> None:
     """The part is named; applying the same files records the site that they are in force for."""
     first = desk.applied()
