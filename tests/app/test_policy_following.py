@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from broker.app import findings, live_reload
+from broker.app import background_work, findings, live_reload
 from broker.app.application import create_app
 from broker.app.assembly import Parts
+from broker.core.policy.set_digest import digest
 from broker.core.ports import Key
 from broker.files.policies.policy_folder import PolicyFolder
 from broker.files.settings.config import load
@@ -57,7 +58,10 @@ def test_the_first_start_adds_its_folder_and_no_later_one(own_setting: Path, mad
     first = made().policies.current.digest
     edit(own_setting, 1)
     assert made().policies.current.digest == first
-    assert moves(made()) == [(Move.FIRST, first)]
+    parts = made()
+    assert moves(parts) == [(Move.FIRST, first)]
+    proposed = digest(PolicyFolder(own_setting / "policies").files().files)
+    assert parts.following.sets.sets.read(proposed, parts.following.now()) is None
     (line,) = on_trail(own_setting)
     assert (line["event"], line["digest"], line["count"]) == ("policies_begun", first[:12], 1)
     assert line["changes"][0] == "employee.yaml added"
@@ -102,6 +106,22 @@ def test_a_folder_that_is_broken_is_not_recorded(own_setting: Path, made: Made) 
     assert moves(parts) == [(Move.SAVED, good)]
 
 
+def test_a_start_on_the_last_good_set_records_nothing(own_setting: Path, made: Made) -> None:
+    """What lies in the folder is not what decides."""
+    made("save")
+    (own_setting / "policies" / "student.yaml").write_text("version: 1\n")
+    parts = made("save")
+    live_reload.refresh(parts)
+    assert parts.policies.stale
+    assert moves(parts) == []
+
+
+def test_broker_work_writes_what_no_trail_has(made: Made) -> None:
+    """It is among what it does beside enrolments and letters."""
+    parts = made()
+    assert parts.following.trail.step in list(background_work._upkeep(parts))
+
+
 def test_whoever_takes_up_the_record_goes_on_from_what_was_saved(own_setting: Path, made: Made) -> None:
     """From "save" to "apply" nothing changes but who decides: the folder is a proposal from then on."""
     parts = made("save")
@@ -130,19 +150,19 @@ def test_a_worker_tells_whose_change_it_has_taken_up(
     """The line of the log has who and why, where the record says so."""
     parts = made()
     capsys.readouterr()
-    digest = applied(parts, own_setting)
+    name = applied(parts, own_setting)
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "policies_changed" in line]
-    assert (line["digest"], line["who"], line["why"]) == (digest[:12], "kirsten@idp1", "age 15")
+    assert (line["digest"], line["who"], line["why"]) == (name[:12], "kirsten@idp1", "age 15")
 
 
 def test_a_check_finds_where_machines_may_part(own_setting: Path, made: Made) -> None:
     """A set that the store has lost, so that no other machine can take it up; folders beside a shared store."""
     parts = made()
-    digest = applied(parts, own_setting)
+    name = applied(parts, own_setting)
     assert list(findings._policy_record(parts)) == []
-    parts.store.drop(Key("policy", f"set/{digest}", "0000"))
+    parts.store.drop(Key("policy", f"set/{name}", "0000"))
     (lost,) = findings._policy_record(parts)
-    assert lost.startswith(f"policies: set {digest[:12]} is in force, and is not in the store (broker policy apply")
+    assert lost.startswith(f"policies: set {name[:12]} is in force, and is not in the store (broker policy apply")
     saved = made("save")
     assert list(findings._policy_record(saved)) == []
     store = saved.config.store.model_copy(update={"url": "redis://127.0.0.1"})
