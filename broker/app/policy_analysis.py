@@ -1,6 +1,7 @@
 """Opens what the analysis of policies needs beside the sets: sources and services of the site."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -10,8 +11,9 @@ from broker.app import open_metadata
 from broker.app.named_configuration import configuration
 from broker.core.analysis.compared_logins import Site
 from broker.core.analysis.sources import CATEGORY, ideal_sources, sources_of
-from broker.core.entities import Service
+from broker.core.entities import Service, Upstream
 from broker.core.event_routes import told_nobody
+from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.login.login_decision import with_required_names
 from broker.core.policy.ideal_service import ideal_service
 from broker.core.policy.model import PolicySet
@@ -52,13 +54,20 @@ def _configured(settings: Config, folders: tuple[Path, ...], now: datetime) -> A
     names = live_policies.NameableInPolicies(
         services, maps.attributes, services, maps.maps, upstreams
     )
-    sources = (
-        source for upstream in upstreams.values() for source in sources_of(upstream, maps.maps)
-    )
-    known = (with_required_names(service, maps.maps) for service in services.values())
-    site = Site(tuple(sources), tuple(known))
+    site = site_of(services, upstreams, maps.maps)
     sets = tuple(live_policies.load(folder, now, names) for folder in folders)
     return AnalysedSets(sets, site, configured=True)
+
+
+def site_of(
+    services: Mapping[str, Service],
+    upstreams: Mapping[str, Upstream],
+    maps: Mapping[str, AttributeMap],
+) -> Site:
+    """Return the site of services and upstreams as their metadata completes them."""
+    sources = (source for upstream in upstreams.values() for source in sources_of(upstream, maps))
+    known = (with_required_names(service, maps) for service in services.values())
+    return Site(tuple(sources), tuple(known))
 
 
 def ideal_site(sets: tuple[PolicySet, ...]) -> Site:

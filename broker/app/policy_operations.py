@@ -16,9 +16,11 @@ from broker.app import open_sinks, policy_site, policy_surroundings, sealed_stor
 from broker.app.assembly import now
 from broker.app.named_configuration import configuration
 from broker.app.policy_sources import SHOWN
+from broker.app.policy_surroundings import PolicySurroundings
 from broker.app.policy_trail import PolicyTrail
 from broker.core.errors import AuditUnavailable, BrokerError, ConfigurationFaults, Fault
 from broker.core.event_routes import told_nobody
+from broker.core.policy.model import PolicySet
 from broker.core.policy.set_digest import changes, digest
 from broker.files.policies import live_policies
 from broker.files.policies.configured_names import NameableInPolicies
@@ -43,7 +45,7 @@ class PolicyDesk:
 
     settings: Config
     trail: PolicyTrail
-    names: NameableInPolicies
+    around: PolicySurroundings
     site: Mapping[str, str]
 
     @property
@@ -51,10 +53,18 @@ class PolicyDesk:
         """The record."""
         return self.trail.sets
 
+    @property
+    def names(self) -> NameableInPolicies:
+        """The names that policies may use."""
+        return self.around.names
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A proposed set beside the one in force: what differs, and what stands against it."""
+    """A proposed set beside the one in force: what differs, and what stands against it.
+
+    ``sets`` are the two as they decide; None where one of them decides nothing here.
+    """
 
     live: Live
     files: Mapping[str, bytes]
@@ -64,6 +74,7 @@ class Plan:
     site_changes: tuple[str, ...]
     warnings: tuple[str, ...]
     faults: tuple[Fault, ...]
+    sets: tuple[PolicySet, PolicySet] | None
 
     @property
     def base(self) -> str:
@@ -102,7 +113,7 @@ def opened() -> PolicyDesk:
     if around.faults:
         raise ConfigurationFaults(list(around.faults))
     site = policy_site.site(settings, around)
-    return PolicyDesk(settings, PolicyTrail(trail, SetInForce(store), now), around.names, site)
+    return PolicyDesk(settings, PolicyTrail(trail, SetInForce(store), now), around, site)
 
 
 def plan(desk: PolicyDesk, folder: Path | None) -> Plan:
@@ -116,6 +127,7 @@ def plan(desk: PolicyDesk, folder: Path | None) -> Plan:
     before = desk.sets.sets.read(live.value.digest, moment) if live else None
     warnings: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
+    loaded = None
     try:
         in_force = live_policies.well_formed(before or {}, found.place)
         loaded = live_policies.load_found(found, moment, desk.names, in_force)
@@ -131,7 +143,23 @@ def plan(desk: PolicyDesk, folder: Path | None) -> Plan:
         changes(live.value.site, desk.site) if live else (),
         warnings,
         faults,
+        _both(desk, before, loaded, moment),
     )
+
+
+def _both(
+    desk: PolicyDesk,
+    before: Mapping[str, bytes] | None,
+    loaded: PolicySet | None,
+    moment: datetime,
+) -> tuple[PolicySet, PolicySet] | None:
+    if before is None or loaded is None:
+        return None
+    try:
+        found = FoundFiles(before, "set in force", binding=False)
+        return live_policies.load_found(found, moment, desk.names), loaded
+    except ConfigurationFaults:
+        return None  # it names what this machine has not
 
 
 def applied(desk: PolicyDesk, folder: Path | None, base: str, why: str, patience: float) -> Applied:

@@ -3,14 +3,16 @@
 import json
 import re
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import click
 
-from broker.app import policy_operations
-from broker.app.policy_operations import Applied, Plan
+from broker.app import policy_analysis, policy_operations
+from broker.app.policy_operations import Applied, Plan, PolicyDesk
 from broker.commands.output import CHANGES, CONFIGURATION, FINDINGS, as_json, printing_faults
+from broker.commands.policy_diff import Compared, compare
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.policy.site_record import site_digest
 
@@ -58,22 +60,39 @@ wait_option: Final = click.option(
 
 @click.command("plan", short_help="Show what an apply would change.")
 @_from_folder
+@click.option("--no-analysis", is_flag=True, help="Do not compare what the two sets decide.")
 @as_json
 @printing_faults
-def plan_policies(folder: Path | None, *, as_json: bool) -> None:
+def plan_policies(folder: Path | None, *, no_analysis: bool, as_json: bool) -> None:
     """Show what the folder would change of the policies in force; nothing is written.
 
-    Exit 0 without a change, 3 with changes, 78 where a check stands against them.
+    Files, the site, and who gets what else, as broker policy diff shows it. Exit 0 without a
+    change, 3 with changes, 78 where a check stands against them.
     """
-    found = policy_operations.plan(policy_operations.opened(), folder)
+    desk = policy_operations.opened()
+    found = policy_operations.plan(desk, folder)
+    compared = None if no_analysis else _compared(desk, found)
     if as_json:
-        click.echo(json.dumps(_as_facts(found), indent=2))
+        rows = compared.facts() if compared else {}
+        click.echo(json.dumps(_as_facts(found) | rows, indent=2))
     else:
-        _show_plan(found, folder)
+        _show_plan(found, folder, compared)
+    if compared:
+        compared.tell_incomplete()
     if found.faults:
         raise SystemExit(CONFIGURATION)
     if found.changed:
         raise SystemExit(CHANGES)
+
+
+def _compared(desk: PolicyDesk, found: Plan) -> Compared | None:
+    """Compare what the two sets decide; None where they are one, or one of them decides nothing."""
+    if found.sets is None or not found.file_changes:
+        return None
+    around = desk.around
+    maps = around.maps.maps if around.maps else {}
+    site = policy_analysis.site_of(around.services, around.upstreams, maps)
+    return compare(found.sets, site, datetime.now(UTC))
 
 
 @click.command("apply", short_help="Put a folder of policies in force on every machine.")
@@ -135,7 +154,7 @@ def _as_facts(found: Plan) -> dict[str, object]:
     }
 
 
-def _show_plan(found: Plan, folder: Path | None) -> None:
+def _show_plan(found: Plan, folder: Path | None, compared: Compared | None) -> None:
     if found.changed:
         click.echo(f"{found.base[:_SHOWN]} -> {found.digest[:_SHOWN]}")
     else:
@@ -144,6 +163,8 @@ def _show_plan(found: Plan, folder: Path | None) -> None:
         click.echo(f"  file   {change}")
     for change in found.site_changes:
         click.echo(f"  site   {change} since the last apply")
+    if compared:
+        compared.show()
     for warning in found.warnings:
         click.echo(f"warning: {warning}", err=True)
     for fault in found.faults:

@@ -56,7 +56,7 @@ class Desk:
     @property
     def base(self) -> str:
         """Give the base that a plan prints."""
-        result = self.run("plan", "--json")
+        result = self.run("plan", "--no-analysis", "--json")
         return str(json.loads(result.stdout)["base"])[:12]
 
     def applied(self, why: str = "because") -> str:
@@ -76,7 +76,7 @@ def test_a_plan_is_applied_and_undone(desk: Desk) -> None:
     """What plan prints last is the command that applies it; the history has each step, and show each set."""
     first = desk.applied("the beginning")
     second = desk.edit("two")
-    planned = desk.run("plan")
+    planned = desk.run("plan", "--no-analysis")
     assert planned.exit_code == 3
     assert planned.stdout.splitlines() == [
         f"{first[:12]} -> {second[:12]}",
@@ -102,6 +102,20 @@ def test_a_plan_is_applied_and_undone(desk: Desk) -> None:
     assert desk.run("apply", "--from", str(out), "--base", first[:12], "--why", "again").stdout == (
         f"{first[:12]} is in force already: nothing is changed\n"
     )
+
+
+@pytest.mark.slow  # it compares all classes of logins
+def test_a_plan_says_who_gets_what_else(desk: Desk) -> None:
+    """The rows of a comparison stand between the files and the command."""
+    desk.applied()
+    path = desk.folder / "policies" / "student.yaml"
+    path.write_text(path.read_text().replace("'student@*', 'member@*'", "'student@*', 'member@*', 'alum@*'"))
+    planned = desk.run("plan")
+    assert planned.exit_code == 3
+    row = "WIDER     e-resources   student: + eduPersonScopedAffiliation: alum@*"
+    lines = planned.stdout.splitlines()
+    assert [line.strip().startswith(row) for line in lines].count(True) == 1
+    assert lines[-1].startswith("broker policy apply --base ")
 
 
 def test_of_two_plans_over_one_base_the_later_is_refused(desk: Desk) -> None:
