@@ -1,6 +1,7 @@
 """Opens what the analysis of policies needs beside the sets: sources and services of the site."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,8 +12,10 @@ from broker.app.named_configuration import configuration
 from broker.app.policy_surroundings import PolicySurroundings
 from broker.core.analysis.compared_logins import Site, named_services
 from broker.core.analysis.sources import CATEGORY, ideal_sources, sources_of
+from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults
 from broker.core.event_routes import told_nobody
+from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.login.login_decision import with_required_names
 from broker.core.policy.ideal_service import ideal_service
 from broker.core.policy.model import PolicySet
@@ -58,11 +61,18 @@ def analysed(policies: PolicySet, found: PolicySurroundings | None) -> AnalysedS
 def configured_site(found: PolicySurroundings) -> Site:
     """Return the sources and services that are configured, as the metadata completes them."""
     maps = found.maps.maps if found.maps else {}
-    sources = (
-        source for upstream in found.upstreams.values() for source in sources_of(upstream, maps)
-    )
-    services = (with_required_names(service, maps) for service in found.services.values())
-    return Site(tuple(sources), tuple(services))
+    return site_of(found.services, found.upstreams, maps)
+
+
+def site_of(
+    services: Mapping[str, Service],
+    upstreams: Mapping[str, Upstream],
+    maps: Mapping[str, AttributeMap],
+) -> Site:
+    """Return the site of services and upstreams as their metadata completes them."""
+    sources = (source for upstream in upstreams.values() for source in sources_of(upstream, maps))
+    known = (with_required_names(service, maps) for service in services.values())
+    return Site(tuple(sources), tuple(known))
 
 
 def ideal_site(sets: tuple[PolicySet, ...]) -> Site:

@@ -13,9 +13,14 @@ from broker.commands.output import FINDINGS, as_json, folder, printing_faults
 from broker.files.policies.examples import run_examples
 
 _BESIDE: Final = {
+    "apply": "policy_apply:apply_policies",
     "diff": "policy_diff:diff_policies",
     "explain": "policy_explain:explain",
+    "history": "policy_history:show_history",
+    "plan": "policy_apply:plan_policies",
+    "rollback": "policy_history:roll_back",
     "schema": "policy_schema:schema",
+    "show": "policy_history:show_set",
     "try": "policy_try:try_login",
 }
 _UNTRIED: Final = "--untried needs the analysis: leave --no-analysis out"
@@ -23,7 +28,7 @@ _UNTRIED: Final = "--untried needs the analysis: leave --no-analysis out"
 
 @click.group(cls=LateGroup, late=_BESIDE)
 def policy() -> None:
-    """Check, test and try the policy files."""
+    """Check, test and try the policy files, and put them in force."""
 
 
 @policy.command("check", short_help="Check the policy files.")
