@@ -37,6 +37,7 @@ from broker.files.settings.tables import (
     MessageLogTable,
     Name,
     PlacesTable,
+    PolicyTable,
     ServeTable,
     SignUpTable,
     StoreTable,
@@ -73,6 +74,7 @@ class Config(BaseSettings):
     sign_up: SignUpTable = SignUpTable()
     idp: IdpTable = IdpTable()
     store: StoreTable
+    policy: PolicyTable = PolicyTable()
     audit: AuditTable
     feeds: dict[Name, FeedTable] = {}
     upstreams: dict[Name, UpstreamTable] = Field(min_length=1)
