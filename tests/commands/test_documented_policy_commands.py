@@ -6,11 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+import click
 import pytest
 from _pytest.mark import ParameterSet
 from click.testing import CliRunner
 
 from broker.cli import broker
+from broker.commands.policy import policy
 from broker.demo.run.demo_folder import Setting
 
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "policies.md"
@@ -58,6 +60,12 @@ def test_a_command_prints_what_the_document_shows(
     assert re.fullmatch(f"{shown}\n?", result.stdout), result.stdout
 
 
-def test_the_document_shows_the_commands_of_an_edit() -> None:
-    """Check, test, schema, try and diff, each with what it prints."""
-    assert {words.split()[1] for words, _ in commands()} >= {"check", "test", "schema", "try", "diff"}
+def test_the_document_names_commands_and_options_that_there_are() -> None:
+    """Those too that it shows without what they print."""
+    named = re.findall(r"\$ broker policy (\w+)(.*)", DOCUMENT.read_text(encoding="utf-8"))
+    assert {name for name, _ in named} >= {"check", "test", "schema", "try", "diff", "plan", "apply", "rollback"}
+    for name, words in named:
+        command = policy.get_command(click.Context(policy), name)
+        assert command, name
+        known = {option for each in command.params for option in each.opts}
+        assert set(re.findall(r" (--\w+)", words)) <= known
