@@ -25,8 +25,10 @@ define install
   $(SUDO) apt-get update --quiet=2 && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes $(2)$(1) >/dev/null; }
 endef
 
-# Two workers; one that has nothing left takes tests over from the other.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+# One worker more than there are cores, for many tests wait for a server; one that has nothing left takes tests over.
+CORES := $(shell nproc)
+WORKERS ?= $(shell echo $$(($(CORES) < 5 ? $(CORES) + 1 : 6)))
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
@@ -65,9 +67,9 @@ peers:
 	@[ .node/node_modules -nt $(NODE)/package-lock.json ] || { mkdir -p .node && cp $(NODE)/package*.json .node && \
 	  npm ci --prefix .node --ignore-scripts --no-audit --no-fund --silent && touch .node/node_modules; }
 
-# What starts no server, no browser and no other program.
+# What starts no server, no browser and no other program; of what is drawn at random a fifth of what make test draws.
 quick: $(VENV)/test.stamp
-	$(PYTEST) -m "not server and not slow" $(ARGS)
+	$(PYTEST) -m "not server and not slow" -n $(CORES) --hypothesis-profile=few $(ARGS)
 
 # The same under every Python from 3.11 on that this machine has; says which it has not.
 matrix:

@@ -35,6 +35,7 @@ _NOUNS: Final = {
     "keys": "keys",
     "messages": "message_log",
     "metadata": "metadata",
+    "person": "person",
     "policy": "policy",
 }
 _BASES: Final = click.IntRange(1, 65535 - 7)  # the demo takes eight ports

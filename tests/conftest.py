@@ -5,6 +5,7 @@ from hypothesis import settings
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("untimed", deadline=None)
+settings.register_profile("few", deadline=None, max_examples=20)
 settings.load_profile("untimed")
 
 pytest_plugins = [
@@ -18,6 +19,7 @@ pytest_plugins = [
     "tests.plugins.saml_messages",
     "tests.plugins.saml_parties",
     "tests.plugins.house",
+    "tests.plugins.lived",
     "tests.plugins.stage",
     "tests.plugins.demo",
     "tests.plugins.chromium",

@@ -15,6 +15,7 @@ from broker.adapters.telling import application_log, metrics
 from broker.adapters.telling.event_sinks import EventSinks, to_log
 from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.app import assembly
+from broker.app.person_operations import ForgettingUpkeep
 from broker.app.work_folder import WakeListener, WorkLock
 from broker.core.errors import BrokerError, ConfigurationFaults
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
@@ -220,6 +221,7 @@ def _upkeep(parts: assembly.Parts) -> Iterator[Step]:
     yield parts.library_proof.step
     yield parts.enrolment_counting.step
     yield StoreSweep(parts.store, assembly.now).step
+    yield ForgettingUpkeep(parts).step
     yield parts.log_budget.step
     yield parts.metrics.count_dropped
     if parts.messages is not None:

@@ -4,7 +4,7 @@ import traceback
 from dataclasses import replace
 from typing import Final
 
-from broker.core.errors import BrokerError, ConfigurationFaults, Fault
+from broker.core.errors import BrokerError, ConfigurationFaults, Fault, LeadsNowhere
 
 _MENDS: Final = {
     "store_unavailable": (
@@ -14,11 +14,10 @@ _MENDS: Final = {
 }
 
 
-class NoEnrolment(LookupError):
-    """What was named on a command line leads to no enrolment: why, and what to try.
+class NoEnrolment(LeadsNowhere):
+    """What was named on a command line leads to no enrolment."""
 
-    No page shows it.
-    """
+    about = "enrolment"
 
 
 def account(error: Exception) -> list[Fault]:
@@ -29,8 +28,8 @@ def account(error: Exception) -> list[Fault]:
     """
     if isinstance(error, ConfigurationFaults):
         return [_mended(fault) for fault in error.faults]
-    if isinstance(error, NoEnrolment):
-        return [Fault("enrolment", str(error))]
+    if isinstance(error, LeadsNowhere):
+        return [Fault(error.about, str(error))]
     if isinstance(error, BrokerError):
         return [_mended(Fault(error.reason, str(error)))]
     if isinstance(error, OSError) and error.filename:

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from broker.app import checked_policies
+from broker.commands import policy_try
 from broker.commands.output import FINDINGS, as_json, folder, printing_faults
 from broker.files.policies.examples import run_examples
 
 
 @click.group()
 def policy() -> None:
-    """Check and test the policy files."""
+    """Check, test and try the policy files."""
 
 
 @policy.command("check", short_help="Check the policy files.")
@@ -64,3 +65,6 @@ def test_policies(folder: Path | None, *, as_json: bool) -> None:
         click.echo(f"{len(rows)} examples hold")
     if not rows:
         raise SystemExit(FINDINGS)
+
+
+policy.add_command(policy_try.try_login)

@@ -391,3 +391,9 @@ class ConfigurationFaults(BrokerError):
         """Store every fault that was found."""
         super().__init__("\n".join(str(fault) for fault in faults))
         self.faults = tuple(faults)
+
+
+class LeadsNowhere(LookupError):
+    """What a command is ``about`` leads nowhere: why, and what to try; no page shows it."""
+
+    about = ""

@@ -33,6 +33,8 @@ RecordKind = Literal[
     "figures",
     "audit",
     "audit-anchor",
+    "forgetting",
+    "forgotten",
 ]
 
 
@@ -144,6 +146,13 @@ class Store(Protocol):
         """
         del now
         return False
+
+    def purge(self) -> Sequence[str]:
+        """Take what is dropped or overwritten out of the files, too, on every server.
+
+        Return in sentences what is pending: where it could not be done, and how to do it.
+        """
+        return ()
 
     def faults(self) -> Sequence[str]:
         """List in sentences what makes this store unfit for production; empty when nothing does."""

@@ -117,6 +117,18 @@ class House:
         keys = encryption.DecryptionKeys.of([self.setting.library.key.encode()])
         return services.land(http_bindings.decode_post(fields["SAMLResponse"]), self.peer, keys)
 
+    def borrower_calls(self) -> list[str]:
+        """Give the calls of the library system's borrowers so far: method and path."""
+        return [line for line in self.koha.access.lines() if "/api/v1/patrons" in line or "/auth/password/" in line]
+
+    def pin_proved(self) -> None:
+        """Wait for the last call of a first login: its PIN is set and proved beside it."""
+        for _ in range(400):
+            if "/auth/password/" in self.borrower_calls()[-1]:
+                return
+            self.parts.enrolments.pause(0.05)
+        pytest.fail("no PIN was set and proved")
+
 
 def forms(response: TestResponse) -> list[tuple[str, dict[str, str]]]:
     """Give action and hidden fields of every form on the page."""

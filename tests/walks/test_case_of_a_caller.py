@@ -136,6 +136,7 @@ def test_a_silent_library_is_said_and_nothing_is_believed(house: House, staff: S
     """Exit 1 and the cause; the login after it asks."""
     person = house.person()
     number = house.landing(person.agree(person.log_in("asta"))).attributes["uid"][0]
+    house.pin_proved()
     house.koha.faults.down = True
     silent = staff("look", number)
     assert (silent.exit_code, silent.stdout) == (1, "")

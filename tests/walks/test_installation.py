@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final
 
@@ -45,9 +45,9 @@ def ready(port: int) -> bool:
     with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
         try:
             connection.request("GET", "/readyz")
-        except OSError:
+            return connection.getresponse().status == 200
+        except (OSError, HTTPException):
             return False
-        return connection.getresponse().status == 200
 
 
 def first_login(ports: Ports) -> str:

@@ -133,6 +133,10 @@ class EncryptedStore(Store):
         """Remove some of what has expired; True where there may be more."""
         return self._store.sweep(now)
 
+    def purge(self) -> Sequence[str]:
+        """Take what is dropped out of the files of the store beneath; return what is pending."""
+        return self._store.purge()
+
     def faults(self) -> Sequence[str]:
         """Return what makes the store beneath unfit for production, in sentences."""
         return self._store.faults()

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from redis.exceptions import AskError, MovedError, NoScriptError, RedisClusterException, RedisError
 
-from broker.adapters.stores import redis_scripts
+from broker.adapters.stores import redis_files, redis_scripts
 from broker.adapters.stores.redis_connection import Address, loss_faults, servers
 from broker.adapters.stores.timestamps import micros, moment
 from broker.core.errors import StoreUnavailable
@@ -201,6 +201,11 @@ class RedisStore(Store):
             if self._accept_loss:
                 return faults
             return (*faults, *loss_faults(client))
+
+    def purge(self) -> Sequence[str]:
+        """Have every server write its files anew, without what was dropped; return what pends."""
+        with _failing_as_unavailable():
+            return tuple(redis_files.rewritten(self._opened(), self._address))
 
     def _opened(self) -> Any:
         if self._client is None:

@@ -121,21 +121,33 @@ class Address:
         if self.kind == "cluster":
             nodes = [ClusterNode(host, port) for host, port in self.hosts]  # type: ignore[no-untyped-call]
             return RedisCluster(startup_nodes=nodes, retry=Retry(NoBackoff(), 1), **settings)
-        # Never tried twice: what is safe to repeat is repeated by the caller, and a counter would
-        # count twice.
-        settings["retry"] = Retry(NoBackoff(), 0)
         if self.kind == "sentinel":
+            settings["retry"] = _once()
             service, *database = self.path
             to_sentinels = {**_SETTINGS, "retry": settings["retry"], **encryption}
             sentinel = Sentinel(self.hosts, sentinel_kwargs=to_sentinels, **settings)  # type: ignore[no-untyped-call]
             return sentinel.master_for(service, db=_number(database))  # type: ignore[no-untyped-call]
-        host, port = self.hosts[0]
-        return Redis(host=host, port=port, db=_number(self.path), **settings)
+        return self.server(*self.hosts[0])
+
+    def server(self, host: str, port: int) -> Any:
+        """Return the client of one server, as this address speaks to those that it names."""
+        given = {**_SETTINGS, "username": self.username, "password": self.password}
+        database = self.path[1:] if self.kind == "sentinel" else self.path
+        settings = {**given, **self._encryption(), "retry": _once()}
+        return Redis(host=host, port=port, db=_number(database), **settings)
 
     def _encryption(self) -> dict[str, Any]:
         if not self.encrypted:
             return {}
         return {"ssl": True, "ssl_check_hostname": True, **dict(self.files)}
+
+
+def _once() -> Retry:
+    """Return that nothing is tried twice.
+
+    What is safe to repeat is repeated by the caller, and a counter would count twice.
+    """
+    return Retry(NoBackoff(), 0)
 
 
 def parse(url: str, folder: Path) -> Address:

@@ -23,6 +23,7 @@ _TURN_PATIENCE: Final = 10.0  # seconds that a thread waits for the writing thre
 _SWEEP_EVERY: Final = 64
 _SWEEP_ROWS: Final = 128
 _OTHERS: Final = 0o077
+_CHECKPOINTS: Final = 4  # each waits for readers as long as a writer does
 
 
 def prepare(path: Path) -> None:
@@ -216,6 +217,19 @@ class SqliteStore(Store):
                 mend = "run PRAGMA journal_mode = WAL on it once"
                 faults.append(f"The store file {self._path.name} is not in WAL mode; {mend}.")
         return tuple(faults)
+
+    def purge(self) -> Sequence[str]:
+        """Move the log into the file and cut it to nothing: what was dropped stands in neither.
+
+        The file has nought in its place (``secure_delete``). Pending where a reader does not end.
+        """
+        with self._turn() as connection:
+            for _ in range(_CHECKPOINTS):
+                (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                if not busy:
+                    return ()
+        what = f"{self._path.name}-wal is being read by a program that does not end"
+        return (f"{what}: what was dropped stands in it until it has.",)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

@@ -68,6 +68,11 @@ class EventSearch:
                     yield _opened(facts, person)
                     break
 
+    def services(self) -> tuple[str, ...]:
+        """Return every service that an event names, those that are configured no more, too."""
+        named = (facts.get("service") for facts in self._lines())
+        return tuple(dict.fromkeys(str(name) for name in named if name))
+
     def _keys(self, reference: str, now: datetime) -> Mapping[_MonthAndTag, _PersonKey]:
         """Return, by month and tag, the keys that would seal a line of this reference."""
         keys = {}

@@ -1,7 +1,7 @@
 """A login as it is described: the facts that decide, and of the person no name or number."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
@@ -16,20 +16,22 @@ from broker.core.lookup_hmacs import LookupHmacs
 _IDEAL: Final = LookupHmacs("ideal", b"no person is behind it")
 # The number of whatever borrower a described person has or gets.
 BORROWER_STAND_IN: Final = "(a borrower number)"
+_ANOTHER: Final = "(another borrower number)"
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedBorrower:
-    """The one borrower that the library system has of the person.
+    """The borrower that the library system has of the person.
 
     ``temporary``: made by the desk without a CPR number, and proved by its PIN in this login.
-    ``linked``: an earlier login leads to it, though this one may bring no CPR number. ``fields``
-    None: as the login would write them.
+    ``linked``: an earlier login leads to it, though this one may bring no CPR number. ``twice``:
+    the desk has made another beside it. ``fields`` None: as the login would write them.
     """
 
     category: str
     temporary: bool = False
     linked: bool = False
+    twice: bool = False
     expires: date | None = None
     fields: Mapping[str, str] | None = field(default=None, repr=False)
 
@@ -39,6 +41,13 @@ class DescribedBorrower:
         if fields is None:
             fields = {each.name: each.value for each in wished.fields} if wished else {}
         return Borrower(BORROWER_STAND_IN, self.category, self.expires, fields=fields)
+
+    def found(self, wished: Wish | None) -> tuple[Borrower, ...]:
+        """Return the borrowers that the person's CPR number finds."""
+        if self.temporary:
+            return ()
+        held = self.held(wished)
+        return (held, replace(held, number=_ANOTHER)) if self.twice else (held,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, assert_never
 
-from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.borrower import Borrower, wrong_with_borrowers
 from broker.core.borrowers.change_plan import (
     Case,
     Change,
@@ -47,7 +47,8 @@ class IdealAccount:
         release = self.decision.release
         if release is None or release.borrower == "none" or not self._leads:
             return None
-        return BORROWER_STAND_IN
+        wrong = wrong_with_borrowers(self._by_cpr(None), None)
+        return None if wrong else BORROWER_STAND_IN
 
     def found(self, *, verified: bool) -> Account | None:
         """Return the account as it is found; ``verified``: its number is known already."""
@@ -91,6 +92,11 @@ class IdealAccount:
 
     @property
     def _is_temporary(self) -> bool:
+        """Return whether the person is asked for a temporary borrower, and has one."""
+        policy = self.decision.policy
+        rule = policy.borrower if policy else None
+        if rule is None or not rule.temporary or not self.decision.known_in_person:
+            return False
         return self.borrower is not None and self.borrower.temporary
 
     @property
@@ -109,12 +115,10 @@ class IdealAccount:
         return cpr_leads(self.decision, self.reading.cpr)
 
     def _by_cpr(self, wished: Wish | None) -> tuple[Borrower, ...]:
-        if self.borrower is None or self.borrower.temporary:
-            return ()
-        return (self.borrower.held(wished),)
+        return self.borrower.found(wished) if self.borrower else ()
 
     def _temporary(self, wished: Wish) -> Borrower | None:
-        if self.borrower is None or not self.borrower.temporary:
+        if self.borrower is None or not self._is_temporary:
             return None
         return self.borrower.held(wished)
 
@@ -142,6 +146,9 @@ class IdealAccount:
             return Account(BORROWER_STAND_IN, AccountState.KNOWN)
         if self.errand is Errand.PIN and not by_number:
             return _case(without_number(self.reading.cpr))
+        wrong = wrong_with_borrowers(self._by_cpr(None), None)
+        if self._leads and wrong:
+            return _case(wrong)
         if self._leads:
             return Account(BORROWER_STAND_IN, AccountState.KNOWN)
         if by_number:

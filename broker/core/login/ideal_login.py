@@ -277,10 +277,11 @@ def _enrolled(scene: _Scene) -> _Scene:
     if rule is None or account.outcome is None:
         return scene
     there = scene.login.borrower
+    is_new = account.outcome is EnrolmentOutcome.CREATED
     made = PlannedBorrower(
         outcome=account.outcome,
         category=account.category or rule.category,
-        before=there.category if there else None,
+        before=there.category if there and not is_new else None,
         months=_months(answers, rule),
         place=rule.place,
     )

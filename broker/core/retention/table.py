@@ -298,4 +298,21 @@ TRAIL_ANCHOR: Final = Retention(
     "a cut is seen",
 )
 
+FORGETTING: Final = Retention(
+    "forgetting",
+    "a person who is being forgotten: hashes, person ids, borrower numbers, until it is done",
+    "a random id",
+    30 * _DAY,
+    "the order",
+    "whoever dies over it, the next one ends it",
+)
+FORGOTTEN: Final = Retention(
+    "forgotten",
+    "that a person was forgotten: keyed hashes of ids that were random and are gone",
+    "a keyed hash of these",
+    5 * _YEAR,
+    "the order",
+    "a backup that is put back is forgotten again; the same lies in a file of each machine",
+)
+
 TABLE: Final = tuple(row for row in globals().values() if isinstance(row, Retention))

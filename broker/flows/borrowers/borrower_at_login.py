@@ -288,7 +288,12 @@ class BorrowerAtLogin:
         person = transaction.person
         if person is None:
             return None
-        return Key("counter", self.hmacs.of("declined upgrade", person.id))
+        return declined_key(self.hmacs, person.id)
+
+
+def declined_key(hmacs: LookupHmacs, person: str) -> Key:
+    """Return the key of the counter that a person does not want another category."""
+    return Key("counter", hmacs.of("declined upgrade", person))
 
 
 def _absent_since(transaction: Transaction) -> datetime | None:

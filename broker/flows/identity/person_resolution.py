@@ -7,16 +7,21 @@ from typing import Final, Protocol
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.leading_numbers import cpr_leads, uuid_leads
 from broker.core.identity.accepted_text import TextKind, text_fault
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, CPR_UUID, AttributeReading
+from broker.core.identity.canonical_attributes import (
+    CPR_ATTRIBUTE,
+    CPR_UUID,
+    AttributeReading,
+    Attributes,
+)
 from broker.core.login.configured_entities import ConfiguredEntities
-from broker.core.login.transaction import Person
+from broker.core.login.transaction import Authentication, Person
 from broker.core.ports import Key
 from broker.flows.arrived_login import Arrived
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.records import Reads
 
 # The upstream's own names for a person, steadiest first; a transient NameID names nobody.
-_NAMES: Final = ("eduPersonPrincipalName", "subject-id", "pairwise-id")
+NAMES: Final = ("eduPersonPrincipalName", "subject-id", "pairwise-id")
 _KINDS: Final = {"eduPersonPrincipalName": "eppn"}
 
 
@@ -143,6 +148,22 @@ class PersonResolution:
         """
         return self.links.cpr(self._uuid(arrived))
 
+    def asserted(self, answer: Authentication, attributes: Attributes) -> frozenset[str]:
+        """Return the pseudonyms of everything in an answer that may name its person.
+
+        More than what leads to a person: also what no policy lets lead there.
+        """
+        names = {self._own_name(answer, attributes)}
+        cpr = attributes.one(CPR_ATTRIBUTE)
+        uuid = attributes.one(CPR_UUID)
+        if answer.upstream in self.rules.local and answer.name_id:
+            names.add(self.links.of_borrower(answer.name_id))
+        if cpr:
+            names.add(self.links.of_cpr(cpr))
+        if uuid:
+            names.add(self._uuid_name(uuid))
+        return frozenset(name for name in names if name)
+
     def _by_cpr(self, names: PersonNames, reads: Reads) -> Person:
         cpr = names.cpr or ""
         person = self.links.by_cpr(cpr, names.own, names.uuid, reads)
@@ -191,6 +212,9 @@ class PersonResolution:
         uuid = reading.attributes.one(CPR_UUID)
         if uuid is None or not uuid_leads(arrived.decision, reading.assurance):
             return None
+        return self._uuid_name(uuid)
+
+    def _uuid_name(self, uuid: str) -> str:
         bare = uuid.casefold().removeprefix("urn:uuid:")
         return self.links.of_name(CPR_UUID, bare)
 
@@ -199,13 +223,18 @@ class PersonResolution:
 
         Two institutions could assert the same.
         """
-        for name in _NAMES:
-            value = arrived.reading.attributes.one(name)
+        return self._own_name(arrived.authentication, arrived.reading.attributes)
+
+    def _own_name(self, answer: Authentication, attributes: Attributes) -> str | None:
+        for name in NAMES:
+            value = attributes.one(name)
             if value:
-                kind = _KINDS.get(name, name)
-                institution = arrived.authentication.institution
-                return self.links.of_name(f"{kind} {institution}", value)
+                return self.of_own(name, answer.institution, value)
         return None
+
+    def of_own(self, name: str, institution: str, value: str) -> str:
+        """Return the pseudonym of an institution's own name for a person; ``name`` is its kind."""
+        return self.links.of_name(f"{_KINDS.get(name, name)} {institution}", value)
 
 
 def display_name(reading: AttributeReading) -> str:

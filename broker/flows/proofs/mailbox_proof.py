@@ -180,6 +180,14 @@ class MailboxProof:
             remembered_for=remembered_for,
         )
 
+    def counters(self, owner: str, addresses: Sequence[str]) -> tuple[Key, ...]:
+        """Return the keys of all that is counted of a person and of the addresses proved."""
+        quotas = [(quota, owner) for quota in _PER_PERSON]
+        quotas += [(quota, one_mailbox(each)) for quota in _PER_MAILBOX for each in addresses]
+        keys = [self._counter(quota.label, whose, str(quota.over)) for quota, whose in quotas]
+        guesses = self._counter("proof guesses", owner, "")
+        return (*keys, guesses, self._counter("proof mails of", owner, "tried"))
+
     def opened(self, held: Held, link: str, now: datetime) -> Mailing | None:
         """Return the mailing whose link was opened, or None.
 

@@ -104,6 +104,14 @@ class Limits:
         for number in range(limit.most):
             self.store.drop(Key("counter", group, str(number)))
 
+    def counters(self, limit: Limit, name: str) -> tuple[Key, ...]:
+        """Return the keys under which tries of ``name`` may be counted now."""
+        group = self._group(limit, name)
+        if limit.most <= _MOST_EXACT:
+            return tuple(Key("counter", group, str(number)) for number in range(limit.most))
+        window = int(self.now().timestamp() // limit.within.total_seconds())
+        return (Key("counter", group, str(window)), Key("counter", group, str(window - 1)))
+
     def _group(self, limit: Limit, name: str) -> str:
         return self.hmacs.of("limit", limit.name, name)
 

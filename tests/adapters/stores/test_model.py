@@ -74,12 +74,13 @@ class Alike(RuleBasedStateMachine):
 
     @rule(key=KEYS, by=st.integers(-3, 3), keep=SPANS)
     def count(self, key: Key, by: int, keep: timedelta) -> None:
-        """Count to the same sum in both."""
+        """Count to the same sum in both; nothing added is a look that begins no counter."""
         total, until = self.counters.get(key, (0, self.now))
         if until <= self.now:
             total, until = 0, self.now + keep
         assert self.store.count(key, by, self.now + keep, self.now) == total + by
-        self.counters[key] = (total + by, until)
+        if by:
+            self.counters[key] = (total + by, until)
 
     @rule(
         kind=st.sampled_from(["enrolment", "link"]),

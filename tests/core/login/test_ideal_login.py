@@ -133,6 +133,17 @@ def test_the_borrower_is_planned_as_an_enrolment_would(
         (STUDENT, "myprint", "no_library_account"),
         (STUDENT, "unheard-of", "no_policy_for_service"),
         (replace(STUDENT, borrower=DescribedBorrower("OTHER", temporary=True)), "my-loans", "temporary_unfit"),
+        (eid(errand=Errand.PIN, cpr="none"), "my-loans", "cpr_required"),
+        (
+            login(
+                "alum@ku.dk",
+                upstream="nemid",
+                assurance=Assurance.HIGH,
+                borrower=DescribedBorrower("TEMP", temporary=True),
+            ),
+            "my-loans",
+            "national_eid_required",
+        ),
         (replace(STUDENT, fault=("cpr_disagrees", "cpr")), "my-loans", "cpr_disagrees"),
     ],
 )

@@ -27,6 +27,7 @@ HANDED_ON: Final = frozenset({"until", "ends", "window"})
 APART: Final = frozenset(
     {
         "broker/core/login/ideal_login.py",  # a login that is played stores nothing
+        "broker/core/login/given_facts.py",  # nor does one that is described
         "broker/adapters/stores/encrypted_store.py",
         "broker/adapters/stores/redis.py",
         "broker/adapters/stores/sqlite.py",

@@ -92,8 +92,6 @@ def signed(parties: Parties, item: Item) -> str:
     return assertion_text.assertion(of, MAP, encrypted=True).signed(parties.idp.key, DEFAULT_SIGNING)
 
 
-# Threads of other tests' servers draw random numbers meanwhile, which hypothesis takes for the strategy's doing.
-@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.parametrize("runs", [100, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_the_text_is_the_canonical_form_of_the_reference(parties: Parties, runs: int) -> None:
     """Whatever stands in it: octet for octet pysaml2's classes, canonicalised by lxml."""

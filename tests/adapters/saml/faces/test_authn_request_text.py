@@ -88,8 +88,6 @@ def said(root: Any) -> list[str]:
     return sorted(each for each in found if each not in ours)
 
 
-# Threads of other tests' servers draw random numbers meanwhile, which hypothesis takes for the strategy's doing.
-@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.attack(32)
 @pytest.mark.parametrize("runs", [200, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_a_request_is_the_canonical_form_of_the_reference(runs: int) -> None:

@@ -1,0 +1,1 @@
+"""What is kept about one person: found, shown to them, and forgotten."""

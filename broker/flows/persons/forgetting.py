@@ -1,0 +1,185 @@
+"""A person is forgotten: step by step, links last, resumed by whoever comes after one that died."""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from broker.core.errors import LeadsNowhere
+from broker.core.login.transaction import Arrival, Transaction
+from broker.core.logout.sessions import Session
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Kept, Key, RecordKind, Store, lease_of
+from broker.core.retention.table import FORGETTING, LEASE
+from broker.flows.login.arrivals import Arrivals
+from broker.flows.logout.sessions import Sessions
+from broker.flows.persons.person_search import FoundPerson, PersonSearch, PersonTrail
+from broker.flows.persons.their_counters import TheirCounters
+from broker.flows.persons.their_records import TheirRecord, TheirRecords
+from broker.flows.persons.tombstones import Tombstones
+from broker.flows.records import Content, Record, Records
+
+# Longer than any lease that nobody renews.
+_PATIENCE: Final = timedelta(seconds=120)
+_LOOK_EVERY: Final = 0.25
+# Redis keeps what has ended for five minutes more, SQLite until it is swept: it goes too.
+_JUST_ENDED: Final = timedelta(minutes=6)
+_QUEUED: Final[tuple[RecordKind, ...]] = ("enrolment", "pin", "letter")
+_LEASED: Final[Mapping[str, RecordKind]] = {each: each for each in _QUEUED}
+# What has begun meanwhile, under an id that a login had read before, is gone after the second turn.
+_TURNS: Final = 2
+
+
+class StillCarriedOut(LeadsNowhere):
+    """A worker holds the lease on something of the person's, and does not let go of it."""
+
+    about = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """Forgets persons; each step can be done again, and is, after a death at any point."""
+
+    store: Store
+    hmacs: LookupHmacs
+    search: PersonSearch
+    records: TheirRecords
+    counters: TheirCounters
+    trail: PersonTrail
+    tombstones: Tombstones
+    now: Callable[[], datetime]
+    pause: Callable[[float], None]
+
+    def forget(self, person: FoundPerson) -> int:
+        """Forget a person, and return how many records were dropped.
+
+        The order, with all that leads to the person, is written first, then the tombstone.
+        StillCarriedOut where a worker does not end: the order stands, and is resumed.
+        """
+        now = self.now()
+        key = Key("forgetting", secrets.token_hex(16))
+        whole = self.records.with_typed(person, now)
+        order = self._orders.write(key, Content(whole, FORGETTING.until(now)), None, now)
+        return self._carried_out(order) if order else 0
+
+    def resume(self) -> int:
+        """Carry out every order that was begun, and return how many there were."""
+        orders = tuple(self._orders.list("forgetting", None, self.now()))
+        for order in orders:
+            self._carried_out(order)
+        return len(orders)
+
+    def repeat(self, *, everything: bool = False) -> int:
+        """Forget again whom a store that was put back knows again, and return how many.
+
+        Looked for are those whose tombstone the store has lost with it, or ``everything``.
+        """
+        again = 0
+        stones = self.tombstones.all() if everything else self.tombstones.unknown_to_store()
+        for stone in stones:
+            person = self.search.by_ids(partial(self.tombstones.is_marked, stone))
+            if not person.is_nobody:
+                self.forget(person)
+                again += 1
+            self.tombstones.keep(stone)
+        return again
+
+    def _carried_out(self, order: Record[FoundPerson]) -> int:
+        stone = self.tombstones.of(order.value)
+        if stone is not None:
+            self.tombstones.keep(stone)
+        dropped = sum(self._turn(order.value) for _ in range(_TURNS))
+        self._drop_orphaned_leases()
+        while self.store.sweep(self.now()):
+            pass
+        self._orders.drop(order.key)
+        return dropped
+
+    def _turn(self, person: FoundPerson) -> int:
+        """Drop all that is found, in the order of ``TheirRecords.of``: links last."""
+        now = self.now()
+        records = self.records.of(person, now - _JUST_ENDED)
+        counters = self.counters.keys(person, records)
+        links = [record for record in records if record.key.kind == "link"]
+        others = [record for record in records if record.key.kind != "link"]
+        self._end_sessions(records, now)
+        # Before the records: some are named after what only these hold.
+        for key in counters:
+            self.store.drop(key)
+        for record in others:
+            self._drop(record)
+        self._erase_trail(person)
+        for record in links:
+            self.store.drop(record.key)
+        return len(records)
+
+    def _end_sessions(self, records: tuple[TheirRecord, ...], now: datetime) -> None:
+        """Mark as over whatever was authenticated: a request under way delivers nothing more."""
+        sessions = Sessions(self.store, self.hmacs)
+        for record in records:
+            match record.fact:
+                case Session(browser=browser, person=person):
+                    sessions.close(browser, person, now)
+                case Transaction(browser=str(browser), person=person) if person:
+                    sessions.close(browser, person.id, now)
+
+    def _drop(self, record: TheirRecord) -> None:
+        if isinstance(record.fact, Arrival):
+            self._spend(record)
+        elif record.key.kind in _LEASED:
+            with self._leased(record.key):
+                self.store.drop(record.key)
+        else:
+            self.store.drop(record.key)
+
+    def _spend(self, record: TheirRecord) -> None:
+        """Take the answer out, and leave that it came: it must not come a second time."""
+        now = self.now()
+        arrivals = Arrivals(self.store, self.hmacs)
+        kept = Records(self.store, Arrival).get(record.key, now)
+        if kept is None:
+            self.store.drop(record.key)  # ended a moment ago: so has its assertion
+        else:
+            arrivals.spend(kept, now)
+
+    @contextmanager
+    def _leased(self, key: Key) -> Iterator[None]:
+        """Hold the lease on a record, once no worker does; it is dropped with the record."""
+        place = lease_of(key)
+        token = secrets.token_hex(8)
+        began = self.now()
+        while not self._has_taken(place, token):
+            if self.now() - began > _PATIENCE:
+                what = "broker work does not let go of what it carries out for the person"
+                raise StillCarriedOut(f"{what}; the order stands: broker person forget --resume")
+            self.pause(_LOOK_EVERY)
+        try:
+            yield
+        finally:
+            self.store.drop(place)
+
+    def _has_taken(self, place: Key, token: str) -> bool:
+        now = self.now()
+        return self.store.put(place, Kept(b"", token, LEASE.until(now)), None, now)
+
+    def _drop_orphaned_leases(self) -> None:
+        """Drop the leases on records that are gone: whoever died between the two left one."""
+        now = self.now()
+        for place, _ in tuple(self.store.list("lease", None, now - _JUST_ENDED)):
+            name, _, group = place.group.partition("/")
+            kind = _LEASED.get(name)
+            if kind and self.store.get(Key(kind, group, place.name), now) is None:
+                self.store.drop(place)
+
+    def _erase_trail(self, person: FoundPerson) -> None:
+        now = self.now()
+        erased = sum(self.trail.erase(group, now) for group in person.trail)
+        if erased:
+            self.trail.erased(erased, now)
+
+    @property
+    def _orders(self) -> Records[FoundPerson]:
+        return Records(self.store, FoundPerson, durable=True)

@@ -1,0 +1,255 @@
+"""Everything that one person goes by in the store, from whatever of it is known."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from broker.core.entities import Names
+from broker.core.identity.identifier_reassignment import PersonLink, is_stale
+from broker.core.ports import Store
+from broker.flows.borrowers.enrolment_records import EnrolmentRecords, StoredEnrolment
+from broker.flows.identity.person_links import PersonLinks
+from broker.flows.login.support_traces import SupportTraces
+from broker.flows.records import Records
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class FoundPerson:
+    """What leads to a person's records.
+
+    ``names`` are pseudonyms of names and accounts and of the CPR numbers ``cprs``, ``ids`` the
+    random ids that NameIDs and receipts are made of, ``numbers`` borrower numbers, ``typed``
+    pseudonyms of what may be typed for them, ``enrolments`` ids of enrolments and cases; ``trail``
+    the groups of the keys on the audit trail, and ``services``, ``references``, ``receipts`` what
+    its events name.
+    """
+
+    names: Names = ()
+    cprs: Names = ()
+    ids: Names = ()
+    numbers: Names = ()
+    typed: Names = ()
+    enrolments: Names = ()
+    trail: Names = ()
+    services: Names = ()
+    references: Names = ()
+    receipts: Names = ()
+
+    @property
+    def is_several(self) -> bool:
+        """Return whether it leads to more than one CPR number: staff must say whose is meant."""
+        return len(self.cprs) > 1
+
+    @property
+    def is_nobody(self) -> bool:
+        """Return whether nothing leads anywhere."""
+        return not (self.names or self.ids or self.enrolments or self.trail)
+
+
+class PersonTrail(Protocol):
+    """The audit trail of this machine, as far as it is one person's."""
+
+    def of_person(self, person: str) -> str:
+        """Return the group of the keys of a person id."""
+        ...
+
+    def of_borrower(self, number: str) -> str:
+        """Return the group of the keys of a borrower number."""
+        ...
+
+    def groups_of(self, reference: str, now: datetime) -> Names:
+        """Return the groups of the keys of the person of a page's reference."""
+        ...
+
+    def events(self, groups: Names, now: datetime) -> Iterable[Mapping[str, Any]]:
+        """Return the events that the keys of ``groups`` open, oldest first."""
+        ...
+
+    def services(self) -> Names:
+        """Return every service that an event names: those that are gone, too."""
+        ...
+
+    def erase(self, group: str, now: datetime) -> int:
+        """Delete every key of a group, and return how many there were."""
+        ...
+
+    def erased(self, count: int, now: datetime) -> None:
+        """Write that ``count`` keys of a person are deleted: whose, no line says."""
+        ...
+
+
+Links = Mapping[str, PersonLink]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonSearch:
+    """Finds a person by any one thing, and by that everything else; nothing is written.
+
+    ``services`` names those that are configured.
+    """
+
+    store: Store
+    links: PersonLinks
+    trail: PersonTrail
+    services: Callable[[], Iterable[str]]
+    now: Callable[[], datetime]
+
+    def by_names(self, names: Iterable[str], *, lasting: bool = True) -> FoundPerson:
+        """Return the person of some pseudonyms of names, or of CPR numbers where ``lasting``.
+
+        A name that nobody came by for a year may be somebody else's by now, and leads to nobody.
+        """
+        links = self._links()
+        known = frozenset(name for name in names if lasting or self._is_current(links, name))
+        return self._whole(FoundPerson(names=tuple(known)), links)
+
+    def by_number(self, number: str) -> FoundPerson:
+        """Return the person of a borrower number: by its enrolment, and by the account itself."""
+        groups = [
+            row.key.group
+            for row in self._enrolments.all()
+            if row.enrolment.number == number and not row.key.name
+        ]
+        names = (*groups, self.links.of_borrower(number))
+        return self._whole(FoundPerson(names=names, numbers=(number,)), self._links())
+
+    def by_ids(self, is_theirs: Callable[[str], bool]) -> FoundPerson:
+        """Return the person of whose ids of links or enrolments ``is_theirs`` holds."""
+        links = self._links()
+        names = [name for name, link in links.items() if any(map(is_theirs, _ids(link)))]
+        rows = [row for row in self._enrolments.all() if is_theirs(row.enrolment.id)]
+        names += [row.key.group for row in rows]
+        if not names:
+            return FoundPerson()
+        return self._whole(FoundPerson(names=tuple(names)), links)
+
+    def by_reference(self, reference: str) -> FoundPerson:
+        """Return the person of a page's reference: by its trace's enrolment, and by the trail."""
+        now = self.now()
+        links = self._links()
+        groups = self.trail.groups_of(reference, now)
+        names = [
+            name
+            for name, link in links.items()
+            if any(self.trail.of_person(each) in groups for each in _ids(link))
+        ]
+        trace = SupportTraces(self.store).find(reference, now)
+        rows = tuple(self._enrolments.all())
+        numbers = [
+            row.enrolment.number
+            for row in rows
+            if row.enrolment.number and self.trail.of_borrower(row.enrolment.number) in groups
+        ]
+        if trace and trace.enrolment:
+            held = (row.key.group for row in rows if row.enrolment.id == trace.enrolment)
+            names += held
+        person = FoundPerson(names=tuple(names), numbers=tuple(numbers), trail=tuple(groups))
+        return self._whole(person, links)
+
+    def with_more(self, person: FoundPerson, numbers: Names, typed: Names) -> FoundPerson:
+        """Return the person with what the library system knows of their borrower."""
+        more = replace(
+            person,
+            numbers=_once(person.numbers, numbers),
+            typed=_once(person.typed, typed),
+        )
+        return self._whole(more, self._links())
+
+    def _whole(self, person: FoundPerson, links: Links) -> FoundPerson:
+        """Return the person with all that one thing leads to from another."""
+        now = self.now()
+        rows = tuple(self._enrolments.all())
+        names, numbers = self._closed(person, links, rows)
+        ids = sorted({each for name in names & links.keys() for each in _ids(links[name])})
+        found = replace(
+            person,
+            names=tuple(sorted(names)),
+            cprs=tuple(sorted(_cprs(names, links))),
+            ids=_once(person.ids, ids),
+            numbers=numbers,
+        )
+        owners = {*found.names, *(self.links.proofs_of(each) for each in found.ids)}
+        enrolments = [
+            row.enrolment.id
+            for row in rows
+            if row.key.group in owners or row.enrolment.person in names
+        ]
+        return self._with_trail(replace(found, enrolments=tuple(enrolments)), now)
+
+    def _closed(
+        self,
+        person: FoundPerson,
+        links: Links,
+        rows: Iterable[StoredEnrolment],
+    ) -> tuple[set[str], Names]:
+        """Return all names and borrower numbers that lead to one another."""
+        names = set(person.names)
+        numbers = dict.fromkeys(person.numbers)
+        size = -1
+        while size != len(names) + len(numbers):
+            size = len(names) + len(numbers)
+            names |= _led_on(names, links)
+            theirs = [row.enrolment for row in rows if row.key.group in names and not row.key.name]
+            numbers |= dict.fromkeys(each.number for each in theirs if each.number)
+            names |= self._accounts(numbers, names, links)
+        return names, tuple(numbers)
+
+    def _accounts(self, numbers: Iterable[str], names: set[str], links: Links) -> set[str]:
+        """Return the pseudonyms of the accounts of numbers, but of one that another has by now.
+
+        Staff may have given the record to somebody else: the last login by its PIN tells.
+        """
+        accounts = {self.links.of_borrower(number) for number in numbers}
+        own = {None, *_cprs(names, links)}
+        return {each for each in accounts if each not in links or links[each].cpr in own}
+
+    def _with_trail(self, person: FoundPerson, now: datetime) -> FoundPerson:
+        trail = self.trail
+        # A case of a number that nobody had come with yet stands under the number itself, and one
+        # of a mailbox under what proofs are kept under.
+        owners = map(self.links.proofs_of, person.ids)
+        persons = map(trail.of_person, (*person.ids, *person.names, *owners))
+        groups = _once(person.trail, (*persons, *map(trail.of_borrower, person.numbers)))
+        events = tuple(trail.events(groups, now))
+        about = [str(event["about"]) for event in events if event.get("about")]
+        references = [str(event["reference"]) for event in events if event.get("reference")]
+        return replace(
+            person,
+            trail=groups,
+            services=_once(person.services, (*self.services(), *trail.services())),
+            references=_once(person.references, references),
+            receipts=_once(person.receipts, about),
+        )
+
+    def _is_current(self, links: Links, name: str) -> bool:
+        link = links.get(name)
+        return link is not None and not is_stale(link, self.now())
+
+    def _links(self) -> Links:
+        records = Records(self.store, PersonLink).list("link", None, self.now())
+        return {record.key.group: record.value for record in records}
+
+    @property
+    def _enrolments(self) -> EnrolmentRecords:
+        return EnrolmentRecords(self.store, self.now)
+
+
+def _led_on(names: set[str], links: Links) -> set[str]:
+    """Return the CPR numbers of some names, and every name that last came with one of them."""
+    cprs = _cprs(names, links)
+    return cprs | {name for name, link in links.items() if link.cpr in cprs}
+
+
+def _cprs(names: set[str], links: Links) -> set[str]:
+    return {cpr for name in names & links.keys() if (cpr := links[name].cpr)}
+
+
+def _ids(link: PersonLink) -> Iterator[str]:
+    yield link.person
+    if link.alone:
+        yield link.alone
+
+
+def _once(before: Names, more: Iterable[str]) -> Names:
+    return tuple(dict.fromkeys((*before, *more)))

@@ -1,0 +1,244 @@
+"""Every record of one person, kind by kind, and the row of the table that says why it is kept."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.pin_record import PinRecord
+from broker.core.consent.consent import Receipt
+from broker.core.errors import StoreUnavailable
+from broker.core.identity.identifier_reassignment import PersonLink
+from broker.core.identity.mailbox_proofs import ProofOwner, Proved
+from broker.core.login.transaction import Arrival, Authentication, Transaction
+from broker.core.logout.sessions import Session
+from broker.core.logout.single_logout import Logout
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Kept, Key, RecordKind, Store
+from broker.core.retention import table
+from broker.core.retention.rows import Retention
+from broker.flows.borrowers.category_letters import OwedCategoryLetter
+from broker.flows.identity.person_links import PersonLinks
+from broker.flows.login.support_traces import SupportTrace
+from broker.flows.logout.sessions import Pointer
+from broker.flows.persons.person_search import FoundPerson
+from broker.flows.proofs.known_browsers import KnownBrowser
+from broker.flows.proofs.pin_letters import (
+    CurrentCode,
+    PinLetter,
+    TypedNumbers,
+    identifier_pseudonym,
+)
+from broker.flows.proofs.pin_renewal import OwedPinMail
+from broker.flows.records import load
+
+# The pseudonyms of the names and numbers that an authentication asserts.
+NamesIn = Callable[[Authentication], frozenset[str]]
+_PIN_SHAPES: Final[dict[str, tuple[type[Any], Retention]]] = {
+    "record": (PinRecord, table.PIN_RECORD),
+    "": (OwedPinMail, table.PIN_MAIL),
+    "letter": (PinLetter, table.PIN_LETTER),
+    "current": (CurrentCode, table.PIN_CODE),
+    "typed": (TypedNumbers, table.PIN_TYPED),
+    "browser": (KnownBrowser, table.PIN_BROWSER),
+}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TheirRecord:
+    """One record: where it is, what it says, until when, and the row that it is kept by."""
+
+    key: Key
+    row: Retention
+    until: datetime
+    fact: Any
+
+
+@dataclass(frozen=True, slots=True)
+class TheirRecords:
+    """Looks through the store for one person, the kinds that can hold anything of theirs.
+
+    StoreUnavailable where the store does not answer, or a record cannot be opened: what is not
+    read may be theirs.
+    """
+
+    store: Store
+    hmacs: LookupHmacs
+    links: PersonLinks
+    names_in: NamesIn
+
+    def of(self, person: FoundPerson, now: datetime) -> tuple[TheirRecord, ...]:
+        """Return every record of the person, in the order in which they are forgotten."""
+        finders = (
+            self._sessions,
+            self._transactions,
+            self._arrivals,
+            self._logouts,
+            self._enrolments,
+            self._pins,
+            self._letters,
+            self._proofs,
+            self._receipts,
+            self._traces,
+            self._links,
+        )
+        return tuple(record for find in finders for record in find(person, now))
+
+    def with_typed(self, person: FoundPerson, now: datetime) -> FoundPerson:
+        """Return the person with what was typed for them: their letters and browsers tell."""
+        facts = [load(_PIN_SHAPES[key.name][0], kept.value) for key, kept in self._all("pin", now)]
+        known = [fact for fact in facts if isinstance(fact, PinLetter | KnownBrowser)]
+        own = [
+            each for fact in known if self._has(fact.number, person) for each in fact.identifiers
+        ]
+        return replace(person, typed=tuple(dict.fromkeys((*person.typed, *own))))
+
+    def _transactions(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
+        for key, kept in self._all("transaction", now):
+            transaction = load(Transaction, kept.value)
+            if self._is_transaction_of(transaction, person):
+                yield TheirRecord(key, table.TRANSACTION, kept.until, transaction)
+
+    def _is_transaction_of(self, transaction: Transaction, person: FoundPerson) -> bool:
+        known = transaction.person
+        answer = transaction.authentication
+        if answer is None:
+            return False
+        if known is not None and self._is(known.id, known.number, person):
+            return True
+        return transaction.reference in person.references or self._names(answer, person)
+
+    def _arrivals(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
+        for key, kept in self._all("arrival", now):
+            arrival = load(Arrival, kept.value)
+            answer = arrival.answer
+            if isinstance(answer, Authentication) and self._names(answer, person):
+                yield TheirRecord(key, table.ARRIVAL, kept.until, arrival)
+
+    def _sessions(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
+        records = [
+            (key, kept, _session_or_pointer(kept)) for key, kept in self._all("session", now)
+        ]
+        own = {fact.id for _, _, fact in records if _is_session_of(fact, person)}
+        # What points at a session goes before it: without it nobody could tell whose it was.
+        for key, kept, fact in sorted(records, key=_is_session):
+            if fact.id in own:
+                yield TheirRecord(key, table.SESSION, kept.until, fact)
+
+    def _logouts(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
+        for key, kept in self._all("logout", now):
+            logout = load(Logout, kept.value)
+            if any(each in person.ids for _, each in logout.groups):
+                yield TheirRecord(key, table.LOGOUT, kept.until, logout)
+
+    def _enrolments(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
+        for key, kept in self._all("enrolment", now):
+            enrolment = load(Enrolment, kept.value)
+            if enrolment.id in person.enrolments:
+                yield TheirRecord(key, _row_of(enrolment), kept.until, enrolment)
+
+    def _pins(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
+        records = [
+            (key, kept, load(_PIN_SHAPES[key.name][0], kept.value))
+            for key, kept in self._all("pin", now)
+        ]
+        typed = {*person.typed}
+        for key, kept, fact in records:
+            if self._is_pin_of(key, fact, person, typed):
+                yield TheirRecord(key, _PIN_SHAPES[key.name][1], kept.until, fact)
+
+    def _is_pin_of(self, key: Key, fact: object, person: FoundPerson, typed: set[str]) -> bool:
+        match fact:
+            case PinLetter() | KnownBrowser():
+                return self._has(fact.number, person)
+            case TypedNumbers():
+                return not typed.isdisjoint(fact.identifiers)
+            case OwedPinMail():
+                pseudonym = identifier_pseudonym(self.hmacs, fact.whom)
+                asked = self.links.of_cpr(fact.whom) in person.names or pseudonym in typed
+                return asked or (fact.what != "link" and self._has(fact.whom, person))
+            case _:
+                return key.group in self._of_numbers(person)
+
+    def _of_numbers(self, person: FoundPerson) -> set[str]:
+        labels = ("pin-record", "pin-letter-of", "pin-owed")
+        return {self.hmacs.of(label, number) for label in labels for number in person.numbers}
+
+    def _letters(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
+        for key, kept in self._all("letter", now):
+            letter = load(OwedCategoryLetter, kept.value)
+            if self._has(letter.number, person):
+                yield TheirRecord(key, table.CATEGORY_LETTER, kept.until, letter)
+
+    def _proofs(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
+        owners = {*person.names, *(self.links.proofs_of(each) for each in person.ids)}
+        for key, kept in self._all("proof", now):
+            if key.name and key.group in owners:
+                yield TheirRecord(key, table.PROOF, kept.until, load(Proved, kept.value))
+            elif not key.name:
+                claim = load(ProofOwner, kept.value)
+                row = table.TEMPORARY_OWNER if claim.name == "temporary" else table.PROOF_OWNER
+                if claim.owner in owners:
+                    yield TheirRecord(key, row, kept.until, claim)
+
+    def _receipts(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
+        groups = {
+            self.hmacs.of("receipts", each, service)
+            for each in person.ids
+            for service in person.services
+        }
+        for key, kept in self._all("receipt", now):
+            if key.group in groups or key.name in person.receipts:
+                yield TheirRecord(key, table.RECEIPT, kept.until, load(Receipt, kept.value))
+
+    def _traces(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
+        for key, kept in self._all("trace", now):
+            trace = load(SupportTrace, kept.value)
+            if key.group in person.references or trace.enrolment in person.enrolments:
+                yield TheirRecord(key, table.TRACE, kept.until, trace)
+
+    def _links(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
+        for key, kept in self._all("link", now):
+            if key.group in person.names:
+                yield TheirRecord(key, table.LINK, kept.until, load(PersonLink, kept.value))
+
+    def _all(self, kind: RecordKind, now: datetime) -> Iterator[tuple[Key, Kept]]:
+        return self.store.list(kind, None, now)
+
+    def _names(self, answer: Authentication, person: FoundPerson) -> bool:
+        return not self.names_in(answer).isdisjoint(person.names)
+
+    def _is(self, id_: str, number: str | None, person: FoundPerson) -> bool:
+        return id_ in person.ids or (number is not None and self._has(number, person))
+
+    def _has(self, number: str, person: FoundPerson) -> bool:
+        return number in person.numbers or self.links.of_borrower(number) in person.names
+
+
+def _row_of(enrolment: Enrolment) -> Retention:
+    match enrolment.state:
+        case EnrolmentState.WANTED:
+            return table.WISH
+        case EnrolmentState.OBSERVED:
+            return table.OBSERVED
+        case EnrolmentState.CASE | EnrolmentState.NOTICE:
+            return table.WISH_OF_CASE if enrolment.wish else table.CASE
+        case EnrolmentState.DONE | EnrolmentState.GIVEN_UP:
+            return table.ENROLLED
+
+
+def _session_or_pointer(kept: Kept) -> Session | Pointer:
+    """Return what a record of this kind holds; StoreUnavailable where it is neither."""
+    try:
+        return load(Session, kept.value)
+    except StoreUnavailable:
+        return load(Pointer, kept.value)
+
+
+def _is_session(record: tuple[Key, Kept, Session | Pointer]) -> bool:
+    return isinstance(record[2], Session)
+
+
+def _is_session_of(fact: Session | Pointer, person: FoundPerson) -> bool:
+    return isinstance(fact, Session) and fact.person in person.ids

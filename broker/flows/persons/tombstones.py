@@ -1,0 +1,100 @@
+"""That a person was forgotten, kept outside the store too: a backup put back forgets again."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+from broker.core.entities import Names
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Key, Store
+from broker.core.retention.table import FORGOTTEN
+from broker.flows.persons.person_search import FoundPerson
+from broker.flows.records import Record, Records
+
+_LABEL: Final = "forgotten"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Tombstone:
+    """The keyed hashes of the random ids that one person had: of links and of enrolments.
+
+    Nobody's name or number leads to it. Somebody who comes again has other ids.
+    """
+
+    at: datetime
+    marks: Names
+
+    @property
+    def name(self) -> str:
+        """Return what it is kept under."""
+        return min(self.marks)
+
+
+class TombstoneFile(Protocol):
+    """The tombstones outside the store, which no backup of the store takes back."""
+
+    def all(self) -> Iterable[Tombstone]:
+        """Return every tombstone that is kept."""
+        ...
+
+    def add(self, stone: Tombstone) -> None:
+        """Keep one more, through to the disk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstones:
+    """The tombstones in the store, for all machines, and in the file of this one."""
+
+    store: Store
+    hmacs: LookupHmacs
+    file: TombstoneFile
+    now: Callable[[], datetime]
+
+    def of(self, person: FoundPerson) -> Tombstone | None:
+        """Return the tombstone of a person; None where no random id leads to them."""
+        marks = [self._mark(each) for each in (*person.ids, *person.enrolments)]
+        return Tombstone(self.now(), tuple(sorted(marks))) if marks else None
+
+    def keep(self, stone: Tombstone) -> None:
+        """Keep a tombstone in both places, the file first: the store may be put back."""
+        if stone.name not in {each.name for each in self.file.all()}:
+            self.file.add(stone)
+        self._keep_in_store(stone)
+
+    def unknown_to_store(self) -> tuple[Tombstone, ...]:
+        """Return those of the file that the store has not: it was put back, or emptied.
+
+        Those that another machine has kept in the store are added to the file.
+        """
+        stored = {record.key.group: record.value for record in self._listed()}
+        filed = {each.name: each for each in self.file.all()}
+        for name in stored.keys() - filed.keys():
+            self.file.add(stored[name])
+        now = self.now()
+        alive = (each for each in filed.values() if FORGOTTEN.until(each.at) > now)
+        return tuple(each for each in alive if each.name not in stored)
+
+    def all(self) -> tuple[Tombstone, ...]:
+        """Return those of the file and of the store."""
+        stored = {record.key.group: record.value for record in self._listed()}
+        return tuple(({each.name: each for each in self.file.all()} | stored).values())
+
+    def is_marked(self, stone: Tombstone, id_: str) -> bool:
+        """Return whether an id of a link or an enrolment is one of a tombstone's person."""
+        return self._mark(id_) in stone.marks
+
+    def _keep_in_store(self, stone: Tombstone) -> None:
+        now = self.now()
+        self._records.add(Key("forgotten", stone.name), stone, FORGOTTEN.until(stone.at), now)
+
+    def _listed(self) -> Iterable[Record[Tombstone]]:
+        return tuple(self._records.list("forgotten", None, self.now()))
+
+    def _mark(self, id_: str) -> str:
+        return self.hmacs.of(_LABEL, id_)
+
+    @property
+    def _records(self) -> Records[Tombstone]:
+        return Records(self.store, Tombstone, durable=True)

@@ -1,0 +1,123 @@
+"""What is dropped is gone from the files too: of SQLite, of a Redis and of its replica."""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.adapters.stores import sqlite
+from broker.adapters.stores.open_store import open_store
+from broker.core.ports import Kept, Key, Store
+from tests.plugins.redis_server import KEEPING, RedisServer
+
+NOW = datetime(2031, 1, 1, tzinfo=UTC)
+GONE = Key("link", "k1.gone-of-the-person")
+STAYS = Key("link", "k1.stays-of-another")
+Start = Callable[..., RedisServer]
+
+
+def _written(store: Store) -> None:
+    for number in range(3):
+        for key in (GONE, STAYS):
+            value = f"{key.group} value {number}".encode()
+            before = store.get(key, NOW)
+            kept = Kept(value, str(number), NOW + timedelta(days=1))
+            assert store.put(key, kept, before.version if before else None, NOW)
+
+
+def _lying(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "log")
+
+
+def _is_gone(folder: Path) -> bool:
+    lying = _lying(folder)
+    assert b"stays-of-another value 2" in lying
+    return b"gone-of-the-person" not in lying
+
+
+def test_sqlite_keeps_nothing_of_it_in_file_or_log(tmp_path: Path) -> None:
+    """The log holds the dropped value until it is cut to nothing, with every value of before."""
+    store = open_store("sqlite:broker.db", tmp_path)
+    _written(store)
+    store.drop(GONE)
+    assert not _is_gone(tmp_path)
+    assert store.purge() == ()
+    assert _is_gone(tmp_path)
+    assert (tmp_path / "broker.db-wal").stat().st_size == 0
+
+
+def test_a_reader_that_does_not_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log cannot be cut under a reader: pending until it has ended."""
+    monkeypatch.setattr(sqlite, "_PATIENCE", 0.01)
+    store = open_store("sqlite:broker.db", tmp_path)
+    _written(store)
+    with closing(sqlite3.connect(tmp_path / "broker.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM record").fetchone()
+        store.drop(GONE)
+        (told,) = store.purge()
+        assert "broker.db-wal is being read" in told
+        reader.execute("COMMIT")
+    assert store.purge() == ()
+    assert _is_gone(tmp_path)
+
+
+@pytest.mark.server
+def test_redis_and_its_replica_write_their_files_anew(start: Start) -> None:
+    """Append-only file and snapshot, on both: each held it before."""
+    master = start(*KEEPING, "--repl-diskless-sync-delay", "0")
+    replica = start(*KEEPING, "--replicaof", "127.0.0.1", str(master.port))
+    store = open_store(master.url, Path())
+    _written(store)
+    with master.client() as client, replica.client() as copy:
+        _until(lambda: bool(client.wait(1, 100)))
+        for server in (client, copy):
+            server.execute_command("BGSAVE")
+            _until(partial(_has_saved, server))
+    store.drop(GONE)
+    assert not _is_gone(master.folder)
+    assert not _is_gone(replica.folder)
+    assert store.purge() == ()
+    # The old file is unlinked by a thread of the server's.
+    _until(lambda: _is_gone(master.folder) and _is_gone(replica.folder))
+
+
+@pytest.mark.server
+def test_redis_that_does_not_allow_it_is_told(start: Start) -> None:
+    """Each server that the broker's user may not have write its files anew is named, with what to do."""
+    server = start(*KEEPING)
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "broker", "on", ">secret", "~*", "+@all", "-bgrewriteaof", "-bgsave")
+    store = open_store(f"redis://broker:secret@127.0.0.1:{server.port}/0", Path())
+    _written(store)
+    assert store.purge() == (
+        "Redis does not allow BGREWRITEAOF, BGSAVE or INFO to the broker's user; run both there, and wait for them.",
+    )
+
+
+@pytest.mark.server
+def test_every_node_of_a_cluster_does(redis_cluster: tuple[RedisServer, ...], redis_cluster_url: str) -> None:
+    """Whichever of them held it."""
+    store = open_store(redis_cluster_url, Path())
+    _written(store)
+    store.drop(GONE)
+    assert store.purge() == ()
+    _until(lambda: all(b"gone-of-the-person" not in _lying(node.folder) for node in redis_cluster))
+
+
+def _has_saved(server: Any) -> bool:
+    return not server.info("persistence")["rdb_bgsave_in_progress"]
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if holds():
+            return
+        time.sleep(0.02)
+    pytest.fail("it did not come about within four seconds")

@@ -1,0 +1,419 @@
+"""A person is found by any one thing, shown everything, and forgotten: kind by kind, whatever dies on the way."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import pytest
+
+from broker.adapters.stores.sqlite import SqliteStore
+from broker.app import audit_operations, person_operations, person_page, person_report
+from broker.app.assembly import Parts, assemble, now
+from broker.app.person_operations import ForgettingUpkeep, NamedPerson, NoPerson, PersonDesk
+from broker.app.tombstone_file import StateTombstones
+from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.ports import Kept, Key, RecordKind, lease_of
+from broker.core.retention import table
+from broker.demo.run.demo_folder import Setting
+from broker.files.settings.config import load
+from broker.flows.consents.receipts import Receipts
+from broker.flows.logout.sessions import Sessions
+from broker.flows.persons.forgetting import StillCarriedOut
+from broker.flows.transactions import Transactions
+from tests.plugins.lived import ASTA, AU, GONE_SERVICE, KARLA, Life, Somebody, store_file
+from tests.plugins.redis_server import RedisServer
+
+_ROWS: Final = "SELECT kind, grp, name, value FROM record"
+
+# What can hold nothing of a person's, or what of it stays: every other row is found and gone.
+NOBODYS: Final = frozenset(
+    {
+        table.TRANSACTION_BEGUN,
+        table.LEASE,
+        table.TURN,
+        table.SETUP,
+        table.FIGURES,
+        table.TRAIL_ANCHOR,
+        table.FORGETTING,
+        table.FORGOTTEN,
+    }
+)
+STAYS: Final = frozenset({table.ENDED, table.PAUSE})
+# Found as another row of the same record, or by a search of its own.
+OTHERWISE: Final = frozenset(
+    {
+        table.TRANSACTION_LEFT_ALONE,
+        table.TRANSACTION_DONE,
+        table.OBSERVED,
+        table.ENROLLED,
+        table.WISH_OF_CASE,
+        table.LIMIT,
+        table.DECLINED,
+        table.TRAIL_KEY,
+    }
+)
+
+
+class Killed(BaseException):
+    """The process dies."""
+
+
+def octets(parts: Parts) -> bytes:
+    """Give everything that lies in the files of the store."""
+    return b"".join(path.read_bytes() for path in sorted(store_file(parts).parent.glob("broker.db*")))
+
+
+def keys(parts: Parts) -> set[Key]:
+    """Give the keys of all records there are."""
+    kinds = get_args(RecordKind)
+    return {key for kind in kinds for key, _ in parts.store.list(kind, None, now())}
+
+
+def of(desk: PersonDesk, who: Somebody) -> set[Key]:
+    """Give the keys of a person's records and counters."""
+    person = desk.found(NamedPerson(who.cpr))
+    records = desk.records.of(person, now())
+    counted = {key for key, _ in desk.counters.counted(person, records, now())}
+    trail = {key for key in keys(desk.parts) if key.kind == "audit" and key.group in person.trail}
+    return {record.key for record in records} | counted | trail
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"typed": ASTA.cpr},
+        {"typed": f"{ASTA.cpr[:6]}-{ASTA.cpr[6:]}"},
+        {"typed": ASTA.eppn.upper()},
+        {"borrower": ASTA.number},
+        {"reference": ASTA.reference.lower()},
+        {"reference": ASTA.reference[::-1]},
+    ],
+)
+def test_any_one_thing_leads_to_everything(lived_parts: Parts, named: dict[str, str]) -> None:
+    """CPR number, name, borrower number, a page with its person on the trail, a page with an enrolment alone."""
+    desk = person_operations.desk(lived_parts)
+    person = desk.found(NamedPerson(**named))
+    assert (len(person.ids), len(person.cprs), person.numbers) == (3, 1, (ASTA.number,))
+    assert {each.key for each in desk.records.of(person, now())} == {
+        each.key for each in desk.records.of(desk.found(NamedPerson(ASTA.cpr)), now())
+    }
+
+
+@pytest.mark.parametrize(
+    "named", [{"typed": "1111116666"}, {"typed": "nobody@au.dk"}, {"borrower": "1"}, {"reference": "ZZZZZZZZ"}]
+)
+def test_what_leads_nowhere_is_told_without_being_quoted(lived_parts: Parts, named: dict[str, str]) -> None:
+    """What was typed by mistake may be a person's number."""
+    with pytest.raises(NoPerson) as told:
+        person_operations.desk(lived_parts).found(NamedPerson(**named))
+    assert next(iter(named.values())) not in str(told.value)
+
+
+def test_a_name_that_went_unseen_for_a_year_leads_to_nobody(
+    lived_parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be somebody else's by now: by the CPR number the person is found as before."""
+    later = now() + timedelta(days=366)
+    monkeypatch.setattr(person_operations, "now", lambda: later)
+    desk = person_operations.desk(lived_parts)
+    with pytest.raises(NoPerson):
+        desk.found(NamedPerson(ASTA.eppn))
+    assert desk.found(NamedPerson(ASTA.cpr)).ids
+
+
+def test_an_account_that_changed_hands_is_nobodys_to_forget_by_its_number(lived_parts: Parts) -> None:
+    """The enrolment says one person, the last login by its PIN another: staff must say who is meant."""
+    karla = Life(lived_parts, KARLA)
+    lived_parts.links.by_cpr(karla.cpr, lived_parts.links.of_borrower(ASTA.number))
+    desk = person_operations.desk(lived_parts)
+    with pytest.raises(NoPerson, match="two CPR numbers"):
+        desk.found(NamedPerson(borrower=ASTA.number))
+    assert desk.found(NamedPerson(ASTA.cpr)).cprs == (Life(lived_parts, ASTA).cpr,)
+
+
+def test_every_row_of_the_table_is_found(lived_parts: Parts) -> None:
+    """A kind that is added is looked through, or said to be nobody's: no row is forgotten to be forgotten."""
+    desk = person_operations.desk(lived_parts)
+    rows = {each.row for each in desk.records.of(desk.found(NamedPerson(ASTA.cpr)), now())}
+    assert rows == set(table.TABLE) - NOBODYS - STAYS - OTHERWISE
+    kinds = {key.kind for key in of(desk, ASTA)}
+    assert kinds == {row.kind for row in set(table.TABLE) - NOBODYS - STAYS}
+
+
+def test_what_is_forgotten_is_the_persons_and_nobody_elses(lived_parts: Parts) -> None:
+    """Of every record, counter and key of theirs only the spent arrival is left; the other person keeps all."""
+    desk = person_operations.desk(lived_parts)
+    mine, theirs = of(desk, ASTA), of(desk, KARLA)
+    before = octets_of(lived_parts, mine)
+    assert len(mine) > 35
+    outcome = person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr), [GONE_SERVICE]))
+    assert outcome.pending == ()
+    assert {key.kind for key in mine & keys(lived_parts)} == {"arrival"}
+    assert of(desk, KARLA) == theirs
+    with pytest.raises(NoPerson):
+        desk.found(NamedPerson(ASTA.cpr))
+    assert audit_operations.verified(lived_parts).findings == []
+    assert {key.kind for key in keys(lived_parts) - theirs} <= {
+        "arrival",
+        "ended",
+        "pause",
+        "forgotten",
+        "audit-anchor",
+    }
+    left = octets(lived_parts)
+    assert [each for each in before if each in left] == []
+
+
+def octets_of(parts: Parts, noted: Iterable[Key]) -> list[bytes]:
+    """Give the ciphertexts and names of records that lie in the store's files now; none of a spent arrival's name."""
+    with closing(sqlite3.connect(store_file(parts))) as connection:
+        rows = {(kind, group, name): value for kind, group, name, value in connection.execute(_ROWS)}
+    found = [rows[key] for key in noted if key in rows]
+    found += [key.group.encode() for key in noted if key.kind != "arrival"]
+    lying = octets(parts)
+    assert all(each in lying for each in found)
+    return found
+
+
+@pytest.mark.server
+def test_the_same_over_redis(setting: Setting, tmp_path: Path, redis_server: RedisServer, redis_url: str) -> None:
+    """By the person's own way through the store: its append-only file and its snapshot hold nothing of them."""
+    environ = {
+        "BROKER_STORE__URL": redis_url,
+        "BROKER_AUDIT__FOLDER": f"{tmp_path / 'audit'}",
+        "BROKER_STATE": str(tmp_path / "state"),
+    }
+    parts = assemble(load(setting.config, environ))
+    for who in (ASTA, KARLA):
+        Life(parts, who).lived()
+    desk = person_operations.desk(parts)
+    mine, theirs = of(desk, ASTA), of(desk, KARLA)
+    names = [key.group.encode() for key in mine if key.kind != "arrival"]
+    assert all(each in lying_in(redis_server.folder) for each in names)
+    assert person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr))).pending == ()
+    assert {key.kind for key in mine & keys(parts)} == {"arrival"}
+    assert of(desk, KARLA) == theirs
+    until = time.monotonic() + 4
+    while (left := [each for each in names if each in lying_in(redis_server.folder)]) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert left == []
+
+
+def lying_in(folder: Path) -> bytes:
+    """Give everything that lies in the files of a Redis."""
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "log")
+
+
+def test_whom_no_name_leads_to_again_is_found_by_a_page(lived_parts: Parts) -> None:
+    """A login that asserted no name: by the trail, which names receipt and page, as long as its keys are there."""
+    store, hmacs = lived_parts.store, lived_parts.keys.index
+    group = hmacs.of("receipts", "met-once", "my-loans")
+    history = Receipts(store).history(hmacs.of("receipts", Life(lived_parts, ASTA).id, "my-loans"), now())
+    Receipts(store).file(group, replace(history[0], record_id="r-once", person=group), now())
+    event = AuditEvent(AuditEventKind.CONSENT_GIVEN, now(), "FGHJKMNP", "met-once", service="my-loans", about="r-once")
+    lived_parts.trail.add(event)
+    desk = person_operations.desk(lived_parts)
+    theirs = of(desk, ASTA)
+    person = desk.found(NamedPerson(reference="fghj kmnp"))
+    assert [each.key for each in desk.records.of(person, now())] == [Key("receipt", group, "r-once")]
+    person_operations.forgotten(desk, person)
+    assert Receipts(store).history(group, now()) == ()
+    assert of(desk, ASTA) == theirs
+    with pytest.raises(NoPerson):
+        desk.found(NamedPerson(reference="FGHJKMNP"))
+
+
+def test_what_comes_while_a_person_is_forgotten_goes_too(lived_parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login that had read the person's link before it went answers after it: under an id that is nobody's."""
+    desk = person_operations.desk(lived_parts)
+    group = lived_parts.keys.index.of("receipts", Life(lived_parts, ASTA).id, "my-loans")
+    late = replace(Receipts(lived_parts.store).history(group, now())[0], record_id="r-late")
+    drop = SqliteStore.drop
+
+    def meanwhile(store: SqliteStore, key: Key) -> None:
+        drop(store, key)
+        if key.kind == "link":
+            Receipts(lived_parts.store).file(group, late, now())
+            monkeypatch.setattr(SqliteStore, "drop", drop)
+
+    monkeypatch.setattr(SqliteStore, "drop", meanwhile)
+    person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
+    assert Receipts(lived_parts.store).history(group, now()) == ()
+
+
+def test_a_login_under_way_delivers_nothing_more(lived_parts: Parts) -> None:
+    """It is marked as over before it is dropped, for a request that has read it already."""
+    transaction = Transactions(lived_parts.store).read(f"tx-{ASTA.number}", now()).transaction
+    desk = person_operations.desk(lived_parts)
+    person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
+    assert Sessions(lived_parts.store, lived_parts.keys.index).over(transaction, now())
+
+
+def test_a_worker_s_lease_is_waited_for(lived_parts: Parts) -> None:
+    """What is being carried out comes to its end first; one that does not end leaves the order standing."""
+    place = lease_of(Key("enrolment", Life(lived_parts, ASTA).cpr))
+    assert lived_parts.store.put(place, Kept(b"", "theirs", now() + timedelta(minutes=9)), None, now())
+    clock = [now()]
+    waited: list[float] = []
+
+    def pause(seconds: float) -> None:
+        waited.append(seconds)
+        clock[0] += timedelta(seconds=30)
+
+    desk = person_operations.desk(lived_parts)
+    forgetting = replace(desk.forgetting, now=lambda: clock[0], pause=pause)
+    with pytest.raises(StillCarriedOut, match="--resume"):
+        forgetting.forget(desk.found(NamedPerson(ASTA.cpr)))
+    assert len(waited) == 5
+    lived_parts.store.drop(place)
+    assert forgetting.resume() == 1
+    with pytest.raises(NoPerson):
+        desk.found(NamedPerson(ASTA.cpr))
+
+
+def rows_of(parts: Parts) -> tuple[list[Any], list[Any]]:
+    """Give all rows of the store, as a backup holds them."""
+    with closing(sqlite3.connect(store_file(parts))) as connection:
+        return connection.execute("SELECT * FROM record").fetchall(), connection.execute(
+            "SELECT * FROM counter"
+        ).fetchall()
+
+
+def put_back(parts: Parts, rows: tuple[list[Any], list[Any]]) -> None:
+    """Put a backup back in the place of the store."""
+    with closing(sqlite3.connect(store_file(parts))) as connection, connection:
+        connection.execute("DELETE FROM record")
+        connection.execute("DELETE FROM counter")
+        connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", rows[0])
+        connection.executemany("INSERT INTO counter VALUES (?, ?, ?, ?, ?)", rows[1])
+
+
+def test_a_backup_that_is_put_back_is_forgotten_again(lived_parts: Parts) -> None:
+    """By broker work, which looks when it begins; the other person is as before."""
+    desk = person_operations.desk(lived_parts)
+    mine, theirs = of(desk, ASTA), of(desk, KARLA)
+    backup = rows_of(lived_parts)
+    person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
+    assert not ForgettingUpkeep(lived_parts).step()
+    put_back(lived_parts, backup)
+    assert mine <= keys(lived_parts) | {key for key in mine if key.kind == "counter"}
+    upkeep = ForgettingUpkeep(lived_parts)
+    assert (upkeep.step(), upkeep.step()) == (True, False)
+    assert {key.kind for key in mine & keys(lived_parts)} == {"arrival"}
+    assert of(desk, KARLA) == theirs
+
+
+def test_who_comes_again_is_not_forgotten_again(lived_parts: Parts) -> None:
+    """Their ids are new: neither the hourly look nor the command after a backup takes them for the one who went."""
+    desk = person_operations.desk(lived_parts)
+    before = desk.found(NamedPerson(ASTA.cpr))
+    person_operations.forgotten(desk, before)
+    again = replace(ASTA, number="4719", reference="VWXZ2345")
+    Life(lived_parts, again).lived()
+    assert not ForgettingUpkeep(lived_parts).step()
+    assert person_operations.ended(desk, everything=True).count == 0
+    after = desk.found(NamedPerson(ASTA.cpr))
+    assert len(after.ids) == 3
+    assert not {*after.ids} & {*before.ids}
+
+
+def test_each_machine_has_the_tombstones_of_the_others(lived_parts: Parts) -> None:
+    """A machine learns from the store whom another forgot: a store that is put back is forgotten by any of them."""
+    desk = person_operations.desk(lived_parts)
+    person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
+    path = lived_parts.config.state / "forgotten.jsonl"
+    written = path.read_text()
+    path.unlink()
+    assert not ForgettingUpkeep(lived_parts).step()
+    assert path.read_text() == written
+    path.write_text(written[:40])  # cut short by a crash
+    assert not ForgettingUpkeep(lived_parts).step()
+    assert written.strip() in path.read_text()
+
+
+def dying(monkeypatch: pytest.MonkeyPatch, after: int) -> list[int]:
+    """Let the process die at a change of the store or of the tombstones; count how many there were."""
+    made = [0]
+
+    def counted(change: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **more: Any) -> Any:
+            made[0] += 1
+            if made[0] == after:
+                raise Killed
+            return change(*args, **more)
+
+        return run
+
+    for name in ("put", "put_many", "drop", "sweep", "purge"):
+        monkeypatch.setattr(SqliteStore, name, counted(getattr(SqliteStore, name)))
+    monkeypatch.setattr(StateTombstones, "add", counted(StateTombstones.add))
+    return made
+
+
+def killed_and_resumed(parts: Parts, after: int) -> bool:
+    """Forget a person, die at a change, and have broker work end it; False where there are no so many changes."""
+    desk = person_operations.desk(parts)
+    mine, theirs = of(desk, ASTA), of(desk, KARLA)
+    noted = octets_of(parts, mine)
+    person = desk.found(NamedPerson(ASTA.cpr))
+    died = False
+    with pytest.MonkeyPatch.context() as patch:
+        dying(patch, after)
+        try:
+            person_operations.forgotten(desk, person)
+        except Killed:
+            died = True
+    ForgettingUpkeep(parts).step()
+    parts.store.purge()
+    if keys(parts) >= mine - {key for key in mine if key.kind == "counter"}:
+        assert after == 1  # before the order stood: nothing has begun, and the command is given again
+        return died
+    assert {key.kind for key in mine & keys(parts)} == {"arrival"}
+    assert of(desk, KARLA) == theirs
+    left = octets(parts)
+    assert [each for each in noted if each in left] == []
+    return died
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 20, 67, 68, 75, 110])
+def test_whoever_dies_over_it_is_followed_by_one_who_ends_it(lived_parts: Parts, after: int) -> None:
+    """At the order, at the tombstone, over a counter, a session, what points at it, a lease, a receipt."""
+    assert killed_and_resumed(lived_parts, after)
+
+
+@pytest.mark.slow
+def test_a_death_at_every_change_is_followed_by_the_end(lived_parts: Parts) -> None:
+    """From the last of the counters to the last change of all: there are no more than the test tries."""
+    backup = rows_of(lived_parts)
+    after = 62
+    while killed_and_resumed(lived_parts, after):
+        put_back(lived_parts, backup)
+        (lived_parts.config.state / "forgotten.jsonl").unlink(missing_ok=True)
+        after += 1
+    assert after > 120
+
+
+def test_the_report_names_all_and_shows_no_secret(lived_parts: Parts) -> None:
+    """What, why, how long, whence, to whom, what was refused; no CPR number, PIN or code."""
+    desk = person_operations.desk(lived_parts)
+    report = person_report.report(desk, desk.found(NamedPerson(ASTA.cpr)))
+    told = json.dumps(report)
+    assert {each["kind"] for each in report["kept"]} == {
+        key.kind for key in of(desk, ASTA) if key.kind not in {"counter", "audit"}
+    }
+    assert all(each["why"] and each["how_long"] and each["until"] for each in report["kept"])
+    assert [each["service"] for each in report["recipients"]] == ["my-loans", GONE_SERVICE]
+    assert report["recipients"][0]["controller"]
+    assert [each["reason"] for each in report["refusals"]] == ["too_young"]
+    assert AU in report["sources"]
+    assert ASTA.address in told
+    assert "4071" not in told.replace("2031", "")
+    for page in (told, person_page.as_text(report), person_page.as_html(report)):
+        assert ASTA.cpr not in page
+        assert KARLA.address not in page

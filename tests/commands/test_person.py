@@ -1,0 +1,90 @@
+"""The commands that show a person what is kept, and forget them, as an administrator types them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from broker.app.assembly import Parts
+from broker.cli import broker as command
+from tests.plugins.lived import ASTA, KARLA
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(lived_parts: Parts, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command over the parts, with ``typed`` on standard input."""
+    monkeypatch.setattr("broker.app.diagnostics.opened", lambda: lived_parts)
+
+    def ran(*words: str, typed: str = "") -> tuple[int, str, str]:
+        result = CliRunner().invoke(command, ["person", *words], input=typed)
+        return result.exit_code, result.stdout, result.stderr
+
+    return ran
+
+
+def test_a_person_is_exported_by_what_is_typed_for_people_and_for_programs(run: Run, tmp_path: Path) -> None:
+    """As text, as JSON, and as a page that only its owner may read and that is never written over."""
+    code, told, _ = run("export", typed=f"{ASTA.cpr}\n")
+    assert (code, "Your rights" in told, ASTA.cpr in told, "too_young" in told) == (0, True, False, True)
+    code, told, _ = run("export", "--json", typed=ASTA.eppn)
+    assert (code, "kept" in json.loads(told)) == (0, True)
+    page = tmp_path / "asta.html"
+    assert run("export", "--borrower", ASTA.number, "--html", str(page))[:2] == (0, "")
+    assert page.stat().st_mode & 0o077 == 0
+    assert "<script" not in page.read_text()
+    code, _, said = run("export", "--borrower", ASTA.number, "--html", str(page))
+    assert (code, said.strip()) == (78, f"{page}: cannot be used: File exists")
+
+
+def test_forgetting_says_first_what_it_does_and_then_does_it(run: Run) -> None:
+    """Exit 3 without --yes, with the warning about NameIDs; then who is to be told, and nobody is found."""
+    code, told, said = run("forget", "--reference", ASTA.reference)
+    assert code == 3
+    assert "Every persistent NameID of the person changes" in said
+    assert "say --yes" in said
+    assert told.startswith("would be forgotten: ")
+    code, told, _ = run("forget", "--yes", "--json", typed=ASTA.cpr)
+    outcome = json.loads(told)
+    assert (code, outcome["forgotten"], outcome["pending"]) == (0, True, [])
+    assert [each["service"] for each in outcome["recipients"]] == ["my-loans", "reading-room"]
+    assert all(each["why"] and each["for"] for each in outcome["stays"])
+    code, _, said = run("forget", "--yes", typed=ASTA.cpr)
+    assert (code, said.startswith("person: nothing is kept that this leads to")) == (1, True)
+    assert run("export", typed=KARLA.cpr)[0] == 0
+
+
+def test_what_is_pending_is_told_and_fails(run: Run, lived_parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The person is forgotten; the files of the store are not without them yet."""
+    monkeypatch.setattr(type(lived_parts.store), "purge", lambda _: ("Redis does not allow it.",))
+    code, _, said = run("forget", "--yes", typed=ASTA.cpr)
+    assert (code, said.splitlines()[-1]) == (1, "pending: Redis does not allow it.")
+
+
+def test_what_was_begun_is_ended_and_nobody_is_named_for_it(run: Run) -> None:
+    """After a death, or a backup: for everybody at once."""
+    assert run("forget", "--resume") == (0, "0 persons forgotten\n", "")
+    code, told, _ = run("forget", "--restored", "--json")
+    assert (code, json.loads(told)) == (0, {"persons": 0, "pending": []})
+    assert run("forget", "--resume", "--borrower", "1")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "code"),
+    [
+        (("export",), "", 2),
+        (("export", "--borrower", "1", "--reference", "BCDFGHJK"), "", 2),
+        (("export", ASTA.cpr), "", 2),
+        (("export",), "1111116666", 1),
+        (("forget", "--yes", "--borrower", "no such"), "", 1),
+    ],
+)
+def test_a_newcomer_s_mistakes_are_one_sentence(run: Run, words: tuple[str, ...], typed: str, code: int) -> None:
+    """No traceback; a number on standard input is quoted nowhere."""
+    ended, told, said = run(*words, typed=typed)
+    assert (ended, told) == (code, "")
+    assert "Traceback" not in said
+    assert not typed or typed not in said

@@ -1,0 +1,201 @@
+"""``broker policy try`` as a newcomer and a program meet it."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from lxml import etree
+
+from broker.cli import broker
+from broker.demo.run.demo_folder import Setting
+
+ROOT = Path(__file__).resolve().parents[2]
+STUDENT = ("--upstream", "wayf", "--as", "student@au.dk")
+AFFILIATE = ("--upstream", "wayf", "--as", "affiliate@au.dk")
+NUMBER = "1403044004"
+Try = Callable[..., Result]
+
+
+@pytest.fixture
+def tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Try:
+    """Try a login in a folder that holds the shipped policies, and no configuration unless one is given."""
+    shutil.copytree(ROOT / "policies", tmp_path / "policies")
+    monkeypatch.chdir(tmp_path)
+    for name in [each for each in os.environ if each.startswith("BROKER_")]:
+        monkeypatch.delenv(name)
+
+    def ran(*words: str, **environ: str) -> Result:
+        result = CliRunner().invoke(broker, ("policy", "try", *words), env=environ, prog_name="broker")
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        return result
+
+    return ran
+
+
+def test_a_login_is_told_in_some_lines(tried: Try) -> None:
+    """The affiliation, what is asked, the borrower, what leaves and stays, each with its line; what was made up."""
+    result = tried(*STUDENT, "--cpr", "real", "--age", "22", "--service", "my-loans", "--without", "mail")
+    lines = result.stdout.splitlines()
+
+    assert result.exit_code == 0
+    assert lines[0].startswith("my-loans, as student (student.yaml:11)  ")
+    assert lines[0].endswith(", policies")
+    assert "asks for consent (student.yaml:30)" in lines[1]
+    assert (
+        "borrower: STUDENT is made, or PRIVATE upgraded, or TEMP adopted, for 12 months (student.yaml:17)" in lines[1]
+    )
+    assert lines[2].startswith("  leaves  borrower_number, gn, sn")
+    assert lines[3].split() == [
+        *("cpr", "masked;", "my-loans", "encrypts,", "controller", "my-loans", "student.yaml:37"),
+    ]
+    assert lines[-1].startswith("made up: assurance low, gn")
+    assert "ideal" not in result.stdout
+    assert result.stderr == "no configuration: every service is there, and as the policies hope\n"
+
+
+def test_a_refusal_names_its_rule_and_what_would_let_them_in(tried: Try) -> None:
+    """The line, the key of the rule, and the fewest changes."""
+    result = tried(*AFFILIATE, "--service", "my-loans", "--nearest")
+
+    assert "refused   national_eid_required   private.yaml:18 require.upstream" in result.stdout
+    near = "what would let them in: upstream nemid, assurance substantial, cpr real, age 18 (private.yaml:12)"
+    assert near in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "service", "expected"),
+    [
+        (STUDENT, "e-resources", {"effect": "permit", "affiliation": "student", "borrower": None}),
+        ((*STUDENT, "--cpr", "replacement"), "my-loans", {"effect": "deny", "reason": "replacement_number"}),
+        ((*STUDENT, "--borrower", "other"), "my-loans", {"steps": ["ask", "Issue"]}),
+        (
+            (*STUDENT, "--borrower", "PRIVATE", "--keep-category"),
+            "my-loans",
+            {"steps": ["OfferUpgrade", "ask", "Issue"]},
+        ),
+        ((*STUDENT, "--borrower", "temporary"), "my-loans", {"effect": "permit"}),
+        (("--upstream", "nemid", "--proof", "kaldemail"), "e-resources", {"affiliation": "hospital"}),
+        (("--upstream", "nemid", "--intent", "hospital"), "my-loans", {"affiliation": "private"}),
+        (("--upstream", "library", "--borrower", "STUDENT"), "myprint", {"affiliation": "student"}),
+        (("--persona", "dan"), "my-loans", {"affiliation": "hospital"}),
+        (("--persona", "per"), "my-loans", {"reason": "two_borrowers"}),
+        (("--example", "student.yaml:65"), "my-loans", {"reason": "cpr_required"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_every_way_to_describe_a_login_is_played(
+    tried: Try, words: tuple[str, ...], service: str, expected: dict[str, object]
+) -> None:
+    """By facts, by a person of the demo, by an example: one engine, one answer, printed for programs."""
+    result = tried(*words, "--service", service, "--json")
+    assert result.exit_code == 0, result.stderr
+    (row,) = json.loads(result.stdout)["services"]
+
+    assert {name: row[name] for name in expected} == expected
+
+
+def test_a_login_may_be_in_a_file(tried: Try) -> None:
+    """Written as the login of an example; what is wrong in it is told with its line."""
+    Path("login.yaml").write_text("upstream: nemid\nassurance: high\ncpr: real\nage: 17\n", encoding="utf-8")
+    Path("wrong.yaml").write_text("upstream: nemid\nassurance: very\n", encoding="utf-8")
+
+    assert "too_young" in tried("--login", "login.yaml", "--service", "my-loans").stdout
+    wrong = tried("--login", "wrong.yaml")
+    assert (wrong.exit_code, wrong.stderr.startswith("wrong.yaml:2: assurance")) == (78, True)
+
+
+def test_a_sign_up_is_played_at_the_service_that_makes_borrowers(tried: Try) -> None:
+    """Nothing leaves for a service; with a service named, the same person logs in there."""
+    assert "the sign-up is done; nothing leaves" in tried("--persona", "dorte").stdout
+    assert "as private" in tried("--persona", "dorte", "--service", "my-loans").stdout
+
+
+def test_another_folder_is_tried_without_a_trace(tried: Try) -> None:
+    """--from plays by a proposed set; its digest and folder are named."""
+    shutil.copytree("policies", "proposed")
+    changed = Path("proposed/student.yaml")
+    changed.write_text(changed.read_text(encoding="utf-8").replace("12 months", "6 months"), encoding="utf-8")
+
+    assert "for 6 months" in tried(*STUDENT, "--service", "my-loans", "--from", "proposed").stdout
+    assert sorted(path.name for path in Path().iterdir()) == ["policies", "proposed"]
+
+
+def test_the_assertion_is_printed_unsigned(tried: Try) -> None:
+    """One Response with the attributes that leave, well formed, without a signature."""
+    result = tried(*STUDENT, "--service", "my-loans", "--as-assertion")
+    root = etree.fromstring(result.stdout.encode())
+    names = {each.get("FriendlyName") for each in root.iter("{*}Attribute")}
+
+    assert {"mail", "cpr"} <= names
+    assert not root.xpath("//*[local-name()='Signature']")
+    assert tried(*AFFILIATE, "--service", "my-loans", "--as-assertion").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "name a login: --upstream, --persona, --example or --login"),
+        (("--upstream", "wafy"), "there is no upstream 'wafy': did you mean 'wayf'?"),
+        ((*STUDENT, "--service", "my-loan"), "there is no service 'my-loan': did you mean 'my-loans'?"),
+        ((*STUDENT, "--intent", "studnet"), "there is no affiliation 'studnet': did you mean 'student'?"),
+        ((*STUDENT, "--proof", "kalemail"), "there is no proof 'kalemail': did you mean 'kaldemail'?"),
+        (("--persona", "asto"), "there is no persona 'asto': did you mean 'asta'?"),
+        (("--example", "student.yaml"), "--example names a file and a line of it: student.yaml:61"),
+        (("--example", "nobody.yaml:7"), "no example stands at 'nobody.yaml:7'"),
+        (("--upstream", "wayf", "--as", "student"), "--as is an affiliation with its scope"),
+        ((*STUDENT, "--attribute", "mail"), "--attribute is NAME=VALUE"),
+        (("--persona", "asta", "--age", "3"), "--persona is a whole login: it goes without --age"),
+        (("--persona", "asta", "--example", "student.yaml:61"), "--persona goes without --example"),
+        ((*STUDENT, "--as-assertion"), "--as-assertion goes with one --service"),
+        (("--upstream", "\x1b[2Jwayf"), r"there is no upstream '\x1b[2Jwayf'"),
+        ((*STUDENT, "--intent", "\u202estudent"), r"there is no affiliation '\u202estudent'"),
+    ],
+)
+def test_a_slip_is_a_sentence(tried: Try, words: tuple[str, ...], said: str) -> None:
+    """Exit 2, one sentence that says what to write; what a terminal would act on is shown escaped."""
+    result = tried(*words)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--cpr", "--as", "--persona", "--attribute", "--proof", "--borrower", "--upstream"])
+@pytest.mark.parametrize("number", [NUMBER, f"{NUMBER[:6]}-{NUMBER[6:]}", f"cpr={NUMBER}"])
+def test_a_number_is_refused_and_not_repeated(tried: Try, option: str, number: str) -> None:
+    """Whatever option it is written to; the kind is what decides."""
+    result = tried(option, number)
+
+    assert result.exit_code == 2
+    assert "looks like a CPR number" in result.stderr
+    assert NUMBER[6:] not in result.stderr
+
+
+def test_a_number_in_a_file_is_refused_and_not_repeated(tried: Try) -> None:
+    """Nor does the fault quote it."""
+    Path("login.yaml").write_text(f"upstream: nemid\ncpr: '{NUMBER}'\n", encoding="utf-8")
+    result = tried("--login", "login.yaml")
+
+    assert result.exit_code == 78
+    assert NUMBER[6:] not in result.stderr
+
+
+def test_names_and_scopes_of_a_configuration_count(tried: Try, setting: Setting) -> None:
+    """Its services, methods, institutions and maps: what no institution may say is not believed."""
+    environ = {"BROKER_CONFIG": str(setting.config)}
+    printed = tried(*STUDENT, "--service", "my-loans", **environ)
+    assert "controller Royal Danish Library" in printed.stdout
+    assert "as configured" in printed.stdout
+    assert printed.stderr == ""
+
+    foreign = tried("--upstream", "wayf", "--as", "student@sdu.dk", "--service", "my-loans", **environ)
+    assert "refused" in foreign.stdout
+    mistyped = tried(*STUDENT, "--attribute", "displyName=Asta", **environ)
+    assert "there is no attribute 'displyName': did you mean 'displayName'?" in mistyped.stderr
+    elsewhere = tried("--upstream", "library", "--borrower", "STUDENT", "--service", "e-resources", **environ)
+    assert "e-resources does not offer library" in elsewhere.stdout
+    assertion = tried(*STUDENT, "--service", "my-loans", "--as-assertion", **environ)
+    assert "/my-loans/acs" in assertion.stdout

@@ -1,0 +1,261 @@
+"""People of whom the store holds everything that it can hold, written by the rooms that write it."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from broker.adapters.trail.audit_trail import KeptTrail
+from broker.app.assembly import Parts, assemble, now
+from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.pin_record import PinCall, PinRecord
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.consent.consent import Receipt, ReceiptEvent
+from broker.core.identity.canonical_attributes import WireAttribute
+from broker.core.identity.mailbox_proofs import ProofOwner, Proved
+from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.logout.sessions import NameID, Session
+from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest
+from broker.core.ports import Key
+from broker.demo.run.demo_folder import Setting
+from broker.files.settings.config import load
+from broker.flows.borrowers.borrower_at_login import declined_key
+from broker.flows.borrowers.category_letters import CategoryLetters
+from broker.flows.borrowers.create_pause import CreatePause
+from broker.flows.borrowers.enrolment_records import StoredEnrolment
+from broker.flows.consents.receipts import Receipts
+from broker.flows.login.arrivals import Arrivals
+from broker.flows.login.support_traces import SupportTraces
+from broker.flows.logout.sessions import Sessions
+from broker.flows.proof_ownership import claim_ownership, keep_proof, mailbox_place
+from broker.flows.proofs.known_browsers import KnownBrowsers
+from broker.flows.proofs.pin_check import OF_PERSON
+from broker.flows.proofs.pin_letters import PinLetters
+from broker.flows.proofs.pin_renewal import CHANGES, Asking
+from broker.flows.proofs.rate_limits import Limits
+from broker.flows.records import Records
+from broker.flows.transactions import Transactions
+
+AU: Final = "https://idp.au.example"
+GONE_SERVICE: Final = "reading-room"
+_CPR: Final = "urn:oid:1.3.6.1.4.1.25178.1.2.15"
+_EPPN: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1.6"
+_URN: Final = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """One person, by all that they are known by."""
+
+    cpr: str
+    eppn: str
+    number: str
+    address: str
+    reference: str
+
+
+ASTA: Final = Somebody("1403044004", "asta@au.dk", "4711", "asta@auh.rm.dk", "BCDFGHJK")
+KARLA: Final = Somebody("1111024568", "karla@au.dk", "4712", "karla@auh.rm.dk", "KMNPQRST")
+
+
+@dataclass(frozen=True)
+class Life:
+    """Writes one person's records; ``cpr``, ``name`` and ``owner`` are their pseudonyms."""
+
+    parts: Parts
+    who: Somebody
+
+    @property
+    def cpr(self) -> str:
+        """Give the pseudonym of the CPR number."""
+        return self.parts.links.of_cpr(self.who.cpr)
+
+    @property
+    def name(self) -> str:
+        """Give the pseudonym of the eppn."""
+        return self.parts.links.of_name(f"eppn {AU}", self.who.eppn)
+
+    @property
+    def owner(self) -> str:
+        """Give the pseudonym that proofs are kept under."""
+        return self.parts.links.proofs_of(self.id)
+
+    @property
+    def id(self) -> str:
+        """Give the person id."""
+        return self.parts.links.holder(self.cpr)
+
+    def lived(self) -> None:
+        """Leave everything behind that a person can."""
+        links = self.parts.links
+        links.by_cpr(self.cpr, self.name)
+        links.by_cpr(self.cpr, links.of_borrower(self.who.number))
+        links.by_name(self.name)
+        for leave in (
+            self.log_in,
+            self.enrol,
+            self.be_listed,
+            self.get_pins,
+            self.prove,
+            self.answer,
+            self.be_counted,
+            self.be_told,
+        ):
+            leave()
+
+    def log_in(self) -> None:
+        """Have a login under way, another that has ended, and a logout."""
+        moment = now()
+        store, hmacs = self.parts.store, self.parts.keys.index
+        end = moment + timedelta(minutes=4)
+        values = {_EPPN: self.who.eppn, _CPR: _URN + self.who.cpr}
+        wire = tuple(WireAttribute(name, (value,)) for name, value in values.items())
+        answer = Authentication("wayf", "https://wayf.demo.example", AU, (AU,), wire, moment, None, moment, end)
+        request = AuthnRequest("_q1", "my-loans", "https://my-loans.demo.example", "https://my-loans/acs")
+        blank = Transaction(
+            f"tx-{self.who.number}", self.who.reference, moment, moment + timedelta(minutes=30), request
+        )
+        authenticated = replace(blank, browser=f"browser-{self.who.number}", upstream="wayf", authentication=answer)
+        Transactions(store).add(replace(authenticated, person=Person(self.id)), moment)
+        Transactions(store).add(replace(authenticated, id=f"{blank.id}-denied"), moment)
+        Arrivals(store, hmacs).add(blank.id, "_q1", answer, (f"_a{self.who.number}", end), moment)
+        session = Session(
+            id=f"session-{self.who.number}",
+            service="my-loans",
+            entity_id="https://my-loans.demo.example",
+            name_id=NameID(f"name-id-{self.who.number}"),
+            index="_i1",
+            browser=f"browser-{self.who.number}",
+            person=self.id,
+            transaction=blank.id,
+            upstream="wayf",
+            at=moment,
+            until=moment + timedelta(hours=12),
+        )
+        Sessions(store, hmacs).add(session, moment)
+        peer = LogoutPeer("service", "my-loans")
+        asked = LogoutRequest(peer, "_l1", session.name_id)
+        logout = Logout(f"logout-{self.who.number}", asked, moment, groups=((session.browser, self.id),))
+        Records(store, Logout).add(Key("logout", logout.id), logout, logout.until, moment)
+
+    def enrol(self) -> None:
+        """Be a borrower that is made, and have been told of another category."""
+        key = Key("enrolment", self.cpr)
+        fields = (WishedField("email", self.who.address, "create"),)
+        wish = Wish(self.who.cpr, "student", "STUD", (), date(2036, 1, 1), fields, self.who.address)
+        wanted = Enrolment(f"e-{self.who.number}", EnrolmentState.WANTED, now(), wish, self.cpr, self.who.number)
+        records = self.parts.enrolments.ports.records
+        assert records.write(StoredEnrolment(key, wanted, None, None), wanted, now() + timedelta(days=1))
+        change = Change(self.who.number, (), "STUD")
+        CategoryLetters(self.parts.enrolments.ports).owe(wanted.id, change, EnrolmentOutcome.UPGRADED, "da")
+
+    def be_listed(self) -> None:
+        """Be a case, a notice and a dispute of staff, and stand in a pause."""
+        cases = self.parts.cases
+        cases.borrowers_differ(self.cpr, "two_borrowers", (self.who.number,))
+        cases.another_cpr(self.name, "k.other", self.cpr)
+        cases.taken(self.owner, f"k.address-{self.who.number}")
+        CreatePause(self.parts.store, now).refused("STUD", self.cpr, "defaults")
+
+    def get_pins(self) -> None:
+        """Be given a PIN, ask for letters, have typed in a browser, and have one of one's own."""
+        store, hmacs = self.parts.store, self.parts.keys.index
+        record = PinRecord("4071", now(), calls=(PinCall("c1", now()),))
+        Records(store, PinRecord).add(
+            Key("pin", hmacs.of("pin-record", self.who.number), "record"), record, record.until, now()
+        )
+        self.parts.pin_renewal.ask(self.who.cpr, "192.0.2.0/24", Asking("da"))
+        letters = PinLetters(store, hmacs, now)
+        letters.current(self.who.number, self.who.cpr)
+        letters.typed(f"browser-{self.who.number}", self.who.cpr, "tx")
+        borrower = Borrower(self.who.number, "STUD", cpr=self.who.cpr)
+        KnownBrowsers(store, hmacs, now).remember(borrower, (), "4071")
+
+    def prove(self) -> None:
+        """Prove a mailbox, and a temporary borrower."""
+        store, hmacs = self.parts.store, self.parts.keys.index
+        proved = Proved("kaldemail", self.who.address, now(), now() + timedelta(days=365))
+        keep_proof(store, proved, self.owner, now())
+        claim = ProofOwner(self.owner, proved.name)
+        assert claim_ownership(store, mailbox_place(hmacs, proved), claim, proved.until, now())
+        assert self.parts.enrolments.ports.adopts(f"9{self.who.number}", self.who.cpr)
+
+    def answer(self) -> None:
+        """Agree at a service, and at one that is gone since."""
+        for service in ("my-loans", GONE_SERVICE):
+            group = self.parts.keys.index.of("receipts", self.id, service)
+            given = Receipt(
+                f"r-{self.who.number}-{service}",
+                ReceiptEvent.GIVEN,
+                now(),
+                "da",
+                group,
+                "digest",
+                "consent",
+                ("gn",),
+                "material",
+                "shown",
+                None,
+            )
+            Receipts(self.parts.store).file(group, given, now())
+
+    def be_counted(self) -> None:
+        """Have tried and asked, and want no other category."""
+        limits = Limits(self.parts.store, self.parts.keys.index, now)
+        limits.take((CHANGES, self.who.number), (OF_PERSON, self.id))
+        ends = now() + timedelta(days=1)
+        self.parts.store.count(declined_key(self.parts.keys.index, self.id), 1, ends, now())
+        for key in self.parts.mailbox_proof.counters(self.owner, [self.who.address]):
+            self.parts.store.count(key, 1, ends, now())
+
+    def be_told(self) -> None:
+        """Stand on the trail, and have been shown pages with references."""
+        traces = SupportTraces(self.parts.store)
+        traces.leave(self.who.reference, now(), step="ask")
+        traces.leave(self.who.reference[::-1], now(), enrolment=f"e-{self.who.number}")
+        told = AuditEvent(AuditEventKind.RELEASED, now(), self.who.reference, self.id, service="my-loans")
+        add = self.parts.trail.add
+        add(replace(told, institution=AU, attributes=("gn",)))
+        add(replace(told, service=GONE_SERVICE))
+        add(replace(told, kind=AuditEventKind.REFUSED, reason="too_young", policy="private.yaml:18"))
+        add(AuditEvent(AuditEventKind.PIN_UNUSABLE, now(), borrower=self.who.number, reason="pin_locked"))
+
+
+def store_file(parts: Parts) -> Path:
+    """Give the file of an SQLite store."""
+    return Path(parts.config.store.url.removeprefix("sqlite:"))
+
+
+@pytest.fixture(scope="module")
+def opened_parts(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Parts:
+    """Give a broker's parts over SQLite, once for all tests of a module."""
+    folder = tmp_path_factory.mktemp("lived")
+    environ = {
+        "BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}",
+        "BROKER_AUDIT__FOLDER": f"{folder / 'audit'}",
+        "BROKER_STATE": str(folder / "state"),
+    }
+    return assemble(load(setting.config, environ))
+
+
+@pytest.fixture
+def lived_parts(opened_parts: Parts) -> Parts:
+    """Give them over a store in which are two people, with an empty trail before them and no tombstone."""
+    trail = opened_parts.trail
+    assert isinstance(trail, KeptTrail)
+    with closing(sqlite3.connect(store_file(opened_parts))) as connection, connection:
+        connection.execute("DELETE FROM record")
+        connection.execute("DELETE FROM counter")
+    for path in (*trail.journal.folder.iterdir(), *opened_parts.config.state.glob("forgotten*")):
+        path.unlink()
+    trail.person_keys.cache.clear()
+    for who in (ASTA, KARLA):
+        Life(opened_parts, who).lived()
+    return opened_parts

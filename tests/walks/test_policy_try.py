@@ -1,0 +1,202 @@
+"""A login that is tried ends as the real one does, for every person of the demo at every service."""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
+from urllib.parse import urljoin
+
+import pytest
+from lxml import html
+from werkzeug.test import TestResponse
+
+from broker.app.policy_trials import Site, tried
+from broker.core.identity.canonical_attributes import wire
+from broker.core.login.described_login import DescribedBorrower
+from broker.core.login.given_facts import GivenFacts
+from broker.core.login.played_login import PlayedLogin
+from broker.core.login.steps import Done, Issue
+from broker.core.login.transaction import Errand
+from broker.demo.people.persona import Persona
+from broker.demo.people.persona_facts import persona_facts
+from broker.demo.people.personas import PERSONAS
+from tests.plugins.house import House, Person, form, mark
+from tests.plugins.pin_pages import pin_page
+
+SERVICES: Final = ("e-resources", "myprint", "my-loans")
+# What a page of ours is called, and the step that it belongs to.
+STEPS: Final = {"ask": "Ask", "upgrade": "OfferUpgrade", "proof": "ProveMailbox", "changed": "TellChange"}
+CODE: Final = re.compile(r"(?:The code is|Koden er): *(\S+)")
+MADE_UP: Final = re.compile(r"^\(.*\)$")
+
+
+@dataclass(slots=True)
+class Walked:
+    """The pages of a login, and what the service got of it."""
+
+    steps: list[str] = field(default_factory=list)
+    end: str = ""
+    reason: str = ""
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Walk:
+    """A persona at a browser of the house: every page is answered as they would."""
+
+    house: House
+    person: Person
+    who: Persona
+    shown: bool = False
+
+    def at(self, service: str) -> TestResponse:
+        """Log in at a service, up to the first page after it."""
+        if self.who.way == "library":
+            registered = self.who.registered[0]
+            page = pin_page(self.person, service)
+            return self.person.press(page, do="login", identifier=registered["cardnumber"], pin=self.who.pin or "")
+        return self.person.log_in(self.who.name, self.who.way, service)
+
+    def walked(self, page: TestResponse) -> Walked:
+        """Go on from a page to the end."""
+        walked = Walked()
+        for _ in range(12):
+            step, reason = mark(page)
+            if STEPS.get(step, "") not in {"", *walked.steps[-1:]}:
+                walked.steps.append(STEPS[step])
+            if step in {"refuse", "done", "issue"}:
+                walked.end, walked.reason = step, reason
+                if step == "issue":
+                    walked.attributes = self.house.landing(page).attributes
+                return walked
+            page = self.answered(step, page)
+        raise AssertionError(f"{self.who.name} goes in circles at {mark(page)}")
+
+    def answered(self, step: str, page: TestResponse) -> TestResponse:
+        """Answer one page."""
+        match step:
+            case "ask" if self.who.temporary and not self.shown:
+                self.shown = True
+                return self.person.get(page.request.path.replace("/consent", "/pin?temporary=1"))
+            case "pin":
+                number, pin = self.who.registered[0]["cardnumber"], self.who.pin or ""
+                return self.person.press(page, do="temporary", identifier=number, pin=pin)
+            case "ask":
+                return self.pressed(page, "answer", "yes")
+            case "upgrade":
+                return self.pressed(page, "answer", "no" if self.who.upgrade is False else "yes")
+            case "proof":
+                return self.proved(page)
+            case "enrol":
+                time.sleep(0.2)
+                return self.person.get(page.request.path)
+            case _:
+                return self.person.press(page)
+
+    def proved(self, page: TestResponse) -> TestResponse:
+        """Show the mailbox, or go on without."""
+        if self.who.mailbox is None:
+            return self.pressed(page, "do", "without")
+        before = len(self.house.mailbox.mails())
+        page = self.pressed(page, "do", "mail", address=self.who.mailbox)
+        for _ in range(200):
+            if len(self.house.mailbox.mails()) > before:
+                break
+            time.sleep(0.02)
+        code = CODE.search(self.house.mailbox.mails()[0].text)
+        assert code
+        return self.pressed(page, "do", "code", code=code[1])
+
+    def pressed(self, page: TestResponse, name: str, value: str, **fields: str) -> TestResponse:
+        """Press the button of this name and value."""
+        tree = html.fromstring(page.get_data())
+        forms = list(tree.iter("form"))
+        number = next(at for at, each in enumerate(forms) if each.xpath(f".//button[@name='{name}'][@value='{value}']"))
+        action, hidden = form(page, number)
+        sent = self.person.post(urljoin(page.request.url, action), {**hidden, name: value, **fields})
+        return self.person.get(sent.location) if sent.status_code in {302, 303} else sent
+
+
+def site(house: House) -> Site:
+    """Give what the broker of a house has, as ``policy try`` sees it."""
+    parts = house.parts
+    return Site(
+        policies=parts.policies.current,
+        origin="",
+        services=parts.services,
+        upstreams=parts.upstreams,
+        maps=parts.maps.maps,
+        configured=True,
+    )
+
+
+def facts(house: House, who: Persona) -> GivenFacts:
+    """Describe a persona with the borrower that the library system has of them just now."""
+    described = persona_facts(who, house.clock.now().date())
+    if described.cpr != "real":
+        return described
+    found = house.parts.library.find(who.cpr or "", house.clock.now() + timedelta(seconds=5))
+    if found:
+        there = DescribedBorrower(
+            found[0].category, twice=len(found) > 1, expires=found[0].expires, fields=found[0].fields
+        )
+        return replace(described, borrower=there)
+    return described if who.temporary else replace(described, borrower=None)
+
+
+def compared(house: House, played: PlayedLogin, walked: Walked) -> None:
+    """Hold a tried login to the real one: end, reason, pages, and every value that left."""
+    ends = {Issue: "issue", Done: "done"}
+    assert ends.get(type(played.end), "refuse") == walked.end
+    if walked.end == "refuse":
+        assert played.reason == walked.reason
+    asked = [type(step).__name__ for step in played.steps]
+    assert [step for step in asked if step in STEPS.values()] == walked.steps
+    names = house.parts.maps.maps["library"]
+    leaving = {}
+    for each in played.leaving:
+        row = wire(names, each.name)
+        assert row
+        leaving[row.friendly or each.name] = each.values
+    assert leaving.keys() == walked.attributes.keys()
+    for name, values in leaving.items():
+        if not all(map(MADE_UP.match, values)):
+            assert values == tuple(walked.attributes[name]), name
+
+
+def borrower_after(house: House, who: Persona, played: PlayedLogin) -> None:
+    """Hold the planned borrower to the one that the library system has now."""
+    if played.borrower is None or played.facts.cpr != "real":
+        return
+    found = house.parts.library.find(who.cpr or "", house.clock.now() + timedelta(seconds=5))
+    assert [each.category for each in found] == [played.borrower.category]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("who", PERSONAS, ids=lambda who: who.name)
+def test_a_tried_login_is_the_real_one(old_house: House, who: Persona) -> None:
+    """At each service: the same pages, the same end, the same values, the same borrower after it."""
+    house = old_house
+    for service in SERVICES:
+        if who.way not in house.parts.services[service].methods:
+            continue
+        described = replace(facts(house, who), errand=Errand.LOGIN, intent=None)
+        (played,) = tried(site(house), described, (service,), house.clock.now()).played
+        walk = Walk(house, house.terminal(), who)
+        compared(house, played, walk.walked(walk.at(service)))
+        borrower_after(house, who, played)
+
+
+@pytest.mark.slow
+def test_a_tried_sign_up_is_the_real_one(house: House) -> None:
+    """Of everybody who signs up: the mailbox that is asked for, the end, and the borrower."""
+    for who in PERSONAS:
+        if who.sign_up is None:
+            continue
+        (played,) = tried(site(house), facts(house, who), ("my-loans",), house.clock.now()).played
+        walk = Walk(house, house.terminal(), who)
+
+        compared(house, played, walk.walked(walk.person.sign_up(who.name, who.sign_up, who.way)))
+        borrower_after(house, who, played)
