@@ -5,13 +5,13 @@ import os
 import signal
 from dataclasses import asdict
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import Final, NoReturn, cast
+from typing import Final, NoReturn
 
 import click
 
 from broker.app.named_configuration import configuration
+from broker.commands.late_group import LateGroup
 from broker.commands.output import (
     CONFIGURATION,
     FINDINGS,
@@ -26,17 +26,16 @@ from broker.files.settings.toml_and_environment import CONFIG
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DEMO_EXTRA: Final = 'the demo needs the extra "demo", which "make demo" installs'
 _DISTRIBUTION: Final = "library-identity-broker"
-# The groups of commands, each in a module of its name: imported when it is asked for, for a check
-# of the policies needs no web server and no store.
+# The groups of commands, and init: where each stands under broker/commands.
 _NOUNS: Final = {
-    "audit": "audit",
-    "enrolments": "enrolments",
-    "init": "init",
-    "keys": "keys",
-    "messages": "message_log",
-    "metadata": "metadata",
-    "person": "person",
-    "policy": "policy",
+    "audit": "audit:audit",
+    "enrolments": "enrolments:enrolments",
+    "init": "init:init",
+    "keys": "keys:keys",
+    "messages": "message_log:messages",
+    "metadata": "metadata:metadata",
+    "person": "person:person",
+    "policy": "policy:policy",
 }
 _BASES: Final = click.IntRange(1, 65535 - 7)  # the demo takes eight ports
 
@@ -53,23 +52,7 @@ def main() -> None:
     broker(prog_name="broker")
 
 
-class Nouns(click.Group):
-    """The commands that stand here, and a group a noun that is imported when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands and nouns."""
-        return sorted({*super().list_commands(ctx), *_NOUNS})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command or the noun's group of this name; None where there is none."""
-        module = _NOUNS.get(cmd_name)
-        if module is None:
-            return super().get_command(ctx, cmd_name)
-        noun = import_module(f"broker.commands.{module}")
-        return cast("click.Command", getattr(noun, cmd_name))
-
-
-@click.group(cls=Nouns, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LateGroup, late=_NOUNS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(
     package_name=_DISTRIBUTION, prog_name="broker", message="%(prog)s %(version)s"
 )

@@ -51,7 +51,7 @@ def load(settings: Config, tell: TellPort, moment: datetime) -> PolicySurroundin
         configured=services,
         maps=maps.maps if maps else None,
         upstreams=upstreams,
-        borrower_fields=_borrower_fields(settings),
+        borrower_fields=fields_of_library(settings),
         desk_categories=settings.library.desk_categories,
     )
     return PolicySurroundings(metadata, maps, services, upstreams, names, tuple(faults))
@@ -77,7 +77,7 @@ def _maps(settings: Config) -> attribute_maps.AttributeMaps:
     return maps
 
 
-def _borrower_fields(settings: Config) -> frozenset[str] | None:
+def fields_of_library(settings: Config) -> frozenset[str] | None:
     """Ask the connector for its fields; None where it cannot be opened, which is told with it."""
     table = settings.library
     try:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _WIDEST: Final = 10_000  # columns: wider than any row of ours
 FINDINGS: Final = 1
+CHANGES: Final = 3
 CONFIGURATION: Final = 78
 INTERRUPTED: Final = 130  # as a shell tells of SIGINT
 
@@ -27,11 +28,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Row = Mapping[str, Any]
 
-folder = click.argument(
-    "folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    required=False,
-)
+existing_folder = click.Path(path_type=Path, exists=True, file_okay=False)
+folder = click.argument("folder", type=existing_folder, required=False)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print for programs.")
 
 

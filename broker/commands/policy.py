@@ -3,16 +3,23 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import click
 
 from broker.app import checked_policies
-from broker.commands import policy_try
+from broker.commands.late_group import LateGroup
 from broker.commands.output import FINDINGS, as_json, folder, printing_faults
 from broker.files.policies.examples import run_examples
 
+_BESIDE: Final = {
+    "diff": "policy_diff:diff_policies",
+    "schema": "policy_schema:schema",
+    "try": "policy_try:try_login",
+}
 
-@click.group()
+
+@click.group(cls=LateGroup, late=_BESIDE)
 def policy() -> None:
     """Check, test and try the policy files."""
 
@@ -65,6 +72,3 @@ def test_policies(folder: Path | None, *, as_json: bool) -> None:
         click.echo(f"{len(rows)} examples hold")
     if not rows:
         raise SystemExit(FINDINGS)
-
-
-policy.add_command(policy_try.try_login)

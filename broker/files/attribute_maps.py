@@ -13,10 +13,14 @@ from broker.core.entities import Text, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.canonical_attributes import OURS, AttributeMap, MapRow
 from broker.core.login.authn_context import LOA
-from broker.files.checked_files import Flag, Shape, line, validated
+from broker.files.checked_files import Flag, Shape, Version, line, validated
+from broker.files.editor_schemas import JsonSchema, schema_of
 from broker.files.strict_yaml import YamlNode, read_file
 
 LABELS: Final = "labels.yaml"
+# What editors show about the two kinds of files.
+_MAP: Final = "How the attributes of one vocabulary are named on the wire, each attribute in a row."
+_LABELS: Final = "What people are shown each attribute called."
 # Without one of them everybody is refused: always, or once it comes and cannot be read
 # (core/identity/national_eid.py).
 _NATIONAL_EID_ATTRIBUTES: Final = frozenset(
@@ -37,7 +41,9 @@ _Pattern = Annotated[str, BeforeValidator(_compiles)]
 _ScopeRule = Literal["exact", "sub"]
 
 
-class _Row(Shape):
+class RowShape(Shape):
+    """One attribute: its name on the wire, our name for it, and the shape of its values."""
+
     wire: _Filled
     name: _Filled
     single: Flag = False
@@ -49,21 +55,27 @@ class _Row(Shape):
     prefix: str = ""
 
 
-class _Map(Shape):
-    version: Literal["1"]
+class MapShape(Shape):
+    """One map: how the attributes of one vocabulary are named on the wire."""
+
+    version: Version
     face: Literal["upstream", "service"]
     complete: Flag = False
-    attributes: tuple[_Row, ...] = Field(min_length=1)
+    attributes: tuple[RowShape, ...] = Field(min_length=1)
 
 
-class _Label(Shape):
+class LabelShape(Shape):
+    """What one attribute is called."""
+
     en: _Filled
     da: _Filled
 
 
-class _Labels(Shape):
-    version: Literal["1"]
-    labels: dict[str, _Label]
+class LabelsShape(Shape):
+    """The file labels.yaml."""
+
+    version: Version
+    labels: dict[str, LabelShape]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +102,16 @@ class AttributeMaps:
             for row in self.maps[map_name].rows:
                 names.add(row.name)
         return frozenset(names)
+
+
+def map_schema() -> JsonSchema:
+    """Return the JSON Schema of a map, as attribute_maps/attribute_map.schema.json holds it."""
+    return schema_of(MapShape, _MAP)
+
+
+def labels_schema() -> JsonSchema:
+    """Return the JSON Schema of the labels, as attribute_maps/labels.schema.json holds it."""
+    return schema_of(LabelsShape, _LABELS)
 
 
 def load(folder: Path) -> AttributeMaps:
@@ -130,7 +152,7 @@ def _map_files(folder: Path) -> list[Path]:
 
 def _map(path: Path, where: str) -> AttributeMap:
     node = read_file(path, where)
-    wire_map = validated(_Map, node, where)
+    wire_map = validated(MapShape, node, where)
     faults = list(_map_faults(wire_map, node, where))
     if faults:
         raise ConfigurationFaults(faults)
@@ -143,7 +165,7 @@ def _map(path: Path, where: str) -> AttributeMap:
     )
 
 
-def _map_faults(wire_map: _Map, node: YamlNode, where: str) -> Iterator[Fault]:
+def _map_faults(wire_map: MapShape, node: YamlNode, where: str) -> Iterator[Fault]:
     """Yield the faults across rows: a key in two rows, and what a map of its face cannot hold."""
     upstream = wire_map.face == "upstream"
     if wire_map.complete and not upstream:
@@ -164,7 +186,7 @@ def _map_faults(wire_map: _Map, node: YamlNode, where: str) -> Iterator[Fault]:
             yield from _upstream_row_faults(row, place)
 
 
-def _upstream_row_faults(row: _Row, place: str) -> Iterator[Fault]:
+def _upstream_row_faults(row: RowShape, place: str) -> Iterator[Fault]:
     if row.name in OURS:
         what = f"an upstream cannot assert {row.name}"
         mend = "it comes from a proof or from the library system, never from an upstream"
@@ -176,7 +198,7 @@ def _upstream_row_faults(row: _Row, place: str) -> Iterator[Fault]:
 def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:
     where = f"{folder.name}/{LABELS}"
     node = read_file(folder / LABELS, where)
-    written = validated(_Labels, node, where).labels
+    written = validated(LabelsShape, node, where).labels
     named = {row.name for wire_map in maps for row in wire_map.rows}
     missing = sorted(named - written.keys())
     if missing:

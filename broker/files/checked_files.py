@@ -4,9 +4,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from difflib import get_close_matches
-from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StrictBool,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import ErrorDetails
 
 from broker.core.errors import ConfigurationFaults, Fault
@@ -29,6 +36,10 @@ _CHOSEN_STEPS: Final[dict[object, str]] = {dict: ANY_NAME, tuple: ANY_ITEM}
 
 _WHOLE: Final = re.compile("0|[1-9][0-9]{0,8}")
 _DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+# What pydantic names the alternatives of a union by: a text, or a class of ours.
+_TEXT_MARKERS: Final = frozenset({"str", "constrained-str"})
+_SHAPE: Final = "Shape"
 
 # In words of a file, not of a program.
 _WORDS: Final = {
@@ -83,6 +94,8 @@ def _day(text: object) -> object:
 Flag = Annotated[StrictBool, BeforeValidator(_flag)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Day = Annotated[date, BeforeValidator(_day)]
+# Text here, and a number to the editors that go by the JSON Schema.
+Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]
 
 S = TypeVar("S", bound=Shape)
 
@@ -96,7 +109,7 @@ def validated(shape: type[S], node: YamlNode, name: str) -> S:
         return shape.model_validate(plain(node))
     except ValidationError as error:
         faults = []
-        for misfit in once(shape, error.errors()):
+        for misfit in once(shape, _likeliest(error.errors())):
             fault = _fault(shape, node, name, misfit)
             faults.append(fault)
         raise ConfigurationFaults(faults) from None
@@ -190,9 +203,38 @@ def _steps(path: KeyPath) -> Iterator[str]:
             yield step
 
 
-def _is_marker(step: str) -> bool:
+def _is_marker(step: str | int) -> bool:
     """Return whether pydantic put ``step`` into the path: it names a union's alternative."""
-    return step == "str" or "[" in step
+    if not isinstance(step, str):
+        return False
+    return step in _TEXT_MARKERS or step.endswith(_SHAPE) or "[" in step
+
+
+def _likeliest(misfits: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the misfits, of a union those of the one alternative that the file came nearest to.
+
+    That is the one inside which something was found wrong: the others are wrong as a whole.
+    """
+    nearest: dict[KeyPath, tuple[int, KeyPath]] = {}
+    for misfit in misfits:
+        union, alternative = _alternative(misfit)
+        depth = len(misfit["loc"])
+        if union not in nearest or nearest[union][0] < depth:
+            nearest[union] = (depth, alternative)
+    return [
+        misfit
+        for misfit in misfits
+        if nearest[_alternative(misfit)[0]][1] == _alternative(misfit)[1]
+    ]
+
+
+def _alternative(misfit: ErrorDetails) -> tuple[KeyPath, KeyPath]:
+    """Return the path of the union that a misfit lies in, and that of its alternative there."""
+    path = misfit["loc"]
+    for at, step in enumerate(path):
+        if _is_marker(step):
+            return path[:at], path[: at + 1]
+    return path, path
 
 
 def sentence(misfit: ErrorDetails) -> str:

@@ -3,6 +3,7 @@
 Source: docs/reference/design.md#4a.
 """
 
+import re
 import secrets
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.adapters.web.pages.cookies import MOST_LOGIN_COOKIES
+from broker.demo.people.persona import AU
 from broker.demo.people.personas import persona
 from tests.plugins.house import House, Person, form, found, mark
 
@@ -312,17 +314,23 @@ def test_consent_cannot_be_given_by_a_link(house: House) -> None:
 
 
 def test_the_number_is_on_no_page_but_its_own(house: House) -> None:
-    """The whole CPR number is on the reveal page only, for five minutes after arrival.
+    """The whole CPR number is on the reveal page only, once a login, for five minutes after arrival.
 
-    Source: docs/reference/design.md#invariant-4.
+    Nor does another page's source hold the date of birth. Source: docs/reference/design.md#invariant-4.
     """
     person = house.person()
     page = person.log_in("asta")
     number = persona("asta").attributes["schacPersonalUniqueID"][0][-10:]
-    assert number not in page.get_data(as_text=True)
-    assert number[6:] not in page.get_data(as_text=True)
+    source = page.get_data(as_text=True)
+    assert not {number, number[6:], number[:6]} & set(re.findall(r"\d+", source))
+    assert AU in source  # whom the assertion will name as AuthenticatingAuthority
     reveal = {"token": _token(page), "reveal": "1"}
     assert f"{number[:6]}-{number[6:]}" in person.post(page.request.path, reveal).get_data(as_text=True)
+    again = person.post(page.request.path, reveal)
+    assert (again.status_code, number[6:] in again.get_data(as_text=True)) == (200, False)
+    assert 'name="reveal"' not in person.get(page.request.path).get_data(as_text=True)
+    person = house.person()
+    page = person.log_in("asta")
     house.clock.ahead = timedelta(minutes=5, seconds=1)
     fresh = person.get(page.request.path)
     assert mark(person.post(page.request.path, {"token": _token(fresh), "reveal": "1"})) == ("error", "token_refused")

@@ -1,10 +1,12 @@
 """The keys of a checked file's type: which there are at a path, and which an unknown one is near to."""
 
+from typing import Annotated
+
 import pytest
 from pydantic import Field
 
 from broker.core.errors import ConfigurationFaults
-from broker.files.checked_files import KeyPath, Shape, did_you_mean, key_patterns, known_keys, validated
+from broker.files.checked_files import Day, KeyPath, Shape, did_you_mean, key_patterns, known_keys, validated
 from broker.files.strict_yaml import read
 
 
@@ -15,11 +17,19 @@ class Book(Shape):
     pages: str = ""
 
 
+class LoanShape(Shape):
+    """A mapping where a text alone would do."""
+
+    to: Annotated[str, Field(min_length=1)]
+    until: Day
+
+
 class Shelf(Shape):
     """A mapping under a name of the file's own."""
 
     source: str = Field(alias="from", default="")
     books: tuple[Book, ...] = ()
+    lent: tuple[Annotated[str, Field(min_length=1)] | LoanShape, ...] = ()
 
 
 class Library(Shape):
@@ -37,6 +47,9 @@ def test_the_path_of_every_key_is_known_with_its_alias() -> None:
         ("shelves", "NAME", "books"),
         ("shelves", "NAME", "books", "[]", "title"),
         ("shelves", "NAME", "books", "[]", "pages"),
+        ("shelves", "NAME", "lent"),
+        ("shelves", "NAME", "lent", "[]", "to"),
+        ("shelves", "NAME", "lent", "[]", "until"),
         ("labels",),
     ]
 
@@ -45,7 +58,7 @@ def test_the_path_of_every_key_is_known_with_its_alias() -> None:
     ("table", "keys"),
     [
         ((), ("shelves", "labels")),
-        (("shelves", "any"), ("from", "books")),
+        (("shelves", "any"), ("from", "books", "lent")),
         (("shelves", "any", "books", 7), ("title", "pages")),
         (("shelves", "any", "books", "title"), ()),
         (("shelves",), ()),
@@ -68,10 +81,16 @@ def test_the_nearest_word_is_offered() -> None:
     ("written", "fault"),
     [
         ("shelves: {a: {form: x}}", "f.yaml:1: unknown key 'form' (did you mean 'from'?)"),
-        ("shelves: {a: {xyz: x}}", "f.yaml:1: unknown key 'xyz' (from, books)"),
+        ("shelves: {a: {xyz: x}}", "f.yaml:1: unknown key 'xyz' (from, books, lent)"),
         ("shelves:\n  a:\n    books:\n    - pages: 9", "f.yaml:4: shelves.a.books.1.title is missing"),
+        ("shelves: {a: {lent: [Asta, {to: Bo}]}}", "f.yaml:1: shelves.a.lent.2.until is missing"),
+        (
+            "shelves: {a: {lent: [Asta, {to: Bo, until: 31-12-2027}]}}",
+            "f.yaml:1: shelves.a.lent.2.until: must be a day like 2027-06-30",
+        ),
+        ("shelves: {a: {lent: [Asta, '']}}", "f.yaml:1: shelves.a.lent.2: must not be empty"),
         ("shelves: []", "f.yaml:1: shelves: must be a mapping (write key: value)"),
-        ("shelves: {a: {0101800007: x}}", "f.yaml:1: unknown key (not shown) (from, books)"),
+        ("shelves: {a: {0101800007: x}}", "f.yaml:1: unknown key (not shown) (from, books, lent)"),
     ],
 )
 def test_a_misfit_is_a_fault_with_its_line(written: str, fault: str) -> None:

@@ -26,7 +26,7 @@ class ExpectedSetup:
             rule = policy.borrower
             if rule is None:
                 continue
-            for category in _categories(rule):
+            for category in categories_of(rule):
                 categories.setdefault(category, str(rule.place))
             for field in rule.fields:
                 fields.setdefault(field.name, str(field.place))
@@ -48,6 +48,7 @@ class SetupFault:
         return self.sentence
 
 
-def _categories(rule: BorrowerRule) -> tuple[str, ...]:
+def categories_of(rule: BorrowerRule) -> tuple[str, ...]:
+    """Return every category that the rule makes, moves or lowers, each as often as it is named."""
     lowered = rule.lowers.categories if rule.lowers else ()
     return (rule.category, *rule.upgrades, *lowered, *rule.temporary)

@@ -10,7 +10,7 @@ AFFILIATIONS: Final = (
     "eduPersonPrimaryAffiliation",
 )
 # eduPerson 2.2.1; the values differ by case in no meaning.
-_VOCABULARY: Final = frozenset(
+VOCABULARY: Final = frozenset(
     {
         "faculty",
         "student",
@@ -34,11 +34,11 @@ def is_known(value: str, named: Collection[str]) -> bool:
 
     Another word means what its institution likes, and may mean anything to a service.
     """
-    return role(value) in _VOCABULARY or value in named
+    return role(value) in VOCABULARY or value in named
 
 
 def is_never_known(prefix: str) -> bool:
     """Return whether no affiliation that begins with ``prefix`` is of the vocabulary."""
     if "@" in prefix:
-        return role(prefix) not in _VOCABULARY
-    return not any(word.startswith(prefix.lower()) for word in _VOCABULARY)
+        return role(prefix) not in VOCABULARY
+    return not any(word.startswith(prefix.lower()) for word in VOCABULARY)

@@ -124,17 +124,6 @@ def from_wire(value: str) -> str | None:
     return None
 
 
-def mask(value: str) -> str:
-    """Return ``DDMMYY-••••``, for the eyes of the number's owner only.
-
-    All dots where no six digits stand in front.
-    """
-    front = value[:6]
-    if not re.fullmatch("[0-9]{6}", front):
-        front = "•" * 6
-    return f"{front}-••••"
-
-
 def looks_like_cpr(text: str, *, apart: bool = False) -> bool:
     """Return whether something in ``text`` reads as a CPR number, in any script's digits.
 

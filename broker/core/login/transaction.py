@@ -17,8 +17,7 @@ from broker.core.retention.table import TRANSACTION, TRANSACTION_DONE, TRANSACTI
 LIFETIME: Final = TRANSACTION.span
 # Octets of a request's texts beside its RelayState: a transaction that begins is 2 kB with them.
 MOST_OCTETS: Final = 1200
-# On a computer that others use too a browser may bring the cookies back: what somebody has
-# authenticated there ends soon after it was left alone, or has done its work.
+# On a computer that others use too a browser may bring the cookies back.
 SHARED_IDLE_FOR: Final = TRANSACTION_LEFT_ALONE.span
 SHARED_FINISHED_FOR: Final = TRANSACTION_DONE.span
 ARRIVAL_USABLE_FOR: Final = timedelta(seconds=60)
@@ -111,6 +110,11 @@ class Authentication:
     session_index: str | None = None
     session_until: datetime | None = None
     withheld: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """Return the authorities that leave with it, the upstream last; none before our own PIN."""
+        return tuple(name for name in dict.fromkeys((*self.authorities, self.issuer)) if name)
 
     @property
     def subject(self) -> NameID | None:
@@ -276,6 +280,7 @@ class Transaction:
     issued: Issued | None = None
     # on a shared computer: the person asked for the whole CPR number, or has logged in for it
     reveal: Literal["", "asked", "open"] = ""
+    number_shown: bool = False  # this login has shown the whole CPR number: it does so once
 
     @property
     def forced(self) -> bool:
@@ -387,6 +392,7 @@ class Transaction:
             temporary=None,
             issued=None,
             reveal="",
+            number_shown=False,
         )
 
     def relearning(self) -> "Transaction":

@@ -6,7 +6,7 @@ engine (core/policy/model.py) that it stands for. The words that both know are t
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -14,7 +14,8 @@ from broker.core.entities import Assurance, Text
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, CPR_STAND_IN, Attributes
 from broker.core.policy import model as engine
 from broker.core.policy.matching import PROOF_DOMAIN
-from broker.files.checked_files import Day, Flag, Shape, Whole, line
+from broker.files.checked_files import Day, Flag, Shape, Version, Whole, line
+from broker.files.editor_schemas import JsonSchema, schema_of
 from broker.files.policies.value_syntax import (
     Level,
     Months,
@@ -22,7 +23,6 @@ from broker.files.policies.value_syntax import (
     OneLineText,
     Span,
     Values,
-    Version,
 )
 from broker.files.strict_yaml import YamlNode
 
@@ -385,12 +385,6 @@ def _assurance(level: Level | None) -> Assurance | None:
     return Assurance.named(level)
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> JsonSchema:
     """Return the JSON Schema for editors, as policies/policy.schema.json holds it."""
-    schema = PolicyShape.model_json_schema(by_alias=True)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "title": "Policy file",
-        "description": _POLICY,
-    }
+    return schema_of(PolicyShape, _POLICY)

@@ -64,11 +64,12 @@ Values = Annotated[
 ]
 NameList = Annotated[tuple[OneLineText, ...], Field(min_length=1)]
 Span = Annotated[
-    timedelta, BeforeValidator(_span), WithJsonSchema({"type": "string", "pattern": _SPAN.pattern})
+    timedelta,
+    BeforeValidator(_span),
+    WithJsonSchema({"type": "string", "pattern": f"^{_SPAN.pattern}$"}),
 ]
 Months = Annotated[
     int,
     BeforeValidator(_months),
-    WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,2} ?(months?|years?)$"}),
+    WithJsonSchema({"type": "string", "pattern": f"^{_MONTHS.pattern}$"}),
 ]
-Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]

@@ -3,7 +3,6 @@
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import (
@@ -156,18 +155,30 @@ class LoginFlow:
         self.issuance.check_logged_in(held, now)
         return self.lookup.looked_up(self.transactions.attended(held, now), now)
 
-    def revealing(self, held: Held, reveal: Literal["", "asked"], now: datetime) -> Held:
-        """Record that the person asks to see the whole CPR number, or (with "") has seen it.
+    def asks_to_reveal(self, held: Held, now: datetime) -> Held:
+        """Record that the person asks to see the whole CPR number.
 
         Only a login that is begun after the asking is made for it: of those under way, the person
         before may have left one that needs no more than a press of a button at the upstream.
         """
+        return self.transactions.change(
+            held, lambda each: replace(each, reveal="asked", outstanding=()), now
+        )
 
-        def revealed(each: Transaction) -> Transaction:
-            outstanding = () if reveal else each.outstanding
-            return replace(each, reveal=reveal, outstanding=outstanding)
+    def reveals(self, held: Held, now: datetime) -> Held | None:
+        """Record that the person sees the whole CPR number; None where this login has shown it.
 
-        return self.transactions.change(held, revealed, now)
+        Of two who ask at once one sees it: a page that was left open shows it to nobody else.
+        """
+        first = False
+
+        def shown(each: Transaction) -> Transaction:
+            nonlocal first
+            first = not each.number_shown
+            return replace(each, reveal="", number_shown=True)
+
+        held = self.transactions.change(held, shown, now)
+        return held if first else None
 
     def policies(self, held: Held) -> PolicySet:
         """Return the policy set that this request goes by."""

@@ -103,7 +103,7 @@ def ends(site: Callable[..., Flask]) -> Iterator[str]:
         shown: dict[str, object] = {"reference": "K7MW3QZX", "retry": "/again", "back": None}
         if code in REFUSALS:
             shown |= {"service": "My loans", "form": None, "ways": (), "onward": None, "abroad": None}
-            shown |= {"shared": False, "admitted": (), "admitted_to": "", "eid": ""}
+            shown |= {"shared": False, "admitted": (), "admitted_to": "", "eid": "", "decision": None}
         template = "refused.html" if code in REFUSALS else "error.html"
         return render_template(template, step="error", reason=code, now=NOW, **shown)
 

@@ -169,7 +169,7 @@ def test_every_reason_ends_on_a_page_with_a_way_on(app: Flask, code: str, langua
         shown: dict[str, object] = {"reference": "K7MW3QZX", "retry": None, "back": None}
         if code in REFUSALS:
             shown |= {"service": "My loans", "form": None, "ways": (), "onward": None, "abroad": None}
-            shown |= {"shared": False, "admitted": (), "admitted_to": "", "eid": ""}
+            shown |= {"shared": False, "admitted": (), "admitted_to": "", "eid": "", "decision": None}
         template = "refused.html" if code in REFUSALS else "error.html"
         source = render_template(template, step="error", reason=code, now=NOW, **shown)
     assert len(onward(source)) > 3

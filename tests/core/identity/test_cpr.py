@@ -122,14 +122,6 @@ def test_the_number_stands_behind_the_danish_prefix(value: str, number: str | No
 
 
 @pytest.mark.parametrize(
-    ("value", "masked"), [("0101010110", "010101-••••"), ("120180ABC1", "120180-••••"), ("nonsense", "••••••-••••")]
-)
-def test_the_mask_hides_the_last_four(value: str, masked: str) -> None:
-    """Only a date shows; of what is no number, nothing does."""
-    assert cpr.mask(value) == masked
-
-
-@pytest.mark.parametrize(
     ("text", "apart", "found"),
     [
         ("user_0101901234x", False, True),

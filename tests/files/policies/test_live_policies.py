@@ -1,6 +1,5 @@
 """The shipped policies, their loader, and the last good set through bad edits, crashes and restarts."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from broker.core.identity.cpr import looks_like_cpr
 from broker.files import attribute_maps
 from broker.files.policies import last_good, live_policies
 from broker.files.policies.examples import fired, rules
-from broker.files.policies.file_schema import json_schema
 from broker.files.policies.live_policies import LivePolicies, NameableInPolicies, load_or_last_good, run_examples
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -80,13 +78,6 @@ def test_every_shipped_rule_is_used_by_an_example() -> None:
     results = run_examples(shipped, None, NOW)
     assert [each.example.name for each in results if each.differences] == []
     assert rules(shipped) - fired(results) == frozenset()
-
-
-def test_the_schema_for_editors_is_the_one_that_validates() -> None:
-    """The JSON Schema is made of the types that read the files, and each file names it in its first line."""
-    assert json.loads((FOLDER / "policy.schema.json").read_text()) == json_schema()
-    firsts = {path.read_text().splitlines()[0] for path in FOLDER.glob("*.yaml")}
-    assert firsts == {"# yaml-language-server: $schema=./policy.schema.json"}
 
 
 def configured(*names: str, **changes: object) -> NameableInPolicies:

@@ -149,12 +149,9 @@ def _statement(of: Assertable) -> str:
 
 def _authn_context(authentication: Authentication) -> str:
     reference = authentication.authn_context or UNSPECIFIED_CLASS
-    # A person with the library's own PIN was authenticated by no authority before us.
-    chain = dict.fromkeys((*authentication.authorities, authentication.issuer))
     authorities = "".join(
         f"<saml:AuthenticatingAuthority>{text(name)}</saml:AuthenticatingAuthority>"
-        for name in chain
-        if name
+        for name in authentication.chain
     )
     return (
         f"<saml:AuthnContext><saml:AuthnContextClassRef>{text(reference)}"

@@ -101,21 +101,24 @@ class ConsentPages:
         number = consent_screen.whole_number(step.question.disclosure)
         if number is None:
             return self._onward(held)
+        if consent_screen.was_shown(held.transaction):
+            return self._onward(held)
         if not consent_screen.may_reveal(held.transaction, now):
             raise TokenRefused("a number is shown within five minutes of the login only")
-        if held.transaction.shared:
-            if consent_screen.needs_fresh_login(held.transaction, now):
-                return self._afresh(held)
-            held = self.ports.broker.revealing(held, "", now)
-        self.ports.tell(_cpr_revealed(held.transaction, now))
-        return self.pages.reveal(held, number)
+        if consent_screen.needs_fresh_login(held.transaction, now):
+            return self._afresh(held)
+        shown = self.ports.broker.reveals(held, now)
+        if shown is None:
+            return self._onward(held)
+        self.ports.tell(_cpr_revealed(shown.transaction, now))
+        return self.pages.reveal(shown, number)
 
     def _afresh(self, held: Held) -> Response:
         """Send the person to log in anew before the number is shown.
 
         On a shared computer the browser alone may be the next person's.
         """
-        held = self.ports.broker.revealing(held, "asked", self.ports.now())
+        held = self.ports.broker.asks_to_reveal(held, self.ports.now())
         transaction = held.transaction
         url = self.login.url_to(transaction, transaction.upstream or "")
         return self.pages.onward(held, url)

@@ -17,6 +17,7 @@ REVEALABLE_FOR: Final = timedelta(minutes=5)
 _REVEALED_WITHIN: Final = timedelta(seconds=60)  # of the login that was made for it
 _CPR: Final = "cpr"
 _DOTS: Final = "••••"
+_NUMBER_IN_DOTS: Final = "••••••-••••"
 _DIGITS_OF_A_CPR: Final = 10
 _DIGITS_OF_A_DATE: Final = 6
 
@@ -72,6 +73,7 @@ class ConsentScreen:
     privacy_notice: str
     persistent: bool
     rows: tuple[DisclosureRow, ...]
+    authorities: tuple[str, ...]  # the AuthenticatingAuthority of the assertion, in its order
     choices: tuple[DisclosureRow, ...]
     changed: bool
     affiliation: str
@@ -151,8 +153,7 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
 ) -> ConsentScreen:
     """Return what the page shows of ``asked``: the disclosure's items, in order, and no others.
 
-    An attribute without one of ``labels`` is shown by its own name. A role may be at one of
-    ``institutions``, the upstream's.
+    What has no label is shown by its own name. Roles may be at the upstream's ``institutions``.
     """
     question, decision = asked.question, asked.decision
     disclosure = question.disclosure
@@ -171,6 +172,7 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
         privacy_notice=_in(language, service.privacy_notice),
         persistent=disclosure.name_id_format == PERSISTENT,
         rows=required,
+        authorities=transaction.authentication.chain if transaction.authentication else (),
         choices=optional,
         changed=question.changed,
         affiliation=_in(language, decision.policy.label if decision.policy else None),
@@ -202,9 +204,19 @@ def may_be_temporary(decision: Decision, transaction: Transaction) -> bool:
 
 
 def may_reveal(transaction: Transaction, now: datetime) -> bool:
-    """Return whether the whole CPR number may be shown: within five minutes of the arrival."""
+    """Return whether the whole CPR number may be shown: once, within five minutes of arriving."""
     arrived = transaction.authenticated
-    return arrived is not None and now - arrived < REVEALABLE_FOR
+    if arrived is None or was_shown(transaction):
+        return False
+    return now - arrived < REVEALABLE_FOR
+
+
+def was_shown(transaction: Transaction) -> bool:
+    """Return whether the login has shown the number, and no press of a button shows it again.
+
+    On a shared computer the button leads to another login first, each time.
+    """
+    return transaction.number_shown and not transaction.shared
 
 
 def needs_fresh_login(transaction: Transaction, now: datetime) -> bool:
@@ -228,11 +240,11 @@ def whole_number(disclosure: Disclosure) -> str | None:
 
 
 def masked(value: str) -> str:
-    """Hide a value: of a CPR number the date stays (``DDMMYY-••••``), of anything else nothing."""
-    if not _is_number(value):
-        return _DOTS
-    date = value[:_DIGITS_OF_A_DATE]
-    return f"{date}-{_DOTS}"
+    """Hide a value: of a CPR number its shape is told, but no digit, of anything else nothing.
+
+    Its first six are the date of birth, which whoever looks on is not told either.
+    """
+    return _NUMBER_IN_DOTS if _is_number(value) else _DOTS
 
 
 def _hyphenated(value: str) -> str:

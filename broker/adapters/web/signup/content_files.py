@@ -15,7 +15,8 @@ from broker.adapters.web.signup import sign_up_questions
 from broker.adapters.web.signup.link_markup import targets, unreadable
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.files.checked_files import Shape, did_you_mean, line, validated
+from broker.files.checked_files import Shape, Version, did_you_mean, line, validated
+from broker.files.editor_schemas import JsonSchema, schema_of
 from broker.files.strict_yaml import YamlNode, quoted, read_file
 
 
@@ -90,7 +91,7 @@ class ChoiceShape(Shape):
 class PageShape(Shape):
     """A file named after a node of the tree."""
 
-    version: Literal["1"]
+    version: Version
     title: LineShape
     lead: PhraseShape | None = None
     blocks: tuple[BlockShape, ...] = ()
@@ -108,14 +109,27 @@ class EntryShape(Shape):
 class FaqShape(Shape):
     """The file faq.yaml."""
 
-    version: Literal["1"]
+    version: Version
     title: LineShape
     entries: dict[str, EntryShape]
 
 
 SHIPPED: Final = Path(__file__).parent / "content"
+# What editors show about the two kinds of files.
+_PAGE_FILE: Final = "The texts of one sign-up page, whose name is that of the file."
+_FAQ_FILE: Final = "The questions and answers of the sign-up pages."
 _FAQ: Final = "faq"
 _FILES: Final = (*sign_up_questions.NODES, _FAQ)
+
+
+def page_schema() -> JsonSchema:
+    """Return the JSON Schema of a page's texts, as content/page.schema.json holds it."""
+    return schema_of(PageShape, _PAGE_FILE)
+
+
+def faq_schema() -> JsonSchema:
+    """Return the JSON Schema of the questions and answers, as content/faq.schema.json holds it."""
+    return schema_of(FaqShape, _FAQ_FILE)
 
 
 @dataclass(frozen=True, slots=True)

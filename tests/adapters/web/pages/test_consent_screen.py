@@ -19,7 +19,7 @@ from broker.adapters.web.pages.consent_screen import (
 from broker.core.consent.disclosure import Item
 from broker.core.entities import Controller, Service, Text
 from broker.core.login.steps import Ask
-from broker.core.login.transaction import Account, AccountState, Transaction
+from broker.core.login.transaction import Account, AccountState, Authentication, Transaction
 
 WHY = Text("why", "hvorfor")
 CPR = "0101881235"
@@ -72,14 +72,14 @@ def test_no_row_holds_a_cpr_number(
     """
     screen = show(question(items=(Item("cpr", (number,), WHY, mask, optional),)), login)
     row = (*screen.rows, *screen.choices)[0]
-    assert row.values == (ShownValue(f"{number[:6]}-••••"),)
-    assert number not in repr(screen)
+    assert row.values == (ShownValue("••••••-••••"),)
+    assert number[:6] not in str(screen.rows) + str(screen.choices)
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (CPR, "010188-••••"),
+        (CPR, "••••••-••••"),
         ("010188-1235", "••••"),
         ("010188ABC1", "••••"),
         ("٠١٠١٨٨١٢٣٥", "••••"),
@@ -87,7 +87,7 @@ def test_no_row_holds_a_cpr_number(
         ("", "••••"),
     ],
 )
-def test_only_the_date_of_a_cpr_number_stays(value: str, expected: str) -> None:
+def test_no_digit_of_a_cpr_number_stays(value: str, expected: str) -> None:
     """What is not ten digits shows nothing at all of itself."""
     assert masked(value) == expected
 
@@ -140,6 +140,25 @@ def test_a_number_is_shown_for_five_minutes(
     later = login.begun + timedelta(minutes=minutes)
     assert may_reveal(login, later) is expected
     assert consent(question(), SERVICE, LABELS, "en", login, later).revealable is expected
+
+
+def test_a_number_is_shown_once_a_login(question: Question, login: Transaction) -> None:
+    """A page that was left open has no button for whoever comes next; a new login has."""
+    seen = replace(login, number_shown=True)
+    assert may_reveal(seen, login.begun) is False
+    assert show(question(), seen).revealable is False
+    assert may_reveal(replace(seen.cleared(), authenticated=login.begun), login.begun) is True
+    assert may_reveal(replace(seen, shared=True), login.begun) is True  # after another login, which that takes
+
+
+def test_who_has_verified_the_person_is_shown_as_it_leaves(question: Question, login: Transaction) -> None:
+    """Every AuthenticatingAuthority of the assertion, in its order, and nobody for the library's own PIN."""
+    at = login.begun
+    hub = Authentication("wayf", "https://hub", "https://au", ("https://inner", "https://au"), (), at, None, at, at)
+    shown = show(question(), replace(login, authentication=hub)).authorities
+    assert shown == ("https://inner", "https://au", "https://hub")
+    by_pin = replace(hub, authorities=(), issuer="")
+    assert show(question(), replace(login, authentication=by_pin)).authorities == ()
 
 
 def test_nobody_who_has_not_arrived_sees_a_number(login: Transaction) -> None:

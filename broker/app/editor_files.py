@@ -1,0 +1,52 @@
+"""The JSON Schemas of a site: which there are, where each lies, and their writing there."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from broker.adapters.web.signup import content_files
+from broker.files import attribute_maps
+from broker.files.editor_schemas import JsonSchema
+from broker.files.policies import file_schema
+from broker.files.policies.site_schema import SiteNames, site_schema
+from broker.files.settings.config import Config
+
+POLICY: Final = "policy"
+_OPEN: Final[Mapping[str, Callable[[], JsonSchema]]] = {
+    POLICY: file_schema.json_schema,
+    "attribute-map": attribute_maps.map_schema,
+    "labels": attribute_maps.labels_schema,
+    "page": content_files.page_schema,
+    "faq": content_files.faq_schema,
+}
+KINDS: Final = tuple(_OPEN)
+
+
+def schema_text(kind: str, names: SiteNames | None) -> str:
+    """Return the JSON Schema of one of ``KINDS``; without ``names`` any name will do."""
+    schema = _OPEN[kind]()
+    if kind == POLICY and names is not None:
+        schema = site_schema(names)
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def write(settings: Config, names: SiteNames) -> Iterator[Path]:
+    """Write each schema where the files name it, and yield where; OSError where it cannot be."""
+    for kind, path in _paths(settings).items():
+        new = path.with_name(f".{path.name}.new")
+        new.write_text(schema_text(kind, names), encoding="utf-8")
+        new.replace(path)
+        yield path
+
+
+def _paths(settings: Config) -> dict[str, Path]:
+    paths = {
+        POLICY: settings.policies / "policy.schema.json",
+        "attribute-map": settings.attribute_maps / "attribute_map.schema.json",
+        "labels": settings.attribute_maps / "labels.schema.json",
+    }
+    if settings.content is not None:
+        paths["page"] = settings.content / "page.schema.json"
+        paths["faq"] = settings.content / "faq.schema.json"
+    return paths

@@ -1,0 +1,1 @@
+"""The proof of policies: a finite set of classes that stands for all logins, and their outcomes."""

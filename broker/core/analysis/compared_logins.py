@@ -1,0 +1,185 @@
+"""Every class of logins at every service, with what comes of it under each policy set."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
+from typing import Final
+
+from broker.core.analysis.login_classes import Classes, LoginClass, Member
+from broker.core.analysis.minimal_logins import too_many
+from broker.core.analysis.modelled_matching import ModelledSet
+from broker.core.analysis.outcomes import Outcome, asked_for_ever, described, outcome
+from broker.core.analysis.source_kinds import SourceKinds, Vocabulary
+from broker.core.analysis.sources import Source
+from broker.core.borrowers.library_setup import categories_of
+from broker.core.entities import Service
+from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms
+from broker.core.login.ideal_login import play
+from broker.core.login.played_login import PlayedLogin
+from broker.core.policy.model import BorrowerRule, PolicySet
+
+OTHER_CATEGORY: Final = "(another category)"
+Told = Callable[[int, int], None]
+Played = tuple[PlayedLogin | None, Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What decides besides policies: where logins come from, and where they go."""
+
+    sources: tuple[Source, ...]
+    services: tuple[Service, ...]
+
+    @property
+    def local(self) -> frozenset[str]:
+        """Return the upstreams where the library system itself verifies the person."""
+        return frozenset(source.upstream for source in self.sources if source.local)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedLogin:
+    """A login that stands for its class, and what comes of it under each set.
+
+    ``played`` are the logins themselves (None: one is asked for ever), ``outcomes`` what they have
+    in common with their class.
+    """
+
+    found: LoginClass
+    login: DescribedLogin
+    service: Service
+    day: date
+    played: tuple[PlayedLogin | None, ...] = field(repr=False)
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """All classes of logins of a site under one policy set, or two that are compared."""
+
+    sets: tuple[PolicySet, ...]
+    site: Site
+    now: datetime
+    tell: Told = field(default=lambda *_: None, compare=False, repr=False)
+
+    def logins(self) -> Iterator[ComparedLogin]:
+        """Yield every class at every service that offers its upstream, on every day that differs.
+
+        ``tell`` is called with the sources done and to do.
+        """
+        days = days_of(self.sets, self.now.date())
+        for day in days:
+            at = datetime.combine(day, time(12), self.now.tzinfo)
+            vocabulary = Vocabulary.of(self.sets)
+            modelled = tuple(ModelledSet(each, day) for each in self.sets)
+            for position, source in enumerate(self.site.sources):
+                self.tell(position, len(self.site.sources))
+                if day == days[0] or source.proves:
+                    kinds = SourceKinds.of(source, vocabulary)
+                    yield from self._from(Classes(position, kinds, modelled), at)
+        self.tell(len(self.site.sources), len(self.site.sources))
+
+    def incomplete(self) -> list[str]:
+        """Return the upstreams and institutions whose changed ways are compared by pairs only."""
+        vocabulary = Vocabulary.of(self.sets)
+        modelled = tuple(ModelledSet(each, self.now.date()) for each in self.sets)
+        return [
+            f"{source.upstream} {source.institution}".strip()
+            for source in self.site.sources
+            if too_many(SourceKinds.of(source, vocabulary), modelled)
+        ]
+
+    def _from(self, classes: Classes, now: datetime) -> Iterator[ComparedLogin]:
+        services = [each for each in self.site.services if classes.upstream in each.methods]
+        stage = _Stage(self, classes, now, {})
+        for found, member in classes.members():
+            for service in services:
+                yield from stage.at(found, member, service)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """The logins from one source on one day; what was played is kept until its end."""
+
+    analysis: Analysis
+    classes: Classes
+    now: datetime
+    kept: dict[object, Played]
+
+    def at(self, found: LoginClass, member: Member, service: Service) -> Iterator[ComparedLogin]:
+        """Yield the class at one service, with each borrower that makes a difference."""
+        login = described(member, self.classes.kinds, None)
+        without = self._compared(found, login, service)
+        yield without
+        if self.classes.kinds.source.local or not any(map(_looks_up, without.played)):
+            return
+        for borrower in borrowers(self.classes.rules(found.decidings)):
+            yield self._compared(found, replace(login, borrower=borrower), service)
+
+    def _compared(
+        self, found: LoginClass, login: DescribedLogin, service: Service
+    ) -> ComparedLogin:
+        played = [self._played(at, found, login, service) for at in range(len(self.analysis.sets))]
+        return ComparedLogin(
+            found=found,
+            login=login,
+            service=service,
+            day=self.now.date(),
+            played=tuple(each for each, _ in played),
+            outcomes=tuple(each for _, each in played),
+        )
+
+    def _played(
+        self, at: int, found: LoginClass, login: DescribedLogin, service: Service
+    ) -> Played:
+        decides = (found.decidings[at], found.rights[at], found.written[at], found.verified)
+        key = (at, *decides, service.name, login.borrower and _state(login.borrower))
+        if key not in self.kept:
+            policies = self.analysis.sets[at]
+            kinds = self.classes.kinds
+            terms = IdealTerms(giver=kinds.source.giver, local=self.analysis.site.local)
+            try:
+                played = play(login, service, policies, self.now, terms)
+                self.kept[key] = (played, outcome(played, kinds))
+            except RuntimeError:
+                policy = self.classes.modelled[at].policy(found.decidings[at])
+                self.kept[key] = (None, asked_for_ever(policy))
+        return self.kept[key]
+
+
+def _looks_up(played: PlayedLogin | None) -> bool:
+    """Return whether a borrower is looked for at all."""
+    release = played.decision.release if played else None
+    if played is None:
+        return True
+    return release is not None and release.borrower != "none"
+
+
+def _state(borrower: DescribedBorrower) -> object:
+    return (borrower.category, borrower.temporary)
+
+
+def borrowers(rules: Sequence[BorrowerRule | None]) -> Iterator[DescribedBorrower]:
+    """Yield a borrower of each category the rules name, of one other, and without a CPR."""
+    categories: dict[str, None] = {}
+    temporary: dict[str, None] = {}
+    for rule in rules:
+        if rule is not None:
+            categories |= dict.fromkeys(categories_of(rule))
+            temporary |= dict.fromkeys(rule.temporary)
+    for category in (*categories, OTHER_CATEGORY):
+        yield DescribedBorrower(category, linked=True)
+    for category in (*temporary, OTHER_CATEGORY):
+        yield DescribedBorrower(category, temporary=True)
+
+
+def days_of(sets: Sequence[PolicySet], today: date) -> tuple[date, ...]:
+    """Return the days that tell logins apart: today, and each after a domain's last day."""
+    ends = {
+        domain.until
+        for policies in sets
+        for policy in policies.policies
+        for proof in policy.proofs
+        for domain in proof.domains
+        if domain.until is not None and domain.until >= today
+    }
+    return (today, *(end + timedelta(days=1) for end in sorted(ends)))

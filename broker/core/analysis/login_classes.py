@@ -1,0 +1,225 @@
+"""The finite set of classes that stands for all logins, and the class of any one login."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Final
+
+from broker.core.analysis.minimal_logins import minimal_logins, opened, standing
+from broker.core.analysis.modelled_matching import PROOF, Deciding, Kinds, ModelledSet, Way, decided
+from broker.core.analysis.modelled_requirements import Known, Rights, rights
+from broker.core.analysis.source_kinds import (
+    DECIDING_FIELDS,
+    SourceKinds,
+    field_sources,
+    filling_attributes,
+)
+from broker.core.analysis.sources import CATEGORY
+from broker.core.analysis.value_kinds import Standing, standing_of
+from broker.core.entities import Assurance
+from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.policy.model import BorrowerRule, LoginFacts
+
+_WITHOUT_AGE: Final = ("none", "invalid", "constructed")
+_GROWN_UP: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class LoginClass:
+    """What all logins of a class have in common, wherever they go.
+
+    ``decidings``, ``rights`` and ``written`` are of each compared set; ``written`` are the borrower
+    fields ``email`` and ``surname`` as far as the login can write them.
+    """
+
+    source: int
+    decidings: tuple[Deciding, ...]
+    rights: tuple[Rights, ...]
+    written: tuple[frozenset[str], ...]
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A login that stands for its class: kinds of values, and what else decides."""
+
+    kinds: Kinds
+    known: Known
+    intent: str | None
+    present: frozenset[str]
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """The classes of all logins from one source on one day, under all sets together."""
+
+    at: int
+    kinds: SourceKinds
+    modelled: tuple[ModelledSet, ...]
+    ways: tuple[tuple[Way, ...], ...] = field(init=False, repr=False)
+    named_by_subject: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        ways = tuple(opened(self.kinds, each) for each in self.modelled)
+        object.__setattr__(self, "ways", ways)
+        subjects = any(
+            release.subject is not None
+            for each in self.modelled
+            for policy in each.policies.policies
+            for release in policy.releases
+        )
+        object.__setattr__(self, "named_by_subject", subjects)
+
+    @property
+    def upstream(self) -> str:
+        """Return the upstream that the logins come by."""
+        return self.kinds.source.upstream
+
+    def class_of(self, login: LoginFacts) -> LoginClass:
+        """Return the class of a login, worked out from its facts."""
+        vocabulary = self.kinds.vocabulary.named
+        sorted_values = {
+            name: frozenset(map(vocabulary[name].kind_of, values))
+            for name, values in login.attributes.items()
+            if name in vocabulary
+        }
+        stands = (
+            standing_of(name, value)
+            for name in AFFILIATIONS
+            for value in login.attributes.get(name, ())
+        )
+        known = Known(
+            standing=max(stands, default=Standing.NONE),
+            withheld=not login.withheld.keys().isdisjoint(AFFILIATIONS),
+            level=login.assurance,
+            cpr=login.cpr,
+            age=login.age,
+        )
+        decidings = self._decided(sorted_values, login.assurance, login.intent)
+        present = frozenset(login.attributes)
+        verified = login.verified_address is not None
+        return self._class(decidings, known, present, verified=verified)
+
+    def members(self) -> Iterator[tuple[LoginClass, Member]]:
+        """Yield every class once, with a login that stands for it."""
+        seen = set()
+        for decidings, known, kinds, intent in self._people():
+            for shown in self._numbers(decidings, known):
+                for present in self._presences(decidings, kinds):
+                    for verified in (True, False) if self.named_by_subject else (False,):
+                        found = self._class(decidings, shown, present, verified=verified)
+                        if found not in seen:
+                            seen.add(found)
+                            yield found, Member(kinds, shown, intent, present, verified)
+
+    def _people(self) -> Iterator[tuple[tuple[Deciding, ...], Known, Kinds, str | None]]:
+        """Yield, each once, what decides and what is known beside the CPR number."""
+        seen = set()
+        telling = self._telling()
+        intents = (None, *sorted(self._intents()))
+        affiliated = any(name in self.kinds.values for name in AFFILIATIONS)
+        for kinds in minimal_logins(self.kinds, self.modelled):
+            stands = standing(kinds)
+            for level, intent in product(self.kinds.source.levels, intents):
+                decidings = self._decided(kinds, level, intent)
+                for withheld in (False, True) if affiliated else (False,):
+                    known = Known(stands, withheld, level, "none", None)
+                    key = (decidings, known, frozenset(kinds) & telling)
+                    if key not in seen:
+                        seen.add(key)
+                        yield decidings, known, kinds, intent
+
+    def _telling(self) -> frozenset[str]:
+        """Return the attributes whose presence is part of a class, whatever their values."""
+        filling = {name for each in self.modelled for name in filling_attributes(each.policies)}
+        proofs = {name for name in self.kinds.values if name.endswith(PROOF)}
+        return frozenset(filling | proofs)
+
+    def _intents(self) -> set[str]:
+        """Return the affiliations that somebody from here may match, or prove."""
+        return {
+            each.policies.policies[way.policy].affiliation
+            for each, ways in zip(self.modelled, self.ways, strict=True)
+            for way in ways
+        }
+
+    def _decided(
+        self, kinds: Kinds, level: Assurance | None, intent: str | None
+    ) -> tuple[Deciding, ...]:
+        return tuple(
+            decided(each, ways, kinds, level, upstream=self.upstream, intent=intent)
+            for each, ways in zip(self.modelled, self.ways, strict=True)
+        )
+
+    def _numbers(self, decidings: Sequence[Deciding], known: Known) -> Iterator[Known]:
+        """Yield what is known with each kind of CPR number, and each age that matters."""
+        for kind in _WITHOUT_AGE if self.kinds.source.asserts_cpr else ("none",):
+            yield Known(known.standing, known.withheld, known.level, kind, None)
+        if not self.kinds.source.asserts_cpr:
+            return
+        for kind, age in product(("real", "replacement"), self._ages(decidings)):
+            yield Known(known.standing, known.withheld, known.level, kind, age)
+
+    def _ages(self, decidings: Sequence[Deciding]) -> Iterator[int]:
+        policies = (
+            each.policy(deciding) for each, deciding in zip(self.modelled, decidings, strict=True)
+        )
+        limits = {policy.require.age for policy in policies if policy is not None}
+        ages = sorted(age for age in limits if age is not None)
+        yield from reversed(ages or [_GROWN_UP])
+        if ages and ages[0] > 0:
+            yield ages[0] - 1
+
+    def _presences(self, decidings: Sequence[Deciding], kinds: Kinds) -> Iterator[frozenset[str]]:
+        """Yield the attributes that are there: all, and all but those that fill a field."""
+        proved = {name.removesuffix(PROOF) for name in kinds if name.endswith(PROOF)}
+        unlooked = set(self.kinds.values) - self.kinds.vocabulary.matched - set(AFFILIATIONS)
+        every = unlooked | proved | set(kinds)
+        every -= {name for name in every if name.endswith(PROOF) and name not in kinds}
+        if self.kinds.source.local:
+            every.add(CATEGORY)
+        filling = set()
+        for rule in self.rules(decidings):
+            if rule is not None:
+                for name in DECIDING_FIELDS:
+                    filling |= field_sources(rule, name)
+        removable = sorted(filling & every - set(kinds) - proved)
+        for kept in product((True, False), repeat=len(removable)):
+            absent = {name for name, stays in zip(removable, kept, strict=True) if not stays}
+            yield frozenset(every - absent)
+
+    def rules(self, decidings: Sequence[Deciding]) -> tuple[BorrowerRule | None, ...]:
+        """Return the borrower rule of each set by which such a login is decided."""
+        policies = (
+            each.policy(deciding) for each, deciding in zip(self.modelled, decidings, strict=True)
+        )
+        return tuple(policy.borrower if policy else None for policy in policies)
+
+    def _class(
+        self,
+        decidings: tuple[Deciding, ...],
+        known: Known,
+        present: frozenset[str],
+        *,
+        verified: bool,
+    ) -> LoginClass:
+        held = tuple(
+            rights(each, deciding, known, self.upstream)
+            for each, deciding in zip(self.modelled, decidings, strict=True)
+        )
+        written = tuple(
+            _written(rule, right, present)
+            for rule, right in zip(self.rules(decidings), held, strict=True)
+        )
+        return LoginClass(self.at, decidings, held, written, verified and self.named_by_subject)
+
+
+def _written(rule: BorrowerRule | None, right: Rights, present: Iterable[str]) -> frozenset[str]:
+    """Return which of the fields that decide a login can write; of one that cannot wish, none."""
+    if rule is None or not (right.wishes and right.in_person):
+        return frozenset()
+    there = set(present)
+    return frozenset(
+        name for name in DECIDING_FIELDS if not there.isdisjoint(field_sources(rule, name))
+    )

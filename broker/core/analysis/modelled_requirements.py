@@ -1,0 +1,98 @@
+"""What a person lacks to enrol, and may do at all, worked out from the facts of their class."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from broker.core.analysis.modelled_matching import Deciding, ModelledSet
+from broker.core.analysis.value_kinds import Standing
+from broker.core.entities import Assurance, Names
+from broker.core.policy.model import Requirement
+
+_REAL: Final = "real"
+_CODES: Final = {"replacement": "replacement_number", "constructed": "constructed_number"}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an assertion shows of the person beside whom they belong to.
+
+    ``withheld``: an affiliation was held back.
+    """
+
+    standing: Standing
+    withheld: bool
+    level: Assurance | None
+    cpr: str
+    age: int | None
+
+    @property
+    def in_person(self) -> bool:
+        """Return whether somebody has seen the person and their papers."""
+        if self.level in {None, Assurance.SELF_ASSERTED}:
+            return False
+        if self.standing is not Standing.NONE:
+            return self.standing is Standing.IN_PERSON
+        return not self.withheld and (self.level or 0) >= Assurance.SUBSTANTIAL
+
+    @property
+    def findable(self) -> bool:
+        """Return whether a CPR number may find the person's borrower."""
+        if self.level in {None, Assurance.SELF_ASSERTED}:
+            return False
+        return self.in_person or self.standing >= Standing.OUTSIDER
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What all logins have in common that one policy treats alike, whatever service they go to.
+
+    ``lacking`` are the reasons why the person may not enrol alone, ``number`` is what is said of a
+    CPR number.
+    """
+
+    lacking: Names
+    in_person: bool
+    findable: bool
+    number: str
+    lowers: bool
+
+    @property
+    def wishes(self) -> bool:
+        """Return whether the login can have a wish for a borrower at all."""
+        return self.findable and self.number == _REAL
+
+
+def rights(modelled: ModelledSet, deciding: Deciding, known: Known, upstream: str) -> Rights:
+    """Return the rights of a login that ``deciding`` stands for; of no affiliation, the fewest."""
+    policy = modelled.policy(deciding)
+    if policy is None:
+        return Rights((), known.in_person, known.findable, _number(known), lowers=False)
+    rule = policy.borrower.lowers if policy.borrower else None
+    left = known.standing is not Standing.IN_PERSON and not known.withheld
+    return Rights(
+        lacking=_lacking(policy.require, known, upstream),
+        in_person=known.in_person,
+        findable=known.findable,
+        number=_number(known),
+        lowers=deciding.highest and left and rule is not None and upstream in rule.by,
+    )
+
+
+def _lacking(require: Requirement, known: Known, upstream: str) -> Names:
+    lacking: dict[str, None] = {}
+    if require.upstream and upstream not in require.upstream:
+        lacking["national_eid_required"] = None
+    if require.assurance is not None and (known.level or 0) < require.assurance:
+        lacking["assurance_too_low"] = None
+    if require.cpr and known.cpr != _REAL:
+        lacking[_CODES.get(known.cpr, "cpr_required")] = None
+    if require.age is not None and known.age is None:
+        lacking["cpr_required"] = None
+    if require.age is not None and known.age is not None and known.age < require.age:
+        lacking["too_young"] = None
+    return tuple(lacking)
+
+
+def _number(known: Known) -> str:
+    """Return the kind of the CPR number; one that is invalid is none."""
+    return known.cpr if known.cpr in {_REAL, *_CODES} else "none"

@@ -1,0 +1,195 @@
+"""What comes of a class at a service: played by the engine of live logins, and then compared."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from broker.core.analysis.login_classes import Member
+from broker.core.analysis.source_kinds import SourceKinds
+from broker.core.analysis.value_kinds import OTHER, ValueKind
+from broker.core.entities import Controller, Names, Service
+from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.canonical_attributes import (
+    BORROWER_NUMBER,
+    CPR_ATTRIBUTE,
+    CPR_STAND_IN,
+    AttributeReading,
+    Attributes,
+)
+from broker.core.identity.subject_ids import MINTED
+from broker.core.login.described_login import DescribedBorrower, DescribedLogin
+from broker.core.login.played_login import PlannedBorrower, PlayedLogin
+from broker.core.login.steps import Ask, OfferUpgrade, ProveMailbox, Refuse, Step, TellChange
+from broker.core.policy.model import (
+    NAME_ID,
+    LegalBasis,
+    NameIDKind,
+    Notice,
+    Policy,
+    PolicyLine,
+    Release,
+)
+
+_STAND_IN: Final = "x7q"
+_MAILBOX: Final = "someone"
+_WITHHELD: Final = "scope_mismatch"
+# Fates of an attribute that may leave, or would with another value.
+_OPEN: Final = frozenset({"released", "released_in_part", "not_sent", "value_not_allowed"})
+MADE: Final = "(made here)"
+_MADE: Final = frozenset({MADE})
+ENDLESS: Final = "asked_for_ever"
+# What leaves is no value of the upstream's, or stands for a number.
+_NOT_SENT: Final = MINTED | {NAME_ID, BORROWER_NUMBER, CPR_ATTRIBUTE}
+
+
+@dataclass(frozen=True, slots=True)
+class LeavingKinds:
+    """One attribute that may leave: the patterns of its values, as it is listed."""
+
+    name: str
+    patterns: frozenset[str]
+    mask: bool
+    optional: bool
+    place: PolicyLine = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedTerms:
+    """The terms under which anything leaves."""
+
+    basis: LegalBasis
+    name_id: NameIDKind
+    notice: Notice
+    purpose: object
+    receiver: Controller | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What comes of every login of a class at one service.
+
+    ``steps`` are those of ``next_step``, but the question: whether it comes up follows from the
+    terms and from what leaves. ``place`` is the line that decided.
+    """
+
+    steps: Names
+    refusal: str | None
+    affiliation: str | None
+    borrower: PlannedBorrower | None
+    terms: SharedTerms | None
+    leaving: tuple[LeavingKinds, ...]
+    place: PolicyLine | None = field(compare=False)
+
+
+def described(
+    member: Member, kinds: SourceKinds, borrower: DescribedBorrower | None
+) -> DescribedLogin:
+    """Return the login that stands for a class, with made-up values."""
+    known = member.known
+    values = _values(member, kinds)
+    if known.cpr not in {"none", "invalid"}:
+        values[CPR_ATTRIBUTE] = CPR_STAND_IN
+    withheld = tuple((name, _WITHHELD) for name in AFFILIATIONS if known.withheld)
+    reading = AttributeReading(
+        attributes=Attributes(values),
+        assurance=known.level,
+        cpr=known.cpr,
+        age=known.age,
+        withheld=withheld[:1],
+        verified_address=f"{_MAILBOX}@{_STAND_IN}.example" if member.verified else None,
+    )
+    return DescribedLogin(
+        upstream=kinds.source.upstream,
+        reading=reading.without_cpr(),
+        institution=kinds.source.institution,
+        intent=member.intent,
+        borrower=borrower,
+    )
+
+
+def _values(member: Member, kinds: SourceKinds) -> dict[str, Names]:
+    """Return the values of a class: those that its kinds name, and one of every other attribute."""
+    values: dict[str, Names] = {}
+    for name, chosen in member.kinds.items():
+        values[name] = tuple(kinds.values[name][kind] for kind in sorted(chosen))
+    for name in sorted(member.present - values.keys()):
+        values[name] = (_any_value(name, kinds, values),)
+    return values
+
+
+def _any_value(name: str, kinds: SourceKinds, values: Mapping[str, Names]) -> str:
+    domain = values.get(f"{name}_domain")
+    if domain is not None:
+        return f"{_MAILBOX}@{domain[0]}"
+    known = kinds.values.get(name, {})
+    other = known.get(ValueKind(OTHER))
+    return other or next(iter(known.values()), _STAND_IN)
+
+
+def outcome(played: PlayedLogin, kinds: SourceKinds) -> Outcome:
+    """Return what a played login has in common with all of its class."""
+    end = played.end
+    release = played.decision.release
+    leaves = played.disclosure is not None and release is not None
+    return Outcome(
+        steps=tuple(_word(step) for step in played.steps if not isinstance(step, Ask)),
+        refusal=end.reason if isinstance(end, Refuse) else None,
+        affiliation=played.decision.affiliation,
+        borrower=None if kinds.source.local else played.borrower,
+        terms=_terms(release, played.service) if leaves and release else None,
+        leaving=tuple(_leaving(played, release, kinds)) if leaves and release else (),
+        place=played.place,
+    )
+
+
+def asked_for_ever(policy: Policy | None) -> Outcome:
+    """Return the outcome of a login that has no end: what is asked for is never taken."""
+    rule = policy.borrower if policy else None
+    return Outcome(
+        steps=(ENDLESS,),
+        refusal=ENDLESS,
+        affiliation=policy.affiliation if policy else None,
+        borrower=None,
+        terms=None,
+        leaving=(),
+        place=rule.place if rule else None,
+    )
+
+
+def _word(step: Step) -> str:
+    name = type(step).__name__
+    match step:
+        case ProveMailbox(proof):
+            return f"{name} {proof}"
+        case OfferUpgrade(category):
+            return f"{name} {category}"
+        case TellChange(changed):
+            return f"{name} {changed}"
+        case Refuse(reason):
+            return f"{name} {reason}"
+        case _:
+            return name
+
+
+def _terms(release: Release, service: Service) -> SharedTerms:
+    return SharedTerms(
+        basis=release.legal_basis,
+        name_id=release.name_id,
+        notice=release.notice,
+        purpose=release.purpose,
+        receiver=service.controller,
+    )
+
+
+def _leaving(played: PlayedLogin, release: Release, kinds: SourceKinds) -> Iterable[LeavingKinds]:
+    fates = {fate.name: fate.code for fate in played.decision.fates}
+    names = {each.name for each in played.leaving}
+    subject = (release.subject,) if release.subject else ()
+    for listed in (*subject, *release.attributes):
+        patterns: frozenset[str] = frozenset()
+        if listed.name in _NOT_SENT:
+            patterns = _MADE if listed.name in names else patterns
+        elif fates.get(listed.name) in _OPEN | {played.facts.withheld.get(listed.name)}:
+            patterns = kinds.leaving(listed)
+        if patterns:
+            yield LeavingKinds(listed.name, patterns, listed.mask, listed.optional, listed.place)

@@ -1,0 +1,203 @@
+"""The kinds of values that matter at one source, and which of them meet the same rules."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from broker.core.analysis.modelled_matching import PROOF, Demand, ModelledSet, Way
+from broker.core.analysis.sources import Source
+from broker.core.analysis.value_kinds import NamedValues, Standing, ValueKind
+from broker.core.analysis.witness_values import witnesses
+from broker.core.entities import Names
+from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
+from broker.core.identity.subject_ids import MINTED
+from broker.core.policy.model import BorrowerRule, PolicySet, ReleasedAttribute
+
+# What is no attribute of the upstream's: made here, or part of each class by itself.
+_OURS: Final = MINTED | {BORROWER_NUMBER, CPR_ATTRIBUTE}
+_PROOF_SOURCE: Final = "proof."
+# A borrower is made only with an address, and adopted only under a name.
+DECIDING_FIELDS: Final = ("email", "surname")
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """All values that the compared policy sets name, by attribute.
+
+    ``matched`` are the attributes that an alternative looks at, ``proofs`` the names of the proofs.
+    """
+
+    named: Mapping[str, NamedValues]
+    matched: frozenset[str]
+    proofs: frozenset[str]
+    affiliations: frozenset[str]
+
+    @classmethod
+    def of(cls, sets: Iterable[PolicySet]) -> "Vocabulary":
+        """Return the vocabulary of all ``sets`` together."""
+        written: dict[str, set[str]] = {name: set() for name in AFFILIATIONS}
+        matched: set[str] = set()
+        proofs: set[str] = set()
+        affiliations: set[str] = set()
+        for policies in sets:
+            affiliations |= policies.named_affiliations
+            for name, values in _written(policies):
+                written.setdefault(name, set()).update(values)
+            matched |= _matched(policies)
+            proofs |= _proofs(policies, written)
+        # One that no set declares any more may have been shown under an older one.
+        domains = (name for name in written if name.endswith(PROOF))
+        proofs |= {name.removesuffix(PROOF) for name in domains}
+        named = {name: NamedValues.of(name, values) for name, values in written.items()}
+        return cls(named, frozenset(matched), frozenset(proofs), frozenset(affiliations))
+
+
+def _written(policies: PolicySet) -> Iterator[tuple[str, Names]]:
+    """Yield the attributes that matches and releases look at, with the values they name."""
+    for policy in policies.policies:
+        for alternative in policy.match:
+            for condition in alternative.conditions:
+                if condition.name not in {"upstream", "assurance"}:
+                    yield condition.name, condition.values
+        for release in policy.releases:
+            for listed in release.attributes:
+                if listed.name not in _OURS:
+                    yield listed.name, listed.values
+        for source in _field_sources(policies):
+            yield source, ()
+
+
+def _field_sources(policies: PolicySet) -> Iterator[str]:
+    for policy in policies.policies:
+        for written in policy.borrower.fields if policy.borrower else ():
+            for source in (written.source, *written.otherwise):
+                if not source.startswith(_PROOF_SOURCE):
+                    yield source
+
+
+def filling_attributes(policies: PolicySet) -> Iterator[str]:
+    """Yield the attributes that a borrower's email or surname may come from."""
+    for policy in policies.policies:
+        if policy.borrower is not None:
+            for name in DECIDING_FIELDS:
+                yield from field_sources(policy.borrower, name)
+
+
+def field_sources(rule: BorrowerRule, name: str) -> set[str]:
+    """Return the attributes that the borrower field ``name`` may come from."""
+    sources = set()
+    for written in rule.fields:
+        if written.name == name:
+            for source in (written.source, *written.otherwise):
+                sources.add(source.removeprefix(_PROOF_SOURCE))
+    return sources
+
+
+def _matched(policies: PolicySet) -> set[str]:
+    return {
+        condition.name
+        for policy in policies.policies
+        for alternative in policy.match
+        for condition in alternative.conditions
+    }
+
+
+def _proofs(policies: PolicySet, written: dict[str, set[str]]) -> set[str]:
+    """Return the names of the proofs, their domains written down."""
+    proofs = set()
+    for policy in policies.policies:
+        for rule in policy.proofs:
+            domains = (domain.name for domain in rule.domains)
+            written.setdefault(f"{rule.name}{PROOF}", set()).update(domains)
+            proofs.add(rule.name)
+    return proofs
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKinds:
+    """A value of each kind that one source may assert, by attribute, and the ways that it opens."""
+
+    source: Source
+    vocabulary: Vocabulary
+    values: Mapping[str, Mapping[ValueKind, str]] = field(repr=False)
+
+    @classmethod
+    def of(cls, source: Source, vocabulary: Vocabulary) -> "SourceKinds":
+        """Return the kinds of ``source``."""
+        values = {}
+        anything = Source(source.upstream)
+        for name, named in vocabulary.named.items():
+            if name.endswith(PROOF):
+                known = witnesses(named, anything) if source.proves else {}
+            else:
+                known = witnesses(named, source, vocabulary.affiliations)
+            if known:
+                values[name] = known
+        return cls(source, vocabulary, values)
+
+    def single(self, name: str) -> bool:
+        """Return whether a person has one value of ``name`` at most."""
+        if name.endswith(PROOF):
+            return True
+        shape = self.source.shape(name)
+        return shape is not None and shape.single
+
+    def meeting(self, demands: Iterable[Demand], name: str) -> tuple[ValueKind, ...]:
+        """Return a kind for each way in which one value of ``name`` meets all ``demands``."""
+        wanted = tuple(demands)
+        return tuple(
+            kind
+            for kind in self.values.get(name, ())
+            if all(demand.met_by(kind) for demand in wanted)
+        )
+
+    def opens(self, way: Way) -> bool:
+        """Return whether somebody who comes from here can match ``way`` at all."""
+        if not any(way.sure(level) for level in self.source.levels):
+            return False
+        by_name: dict[str, list[Demand]] = defaultdict(list)
+        for demand in way.demands:
+            by_name[demand.name].append(demand)
+        return all(self._met(name, demands) for name, demands in by_name.items())
+
+    def _met(self, name: str, demands: list[Demand]) -> bool:
+        if self.single(name):
+            return bool(self.meeting(demands, name))
+        return all(self.meeting([demand], name) for demand in demands)
+
+    def standings(self) -> Iterator[tuple[str, ValueKind]]:
+        """Yield the kinds of affiliations that say something of the person."""
+        for name in AFFILIATIONS:
+            for kind in self.values.get(name, ()):
+                if kind.standing is not Standing.NONE:
+                    yield name, kind
+
+    def leaving(self, listed: ReleasedAttribute) -> frozenset[str]:
+        """Return the patterns of the values that may leave as ``listed``."""
+        kinds = self.values.get(listed.name, {})
+        if not listed.values:
+            return frozenset(kind.pattern for kind in kinds)
+        return frozenset(
+            kind.pattern for kind in kinds if any(kind.meets(written) for written in listed.values)
+        )
+
+
+def interchangeable(
+    kinds: SourceKinds, modelled: Iterable[ModelledSet]
+) -> dict[str, dict[ValueKind, ValueKind]]:
+    """Return for each kind of a matched attribute the first that meets the same conditions."""
+    ways = [way for each in modelled for way in each.by(kinds.source.upstream)]
+    demands: dict[str, dict[Demand, None]] = defaultdict(dict)
+    for way in ways:
+        for demand in way.demands:
+            demands[demand.name][demand] = None
+    first: dict[str, dict[ValueKind, ValueKind]] = {}
+    for name, known in kinds.values.items():
+        seen: dict[object, ValueKind] = {}
+        first[name] = {}
+        for kind in known:
+            met = tuple(demand.met_by(kind) for demand in demands[name])
+            first[name][kind] = seen.setdefault((kind.standing, met), kind)
+    return first

@@ -1,0 +1,122 @@
+"""Where logins come from: an institution behind an upstream, and what it may assert of a person."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from broker.core.entities import Assurance, Controller, Institution, Names, Upstream
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap
+
+CATEGORY: Final = "borrower_category"
+# What the readers of a complete map make of the other names; as ``national_eid`` does.
+_COMPLETED: Final = ("cn", "gn", "sn", "displayName")
+# The likely levels first: whoever stands for a class should be a usual person.
+_LEVELS: Final = (
+    Assurance.LOW,
+    Assurance.SUBSTANTIAL,
+    Assurance.HIGH,
+    Assurance.SELF_ASSERTED,
+    None,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AssertedShape:
+    """The shape of one attribute's values, as the rows of a map allow them; as in ``MapRow``."""
+
+    single: bool = False
+    pattern: str | None = None
+    scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One institution behind one upstream.
+
+    ``shapes`` are the attributes that it may assert, None where any may come; ``scopes`` None: any.
+    ``levels`` are those that its logins have. ``proves`` is whether its people may show a mailbox.
+    """
+
+    upstream: str
+    institution: str = ""
+    shapes: Mapping[str, AssertedShape] | None = field(default=None, repr=False)
+    scopes: Names | None = None
+    levels: tuple[Assurance | None, ...] = _LEVELS
+    asserts_cpr: bool = True
+    local: bool = False
+    giver: Controller | None = None
+
+    @property
+    def proves(self) -> bool:
+        """Return whether a person who comes so may show a mailbox: a PIN's is nobody known."""
+        return not self.local
+
+    def shape(self, name: str) -> AssertedShape | None:
+        """Return the shape of the attribute ``name``, None where it may not be asserted."""
+        if self.shapes is None:
+            return AssertedShape()
+        return self.shapes.get(name)
+
+
+def sources_of(upstream: Upstream, maps: Mapping[str, AttributeMap]) -> Iterator[Source]:
+    """Yield the sources behind an upstream, a source for each of its institutions."""
+    if upstream.local:
+        shapes = {CATEGORY: AssertedShape(single=True)}
+        yield Source(upstream.name, "", shapes, (), (None,), asserts_cpr=False, local=True)
+        return
+    attribute_map = maps[upstream.attribute_map]
+    shapes = _shapes(attribute_map)
+    for institution in upstream.institutions:
+        yield Source(
+            upstream=upstream.name,
+            institution=institution.entity_id,
+            shapes=shapes,
+            scopes=institution.scopes,
+            levels=tuple(_levels(upstream, institution)),
+            asserts_cpr=CPR_ATTRIBUTE in shapes and CPR_ATTRIBUTE in institution.may_assert,
+            giver=Controller(institution.label or upstream.label),
+        )
+
+
+def ideal_sources(upstreams: Iterable[str], local: Iterable[str]) -> Iterator[Source]:
+    """Yield a source for each name of an upstream, where nothing is known of the site.
+
+    Each may assert everything; ``local`` are those whose people come by a borrower's PIN.
+    """
+    shapes = {CATEGORY: AssertedShape(single=True)}
+    for name in sorted(set(upstreams)):
+        if name in local:
+            yield Source(name, "", shapes, (), (None,), asserts_cpr=False, local=True)
+        else:
+            yield Source(name)
+
+
+def _shapes(attribute_map: AttributeMap) -> dict[str, AssertedShape]:
+    """Return the shapes by our names; of two rows of one name the wider of each property."""
+    shapes: dict[str, AssertedShape] = {}
+    for row in attribute_map.rows:
+        shape = AssertedShape(row.single, row.pattern, row.scope)
+        other = shapes.get(row.name)
+        shapes[row.name] = _wider(shape, other) if other else shape
+    if attribute_map.complete:
+        for name in _COMPLETED:
+            shapes.setdefault(name, AssertedShape(single=True))
+    return shapes
+
+
+def _wider(one: AssertedShape, other: AssertedShape) -> AssertedShape:
+    pattern = one.pattern if one.pattern == other.pattern else None
+    scope = one.scope if one.scope == other.scope else None
+    return AssertedShape(one.single or other.single, pattern, scope)
+
+
+def _levels(upstream: Upstream, institution: Institution) -> Iterator[Assurance | None]:
+    """Yield the levels that a login by ``institution`` may have, as they are read."""
+    eid = upstream.profile == "oiosaml3"
+    for level in _LEVELS:
+        if level is None and not eid:
+            yield level
+        if level is None or level > institution.max_assurance:
+            continue
+        if not eid or level >= upstream.least:
+            yield level

@@ -1,0 +1,139 @@
+"""The schema that a site's editors check its files by, as the command line gives it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from broker.cli import broker
+from broker.demo.run.demo_folder import Setting
+from broker.files.policies.file_schema import json_schema
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def folder(setting: Setting, tmp_path: Path) -> Path:
+    """Give a folder with a sound configuration, to spoil."""
+    shutil.copytree(setting.folder, tmp_path / "demo", ignore=shutil.ignore_patterns("broker.db*", "state"))
+    return tmp_path / "demo"
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command for the folder, or without any configuration."""
+    monkeypatch.delenv("BROKER_CONFIG", raising=False)
+
+    def ran(*words: str, configured: bool = True) -> Result:
+        of = ("--config", str(folder / "broker.toml")) if configured else ()
+        # The option sets the variable for good: not for the next test.
+        monkeypatch.setenv("BROKER_CONFIG", "")
+        monkeypatch.delenv("BROKER_CONFIG")
+        result = CliRunner().invoke(broker, (*of, "policy", "schema", *words), prog_name="broker")
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        return result
+
+    return ran
+
+
+def properties(result: Result, shape: str) -> dict[str, Any]:
+    """Give what a printed schema says of the keys of a mapping."""
+    found: dict[str, Any] = json.loads(result.stdout)["$defs"][shape]["properties"]
+    return found
+
+
+def test_the_names_of_the_site_are_written_in(run: Run) -> None:
+    """Its services, upstreams and attributes, the fields of its library system, what its policies name already."""
+    printed = run()
+    assert (printed.exit_code, printed.stderr) == (0, "")
+    release = properties(printed, "ReleaseShape")
+    assert {"my-loans", "myprint", "e-resources"} <= set(release["service"]["anyOf"][0]["enum"])
+    assert {"cpr", "borrower_number", "kaldemail_domain", "sn"} <= set(release["attributes"]["properties"])
+    assert {"wayf", "nemid"} <= set(properties(printed, "LoginShape")["upstream"]["enum"])
+    offered = properties(printed, "BorrowerShape")["category"]["anyOf"][0]["enum"]
+    assert set(offered) == {"STUDENT", "EMPLOYEE", "HOSPITAL", "PRIVATE", "TEMP"}
+    assert set(properties(printed, "LoginShape")["intent"]["anyOf"][0]["enum"]) == {
+        "student",
+        "employee",
+        "hospital",
+        "private",
+    }
+    assert {"surname", "email"} <= set(properties(printed, "BorrowerShape")["fields"]["properties"])
+    matched = properties(printed, "AlternativeShape")
+    assert "eduPersonScopedAffiliation" in matched
+    assert not {"cpr", "borrower_number"} & set(matched)
+
+
+def test_without_a_configuration_any_name_will_do(run: Run) -> None:
+    """The schema is the shipped one, and a line on standard error says why."""
+    printed = run(configured=False)
+    assert (printed.exit_code, json.loads(printed.stdout)) == (0, json_schema())
+    assert printed.stderr == "any name will do: BROKER_CONFIG is not set\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [("attribute-map", "RowShape"), ("labels", "LabelShape"), ("page", "BlockShape"), ("faq", "EntryShape")],
+)
+def test_the_other_kinds_of_files_have_one_too(run: Run, kind: str, shape: str) -> None:
+    """They name nothing of a site, so that nothing is missing without a configuration."""
+    printed = run("--of", kind, configured=False)
+    assert (printed.exit_code, printed.stderr) == (0, "")
+    assert shape in json.loads(printed.stdout)["$defs"]
+
+
+def test_a_kind_that_there_is_not_is_a_usage(run: Run) -> None:
+    """The kinds that there are are named."""
+    refused = run("--of", "policies")
+    assert refused.exit_code == 2
+    assert "'policy', 'attribute-map', 'labels', 'page', 'faq'" in refused.stderr
+
+
+def test_the_schemas_are_written_where_the_files_name_them(run: Run, folder: Path) -> None:
+    """Whole, over those that lie there; those of the sign-up pages where the library has texts of its own."""
+    (folder / "texts").mkdir()
+    config = folder / "broker.toml"
+    config.write_text('content = "texts"\n' + config.read_text())
+    printed = run("--write")
+    assert printed.exit_code == 0
+    paths = [Path(line.removeprefix("written: ")) for line in printed.stdout.splitlines()]
+    assert [path.relative_to(folder).as_posix() for path in paths] == [
+        "policies/policy.schema.json",
+        "attribute_maps/attribute_map.schema.json",
+        "attribute_maps/labels.schema.json",
+        "texts/page.schema.json",
+        "texts/faq.schema.json",
+    ]
+    assert json.loads(paths[0].read_text()) == json.loads(run().stdout)
+    assert not list(folder.glob("*/.*.new"))
+
+
+def test_where_nothing_is_configured_nothing_is_written(run: Run) -> None:
+    """The sentence says what to set."""
+    refused = run("--write", configured=False)
+    assert (refused.exit_code, refused.stdout) == (78, "")
+    assert refused.stderr.startswith("BROKER_CONFIG: is not set")
+
+
+def test_a_folder_that_cannot_be_written_is_named(run: Run, folder: Path) -> None:
+    """In a sentence, and what lay there stays."""
+    (folder / "policies" / ".policy.schema.json.new").mkdir()
+    refused = run("--write")
+    assert (refused.exit_code, refused.stdout) == (78, "")
+    assert refused.stderr.endswith("/policies/.policy.schema.json.new: cannot be used: Is a directory\n")
+    assert json.loads((folder / "policies" / "policy.schema.json").read_text()) == json_schema()
+
+
+def test_policies_at_fault_leave_their_categories_out(run: Run, folder: Path) -> None:
+    """The editor that would help to mend them has the other names."""
+    path = folder / "policies" / "student.yaml"
+    path.write_text(path.read_text().replace("precedence", "precedense"))
+    printed = run()
+    assert printed.exit_code == 0
+    assert printed.stderr == "without categories: the policies have faults (broker policy check tells which)\n"
+    assert properties(printed, "BorrowerShape")["category"]["anyOf"][0]["enum"] == ["TEMP"]  # of broker.toml
+    assert "my-loans" in properties(printed, "ReleaseShape")["service"]["anyOf"][0]["enum"]

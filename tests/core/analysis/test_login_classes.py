@@ -1,0 +1,128 @@
+"""The proof that the classes are complete: whatever login there is falls in one that decides as it does."""
+
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from broker.core.analysis.login_classes import Classes, LoginClass, Member
+from broker.core.analysis.modelled_matching import ModelledSet
+from broker.core.analysis.modelled_requirements import Rights
+from broker.core.analysis.outcomes import MADE, Outcome, described, outcome
+from broker.core.analysis.source_kinds import SourceKinds, Vocabulary
+from broker.core.analysis.sources import Source
+from broker.core.entities import Service
+from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms
+from broker.core.login.ideal_login import play
+from broker.core.login.login_decision import login_facts
+from broker.core.login.played_login import PlayedLogin
+from broker.core.login.steps import Issue
+from broker.core.policy.model import PolicySet
+from tests.plugins.random_policies import (
+    LOCAL,
+    NOW,
+    POLICY_SETS,
+    SERVICES,
+    SOURCES,
+    TODAY,
+    RandomLogin,
+    random_logins,
+)
+
+SEEDS = st.integers(0, 2**32)
+UNTOLD = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+class Model:
+    """The classes of each source under one set."""
+
+    def __init__(self, policies: PolicySet) -> None:
+        """Take the set."""
+        self.policies = policies
+        self.vocabulary = Vocabulary.of([policies])
+        self.known: dict[int, tuple[Classes, dict[LoginClass, Member]]] = {}
+
+    def of(self, source: Source) -> tuple[Classes, dict[LoginClass, Member]]:
+        """Give the classes of a source, with a member of each."""
+        at = SOURCES.index(source)
+        if at not in self.known:
+            kinds = SourceKinds.of(source, self.vocabulary)
+            classes = Classes(at, kinds, (ModelledSet(self.policies, TODAY),))
+            self.known[at] = (classes, dict(classes.members()))
+        return self.known[at]
+
+    def play(self, login: DescribedLogin, service: Service, source: Source) -> PlayedLogin:
+        """Play a login to its end."""
+        return play(login, service, self.policies, NOW, IdealTerms(giver=source.giver, local=LOCAL))
+
+
+def led_to(login: DescribedLogin, right: Rights) -> DescribedBorrower | None:
+    """Give the borrower of a login as its class has it: one that something leads to, or none."""
+    there = login.borrower
+    if there is None or there.temporary:
+        return there
+    return DescribedBorrower(there.category, linked=True) if there.linked or right.wishes else None
+
+
+def check(login: RandomLogin, model: Model, service: Service) -> None:
+    """Compare a login with the one that stands for its class."""
+    classes, members = model.of(login.source)
+    mine = login.described
+    facts = login_facts(mine.reading, upstream=mine.upstream, intent=mine.intent)
+    found = classes.class_of(facts)
+    assert found in members
+    stands_for = described(members[found], classes.kinds, led_to(mine, found.rights[0]))
+    expected = outcome(model.play(stands_for, service, login.source), classes.kinds)
+    played = model.play(mine, service, login.source)
+    assert outcome(played, classes.kinds) == expected
+    compare_values(played, expected, model.vocabulary)
+    compare_question(played)
+
+
+def compare_values(played: PlayedLogin, expected: Outcome, vocabulary: Vocabulary) -> None:
+    """Compare what leaves with the kinds of values that leave of the class: no value more, and none less."""
+    leaving = {each.name: each.values for each in played.leaving}
+    for listed in expected.leaving:
+        if listed.patterns == {MADE}:
+            assert leaving.pop(listed.name)
+            continue
+        named = vocabulary.named[listed.name]
+        sent = played.facts.attributes.get(listed.name, ())
+        allowed = tuple(value for value in sent if named.pattern_of(value) in listed.patterns)
+        assert leaving.pop(listed.name, ()) == allowed
+    assert leaving == {}
+
+
+def compare_question(played: PlayedLogin) -> None:
+    """See that the question comes up as the terms and what leaves have it, which classes leave out."""
+    release = played.decision.release
+    if not isinstance(played.end, Issue) or release is None:
+        return
+    # The number of a borrower is listed before there is one.
+    names = {listed.name for listed, _ in played.decision.released}
+    ours = names & {"borrower_number", "kaldemail_domain"}
+    covered = release.notice == "upstream" and release.legal_basis != "consent"
+    if release.name_id == "persistent":
+        assert played.asked
+    else:
+        assert (played.asked is not None) == bool(ours if covered else names)
+
+
+@settings(max_examples=40, suppress_health_check=UNTOLD)
+@given(POLICY_SETS, SEEDS, st.sampled_from(SERVICES))
+def test_every_login_falls_in_a_class_that_decides_the_same(policies: PolicySet, seed: int, service: Service) -> None:
+    """Of any policies, whatever an upstream asserts, others' attributes too: steps, borrower and what leaves agree."""
+    model = Model(policies)
+    for login in random_logins(Random(seed), 12):
+        check(login, model, service)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, suppress_health_check=UNTOLD)
+@given(POLICY_SETS, SEEDS, st.sampled_from(SERVICES))
+def test_thousands_of_logins_fall_in_a_class(policies: PolicySet, seed: int, service: Service) -> None:
+    """The same, with ten thousand logins."""
+    model = Model(policies)
+    for login in random_logins(Random(seed), 40):
+        check(login, model, service)

@@ -1,0 +1,230 @@
+"""docs/policies.md: its jobs are done in copies of the shipped files, its tables are what editors show."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from broker.adapters.web.signup.content_files import FaqShape, PageShape
+from broker.core.errors import ConfigurationFaults
+from broker.core.policy.decision import FIRST_REASONS
+from broker.core.policy.model import PolicySet
+from broker.files import attribute_maps
+from broker.files.checked_files import plain
+from broker.files.editor_schemas import KeyDescription, descriptions, mappings
+from broker.files.policies import live_policies
+from broker.files.policies.configured_names import NameableInPolicies
+from broker.files.strict_yaml import read, read_file
+from tests.plugins.policies_document import DOCUMENT, JOBS, do, sections
+
+ROOT: Final = Path(__file__).resolve().parents[3]
+NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
+MAPS: Final = attribute_maps.load(ROOT / "attribute_maps")
+NAMES: Final = NameableInPolicies(
+    services=("my-loans", "myprint", "e-resources", "booking", "catalogue"),
+    attributes=MAPS.attributes,
+    upstreams=("wayf", "nemid", "library"),
+)
+SHIPPED: Final = live_policies.load(ROOT / "policies", NOW, NAMES)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a copy of the shipped policies."""
+    return Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
+
+
+def faults(folder: Path) -> str:
+    """Give what is wrong with a folder, one fault a line."""
+    with pytest.raises(ConfigurationFaults) as found:
+        live_policies.load(folder, NOW, NAMES)
+    return "\n".join(map(str, found.value.faults))
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_job_is_done_by_what_the_document_says(folder: Path, job: str) -> None:
+    """Its blocks, one after the other, lead to files that are taken without a warning, and that decide otherwise."""
+    for block in JOBS[job]:
+        do(folder, block)
+    after = live_policies.load(folder, NOW, NAMES)
+    assert after.warnings == ()
+    assert rules(after) != rules(SHIPPED)
+
+
+def rules(policies: PolicySet) -> list[tuple[object, ...]]:
+    """Give what a set decides by, without its examples, as far as it stands in no line."""
+    text = re.compile(r"PolicyLine\(.*?\)")
+    return [
+        tuple(
+            text.sub("", repr(part)) for part in (each.match, each.proofs, each.require, each.borrower, each.releases)
+        )
+        for each in policies.policies
+    ]
+
+
+def test_every_block_of_the_document_is_done() -> None:
+    """None is passed over because it says in other words where it belongs."""
+    assert len(re.findall("^```yaml$", DOCUMENT, re.MULTILINE)) == sum(map(len, JOBS.values())) > 12
+
+
+def test_what_is_taken_away_is_told_by_an_example(folder: Path) -> None:
+    """As the document says, before the example is changed too."""
+    taken_away, mended = JOBS["stop-releasing"]
+    do(folder, taken_away)
+    assert "example 'a student with an account prints': does not release mail" in faults(folder)
+    do(folder, mended)
+    live_policies.load(folder, NOW, NAMES)
+
+
+def test_a_domain_that_has_ended_is_a_reminder(folder: Path) -> None:
+    """On the day it still counts; the day after the files are taken all the same, with a warning."""
+    for block in JOBS["end-domain"]:
+        do(folder, block)
+    assert live_policies.load(folder, datetime(2027, 12, 31, tzinfo=UTC), NAMES).warnings[4:] == ()
+    told = [each.what for each in live_policies.load(folder, datetime(2028, 1, 1, tzinfo=UTC), NAMES).warnings]
+    assert "ps.rm.dk proved nothing after 2027-12-31" in told
+
+
+# Wrong turns, in the order of the document's table of messages: the file, what is replaced, and by what.
+TURNS: Final = [
+    ("student.yaml", "upgrades:", "upgardes:"),
+    ("student.yaml", "Shown at the printer,", "Shown at the printer, and the copier,"),
+    ("student.yaml", "service: my-loans", "service: my-lones"),
+    ("student.yaml", "why: {en: Shown at the printer, da: Vises på printeren}", "why: Shown at the printer"),
+    ("student.yaml", "[student@au.dk]}", "[student@au.dk}"),
+    ("student.yaml", "{en: Student at Aarhus University, da: ", "{en: "),
+    ("student.yaml", "wayf, schacHomeOrganization: [au.dk]", "wayf, schacHomeOrganization: [ua.dk]"),
+    (
+        "student.yaml",
+        "      mail: {why: {en: So that you can be told",
+        "      # mail: {why: {en: So that you can be told",
+    ),
+    ("student.yaml", "releases: [borrower_number, displayName, mail]", "releases: [borrower_number, displayName]"),
+    ("hospital.yaml", "ps.rm.dk], code", "rm.dk], code"),
+    ("student.yaml", "precedence: 20", "precedence: 10"),
+    ("student.yaml", "# Scoped values decide", "# 010190-" + "1234"),
+]
+
+
+@pytest.mark.parametrize("row", range(len(TURNS)))
+def test_a_message_is_in_the_document_as_it_is_said(folder: Path, row: int) -> None:
+    """A reader finds it there, with the names of their own files and lines in the place of the dots."""
+    rows = re.findall(r"^\| `(.+?)` \| ", sections()["messages"], re.MULTILINE)
+    assert len(rows) == len(TURNS)
+    name, old, new = TURNS[row]
+    text = (folder / name).read_text()
+    assert old in text
+    (folder / name).write_text(text.replace(old, new, 1))
+    said = re.escape(rows[row]).replace(re.escape("..."), ".+")
+    assert re.search(said, faults(folder))
+
+
+def test_every_reason_is_in_the_document() -> None:
+    """Those that a decision can give first, and that an example may expect."""
+    assert set(re.findall(r"^\| `(\w+)` \| ", sections()["reasons"], re.MULTILINE)) == FIRST_REASONS
+
+
+# The sections of keys, each with the shape that it is about, a file that has one, and where.
+KEYS: Final[dict[str, tuple[str, str, tuple[str | int, ...]]]] = {
+    "keys-file": ("PolicyShape", "student", ()),
+    "keys-texts": ("Words", "student", ("label",)),
+    "keys-match": ("AlternativeShape", "student", ("match", 0)),
+    "keys-proofs": ("ProofShape", "hospital", ("proofs", "kaldemail")),
+    "keys-proofs-domains": ("DomainShape", "hospital", ("proofs", "kaldemail", "domains", 3)),
+    "keys-require": ("RequireShape", "student", ("require",)),
+    "keys-borrower": ("BorrowerShape", "student", ("borrower",)),
+    "keys-borrower-lowers": ("LowersShape", "private", ("borrower", "lowers")),
+    "keys-borrower-fields": ("FieldShape", "student", ("borrower", "fields", "surname")),
+    "keys-release": ("ReleaseShape", "student", ("release", 0)),
+    "keys-attributes": ("AttributeShape", "student", ("release", 0, "attributes", "eduPersonScopedAffiliation")),
+    "keys-examples": ("ExampleShape", "student", ("examples", 0)),
+    "keys-examples-login": ("LoginShape", "student", ("examples", 0, "login")),
+    "keys-examples-expect": ("ExpectShape", "student", ("examples", 0, "expect")),
+    "keys-examples-expect-borrower": ("ExpectBorrowerShape", "student", ("examples", 0, "expect", "borrower")),
+    "keys-map": ("MapShape", "wayf", ()),
+    "keys-map-row": ("RowShape", "wayf", ("attributes", 1)),
+    "keys-labels": ("LabelsShape", "labels", ()),
+    "keys-label": ("LabelShape", "labels", ("labels", "gn")),
+}
+# Keys that another file has, or another place.
+ELSEWHERE: Final[dict[tuple[str, str], tuple[str, tuple[str | int, ...]]]] = {
+    ("PolicyShape", "proofs"): ("hospital", ()),
+    ("PolicyShape", "proofs: NAME"): ("hospital", ("proofs",)),
+    ("AlternativeShape", "assurance"): ("hospital", ("match", 1)),
+    ("AttributeShape", "mask"): ("student", ("release", 0, "attributes", "cpr")),
+    ("BorrowerShape", "lowers"): ("private", ("borrower",)),
+    ("BorrowerShape", "fields: NAME"): ("student", ("borrower", "fields")),
+    ("ReleaseShape", "attributes: NAME"): ("student", ("release", 0, "attributes")),
+    ("ReleaseShape", "name_id_why"): ("student", ("release", 3)),
+    ("LoginShape", "proof"): ("hospital", ("examples", 0, "login")),
+    ("LoginShape", "proof: NAME"): ("hospital", ("examples", 0, "login", "proof")),
+    ("RowShape", "friendly"): ("library", ("attributes", 4)),
+    ("RowShape", "prefix"): ("library", ("attributes", 4)),
+    ("LabelsShape", "labels: NAME"): ("labels", ("labels",)),
+}
+# Without this entry no shipped file has a place for name_id_why.
+BY_MAIL: Final[dict[str, Any]] = {
+    "service": "booking",
+    "borrower": "none",
+    "legal_basis": "consent",
+    "purpose": {"en": "words", "da": "ord"},
+    "name_id": "email",
+    "attributes": {},
+}
+
+
+def test_the_tables_are_what_editors_show() -> None:
+    """Every key of every shape, in its order, with its one sentence and its example."""
+    tables = {}
+    for anchor, (shape, _, _) in KEYS.items():
+        rows = re.findall(r"^\| `(.+?)` \| (.+) \| `(.+)` \|$", sections()[anchor], re.MULTILINE)
+        tables[shape] = {key: KeyDescription(means.replace("`", ""), example) for key, means, example in rows}
+    of_texts = {name for made in (PageShape, FaqShape) for name, _ in mappings(made.model_json_schema(), made)}
+    assert tables == {shape: texts for shape, texts in descriptions().items() if shape not in of_texts}
+
+
+def placed(file: str) -> Iterator[tuple[tuple[str | int, ...], KeyDescription]]:
+    """Give the descriptions whose examples belong into a file, each with the place there."""
+    for shape, usual, place in KEYS.values():
+        for key, text in descriptions()[shape].items():
+            where, at = ELSEWHERE.get((shape, key), (usual, place))
+            if where == file:
+                yield at, text
+
+
+@pytest.mark.parametrize("file", ["student", "hospital", "private", "wayf", "library", "labels"])
+def test_the_examples_of_all_keys_are_taken(tmp_path: Path, file: str) -> None:
+    """Put into a shipped file, where the file has or may have those keys, they leave folders that are taken whole."""
+    for name in ("policies", "attribute_maps"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (path,) = tmp_path.glob(f"*/{file}.yaml")
+    whole = plain(read_file(path, file))
+    if file == "student":
+        whole["release"].append(BY_MAIL)
+    for place, text in placed(file):
+        part = whole
+        for step in place:
+            part = part.setdefault(step, {}) if isinstance(part, dict) else part[step]
+        if isinstance(part, str):  # a domain by its name alone
+            whole["proofs"]["kaldemail"]["domains"][3] = part = {"name": part, "until": "2027-06-30"}
+        merge(part, plain(read(text.example.encode(), text.example)))
+    path.write_text(json.dumps(whole))
+    live_policies.load(tmp_path / "policies", NOW, NAMES)
+    attribute_maps.load(tmp_path / "attribute_maps")
+
+
+def merge(whole: dict[str, Any], part: dict[str, Any]) -> None:
+    """Put keys into a mapping: mappings are merged, mappings in a list come on top, all else is replaced."""
+    for key, value in part.items():
+        there = whole.get(key)
+        if isinstance(there, dict) and isinstance(value, dict):
+            merge(there, value)
+        elif isinstance(there, list) and isinstance(value, list) and isinstance(value[0], dict):
+            there += value
+        else:
+            whole[key] = value

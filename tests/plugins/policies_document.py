@@ -1,0 +1,56 @@
+"""The jobs of docs/policies.md, done in a folder of policies as the document says."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+DOCUMENT: Final = (Path(__file__).parents[2] / "docs/policies.md").read_text(encoding="utf-8")
+BLOCK: Final = re.compile(r"^```yaml\n# draft/([\w.-]+)(?:, (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+Block = tuple[str, str, str]  # the file, what is to be done ("" for a whole file), the lines
+
+
+def sections() -> dict[str, str]:
+    """Give the parts of the document by their anchors."""
+    parts = re.split(r'^<a id="([\w-]+)"></a>$', DOCUMENT, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+JOBS: Final = {anchor: BLOCK.findall(text) for anchor, text in sections().items() if BLOCK.search(text)}
+
+
+def do(folder: Path, block: Block) -> None:
+    """Do in a folder what a block of the document says."""
+    name, what, text = block
+    path = folder / name
+    if what:
+        before = path.read_text(encoding="utf-8").splitlines()
+        edit = {"added": add, "changed": change, "removed": remove}[what]
+        text = "\n".join(edit(before, text.splitlines())) + "\n"
+    path.write_text(text, encoding="utf-8")
+
+
+def add(before: list[str], lines: list[str]) -> list[str]:
+    """Add lines behind those that are there already, which stand first."""
+    at = 0
+    while lines[0] in before[at:]:
+        at = before.index(lines.pop(0), at) + 1
+    return [*before[:at], *lines, *before[at:]]
+
+
+def change(before: list[str], lines: list[str]) -> list[str]:
+    """Change lines to others with the same key, each the next behind the one before; an entry is found by its name."""
+    after, at = list(before), 0
+    for line in lines:
+        named = line.lstrip().startswith(("- service:", "- name:"))
+        key = line if named else f"{line.partition(':')[0]}:"
+        at += next(number for number, each in enumerate(after[at:]) if each.startswith(key))
+        after[at] = line
+    return after
+
+
+def remove(before: list[str], lines: list[str]) -> list[str]:
+    """Remove the last of the lines, which is the next behind the others."""
+    at = -1
+    for line in lines:
+        at = before.index(line, at + 1)
+    return [*before[:at], *before[at + 1 :]]
