@@ -77,6 +77,7 @@ def create_app(settings: Config | None = None) -> Flask:
         raise ConfigurationFaults([Fault("python", "runs with -O", mend)])
     application_log.configure()
     parts = assemble(settings or read_config())
+    parts.following.begin()
     config = parts.config
     app = Flask("broker.adapters.web", static_url_path="/static")
     if config.serve.proxies:

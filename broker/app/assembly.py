@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -13,16 +13,17 @@ from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
-from broker.adapters.stores.encrypted_store import EncryptedStore
-from broker.adapters.stores.open_store import open_store
 from broker.adapters.telling import application_log, loaded_policies
 from broker.adapters.telling.event_sinks import EventSinks, ToldTrail
 from broker.adapters.telling.log_budget import LogBudget
 from broker.adapters.telling.metrics import Metrics
 from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.adapters.web.signup.content_files import Texts
-from broker.app import open_sinks, policy_surroundings
+from broker.app import open_sinks, policy_site, policy_surroundings, sealed_stores
+from broker.app.policy_following import PolicyFollowing
+from broker.app.policy_sources import RecordedPolicies
 from broker.app.policy_surroundings import PolicySurroundings, tried
+from broker.app.policy_trail import PolicyTrail
 from broker.app.work_folder import WakeSignal
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Service, Upstream
@@ -30,8 +31,9 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import LibrarySystem, Store, Trail
-from broker.files import attribute_maps, durable_files
+from broker.files import attribute_maps
 from broker.files.policies import live_policies
+from broker.files.policies.policy_folder import PolicyFolder, PolicySource
 from broker.files.settings import config
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.flows.borrowers.enrolment_figures import EnrolmentCounting
@@ -43,6 +45,7 @@ from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.identity.person_resolution import PersonResolution
 from broker.flows.login.person_at_login import PersonAtLogin
+from broker.flows.policies.set_in_force import SetInForce
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.proofs.pin_check import PinCheck
 from broker.flows.proofs.pin_renewal import PinRenewal
@@ -64,6 +67,7 @@ class Parts:
     upstreams: Mapping[str, Upstream]
     maps: attribute_maps.AttributeMaps
     policies: live_policies.LivePolicies
+    following: PolicyFollowing
     store: Store
     trail: Trail
     tell: TellPort
@@ -120,7 +124,7 @@ def assemble(settings: config.Config) -> Parts:
     """Open and check every part; ConfigurationFaults with the faults of all of them at once."""
     opened = _opened(settings)
     ring = opened.keys
-    store = EncryptedStore(opened.store, ring.sealing, ring.sealing_id)
+    store = opened.store
     trail = open_sinks.told_trail(settings, ring, store, opened.sinks)
     ports = _enrolment_ports(settings, ring, store, opened.library, trail)
     wake = WakeSignal(settings.state)
@@ -136,6 +140,7 @@ def assemble(settings: config.Config) -> Parts:
         upstreams=opened.upstreams,
         maps=opened.maps,
         policies=opened.policies,
+        following=_policy_following(settings, opened, trail.kept),
         store=store,
         trail=trail.kept,
         tell=trail.tell,
@@ -173,6 +178,7 @@ class _Opened:
     texts: Texts
     messages: MessageLog | None
     policies: live_policies.LivePolicies
+    site: Callable[[], Mapping[str, str]]
 
 
 def _opened(settings: config.Config) -> _Opened:
@@ -185,12 +191,13 @@ def _opened(settings: config.Config) -> _Opened:
     metadata = surroundings.metadata
     maps = surroundings.maps
     faults += surroundings.faults
-    store = tried(faults, lambda: _store(settings))
+    store = tried(faults, lambda: sealed_stores.bare(settings))
+    sealed = tried(faults, lambda: sealed_stores.sealed(store, keys))
     library = tried(faults, lambda: _library(settings, metrics))
     texts = tried(faults, lambda: Texts.load(settings.content))
     messages = tried(faults, lambda: _messages(settings))
-    policies = tried(faults, lambda: _policies(settings, surroundings, sinks.tell))
-    if faults or not (keys and metadata and maps and store and library and texts and policies):
+    policies = tried(faults, lambda: _policies(settings, surroundings, sinks.tell, sealed))
+    if faults or not (keys and metadata and maps and sealed and library and texts and policies):
         raise ConfigurationFaults(faults)
     return _Opened(
         metrics=metrics,
@@ -199,13 +206,14 @@ def _opened(settings: config.Config) -> _Opened:
         keys=keys,
         metadata=metadata,
         maps=maps,
-        store=store,
+        store=sealed,
         library=library,
         services=surroundings.services,
         upstreams=surroundings.upstreams,
         texts=texts,
         messages=messages,
         policies=policies,
+        site=partial(policy_site.site, settings, surroundings),
     )
 
 
@@ -252,15 +260,35 @@ def _pin_renewal(
 
 
 def _policies(
-    settings: config.Config, surroundings: PolicySurroundings, tell: TellPort
+    settings: config.Config,
+    surroundings: PolicySurroundings,
+    tell: TellPort,
+    store: Store | None,
 ) -> live_policies.LivePolicies:
+    state = settings.state / "policies"
+    source: PolicySource = PolicyFolder(settings.policies)
+    if store is not None and settings.policy.live == "apply":
+        sets = SetInForce(store)
+        source = RecordedPolicies(sets, PolicyFolder(settings.policies), state, now)
     return live_policies.LivePolicies.load(
         settings.policies,
         surroundings.names,
         now(),
-        state=settings.state / "policies",
+        state=state,
         tell=partial(_tell_policies, tell),
-        changed=partial(_tell_change, tell),
+        changed=partial(_tell_change, tell, source),
+        source=source,
+    )
+
+
+def _policy_following(settings: config.Config, opened: _Opened, trail: Trail) -> PolicyFollowing:
+    return PolicyFollowing(
+        settings.policy.live,
+        PolicyFolder(settings.policies),
+        opened.policies,
+        PolicyTrail(trail, SetInForce(opened.store), now),
+        opened.site,
+        now,
     )
 
 
@@ -270,13 +298,6 @@ def _messages(settings: config.Config) -> MessageLog | None:
         return None
     tell = application_log.tell
     return MessageLog(log.folder, log.public_key, required=log.required, tell=tell)
-
-
-def _store(settings: config.Config) -> Store:
-    """Open the store, and the folder of the state before it: what fails there fails both."""
-    table = settings.store
-    durable_files.make_state(settings.state)
-    return open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
 
 
 def _library(settings: config.Config, metrics: Metrics) -> LibrarySystem:
@@ -312,11 +333,14 @@ def _tell_policies(tell: TellPort, faults: tuple[Fault, ...]) -> None:
         tell(BrokerEvent(EventKind.POLICIES_MENDED))
 
 
-def _tell_change(tell: TellPort, before: str, after: str) -> None:
+def _tell_change(tell: TellPort, source: PolicySource, before: str, after: str) -> None:
     """Tell that this worker decides by other policies from now on."""
     facts: dict[str, str | int | None] = {
         "digest": after[: loaded_policies.SHOWN],
         "from": before[: loaded_policies.SHOWN],
         "worker": os.getpid(),
     }
+    change = source.change if isinstance(source, RecordedPolicies) else None
+    if change is not None and change.digest == after:
+        facts |= {"who": change.who, "why": change.why or None}
     tell(BrokerEvent(EventKind.POLICIES_CHANGED, facts))

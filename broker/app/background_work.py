@@ -220,6 +220,7 @@ def _upkeep(parts: assembly.Parts) -> Iterator[Step]:
     yield partial(_fetch, parts)
     yield parts.library_proof.step
     yield parts.enrolment_counting.step
+    yield parts.following.trail.step
     yield StoreSweep(parts.store, assembly.now).step
     yield ForgettingUpkeep(parts).step
     yield parts.log_budget.step

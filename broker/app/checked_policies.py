@@ -8,6 +8,7 @@ from typing import Final
 
 from broker.app import policy_surroundings
 from broker.app.named_configuration import configuration
+from broker.app.policy_surroundings import PolicySurroundings
 from broker.core.errors import ConfigurationFaults
 from broker.core.event_routes import told_nobody
 from broker.core.policy.model import PolicySet
@@ -21,10 +22,14 @@ _UNNAMED: Final = f"names are not checked: set {CONFIG}"
 
 @dataclass(frozen=True, slots=True)
 class CheckedPolicies:
-    """A sound set of policies, and in sentences what an administrator should look at."""
+    """A sound set of policies, and in sentences what an administrator should look at.
+
+    ``surroundings`` are what it was checked against, None without a configuration.
+    """
 
     policies: PolicySet
     warnings: tuple[str, ...]
+    surroundings: PolicySurroundings | None = None
 
 
 def load(folder: Path | None, moment: datetime) -> CheckedPolicies:
@@ -47,4 +52,4 @@ def load(folder: Path | None, moment: datetime) -> CheckedPolicies:
     )
     if checked is None or faults:
         raise ConfigurationFaults(faults)
-    return CheckedPolicies(checked, tuple(map(str, checked.warnings)))
+    return CheckedPolicies(checked, tuple(map(str, checked.warnings)), found)

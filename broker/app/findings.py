@@ -15,9 +15,11 @@ from broker.app import (
     work_folder,
 )
 from broker.app.assembly import Parts, now, smtp
+from broker.app.policy_sources import SHOWN
 from broker.app.readiness import readiness
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Assurance, Upstream
+from broker.core.errors import StoreUnavailable
 from broker.flows.borrowers.library_proof import PROOF
 
 _MAIL: Final = timedelta(seconds=15)
@@ -96,6 +98,24 @@ def _work(parts: Parts) -> Iterator[str]:
 def _policies(parts: Parts) -> Iterator[str]:
     for fault in (*parts.policies.stale, *parts.policies.current.warnings):
         yield f"policies: {fault}"
+
+
+def _policy_record(parts: Parts) -> Iterator[str]:
+    """Yield where machines may decide by different policies, or one cannot get those in force."""
+    if parts.config.policy.live == "save":
+        if not parts.config.store.url.startswith("sqlite:"):
+            what = "each machine decides by its own folder, which no other knows of"
+            yield f'policy.live is "save": {what}; write "apply"'
+        return
+    sets = parts.following.sets
+    try:
+        live = sets.live(now())
+        if live is not None and sets.sets.read(live.value.digest, now()) is None:
+            shown = live.value.digest[:SHOWN]
+            mend = f"broker policy apply --base {shown} --from FOLDER"
+            yield f"policies: set {shown} is in force, and is not in the store ({mend})"
+    except StoreUnavailable:
+        return  # a fault of the store
 
 
 def _library(parts: Parts) -> Iterator[str]:
@@ -198,6 +218,7 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterator[str]]]] = (
     _audit,
     _work,
     _policies,
+    _policy_record,
     _library,
     _mail,
     _clocks,

@@ -59,6 +59,7 @@ def refresh(parts: Parts) -> None:
     with _letting_requests_go_on():
         loaded = parts.policies.refresh(moment, _Sharing())
         loaded_policies.note(loaded.digest)
+        parts.following.step()
         parts.metadata.look(moment)
         parts.log_budget.step()
         if parts.policies.current is policies and parts.metadata.snapshot is snapshot:

@@ -37,7 +37,7 @@ def told_trail(
     startup: EventSinks,
 ) -> ToldTrail:
     """Return the trail that tells by every sink that there is (``core.event_routes``)."""
-    trail = _trail(settings, ring, store)
+    trail = kept_trail(settings, ring, store)
     sinks = {
         **startup.sinks,
         Sink.TRAIL: to_trail(trail),
@@ -46,7 +46,8 @@ def told_trail(
     return ToldTrail(EventSinks(sinks).tell, trail)
 
 
-def _trail(settings: Config, ring: key_ring.KeyRing, store: Store) -> Trail:
+def kept_trail(settings: Config, ring: key_ring.KeyRing, store: Store) -> Trail:
+    """Return the audit trail that is configured; ConfigurationFaults where it cannot be kept."""
     table = settings.audit
     if not table.on:
         return NO_TRAIL

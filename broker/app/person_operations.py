@@ -16,6 +16,7 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import identifier_of
 from broker.core.entities import Names
 from broker.core.errors import AttributesRefused, LeadsNowhere, LibraryError
+from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.transaction import Authentication
@@ -291,9 +292,13 @@ class ForgettingUpkeep:
         self._next = moment + _EVERY
         of = desk(self.parts)
         count = of.forgetting.resume() + of.forgetting.repeat()
-        if count:
-            self.parts.store.purge()
-        return bool(count)
+        if not count:
+            return False
+        tell = self.parts.tell
+        tell(BrokerEvent(EventKind.FORGOTTEN_AGAIN, {"count": count}))
+        for sentence in self.parts.store.purge():
+            tell(BrokerEvent(EventKind.FORGET_PENDING, {"fault": sentence}))
+        return True
 
 
 @dataclass(frozen=True, slots=True)

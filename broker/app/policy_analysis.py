@@ -1,23 +1,25 @@
 """Opens what the analysis of policies needs beside the sets: sources and services of the site."""
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from broker.app import open_metadata
+from broker.app import policy_surroundings
 from broker.app.named_configuration import configuration
-from broker.core.analysis.compared_logins import Site
+from broker.app.policy_surroundings import PolicySurroundings
+from broker.core.analysis.compared_logins import Site, named_services
 from broker.core.analysis.sources import CATEGORY, ideal_sources, sources_of
-from broker.core.entities import Service
+from broker.core.entities import Service, Upstream
+from broker.core.errors import ConfigurationFaults
 from broker.core.event_routes import told_nobody
+from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.login.login_decision import with_required_names
 from broker.core.policy.ideal_service import ideal_service
 from broker.core.policy.model import PolicySet
-from broker.files import attribute_maps
 from broker.files.policies import live_policies
-from broker.files.settings.config import Config
 from broker.files.settings.toml_and_environment import CONFIG
 
 _UPSTREAM: Final = "upstream"
@@ -36,29 +38,41 @@ class AnalysedSets:
     configured: bool
 
 
-def opened(folders: tuple[Path, ...], now: datetime) -> AnalysedSets:
+def opened(folders: tuple[Path, ...], moment: datetime) -> AnalysedSets:
     """Load the sets of ``folders``, and the site that is configured; ConfigurationFaults."""
     if CONFIG not in os.environ:
-        sets = tuple(live_policies.load(folder, now) for folder in folders)
+        sets = tuple(live_policies.load(folder, moment) for folder in folders)
         return AnalysedSets(sets, ideal_site(sets), configured=False)
-    return _configured(configuration(), folders, now)
+    found = policy_surroundings.load(configuration(), told_nobody, moment)
+    if found.faults:
+        raise ConfigurationFaults(found.faults)
+    sets = tuple(live_policies.load(folder, moment, found.names) for folder in folders)
+    return AnalysedSets(sets, configured_site(found), configured=True)
 
 
-def _configured(settings: Config, folders: tuple[Path, ...], now: datetime) -> AnalysedSets:
-    metadata = open_metadata.opened(settings, told_nobody, now)
-    maps = attribute_maps.load(settings.attribute_maps)
-    services = metadata.snapshot.services
-    upstreams = metadata.current.completed_upstreams
-    names = live_policies.NameableInPolicies(
-        services, maps.attributes, services, maps.maps, upstreams
-    )
-    sources = (
-        source for upstream in upstreams.values() for source in sources_of(upstream, maps.maps)
-    )
-    known = (with_required_names(service, maps.maps) for service in services.values())
-    site = Site(tuple(sources), tuple(known))
-    sets = tuple(live_policies.load(folder, now, names) for folder in folders)
-    return AnalysedSets(sets, site, configured=True)
+def analysed(policies: PolicySet, found: PolicySurroundings | None) -> AnalysedSets:
+    """Return one set, loaded already, with the site that it was checked against."""
+    sets = (policies,)
+    if found is None:
+        return AnalysedSets(sets, ideal_site(sets), configured=False)
+    return AnalysedSets(sets, configured_site(found), configured=True)
+
+
+def configured_site(found: PolicySurroundings) -> Site:
+    """Return the sources and services that are configured, as the metadata completes them."""
+    maps = found.maps.maps if found.maps else {}
+    return site_of(found.services, found.upstreams, maps)
+
+
+def site_of(
+    services: Mapping[str, Service],
+    upstreams: Mapping[str, Upstream],
+    maps: Mapping[str, AttributeMap],
+) -> Site:
+    """Return the site of services and upstreams as their metadata completes them."""
+    sources = (source for upstream in upstreams.values() for source in sources_of(upstream, maps))
+    known = (with_required_names(service, maps) for service in services.values())
+    return Site(tuple(sources), tuple(known))
 
 
 def ideal_site(sets: tuple[PolicySet, ...]) -> Site:
@@ -73,15 +87,5 @@ def ideal_site(sets: tuple[PolicySet, ...]) -> Site:
                 upstreams |= dict.fromkeys(named)
                 local |= set(named) if CATEGORY in values else set()
     methods = tuple(upstreams)
-    services = (replace(service, methods=methods) for service in _services(sets))
+    services = (ideal_service(name, methods) for name in sorted(named_services(sets)))
     return Site(tuple(ideal_sources(methods, local)), tuple(services))
-
-
-def _services(sets: tuple[PolicySet, ...]) -> tuple[Service, ...]:
-    names = dict.fromkeys(
-        release.service
-        for policies in sets
-        for policy in policies.policies
-        for release in policy.releases
-    )
-    return tuple(map(ideal_service, names))

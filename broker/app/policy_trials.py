@@ -9,9 +9,10 @@ from typing import Final
 
 from broker.adapters.saml.faces import unsigned_response
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
-from broker.app import open_metadata
+from broker.app import policy_surroundings
 from broker.app.named_configuration import configuration
 from broker.core.entities import Controller, Institution, Names, Service, Text, Upstream
+from broker.core.errors import ConfigurationFaults
 from broker.core.event_routes import told_nobody
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms
@@ -20,9 +21,10 @@ from broker.core.login.ideal_login import play
 from broker.core.login.login_decision import with_required_names
 from broker.core.login.nearest_login import NearLogin, near_logins
 from broker.core.login.played_login import PlayedLogin
+from broker.core.login.refused_facts import RefusedFacts
+from broker.core.login.replayed_refusal import Replay, replayed
 from broker.core.policy.ideal_service import ideal_service
 from broker.core.policy.model import Example, PolicySet
-from broker.files import attribute_maps
 from broker.files.checked_files import did_you_mean
 from broker.files.policies import live_policies
 from broker.files.policies.login_files import read_login
@@ -86,6 +88,17 @@ def opened(folder: Path | None, now: datetime) -> Site:
     if CONFIG not in os.environ and (folder or _HERE.is_dir()):
         return _ideal(folder or _HERE, now)
     return _configured(configuration(), folder, now)
+
+
+def replayed_now(site: Site, facts: RefusedFacts, now: datetime) -> Replay:
+    """Play a refused login again by the policies of ``site``.
+
+    NoSuchNameError where its service or upstream is no longer there.
+    """
+    upstream = _upstream(site, facts.upstream)
+    service = _service(site, facts.service)
+    terms = IdealTerms(_giver(upstream, None), _local(site))
+    return replayed(facts, service, site.policies, now, terms)
 
 
 def tried(site: Site, given: GivenFacts, services: Names, now: datetime) -> Trial:
@@ -201,23 +214,22 @@ def _ideal(folder: Path, now: datetime) -> Site:
 
 
 def _configured(settings: Config, folder: Path | None, now: datetime) -> Site:
-    metadata = open_metadata.opened(settings, told_nobody, now)
-    maps = attribute_maps.load(settings.attribute_maps)
-    services = metadata.snapshot.services
-    upstreams = metadata.current.completed_upstreams
-    names = live_policies.NameableInPolicies(
-        services, maps.attributes, services, maps.maps, upstreams
-    )
+    found = policy_surroundings.load(settings, told_nobody, now)
+    faults = list(found.faults)
     read = folder or settings.policies
+    policies = policy_surroundings.tried(faults, lambda: live_policies.load(read, now, found.names))
+    metadata, maps = found.metadata, found.maps
+    if faults or policies is None or metadata is None or maps is None:
+        raise ConfigurationFaults(faults)
     return Site(
-        policies=live_policies.load(read, now, names),
+        policies=policies,
         origin=str(folder) if folder else "as configured",
-        services=services,
-        upstreams=upstreams,
+        services=found.services,
+        upstreams=found.upstreams,
         maps=maps.maps,
         configured=True,
         issuer=settings.idp_entity_id,
-        acs=dict(_acs(metadata, services.values(), now)),
+        acs=dict(_acs(metadata, found.services.values(), now)),
         signs_up_at=settings.sign_up.service,
     )
 

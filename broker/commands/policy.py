@@ -13,39 +13,63 @@ from broker.commands.output import FINDINGS, as_json, folder, printing_faults
 from broker.files.policies.examples import run_examples
 
 _BESIDE: Final = {
+    "apply": "policy_apply:apply_policies",
     "diff": "policy_diff:diff_policies",
+    "explain": "policy_explain:explain",
+    "history": "policy_history:show_history",
+    "plan": "policy_apply:plan_policies",
+    "rollback": "policy_history:roll_back",
     "schema": "policy_schema:schema",
+    "show": "policy_history:show_set",
     "try": "policy_try:try_login",
 }
+_UNTRIED: Final = "--untried needs the analysis: leave --no-analysis out"
 
 
 @click.group(cls=LateGroup, late=_BESIDE)
 def policy() -> None:
-    """Check, test and try the policy files."""
+    """Check, test and try the policy files, and put them in force."""
 
 
 @policy.command("check", short_help="Check the policy files.")
 @folder
 @click.option("--strict", is_flag=True, help="Exit 1 with warnings too.")
+@click.option("--no-analysis", is_flag=True, help="Do not look at every class of logins.")
+@click.option("--untried", is_flag=True, help="Print examples for what no example tries.")
 @as_json
 @printing_faults
-def check_policies(folder: Path | None, *, strict: bool, as_json: bool) -> None:
-    """Check the policy files of FOLDER: form, names, texts and examples.
+def check_policies(
+    folder: Path | None, *, strict: bool, no_analysis: bool, untried: bool, as_json: bool
+) -> None:
+    """Check the policy files of FOLDER: form, names, texts, examples, and what they decide.
 
     Without FOLDER those configured, or ./policies where BROKER_CONFIG is not set. Names are checked
-    against the configuration.
+    against the configuration. A finite set of classes stands for all logins: rules without effect
+    are found, each with a login that shows it.
     """
-    checked = checked_policies.load(folder, datetime.now(UTC))
+    if untried and no_analysis:
+        raise click.UsageError(_UNTRIED)
+    moment = datetime.now(UTC)
+    checked = checked_policies.load(folder, moment)
     count = len(checked.policies.policies)
     digest = checked.policies.digest
+    found: dict[str, object] = {"policies": count, "digest": digest}
+    warnings = checked.warnings
+    closing = [f"{count} policies, {digest[:12]}: well"]
+    if not no_analysis:
+        from broker.commands import policy_report  # noqa: PLC0415 - a quick check plays no login
+
+        report = policy_report.analysed(checked, moment)
+        found |= report.facts
+        warnings = (*warnings, *report.warnings)
+        closing += report.lines(untried=untried)
     if as_json:
-        found = {"policies": count, "digest": digest, "warnings": checked.warnings}
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(found | {"warnings": warnings}))
     else:
-        for warning in checked.warnings:
+        for warning in warnings:
             click.echo(f"warning: {warning}", err=True)
-        click.echo(f"{count} policies, {digest[:12]}: well")
-    if strict and checked.warnings:
+        click.echo("\n".join(closing))
+    if strict and warnings:
         raise SystemExit(FINDINGS)
 
 

@@ -1,6 +1,7 @@
 """The command that compares two policy sets by what they decide."""
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import click
 from broker.app import policy_analysis
 from broker.commands.analysis_progress import told_progress
 from broker.commands.output import CHANGES, as_json, existing_folder, printing_faults
-from broker.core.analysis.compared_logins import Analysis
+from broker.core.analysis.compared_logins import Analysis, Site
 from broker.core.analysis.personas import example_login, words
 from broker.core.analysis.set_differences import Difference, Row, difference
 from broker.core.analysis.source_kinds import Vocabulary
+from broker.core.policy.model import PolicySet
 
 
 @click.command("diff", short_help="Show what changes from one folder of policies to another.")
@@ -30,37 +32,58 @@ def diff_policies(before: Path, after: Path, *, as_json: bool) -> None:
     """
     now = datetime.now(UTC)
     found = policy_analysis.opened((before, after), now)
-    analysis = Analysis(found.sets, found.site, now, told_progress(len(found.site.sources)))
-    compared = difference(analysis)
-    incomplete = analysis.incomplete()
-    vocabulary = Vocabulary.of(found.sets)
+    compared = compare(found.sets, found.site, now)
     digests = [policies.digest for policies in found.sets]
     if as_json:
-        rows = [_fields(row, vocabulary) for row in compared.rows]
-        facts = {"before": digests[0], "after": digests[1], "rows": rows, "wider": compared.wider}
-        facts |= {"same": compared.same, "pairs": compared.all_pairs, "classes": compared.classes}
-        click.echo(json.dumps(facts | {"incomplete": incomplete}, indent=2))
+        facts = {"before": digests[0], "after": digests[1], **compared.facts()}
+        click.echo(json.dumps(facts, indent=2))
     else:
-        _show(compared, digests, vocabulary, configured=found.configured)
-    for name in incomplete:
-        click.echo(f"not complete: {name}: too many alternatives have changed", err=True)
-    if compared.rows:
+        click.echo(f"{digests[0][:12]} -> {digests[1][:12]}")
+        compared.show()
+        if not found.configured:
+            click.echo("no BROKER_CONFIG: every upstream may say everything here", err=True)
+    compared.tell_incomplete()
+    if compared.difference.rows:
         raise SystemExit(CHANGES)
 
 
-def _show(
-    compared: Difference, digests: list[str], vocabulary: Vocabulary, *, configured: bool
-) -> None:
-    click.echo(f"{digests[0][:12]} -> {digests[1][:12]}")
-    for row in compared.rows:
-        change = row.change
-        line = f"  ({'was ' if change.was else ''}{change.place})" if change.place else ""
-        head = f"  {change.direction:<9} {row.service:<13} {row.affiliation}: {change.text}"
-        click.echo(f"{head}{line}  e.g. {words(row.login, vocabulary)}")
-    click.echo(f"  same      {compared.same} of {compared.all_pairs} affiliation x service")
-    click.echo(f"  {compared.classes} classes of logins were compared")
-    if not configured:
-        click.echo("no BROKER_CONFIG: every upstream may say everything here", err=True)
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two sets that were compared, as commands print them."""
+
+    difference: Difference
+    vocabulary: Vocabulary
+    incomplete: tuple[str, ...]
+
+    def show(self) -> None:
+        """Print a line for each row, and how much is the same."""
+        found = self.difference
+        for row in found.rows:
+            change = row.change
+            line = f"  ({'was ' if change.was else ''}{change.place})" if change.place else ""
+            head = f"  {change.direction:<9} {row.service:<13} {row.affiliation}: {change.text}"
+            click.echo(f"{head}{line}  e.g. {words(row.login, self.vocabulary)}")
+        click.echo(f"  same      {found.same} of {found.all_pairs} affiliation x service")
+        click.echo(f"  {found.classes} classes of logins were compared")
+
+    def facts(self) -> dict[str, Any]:
+        """Return the same for programs."""
+        found = self.difference
+        rows = [_fields(row, self.vocabulary) for row in found.rows]
+        facts = {"rows": rows, "wider": found.wider, "same": found.same, "pairs": found.all_pairs}
+        return {**facts, "classes": found.classes, "incomplete": self.incomplete}
+
+    def tell_incomplete(self) -> None:
+        """Say, on standard error, what was too much to compare."""
+        for name in self.incomplete:
+            click.echo(f"not complete: {name}: too many alternatives have changed", err=True)
+
+
+def compare(sets: tuple[PolicySet, ...], site: Site, now: datetime) -> Compared:
+    """Compare two sets for every class of logins of a site."""
+    analysis = Analysis(sets, site, now, told_progress(len(site.sources)))
+    found = difference(analysis)
+    return Compared(found, Vocabulary.of(sets), tuple(analysis.incomplete()))
 
 
 def _fields(row: Row, vocabulary: Vocabulary) -> dict[str, Any]:

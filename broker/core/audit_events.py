@@ -47,6 +47,10 @@ class AuditEventKind(StrEnum):
     LOGOUT_ASKED = "logout_asked"
     LOGOUT_DONE = "logout_done"
     LOGOUT_PARTIAL = "logout_partial"
+    POLICIES_BEGUN = "policies_begun"
+    POLICIES_APPLIED = "policies_applied"
+    POLICIES_ROLLED_BACK = "policies_rolled_back"
+    POLICIES_SAVED = "policies_saved"
     # Of the trail itself:
     OPENED = "opened"
     TORN = "torn"
@@ -57,8 +61,17 @@ class AuditEventKind(StrEnum):
 
 
 # What lets something leave or be made: it is written down, through to the disk, or it does not
-# happen.
-REQUIRED: Final = frozenset({AuditEventKind.RELEASED, AuditEventKind.ENROLMENT_WANTED})
+# happen. A change of the policies has happened by then, and is written as soon as it can be.
+REQUIRED: Final = frozenset(
+    {
+        AuditEventKind.RELEASED,
+        AuditEventKind.ENROLMENT_WANTED,
+        AuditEventKind.POLICIES_BEGUN,
+        AuditEventKind.POLICIES_APPLIED,
+        AuditEventKind.POLICIES_ROLLED_BACK,
+        AuditEventKind.POLICIES_SAVED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -70,7 +83,8 @@ class AuditEvent:
     is one of them). ``policy`` is file and line of the rule that decided, ``attributes`` the
     canonical names of what leaves, ``about`` an id of ours: of the receipt, the enrolment or the
     logout. ``near_misses`` are the lines that a person whom no file matches came nearest to, each
-    with the code of what did not hold.
+    with the code of what did not hold. Of a change of the policies ``by`` is the administrator who
+    made it, ``base`` the digest before it, ``why`` their words and ``changes`` what differs.
     """
 
     kind: AuditEventKind
@@ -89,6 +103,10 @@ class AuditEvent:
     near_misses: tuple[str, ...] = ()
     about: str | None = None
     count: int | None = None
+    by: str | None = None
+    base: str | None = None
+    why: str | None = None
+    changes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Show the kind only."""

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import Final, Literal, Protocol
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.login.refused_facts import RefusedFacts
 
 Facts = Mapping[str, str | int | None]
 
@@ -80,6 +81,8 @@ class EventKind(Enum):
     WORK_STARTED = auto()  # broker work, or its next configuration
     WORK_WAITS = auto()  # it found another on this machine
     WORK_DIED = auto()
+    FORGOTTEN_AGAIN = auto()  # a command that died is ended, or a backup was put back
+    FORGET_PENDING = auto()  # the files of the store still hold what was forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,8 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.WORK_STARTED: _logged("work_started", Sink.METRIC),
     EventKind.WORK_WAITS: _logged("work_waits"),
     EventKind.WORK_DIED: _alarm("work_died"),
+    EventKind.FORGOTTEN_AGAIN: _logged("forgotten_again"),
+    EventKind.FORGET_PENDING: _alarm("forget_pending"),
     # What the flows tell is written on the trail, and nowhere else, but for the alarms.
     **dict.fromkeys(AuditEventKind, Route((Sink.TRAIL,))),
     AuditEventKind.PIN_UNUSABLE: _logged("pin_unusable", Sink.TRAIL),
@@ -166,7 +171,10 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
 
 @dataclass(frozen=True, slots=True)
 class TraceFacts:
-    """What the service desk finds by ``reference``: step, upstream, reason's code, enrolment."""
+    """What the service desk finds by ``reference``: step, upstream, reason's code, enrolment.
+
+    Of a refusal also the facts that decided.
+    """
 
     reference: str
     at: datetime
@@ -174,6 +182,7 @@ class TraceFacts:
     reason: str
     upstream: str | None = None
     enrolment: str | None = None
+    refused: RefusedFacts | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -35,6 +35,7 @@ RecordKind = Literal[
     "audit-anchor",
     "forgetting",
     "forgotten",
+    "policy",
 ]
 
 

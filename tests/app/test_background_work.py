@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from broker.adapters.telling import metrics
+from broker.adapters.telling import application_log, metrics
 from broker.app import findings, live_reload, watched_work, work_folder
 from broker.app.application import create_app
 from broker.app.assembly import Parts, assemble
@@ -175,6 +175,7 @@ def test_a_child_that_dies_is_started_again_after_pauses_that_grow(
 
 def test_a_machine_without_room_for_it_serves_on(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A start that the system refuses is told and tried again; the server goes on."""
+    application_log.configure()  # commands, which other tests run, tell it elsewhere
     work = WatchedWork(["/nowhere/to/be/found"], tmp_path)
     work.look()
     work.look()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
@@ -295,7 +296,7 @@ def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: 
 
 def test_a_reference_is_found_as_it_was_read_out(parts: Parts) -> None:
     """Small letters and spaces do not matter; an unknown one gives nothing."""
-    facts = {"step": "ask", "reason": "too_many", "enrolment": "6f1c"}
+    facts: dict[str, Any] = {"step": "ask", "reason": "too_many", "enrolment": "6f1c"}
     SupportTraces(parts.store).leave("BCDFGHJK", now(), **facts)
     found = diagnostics.trace(parts, "bcdf ghjk")
     assert found is not None

@@ -19,6 +19,7 @@ from broker.app.assembly import Parts, assemble, now
 from broker.app.person_operations import ForgettingUpkeep, NamedPerson, NoPerson, PersonDesk
 from broker.app.tombstone_file import StateTombstones
 from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.event_routes import EventKind
 from broker.core.ports import Kept, Key, RecordKind, lease_of
 from broker.core.retention import table
 from broker.demo.run.demo_folder import Setting
@@ -295,7 +296,7 @@ def put_back(parts: Parts, rows: tuple[list[Any], list[Any]]) -> None:
         connection.executemany("INSERT INTO counter VALUES (?, ?, ?, ?, ?)", rows[1])
 
 
-def test_a_backup_that_is_put_back_is_forgotten_again(lived_parts: Parts) -> None:
+def test_a_backup_that_is_put_back_is_forgotten_again(lived_parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     """By broker work, which looks when it begins; the other person is as before."""
     desk = person_operations.desk(lived_parts)
     mine, theirs = of(desk, ASTA), of(desk, KARLA)
@@ -304,8 +305,15 @@ def test_a_backup_that_is_put_back_is_forgotten_again(lived_parts: Parts) -> Non
     assert not ForgettingUpkeep(lived_parts).step()
     put_back(lived_parts, backup)
     assert mine <= keys(lived_parts) | {key for key in mine if key.kind == "counter"}
-    upkeep = ForgettingUpkeep(lived_parts)
+    told: list[tuple[object, object]] = []
+    monkeypatch.setattr(type(lived_parts.store), "purge", lambda _: ("not allowed",))
+    telling = replace(lived_parts, tell=lambda event: told.append((event.kind, dict(event.facts))))
+    upkeep = ForgettingUpkeep(telling)
     assert (upkeep.step(), upkeep.step()) == (True, False)
+    assert told == [
+        (EventKind.FORGOTTEN_AGAIN, {"count": 1}),
+        (EventKind.FORGET_PENDING, {"fault": "not allowed"}),
+    ]
     assert {key.kind for key in mine & keys(lived_parts)} == {"arrival"}
     assert of(desk, KARLA) == theirs
 

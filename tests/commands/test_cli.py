@@ -32,6 +32,9 @@ COMMANDS = (
     *(("metadata", each) for each in ("show", "refresh", "check")),
     ("policy", "check"),
     ("policy", "test"),
+    *(("policy", each) for each in ("plan", "history", "show")),
+    ("policy", "apply", "--base", "none", "--why", "x"),
+    ("policy", "rollback", "--why", "x"),
     *(("enrolments", *each) for each in (("list",), *((each, "x", *more) for each, more in OF_ONE.items()), ("run",))),
 )
 Run = Callable[..., Result]

@@ -120,6 +120,7 @@ def test_the_same_folder_has_no_difference() -> None:
     assert "classes of logins were compared" in result.stdout
 
 
+@pytest.mark.slow
 def test_programs_read_rows_with_a_login(tmp_path: Path) -> None:
     """A login in JSON is one that an example of a policy file can describe."""
     file, old, new, _ = EDITS[0]

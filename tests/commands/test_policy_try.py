@@ -64,6 +64,8 @@ def test_a_refusal_names_its_rule_and_what_would_let_them_in(tried: Try) -> None
     assert "refused   national_eid_required   private.yaml:18 require.upstream" in result.stdout
     near = "what would let them in: upstream nemid, assurance substantial, cpr real, age 18 (private.yaml:12)"
     assert near in result.stdout
+    persona = tried("--persona", "lars", "--service", "my-loans", "--nearest").stdout
+    assert "what would let them in: upstream nemid, assurance substantial (private.yaml:12)" in persona
 
 
 @pytest.mark.parametrize(
@@ -174,12 +176,14 @@ def test_a_number_is_refused_and_not_repeated(tried: Try, option: str, number: s
     assert NUMBER[6:] not in result.stderr
 
 
-def test_a_number_in_a_file_is_refused_and_not_repeated(tried: Try) -> None:
-    """Nor does the fault quote it."""
-    Path("login.yaml").write_text(f"upstream: nemid\ncpr: '{NUMBER}'\n", encoding="utf-8")
+@pytest.mark.parametrize("line", [f"cpr: '{NUMBER}'", f"sn: '{NUMBER}'", f"# {NUMBER[:6]}-{NUMBER[6:]}"])
+def test_a_number_in_a_file_is_refused_and_not_repeated(tried: Try, line: str) -> None:
+    """As a value or in a comment: such a file is copied and mailed. The fault does not quote it."""
+    Path("login.yaml").write_text(f"upstream: nemid\n{line}\n", encoding="utf-8")
     result = tried("--login", "login.yaml")
 
     assert result.exit_code == 78
+    assert "login.yaml:2: holds what looks like a CPR number" in result.stderr
     assert NUMBER[6:] not in result.stderr
 
 

@@ -38,14 +38,20 @@ def add(before: list[str], lines: list[str]) -> list[str]:
 
 
 def change(before: list[str], lines: list[str]) -> list[str]:
-    """Change lines to others with the same key, each the next behind the one before; an entry is found by its name."""
+    """Change lines to others that begin alike, each the next behind the one before."""
     after, at = list(before), 0
     for line in lines:
-        named = line.lstrip().startswith(("- service:", "- name:"))
-        key = line if named else f"{line.partition(':')[0]}:"
+        key = beginning(line)
         at += next(number for number, each in enumerate(after[at:]) if each.startswith(key))
         after[at] = line
     return after
+
+
+def beginning(line: str) -> str:
+    """Give the part of a line by which it is found: a name whole, of a way to match the upstream, else the key."""
+    found = re.match(r" *- (service|name):.*| *- \{upstream: \w+| *\w+:", line)
+    assert found, line
+    return found[0]
 
 
 def remove(before: list[str], lines: list[str]) -> list[str]:

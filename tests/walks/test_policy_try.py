@@ -12,7 +12,8 @@ import pytest
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.app.policy_trials import Site, tried
+from broker.app.policy_trials import tried
+from broker.app.refusal_explanations import of_parts
 from broker.core.identity.canonical_attributes import wire
 from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.given_facts import GivenFacts
@@ -119,19 +120,6 @@ class Walk:
         return self.person.get(sent.location) if sent.status_code in {302, 303} else sent
 
 
-def site(house: House) -> Site:
-    """Give what the broker of a house has, as ``policy try`` sees it."""
-    parts = house.parts
-    return Site(
-        policies=parts.policies.current,
-        origin="",
-        services=parts.services,
-        upstreams=parts.upstreams,
-        maps=parts.maps.maps,
-        configured=True,
-    )
-
-
 def facts(house: House, who: Persona) -> GivenFacts:
     """Describe a persona with the borrower that the library system has of them just now."""
     described = persona_facts(who, house.clock.now().date())
@@ -183,7 +171,7 @@ def test_a_tried_login_is_the_real_one(old_house: House, who: Persona) -> None:
         if who.way not in house.parts.services[service].methods:
             continue
         described = replace(facts(house, who), errand=Errand.LOGIN, intent=None)
-        (played,) = tried(site(house), described, (service,), house.clock.now()).played
+        (played,) = tried(of_parts(house.parts), described, (service,), house.clock.now()).played
         walk = Walk(house, house.terminal(), who)
         compared(house, played, walk.walked(walk.at(service)))
         borrower_after(house, who, played)
@@ -195,7 +183,7 @@ def test_a_tried_sign_up_is_the_real_one(house: House) -> None:
     for who in PERSONAS:
         if who.sign_up is None:
             continue
-        (played,) = tried(site(house), facts(house, who), ("my-loans",), house.clock.now()).played
+        (played,) = tried(of_parts(house.parts), facts(house, who), ("my-loans",), house.clock.now()).played
         walk = Walk(house, house.terminal(), who)
 
         compared(house, played, walk.walked(walk.person.sign_up(who.name, who.sign_up, who.way)))

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from broker.core.audit_events import AuditEvent
 from broker.core.event_routes import ROUTES, BrokerEvent, Sink, TellPort
+from broker.core.login.refused_facts import RefusedFacts
 from broker.core.ports import Trail
 
 SinkPort = Callable[[BrokerEvent], None]
@@ -26,8 +27,18 @@ class LogPort(Protocol):
 class TracePort(Protocol):
     """The traces that the service desk looks up by a reference."""
 
-    def leave(self, reference: str, now: datetime, **facts: str | None) -> None:
-        """Keep step, upstream, reason and enrolment under ``reference``; never fails a request."""
+    def leave(
+        self,
+        reference: str,
+        now: datetime,
+        *,
+        refused: RefusedFacts | None = None,
+        **facts: str | None,
+    ) -> None:
+        """Keep step, upstream, reason and enrolment under ``reference``; never fails a request.
+
+        ``refused`` are the facts of a refused login that decided.
+        """
         ...
 
 
@@ -109,6 +120,7 @@ def to_traces(traces: TracePort) -> SinkPort:
                 upstream=trace.upstream,
                 reason=trace.reason,
                 enrolment=trace.enrolment,
+                refused=trace.refused,
             )
 
     return carry

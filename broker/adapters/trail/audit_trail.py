@@ -16,8 +16,19 @@ from broker.core.identity.cpr import blotted
 # others.
 _REFUSALS_AN_HOUR: Final = 10_000
 _MASK: Final = "******-****"
-_PLAIN: Final = ("service", "upstream", "institution", "affiliation", "policy", "digest", "reason")
-_LISTS: Final = ("attributes", "near_misses")
+_PLAIN: Final = (
+    "service",
+    "upstream",
+    "institution",
+    "affiliation",
+    "policy",
+    "digest",
+    "reason",
+    "by",
+    "base",
+    "why",
+)
+_LISTS: Final = ("attributes", "near_misses", "changes")
 _OTHERS: Final = 0o022
 
 

@@ -89,7 +89,13 @@ class Analysis:
         ]
 
     def _from(self, classes: Classes, now: datetime) -> Iterator[ComparedLogin]:
-        services = [each for each in self.site.services if classes.upstream in each.methods]
+        named = named_services(self.sets)
+        services = [
+            each
+            for each in self.site.services
+            if classes.upstream in each.methods
+            and not named.isdisjoint((each.name, *each.categories))
+        ]
         stage = _Stage(self, classes, now, {})
         for found, member in classes.members():
             for service in services:
@@ -170,6 +176,16 @@ def borrowers(rules: Sequence[BorrowerRule | None]) -> Iterator[DescribedBorrowe
         yield DescribedBorrower(category, linked=True)
     for category in (*temporary, OTHER_CATEGORY):
         yield DescribedBorrower(category, temporary=True)
+
+
+def named_services(sets: Sequence[PolicySet]) -> set[str]:
+    """Return the services and categories that have an entry: of all others nobody gets anything."""
+    return {
+        release.service
+        for policies in sets
+        for policy in policies.policies
+        for release in policy.releases
+    }
 
 
 def days_of(sets: Sequence[PolicySet], today: date) -> tuple[date, ...]:

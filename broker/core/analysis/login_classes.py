@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Final
 
-from broker.core.analysis.minimal_logins import minimal_logins, opened, standing
+from broker.core.analysis.minimal_logins import minimal_logins, standing
 from broker.core.analysis.modelled_matching import PROOF, Deciding, Kinds, ModelledSet, Way, decided
 from broker.core.analysis.modelled_requirements import Known, Rights, rights
 from broker.core.analysis.source_kinds import (
@@ -13,6 +13,7 @@ from broker.core.analysis.source_kinds import (
     SourceKinds,
     field_sources,
     filling_attributes,
+    opened,
 )
 from broker.core.analysis.sources import CATEGORY
 from broker.core.analysis.value_kinds import Standing, standing_of

@@ -10,7 +10,12 @@ from itertools import combinations, product
 from typing import Final
 
 from broker.core.analysis.modelled_matching import PROOF, Demand, Kinds, ModelledSet, Way
-from broker.core.analysis.source_kinds import SourceKinds, filling_attributes, interchangeable
+from broker.core.analysis.source_kinds import (
+    SourceKinds,
+    filling_attributes,
+    interchangeable,
+    opened,
+)
 from broker.core.analysis.value_kinds import Standing, ValueKind
 
 # More ways together than these are compared by pairs, and the analysis says so.
@@ -34,11 +39,6 @@ def minimal_logins(kinds: SourceKinds, modelled: Sequence[ModelledSet]) -> Itera
                     if content not in seen:
                         seen.add(content)
                         yield proved
-
-
-def opened(kinds: SourceKinds, modelled: ModelledSet) -> tuple[Way, ...]:
-    """Return the ways of a set that are open to some login from this source."""
-    return tuple(way for way in modelled.by(kinds.source.upstream) if kinds.opens(way))
 
 
 def too_many(kinds: SourceKinds, modelled: Sequence[ModelledSet]) -> bool:
@@ -157,7 +157,7 @@ def _roles(
     """
     demands: dict[str, list[Demand]] = defaultdict(list)
     for each in modelled:
-        for way in each.by(kinds.source.upstream):
+        for way in opened(kinds, each):
             for demand in way.demands:
                 demands[demand.name].append(demand)
     found: dict[Standing, dict[tuple[str, ValueKind], None]] = defaultdict(dict)

@@ -32,6 +32,9 @@ from broker.core.policy.model import (
 
 _STAND_IN: Final = "x7q"
 _MAILBOX: Final = "someone"
+# Values that no rule looks at.
+_SHOWN: Final = {"mail": "someone@mail.example"}
+_SOMETHING: Final = "something"
 _WITHHELD: Final = "scope_mismatch"
 # Fates of an attribute that may leave, or would with another value.
 _OPEN: Final = frozenset({"released", "released_in_part", "not_sent", "value_not_allowed"})
@@ -122,6 +125,8 @@ def _any_value(name: str, kinds: SourceKinds, values: Mapping[str, Names]) -> st
     if domain is not None:
         return f"{_MAILBOX}@{domain[0]}"
     known = kinds.values.get(name, {})
+    if name not in kinds.vocabulary.matched and known.keys() == {ValueKind(OTHER)}:
+        return _SHOWN.get(name, _SOMETHING)
     other = known.get(ValueKind(OTHER))
     return other or next(iter(known.values()), _STAND_IN)
 

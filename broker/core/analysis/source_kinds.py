@@ -184,11 +184,16 @@ class SourceKinds:
         )
 
 
+def opened(kinds: SourceKinds, modelled: ModelledSet) -> tuple[Way, ...]:
+    """Return the ways of a set that are open to some login from this source."""
+    return tuple(way for way in modelled.by(kinds.source.upstream) if kinds.opens(way))
+
+
 def interchangeable(
     kinds: SourceKinds, modelled: Iterable[ModelledSet]
 ) -> dict[str, dict[ValueKind, ValueKind]]:
     """Return for each kind of a matched attribute the first that meets the same conditions."""
-    ways = [way for each in modelled for way in each.by(kinds.source.upstream)]
+    ways = [way for each in modelled for way in opened(kinds, each)]
     demands: dict[str, dict[Demand, None]] = defaultdict(dict)
     for way in ways:
         for demand in way.demands:

@@ -31,7 +31,7 @@ def witnesses(
     shape = source.shape(named.name)
     if shape is None:
         return {}
-    words = tuple(known)
+    words = frozenset(known)
 
     def may_assert(value: str) -> bool:
         if named.name in AFFILIATIONS and not is_known(value, words):
@@ -43,9 +43,9 @@ def witnesses(
         for value in _candidates(pattern, named, shape, source):
             if value and named.pattern_of(value) == pattern and may_assert(value):
                 found.setdefault(named.kind_of(value), value)
+    fitted = {kind.pattern for kind in found}
     for pattern in named.patterns:
-        unfitted = pattern not in {kind.pattern for kind in found}
-        if unfitted and _undecided(pattern, named.name, shape):
+        if pattern not in fitted and _undecided(pattern, named.name, shape):
             found[ValueKind(pattern)] = f"{pattern.removesuffix('*')}x7q"
     return found
 

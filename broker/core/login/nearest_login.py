@@ -6,6 +6,8 @@ from typing import Final
 
 from broker.core.entities import Assurance, Names, Service
 from broker.core.identity.affiliations import AFFILIATIONS, SCOPED_AFFILIATION
+from broker.core.identity.attribute_values import level
+from broker.core.identity.canonical_attributes import ASSURANCE
 from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.given_facts import CATEGORY, HOME, UNNAMED_CATEGORY, GivenFacts
 from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
@@ -127,9 +129,13 @@ class _Changes:
         """Come as surely as ``least``."""
         if least is None:
             return
-        if self.facts.assurance is None or self.facts.assurance < least:
-            self.facts = replace(self.facts, assurance=least)
-            self.words.append(f"assurance {least.name.lower()}")
+        written = map(level, self.facts.attributes.get(ASSURANCE, ()))
+        levels = [each for each in (self.facts.assurance, *written) if each is not None]
+        if max(levels, default=Assurance.SELF_ASSERTED) >= least and levels:
+            return
+        others = {name: of for name, of in self.facts.attributes.items() if name != ASSURANCE}
+        self.facts = replace(self.facts, assurance=least, attributes=others)
+        self.words.append(f"assurance {least.name.lower()}")
 
     def with_value(self, name: str, values: Names) -> None:
         """Bring the first of ``values``, unless one of them is there."""

@@ -251,7 +251,8 @@ TURN: Final = Retention(
 )
 TRACE: Final = Retention(
     "trace",
-    "the page that a reference stands for: time, step, reason, enrolment; no person",
+    "the page that a reference stands for: time, step, reason, enrolment; no person; of a refusal"
+    " what decided: kinds, names of attributes, affiliations, home organisation, age in years",
     "the reference",
     30 * _DAY,
     "the page",
@@ -296,6 +297,30 @@ TRAIL_ANCHOR: Final = Retention(
     5 * _YEAR,
     "the line",
     "a cut is seen",
+)
+POLICY_SET: Final = Retention(
+    "policy",
+    "which policies are in force, who put them there, when and why; the sets of files themselves",
+    "the digest of the files",
+    100 * _YEAR,
+    "the change",
+    "they are no person's but for the administrator's name, and explain what they decided",
+)
+POLICY_CHANGE: Final = Retention(
+    "policy",
+    "an earlier change of the policies: who made it, when and why",
+    "its number",
+    5 * _YEAR,
+    "the change",
+    "who answers for what was decided; as the trail's anchors",
+)
+POLICY_WORKER: Final = Retention(
+    "policy",
+    "the policies that decide in a web worker; no person",
+    "machine and process",
+    10 * _MINUTE,
+    "its last report",
+    "whoever changes them is told which workers are late",
 )
 
 FORGETTING: Final = Retention(

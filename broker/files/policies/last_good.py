@@ -1,7 +1,6 @@
 """The last good set of policy files, stored under its hash for a start without valid ones."""
 
 import fcntl
-import hashlib
 import os
 import re
 import secrets
@@ -11,21 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from broker.core.policy.set_digest import digest
 from broker.files import durable_files as durable
+
+__all__ = ["digest", "last_good_files", "promote"]
 
 _FOLDER: Final = "last-good"
 _CURRENT: Final = "current"
 _SHA256: Final = re.compile("[0-9a-f]{64}")
-
-
-def digest(files: Mapping[str, bytes]) -> str:
-    """Return the SHA-256 over names and bytes, with their lengths in front, sorted by name."""
-    total = hashlib.sha256()
-    for name, octets in sorted(files.items()):
-        for part in (name.encode(), octets):
-            length = len(part).to_bytes(8, "big")
-            total.update(length + part)
-    return total.hexdigest()
 
 
 def promote(state: Path, files: Mapping[str, bytes]) -> None:

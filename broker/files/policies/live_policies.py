@@ -57,6 +57,11 @@ def load_found(
     return _parsed(found, now, names, in_force)
 
 
+def well_formed(files: Mapping[str, bytes], place: str) -> list[Policy]:
+    """Return the policies of the files that are well formed; nothing else is checked."""
+    return _compiled(files, place, lambda: None)[0]
+
+
 def load_or_last_good(
     folder: Path,
     state: Path | None,
@@ -224,7 +229,7 @@ def _in_force(found: FoundFiles, state: Path | None) -> list[Policy]:
     changed = {
         name: octets for name, octets in (kept or {}).items() if found.files.get(name) != octets
     }
-    return _compiled(changed, found.place, lambda: None)[0]
+    return well_formed(changed, found.place)
 
 
 def _compiled(

@@ -36,6 +36,7 @@ from broker.files.settings.tables import (
     MessageLogTable,
     Name,
     PlacesTable,
+    PolicyTable,
     ServeTable,
     SettingsTable,
     SignUpTable,
@@ -71,6 +72,7 @@ class Config(SettingsTable):
     sign_up: SignUpTable = SignUpTable()
     idp: IdpTable = IdpTable()
     store: StoreTable
+    policy: PolicyTable = PolicyTable()
     audit: AuditTable
     feeds: dict[Name, FeedTable] = Field(default_factory=dict)
     upstreams: dict[Name, UpstreamTable] = Field(min_length=1)

@@ -182,6 +182,13 @@ class StoreTable(SettingsTable):
     accept_loss: bool = False
 
 
+class PolicyTable(SettingsTable):
+    """Where the policies in force are: a record of the store, or the folder itself."""
+
+    # "save": every edit of the folder is in force at once, on the machine where it lies
+    live: Literal["apply", "save"] = "save"
+
+
 class AuditTable(SettingsTable):
     """The audit trail: its folder, and whether an assertion that is not on it may leave."""
 

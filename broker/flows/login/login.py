@@ -17,7 +17,8 @@ from broker.core.login.authentication_reading import by_pin
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import denied
 from broker.core.login.next_step import Terms, next_step
-from broker.core.login.steps import Enrol, OfferUpgrade, Step, TellChange
+from broker.core.login.refused_facts import RefusedFacts, refused_facts
+from broker.core.login.steps import Enrol, OfferUpgrade, Refuse, Step, TellChange
 from broker.core.login.transaction import (
     MOST_OCTETS,
     AuthnRequest,
@@ -188,6 +189,15 @@ class LoginFlow:
         """Return what comes next."""
         held = self.lookup.arrived(held, now)
         return next_step(held.transaction, self._terms(held), now)
+
+    def refused(self, held: Held, step: Refuse, now: datetime) -> RefusedFacts | None:
+        """Return the facts on which a refusal rests; None where nothing was decided over."""
+        arrived = self.lookup.arrived(held, now).arrived
+        if arrived is None or step.decision is None:
+            return None
+        return refused_facts(
+            held.transaction, arrived.reading, step.decision, trusted=arrived.trusted
+        )
 
     def bind(
         self,

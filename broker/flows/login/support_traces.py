@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.errors import StoreUnavailable
+from broker.core.login.refused_facts import RefusedFacts
 from broker.core.ports import Key, Store
 from broker.core.retention.table import TRACE, TURN
 from broker.core.stateless_references import compact
@@ -17,13 +18,17 @@ _COUNTED_FOR: Final = timedelta(hours=2)
 
 @dataclass(frozen=True, slots=True)
 class SupportTrace:
-    """One page that a person could not get past; nothing personal."""
+    """One page that a person could not get past; nothing personal.
+
+    ``refused`` are the facts of a refused login that decided, by kind and name.
+    """
 
     at: datetime
     step: str | None = None
     upstream: str | None = None
     reason: str | None = None
     enrolment: str | None = None
+    refused: RefusedFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,21 @@ class SupportTraces:
 
     store: Store
 
-    def leave(self, reference: str, now: datetime, **facts: str | None) -> None:
+    def leave(
+        self,
+        reference: str,
+        now: datetime,
+        *,
+        refused: RefusedFacts | None = None,
+        **facts: str | None,
+    ) -> None:
         """Store ``facts`` (step, upstream, reason, enrolment) of a page under its reference.
+
+        With it what decided where a login was ``refused``.
 
         Nothing is stored, and nothing raised, where the store is down or an hour has had its most.
         """
-        trace = SupportTrace(now, **facts)
+        trace = SupportTrace(now, **facts, refused=refused)
         try:
             if self._counted(now):
                 self._records.put(_key(reference), trace, TRACE.until(now), now)

@@ -10,6 +10,7 @@ from broker.adapters.telling.event_sinks import EventSinks, ToldTrail, to_log, t
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import AuditUnavailable
 from broker.core.event_routes import ROUTES, BrokerEvent, EventKind, Sink, TraceFacts
+from broker.core.login.refused_facts import RefusedFacts
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 FACTS = {"reference": "BCDFGHJK", "reason": "code_wrong", "enrolment": "6f"}
@@ -36,8 +37,9 @@ class Heard:
             raise AuditUnavailable("full")
         self.calls.append((Sink.TRAIL, event))
 
-    def leave(self, reference: str, now: datetime, **facts: str | None) -> None:
+    def leave(self, reference: str, now: datetime, *, refused: RefusedFacts | None = None, **facts: str | None) -> None:
         """Hear a trace."""
+        assert refused is None
         self.calls.append((Sink.TRACE, (reference, now, facts)))
 
     def faults(self) -> list[str]:

@@ -109,7 +109,7 @@ def compare_question(played: PlayedLogin) -> None:
         assert (played.asked is not None) == bool(ours if covered else names)
 
 
-@settings(max_examples=40, suppress_health_check=UNTOLD)
+@settings(max_examples=30, suppress_health_check=UNTOLD)
 @given(POLICY_SETS, SEEDS, st.sampled_from(SERVICES))
 def test_every_login_falls_in_a_class_that_decides_the_same(policies: PolicySet, seed: int, service: Service) -> None:
     """Of any policies, whatever an upstream asserts, others' attributes too: steps, borrower and what leaves agree."""

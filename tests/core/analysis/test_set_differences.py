@@ -76,7 +76,7 @@ def check(before: PolicySet, after: PolicySet, seed: int, many: int) -> None:
             assert shown(found, Direction.REFUSED, service, new.reason)
 
 
-@settings(max_examples=8, suppress_health_check=UNTOLD)
+@settings(max_examples=6, suppress_health_check=UNTOLD)
 @given(EDITS, SEEDS)
 def test_no_login_shows_what_no_row_tells(edit: tuple[PolicySet, PolicySet], seed: int) -> None:
     """Of any edit of any set: more that leaves is WIDER, less is narrower, and a refusal is told."""
@@ -91,7 +91,7 @@ def test_ten_thousand_logins_show_what_the_rows_tell(edit: tuple[PolicySet, Poli
     check(*edit, seed, 250)
 
 
-@settings(max_examples=5, suppress_health_check=UNTOLD)
+@settings(max_examples=3, suppress_health_check=UNTOLD)
 @given(POLICY_SETS)
 def test_a_set_differs_in_nothing_from_itself(policies: PolicySet) -> None:
     """No row, whatever the set."""

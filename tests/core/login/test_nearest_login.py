@@ -23,6 +23,13 @@ POLICIES = live_policies.load(Path(__file__).resolve().parents[3] / "policies", 
             "private",
             ("upstream nemid", "assurance substantial", "cpr real", "age 18"),
         ),
+        (
+            GivenFacts("nemid", attributes={"eduPersonAssurance": ("Low",)}, cpr="real", age=40),
+            "my-loans",
+            "private",
+            ("assurance substantial",),
+        ),
+        (GivenFacts("nemid", attributes={"eduPersonAssurance": ("4",)}, cpr="real", age=40), "my-loans", "private", ()),
         (GivenFacts("nemid", cpr="real", age=15), "my-loans", "private", ("assurance substantial", "age 18")),
         (
             GivenFacts("wayf", ("student@au.dk",), {"schacHomeOrganization": ("au.dk",)}),

@@ -345,6 +345,12 @@ BAD = [
         "[message_log]\nfolder = 'state/audit'\npublic_key = 'p.pem'\n[library]",
         "message_log.folder: is the folder of the audit trail",
     ),
+    (
+        "[library]",
+        "[policy]\nlive = 'save'\n[store]\nurl = 'redis://127.0.0.1'\n[library]",
+        'policy.live: is "save" with a store that several machines share',
+    ),
+    ("[library]", "[policy]\nlive = 'sometimes'\n[library]", "policy.live: input should be 'apply' or 'save'"),
     ("[mail]", "[serve]\nthreads = 0\n[mail]", "serve.threads: input should be greater"),
     ("[mail]", "[mail", "is not TOML"),
 ]

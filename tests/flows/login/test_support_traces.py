@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def traces(tmp_path: Path) -> SupportTraces:
 
 def test_every_fact_is_found_again(traces: SupportTraces) -> None:
     """Step, time, upstream, reason and enrolment, by the reference as read out on the telephone."""
-    facts = {"step": "enrol", "upstream": "wayf", "reason": "library_unavailable", "enrolment": "e1"}
+    facts: dict[str, Any] = {"step": "enrol", "upstream": "wayf", "reason": "library_unavailable", "enrolment": "e1"}
     traces.leave("BCDFGHJK", NOW, **facts)
     for spoken in ("BCDFGHJK", "bcdfghjk", " bcdf ghjk\n"):
         assert traces.find(spoken, NOW) == SupportTrace(NOW, **facts)

@@ -22,6 +22,7 @@ from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import NO_PASSIVE, StoreUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
+from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.steps import (
     Ask,
     Authenticate,
@@ -215,7 +216,7 @@ class StepPages:
         A request that may show no page is answered instead, by a Response with the step's status.
         """
         transaction = held.transaction
-        reference = self._tell_refused(transaction, step)
+        reference = self._tell_refused(held, step)
         form = None
         # An errand of our own has no service to go back to, and none that waits for a status.
         if transaction.errand is Errand.LOGIN:
@@ -350,9 +351,10 @@ class StepPages:
             return self.error("finished", 410, held.transaction.reference, None, service)
         return answer
 
-    def _tell_refused(self, transaction: Transaction, step: Refuse) -> str:
+    def _tell_refused(self, held: Held, step: Refuse) -> str:
         """Tell a refusal, and return the reference of its page."""
         ports = self.ports
+        transaction = held.transaction
         if transaction.authentication is None:
             # Nothing lasts of whoever has shown no authentication (docs/reference/design.md#4e).
             reference = ports.stranger_reference("/login/<name>", step.reason)
@@ -361,10 +363,17 @@ class StepPages:
             return reference
         ports.tell(step_events.login_refused(transaction, step, ports.now()))
         if not transaction.request.is_passive:
-            self._tell_held_up(transaction, "refuse", step.reason)
+            refused = ports.broker.refused(held, step, ports.now())
+            self._tell_held_up(transaction, "refuse", step.reason, refused)
         return transaction.reference
 
-    def _tell_held_up(self, transaction: Transaction, step: str, reason: str) -> None:
+    def _tell_held_up(
+        self,
+        transaction: Transaction,
+        step: str,
+        reason: str,
+        refused: RefusedFacts | None = None,
+    ) -> None:
         trace = TraceFacts(
             transaction.reference,
             self.ports.now(),
@@ -372,5 +381,6 @@ class StepPages:
             reason,
             transaction.upstream,
             enrolment=transaction.enrolment,
+            refused=refused,
         )
         self.ports.tell(BrokerEvent(EventKind.LOGIN_HELD_UP, trace=trace))

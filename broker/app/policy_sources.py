@@ -1,0 +1,90 @@
+"""The source of the policies in force where a record of the store names them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
+from broker.core.policy.set_digest import digest
+from broker.files.policies import last_good
+from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
+from broker.flows.policies.set_in_force import SetChange, SetInForce
+
+_AWAY: Final = "the store does not answer, and it says which policies are in force"
+_TRIED_EVERY: Final = timedelta(seconds=10)
+SHOWN: Final = 12  # characters of a digest that people are shown
+
+
+@dataclass(slots=True)
+class RecordedPolicies:
+    """The files of the set in force; those of the folder where the store has no record yet.
+
+    ``state`` is the folder of the last good set of this machine, which stands in for one that has
+    gone from the store. A record that goes while the broker runs changes nothing.
+    """
+
+    sets: SetInForce
+    folder: PolicyFolder
+    state: Path
+    now: Callable[[], datetime]
+    change: SetChange | None = field(default=None, init=False)  # that put it in force
+    _last: str | None = field(default=None, init=False)
+    _failed: datetime | None = field(default=None, init=False)
+    _tries: int = field(default=0, init=False)
+
+    def signature(self) -> object:
+        """Return the digest in force, the last one known while there is none to be had.
+
+        What could not be read is asked for anew every ten seconds.
+        """
+        moment = self.now()
+        if self._failed and abs(moment - self._failed) >= _TRIED_EVERY:
+            self._failed = None
+            self._tries += 1
+        self._last = self._digest(moment) or self._last
+        return self._last, self._tries
+
+    def files(self) -> FoundFiles:
+        """Return the files in force; ConfigurationFaults where they cannot be had."""
+        moment = self.now()
+        try:
+            live = self.sets.live(moment)
+            found = self._files(live.value.digest, moment) if live else self.folder.files()
+        except StoreUnavailable as error:
+            self._failed = moment
+            raise ConfigurationFaults([Fault(error.reason, _AWAY)]) from None
+        except ConfigurationFaults:
+            self._failed = moment
+            raise
+        return found
+
+    def _files(self, name: str, moment: datetime) -> FoundFiles:
+        files = self.sets.sets.read(name, moment)
+        place = f"set {name[:SHOWN]}"
+        if files is not None:
+            return FoundFiles(files, place, binding=False)
+        kept = last_good.last_good_files(self.state)
+        if not kept or digest(kept) != name:
+            what = "is in force, and is not in the store"
+            mend = f"put it there with broker policy apply --base {name[:SHOWN]} --from FOLDER"
+            raise ConfigurationFaults([Fault(place, what, mend)])
+        # It is what the record names, to the octet: the store has it again.
+        self.sets.sets.keep(kept, moment)
+        return FoundFiles(kept, place, binding=False)
+
+    def _digest(self, moment: datetime) -> str | None:
+        try:
+            live = self.sets.live(moment)
+        except StoreUnavailable:
+            return None
+        if live is not None:
+            self.change = live.value
+            return live.value.digest
+        if self._last is not None:
+            return None
+        try:
+            return digest(self.folder.files().files)
+        except ConfigurationFaults:
+            return None

@@ -1,0 +1,175 @@
+"""The commands that put policies in force: what would change, and the change itself."""
+
+import json
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+
+from broker.app import policy_analysis, policy_operations
+from broker.app.policy_operations import Applied, Plan, PolicyDesk
+from broker.commands.output import CHANGES, CONFIGURATION, FINDINGS, as_json, printing_faults
+from broker.commands.policy_diff import Compared, compare
+from broker.core.identity.cpr import looks_like_cpr
+from broker.core.policy.site_record import site_digest
+
+_SHOWN: Final = 12
+_BASE: Final = re.compile("[0-9a-f]{8,64}|none")
+_LONGEST: Final = 300
+_PATIENCE: Final = 20.0
+
+_from_folder: Final = click.option(
+    "--from",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The proposed policies; without it the configured folder.",
+)
+
+
+def _checked_why(_: click.Context, __: click.Parameter, text: str) -> str:
+    """Refuse what cannot stand on a trail: nothing, several lines, a CPR number."""
+    said = text.strip()
+    if not said or len(said) > _LONGEST or not said.isprintable():
+        raise click.BadParameter(f"must be one line of 1 to {_LONGEST} characters")
+    if looks_like_cpr(said):
+        raise click.BadParameter("holds what reads as a CPR number; say it without")
+    return said
+
+
+def _checked_base(_: click.Context, __: click.Parameter, text: str) -> str:
+    if not _BASE.fullmatch(text):
+        raise click.BadParameter("must be the digest that broker policy plan prints first")
+    return text
+
+
+why_option: Final = click.option(
+    "--why", metavar="TEXT", required=True, callback=_checked_why, help="For the history."
+)
+wait_option: Final = click.option(
+    "--wait",
+    type=click.FloatRange(0, 600),
+    default=_PATIENCE,
+    show_default=True,
+    help="Seconds to wait for the web workers.",
+)
+
+
+@click.command("plan", short_help="Show what an apply would change.")
+@_from_folder
+@click.option("--no-analysis", is_flag=True, help="Do not compare what the two sets decide.")
+@as_json
+@printing_faults
+def plan_policies(folder: Path | None, *, no_analysis: bool, as_json: bool) -> None:
+    """Show what the folder would change of the policies in force; nothing is written.
+
+    Files, the site, and who gets what else, as broker policy diff shows it. Exit 0 without a
+    change, 3 with changes, 78 where a check stands against them.
+    """
+    desk = policy_operations.opened()
+    found = policy_operations.plan(desk, folder)
+    compared = None if no_analysis else _compared(desk, found)
+    if as_json:
+        rows = compared.facts() if compared else {}
+        click.echo(json.dumps(_as_facts(found) | rows, indent=2))
+    else:
+        _show_plan(found, folder, compared)
+    if compared:
+        compared.tell_incomplete()
+    if found.faults:
+        raise SystemExit(CONFIGURATION)
+    if found.changed:
+        raise SystemExit(CHANGES)
+
+
+def _compared(desk: PolicyDesk, found: Plan) -> Compared | None:
+    """Compare what the two sets decide; None where they are one, or one of them decides nothing."""
+    if found.sets is None or not found.file_changes:
+        return None
+    around = desk.around
+    maps = around.maps.maps if around.maps else {}
+    site = policy_analysis.site_of(around.services, around.upstreams, maps)
+    return compare(found.sets, site, datetime.now(UTC))
+
+
+@click.command("apply", short_help="Put a folder of policies in force on every machine.")
+@_from_folder
+@click.option(
+    "--base",
+    metavar="DIGEST",
+    required=True,
+    callback=_checked_base,
+    help="The set that the plan was made over, as plan prints it.",
+)
+@why_option
+@wait_option
+@as_json
+@printing_faults
+def apply_policies(folder: Path | None, base: str, why: str, wait: float, *, as_json: bool) -> None:
+    """Put the folder in force, if DIGEST still is, and wait until every web worker has it.
+
+    Exit 0 once all have it, 1 where somebody else's change came first (nothing is changed) or a
+    worker is late (it is in force all the same), 78 where a check stands against it.
+    """
+    desk = policy_operations.opened()
+    show_applied(policy_operations.applied(desk, folder, base, why, wait), as_json=as_json)
+
+
+def show_applied(done: Applied, *, as_json: bool) -> None:
+    """Print what is in force now, and which workers are late; exit 1 with some."""
+    change = done.change
+    if as_json:
+        facts = {
+            "digest": change.digest,
+            "base": change.base,
+            "number": change.number,
+            "moved": done.moved,
+            "late": [asdict(report) for report in done.late],
+        }
+        click.echo(json.dumps(facts, indent=2))
+    elif done.moved:
+        click.echo(f"{change.digest[:_SHOWN]} is in force (change {change.number})")
+    else:
+        click.echo(f"{change.digest[:_SHOWN]} is in force already: nothing is changed")
+    for report in done.late:
+        why = f": {report.faults[0]}" if report.faults else ""
+        click.echo(f"late: {report} still has {report.digest[:_SHOWN]}{why}", err=True)
+    if done.late:
+        raise SystemExit(FINDINGS)
+
+
+def _as_facts(found: Plan) -> dict[str, object]:
+    return {
+        "base": found.base,
+        "digest": found.digest,
+        "changed": found.changed,
+        "files": found.file_changes,
+        "site": found.site_changes,
+        "site_digest": site_digest(found.site),
+        "warnings": found.warnings,
+        "faults": [asdict(fault) for fault in found.faults],
+    }
+
+
+def _show_plan(found: Plan, folder: Path | None, compared: Compared | None) -> None:
+    if found.changed:
+        click.echo(f"{found.base[:_SHOWN]} -> {found.digest[:_SHOWN]}")
+    else:
+        click.echo(f"{found.digest[:_SHOWN]} is in force: nothing would change")
+    for change in found.file_changes:
+        click.echo(f"  file   {change}")
+    for change in found.site_changes:
+        click.echo(f"  site   {change} since the last apply")
+    if compared:
+        compared.show()
+    for warning in found.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    for fault in found.faults:
+        click.echo(str(fault), err=True)
+    if found.changed and not found.faults:
+        proposed = f" --from {folder}" if folder else ""
+        said = f"broker policy apply{proposed} --base {found.base[:_SHOWN]} --why TEXT"
+        click.echo(said)

@@ -1,0 +1,92 @@
+"""The facts of a refused login that decide, kept to be explained: kinds and names, few values."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from broker.core.entities import Names
+from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.canonical_attributes import AttributeReading, Values
+from broker.core.login.given_facts import CATEGORY, HOME
+from broker.core.login.transaction import AccountState, Transaction
+from broker.core.policy.model import Decision, Effect
+from broker.core.policy.rule_words import near_lines, rule_words
+
+# Of these alone the values are kept: scopes and words that the configuration lets through.
+VALUES_KEPT: Final = (*AFFILIATIONS, HOME, CATEGORY)
+BorrowerKnown = Literal["unknown", "none", "there"]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedFacts:
+    """What a refusal rested on.
+
+    ``present`` are the attributes by name, ``values`` those of VALUES_KEPT, ``withheld`` names with
+    reason codes. ``line`` and ``rule`` are of the set ``digest`` as it was, ``near`` the lines that
+    came nearest where no file matched. ``address``: one was shown to be the person's. ``fault`` is
+    the reason for which nothing that was asserted is trusted. ``permitted``: not the policies
+    refused but what came after them.
+    """
+
+    service: str
+    errand: str
+    upstream: str
+    institution: str
+    intent: str | None
+    assurance: int | None
+    cpr: str
+    age: int | None
+    present: Names
+    values: tuple[tuple[str, Values], ...]
+    withheld: tuple[tuple[str, str], ...]
+    address: bool
+    borrower: BorrowerKnown
+    digest: str
+    line: str | None
+    rule: str
+    near: Names = ()
+    permitted: bool = False
+    fault: str | None = None
+
+
+def refused_facts(
+    transaction: Transaction, reading: AttributeReading, decision: Decision, *, trusted: bool
+) -> RefusedFacts:
+    """Return the facts of a login that ``decision``, or the account after it, refuses.
+
+    ``trusted`` is whether what was asserted could be read.
+    """
+    authentication = transaction.authentication
+    attributes = reading.attributes
+    kept = tuple((name, attributes[name]) for name in VALUES_KEPT if name in attributes)
+    line = decision.deciding_line
+    return RefusedFacts(
+        service=transaction.request.service,
+        errand=transaction.errand.value,
+        upstream=transaction.upstream or "",
+        institution=authentication.institution if authentication else "",
+        intent=transaction.intent,
+        assurance=reading.assurance.value if reading.assurance else None,
+        cpr=reading.cpr,
+        age=reading.age,
+        present=tuple(attributes),
+        values=kept,
+        withheld=reading.withheld,
+        address=reading.verified_address is not None,
+        borrower=_borrower(transaction),
+        digest=decision.digest,
+        line=str(line) if line else None,
+        rule=rule_words(decision),
+        near=near_lines(decision),
+        permitted=decision.effect is Effect.PERMIT,
+        fault=None if trusted else decision.reasons[0].code,
+    )
+
+
+def _borrower(transaction: Transaction) -> BorrowerKnown:
+    person = transaction.person
+    account = transaction.account
+    if person is None or (account and account.state is AccountState.UNAVAILABLE):
+        return "unknown"  # nobody has asked, or nobody has answered
+    if person.number or (account and account.number):
+        return "there"
+    return "none"

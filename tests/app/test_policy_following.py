@@ -1,0 +1,171 @@
+"""A web worker and the record of the policies: it adds the first set, reports its digest, records what is saved."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.app import background_work, findings, live_reload
+from broker.app.application import create_app
+from broker.app.assembly import Parts
+from broker.core.policy.set_digest import digest
+from broker.core.ports import Key
+from broker.files.policies.policy_folder import PolicyFolder
+from broker.files.settings.config import load
+from broker.flows.policies.set_in_force import Move, Proposal
+from broker.flows.policies.worker_reports import current
+from tests.plugins.house import Clock
+
+Made = Callable[..., Parts]
+
+
+@pytest.fixture
+def made(own_setting: Path, clock: Clock) -> Made:
+    """Make a worker of a broker in a folder of its own, under a setting."""
+    del clock
+
+    def make(live: str = "apply") -> Parts:
+        app = create_app(load(own_setting / "broker.toml", {"BROKER_POLICY__LIVE": live}))
+        parts: Parts = app.extensions["broker"]
+        return parts
+
+    return make
+
+
+def edit(folder: Path, number: int) -> None:
+    """Change the policies of a folder."""
+    path = folder / "policies" / "student.yaml"
+    path.write_text(path.read_text() + f"# {number}\n")
+
+
+def moves(parts: Parts) -> list[tuple[Move, str]]:
+    """Give how each set came into force, and which it is."""
+    return [(change.move, change.digest) for change in parts.following.sets.history(parts.following.now())]
+
+
+def on_trail(folder: Path) -> list[dict[str, Any]]:
+    """Give the events of the policies on the trail, without what every line has."""
+    (path,) = (folder / "state" / "audit").glob("*.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [line for line in lines if line["event"].startswith("policies")]
+
+
+def test_the_first_start_adds_its_folder_and_no_later_one(own_setting: Path, made: Made) -> None:
+    """An edit between two starts is a proposal, and the trail has one line."""
+    first = made().policies.current.digest
+    edit(own_setting, 1)
+    assert made().policies.current.digest == first
+    parts = made()
+    assert moves(parts) == [(Move.FIRST, first)]
+    proposed = digest(PolicyFolder(own_setting / "policies").files().files)
+    assert parts.following.sets.sets.read(proposed, parts.following.now()) is None
+    (line,) = on_trail(own_setting)
+    assert (line["event"], line["digest"], line["count"]) == ("policies_begun", first[:12], 1)
+    assert line["changes"][0] == "employee.yaml added"
+    assert line["by"].startswith("the first start, on ")
+
+
+def test_each_worker_reports_its_digest_until_it_ends(made: Made, clock: Clock) -> None:
+    """By machine and process, through the thread that looks once a second."""
+    workers = [made(), made()]
+    for parts in workers:
+        live_reload.refresh(parts)
+    reports = current(workers[0].store, clock.now())
+    assert [record.value.digest for record in reports.values()] == [workers[0].policies.current.digest] * 2
+    workers[0].following.end()
+    assert len(current(workers[0].store, clock.now())) == 1
+
+
+def test_what_is_saved_is_recorded_by_one_worker(own_setting: Path, made: Made) -> None:
+    """Where the folder itself is in force: the record follows it, with a line on the trail for each edit."""
+    workers = [made("save"), made("save")]
+    digests = []
+    for number in range(3):
+        for parts in (*workers, *workers):
+            live_reload.refresh(parts)
+        digests.append(workers[0].policies.current.digest)
+        edit(own_setting, number)
+    assert moves(workers[0]) == [(Move.SAVED, digest) for digest in digests]
+    lines = on_trail(own_setting)
+    assert [line["event"] for line in lines] == ["policies_saved"] * 3
+    assert lines[1]["changes"] == ["student.yaml changed"]
+
+
+def test_a_folder_that_is_broken_is_not_recorded(own_setting: Path, made: Made) -> None:
+    """The last good set stands in; what is recorded is what decides."""
+    parts = made("save")
+    live_reload.refresh(parts)
+    good = parts.policies.current.digest
+    (own_setting / "policies" / "student.yaml").write_text("version: 1\n")
+    live_reload.refresh(parts)
+    assert moves(parts) == [(Move.SAVED, good)]
+    assert made("save").policies.current.digest == good
+    assert moves(parts) == [(Move.SAVED, good)]
+
+
+def test_a_start_on_the_last_good_set_records_nothing(own_setting: Path, made: Made) -> None:
+    """What lies in the folder is not what decides."""
+    made("save")
+    (own_setting / "policies" / "student.yaml").write_text("version: 1\n")
+    parts = made("save")
+    live_reload.refresh(parts)
+    assert parts.policies.stale
+    assert moves(parts) == []
+
+
+def test_broker_work_writes_what_no_trail_has(made: Made) -> None:
+    """It is among what it does beside enrolments and letters."""
+    parts = made()
+    assert parts.following.trail.step in list(background_work._upkeep(parts))
+
+
+def test_whoever_takes_up_the_record_goes_on_from_what_was_saved(own_setting: Path, made: Made) -> None:
+    """From "save" to "apply" nothing changes but who decides: the folder is a proposal from then on."""
+    parts = made("save")
+    live_reload.refresh(parts)
+    saved = parts.policies.current.digest
+    edit(own_setting, 1)
+    later = made("apply")
+    assert later.policies.current.digest == saved
+    assert moves(later) == [(Move.SAVED, saved)]
+
+
+def applied(parts: Parts, folder: Path) -> str:
+    """Put the folder in force, and let the worker look."""
+    edit(folder, 1)
+    files = PolicyFolder(folder / "policies").files().files
+    sets, moment = parts.following.sets, parts.following.now()
+    change = sets.move(sets.live(moment), Proposal(files, Move.APPLIED, "kirsten@idp1", "age 15", {}), moment)
+    assert change
+    live_reload.refresh(parts)
+    return change.digest
+
+
+def test_a_worker_tells_whose_change_it_has_taken_up(
+    own_setting: Path, made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line of the log has who and why, where the record says so."""
+    parts = made()
+    capsys.readouterr()
+    name = applied(parts, own_setting)
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "policies_changed" in line]
+    assert (line["digest"], line["who"], line["why"]) == (name[:12], "kirsten@idp1", "age 15")
+
+
+def test_a_check_finds_where_machines_may_part(own_setting: Path, made: Made) -> None:
+    """A set that the store has lost, so that no other machine can take it up; folders beside a shared store."""
+    parts = made()
+    name = applied(parts, own_setting)
+    assert list(findings._policy_record(parts)) == []
+    parts.store.drop(Key("policy", f"set/{name}", "0000"))
+    (lost,) = findings._policy_record(parts)
+    assert lost.startswith(f"policies: set {name[:12]} is in force, and is not in the store (broker policy apply")
+    saved = made("save")
+    assert list(findings._policy_record(saved)) == []
+    store = saved.config.store.model_copy(update={"url": "redis://127.0.0.1"})
+    shared = replace(saved, config=saved.config.model_copy(update={"store": store}))
+    (apart,) = findings._policy_record(shared)
+    assert apart.startswith('policy.live is "save": each machine decides by its own folder')

@@ -1,0 +1,92 @@
+"""Changes of the policies on the trail: what they say, and none is lost where its maker died or the disk was full."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.adapters.stores.sqlite import SqliteStore, prepare
+from broker.app.policy_trail import PolicyTrail
+from broker.core.audit_events import AuditEvent, AuditEventKind, NoTrail
+from broker.core.errors import AuditUnavailable
+from broker.flows.policies.set_in_force import Move, Proposal, SetChange, SetInForce
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass
+class Listed(NoTrail):
+    """A trail that can be full."""
+
+    events: list[AuditEvent] = field(default_factory=list)
+    full: bool = False
+
+    def add(self, event: AuditEvent) -> None:
+        """Keep an event."""
+        if self.full:
+            raise AuditUnavailable("full")
+        self.events.append(event)
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> tuple[PolicyTrail, Listed]:
+    """Give the trail of a machine over an empty store, a minute after its changes."""
+    prepare(tmp_path / "broker.db")
+    listed = Listed()
+    sets = SetInForce(SqliteStore(tmp_path / "broker.db"))
+    return PolicyTrail(listed, sets, lambda: NOW + MINUTE), listed
+
+
+def moved(sets: SetInForce, move: Move, text: str) -> SetChange:
+    """Put a set in force, and say nothing of it."""
+    proposal = Proposal({"student.yaml": text.encode()}, move, "kirsten@idp1", "age 15", {}, ("student.yaml changed",))
+    change = sets.move(sets.live(NOW), proposal, NOW)
+    assert change
+    return change
+
+
+def test_a_line_says_what_from_who_and_why(told: tuple[PolicyTrail, Listed]) -> None:
+    """Each way to come into force has a kind of its own."""
+    trail, listed = told
+    changes = [moved(trail.sets, move, str(move)) for move in Move]
+    assert [trail.tell(change) for change in changes] == [True] * len(changes)
+    assert [event.kind for event in listed.events] == [
+        AuditEventKind.POLICIES_BEGUN,
+        AuditEventKind.POLICIES_APPLIED,
+        AuditEventKind.POLICIES_ROLLED_BACK,
+        AuditEventKind.POLICIES_SAVED,
+    ]
+    second = listed.events[1]
+    assert (second.digest, second.base) == (changes[1].digest[:12], changes[0].digest[:12])
+    assert (second.by, second.why, second.changes, second.count) == (
+        "kirsten@idp1",
+        "age 15",
+        ("student.yaml changed",),
+        2,
+    )
+    assert not trail.step()
+
+
+def test_broker_work_writes_what_others_died_over(told: tuple[PolicyTrail, Listed]) -> None:
+    """The earliest first, each once; then it looks every ten seconds only."""
+    trail, listed = told
+    changes = [moved(trail.sets, Move.APPLIED, text) for text in "abc"]
+    trail.tell(changes[1])
+    assert [trail.step(), trail.step(), trail.step()] == [True, True, False]
+    assert [event.count for event in listed.events] == [2, 1, 3]
+    moved(trail.sets, Move.APPLIED, "d")
+    assert not trail.step()
+
+
+def test_a_trail_that_is_full_gets_the_line_later(told: tuple[PolicyTrail, Listed]) -> None:
+    """The change has happened, and waits for its line."""
+    trail, listed = told
+    change = moved(trail.sets, Move.APPLIED, "a")
+    listed.full = True
+    assert not trail.tell(change)
+    assert not trail.step()
+    listed.full = False
+    assert trail.step()
+    assert [event.count for event in listed.events] == [1]

@@ -1,0 +1,266 @@
+"""``broker policy plan``, ``apply``, ``history``, ``show`` and ``rollback``, as an administrator meets them."""
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from broker.adapters.stores.sqlite import SqliteStore
+from broker.app import policy_operations
+from broker.cli import broker
+from broker.core.policy.set_digest import digest
+from broker.core.ports import Key
+from broker.demo.run.demo_folder import Setting
+from broker.files.policies.policy_folder import PolicyFolder
+from broker.flows.policies.worker_reports import OwnReport, WorkerReport
+
+NO_DIGEST = "0" * 12
+
+
+@dataclass
+class Desk:
+    """An administrator at a machine."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *words: str) -> Result:
+        """Run a command."""
+        environment = {"BROKER_CONFIG": str(self.folder / "broker.toml"), "BROKER_POLICY__LIVE": "apply"}
+        result = CliRunner().invoke(broker, ["policy", *words], env={**environment, **self.environment})
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        return result
+
+    def said(self, *words: str, code: int = 0) -> Any:
+        """Run a command, and give what it prints for programs."""
+        result = self.run(*words, "--json")
+        assert result.exit_code == code, result.output
+        return json.loads(result.stdout)
+
+    def edit(self, text: str) -> str:
+        """Change the folder, and give its digest."""
+        path = self.folder / "policies" / "student.yaml"
+        path.write_text(path.read_text() + f"# {text}\n")
+        return self.digest
+
+    @property
+    def digest(self) -> str:
+        """Give the digest of the folder."""
+        return digest(PolicyFolder(self.folder / "policies").files().files)
+
+    @property
+    def base(self) -> str:
+        """Give the base that a plan prints."""
+        result = self.run("plan", "--no-analysis", "--json")
+        return str(json.loads(result.stdout)["base"])[:12]
+
+    def applied(self, why: str = "because") -> str:
+        """Put the folder in force."""
+        return str(self.said("apply", "--base", self.base, "--why", why)["digest"])
+
+
+@pytest.fixture
+def desk(setting: Setting, tmp_path: Path) -> Desk:
+    """Give a desk with a broker's folder, over an empty store."""
+    ignored = shutil.ignore_patterns("broker.db*", "last-good", "audit")
+    shutil.copytree(setting.folder, tmp_path / "demo", ignore=ignored)
+    return Desk(tmp_path / "demo")
+
+
+def test_a_plan_is_applied_and_undone(desk: Desk) -> None:
+    """What plan prints last is the command that applies it; the history has each step, and show each set."""
+    first = desk.applied("the beginning")
+    second = desk.edit("two")
+    planned = desk.run("plan", "--no-analysis")
+    assert planned.exit_code == 3
+    assert planned.stdout.splitlines() == [
+        f"{first[:12]} -> {second[:12]}",
+        "  file   student.yaml changed",
+        f"broker policy apply --base {first[:12]} --why TEXT",
+    ]
+    done = desk.run(*planned.stdout.splitlines()[-1].split()[2:-1], "age 15 from January")
+    assert (done.exit_code, done.stdout) == (0, f"{second[:12]} is in force (change 2)\n")
+    assert desk.run("plan").exit_code == 0
+    assert desk.run("rollback", "--why", "too early").stdout == f"{first[:12]} is in force (change 3)\n"
+    rows = desk.said("history")
+    assert [(row["number"], row["how"], row["digest"], row["from"], row["why"]) for row in rows] == [
+        (3, "rolled back", first[:12], second[:12], "too early"),
+        (2, "applied", second[:12], first[:12], "age 15 from January"),
+        (1, "applied", first[:12], None, "the beginning"),
+    ]
+    assert {row["who"].count("@") for row in rows} == {1}
+    shown = desk.said("show", second[:8])
+    assert shown["files"]["student.yaml"].endswith("# two\n")
+    out = desk.folder / "out"
+    assert desk.run("show", "--out", str(out)).exit_code == 0
+    assert digest(PolicyFolder(out).files().files) == first
+    assert desk.run("apply", "--from", str(out), "--base", first[:12], "--why", "again").stdout == (
+        f"{first[:12]} is in force already: nothing is changed\n"
+    )
+
+
+@pytest.mark.slow  # it compares all classes of logins
+def test_a_plan_says_who_gets_what_else(desk: Desk) -> None:
+    """The rows of a comparison stand between the files and the command."""
+    desk.applied()
+    path = desk.folder / "policies" / "student.yaml"
+    path.write_text(path.read_text().replace("'student@*', 'member@*'", "'student@*', 'member@*', 'alum@*'"))
+    planned = desk.run("plan")
+    assert planned.exit_code == 3
+    row = "WIDER     e-resources   student: + eduPersonScopedAffiliation: alum@*"
+    lines = planned.stdout.splitlines()
+    assert [line.strip().startswith(row) for line in lines].count(True) == 1
+    assert lines[-1].startswith("broker policy apply --base ")
+
+
+def test_of_two_plans_over_one_base_the_later_is_refused(desk: Desk) -> None:
+    """By whom the other is, and why; nothing is changed, and another plan goes through."""
+    base = desk.applied()[:12]
+    other = shutil.copytree(desk.folder / "policies", desk.folder / "other")
+    first = desk.edit("mine")
+    assert desk.run("apply", "--base", base, "--why", "mine").exit_code == 0
+    (other / "student.yaml").write_text((other / "student.yaml").read_text() + "# other\n")
+    late = desk.run("apply", "--from", str(other), "--base", base, "--why", "other")
+    assert late.exit_code == 1
+    assert late.stderr.startswith(f"policy: {first[:12]} is in force since ")
+    assert late.stderr.endswith(': "mine"; plan again\n')
+    assert len(desk.said("history")) == 2
+
+
+def test_what_a_check_refuses_is_not_applied(desk: Desk) -> None:
+    """The plan says what differs, and each fault with file and line; both exit 78."""
+    base = desk.applied()[:12]
+    path = desk.folder / "policies" / "student.yaml"
+    path.write_text(path.read_text().replace("upstream: wayf", "upstream: wafy", 1))
+    planned = desk.run("plan")
+    assert planned.exit_code == 78
+    assert "  file   student.yaml changed" in planned.stdout
+    assert "did you mean" in planned.stderr
+    refused = desk.run("apply", "--base", base, "--why", "because")
+    assert refused.exit_code == 78
+    assert "policies/student.yaml:" in refused.stderr
+    assert len(desk.said("history")) == 1
+
+
+def test_a_folder_that_is_half_copied_is_not_applied(desk: Desk) -> None:
+    """An affiliation in force that it lacks is a fault until it is named to go."""
+    base = desk.applied()[:12]
+    (desk.folder / "policies" / "hospital.yaml").unlink()
+    refused = desk.run("apply", "--base", base, "--why", "because")
+    assert refused.exit_code == 78
+    assert "the affiliation hospital is in force, and no file is of it any more" in refused.stderr
+    assert len(desk.said("history")) == 1
+
+
+def test_a_changed_site_is_planned_as_a_changed_policy_is(desk: Desk) -> None:
+    """The part is named; applying the same files records the site that they are in force for."""
+    first = desk.applied()
+    desk.environment["BROKER_SERVICES__MY_LOANS__METHODS"] = '["wayf"]'
+    planned = desk.run("plan")
+    assert planned.exit_code == 3
+    assert "  site   services.my-loans changed since the last apply" in planned.stdout
+    before = desk.said("history")[0]["site"]
+    assert desk.applied("fewer methods") == first
+    row = desk.said("history")[0]
+    assert before != row["site"]
+    assert row["changes"] == ["services.my-loans changed"]
+    assert desk.run("plan").exit_code == 0
+
+
+def test_a_set_whose_names_are_gone_is_not_rolled_back_to(desk: Desk) -> None:
+    """Each fault, and what has changed in the configuration since; what only time has changed is none."""
+    first = desk.applied()
+    second = desk.edit("two")
+    desk.applied()
+    toml = desk.folder / "broker.toml"
+    toml.write_text(toml.read_text().replace("upstreams.nemid", "upstreams.nemidd").replace('"nemid"', '"nemidd"'))
+    refused = desk.run("rollback", "--why", "back")
+    assert refused.exit_code == 78
+    assert f"set {first[:12]}/private.yaml:" in refused.stderr
+    assert f"set {first[:12]}: since it was in force: upstreams.nemid removed" in refused.stderr
+    assert desk.said("history")[0]["digest"] == second[:12]
+
+
+def test_a_set_that_is_lost_is_put_back_by_applying_it(desk: Desk) -> None:
+    """Where the store has lost the set in force, the same apply makes it whole; a rollback to a lost one is refused."""
+    first = desk.applied()
+    store = SqliteStore(desk.folder / "state" / "broker.db")
+    desk.edit("two")
+    second = desk.applied()
+    for name in (first, second):
+        store.drop(Key("policy", f"set/{name}", "0000"))
+    refused = desk.run("rollback", "--why", "back")
+    assert (refused.exit_code, refused.stderr) == (
+        1,
+        f"policy: set {first[:12]} is not in the store any more: apply a folder that holds it\n",
+    )
+    assert desk.run("show").exit_code == 1
+    assert not desk.said("apply", "--base", second[:12], "--why", "again")["moved"]
+    assert desk.run("show").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("apply", "--why", "x"), 2, "Missing option '--base'"),
+        (("apply", "--base", NO_DIGEST), 2, "Missing option '--why'"),
+        (("apply", "--base", "HEAD", "--why", "x"), 2, "must be the digest that broker policy plan prints first"),
+        (("apply", "--base", NO_DIGEST, "--why", " "), 2, "must be one line"),
+        (("apply", "--base", NO_DIGEST, "--why", "a\nb"), 2, "must be one line"),
+        (("apply", "--base", NO_DIGEST, "--why", "a\x1b[2Jb"), 2, "must be one line"),
+        (("apply", "--base", NO_DIGEST, "--why", "x" * 301), 2, "must be one line"),
+        (("apply", "--base", NO_DIGEST, "--why", "for 0101901234"), 2, "reads as a CPR number"),
+        (("apply", "--from", "nowhere", "--base", NO_DIGEST, "--why", "x"), 2, "does not exist"),
+        (("apply", "--base", NO_DIGEST, "--why", "x"), 1, "no set is in force yet: the base is none"),
+        (("rollback", "--why", "x"), 1, "there is no set before the one in force"),
+        (("rollback", "abcdef", "--why", "x"), 1, "no set of the history begins with abcdef"),
+        (("show",), 1, "no set is in force yet"),
+        (("show", "../../x"), 2, "must be the beginning of a digest"),
+    ],
+)
+def test_a_wrong_call_is_one_sentence(desk: Desk, words: tuple[str, ...], code: int, said: str) -> None:
+    """With what to do, and no traceback; the number in a text is not said again."""
+    result = desk.run(*words)
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert "0101901234" not in result.output
+    assert "Traceback" not in result.output
+
+
+def test_where_the_folder_is_in_force_nothing_is_applied(desk: Desk) -> None:
+    """It says which setting, and what to write."""
+    desk.environment["BROKER_POLICY__LIVE"] = "save"
+    for words in (("apply", "--base", "none"), ("rollback",)):
+        result = desk.run(*words, "--why", "x")
+        assert result.exit_code == 78
+        assert result.stderr.startswith('policy.live: is "save": the folder itself is in force')
+
+
+def test_what_cannot_be_written_down_is_not_changed(desk: Desk) -> None:
+    """A trail that no line can be added to: the set in force stays."""
+    desk.applied()
+    desk.edit("two")
+    (desk.folder / "state" / "audit" / "audit.head").unlink()
+    result = desk.run("apply", "--base", desk.base, "--why", "x")
+    assert result.exit_code == 1
+    assert "nothing is changed that cannot be written down" in result.stderr
+    assert len(desk.said("history")) == 1
+
+
+def test_a_worker_that_is_late_is_named(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it lacks; the set is in force all the same, and exit 1 says that it is not everywhere."""
+    first = desk.applied()
+    monkeypatch.setenv("BROKER_CONFIG", str(desk.folder / "broker.toml"))
+    store = policy_operations.opened().sets.store
+    report = WorkerReport("idp2", 9, first, ("set 123/student.yaml:3: no upstream 'wafy'",))
+    OwnReport(store, "w").tell(report, datetime.now(UTC))
+    second = desk.edit("two")
+    result = desk.run("apply", "--base", first[:12], "--why", "x", "--wait", "0.1")
+    assert result.exit_code == 1
+    assert result.stdout == f"{second[:12]} is in force (change 2)\n"
+    assert result.stderr == f"late: idp2, process 9 still has {first[:12]}: {report.faults[0]}\n"

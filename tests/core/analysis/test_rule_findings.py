@@ -1,0 +1,229 @@
+"""The findings of the analysis: faults seeded into the shipped policies, and what is said of each."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from broker.core.analysis.compared_logins import Analysis, Site
+from broker.core.analysis.rule_findings import Findings, findings
+from broker.core.analysis.sources import sources_of
+from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
+from broker.core.policy.model import Alternative, Condition, PolicySet
+from broker.files.policies import live_policies
+from tests.plugins.random_policies import EID, MAPS, NOW, WORDS
+
+POLICIES = Path(__file__).resolve().parents[3] / "policies"
+AU = Institution("https://au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}), max_assurance=Assurance.LOW)
+UPSTREAMS = (
+    Upstream("wayf", "wayf", "w", "s", "wayf", WORDS, (AU,)),
+    Upstream("nemid", "oiosaml3", "n", "s", "oiosaml3", WORDS, (EID,), least=Assurance.LOW),
+    Upstream("library", "library", "", "", "", WORDS),
+)
+NAMES = tuple(upstream.name for upstream in UPSTREAMS)
+GIVEN = Controller(Text("Library", "Bibliotek"))
+SHIPPED = Service("my-loans", "l", WORDS, NAMES, GIVEN, encrypts=True)
+BOTH = ("https://category.example/a", "https://category.example/b")
+SERVICES = (
+    SHIPPED,
+    *(replace(SHIPPED, name=name) for name in ("myprint", "e-resources")),
+    replace(SHIPPED, name="uncontrolled", controller=None),
+    replace(SHIPPED, name="unkeyed", encrypts=False),
+    replace(SHIPPED, name="eid-only", methods=("nemid",)),
+    replace(SHIPPED, name="categorised", categories=BOTH),
+)
+SITE = Site(tuple(source for upstream in UPSTREAMS for source in sources_of(upstream, MAPS)), SERVICES)
+
+
+def entry(service: str, *attributes: str, borrower: str = "none", basis: str = "public_task") -> str:
+    """Write a release entry."""
+    head = f"  - {{service: '{service}', borrower: {borrower}, legal_basis: {basis}, purpose: {{en: x, da: x}}, "
+    listed = ", ".join(f"{each}: {{why: {{en: x, da: x}}}}" for each in attributes)
+    return f"{head}name_id: transient, attributes: {{{listed}}}}}\n"
+
+
+def way(*conditions: str) -> str:
+    """Write an alternative."""
+    return f"  - {{{', '.join(conditions)}}}\n"
+
+
+WAYF_AU = ("upstream: wayf", "schacHomeOrganization: [au.dk]")
+CPR = "cpr: {mask: true, why: {en: x, da: x}}"
+ENTRY_OF_CPR = (
+    "  - {service: NAME, borrower: none, legal_basis: public_task, purpose: {en: x, da: x}, attributes: {%s}}\n"
+)
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A fault: its file, what is written in place of what (or put below), and the finding with its line."""
+
+    file: str
+    below: str
+    more: str
+    finding: str
+    instead: str = ""
+
+
+def below_match(file: str, more: str, finding: str) -> Seed:
+    """Put an alternative first among those of a file."""
+    return Seed(file, "match:\n", more, finding)
+
+
+def below_release(file: str, more: str, finding: str) -> Seed:
+    """Put an entry first among those of a file."""
+    return Seed(file, "release:\n", more, finding)
+
+
+NOBODY = "nobody can match this alternative"
+FIRST = "this alternative never decides: whoever matches it matches"
+CPR_LATE = "lets in who is refused for cpr_required when the account is made; write require: {cpr: real}; e.g. "
+SEEDS = [
+    # alternatives
+    Seed(
+        "student.yaml",
+        "[student@au.dk]}\n",
+        way(*WAYF_AU, "eduPersonScopedAffiliation: [student@au.dk]", "assurance: low"),
+        f"student.yaml:12: {FIRST} student.yaml:11 first",
+    ),
+    below_match("private.yaml", way(*WAYF_AU, "eduPersonScopedAffiliation: [staff@au.dk]"), f"{FIRST} employee.yaml:"),
+    below_match("private.yaml", way("upstream: library", "borrower_category: [EMPLOYEE]"), f"{FIRST} employee.yaml:12"),
+    below_match("student.yaml", way("upstream: wayf", "eduPersonScopedAffiliation: [student@ku.dk]"), f"11: {NOBODY}"),
+    below_match("student.yaml", way("upstream: wayf", "schacHomeOrganization: [ku.dk]"), f"student.yaml:11: {NOBODY}"),
+    below_match(
+        "employee.yaml", way("upstream: nemid", "eduPersonScopedAffiliation: [employee@au.dk]"), f"11: {NOBODY}"
+    ),
+    below_match("student.yaml", way("upstream: wayf", "borrower_category: [STUDENT]"), f"student.yaml:11: {NOBODY}"),
+    below_match("student.yaml", way("upstream: library", "assurance: low"), f"student.yaml:11: {NOBODY}"),
+    below_match("employee.yaml", way("upstream: wayf", "assurance: high"), f"employee.yaml:11: {NOBODY}"),
+    below_match("employee.yaml", way("upstream: wayf", "eduPersonPrimaryAffiliation: [lecturer]"), f"11: {NOBODY}"),
+    below_match("private.yaml", way("upstream: wayf", "schacHomeOrganization: ['k*']"), f"private.yaml:12: {NOBODY}"),
+    Seed(
+        "private.yaml",
+        "{upstream: nemid, assurance: substantial}\n",
+        way("upstream: nemid", "assurance: high"),
+        f"private.yaml:13: {FIRST} private.yaml:12 first",
+    ),
+    # entries and attributes
+    below_release("employee.yaml", entry("eid-only", "sn"), "employee.yaml:30: no login reaches this entry"),
+    below_release("student.yaml", entry("eid-only", "sn"), "student.yaml:30: no login reaches this entry"),
+    below_release(
+        "student.yaml", entry("unkeyed", "sn", "specVersion"), "30: specVersion leaves for nobody: not_sent; e.g. wayf"
+    ),
+    below_release(
+        "student.yaml",
+        entry("uncontrolled", "assuranceLevel"),
+        "30: assuranceLevel leaves for nobody: not_sent; e.g. wayf",
+    ),
+    Seed(
+        "student.yaml",
+        "values: ['student@*']",
+        "",
+        "eduPersonScopedAffiliation leaves for nobody: ",
+        "values: ['student@ku.dk']",
+    ),
+    Seed(
+        "employee.yaml",
+        "values: ['employee@*', 'staff@*', 'faculty@*']",
+        "",
+        "eduPersonScopedAffiliation leaves for nobody: value_not_allowed; e.g. wayf au.dk",
+        "values: ['staff@ku.dk']",
+    ),
+    below_release(
+        "student.yaml", ENTRY_OF_CPR.replace("NAME", "uncontrolled") % CPR, "cpr leaves for nobody: no_controller"
+    ),
+    below_release(
+        "employee.yaml", ENTRY_OF_CPR.replace("NAME", "unkeyed") % CPR, "cpr leaves for nobody: no_encryption_key"
+    ),
+    # requirements
+    Seed("student.yaml", "require: {", "upstream: wayf, ", "student.yaml:15: require upstream refuses nobody"),
+    Seed("hospital.yaml", "require: {", "assurance: low, ", "hospital.yaml:20: require assurance refuses nobody"),
+    *(
+        Seed(file, "borrower: make", "", "require cpr refuses nobody: no entry says borrower: make", "borrower: need")
+        for file in ("student.yaml", "private.yaml", "hospital.yaml")
+    ),
+    # accounts
+    Seed(
+        "student.yaml",
+        "require: {cpr: real, assurance: low}",
+        "",
+        f"student.yaml:30: {CPR_LATE}wayf",
+        "require: {assurance: low}",
+    ),
+    Seed("employee.yaml", "require: {cpr: real, assurance: low}", "", CPR_LATE, "require: {assurance: low}"),
+    Seed("hospital.yaml", "require: {cpr: real}", "", CPR_LATE, "require: {assurance: substantial}"),
+    Seed(
+        "student.yaml",
+        "    email: {from: mail, set: create}\n",
+        "",
+        "the rule has no field email",
+        "    phone: {from: mobile, set: create}\n",
+    ),
+    # categories
+    below_release(
+        "student.yaml", entry(BOTH[0], "sn") + entry(BOTH[1], "gn"), "ties with student.yaml:30 at categorised"
+    ),
+]
+
+
+EXAMPLE = "examples:\n  - {name: x, login: {upstream: nowhere}, service: my-loans, expect: {effect: deny}}\n"
+
+
+def seeded(seed: Seed, folder: Path) -> PolicySet:
+    """Load the policies with one fault: its file, and those that the finding names, without their examples."""
+    copy = folder / "policies"
+    copy.mkdir()
+    for path in POLICIES.glob("*.yaml"):
+        text = path.read_text().partition("examples:\n")[0] + EXAMPLE
+        if path.name == seed.file:
+            assert seed.below in text
+            text = text.replace(seed.below, seed.instead or seed.below + seed.more, 1)
+        elif path.name.removesuffix(".yaml") not in seed.finding:
+            continue
+        (copy / path.name).write_text(text)
+    return live_policies.load(copy, NOW)
+
+
+def found_in(policies: PolicySet) -> Findings:
+    """Analyse a set at the site of these tests."""
+    return findings(Analysis((policies,), SITE, NOW))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS, ids=[f"{each.file}:{each.finding[:40]}" for each in SEEDS])
+def test_a_seeded_fault_is_found(seed: Seed, tmp_path: Path) -> None:
+    """With its line, in words, and with a login that shows it where one does."""
+    told = [str(each) for each in found_in(seeded(seed, tmp_path)).findings]
+    assert any(seed.finding in each and each.startswith(seed.file) for each in told), told
+
+
+@pytest.fixture(scope="module")
+def shipped() -> PolicySet:
+    """Give the shipped policies."""
+    return live_policies.load(POLICIES, NOW)
+
+
+def test_the_shipped_policies_are_found_sound(shipped: PolicySet) -> None:
+    """At a site as they are written for nothing is without effect, and the analysis is complete."""
+    found = found_in(shipped)
+    assert (found.findings, found.unmodelled) == ((), ())
+    assert found.classes > 100
+
+
+@dataclass(frozen=True)
+class NegatedCondition(Condition):
+    """A condition of a format to come."""
+
+    negated: bool = False
+
+
+def test_an_operator_that_the_model_does_not_know_is_named(shipped: PolicySet) -> None:
+    """A key that the format gains is no proof of anything until the classes know it."""
+    policy = shipped.policies[0]
+    first, *others = policy.match
+    old = first.conditions[1]
+    new = NegatedCondition(old.name, old.values, old.place, negated=True)
+    written = Alternative((first.conditions[0], new, *first.conditions[2:]), first.place)
+    changed = replace(policy, match=(written, *others))
+    found = found_in(PolicySet((changed, *shipped.policies[1:]), "d"))
+    assert [str(each) for each in found.unmodelled] == [f"{old.place}: not complete: the analysis knows no 'negated'"]
