@@ -1,6 +1,7 @@
 """A group of commands that are imported when they are asked for."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from typing import cast
 
@@ -30,3 +31,13 @@ class LateGroup(click.Group):
         module, _, name = place.partition(":")
         found = import_module(f"broker.commands.{module}")
         return cast("click.Command", getattr(found, name))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name; of a typo what was meant, if late too."""
+        near = get_close_matches(args[0], self.list_commands(ctx), n=1)
+        typo = args[0] not in self.list_commands(ctx)
+        if near and typo and not args[0].startswith("-"):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)

@@ -56,6 +56,16 @@ def test_policies_that_cannot_be_loaded_are_an_error_line(parts: Parts, capsys: 
     assert (line["event"], line["level"]) == ("policies_stale", "error")
 
 
+def test_a_worker_notes_its_policies_for_the_others(
+    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a second, in the worker: what was loaded before the fork is noted too."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    live_reload.refresh(parts)
+    noted = (tmp_path / f"policies-{os.getpid()}").read_text()
+    assert noted == parts.policies.current.digest[:12]
+
+
 def test_metrics_and_readyz_say_which_policies_a_worker_has(parts: Parts) -> None:
     """Stale or not: whether an edit is live everywhere is one look."""
     edit(parts, "review_by: 2027-06-30", "review_by: 2027-07-30")

@@ -253,6 +253,13 @@ def test_keys_are_rotated_step_by_step(run: Run, folder: Path) -> None:
     assert run("keys", "rotate", keys, "--only", "person").exit_code == 2
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("polcy", "policy"), ("chek", "check"), ("enrolment", "enrolments")])
+def test_a_command_misspelt_is_told_what_was_meant(run: Run, typed: str, meant: str) -> None:
+    """A noun as well, whose commands are imported only when it is asked for."""
+    result = run(typed, "list")
+    assert (result.exit_code, f"Did you mean '{meant}'" in result.stderr) == (2, True)
+
+
 def test_policies_here_need_no_configuration(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a folder with ``policies`` those are meant: an admin checks an edit where it is made."""
     monkeypatch.chdir(ROOT)

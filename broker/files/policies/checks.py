@@ -15,19 +15,13 @@ from broker.files.policies.configured_names import NameableInPolicies
 from broker.files.policies.upstream_checks import PolicyProblem
 
 
-def problems(
-    policies: list[Policy], names: NameableInPolicies, *, complete: bool
-) -> Iterator[PolicyProblem]:
-    """Yield what must be mended before the policies are used.
-
-    Unless all files are well formed (``complete``) no example is held against the others' names.
-    """
+def problems(policies: list[Policy], names: NameableInPolicies) -> Iterator[PolicyProblem]:
+    """Yield what must be mended before the policies are used."""
     for policy in policies:
         yield from consistency_checks.faults_in_file(policy, names.services, names.attributes)
         yield from _unknown_fields(policy, names)
     yield from consistency_checks.faults_across_files(policies)
-    if complete:
-        yield from named_in_examples.unknown_in_examples(policies, names.attributes)
+    yield from named_in_examples.unknown_in_examples(policies, names.attributes)
     yield from service_checks.misspelt_upstreams(policies, names.upstreams)
     if names.configured is not None:
         yield from service_checks.wire_name_clashes(

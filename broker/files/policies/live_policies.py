@@ -199,7 +199,7 @@ def _parsed(
     files = found.files
     folder = found.place
     policies, faults = _compiled(files, folder, let_others_run)
-    faults += faults_at(folder, checks.problems(policies, names, complete=not faults))
+    faults += faults_at(folder, checks.problems(policies, names))
     faults += found.misnamed
     if not faults:
         faults += removals.unannounced(found, policies, in_force)

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from broker.core.entities import Assurance, Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
@@ -39,6 +38,7 @@ from broker.files.settings.tables import (
     PlacesTable,
     PolicyTable,
     ServeTable,
+    SettingsTable,
     SignUpTable,
     StoreTable,
     optional_text,
@@ -46,12 +46,10 @@ from broker.files.settings.tables import (
 from broker.files.settings.toml_and_environment import read
 
 
-class Config(BaseSettings):
+class Config(SettingsTable):
     """Everything an administrator decides outside the policy files; ``load`` makes it."""
 
-    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(validate_default=True)
 
     base_url: BaseUrl
     shared_origin: bool = False  # another application at this origin could read our pages
@@ -76,26 +74,14 @@ class Config(BaseSettings):
     store: StoreTable
     policy: PolicyTable = PolicyTable()
     audit: AuditTable
-    feeds: dict[Name, FeedTable] = {}
+    feeds: dict[Name, FeedTable] = Field(default_factory=dict)
     upstreams: dict[Name, UpstreamTable] = Field(min_length=1)
-    services: dict[Name, ServiceTable] = {}
+    services: dict[Name, ServiceTable] = Field(default_factory=dict)
     library: LibraryTable
     mail: MailTable
     message_log: MessageLogTable | None = None
     limits: LimitsTable = LimitsTable()
     serve: ServeTable = ServeTable()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings'
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read nothing but what ``load`` passes: no environment, no dotenv file."""
-        return (init_settings,)
 
     @property
     def secure(self) -> bool:

@@ -5,9 +5,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
+from pydantic import BaseModel
 
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.files.checked_files import KeyPath
@@ -21,7 +21,7 @@ _UNREAD: Final = "a secret that could not be read"  # its own fault is told alre
 _SECRET_FILES: Final = tuple(f"{key}_file" for key in SECRETS)
 
 
-def read(kind: type[BaseSettings], path: Path | None, environ: Mapping[str, str]) -> RawSettings:
+def read(kind: type[BaseModel], path: Path | None, environ: Mapping[str, str]) -> RawSettings:
     """Read the file, if there is one, then the environment over it, typed as ``kind`` has it.
 
     ConfigurationFaults if the file cannot be read at all; other faults are in the result, so that
@@ -139,7 +139,7 @@ class _SecretFiles:
         self.places[key] = str(named)
 
 
-def _branch(kind: type[BaseSettings], key: KeyPath, value: str) -> SettingsTree:
+def _branch(kind: type[BaseModel], key: KeyPath, value: str) -> SettingsTree:
     """Return the tree that holds this value only, of its key's type; ValueError if it cannot be."""
     table, *steps = map(str, key)
     if table not in kind.model_fields:
@@ -147,7 +147,11 @@ def _branch(kind: type[BaseSettings], key: KeyPath, value: str) -> SettingsTree:
     if table == "library" and len(steps) == 1:
         # A secret of digits stays text.
         return {table: {steps[0]: _text_or_json(value)}}
-    source = EnvSettingsSource(kind, env_prefix=PREFIX, env_nested_delimiter="__")
+    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError  # noqa: PLC0415 - a file alone needs none of it
+
+    # It reads the types of the fields, which every model has.
+    settings = cast("type[BaseSettings]", kind)
+    source = EnvSettingsSource(settings, env_prefix=PREFIX, env_nested_delimiter="__")
     name = PREFIX.lower() + "__".join((table, *steps))
     source.env_vars = {name: value}
     try:

@@ -12,8 +12,8 @@ from tests.plugins.policy_names import NAMES
 
 SHIPPED = Path(__file__).resolve().parents[3] / "policies"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-# Faults that one slip may give: two of the cases leave a whole list in one entry or one key without its place.
-MOST = 6
+# The slips that give more than one fault: each key of an entry that runs into the one before, and a key's two places.
+SEVERAL = {"no dash": 6, "a key of the borrower at the left edge": 2, "no-break spaces for an indent": 3}
 
 # What was done, the file, what was replaced by what, and what is said.
 BROKEN = [
@@ -677,9 +677,10 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("name", "old", "new", "said"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
-def test_a_broken_file_says_what_to_mend(tmp_path: Path, name: str, old: str, new: str, said: str) -> None:
+@pytest.mark.parametrize("broken", BROKEN, ids=[row[0] for row in BROKEN])
+def test_a_broken_file_says_what_to_mend(tmp_path: Path, broken: tuple[str, str, str, str, str]) -> None:
     """The line that was broken, what is wrong with it in plain words, and how it is written; no flood behind it."""
+    done, name, old, new, said = broken
     folder = shutil.copytree(SHIPPED, tmp_path / "policies")
     text = (folder / name).read_text()
     assert old in text
@@ -688,7 +689,7 @@ def test_a_broken_file_says_what_to_mend(tmp_path: Path, name: str, old: str, ne
         live_policies.load(folder, NOW, NAMES)
     told = [str(fault).removeprefix("policies/") for fault in found.value.faults]
     assert said in told
-    assert len(told) <= MOST
+    assert len(told) == SEVERAL.get(done, 1)
 
 
 def test_there_are_sixty_of_them_and_no_message_quotes_a_number() -> None:

@@ -200,7 +200,7 @@ def test_a_renamed_category_is_told_wherever_it_is_named(edited: Edited) -> None
 
 def test_scopes_below_an_institutions_are_its_own_and_those_of_a_feed_are_still_to_come(edited: Edited) -> None:
     """A department's scope is no foreign one; where a feed brings the scopes there is nothing to compare yet."""
-    folder = edited("private.yaml", "library-walk-in@au.dk", "walk-in@clin.au.dk")
+    folder = edited("private.yaml", "library-walk-in@au.dk", "walk-in@clin.au.dk, 'library-walk-in@*'")
     assert warnings(folder) == []
     edited("private.yaml", "walk-in@clin.au.dk", "walk-in@foreign.example")
     assert len(warnings(folder)) == 1

@@ -56,6 +56,16 @@ def test_an_affiliation_that_goes_without_a_word_stays_in_force(folder: Path, go
     assert live.stale == ()
 
 
+def test_a_file_that_nobody_would_read_changes_nothing(folder: Path) -> None:
+    """The fault is the name that it was given, and not that it has gone."""
+    live = LivePolicies.load(folder, ANY_NAMES, NOW)
+    first = live.current
+    (folder / "hospital.yaml").rename(folder / "hospital.YAML")
+    assert live.refresh(NOW + timedelta(seconds=2)) is first
+    (fault,) = live.stale
+    assert (fault.where, fault.mend[:23]) == ("policies/hospital.YAML", "rename it to hospital.y")
+
+
 def test_a_restart_compares_with_the_last_good_set_and_a_first_start_with_nothing(folder: Path, tmp_path: Path) -> None:
     """Without a state there is nothing in force yet."""
     state = tmp_path / "state"
