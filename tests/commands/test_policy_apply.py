@@ -18,6 +18,7 @@ from broker.core.ports import Key
 from broker.demo.run.demo_folder import Setting
 from broker.files.policies.policy_folder import PolicyFolder
 from broker.flows.policies.worker_reports import OwnReport, WorkerReport
+from tests.walks.test_full_disk import limited_files
 
 NO_DIGEST = "0" * 12
 
@@ -250,6 +251,20 @@ def test_what_cannot_be_written_down_is_not_changed(desk: Desk) -> None:
     assert result.exit_code == 1
     assert "nothing is changed that cannot be written down" in result.stderr
     assert len(desk.said("history")) == 1
+
+
+def test_on_a_full_disk_nothing_is_changed(desk: Desk) -> None:
+    """Neither store nor trail takes a line: exit 1 with a sentence, and the next apply over the same base goes on."""
+    first = desk.applied()
+    second = desk.edit("two")
+    with limited_files(desk.folder) as (fill, make_room):
+        fill()
+        full = desk.run("apply", "--base", first[:12], "--why", "x")
+        make_room()
+    assert full.exit_code == 1
+    assert len(full.stderr.splitlines()) == 1
+    assert [row["digest"] for row in desk.said("history")] == [first[:12]]
+    assert desk.said("apply", "--base", first[:12], "--why", "x")["digest"] == second
 
 
 def test_a_worker_that_is_late_is_named(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
