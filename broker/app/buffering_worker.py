@@ -247,6 +247,9 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             number = self._lead.begin()
             self._answer(connection)
             if not self._lead.keeps(number):
+                # The one at the loop may be at work itself: the client need not wait for that.
+                with suppress(OSError):  # which shows again when the loop sends
+                    connection.send()
                 self._answered.put(connection)
                 _wake(self._wakes)
                 return False
