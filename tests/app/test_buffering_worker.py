@@ -328,6 +328,40 @@ def test_a_client_that_sends_on_while_it_waits_is_read_after(monkeypatch: pytest
         assert everything(wire).count(b"HTTP/1.1 200") == 2
 
 
+def test_a_client_that_sends_on_while_it_waits_for_a_thread_is_read_after() -> None:
+    """It is in the queue once: what follows its request lies in the kernel, and the loop sleeps."""
+    with serving(threads=1) as running, ExitStack() as held:
+        held.enter_context(running.connect(asking("/wait")))
+        until(lambda: running.application.asked == ["/wait"])
+        wire = held.enter_context(running.connect(asking("/page", keep=True)))
+        until(lambda: len(running.worker._whole) == 1)
+        wire.sendall(asking("/page"))
+        began = time.process_time()
+        time.sleep(0.5)
+        assert time.process_time() - began < 0.3
+        assert len(running.worker._whole) == 1
+        running.application.go_on.set()
+        assert everything(wire).count(b"HTTP/1.1 200") == 2
+
+
+def test_an_answer_that_took_long_waits_for_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is sent by its own thread, while the one at the loop answers somebody else."""
+    monkeypatch.setattr(buffering_worker, "_QUICK", 0.001)
+    with serving(threads=2) as running, ExitStack() as held:
+        application = running.application
+        slow = held.enter_context(running.connect(asking("/wait", keep=True)))
+        until(lambda: application.asked == ["/wait"])
+        running.worker._lead._quick = _PATIENCE
+        over = threading.Event()
+        held.callback(over.set)
+        application.meanwhile = lambda: over.wait(_PATIENCE)
+        held.enter_context(running.connect(asking("/first")))
+        until(lambda: application.asked == ["/wait", "/first"])
+        application.go_on.set()
+        assert slow.recv(1000).endswith(b"page")
+        assert application.at_once == 1
+
+
 def test_it_ends_when_the_process_is_gone_that_watches_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that nobody would replace or tell to end must not hold the port."""
     monkeypatch.setattr(buffering_worker, "_TURN", 0.1)
