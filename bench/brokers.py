@@ -1,5 +1,6 @@
 """Runs the broker that is measured: a real ``broker serve``, and the simulated parties around it."""
 
+import os
 import re
 import socket
 import tempfile
@@ -68,6 +69,23 @@ def broker_running(setup: Setup) -> Iterator[Running]:
             if "wayf" in setup.methods:
                 agree(setting)
             yield demo
+
+
+def on_path(folder: Path) -> str:
+    """Return a PYTHONPATH with ``folder`` first."""
+    return f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+
+
+@contextmanager
+def environment(more: dict[str, str]) -> Iterator[None]:
+    """Let what is started meanwhile have more in its environment."""
+    before = dict(os.environ)
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def agree(setting: Setting) -> None:

@@ -1,18 +1,23 @@
 """Measures a login by request and layer: samples of the application, and the whole of the real server beside it."""
 
 import json
+import mmap
+import os
+import struct
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
 from bench import processes
-from bench.brokers import Setup, broker_running, of_broker
+from bench.brokers import Setup, broker_running, environment, of_broker, on_path
 from bench.browsers import UniversityLogin
 from bench.figures import Figure, Row, row
 from bench.layers import LAYERS, SERVER
@@ -74,32 +79,67 @@ class InProcess:
 def in_process(setting: Setting) -> Iterator[InProcess]:
     """Start the application of ``setting`` in a process of its own."""
     command = (sys.executable, "-m", "bench.in_process", str(setting.folder))
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+    untimed = {name: value for name, value in os.environ.items() if name != "TIMED_FILE"}
+    with subprocess.Popen(command, env=untimed, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         try:
             yield InProcess(running)
         finally:
             running.terminate()
 
 
+class TimedApplication:
+    """The CPU time that the application takes inside the real server; ``timed_application`` adds it up."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def milliseconds(self) -> float:
+        """Return the milliseconds so far, over all processes of the server."""
+        seconds: float = struct.unpack_from("d", self._file.read_bytes())[0]
+        return seconds * 1000
+
+
+@contextmanager
+def timed_application() -> Iterator[TimedApplication]:
+    """Let every server that is started meanwhile time its application."""
+    folder = Path(__file__).parent / "timed_application"
+    with NamedTemporaryFile() as file:
+        file.write(bytes(mmap.PAGESIZE))
+        file.flush()
+        with environment({"PYTHONPATH": on_path(folder), "TIMED_FILE": file.name}):
+            yield TimedApplication(Path(file.name))
+
+
 def measured() -> Layers:
     """Measure a known browser's logins, one at a time, with SQLite.
 
-    State lies in memory, so that no sample falls into a wait for the disk.
+    What the application takes is measured inside the server, where other programs have the processor's caches between
+    two requests; a process of its own says which request and layer it goes to. State lies in memory, so that no sample
+    falls into a wait for the disk.
     """
     whole: list[float] = []
+    within: list[float] = []
     requests: dict[str, list[float]] = {name: [] for name in REQUESTS}
-    with broker_running(Setup(memory_disk=True)) as demo, in_process(demo.setting) as application:
+    with ExitStack() as running:
+        timed = running.enter_context(timed_application())
+        demo = running.enter_context(broker_running(Setup(memory_disk=True)))
+        application = running.enter_context(in_process(demo.setting))
         login = UniversityLogin.at(demo.setting)
         application.ask("cpu", _LOGINS)
-        for number in range(_SERIES):
-            whole.append(of_broker(demo, login, _LOGINS, warm_up=0 if number else 50).cpu_ms)
+        of_broker(demo, login, _LOGINS)
+        for _ in range(_SERIES):
+            before = timed.milliseconds()
+            whole.append(of_broker(demo, login, _LOGINS, warm_up=0).cpu_ms)
+            within.append((timed.milliseconds() - before) / _LOGINS)
             for name, spent in application.ask("cpu", _LOGINS).items():
                 requests[name].append(spent)
         samples = application.ask("samples", _SAMPLED)
         turns = application.ask("turns", _COUNTED)
-    spent = {name: median(found) for name, found in requests.items()}
-    shares = {name: _shared(spent[name], Counter(samples[name])) for name in REQUESTS}
-    return Layers(shares, median(whole) - sum(spent.values()), turns)
+    alone = {name: median(found) for name, found in requests.items()}
+    factor = median(within) / sum(alone.values())
+    shares = {name: _shared(factor * alone[name], Counter(samples[name])) for name in REQUESTS}
+    server = median(total - part for total, part in zip(whole, within, strict=True))
+    return Layers(shares, server, turns)
 
 
 def _shared(spent: float, samples: Counter[str]) -> dict[str, float]:

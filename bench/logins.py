@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from bench import stores
-from bench.brokers import Measured, Setup, as_row, broker_running, of_broker
+from bench.brokers import Measured, Setup, as_row, broker_running, environment, of_broker, on_path
 from bench.browsers import PinLogin, UniversityLogin
 from bench.figures import Figure, Row, row
 from broker.demo.run.demo_folder import Setting
@@ -70,11 +69,8 @@ def at_sixteen() -> Iterator[Row]:
 
 def slow_trail() -> Iterator[Row]:
     """Measure logins at 16 at once whose trail lies on a disk of 20 ms a sync: they share the syncs."""
-    environment = {
-        "PYTHONPATH": f"{Path(__file__).parent / 'slow_disk'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
-        "SLOW_MS": str(_SLOW_SYNC_MS),
-    }
-    with _environment(environment), broker_running(Setup(workers=2, prepare=_slowed)) as demo:
+    slow = {"PYTHONPATH": on_path(Path(__file__).parent / "slow_disk"), "SLOW_MS": str(_SLOW_SYNC_MS)}
+    with environment(slow), broker_running(Setup(workers=2, prepare=_slowed)) as demo:
         found = of_broker(demo, UniversityLogin.at(demo.setting), 2 * _LOGINS, 16)
     yield as_row(f"trail of {_SLOW_SYNC_MS} ms a sync, 16 at once", found)
     most = 1000 / _SLOW_SYNC_MS
@@ -85,14 +81,3 @@ def slow_trail() -> Iterator[Row]:
 
 def _slowed(setting: Setting) -> None:
     os.environ["SLOW_FOLDER"] = str(setting.folder / "state" / "audit")
-
-
-@contextmanager
-def _environment(more: dict[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(more)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

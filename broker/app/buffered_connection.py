@@ -2,6 +2,7 @@
 
 import io
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 from wsgiref.types import WSGIApplication
@@ -31,6 +32,9 @@ _REFUSAL: Final = (
 )
 
 
+Step = Callable[["BufferedConnection"], None]
+
+
 class LengthRequired(ParseException):  # type: ignore[misc]  # gunicorn has no types
     """A body in chunks: no browser sends one, and chunks are what smuggled requests are made of."""
 
@@ -55,6 +59,8 @@ class BufferedConnection:
         sock.settimeout(0)
         self._sock = sock
         self.until = 0.0  # when the worker gives it up, by the monotonic clock
+        self.step: Step  # that the worker takes next
+        self.awaited = 0  # what the worker lets the kernel tell of it
         self.closes = False  # the answer at hand is the last
         self._peer, self._server, self._settings = peer, server, settings
         self._requests = 0

@@ -1,14 +1,14 @@
-"""A gunicorn worker that hands a request to a thread only when it is whole."""
+"""A gunicorn worker that answers a request only when it is whole."""
 
 import errno
 import math
 import os
 import queue
+import select
 import selectors
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from gunicorn.http.errors import ParseException
 from gunicorn.workers.base import Worker
 
 from broker.app.buffered_connection import BufferedConnection
+from broker.app.leading_thread import LeadingThread
 
 _TURN: Final = 1.0  # seconds between two looks at what has run out
 _ARRIVING: Final = 30.0  # seconds from the first octet of a request to its last
@@ -27,16 +28,17 @@ _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
 _ACCEPTED: Final = 64  # connections accepted in one turn: those at hand have theirs
 _LARGE: Final = 64 * 1024
 _HELD: Final = 64 * 1024 * 1024  # octets of requests that no thread has
+_NOTHING: Final = 0  # to be told of a connection by the kernel
 # Python runs one thread at a time, and threads that wrestle for it cost a login a quarter more. A
 # quick request is therefore waited for, and another begins beside it only when it takes longer,
 # because it waits itself for a disk or for the library system.
 _QUICK: Final = 0.010
 
-Step = Callable[[BufferedConnection], None]
-
 
 class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
-    """A loop that reads and sends for all connections, and threads that only answer.
+    """A loop that reads and sends for all connections, and answers what is whole.
+
+    The thread at the loop answers itself; where that takes long, another goes on with the loop.
 
     A stranger who sends slowly, or takes slowly, costs a connection and no thread. Where there are
     too many, those go that would have run out first, and never the one that comes.
@@ -48,64 +50,117 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         """Serve until told to end, or until the process is gone that watches; then end in order."""
         self._open: dict[int, BufferedConnection] = {}
         self._whole: deque[BufferedConnection] = deque()
-        self._handed: queue.SimpleQueue[BufferedConnection] = queue.SimpleQueue()
         self._answered: queue.SimpleQueue[BufferedConnection] = queue.SimpleQueue()
+        self._at_hand: BufferedConnection | None = None  # of the thread that leads, or led last
         self._answering = 0
         self._listening = False
         self._looked = 0.0
         self._refused = 0  # since last told
+        self._ends: float | None = None  # when it ends at the latest, once it has been told to
+        self._over = False
+        self._lead = LeadingThread(_QUICK)
         self._poller = selectors.DefaultSelector()
-        # gunicorn writes to this pipe for each signal, and a thread for each answer.
-        self._poller.register(self.PIPE[0], selectors.EVENT_READ, self._wake)
-        for _ in range(self.cfg.threads):
-            threading.Thread(target=self._answer, daemon=True).start()
-        while self.alive and self.ppid == os.getppid():
-            self._turn()
-        self._end()
+        self._wakes = os.pipe()
+        for end in self._wakes:
+            os.set_blocking(end, False)
+        self._poller.register(self._wakes[0], selectors.EVENT_READ, self._finish_answered)
+        # One more than may answer at once: one is left for the loop.
+        for _ in range(self.cfg.threads + 1):
+            threading.Thread(target=self._serve, daemon=True).start()
+        self._pass_signals_on()
 
-    def _turn(self) -> None:
+    def _pass_signals_on(self) -> None:
+        """Let gunicorn handle signals here, and wake the loop for each; return when all is over.
+
+        Nothing is answered in this thread: some of the handlers leave it by an error.
+        """
+        signals = select.poll()
+        signals.register(self.PIPE[0], select.POLLIN)
+        while not self._over:
+            signals.poll()
+            os.read(self.PIPE[0], 4096)
+            _wake(self._wakes)
+
+    def _serve(self) -> None:
+        """Follow and lead by turns until all is over; an error ends the worker."""
+        try:
+            while not self._over:
+                self._lead.follow()
+                if self._at_hand is not None:
+                    self._await(self._at_hand, _NOTHING)
+                while not self._over and self._turn():
+                    pass
+        except Exception:
+            self.log.exception("")
+        finally:
+            self._over = True
+            _wake(self.PIPE)
+
+    def _turn(self) -> bool:
+        """Take what comes, and answer what is whole; False where another thread leads now."""
         now = time.monotonic()
         if now - self._looked >= _TURN:
-            self._looked = now
-            self.notify()
-            self._tell_refused()
-            for connection in list(self._open.values()):
-                if connection.until < now:
-                    self._drop(connection)
+            self._look(now)
+        if not self.alive:
+            self._end(now)
         self._listen(wanted=self.alive and self._has_room())
-        for key, _ in self._poller.select(_TURN):
-            if isinstance(key.fileobj, BufferedConnection):
-                self._step(key.fileobj, key.data)
-            else:
-                key.data(key.fileobj)
-        self._hand_over()
+        for connection in self._whole:
+            self._await(connection, _NOTHING)
+        wait = _TURN
+        if self._whole and self._answering < self.cfg.threads:
+            wait = 0.0
+        for key, _ in self._poller.select(wait):
+            key.data(key.fileobj)
+        return self._answer_whole()
 
-    def _step(self, connection: BufferedConnection, step: Step) -> None:
-        """Take a step of a connection, if it is still open; drop it where the client has gone."""
+    def _look(self, now: float) -> None:
+        """Say that this worker lives, and give up what has run out."""
+        self._looked = now
+        self.notify()
+        self._tell_refused()
+        if self.ppid != os.getppid():
+            self.alive = False
+        for connection in list(self._open.values()):
+            if connection.until < now:
+                self._drop(connection)
+
+    def _step(self, connection: BufferedConnection) -> None:
+        """Take the next step of a connection, if it is open; drop it where the client has gone."""
         if connection.fileno() not in self._open:
             return
         try:
-            step(connection)
+            connection.step(connection)
         except BlockingIOError:
             return
         except OSError:
             self._drop(connection)
 
-    def _end(self) -> None:
+    def _await(self, connection: BufferedConnection, events: int) -> None:
+        """Let the kernel tell of a connection what is asked, and nothing else."""
+        if connection.awaited == events:
+            return
+        if not events:
+            self._poller.unregister(connection)
+        elif connection.awaited:
+            self._poller.modify(connection, events, self._step)
+        else:
+            self._poller.register(connection, events, self._step)
+        connection.awaited = events
+
+    def _end(self, now: float) -> None:
         """Accept nothing more, and finish what has begun; a client that is idle gets a moment."""
-        self.alive = False
-        self._listen(wanted=False)
-        for listener in self.sockets:
-            listener.close()
-        began = time.monotonic()
-        for connection in self._open.values():
-            wait = _ENDING
-            if connection.idle:
-                wait = _LINGERING
-            if connection.until != _AT_HAND:
-                connection.until = min(connection.until, began + wait)
-        while self._open and time.monotonic() - began < self.cfg.graceful_timeout:
-            self._turn()
+        if self._ends is None:
+            self._ends = now + self.cfg.graceful_timeout
+            self._listen(wanted=False)
+            for listener in self.sockets:
+                listener.close()
+            for connection in self._open.values():
+                wait = _ENDING
+                if connection.idle:
+                    wait = _LINGERING
+                if connection.until != _AT_HAND:
+                    connection.until = min(connection.until, now + wait)
+        self._over = not self._open or now >= self._ends
 
     # From the first octet of a request to its last.
 
@@ -141,8 +196,10 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
                 self._give_one_up()
             connection = BufferedConnection(sock, peer, listener.getsockname(), self.cfg)
             connection.until = time.monotonic() + _ARRIVING
+            connection.step = self._receive
             self._open[connection.fileno()] = connection
-            self._poller.register(connection, selectors.EVENT_READ, self._receive)
+            self._await(connection, selectors.EVENT_READ)
+            self._step(connection)
 
     def _receive(self, connection: BufferedConnection) -> None:
         if connection.idle:
@@ -161,11 +218,11 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
                 return
         except ParseException as error:
             self._refused += 1
-            self._poller.unregister(connection)
             connection.refuse(error)
-            self._send_answer(connection)
+            connection.until = time.monotonic() + _TAKING
+            connection.step = self._send
+            self._send(connection)
             return
-        self._poller.unregister(connection)
         connection.until = _AT_HAND
         self._whole.append(connection)
 
@@ -180,29 +237,34 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     # A thread answers.
 
-    def _hand_over(self) -> None:
+    def _answer_whole(self) -> bool:
+        """Answer what is whole; False where that took long, and another thread leads now."""
         for _ in range(len(self._whole)):
             if self._answering >= self.cfg.threads:
-                return
+                break
+            self._at_hand = connection = self._whole.popleft()
             self._answering += 1
-            self._handed.put(self._whole.popleft())
-            with suppress(queue.Empty):
-                self._finish(self._answered.get(timeout=_QUICK))
+            number = self._lead.begin()
+            self._answer(connection)
+            if not self._lead.keeps(number):
+                # The one at the loop may be at work itself: the client need not wait for that.
+                with suppress(OSError):  # which shows again when the loop sends
+                    connection.send()
+                self._answered.put(connection)
+                _wake(self._wakes)
+                return False
+            self._finish(connection)
+        return True
 
-    def _answer(self) -> None:
-        while True:
-            connection = self._handed.get()
-            try:
-                connection.answer(self.wsgi, last=not self.alive)
-            except Exception as error:
-                # What no endpoint has caught.
-                self.log.exception("")
-                connection.refuse(error)
-            self._answered.put(connection)
-            with suppress(BlockingIOError):
-                os.write(self.PIPE[1], b".")
+    def _answer(self, connection: BufferedConnection) -> None:
+        try:
+            connection.answer(self.wsgi, last=not self.alive)
+        except Exception as error:
+            # What no endpoint has caught.
+            self.log.exception("")
+            connection.refuse(error)
 
-    def _wake(self, pipe: int) -> None:
+    def _finish_answered(self, pipe: int) -> None:
         os.read(pipe, 4096)
         with suppress(queue.Empty):
             while True:
@@ -210,32 +272,32 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _finish(self, connection: BufferedConnection) -> None:
         self._answering -= 1
-        self._step(connection, self._send_answer)
+        connection.step = self._send
+        connection.until = time.monotonic() + _TAKING
+        self._step(connection)
 
     # The client takes the answer.
-
-    def _send_answer(self, connection: BufferedConnection) -> None:
-        connection.until = time.monotonic() + _TAKING
-        self._poller.register(connection, selectors.EVENT_WRITE, self._send)
-        self._send(connection)
 
     def _send(self, connection: BufferedConnection) -> None:
         connection.send()
         if connection.sent:
             self._after_answer(connection)
+        else:
+            self._await(connection, selectors.EVENT_WRITE)
 
     def _after_answer(self, connection: BufferedConnection) -> None:
         now = time.monotonic()
+        self._await(connection, selectors.EVENT_READ)
         if connection.closes:
             # Closed at once, what is still on its way would take the answer from the client.
             connection.end_answer()
             connection.until = now + _LINGERING
-            self._poller.modify(connection, selectors.EVENT_READ, self._discard)
+            connection.step = self._discard
             return
         connection.until = now + _ARRIVING
         if connection.idle:
             connection.until = now + self.cfg.keepalive
-        self._poller.modify(connection, selectors.EVENT_READ, self._receive)
+        connection.step = self._receive
         self._take_whole(connection)
 
     def _discard(self, connection: BufferedConnection) -> None:
@@ -261,6 +323,11 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         del self._open[connection.fileno()]
         if connection.until == _AT_HAND:
             self._whole.remove(connection)
-        else:
-            self._poller.unregister(connection)
+        self._await(connection, _NOTHING)
         connection.close()
+
+
+def _wake(pipe: tuple[int, int]) -> None:
+    """Wake whoever listens at a pipe; where it is full, that has been done."""
+    with suppress(BlockingIOError):
+        os.write(pipe[1], b".")

@@ -40,6 +40,7 @@ class Application:
     go_on: threading.Event = field(default_factory=threading.Event)
     meanwhile: Callable[[], object] = int
     asked: list[str] = field(default_factory=list)
+    threads: set[int] = field(default_factory=set)
     at_once: int = 0
     most: int = 0
 
@@ -47,6 +48,7 @@ class Application:
         """Answer a request."""
         path = environ["PATH_INFO"]
         self.asked.append(path)
+        self.threads.add(threading.get_ident())
         self.at_once += 1
         self.most = max(self.most, self.at_once)
         if path == "/wait":
@@ -308,6 +310,76 @@ def test_quick_requests_run_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
         wires = [held.enter_context(running.connect(asking("/brief"))) for _ in range(50)]
         assert all(everything(wire).endswith(b"page") for wire in wires)
         assert running.application.most == 1
+        assert len(running.application.threads) == 1
+
+
+def test_a_client_that_sends_on_while_it_waits_is_read_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its next request lies in the kernel until the first is answered: nobody mixes them, and the loop sleeps."""
+    monkeypatch.setattr(buffering_worker, "_QUICK", 0.001)
+    with serving(threads=2) as running, running.connect(asking("/wait", keep=True)) as wire:
+        until(lambda: running.application.asked == ["/wait"])
+        assert running.ask().endswith(b"page")
+        wire.sendall(asking("/page"))
+        began = time.process_time()
+        time.sleep(0.5)
+        assert time.process_time() - began < 0.3
+        assert running.application.asked == ["/wait", "/page"]
+        running.application.go_on.set()
+        assert everything(wire).count(b"HTTP/1.1 200") == 2
+
+
+def test_a_client_that_sends_on_while_it_waits_for_a_thread_is_read_after() -> None:
+    """It is in the queue once: what follows its request lies in the kernel, and the loop sleeps."""
+    with serving(threads=1) as running, ExitStack() as held:
+        held.enter_context(running.connect(asking("/wait")))
+        until(lambda: running.application.asked == ["/wait"])
+        wire = held.enter_context(running.connect(asking("/page", keep=True)))
+        until(lambda: len(running.worker._whole) == 1)
+        wire.sendall(asking("/page"))
+        began = time.process_time()
+        time.sleep(0.5)
+        assert time.process_time() - began < 0.3
+        assert len(running.worker._whole) == 1
+        running.application.go_on.set()
+        assert everything(wire).count(b"HTTP/1.1 200") == 2
+
+
+def test_an_answer_that_took_long_waits_for_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is sent by its own thread, while the one at the loop answers somebody else."""
+    monkeypatch.setattr(buffering_worker, "_QUICK", 0.001)
+    with serving(threads=2) as running, ExitStack() as held:
+        application = running.application
+        slow = held.enter_context(running.connect(asking("/wait", keep=True)))
+        until(lambda: application.asked == ["/wait"])
+        running.worker._lead._quick = _PATIENCE
+        over = threading.Event()
+        held.callback(over.set)
+        application.meanwhile = lambda: over.wait(_PATIENCE)
+        held.enter_context(running.connect(asking("/first")))
+        until(lambda: application.asked == ["/wait", "/first"])
+        application.go_on.set()
+        assert slow.recv(1000).endswith(b"page")
+        assert application.at_once == 1
+
+
+def test_it_ends_when_the_process_is_gone_that_watches_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that nobody would replace or tell to end must not hold the port."""
+    monkeypatch.setattr(buffering_worker, "_TURN", 0.1)
+    with serving() as running:
+        running.worker.ppid = -1
+        until(lambda: running.worker._over)
+
+
+def test_a_fault_of_the_loop_ends_the_worker(capfd: pytest.CaptureFixture[str]) -> None:
+    """Another takes its place; a worker whose loop is dead, and which lives on, would answer nobody."""
+    with serving() as running:
+
+        def fault() -> None:
+            raise ValueError("of 1403044004")
+
+        running.worker.notify = fault
+        until(lambda: running.worker._over)
+    assert "1403044004" not in "".join(capfd.readouterr())
 
 
 def test_an_idle_connection_and_one_that_takes_nothing_run_out(monkeypatch: pytest.MonkeyPatch) -> None:

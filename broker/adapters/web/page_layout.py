@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from babel import Locale
-from flask import Flask, abort, redirect, request
+from flask import Flask, abort, request
 from flask_babel import Babel
 from jinja2 import StrictUndefined
 from werkzeug.wrappers import Response
@@ -16,6 +16,7 @@ from broker.adapters.translations import catalogue
 from broker.adapters.web.pages import language
 from broker.adapters.web.pages.page_links import LinkedPages
 from broker.adapters.web.pages.reason_texts import explain
+from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.security_headers import protect
 from broker.core.entities import Text
 

@@ -12,6 +12,9 @@ from broker.core.errors import BrokerError
 
 # What XML 1.0 has no way to write: control characters, lone surrogates, U+FFFE and U+FFFF.
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Printable ASCII that stands for itself anywhere. Nearly every value is of it alone, and to know
+# that is five times as quick as to look for each character (measured).
+_PLAIN: Final = re.compile("[ !#-%'-;=?-~]*")
 _IN_TEXT: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"})
 _IN_ATTRIBUTE: Final = str.maketrans(
     {"&": "&amp;", "<": "&lt;", '"': "&quot;", "\t": "&#x9;", "\n": "&#xA;", "\r": "&#xD;"}
@@ -20,12 +23,16 @@ _IN_ATTRIBUTE: Final = str.maketrans(
 
 def text(value: str) -> str:
     """Return ``value`` as the content of an element; BrokerError for one that XML cannot hold."""
+    if _PLAIN.fullmatch(value):
+        return value
     _check(value)
     return value.translate(_IN_TEXT)
 
 
 def attribute_value(value: str) -> str:
     """Return ``value`` as it stands between the quotes of an attribute; BrokerError as ``text``."""
+    if _PLAIN.fullmatch(value):
+        return value
     _check(value)
     return value.translate(_IN_ATTRIBUTE)
 

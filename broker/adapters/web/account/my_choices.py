@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from flask import Blueprint, abort, redirect, render_template, request
+from flask import Blueprint, abort, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.consent_screen import ResponsibleParty
 from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.national_eid_link import national_eid_label
+from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from flask import Blueprint, redirect, request
+from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.letter_pages import (
@@ -18,6 +18,7 @@ from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.national_eid_link import national_eid_label
+from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.sign_up_result import service_to_return_to
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.url_query import with_query

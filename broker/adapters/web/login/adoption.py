@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from flask import redirect
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.letter_pages import (
@@ -18,6 +17,7 @@ from broker.adapters.web.login.letter_pages import (
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.consent_screen import may_be_temporary
 from broker.adapters.web.pages.form_tokens import SubmittedForm
+from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
-from flask import Blueprint, Request, redirect, request
+from flask import Blueprint, Request, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.form_tokens import SubmittedForm
+from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.security_headers import same_origin
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts

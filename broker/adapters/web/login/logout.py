@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any, Final, assert_never
 from urllib.parse import urlencode
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import pairs, query_of
 from broker.adapters.web.pages.language import spoken
+from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEvent, AuditEventKind

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Literal
 
-from flask import redirect, request
+from flask import request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages import step_events
 from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import Status

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
-from flask import redirect, render_template, request
+from flask import render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages import consent_screen, sign_up_result, step_events
@@ -11,6 +11,7 @@ from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.national_eid_link import national_eid_label
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.reason_texts import explain
+from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.refusal_links import (
     admitted,
     sign_up_link,
