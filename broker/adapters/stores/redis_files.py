@@ -10,6 +10,7 @@ from broker.adapters.stores.redis_connection import Address
 
 _PATIENCE: Final = 120.0  # seconds that a rewrite of a large file may take
 _LOOK_EVERY: Final = 0.05
+_TRIES: Final = 5
 _REPLICAS_HAVE_IT: Final = 10_000  # milliseconds
 
 
@@ -82,11 +83,27 @@ def _written_anew(name: str, server: Any) -> Iterator[str]:
         if not _is_idle(server):
             yield f"{name} is still writing a file; run {writing.command} there afterwards."
             continue
-        server.execute_command(writing.command)
-        if not _is_idle(server):
+        if not _is_begun(server, writing.command):
+            yield f"{name} begins to write other files all the time; run {writing.command} there."
+        elif not _is_idle(server):
             yield f"{name} is still at {writing.command}; look there whether it ends well."
         elif server.info("persistence").get(writing.outcome) != "ok":
             yield f"{name} could not carry out {writing.command}; its log says why."
+
+
+def _is_begun(server: Any, command: str) -> bool:
+    """Begin to write a file; False where another writing came between, each time."""
+    for _ in range(_TRIES):
+        try:
+            server.execute_command(command)
+        except ResponseError as error:
+            # A replica that connects has its master save: "Background save already in progress".
+            if "in progress" not in str(error):
+                raise
+            _is_idle(server)
+        else:
+            return True
+    return False
 
 
 def _is_idle(server: Any) -> bool:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
-from broker.adapters.stores import sqlite
+from broker.adapters.stores import redis_files, sqlite
 from broker.adapters.stores.open_store import open_store
 from broker.core.ports import Kept, Key, Store
 from tests.plugins.redis_server import KEEPING, RedisServer
@@ -78,6 +79,7 @@ def test_redis_and_its_replica_write_their_files_anew(start: Start) -> None:
     with master.client() as client, replica.client() as copy:
         _until(lambda: bool(client.wait(1, 100)))
         for server in (client, copy):
+            _until(partial(_has_saved, server))  # the master saves for the replica that has just come
             server.execute_command("BGSAVE")
             _until(partial(_has_saved, server))
     store.drop(GONE)
@@ -86,6 +88,30 @@ def test_redis_and_its_replica_write_their_files_anew(start: Start) -> None:
     assert store.purge() == ()
     # The old file is unlinked by a thread of the server's.
     _until(lambda: _is_gone(master.folder) and _is_gone(replica.folder))
+
+
+@pytest.mark.parametrize(("refusals", "begun"), [(0, True), (4, True), (5, False)])
+def test_a_writing_that_came_between_is_waited_for(refusals: int, begun: bool) -> None:
+    """A replica that connects has its master save at that moment: no fault of the broker's user."""
+    server = _Busy(refusals)
+    assert redis_files._is_begun(server, "BGSAVE") is begun
+
+
+class _Busy:
+    """A Redis that is at another file so many times."""
+
+    def __init__(self, refusals: int) -> None:
+        self.left = refusals
+
+    def execute_command(self, _: str) -> None:
+        """Refuse while another file is being written."""
+        self.left -= 1
+        if self.left >= 0:
+            raise ResponseError("Background save already in progress")
+
+    def info(self, _: str) -> dict[str, int]:
+        """Say that it has ended by now."""
+        return {}
 
 
 @pytest.mark.server
