@@ -50,6 +50,8 @@ def show_history(*, as_json: bool) -> None:
 @printing_faults
 def show_set(name: str | None, out: Path | None, *, as_json: bool) -> None:
     """Show the set of DIGEST, or the one in force: who put it there and why, and its files."""
+    if out is not None and out.exists():
+        raise click.UsageError(f"{out} is there already: name a new folder")
     change, files = policy_operations.shown(policy_operations.opened(), name)
     if out is not None:
         out.mkdir(parents=True)

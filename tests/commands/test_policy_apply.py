@@ -221,6 +221,7 @@ def test_a_set_that_is_lost_is_put_back_by_applying_it(desk: Desk) -> None:
         (("rollback", "--why", "x"), 1, "there is no set before the one in force"),
         (("rollback", "abcdef", "--why", "x"), 1, "no set of the history begins with abcdef"),
         (("show",), 1, "no set is in force yet"),
+        (("show", "--out", "."), 2, ". is there already: name a new folder"),
         (("show", "../../x"), 2, "must be the beginning of a digest"),
     ],
 )
