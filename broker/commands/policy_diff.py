@@ -76,7 +76,7 @@ class Compared:
     def tell_incomplete(self) -> None:
         """Say, on standard error, what was too much to compare."""
         for name in self.incomplete:
-            click.echo(f"not complete: {name}: too many alternatives have changed", err=True)
+            click.echo(f"not complete: too many alternatives come together at {name}", err=True)
 
 
 def compare(sets: tuple[PolicySet, ...], site: Site, now: datetime) -> Compared:

@@ -16,7 +16,7 @@ from broker.core.entities import Service
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
 from broker.core.login.played_login import PlayedLogin
-from broker.core.policy.model import BorrowerRule, PolicySet
+from broker.core.policy.model import BorrowerRule, Policy, PolicySet
 
 OTHER_CATEGORY: Final = "(another category)"
 Told = Callable[[int, int], None]
@@ -66,20 +66,18 @@ class Analysis:
 
         ``tell`` is called with the sources done and to do.
         """
-        days = days_of(self.sets, self.now.date())
-        for day in days:
+        for day in days_of(self.sets, self.now.date()):
             at = datetime.combine(day, time(12), self.now.tzinfo)
             vocabulary = Vocabulary.of(self.sets)
             modelled = tuple(ModelledSet(each, day) for each in self.sets)
             for position, source in enumerate(self.site.sources):
                 self.tell(position, len(self.site.sources))
-                if day == days[0] or source.proves:
-                    kinds = SourceKinds.of(source, vocabulary)
-                    yield from self._from(Classes(position, kinds, modelled), at)
+                kinds = SourceKinds.of(source, vocabulary)
+                yield from self._from(Classes(position, kinds, modelled), at)
         self.tell(len(self.site.sources), len(self.site.sources))
 
     def incomplete(self) -> list[str]:
-        """Return the upstreams and institutions whose changed ways are compared by pairs only."""
+        """Return the upstreams and institutions where too many ways come together for a proof."""
         vocabulary = Vocabulary.of(self.sets)
         modelled = tuple(ModelledSet(each, self.now.date()) for each in self.sets)
         return [
@@ -137,8 +135,9 @@ class _Stage:
     def _played(
         self, at: int, found: LoginClass, login: DescribedLogin, service: Service
     ) -> Played:
-        decides = (found.decidings[at], found.rights[at], found.written[at], found.verified)
-        key = (at, *decides, service.name, login.borrower and _state(login.borrower))
+        policy = self.classes.modelled[at].policy(found.decidings[at])
+        decides = _decides(policy, service, found, at)
+        key = (at, service.name, found.decidings[at], decides, _state(login.borrower))
         if key not in self.kept:
             policies = self.analysis.sets[at]
             kinds = self.classes.kinds
@@ -147,7 +146,6 @@ class _Stage:
                 played = play(login, service, policies, self.now, terms)
                 self.kept[key] = (played, outcome(played, kinds))
             except RuntimeError:
-                policy = self.classes.modelled[at].policy(found.decidings[at])
                 self.kept[key] = (None, asked_for_ever(policy))
         return self.kept[key]
 
@@ -160,8 +158,26 @@ def _looks_up(played: PlayedLogin | None) -> bool:
     return release is not None and release.borrower != "none"
 
 
-def _state(borrower: DescribedBorrower) -> object:
-    return (borrower.category, borrower.temporary)
+def _state(borrower: DescribedBorrower | None) -> object:
+    return None if borrower is None else (borrower.category, borrower.temporary)
+
+
+def _decides(policy: Policy | None, service: Service, found: LoginClass, at: int) -> object:
+    """Return what of a class decides at ``service``: a requirement only where accounts are made."""
+    right = found.rights[at]
+    named = {service.name, *service.categories}
+    demands = {
+        release.borrower
+        for release in (policy.releases if policy else ())
+        if release.service in named
+    }
+    if "make" in demands:
+        return (right, found.written[at], found.verified)
+    if "need" in demands:
+        return (replace(right, lacking=()), found.verified)
+    if demands:
+        return (right.in_person, right.number, found.verified)
+    return None
 
 
 def borrowers(rules: Sequence[BorrowerRule | None]) -> Iterator[DescribedBorrower]:

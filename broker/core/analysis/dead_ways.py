@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from broker.core.analysis.minimal_logins import First, bases
 from broker.core.analysis.modelled_matching import ModelledSet, Way
-from broker.core.analysis.source_kinds import SourceKinds, interchangeable, opened
+from broker.core.analysis.source_kinds import SourceKinds, interchangeable
 from broker.core.policy.model import PolicyLine
 
 
@@ -26,7 +26,7 @@ def dead_ways(modelled: ModelledSet, sources: Sequence[SourceKinds]) -> Iterator
     living: set[Way] = set()
     shadows: dict[Way, Way] = {}
     for kinds in sources:
-        ways = opened(kinds, modelled)
+        ways = kinds.opened(modelled)
         first = interchangeable(kinds, (modelled,))
         for way in ways:
             if way in living:

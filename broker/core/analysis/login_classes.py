@@ -13,7 +13,6 @@ from broker.core.analysis.source_kinds import (
     SourceKinds,
     field_sources,
     filling_attributes,
-    opened,
 )
 from broker.core.analysis.sources import CATEGORY
 from broker.core.analysis.value_kinds import Standing, standing_of
@@ -62,7 +61,7 @@ class Classes:
     named_by_subject: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        ways = tuple(opened(self.kinds, each) for each in self.modelled)
+        ways = tuple(self.kinds.opened(each) for each in self.modelled)
         object.__setattr__(self, "ways", ways)
         subjects = any(
             release.subject is not None
@@ -118,10 +117,10 @@ class Classes:
         """Yield, each once, what decides and what is known beside the CPR number."""
         seen = set()
         telling = self._telling()
-        intents = (None, *sorted(self._intents()))
         affiliated = any(name in self.kinds.values for name in AFFILIATIONS)
         for kinds in minimal_logins(self.kinds, self.modelled):
             stands = standing(kinds)
+            intents = (None, *sorted(self._intents(kinds)))
             for level, intent in product(self.kinds.source.levels, intents):
                 decidings = self._decided(kinds, level, intent)
                 for withheld in (False, True) if affiliated else (False,):
@@ -137,12 +136,13 @@ class Classes:
         proofs = {name for name in self.kinds.values if name.endswith(PROOF)}
         return frozenset(filling | proofs)
 
-    def _intents(self) -> set[str]:
-        """Return the affiliations that somebody from here may match, or prove."""
+    def _intents(self, kinds: Kinds) -> set[str]:
+        """Return the affiliations that a login of these kinds may match, or prove."""
         return {
             each.policies.policies[way.policy].affiliation
             for each, ways in zip(self.modelled, self.ways, strict=True)
             for way in ways
+            if all(demand.proof is not None or demand.holds(kinds) for demand in way.demands)
         }
 
     def _decided(

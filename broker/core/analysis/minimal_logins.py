@@ -14,12 +14,11 @@ from broker.core.analysis.source_kinds import (
     SourceKinds,
     filling_attributes,
     interchangeable,
-    opened,
 )
 from broker.core.analysis.value_kinds import Standing, ValueKind
 
-# More ways together than these are compared by pairs, and the analysis says so.
-MOST_COMBINATIONS: Final = 20_000
+# Of more ways together each is looked at alone, and the analysis says that it is not complete.
+MOST_COMBINATIONS: Final = 5_000
 
 Base = dict[str, frozenset[ValueKind]]
 First = dict[str, dict[ValueKind, ValueKind]]
@@ -42,9 +41,13 @@ def minimal_logins(kinds: SourceKinds, modelled: Sequence[ModelledSet]) -> Itera
 
 
 def too_many(kinds: SourceKinds, modelled: Sequence[ModelledSet]) -> bool:
-    """Return whether the ways that changed are too many to be combined as far as a proof needs."""
+    """Return whether so many ways come together here that a proof would take for ever.
+
+    Then each is looked at alone, and what an intent picks beside it is not.
+    """
     steady, changed = _sorted_ways(kinds, modelled)
-    return bool(changed) and len(changed) ** 4 + len(steady) ** 2 > MOST_COMBINATIONS
+    together = len(changed) ** 4 // 24 + len(steady) ** 2 // 2
+    return together > MOST_COMBINATIONS
 
 
 def _combinations(kinds: SourceKinds, modelled: Sequence[ModelledSet]) -> Iterator[tuple[Way, ...]]:
@@ -54,12 +57,13 @@ def _combinations(kinds: SourceKinds, modelled: Sequence[ModelledSet]) -> Iterat
     decide have changed.
     """
     steady, changed = _sorted_ways(kinds, modelled)
-    most = 2 if too_many(kinds, modelled) else 2 * len(modelled)
-    for of_steady in range(3):
+    alone = too_many(kinds, modelled)
+    most = 1 if alone else 2 * len(modelled)
+    for of_steady in range(2 if alone else 3):
         for few in combinations(steady, of_steady):
             if len({way.policy for way in few}) < len(few):
                 continue  # a policy that wins needs no second way to be picked
-            for of_changed in range(most - of_steady + 1 if changed else 1):
+            for of_changed in range(max(most - of_steady, 0) + 1 if changed else 1):
                 for others in combinations(changed, of_changed):
                     yield (*few, *others)
 
@@ -68,7 +72,7 @@ def _sorted_ways(
     kinds: SourceKinds, modelled: Sequence[ModelledSet]
 ) -> tuple[tuple[Way, ...], tuple[Way, ...]]:
     """Return the ways that stand alike in all sets, and all others."""
-    of_sets = [opened(kinds, each) for each in modelled]
+    of_sets = [kinds.opened(each) for each in modelled]
     if len(modelled) == 1:
         return of_sets[0], ()
     marks = [_marks(each, ways) for each, ways in zip(modelled, of_sets, strict=True)]
@@ -157,7 +161,7 @@ def _roles(
     """
     demands: dict[str, list[Demand]] = defaultdict(list)
     for each in modelled:
-        for way in opened(kinds, each):
+        for way in kinds.opened(each):
             for demand in way.demands:
                 demands[demand.name].append(demand)
     found: dict[Standing, dict[tuple[str, ValueKind], None]] = defaultdict(dict)

@@ -98,7 +98,12 @@ def findings(analysis: Analysis) -> Findings:
         Finding(place, f"not complete: the analysis knows no {key!r}")
         for place, key in unmodelled_rules(policies)
     )
-    return Findings(tuple(found), len(seen.classes), seen.reached, unmodelled)
+    first = PolicyLine(policies.policies[0].file, 1)
+    crowded = (
+        Finding(first, f"not complete: too many alternatives come together at {name}")
+        for name in analysis.incomplete()
+    )
+    return Findings(tuple(found), len(seen.classes), seen.reached, (*unmodelled, *crowded))
 
 
 def _note(seen: _Seen, login: ComparedLogin) -> None:

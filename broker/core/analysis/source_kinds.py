@@ -65,8 +65,8 @@ def _written(policies: PolicySet) -> Iterator[tuple[str, Names]]:
             for listed in release.attributes:
                 if listed.name not in _OURS:
                     yield listed.name, listed.values
-        for source in _field_sources(policies):
-            yield source, ()
+    for source in _field_sources(policies):
+        yield source, ()
 
 
 def _field_sources(policies: PolicySet) -> Iterator[str]:
@@ -122,6 +122,7 @@ class SourceKinds:
     source: Source
     vocabulary: Vocabulary
     values: Mapping[str, Mapping[ValueKind, str]] = field(repr=False)
+    _opened: dict[int, tuple[Way, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, source: Source, vocabulary: Vocabulary) -> "SourceKinds":
@@ -130,7 +131,7 @@ class SourceKinds:
         anything = Source(source.upstream)
         for name, named in vocabulary.named.items():
             if name.endswith(PROOF):
-                known = witnesses(named, anything) if source.proves else {}
+                known = witnesses(named, anything)
             else:
                 known = witnesses(named, source, vocabulary.affiliations)
             if known:
@@ -167,6 +168,15 @@ class SourceKinds:
             return bool(self.meeting(demands, name))
         return all(self.meeting([demand], name) for demand in demands)
 
+    def opened(self, modelled: ModelledSet) -> tuple[Way, ...]:
+        """Return the ways of a set that are open to some login from here; looked for once."""
+        known = self._opened.get(id(modelled))
+        if known is None:
+            ways = modelled.by(self.source.upstream)
+            known = tuple(way for way in ways if self.opens(way))
+            self._opened[id(modelled)] = known
+        return known
+
     def standings(self) -> Iterator[tuple[str, ValueKind]]:
         """Yield the kinds of affiliations that say something of the person."""
         for name in AFFILIATIONS:
@@ -184,16 +194,11 @@ class SourceKinds:
         )
 
 
-def opened(kinds: SourceKinds, modelled: ModelledSet) -> tuple[Way, ...]:
-    """Return the ways of a set that are open to some login from this source."""
-    return tuple(way for way in modelled.by(kinds.source.upstream) if kinds.opens(way))
-
-
 def interchangeable(
     kinds: SourceKinds, modelled: Iterable[ModelledSet]
 ) -> dict[str, dict[ValueKind, ValueKind]]:
     """Return for each kind of a matched attribute the first that meets the same conditions."""
-    ways = [way for each in modelled for way in opened(kinds, each)]
+    ways = [way for each in modelled for way in kinds.opened(each)]
     demands: dict[str, dict[Demand, None]] = defaultdict(dict)
     for way in ways:
         for demand in way.demands:

@@ -34,7 +34,7 @@ class Source:
     """One institution behind one upstream.
 
     ``shapes`` are the attributes that it may assert, None where any may come; ``scopes`` None: any.
-    ``levels`` are those that its logins have. ``proves`` is whether its people may show a mailbox.
+    ``levels`` are those that its logins have.
     """
 
     upstream: str
@@ -45,11 +45,6 @@ class Source:
     asserts_cpr: bool = True
     local: bool = False
     giver: Controller | None = None
-
-    @property
-    def proves(self) -> bool:
-        """Return whether a person who comes so may show a mailbox: a PIN's is nobody known."""
-        return not self.local
 
     def shape(self, name: str) -> AssertedShape | None:
         """Return the shape of the attribute ``name``, None where it may not be asserted."""
