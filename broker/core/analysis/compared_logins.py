@@ -136,7 +136,7 @@ class _Stage:
         self, at: int, found: LoginClass, login: DescribedLogin, service: Service
     ) -> Played:
         policy = self.classes.modelled[at].policy(found.decidings[at])
-        decides = _decides(policy, service, found, at)
+        decides = _decides(policy, service, found, at, login.borrower)
         key = (at, service.name, found.decidings[at], decides, _state(login.borrower))
         if key not in self.kept:
             policies = self.analysis.sets[at]
@@ -162,8 +162,14 @@ def _state(borrower: DescribedBorrower | None) -> object:
     return None if borrower is None else (borrower.category, borrower.temporary)
 
 
-def _decides(policy: Policy | None, service: Service, found: LoginClass, at: int) -> object:
-    """Return what of a class decides at ``service``: a requirement only where accounts are made."""
+def _decides(
+    policy: Policy | None,
+    service: Service,
+    found: LoginClass,
+    at: int,
+    borrower: DescribedBorrower | None,
+) -> object:
+    """Return what of a class decides there: a requirement only where an account is made."""
     right = found.rights[at]
     named = {service.name, *service.categories}
     demands = {
@@ -171,9 +177,10 @@ def _decides(policy: Policy | None, service: Service, found: LoginClass, at: int
         for release in (policy.releases if policy else ())
         if release.service in named
     }
-    if "make" in demands:
+    known = borrower is not None and not borrower.temporary
+    if "make" in demands and not known:
         return (right, found.written[at], found.verified)
-    if "need" in demands:
+    if "need" in demands or "make" in demands:
         return (replace(right, lacking=()), found.verified)
     if demands:
         return (right.in_person, right.number, found.verified)
