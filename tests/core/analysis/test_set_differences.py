@@ -84,11 +84,11 @@ def test_no_login_shows_what_no_row_tells(edit: tuple[PolicySet, PolicySet], see
 
 
 @pytest.mark.slow
-@settings(max_examples=40, suppress_health_check=UNTOLD)
+@settings(max_examples=20, suppress_health_check=UNTOLD)
 @given(EDITS, SEEDS)
 def test_ten_thousand_logins_show_what_the_rows_tell(edit: tuple[PolicySet, PolicySet], seed: int) -> None:
     """And never is a WIDER missed."""
-    check(*edit, seed, 250)
+    check(*edit, seed, 500)
 
 
 @settings(max_examples=3, suppress_health_check=UNTOLD)
