@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Final
 
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.telling import application_log
@@ -18,7 +18,7 @@ from broker.app.named_configuration import configuration
 from broker.app.policy_sources import SHOWN
 from broker.app.policy_surroundings import PolicySurroundings
 from broker.app.policy_trail import PolicyTrail
-from broker.core.errors import AuditUnavailable, BrokerError, ConfigurationFaults, Fault
+from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault, LeadsNowhere
 from broker.core.event_routes import told_nobody
 from broker.core.policy.model import PolicySet
 from broker.core.policy.set_digest import changes, digest
@@ -33,10 +33,10 @@ NO_SET: Final = "none"  # the base of a plan over an empty store
 _LOOKED_EVERY: Final = 0.2  # seconds
 
 
-class PolicyRefusal(BrokerError):
+class PolicyRefusal(LeadsNowhere):
     """A change of the policies that is refused, in a sentence with what to do."""
 
-    reason: ClassVar[str] = "policy"
+    about = "policy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """A whole broker in the test's own process, over real HTTP to a simulated Koha and a real mail server."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -322,6 +323,8 @@ def standing(
 
     ``report`` hears what fails in the loop beside the requests.
     """
+    # The last good policies of the broker before: a file that this one lacks would count as moved away.
+    shutil.rmtree(setting.folder / "state" / "policies", ignore_errors=True)
     smtp, page = free_port(), free_port()
     system = simulated_koha.create_app(
         seeds(), administration=FOUR_DIGIT_PINS, clients={"broker": simulated_koha.Client(CLIENT_SECRET)}
