@@ -25,7 +25,6 @@ _LINGERING: Final = 2.0  # seconds that a closed client may still send, unread: 
 _ENDING: Final = 5.0  # seconds that a worker which ends waits for the rest of a request
 _AT_HAND: Final = math.inf  # a request that waits for a thread, or has one, never runs out
 _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
-_ACCEPTED: Final = 64  # connections accepted in one turn: those at hand have theirs
 _LARGE: Final = 64 * 1024
 _HELD: Final = 64 * 1024 * 1024  # octets of requests that no thread has
 _NOTHING: Final = 0  # to be told of a connection by the kernel
@@ -111,7 +110,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             wait = 0.0
         for key, _ in self._poller.select(wait):
             key.data(key.fileobj)
-        return self._answer_whole()
+        return self._answer_next()
 
     def _look(self, now: float) -> None:
         """Say that this worker lives, and give up what has run out."""
@@ -185,21 +184,20 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
                 self._poller.unregister(listener)
 
     def _accept(self, listener: Any) -> None:
-        for _ in range(_ACCEPTED):
-            try:
-                sock, peer = listener.accept()
-            except OSError as error:
-                if error.errno in _NO_DESCRIPTORS:
-                    self._give_one_up()
-                return
-            if len(self._open) >= self.cfg.worker_connections:
+        try:
+            sock, peer = listener.accept()
+        except OSError as error:
+            if error.errno in _NO_DESCRIPTORS:
                 self._give_one_up()
-            connection = BufferedConnection(sock, peer, listener.getsockname(), self.cfg)
-            connection.until = time.monotonic() + _ARRIVING
-            connection.step = self._receive
-            self._open[connection.fileno()] = connection
-            self._await(connection, selectors.EVENT_READ)
-            self._step(connection)
+            return
+        if len(self._open) >= self.cfg.worker_connections:
+            self._give_one_up()
+        connection = BufferedConnection(sock, peer, listener.getsockname(), self.cfg)
+        connection.until = time.monotonic() + _ARRIVING
+        connection.step = self._receive
+        self._open[connection.fileno()] = connection
+        self._await(connection, selectors.EVENT_READ)
+        self._step(connection)
 
     def _receive(self, connection: BufferedConnection) -> None:
         if connection.idle:
@@ -237,24 +235,27 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     # A thread answers.
 
-    def _answer_whole(self) -> bool:
-        """Answer what is whole; False where that took long, and another thread leads now."""
-        for _ in range(len(self._whole)):
-            if self._answering >= self.cfg.threads:
-                break
-            self._at_hand = connection = self._whole.popleft()
-            self._answering += 1
-            number = self._lead.begin()
-            self._answer(connection)
-            if not self._lead.keeps(number):
-                # The one at the loop may be at work itself: the client need not wait for that.
-                with suppress(OSError):  # which shows again when the loop sends
-                    connection.send()
-                self._answered.put(connection)
-                _wake(self._wakes)
-                return False
+    def _answer_next(self) -> bool:
+        """Answer what is whole first; False where that took long, and another thread leads now.
+
+        One a turn, and one accepted: who comes meanwhile goes to the worker that is free. Workers
+        that took all who wait let some wait twice as long.
+        """
+        if not self._whole or self._answering >= self.cfg.threads:
+            return True
+        self._at_hand = connection = self._whole.popleft()
+        self._answering += 1
+        number = self._lead.begin()
+        self._answer(connection)
+        if self._lead.keeps(number):
             self._finish(connection)
-        return True
+            return True
+        # The one at the loop may be at work itself: the client need not wait for that.
+        with suppress(OSError):  # which shows again when the loop sends
+            connection.send()
+        self._answered.put(connection)
+        _wake(self._wakes)
+        return False
 
     def _answer(self, connection: BufferedConnection) -> None:
         try:

@@ -189,9 +189,8 @@ def test_what_has_not_become_whole_is_bounded(monkeypatch: pytest.MonkeyPatch) -
         assert small.recv(100).startswith(b"HTTP/1.1 200")
 
 
-def test_of_too_many_that_wait_for_a_thread_the_next_wait_unaccepted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_too_many_that_wait_for_a_thread_the_next_wait_unaccepted() -> None:
     """The descriptors last for what the threads open, the loop sleeps, and nobody who comes is lost."""
-    monkeypatch.setattr(buffering_worker, "_ACCEPTED", 2)
     with serving(threads=1, connections=10) as running, ExitStack() as held:
         wires = [held.enter_context(running.connect(asking("/wait")))]
         until(lambda: running.application.asked == ["/wait"])
