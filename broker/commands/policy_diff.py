@@ -60,7 +60,8 @@ class Compared:
         found = self.difference
         for row in found.rows:
             change = row.change
-            line = f"  ({'was ' if change.was else ''}{change.place})" if change.place else ""
+            was = "was " if change.was else ""
+            line = f"  ({was}{change.place})" if change.place else ""
             head = f"  {change.direction:<9} {row.service:<13} {row.affiliation}: {change.text}"
             click.echo(f"{head}{line}  e.g. {words(row.login, self.vocabulary)}")
         click.echo(f"  same      {found.same} of {found.all_pairs} affiliation x service")

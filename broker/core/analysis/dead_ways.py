@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from broker.core.analysis.minimal_logins import First, bases
 from broker.core.analysis.modelled_matching import ModelledSet, Way
@@ -48,16 +49,20 @@ def _shadow(
     """Return a way that decides in place of ``way`` whatever the login; None where it decides."""
     shadow = None
     picked = modelled.admits(way.policy, kinds.source.upstream)
-    for base in bases((way,), kinds, first):
-        for level in kinds.source.levels:
-            if not way.matches(base, level):
-                continue
-            matching = [each for each in ways if each.matches(base, level)]
-            own = next(each for each in matching if each.policy == way.policy)
-            if own is way and (picked or matching[0] is way):
-                return None
-            shadow = shadow or (matching[0] if own is way else own)
+    for base, level in product(bases((way,), kinds, first), kinds.source.levels):
+        if not way.matches(base, level):
+            continue
+        highest, own = _deciding(way, [each for each in ways if each.matches(base, level)])
+        if own is way and (picked or highest is way):
+            return None
+        shadow = shadow or (highest if own is way else own)
     return shadow
+
+
+def _deciding(way: Way, matching: Sequence[Way]) -> tuple[Way, Way]:
+    """Return the way that decides, and the one by which the policy of ``way`` matches."""
+    own = next(each for each in matching if each.policy == way.policy)
+    return matching[0], own
 
 
 def _place(way: Way, modelled: ModelledSet) -> PolicyLine:

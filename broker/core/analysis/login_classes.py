@@ -180,15 +180,18 @@ class Classes:
         every -= {name for name in every if name.endswith(PROOF) and name not in kinds}
         if self.kinds.source.local:
             every.add(CATEGORY)
-        filling = set()
-        for rule in self.rules(decidings):
-            if rule is not None:
-                for name in DECIDING_FIELDS:
-                    filling |= field_sources(rule, name)
-        removable = sorted(filling & every - set(kinds) - proved)
+        removable = sorted(self._filling(decidings) & every - set(kinds) - proved)
         for kept in product((True, False), repeat=len(removable)):
             absent = {name for name, stays in zip(removable, kept, strict=True) if not stays}
             yield frozenset(every - absent)
+
+    def _filling(self, decidings: Sequence[Deciding]) -> set[str]:
+        """Return the attributes that fill a field by which a login is decided."""
+        rules = (rule for rule in self.rules(decidings) if rule is not None)
+        filling: set[str] = set()
+        for rule, name in product(rules, DECIDING_FIELDS):
+            filling |= field_sources(rule, name)
+        return filling
 
     def rules(self, decidings: Sequence[Deciding]) -> tuple[BorrowerRule | None, ...]:
         """Return the borrower rule of each set by which such a login is decided."""

@@ -86,11 +86,18 @@ def _lacking(require: Requirement, known: Known, upstream: str) -> Names:
         lacking["assurance_too_low"] = None
     if require.cpr and known.cpr != _REAL:
         lacking[_CODES.get(known.cpr, "cpr_required")] = None
-    if require.age is not None and known.age is None:
-        lacking["cpr_required"] = None
-    if require.age is not None and known.age is not None and known.age < require.age:
-        lacking["too_young"] = None
+    code = _age_code(require.age, known.age)
+    if code:
+        lacking[code] = None
     return tuple(lacking)
+
+
+def _age_code(required: int | None, age: int | None) -> str | None:
+    if required is None:
+        return None
+    if age is None:
+        return "cpr_required"  # the age is read from the number
+    return "too_young" if age < required else None
 
 
 def _number(known: Known) -> str:
