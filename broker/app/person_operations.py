@@ -141,14 +141,12 @@ class PersonDesk:
 
         ``services`` are names of services that are gone and may have receipts of theirs.
         """
-        person = self._named(named)
-        if person.is_several:
-            what = "it leads to two CPR numbers: the account has changed hands"
-            raise NoPerson(f"{what}; name the person by CPR number, on standard input")
+        person = _one(self._named(named))
         if person.is_nobody:
             raise NoPerson(_NOBODY)
         person = replace(person, services=tuple(dict.fromkeys((*person.services, *services))))
-        return self.records.with_typed(self._with_library(person, named), now())
+        whole = _one(self._with_library(person, named))
+        return self.records.with_typed(whole, now())
 
     def _named(self, named: NamedPerson) -> FoundPerson:
         if named.reference is not None:
@@ -190,8 +188,10 @@ class PersonDesk:
                 borrower = library.read(number, by)
                 if borrower is not None and self._is_theirs(borrower, person):
                     yield borrower
-            if cpr is not None:
-                yield from (each for each in library.find(cpr, by) if each.cpr == cpr)
+            theirs = library.find(cpr, by) if cpr is not None else ()
+            if len(theirs) == 1 and theirs[0].cpr == cpr:
+                # Of two records with one number staff must say whose each is.
+                yield theirs[0]
 
     def _is_theirs(self, borrower: Borrower, person: FoundPerson) -> bool:
         """Return whether staff have not given the record to somebody else since."""
@@ -213,6 +213,13 @@ def _cpr_in(named: NamedPerson) -> str | None:
     """Return the ten digits of the CPR number that was typed; None where none was."""
     typed = named.typed or ""
     return identifier_of(typed) if looks_like_cpr(typed, apart=True) else None
+
+
+def _one(person: FoundPerson) -> FoundPerson:
+    if person.is_several:
+        what = "it may be two people: an account, a name or a page that changed hands"
+        raise NoPerson(f"{what}; name the person by CPR number, on standard input")
+    return person
 
 
 def _known(search: PersonSearch, person: FoundPerson) -> FoundPerson:

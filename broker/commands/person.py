@@ -12,6 +12,7 @@ import click
 from broker.app import diagnostics, person_operations, person_page, person_report
 from broker.app.person_operations import ForgetOutcome, NamedPerson, PersonDesk
 from broker.commands.output import FINDINGS, as_json, printing_faults, show, waiting
+from broker.core.identity.cpr import looks_like_cpr
 
 CHANGES: Final = 3
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -181,6 +182,9 @@ def _show_forgotten(told: dict[str, Any], *, as_json: bool) -> None:
 def _asked(reference: str | None, borrower: str | None) -> NamedPerson:
     if reference is not None and borrower is not None:
         raise click.UsageError("name the person by one of --reference and --borrower")
+    if looks_like_cpr(f"{reference or ''} {borrower or ''}", apart=True):
+        # Shells and machines write arguments down.
+        raise click.UsageError("a CPR number is no argument: it goes on standard input")
     if reference is not None or borrower is not None:
         return NamedPerson(reference=reference, borrower=borrower)
     if sys.stdin.isatty():

@@ -25,8 +25,10 @@ from broker.core.retention import table
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from broker.flows.consents.receipts import Receipts
+from broker.flows.login.support_traces import SupportTraces
 from broker.flows.logout.sessions import Sessions
 from broker.flows.persons.forgetting import StillCarriedOut
+from broker.flows.persons.tombstones import Tombstone
 from broker.flows.transactions import Transactions
 from tests.plugins.lived import ASTA, AU, GONE_SERVICE, KARLA, Life, Somebody, store_file
 from tests.plugins.redis_server import RedisServer
@@ -93,17 +95,16 @@ def of(desk: PersonDesk, who: Somebody) -> set[Key]:
     [
         {"typed": ASTA.cpr},
         {"typed": f"{ASTA.cpr[:6]}-{ASTA.cpr[6:]}"},
-        {"typed": ASTA.eppn.upper()},
         {"borrower": ASTA.number},
         {"reference": ASTA.reference.lower()},
         {"reference": ASTA.reference[::-1]},
     ],
 )
 def test_any_one_thing_leads_to_everything(lived_parts: Parts, named: dict[str, str]) -> None:
-    """CPR number, name, borrower number, a page with its person on the trail, a page with an enrolment alone."""
+    """CPR number, borrower number, a page with its person on the trail, a page with an enrolment alone."""
     desk = person_operations.desk(lived_parts)
     person = desk.found(NamedPerson(**named))
-    assert (len(person.ids), len(person.cprs), person.numbers) == (3, 1, (ASTA.number,))
+    assert (len(person.ids), len(person.cprs), person.numbers) == (2, 1, (ASTA.number,))
     assert {each.key for each in desk.records.of(person, now())} == {
         each.key for each in desk.records.of(desk.found(NamedPerson(ASTA.cpr)), now())
     }
@@ -136,9 +137,70 @@ def test_an_account_that_changed_hands_is_nobodys_to_forget_by_its_number(lived_
     karla = Life(lived_parts, KARLA)
     lived_parts.links.by_cpr(karla.cpr, lived_parts.links.of_borrower(ASTA.number))
     desk = person_operations.desk(lived_parts)
-    with pytest.raises(NoPerson, match="two CPR numbers"):
+    with pytest.raises(NoPerson, match="may be two people"):
         desk.found(NamedPerson(borrower=ASTA.number))
-    assert desk.found(NamedPerson(ASTA.cpr)).cprs == (Life(lived_parts, ASTA).cpr,)
+    asta = desk.found(NamedPerson(ASTA.cpr))
+    assert (asta.cprs, asta.numbers) == ((Life(lived_parts, ASTA).cpr,), ())
+
+
+def test_a_name_that_came_with_a_number_and_alone_may_have_two_holders(lived_parts: Parts) -> None:
+    """By the name nobody is found, by the CPR number nothing of whoever came by the name alone."""
+    desk = person_operations.desk(lived_parts)
+    alone = lived_parts.links.known_by_name(Life(lived_parts, ASTA).name)
+    with pytest.raises(NoPerson, match="may be two people"):
+        desk.found(NamedPerson(ASTA.eppn.upper()))
+    assert alone not in desk.found(NamedPerson(ASTA.cpr)).ids
+
+
+def test_a_name_that_came_with_one_number_leads_to_it(lived_parts: Parts) -> None:
+    """Whoever has always brought the number is found by the name as by the number."""
+    links, asta = lived_parts.links, Life(lived_parts, ASTA)
+    links.forget(asta.name)
+    links.by_cpr(asta.cpr, asta.name)
+    desk = person_operations.desk(lived_parts)
+    assert desk.found(NamedPerson(ASTA.eppn)).cprs == (asta.cpr,)
+
+
+def test_an_account_without_its_number_is_its_holders_alone(lived_parts: Parts) -> None:
+    """Staff took the CPR number off it: by account and number nobody, by the CPR number nothing of the holder."""
+    account = lived_parts.links.of_borrower(ASTA.number)
+    lived_parts.links.without_cpr(account)
+    holder = lived_parts.links.known_by_name(account)
+    desk = person_operations.desk(lived_parts)
+    asta = desk.found(NamedPerson(ASTA.cpr))
+    assert holder
+    assert holder not in asta.ids
+    assert asta.numbers == ()
+    with pytest.raises(NoPerson, match="may be two people"):
+        desk.found(NamedPerson(borrower=ASTA.number))
+
+
+def test_a_page_of_a_case_leads_to_neither_of_the_two(lived_parts: Parts) -> None:
+    """The case may stand under the one whose number it names, and the page was shown to the other."""
+    case = next(row for row in lived_parts.enrolments.ports.records.all() if row.key.name)
+    SupportTraces(lived_parts.store).leave("CCCCDDDD", now(), enrolment=case.enrolment.id)
+    found = person_operations.desk(lived_parts).found(NamedPerson(reference="CCCCDDDD"))
+    assert (found.names, found.ids, found.cprs, found.references) == ((), (), (), ("CCCCDDDD",))
+
+
+def test_a_page_of_two_people_leads_to_neither(lived_parts: Parts) -> None:
+    """A second person logged in where the first had: what the trail has of both is nobody's to show."""
+    told = AuditEvent(AuditEventKind.RELEASED, now(), "FFFFGGGG", "", service="my-loans")
+    for who in (ASTA, KARLA):
+        lived_parts.trail.add(replace(told, person=Life(lived_parts, who).id))
+    with pytest.raises(NoPerson, match="may be two people"):
+        person_operations.desk(lived_parts).found(NamedPerson(reference="FFFFGGGG"))
+
+
+def test_a_tombstone_of_a_case_forgets_nobody(lived_parts: Parts) -> None:
+    """Nobody is at the keyboard, and the case is as much the other person's."""
+    desk = person_operations.desk(lived_parts)
+    before = keys(lived_parts)
+    case = next(row for row in lived_parts.enrolments.ports.records.all() if row.key.name)
+    stones = desk.forgetting.tombstones
+    stones.file.add(Tombstone(now(), (stones._mark(case.enrolment.id),)))
+    assert desk.forgetting.repeat() == 0
+    assert before <= keys(lived_parts)
 
 
 def test_every_row_of_the_table_is_found(lived_parts: Parts) -> None:
@@ -330,7 +392,7 @@ def test_who_comes_again_is_not_forgotten_again(lived_parts: Parts) -> None:
     assert not ForgettingUpkeep(lived_parts).step()
     assert person_operations.ended(desk, everything=True).count == 0
     after = desk.found(NamedPerson(ASTA.cpr))
-    assert len(after.ids) == 3
+    assert len(after.ids) == 2
     assert not {*after.ids} & {*before.ids}
 
 

@@ -30,7 +30,7 @@ def test_a_person_is_exported_by_what_is_typed_for_people_and_for_programs(run: 
     """As text, as JSON, and as a page that only its owner may read and that is never written over."""
     code, told, _ = run("export", typed=f"{ASTA.cpr}\n")
     assert (code, "Your rights" in told, ASTA.cpr in told, "too_young" in told) == (0, True, False, True)
-    code, told, _ = run("export", "--json", typed=ASTA.eppn)
+    code, told, _ = run("export", "--json", typed=ASTA.cpr)
     assert (code, "kept" in json.loads(told)) == (0, True)
     page = tmp_path / "asta.html"
     assert run("export", "--borrower", ASTA.number, "--html", str(page))[:2] == (0, "")
@@ -38,6 +38,13 @@ def test_a_person_is_exported_by_what_is_typed_for_people_and_for_programs(run: 
     assert "<script" not in page.read_text()
     code, _, said = run("export", "--borrower", ASTA.number, "--html", str(page))
     assert (code, said.strip()) == (78, f"{page}: cannot be used: File exists")
+
+
+@pytest.mark.parametrize("option", ["--borrower", "--reference"])
+def test_a_cpr_number_is_no_argument(run: Run, option: str) -> None:
+    """Shells and machines write arguments down: it is refused unread, and not repeated."""
+    code, _, said = run("export", option, ASTA.cpr)
+    assert (code, "standard input" in said, ASTA.cpr in said) == (2, True, False)
 
 
 def test_forgetting_says_first_what_it_does_and_then_does_it(run: Run) -> None:

@@ -81,6 +81,8 @@ class Forgetting:
         stones = self.tombstones.all() if everything else self.tombstones.unknown_to_store()
         for stone in stones:
             person = self.search.by_ids(partial(self.tombstones.is_marked, stone))
+            if person.is_several:
+                continue  # nobody is there to say which of them: looked for again next time
             if not person.is_nobody:
                 self.forget(person)
                 again += 1

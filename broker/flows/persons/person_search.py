@@ -1,13 +1,15 @@
 """Everything that one person goes by in the store, from whatever of it is known."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import combinations
 from typing import Any, Protocol
 
 from broker.core.entities import Names
 from broker.core.identity.identifier_reassignment import PersonLink, is_stale
 from broker.core.ports import Store
+from broker.core.stateless_references import compact
 from broker.flows.borrowers.enrolment_records import EnrolmentRecords, StoredEnrolment
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.login.support_traces import SupportTraces
@@ -35,16 +37,21 @@ class FoundPerson:
     services: Names = ()
     references: Names = ()
     receipts: Names = ()
+    is_mixed: bool = False
 
     @property
     def is_several(self) -> bool:
-        """Return whether it leads to more than one CPR number: staff must say whose is meant."""
-        return len(self.cprs) > 1
+        """Return whether more than one person may be meant: staff must say whose number it is.
+
+        It leads to two CPR numbers, or by what nothing joins (``is_mixed``): a name that came with
+        a number and alone may have had two holders, a page two visitors.
+        """
+        return self.is_mixed or len(self.cprs) > 1
 
     @property
     def is_nobody(self) -> bool:
         """Return whether nothing leads anywhere."""
-        return not (self.names or self.ids or self.enrolments or self.trail)
+        return not (self.names or self.ids or self.enrolments or self.trail or self.references)
 
 
 class PersonTrail(Protocol):
@@ -80,6 +87,7 @@ class PersonTrail(Protocol):
 
 
 Links = Mapping[str, PersonLink]
+Rows = Iterable[StoredEnrolment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +110,8 @@ class PersonSearch:
         """
         links = self._links()
         known = frozenset(name for name in names if lasting or self._is_current(links, name))
-        return self._whole(FoundPerson(names=tuple(known)), links)
+        two_holders = not lasting and any(links[each].cpr and links[each].alone for each in known)
+        return self._whole(FoundPerson(names=tuple(known), is_mixed=two_holders), links)
 
     def by_number(self, number: str) -> FoundPerson:
         """Return the person of a borrower number: by its enrolment, and by the account itself."""
@@ -112,40 +121,55 @@ class PersonSearch:
             if row.enrolment.number == number and not row.key.name
         ]
         names = (*groups, self.links.of_borrower(number))
-        return self._whole(FoundPerson(names=names, numbers=(number,)), self._links())
+        links = self._links()
+        mixed = self._are_apart(names, links, tuple(self._enrolments.all()))
+        found = FoundPerson(names=names, numbers=(number,), is_mixed=mixed)
+        return self._whole(found, links)
 
     def by_ids(self, is_theirs: Callable[[str], bool]) -> FoundPerson:
-        """Return the person of whose ids of links or enrolments ``is_theirs`` holds."""
+        """Return the person of whose ids of links or enrolments ``is_theirs`` holds.
+
+        A case leads to nobody: it may stand under the one of two whose number it names.
+        """
         links = self._links()
-        names = [name for name, link in links.items() if any(map(is_theirs, _ids(link)))]
+        names = [name for name, link in links.items() if is_theirs(_id(link))]
         rows = [row for row in self._enrolments.all() if is_theirs(row.enrolment.id)]
-        names += [row.key.group for row in rows]
+        names += [row.key.group for row in rows if not row.key.name]
         if not names:
             return FoundPerson()
         return self._whole(FoundPerson(names=tuple(names)), links)
 
     def by_reference(self, reference: str) -> FoundPerson:
-        """Return the person of a page's reference: by its trace's enrolment, and by the trail."""
+        """Return the person of a page's reference: by its trace's enrolment, and by the trail.
+
+        A case leads to nobody, as in ``by_ids``. Two people may have used one page.
+        """
         now = self.now()
         links = self._links()
         groups = self.trail.groups_of(reference, now)
-        names = [
-            name
-            for name, link in links.items()
-            if any(self.trail.of_person(each) in groups for each in _ids(link))
-        ]
         trace = SupportTraces(self.store).find(reference, now)
-        rows = tuple(self._enrolments.all())
+        rows = tuple(row for row in self._enrolments.all() if not row.key.name)
+        names = [n for n, link in links.items() if self.trail.of_person(_id(link)) in groups]
+        if trace and trace.enrolment:
+            names += [row.key.group for row in rows if row.enrolment.id == trace.enrolment]
         numbers = [
             row.enrolment.number
             for row in rows
             if row.enrolment.number and self.trail.of_borrower(row.enrolment.number) in groups
         ]
-        if trace and trace.enrolment:
-            held = (row.key.group for row in rows if row.enrolment.id == trace.enrolment)
-            names += held
-        person = FoundPerson(names=tuple(names), numbers=tuple(numbers), trail=tuple(groups))
+        person = FoundPerson(
+            names=tuple(names),
+            numbers=tuple(numbers),
+            trail=tuple(groups),
+            references=(compact(reference),) if trace else (),
+            is_mixed=self._are_apart(names, links, rows),
+        )
         return self._whole(person, links)
+
+    def _are_apart(self, names: Iterable[str], links: Links, rows: Rows) -> bool:
+        """Return whether two of some names lead to nothing that is the other's too."""
+        closed = [self._closed(FoundPerson(names=(name,)), links, rows)[0] for name in names]
+        return any(one.isdisjoint(other) for one, other in combinations(closed, 2))
 
     def with_more(self, person: FoundPerson, numbers: Names, typed: Names) -> FoundPerson:
         """Return the person with what the library system knows of their borrower."""
@@ -161,7 +185,7 @@ class PersonSearch:
         now = self.now()
         rows = tuple(self._enrolments.all())
         names, numbers = self._closed(person, links, rows)
-        ids = sorted({each for name in names & links.keys() for each in _ids(links[name])})
+        ids = sorted({_id(links[name]) for name in names & links.keys()})
         found = replace(
             person,
             names=tuple(sorted(names)),
@@ -181,7 +205,7 @@ class PersonSearch:
         self,
         person: FoundPerson,
         links: Links,
-        rows: Iterable[StoredEnrolment],
+        rows: Rows,
     ) -> tuple[set[str], Names]:
         """Return all names and borrower numbers that lead to one another."""
         names = set(person.names)
@@ -193,7 +217,14 @@ class PersonSearch:
             theirs = [row.enrolment for row in rows if row.key.group in names and not row.key.name]
             numbers |= dict.fromkeys(each.number for each in theirs if each.number)
             names |= self._accounts(numbers, names, links)
-        return names, tuple(numbers)
+        own = _cprs(names, links)
+        held = (n for n in numbers if n in person.numbers or self._is_held(n, own, links))
+        return names, tuple(held)
+
+    def _is_held(self, number: str, cprs: set[str], links: Links) -> bool:
+        """Return whether nobody else has come by the account of a number since."""
+        link = links.get(self.links.of_borrower(number))
+        return link is None or link.cpr in cprs
 
     def _accounts(self, numbers: Iterable[str], names: set[str], links: Links) -> set[str]:
         """Return the pseudonyms of the accounts of numbers, but of one that another has by now.
@@ -201,7 +232,7 @@ class PersonSearch:
         Staff may have given the record to somebody else: the last login by its PIN tells.
         """
         accounts = {self.links.of_borrower(number) for number in numbers}
-        own = {None, *_cprs(names, links)}
+        own = _cprs(names, links)
         return {each for each in accounts if each not in links or links[each].cpr in own}
 
     def _with_trail(self, person: FoundPerson, now: datetime) -> FoundPerson:
@@ -245,10 +276,11 @@ def _cprs(names: set[str], links: Links) -> set[str]:
     return {cpr for name in names & links.keys() if (cpr := links[name].cpr)}
 
 
-def _ids(link: PersonLink) -> Iterator[str]:
-    yield link.person
-    if link.alone:
-        yield link.alone
+def _id(link: PersonLink) -> str:
+    """Return the id of whoever a name leads to: the link's other id may be another holder's."""
+    if link.cpr is None and link.alone:
+        return link.alone
+    return link.person
 
 
 def _once(before: Names, more: Iterable[str]) -> Names:
