@@ -83,11 +83,13 @@ class PolicyFollowing:
         current = self.policies.current.digest
         try:
             live = self.sets.live(self.now())
-            if live is None or live.value.digest != current:
+            stands = live is not None and live.value.digest == current
+            if not stands:
                 self._record(live, Move.SAVED, f"an edit of the folder on {platform.node()}")
         except StoreUnavailable:
             return
-        self._recorded = current
+        if stands:
+            self._recorded = current
 
     def _record(self, live: Live, move: Move, who: str) -> None:
         try:

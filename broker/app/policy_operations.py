@@ -241,6 +241,10 @@ def _target(desk: PolicyDesk, live: Live, name: str | None) -> SetChange:
         return _named(desk, name)
     if live is None or live.value.base is None:
         raise PolicyRefusal("there is no set before the one in force")
+    if live.value.move is Move.ROLLED_BACK or live.value.base == live.value.digest:
+        # Of two who act on one alarm the second would put the set back that the first took away.
+        what = f"{live.value.digest[:SHOWN]} is in force since {live.value.who} put it there"
+        raise PolicyRefusal(f"{what}; name the set that is meant: broker policy history")
     return _named(desk, live.value.base)
 
 

@@ -13,6 +13,8 @@ from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
 from broker.flows.policies.set_in_force import SetChange, SetInForce
 
 _AWAY: Final = "the store does not answer, and it says which policies are in force"
+_GONE: Final = "stand in no record of the store, and the folder is not what was in force here"
+_APPLIED: Final = "see broker policy plan, then broker policy apply --base none --why TEXT"
 _TRIED_EVERY: Final = timedelta(seconds=10)
 SHOWN: Final = 12  # characters of a digest that people are shown
 
@@ -51,13 +53,25 @@ class RecordedPolicies:
         moment = self.now()
         try:
             live = self.sets.live(moment)
-            found = self._files(live.value.digest, moment) if live else self.folder.files()
+            found = self._files(live.value.digest, moment) if live else self._first()
         except StoreUnavailable as error:
             self._failed = moment
             raise ConfigurationFaults([Fault(error.reason, _AWAY)]) from None
         except ConfigurationFaults:
             self._failed = moment
             raise
+        return found
+
+    def _first(self) -> FoundFiles:
+        """Return the folder's files, which may begin the record of this store.
+
+        Where this machine has had a set in force they must be that set: a store that comes back
+        empty puts nothing in force that nobody has applied.
+        """
+        found = self.folder.files()
+        kept = last_good.last_good_digest(self.state)
+        if kept is not None and digest(found.files) != kept:
+            raise ConfigurationFaults([Fault("the policies in force", _GONE, _APPLIED)])
         return found
 
     def _files(self, name: str, moment: datetime) -> FoundFiles:

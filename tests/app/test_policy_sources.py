@@ -157,6 +157,22 @@ def test_a_record_that_goes_while_workers_run_changes_nothing(machine: Machine) 
     assert [machine.look(worker) for _ in range(3)] == [name] * 3
 
 
+def test_a_store_that_comes_back_empty_puts_no_proposal_in_force(machine: Machine) -> None:
+    """A start without it goes by the last good set, and stays with that; the next start, too, until it is applied."""
+    name = machine.apply()
+    machine.start()
+    machine.edit()
+    machine.reach(away=True)
+    worker = machine.start()
+    machine.store.drop(Key("policy", "live"))
+    machine.reach(away=False)
+    assert [machine.look(worker, 11) for _ in range(3)] == [name] * 3
+    assert machine.start().current.digest == name
+    assert [fault.where for fault in worker.stale] == ["the policies in force"]
+    assert machine.look(worker, 11) != machine.apply()
+    assert machine.look(worker, 11) == digest(machine.files())
+
+
 def lose(machine: Machine, name: str) -> None:
     """Delete a set from the store."""
     for key, _ in list(machine.store.list("policy", f"set/{name}", NOW)):

@@ -187,6 +187,18 @@ def test_a_set_whose_names_are_gone_is_not_rolled_back_to(desk: Desk) -> None:
     assert desk.said("history")[0]["digest"] == second[:12]
 
 
+def test_two_who_act_on_one_alarm_do_not_undo_each_other(desk: Desk) -> None:
+    """The second rollback that names no set would bring back what the first took away; by its digest it may."""
+    first = desk.applied()
+    second = desk.edit("two")
+    desk.applied()
+    assert desk.run("rollback", "--why", "an alarm").exit_code == 0
+    late = desk.run("rollback", "--why", "the same alarm")
+    assert (late.exit_code, "name the set that is meant" in late.stderr) == (1, True)
+    assert desk.said("history")[0]["digest"] == first[:12]
+    assert desk.run("rollback", second[:12], "--why", "it was sound").exit_code == 0
+
+
 def test_a_set_that_is_lost_is_put_back_by_applying_it(desk: Desk) -> None:
     """Where the store has lost the set in force, the same apply makes it whole; a rollback to a lost one is refused."""
     first = desk.applied()
