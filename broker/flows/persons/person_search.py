@@ -152,19 +152,19 @@ class PersonSearch:
         names = [n for n, link in links.items() if self.trail.of_person(_id(link)) in groups]
         if trace and trace.enrolment:
             names += [row.key.group for row in rows if row.enrolment.id == trace.enrolment]
-        numbers = [
-            row.enrolment.number
-            for row in rows
-            if row.enrolment.number and self.trail.of_borrower(row.enrolment.number) in groups
-        ]
         person = FoundPerson(
             names=tuple(names),
-            numbers=tuple(numbers),
+            numbers=self._numbers_of(groups, rows),
             trail=tuple(groups),
             references=(compact(reference),) if trace else (),
             is_mixed=self._are_apart(names, links, rows),
         )
         return self._whole(person, links)
+
+    def _numbers_of(self, groups: Names, rows: Rows) -> Names:
+        """Return the borrower numbers that some groups of keys on the trail belong to."""
+        known = {row.enrolment.number for row in rows if row.enrolment.number}
+        return tuple(sorted(n for n in known if self.trail.of_borrower(n) in groups))
 
     def _are_apart(self, names: Iterable[str], links: Links, rows: Rows) -> bool:
         """Return whether two of some names lead to nothing that is the other's too."""
