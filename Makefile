@@ -130,6 +130,8 @@ lock:
 	.lock/bin/pip-compile $(LOCK) --upgrade -o bench/requirements-satosa.txt bench/requirements-satosa.in
 
 	npm install --prefix $(NODE) --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --silent
+	python3 -c 'import json, pathlib; path = pathlib.Path("$(NODE)/package-lock.json"); lock = json.loads(path.read_text()); \
+	[each.pop("funding", None) for each in lock["packages"].values()]; path.write_text(json.dumps(lock, indent=2, ensure_ascii=False) + "\n")'
 
 OWN := --build-deps-for editable
 LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-options --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
