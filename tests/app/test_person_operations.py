@@ -70,6 +70,17 @@ class Killed(BaseException):
     """The process dies."""
 
 
+def stay(parts: Parts, who: Somebody = ASTA) -> set[Key]:
+    """Give what stays: that an assertion came, and the id of whoever came by the name without a number."""
+    spent = {key for key in keys(parts) if key.kind == "arrival"}
+    return {Key("link", Life(parts, who).name), *spent}
+
+
+def names_staying(parts: Parts) -> set[str]:
+    """Give the names that what stays is kept under; a notice of staff may have had the same."""
+    return {key.group for key in stay(parts)}
+
+
 def octets(parts: Parts) -> bytes:
     """Give everything that lies in the files of the store."""
     return b"".join(path.read_bytes() for path in sorted(store_file(parts).parent.glob("broker.db*")))
@@ -152,6 +163,38 @@ def test_a_name_that_came_with_a_number_and_alone_may_have_two_holders(lived_par
     assert alone not in desk.found(NamedPerson(ASTA.cpr)).ids
 
 
+def test_the_next_holder_of_a_name_keeps_their_id_when_the_last_is_forgotten(lived_parts: Parts) -> None:
+    """Whether they came within a year or after it; and the other way round the number keeps its own."""
+    links, asta = lived_parts.links, Life(lived_parts, ASTA)
+    desk = person_operations.desk(lived_parts)
+    alone, of_number = links.known_by_name(asta.name), links.known_by_cpr(asta.cpr)
+    assert alone
+    person_operations.forgotten(desk, desk.search.by_id(alone))
+    assert (links.known_by_name(asta.name), links.known_by_cpr(asta.cpr)) == (None, of_number)
+    alone = links.by_name(asta.name)
+    person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
+    assert (links.known_by_name(asta.name), links.known_by_cpr(asta.cpr)) == (alone, None)
+    later = replace(links, now=lambda: now() + timedelta(days=366))
+    links.by_cpr(Life(lived_parts, KARLA).cpr, asta.name)
+    alone = later.by_name(asta.name)
+    person_operations.forgotten(desk, desk.found(NamedPerson(KARLA.cpr)))
+    assert later.known_by_name(asta.name) == alone
+
+
+def test_whoever_came_by_a_name_alone_is_forgotten_again_after_a_backup(lived_parts: Parts) -> None:
+    """Their tombstone finds the id beside the number's, and leaves the number's holder alone."""
+    links, asta = lived_parts.links, Life(lived_parts, ASTA)
+    alone = links.known_by_name(asta.name)
+    desk = person_operations.desk(lived_parts)
+    theirs, backup = of(desk, ASTA), rows_of(lived_parts)
+    assert alone
+    person_operations.forgotten(desk, desk.search.by_id(alone))
+    put_back(lived_parts, backup)
+    assert desk.forgetting.repeat() == 1
+    assert links.known_by_name(asta.name) is None
+    assert theirs == of(desk, ASTA)
+
+
 def test_a_name_that_came_with_one_number_leads_to_it(lived_parts: Parts) -> None:
     """Whoever has always brought the number is found by the name as by the number."""
     links, asta = lived_parts.links, Life(lived_parts, ASTA)
@@ -213,20 +256,25 @@ def test_every_row_of_the_table_is_found(lived_parts: Parts) -> None:
 
 
 def test_what_is_forgotten_is_the_persons_and_nobody_elses(lived_parts: Parts) -> None:
-    """Of every record, counter and key of theirs only the spent arrival is left; the other person keeps all."""
+    """Of every record, counter and key of theirs only the spent arrival is left; the other person keeps all.
+
+    So does whoever came by the same name without a number: their id stays.
+    """
     desk = person_operations.desk(lived_parts)
     mine, theirs = of(desk, ASTA), of(desk, KARLA)
     before = octets_of(lived_parts, mine)
     assert len(mine) > 35
     outcome = person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr), [GONE_SERVICE]))
     assert outcome.pending == ()
-    assert {key.kind for key in mine & keys(lived_parts)} == {"arrival"}
+    assert {key.kind for key in mine & keys(lived_parts)} == {"arrival", "link"}
+    assert mine & keys(lived_parts) <= stay(lived_parts)
     assert of(desk, KARLA) == theirs
     with pytest.raises(NoPerson):
         desk.found(NamedPerson(ASTA.cpr))
     assert audit_operations.verified(lived_parts).findings == []
     assert {key.kind for key in keys(lived_parts) - theirs} <= {
         "arrival",
+        "link",
         "ended",
         "pause",
         "forgotten",
@@ -237,11 +285,11 @@ def test_what_is_forgotten_is_the_persons_and_nobody_elses(lived_parts: Parts) -
 
 
 def octets_of(parts: Parts, noted: Iterable[Key]) -> list[bytes]:
-    """Give the ciphertexts and names of records that lie in the store's files now; none of a spent arrival's name."""
+    """Give the ciphertexts and names of records that lie in the store's files now; not the names of what stays."""
     with closing(sqlite3.connect(store_file(parts))) as connection:
         rows = {(kind, group, name): value for kind, group, name, value in connection.execute(_ROWS)}
     found = [rows[key] for key in noted if key in rows]
-    found += [key.group.encode() for key in noted if key.kind != "arrival"]
+    found += [key.group.encode() for key in noted if key.group not in names_staying(parts)]
     lying = octets(parts)
     assert all(each in lying for each in found)
     return found
@@ -260,10 +308,10 @@ def test_the_same_over_redis(setting: Setting, tmp_path: Path, redis_server: Red
         Life(parts, who).lived()
     desk = person_operations.desk(parts)
     mine, theirs = of(desk, ASTA), of(desk, KARLA)
-    names = [key.group.encode() for key in mine if key.kind != "arrival"]
+    names = [key.group.encode() for key in mine if key.group not in names_staying(parts)]
     assert all(each in lying_in(redis_server.folder) for each in names)
     assert person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr))).pending == ()
-    assert {key.kind for key in mine & keys(parts)} == {"arrival"}
+    assert mine & keys(parts) <= stay(parts)
     assert of(desk, KARLA) == theirs
     until = time.monotonic() + 4
     while (left := [each for each in names if each in lying_in(redis_server.folder)]) and time.monotonic() < until:
@@ -378,7 +426,7 @@ def test_a_backup_that_is_put_back_is_forgotten_again(lived_parts: Parts, monkey
         (EventKind.FORGOTTEN_AGAIN, {"count": 1}),
         (EventKind.FORGET_PENDING, {"fault": "not allowed"}),
     ]
-    assert {key.kind for key in mine & keys(lived_parts)} == {"arrival"}
+    assert mine & keys(lived_parts) <= stay(lived_parts)
     assert of(desk, KARLA) == theirs
 
 
@@ -447,7 +495,7 @@ def killed_and_resumed(parts: Parts, after: int) -> bool:
     if keys(parts) >= mine - {key for key in mine if key.kind == "counter"}:
         assert after == 1  # before the order stood: nothing has begun, and the command is given again
         return died
-    assert {key.kind for key in mine & keys(parts)} == {"arrival"}
+    assert mine & keys(parts) <= stay(parts)
     assert of(desk, KARLA) == theirs
     left = octets(parts)
     assert [each for each in noted if each in left] == []

@@ -5,6 +5,7 @@ else. So a CPR number has a person id of its own, and a name alone another one
 (docs/reference/design.md#names).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -62,7 +63,10 @@ def came_alone(link: PersonLink | None, now: datetime, new_id: str) -> PersonLin
         return seen(link, now)
     if link.has_own_id:
         return PersonLink(new_id, None, now)
-    # No CPR number ever takes the id of a name that has had one.
+    # No CPR number ever takes the id of a name that has had one; and of a name that went unseen
+    # nothing leads to its holder of before any more.
+    if is_stale(link, now):
+        return PersonLink(new_id, None, now, alone=new_id)
     return replace(link, alone=new_id, confirmed=now)
 
 
@@ -85,7 +89,30 @@ def came_without_cpr(link: PersonLink, new_id: str) -> PersonLink:
     """Return the link of a library account on which no CPR number stands any more."""
     if link.cpr is None:
         return link
-    return replace(link, cpr=None, alone=link.alone or new_id)
+    alone = link.alone or new_id
+    return replace(link, person=alone, cpr=None, alone=alone)
+
+
+def without_person(link: PersonLink, ids: Collection[str]) -> PersonLink | None:
+    """Return what a link is once the person of ``ids`` is forgotten; None where nothing is left.
+
+    A name that came with a CPR number and alone may have two holders: the other's id stays, for it
+    is all that leads to what is kept about them.
+    """
+    alone = None if link.alone in ids else link.alone
+    if link.person not in ids:
+        return replace(link, alone=alone)
+    return PersonLink(alone, None, link.confirmed, alone=alone) if alone else None
+
+
+def of_person(link: PersonLink, ids: Collection[str]) -> PersonLink:
+    """Return a link as far as it is the person's of ``ids``: whoever else had the name is left out.
+
+    ``link`` leads to them, by ``person`` or by ``alone``.
+    """
+    if link.alone in ids and link.person not in ids:
+        return PersonLink(str(link.alone), None, link.confirmed)
+    return link if link.alone in ids else replace(link, alone=None)
 
 
 def another_cpr(link: PersonLink | None, cpr: str) -> str | None:

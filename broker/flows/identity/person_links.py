@@ -1,7 +1,7 @@
 """Durable links from eppn, cprUuid, CPR number and library account to one random person id."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from string import ascii_lowercase, ascii_uppercase
@@ -17,6 +17,7 @@ from broker.core.identity.identifier_reassignment import (
     came_without_cpr,
     is_stale,
     seen,
+    without_person,
 )
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
@@ -149,6 +150,20 @@ class PersonLinks:
     def forget(self, name: str) -> None:
         """Let ``name`` lead to nobody."""
         self.store.drop(_key(name))
+
+    def forget_person(self, name: str, ids: Collection[str]) -> None:
+        """Let ``name`` lead to the person of ``ids`` no more; another's id of it stays.
+
+        Source: docs/reference/design.md#names.
+        """
+
+        def left(record: Record[PersonLink] | None) -> Content[PersonLink] | None:
+            link = without_person(record.value, ids) if record else None
+            return Content(link, record.until) if record and link else None
+
+        amended = self._records.amend(_key(name), left, self.now(), read=self._read(name))
+        if not amended.written:
+            self.forget(name)
 
     def _with_cpr(self, link: PersonLink | None, cpr: str) -> PersonLink:
         return came_with_cpr(link, cpr, self.now(), _new_id())

@@ -115,7 +115,7 @@ class Forgetting:
             self._drop(record)
         self._erase_trail(person)
         for record in links:
-            self.store.drop(record.key)
+            self.search.links.forget_person(record.key.group, person.ids)
         return len(records)
 
     def _end_sessions(self, records: tuple[TheirRecord, ...], now: datetime) -> None:

@@ -135,9 +135,20 @@ class PersonSearch:
         names = [name for name, link in links.items() if is_theirs(_id(link))]
         rows = [row for row in self._enrolments.all() if is_theirs(row.enrolment.id)]
         names += [row.key.group for row in rows if not row.key.name]
-        if not names:
+        alone = tuple(sorted(id_ for id_ in _beside_numbers(links) if is_theirs(id_)))
+        if not names and not alone:
             return FoundPerson()
-        return self._whole(FoundPerson(names=tuple(names)), links)
+        return self._whole(FoundPerson(names=tuple(names), ids=alone), links)
+
+    def by_id(self, id_: str) -> FoundPerson:
+        """Return the person of a login, by the id that it led to, and nobody of its name beside.
+
+        Where nothing leads to the id any more, it is still what its records are kept under.
+        """
+        links = self._links()
+        numbers = [name for name, link in links.items() if (link.cpr, link.person) == (name, id_)]
+        alone = [name for name, link in links.items() if not link.cpr and link.alone_id == id_]
+        return self._whole(FoundPerson(names=tuple(numbers or alone), ids=(id_,)), links)
 
     def by_reference(self, reference: str) -> FoundPerson:
         """Return the person of a page's reference: by its trace's enrolment, and by the trail.
@@ -281,6 +292,11 @@ def _id(link: PersonLink) -> str:
     if link.cpr is None and link.alone:
         return link.alone
     return link.person
+
+
+def _beside_numbers(links: Links) -> set[str]:
+    """Return the ids of whoever came alone by a name that a CPR number came with too."""
+    return {link.alone for link in links.values() if link.cpr and link.alone}
 
 
 def _once(before: Names, more: Iterable[str]) -> Names:

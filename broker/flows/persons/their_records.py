@@ -9,7 +9,7 @@ from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.pin_record import PinRecord
 from broker.core.consent.consent import Receipt
 from broker.core.errors import StoreUnavailable
-from broker.core.identity.identifier_reassignment import PersonLink
+from broker.core.identity.identifier_reassignment import PersonLink, of_person
 from broker.core.identity.mailbox_proofs import ProofOwner, Proved
 from broker.core.login.transaction import Arrival, Authentication, Transaction
 from broker.core.logout.sessions import Session
@@ -200,8 +200,9 @@ class TheirRecords:
 
     def _links(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         for key, kept in self._all("link", now):
-            if key.group in person.names:
-                yield TheirRecord(key, table.LINK, kept.until, load(PersonLink, kept.value))
+            link = load(PersonLink, kept.value)
+            if key.group in person.names or link.alone in person.ids:
+                yield TheirRecord(key, table.LINK, kept.until, of_person(link, person.ids))
 
     def _all(self, kind: RecordKind, now: datetime) -> Iterator[tuple[Key, Kept]]:
         return self.store.list(kind, None, now)

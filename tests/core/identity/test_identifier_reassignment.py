@@ -16,7 +16,9 @@ from broker.core.identity.identifier_reassignment import (
     came_with_cpr,
     came_without_cpr,
     is_stale,
+    of_person,
     seen,
+    without_person,
 )
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -55,8 +57,9 @@ def test_a_name_unseen_for_a_year_has_a_new_id(link: PersonLink) -> None:
 
 
 def test_a_stale_name_that_has_had_a_number_gives_its_id_to_none() -> None:
-    """A year does not make it a name that never had one."""
+    """A year does not make it a name that never had one; the number leads to its new holder no more."""
     stale = came_alone(OF_CPR, NOW + HELD_UNSEEN + DAY, "b")
+    assert stale == PersonLink("b", None, NOW + HELD_UNSEEN + DAY, alone="b")
     assert came_with_cpr(stale, "other", stale.confirmed, "c").person == "c"
 
 
@@ -69,10 +72,41 @@ def test_coming_is_noted_once_a_month(days: int, *, written: bool) -> None:
     assert (came_with_cpr(OF_CPR, "cpr", later, "x") != OF_CPR) is written
 
 
+@pytest.mark.parametrize(
+    ("link", "ids", "left"),
+    [
+        (NEW, {"a"}, None),
+        (OF_CPR, {"a"}, None),
+        (replace(OF_CPR, alone="b"), {"a"}, PersonLink("b", None, NOW, alone="b")),
+        (replace(OF_CPR, alone="b"), {"b"}, OF_CPR),
+        (replace(OF_CPR, alone="b"), {"a", "b"}, None),
+        (PersonLink("b", None, NOW, alone="b"), {"b"}, None),
+        (PersonLink("b", None, NOW, alone="b"), {"a"}, PersonLink("b", None, NOW, alone="b")),
+    ],
+)
+def test_one_of_two_holders_is_forgotten(link: PersonLink, ids: set[str], left: PersonLink | None) -> None:
+    """The other's id stays: it is all that leads to them."""
+    assert without_person(link, ids) == left
+
+
+@pytest.mark.parametrize(
+    ("link", "ids", "shown"),
+    [
+        (OF_CPR, {"a"}, OF_CPR),
+        (replace(OF_CPR, alone="b"), {"a"}, OF_CPR),
+        (replace(OF_CPR, alone="b"), {"b"}, PersonLink("b", None, NOW)),
+        (PersonLink("b", None, NOW, alone="b"), {"b"}, PersonLink("b", None, NOW, alone="b")),
+    ],
+)
+def test_one_of_two_holders_is_shown_their_own(link: PersonLink, ids: set[str], shown: PersonLink) -> None:
+    """Not the id or the number that is the other's."""
+    assert of_person(link, ids) == shown
+
+
 def test_an_account_without_its_number_is_itself() -> None:
     """Under an id that no number takes, the same each time."""
     before = came_without_cpr(OF_CPR, "b")
-    assert (before.cpr, before.alone_id, before.has_own_id) == (None, "b", False)
+    assert (before.person, before.cpr, before.alone_id, before.has_own_id) == ("b", None, "b", False)
     assert came_without_cpr(before, "x") == before
     assert came_with_cpr(before, "cpr", NOW, "c").person == "c"
     assert came_without_cpr(replace(OF_CPR, alone="b"), "x").alone_id == "b"
@@ -116,3 +150,37 @@ def test_no_id_is_shared(path: list[tuple[str | None, int]]) -> None:
     one, two = numbers.get("cpr1", set()), numbers.get("cpr2", set())
     assert one.isdisjoint(two)
     assert alone.isdisjoint(one | two)
+
+
+moves = st.sampled_from(["alone", "number", "hands", "forget", "forget the last", "forget the one alone"])
+
+
+@given(st.lists(moves, max_size=14))
+def test_forgetting_one_holder_of_a_name_costs_no_other_theirs(path: list[str]) -> None:
+    """A name that changes hands, each holder with a number of their own: whoever is forgotten, the others keep ids."""
+    link: PersonLink | None = None
+    now, holder = NOW, 0
+    numbers: dict[int, str] = {}  # the id of each holder's number
+    alone: dict[int, str] = {}  # the id that the holder last came by alone
+    for drawn, move in enumerate(path):
+        last = holder - 1
+        if move == "hands":
+            now, holder = now + HELD_UNSEEN + DAY, holder + 1
+        elif move == "alone":
+            link = came_alone(link, now, f"id{drawn}")
+            assert (link.cpr, is_stale(link, now)) in {(None, False), (f"cpr{holder}", False)}
+            alone[holder] = str(link.alone_id)
+        elif move == "number":
+            link = came_with_cpr(link, f"cpr{holder}", now, f"id{drawn}")
+            numbers.setdefault(holder, link.person)
+            if link.alone_id is None:
+                alone.pop(holder, None)  # it has gone along with the number, or was another's by then
+        elif link is not None:
+            one = {"forget": numbers.get(holder), "forget the last": numbers.get(last)}.get(move, alone.get(holder))
+            own = {one, link.person} if link.cpr == f"cpr{holder}" and move == "forget" else {one}
+            ids = {each for each in own if each}
+            kept = alone.get(holder) if alone.get(holder) not in ids else None
+            link = without_person(link, ids)
+            assert not link or ids.isdisjoint({link.person, link.alone})
+            assert kept is None or (link is not None and link.alone_id == kept)
+            alone = {each: id_ for each, id_ in alone.items() if id_ not in ids}
