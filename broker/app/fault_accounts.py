@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, LeadsNowhere
+from broker.core.ports import RecordUnreadable
 
 _MENDS: Final = {
     "store_unavailable": (
@@ -12,6 +13,10 @@ _MENDS: Final = {
     ),
     "library_unavailable": "see [library] url, and whether the library system is up",
 }
+_UNREADABLE: Final = (
+    "it is damaged, or was written with a key or by a release that is not this broker's: put the"
+    " key back, or the store as a backup has it"
+)
 
 
 class NoEnrolment(LeadsNowhere):
@@ -30,6 +35,8 @@ def account(error: Exception) -> list[Fault]:
         return [_mended(fault) for fault in error.faults]
     if isinstance(error, LeadsNowhere):
         return [Fault(error.about, str(error))]
+    if isinstance(error, RecordUnreadable):
+        return [Fault("a record of the store does not open", str(error), _UNREADABLE)]
     if isinstance(error, BrokerError):
         return [_mended(Fault(error.reason, str(error)))]
     if isinstance(error, OSError) and error.filename:

@@ -20,6 +20,7 @@ from broker.app.readiness import readiness
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Assurance, Upstream
 from broker.core.errors import StoreUnavailable
+from broker.core.ports import RecordUnreadable
 from broker.flows.borrowers.library_proof import PROOF
 
 _MAIL: Final = timedelta(seconds=15)
@@ -35,6 +36,7 @@ _FEED_MENDS: Final = {
     "feed.window": "see its window_days",
     "feed.disk": "see state, and whether that disk is full",
 }
+_KEY_OR_BACKUP: Final = "put its key back, or the store as a backup has it"
 _UNAVAILABLE: Final = "unavailable"  # the setting of a fault, where the library system is down
 _NO_METADATA: Final = re.compile("^metadata: no metadata of (.+) is in force$")
 # Up to the last "@": a password may hold one, or a "?", and a journal must hold no part of it.
@@ -110,10 +112,13 @@ def _policy_record(parts: Parts) -> Iterator[str]:
     sets = parts.following.sets
     try:
         live = sets.live(now())
-        if live is not None and sets.sets.read(live.value.digest, now()) is None:
+        fault = sets.sets.fault(live.value.digest, now()) if live else ""
+        if live and fault:
             shown = live.value.digest[:SHOWN]
             mend = f"broker policy apply --base {shown} --from FOLDER"
-            yield f"policies: set {shown} is in force, and is not in the store ({mend})"
+            yield f"policies: set {shown} is in force, and {fault} ({mend})"
+    except RecordUnreadable as error:
+        yield f"policies: the record of the set in force does not open: {error} ({_KEY_OR_BACKUP})"
     except StoreUnavailable:
         return  # a fault of the store
 

@@ -261,7 +261,7 @@ def _named(desk: PolicyDesk, name: str) -> SetChange:
 def _stored(desk: PolicyDesk, name: str) -> Mapping[str, bytes]:
     files = desk.sets.sets.read(name, now())
     if files is None:
-        what = f"set {name[:SHOWN]} is not in the store any more"
+        what = f"set {name[:SHOWN]} {desk.sets.sets.fault(name, now())} any more"
         raise PolicyRefusal(f"{what}: apply a folder that holds it")
     return files
 

@@ -81,7 +81,7 @@ class RecordedPolicies:
             return FoundFiles(files, place, binding=False)
         kept = last_good.last_good_files(self.state)
         if not kept or digest(kept) != name:
-            what = "is in force, and is not in the store"
+            what = f"is in force, and {self.sets.sets.fault(name, moment)}"
             mend = f"put it there with broker policy apply --base {name[:SHOWN]} --from FOLDER"
             raise ConfigurationFaults([Fault(place, what, mend)])
         # It is what the record names, to the octet: the store has it again.

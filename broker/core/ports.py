@@ -10,6 +10,7 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.errors import StoreUnavailable
 from broker.core.letters import LetterContent, LetterText
 
 # How long records of each kind are kept: docs/reference/design.md#kinds.
@@ -55,6 +56,18 @@ def lease_of(key: Key) -> Key:
     return Key("lease", f"{key.kind}/{key.group}", key.name)
 
 
+class RecordUnreadable(StoreUnavailable):
+    """A record that is there and does not open: damaged, or of a key or release unknown here.
+
+    ``key`` is its key, where that is known: whoever can make the record anew drops it.
+    """
+
+    def __init__(self, what: str, key: Key | None = None) -> None:
+        """Store the sentence for the log, which holds no name of a record, and the key."""
+        super().__init__(what)
+        self.key = key
+
+
 class Kept(NamedTuple):
     """One record as kept: its bytes, the writer's random version, and when it expires.
 
@@ -79,7 +92,8 @@ class Store(Protocol):
     """Where facts are kept between requests, workers and restarts (docs/reference/design.md#4b).
 
     All times are aware UTC datetimes and ``now`` is the caller's. Every method raises
-    ``StoreUnavailable`` when the store does not answer.
+    ``StoreUnavailable`` when the store does not answer, and every one that reads
+    ``RecordUnreadable`` for a record that does not open.
     """
 
     def get(self, key: Key, now: datetime) -> Kept | None:

@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_of
+from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store, Write, lease_of
 from broker.core.retention.table import LEASE
 
 T = TypeVar("T")
@@ -105,8 +105,8 @@ class Records(Generic[T]):
     """The records of one type of fact, a frozen dataclass, in a store.
 
     ``durable`` records are written so that a power cut cannot undo it. ``tries`` bounds how often
-    ``amend`` writes. Every method raises StoreUnavailable where the store does not answer, and for
-    a record that another release wrote.
+    ``amend`` writes. Every method raises StoreUnavailable where the store does not answer, and
+    RecordUnreadable for a record that is damaged or that another release wrote.
 
     Source: docs/reference/design.md#4b.
     """
@@ -274,16 +274,16 @@ def dump(fact: object) -> bytes:
 def load(kind: type[T], octets: bytes) -> T:
     """Return the ``kind`` that ``dump`` wrote.
 
-    StoreUnavailable for a record of another release or a broken one.
+    RecordUnreadable for a record of another release or a broken one.
     """
     if not octets or octets[0] not in READS:
-        raise StoreUnavailable(f"{kind.__name__} record of an unknown release")
+        raise RecordUnreadable(f"{kind.__name__} record of an unknown release")
     adapter = _adapter(cast("Any", kind))
     try:
         fact: T = adapter.validate_json(octets[1:])
     except ValidationError:
         # The validator's text quotes the value, which may be personal: the chain is cut.
-        raise StoreUnavailable(f"{kind.__name__} record does not read") from None
+        raise RecordUnreadable(f"{kind.__name__} record does not read") from None
     return fact
 
 

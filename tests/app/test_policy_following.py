@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from broker.adapters.stores.sqlite import SqliteStore
 from broker.app import background_work, findings, live_reload
 from broker.app.application import create_app
 from broker.app.assembly import Parts
@@ -153,6 +154,22 @@ def test_a_worker_tells_whose_change_it_has_taken_up(
     name = applied(parts, own_setting)
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "policies_changed" in line]
     assert (line["digest"], line["who"], line["why"]) == (name[:12], "kirsten@idp1", "age 15")
+
+
+def test_a_check_finds_what_of_the_policies_in_force_does_not_open(own_setting: Path, made: Made) -> None:
+    """The set, which an apply mends, and the record that names it, which nothing does but its key or a backup."""
+    parts = made()
+    name = applied(parts, own_setting)
+    for key in (Key("policy", f"set/{name}", "0000"), Key("policy", "live")):
+        store = SqliteStore(own_setting / "state" / "broker.db")
+        kept = store.get(key, parts.following.now())
+        assert kept
+        broken = kept._replace(value=kept.value[:-1] + b"?", version="another")
+        assert store.put(key, broken, kept.version, parts.following.now())
+        (found,) = findings._policy_record(parts)
+        named = f"policies: set {name[:12]} is in force, and is not whole in the store (broker policy apply"
+        assert found.startswith((named, "policies: the record of the set in force does not open"))
+        assert found.startswith(named) is (key.group != "live")
 
 
 def test_a_check_finds_where_machines_may_part(own_setting: Path, made: Made) -> None:

@@ -217,6 +217,43 @@ def test_a_set_that_is_lost_is_put_back_by_applying_it(desk: Desk) -> None:
     assert desk.run("show").exit_code == 0
 
 
+def damaged(desk: Desk, name: str) -> None:
+    """Change an octet of a set where it lies in the store."""
+    key = Key("policy", f"set/{name}", "0000")
+    store = SqliteStore(desk.folder / "state" / "broker.db")
+    now = datetime.now(UTC)
+    kept = store.get(key, now)
+    assert kept
+    store.put(key, kept._replace(value=kept.value[:-1] + b"?", version="another"), kept.version, now)
+
+
+def test_a_set_that_does_not_open_stops_neither_plan_nor_apply_nor_rollback(desk: Desk) -> None:
+    """A rollback leads away from it, an apply of its folder mends it."""
+    first = desk.applied()
+    second = desk.edit("two")
+    desk.applied()
+    damaged(desk, second)
+    assert desk.run("plan", "--no-analysis").exit_code == 0
+    assert "is not whole in the store any more" in desk.run("show").stderr
+    assert not desk.said("apply", "--base", second[:12], "--why", "again")["moved"]
+    assert desk.run("show").exit_code == 0
+    damaged(desk, second)
+    assert desk.said("rollback", "--why", "back")["digest"] == first
+
+
+def test_a_record_in_force_that_does_not_open_is_told_as_what_it_is(desk: Desk) -> None:
+    """The store answers: what helps is the key, or a backup."""
+    desk.applied()
+    store = SqliteStore(desk.folder / "state" / "broker.db")
+    kept = store.get(Key("policy", "live"), datetime.now(UTC))
+    assert kept
+    broken = kept._replace(value=kept.value[:-1] + b"?", version="another")
+    store.put(Key("policy", "live"), broken, kept.version, datetime.now(UTC))
+    result = desk.run("plan")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("a record of the store does not open: policy: the seal is broken (it is damaged")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -8,8 +8,8 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
-from broker.core.ports import Kept, Key, RecordKind, Store, Write
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store, Write
 
 SCHEMA: Final = 1
 _KEY_BYTES: Final = 32
@@ -50,7 +50,7 @@ class EncryptedStore(Store):
     def get(self, key: Key, now: datetime) -> Kept | None:
         """Return the record, opened, or None.
 
-        StoreUnavailable if its key or schema is unknown, or it was tampered with.
+        RecordUnreadable if its key or schema is unknown, or it was tampered with.
         """
         kept = self._store.get(key, now)
         if kept is None:
@@ -71,7 +71,7 @@ class EncryptedStore(Store):
         return self._store.put(key, sealed, was, now, durable=durable)
 
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
-        """Return the records, opened; StoreUnavailable if one of them does not open."""
+        """Return the records, opened; RecordUnreadable if one of them does not open."""
         opened: list[Kept | None] = []
         for key, kept in zip(keys, self._store.get_many(keys, now), strict=True):
             opened.append(self._opened(key, kept) if kept else None)
@@ -160,7 +160,7 @@ class EncryptedStore(Store):
         octets = kept.value
         if octets[:1] != bytes((SCHEMA,)):
             what = "sealed in a schema that this release does not know"
-            raise StoreUnavailable(f"{key.kind}: {what}")
+            raise RecordUnreadable(f"{key.kind}: {what}", key)
         length = int.from_bytes(octets[1:_ID_AT])  # nought where the value is cut short before it
         nonce_at = _ID_AT + length
         head = octets[:nonce_at]
@@ -168,11 +168,11 @@ class EncryptedStore(Store):
         ciphertext = octets[nonce_at + _NONCE_BYTES :]
         cipher = self._ciphers.get(head[_ID_AT:])
         if cipher is None:
-            raise StoreUnavailable(f"{key.kind}: sealed by a key that is not there")
+            raise RecordUnreadable(f"{key.kind}: sealed by a key that is not there", key)
         try:
             value = cipher.decrypt(nonce, ciphertext, head + _place(key))
         except (InvalidTag, ValueError):  # ValueError: cut so short that no nonce is left
-            raise StoreUnavailable(f"{key.kind}: the seal is broken") from None
+            raise RecordUnreadable(f"{key.kind}: the seal is broken", key) from None
         return kept._replace(value=value)
 
 

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from broker.core.errors import StoreUnavailable
 from broker.core.policy.set_digest import digest
-from broker.core.ports import Key, Store
+from broker.core.ports import Key, RecordUnreadable, Store
 from broker.core.retention.table import POLICY_SET
 from broker.flows.records import Content, Records
 
 # Characters of one record: a thousand files are some six of them, and none holds up a store.
 _PIECE: Final = 200_000
 _LENGTH: Final = 8  # octets of a number
+# Of two that write one set anew at once, one may drop a piece that the other has just written.
+_MOST_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +39,60 @@ class StoredSets:
     def keep(self, files: Mapping[str, bytes], now: datetime) -> str:
         """Store ``files`` through to the disk, and return their digest.
 
-        A set that is there whole is left as it is. One that is damaged is written anew.
+        A set that is there whole is left as it is. One that is damaged is written anew: a piece
+        that does not open is replaced unopened, for the digest says what it has to hold.
         """
         name = digest(files)
-        if self.read(name, now) is not None:
-            return name
-        records = self._records
-        for record in self.store.list("policy", _group(name), now):
-            self.store.drop(record[0])
-        writes = []
-        for number, text in enumerate(_pieces(packed(files))):
-            key = Key("policy", _group(name), f"{number:04}")
-            content = Content(SetPiece(text), POLICY_SET.until(now))
-            writes.append(records.drafted(key, content, None))
-        # All are of one group: they stand together, or another has written the same set meanwhile.
-        self.store.put_many(writes[0], writes[1:], now, durable=True)
+        for _ in range(_MOST_TRIES):
+            if self.read(name, now) is not None:
+                return name
+            self._write(name, files, now)
+        if self.read(name, now) is None:
+            raise StoreUnavailable("policy: a set does not read as it was written")
         return name
 
     def read(self, name: str, now: datetime) -> Mapping[str, bytes] | None:
         """Return the files of the set; None where it is not there, or is not what its name says."""
-        records = self._records.list("policy", _group(name), now)
-        texts = {record.key.name: record.value.text for record in records}
+        try:
+            records = self._records.list("policy", _group(name), now)
+            texts = {record.key.name: record.value.text for record in records}
+        except RecordUnreadable:
+            return None
         files = unpacked("".join(text for _, text in sorted(texts.items())))
         if files is None or digest(files) != name:
             return None
         return files
+
+    def fault(self, name: str, now: datetime) -> str:
+        """Return in words why ``read`` returns None; nothing where the set is there whole."""
+        if self.read(name, now) is not None:
+            return ""
+        try:
+            there = any(True for _ in self.store.list("policy", _group(name), now))
+        except RecordUnreadable:
+            there = True
+        return "is not whole in the store" if there else "is not in the store"
+
+    def _write(self, name: str, files: Mapping[str, bytes], now: datetime) -> None:
+        while (key := self._first(name, now)) is not None:
+            self.store.drop(key)
+        writes = []
+        for number, text in enumerate(_pieces(packed(files))):
+            key = Key("policy", _group(name), f"{number:04}")
+            content = Content(SetPiece(text), POLICY_SET.until(now))
+            writes.append(self._records.drafted(key, content, None))
+        # All are of one group: they stand together, or another has written the same set meanwhile.
+        self.store.put_many(writes[0], writes[1:], now, durable=True)
+
+    def _first(self, name: str, now: datetime) -> Key | None:
+        """Return the key of the first piece that is there, also where that does not open."""
+        try:
+            found = next(iter(self.store.list("policy", _group(name), now)), None)
+        except RecordUnreadable as error:
+            if error.key is None:
+                raise
+            return error.key
+        return found[0] if found else None
 
     @property
     def _records(self) -> Records[SetPiece]:
