@@ -47,7 +47,7 @@ EDITS = [
         "student.yaml",
         "expires_after: 12 months",
         "expires_after: 6 months",
-        "other my-loans student: borrower: STUDENT created for 12 months -> STUDENT created for 6 months",
+        "narrower my-loans student: borrower: STUDENT created for 12 months -> STUDENT created for 6 months",
     ),
     (
         "employee.yaml",

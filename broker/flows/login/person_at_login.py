@@ -212,11 +212,8 @@ class PersonAtLogin:
 
     def remembered_for(self, held: Held, name: str) -> timedelta:
         """Return how long a proof of this name is good, by the policies of the request."""
-        for policy in self.policies(held).policies:
-            for proof in policy.proofs:
-                if proof.name == name:
-                    return proof.remembered_for
-        return _MAIL_REMEMBERED
+        proof = self.policies(held).proof_named(name)
+        return proof.remembered_for if proof else _MAIL_REMEMBERED
 
     def keep_category(self, transaction: Transaction, now: datetime) -> None:
         """Remember that the person does not want another category."""
