@@ -13,6 +13,7 @@ from broker.core.entities import Names
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import ProveMailbox
+from broker.core.policy.missing_proof import remembering_proof
 from broker.core.policy.model import (
     BorrowerRule,
     Field,
@@ -69,7 +70,7 @@ def mailboxes(played: PlayedLogin, policies: PolicySet) -> Iterator[MailboxTerms
     """Yield the proofs that a login was asked for, with the rules that set their terms."""
     asked = [step for step in played.steps if isinstance(step, ProveMailbox)]
     for step in asked:
-        remembered_by = policies.proof_named(step.name)
+        remembered_by = remembering_proof(policies, step.name)
         yield MailboxTerms(
             name=step.name,
             domains=frozenset(step.domains),

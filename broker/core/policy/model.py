@@ -138,10 +138,6 @@ class ProofRule:
     place: PolicyLine | None = None
     lines: Mapping[str, PolicyLine] = field(default_factory=dict, compare=False)
 
-    def line_of(self, key: str) -> PolicyLine | None:
-        """Return the line of one key, else that of the whole."""
-        return self.lines.get(key, self.place)
-
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
@@ -269,11 +265,6 @@ class PolicySet:
         object.__setattr__(self, "provable", _provable(matches))
         object.__setattr__(self, "named_affiliations", frozenset(_named_affiliations(ordered)))
         object.__setattr__(self, "name_id_formats", _name_id_formats(ordered))
-
-    def proof_named(self, name: str) -> ProofRule | None:
-        """Return the proof whose ``remembered_for`` counts for all of that name: the highest."""
-        named = (proof for policy in self.policies for proof in policy.proofs if proof.name == name)
-        return next(named, None)
 
 
 def _indexed(policy: Policy) -> list[list[NamedValues]]:
