@@ -1,37 +1,55 @@
 """The command that compares two policy sets by what they decide."""
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from broker.app import policy_analysis
+from broker.app import compared_sets
+from broker.app.compared_sets import NamedSet
 from broker.commands.analysis_progress import told_progress
-from broker.commands.output import CHANGES, as_json, existing_folder, printing_faults
+from broker.commands.output import CHANGES, as_json, printing_faults
 from broker.core.analysis.compared_logins import Analysis, Site
 from broker.core.analysis.personas import example_login, words
 from broker.core.analysis.set_differences import Difference, Row, difference
 from broker.core.analysis.source_kinds import Vocabulary
 from broker.core.policy.model import PolicySet
 
+_DIGEST: Final = re.compile("[0-9a-f]{4,64}")
 
-@click.command("diff", short_help="Show what changes from one folder of policies to another.")
-@click.argument("before", type=existing_folder)
-@click.argument("after", type=existing_folder)
+
+def _set_name(_: click.Context, __: click.Parameter, value: str) -> NamedSet:
+    """Return the path of a folder; where there is none of that name, the text of a digest."""
+    path = Path(value)
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise click.BadParameter(f"{value} is a file: name the folder that it is in")
+    if not _DIGEST.fullmatch(value):
+        what = "is no folder, and no beginning of a digest as broker policy history prints it"
+        raise click.BadParameter(f"{value} {what}")
+    return value
+
+
+@click.command("diff", short_help="Show what changes from one set of policies to another.")
+@click.argument("before", callback=_set_name)
+@click.argument("after", callback=_set_name)
 @as_json
 @printing_faults
-def diff_policies(before: Path, after: Path, *, as_json: bool) -> None:
+def diff_policies(before: NamedSet, after: NamedSet, *, as_json: bool) -> None:
     """Show who gets what else by the policies of AFTER than by those of BEFORE.
 
-    Every class of logins is compared, at every service, and shown by a login that stands for it.
-    WIDER is an attribute, a value, a service or a receiver more, or a proof or requirement less.
-    Exit 0 without a change, 3 with changes.
+    Each is a folder, or the digest of a set that was in force (broker policy history). Every class
+    of logins is compared, at every service, and shown by a login that stands for it. WIDER is an
+    attribute, a value, a service or a receiver more, a longer memory, or a proof or requirement
+    less. Exit 0 without a change, 3 with changes.
     """
     now = datetime.now(UTC)
-    found = policy_analysis.opened((before, after), now)
+    found = compared_sets.opened((before, after), now)
     compared = compare(found.sets, found.site, now)
     digests = [policies.digest for policies in found.sets]
     if as_json:

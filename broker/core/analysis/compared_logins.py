@@ -144,7 +144,7 @@ class _Stage:
             terms = IdealTerms(giver=kinds.source.giver, local=self.analysis.site.local)
             try:
                 played = play(login, service, policies, self.now, terms)
-                self.kept[key] = (played, outcome(played, kinds))
+                self.kept[key] = (played, outcome(played, kinds, policies))
             except RuntimeError:
                 self.kept[key] = (None, asked_for_ever(policy))
         return self.kept[key]

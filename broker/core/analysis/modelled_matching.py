@@ -81,6 +81,17 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """A proof that a person is asked for: its name, and the policy whose terms it has.
+
+    ``policy`` is the position of the first policy that asks under the same terms.
+    """
+
+    proof: str
+    policy: int
+
+
+@dataclass(frozen=True, slots=True)
 class Deciding:
     """What decides a login before any service is looked at.
 
@@ -90,7 +101,7 @@ class Deciding:
 
     policy: int | None
     highest: bool = True
-    offered: str | None = None
+    offered: Offer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,7 @@ class ModelledSet:
     day: date
     ways: tuple[Way, ...] = field(init=False, repr=False)
     positions: Mapping[str, int] = field(init=False, repr=False)
+    offers: Mapping[tuple[int, str], Offer] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         ways = []
@@ -110,6 +122,7 @@ class ModelledSet:
         named = {each.affiliation: at for at, each in enumerate(self.policies.policies)}
         object.__setattr__(self, "ways", tuple(ways))
         object.__setattr__(self, "positions", named)
+        object.__setattr__(self, "offers", _offers(self.policies, self.day))
 
     def policy(self, deciding: Deciding) -> Policy | None:
         """Return the policy that counts."""
@@ -139,6 +152,19 @@ def _way(position: int, at: int, policy: Policy, alternative: Alternative, day: 
         else:
             demands.append(_demand(condition, policy, day))
     return Way(position, at, upstreams, tuple(demands), least)
+
+
+def _offers(policies: PolicySet, day: date) -> dict[tuple[int, str], Offer]:
+    """Return for each proof of each policy the first with its terms."""
+    first: dict[object, Offer] = {}
+    offers: dict[tuple[int, str], Offer] = {}
+    for position, policy in enumerate(policies.policies):
+        for rule in policy.proofs:
+            domains = frozenset(each.name for each in rule.domains if each.proves_on(day))
+            terms = (rule.name, domains, rule.code_valid_for)
+            own = Offer(rule.name, position)
+            offers[position, rule.name] = first.setdefault(terms, own)
+    return offers
 
 
 def _common(one: Names | None, other: Names) -> Names:
@@ -180,8 +206,8 @@ def decided(
     if chosen in matched:
         picked = modelled.admits(chosen, upstream)
         return Deciding(chosen, highest=False) if picked else Deciding(highest)
-    offered = next(_offered(ways, chosen, kinds, level), None)
-    return Deciding(highest, offered=offered)
+    proof = next(_offered(ways, chosen, kinds, level), None)
+    return Deciding(highest, offered=modelled.offers[chosen, proof] if proof else None)
 
 
 def _matched(ways: tuple[Way, ...], kinds: Kinds, level: Assurance | None) -> list[int]:

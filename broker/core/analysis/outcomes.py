@@ -4,6 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from broker.core.analysis.lasting_terms import (
+    AccountTerms,
+    MailboxTerms,
+    account_terms,
+    mailboxes,
+)
 from broker.core.analysis.login_classes import Member
 from broker.core.analysis.source_kinds import SourceKinds
 from broker.core.analysis.value_kinds import OTHER, ValueKind
@@ -27,6 +33,7 @@ from broker.core.policy.model import (
     Notice,
     Policy,
     PolicyLine,
+    PolicySet,
     Release,
 )
 
@@ -47,24 +54,26 @@ _NOT_SENT: Final = MINTED | {NAME_ID, BORROWER_NUMBER, CPR_ATTRIBUTE}
 
 @dataclass(frozen=True, slots=True)
 class LeavingKinds:
-    """One attribute that may leave: the patterns of its values, as it is listed."""
+    """One attribute that may leave: the patterns of its values, as it is listed and shown."""
 
     name: str
     patterns: frozenset[str]
     mask: bool
     optional: bool
+    why: object
     place: PolicyLine = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class SharedTerms:
-    """The terms under which anything leaves."""
+    """The terms under which anything leaves, and the entry that sets them."""
 
     basis: LegalBasis
     name_id: NameIDKind
     notice: Notice
     purpose: object
     receiver: Controller | None
+    entry: Release = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,8 @@ class Outcome:
     terms: SharedTerms | None
     leaving: tuple[LeavingKinds, ...]
     place: PolicyLine | None = field(compare=False)
+    mailboxes: tuple[MailboxTerms, ...] = ()
+    account: AccountTerms | None = None
 
 
 def described(
@@ -131,8 +142,8 @@ def _any_value(name: str, kinds: SourceKinds, values: Mapping[str, Names]) -> st
     return other or next(iter(known.values()), _STAND_IN)
 
 
-def outcome(played: PlayedLogin, kinds: SourceKinds) -> Outcome:
-    """Return what a played login has in common with all of its class."""
+def outcome(played: PlayedLogin, kinds: SourceKinds, policies: PolicySet) -> Outcome:
+    """Return what a login played under ``policies`` has in common with all of its class."""
     end = played.end
     release = played.decision.release
     leaves = played.disclosure is not None and release is not None
@@ -144,6 +155,8 @@ def outcome(played: PlayedLogin, kinds: SourceKinds) -> Outcome:
         terms=_terms(release, played.service) if leaves and release else None,
         leaving=tuple(_leaving(played, release, kinds)) if leaves and release else (),
         place=played.place,
+        mailboxes=tuple(mailboxes(played, policies)),
+        account=account_terms(played, kinds.source),
     )
 
 
@@ -183,6 +196,7 @@ def _terms(release: Release, service: Service) -> SharedTerms:
         notice=release.notice,
         purpose=release.purpose,
         receiver=service.controller,
+        entry=release,
     )
 
 
@@ -197,4 +211,11 @@ def _leaving(played: PlayedLogin, release: Release, kinds: SourceKinds) -> Itera
         elif fates.get(listed.name) in _OPEN | {played.facts.withheld.get(listed.name)}:
             patterns = kinds.leaving(listed)
         if patterns:
-            yield LeavingKinds(listed.name, patterns, listed.mask, listed.optional, listed.place)
+            yield LeavingKinds(
+                name=listed.name,
+                patterns=patterns,
+                mask=listed.mask,
+                optional=listed.optional,
+                why=listed.why,
+                place=listed.place,
+            )

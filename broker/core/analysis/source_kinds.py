@@ -17,7 +17,7 @@ from broker.core.policy.model import BorrowerRule, PolicySet, ReleasedAttribute
 
 # What is no attribute of the upstream's: made here, or part of each class by itself.
 _OURS: Final = MINTED | {BORROWER_NUMBER, CPR_ATTRIBUTE}
-_PROOF_SOURCE: Final = "proof."
+PROOF_SOURCE: Final = "proof."
 # A borrower is made only with an address, and adopted only under a name.
 DECIDING_FIELDS: Final = ("email", "surname")
 
@@ -73,7 +73,7 @@ def _field_sources(policies: PolicySet) -> Iterator[str]:
     for policy in policies.policies:
         for written in policy.borrower.fields if policy.borrower else ():
             for source in (written.source, *written.otherwise):
-                if not source.startswith(_PROOF_SOURCE):
+                if not source.startswith(PROOF_SOURCE):
                     yield source
 
 
@@ -91,7 +91,7 @@ def field_sources(rule: BorrowerRule, name: str) -> set[str]:
     for written in rule.fields:
         if written.name == name:
             for source in (written.source, *written.otherwise):
-                sources.add(source.removeprefix(_PROOF_SOURCE))
+                sources.add(source.removeprefix(PROOF_SOURCE))
     return sources
 
 

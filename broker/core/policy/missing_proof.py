@@ -31,6 +31,15 @@ def missing_proof(policies: PolicySet, login: LoginFacts, today: date) -> ProofR
     return next((proof for proof in firsts if proof is not None), None)
 
 
+def remembering_proof(policies: PolicySet, name: str) -> ProofRule | None:
+    """Return the proof whose ``remembered_for`` counts for all of that name: the highest."""
+    for policy in policies.policies:
+        for proof in policy.proofs:
+            if proof.name == name:
+                return proof
+    return None
+
+
 def provable_domains(proof: ProofRule, today: date) -> Names:
     """Return the domains in which a mailbox proves something today, in the order of the file."""
     return tuple(domain.name for domain in proof.domains if domain.proves_on(today))

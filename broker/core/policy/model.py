@@ -136,6 +136,7 @@ class ProofRule:
     code_valid_for: timedelta
     remembered_for: timedelta
     place: PolicyLine | None = None
+    lines: Mapping[str, PolicyLine] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,11 @@ class Release:
     place: PolicyLine
     notice: Notice = "ours"
     subject: ReleasedAttribute | None = None
+    lines: Mapping[str, PolicyLine] = field(default_factory=dict, compare=False, repr=False)
+
+    def line_of(self, key: str) -> PolicyLine:
+        """Return the line of one key, else that of the entry."""
+        return self.lines.get(key, self.place)
 
     @property
     def name_id_format(self) -> str:

@@ -112,8 +112,14 @@ class ProofShape(Shape):
     def proof(self, name: str, place: FilePlace) -> engine.ProofRule:
         """Return the proof of this name."""
         domains = tuple(map(_mail_domain, self.domains))
-        spans = (self.code_valid_for, self.remembered_for)
-        return engine.ProofRule(name, domains, *spans, place.below("domains").line)
+        return engine.ProofRule(
+            name=name,
+            domains=domains,
+            code_valid_for=self.code_valid_for,
+            remembered_for=self.remembered_for,
+            place=place.below("domains").line,
+            lines=place.lines_of(self.model_fields_set),
+        )
 
 
 def _mail_domain(written: str | DomainShape) -> engine.MailDomain:
@@ -246,6 +252,7 @@ class ReleaseShape(Shape):
             place=place.line,
             notice=self.notice,
             subject=self._subject(place),
+            lines=place.lines_of(self.model_fields_set),
         )
 
     def _subject(self, place: FilePlace) -> engine.ReleasedAttribute | None:

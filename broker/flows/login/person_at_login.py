@@ -14,6 +14,7 @@ from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import Account, AccountState, Errand, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.decision import UNMET_REQUIREMENTS
+from broker.core.policy.missing_proof import remembering_proof
 from broker.core.policy.model import PolicySet
 from broker.core.ports import Store, Trail
 from broker.flows.arrived_login import Arrived, read_and_decide, read_login
@@ -212,11 +213,8 @@ class PersonAtLogin:
 
     def remembered_for(self, held: Held, name: str) -> timedelta:
         """Return how long a proof of this name is good, by the policies of the request."""
-        for policy in self.policies(held).policies:
-            for proof in policy.proofs:
-                if proof.name == name:
-                    return proof.remembered_for
-        return _MAIL_REMEMBERED
+        proof = remembering_proof(self.policies(held), name)
+        return proof.remembered_for if proof else _MAIL_REMEMBERED
 
     def keep_category(self, transaction: Transaction, now: datetime) -> None:
         """Remember that the person does not want another category."""

@@ -73,9 +73,9 @@ def check(login: RandomLogin, model: Model, service: Service) -> None:
     found = classes.class_of(facts)
     assert found in members
     stands_for = described(members[found], classes.kinds, led_to(mine, found.rights[0]))
-    expected = outcome(model.play(stands_for, service, login.source), classes.kinds)
+    expected = outcome(model.play(stands_for, service, login.source), classes.kinds, model.policies)
     played = model.play(mine, service, login.source)
-    assert outcome(played, classes.kinds) == expected
+    assert outcome(played, classes.kinds, model.policies) == expected
     compare_values(played, expected, model.vocabulary)
     compare_question(played)
 

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.core.analysis.compared_logins import Analysis, Site
-from broker.core.analysis.set_differences import Difference, Direction, difference
+from broker.core.analysis.directed_change import Direction
+from broker.core.analysis.set_differences import Difference, difference
 from broker.core.entities import Service
 from broker.core.login.described_login import IdealTerms
 from broker.core.login.ideal_login import play

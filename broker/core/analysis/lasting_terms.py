@@ -1,0 +1,125 @@
+"""What outlasts a login: how long a proof is good for, and what is written to the account."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from broker.core.analysis.source_kinds import PROOF_SOURCE
+from broker.core.analysis.sources import Source
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.leading_numbers import cpr_leads
+from broker.core.entities import Names
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
+from broker.core.login.played_login import PlayedLogin
+from broker.core.login.steps import ProveMailbox
+from broker.core.policy.missing_proof import remembering_proof
+from broker.core.policy.model import (
+    BorrowerRule,
+    Field,
+    FieldWriting,
+    PinDelivery,
+    PolicyLine,
+    PolicySet,
+    ProofRule,
+)
+
+_MAKES: Final = "make"
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxTerms:
+    """A proof that is asked for: where a mailbox proves something, and for how long.
+
+    ``remembered_for`` None: as long as a proof that no policy names.
+    """
+
+    name: str
+    domains: frozenset[str]
+    code_valid_for: timedelta
+    remembered_for: timedelta | None
+    asked_by: ProofRule | None = field(compare=False)
+    remembered_by: ProofRule | None = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenField:
+    """One field of the borrower: the sources that this upstream has, and when it is written."""
+
+    name: str
+    sources: Names
+    set: FieldWriting
+    place: PolicyLine = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTerms:
+    """What a login with a wish for a borrower may write there, now or the next time.
+
+    ``fields`` are none of a person who is not known in person, ``pin`` is None where no account is
+    made.
+    """
+
+    months: int
+    fields: tuple[WrittenField, ...]
+    pin: PinDelivery | None
+    rule: BorrowerRule = field(compare=False, repr=False)
+
+
+def mailboxes(played: PlayedLogin, policies: PolicySet) -> Iterator[MailboxTerms]:
+    """Yield the proofs that a login was asked for, with the rules that set their terms."""
+    asked = [step for step in played.steps if isinstance(step, ProveMailbox)]
+    for step in asked:
+        remembered_by = remembering_proof(policies, step.name)
+        yield MailboxTerms(
+            name=step.name,
+            domains=frozenset(step.domains),
+            code_valid_for=step.lasts,
+            remembered_for=remembered_by.remembered_for if remembered_by else None,
+            asked_by=_asked_by(step.name, played.facts.intent, policies),
+            remembered_by=remembered_by,
+        )
+
+
+def _asked_by(name: str, intent: str | None, policies: PolicySet) -> ProofRule | None:
+    """Return the rule of the affiliation that was chosen."""
+    for policy in policies.policies:
+        if policy.affiliation == intent:
+            return next((proof for proof in policy.proofs if proof.name == name), None)
+    return None
+
+
+def account_terms(played: PlayedLogin, source: Source) -> AccountTerms | None:
+    """Return what a login may write to the account; None where it has no wish for one."""
+    decision = played.decision
+    rule = decision.policy.borrower if decision.policy else None
+    release = decision.release
+    if rule is None or release is None or release.borrower != _MAKES or not played.permitted:
+        return None
+    leads = CPR_ATTRIBUTE in rule.find_by and cpr_leads(decision, played.facts.cpr)
+    if source.local or not leads:
+        return None
+    planned = played.borrower
+    made = planned is not None and planned.outcome is EnrolmentOutcome.CREATED
+    fields = _written(rule, source) if decision.known_in_person else ()
+    return AccountTerms(
+        months=rule.expires_after_months,
+        fields=tuple(fields),
+        pin=rule.pin if made else None,
+        rule=rule,
+    )
+
+
+def _written(rule: BorrowerRule, source: Source) -> Iterator[WrittenField]:
+    for written in rule.fields:
+        sources = tuple(name for name in _sources(written) if _has(source, name))
+        if sources:
+            yield WrittenField(written.name, sources, written.set, written.place)
+
+
+def _sources(written: Field) -> Names:
+    return (written.source, *written.otherwise)
+
+
+def _has(source: Source, name: str) -> bool:
+    return name.startswith(PROOF_SOURCE) or source.shape(name) is not None
