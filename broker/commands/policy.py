@@ -18,6 +18,7 @@ _BESIDE: Final = {
     "explain": "policy_explain:explain",
     "history": "policy_history:show_history",
     "plan": "policy_apply:plan_policies",
+    "report": "policy_record:report",
     "rollback": "policy_history:roll_back",
     "schema": "policy_schema:schema",
     "show": "policy_history:show_set",

@@ -37,6 +37,7 @@ from broker.files.settings.tables import (
     Name,
     PlacesTable,
     PolicyTable,
+    RecordTable,
     ServeTable,
     SettingsTable,
     SignUpTable,
@@ -67,6 +68,7 @@ class Config(SettingsTable):
     accessibility_statement: Url | None = None
     privacy_notice: AddressPerLanguage | None = None
     contact: Contact = Contact()
+    record: RecordTable = RecordTable()
     look: LookTable = LookTable()
     places: PlacesTable = PlacesTable()
     sign_up: SignUpTable = SignUpTable()

@@ -79,6 +79,17 @@ def _sign_up_by(raw: RawSettings, key: str, kind: str) -> Faults:
         yield Fault(where, what, f"{kind} are {known}")
 
 
+def _record(raw: RawSettings) -> Faults:
+    """Refuse answers about a service that does not exist: they would stand in no record."""
+    services = raw.table("services").values
+    told = raw.table("record").values.get("services")
+    for name in told if isinstance(told, dict) else ():
+        if name not in services:
+            where = raw.where(("record", "services", name))
+            known = ", ".join(services) or "none"
+            yield Fault(where, f"no service {name}", f"services are {known}")
+
+
 def _library_accounts(raw: RawSettings) -> Faults:
     first: RawTable | None = None
     for upstream in raw.tables("upstreams"):
@@ -211,6 +222,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *upstream_checks.CHECKS,
     _services,
     _sign_up,
+    _record,
     _library_accounts,
     _message_log,
     _secrets,

@@ -136,6 +136,27 @@ class Contact(SettingsTable):
         return Text(self.name, self.name)
 
 
+class ReceiverTable(SettingsTable):
+    """What the record of processing says of a receiver, and nothing else here does."""
+
+    kept_for: Wording | None = None
+    third_countries: tuple[Filled, ...] | None = None  # outside the EU and the EEA; []: none
+    safeguards: Wording | None = None  # the ground for these (GDPR articles 44 to 49)
+
+
+class RecordTable(SettingsTable):
+    """Answers for the record of processing activities (GDPR article 30(1)); nothing decides by it.
+
+    ``broker policy report`` lists what is missing as questions.
+    """
+
+    joint_controllers: Wording | None = None
+    security: Wording | None = None  # measures besides those that the broker takes
+    services: dict[Name, ReceiverTable] = Field(default_factory=dict)
+    library_system: ReceiverTable = ReceiverTable()
+    mail: ReceiverTable = ReceiverTable()
+
+
 class LookTable(SettingsTable):
     """The library's own pictures on our pages: files that we serve, never another's address."""
 

@@ -1,0 +1,111 @@
+"""The report as HTML: a part of a page of ours, or files that need no other."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from broker.adapters.translations.catalogue import in_both, translate
+from broker.adapters.translations.catalogue import marked as _
+from broker.adapters.web.report.question_texts import in_words
+from broker.core.entities import Service
+from broker.core.report.policy_report import PolicyReport
+
+_ROOM: Final = Path(__file__).parents[1]
+# Marked once: a title is that of a file, and of its heading.
+TITLE: Final = _("Who gets what, and why")
+_NAMELESS: Final = _("The library")
+LANGUAGES: Final[Mapping[str, str]] = {"da": "Dansk", "en": "English"}
+
+
+def fragment(report: PolicyReport, language: str) -> Markup:
+    """Return the report as a part of a page whose only heading of the first level stands above it.
+
+    The page links to ``style.css`` and ``report.css``, in an element of class ``report``.
+    """
+    return Markup(_rendered("report_whole.html", report, language))  # noqa: S704 - escaped there
+
+
+def files(report: PolicyReport, languages: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each file: the whole, and a sheet for each service's owner."""
+    for language in languages:
+        yield _name("report", language), _file(report, language, languages)
+        for service in report.services:
+            text = _file(report, language, languages, service)
+            yield _name(f"service-{service.name}", language), text
+
+
+def _name(stem: str, language: str) -> str:
+    return f"{stem}-{language}.html"
+
+
+def _file(
+    report: PolicyReport,
+    language: str,
+    languages: tuple[str, ...],
+    service: Service | None = None,
+) -> str:
+    stem = f"service-{service.name}" if service else "report"
+    title = service.label[language] if service else translate(TITLE, language)
+    other = next((each for each in languages if each != language), None)
+    return _rendered(
+        "report_file.html",
+        report,
+        language,
+        service=service,
+        title=title,
+        library=report.answers.name or in_both(_NAMELESS),
+        other=(_name(stem, other), other, LANGUAGES[other]) if other else None,
+        css=_css(),
+    )
+
+
+def _rendered(
+    template: str,
+    report: PolicyReport,
+    language: str,
+    service: Service | None = None,
+    **names: Any,
+) -> str:
+    asked = report.questions_about(service) if service else report.questions
+    return (
+        _environment(language)
+        .get_template(template)
+        .render(
+            report=report,
+            lang=language,
+            service=service,
+            questions=[in_words(each, language) for each in asked],
+            **names,
+        )
+    )
+
+
+@cache
+def _css() -> Markup:
+    texts = ((_ROOM / "static" / name).read_text() for name in ("style.css", "report.css"))
+    return Markup("".join(texts))  # noqa: S704 - ours
+
+
+@cache
+def _environment(language: str) -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(_ROOM / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+
+    def words(message: str) -> str:
+        return translate(message, language)
+
+    def counted(one: str, many: str, count: int) -> str:
+        return translate(one if count == 1 else many, language)
+
+    made.install_gettext_callables(words, counted, newstyle=True)  # type: ignore[attr-defined]
+    return made

@@ -1,0 +1,1 @@
+"""The record for the data protection officer: who gets what, by what may really leave."""

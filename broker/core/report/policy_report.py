@@ -1,0 +1,112 @@
+"""The report as a value: what leaves, by which set, for whom, since when, and what is not said."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from broker.core.entities import Names, Service, Text, Upstream
+from broker.core.report.missing_answers import LibraryAnswers, Question, missing
+from broker.core.report.what_leaves import Given, WhatLeaves
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedSet:
+    """The set that is reported: the record in force, or a folder and why that.
+
+    ``folder`` is None where the set in force is reported; ``reason`` why it is not, "" where a
+    folder was asked for.
+    """
+
+    digest: str
+    site_digest: str
+    folder: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedChange:
+    """One change of the set in force, with the summary in words; ``rows`` of who gets what else.
+
+    ``compared`` is False where one of the two sets decides nothing here any more.
+    """
+
+    number: int
+    at: datetime
+    who: str
+    why: str
+    how: str
+    digest: str
+    summary: Names
+    rows: tuple[tuple[str, str], ...] = ()
+    compared: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The changes since a day, the newest first."""
+
+    since: date
+    rows: tuple[ReportedChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LibrarySystemUse:
+    """The library system, and how it is used: live, observe or frozen."""
+
+    system: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What of the security measures the configuration decides."""
+
+    https: bool
+    trail: bool
+    trail_required: bool
+    message_log: bool
+    shared_store: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyReport:
+    """Everything that the record for the data protection officer says."""
+
+    day: date
+    base_url: str
+    reported: ReportedSet
+    leaves: WhatLeaves
+    services: tuple[Service, ...]
+    upstreams: tuple[Upstream, ...]
+    answers: LibraryAnswers
+    library: LibrarySystemUse
+    protection: Protection
+    labels: Mapping[str, Text] = field(repr=False)
+    changes: Changes | None = None
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Return what the configuration does not say."""
+        return missing(self.answers, self.receiving)
+
+    @property
+    def receiving(self) -> tuple[Service, ...]:
+        """Return the services that get anything."""
+        given = {each.service for each in self.leaves.given}
+        return tuple(service for service in self.services if service.name in given)
+
+    def given_to(self, service: Service) -> tuple[Given, ...]:
+        """Return what a service gets, an entry for each affiliation."""
+        return self.leaves.to(service.name)
+
+    def upstream_label(self, name: str) -> Text:
+        """Return what people are shown a way to log in called."""
+        return next(each.label for each in self.upstreams if each.name == name)
+
+    def questions_about(self, service: Service) -> tuple[Question, ...]:
+        """Return what is not said of a service."""
+        return tuple(each for each in self.questions if each.service == service)
+
+    def called(self, name: str) -> Text:
+        """Return what people are shown an attribute called; its name where it has no label."""
+        return self.labels.get(name, Text(name, name))

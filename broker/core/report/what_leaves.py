@@ -1,0 +1,244 @@
+"""What leaves for whom, as every class of logins shows it: a line without effect gives nothing."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from broker.core.analysis.compared_logins import Analysis, ComparedLogin
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.entities import Names
+from broker.core.login.described_login import DescribedLogin
+from broker.core.login.played_login import PlayedLogin
+from broker.core.login.steps import ProveMailbox
+from broker.core.policy.model import (
+    BorrowerRule,
+    Field,
+    Policy,
+    PolicyLine,
+    PolicySet,
+    Release,
+    ReleasedAttribute,
+)
+from broker.core.report.released_names import ReleasedNames
+
+_PROOF: Final = "proof."
+_UNTOLD: Final = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What one service gets of the people of one affiliation, and on which terms.
+
+    ``attributes`` are those that leave for somebody, in the order of the file; ``upstreams`` the
+    ways to log in by which anybody gets there, ``proofs`` the mailboxes that some are asked to show
+    before, ``account`` whether the login may make or change a borrower. ``told`` are the pages of
+    ours that come before: "ask", "inform", or "none" where some people see neither.
+    """
+
+    service: str
+    policy: Policy
+    release: Release
+    upstreams: Names
+    attributes: tuple[ReleasedAttribute, ...]
+    proofs: Names = ()
+    account: bool = False
+    told: Names = ()
+
+    @property
+    def affiliation(self) -> str:
+        """Return the affiliation of the people."""
+        return self.policy.affiliation
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenBorrower:
+    """What the library system is told of the people of one affiliation.
+
+    ``fields`` are those that some login fills, ``makes`` whether an account is made, ``services``
+    those whose logins do so.
+    """
+
+    policy: Policy
+    rule: BorrowerRule
+    fields: tuple[Field, ...]
+    makes: bool
+    upstreams: Names
+    services: Names
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedLine:
+    """A line that lists ``name`` (None: the whole entry) for ``service``, and gives nothing."""
+
+    place: PolicyLine
+    affiliation: str
+    service: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WhatLeaves:
+    """All that leaves by one policy set, from every class of logins of a site.
+
+    ``classes`` were looked at; ``incomplete`` are the upstreams and institutions where there are
+    too many for a proof. ``shown`` holds a login that each attribute leaves of, by service,
+    affiliation and attribute.
+    """
+
+    given: tuple[Given, ...]
+    borrowers: tuple[WrittenBorrower, ...]
+    unused: tuple[UnusedLine, ...]
+    classes: int
+    incomplete: Names
+    shown: Mapping[tuple[str, str, str], DescribedLogin] = field(repr=False, compare=False)
+
+    def to(self, service: str) -> tuple[Given, ...]:
+        """Return what one service gets, the affiliation of highest precedence first."""
+        return tuple(each for each in self.given if each.service == service)
+
+
+@dataclass(slots=True)
+class _Entry:
+    policy: Policy
+    release: Release
+    upstreams: dict[str, None] = field(default_factory=dict)
+    proofs: dict[str, None] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
+    account: bool = False
+
+
+@dataclass(slots=True)
+class _Account:
+    policy: Policy
+    rule: BorrowerRule
+    filled: set[str] = field(default_factory=set)
+    makes: bool = False
+    upstreams: dict[str, None] = field(default_factory=dict)
+    services: dict[str, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Seen:
+    released: ReleasedNames
+    entries: dict[tuple[str, str], _Entry] = field(default_factory=dict)
+    accounts: dict[str, _Account] = field(default_factory=dict)
+    classes: set[object] = field(default_factory=set)
+
+
+def what_leaves(analysis: Analysis) -> WhatLeaves:
+    """Return what leaves by the one set of ``analysis``, on its day or after it."""
+    (policies,) = analysis.sets
+    seen = _Seen(ReleasedNames(analysis))
+    for login in analysis.logins():
+        seen.classes.add((login.day, login.found))
+        (played,) = login.played
+        if played is not None:
+            _note(seen, login, played)
+    names = tuple(service.name for service in analysis.site.services)
+    given = tuple(_given(policies, names, seen))
+    return WhatLeaves(
+        given=given,
+        borrowers=tuple(_borrowers(policies, seen)),
+        unused=tuple(_unused(policies, given)),
+        classes=len(seen.classes),
+        incomplete=tuple(analysis.incomplete()),
+        shown=seen.released.shown,
+    )
+
+
+def _note(seen: _Seen, login: ComparedLogin, played: PlayedLogin) -> None:
+    (outcome,) = login.outcomes
+    policy = played.decision.policy
+    release = played.decision.release
+    if policy is None or release is None:
+        return
+    writes = _writes(login)
+    if writes and policy.borrower is not None:
+        _note_account(seen, login, played, policy, policy.borrower)
+    if outcome.terms is None:
+        return
+    key = (login.service.name, policy.affiliation)
+    entry = seen.entries.setdefault(key, _Entry(policy, release))
+    entry.upstreams[login.login.upstream] = None
+    seen.released.note(login, policy.affiliation)
+    asked = (step.name for step in played.steps if isinstance(step, ProveMailbox))
+    entry.proofs |= dict.fromkeys(asked)
+    entry.account = entry.account or writes
+    question = played.asked
+    entry.told.add(question.question.variant if question else _UNTOLD)
+
+
+def _writes(login: ComparedLogin) -> bool:
+    (outcome,) = login.outcomes
+    borrower = outcome.borrower
+    return borrower is not None and borrower.outcome is not EnrolmentOutcome.UNCHANGED
+
+
+def _note_account(
+    seen: _Seen, login: ComparedLogin, played: PlayedLogin, policy: Policy, rule: BorrowerRule
+) -> None:
+    account = seen.accounts.setdefault(policy.affiliation, _Account(policy, rule))
+    account.upstreams[login.login.upstream] = None
+    account.services[login.service.name] = None
+    account.filled |= set(played.facts.attributes)
+    borrower = played.borrower
+    if borrower is not None and borrower.outcome is EnrolmentOutcome.CREATED:
+        account.makes = True
+
+
+def _given(policies: PolicySet, services: Names, seen: _Seen) -> Iterator[Given]:
+    for service in services:
+        for policy in policies.policies:
+            entry = seen.entries.get((service, policy.affiliation))
+            if entry is not None:
+                yield Given(
+                    service=service,
+                    policy=policy,
+                    release=entry.release,
+                    upstreams=tuple(entry.upstreams),
+                    attributes=tuple(_leaving(service, entry, seen.released)),
+                    proofs=tuple(sorted(entry.proofs)),
+                    account=entry.account,
+                    told=tuple(sorted(entry.told)),
+                )
+
+
+def _leaving(service: str, entry: _Entry, released: ReleasedNames) -> Iterator[ReleasedAttribute]:
+    subject = entry.release.subject
+    listed = (subject, *entry.release.attributes) if subject else entry.release.attributes
+    affiliation = entry.policy.affiliation
+    return (each for each in listed if (service, affiliation, each.name) in released.shown)
+
+
+def _borrowers(policies: PolicySet, seen: _Seen) -> Iterator[WrittenBorrower]:
+    for policy in policies.policies:
+        account = seen.accounts.get(policy.affiliation)
+        if account is not None:
+            yield WrittenBorrower(
+                policy=policy,
+                rule=account.rule,
+                fields=tuple(each for each in account.rule.fields if _filled(each, account)),
+                makes=account.makes,
+                upstreams=tuple(account.upstreams),
+                services=tuple(sorted(account.services)),
+            )
+
+
+def _filled(written: Field, account: _Account) -> bool:
+    sources = (written.source, *written.otherwise)
+    return any(source.removeprefix(_PROOF) in account.filled for source in sources)
+
+
+def _unused(policies: PolicySet, given: tuple[Given, ...]) -> Iterator[UnusedLine]:
+    """Yield the lines that no configured service, whatever its name, is given anything by."""
+    for policy in policies.policies:
+        for release in policy.releases:
+            taken = [each for each in given if each.release.place == release.place]
+            if not taken:
+                yield UnusedLine(release.place, policy.affiliation, release.service)
+                continue
+            names = {attribute.name for each in taken for attribute in each.attributes}
+            for listed in release.attributes:
+                if listed.name not in names:
+                    affiliation = policy.affiliation
+                    yield UnusedLine(listed.place, affiliation, release.service, listed.name)

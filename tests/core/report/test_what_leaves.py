@@ -1,0 +1,66 @@
+"""What leaves for whom: everything that the engine releases to any login, and nothing else."""
+
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from broker.core.analysis.compared_logins import Analysis, Site
+from broker.core.login.described_login import IdealTerms
+from broker.core.login.ideal_login import play
+from broker.core.policy.model import PolicySet
+from broker.core.report.what_leaves import WhatLeaves, what_leaves
+from tests.plugins.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, random_logins
+
+SITE = Site(SOURCES, SERVICES)
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+SEEDS = st.integers(0, 2**32)
+
+
+def triples(found: WhatLeaves) -> set[tuple[str, str, str]]:
+    """Give what is listed: service, affiliation, attribute."""
+    return {(each.service, each.affiliation, listed.name) for each in found.given for listed in each.attributes}
+
+
+def released(policies: PolicySet, seed: int, many: int) -> set[tuple[str, str, str]]:
+    """Give what the engine lets leave for random logins."""
+    found = set()
+    for login in random_logins(Random(seed), many):
+        for service in SERVICES:
+            terms = IdealTerms(giver=login.source.giver, local=LOCAL)
+            try:
+                played = play(login.described, service, policies, NOW, terms)
+            except RuntimeError:
+                continue
+            affiliation = played.decision.affiliation or ""
+            found |= {(service.name, affiliation, each.name) for each in played.leaving}
+    return found
+
+
+def check(policies: PolicySet, seed: int, many: int) -> None:
+    """Compare what is listed with what is released."""
+    found = what_leaves(Analysis((policies,), SITE, NOW))
+    listed = triples(found)
+    assert released(policies, seed, many) - listed == set()
+    for service, affiliation, name in listed:
+        login = found.shown[service, affiliation, name]
+        giver = next(each.giver for each in SOURCES if each.upstream == login.upstream)
+        at = next(each for each in SERVICES if each.name == service)
+        played = play(login, at, policies, NOW, IdealTerms(giver=giver, local=LOCAL))
+        assert (played.decision.affiliation, name in {each.name for each in played.leaving}) == (affiliation, True)
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=SLOW)
+@given(POLICY_SETS, SEEDS)
+def test_all_that_leaves_is_listed_and_nothing_else(policies: PolicySet, seed: int) -> None:
+    """No random login is given more, and a login that the engine lets go with it stands behind each line."""
+    check(policies, seed, 40)
+
+
+@pytest.mark.slow
+@settings(max_examples=50, deadline=None, suppress_health_check=SLOW)
+@given(POLICY_SETS, SEEDS)
+def test_of_many_logins_all_that_leaves_is_listed(policies: PolicySet, seed: int) -> None:
+    """The same over many more sets and logins."""
+    check(policies, seed, 200)
