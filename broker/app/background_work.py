@@ -15,7 +15,7 @@ from broker.adapters.telling import application_log, metrics
 from broker.adapters.telling.event_sinks import EventSinks, to_log
 from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.app import assembly
-from broker.app.person_operations import ForgettingUpkeep
+from broker.app.forgetting_upkeep import ForgettingUpkeep
 from broker.app.work_folder import WakeListener, WorkLock
 from broker.core.errors import BrokerError, ConfigurationFaults
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
@@ -185,7 +185,11 @@ class _Loops:
         """Start every loop."""
         parts = self.parts
         letters = CategoryLetters(parts.enrolments.ports)
-        borrowers = (parts.enrolments.step, parts.pin_renewal.step, letters.step)
+        forgetting = ForgettingUpkeep(parts)
+        due = (parts.enrolments.step, parts.pin_renewal.step, letters.step)
+        borrowers = [partial(_after, forgetting, step) for step in due]
+        # A loop of its own, too: all that is due waits for its first look.
+        self._start("forgetting", [forgetting.step], self.feeds_wake, _IDLE)
         for idle in _BORROWER_LOOPS:
             self._start("borrowers", borrowers, parts.wake.local, idle)
         # A loop of its own: a feed that takes a minute must not keep a borrower waiting.
@@ -222,11 +226,15 @@ def _upkeep(parts: assembly.Parts) -> Iterator[Step]:
     yield parts.enrolment_counting.step
     yield parts.following.trail.step
     yield StoreSweep(parts.store, assembly.now).step
-    yield ForgettingUpkeep(parts).step
     yield parts.log_budget.step
     yield parts.metrics.count_dropped
     if parts.messages is not None:
         yield partial(_delete_old, parts.messages)
+
+
+def _after(forgetting: ForgettingUpkeep, step: Step) -> object:
+    """Do what is due, once whom a backup brought back is forgotten again."""
+    return forgetting.may_go_on() and step()
 
 
 def _fetch(parts: assembly.Parts) -> None:

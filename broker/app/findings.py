@@ -1,7 +1,7 @@
 """What `broker check` finds: everything a careful administrator would want to mend."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -9,6 +9,7 @@ from broker.adapters.telling import metrics
 from broker.adapters.web.signup import sign_up_pages
 from broker.app import (
     configured_texts,
+    forgetting_upkeep,
     metadata_report,
     peer_clocks,
     service_findings,
@@ -219,7 +220,7 @@ def _clocks(parts: Parts) -> Iterator[str]:
         yield f"clock: {fault}"
 
 
-_FINDINGS: Final[Sequence[Callable[[Parts], Iterator[str]]]] = (
+_FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _audit,
     _work,
     _policies,
@@ -235,4 +236,5 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterator[str]]]] = (
     _logout,
     _contact,
     service_findings.findings,
+    forgetting_upkeep.findings,
 )

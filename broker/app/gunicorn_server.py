@@ -22,7 +22,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from broker.adapters.telling import application_log, loaded_policies, metrics
 from broker.adapters.telling.event_sinks import EventSinks, to_log
-from broker.app import assembly, readiness, watched_work
+from broker.app import assembly, forgetting_upkeep, readiness, watched_work
 from broker.app.application import create_app
 from broker.app.buffering_worker import BufferingWorker
 from broker.app.live_reload import LiveReload
@@ -234,8 +234,8 @@ def _drop_metrics(_: Any, worker: Any) -> None:
 def _checked(read: Callable[[], Config]) -> Config:
     """Read a configuration and open everything it names once.
 
-    What must be there before the fork (the store's file) is made by it. BrokerError where it cannot
-    be served.
+    What must be there before the fork (the store's file) is made by it, and whom a backup brought
+    back is forgotten again. BrokerError where it cannot be served.
     """
     config = read()
     try:
@@ -243,7 +243,9 @@ def _checked(read: Callable[[], Config]) -> Config:
     except RuntimeError:
         fault = Fault("serve.bind", "is no address", "write HOST:PORT, or unix:FILE")
         raise ConfigurationFaults([fault]) from None
-    readiness.fit_to_serve(assembly.assemble(config))
+    parts = assembly.assemble(config)
+    readiness.fit_to_serve(parts)
+    forgetting_upkeep.repeat_first(parts)
     return config
 
 

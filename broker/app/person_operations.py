@@ -16,7 +16,6 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import identifier_of
 from broker.core.entities import Names
 from broker.core.errors import AttributesRefused, LeadsNowhere, LibraryError
-from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.transaction import Authentication
@@ -30,7 +29,6 @@ from broker.flows.proofs.pin_letters import identifier_pseudonym
 from broker.flows.proofs.rate_limits import Limits
 
 _CALL: Final = timedelta(seconds=10)
-_EVERY: Final = timedelta(hours=1)
 
 
 class NoPerson(LeadsNowhere):
@@ -278,34 +276,9 @@ def forgotten(of: PersonDesk, person: FoundPerson) -> "ForgetOutcome":
 def ended(of: PersonDesk, *, everything: bool) -> "ForgetOutcome":
     """End what was begun, and forget again whom a store that was put back knows again."""
     count = of.forgetting.resume() + of.forgetting.repeat(everything=everything)
-    return ForgetOutcome(count, tuple(of.parts.store.purge()))
-
-
-@dataclass(slots=True)
-class ForgettingUpkeep:
-    """Ends what a command that died had begun, and forgets again what a backup brought back.
-
-    Looked for when ``broker work`` begins, and each hour.
-    """
-
-    parts: Parts
-    _next: datetime | None = None
-
-    def step(self) -> bool:
-        """Look if it is time; True where somebody was forgotten."""
-        moment = now()
-        if self._next is not None and moment < self._next:
-            return False
-        self._next = moment + _EVERY
-        of = desk(self.parts)
-        count = of.forgetting.resume() + of.forgetting.repeat()
-        if not count:
-            return False
-        tell = self.parts.tell
-        tell(BrokerEvent(EventKind.FORGOTTEN_AGAIN, {"count": count}))
-        for sentence in self.parts.store.purge():
-            tell(BrokerEvent(EventKind.FORGET_PENDING, {"fault": sentence}))
-        return True
+    undecided = of.forgetting.undecided(everything=everything)
+    pending = (*of.parts.store.purge(), *(sentence_of_two(each.at) for each in undecided))
+    return ForgetOutcome(count, pending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,3 +287,9 @@ class ForgetOutcome:
 
     count: int
     pending: Sequence[str]
+
+
+def sentence_of_two(at: datetime) -> str:
+    """Return what is to be done about a tombstone that leads to more than one person."""
+    what = f"who was forgotten on {at:%Y-%m-%d} is known again by a backup, among others"
+    return f"{what}: find the request of that day, and give broker person forget the CPR number"

@@ -12,7 +12,9 @@ def bare(settings: Config) -> Store:
     """Open the store, and the folder of the state before it: what fails there fails both."""
     table = settings.store
     durable_files.make_state(settings.state)
-    return open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
+    folder = settings.keys.parent
+    accepts, replicas = table.accept_loss, table.replicas
+    return open_store(table.url, folder, accept_loss=accepts, replicas=replicas)
 
 
 def sealed(store: Store | None, ring: key_ring.KeyRing | None) -> Store | None:

@@ -9,18 +9,18 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import pytest
 
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.app import audit_operations, person_operations, person_page, person_report
 from broker.app.assembly import Parts, assemble, now
-from broker.app.person_operations import ForgettingUpkeep, NamedPerson, NoPerson, PersonDesk
+from broker.app.forgetting_upkeep import ForgettingUpkeep
+from broker.app.person_operations import NamedPerson, NoPerson
 from broker.app.tombstone_file import StateTombstones
 from broker.core.audit_events import AuditEvent, AuditEventKind
-from broker.core.event_routes import EventKind
-from broker.core.ports import Kept, Key, RecordKind, lease_of
+from broker.core.ports import Kept, Key, lease_of
 from broker.core.retention import table
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
@@ -30,7 +30,19 @@ from broker.flows.logout.sessions import Sessions
 from broker.flows.persons.forgetting import StillCarriedOut
 from broker.flows.persons.tombstones import Tombstone
 from broker.flows.transactions import Transactions
-from tests.plugins.lived import ASTA, AU, GONE_SERVICE, KARLA, Life, Somebody, store_file
+from tests.plugins.lived import (
+    ASTA,
+    AU,
+    GONE_SERVICE,
+    KARLA,
+    Life,
+    keys,
+    put_back,
+    records_of,
+    rows_of,
+    stay,
+    store_file,
+)
 from tests.plugins.redis_server import RedisServer
 
 _ROWS: Final = "SELECT kind, grp, name, value FROM record"
@@ -70,12 +82,6 @@ class Killed(BaseException):
     """The process dies."""
 
 
-def stay(parts: Parts, who: Somebody = ASTA) -> set[Key]:
-    """Give what stays: that an assertion came, and the id of whoever came by the name without a number."""
-    spent = {key for key in keys(parts) if key.kind == "arrival"}
-    return {Key("link", Life(parts, who).name), *spent}
-
-
 def names_staying(parts: Parts) -> set[str]:
     """Give the names that what stays is kept under; a notice of staff may have had the same."""
     return {key.group for key in stay(parts)}
@@ -84,21 +90,6 @@ def names_staying(parts: Parts) -> set[str]:
 def octets(parts: Parts) -> bytes:
     """Give everything that lies in the files of the store."""
     return b"".join(path.read_bytes() for path in sorted(store_file(parts).parent.glob("broker.db*")))
-
-
-def keys(parts: Parts) -> set[Key]:
-    """Give the keys of all records there are."""
-    kinds = get_args(RecordKind)
-    return {key for kind in kinds for key, _ in parts.store.list(kind, None, now())}
-
-
-def of(desk: PersonDesk, who: Somebody) -> set[Key]:
-    """Give the keys of a person's records and counters."""
-    person = desk.found(NamedPerson(who.cpr))
-    records = desk.records.of(person, now())
-    counted = {key for key, _ in desk.counters.counted(person, records, now())}
-    trail = {key for key in keys(desk.parts) if key.kind == "audit" and key.group in person.trail}
-    return {record.key for record in records} | counted | trail
 
 
 @pytest.mark.parametrize(
@@ -171,6 +162,7 @@ def test_the_next_holder_of_a_name_keeps_their_id_when_the_last_is_forgotten(liv
     assert alone
     person_operations.forgotten(desk, desk.search.by_id(alone))
     assert (links.known_by_name(asta.name), links.known_by_cpr(asta.cpr)) == (None, of_number)
+    assert links.cpr(asta.name) == asta.cpr
     alone = links.by_name(asta.name)
     person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
     assert (links.known_by_name(asta.name), links.known_by_cpr(asta.cpr)) == (alone, None)
@@ -186,13 +178,13 @@ def test_whoever_came_by_a_name_alone_is_forgotten_again_after_a_backup(lived_pa
     links, asta = lived_parts.links, Life(lived_parts, ASTA)
     alone = links.known_by_name(asta.name)
     desk = person_operations.desk(lived_parts)
-    theirs, backup = of(desk, ASTA), rows_of(lived_parts)
+    theirs, backup = records_of(desk, ASTA), rows_of(lived_parts)
     assert alone
     person_operations.forgotten(desk, desk.search.by_id(alone))
     put_back(lived_parts, backup)
     assert desk.forgetting.repeat() == 1
     assert links.known_by_name(asta.name) is None
-    assert theirs == of(desk, ASTA)
+    assert theirs == records_of(desk, ASTA)
 
 
 def test_a_name_that_came_with_one_number_leads_to_it(lived_parts: Parts) -> None:
@@ -251,7 +243,7 @@ def test_every_row_of_the_table_is_found(lived_parts: Parts) -> None:
     desk = person_operations.desk(lived_parts)
     rows = {each.row for each in desk.records.of(desk.found(NamedPerson(ASTA.cpr)), now())}
     assert rows == set(table.TABLE) - NOBODYS - STAYS - OTHERWISE
-    kinds = {key.kind for key in of(desk, ASTA)}
+    kinds = {key.kind for key in records_of(desk, ASTA)}
     assert kinds == {row.kind for row in set(table.TABLE) - NOBODYS - STAYS}
 
 
@@ -261,14 +253,14 @@ def test_what_is_forgotten_is_the_persons_and_nobody_elses(lived_parts: Parts) -
     So does whoever came by the same name without a number: their id stays.
     """
     desk = person_operations.desk(lived_parts)
-    mine, theirs = of(desk, ASTA), of(desk, KARLA)
+    mine, theirs = records_of(desk, ASTA), records_of(desk, KARLA)
     before = octets_of(lived_parts, mine)
     assert len(mine) > 35
     outcome = person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr), [GONE_SERVICE]))
     assert outcome.pending == ()
     assert {key.kind for key in mine & keys(lived_parts)} == {"arrival", "link"}
     assert mine & keys(lived_parts) <= stay(lived_parts)
-    assert of(desk, KARLA) == theirs
+    assert records_of(desk, KARLA) == theirs
     with pytest.raises(NoPerson):
         desk.found(NamedPerson(ASTA.cpr))
     assert audit_operations.verified(lived_parts).findings == []
@@ -307,12 +299,12 @@ def test_the_same_over_redis(setting: Setting, tmp_path: Path, redis_server: Red
     for who in (ASTA, KARLA):
         Life(parts, who).lived()
     desk = person_operations.desk(parts)
-    mine, theirs = of(desk, ASTA), of(desk, KARLA)
+    mine, theirs = records_of(desk, ASTA), records_of(desk, KARLA)
     names = [key.group.encode() for key in mine if key.group not in names_staying(parts)]
     assert all(each in lying_in(redis_server.folder) for each in names)
     assert person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr))).pending == ()
     assert mine & keys(parts) <= stay(parts)
-    assert of(desk, KARLA) == theirs
+    assert records_of(desk, KARLA) == theirs
     until = time.monotonic() + 4
     while (left := [each for each in names if each in lying_in(redis_server.folder)]) and time.monotonic() < until:
         time.sleep(0.02)
@@ -333,12 +325,12 @@ def test_whom_no_name_leads_to_again_is_found_by_a_page(lived_parts: Parts) -> N
     event = AuditEvent(AuditEventKind.CONSENT_GIVEN, now(), "FGHJKMNP", "met-once", service="my-loans", about="r-once")
     lived_parts.trail.add(event)
     desk = person_operations.desk(lived_parts)
-    theirs = of(desk, ASTA)
+    theirs = records_of(desk, ASTA)
     person = desk.found(NamedPerson(reference="fghj kmnp"))
     assert [each.key for each in desk.records.of(person, now())] == [Key("receipt", group, "r-once")]
     person_operations.forgotten(desk, person)
     assert Receipts(store).history(group, now()) == ()
-    assert of(desk, ASTA) == theirs
+    assert records_of(desk, ASTA) == theirs
     with pytest.raises(NoPerson):
         desk.found(NamedPerson(reference="FGHJKMNP"))
 
@@ -391,45 +383,6 @@ def test_a_worker_s_lease_is_waited_for(lived_parts: Parts) -> None:
         desk.found(NamedPerson(ASTA.cpr))
 
 
-def rows_of(parts: Parts) -> tuple[list[Any], list[Any]]:
-    """Give all rows of the store, as a backup holds them."""
-    with closing(sqlite3.connect(store_file(parts))) as connection:
-        return connection.execute("SELECT * FROM record").fetchall(), connection.execute(
-            "SELECT * FROM counter"
-        ).fetchall()
-
-
-def put_back(parts: Parts, rows: tuple[list[Any], list[Any]]) -> None:
-    """Put a backup back in the place of the store."""
-    with closing(sqlite3.connect(store_file(parts))) as connection, connection:
-        connection.execute("DELETE FROM record")
-        connection.execute("DELETE FROM counter")
-        connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", rows[0])
-        connection.executemany("INSERT INTO counter VALUES (?, ?, ?, ?, ?)", rows[1])
-
-
-def test_a_backup_that_is_put_back_is_forgotten_again(lived_parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By broker work, which looks when it begins; the other person is as before."""
-    desk = person_operations.desk(lived_parts)
-    mine, theirs = of(desk, ASTA), of(desk, KARLA)
-    backup = rows_of(lived_parts)
-    person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
-    assert not ForgettingUpkeep(lived_parts).step()
-    put_back(lived_parts, backup)
-    assert mine <= keys(lived_parts) | {key for key in mine if key.kind == "counter"}
-    told: list[tuple[object, object]] = []
-    monkeypatch.setattr(type(lived_parts.store), "purge", lambda _: ("not allowed",))
-    telling = replace(lived_parts, tell=lambda event: told.append((event.kind, dict(event.facts))))
-    upkeep = ForgettingUpkeep(telling)
-    assert (upkeep.step(), upkeep.step()) == (True, False)
-    assert told == [
-        (EventKind.FORGOTTEN_AGAIN, {"count": 1}),
-        (EventKind.FORGET_PENDING, {"fault": "not allowed"}),
-    ]
-    assert mine & keys(lived_parts) <= stay(lived_parts)
-    assert of(desk, KARLA) == theirs
-
-
 def test_who_comes_again_is_not_forgotten_again(lived_parts: Parts) -> None:
     """Their ids are new: neither the hourly look nor the command after a backup takes them for the one who went."""
     desk = person_operations.desk(lived_parts)
@@ -442,20 +395,6 @@ def test_who_comes_again_is_not_forgotten_again(lived_parts: Parts) -> None:
     after = desk.found(NamedPerson(ASTA.cpr))
     assert len(after.ids) == 2
     assert not {*after.ids} & {*before.ids}
-
-
-def test_each_machine_has_the_tombstones_of_the_others(lived_parts: Parts) -> None:
-    """A machine learns from the store whom another forgot: a store that is put back is forgotten by any of them."""
-    desk = person_operations.desk(lived_parts)
-    person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
-    path = lived_parts.config.state / "forgotten.jsonl"
-    written = path.read_text()
-    path.unlink()
-    assert not ForgettingUpkeep(lived_parts).step()
-    assert path.read_text() == written
-    path.write_text(written[:40])  # cut short by a crash
-    assert not ForgettingUpkeep(lived_parts).step()
-    assert written.strip() in path.read_text()
 
 
 def dying(monkeypatch: pytest.MonkeyPatch, after: int) -> list[int]:
@@ -480,7 +419,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, after: int) -> list[int]:
 def killed_and_resumed(parts: Parts, after: int) -> bool:
     """Forget a person, die at a change, and have broker work end it; False where there are no so many changes."""
     desk = person_operations.desk(parts)
-    mine, theirs = of(desk, ASTA), of(desk, KARLA)
+    mine, theirs = records_of(desk, ASTA), records_of(desk, KARLA)
     noted = octets_of(parts, mine)
     person = desk.found(NamedPerson(ASTA.cpr))
     died = False
@@ -496,7 +435,7 @@ def killed_and_resumed(parts: Parts, after: int) -> bool:
         assert after == 1  # before the order stood: nothing has begun, and the command is given again
         return died
     assert mine & keys(parts) <= stay(parts)
-    assert of(desk, KARLA) == theirs
+    assert records_of(desk, KARLA) == theirs
     left = octets(parts)
     assert [each for each in noted if each in left] == []
     return died
@@ -526,7 +465,7 @@ def test_the_report_names_all_and_shows_no_secret(lived_parts: Parts) -> None:
     report = person_report.report(desk, desk.found(NamedPerson(ASTA.cpr)))
     told = json.dumps(report)
     assert {each["kind"] for each in report["kept"]} == {
-        key.kind for key in of(desk, ASTA) if key.kind not in {"counter", "audit"}
+        key.kind for key in records_of(desk, ASTA) if key.kind not in {"counter", "audit"}
     }
     assert all(each["why"] and each["how_long"] and each["until"] for each in report["kept"])
     assert [each["service"] for each in report["recipients"]] == ["my-loans", GONE_SERVICE]

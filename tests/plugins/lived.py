@@ -5,12 +5,13 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, get_args
 
 import pytest
 
 from broker.adapters.trail.audit_trail import KeptTrail
 from broker.app.assembly import Parts, assemble, now
+from broker.app.person_operations import NamedPerson, PersonDesk
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
@@ -23,7 +24,7 @@ from broker.core.identity.mailbox_proofs import ProofOwner, Proved
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest
-from broker.core.ports import Key
+from broker.core.ports import Key, RecordKind
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from broker.flows.borrowers.borrower_at_login import declined_key
@@ -231,6 +232,44 @@ class Life:
 def store_file(parts: Parts) -> Path:
     """Give the file of an SQLite store."""
     return Path(parts.config.store.url.removeprefix("sqlite:"))
+
+
+def keys(parts: Parts) -> set[Key]:
+    """Give the keys of all records there are."""
+    kinds = get_args(RecordKind)
+    return {key for kind in kinds for key, _ in parts.store.list(kind, None, now())}
+
+
+def records_of(desk: PersonDesk, who: Somebody) -> set[Key]:
+    """Give the keys of a person's records and counters."""
+    person = desk.found(NamedPerson(who.cpr))
+    records = desk.records.of(person, now())
+    counted = {key for key, _ in desk.counters.counted(person, records, now())}
+    trail = {key for key in keys(desk.parts) if key.kind == "audit" and key.group in person.trail}
+    return {record.key for record in records} | counted | trail
+
+
+def rows_of(parts: Parts) -> tuple[list[Any], list[Any]]:
+    """Give all rows of the store, as a backup holds them."""
+    with closing(sqlite3.connect(store_file(parts))) as connection:
+        return connection.execute("SELECT * FROM record").fetchall(), connection.execute(
+            "SELECT * FROM counter"
+        ).fetchall()
+
+
+def put_back(parts: Parts, rows: tuple[list[Any], list[Any]]) -> None:
+    """Put a backup back in the place of the store."""
+    with closing(sqlite3.connect(store_file(parts))) as connection, connection:
+        connection.execute("DELETE FROM record")
+        connection.execute("DELETE FROM counter")
+        connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", rows[0])
+        connection.executemany("INSERT INTO counter VALUES (?, ?, ?, ?, ?)", rows[1])
+
+
+def stay(parts: Parts, who: Somebody = ASTA) -> set[Key]:
+    """Give what stays: that an assertion came, and the id of whoever came by the name without a number."""
+    spent = {key for key in keys(parts) if key.kind == "arrival"}
+    return {Key("link", Life(parts, who).name), *spent}
 
 
 @pytest.fixture(scope="module")

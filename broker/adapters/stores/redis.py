@@ -43,12 +43,20 @@ class RedisStore(Store):
     Source: docs/reference/design.md#4b.
     """
 
-    def __init__(self, address: Address, *, accept_loss: bool = False) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        accept_loss: bool = False,
+        replicas: int = 0,
+    ) -> None:
         """Use the Redis at ``address``, which is asked at the first use.
 
-        ``accept_loss`` leaves out of ``faults`` the settings that may lose writes.
+        ``accept_loss`` leaves out of ``faults`` the settings that may lose writes. ``replicas`` is
+        how many a server alone has, whose files ``purge`` must reach.
         """
         self._address = address
+        self._replicas = replicas
         self._accept_loss = accept_loss
         self._client: Any = None
         self._opening = threading.Lock()
@@ -205,7 +213,7 @@ class RedisStore(Store):
     def purge(self) -> Sequence[str]:
         """Have every server write its files anew, without what was dropped; return what pends."""
         with _failing_as_unavailable():
-            return tuple(redis_files.rewritten(self._opened(), self._address))
+            return tuple(redis_files.rewritten(self._opened(), self._address, self._replicas))
 
     def _opened(self) -> Any:
         if self._client is None:

@@ -1,10 +1,11 @@
 """Takes what was dropped out of the files of every Redis server: masters, replicas, a Cluster."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from redis.exceptions import RedisError, ResponseError
+from redis.sentinel import SentinelConnectionPool
 
 from broker.adapters.stores.redis_connection import Address
 
@@ -31,11 +32,13 @@ _SNAPSHOT: Final = _Writing("BGSAVE", ("rdb_bgsave_in_progress",), "rdb_last_bgs
 _BUSY: Final = (*_REWRITE.running, *_SNAPSHOT.running)
 
 
-def rewritten(client: Any, address: Address) -> Iterator[str]:
+def rewritten(client: Any, address: Address, replicas: int = 0) -> Iterator[str]:
     """Have every server write its files anew and wait for it; yield what is pending, in sentences.
 
-    An append-only file where one is kept, and a snapshot, which replaces the one of before.
+    An append-only file where one is kept, and a snapshot, which replaces the one of before. One
+    server knows of no replica that is down for long: it must have ``replicas`` of them.
     """
+    yield from _down(client, replicas)
     yield from _unconfirmed(client)
     for name, server in _servers(client, address):
         try:
@@ -62,6 +65,50 @@ def _replicas(client: Any) -> Iterator[tuple[str, int]]:
     for number in range(int(told.get("connected_slaves", 0))):
         replica = told[f"slave{number}"]
         yield str(replica["ip"]), int(replica["port"])
+
+
+def _down(client: Any, replicas: int) -> Iterator[str]:
+    """Yield each replica that is down: its files hold what was dropped, and nobody asks it."""
+    try:
+        names = tuple(_known_down(client, replicas))
+    except RedisError:
+        names = ("A replica of Redis, which nobody could be asked about,",)
+    for name in names:
+        mend = "when it is back and has caught up, run BGREWRITEAOF and BGSAVE there"
+        yield f"{name} is down; {mend}."
+
+
+def _known_down(client: Any, replicas: int) -> Iterator[str]:
+    if hasattr(client, "get_nodes"):
+        for name, node in client.cluster_nodes().items():
+            if "slave" in node["flags"] and ("fail" in node["flags"] or not node["connected"]):
+                yield f"The replica {name.partition('@')[0]}"
+        return
+    pool = client.connection_pool
+    if isinstance(pool, SentinelConnectionPool):
+        for each in _sentinel_replicas(pool):
+            if each["is_sdown"] or each["is_odown"] or each["is_disconnected"]:
+                yield f"The replica {each['ip']}:{each['port']}"
+        return
+    told: Mapping[str, Any] = client.info("replication")
+    connected = int(told.get("connected_slaves", 0))
+    # A master keeps its backlog for an hour after its last replica has gone.
+    expected = max(replicas, int(told.get("repl_backlog_active", 0)))
+    if connected < expected:
+        yield f"A replica of Redis ({connected} of {expected} are connected)"
+
+
+def _sentinel_replicas(pool: SentinelConnectionPool) -> Sequence[Mapping[str, Any]]:
+    """Return what the first Sentinel that answers says of each replica."""
+    failed = RedisError("no Sentinel is named")
+    for sentinel in pool.sentinel_manager.sentinels:
+        try:
+            told: Sequence[Mapping[str, Any]] = sentinel.sentinel_slaves(pool.service_name)
+        except RedisError as error:
+            failed = error
+        else:
+            return told
+    raise failed
 
 
 def _unconfirmed(client: Any) -> Iterator[str]:

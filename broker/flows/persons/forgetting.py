@@ -19,7 +19,7 @@ from broker.flows.logout.sessions import Sessions
 from broker.flows.persons.person_search import FoundPerson, PersonSearch, PersonTrail
 from broker.flows.persons.their_counters import TheirCounters
 from broker.flows.persons.their_records import TheirRecord, TheirRecords
-from broker.flows.persons.tombstones import Tombstones
+from broker.flows.persons.tombstones import Tombstone, Tombstones
 from broker.flows.records import Content, Record, Records
 
 # Longer than any lease that nobody renews.
@@ -65,9 +65,15 @@ class Forgetting:
         order = self._orders.write(key, Content(whole, FORGETTING.until(now)), None, now)
         return self._carried_out(order) if order else 0
 
-    def resume(self) -> int:
-        """Carry out every order that was begun, and return how many there were."""
-        orders = tuple(self._orders.list("forgetting", None, self.now()))
+    def resume(self, *, due_only: bool = False) -> int:
+        """Carry out every order that was begun, and return how many there were.
+
+        ``due_only``: those that nobody else is at.
+        """
+        now = self.now()
+        orders = list(self._orders.list("forgetting", None, now))
+        if due_only:
+            orders = [each for each in orders if each.due and each.due <= now]
         for order in orders:
             self._carried_out(order)
         return len(orders)
@@ -75,19 +81,30 @@ class Forgetting:
     def repeat(self, *, everything: bool = False) -> int:
         """Forget again whom a store that was put back knows again, and return how many.
 
-        Looked for are those whose tombstone the store has lost with it, or ``everything``.
+        Looked for are those whose tombstone the store has lost with it, or ``everything``. Nobody
+        is there to say which of several is meant: those are ``undecided``.
         """
         again = 0
-        stones = self.tombstones.all() if everything else self.tombstones.unknown_to_store()
-        for stone in stones:
-            person = self.search.by_ids(partial(self.tombstones.is_marked, stone))
+        for stone in self._stones(everything=everything):
+            person = self._of_stone(stone)
             if person.is_several:
-                continue  # nobody is there to say which of them: looked for again next time
+                continue
             if not person.is_nobody:
                 self.forget(person)
                 again += 1
             self.tombstones.keep(stone)
         return again
+
+    def undecided(self, *, everything: bool = False) -> tuple[Tombstone, ...]:
+        """Return the tombstones that lead to several persons: staff must say which is meant."""
+        stones = self.tombstones.all() if everything else self.tombstones.lost_by_store()
+        return tuple(each for each in stones if self._of_stone(each).is_several)
+
+    def _stones(self, *, everything: bool) -> tuple[Tombstone, ...]:
+        return self.tombstones.all() if everything else self.tombstones.unknown_to_store()
+
+    def _of_stone(self, stone: Tombstone) -> FoundPerson:
+        return self.search.by_ids(partial(self.tombstones.is_marked, stone))
 
     def _carried_out(self, order: Record[FoundPerson]) -> int:
         stone = self.tombstones.of(order.value)

@@ -64,17 +64,30 @@ class Tombstones:
         self._keep_in_store(stone)
 
     def unknown_to_store(self) -> tuple[Tombstone, ...]:
-        """Return those of the file that the store has not: it was put back, or emptied.
+        """Return those of the file that the store has not, as ``lost_by_store``.
 
         Those that another machine has kept in the store are added to the file.
         """
-        stored = {record.key.group: record.value for record in self._listed()}
-        filed = {each.name: each for each in self.file.all()}
-        for name in stored.keys() - filed.keys():
-            self.file.add(stored[name])
-        now = self.now()
-        alive = (each for each in filed.values() if FORGOTTEN.until(each.at) > now)
-        return tuple(each for each in alive if each.name not in stored)
+        filed = {each.name for each in self.file.all()}
+        for record in self._listed():
+            if record.key.group not in filed:
+                self.file.add(record.value)
+        return self.lost_by_store()
+
+    def lost_by_store(self) -> tuple[Tombstone, ...]:
+        """Return those of the file that the store has not: it was put back, or emptied."""
+        stored = {record.key.group for record in self._listed()}
+        return tuple(each for each in self._filed() if each.name not in stored)
+
+    def last_lost(self) -> Tombstone | None:
+        """Return the last of the file if the store has it not: a backup is older than it.
+
+        None where the store has it, or nobody was forgotten. One record is read.
+        """
+        last = max(self._filed(), key=_age, default=None)
+        if last is None or self._records.get(Key("forgotten", last.name), self.now()):
+            return None
+        return last
 
     def all(self) -> tuple[Tombstone, ...]:
         """Return those of the file and of the store."""
@@ -84,6 +97,12 @@ class Tombstones:
     def is_marked(self, stone: Tombstone, id_: str) -> bool:
         """Return whether an id of a link or an enrolment is one of a tombstone's person."""
         return self._mark(id_) in stone.marks
+
+    def _filed(self) -> tuple[Tombstone, ...]:
+        """Return those of the file that are to be kept still, each once."""
+        now = self.now()
+        filed = {each.name: each for each in self.file.all()}
+        return tuple(each for each in filed.values() if FORGOTTEN.until(each.at) > now)
 
     def _keep_in_store(self, stone: Tombstone) -> None:
         now = self.now()
@@ -98,3 +117,7 @@ class Tombstones:
     @property
     def _records(self) -> Records[Tombstone]:
         return Records(self.store, Tombstone, durable=True)
+
+
+def _age(stone: Tombstone) -> datetime:
+    return stone.at

@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -135,6 +136,39 @@ def test_every_node_of_a_cluster_does(redis_cluster: tuple[RedisServer, ...], re
     store.drop(GONE)
     assert store.purge() == ()
     _until(lambda: all(b"gone-of-the-person" not in _lying(node.folder) for node in redis_cluster))
+
+
+@pytest.mark.server
+def test_a_replica_that_is_down_is_told(start: Start) -> None:
+    """Its files hold what was dropped; of a server alone how many there are is said, by Sentinel and a Cluster not."""
+    master = start(*KEEPING, "--repl-diskless-sync-delay", "0")
+    replica = start(*KEEPING, "--replicaof", "127.0.0.1", str(master.port))
+    sentinel = start("--sentinel")
+    with sentinel.client() as client:
+        client.execute_command("SENTINEL", "MONITOR", "books", "127.0.0.1", master.port, 1)
+        client.execute_command("SENTINEL", "SET", "books", "down-after-milliseconds", 900)
+        _until(lambda: bool(client.execute_command("SENTINEL", "REPLICAS", "books")))
+    watched = open_store(f"redis+sentinel://127.0.0.1:{sentinel.port}/books", Path())
+    _until(lambda: watched.purge() == ())
+    replica.kill()
+    back = "when it is back and has caught up, run BGREWRITEAOF and BGSAVE there."
+    _until(lambda: watched.purge() == (f"The replica 127.0.0.1:{replica.port} is down; {back}",))
+    alone = [open_store(master.url, Path(), replicas=number) for number in (0, 2)]
+    assert [store.purge() for store in alone] == [
+        (f"A replica of Redis (0 of {number} are connected) is down; {back}",) for number in (1, 2)
+    ]
+
+
+def test_a_replica_of_a_cluster_that_is_down_is_told() -> None:
+    """By the Cluster's own record of its nodes."""
+    nodes = {
+        "127.0.0.1:1@11": {"flags": "master", "connected": False},
+        "127.0.0.1:2@12": {"flags": "slave", "connected": True},
+        "127.0.0.1:3@13": {"flags": "slave,fail?", "connected": True},
+        "127.0.0.1:4@14": {"flags": "myself,slave", "connected": False},
+    }
+    client = SimpleNamespace(get_nodes=list, cluster_nodes=lambda: nodes)
+    assert [each.split()[2] for each in redis_files._down(client, 0)] == ["127.0.0.1:3", "127.0.0.1:4"]
 
 
 def _has_saved(server: Any) -> bool:

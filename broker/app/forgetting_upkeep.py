@@ -1,0 +1,111 @@
+"""What ``broker work`` does for the forgotten: ends what was begun, and forgets them again."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.app.assembly import Parts, now
+from broker.app.person_operations import PersonDesk, desk, sentence_of_two
+from broker.core.errors import StoreUnavailable
+from broker.core.event_routes import BrokerEvent, EventKind
+from broker.flows.persons.forgetting import Forgetting, StillCarriedOut
+
+_EVERY: Final = timedelta(hours=1)
+
+
+@dataclass(slots=True)
+class ForgettingUpkeep:
+    """Ends what people or a command that died had begun, and forgets whom a backup brought back.
+
+    Orders that are due are looked for at each step; everything when ``broker work`` begins, each
+    hour, and as soon as the store lacks the last tombstone: it was put back.
+    """
+
+    parts: Parts
+    _of: PersonDesk = field(init=False)
+    _next: datetime | None = None
+    _undecided: frozenset[str] = frozenset()
+    _is_looking: bool = False
+
+    def __post_init__(self) -> None:
+        """Join the parts once: a step is made every other second."""
+        self._of = desk(self.parts)
+
+    def step(self) -> bool:
+        """Look if it is time; True where somebody was forgotten."""
+        moment = now()
+        is_time = self._next is None or moment >= self._next
+        if is_time or self._is_put_back():
+            count = self._looked()
+            self._next = moment + _EVERY
+            self.parts.wake.local.set()  # what was held back
+        else:
+            count = self._forgetting.resume(due_only=True)
+        if not count:
+            return False
+        tell = self.parts.tell
+        tell(BrokerEvent(EventKind.FORGOTTEN_AGAIN, {"count": count}))
+        for sentence in self.parts.store.purge():
+            tell(BrokerEvent(EventKind.FORGET_PENDING, {"fault": sentence}))
+        return True
+
+    def may_go_on(self) -> bool:
+        """Return whether what is due may be carried out; StoreUnavailable.
+
+        Not before whom a store that was put back knows again is forgotten again: a wish of theirs
+        would make a borrower of them, and a letter would reach them.
+        """
+        return self._next is not None and not self._is_looking and not self._is_put_back()
+
+    def _looked(self) -> int:
+        self._is_looking = True
+        try:
+            count = self._forgetting.resume() + self._forgetting.repeat()
+            undecided = self._forgetting.undecided()
+        finally:
+            self._is_looking = False
+        self._undecided = frozenset(each.name for each in undecided)
+        for stone in undecided:
+            facts = {"fault": sentence_of_two(stone.at)}
+            self.parts.tell(BrokerEvent(EventKind.FORGET_UNDECIDED, facts))
+        return count
+
+    def _is_put_back(self) -> bool:
+        last = self._forgetting.tombstones.last_lost()
+        return last is not None and last.name not in self._undecided
+
+    @property
+    def _forgetting(self) -> Forgetting:
+        return self._of.forgetting
+
+
+def repeat_first(parts: Parts) -> None:
+    """Forget whom a store that was put back knows again, before anybody logs in by it.
+
+    What a worker of another machine still carries out is left to ``broker work``.
+    """
+    forgetting = desk(parts).forgetting
+    if forgetting.tombstones.last_lost() is None:
+        return
+    try:
+        ForgettingUpkeep(parts).step()
+    except StillCarriedOut as error:
+        parts.tell(BrokerEvent(EventKind.FORGET_PENDING, {"fault": str(error)}))
+
+
+def findings(parts: Parts) -> tuple[str, ...]:
+    """Return who is to be forgotten again after a backup, and cannot be by itself, in sentences."""
+    forgetting = desk(parts).forgetting
+    try:
+        undecided = forgetting.undecided()
+        lost = forgetting.tombstones.lost_by_store()
+    except StoreUnavailable:
+        return ()  # a fault of the store
+    except OSError as error:
+        return (f"person: the record of who was forgotten cannot be read: {error.strerror}",)
+    found = [f"person: {sentence_of_two(each.at)}" for each in undecided]
+    waiting = len(lost) - len(undecided)
+    if waiting:
+        what = "broker work does it when it begins, or broker person forget --restored"
+        found.append(f"person: a backup was put back, {waiting} to be forgotten again: {what}")
+    return tuple(found)

@@ -1,0 +1,129 @@
+"""Nothing that is due reaches whom a backup brought back: they are forgotten again first, and staff hear of doubts."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from broker.adapters.stores.sqlite import SqliteStore
+from broker.app import forgetting_upkeep, person_operations
+from broker.app.assembly import Parts, now
+from broker.app.forgetting_upkeep import ForgettingUpkeep
+from broker.app.person_operations import NamedPerson, NoPerson
+from broker.core.event_routes import EventKind
+from broker.core.ports import Key
+from broker.flows.persons.person_search import FoundPerson
+from broker.flows.persons.tombstones import Tombstone
+from broker.flows.records import Records
+from tests.plugins.lived import ASTA, KARLA, Life, keys, put_back, records_of, rows_of, stay
+
+
+def test_what_is_due_waits_until_a_backup_is_forgotten_again(lived_parts: Parts) -> None:
+    """A wish of theirs in the backup would make a borrower, a letter reach them: before the first look, and later."""
+    desk = person_operations.desk(lived_parts)
+    backup = rows_of(lived_parts)
+    upkeep = ForgettingUpkeep(lived_parts)
+    assert not upkeep.may_go_on()
+    assert not upkeep.step()
+    person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
+    assert upkeep.may_go_on()
+    put_back(lived_parts, backup)
+    assert not upkeep.may_go_on()
+    gone: list[bool] = []
+    drop = SqliteStore.drop
+
+    def watched(store: SqliteStore, key: Key) -> None:
+        gone.append(upkeep.may_go_on())
+        drop(store, key)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SqliteStore, "drop", watched)
+        assert upkeep.step()
+    assert (set(gone), upkeep.may_go_on()) == ({False}, True)
+
+
+def test_before_anybody_is_served_a_backup_is_forgotten_again(lived_parts: Parts) -> None:
+    """No login may be told of whom the backup brought back; where nothing was put back nothing is looked through."""
+    desk = person_operations.desk(lived_parts)
+    backup = rows_of(lived_parts)
+    person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
+    put_back(lived_parts, backup)
+    mend = "broker work does it when it begins, or broker person forget --restored"
+    told = f"person: a backup was put back, 1 to be forgotten again: {mend}"
+    assert forgetting_upkeep.findings(lived_parts) == (told,)
+    forgetting_upkeep.repeat_first(lived_parts)
+    with pytest.raises(NoPerson):
+        desk.found(NamedPerson(ASTA.cpr))
+    assert forgetting_upkeep.findings(lived_parts) == ()
+    events: list[object] = []
+    forgetting_upkeep.repeat_first(replace(lived_parts, tell=lambda event: events.append(event.kind)))
+    assert events == []
+
+
+def test_a_tombstone_of_several_is_told_and_stops_nobody(lived_parts: Parts) -> None:
+    """Nobody is forgotten for it: an error line, a finding of broker check, and exit 1 of the command, with the day."""
+    desk = person_operations.desk(lived_parts)
+    stones, before = desk.forgetting.tombstones, keys(lived_parts)
+    ids = (Life(lived_parts, ASTA).id, Life(lived_parts, KARLA).id)
+    stones.file.add(Tombstone(now(), tuple(sorted(stones._mark(each) for each in ids))))
+    told: list[tuple[object, object]] = []
+    telling = replace(lived_parts, tell=lambda event: told.append((event.kind, dict(event.facts))))
+    upkeep = ForgettingUpkeep(telling)
+    assert (upkeep.step(), upkeep.may_go_on(), upkeep.step()) == (False, True, False)
+    sentence = person_operations.sentence_of_two(now())
+    assert told == [(EventKind.FORGET_UNDECIDED, {"fault": sentence})]
+    assert forgetting_upkeep.findings(lived_parts) == (f"person: {sentence}",)
+    assert person_operations.ended(desk, everything=True) == person_operations.ForgetOutcome(0, (sentence,))
+    assert before <= keys(lived_parts)
+
+
+def test_an_order_that_is_due_is_carried_out_at_the_next_step(lived_parts: Parts) -> None:
+    """One that a command is at is left to it until the hour is over."""
+    desk = person_operations.desk(lived_parts)
+    upkeep = ForgettingUpkeep(lived_parts)
+    upkeep.step()
+    person = desk.found(NamedPerson(ASTA.cpr))
+    orders, until = Records(lived_parts.store, FoundPerson), now() + timedelta(days=1)
+    orders.add(Key("forgetting", "theirs"), person, until, now())
+    assert not upkeep.step()
+    orders.add(Key("forgetting", "asked-for"), person, until, now(), due=now())
+    assert upkeep.step()
+    with pytest.raises(NoPerson):
+        desk.found(NamedPerson(ASTA.cpr))
+    assert [key.group for key, _ in lived_parts.store.list("forgetting", None, now())] == ["theirs"]
+
+
+def test_a_backup_that_is_put_back_is_forgotten_again(lived_parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By broker work, which looks when it begins; the other person is as before."""
+    desk = person_operations.desk(lived_parts)
+    mine, theirs = records_of(desk, ASTA), records_of(desk, KARLA)
+    backup = rows_of(lived_parts)
+    person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
+    assert not ForgettingUpkeep(lived_parts).step()
+    put_back(lived_parts, backup)
+    assert mine <= keys(lived_parts) | {key for key in mine if key.kind == "counter"}
+    told: list[tuple[object, object]] = []
+    monkeypatch.setattr(type(lived_parts.store), "purge", lambda _: ("not allowed",))
+    telling = replace(lived_parts, tell=lambda event: told.append((event.kind, dict(event.facts))))
+    upkeep = ForgettingUpkeep(telling)
+    assert (upkeep.step(), upkeep.step()) == (True, False)
+    assert told == [
+        (EventKind.FORGOTTEN_AGAIN, {"count": 1}),
+        (EventKind.FORGET_PENDING, {"fault": "not allowed"}),
+    ]
+    assert mine & keys(lived_parts) <= stay(lived_parts)
+    assert records_of(desk, KARLA) == theirs
+
+
+def test_each_machine_has_the_tombstones_of_the_others(lived_parts: Parts) -> None:
+    """A machine learns from the store whom another forgot: a store that is put back is forgotten by any of them."""
+    desk = person_operations.desk(lived_parts)
+    person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
+    path = lived_parts.config.state / "forgotten.jsonl"
+    written = path.read_text()
+    path.unlink()
+    assert not ForgettingUpkeep(lived_parts).step()
+    assert path.read_text() == written
+    path.write_text(written[:40])  # cut short by a crash
+    assert not ForgettingUpkeep(lived_parts).step()
+    assert written.strip() in path.read_text()
