@@ -12,6 +12,7 @@ from broker.app import (
     metadata_report,
     peer_clocks,
     service_findings,
+    staff_findings,
     work_folder,
 )
 from broker.app.assembly import Parts, now, smtp
@@ -230,4 +231,5 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterator[str]]]] = (
     _logout,
     _contact,
     service_findings.findings,
+    staff_findings.findings,
 )

@@ -36,6 +36,7 @@ RecordKind = Literal[
     "forgetting",
     "forgotten",
     "policy",
+    "staff",
 ]
 
 
