@@ -43,7 +43,7 @@ from broker.adapters.web.pages.self_posting_pages import SelfPostingPages
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.signup import sign_up_and_upgrade, sign_up_pages
-from broker.app import configured_texts
+from broker.app import configured_texts, staff_view
 from broker.app.assembly import Parts, assemble, now
 from broker.app.metric_gauges import gauges
 from broker.app.named_configuration import read_config
@@ -161,7 +161,10 @@ def _blueprints(
     person_lookup: PersonAtLogin,
 ) -> Iterator[Blueprint]:
     """Yield the endpoints: of a login, of the account, of the sign-up pages, and for machines."""
-    entry = login.LoginEndpoints(ports, pages)
+    staff_door = staff_view.door(parts, ports)
+    entry = login.LoginEndpoints(ports, pages, staff_door)
+    if staff_door is not None:
+        yield staff_view.blueprint(parts, staff_door)
     given_consents = GivenConsents(parts.store, parts.keys.index, parts.services)
     yield login.blueprint(entry)
     yield consent.blueprint(ports, pages, entry)
@@ -274,7 +277,11 @@ def _logged_upstream_face(parts: Parts, broker: LoginFlow) -> UpstreamFace:
     if parts.messages is None:
         return face
 
+    staff = staff_view.logins(parts)
+
     def reference(request_id: str, moment: datetime) -> str:
+        if staff is not None and staff.takes(request_id):
+            return staff.reference_of(request_id, moment)
         transaction_id = request_id[1:33]
         return broker.read(transaction_id, moment).transaction.reference
 

@@ -13,6 +13,7 @@ from broker.app import (
     metadata_report,
     peer_clocks,
     service_findings,
+    staff_findings,
     work_folder,
 )
 from broker.app.assembly import Parts, now, smtp
@@ -237,4 +238,5 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _contact,
     service_findings.findings,
     forgetting_upkeep.findings,
+    staff_findings.findings,
 )

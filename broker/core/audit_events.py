@@ -51,6 +51,9 @@ class AuditEventKind(StrEnum):
     POLICIES_APPLIED = "policies_applied"
     POLICIES_ROLLED_BACK = "policies_rolled_back"
     POLICIES_SAVED = "policies_saved"
+    STAFF_LOGGED_IN = "staff_logged_in"
+    STAFF_LOGGED_OUT = "staff_logged_out"
+    STAFF_LOOKED = "staff_looked"
     # Of the trail itself:
     OPENED = "opened"
     TORN = "torn"
@@ -61,7 +64,8 @@ class AuditEventKind(StrEnum):
 
 
 # What lets something leave or be made: it is written down, through to the disk, or it does not
-# happen. A change of the policies has happened by then, and is written as soon as it can be.
+# happen. A change of the policies has happened by then, and is written as soon as it can be. Staff
+# see nothing of others' without a line that they looked.
 REQUIRED: Final = frozenset(
     {
         AuditEventKind.RELEASED,
@@ -70,6 +74,8 @@ REQUIRED: Final = frozenset(
         AuditEventKind.POLICIES_APPLIED,
         AuditEventKind.POLICIES_ROLLED_BACK,
         AuditEventKind.POLICIES_SAVED,
+        AuditEventKind.STAFF_LOGGED_IN,
+        AuditEventKind.STAFF_LOOKED,
     }
 )
 
@@ -84,7 +90,10 @@ class AuditEvent:
     canonical names of what leaves, ``about`` an id of ours: of the receipt, the enrolment or the
     logout. ``near_misses`` are the lines that a person whom no file matches came nearest to, each
     with the code of what did not hold. Of a change of the policies ``by`` is the administrator who
-    made it, ``base`` the digest before it, ``why`` their words and ``changes`` what differs.
+    made it, ``base`` the digest before it, ``why`` their words and ``changes`` what differs. Of
+    what staff see or do ``person`` is a pseudonym of theirs, ``by`` their roles, ``reason`` the
+    page or the button, and ``about`` the reference that they typed: as ``reference`` it would make
+    them the person of that page.
     """
 
     kind: AuditEventKind

@@ -37,6 +37,7 @@ RecordKind = Literal[
     "forgetting",
     "forgotten",
     "policy",
+    "staff",
 ]
 
 

@@ -54,6 +54,11 @@ STEPS: Final[Sequence[str]] = (
     "/sign-up/",
     "/sign-up/begin",
     "/static/<path:filename>",
+    "/admin",
+    "/admin/login",
+    "/admin/login/<login_id>",
+    "/admin/logout",
+    "/admin/live",
 )
 REASONS: Final[Sequence[str]] = (
     "",  # any other
@@ -103,6 +108,9 @@ REASONS: Final[Sequence[str]] = (
     "login_not_finished",
     "finished",
     "service_not_connected",
+    "staff_login_needed",
+    "staff_refused",
+    "staff_role_missing",
 )
 
 

@@ -22,7 +22,7 @@ _PARTIES = (
     ("library", 'log in at "My loans", borrow at the machine, sign up'),
     ("patrons", "the borrowers of the simulated library system"),
     ("mailbox", "the mails that people got"),
-    ("broker", "the broker itself: /saml/idp/metadata, /readyz"),
+    ("broker", "the broker itself: /saml/idp/metadata, /readyz; staff (bo, cilla): /admin"),
     ("hub", "the simulated WAYF; one comes here by logging in"),
     ("nemlogin", "the simulated NemLog-in, where the national eID does not go by WAYF"),
 )

@@ -340,4 +340,21 @@ FORGOTTEN: Final = Retention(
     "a backup that is put back is forgotten again; the same lies in a file of each machine",
 )
 
+STAFF_LOGIN: Final = Retention(
+    "staff",
+    "a login to the staff view under way: the browser, the request to the upstream; no person",
+    "a random id",
+    10 * _MINUTE,
+    "its beginning",
+    "the person logs in at their institution",
+)
+STAFF_SESSION: Final = Retention(
+    "staff",
+    "somebody who is logged in to the staff view: keyed hashes of eppn and browser",
+    "a keyed hash of the cookie",
+    15 * _MINUTE,
+    "the login",
+    "they look at a few pages; after it they log in afresh",
+)
+
 TABLE: Final = tuple(row for row in globals().values() if isinstance(row, Retention))

@@ -91,6 +91,15 @@ university = "wayf"
 national_eid = "nemid"
 eid_name = "NemID"
 
+[admin]
+upstream = "wayf"
+institution = "{au}"
+eppns = ["bo@au.dk", "cilla@au.dk"]
+
+[admin.roles]
+identity-admin = ["bo@au.dk"]
+service-desk = ["cilla@au.dk"]
+
 [library]
 system = "koha"
 mode = "live"

@@ -26,6 +26,7 @@ from broker.files.settings.raw_settings import RawSettings, unfilled, variable
 from broker.files.settings.relative_paths import FOLDERS, left_where_it_was, resolve_paths
 from broker.files.settings.tables import (
     AddressPerLanguage,
+    AdminTable,
     AuditTable,
     Contact,
     IdpTable,
@@ -75,6 +76,7 @@ class Config(SettingsTable):
     idp: IdpTable = IdpTable()
     store: StoreTable
     policy: PolicyTable = PolicyTable()
+    admin: AdminTable | None = None  # the staff view, off without it
     audit: AuditTable
     feeds: dict[Name, FeedTable] = Field(default_factory=dict)
     upstreams: dict[Name, UpstreamTable] = Field(min_length=1)

@@ -5,7 +5,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from broker.core.errors import Fault
-from broker.files.settings import upstream_checks
+from broker.files.settings import admin_checks, upstream_checks
 from broker.files.settings.address_types import loopback
 from broker.files.settings.raw_settings import (
     SECRET_KEYS,
@@ -220,6 +220,7 @@ def _shared_origin(raw: RawSettings) -> Faults:
 
 CHECKS: Final[tuple[Check, ...]] = (
     *upstream_checks.CHECKS,
+    *admin_checks.CHECKS,
     _services,
     _sign_up,
     _record,

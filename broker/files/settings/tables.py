@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from broker.core.entities import Text
+from broker.core.staff import StaffRole, StaffRules, eppn_fault
 from broker.files.checked_files import Shape
 from broker.files.settings.address_types import (
     AttributeScope,
@@ -209,6 +210,34 @@ class PolicyTable(SettingsTable):
 
     # "save": every edit of the folder is in force at once, on the machine where it lies
     live: Literal["apply", "save"] = "save"
+
+
+def _eppn(value: str) -> str:
+    """Refuse a text that no login can bring as an eppn: nobody would ever come in by it."""
+    fault = eppn_fault(value)
+    if fault:
+        raise ValueError(fault)
+    return value
+
+
+Eppn = Annotated[str, AfterValidator(_eppn)]
+
+
+class AdminTable(SettingsTable):
+    """The staff view: where staff log in, who of them comes in, and what each may see."""
+
+    upstream: Name
+    institution: EntityId
+    eppns: tuple[Eppn, ...]
+    roles: dict[Name, tuple[Eppn, ...]] = Field(default_factory=dict)
+
+    def rules(self) -> StaffRules:
+        """Return the table as a value of the core; an eppn without a role comes in to nothing."""
+        roles = {}
+        for eppn in self.eppns:
+            has = [StaffRole(role) for role, eppns in self.roles.items() if eppn in eppns]
+            roles[eppn] = frozenset(has)
+        return StaffRules(self.upstream, self.institution, roles)
 
 
 class AuditTable(SettingsTable):

@@ -13,7 +13,7 @@ _OF_SERVICES: Final = ("services",)
 _OWN_INSTITUTION: Final = frozenset({"saml", "oiosaml3"})
 
 
-def _institutions(upstream: RawTable) -> Iterator[RawTable]:
+def institutions_of(upstream: RawTable) -> Iterator[RawTable]:
     """Yield the institutions listed at an upstream, or the upstream as its own institution."""
     listed = upstream.get("institutions")
     if isinstance(listed, list):
@@ -30,7 +30,7 @@ def _institutions(upstream: RawTable) -> Iterator[RawTable]:
 
 def _all_institutions(raw: RawSettings) -> Iterator[RawTable]:
     for upstream in raw.tables("upstreams"):
-        yield from _institutions(upstream)
+        yield from institutions_of(upstream)
 
 
 def _names(institution: RawTable) -> Iterator[str]:
@@ -51,7 +51,7 @@ def _profiles(raw: RawSettings) -> Faults:
 def _library_account(upstream: RawTable) -> Faults:
     if upstream.text("profile") != "library":
         return
-    institutions = list(_institutions(upstream))
+    institutions = list(institutions_of(upstream))
     if institutions or "entity_id" in upstream.values:
         account = "profile library is the library account itself"
         what = f"{account}: it has no entity_id and no institutions"
@@ -70,7 +70,7 @@ def _entity_id(upstream: RawTable) -> Faults:
 def _hub(upstream: RawTable) -> Faults:
     if upstream.text("profile") != "wayf":
         return
-    if not any(_institutions(upstream)):
+    if not any(institutions_of(upstream)):
         # A hub speaks for anyone: without the list, any institution could assert any scope
         # (docs/reference/design.md#invariant-2).
         what = "profile wayf without institutions would believe every institution behind the hub"
@@ -82,7 +82,7 @@ def _own_institution(upstream: RawTable) -> Faults:
     if upstream.text("profile") not in _OWN_INSTITUTION:
         return
     own = upstream.get("entity_id")
-    listed = [institution.get("entity_id") for institution in _institutions(upstream)]
+    listed = [institution.get("entity_id") for institution in institutions_of(upstream)]
     if any(entity_id != own for entity_id in listed):
         where = upstream.where("institutions")
         what = "an upstream that is no hub is its own institution"
@@ -153,7 +153,7 @@ def _overstated(classes: RawTable, *, pin: bool) -> Faults:
 def _only(raw: RawSettings) -> Faults:
     for upstream in raw.tables("upstreams"):
         known: set[str] = set()
-        for institution in _institutions(upstream):
+        for institution in institutions_of(upstream):
             known.update(_names(institution))
         for index, name in enumerate(upstream.texts("only")):
             if name not in known:

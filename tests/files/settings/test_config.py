@@ -351,6 +351,59 @@ BAD = [
         'policy.live: is "save" with a store that several machines share',
     ),
     ("[library]", "[policy]\nlive = 'sometimes'\n[library]", "policy.live: input should be 'apply' or 'save'"),
+    (
+        "[library]",
+        "[admin]\nupstream = 'wafy'\ninstitution = 'https://au'\neppns = []\n[library]",
+        "admin.upstream: no upstream wafy (did you mean 'wayf'?)",
+    ),
+    (
+        "[library]",
+        "[admin]\nupstream = 'wayf'\ninstitution = 'https://a'\neppns = []\n[library]",
+        "admin.institution: https://a is none of the institutions of upstreams.wayf (did you mean 'https://au'?)",
+    ),
+    (
+        "[library]",
+        (
+            "[upstreams.account]\nprofile = 'library'\nlabel = {en = 'A', da = 'A'}\n"
+            "[admin]\nupstream = 'account'\ninstitution = 'https://au'\neppns = []\n[library]"
+        ),
+        "admin.upstream: is the library account, which forces no fresh login (ForceAuthn)",
+    ),
+    (
+        'only = ["au"]',
+        'only = ["https://ku"]\n[admin]\nupstream = "wayf"\ninstitution = "https://au"\neppns = []',
+        "admin.institution: https://au is left out by upstreams.wayf.only",
+    ),
+    (
+        "[library]",
+        (
+            "[admin]\nupstream = 'wayf'\ninstitution = 'https://au'\neppns = ['a@b.dk']\n"
+            "roles = {identity-admn = ['a@b.dk']}\n[library]"
+        ),
+        "admin.roles.identity-admn: is no role (did you mean 'identity-admin'?)",
+    ),
+    (
+        "[library]",
+        (
+            "[admin]\nupstream = 'wayf'\ninstitution = 'https://au'\neppns = ['a@b.dk']\n"
+            "roles = {service-desk = ['b@b.dk']}\n[library]"
+        ),
+        "admin.roles.service-desk[0]: is not among admin.eppns (add it there",
+    ),
+    *(
+        (
+            "[library]",
+            f"[admin]\nupstream = 'wayf'\ninstitution = 'https://au'\neppns = ['{eppn}']\n[library]",
+            f"admin.eppns[0]: {fault}",
+        )
+        for eppn, fault in (
+            ("kirsten", "is no eppn"),
+            ("a@b@c.dk", "is no eppn"),
+            ("kirsten@AU.dk", "has a scope in capital letters"),
+            ("kirsten@au.dk ", "holds characters that no eppn has"),
+            ("1403044004@au.dk", "looks like a CPR number"),
+        )
+    ),
     ("[mail]", "[serve]\nthreads = 0\n[mail]", "serve.threads: input should be greater"),
     ("[mail]", "[mail", "is not TOML"),
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlencode
 
 from flask import Blueprint, Request, request
@@ -53,12 +53,25 @@ def blueprint(login: "LoginEndpoints") -> Blueprint:
     return routes
 
 
+class OtherLogins(Protocol):
+    """Logins that are no transactions: the ACS of their upstream is the one there is."""
+
+    def takes(self, request_id: str) -> bool:
+        """Return whether an answer's InResponseTo names a request of one of these logins."""
+        ...
+
+    def acs(self, upstream: str, message: object, request_id: str) -> Response:
+        """Verify the answer and redirect with its arrival; no cookie is read or set."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LoginEndpoints:
     """The endpoints of a login, and the checks by which other endpoints let a browser in."""
 
     ports: WebPorts
     pages: StepPages
+    others: OtherLogins | None = None
 
     def sso(self) -> Response:
         """Begin a transaction for a service's AuthnRequest and redirect to it.
@@ -92,6 +105,8 @@ class LoginEndpoints:
         if upstream not in ports.upstreams:
             raise MessageRefused("response.unknown_upstream")
         message, request_id = ports.upstream_face.in_response_to(upstream, pairs(request))
+        if self.others is not None and self.others.takes(request_id):
+            return self.others.acs(upstream, message, request_id)
         held, outstanding = ports.broker.awaited(request_id, upstream, now)
         try:
             arrival_token = self._arrival(message, held.transaction, outstanding, now)

@@ -103,6 +103,24 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         advice=(_("Go back, load the page again and answer once more."),),
         again=True,
     ),
+    "staff_login_needed": Explanation(
+        title=_("Log in as staff"),
+        happened=_("Nobody of the staff is logged in here, or the fifteen minutes are over."),
+        advice=(_("Log in to the staff pages again."),),
+    ),
+    "staff_refused": Explanation(
+        title=_("These pages are for the library's staff"),
+        happened=_("You have logged in, but you are not among those who may see these pages."),
+        advice=(
+            _("If you should be, ask the people who look after logging in at the library."),
+            _("Close the browser, so that the next login asks who you are."),
+        ),
+    ),
+    "staff_role_missing": Explanation(
+        title=_("This page is for other staff"),
+        happened=_("Your role does not include this page. That you asked for it changes nothing."),
+        advice=(_("Go back to the staff pages, and choose one of those shown there."),),
+    ),
     "logout_gone": Explanation(
         title=_("This logout is over"),
         happened=_("A logout lives for thirty minutes. This one is too old, or has never been."),

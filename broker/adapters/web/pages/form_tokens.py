@@ -4,7 +4,7 @@ import hmac
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from flask import Request
 from werkzeug.datastructures import MultiDict
@@ -12,10 +12,28 @@ from werkzeug.datastructures import MultiDict
 from broker.adapters.web.pages.security_headers import same_origin
 from broker.core.consent.consent import TOKEN_VALID_FOR
 from broker.core.errors import FormRefused, TokenRefused
-from broker.core.login.transaction import Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 
 _SECONDS: Final = re.compile(r"[0-9]{1,11}")
+
+
+class FormOwner(Protocol):
+    """What a form belongs to: a transaction, or the session of somebody of the staff."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def browser(self) -> str | None:
+        """The pseudonym of the browser that it is bound to."""
+        ...
+
+    @property
+    def arrival(self) -> str | None:
+        """The pseudonym of the login that it stands on, where it outlives one."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -55,7 +73,7 @@ class FormTokens:
     hmacs: LookupHmacs
     base_url: str
 
-    def token(self, transaction: Transaction, purpose: str, now: datetime, shown: str = "") -> str:
+    def token(self, transaction: FormOwner, purpose: str, now: datetime, shown: str = "") -> str:
         """Return a token for one form, ``seconds~shown~digest``.
 
         ``shown`` is the digest of what the page shows.
@@ -65,7 +83,7 @@ class FormTokens:
         return f"{seconds}~{shown}~{digest}"
 
     def read(
-        self, request: Request, transaction: Transaction, purpose: str, now: datetime
+        self, request: Request, transaction: FormOwner, purpose: str, now: datetime
     ) -> SubmittedForm:
         """Return the form's fields.
 
@@ -76,7 +94,7 @@ class FormTokens:
         token = SubmittedForm(request.form).value("token", "")
         return SubmittedForm(request.form, self.verify(token, transaction, purpose, now))
 
-    def verify(self, token: str, transaction: Transaction, purpose: str, now: datetime) -> str:
+    def verify(self, token: str, transaction: FormOwner, purpose: str, now: datetime) -> str:
         """Return what the page of ``token`` showed.
 
         TokenRefused unless the token is of this purpose and transaction, and fresh.
@@ -94,7 +112,7 @@ class FormTokens:
             raise TokenRefused("a token older than ten minutes")
         return shown
 
-    def _digest(self, transaction: Transaction, purpose: str, shown: str, seconds: str) -> str:
+    def _digest(self, transaction: FormOwner, purpose: str, shown: str, seconds: str) -> str:
         # arrival: a token shown before a new login of the same transaction is worthless after it.
         bound = (transaction.id, transaction.browser or "", transaction.arrival or "")
         return self.hmacs.of("form", *bound, purpose, shown, seconds)

@@ -1,0 +1,1 @@
+"""The pages of the staff view, of logins that are their own."""

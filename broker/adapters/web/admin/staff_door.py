@@ -1,0 +1,225 @@
+"""The way in to the staff view and out of it, and the check of whoever asks for a page."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flask import Blueprint, render_template, request
+from werkzeug.wrappers import Response
+
+from broker.adapters.web.admin.staff_cookie import StaffCookie
+from broker.adapters.web.pages.form_tokens import SubmittedForm
+from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.redirects import redirect
+from broker.adapters.web.pages.security_headers import protect
+from broker.adapters.web.pages.web_ports import WebPorts
+from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.errors import (
+    BrokerError,
+    CookiesNeeded,
+    MessageRefused,
+    RequestRefused,
+)
+from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.login.transaction import Authentication
+from broker.core.staff import StaffLoginNeeded, StaffPage, StaffRefused
+from broker.flows.staff.staff_logins import StaffLogin, StaffLogins
+from broker.flows.staff.staff_sessions import StaffMember, StaffSessions
+
+PATH: Final = "/admin"
+_LOGOUT: Final = "logout"
+
+
+@dataclass(frozen=True, slots=True)
+class StaffDoor:
+    """The endpoints of login and logout over the web ports, and what other pages ask of them."""
+
+    ports: WebPorts
+    logins: StaffLogins
+    sessions: StaffSessions
+    cookie: StaffCookie
+
+    def routes(self) -> Blueprint:
+        """Return ``/admin/login`` and ``/admin/logout``, with the page of who is not logged in."""
+        routes = Blueprint("admin", __name__)
+        routes.get(f"{PATH}/login")(self.begin)
+        routes.get(f"{PATH}/login/<login_id>")(self.arrive)
+        routes.post(f"{PATH}/logout")(self.leave)
+        routes.register_error_handler(StaffLoginNeeded, self.login_needed)
+        return routes
+
+    def begin(self) -> Response:
+        """Begin a login in this browser, and send it to the upstream of broker.toml.
+
+        CookiesNeeded where the browser keeps none: without one the answer could be anybody's.
+        """
+        ports = self.ports
+        ports.count_beginning(request)
+        browsers = ports.cookies.browsers(request)
+        if browsers:
+            return self._away(self.logins.begin(browsers[0], ports.now()))
+        if request.args.get("cookie"):
+            raise CookiesNeeded("no cookie after it was set")
+        response = redirect(f"{self._url('login')}?cookie=1", 303)
+        ports.cookies.set_browser_cookie(response)
+        return response
+
+    def takes(self, request_id: str) -> bool:
+        """Return whether an answer's InResponseTo names a request of a login here."""
+        return self.logins.takes(request_id)
+
+    def acs(self, upstream: str, message: object, request_id: str) -> Response:
+        """Verify an answer and redirect with its arrival, as of every login; no cookie is read."""
+        ports = self.ports
+        now = ports.now()
+        login = self.logins.awaited(request_id, upstream, now)
+        asked = self.logins.asked()
+        try:
+            received = ports.upstream_face.receive(
+                upstream,
+                message,
+                login.request,
+                force_authn=True,
+                now=now,
+                idp_list=asked.idp_list,
+            )
+            identity = received.message_id, received.until
+            arrival_token = self.logins.arrivals.add(
+                login.id, login.request.id, received.answer, identity, now
+            )
+        except MessageRefused as refused:
+            if refused.cause != "response.replayed":
+                self.logins.spoil(login)
+            raise
+        return redirect(f"{self._url('login')}/{login.id}?arrival={arrival_token}", 303)
+
+    def arrive(self, login_id: str) -> Response:
+        """Let in whoever arrives from the upstream, if broker.toml lists them with a role.
+
+        The answer is a page: its cookie is SameSite=Strict, and the redirects from another site's
+        form would not bring it along.
+        """
+        ports = self.ports
+        now = ports.now()
+        browsers = ports.cookies.browsers(request)
+        token = request.args.get("arrival", "")
+        answer, browser = self.logins.arrived(login_id, token, browsers, now)
+        try:
+            eppn = self.logins.eppn(answer, now)
+        except StaffRefused as refused:
+            ports.tell(_refused(answer, str(refused), self))
+            raise
+        member, session_token = self.sessions.open(eppn, browser, now)
+        kind = AuditEventKind.STAFF_LOGGED_IN
+        ports.tell(self._event(kind, member, upstream=answer.upstream))
+        response = self.page("admin_arrived.html", member, reason="arrived", over=True)
+        self.cookie.keep(response, session_token)
+        return response
+
+    def leave(self) -> Response:
+        """End the session of this browser."""
+        member = self.member()
+        self.form(member, _LOGOUT)
+        self.sessions.end(member)
+        self.ports.tell(self._event(AuditEventKind.STAFF_LOGGED_OUT, member))
+        response = _rendered("admin_left.html", reason="left", over=True, way=self._way())
+        self.cookie.drop(response)
+        return response
+
+    def login_needed(self, _: BrokerError) -> Response:
+        """Show where to log in, to whoever is not, or no longer."""
+        response = _rendered(
+            "admin_begin.html", reason="login", login=self._url("login"), way=self._way()
+        )
+        response.status_code = 403
+        return response
+
+    def member(self) -> StaffMember:
+        """Return who asks; StaffLoginNeeded where nobody of the staff is logged in here."""
+        token = self.cookie.token(request)
+        if not token:
+            raise StaffLoginNeeded("no cookie of the staff view")
+        return self.sessions.found(token, self.ports.cookies.browsers(request), self.ports.now())
+
+    def allowed(self, page: StaffPage) -> StaffMember:
+        """Return who asks for ``page``, and may; StaffLoginNeeded, StaffRoleMissing."""
+        member = self.member()
+        member.check(page)
+        return member
+
+    def looked(self, member: StaffMember, page: StaffPage, about: str | None = None) -> None:
+        """Write down that somebody looks at ``page``, and about which reference; AuditUnavailable.
+
+        To be called before anything is shown.
+        """
+        kind = AuditEventKind.STAFF_LOOKED
+        self.ports.tell(self._event(kind, member, reason=page.value, about=about))
+
+    def form(self, member: StaffMember, purpose: str) -> SubmittedForm:
+        """Return the form that came; TokenRefused unless it is this session's, from our page."""
+        return self.ports.forms.read(request, member, f"staff {purpose}", self.ports.now())
+
+    def token(self, member: StaffMember, purpose: str) -> str:
+        """Return the token of a form for ``form``."""
+        return self.ports.forms.token(member, f"staff {purpose}", self.ports.now())
+
+    def page(self, template: str, member: StaffMember, **values: Any) -> Response:
+        """Return a page of somebody who is logged in, with the ways on and out."""
+        shown = {page.value: self._url(page.value) for page in member.pages}
+        return _rendered(
+            template,
+            home=self._url(),
+            pages=shown,
+            until=member.until,
+            logout=self._url(_LOGOUT),
+            logout_token=self.token(member, _LOGOUT),
+            **values,
+        )
+
+    def _away(self, login: StaffLogin) -> Response:
+        ports = self.ports
+        name = login.request.upstream
+        try:
+            leaving = ports.upstream_face.ask(
+                name, login.request.id, self.logins.asked(), ports.now()
+            )
+        except RequestRefused as refused:
+            # No service asked: there is nobody but the person to answer.
+            raise BrokerError(f"staff cannot be sent to {name}: {refused}") from None
+        facts = {"reference": login.reference, "upstream": name}
+        ports.tell(BrokerEvent(EventKind.UPSTREAM_ASKED, facts))
+        if isinstance(leaving, str):
+            return redirect(leaving, 302)
+        party = ports.upstreams[name].label[language()]
+        page = ports.self_posting.page("peer_post.html", leaving, step="authenticate", party=party)
+        return protect(Response(page, mimetype="text/html"), ports.base_url, "leaving")
+
+    def _way(self) -> str:
+        """Return what people call the place where staff log in."""
+        upstream = self.logins.upstream()
+        institution = upstream.institution(self.logins.rules.institution)
+        label = institution.label if institution else None
+        return (label or upstream.label)[language()]
+
+    def _event(self, kind: AuditEventKind, member: StaffMember, **more: Any) -> AuditEvent:
+        return AuditEvent(
+            kind, self.ports.now(), person=member.who, by=member.role_words or None, **more
+        )
+
+    def _url(self, page: str = "") -> str:
+        address = f"{self.ports.base_url}{PATH}"
+        return f"{address}/{page}" if page else address
+
+
+def _refused(answer: Authentication, cause: str, door: StaffDoor) -> AuditEvent:
+    """Return the event of somebody who has logged in upstream, and is none of the staff."""
+    return AuditEvent(
+        AuditEventKind.REFUSED,
+        door.ports.now(),
+        upstream=answer.upstream,
+        institution=answer.institution or None,
+        reason=f"staff_{cause}",
+    )
+
+
+def _rendered(template: str, **values: Any) -> Response:
+    return Response(render_template(template, step="admin", **values), mimetype="text/html")

@@ -1,0 +1,45 @@
+"""The pages of the staff view that only show: the way in, and what is live."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from flask import Blueprint
+from werkzeug.wrappers import Response
+
+from broker.adapters.web.admin.staff_door import PATH, StaffDoor
+from broker.adapters.web.admin.staff_ports import StaffPorts
+from broker.core.staff import StaffPage
+
+SHOWN: Final = 12  # digits of a digest, as the commands print them
+_MOST_CHANGES: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class StaffPages:
+    """The endpoints over the door and the ports."""
+
+    door: StaffDoor
+    ports: StaffPorts
+
+    def add_to(self, routes: Blueprint) -> None:
+        """Add ``/admin`` and ``/admin/live``."""
+        routes.get(PATH)(self.home)
+        routes.get(f"{PATH}/live")(self.live)
+
+    def home(self) -> Response:
+        """Show the pages that the person's roles may see."""
+        return self.door.page("admin_home.html", self.door.member(), reason="home")
+
+    def live(self) -> Response:
+        """Show which policies decide, in which worker, and who put them there."""
+        member = self.door.allowed(StaffPage.LIVE)
+        self.door.looked(member, StaffPage.LIVE)
+        found = self.ports.live()
+        return self.door.page(
+            "admin_live.html",
+            member,
+            reason="live",
+            live=found,
+            changes=found.history[:_MOST_CHANGES],
+            shown=SHOWN,
+        )

@@ -1,0 +1,50 @@
+"""What `broker check` finds about the staff view: who is listed and could never come in."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from broker.app.assembly import Parts
+from broker.core.entities import Institution
+from broker.core.identity.attribute_values import in_scope
+from broker.core.identity.canonical_attributes import EPPN
+from broker.core.staff import StaffRules
+
+_EXACT: Final = "exact"
+
+
+def findings(parts: Parts) -> Iterator[str]:
+    """Yield what stands in the way of somebody of [admin], each in a sentence with what to do."""
+    if parts.config.admin is None:
+        return
+    rules = parts.config.admin.rules()
+    yield from _roles(rules)
+    upstream = parts.upstreams[rules.upstream]
+    attribute_map = parts.maps.maps[upstream.attribute_map]
+    if all(row.name != EPPN for row in attribute_map.rows):
+        what = f"attribute map {upstream.attribute_map} reads no eppn: nobody of the staff comes in"
+        yield f"admin.upstream: {what}; add a row for {EPPN}"
+    institution = upstream.institution(rules.institution)
+    if institution is not None:
+        yield from _scopes(rules, institution)
+
+
+def _roles(rules: StaffRules) -> Iterator[str]:
+    if not rules.roles:
+        yield "admin.eppns is empty: the staff view lets nobody in; list them, or leave [admin] out"
+        return
+    without = sum(not roles for roles in rules.roles.values())
+    if without == len(rules.roles):
+        what = "nobody has a role, and the staff view lets nobody in"
+        yield f"admin.roles: {what}; give identity-admin or service-desk to some of admin.eppns"
+    elif without:
+        what = f"{without} of admin.eppns have no role and are refused"
+        yield f"admin.roles: {what}; give them one, or take them out"
+
+
+def _scopes(rules: StaffRules, institution: Institution) -> Iterator[str]:
+    """Yield the listed names that their institution may not assert: such a login is refused."""
+    known = ", ".join(institution.scopes) or "none"
+    for place, eppn in enumerate(rules.roles):
+        if not in_scope(eppn, _EXACT, institution.scopes):
+            what = f"{institution.entity_id} may not assert its scope (those are {known})"
+            yield f"admin.eppns[{place}]: {what}; correct it, or the institution's scopes"

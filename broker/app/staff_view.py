@@ -1,0 +1,87 @@
+"""The staff view joined from its parts; there is none where broker.toml has no [admin]."""
+
+import platform
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from flask import Blueprint
+
+from broker.adapters.telling import loaded_policies
+from broker.adapters.web.admin.staff_cookie import StaffCookie
+from broker.adapters.web.admin.staff_door import StaffDoor
+from broker.adapters.web.admin.staff_pages import StaffPages
+from broker.adapters.web.admin.staff_ports import LivePolicies, StaffPorts, WorkerRow
+from broker.adapters.web.pages.web_ports import WebPorts
+from broker.app.assembly import Parts, now
+from broker.core.retention.table import POLICY_WORKER
+from broker.core.staff import StaffRules
+from broker.flows.login.arrivals import Arrivals
+from broker.flows.policies.worker_reports import SILENT_FOR, current
+from broker.flows.staff.staff_logins import StaffLogins
+from broker.flows.staff.staff_sessions import StaffSessions
+
+
+def logins(parts: Parts) -> StaffLogins | None:
+    """Return the logins of staff; None where the staff view is off."""
+    rules = _rules(parts)
+    if rules is None:
+        return None
+    arrivals = Arrivals(parts.store, parts.keys.index)
+    return StaffLogins(arrivals, rules, lambda: parts.upstreams[rules.upstream], parts.maps.maps)
+
+
+def door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
+    """Return the way in to the staff view; None where it is off."""
+    found = logins(parts)
+    if found is None:
+        return None
+    config = parts.config
+    sessions = StaffSessions(parts.store, parts.keys.index, found.rules)
+    cookie = StaffCookie(config.secure, urlsplit(config.base_url).path or "/")
+    return StaffDoor(ports, found, sessions, cookie)
+
+
+def blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
+    """Return everything below ``/admin``."""
+    routes = entrance.routes()
+    StaffPages(entrance, _ports(parts)).add_to(routes)
+    return routes
+
+
+def _rules(parts: Parts) -> StaffRules | None:
+    return parts.config.admin.rules() if parts.config.admin else None
+
+
+def _ports(parts: Parts) -> StaffPorts:
+    return StaffPorts(live=lambda: live(parts))
+
+
+def live(parts: Parts) -> LivePolicies:
+    """Return what decides in each worker and how it came into force; StoreUnavailable."""
+    sets = parts.following.sets
+    record = sets.live(now())
+    policies = parts.policies
+    saved = parts.config.policy.live == "save"
+    return LivePolicies(
+        digest=policies.current.digest,
+        saved=saved,
+        stale=tuple(map(str, policies.stale)),
+        warnings=tuple(map(str, policies.current.warnings)),
+        change=record.value if record else None,
+        workers=tuple(_of_this_machine(parts) if saved else _reported(parts)),
+        history=sets.history(now())[::-1],
+    )
+
+
+def _of_this_machine(parts: Parts) -> Iterator[WorkerRow]:
+    for pid, digest in loaded_policies.by_worker(parts.policies.current.digest).items():
+        yield WorkerRow(platform.node(), int(pid), digest)
+
+
+def _reported(parts: Parts) -> Iterator[WorkerRow]:
+    moment = now()
+    for _, record in sorted(current(parts.store, moment).items()):
+        report = record.value
+        ago = moment - (record.until - POLICY_WORKER.span)
+        silent = ago > SILENT_FOR
+        yield WorkerRow(report.machine, report.pid, report.digest, report.faults, silent)

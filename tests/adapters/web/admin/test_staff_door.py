@@ -1,0 +1,275 @@
+"""The way in to the staff view: of its own request alone, in the browser that began, for whom broker.toml lists."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from werkzeug.test import TestResponse
+
+from broker.app.application import create_app
+from broker.demo.people.personas import persona
+from tests.plugins.house import House, Person, forms, found, mark
+from tests.plugins.staff import ADMIN, DESK, answer, arrive, asked, asserting, begin, enter
+
+PATHS = ("/admin", "/admin/live")
+
+
+def pages(page: TestResponse) -> list[str]:
+    """Give the pages that a page leads to."""
+    text = page.get_data(as_text=True)
+    return [path for path in PATHS[1:] if f'{path}"' in text]
+
+
+def records(house: House) -> Iterator[tuple[str, bytes]]:
+    """Give name and content of each record of the staff view."""
+    for key, kept in house.parts.store.list("staff", None, house.clock.now()):
+        yield key.name, kept.value
+
+
+def test_an_admin_logs_in_and_sees_what_is_in_force(old_house: House) -> None:
+    """By a login of its own, afresh and at the one institution, to the pages of the role."""
+    staff = old_house.person()
+    request = asked(begin(staff))
+    assert (request.force, request.institutions) == (True, ("https://idp.au.example",))
+    assert mark(arrive(staff, persona(ADMIN))) == ("admin", "arrived")
+    home = staff.get("/admin")
+    assert (mark(home), pages(home)) == (("admin", "home"), ["/admin/live"])
+    shown = staff.get("/admin/live")
+    assert (shown.status_code, mark(shown)) == (200, ("admin", "live"))
+    assert old_house.parts.policies.current.digest[:12] in shown.get_data(as_text=True)
+
+
+def test_the_desk_sees_its_own_pages_and_no_others(old_house: House) -> None:
+    """A role is refused the other's page, with a reason, and keeps its session."""
+    desk = enter(old_house, DESK)
+    assert pages(desk.get("/admin")) == []
+    for staff, path in ((desk, "/admin/live"),):
+        refused = staff.get(path)
+        assert (refused.status_code, mark(refused)[1]) == (403, "staff_role_missing")
+        assert staff.get("/admin").status_code == 200
+
+
+def test_without_the_table_there_is_no_staff_view(old_house: House) -> None:
+    """Off is 404, on every one of its addresses."""
+    config = old_house.parts.config.model_copy(update={"admin": None})
+    client = create_app(config).test_client()
+    for path in (*PATHS, "/admin/login", "/admin/logout"):
+        assert client.get(path, base_url=old_house.person().base).status_code == 404
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_whoever_is_not_logged_in_is_shown_where(old_house: House, path: str) -> None:
+    """No page says anything before; none is cached or framed."""
+    page = old_house.person().get(path)
+    assert (page.status_code, mark(page)) == (403, ("admin", "login"))
+    assert page.headers["Cache-Control"] == "no-store"
+    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+
+
+def test_the_cookie_is_sent_by_no_other_site_and_read_by_no_script(old_house: House) -> None:
+    """SameSite=Strict and HttpOnly, for a quarter of an hour; what it opens is cached nowhere."""
+    staff = enter(old_house, ADMIN)
+    (cookie,) = staff.cookies("staff")
+    assert (cookie.same_site, cookie.http_only, cookie.max_age) == ("Strict", True, 900)
+    assert staff.get("/admin/live").headers["Cache-Control"] == "no-store"
+
+
+def test_a_session_ends_after_a_quarter_of_an_hour(house: House) -> None:
+    """Absolute, however busy: no look makes it longer."""
+    staff = enter(house, ADMIN)
+    house.clock.ahead = timedelta(minutes=14)
+    assert staff.get("/admin/live").status_code == 200
+    house.clock.ahead = timedelta(minutes=15, seconds=1)
+    assert mark(staff.get("/admin/live")) == ("admin", "login")
+
+
+def test_logging_out_ends_the_session_itself(old_house: House) -> None:
+    """A cookie that somebody has copied is worth nothing afterwards."""
+    staff = enter(old_house, ADMIN)
+    (cookie,) = staff.cookies("staff")
+    assert mark(staff.press(staff.get("/admin"))) == ("admin", "left")
+    assert staff.cookies("staff") == []
+    staff.client.set_cookie("staff", cookie.value, domain=cookie.domain)
+    assert mark(staff.get("/admin/live")) == ("admin", "login")
+
+
+def test_logging_out_takes_a_form_of_this_very_session(old_house: House) -> None:
+    """Neither another site's form nor another session's ends it (CWE-352)."""
+    staff = enter(old_house, ADMIN)
+    foreign = found(enter(old_house, DESK).get("/admin"), "//form//input[@name='token']/@value")
+    own = found(staff.get("/admin"), "//form//input[@name='token']/@value")
+    for token, site in ((foreign, "same-origin"), (own, "cross-site"), ("", "same-origin")):
+        sent = staff.post("/admin/logout", {"token": token}, **{"Sec-Fetch-Site": site})
+        assert sent.status_code == 403
+    assert staff.get("/admin/live").status_code == 200
+
+
+def test_a_role_that_is_taken_away_ends_with_the_next_request(old_house: House) -> None:
+    """What broker.toml says now counts, whatever it said at the login."""
+    staff = enter(old_house, DESK)
+    table = old_house.parts.config.admin
+    assert table is not None
+    gone = old_house.parts.config.model_copy(update={"admin": table.model_copy(update={"roles": {}})})
+    assert staff.get("/admin").status_code == 200
+    assert mark(elsewhere(staff, replace(old_house, app=create_app(gone))).get("/admin")) == ("admin", "login")
+
+
+def elsewhere(staff: Person, house: House, prefix: str = "") -> Person:
+    """Give another browser, or the same at another broker, with those cookies whose name begins so."""
+    other = house.person()
+    for each in staff.cookies(prefix):
+        other.client.set_cookie(each.key, each.value, domain=each.domain)
+    return other
+
+
+@pytest.mark.parametrize("prefix", ["staff", "b-"])
+def test_one_of_the_two_cookies_opens_nothing(old_house: House, prefix: str) -> None:
+    """The session is the browser's that began it: a copied cookie alone is worth nothing."""
+    staff = enter(old_house, ADMIN)
+    assert mark(elsewhere(staff, old_house, prefix).get("/admin/live")) == ("admin", "login")
+    assert elsewhere(staff, old_house).get("/admin/live").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "eppn", ["asta@au.dk", "Bo@au.dk", "bo@sub.au.dk", "bo@ku.dk", "bo@au.dk.evil.example", "bo@au.dk\u200b", "bo"]
+)
+def test_whoever_is_not_listed_stays_outside(old_house: House, eppn: str) -> None:
+    """Another name, another case, a scope below or beside, a character that nobody sees: no session."""
+    staff = old_house.person()
+    page = arrive(staff, asserting("asta", eduPersonPrincipalName=eppn))
+    assert (page.status_code, mark(page)[1]) == (403, "staff_refused")
+    assert staff.cookies("staff") == []
+
+
+def test_another_institution_asserts_no_eppn_of_staff(old_house: House) -> None:
+    """Somebody at another university who says to be staff is refused at the ACS, and the request is used up."""
+    staff = old_house.person()
+    url = begin(staff)
+    forged = asserting("mia", eduPersonPrincipalName="bo@au.dk")
+    assert mark(staff.deliver(*answer(old_house, url, forged)))[1] == "message_refused"
+    late = staff.deliver(*answer(old_house, url, persona(ADMIN)))
+    assert (late.status_code, mark(late)[1]) == (410, "transaction_gone")
+
+
+def test_an_older_login_upstream_is_not_good_enough(old_house: House) -> None:
+    """A browser that was left open upstream lets nobody in, whatever the upstream makes of ForceAuthn."""
+    staff = old_house.person()
+    page = staff.deliver(*answer(old_house, begin(staff), persona(ADMIN), timedelta(minutes=4)))
+    assert (page.status_code, mark(page)[1]) == (400, "message_refused")
+
+
+def test_a_login_that_is_cancelled_lets_nobody_in(old_house: House) -> None:
+    """An error status names nobody."""
+    staff = old_house.person()
+    arrived = staff.deliver(*old_house.answer(begin(staff), None))
+    assert mark(staff.get(arrived.location))[1] == "staff_refused"
+
+
+def test_an_answer_to_an_ordinary_login_opens_no_staff_view(old_house: House) -> None:
+    """Its arrival belongs to its own transaction: brought to a login of staff it opens neither."""
+    staff = old_house.person()
+    begin(staff)
+    ordinary = staff.choose(staff.ask())
+    waiting, _, arrival = staff.deliver(*old_house.answer(ordinary, ADMIN)).location.partition("?")
+    begun = {key.group for key, _ in old_house.parts.store.list("staff", None, old_house.clock.now())}
+    for login in (*begun, waiting.rpartition("/")[2]):
+        refused = staff.get(f"/admin/login/{login}?{arrival}")
+        assert mark(refused)[1] in {"transaction_gone", "other_browser"}
+    assert staff.cookies("staff") == []
+
+
+def test_an_answer_to_a_login_of_staff_opens_no_service(old_house: House) -> None:
+    """Nor is it an arrival of any transaction, and no login cookie comes of it."""
+    staff = old_house.person()
+    arrived = staff.deliver(*answer(old_house, begin(staff), persona(ADMIN))).location
+    path, _, arrival = arrived.partition("?")
+    page = staff.get(f"/login/{path.rpartition('/')[2]}?{arrival}")
+    assert (page.status_code, mark(page)[1]) == (410, "transaction_gone")
+    ask = staff.ask()
+    waiting = ask.request.path.split("/")[2]
+    assert mark(staff.get(f"/login/{waiting}?{arrival}"))[0] == "choose"
+    assert staff.cookies("a-") == []
+
+
+def test_an_answer_serves_once(old_house: House) -> None:
+    """Neither the address of the arrival nor the Response itself opens a second session."""
+    staff = old_house.person()
+    sent = answer(old_house, begin(staff), persona(ADMIN))
+    arrived = staff.deliver(*sent).location
+    assert mark(staff.get(arrived)) == ("admin", "arrived")
+    assert mark(staff.get(arrived))[1] == "transaction_gone"
+    again = staff.deliver(*sent)
+    assert (again.status_code, mark(again)[1]) == (410, "transaction_gone")
+
+
+def test_nobody_is_logged_in_by_the_request_of_another_browser(old_house: House) -> None:
+    """Login CSRF: somebody's own answer brought to another browser logs that one in as nobody, and is destroyed."""
+    attacker, victim = old_house.person(), old_house.person()
+    arrived = attacker.deliver(*answer(old_house, begin(attacker), persona(DESK))).location
+    begin(victim)
+    assert mark(victim.get(arrived))[1] == "other_browser"
+    assert victim.cookies("staff") == []
+    assert mark(attacker.get(arrived))[1] == "transaction_gone"
+
+
+def test_a_session_is_never_one_that_was_there_before(old_house: House) -> None:
+    """Session fixation: the token is new with each login, whatever cookie the browser brought."""
+    staff = old_house.person()
+    planted = "0" * 64
+    staff.client.set_cookie("staff", planted, domain="broker.localhost")
+    arrive(staff, persona(ADMIN))
+    tokens = {each.value for each in staff.cookies("staff") if each.value != planted}
+    arrive(staff, persona(ADMIN))
+    assert tokens
+    assert {each.value for each in staff.cookies("staff")}.isdisjoint({*tokens, planted})
+
+
+def test_an_unsolicited_answer_is_nobody_s(old_house: House) -> None:
+    """An id that no login has, though it looks like one of ours."""
+    staff = old_house.person()
+    acs, fields = answer(old_house, begin(staff), persona(ADMIN))
+    for record in list(old_house.parts.store.list("staff", None, old_house.clock.now())):
+        old_house.parts.store.drop(record[0])
+    page = staff.deliver(acs, fields)
+    assert (page.status_code, mark(page)[1]) == (410, "transaction_gone")
+
+
+def test_no_borrower_receipt_or_link_comes_of_it(house: House) -> None:
+    """A login of staff makes nothing by which a person is known, and keeps no name."""
+    enter(house, ADMIN)
+    now = house.clock.now()
+    kinds = ("receipt", "enrolment", "link", "session", "transaction", "proof")
+    assert [kind for kind in kinds if list(house.parts.store.list(kind, None, now))] == []  # type: ignore[arg-type]
+    assert house.borrower_calls() == []
+    kept = dict(records(house))
+    assert set(kept) == {"session"}
+    assert b"bo@" not in kept["session"]
+
+
+def test_who_comes_in_looks_and_leaves_is_on_the_trail(house: House) -> None:
+    """Each look with its page and the roles, under one pseudonym; what is not written is not shown."""
+    staff = enter(house, ADMIN)
+    staff.get("/admin/live")
+    staff.press(staff.get("/admin"))
+    arrive(house.person(), persona("asta"))
+    folder = house.parts.config.audit.folder
+    lines = trail(folder)
+    kinds = [line["event"] for line in lines if line["event"].startswith(("staff_", "refused"))]
+    assert kinds == ["staff_logged_in", "staff_looked", "staff_logged_out", "refused"]
+    looked = next(line for line in lines if line["event"] == "staff_looked")
+    assert (looked["reason"], looked["by"]) == ("live", "identity-admin")
+    assert "bo@" not in str(lines)
+
+
+def trail(folder: str) -> list[dict[str, str]]:
+    """Read the lines of the audit trail."""
+    files = sorted(Path(folder).glob("audit-*.jsonl"))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def test_the_page_of_the_login_has_no_form(old_house: House) -> None:
+    """The way to the upstream is a link: a form may lead to no other site (form-action)."""
+    assert forms(old_house.person().get("/admin")) == []

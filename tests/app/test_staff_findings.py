@@ -1,0 +1,63 @@
+"""What ``broker check`` says of the staff view: whoever is listed and could never come in."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from broker.app.assembly import assemble
+from broker.app.staff_findings import findings
+from broker.demo.run.demo_folder import Setting
+from broker.files.settings.config import load
+
+ADMIN, DESK = "bo@au.dk", "cilla@au.dk"
+ROLES = {"identity-admin": [ADMIN], "service-desk": [DESK]}
+
+
+@pytest.fixture
+def folder(setting: Setting, tmp_path: Path) -> Path:
+    """Give a copy of the demo's folder."""
+    return shutil.copytree(setting.folder, tmp_path / "demo")
+
+
+@pytest.mark.parametrize(
+    ("eppns", "roles", "found"),
+    [
+        ([ADMIN, DESK], ROLES, []),
+        ([], {}, ["admin.eppns is empty"]),
+        ([ADMIN, DESK], {}, ["admin.roles: nobody has a role"]),
+        ([ADMIN, DESK, "ida@au.dk"], ROLES, ["admin.roles: 1 of admin.eppns have no role"]),
+        ([ADMIN, DESK, "ida@ku.dk"], {"service-desk": [ADMIN, DESK, "ida@ku.dk"]}, ["admin.eppns[2]: https://idp.au"]),
+        ([ADMIN, "ida@lib.au.dk"], {"service-desk": [ADMIN, "ida@lib.au.dk"]}, ["admin.eppns[1]: https://idp.au"]),
+    ],
+)
+def test_whoever_could_never_come_in_is_told(
+    folder: Path, eppns: list[str], roles: dict[str, list[str]], found: list[str]
+) -> None:
+    """Nobody has a role, somebody has none, or a scope that their institution may not assert."""
+    path = folder / "broker.toml"
+    text = path.read_text()
+    before, _, rest = text.partition("[admin]")
+    _, _, after = rest.partition("[library]")
+    table = f"""[admin]
+upstream = "wayf"
+institution = "https://idp.au.example"
+eppns = {json.dumps(eppns)}
+[admin.roles]
+{chr(10).join(f"{role} = {json.dumps(names)}" for role, names in roles.items())}
+[library]"""
+    path.write_text(before + table + after)
+    parts = assemble(load(path, {"BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}))
+    told = list(findings(parts))
+    assert len(told) == len(found)
+    assert all(line.startswith(begins) for line, begins in zip(told, found, strict=True)), told
+
+
+def test_a_map_that_reads_no_name_is_told(folder: Path) -> None:
+    """Else the first login of staff would be the first to know."""
+    path = folder / "attribute_maps" / "wayf.yaml"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "name: eduPersonPrincipalName" not in line))
+    environ = {"BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}
+    assert any("reads no eppn" in line for line in findings(assemble(load(folder / "broker.toml", environ))))

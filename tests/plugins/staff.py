@@ -1,0 +1,71 @@
+"""Logins to the staff view in a test: what the upstream is asked, and its answers, true and forged."""
+
+from base64 import b64decode
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+from zlib import decompress
+
+from lxml import etree
+from werkzeug.test import TestResponse
+
+from broker.adapters.saml.gate import http_bindings
+from broker.demo.people.personas import Persona, persona
+from broker.demo.run.demo_folder import HUB
+from broker.demo.upstreams import wayf_hub
+from tests.plugins.house import House, Person
+
+ADMIN: Final = "bo"
+DESK: Final = "cilla"
+
+
+@dataclass(frozen=True)
+class AskedUpstream:
+    """The AuthnRequest that a browser is sent away with."""
+
+    force: bool
+    institutions: tuple[str, ...]
+
+
+def asked(url: str) -> AskedUpstream:
+    """Read the AuthnRequest in an address."""
+    (packed,) = parse_qs(urlsplit(url).query)["SAMLRequest"]
+    root = etree.fromstring(decompress(b64decode(packed), -15))
+    listed = tuple(each.get("ProviderID", "") for each in root.iter("{*}IDPEntry"))
+    return AskedUpstream(root.get("ForceAuthn") == "true", listed)
+
+
+def asserting(name: str, **attributes: str) -> Persona:
+    """Give a persona of whom something else is asserted."""
+    told = {key: (value,) for key, value in attributes.items()}
+    person = persona(name)
+    return replace(person, attributes={**person.attributes, **told})
+
+
+def answer(house: House, url: str, person: Persona, ago: timedelta = timedelta()) -> tuple[str, dict[str, str]]:
+    """Let the hub answer as of a while ago; give ACS and fields."""
+    request = wayf_hub.read(urlsplit(url).query)
+    xml = wayf_hub.response(HUB, request, person, house.hub_key(), house.clock.now() - ago)
+    return request.acs, http_bindings.post_fields(xml, "SAMLResponse", request.relay_state)
+
+
+def begin(staff: Person) -> str:
+    """Begin a login in a browser, and give the address of the upstream that it is sent to."""
+    away = staff.get("/admin/login")
+    assert away.status_code == 302, away.get_data(as_text=True)
+    return str(away.location)
+
+
+def arrive(staff: Person, person: Persona) -> TestResponse:
+    """Go through the upstream to whatever page comes after."""
+    arrived = staff.deliver(*answer(staff.house, begin(staff), person))
+    return staff.get(arrived.location) if arrived.status_code == 303 else arrived
+
+
+def enter(house: House, name: str) -> Person:
+    """Give the browser of somebody of the staff who is logged in."""
+    staff = house.person()
+    page = arrive(staff, persona(name))
+    assert page.status_code == 200, page.get_data(as_text=True)
+    return staff
