@@ -3,7 +3,7 @@
 import gc
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Final
@@ -32,9 +32,17 @@ class LiveReload:
         self._ending = Event()
 
     def start(self) -> Thread:
-        """Start the thread; to be called in the worker, since no thread survives a fork."""
+        """Look once, and start the thread: in the worker, since no thread survives a fork.
+
+        To be called before the worker serves: what came into force while it was made decides from
+        its first request on.
+        """
         gc.collect()
         gc.freeze()
+        try:
+            refresh(self._parts)
+        except Exception as error:  # noqa: BLE001 - the thread looks again in a second
+            _report(error)
         steps = [lambda: refresh(self._parts)]
         arguments = (steps, self._wake, self._ending.is_set, _EVERY, _report)
         thread = Thread(target=run_worker_loop, args=arguments, name="reload", daemon=True)
@@ -57,7 +65,8 @@ def refresh(parts: Parts) -> None:
     policies = parts.policies.current
     snapshot = parts.metadata.snapshot
     with _letting_requests_go_on():
-        loaded = parts.policies.refresh(moment, _Sharing())
+        parts.following.announce()
+        loaded = parts.policies.refresh(moment, _Sharing(parts.following.renew))
         loaded_policies.note(loaded.digest)
         parts.following.step()
         parts.metadata.look(moment)
@@ -75,14 +84,16 @@ def refresh(parts: Parts) -> None:
 
 
 class _Sharing:
-    """Sleeps whenever a load has worked for its share of time."""
+    """Sleeps whenever a load has worked for its share of time, and says that it goes on."""
 
-    def __init__(self) -> None:
+    def __init__(self, goes_on: Callable[[], None]) -> None:
+        self._goes_on = goes_on
         self._began = time.monotonic()
 
     def __call__(self) -> None:
         if time.monotonic() - self._began >= _SHARE:
             time.sleep(_SHARE)
+            self._goes_on()
             self._began = time.monotonic()
 
 

@@ -63,6 +63,20 @@ class PolicyFollowing:
         elif self._recorded != self.policies.current.digest:
             self._record_saved()
 
+    def announce(self) -> None:
+        """Report this worker before it looks for the first time.
+
+        Whoever moves the record after that look finds the report and waits for this worker; what
+        was moved before it the look finds.
+        """
+        if self._own is None and self.live == "apply":
+            self._report()
+
+    def renew(self) -> None:
+        """Renew the report, if it is time: to be called in a load, which may take a while."""
+        if self._own is not None:
+            self._own.renew(self.now())
+
     def end(self) -> None:
         """Take the report of this worker back."""
         if self._own is not None:

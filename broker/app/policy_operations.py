@@ -27,7 +27,7 @@ from broker.files.policies.configured_names import NameableInPolicies
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
 from broker.files.settings.config import Config
 from broker.flows.policies.set_in_force import Live, Move, Proposal, SetChange, SetInForce
-from broker.flows.policies.worker_reports import Waiting, WorkerReport
+from broker.flows.policies.worker_reports import NONE_BEHIND, Behind, Waiting
 
 NO_SET: Final = "none"  # the base of a plan over an empty store
 _LOOKED_EVERY: Final = 0.2  # seconds
@@ -98,7 +98,7 @@ class Applied:
 
     change: SetChange
     moved: bool
-    late: tuple[WorkerReport, ...] = ()
+    behind: Behind = NONE_BEHIND
 
 
 def opened() -> PolicyDesk:
@@ -274,18 +274,18 @@ def _moved(desk: PolicyDesk, live: Live, wanted: Proposal, patience: float) -> A
     if change is None:
         raise PolicyRefusal(_first_come(desk.sets.live(now())))
     desk.trail.tell(change)
-    return Applied(change, moved=True, late=_waited(desk, change.digest, patience))
+    return Applied(change, moved=True, behind=_waited(desk, change.digest, patience))
 
 
-def _waited(desk: PolicyDesk, name: str, patience: float) -> tuple[WorkerReport, ...]:
+def _waited(desk: PolicyDesk, name: str, patience: float) -> Behind:
     """Wait until every worker has the set; return those that have not."""
     ends = time.monotonic() + patience
-    waiting = Waiting(name, now())
-    late = waiting.late(desk.sets.store, now())
-    while late and time.monotonic() < ends:
+    waiting = Waiting(name)
+    behind = waiting.behind(desk.sets.store, now())
+    while behind.late and time.monotonic() < ends:
         time.sleep(_LOOKED_EVERY)
-        late = waiting.late(desk.sets.store, now())
-    return late
+        behind = waiting.behind(desk.sets.store, now())
+    return behind
 
 
 def _refuse_saved(desk: PolicyDesk) -> None:

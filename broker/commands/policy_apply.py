@@ -18,6 +18,9 @@ from broker.core.policy.site_record import site_digest
 
 _SHOWN: Final = 12
 _BASE: Final = re.compile("[0-9a-f]{8,64}|none")
+_SILENT: Final = (
+    "has said nothing since: it has ended without a word, hangs, or does not reach the store"
+)
 _LONGEST: Final = 300
 _PATIENCE: Final = 20.0
 
@@ -112,32 +115,36 @@ def apply_policies(folder: Path | None, base: str, why: str, wait: float, *, as_
     """Put the folder in force, if DIGEST still is, and wait until every web worker has it.
 
     Exit 0 once all have it, 1 where somebody else's change came first (nothing is changed) or a
-    worker is late (it is in force all the same), 78 where a check stands against it.
+    worker is late or silent (it is in force all the same), 78 where a check stands against it.
     """
     desk = policy_operations.opened()
     show_applied(policy_operations.applied(desk, folder, base, why, wait), as_json=as_json)
 
 
 def show_applied(done: Applied, *, as_json: bool) -> None:
-    """Print what is in force now, and which workers are late; exit 1 with some."""
+    """Print what is in force now, and which workers have not got it; exit 1 with some."""
     change = done.change
+    behind = done.behind
     if as_json:
         facts = {
             "digest": change.digest,
             "base": change.base,
             "number": change.number,
             "moved": done.moved,
-            "late": [asdict(report) for report in done.late],
+            "late": [asdict(report) for report in behind.late],
+            "silent": [asdict(report) for report in behind.silent],
         }
         click.echo(json.dumps(facts, indent=2))
     elif done.moved:
         click.echo(f"{change.digest[:_SHOWN]} is in force (change {change.number})")
     else:
         click.echo(f"{change.digest[:_SHOWN]} is in force already: nothing is changed")
-    for report in done.late:
+    for report in behind.late:
         why = f": {report.faults[0]}" if report.faults else ""
         click.echo(f"late: {report} still has {report.digest[:_SHOWN]}{why}", err=True)
-    if done.late:
+    for report in behind.silent:
+        click.echo(f"silent: {report} had {report.digest[:_SHOWN]} and {_SILENT}", err=True)
+    if behind.late or behind.silent:
         raise SystemExit(FINDINGS)
 
 

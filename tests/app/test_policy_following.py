@@ -12,12 +12,15 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.app import background_work, findings, live_reload
 from broker.app.application import create_app
 from broker.app.assembly import Parts
+from broker.app.live_reload import LiveReload
+from broker.core.policy.model import PolicySet
 from broker.core.policy.set_digest import digest
 from broker.core.ports import Key
+from broker.files.policies.live_policies import LivePolicies
 from broker.files.policies.policy_folder import PolicyFolder
 from broker.files.settings.config import load
 from broker.flows.policies.set_in_force import Move, Proposal
-from broker.flows.policies.worker_reports import current
+from broker.flows.policies.worker_reports import OwnReport, current
 from tests.plugins.house import Clock
 
 Made = Callable[..., Parts]
@@ -40,6 +43,16 @@ def edit(folder: Path, number: int) -> None:
     """Change the policies of a folder."""
     path = folder / "policies" / "student.yaml"
     path.write_text(path.read_text() + f"# {number}\n")
+
+
+def moved(parts: Parts, folder: Path) -> str:
+    """Put the folder in force."""
+    edit(folder, 1)
+    files = PolicyFolder(folder / "policies").files().files
+    sets, moment = parts.following.sets, parts.following.now()
+    change = sets.move(sets.live(moment), Proposal(files, Move.APPLIED, "kirsten@idp1", "age 15", {}), moment)
+    assert change
+    return change.digest
 
 
 def moves(parts: Parts) -> list[tuple[Move, str]]:
@@ -78,6 +91,49 @@ def test_each_worker_reports_its_digest_until_it_ends(made: Made, clock: Clock) 
     assert [record.value.digest for record in reports.values()] == [workers[0].policies.current.digest] * 2
     workers[0].following.end()
     assert len(current(workers[0].store, clock.now())) == 1
+
+
+def digests(parts: Parts) -> list[str]:
+    """Give the digests that the workers report."""
+    return [record.value.digest for record in current(parts.store, parts.following.now()).values()]
+
+
+def test_a_worker_reports_before_it_looks_for_the_first_time(
+    own_setting: Path, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that whoever applies after that look waits for it; what was applied before decides from the first request."""
+    parts = made()
+    first = parts.policies.current.digest
+    name = moved(parts, own_setting)
+    refresh, seen = LivePolicies.refresh, []
+
+    def looked(self: LivePolicies, *given: Any) -> PolicySet:
+        seen.append(digests(parts))
+        return refresh(self, *given)
+
+    monkeypatch.setattr(LivePolicies, "refresh", looked)
+    assert digests(parts) == []
+    worker = LiveReload(parts)
+    worker.end()  # so that its thread does nothing
+    worker.start().join()
+    assert seen == [[first]]
+    assert (parts.policies.current.digest, digests(parts)) == (name, [name])
+
+
+def test_a_worker_renews_its_report_while_it_loads(
+    own_setting: Path, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load of many files takes longer than a worker may be silent; the report has the set that still decides."""
+    parts = made()
+    live_reload.refresh(parts)
+    first = parts.policies.current.digest
+    name = moved(parts, own_setting)
+    seen: list[str] = []
+    monkeypatch.setattr(live_reload, "_SHARE", 0)
+    monkeypatch.setattr(OwnReport, "renew", lambda _self, _now: seen.extend(digests(parts)))
+    live_reload.refresh(parts)
+    assert set(seen) == {first}
+    assert digests(parts) == [name]
 
 
 def test_what_is_saved_is_recorded_by_one_worker(own_setting: Path, made: Made) -> None:
@@ -136,13 +192,9 @@ def test_whoever_takes_up_the_record_goes_on_from_what_was_saved(own_setting: Pa
 
 def applied(parts: Parts, folder: Path) -> str:
     """Put the folder in force, and let the worker look."""
-    edit(folder, 1)
-    files = PolicyFolder(folder / "policies").files().files
-    sets, moment = parts.following.sets, parts.following.now()
-    change = sets.move(sets.live(moment), Proposal(files, Move.APPLIED, "kirsten@idp1", "age 15", {}), moment)
-    assert change
+    name = moved(parts, folder)
     live_reload.refresh(parts)
-    return change.digest
+    return name
 
 
 def test_a_worker_tells_whose_change_it_has_taken_up(

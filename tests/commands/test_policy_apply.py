@@ -3,7 +3,7 @@
 import json
 import shutil
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from broker.core.policy.set_digest import digest
 from broker.core.ports import Key
 from broker.demo.run.demo_folder import Setting
 from broker.files.policies.policy_folder import PolicyFolder
+from broker.flows.policies import worker_reports
 from broker.flows.policies.worker_reports import OwnReport, WorkerReport
 from tests.walks.test_full_disk import limited_files
 
@@ -329,3 +330,19 @@ def test_a_worker_that_is_late_is_named(desk: Desk, monkeypatch: pytest.MonkeyPa
     assert result.exit_code == 1
     assert result.stdout == f"{second[:12]} is in force (change 2)\n"
     assert result.stderr == f"late: idp2, process 9 still has {first[:12]}: {report.faults[0]}\n"
+
+
+def test_a_worker_of_whom_nothing_is_heard_is_named_as_silent(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not waited for, and not taken to have the set: exit 1 says that somebody has to look."""
+    first = desk.applied()
+    monkeypatch.setenv("BROKER_CONFIG", str(desk.folder / "broker.toml"))
+    monkeypatch.setattr(worker_reports, "SILENT_FOR", timedelta())
+    store = policy_operations.opened().sets.store
+    OwnReport(store, "w").tell(WorkerReport("idp2", 9, first), datetime.now(UTC))
+    second = desk.edit("two")
+    result = desk.run("apply", "--base", first[:12], "--why", "x", "--wait", "30")
+    assert (result.exit_code, result.stdout) == (1, f"{second[:12]} is in force (change 2)\n")
+    assert result.stderr.startswith(f"silent: idp2, process 9 had {first[:12]} and has said nothing since")
+    desk.edit("three")
+    said = desk.said("apply", "--base", second[:12], "--why", "x", code=1)
+    assert [report["pid"] for report in said["silent"]] == [9]

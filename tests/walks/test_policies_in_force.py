@@ -32,6 +32,7 @@ from broker.files.policies.configured_names import ANY_NAMES
 from broker.files.policies.live_policies import LivePolicies
 from broker.files.policies.policy_folder import PolicyFolder
 from broker.flows.policies.set_in_force import Move, Proposal
+from broker.flows.policies.worker_reports import NONE_BEHIND
 from tests.plugins.demo import free_base
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -270,5 +271,5 @@ def test_fifty_applies_while_people_log_in(applying: Running, tmp_path: Path) ->
             assert done.moved
         ended.set()
         assert min(person.result() for person in people) > 1
-    assert done.late == ()
+    assert done.behind == NONE_BEHIND
     assert len(policy_operations.history(desk)) == APPLIES + 1

@@ -50,6 +50,11 @@ class OwnReport:
         self._last = report
         self._at = now
 
+    def renew(self, now: datetime) -> None:
+        """Write the last report again if it is time: a long load must not pass for an end."""
+        if self._last is not None:
+            self.tell(self._last, now)
+
     def drop(self) -> None:
         """Remove it; a store that is away forgets it by itself."""
         try:
@@ -62,28 +67,40 @@ class OwnReport:
         return Key("policy", _GROUP, self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The workers that have not come to a digest: ``late`` live, of ``silent`` nothing is heard.
+
+    A silent worker has ended, or hangs, or does not reach the store: nothing tells which.
+    """
+
+    late: tuple[WorkerReport, ...] = ()
+    silent: tuple[WorkerReport, ...] = ()
+
+
+NONE_BEHIND: Final = Behind()
+
+
 @dataclass(slots=True)
 class Waiting:
     """The wait for every worker to have a digest, looked at again and again.
 
-    Clocks of machines differ: a worker that does not renew its report while we look has ended.
+    Clocks of machines differ: a worker that does not renew its report while we look is silent.
     """
 
     digest: str
-    began: datetime
     _seen: dict[str, tuple[str, datetime]] = field(default_factory=dict, init=False)
 
-    def late(self, store: Store, now: datetime) -> tuple[WorkerReport, ...]:
-        """Return the workers that live and have not come to the digest; StoreUnavailable."""
-        reports = current(store, now)
-        late = [
-            record.value
-            for name, record in sorted(reports.items())
-            if record.value.digest != self.digest and self._lives(name, record, now)
-        ]
-        return tuple(late)
+    def behind(self, store: Store, now: datetime) -> Behind:
+        """Return the workers that have not come to the digest; StoreUnavailable."""
+        reports: dict[bool, list[WorkerReport]] = {True: [], False: []}
+        for name, record in sorted(current(store, now).items()):
+            heard = self._is_heard(name, record, now)
+            if record.value.digest != self.digest:
+                reports[heard].append(record.value)
+        return Behind(tuple(reports[True]), tuple(reports[False]))
 
-    def _lives(self, name: str, record: Record[WorkerReport], now: datetime) -> bool:
+    def _is_heard(self, name: str, record: Record[WorkerReport], now: datetime) -> bool:
         version, since = self._seen.get(name, ("", now))
         if version != record.version:
             since = now

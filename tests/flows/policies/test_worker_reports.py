@@ -9,7 +9,7 @@ import pytest
 
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.ports import Store
-from broker.flows.policies.worker_reports import OwnReport, Waiting, WorkerReport, current
+from broker.flows.policies.worker_reports import Behind, OwnReport, Waiting, WorkerReport, current
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -56,23 +56,36 @@ def test_a_clock_that_was_set_back_stops_no_renewing(store: SqliteStore) -> None
     assert current(store, NOW - timedelta(hours=1))["w"].version != before
 
 
-def test_who_lives_and_has_another_digest_is_late(store: SqliteStore) -> None:
-    """Whatever its clock says; who has it is not, nor who is not heard of for ten seconds of looking."""
+def test_who_has_another_digest_is_late_or_silent(store: SqliteStore) -> None:
+    """Late, whatever its clock says; silent who is not heard of for ten seconds of looking; neither who has it."""
     workers = {name: OwnReport(store, name) for name in ("has", "late", "dead")}
     workers["has"].tell(NEW, NOW)
-    workers["dead"].tell(WorkerReport("idp1", 8, "old"), NOW)
+    dead = WorkerReport("idp1", 8, "old")
+    workers["dead"].tell(dead, NOW)
     late = WorkerReport("idp2", 9, "old", ("student.yaml:3: no upstream wafy",))
-    waiting = Waiting("new", NOW)
-    found: dict[int, tuple[WorkerReport, ...]] = {}
+    waiting = Waiting("new")
+    found: dict[int, Behind] = {}
     for second in range(12):
         now = NOW + second * SECOND
         workers["late"].tell(late, now - timedelta(minutes=3))
-        found[second] = waiting.late(store, now)
-    assert found[0] == (WorkerReport("idp1", 8, "old"), late)
+        found[second] = waiting.behind(store, now)
+    assert found[0] == Behind(late=(dead, late))
     assert found[9] == found[0]
-    assert found[11] == (late,)
+    assert found[11] == Behind(late=(late,), silent=(dead,))
     workers["late"].tell(NEW, NOW)
-    assert waiting.late(store, NOW + 12 * SECOND) == ()
+    assert waiting.behind(store, NOW + 12 * SECOND) == Behind(silent=(dead,))
+
+
+def test_a_worker_that_renews_its_report_in_a_long_load_is_not_silent(store: SqliteStore) -> None:
+    """It has the old digest, and is waited for however long it takes."""
+    own = OwnReport(store, "w")
+    own.renew(NOW)
+    assert reported(store, NOW) == []
+    own.tell(OLD, NOW)
+    waiting = Waiting("new")
+    for second in range(30):
+        own.renew(NOW + second * SECOND)
+        assert waiting.behind(store, NOW + second * SECOND) == Behind(late=(OLD,))
 
 
 def test_a_store_that_is_away_stops_no_worker(tmp_path: Path) -> None:
