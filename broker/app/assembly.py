@@ -285,6 +285,7 @@ def _policy_following(settings: config.Config, opened: _Opened, trail: Trail) ->
     return PolicyFollowing(
         settings.policy.live,
         PolicyFolder(settings.policies),
+        settings.state / "policies",
         opened.policies,
         PolicyTrail(trail, SetInForce(opened.store), now),
         opened.site,

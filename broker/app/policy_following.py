@@ -3,19 +3,22 @@
 import os
 import platform
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Final, Literal
 
 from broker.app.policy_trail import PolicyTrail
 from broker.core.errors import ConfigurationFaults, StoreUnavailable
 from broker.core.policy.set_digest import changes, digest
+from broker.files.policies import last_good
 from broker.files.policies.live_policies import LivePolicies
 from broker.files.policies.policy_folder import PolicyFolder
 from broker.flows.policies.set_in_force import Live, Move, Proposal, SetInForce
 from broker.flows.policies.worker_reports import OwnReport, WorkerReport
 
+Files = Mapping[str, bytes] | None
 _MOST_FAULTS: Final = 3  # that a report carries: an administrator sees them all by a check
 
 
@@ -23,11 +26,13 @@ _MOST_FAULTS: Final = 3  # that a report carries: an administrator sees them all
 class PolicyFollowing:
     """One worker's part in the record: ``live`` is the setting ``policy.live``.
 
-    ``site`` gives the site record of the moment.
+    ``state`` is the folder of the last good set of this machine, ``site`` gives the site record of
+    the moment.
     """
 
     live: Literal["apply", "save"]
     folder: PolicyFolder
+    state: Path
     policies: LivePolicies
     trail: PolicyTrail
     site: Callable[[], Mapping[str, str]]
@@ -49,7 +54,8 @@ class PolicyFollowing:
             return
         try:
             if self.sets.live(self.now()) is None:
-                self._record(None, Move.FIRST, f"the first start, on {platform.node()}")
+                found = (self._in_folder(),)
+                self._record(None, found, Move.FIRST, f"the first start, on {platform.node()}")
         except StoreUnavailable:
             return
 
@@ -93,25 +99,39 @@ class PolicyFollowing:
         self._own.tell(report, self.now())
 
     def _record_saved(self) -> None:
-        """Record the set of the folder, by one worker: of several only one comes first."""
+        """Record the set that decides, by one worker: of several only one comes first.
+
+        Of two saves the second may come before the first is recorded: the last good set is what
+        decided between them, whatever the folder holds by then.
+        """
         current = self.policies.current.digest
         try:
             live = self.sets.live(self.now())
             stands = live is not None and live.value.digest == current
             if not stands:
-                self._record(live, Move.SAVED, f"an edit of the folder on {platform.node()}")
+                found = (last_good.last_good_files(self.state), self._in_folder())
+                self._record(live, found, Move.SAVED, f"an edit of the folder on {platform.node()}")
         except StoreUnavailable:
             return
         if stands:
             self._recorded = current
 
-    def _record(self, live: Live, move: Move, who: str) -> None:
+    def _in_folder(self) -> Files:
         try:
-            files = self.folder.files().files
+            return self.folder.files().files
         except ConfigurationFaults:
+            return None
+
+    def _record(self, live: Live, found: Iterable[Files], move: Move, who: str) -> None:
+        """Move the record to the set that decides here, where it is among those found.
+
+        It is not where a last good set stands in for the folder at a first start, or where the next
+        edit is under way and the disk keeps no last good set.
+        """
+        current = self.policies.current.digest
+        files = next((files for files in found if files and digest(files) == current), None)
+        if files is None:
             return
-        if digest(files) != self.policies.current.digest:
-            return  # the last good set stands in, or the next edit is under way
         before = self.sets.sets.read(live.value.digest, self.now()) if live else None
         summary = changes(before or {}, files)
         proposal = Proposal(files, move, who, "", self.site(), summary)

@@ -1,9 +1,5 @@
-"""What administrators do with the policies in force: plan, apply, look back, roll back."""
+"""What administrators see of the policies in force: what a folder would change, and the past."""
 
-import os
-import platform
-import pwd
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,16 +14,15 @@ from broker.app.named_configuration import configuration
 from broker.app.policy_sources import SHOWN
 from broker.app.policy_surroundings import PolicySurroundings
 from broker.app.policy_trail import PolicyTrail
-from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault, LeadsNowhere
+from broker.core.errors import ConfigurationFaults, Fault, LeadsNowhere
 from broker.core.event_routes import told_nobody
 from broker.core.policy.model import PolicySet
 from broker.core.policy.set_digest import changes, digest
-from broker.files.policies import live_policies
+from broker.files.policies import last_good, live_policies
 from broker.files.policies.configured_names import NameableInPolicies
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
 from broker.files.settings.config import Config
-from broker.flows.policies.set_in_force import Live, Move, Proposal, SetChange, SetInForce
-from broker.flows.policies.worker_reports import NONE_BEHIND, Behind, Waiting
+from broker.flows.policies.set_in_force import Live, SetChange, SetInForce
 
 NO_SET: Final = "none"  # the base of a plan over an empty store
 _LOOKED_EVERY: Final = 0.2  # seconds
@@ -63,10 +58,13 @@ class PolicyDesk:
 class Plan:
     """A proposed set beside the one in force: what differs, and what stands against it.
 
-    ``sets`` are the two as they decide; None where one of them decides nothing here.
+    ``before`` is the digest of the set that it was compared with: another than the one in force
+    where that is not to be had, and None where there was none. ``sets`` are the two as they decide;
+    None where one of them decides nothing here.
     """
 
     live: Live
+    before: str | None
     files: Mapping[str, bytes]
     digest: str
     file_changes: tuple[str, ...]
@@ -92,15 +90,6 @@ class Plan:
         return (*self.file_changes, *self.site_changes)
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """A set that is in force, and the workers that have not come to it in time."""
-
-    change: SetChange
-    moved: bool
-    behind: Behind = NONE_BEHIND
-
-
 def opened() -> PolicyDesk:
     """Open the record by the configuration; ConfigurationFaults with all faults."""
     application_log.configure("stderr")
@@ -116,6 +105,39 @@ def opened() -> PolicyDesk:
     return PolicyDesk(settings, PolicyTrail(trail, SetInForce(store), now), around, site)
 
 
+@dataclass(frozen=True, slots=True)
+class ComparedSet:
+    """The set that a proposal is compared with, and in ``note`` why it is not the one in force."""
+
+    files: Mapping[str, bytes]
+    note: str = ""
+
+    @property
+    def digest(self) -> str | None:
+        """Return its digest; None where there is no set."""
+        return digest(self.files) if self.files else None
+
+
+def compared_set(desk: PolicyDesk, live: Live, moment: datetime) -> ComparedSet:
+    """Return the set in force; the last good one of this machine where the store has it no more.
+
+    So an affiliation that a half-copied folder lacks is missed all the same. StoreUnavailable.
+    """
+    files = desk.sets.sets.read(live.value.digest, moment) if live else None
+    if files is not None:
+        return ComparedSet(files)
+    kept = last_good.last_good_files(desk.settings.state / "policies")
+    lacks = "no set is in force by the store"
+    if live is not None:
+        fault = desk.sets.sets.fault(live.value.digest, moment)
+        lacks = f"set {live.value.digest[:SHOWN]} is in force, and {fault}"
+    if kept is None:
+        return ComparedSet({}, f"{lacks}: compared with nothing" if live else "")
+    return ComparedSet(
+        kept, f"{lacks}: compared with {digest(kept)[:SHOWN]}, the last good set of this machine"
+    )
+
+
 def plan(desk: PolicyDesk, folder: Path | None) -> Plan:
     """Return what ``folder``, or the configured one, would change; with the faults that it has.
 
@@ -124,86 +146,43 @@ def plan(desk: PolicyDesk, folder: Path | None) -> Plan:
     found = PolicyFolder(folder or desk.settings.policies).files()
     moment = now()
     live = desk.sets.live(moment)
-    before = desk.sets.sets.read(live.value.digest, moment) if live else None
-    warnings: tuple[str, ...] = ()
+    before = compared_set(desk, live, moment)
+    warnings: tuple[str, ...] = (before.note,) if before.note else ()
     faults: tuple[Fault, ...] = ()
     loaded = None
     try:
-        in_force = live_policies.well_formed(before or {}, found.place)
+        in_force = live_policies.well_formed(before.files, found.place)
         loaded = live_policies.load_found(found, moment, desk.names, in_force)
-        warnings = tuple(map(str, loaded.warnings))
+        warnings += tuple(map(str, loaded.warnings))
     except ConfigurationFaults as refused:
         faults = refused.faults
     return Plan(
         live,
+        before.digest,
         found.files,
         digest(found.files),
-        changes(before or {}, found.files),
+        changes(before.files, found.files),
         desk.site,
         changes(live.value.site, desk.site) if live else (),
         warnings,
         faults,
-        _both(desk, before, loaded, moment),
+        _both(desk, before.files, loaded, moment),
     )
 
 
 def _both(
     desk: PolicyDesk,
-    before: Mapping[str, bytes] | None,
+    before: Mapping[str, bytes],
     loaded: PolicySet | None,
     moment: datetime,
 ) -> tuple[PolicySet, PolicySet] | None:
-    if before is None or loaded is None:
+    if not before or loaded is None:
         return None
     try:
         found = FoundFiles(before, "set in force", binding=False)
         return live_policies.load_found(found, moment, desk.names), loaded
     except ConfigurationFaults:
         return None  # it names what this machine has not
-
-
-def applied(desk: PolicyDesk, folder: Path | None, base: str, why: str, patience: float) -> Applied:
-    """Put a folder in force over ``base``, and wait for the workers.
-
-    ConfigurationFaults with what stands against it; PolicyRefusal where another set is in force
-    than ``base``, which begins its digest or is ``NO_SET``.
-    """
-    _refuse_saved(desk)
-    proposed = plan(desk, folder)
-    _refuse_other_base(proposed.live, base)
-    if proposed.faults:
-        raise ConfigurationFaults(list(proposed.faults))
-    if proposed.live and not proposed.changed:
-        desk.sets.sets.keep(proposed.files, now())  # it may have gone from the store
-        return Applied(proposed.live.value, moved=False)
-    wanted = Proposal(proposed.files, Move.APPLIED, who(), why, desk.site, proposed.summary)
-    return _moved(desk, proposed.live, wanted, patience)
-
-
-def rolled_back(desk: PolicyDesk, name: str | None, why: str, patience: float) -> Applied:
-    """Put a set of the history in force again; without ``name`` the one before that in force.
-
-    What only time has changed stops nothing. ConfigurationFaults where it names what the
-    configuration has no more, with what has changed there; PolicyRefusal.
-    """
-    _refuse_saved(desk)
-    moment = now()
-    live = desk.sets.live(moment)
-    target = _target(desk, live, name)
-    if live is not None and target.digest == live.value.digest:
-        raise PolicyRefusal(f"{target.digest[:SHOWN]} is in force already")
-    files = _stored(desk, target.digest)
-    place = f"set {target.digest[:SHOWN]}"
-    since = changes(target.site, desk.site)
-    try:
-        live_policies.load_found(FoundFiles(files, place, binding=False), moment, desk.names)
-    except ConfigurationFaults as refused:
-        told = [Fault(place, f"since it was in force: {each}") for each in since]
-        raise ConfigurationFaults([*refused.faults, *told]) from None
-    before = desk.sets.sets.read(live.value.digest, moment) if live else None
-    summary = changes(before or {}, files)
-    wanted = Proposal(files, Move.ROLLED_BACK, who(), why, desk.site, summary)
-    return _moved(desk, live, wanted, patience)
 
 
 def history(desk: PolicyDesk) -> Sequence[SetChange]:
@@ -216,40 +195,17 @@ def shown(desk: PolicyDesk, name: str | None) -> tuple[SetChange, Mapping[str, b
 
     PolicyRefusal where there is none.
     """
-    change = _named(desk, name) if name else None
+    change = named(desk, name) if name else None
     if change is None:
         live = desk.sets.live(now())
         if live is None:
             raise PolicyRefusal("no set is in force yet: broker serve adds its folder")
         change = live.value
-    return change, _stored(desk, change.digest)
+    return change, stored(desk, change.digest)
 
 
-def who() -> str:
-    """Return the administrator: the user who called, before sudo, and the machine."""
-    name = os.environ.get("SUDO_USER")
-    if not name:
-        try:
-            name = pwd.getpwuid(os.getuid()).pw_name
-        except KeyError:
-            name = str(os.getuid())
-    return f"{name}@{platform.node()}"
-
-
-def _target(desk: PolicyDesk, live: Live, name: str | None) -> SetChange:
-    if name is not None:
-        return _named(desk, name)
-    if live is None or live.value.base is None:
-        raise PolicyRefusal("there is no set before the one in force")
-    if live.value.move is Move.ROLLED_BACK or live.value.base == live.value.digest:
-        # Of two who act on one alarm the second would put the set back that the first took away.
-        what = f"{live.value.digest[:SHOWN]} is in force since {live.value.who} put it there"
-        raise PolicyRefusal(f"{what}; name the set that is meant: broker policy history")
-    return _named(desk, live.value.base)
-
-
-def _named(desk: PolicyDesk, name: str) -> SetChange:
-    """Return the last change to the set whose digest begins with ``name``."""
+def named(desk: PolicyDesk, name: str) -> SetChange:
+    """Return the last change to the set whose digest begins with ``name``; PolicyRefusal."""
     found = {c.digest: c for c in desk.sets.history(now()) if c.digest.startswith(name)}
     if not found:
         raise PolicyRefusal(f"no set of the history begins with {name}: broker policy history")
@@ -258,59 +214,13 @@ def _named(desk: PolicyDesk, name: str) -> SetChange:
     return next(iter(found.values()))
 
 
-def _stored(desk: PolicyDesk, name: str) -> Mapping[str, bytes]:
+def stored(desk: PolicyDesk, name: str) -> Mapping[str, bytes]:
+    """Return the files of a set of the store; PolicyRefusal where it has not got them."""
     files = desk.sets.sets.read(name, now())
     if files is None:
         what = f"set {name[:SHOWN]} {desk.sets.sets.fault(name, now())} any more"
         raise PolicyRefusal(f"{what}: apply a folder that holds it")
     return files
-
-
-def _moved(desk: PolicyDesk, live: Live, wanted: Proposal, patience: float) -> Applied:
-    amiss = desk.trail.trail.faults() if desk.settings.audit.required else ()
-    if amiss:
-        raise AuditUnavailable(f"nothing is changed that cannot be written down: {amiss[0]}")
-    change = desk.sets.move(live, wanted, now())
-    if change is None:
-        raise PolicyRefusal(_first_come(desk.sets.live(now())))
-    desk.trail.tell(change)
-    return Applied(change, moved=True, behind=_waited(desk, change.digest, patience))
-
-
-def _waited(desk: PolicyDesk, name: str, patience: float) -> Behind:
-    """Wait until every worker has the set; return those that have not."""
-    ends = time.monotonic() + patience
-    waiting = Waiting(name)
-    behind = waiting.behind(desk.sets.store, now())
-    while behind.late and time.monotonic() < ends:
-        time.sleep(_LOOKED_EVERY)
-        behind = waiting.behind(desk.sets.store, now())
-    return behind
-
-
-def _refuse_saved(desk: PolicyDesk) -> None:
-    if desk.settings.policy.live == "save":
-        what = 'is "save": the folder itself is in force, and an edit of it as soon as it is saved'
-        raise ConfigurationFaults([Fault("policy.live", what, 'write "apply" to use the record')])
-
-
-def _refuse_other_base(live: Live, base: str) -> None:
-    if live is None:
-        if base != NO_SET:
-            raise PolicyRefusal(f"no set is in force yet: the base is {NO_SET}")
-    elif not live.value.digest.startswith(base):
-        raise PolicyRefusal(_first_come(live))
-
-
-def _first_come(live: Live) -> str:
-    """Say whose change is in force in place of the base that was meant."""
-    if live is None:
-        return "the record of the set in force is gone from the store: plan again"
-    change = live.value
-    said = f': "{change.why}"' if change.why else ""
-    since = described(change.at)
-    by = f"by {change.who}{said}"
-    return f"{change.digest[:SHOWN]} is in force since {since}, {change.move} {by}; plan again"
 
 
 def described(at: datetime) -> str:

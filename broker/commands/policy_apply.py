@@ -9,8 +9,9 @@ from typing import Final
 
 import click
 
-from broker.app import policy_analysis, policy_operations
-from broker.app.policy_operations import Applied, Plan, PolicyDesk
+from broker.app import policy_analysis, policy_moves, policy_operations
+from broker.app.policy_moves import Applied, Order
+from broker.app.policy_operations import Plan, PolicyDesk
 from broker.commands.output import CHANGES, CONFIGURATION, FINDINGS, as_json, printing_faults
 from broker.commands.policy_diff import Compared, compare
 from broker.core.identity.cpr import looks_like_cpr
@@ -18,6 +19,7 @@ from broker.core.policy.site_record import site_digest
 
 _SHOWN: Final = 12
 _BASE: Final = re.compile("[0-9a-f]{8,64}|none")
+_PLANNED: Final = re.compile("[0-9a-f]{8,64}")
 _SILENT: Final = (
     "has said nothing since: it has ended without a word, hangs, or does not reach the store"
 )
@@ -46,6 +48,14 @@ def _checked_why(_: click.Context, __: click.Parameter, text: str) -> str:
 def _checked_base(_: click.Context, __: click.Parameter, text: str) -> str:
     if not _BASE.fullmatch(text):
         raise click.BadParameter("must be the digest that broker policy plan prints first")
+    return text
+
+
+def _checked_planned(_: click.Context, __: click.Parameter, text: str) -> str:
+    if text and not _PLANNED.fullmatch(text):
+        raise click.BadParameter(
+            "must be the digest after the arrow that broker policy plan prints"
+        )
     return text
 
 
@@ -107,18 +117,30 @@ def _compared(desk: PolicyDesk, found: Plan) -> Compared | None:
     callback=_checked_base,
     help="The set that the plan was made over, as plan prints it.",
 )
+@click.option(
+    "--set",
+    "planned",
+    metavar="DIGEST",
+    default="",
+    callback=_checked_planned,
+    help="The set that was planned, as plan prints it: no other is put in force.",
+)
 @why_option
 @wait_option
 @as_json
 @printing_faults
-def apply_policies(folder: Path | None, base: str, why: str, wait: float, *, as_json: bool) -> None:
-    """Put the folder in force, if DIGEST still is, and wait until every web worker has it.
+def apply_policies(
+    folder: Path | None, base: str, planned: str, why: str, wait: float, *, as_json: bool
+) -> None:
+    """Put the folder in force, if the base still is, and wait until every web worker has it.
 
-    Exit 0 once all have it, 1 where somebody else's change came first (nothing is changed) or a
-    worker is late or silent (it is in force all the same), 78 where a check stands against it.
+    Exit 0 once all have it, 1 where somebody else's change came first or the folder is not what was
+    planned (nothing is changed), or a worker is late or silent (it is in force all the same), 78
+    where a check stands against it.
     """
     desk = policy_operations.opened()
-    show_applied(policy_operations.applied(desk, folder, base, why, wait), as_json=as_json)
+    order = Order(why, base, planned, wait)
+    show_applied(policy_moves.applied(desk, folder, order), as_json=as_json)
 
 
 def show_applied(done: Applied, *, as_json: bool) -> None:
@@ -133,18 +155,21 @@ def show_applied(done: Applied, *, as_json: bool) -> None:
             "moved": done.moved,
             "late": [asdict(report) for report in behind.late],
             "silent": [asdict(report) for report in behind.silent],
+            "amiss": done.amiss,
         }
         click.echo(json.dumps(facts, indent=2))
     elif done.moved:
         click.echo(f"{change.digest[:_SHOWN]} is in force (change {change.number})")
     else:
         click.echo(f"{change.digest[:_SHOWN]} is in force already: nothing is changed")
+    for what in done.amiss:
+        click.echo(f"{change.digest[:_SHOWN]} is in force, but {what}", err=True)
     for report in behind.late:
         why = f": {report.faults[0]}" if report.faults else ""
         click.echo(f"late: {report} still has {report.digest[:_SHOWN]}{why}", err=True)
     for report in behind.silent:
         click.echo(f"silent: {report} had {report.digest[:_SHOWN]} and {_SILENT}", err=True)
-    if behind.late or behind.silent:
+    if done.amiss or behind.late or behind.silent:
         raise SystemExit(FINDINGS)
 
 
@@ -178,5 +203,6 @@ def _show_plan(found: Plan, folder: Path | None, compared: Compared | None) -> N
         click.echo(str(fault), err=True)
     if found.changed and not found.faults:
         proposed = f" --from {folder}" if folder else ""
-        said = f"broker policy apply{proposed} --base {found.base[:_SHOWN]} --why TEXT"
+        planned = f"--base {found.base[:_SHOWN]} --set {found.digest[:_SHOWN]}"
+        said = f"broker policy apply{proposed} {planned} --why TEXT"
         click.echo(said)

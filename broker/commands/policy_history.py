@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import click
 
-from broker.app import policy_operations
+from broker.app import policy_moves, policy_operations
+from broker.app.policy_moves import Order
 from broker.commands.output import as_json, printing_faults, show, show_done
 from broker.commands.policy_apply import show_applied, wait_option, why_option
 from broker.core.policy.site_record import site_digest
@@ -82,7 +83,8 @@ def roll_back(name: str | None, why: str, wait: float, *, as_json: bool) -> None
     of apply.
     """
     desk = policy_operations.opened()
-    show_applied(policy_operations.rolled_back(desk, name, why, wait), as_json=as_json)
+    order = Order(why, patience=wait)
+    show_applied(policy_moves.rolled_back(desk, name, order), as_json=as_json)
 
 
 def _row(change: SetChange) -> dict[str, Any]:

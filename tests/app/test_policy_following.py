@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -163,12 +164,39 @@ def test_a_folder_that_is_broken_is_not_recorded(own_setting: Path, made: Made) 
     assert moves(parts) == [(Move.SAVED, good)]
 
 
-def test_a_start_on_the_last_good_set_records_nothing(own_setting: Path, made: Made) -> None:
-    """What lies in the folder is not what decides."""
-    made("save")
+def test_a_set_that_decides_between_two_saves_only_is_recorded(own_setting: Path, made: Made) -> None:
+    """The folder holds the next edit by the time that a worker records: the last good set is what decided."""
+    parts = made("save")
+    live_reload.refresh(parts)
+    expected = [parts.policies.current.digest]
+    for number in range(2):
+        edit(own_setting, number)
+        expected.append(parts.policies.refresh(parts.following.now()).digest)
+        edit(own_setting, 10 + number)
+        parts.following.step()
+    live_reload.refresh(parts)
+    expected.append(parts.policies.current.digest)
+    assert moves(parts) == [(Move.SAVED, digest) for digest in expected]
+
+
+def test_a_start_on_the_last_good_set_records_that_and_not_the_folder(own_setting: Path, made: Made) -> None:
+    """What lies in the folder is not what decides; without a trace of it a refusal could not be explained."""
+    good = made("save").policies.current.digest
     (own_setting / "policies" / "student.yaml").write_text("version: 1\n")
     parts = made("save")
     live_reload.refresh(parts)
+    assert parts.policies.stale
+    assert moves(parts) == [(Move.SAVED, good)]
+
+
+def test_a_first_start_on_the_last_good_set_adds_nothing(own_setting: Path, made: Made) -> None:
+    """A store that comes back empty is told what is in force by whoever applies it."""
+    made()
+    edit(own_setting, 1)
+    store = SqliteStore(own_setting / "state" / "broker.db")
+    for key, _ in list(store.list("policy", None, datetime.now(UTC))):
+        store.drop(key)
+    parts = made()
     assert parts.policies.stale
     assert moves(parts) == []
 

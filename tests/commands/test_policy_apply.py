@@ -13,12 +13,15 @@ from click.testing import CliRunner, Result
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.app import policy_operations
 from broker.cli import broker
+from broker.core.errors import StoreUnavailable
 from broker.core.policy.set_digest import digest
 from broker.core.ports import Key
 from broker.demo.run.demo_folder import Setting
+from broker.files.policies import last_good
 from broker.files.policies.policy_folder import PolicyFolder
 from broker.flows.policies import worker_reports
-from broker.flows.policies.worker_reports import OwnReport, WorkerReport
+from broker.flows.policies.set_in_force import SetInForce
+from broker.flows.policies.worker_reports import OwnReport, Waiting, WorkerReport
 from tests.walks.test_full_disk import limited_files
 
 NO_DIGEST = "0" * 12
@@ -83,7 +86,7 @@ def test_a_plan_is_applied_and_undone(desk: Desk) -> None:
     assert planned.stdout.splitlines() == [
         f"{first[:12]} -> {second[:12]}",
         "  file   student.yaml changed",
-        f"broker policy apply --base {first[:12]} --why TEXT",
+        f"broker policy apply --base {first[:12]} --set {second[:12]} --why TEXT",
     ]
     done = desk.run(*planned.stdout.splitlines()[-1].split()[2:-1], "age 15 from January")
     assert (done.exit_code, done.stdout) == (0, f"{second[:12]} is in force (change 2)\n")
@@ -157,6 +160,52 @@ def test_a_folder_that_is_half_copied_is_not_applied(desk: Desk) -> None:
     assert refused.exit_code == 78
     assert "the affiliation hospital is in force, and no file is of it any more" in refused.stderr
     assert len(desk.said("history")) == 1
+
+
+def kept_as_last_good(desk: Desk) -> None:
+    """Keep the folder as the last good set of the machine, as a worker does."""
+    files = PolicyFolder(desk.folder / "policies").files().files
+    last_good.promote(desk.folder / "state" / "policies", files)
+
+
+def test_a_half_copied_folder_is_refused_over_a_set_that_the_store_has_lost(desk: Desk) -> None:
+    """The last good set of the machine stands in for it, and the plan says so."""
+    first = desk.applied()
+    kept_as_last_good(desk)
+    SqliteStore(desk.folder / "state" / "broker.db").drop(Key("policy", f"set/{first}", "0000"))
+    (desk.folder / "policies" / "hospital.yaml").unlink()
+    planned = desk.run("plan", "--no-analysis")
+    assert planned.exit_code == 78
+    assert planned.stdout.splitlines()[1:] == ["  file   hospital.yaml removed"]
+    note = f"warning: set {first[:12]} is in force, and is not in the store: compared with {first[:12]}, the last good"
+    assert planned.stderr.startswith(note)
+    assert "the affiliation hospital is in force, and no file is of it any more" in planned.stderr
+    shutil.rmtree(desk.folder / "state" / "policies")
+    assert desk.run("plan", "--no-analysis").stderr.startswith(
+        f"warning: set {first[:12]} is in force, and is not in the store: compared with nothing\n"
+    )
+
+
+def test_a_half_copied_folder_is_refused_over_an_empty_store(desk: Desk) -> None:
+    """On a machine that has had a set in force; on a new one it is compared with nothing, and nothing is said."""
+    assert desk.run("plan", "--no-analysis").stderr == ""
+    kept_as_last_good(desk)
+    (desk.folder / "policies" / "hospital.yaml").unlink()
+    refused = desk.run("apply", "--base", "none", "--why", "because")
+    assert refused.exit_code == 78
+    assert "the affiliation hospital is in force, and no file is of it any more" in refused.stderr
+
+
+def test_another_folder_than_was_planned_is_not_applied(desk: Desk) -> None:
+    """A plan that was edited since, or that of another machine: the base alone does not tell them apart."""
+    base = desk.applied()[:12]
+    planned = desk.edit("planned")
+    edited = desk.edit("edited since")
+    refused = desk.run("apply", "--base", base, "--set", planned[:12], "--why", "x")
+    what = f"policy: the folder is {edited[:12]}, and {planned[:12]} was planned"
+    assert (refused.exit_code, refused.stderr) == (1, f"{what}: it was edited since, or is another; plan again\n")
+    assert desk.said("history")[0]["digest"] == base
+    assert desk.said("apply", "--base", base, "--set", edited, "--why", "x")["digest"] == edited
 
 
 def test_a_changed_site_is_planned_as_a_changed_policy_is(desk: Desk) -> None:
@@ -261,6 +310,7 @@ def test_a_record_in_force_that_does_not_open_is_told_as_what_it_is(desk: Desk) 
         (("apply", "--why", "x"), 2, "Missing option '--base'"),
         (("apply", "--base", NO_DIGEST), 2, "Missing option '--why'"),
         (("apply", "--base", "HEAD", "--why", "x"), 2, "must be the digest that broker policy plan prints first"),
+        (("apply", "--base", NO_DIGEST, "--set", "HEAD", "--why", "x"), 2, "the digest after the arrow"),
         (("apply", "--base", NO_DIGEST, "--why", " "), 2, "must be one line"),
         (("apply", "--base", NO_DIGEST, "--why", "a\nb"), 2, "must be one line"),
         (("apply", "--base", NO_DIGEST, "--why", "a\x1b[2Jb"), 2, "must be one line"),
@@ -346,3 +396,58 @@ def test_a_worker_of_whom_nothing_is_heard_is_named_as_silent(desk: Desk, monkey
     desk.edit("three")
     said = desk.said("apply", "--base", second[:12], "--why", "x", code=1)
     assert [report["pid"] for report in said["silent"]] == [9]
+
+
+def away(*_: Any, **__: Any) -> Any:
+    """Be a store that does not answer."""
+    raise StoreUnavailable("sqlite: SQLITE_IOERR")
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "said"),
+    [
+        (SetInForce, "tell_done", "its line is not on the audit trail yet: broker work writes it"),
+        (Waiting, "behind", "which workers have it is not known, for the store does not answer (sqlite: SQLITE_IOERR)"),
+    ],
+)
+def test_a_store_that_goes_away_after_the_change_is_told_as_in_force(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, kind: type, method: str, said: str
+) -> None:
+    """Whoever read it as refused would apply once more, or tell the others that nothing has changed."""
+    first = desk.applied()
+    second = desk.edit("two")
+    monkeypatch.setattr(kind, method, away)
+    result = desk.run("apply", "--base", first[:12], "--why", "x")
+    assert (result.exit_code, result.stdout) == (1, f"{second[:12]} is in force (change 2)\n")
+    assert result.stderr == f"{second[:12]} is in force, but {said}\n"
+    assert desk.said("history")[0]["digest"] == second[:12]
+
+
+def test_a_store_that_goes_away_in_the_change_is_asked_what_it_has_done(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer may be lost, and the change made: it is in force, or nothing is changed, or nobody knows yet."""
+    first = desk.applied()
+    second = desk.edit("two")
+    move, live = SetInForce.move, SetInForce.live
+
+    def answer_lost(self: SetInForce, *given: Any) -> Any:
+        move(self, *given)
+        away()
+
+    monkeypatch.setattr(SetInForce, "move", away)
+    unchanged = desk.run("apply", "--base", first[:12], "--why", "x")
+    assert (unchanged.exit_code, unchanged.stderr.partition(":")[0]) == (1, "store_unavailable")
+    calls: list[int] = []
+
+    def away_afterwards(self: SetInForce, *given: Any) -> Any:
+        calls.append(1)
+        return live(self, *given) if len(calls) == 1 else away()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SetInForce, "live", away_afterwards)
+        unknown = desk.run("apply", "--base", first[:12], "--why", "x")
+    assert "see broker policy history once the store is back" in unknown.stderr
+    monkeypatch.setattr(SetInForce, "move", answer_lost)
+    made = desk.run("apply", "--base", first[:12], "--why", "x")
+    assert (made.exit_code, made.stdout) == (0, f"{second[:12]} is in force (change 2)\n")

@@ -18,7 +18,8 @@ import pytest
 import broker
 from broker.adapters.trail.audit_trail import KeptTrail
 from broker.adapters.trail.verification import verify
-from broker.app import policy_operations
+from broker.app import policy_moves, policy_operations
+from broker.app.policy_moves import Order
 from broker.app.policy_operations import PolicyDesk
 from broker.app.policy_sources import RecordedPolicies
 from broker.app.policy_trail import PolicyTrail
@@ -43,9 +44,9 @@ APPLIES = 50
 _APPLIER = """
 import os, signal, sys
 from pathlib import Path
-from broker.app import policy_operations
+from broker.app import policy_moves, policy_operations
 desk = policy_operations.opened()
-moved = policy_operations._moved
+moved = policy_moves._moved
 def apply(folder, base, last, out):
     calls = 0
     def count(_frame, _event, _value):
@@ -58,9 +59,9 @@ def apply(folder, base, last, out):
         done = moved(*given)
         sys.setprofile(None)
         return done
-    policy_operations._moved = counted
+    policy_moves._moved = counted
     try:
-        policy_operations.applied(desk, Path(folder), base, "because", 0)
+        policy_moves.applied(desk, Path(folder), policy_moves.Order("because", base))
     finally:
         os.write(out, str(calls).encode())
         os._exit(0)
@@ -267,7 +268,7 @@ def test_fifty_applies_while_people_log_in(applying: Running, tmp_path: Path) ->
             (folder / "student.yaml").write_text(f"{text}# {number}\n")
             base = policy_operations.plan(desk, folder).base
             patience = 20.0 if number == APPLIES - 1 else 0.0
-            done = policy_operations.applied(desk, folder, base, f"edit {number}", patience)
+            done = policy_moves.applied(desk, folder, Order(f"edit {number}", base, patience=patience))
             assert done.moved
         ended.set()
         assert min(person.result() for person in people) > 1

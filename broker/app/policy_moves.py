@@ -1,0 +1,210 @@
+"""What administrators change of the policies in force: a folder is applied, a set rolled back."""
+
+import os
+import platform
+import pwd
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from broker.app.assembly import now
+from broker.app.policy_operations import (
+    NO_SET,
+    PolicyDesk,
+    PolicyRefusal,
+    compared_set,
+    described,
+    named,
+    plan,
+    stored,
+)
+from broker.app.policy_sources import SHOWN
+from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault, StoreUnavailable
+from broker.core.policy.set_digest import changes, digest
+from broker.files.policies import live_policies
+from broker.files.policies.policy_folder import FoundFiles
+from broker.flows.policies.set_in_force import Live, Move, Proposal, SetChange
+from broker.flows.policies.worker_reports import NONE_BEHIND, Behind, Waiting
+
+_LOOKED_EVERY: Final = 0.2  # seconds
+_UNWRITTEN: Final = "its line is not on the audit trail yet: broker work writes it"
+_UNSEEN: Final = "which workers have it is not known, for the store does not answer"
+_UNKNOWN: Final = "the store went away while the set was put in force"
+_LOOK: Final = "see broker policy history once the store is back"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an administrator orders: a set, as they saw it in a plan, for a reason.
+
+    ``base`` begins the digest of the set in force then, or is ``NO_SET``; ``planned`` begins that
+    of the folder, where it is to be no other. ``patience`` are the seconds to wait for workers.
+    """
+
+    why: str
+    base: str = ""
+    planned: str = ""
+    patience: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A set that is in force, and the workers that have not come to it in time.
+
+    ``amiss`` says in sentences what could not be done beside that.
+    """
+
+    change: SetChange
+    moved: bool
+    behind: Behind = NONE_BEHIND
+    amiss: tuple[str, ...] = ()
+
+
+def applied(desk: PolicyDesk, folder: Path | None, order: Order) -> Applied:
+    """Put a folder in force over the base of ``order``, and wait for the workers.
+
+    ConfigurationFaults with what stands against it; PolicyRefusal where another set is in force
+    than the base, or the folder is another than was planned.
+    """
+    _refuse_saved(desk)
+    proposed = plan(desk, folder)
+    _refuse_other_base(proposed.live, order.base)
+    if not proposed.digest.startswith(order.planned):
+        what = f"the folder is {proposed.digest[:SHOWN]}, and {order.planned[:SHOWN]} was planned"
+        raise PolicyRefusal(f"{what}: it was edited since, or is another; plan again")
+    if proposed.faults:
+        raise ConfigurationFaults(list(proposed.faults))
+    if proposed.live and not proposed.changed:
+        desk.sets.sets.keep(proposed.files, now())  # it may have gone from the store
+        return Applied(proposed.live.value, moved=False)
+    wanted = Proposal(proposed.files, Move.APPLIED, who(), order.why, desk.site, proposed.summary)
+    return _moved(desk, proposed.live, wanted, order.patience)
+
+
+def rolled_back(desk: PolicyDesk, name: str | None, order: Order) -> Applied:
+    """Put a set of the history in force again; without ``name`` the one before that in force.
+
+    What only time has changed stops nothing. ConfigurationFaults where it names what the
+    configuration has no more, with what has changed there; PolicyRefusal.
+    """
+    _refuse_saved(desk)
+    moment = now()
+    live = desk.sets.live(moment)
+    target = _target(desk, live, name)
+    if live is not None and target.digest == live.value.digest:
+        raise PolicyRefusal(f"{target.digest[:SHOWN]} is in force already")
+    files = stored(desk, target.digest)
+    place = f"set {target.digest[:SHOWN]}"
+    since = changes(target.site, desk.site)
+    try:
+        live_policies.load_found(FoundFiles(files, place, binding=False), moment, desk.names)
+    except ConfigurationFaults as refused:
+        told = [Fault(place, f"since it was in force: {each}") for each in since]
+        raise ConfigurationFaults([*refused.faults, *told]) from None
+    before = compared_set(desk, live, moment)
+    summary = changes(before.files, files)
+    wanted = Proposal(files, Move.ROLLED_BACK, who(), order.why, desk.site, summary)
+    return _moved(desk, live, wanted, order.patience)
+
+
+def who() -> str:
+    """Return the administrator: the user who called, before sudo, and the machine."""
+    name = os.environ.get("SUDO_USER")
+    if not name:
+        try:
+            name = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            name = str(os.getuid())
+    return f"{name}@{platform.node()}"
+
+
+def _target(desk: PolicyDesk, live: Live, name: str | None) -> SetChange:
+    if name is not None:
+        return named(desk, name)
+    if live is None or live.value.base is None:
+        raise PolicyRefusal("there is no set before the one in force")
+    if live.value.move is Move.ROLLED_BACK or live.value.base == live.value.digest:
+        # Of two who act on one alarm the second would put the set back that the first took away.
+        what = f"{live.value.digest[:SHOWN]} is in force since {live.value.who} put it there"
+        raise PolicyRefusal(f"{what}; name the set that is meant: broker policy history")
+    return named(desk, live.value.base)
+
+
+def _moved(desk: PolicyDesk, live: Live, wanted: Proposal, patience: float) -> Applied:
+    faults = desk.trail.trail.faults() if desk.settings.audit.required else ()
+    if faults:
+        raise AuditUnavailable(f"nothing is changed that cannot be written down: {faults[0]}")
+    change = _put(desk, live, wanted)
+    if change is None:
+        raise PolicyRefusal(_first_come(desk.sets.live(now())))
+    # From here on the set is in force, whatever else fails: it must not read as a refusal.
+    amiss = []
+    told = False
+    with suppress(StoreUnavailable):
+        told = desk.trail.tell(change)
+    if not told:
+        amiss.append(_UNWRITTEN)
+    behind = NONE_BEHIND
+    try:
+        behind = _waited(desk, change.digest, patience)
+    except StoreUnavailable as error:
+        amiss.append(f"{_UNSEEN} ({error})")
+    return Applied(change, moved=True, behind=behind, amiss=tuple(amiss))
+
+
+def _put(desk: PolicyDesk, live: Live, wanted: Proposal) -> SetChange | None:
+    """Move the record; where the store goes away meanwhile, look whether that was before it."""
+    try:
+        return desk.sets.move(live, wanted, now())
+    except StoreUnavailable:
+        try:
+            after = desk.sets.live(now())
+        except StoreUnavailable as error:
+            raise PolicyRefusal(f"{_UNKNOWN} ({error}): {_LOOK}") from None
+        if after is None or not _is_ours(after.value, live, wanted):
+            raise  # nothing is changed
+        return after.value
+
+
+def _is_ours(change: SetChange, live: Live, wanted: Proposal) -> bool:
+    number = live.value.number + 1 if live else 1
+    meant = (number, digest(wanted.files), wanted.move, wanted.who, wanted.why)
+    return (change.number, change.digest, change.move, change.who, change.why) == meant
+
+
+def _waited(desk: PolicyDesk, name: str, patience: float) -> Behind:
+    """Wait until every worker has the set; return those that have not."""
+    ends = time.monotonic() + patience
+    waiting = Waiting(name)
+    behind = waiting.behind(desk.sets.store, now())
+    while behind.late and time.monotonic() < ends:
+        time.sleep(_LOOKED_EVERY)
+        behind = waiting.behind(desk.sets.store, now())
+    return behind
+
+
+def _refuse_saved(desk: PolicyDesk) -> None:
+    if desk.settings.policy.live == "save":
+        what = 'is "save": the folder itself is in force, and an edit of it as soon as it is saved'
+        raise ConfigurationFaults([Fault("policy.live", what, 'write "apply" to use the record')])
+
+
+def _refuse_other_base(live: Live, base: str) -> None:
+    if live is None:
+        if base != NO_SET:
+            raise PolicyRefusal(f"no set is in force yet: the base is {NO_SET}")
+    elif not live.value.digest.startswith(base):
+        raise PolicyRefusal(_first_come(live))
+
+
+def _first_come(live: Live) -> str:
+    """Say whose change is in force in place of the base that was meant."""
+    if live is None:
+        return "the record of the set in force is gone from the store: plan again"
+    change = live.value
+    said = f': "{change.why}"' if change.why else ""
+    since = described(change.at)
+    by = f"by {change.who}{said}"
+    return f"{change.digest[:SHOWN]} is in force since {since}, {change.move} {by}; plan again"
