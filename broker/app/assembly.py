@@ -272,7 +272,7 @@ def _policies(
         source = RecordedPolicies(sets, PolicyFolder(settings.policies), state, now)
     return live_policies.LivePolicies.load(
         settings.policies,
-        surroundings.names,
+        surroundings.proving,
         now(),
         state=state,
         tell=partial(_tell_policies, tell),

@@ -32,12 +32,12 @@ class CheckedPolicies:
     surroundings: PolicySurroundings | None = None
 
 
-def load(folder: Path | None, moment: datetime) -> CheckedPolicies:
+def load(folder: Path | None, moment: datetime, *, proving: bool = False) -> CheckedPolicies:
     """Load the policies of ``folder``, or those configured, against all that is configured.
 
     What is in force on this machine is among it: no affiliation of it goes without a word.
     ConfigurationFaults with all faults. Without a configuration any name will do, which is among
-    the warnings.
+    the warnings. Where it is ``proving`` the policies are held against the site rules too.
     """
     if CONFIG not in os.environ and (folder is not None or _HERE.is_dir()):
         loaded = live_policies.load(folder or _HERE, moment)
@@ -46,9 +46,10 @@ def load(folder: Path | None, moment: datetime) -> CheckedPolicies:
     found = policy_surroundings.load(settings, told_nobody, moment)
     faults = list(found.faults)
     read = folder or settings.policies
+    names = found.proving if proving else found.names
     state = settings.state / "policies"
     checked = policy_surroundings.tried(
-        faults, lambda: live_policies.load(read, moment, found.names, state)
+        faults, lambda: live_policies.load(read, moment, names, state)
     )
     if checked is None or faults:
         raise ConfigurationFaults(faults)

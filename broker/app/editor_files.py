@@ -8,26 +8,31 @@ from typing import Final
 from broker.adapters.web.signup import content_files
 from broker.files import attribute_maps
 from broker.files.editor_schemas import JsonSchema
-from broker.files.policies import file_schema
-from broker.files.policies.site_schema import SiteNames, site_schema
+from broker.files.policies import file_schema, property_schema
+from broker.files.policies.site_schema import SiteNames, site_rules_schema, site_schema
 from broker.files.settings.config import Config
 
 POLICY: Final = "policy"
+PROPERTIES: Final = "policy-properties"
 _OPEN: Final[Mapping[str, Callable[[], JsonSchema]]] = {
     POLICY: file_schema.json_schema,
     "attribute-map": attribute_maps.map_schema,
     "labels": attribute_maps.labels_schema,
+    PROPERTIES: property_schema.rules_schema,
     "page": content_files.page_schema,
     "faq": content_files.faq_schema,
 }
 KINDS: Final = tuple(_OPEN)
+# Those that name what a site has.
+_NAMED: Final[Mapping[str, Callable[[SiteNames], JsonSchema]]] = {
+    POLICY: site_schema,
+    PROPERTIES: site_rules_schema,
+}
 
 
 def schema_text(kind: str, names: SiteNames | None) -> str:
     """Return the JSON Schema of one of ``KINDS``; without ``names`` any name will do."""
-    schema = _OPEN[kind]()
-    if kind == POLICY and names is not None:
-        schema = site_schema(names)
+    schema = _OPEN[kind]() if names is None or kind not in _NAMED else _NAMED[kind](names)
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -43,6 +48,7 @@ def write(settings: Config, names: SiteNames) -> Iterator[Path]:
 def _paths(settings: Config) -> dict[str, Path]:
     paths = {
         POLICY: settings.policies / "policy.schema.json",
+        PROPERTIES: settings.policies / "policy_properties.schema.json",
         "attribute-map": settings.attribute_maps / "attribute_map.schema.json",
         "labels": settings.attribute_maps / "labels.schema.json",
     }

@@ -1,7 +1,6 @@
 """Opens what the analysis of policies needs beside the sets: sources and services of the site."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,12 +10,9 @@ from broker.app import policy_surroundings
 from broker.app.named_configuration import configuration
 from broker.app.policy_surroundings import PolicySurroundings
 from broker.core.analysis.compared_logins import Site, named_services
-from broker.core.analysis.sources import CATEGORY, ideal_sources, sources_of
-from broker.core.entities import Service, Upstream
+from broker.core.analysis.sources import CATEGORY, ideal_sources
 from broker.core.errors import ConfigurationFaults
 from broker.core.event_routes import told_nobody
-from broker.core.identity.canonical_attributes import AttributeMap
-from broker.core.login.login_decision import with_required_names
 from broker.core.policy.ideal_service import ideal_service
 from broker.core.policy.model import PolicySet
 from broker.files.policies import live_policies
@@ -39,15 +35,20 @@ class AnalysedSets:
 
 
 def opened(folders: tuple[Path, ...], moment: datetime) -> AnalysedSets:
-    """Load the sets of ``folders``, and the site that is configured; ConfigurationFaults."""
+    """Load the sets of ``folders``, and the site that is configured; ConfigurationFaults.
+
+    The last of them is held against the site rules.
+    """
     if CONFIG not in os.environ:
         sets = tuple(live_policies.load(folder, moment) for folder in folders)
         return AnalysedSets(sets, ideal_site(sets), configured=False)
     found = policy_surroundings.load(configuration(), told_nobody, moment)
     if found.faults:
         raise ConfigurationFaults(found.faults)
-    sets = tuple(live_policies.load(folder, moment, found.names) for folder in folders)
-    return AnalysedSets(sets, configured_site(found), configured=True)
+    *before, proposed = folders
+    older = [live_policies.load(folder, moment, found.names) for folder in before]
+    newest = live_policies.load(proposed, moment, found.proving)
+    return AnalysedSets((*older, newest), configured_site(found), configured=True)
 
 
 def analysed(policies: PolicySet, found: PolicySurroundings | None) -> AnalysedSets:
@@ -61,18 +62,7 @@ def analysed(policies: PolicySet, found: PolicySurroundings | None) -> AnalysedS
 def configured_site(found: PolicySurroundings) -> Site:
     """Return the sources and services that are configured, as the metadata completes them."""
     maps = found.maps.maps if found.maps else {}
-    return site_of(found.services, found.upstreams, maps)
-
-
-def site_of(
-    services: Mapping[str, Service],
-    upstreams: Mapping[str, Upstream],
-    maps: Mapping[str, AttributeMap],
-) -> Site:
-    """Return the site of services and upstreams as their metadata completes them."""
-    sources = (source for upstream in upstreams.values() for source in sources_of(upstream, maps))
-    known = (with_required_names(service, maps) for service in services.values())
-    return Site(tuple(sources), tuple(known))
+    return Site.of(found.services, found.upstreams, maps)
 
 
 def ideal_site(sets: tuple[PolicySet, ...]) -> Site:

@@ -138,9 +138,10 @@ def compared_set(desk: PolicyDesk, live: Live, moment: datetime) -> ComparedSet:
     )
 
 
-def plan(desk: PolicyDesk, folder: Path | None) -> Plan:
+def plan(desk: PolicyDesk, folder: Path | None, *, proving: bool = True) -> Plan:
     """Return what ``folder``, or the configured one, would change; with the faults that it has.
 
+    Where it is not ``proving`` the site rules are left out.
     ConfigurationFaults where it cannot be read. StoreUnavailable.
     """
     found = PolicyFolder(folder or desk.settings.policies).files()
@@ -152,7 +153,8 @@ def plan(desk: PolicyDesk, folder: Path | None) -> Plan:
     loaded = None
     try:
         in_force = live_policies.well_formed(before.files, found.place)
-        loaded = live_policies.load_found(found, moment, desk.names, in_force)
+        names = desk.around.proving if proving else desk.names
+        loaded = live_policies.load_found(found, moment, names, in_force)
         warnings += tuple(map(str, loaded.warnings))
     except ConfigurationFaults as refused:
         faults = refused.faults

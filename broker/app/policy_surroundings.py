@@ -1,8 +1,9 @@
 """What policies stand on, loaded once for check, start and reload: metadata, maps, names."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
 from broker.adapters.libraries.entry_points import borrower_fields
@@ -32,6 +33,12 @@ class PolicySurroundings:
     upstreams: Mapping[str, Upstream]
     names: NameableInPolicies
     faults: tuple[Fault, ...]
+    site_rules: Path
+
+    @property
+    def proving(self) -> NameableInPolicies:
+        """Return the names with the site rules, for a set that is proposed."""
+        return replace(self.names, site_rules=self.site_rules)
 
 
 def load(settings: Config, tell: TellPort, moment: datetime) -> PolicySurroundings:
@@ -54,7 +61,8 @@ def load(settings: Config, tell: TellPort, moment: datetime) -> PolicySurroundin
         borrower_fields=fields_of_library(settings),
         desk_categories=settings.library.desk_categories,
     )
-    return PolicySurroundings(metadata, maps, services, upstreams, names, tuple(faults))
+    rules = settings.policy_properties
+    return PolicySurroundings(metadata, maps, services, upstreams, names, tuple(faults), rules)
 
 
 def tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:

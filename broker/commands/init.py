@@ -14,6 +14,7 @@ _WHAT: Final = {
     "broker.toml": "the configuration, commented",
     "keys/": "the broker's own keys: keep a copy, nothing replaces them",
     "policies/": "who a person is to the library, and what leaves",
+    new_folder.RULES: "what no edit of policies/ may change",
     "attribute_maps/": "how attributes are named on the wire",
     "metadata/": "for the descriptors of services: docs/connect.md",
     "secrets/": "for the library system's and the mail server's secret",
@@ -69,12 +70,15 @@ def init(folder: Path, purpose: str, state: Path, port_base: int, *, as_json: bo
         if purpose == "demo":
             library = _for_demo(folder, port_base, now)
         else:
-            new_folder.write(folder, new_folder.wayf_toml(state), new_folder.WAYF_SECRETS)
+            rules = new_folder.site_rules()
+            secrets = new_folder.WAYF_SECRETS
+            new_folder.write(folder, new_folder.wayf_toml(state), secrets, rules)
             key_ring.generate(folder / "keys", now)
     config = folder.resolve() / new_folder.CONFIGURATION
     next_steps = _FOR_DEMO if purpose == "demo" else _FOR_WAYF
     lines = [f"In {folder}:"]
-    lines.extend(f"  {name:16} {what}" for name, what in _WHAT.items())
+    there = ((name, what) for name, what in _WHAT.items() if (folder / name).exists())
+    lines.extend(f"  {name:22} {what}" for name, what in there)
     lines.extend(("", next_steps.format(config=config, folder=folder, library=library)))
     show_done("\n".join(lines), as_json=as_json, config=str(config))
 

@@ -51,7 +51,7 @@ def check_policies(
     if untried and no_analysis:
         raise click.UsageError(_UNTRIED)
     moment = datetime.now(UTC)
-    checked = checked_policies.load(folder, moment)
+    checked = checked_policies.load(folder, moment, proving=not no_analysis)
     count = len(checked.policies.policies)
     digest = checked.policies.digest
     found: dict[str, object] = {"policies": count, "digest": digest}

@@ -73,7 +73,7 @@ wait_option: Final = click.option(
 
 @click.command("plan", short_help="Show what an apply would change.")
 @_from_folder
-@click.option("--no-analysis", is_flag=True, help="Do not compare what the two sets decide.")
+@click.option("--no-analysis", is_flag=True, help="Do not look at every class of logins.")
 @as_json
 @printing_faults
 def plan_policies(folder: Path | None, *, no_analysis: bool, as_json: bool) -> None:
@@ -83,7 +83,7 @@ def plan_policies(folder: Path | None, *, no_analysis: bool, as_json: bool) -> N
     change, 3 with changes, 78 where a check stands against them.
     """
     desk = policy_operations.opened()
-    found = policy_operations.plan(desk, folder)
+    found = policy_operations.plan(desk, folder, proving=not no_analysis)
     compared = None if no_analysis else _compared(desk, found)
     if as_json:
         rows = compared.facts() if compared else {}
@@ -102,9 +102,7 @@ def _compared(desk: PolicyDesk, found: Plan) -> Compared | None:
     """Compare what the two sets decide; None where they are one, or one of them decides nothing."""
     if found.sets is None or not found.file_changes:
         return None
-    around = desk.around
-    maps = around.maps.maps if around.maps else {}
-    site = policy_analysis.site_of(around.services, around.upstreams, maps)
+    site = policy_analysis.configured_site(desk.around)
     return compare(found.sets, site, datetime.now(UTC))
 
 

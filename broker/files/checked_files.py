@@ -172,7 +172,7 @@ def _fault(shape: type[Shape], node: YamlNode, name: str, misfit: ErrorDetails) 
     if path:
         key = str(path[-1])
     if kind == "extra_forbidden":
-        known = known_keys(shape, path[:-1])
+        known = known_keys(shape, tuple(step for step in path[:-1] if not _is_marker(step)))
         what = f"unknown key {quoted(key)}"
         mend = _elsewhere(shape, key) or did_you_mean(key, known) or ", ".join(known)
         return Fault(where, what, mend)

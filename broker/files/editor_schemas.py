@@ -57,7 +57,7 @@ def schema_of(shape: type[Shape], what: str) -> JsonSchema:
 
 def mappings(schema: JsonSchema, shape: type[Shape]) -> Iterator[tuple[str, JsonSchema]]:
     """Yield the schema of every mapping in a file, with the name of its shape."""
-    yield shape.__name__, schema
+    yield shape.__name__, schema.get("items", schema)
     for name, mapping in schema.get("$defs", {}).items():
         if "properties" in mapping:
             yield name, mapping

@@ -66,6 +66,20 @@ def test_faults_of_maps_and_policies_come_at_once(site: Path) -> None:
     assert {fault.where.partition("/")[0] for fault in found.value.faults} == {"attribute_maps", "policies"}
 
 
+def test_a_start_refuses_a_folder_that_breaks_a_site_rule(site: Path) -> None:
+    """As one whose example fails; the last good set of the machine stays in force, whatever a new rule finds in it."""
+    rules = site / "policy_properties.yaml"
+    assert started(site) == ()
+    rules.write_text("- {name: nobody prints, service: myprint, when: {upstream: library}, expect: {effect: deny}}\n")
+    environ = {"BROKER_STORE__URL": f"sqlite:{site / 'broker.db'}"}
+    policies = assemble(load(site / "broker.toml", environ)).policies
+    assert policies.current.policies
+    assert "'nobody prints' does not hold: myprint lets in" in str(policies.stale[0])
+    shutil.rmtree(site / "state")
+    with pytest.raises(ConfigurationFaults):
+        assemble(load(site / "broker.toml", environ))
+
+
 def test_without_a_configuration_names_are_not_checked_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong name would pass: silence would be taken for a yes."""
     monkeypatch.delenv("BROKER_CONFIG", raising=False)

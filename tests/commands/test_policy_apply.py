@@ -109,6 +109,26 @@ def test_a_plan_is_applied_and_undone(desk: Desk) -> None:
     )
 
 
+def test_a_set_that_breaks_a_site_rule_is_not_applied(desk: Desk) -> None:
+    """Plan, check and apply name rule, line and person; without the analysis a plan says nothing of it."""
+    rules = desk.folder / "policy_properties.yaml"
+    rules.write_text(
+        "- name: no mail to the printers\n"
+        "  when: {upstream: wayf, eduPersonScopedAffiliation: 'student@*'}\n"
+        "  service: myprint\n"
+        "  expect: {never_releases: [mail]}\n"
+    )
+    said = "policy_properties.yaml:1: 'no mail to the printers' does not hold: myprint releases mail (student.yaml:50) "
+    for words in (["plan"], ["check"], ["apply", "--base", "none", "--why", "because"]):
+        refused = desk.run(*words)
+        assert refused.exit_code == 78
+        assert f"{said}(e.g. wayf " in refused.stderr
+    assert desk.run("check", "--no-analysis").exit_code == 0
+    assert desk.run("plan", "--no-analysis").exit_code == 3
+    rules.unlink()
+    assert desk.applied()
+
+
 @pytest.mark.slow  # it compares all classes of logins
 def test_a_plan_says_who_gets_what_else(desk: Desk) -> None:
     """The rows of a comparison stand between the files and the command."""

@@ -68,6 +68,18 @@ def test_the_names_of_the_site_are_written_in(run: Run) -> None:
     assert not {"cpr", "borrower_number"} & set(matched)
 
 
+def test_the_names_of_the_site_are_written_into_that_of_site_rules(run: Run) -> None:
+    """Its services and upstreams, and what a rule may look at."""
+    printed = run("--of", "policy-properties")
+    assert printed.exit_code == 0
+    rule = json.loads(printed.stdout)["items"]["properties"]
+    assert "my-loans" in rule["service"]["anyOf"][0]["enum"]
+    when = properties(printed, "WhenShape")
+    assert {"wayf", "nemid"} <= set(when["upstream"]["anyOf"][0]["enum"])
+    assert "eduPersonScopedAffiliation" in when
+    assert "cpr" in properties(printed, "RuleExpectShape")["never_releases"]["items"]["enum"]
+
+
 def test_without_a_configuration_any_name_will_do(run: Run) -> None:
     """The schema is the shipped one, and a line on standard error says why."""
     printed = run(configured=False)
@@ -90,7 +102,7 @@ def test_a_kind_that_there_is_not_is_a_usage(run: Run) -> None:
     """The kinds that there are are named."""
     refused = run("--of", "policies")
     assert refused.exit_code == 2
-    assert "'policy', 'attribute-map', 'labels', 'page', 'faq'" in refused.stderr
+    assert "'policy', 'attribute-map', 'labels', 'policy-properties', 'page', 'faq'" in refused.stderr
 
 
 def test_the_schemas_are_written_where_the_files_name_them(run: Run, folder: Path) -> None:
@@ -103,6 +115,7 @@ def test_the_schemas_are_written_where_the_files_name_them(run: Run, folder: Pat
     paths = [Path(line.removeprefix("written: ")) for line in printed.stdout.splitlines()]
     assert [path.relative_to(folder).as_posix() for path in paths] == [
         "policies/policy.schema.json",
+        "policies/policy_properties.schema.json",
         "attribute_maps/attribute_map.schema.json",
         "attribute_maps/labels.schema.json",
         "texts/page.schema.json",

@@ -14,11 +14,13 @@ from broker.files.attribute_maps import LabelsShape, MapShape
 from broker.files.checked_files import Shape
 from broker.files.editor_schemas import ANY_ATTRIBUTE, JsonSchema, descriptions, mappings
 from broker.files.policies.file_schema import PolicyShape, json_schema
+from broker.files.policies.property_schema import SiteRuleShape, rules_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTENT = "broker/adapters/web/signup/content"
 SCHEMAS: dict[str, tuple[type[Shape], Callable[[], JsonSchema]]] = {
     "policies/policy.schema.json": (PolicyShape, json_schema),
+    "policies/policy_properties.schema.json": (SiteRuleShape, rules_schema),
     "attribute_maps/attribute_map.schema.json": (MapShape, attribute_maps.map_schema),
     "attribute_maps/labels.schema.json": (LabelsShape, attribute_maps.labels_schema),
     f"{CONTENT}/page.schema.json": (PageShape, content_files.page_schema),

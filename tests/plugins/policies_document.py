@@ -6,6 +6,7 @@ from typing import Final
 
 DOCUMENT: Final = (Path(__file__).parents[2] / "docs/policies.md").read_text(encoding="utf-8")
 BLOCK: Final = re.compile(r"^```yaml\n# draft/([\w.-]+)(?:, (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RULES: Final = re.compile(r"^```yaml\n# policy_properties\.yaml, \w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 Block = tuple[str, str, str]  # the file, what is to be done ("" for a whole file), the lines
 
 
@@ -16,6 +17,9 @@ def sections() -> dict[str, str]:
 
 
 JOBS: Final = {anchor: BLOCK.findall(text) for anchor, text in sections().items() if BLOCK.search(text)}
+
+
+SITE_RULES: Final = RULES.findall(DOCUMENT)
 
 
 def do(folder: Path, block: Block) -> None:

@@ -1,6 +1,6 @@
 """Every class of logins at every service, with what comes of it under each policy set."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -9,12 +9,15 @@ from broker.core.analysis.login_classes import Classes, LoginClass, Member
 from broker.core.analysis.minimal_logins import too_many
 from broker.core.analysis.modelled_matching import ModelledSet
 from broker.core.analysis.outcomes import Outcome, asked_for_ever, described, outcome
+from broker.core.analysis.partial_logins import PartialLogin
 from broker.core.analysis.source_kinds import SourceKinds, Vocabulary
-from broker.core.analysis.sources import Source
+from broker.core.analysis.sources import Source, sources_of
 from broker.core.borrowers.library_setup import categories_of
-from broker.core.entities import Service
+from broker.core.entities import Service, Upstream
+from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
+from broker.core.login.login_decision import with_required_names
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import BorrowerRule, Policy, PolicySet
 
@@ -29,6 +32,19 @@ class Site:
 
     sources: tuple[Source, ...]
     services: tuple[Service, ...]
+
+    @classmethod
+    def of(
+        cls,
+        services: Mapping[str, Service],
+        upstreams: Mapping[str, Upstream],
+        maps: Mapping[str, AttributeMap],
+    ) -> "Site":
+        """Return the site of services and upstreams as their metadata completes them."""
+        every = upstreams.values()
+        sources = (source for upstream in every for source in sources_of(upstream, maps))
+        known = (with_required_names(service, maps) for service in services.values())
+        return cls(tuple(sources), tuple(known))
 
     @property
     def local(self) -> frozenset[str]:
@@ -54,12 +70,21 @@ class ComparedLogin:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """All classes of logins of a site under one policy set, or two that are compared."""
+    """All classes of logins of a site under one policy set, or two that are compared.
+
+    With ``only`` those of the logins that are so, at every service.
+    """
 
     sets: tuple[PolicySet, ...]
     site: Site
     now: datetime
     tell: Told = field(default=lambda *_: None, compare=False, repr=False)
+    only: PartialLogin | None = None
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Return all values that the sets name, and those by which logins are so."""
+        return Vocabulary.of(self.sets, self.only.demands if self.only else ())
 
     def logins(self) -> Iterator[ComparedLogin]:
         """Yield every class at every service that offers its upstream, on every day that differs.
@@ -67,14 +92,20 @@ class Analysis:
         ``tell`` is called with the sources done and to do.
         """
         for day in days_of(self.sets, self.now.date()):
-            at = datetime.combine(day, time(12), self.now.tzinfo)
-            vocabulary = Vocabulary.of(self.sets)
+            at = self.at(day)
+            vocabulary = self.vocabulary
             modelled = tuple(ModelledSet(each, day) for each in self.sets)
             for position, source in enumerate(self.site.sources):
                 self.tell(position, len(self.site.sources))
+                if self.only and not self.only.comes_from(source):
+                    continue
                 kinds = SourceKinds.of(source, vocabulary)
-                yield from self._from(Classes(position, kinds, modelled), at)
+                yield from self._from(Classes(position, kinds, modelled, self.only), at)
         self.tell(len(self.site.sources), len(self.site.sources))
+
+    def at(self, day: date) -> datetime:
+        """Return the time of ``day`` that its logins are played at."""
+        return datetime.combine(day, time(12), self.now.tzinfo)
 
     def incomplete(self) -> list[str]:
         """Return the upstreams and institutions where too many ways come together for a proof."""
@@ -92,7 +123,7 @@ class Analysis:
             each
             for each in self.site.services
             if classes.upstream in each.methods
-            and not named.isdisjoint((each.name, *each.categories))
+            and (self.only or not named.isdisjoint((each.name, *each.categories)))
         ]
         stage = _Stage(self, classes, now, {})
         for found, member in classes.members():
@@ -113,8 +144,12 @@ class _Stage:
         """Yield the class at one service, with each borrower that makes a difference."""
         login = described(member, self.classes.kinds, None)
         without = self._compared(found, login, service)
-        yield without
-        if self.classes.kinds.source.local or not any(map(_looks_up, without.played)):
+        local = self.classes.kinds.source.local
+        wanted = self.classes.only.borrower if self.classes.only else None
+        looked_up = not local and any(map(_looks_up, without.played))
+        if not looked_up or wanted is not True:
+            yield without
+        if not looked_up or wanted is False:
             return
         for borrower in borrowers(self.classes.rules(found.decidings)):
             yield self._compared(found, replace(login, borrower=borrower), service)

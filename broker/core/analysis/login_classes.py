@@ -8,6 +8,7 @@ from typing import Final
 from broker.core.analysis.minimal_logins import minimal_logins, standing
 from broker.core.analysis.modelled_matching import PROOF, Deciding, Kinds, ModelledSet, Way, decided
 from broker.core.analysis.modelled_requirements import Known, Rights, rights
+from broker.core.analysis.partial_logins import PartialLogin
 from broker.core.analysis.source_kinds import (
     DECIDING_FIELDS,
     SourceKinds,
@@ -52,11 +53,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """The classes of all logins from one source on one day, under all sets together."""
+    """The classes of all logins from one source on one day, under all sets together.
+
+    With ``only`` those of the logins that are so, a class once for each way to be so.
+    """
 
     at: int
     kinds: SourceKinds
     modelled: tuple[ModelledSet, ...]
+    only: PartialLogin | None = None
     ways: tuple[tuple[Way, ...], ...] = field(init=False, repr=False)
     named_by_subject: bool = field(init=False)
 
@@ -78,12 +83,7 @@ class Classes:
 
     def class_of(self, login: LoginFacts) -> LoginClass:
         """Return the class of a login, worked out from its facts."""
-        vocabulary = self.kinds.vocabulary.named
-        sorted_values = {
-            name: frozenset(map(vocabulary[name].kind_of, values))
-            for name, values in login.attributes.items()
-            if name in vocabulary
-        }
+        sorted_values = self.kinds.vocabulary.kinds_of(login.attributes)
         stands = (
             standing_of(name, value)
             for name in AFFILIATIONS
@@ -103,14 +103,15 @@ class Classes:
 
     def members(self) -> Iterator[tuple[LoginClass, Member]]:
         """Yield every class once, with a login that stands for it."""
-        seen = set()
+        seen: set[object] = set()
         for decidings, known, kinds, intent in self._people():
             for shown in self._numbers(decidings, known):
                 for present in self._presences(decidings, kinds):
                     for verified in (True, False) if self.named_by_subject else (False,):
                         found = self._class(decidings, shown, present, verified=verified)
-                        if found not in seen:
-                            seen.add(found)
+                        mark = (found, self._told_apart(kinds))
+                        if mark not in seen:
+                            seen.add(mark)
                             yield found, Member(kinds, shown, intent, present, verified)
 
     def _people(self) -> Iterator[tuple[tuple[Deciding, ...], Known, Kinds, str | None]]:
@@ -118,17 +119,26 @@ class Classes:
         seen = set()
         telling = self._telling()
         affiliated = any(name in self.kinds.values for name in AFFILIATIONS)
-        for kinds in minimal_logins(self.kinds, self.modelled):
+        only = self.only or PartialLogin()
+        for kinds in minimal_logins(self.kinds, self.modelled, only.demands):
             stands = standing(kinds)
-            intents = (None, *sorted(self._intents(kinds)))
-            for level, intent in product(self.kinds.source.levels, intents):
+            matching = (None, *sorted(self._intents(kinds)))
+            intents: tuple[str | None, ...] = only.intents or matching
+            for level, intent in product(only.levels_of(self.kinds.source), intents):
                 decidings = self._decided(kinds, level, intent)
                 for withheld in (False, True) if affiliated else (False,):
                     known = Known(stands, withheld, level, "none", None)
-                    key = (decidings, known, frozenset(kinds) & telling)
+                    key = (decidings, known, frozenset(kinds) & telling, self._told_apart(kinds))
                     if key not in seen:
                         seen.add(key)
                         yield decidings, known, kinds, intent
+
+    def _told_apart(self, kinds: Kinds) -> object:
+        """Return what tells two logins of a class apart: of all logins nothing does.
+
+        Of those that are so, what leaves may hang on the values by which they are.
+        """
+        return frozenset(kinds.items()) if self.only else None
 
     def _telling(self) -> frozenset[str]:
         """Return the attributes whose presence is part of a class, whatever their values."""
@@ -155,6 +165,11 @@ class Classes:
 
     def _numbers(self, decidings: Sequence[Deciding], known: Known) -> Iterator[Known]:
         """Yield what is known with each kind of CPR number, and each age that matters."""
+        only = self.only or PartialLogin()
+        numbers = self._all_numbers(decidings, known)
+        yield from (shown for shown in numbers if only.numbered(shown.cpr, shown.age))
+
+    def _all_numbers(self, decidings: Sequence[Deciding], known: Known) -> Iterator[Known]:
         for kind in _WITHOUT_AGE if self.kinds.source.asserts_cpr else ("none",):
             yield Known(known.standing, known.withheld, known.level, kind, None)
         if not self.kinds.source.asserts_cpr:
@@ -167,7 +182,10 @@ class Classes:
             each.policy(deciding) for each, deciding in zip(self.modelled, decidings, strict=True)
         )
         limits = {policy.require.age for policy in policies if policy is not None}
-        ages = sorted(age for age in limits if age is not None)
+        matter = {age for age in limits if age is not None}
+        if self.only:
+            matter |= self.only.ages.limits
+        ages = sorted(matter)
         yield from reversed(ages or [_GROWN_UP])
         if ages and ages[0] > 0:
             yield ages[0] - 1

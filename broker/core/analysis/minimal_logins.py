@@ -24,14 +24,20 @@ Base = dict[str, frozenset[ValueKind]]
 First = dict[str, dict[ValueKind, ValueKind]]
 
 
-def minimal_logins(kinds: SourceKinds, modelled: Sequence[ModelledSet]) -> Iterator[Kinds]:
-    """Yield what logins from this source show at least, each once."""
-    first = interchangeable(kinds, modelled)
+def minimal_logins(
+    kinds: SourceKinds, modelled: Sequence[ModelledSet], asked: Sequence[Demand] = ()
+) -> Iterator[Kinds]:
+    """Yield what logins from this source show at least that meet all that is ``asked``, each once.
+
+    What is asked stands beside the ways that decide: of a login that meets it so much can be taken
+    away that it still does, and the same policies decide.
+    """
+    first = interchangeable(kinds, modelled, asked)
     roles = tuple(_roles(kinds, modelled, first))
     proofs = [*_proofs(kinds, first), *_filling(kinds, modelled, first)]
     seen = set()
     for ways in _combinations(kinds, modelled):
-        for base in bases(ways, kinds, first):
+        for base in bases(ways, kinds, first, asked):
             for shown in _with_role(base, roles, kinds):
                 for proved in _with_proofs(shown, proofs):
                     content = frozenset(proved.items())
@@ -111,12 +117,13 @@ def _same_order(modelled: Sequence[ModelledSet], marks: Iterable[tuple[str, obje
     return all(order == orders[0] for order in orders)
 
 
-def bases(ways: Sequence[Way], kinds: SourceKinds, first: First) -> Iterator[Base]:
-    """Yield the values by which a login takes all of ``ways``."""
+def bases(
+    ways: Sequence[Way], kinds: SourceKinds, first: First, asked: Sequence[Demand] = ()
+) -> Iterator[Base]:
+    """Yield the values by which a login takes all of ``ways``, and meets all that is ``asked``."""
     by_name: dict[str, dict[Demand, None]] = defaultdict(dict)
-    for way in ways:
-        for demand in way.demands:
-            by_name[demand.name][demand] = None
+    for demand in (*asked, *(demand for way in ways for demand in way.demands)):
+        by_name[demand.name][demand] = None
     options: list[list[Base]] = []
     for name, demands in by_name.items():
         chosen: list[Base] = [
@@ -128,7 +135,8 @@ def bases(ways: Sequence[Way], kinds: SourceKinds, first: First) -> Iterator[Bas
         base: Base = {}
         for more in combined:
             base |= more
-        yield base
+        if all(demand.holds(base) for demand in asked):
+            yield base
 
 
 def _choices(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from broker.core.analysis.modelled_matching import PROOF, Demand, ModelledSet, Way
+from broker.core.analysis.modelled_matching import PROOF, Demand, Kinds, ModelledSet, Way
 from broker.core.analysis.sources import Source
 from broker.core.analysis.value_kinds import NamedValues, Standing, ValueKind
 from broker.core.analysis.witness_values import witnesses
@@ -35,8 +35,8 @@ class Vocabulary:
     affiliations: frozenset[str]
 
     @classmethod
-    def of(cls, sets: Iterable[PolicySet]) -> "Vocabulary":
-        """Return the vocabulary of all ``sets`` together."""
+    def of(cls, sets: Iterable[PolicySet], asked: Iterable[Demand] = ()) -> "Vocabulary":
+        """Return the vocabulary of all ``sets`` together, and of what is ``asked`` beside them."""
         written: dict[str, set[str]] = {name: set() for name in AFFILIATIONS}
         matched: set[str] = set()
         proofs: set[str] = set()
@@ -47,11 +47,22 @@ class Vocabulary:
                 written.setdefault(name, set()).update(values)
             matched |= _matched(policies)
             proofs |= _proofs(policies, written)
+        for demand in asked:
+            written.setdefault(demand.name, set()).update(demand.written)
+            matched.add(demand.name)
         # One that no set declares any more may have been shown under an older one.
         domains = (name for name in written if name.endswith(PROOF))
         proofs |= {name.removesuffix(PROOF) for name in domains}
         named = {name: NamedValues.of(name, values) for name, values in written.items()}
         return cls(named, frozenset(matched), frozenset(proofs), frozenset(affiliations))
+
+    def kinds_of(self, attributes: Mapping[str, Names]) -> Kinds:
+        """Return the kinds of the values of those attributes that are looked at."""
+        return {
+            name: frozenset(map(self.named[name].kind_of, values))
+            for name, values in attributes.items()
+            if name in self.named
+        }
 
 
 def _written(policies: PolicySet) -> Iterator[tuple[str, Names]]:
@@ -131,7 +142,8 @@ class SourceKinds:
         anything = Source(source.upstream)
         for name, named in vocabulary.named.items():
             if name.endswith(PROOF):
-                known = witnesses(named, anything)
+                # Beside an account that the library system verified no proof is looked up.
+                known = {} if source.local else witnesses(named, anything)
             else:
                 known = witnesses(named, source, vocabulary.affiliations)
             if known:
@@ -195,11 +207,13 @@ class SourceKinds:
 
 
 def interchangeable(
-    kinds: SourceKinds, modelled: Iterable[ModelledSet]
+    kinds: SourceKinds, modelled: Iterable[ModelledSet], asked: Iterable[Demand] = ()
 ) -> dict[str, dict[ValueKind, ValueKind]]:
     """Return for each kind of a matched attribute the first that meets the same conditions."""
     ways = [way for each in modelled for way in kinds.opened(each)]
     demands: dict[str, dict[Demand, None]] = defaultdict(dict)
+    for demand in asked:
+        demands[demand.name][demand] = None
     for way in ways:
         for demand in way.demands:
             demands[demand.name][demand] = None

@@ -17,6 +17,7 @@ from broker.core.policy.matching import PROOF_DOMAIN
 from broker.files.checked_files import Day, Flag, Shape, Version, Whole, line
 from broker.files.editor_schemas import JsonSchema, schema_of
 from broker.files.policies.value_syntax import (
+    CprKind,
     Level,
     Months,
     NameList,
@@ -268,7 +269,7 @@ class LoginShape(Shape, extra="allow"):
     __pydantic_extra__: dict[str, Values]
     upstream: OneLineText
     assurance: Level | None = None
-    cpr: Literal["real", "replacement", "constructed", "invalid", "none"] = "none"
+    cpr: CprKind = "none"
     age: Whole | None = None
     intent: OneLineText | None = None
     borrower: Flag | None = None

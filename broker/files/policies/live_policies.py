@@ -212,11 +212,30 @@ def _parsed(
     loaded = PolicySet(tuple(policies), last_good.digest(files), tuple(warnings))
     results = run_examples(loaded, None, now, let_others_run)
     failed = list(faults_at(folder, failures(loaded, results, now.date())))
-    if not failed:
-        return loaded
     if found.binding:
+        return _judged(loaded, failed, names, now, let_others_run)
+    return replace(loaded, warnings=(*loaded.warnings, *failed)) if failed else loaded
+
+
+def _judged(
+    loaded: PolicySet,
+    failed: list[Fault],
+    names: NameableInPolicies,
+    now: datetime,
+    let_others_run: LetOthersRun,
+) -> PolicySet:
+    """Hold a proposed set against the site rules; a set in force was, when it was put there."""
+    warnings: tuple[Fault, ...] = ()
+    if names.site_rules is not None and names.site_rules.exists():
+        # Imported where there are rules: most loads prove nothing.
+        from broker.files.policies import policy_properties  # noqa: PLC0415
+
+        found = policy_properties.judged(loaded, names, now, let_others_run)
+        failed = [*failed, *found.faults]
+        warnings = found.warnings
+    if failed:
         raise ConfigurationFaults(failed)
-    return replace(loaded, warnings=(*loaded.warnings, *failed))
+    return replace(loaded, warnings=(*loaded.warnings, *warnings)) if warnings else loaded
 
 
 def _in_force(found: FoundFiles, state: Path | None) -> list[Policy]:

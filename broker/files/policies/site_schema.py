@@ -8,6 +8,7 @@ from broker.core.policy.decision import FIRST_REASONS, NEVER_BY_CATEGORY
 from broker.core.policy.model import NAME_ID
 from broker.files.editor_schemas import JsonSchema, mappings
 from broker.files.policies.file_schema import PolicyShape, json_schema
+from broker.files.policies.property_schema import SiteRuleShape, rules_schema
 
 _TEXT: Final[JsonSchema] = {"type": "string"}
 # A colon is in the URL of an entity category, and in no service's name.
@@ -40,13 +41,50 @@ def site_schema(names: SiteNames) -> JsonSchema:
     """
     schema = json_schema()
     shapes = dict(mappings(schema, PolicyShape))
-    for shape, key, values in _values(names):
+    _name(shapes, _values(names), _keys(names))
+    return schema
+
+
+def site_rules_schema(names: SiteNames) -> JsonSchema:
+    """Return the JSON Schema of site rules that knows the names of a site."""
+    schema = rules_schema()
+    shapes = dict(mappings(schema, SiteRuleShape))
+    _name(shapes, _values_of_rules(names), [("WhenShape", "", _matchable(names))])
+    return schema
+
+
+def _name(
+    shapes: Mapping[str, JsonSchema],
+    values: Iterable[tuple[str, str, JsonSchema]],
+    keys: Iterable[tuple[str, str, Mapping[str, str]]],
+) -> None:
+    """Write into the schemas of mappings what their keys may hold, and which there may be."""
+    for shape, key, schema in values:
         properties = shapes[shape]["properties"]
-        properties[key] = _with(properties[key], values)
-    for shape, key, listed in _keys(names):
+        properties[key] = _with(properties[key], schema)
+    for shape, key, listed in keys:
         mapping = shapes[shape]["properties"].get(key, shapes[shape])
         _name_keys(mapping, listed)
-    return schema
+
+
+def _values_of_rules(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
+    services = _one_or_several(_enum(names.services))
+    released = _list_of(_enum([*sorted(names.attributes), NAME_ID]))
+    yield "SiteRuleShape", "service", services
+    yield "SiteRuleShape", "except", services
+    yield "WhenShape", "upstream", _one_or_several(_enum(names.upstreams))
+    yield "WhenShape", "intent", _one_or_several(_offered(names.affiliations))
+    yield "RuleExpectShape", "affiliation", _offered(names.affiliations)
+    yield "RuleExpectShape", "reason", _enum(sorted(FIRST_REASONS))
+    yield "RuleExpectShape", "releases", released
+    yield "RuleExpectShape", "never_releases", released
+    yield "ExpectBorrowerShape", "category", _offered(names.categories)
+
+
+def _matchable(names: SiteNames) -> dict[str, str]:
+    """Return the attributes that may be looked at, each with its label."""
+    every = names.attributes.items()
+    return {name: label for name, label in every if name not in NEVER_BY_CATEGORY}
 
 
 def _values(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
@@ -75,11 +113,8 @@ def _values(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
 
 def _keys(names: SiteNames) -> Iterable[tuple[str, str, Mapping[str, str]]]:
     """Yield the keys that a mapping may have beside its own, by shape and key; "" its own."""
-    matchable = {
-        name: label for name, label in names.attributes.items() if name not in NEVER_BY_CATEGORY
-    }
     yield "ReleaseShape", "attributes", names.attributes
-    yield "AlternativeShape", "", matchable
+    yield "AlternativeShape", "", _matchable(names)
     yield "LoginShape", "", names.attributes
     if names.fields:
         yield "BorrowerShape", "fields", dict.fromkeys(names.fields, "")

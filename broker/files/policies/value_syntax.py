@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -19,10 +19,17 @@ _MINUTES_A_DAY: Final = 1440
 
 OneLineText = Annotated[str, Field(min_length=1, max_length=500)]
 Level = Literal["self_asserted", "low", "substantial", "high"]
+CprKind = Literal["real", "replacement", "constructed", "invalid", "none"]
 
 
 def _several(written: object) -> object:
     return [written] if isinstance(written, str) else written
+
+
+def _one_or_several(words: tuple[str, ...]) -> WithJsonSchema:
+    """Return the schema of one of some words, or a list of them."""
+    one = {"enum": list(words)}
+    return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]})
 
 
 def _span(text: object) -> object:
@@ -61,6 +68,18 @@ Values = Annotated[
             ]
         }
     ),
+]
+Levels = Annotated[
+    tuple[Level, ...],
+    BeforeValidator(_several),
+    Field(min_length=1),
+    _one_or_several(get_args(Level)),
+]
+CprKinds = Annotated[
+    tuple[CprKind, ...],
+    BeforeValidator(_several),
+    Field(min_length=1),
+    _one_or_several(get_args(CprKind)),
 ]
 NameList = Annotated[tuple[OneLineText, ...], Field(min_length=1)]
 Span = Annotated[

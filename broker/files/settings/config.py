@@ -57,6 +57,7 @@ class Config(SettingsTable):
     shared_origin: bool = False  # another application at this origin could read our pages
     metadata: Path
     policies: Path
+    policy_properties: Path  # rules that hold whatever the policies say; none, where it is missing
     attribute_maps: Path
     keys: Path
     state: Path  # everything that the broker writes, but for what other keys put elsewhere

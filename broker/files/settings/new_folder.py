@@ -14,6 +14,7 @@ CONFIGURATION: Final = "broker.toml"
 # The shipped files lie beside the package, where administrators read and compare them.
 _SOURCE: Final = Path(__file__).resolve().parents[3]
 _SHIPPED: Final = ("policies", "attribute_maps")
+RULES: Final = "policy_properties.yaml"
 _WAYF: Final = Path(__file__).with_name("wayf.toml")
 _STATE: Final = 'state = "state"'
 # The secrets that wayf.toml names a file for, or may.
@@ -21,7 +22,12 @@ WAYF_SECRETS: Final = {
     "koha": f"{FILL_IN}: the client secret of the broker's API client in Koha\n",
     "mail": f"{FILL_IN}: the password at the mail server\n",
 }
-WRITTEN: Final = (CONFIGURATION, "keys", *_SHIPPED, "metadata", "secrets")
+WRITTEN: Final = (CONFIGURATION, "keys", *_SHIPPED, RULES, "metadata", "secrets")
+
+
+def site_rules() -> str:
+    """Return the text of the shipped rules, which hold of the shipped policies."""
+    return (_SOURCE / RULES).read_text(encoding="utf-8")
 
 
 def wayf_toml(state: Path) -> str:
@@ -42,10 +48,12 @@ def _refuse_used(folder: Path) -> None:
         raise ConfigurationFaults(faults)
 
 
-def write(folder: Path, configuration: str, secrets: Mapping[str, str]) -> None:
+def write(
+    folder: Path, configuration: str, secrets: Mapping[str, str], rules: str | None = None
+) -> None:
     """Write all but the keys; ``configuration`` is the text of broker.toml, which comes last.
 
-    ``secrets`` are texts by the names of their files.
+    ``secrets`` are texts by the names of their files, ``rules`` that of the site rules, if any.
 
     ConfigurationFaults where something is there already, or the shipped files are not; OSError
     where the folder cannot be written.
@@ -63,6 +71,8 @@ def write(folder: Path, configuration: str, secrets: Mapping[str, str]) -> None:
     (folder / "secrets").mkdir(mode=0o700)
     for name, text in secrets.items():
         _write_new(folder / "secrets" / name, text)
+    if rules is not None:
+        _write_new(folder / RULES, rules)
     _write_new(folder / CONFIGURATION, configuration)
     durable_files.synced(folder)
 

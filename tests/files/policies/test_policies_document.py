@@ -17,10 +17,10 @@ from broker.core.policy.model import PolicySet
 from broker.files import attribute_maps
 from broker.files.checked_files import plain
 from broker.files.editor_schemas import KeyDescription, descriptions, mappings
-from broker.files.policies import live_policies
+from broker.files.policies import live_policies, policy_properties
 from broker.files.policies.configured_names import NameableInPolicies
 from broker.files.strict_yaml import read, read_file
-from tests.plugins.policies_document import DOCUMENT, JOBS, do, sections
+from tests.plugins.policies_document import DOCUMENT, JOBS, SITE_RULES, do, sections
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -69,7 +69,8 @@ def rules(policies: PolicySet) -> list[tuple[object, ...]]:
 
 def test_every_block_of_the_document_is_done() -> None:
     """None is passed over because it says in other words where it belongs."""
-    assert len(re.findall("^```yaml$", DOCUMENT, re.MULTILINE)) == sum(map(len, JOBS.values())) > 12
+    done = sum(map(len, JOBS.values())) + len(SITE_RULES)
+    assert len(re.findall("^```yaml$", DOCUMENT, re.MULTILINE)) == done > 12
 
 
 def test_what_is_taken_away_is_told_by_an_example(folder: Path) -> None:
@@ -146,6 +147,10 @@ KEYS: Final[dict[str, tuple[str, str, tuple[str | int, ...]]]] = {
     "keys-examples-login": ("LoginShape", "student", ("examples", 0, "login")),
     "keys-examples-expect": ("ExpectShape", "student", ("examples", 0, "expect")),
     "keys-examples-expect-borrower": ("ExpectBorrowerShape", "student", ("examples", 0, "expect", "borrower")),
+    "keys-rules": ("SiteRuleShape", "policy_properties", (0,)),
+    "keys-rules-when": ("WhenShape", "policy_properties", (0, "when")),
+    "keys-rules-age": ("AgeShape", "policy_properties", (0, "when", "age")),
+    "keys-rules-expect": ("RuleExpectShape", "policy_properties", (0, "expect")),
     "keys-map": ("MapShape", "wayf", ()),
     "keys-map-row": ("RowShape", "wayf", ("attributes", 1)),
     "keys-labels": ("LabelsShape", "labels", ()),
@@ -197,11 +202,13 @@ def placed(file: str) -> Iterator[tuple[tuple[str | int, ...], KeyDescription]]:
                 yield at, text
 
 
-@pytest.mark.parametrize("file", ["student", "hospital", "private", "wayf", "library", "labels"])
+@pytest.mark.parametrize("file", ["student", "hospital", "private", "policy_properties", "wayf", "library", "labels"])
 def test_the_examples_of_all_keys_are_taken(tmp_path: Path, file: str) -> None:
     """Put into a shipped file, where the file has or may have those keys, they leave folders that are taken whole."""
     for name in ("policies", "attribute_maps"):
         shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "site").mkdir()
+    shutil.copy(ROOT / "policy_properties.yaml", tmp_path / "site")
     (path,) = tmp_path.glob(f"*/{file}.yaml")
     whole = plain(read_file(path, file))
     if file == "student":
@@ -216,6 +223,7 @@ def test_the_examples_of_all_keys_are_taken(tmp_path: Path, file: str) -> None:
     path.write_text(json.dumps(whole))
     live_policies.load(tmp_path / "policies", NOW, NAMES)
     attribute_maps.load(tmp_path / "attribute_maps")
+    assert policy_properties.load(tmp_path / "site/policy_properties.yaml")
 
 
 def merge(whole: dict[str, Any], part: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from broker.files import attribute_maps
 from broker.files.checked_files import plain
 from broker.files.editor_schemas import ANY_ATTRIBUTE, descriptions
-from broker.files.policies.site_schema import SiteNames, site_schema
+from broker.files.policies.site_schema import SiteNames, site_rules_schema, site_schema
 from broker.files.strict_yaml import read_file
 from tests.plugins.language_server import Editor, editing
 from tests.plugins.policies_document import JOBS, do
@@ -41,6 +41,7 @@ def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
     for name in (*FOLDERS, CONTENT):
         shutil.copytree(ROOT / name, folder / name)
     (folder / "policies/policy.schema.json").write_text(json.dumps(site_schema(NAMES)))
+    (folder / "policies/policy_properties.schema.json").write_text(json.dumps(site_rules_schema(NAMES)))
     with editing(folder) as opened:
         yield opened
 
@@ -67,6 +68,15 @@ def test_nothing_is_red_in_the_shipped_files(editor: Editor, folder: str) -> Non
     """An editor refuses no file that the broker takes."""
     for path in sorted((ROOT / folder).glob("*.yaml")):
         assert editor.red_lines(f"{folder}/{path.name}", path.read_text()) == {}
+
+
+def test_a_site_rule_is_red_where_it_names_nothing(editor: Editor) -> None:
+    """The shipped rules are well; a service that there is not is red before anything is checked."""
+    rules = (ROOT / "policy_properties.yaml").read_text()
+    assert editor.red_lines("policy_properties.yaml", rules) == {}
+    misspelt = rules.replace("[my-loans]", "[my-lones]")
+    (red,) = editor.red_lines("policy_properties.yaml", misspelt)
+    assert red == misspelt[: misspelt.index("lones")].count("\n") + 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,120 @@
+"""The schema of policy_properties.yaml: what must hold of every login by whatever policies."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, model_validator
+
+from broker.core.analysis.modelled_matching import Demand
+from broker.core.analysis.partial_logins import AgeRange, PartialLogin
+from broker.core.analysis.site_rules import SiteRule
+from broker.core.entities import Assurance
+from broker.core.policy.model import Expectation, PolicyLine
+from broker.files.checked_files import Flag, Shape, Whole
+from broker.files.editor_schemas import JsonSchema, schema_of
+from broker.files.policies.file_schema import ExpectBorrowerShape
+from broker.files.policies.value_syntax import CprKinds, Levels, OneLineText, Values
+
+_RULES: Final = "Site rules: each must hold of every login there can be, or a change is refused."
+_NOTHING_SAID: Final = "says nothing of what must come of it"
+_WHOLE_LIFE: Final = AgeRange()
+
+
+class AgeShape(Shape):
+    """Ages, in years."""
+
+    least: Whole = Field(_WHOLE_LIFE.least, alias="from")
+    under: Whole = _WHOLE_LIFE.under
+
+
+class WhenShape(Shape, extra="allow"):
+    """The part of a login that is given: of several values it has one."""
+
+    __pydantic_extra__: dict[str, Values]
+    upstream: Values = ()
+    assurance: Levels = ()
+    cpr: CprKinds = ()
+    age: Whole | AgeShape = Field(default_factory=AgeShape)
+    intent: Values = ()
+    borrower: Flag | None = None
+
+    @model_validator(mode="after")
+    def _has_an_age(self) -> "WhenShape":
+        ages = self._ages()
+        if ages.least >= ages.under:
+            raise ValueError("nobody has such an age: under must be more than from")
+        return self
+
+    def partial(self) -> PartialLogin:
+        """Return the partial login."""
+        given = self.__pydantic_extra__ or {}
+        demands = (Demand(name, values) for name, values in given.items())
+        return PartialLogin(
+            upstreams=self.upstream,
+            levels=tuple(map(Assurance.named, self.assurance)),
+            cpr=self.cpr,
+            ages=self._ages(),
+            intents=self.intent,
+            borrower=self.borrower,
+            demands=tuple(demands),
+        )
+
+    def _ages(self) -> AgeRange:
+        if isinstance(self.age, AgeShape):
+            return AgeRange(self.age.least, self.age.under)
+        return AgeRange(self.age, self.age + 1)
+
+
+class RuleExpectShape(Shape):
+    """What must come of it; what is not mentioned is not looked at."""
+
+    effect: Literal["permit", "deny"] | None = None
+    reason: OneLineText | None = None
+    affiliation: OneLineText | None = None
+    borrower: ExpectBorrowerShape | None = None
+    releases: tuple[OneLineText, ...] | None = None
+    never_releases: Annotated[tuple[OneLineText, ...], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "RuleExpectShape":
+        if not self.model_fields_set:
+            raise ValueError(_NOTHING_SAID)
+        return self
+
+    def expectation(self) -> Expectation:
+        """Return the expectation, without what must never leave."""
+        return Expectation(
+            effect=self.effect or "",
+            reason=self.reason,
+            category=self.borrower.category if self.borrower else None,
+            releases=self.releases,
+            affiliation=self.affiliation,
+        )
+
+
+class SiteRuleShape(Shape):
+    """One rule."""
+
+    name: OneLineText
+    when: WhenShape = Field(default_factory=WhenShape)
+    service: Values = ()
+    excepted: Values = Field((), alias="except")
+    expect: RuleExpectShape
+
+    def rule(self, place: PolicyLine) -> SiteRule:
+        """Return the rule that stands at ``place``."""
+        return SiteRule(
+            name=self.name,
+            when=self.when.partial(),
+            expect=self.expect.expectation(),
+            place=place,
+            services=self.service,
+            excepted=self.excepted,
+            never_releases=self.expect.never_releases or (),
+        )
+
+
+def rules_schema() -> JsonSchema:
+    """Return the JSON Schema for editors, as policies/policy_properties.schema.json holds it."""
+    schema = schema_of(SiteRuleShape, "One rule.")
+    head = {"$schema": schema.pop("$schema"), "description": _RULES, "type": "array"}
+    return {**head, "$defs": schema.pop("$defs"), "items": schema}

@@ -1,0 +1,181 @@
+"""Site rules: one that the analysis proves holds for every login, and one that a login breaks is reported broken."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from broker.core.analysis.compared_logins import Site
+from broker.core.analysis.modelled_matching import Demand
+from broker.core.analysis.partial_logins import AgeRange, PartialLogin
+from broker.core.analysis.site_rules import Breach, SiteRule, proved
+from broker.core.entities import Assurance, Service
+from broker.core.login.described_login import DescribedLogin, IdealTerms
+from broker.core.login.ideal_login import play
+from broker.core.login.played_login import PlayedLogin
+from broker.core.policy.model import Expectation, PolicyLine, PolicySet
+from tests.plugins.random_policies import (
+    LOCAL,
+    NOW,
+    POLICY_SETS,
+    ROLES,
+    SERVICES,
+    SOURCES,
+    RandomLogin,
+    random_logins,
+)
+
+SITE = Site(SOURCES, SERVICES)
+SEEDS = st.integers(0, 2**32)
+UNTOLD = [HealthCheck.too_slow, HealthCheck.data_too_large]
+RULE = PolicyLine("policy_properties.yaml", 1)
+# Some that policies name, beginnings, and some that none of them does.
+VALUES = {
+    "eduPersonScopedAffiliation": (*ROLES, "student@*", "staff@via.dk", "alum@x.au.dk", "e*"),
+    "eduPersonPrimaryAffiliation": ("student", "alum", "a*"),
+    "schacHomeOrganization": ("au.dk", "via.dk", "*"),
+    "mail": ("a@au.dk", "b@*"),
+    "borrower_category": ("STUDENT", "STAFF"),
+    "kaldemail_domain": ("auh.rm.dk", "other.example"),
+}
+
+
+def demands() -> st.SearchStrategy[tuple[Demand, ...]]:
+    """Draw conditions on up to two attributes."""
+
+    def of(name: str) -> st.SearchStrategy[Demand]:
+        values = st.lists(st.sampled_from(VALUES[name]), min_size=1, max_size=2, unique=True)
+        return values.map(lambda chosen: Demand(name, tuple(chosen)))
+
+    names = st.lists(st.sampled_from(sorted(VALUES)), max_size=2, unique=True)
+    return names.flatmap(lambda chosen: st.tuples(*map(of, chosen)))
+
+
+PARTIAL_LOGINS = st.builds(
+    PartialLogin,
+    upstreams=st.sampled_from([(), (), ("wayf",), ("nemid", "library")]),
+    levels=st.sampled_from([(), (), (Assurance.LOW,), (Assurance.SELF_ASSERTED, Assurance.HIGH)]),
+    cpr=st.sampled_from([(), (), ("real",), ("none", "replacement")]),
+    ages=st.sampled_from([AgeRange(), AgeRange(), AgeRange(under=15), AgeRange(least=16), AgeRange(12, 18)]),
+    intents=st.sampled_from([(), (), ("a1",), ("a0", "nobody")]),
+    borrower=st.sampled_from([None, None, True, False]),
+    demands=demands(),
+)
+NAMES = st.lists(st.sampled_from(["cpr", "sn", "borrower_number", *VALUES]), min_size=1, max_size=4, unique=True)
+NOTHING = Expectation("")
+EXPECTED = st.one_of(
+    st.builds(Expectation, effect=st.sampled_from(["permit", "deny"])),
+    st.builds(Expectation, st.just("deny"), reason=st.sampled_from(["no_affiliation", "cpr_required", "too_young"])),
+    st.builds(Expectation, st.just(""), affiliation=st.sampled_from(["a0", "a1"])),
+    st.builds(Expectation, st.just(""), releases=NAMES.map(tuple)),
+    st.just(NOTHING),
+)
+RULES = st.builds(
+    SiteRule,
+    name=st.just("a rule"),
+    when=PARTIAL_LOGINS,
+    expect=EXPECTED,
+    place=st.just(RULE),
+    services=st.sampled_from([(), ("my-loans",), ("e-resources",)]),
+    never_releases=st.one_of(st.just(()), NAMES.map(tuple)),
+)
+
+
+def is_so(login: DescribedLogin, when: PartialLogin, *, local: bool) -> bool:
+    """Say, by itself, whether a login is as a rule says: the attributes have one of the values, and so on."""
+    reading = login.reading
+    has = local or login.borrower is not None
+    return (
+        (not when.upstreams or login.upstream in when.upstreams)
+        and (not when.levels or reading.assurance in when.levels)
+        and (not when.cpr or reading.cpr in when.cpr)
+        and (when.ages == AgeRange() or (reading.age is not None and reading.age in ages(when.ages)))
+        and (not when.intents or login.intent in when.intents)
+        and (when.borrower is None or when.borrower == has)
+        and all(any(met(value, demand.written) for value in values(login, demand.name)) for demand in when.demands)
+    )
+
+
+def ages(of: AgeRange) -> range:
+    """Give the ages of a range."""
+    return range(of.least, of.under)
+
+
+def values(login: DescribedLogin, name: str) -> tuple[str, ...]:
+    """Give the values of an attribute that a login brings."""
+    return tuple(login.reading.attributes.get(name, ()))
+
+
+def met(value: str, written: tuple[str, ...]) -> bool:
+    """Say whether a value is one of those written."""
+    return any(value.startswith(each[:-1]) if each.endswith("*") else value == each for each in written)
+
+
+def breaks(played: PlayedLogin | None, rule: SiteRule) -> Iterator[str]:
+    """Give in what a played login is against a rule, as the messages begin."""
+    expect = rule.expect
+    effect = "permit" if played and played.permitted else "deny"
+    reason = played.reason if played else "asked_for_ever"
+    if expect.effect not in {"", effect}:
+        yield "lets in" if effect == "permit" else f"refuses for {reason}"
+    elif expect.reason not in {None, "ok" if effect == "permit" else reason}:
+        yield "gives the reason"
+    if expect.affiliation is not None and (played is None or played.decision.affiliation != expect.affiliation):
+        yield "takes for"
+    for each in played.leaving if played else ():
+        if each.name in rule.never_releases or (expect.releases is not None and each.name not in expect.releases):
+            yield f"releases {each.name}"
+
+
+def played(login: DescribedLogin, service: Service, policies: PolicySet, source: int) -> PlayedLogin | None:
+    """Play a login to its end; None where it has none."""
+    try:
+        return play(login, service, policies, NOW, IdealTerms(giver=SOURCES[source].giver, local=LOCAL))
+    except RuntimeError:
+        return None
+
+
+def check(policies: PolicySet, rule: SiteRule, logins: Iterator[RandomLogin]) -> None:
+    """Compare what a proof says with what logins show, and its own logins with what it says."""
+    proof = proved(rule, policies, SITE, NOW)
+    found = {(each.service, each.what) for each in proof.breaches}
+    for login in logins:
+        mine, at = login.described, SOURCES.index(login.source)
+        if not is_so(mine, rule.when, local=login.source.local):
+            continue
+        for service in filter(rule.concerns, SERVICES):
+            if login.source.upstream in service.methods:
+                assert proof.met
+                for begins in breaks(played(mine, service, policies, at), rule):
+                    assert any(where == service.name and what.startswith(begins) for where, what in found)
+    if rule.expect.releases is None:
+        confirm(policies, rule, [each for each in proof.breaches if each.day == NOW.date()])
+
+
+def confirm(policies: PolicySet, rule: SiteRule, breaches: list[Breach]) -> None:
+    """See that the login of each breach is as the rule says, and shows it."""
+    services = {service.name: service for service in SERVICES}
+    for each in breaches:
+        key = (each.login.upstream, each.login.institution)
+        source = next(at for at, one in enumerate(SOURCES) if (one.upstream, one.institution) == key)
+        assert is_so(each.login, replace(rule.when, borrower=None), local=False)
+        shown = breaks(played(each.login, services[each.service], policies, source), rule)
+        assert any(each.what.startswith(begins) for begins in shown)
+
+
+@settings(max_examples=12, suppress_health_check=UNTOLD)
+@given(POLICY_SETS, RULES, SEEDS)
+def test_a_rule_that_is_proved_holds_for_every_login(policies: PolicySet, rule: SiteRule, seed: int) -> None:
+    """And one that any login breaks is reported, with a login that breaks it so."""
+    check(policies, rule, random_logins(Random(seed), 40))
+
+
+@pytest.mark.slow
+@settings(max_examples=120, suppress_health_check=UNTOLD)
+@given(POLICY_SETS, RULES, SEEDS)
+def test_a_rule_that_is_proved_holds_for_thousands_of_logins(policies: PolicySet, rule: SiteRule, seed: int) -> None:
+    """The same, with many more rules and logins."""
+    check(policies, rule, random_logins(Random(seed), 120))

@@ -1,0 +1,160 @@
+"""policy_properties.yaml of a configured site: the shipped rules hold, and what breaks or misspells one is told."""
+
+import re
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from broker.app import policy_surroundings, policy_trials
+from broker.app.policy_surroundings import PolicySurroundings
+from broker.app.policy_trials import Site
+from broker.core.analysis import compared_logins
+from broker.core.analysis.personas import example_login
+from broker.core.analysis.site_rules import Breach, proved
+from broker.core.analysis.source_kinds import Vocabulary
+from broker.core.errors import ConfigurationFaults
+from broker.core.event_routes import told_nobody
+from broker.demo.run.demo_folder import Setting
+from broker.files.policies import live_policies, policy_properties
+from broker.files.settings.config import load
+from tests.plugins.policies_document import JOBS, SITE_RULES, do, sections
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+ROOT = Path(__file__).resolve().parents[3]
+NAME = "policy_properties.yaml"
+
+
+@pytest.fixture(scope="module")
+def around(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> PolicySurroundings:
+    """Give what policies are checked against in the demo, with a place of its own for the rules."""
+    folder = tmp_path_factory.mktemp("site") / "site"
+    shutil.copytree(setting.folder, folder, ignore=shutil.ignore_patterns("broker.db*", "state"))
+    return policy_surroundings.load(load(folder / "broker.toml", {}), told_nobody, NOW)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a copy of the shipped policies."""
+    return Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
+
+
+def said(around: PolicySurroundings, folder: Path, rules: str) -> list[str]:
+    """Give the faults of a folder that is held against rules; its warnings where there is none."""
+    around.site_rules.write_text(rules, encoding="utf-8")
+    try:
+        return list(map(str, live_policies.load(folder, NOW, around.proving).warnings))
+    except ConfigurationFaults as found:
+        return list(map(str, found.faults))
+
+
+def test_the_rules_of_the_document_hold(around: PolicySurroundings, folder: Path) -> None:
+    """The shipped file is what the document shows, and of the shipped policies all of it holds."""
+    shipped, _ = SITE_RULES
+    text = (ROOT / NAME).read_text(encoding="utf-8")
+    assert "\n".join(line for line in text.splitlines() if not line.startswith("#")) + "\n" == shipped
+    assert said(around, folder, text) == []
+
+
+def test_what_breaks_a_rule_is_told_as_the_document_says(around: PolicySurroundings, folder: Path) -> None:
+    """The rule, the line that decides, and a person; before the job that breaks it the added rule holds too."""
+    shipped = (ROOT / NAME).read_text(encoding="utf-8")
+    rules = "#\n" * shipped.count("\n") + SITE_RULES[1]
+    assert said(around, folder, rules) == []
+    for block in JOBS["requirement"]:
+        do(folder, block)
+    (shown,) = re.findall(r"^```text\n(.*)\n```$", sections()["site-rules"], re.MULTILINE)
+    (told,) = said(around, folder, rules)
+    assert told == shown
+
+
+def rule(when: str = "{}", expect: str = "{effect: deny}", service: str = "my-loans") -> str:
+    """Write one rule."""
+    return f"- name: a rule\n  when: {when}\n  service: {service}\n  expect: {expect}\n"
+
+
+DID = "(did you mean "
+MISTAKES = [
+    (rule(service="my-lones"), f"unknown service 'my-lones' {DID}'my-loans'?)"),
+    (rule("{upstream: wafy}"), f"unknown upstream 'wafy' {DID}'wayf'?)"),
+    (rule("{mial: a}"), f"unknown attribute 'mial' {DID}'mail'?)"),
+    (rule("{intent: studnt}"), f"unknown affiliation 'studnt' {DID}'student'?)"),
+    (rule(expect="{reason: to_young}"), f"unknown reason 'to_young' {DID}'too_young'?)"),
+    (rule(expect="{borrower: {category: STUDNET}}"), f"unknown category 'STUDNET' {DID}'STUDENT'?)"),
+    (rule(expect="{never_releases: [crp]}"), f"unknown attribute 'crp' {DID}'cpr'?)"),
+    (rule(service="opac"), "no service 'opac' is configured (add it to broker.toml, or remove it here)"),
+    (rule(expect="{}"), "expect: says nothing of what must come of it"),
+    (rule("{age: {from: 18, under: 18}}"), "when: nobody has such an age: under must be more than from"),
+    (rule("{age: old}"), "must be a whole number"),
+    (rule("{age: {unter: 3}}"), f"unknown key 'unter' {DID}'under'?)"),
+    (rule("{cpr: " + "010190-" + "1234}"), "policy_properties.yaml:2: holds what looks like a CPR number"),
+    (rule().replace("expect", "expct"), f"unknown key 'expct' {DID}'expect'?)"),
+    (rule() + rule(), "policy_properties.yaml:5: two rules have the name 'a rule' (the first is in line 1)"),
+    ("name: x\n", "policy_properties.yaml:1: must be a list of rules (write - name: ..., one for each rule)"),
+    ("# nothing\n", "policy_properties.yaml:1: is empty"),
+    (rule("{upstream: wayf, schacHomeOrganization: lu.se}"), "'a rule': no login at a service that it names"),
+    (rule("{upstream: library}", service="e-resources"), "'a rule': no login at a service that it names"),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), MISTAKES)
+def test_a_mistake_is_told_with_its_mend(around: PolicySurroundings, folder: Path, text: str, told: str) -> None:
+    """A typo guards nothing, and neither does a rule about nobody."""
+    assert any(told in each for each in said(around, folder, text)), said(around, folder, text)
+
+
+def test_without_a_file_nothing_is_said(around: PolicySurroundings, folder: Path) -> None:
+    """Rules are there for a site that writes some."""
+    around.site_rules.unlink(missing_ok=True)
+    assert live_policies.load(folder, NOW, around.proving).warnings == ()
+
+
+def test_of_a_rule_that_is_broken_everywhere_some_lines_are_shown(around: PolicySurroundings, folder: Path) -> None:
+    """And how many more there are."""
+    told = said(around, folder, rule(expect="{effect: permit}"))
+    assert len(told) == 4
+    assert re.fullmatch(r"policy_properties\.yaml:1: 'a rule' does not hold in \d+ more ways", told[3])
+
+
+BROKEN = [
+    rule("{age: {under: 18}}", service="myprint"),
+    rule("{upstream: wayf, schacHomeOrganization: au.dk}", "{never_releases: [mail]}"),
+    rule("{eduPersonScopedAffiliation: 'student@*'}", "{affiliation: student}"),
+    rule("{kaldemail_domain: ps.rm.dk}", "{never_releases: [kaldemail_domain]}", "[my-loans, e-resources]"),
+    rule("{upstream: library}", "{reason: ok, releases: []}"),
+    rule("{cpr: replacement, borrower: true}"),
+]
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_try_confirms_each_person_that_is_named(around: PolicySurroundings, folder: Path, text: str) -> None:
+    """Written as an example has it, and with the borrower that it has, the engine of a try comes to the same."""
+    around.site_rules.write_text(text, encoding="utf-8")
+    policies = live_policies.load(folder, NOW)
+    assert around.maps
+    site = Site(policies, "", around.services, around.upstreams, around.maps.maps, configured=True)
+    (written,) = policy_properties.load(around.site_rules)
+    here = compared_logins.Site.of(around.services, around.upstreams, around.maps.maps)
+    breaches = proved(written, policies, here, NOW).breaches
+    assert breaches
+    for breach in breaches:
+        confirm(site, breach, folder, Vocabulary.of((policies,), written.when.demands))
+
+
+def confirm(site: Site, breach: Breach, folder: Path, vocabulary: Vocabulary) -> None:
+    """Try the person of a breach by a file, and see that what is tried does what was said."""
+    described = folder / "login.txt"
+    described.write_text(yaml.safe_dump(dict(example_login(breach.login, vocabulary))), encoding="utf-8")
+    given = policy_trials.facts_of_file(described)
+    there = breach.login.borrower if breach.login.upstream != "library" else given.borrower
+    trial = policy_trials.tried(site, replace(given, borrower=there), (breach.service,), NOW)
+    (played,) = trial.played
+    leaving = {each.name for each in played.leaving}
+    verb, _, name = breach.what.partition(" ")
+    if verb == "releases":
+        assert name in leaving
+    else:
+        assert played.permitted == (breach.what == "lets in") or played.place == breach.place
