@@ -9,6 +9,7 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
+from broker.core.borrowers.registered_person import RegisteredPerson
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import StoreUnavailable
 from broker.core.letters import LetterContent, LetterText
@@ -238,6 +239,22 @@ class LibrarySystem(Protocol):
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return what in the set-up breaks a promise of ours; nothing is written or raised."""
+        ...
+
+
+class PersonRegister(Protocol):
+    """A register of persons, such as the CPR register (docs/person-register.md).
+
+    Every call ends by ``deadline`` (aware UTC). ``RegisterUnavailable`` is worth another try,
+    ``RegisterRefused`` is not until something is mended; neither ever holds a personal value.
+    """
+
+    def look_up(self, cpr: str, deadline: datetime) -> RegisteredPerson | None:
+        """Return what the register says of a CPR number; None where it knows no such number."""
+        ...
+
+    def prove(self, deadline: datetime) -> tuple[SetupFault, ...]:
+        """Return what in the set-up stops every look-up; nobody is looked up, nothing raised."""
         ...
 
 

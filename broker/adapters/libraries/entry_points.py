@@ -1,11 +1,10 @@
-"""Finds the connector of a library system by its entry point; no other file reads entry points."""
+"""Opens the library system that the configuration names, by the entry point of its connector."""
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from typing import Final, Protocol, Self, cast
 
+from broker.adapters import connectors
 from broker.core.borrowers.library_calls import LibraryCallObserver
-from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.ports import LibrarySystem
 
 GROUP: Final = "broker.libraries"
@@ -51,14 +50,5 @@ def borrower_fields(system: str, settings: Mapping[str, object]) -> frozenset[st
 
 
 def _settings(system: str, settings: Mapping[str, object]) -> LibrarySettings:
-    installed = entry_points(group=GROUP)
-    named = [entry for entry in installed if entry.name == system]
-    if len({entry.value for entry in named}) != 1:
-        what = f"no connector for {system!r}"
-        if named:
-            what = f"{len(named)} connectors are installed for {system!r}"
-        names = sorted({entry.name for entry in installed})
-        mend = f"installed: {', '.join(names) or 'none'}"
-        raise ConfigurationFaults([Fault("library.system", what, mend)])
-    settings_type = cast("type[LibrarySettings]", named[0].load())
-    return settings_type.read(settings)
+    found = connectors.settings_type(GROUP, "library.system", system)
+    return cast("type[LibrarySettings]", found).read(settings)

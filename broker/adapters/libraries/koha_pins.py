@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from broker.adapters.http_exchange import HttpAnswer, moment
 from broker.adapters.libraries import koha_refusals, koha_requests, koha_responses
-from broker.adapters.libraries.http_exchange import HttpAnswer, moment
 from broker.adapters.libraries.koha_changes import has_card
 from broker.adapters.libraries.koha_requests import Calls
 from broker.adapters.libraries.koha_responses import Patron

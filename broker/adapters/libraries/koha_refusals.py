@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from broker.adapters.libraries.http_exchange import HttpAnswer
+from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.libraries.koha_settings import FIELDS
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.identity import cpr

@@ -7,18 +7,29 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from broker.adapters.http_exchange import Exchange, HttpAnswer, moment
 from broker.adapters.libraries import koha_refusals
-from broker.adapters.libraries.http_exchange import Exchange, HttpAnswer, moment
 from broker.adapters.libraries.koha_responses import Patron
 from broker.adapters.libraries.koha_settings import FIELDS, KohaKeys
-from broker.adapters.libraries.oauth_tokens import AccessTokens
+from broker.adapters.oauth_tokens import AccessTokens, Cause, OauthClient
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.wanted_borrower import Wish
-from broker.core.errors import LibraryRefused
+from broker.core.errors import LibraryRefused, LibraryUnavailable
 
 PATRONS: Final = "/api/v1/patrons"
 _TOKEN_PATH: Final = "/api/v1/oauth/token"  # noqa: S105 - an address
+# Those that Koha tells apart: docs/reference/koha.md#credentials.
+_NO_TOKEN: Final = {
+    (403, "unauthorized_client"): Cause("no API key has the id {client_id}", "library.client_id"),
+    (403, "access_denied"): Cause(
+        "the secret is not that of the API key {client_id}", "library.client_secret"
+    ),
+    (400, "Unimplemented grant type"): Cause(
+        "RESTOAuth2ClientCredentials is off, or Koha's database is down",
+        "RESTOAuth2ClientCredentials",
+    ),
+}
 _NOT_NOW: Final = frozenset({401, 408, 429})
 _VERDICTS: Final = frozenset({2, 4})  # the first digits of "done" and "refused"
 _TEN_DIGITS: Final = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
@@ -34,7 +45,8 @@ class Calls:
     def __init__(self, settings: KohaKeys, observe: LibraryCallObserver) -> None:
         secret = settings.client_secret.get_secret_value()
         self._exchange = Exchange(settings.url, settings.ca_file)
-        self._tokens = AccessTokens(self._exchange, _TOKEN_PATH, settings.client_id, secret)
+        client = OauthClient(settings.client_id, secret, _NO_TOKEN, LibraryUnavailable)
+        self._tokens = AccessTokens(self._exchange, _TOKEN_PATH, client)
         self._timeout = settings.timeout
         self._observe = observe
 

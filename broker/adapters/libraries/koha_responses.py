@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final, TypeGuard
 
+from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.libraries import koha_refusals
-from broker.adapters.libraries.http_exchange import HttpAnswer
 from broker.adapters.libraries.koha_settings import FIELDS
 from broker.core.borrowers.borrower import Bar, Borrower
 from broker.core.errors import LibraryUnavailable

@@ -10,8 +10,8 @@ from datetime import datetime
 from string import ascii_uppercase
 from typing import Final
 
+from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.libraries import koha_refusals, koha_requests, koha_responses
-from broker.adapters.libraries.http_exchange import HttpAnswer
 from broker.adapters.libraries.koha_requests import PATRONS, Calls
 from broker.adapters.libraries.koha_responses import Patron
 from broker.adapters.libraries.koha_searches import PatronSearches

@@ -13,8 +13,8 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.libraries import koha_refusals
-from broker.adapters.libraries.http_exchange import HttpAnswer
 from broker.adapters.libraries.koha import Koha
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import Wish, WishedField

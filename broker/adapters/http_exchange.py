@@ -1,4 +1,4 @@
-"""One HTTP exchange with a library system: bounded in time and size, without redirect or proxy."""
+"""One HTTP exchange with a peer: bounded in time and size, without redirect or proxy."""
 
 import json
 import os
@@ -14,14 +14,14 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from broker.adapters.deadline_sockets import end_by, left, time_out
-from broker.core.errors import LibraryUnavailable
+from broker.core.errors import BrokerError, LibraryUnavailable
 
 _LARGEST_ANSWER: Final = 2 * 1024 * 1024
 _PIECE: Final = 65_536
 
 
 class HttpAnswer(NamedTuple):
-    """The status and body of a library system's answer."""
+    """The status and body of a peer's answer."""
 
     status: int
     body: bytes
@@ -64,12 +64,22 @@ class _Session(requests.Session):
 class Exchange:
     """Sends requests below one base URL; each thread of each process keeps its own connections.
 
-    ``ca_file`` names the authorities to trust in place of the public ones.
+    ``ca_file`` names the authorities to trust in place of the public ones, ``client`` the files of
+    our certificate and its key where the peer asks for them. ``unavailable`` is the error of a peer
+    that gives no answer.
     """
 
-    def __init__(self, base: str, ca_file: str = "") -> None:
+    def __init__(
+        self,
+        base: str,
+        ca_file: str = "",
+        client: tuple[str, str] | None = None,
+        unavailable: type[BrokerError] = LibraryUnavailable,
+    ) -> None:
         self._base = base.rstrip("/")
         self._verify: bool | str = ca_file or True
+        self._client = client
+        self._unavailable = unavailable
         self._mine = threading.local()
 
     def call(
@@ -83,7 +93,7 @@ class Exchange:
     ) -> HttpAnswer:
         """Return the answer to one request.
 
-        ``until`` is a moment of ``time.monotonic``. LibraryUnavailable where there is no answer by
+        ``until`` is a moment of ``time.monotonic``. ``unavailable`` where there is no answer by
         then, or it is over 2 MB or compressed. A redirect is an answer like another: following it
         would carry the token and the CPR wherever the answer points.
         """
@@ -96,7 +106,7 @@ class Exchange:
             cause = type(error).__name__
         # Raised out here, so that no traceback reaches the failed request, whose headers and body
         # hold the CPR.
-        raise LibraryUnavailable(f"no answer: {cause}")
+        raise self._unavailable(f"no answer: {cause}")
 
     def _exchange(
         self,
@@ -117,6 +127,7 @@ class Exchange:
             allow_redirects=False,
             stream=True,
             verify=self._verify,
+            cert=self._client,
         ) as response:
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise _Unreadable("it is compressed")

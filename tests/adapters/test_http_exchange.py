@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from flask import Flask
 from werkzeug.serving import make_server
 
-from broker.adapters.libraries.http_exchange import Exchange, HttpAnswer
+from broker.adapters.http_exchange import Exchange, HttpAnswer
 from broker.core.errors import LibraryUnavailable
 
 pytestmark = pytest.mark.server

@@ -1,0 +1,115 @@
+"""The OAuth 2 client credentials grant (RFC 6749 4.4): one token for all threads."""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import urlencode
+
+from broker.adapters.http_exchange import Exchange, HttpAnswer
+from broker.core.errors import BrokerError
+
+_MARGIN_S: Final = 60.0
+_UNSTATED_S: Final = 300.0
+
+
+class Cause(NamedTuple):
+    """Why no token is granted, and the setting that is at fault."""
+
+    sentence: str
+    setting: str
+
+
+Causes = Mapping[tuple[int, str], Cause]
+
+
+class NoToken(Protocol):
+    """The error of a peer that grants no token."""
+
+    def __call__(self, cause: str, setting: str | None = None) -> BrokerError:
+        """Return the error; ``setting`` is the one at fault, None where it is not known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OauthClient:
+    """A client of one token endpoint; without a secret it is known by its certificate (RFC 8705).
+
+    ``causes`` are the refusals that the endpoint tells apart, by status and error code.
+    """
+
+    id: str
+    secret: str
+    causes: Causes
+    unavailable: NoToken
+
+
+class AccessTokens:
+    """Fetches the bearer token of one client at one token endpoint."""
+
+    def __init__(self, exchange: Exchange, path: str, client: OauthClient) -> None:
+        self._exchange = exchange
+        self._path = path
+        self._client = client
+        self._unavailable = client.unavailable
+        self._lock = threading.Lock()
+        self._token = ""
+        self._renew_at = 0.0
+
+    def __repr__(self) -> str:
+        """Show the endpoint, neither secret nor token."""
+        return f"AccessTokens({self._path!r})"
+
+    def current(self, until: float, refused: str = "") -> str:
+        """Return a token that is good for now and is not the ``refused`` one.
+
+        ``until`` is a moment of ``time.monotonic``. ``unavailable`` where there is none by then:
+        credentials that are refused are a fault of the set-up, not of anyone's enrolment, and worth
+        another try.
+        """
+        seconds = max(0.0, until - time.monotonic())
+        if not self._lock.acquire(timeout=seconds):
+            raise self._unavailable("no token: another thread is still waiting for it")
+        try:
+            if self._token in {"", refused} or time.monotonic() >= self._renew_at:
+                self._fetch(until)
+            return self._token
+        finally:
+            self._lock.release()
+
+    def _fetch(self, until: float) -> None:
+        form = {"grant_type": "client_credentials", "client_id": self._client.id}
+        if self._client.secret:
+            form["client_secret"] = self._client.secret
+        answer = self._exchange.call(
+            "POST",
+            self._path,
+            until,
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            body=urlencode(form).encode(),
+        )
+        token, lifetime = self._granted(answer)
+        self._token = token
+        self._renew_at = time.monotonic() + max(lifetime - _MARGIN_S, lifetime / 2)
+
+    def _granted(self, answer: HttpAnswer) -> tuple[str, float]:
+        """Return the token and its lifetime in seconds."""
+        grant: Any = answer.json()
+        if answer.status != 200 or not isinstance(grant, dict):
+            raise self._not_granted(answer.status, grant)
+        token = grant.get("access_token")
+        if not isinstance(token, str) or not (token.isascii() and token.isprintable()):
+            raise self._unavailable("no token: 200 without a token that can be sent")
+        seconds = grant.get("expires_in")
+        if isinstance(seconds, int | float) and seconds > 0:
+            return token, float(seconds)
+        return token, _UNSTATED_S
+
+    def _not_granted(self, status: int, grant: Any) -> BrokerError:
+        error = grant.get("error") if isinstance(grant, dict) else None
+        cause = self._client.causes.get((status, str(error)))
+        if cause is None:
+            return self._unavailable(f"no token: {status}")
+        sentence = cause.sentence.format(client_id=self._client.id)
+        return self._unavailable(f"no token: {status}: {sentence}", cause.setting)

@@ -1,0 +1,1 @@
+"""The registers of persons that addresses come from."""

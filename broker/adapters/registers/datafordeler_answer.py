@@ -1,0 +1,126 @@
+"""What Datafordeler's answer says of a person; a field of another shape is a refusal, no guess."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from broker.core.borrowers.registered_person import (
+    RegisteredAddress,
+    RegisteredName,
+    RegisteredPerson,
+    RegisterRefused,
+    Residence,
+    street_line,
+)
+
+_CURRENT: Final = "aktuel"
+_PROTECTED: Final = "navne_og_adresse"
+# Of these kinds, protection says nothing about name and address: directories, marketing, credit.
+_OTHER_PROTECTIONS: Final = frozenset({"lokal_vejviser", "markedsfoering", "kreditadvarsel"})
+_RESIDENCES: Final = {
+    "bopael_i_danmark": Residence.IN_DENMARK,
+    "bopael_i_danmark_hoej_vejkode": Residence.WITHOUT_USABLE_ADDRESS,
+    "bopael_i_groenland": Residence.IN_GREENLAND,
+    "bopael_i_groenland_hoej_vejkode": Residence.IN_GREENLAND,
+    "ej_bopael": Residence.NEVER_RESIDENT,
+    "annulleret": Residence.ANNULLED,
+    "nedlagt_person": Residence.NUMBER_CHANGED,
+    "forsvundet": Residence.DISAPPEARED,
+    "udrejst": Residence.ABROAD,
+    "doed": Residence.DEAD,
+}
+_WITH_ADDRESS: Final = frozenset({Residence.IN_DENMARK, Residence.IN_GREENLAND})
+_LONGEST: Final = 200  # letters of one field; the register's own longest is 40
+
+Row = Mapping[str, Any]
+
+
+def read(node: Row, asked: str) -> RegisteredPerson:
+    """Return the person of one node of the answer to a look-up of the number ``asked``.
+
+    RegisterRefused where a field is not of the shape that the service documents: an address, or its
+    protection, is never guessed. Source: docs/reference/cpr-register.md#graphql.
+    """
+    residence = _RESIDENCES.get(_text(node, "status"), Residence.NOT_UNDERSTOOD)
+    return RegisteredPerson(
+        residence=residence,
+        name=_name(node),
+        address=_address(node) if residence in _WITH_ADDRESS else None,
+        protected=_is_protected(node),
+        current_number=_current_number(node, asked),
+        under_guardianship=_is_under_guardianship(node),
+    )
+
+
+def _name(node: Row) -> RegisteredName | None:
+    for name in _current(node, "navne"):
+        given, middle = _text(name, "fornavne"), _text(name, "mellemnavn")
+        return RegisteredName(given, middle, _text(name, "efternavn"))
+    return None
+
+
+def _address(node: Row) -> RegisteredAddress | None:
+    for row in _current(node, "adresseoplysninger"):
+        written = row.get("cprAdresse")
+        if written is None:
+            return None
+        if not isinstance(written, Mapping):
+            raise _misshapen("cprAdresse")
+        road = _text(written, "vejadresseringsnavn") or _text(written, "vejnavn")
+        parts = (_text(written, part) for part in ("husnummer", "etage", "sidedoer"))
+        return RegisteredAddress(
+            care_of=_text(row, "conavn"),
+            street=street_line(road, *parts),
+            place=_text(written, "bynavn"),
+            postal_code=_text(written, "postnummer"),
+            city=_text(written, "postdistrikt"),
+        )
+    return None
+
+
+def _is_protected(node: Row) -> bool:
+    """Return whether name and address are protected now; a kind that is not known protects too."""
+    if "beskyttelser" not in node:
+        raise _misshapen("beskyttelser")
+    kinds = {_text(row, "beskyttelsestype") for row in _current(node, "beskyttelser")}
+    return bool(kinds - _OTHER_PROTECTIONS)
+
+
+def _current_number(node: Row, asked: str) -> str | None:
+    for row in _current(node, "personnumre"):
+        number = _text(row, "personnummer")
+        if number and number != asked:
+            return number
+    return None
+
+
+def _is_under_guardianship(node: Row) -> bool | None:
+    if "vaergemaal" not in node:
+        return None
+    return any(True for _ in _current(node, "vaergemaal"))
+
+
+def _current(node: Row, name: str) -> Iterator[Row]:
+    """Yield the rows of a list of the node that are in force now."""
+    rows = node.get(name)
+    if rows is None:
+        return
+    if not isinstance(rows, list):
+        raise _misshapen(name)
+    for row in rows:
+        if not isinstance(row, Mapping):
+            raise _misshapen(name)
+        if _text(row, "status") == _CURRENT:
+            yield row
+
+
+def _text(row: Row, name: str) -> str:
+    value = row.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        raise _misshapen(name)
+    return " ".join(value.split())
+
+
+def _misshapen(name: str) -> RegisterRefused:
+    return RegisterRefused(f"the field {name} of the answer is not as documented")

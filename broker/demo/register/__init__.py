@@ -1,0 +1,1 @@
+"""A simulated register of persons, after its published interface: nothing of it was observed."""

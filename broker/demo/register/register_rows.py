@@ -1,0 +1,67 @@
+"""The persons of the simulated register, in the rows and words of the CPR register."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterRow:
+    """One person: the status in the register's own word, name, address parts, protections.
+
+    ``address`` has the register's own part names, zero-padded as it writes them. ``later_number``
+    is the number that took the place of this one.
+    """
+
+    status: str = "bopael_i_danmark"
+    given: str = ""
+    middle: str = ""
+    surname: str = ""
+    address: Mapping[str, str] = field(default_factory=dict)
+    protections: tuple[str, ...] = ()
+    later_number: str = ""
+    guardian: bool = False
+
+
+def node(number: str, row: RegisterRow) -> dict[str, Any]:
+    """Return the whole node of a person, with a former name and address that must not be taken."""
+    former = {
+        "fornavne": "Tidligere",
+        "mellemnavn": None,
+        "efternavn": "Navn",
+        "status": "historisk",
+    }
+    name = {
+        "fornavne": row.given or None,
+        "mellemnavn": row.middle or None,
+        "efternavn": row.surname or None,
+        "status": "aktuel",
+    }
+    return {
+        "id": f"00000000-0000-4000-8000-{number.zfill(12)}",
+        "status": row.status,
+        "navne": [former, name],
+        "adresseoplysninger": _addresses(row),
+        "beskyttelser": [
+            {"beskyttelsestype": kind, "status": "aktuel"} for kind in row.protections
+        ],
+        "personnumre": _numbers(number, row),
+        "vaergemaal": [{"status": "aktuel"}] if row.guardian else [],
+    }
+
+
+def _addresses(row: RegisterRow) -> list[dict[str, Any]]:
+    former = {"vejadresseringsnavn": "Forladtvej", "husnummer": "001", "postnummer": "9999"}
+    rows: list[dict[str, Any]] = [{"status": "historisk", "cprAdresse": former}]
+    if row.address:
+        rows.append({"status": "aktuel", "cprAdresse": dict(row.address)})
+    return rows
+
+
+def _numbers(number: str, row: RegisterRow) -> list[dict[str, Any]]:
+    if row.later_number:
+        return [
+            {"personnummer": number, "status": "historisk"},
+            {"personnummer": row.later_number, "status": "aktuel"},
+        ]
+    return [{"personnummer": number, "status": "aktuel"}]

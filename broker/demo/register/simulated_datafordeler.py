@@ -1,0 +1,136 @@
+"""A Datafordeler to try against, from its published interface (docs/reference/cpr-register.md).
+
+What it does not know it answers with an error. No byte of the real service was seen.
+"""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from flask import Flask, Response, abort, jsonify, request
+
+from broker.demo.register.graphql_selection import NotUnderstood, Selection, selection
+from broker.demo.register.register_rows import RegisterRow, node
+
+TOKEN_PATH: Final = "/realms/distribution/protocol/openid-connect/token"
+_SERVICE: Final = "CPRCustom_PublicSectorPerson"
+
+
+@dataclass
+class RegisterFaults:
+    """Switches: ``down`` is 503 to every look-up, ``slow`` the seconds before each answer.
+
+    ``quota_gone`` is 429; ``answer`` stands in place of the JSON of every look-up.
+    """
+
+    down: bool = False
+    slow: float = 0.0
+    quota_gone: bool = False
+    answer: bytes | None = None
+
+
+@dataclass
+class SimulatedDatafordeler:
+    """Its persons by number, its faults, the IT system that it knows, and the look-ups it had.
+
+    ``unknown_fields`` are those that this version of the schema does not have.
+    """
+
+    rows: Mapping[str, RegisterRow]
+    client_id: str = "broker"
+    client_secret: str = ""
+    version: str = "v1"
+    unknown_fields: frozenset[str] = frozenset()
+    lifetime: int = 300
+    faults: RegisterFaults = field(default_factory=RegisterFaults)
+    looked_up: list[str] = field(default_factory=list)
+    _tokens: set[str] = field(default_factory=set)
+
+    def revoke(self) -> None:
+        """Make every token expire."""
+        self._tokens.clear()
+
+    def grant(self, form: Mapping[str, str]) -> tuple[dict[str, object], int]:
+        """Return the answer to a request for a token, and its status."""
+        if form.get("grant_type") != "client_credentials":
+            return {"error": "unsupported_grant_type"}, 400
+        if form.get("client_id") != self.client_id:
+            return {"error": "invalid_client"}, 400
+        if form.get("client_secret", "") != self.client_secret:
+            return {"error": "unauthorized_client"}, 401
+        token = secrets.token_urlsafe(32)
+        self._tokens.add(token)
+        return {"access_token": token, "expires_in": self.lifetime, "token_type": "Bearer"}, 200
+
+    def holds(self, authorization: str) -> bool:
+        """Return whether a request's bearer token is one of ours."""
+        return authorization.removeprefix("Bearer ") in self._tokens
+
+    def answered(self, query: str, numbers: list[str]) -> dict[str, Any]:
+        """Return the JSON of a look-up; errors as GraphQL has them, which name no value."""
+        try:
+            chosen = selection(query)
+        except NotUnderstood as error:
+            return _errors(str(error))
+        people = chosen.get(_SERVICE, {}).get("nodes", {})
+        if not people:
+            return _errors(f"the field {_SERVICE} is missing")
+        if "beskyttelser" not in people:
+            return _errors("Required fields are missing in query selection: beskyttelser")
+        for name in people:
+            if name in self.unknown_fields:
+                return _errors(f"The field `{name}` does not exist on the type `{_SERVICE}`.")
+        self.looked_up += numbers
+        nodes = [
+            _chosen(node(number, self.rows[number]), people)
+            for number in numbers
+            if number in self.rows
+        ]
+        return {"data": {_SERVICE: {"nodes": nodes}}}
+
+
+def create_app(register: SimulatedDatafordeler) -> Flask:
+    """Return the service as a Flask application: the token endpoint, and the look-up."""
+    app = Flask(__name__)
+
+    @app.post(TOKEN_PATH)
+    def token() -> tuple[Response, int]:
+        granted, status = register.grant(request.form)
+        return jsonify(granted), status
+
+    @app.post("/CPR/custom/PublicSector/<version>")
+    def look_up(version: str) -> Response:
+        time.sleep(register.faults.slow)
+        if register.faults.down:
+            abort(503)
+        if register.faults.quota_gone:
+            abort(429)
+        if not register.holds(request.headers.get("Authorization", "")):
+            abort(401)
+        if version != register.version:
+            abort(404)
+        if register.faults.answer is not None:
+            return Response(register.faults.answer, mimetype="application/json")
+        asked = request.get_json()
+        return jsonify(register.answered(asked["query"], asked["variables"]["numbers"]))
+
+    return app
+
+
+def _errors(message: str) -> dict[str, Any]:
+    return {"errors": [{"message": message}]}
+
+
+def _chosen(row: Mapping[str, Any], fields: Selection) -> dict[str, Any]:
+    """Return of a row what was selected; a field that it does not have is a fault of the caller."""
+    found: dict[str, Any] = {}
+    for name, below in fields.items():
+        value = row.get(name)
+        if isinstance(value, list):
+            value = [_chosen(each, below) for each in value]
+        elif isinstance(value, Mapping):
+            value = _chosen(value, below)
+        found[name] = value
+    return found

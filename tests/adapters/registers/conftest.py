@@ -1,0 +1,138 @@
+"""A simulated Datafordeler over TLS that asks for a client certificate, and the connector to it."""
+
+import ipaddress
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from flask import Flask
+from werkzeug.serving import make_server
+
+from broker.adapters.registers.datafordeler import Datafordeler, DatafordelerSettings
+from broker.demo.register.register_rows import RegisterRow
+from broker.demo.register.simulated_datafordeler import TOKEN_PATH, SimulatedDatafordeler, create_app
+
+ADDRESS = {
+    "vejadresseringsnavn": "Prøvevej",
+    "vejnavn": "Prøvevej",
+    "husnummer": "012B",
+    "etage": "02",
+    "sidedoer": "th",
+    "bynavn": "Nørre Prøve",
+    "postnummer": "8000",
+    "postdistrikt": "Aarhus C",
+}
+ROWS = {
+    "0101800000": RegisterRow(given="Åse", middle="Test", surname="Prøvesen", address=ADDRESS),
+    "0202800000": RegisterRow(surname="Skjult", address=ADDRESS, protections=("navne_og_adresse",)),
+    "0303800000": RegisterRow(surname="Reklame", address=ADDRESS, protections=("markedsfoering",)),
+    "0404800000": RegisterRow(status="doed", surname="Hansen", address=ADDRESS),
+    "0505800000": RegisterRow(status="nedlagt_person", surname="Nyborg", later_number="0506800000"),
+    "0606800000": RegisterRow(status="bopael_i_danmark_hoej_vejkode", address=ADDRESS),
+    "0707800000": RegisterRow(surname="Ung", address=ADDRESS, guardian=True),
+    "0808800000": RegisterRow(status="flyttet_til_maanen", address=ADDRESS),
+    "0909800000": RegisterRow(surname="Ny", address=ADDRESS, protections=("helt_ny_beskyttelse",)),
+}
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """The files of an authority, and of a certificate and key that it signed for either side."""
+
+    authority: str
+    certificate: str
+    key: str
+
+
+def certificates(folder: Path, *, days: int = 1) -> Certificates:
+    """Write an authority and one certificate for 127.0.0.1, good for so many days (negative: past)."""
+    folder.mkdir(exist_ok=True)
+    now = datetime.now(UTC)
+    keys = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    root = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"authority {folder.name}")])
+    leaf = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    begin = now - timedelta(days=30)
+    authority = (
+        x509.CertificateBuilder(root, root, keys[0].public_key(), 1, begin, now + timedelta(days=30))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(keys[0].public_key()), critical=False)
+        .sign(keys[0], hashes.SHA256())
+    )
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[0].public_key())
+    signed = (
+        x509.CertificateBuilder(root, leaf, keys[1].public_key(), 2, begin, now + timedelta(days=days))
+        .add_extension(address, critical=False)
+        .add_extension(signer, critical=False)
+        .sign(keys[0], hashes.SHA256())
+    )
+    found = Certificates(*(str(folder / name) for name in ("authority.pem", "certificate.pem", "key.pem")))
+    Path(found.authority).write_bytes(authority.public_bytes(Encoding.PEM))
+    Path(found.certificate).write_bytes(signed.public_bytes(Encoding.PEM))
+    Path(found.key).write_bytes(keys[1].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return found
+
+
+@contextmanager
+def serving(app: Flask, own: Certificates) -> Iterator[str]:
+    """Serve ``app`` over TLS to those alone that show a certificate of the same authority."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(own.certificate, own.key)
+    tls.load_verify_locations(own.authority)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    server = make_server("127.0.0.1", 0, app, threaded=True, ssl_context=tls)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(name="own", scope="package")
+def _own(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return certificates(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(name="register")
+def _register() -> SimulatedDatafordeler:
+    return SimulatedDatafordeler(ROWS)
+
+
+@pytest.fixture(name="opened")
+def _opened(register: SimulatedDatafordeler, own: Certificates) -> Iterator[Callable[..., Datafordeler]]:
+    """Give a function that opens the connector to the simulated register, with other keys if wanted."""
+    with serving(create_app(register), own) as url:
+
+        def opened(**more: object) -> Datafordeler:
+            keys: dict[str, object] = {
+                "url": url,
+                "token_url": url + TOKEN_PATH,
+                "client_id": "broker",
+                "certificate": own.certificate,
+                "key": own.key,
+                "ca_file": own.authority,
+                "also": ["current_number", "guardianship"],
+            }
+            return DatafordelerSettings.read(keys | more).open(lambda *_: None)
+
+        yield opened
+
+
+@pytest.fixture(name="soon")
+def _soon() -> Callable[..., datetime]:
+    def soon(seconds: float = 20) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+
+    return soon
