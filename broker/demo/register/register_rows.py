@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+_OTHER_PROTECTIONS: Final = frozenset({"lokal_vejviser", "markedsfoering", "kreditadvarsel"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,11 @@ class RegisterRow:
     protections: tuple[str, ...] = ()
     later_number: str = ""
     guardian: bool = False
+
+    @property
+    def is_protected(self) -> bool:
+        """Return whether a protection is one of name and address."""
+        return bool(set(self.protections) - _OTHER_PROTECTIONS)
 
 
 def node(number: str, row: RegisterRow) -> dict[str, Any]:

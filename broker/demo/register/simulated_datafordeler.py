@@ -1,6 +1,7 @@
-"""A Datafordeler to try against, from its published interface (docs/reference/cpr-register.md).
+"""A Datafordeler to try against, from its published interface.
 
 What it does not know it answers with an error. No byte of the real service was seen.
+Source: docs/reference/cpr-register.md#graphql.
 """
 
 import secrets

@@ -1,4 +1,4 @@
-"""A simulated Datafordeler over TLS that asks for a client certificate, and the connector to it."""
+"""Each simulated register over TLS that asks for a client certificate, and the connector to it."""
 
 import ipaddress
 import ssl
@@ -17,9 +17,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from flask import Flask
 from werkzeug.serving import make_server
 
-from broker.adapters.registers.datafordeler import Datafordeler, DatafordelerSettings
+from broker.adapters.registers.datafordeler import DatafordelerSettings
+from broker.adapters.registers.serviceplatformen import ServiceplatformenSettings
+from broker.core.ports import PersonRegister
 from broker.demo.register.register_rows import RegisterRow
-from broker.demo.register.simulated_datafordeler import TOKEN_PATH, SimulatedDatafordeler, create_app
+from broker.demo.register.simulated_datafordeler import TOKEN_PATH, SimulatedDatafordeler
+from broker.demo.register.simulated_datafordeler import create_app as create_datafordeler
+from broker.demo.register.simulated_serviceplatformen import PATH, SimulatedServiceplatformen
+from broker.demo.register.simulated_serviceplatformen import create_app as create_serviceplatformen
 
 ADDRESS = {
     "vejadresseringsnavn": "Prøvevej",
@@ -40,7 +45,7 @@ ROWS = {
     "0606800000": RegisterRow(status="bopael_i_danmark_hoej_vejkode", address=ADDRESS),
     "0707800000": RegisterRow(surname="Ung", address=ADDRESS, guardian=True),
     "0808800000": RegisterRow(status="flyttet_til_maanen", address=ADDRESS),
-    "0909800000": RegisterRow(surname="Ny", address=ADDRESS, protections=("helt_ny_beskyttelse",)),
+    "0909800000": RegisterRow(surname="Ny <&> Ånd", address=ADDRESS, protections=("helt_ny_beskyttelse",)),
 }
 
 
@@ -105,29 +110,58 @@ def _own(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return certificates(tmp_path_factory.mktemp("tls"))
 
 
-@pytest.fixture(name="register")
-def _register() -> SimulatedDatafordeler:
-    return SimulatedDatafordeler(ROWS)
+@dataclass(frozen=True)
+class Stage:
+    """A simulated register that serves, and how its connector is opened, with other keys if wanted."""
+
+    simulated: SimulatedDatafordeler | SimulatedServiceplatformen
+    opened: Callable[..., PersonRegister]
 
 
-@pytest.fixture(name="opened")
-def _opened(register: SimulatedDatafordeler, own: Certificates) -> Iterator[Callable[..., Datafordeler]]:
-    """Give a function that opens the connector to the simulated register, with other keys if wanted."""
-    with serving(create_app(register), own) as url:
+@contextmanager
+def _datafordeler(own: Certificates) -> Iterator[Stage]:
+    simulated = SimulatedDatafordeler(ROWS)
+    with serving(create_datafordeler(simulated), own) as url:
+        also = ["current_number", "guardianship"]
+        keys = _keys(own, url) | {"token_url": url + TOKEN_PATH, "client_id": "broker", "also": also}
+        yield Stage(simulated, lambda **more: DatafordelerSettings.read(keys | more).open(unheard))
 
-        def opened(**more: object) -> Datafordeler:
-            keys: dict[str, object] = {
-                "url": url,
-                "token_url": url + TOKEN_PATH,
-                "client_id": "broker",
-                "certificate": own.certificate,
-                "key": own.key,
-                "ca_file": own.authority,
-                "also": ["current_number", "guardianship"],
-            }
-            return DatafordelerSettings.read(keys | more).open(lambda *_: None)
 
-        yield opened
+@contextmanager
+def _serviceplatformen(own: Certificates) -> Iterator[Stage]:
+    simulated = SimulatedServiceplatformen(ROWS)
+    with serving(create_serviceplatformen(simulated), own) as url:
+        keys = _keys(own, url + PATH) | {"municipality": simulated.municipality}
+        yield Stage(simulated, lambda **more: ServiceplatformenSettings.read(keys | more).open(unheard))
+
+
+def _keys(own: Certificates, url: str) -> dict[str, object]:
+    return {"url": url, "certificate": own.certificate, "key": own.key, "ca_file": own.authority}
+
+
+def unheard(call: str, outcome: str, seconds: float) -> None:
+    """Hear of a call and forget it."""
+
+
+STAGES = {"datafordeler": _datafordeler, "serviceplatformen": _serviceplatformen}
+
+
+@pytest.fixture(name="stage", params=sorted(STAGES))
+def _stage(request: pytest.FixtureRequest, own: Certificates) -> Iterator[Stage]:
+    with STAGES[request.param](own) as stage:
+        yield stage
+
+
+@pytest.fixture(name="datafordeler")
+def _one_datafordeler(own: Certificates) -> Iterator[Stage]:
+    with _datafordeler(own) as stage:
+        yield stage
+
+
+@pytest.fixture(name="serviceplatformen")
+def _one_serviceplatformen(own: Certificates) -> Iterator[Stage]:
+    with _serviceplatformen(own) as stage:
+        yield stage
 
 
 @pytest.fixture(name="soon")
