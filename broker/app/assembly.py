@@ -11,6 +11,7 @@ from threading import Semaphore
 from broker.adapters.libraries.entry_points import open_library
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
+from broker.adapters.registers.entry_points import open_register
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
 from broker.adapters.telling import application_log, loaded_policies
@@ -30,7 +31,7 @@ from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.core.login.configured_entities import ConfiguredEntities
-from broker.core.ports import LibrarySystem, Store, Trail
+from broker.core.ports import LibrarySystem, PersonRegister, Store, Trail
 from broker.files import attribute_maps
 from broker.files.policies import live_policies
 from broker.files.policies.policy_folder import PolicyFolder, PolicySource
@@ -72,6 +73,7 @@ class Parts:
     trail: Trail
     tell: TellPort
     library: LibrarySystem
+    register: PersonRegister | None
     library_proof: LibraryProof
     links: PersonLinks
     enrolments: Enrolments
@@ -145,6 +147,7 @@ def assemble(settings: config.Config) -> Parts:
         trail=trail.kept,
         tell=trail.tell,
         library=opened.library,
+        register=opened.register,
         library_proof=_library_proof(opened, store, trail.tell),
         links=ports.links,
         enrolments=enrolments,
@@ -173,6 +176,7 @@ class _Opened:
     maps: attribute_maps.AttributeMaps
     store: Store
     library: LibrarySystem
+    register: PersonRegister | None
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]
     texts: Texts
@@ -194,6 +198,7 @@ def _opened(settings: config.Config) -> _Opened:
     store = tried(faults, lambda: sealed_stores.bare(settings))
     sealed = tried(faults, lambda: sealed_stores.sealed(store, keys))
     library = tried(faults, lambda: _library(settings, metrics))
+    register = tried(faults, lambda: _register(settings, metrics))
     texts = tried(faults, lambda: Texts.load(settings.content))
     messages = tried(faults, lambda: _messages(settings))
     policies = tried(faults, lambda: _policies(settings, surroundings, sinks.tell, sealed))
@@ -208,6 +213,7 @@ def _opened(settings: config.Config) -> _Opened:
         maps=maps,
         store=sealed,
         library=library,
+        register=register,
         services=surroundings.services,
         upstreams=surroundings.upstreams,
         texts=texts,
@@ -304,6 +310,13 @@ def _messages(settings: config.Config) -> MessageLog | None:
 def _library(settings: config.Config, metrics: Metrics) -> LibrarySystem:
     table = settings.library
     return open_library(table.system, table.connector_settings(), metrics.library_call)
+
+
+def _register(settings: config.Config, metrics: Metrics) -> PersonRegister | None:
+    table = settings.person_register
+    if table is None:
+        return None
+    return open_register(table.system, table.settings, metrics.register_call)
 
 
 def _library_proof(opened: _Opened, store: Store, tell: TellPort) -> LibraryProof:

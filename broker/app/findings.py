@@ -134,6 +134,13 @@ def _library(parts: Parts) -> Iterator[str]:
         yield f"library: {fault}{mend}"
 
 
+def _register(parts: Parts) -> Iterator[str]:
+    if parts.register is None:
+        return
+    for fault in parts.register.prove(now() + PROOF):
+        yield f"{fault.setting}: {fault}"
+
+
 def _proxies(parts: Parts) -> Iterator[str]:
     if parts.config.secure and not parts.config.serve.proxies:
         what = "behind a TLS proxy every caller counts as one, and one can lock out all"
@@ -227,6 +234,7 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _policies,
     _policy_record,
     _library,
+    _register,
     _mail,
     _clocks,
     _proxies,

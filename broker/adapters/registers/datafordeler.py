@@ -46,12 +46,16 @@ _ALSO: Final = {
 }
 _NOT_NOW: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NO_TOKEN: Final = {
-    (400, "invalid_client"): Cause("no IT system has the id {client_id}", "register.client_id"),
+    (400, "invalid_client"): Cause(
+        "no IT system has the id {client_id}", "person_register.client_id"
+    ),
     (401, "invalid_client"): Cause(
-        "certificate or secret is not that of the IT system {client_id}", "register.certificate"
+        "certificate or secret is not that of the IT system {client_id}",
+        "person_register.certificate",
     ),
     (401, "unauthorized_client"): Cause(
-        "certificate or secret is not that of the IT system {client_id}", "register.certificate"
+        "certificate or secret is not that of the IT system {client_id}",
+        "person_register.certificate",
     ),
 }
 
@@ -88,7 +92,7 @@ class Datafordeler:
         try:
             self._tokens.current(moment(deadline, self._keys.timeout))
         except RegisterError as error:
-            return (SetupFault(error.setting or "register", str(error)),)
+            return (SetupFault(error.setting or "person_register", str(error)),)
         return ()
 
     def _nodes(self, cpr: str, until: float) -> Any:
@@ -117,10 +121,10 @@ def _understood(answer: HttpAnswer) -> Mapping[str, Any]:
         raise RegisterUnavailable(f"the register answered {answer.status}")
     if answer.status in {401, 403}:
         what = f"the register answered {answer.status}: the IT system may not use this service"
-        raise RegisterRefused(what, "register.client_id")
+        raise RegisterRefused(what, "person_register.client_id")
     if answer.status == 404:
         what = "the register answered 404: no such version of the service"
-        raise RegisterRefused(what, "register.version")
+        raise RegisterRefused(what, "person_register.version")
     fields = answer.fields()
     if fields.get("errors"):
         raise _of_errors(fields["errors"])
@@ -134,9 +138,9 @@ def _of_errors(errors: Any) -> RegisterRefused:
     for part, fields in _ALSO.items():
         name = fields.split(" ", 1)[0]
         if name in text:
-            what = f"the register knows no field {name}: take {part} out of register.also"
-            return RegisterRefused(what, "register.also")
-    return RegisterRefused("the register refused the query", "register.version")
+            what = f"the register knows no field {name}: take {part} out of person_register.also"
+            return RegisterRefused(what, "person_register.also")
+    return RegisterRefused("the register refused the query", "person_register.version")
 
 
 def _of_one(nodes: Any, cpr: str) -> RegisteredPerson | None:

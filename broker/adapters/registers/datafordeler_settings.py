@@ -1,4 +1,4 @@
-"""The keys of ``[register]`` for Datafordeler's GraphQL service of the CPR register."""
+"""The keys of ``[person_register]`` for Datafordeler's GraphQL service of the CPR register."""
 
 from typing import Annotated, Final, Literal, Self
 
@@ -12,7 +12,7 @@ _TOKEN_URL: Final = (
 
 
 class DatafordelerKeys(RegisterKeys):
-    """The keys of ``[register]`` with ``system = "datafordeler"``.
+    """The keys of ``[person_register]`` with ``system = "datafordeler"``.
 
     In the place of the certificate, or beside it, ``client_secret`` stands where the IT system has
     one. ``version`` is that of the GraphQL schema, ``also`` what is asked for beyond the fields

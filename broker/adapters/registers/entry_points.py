@@ -28,10 +28,10 @@ def open_register(
     settings: Mapping[str, object],
     observe: LibraryCallObserver,
 ) -> PersonRegister:
-    """Return the register named ``system``, from the keys of ``[register]`` that are its own.
+    """Return the register named ``system``, by its own keys of ``[person_register]``.
 
     ``observe`` hears of every call. ConfigurationFaults where none or several are installed under
     the name, or its settings are faulty.
     """
-    found = connectors.settings_type(GROUP, "register.system", system)
+    found = connectors.settings_type(GROUP, "person_register.system", system)
     return cast("type[RegisterSettings]", found).read(settings).open(observe)

@@ -12,7 +12,7 @@ from broker.files.checked_files import sentence
 
 
 class RegisterKeys(BaseModel):
-    """The keys of ``[register]`` that no register goes without.
+    """The keys of ``[person_register]`` that no register goes without.
 
     ``certificate`` and ``key`` are PEM files of our own OCES certificate. ``timeout`` bounds one
     call, in seconds; ``ca_file`` is for a private authority.
@@ -40,7 +40,7 @@ class RegisterKeys(BaseModel):
 
     @classmethod
     def read(cls, settings: Mapping[str, object]) -> Self:
-        """Return the settings from the keys of ``[register]``.
+        """Return the settings from the keys of ``[person_register]``.
 
         ConfigurationFaults with all faults, none of which quotes a value.
         """
@@ -65,5 +65,5 @@ def sound_address(url: str) -> str:
 
 
 def _fault(misfit: ErrorDetails, keys: str) -> Fault:
-    where = ".".join(("register", *map(str, misfit["loc"])))
+    where = ".".join(("person_register", *map(str, misfit["loc"])))
     return Fault(where, sentence(misfit), keys)

@@ -40,7 +40,7 @@ _NOT_NOW: Final = frozenset({408, 425, 429, 502, 503, 504})
 
 
 class ServiceplatformenSettings(RegisterKeys):
-    """The keys of ``[register]`` with ``system = "serviceplatformen"``.
+    """The keys of ``[person_register]`` with ``system = "serviceplatformen"``.
 
     ``municipality`` is the CVR number that the service agreement is made for.
     """
@@ -87,7 +87,7 @@ class _BoundedTransport(Transport):
             raise RegisterUnavailable(f"the register answered {answer.status}")
         if answer.status not in {200, 500}:
             what = f"the register answered {answer.status}: no service agreement lets us in"
-            raise RegisterRefused(what, "register.certificate")
+            raise RegisterRefused(what, "person_register.certificate")
         return _Reply(answer.status, answer.body, {"Content-Type": "text/xml"})
 
 
@@ -127,7 +127,7 @@ class Serviceplatformen:
         try:
             self._exchange.call("GET", self._path, until, headers={"Accept": "text/xml"})
         except RegisterError as error:
-            return (SetupFault(error.setting or "register.certificate", str(error)),)
+            return (SetupFault(error.setting or "person_register.certificate", str(error)),)
         return ()
 
     def _answer(self, cpr: str, until: float) -> Mapping[str, Any] | None:

@@ -74,6 +74,9 @@ class Metrics:
             registry=self._registry,
             buckets=_CALL_SECONDS,
         )
+        self._register = counter(
+            "broker_register_calls", "Calls of the register of persons.", "call", "outcome"
+        )
         self._starts = counter(
             "broker_work_starts", "Starts of broker work: the first, after a death, and reloads."
         )
@@ -109,6 +112,11 @@ class Metrics:
         """Count and time one call of the library system (``LibraryCallObserver``)."""
         self._library.labels(call, outcome).inc()
         self._library_seconds.labels(call).observe(seconds)
+
+    def register_call(self, call: str, outcome: str, seconds: float) -> None:
+        """Count one call of the register of persons (``LibraryCallObserver``)."""
+        del seconds
+        self._register.labels(call, outcome).inc()
 
     def page(self, gauges: Sequence[Gauge]) -> bytes:
         """Write every counter and these figures (Prometheus text format 0.0.4)."""

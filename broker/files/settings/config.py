@@ -39,6 +39,7 @@ from broker.files.settings.tables import (
     PlacesTable,
     PolicyTable,
     RecordTable,
+    RegisterTable,
     ServeTable,
     SettingsTable,
     SignUpTable,
@@ -83,6 +84,7 @@ class Config(SettingsTable):
     upstreams: dict[Name, UpstreamTable] = Field(min_length=1)
     services: dict[Name, ServiceTable] = Field(default_factory=dict)
     library: LibraryTable
+    person_register: RegisterTable | None = None  # nobody is looked up without it
     mail: MailTable
     message_log: MessageLogTable | None = None
     limits: LimitsTable = LimitsTable()
@@ -244,5 +246,5 @@ def _known_key(path: KeyPath) -> str:
 def keys() -> Iterator[str]:
     """Yield every key as the documentation names it: ``upstreams.NAME.institutions[].scopes``."""
     for path in key_patterns(Config):
-        if path != ("library", "settings"):  # holds the connector's own keys; not written itself
+        if path[1:] != ("settings",):  # holds the connector's own keys; not written itself
             yield ".".join(path).replace(f".{ANY_ITEM}", ANY_ITEM)

@@ -20,7 +20,7 @@ SHORTEST_SECRET: Final = 16
 OBVIOUS: Final = frozenset(
     {"", "changeme", "secret", "password", "default", "example", "test", "admin", "koha", "1234"}
 )
-_TABLES_WITH_SECRETS: Final = frozenset({"library", "mail", "serve"})
+_TABLES_WITH_SECRETS: Final = frozenset({"library", "mail", "person_register", "serve"})
 _SQLITE: Final = "sqlite:"
 _SHARED: Final = "redis"  # begins the addresses of Redis, its Sentinels and its Cluster
 

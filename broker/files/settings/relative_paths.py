@@ -41,6 +41,7 @@ def resolve_paths(raw: RawSettings, base: Path) -> None:
     for key, value in library.items():
         if key.endswith("_file") and value:
             library[key] = _absolute(value, base)
+    _resolve(raw.table("person_register").values, ("certificate", "key", "ca_file"), base)
 
     _resolve_store(raw.table("store").values, base)
 

@@ -249,15 +249,10 @@ class AuditTable(SettingsTable):
     sync: bool = True
 
 
-class LibraryTable(SettingsTable):
-    """The library system; keys that are not listed here are checked by the connector."""
+class ConnectorTable(SettingsTable):
+    """A system outside; keys that a subclass does not list are checked by its connector."""
 
     system: Filled
-    mode: Literal["live", "observe", "frozen"] = "live"
-    url: Url
-    trust_for: Trust = timedelta(hours=1)
-    # Borrower categories that staff make: policies may upgrade them, and none makes them.
-    desk_categories: tuple[Filled, ...] = ()
     # Holds the connector's secrets.
     settings: dict[str, Any] = Field(default_factory=dict, repr=False)
 
@@ -268,15 +263,29 @@ class LibraryTable(SettingsTable):
         if not isinstance(given, Mapping):
             return given
         settings = dict(given)
-        table = {"settings": settings}
-        for key in ("system", "mode", "url", "trust_for", "desk_categories"):
+        table: dict[str, object] = {"settings": settings}
+        for key in cls.model_fields.keys() - {"settings"}:
             if key in settings:
                 table[key] = settings.pop(key)
         return table
 
+
+class LibraryTable(ConnectorTable):
+    """The library system."""
+
+    mode: Literal["live", "observe", "frozen"] = "live"
+    url: Url
+    trust_for: Trust = timedelta(hours=1)
+    # Borrower categories that staff make: policies may upgrade them, and none makes them.
+    desk_categories: tuple[Filled, ...] = ()
+
     def connector_settings(self) -> dict[str, Any]:
         """Return the fields of the connector's settings type: its own keys and the address."""
         return {"url": self.url} | self.settings
+
+
+class RegisterTable(ConnectorTable):
+    """The register of persons, of which the connector knows every key but the system's name."""
 
 
 class MailTable(SettingsTable):

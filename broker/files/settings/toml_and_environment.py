@@ -16,6 +16,7 @@ from broker.files.settings.raw_settings import PREFIX, RawSettings, SettingsTree
 CONFIG: Final = "BROKER_CONFIG"  # names the file itself
 # Tables of tables: the second part is a name of the administrator's.
 NAMED: Final = frozenset({"upstreams", "services", "feeds"})
+_OF_CONNECTORS: Final = frozenset({"library", "person_register"})
 SECRETS: Final = ("secret", "password", "token", "api_key", "url")  # a url may hold a password
 _UNREAD: Final = "a secret that could not be read"  # its own fault is told already
 _SECRET_FILES: Final = tuple(f"{key}_file" for key in SECRETS)
@@ -144,7 +145,7 @@ def _branch(kind: type[BaseModel], key: KeyPath, value: str) -> SettingsTree:
     table, *steps = map(str, key)
     if table not in kind.model_fields:
         return {table: value}  # refused later, as an unknown key
-    if table == "library" and len(steps) == 1:
+    if table in _OF_CONNECTORS and len(steps) == 1:
         # A secret of digits stays text.
         return {table: {steps[0]: _text_or_json(value)}}
     from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError  # noqa: PLC0415 - a file alone needs none of it

@@ -39,7 +39,7 @@ def test_a_field_that_the_schema_lacks_is_named_with_the_key_to_change(dataforde
     simulated(datafordeler).unknown_fields = frozenset({"vaergemaal"})
     with pytest.raises(RegisterRefused, match=r"knows no field vaergemaal: take guardianship out") as caught:
         datafordeler.opened().look_up(CPR, soon())
-    assert caught.value.setting == "register.also"
+    assert caught.value.setting == "person_register.also"
     assert datafordeler.opened(also=["current_number"]).look_up(CPR, soon()) is not None
 
 
@@ -57,12 +57,12 @@ def test_another_version_is_another_service(datafordeler: Stage, soon: Soon) -> 
     """A version that is gone is a fault of the configuration, with its key."""
     with pytest.raises(RegisterRefused) as caught:
         datafordeler.opened(version="v9").look_up(CPR, soon())
-    assert caught.value.setting == "register.version"
+    assert caught.value.setting == "person_register.version"
 
 
 @pytest.mark.server
 @pytest.mark.parametrize(
-    ("more", "setting"), [({"client_id": "nobody"}, "register.client_id"), ({}, "register.certificate")]
+    ("more", "setting"), [({"client_id": "nobody"}, "person_register.client_id"), ({}, "person_register.certificate")]
 )
 def test_a_wrong_system_and_a_wrong_secret_are_told_apart(
     datafordeler: Stage, soon: Soon, more: dict[str, object], setting: str
