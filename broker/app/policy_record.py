@@ -1,6 +1,6 @@
 """Makes the report for the data protection officer from the configuration and the set in force."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Final
@@ -9,17 +9,21 @@ from broker.adapters.saml.keys import key_ring
 from broker.app import policy_analysis, policy_site, policy_surroundings, sealed_stores
 from broker.app.assembly import now
 from broker.app.named_configuration import configuration
+from broker.app.policy_sources import SHOWN
 from broker.app.policy_surroundings import PolicySurroundings
 from broker.core.analysis.compared_logins import Analysis
-from broker.core.errors import BrokerError, ConfigurationFaults
+from broker.core.analysis.set_differences import Row, difference
+from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.event_routes import told_nobody
 from broker.core.policy.model import PolicySet
 from broker.core.policy.site_record import site_digest
 from broker.core.report.missing_answers import LibraryAnswers, ReceiverAnswers
 from broker.core.report.policy_report import (
+    Changes,
     LibrarySystemUse,
     PolicyReport,
     Protection,
+    ReportedChange,
     ReportedSet,
 )
 from broker.core.report.what_leaves import what_leaves
@@ -27,7 +31,7 @@ from broker.files.policies import live_policies
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
 from broker.files.settings.config import Config
 from broker.files.settings.tables import ReceiverTable, optional_text
-from broker.flows.policies.set_in_force import SetInForce
+from broker.flows.policies.set_in_force import SetChange, SetInForce
 
 _NOON: Final = time(12, tzinfo=UTC)
 _SQLITE: Final = "sqlite:"
@@ -35,6 +39,7 @@ _SQLITE: Final = "sqlite:"
 _SAVED: Final = "saved"
 _EMPTY: Final = "empty"
 _AWAY: Final = "away"
+_NO_HISTORY: Final = "needs the history of the policies, and the store cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,12 @@ class _Found:
     reason: str = ""
 
 
-def made(folder: Path | None, day: date | None) -> PolicyReport:
+def made(folder: Path | None, day: date | None, since: date | None = None) -> PolicyReport:
     """Return the report of ``folder``, or of the set in force, as it is on ``day``.
 
-    Where the store cannot be read, or holds no set, the configured folder is reported.
-    ConfigurationFaults with all faults.
+    With the changes from ``since`` on. Where the store cannot be read, or holds no set, the
+    configured folder is reported. ConfigurationFaults with all faults, and where there are no
+    changes to be read.
     """
     settings = configuration()
     moment = datetime.combine(day, _NOON) if day else now()
@@ -65,7 +71,10 @@ def made(folder: Path | None, day: date | None) -> PolicyReport:
         folder=str(found.folder) if found.folder else None,
         reason=found.reason,
     )
-    return report(settings, around, policies, reported, moment)
+    whole = report(settings, around, policies, reported, moment)
+    if since is None:
+        return whole
+    return replace(whole, changes=_changes(settings, around, since, moment))
 
 
 def report(
@@ -128,6 +137,79 @@ def _protection(settings: Config) -> Protection:
         message_log=settings.message_log is not None,
         shared_store=not settings.store.url.startswith(_SQLITE),
     )
+
+
+def _changes(
+    settings: Config, around: PolicySurroundings, since: date, moment: datetime
+) -> Changes:
+    """Return the changes from ``since`` on, the newest first, with who gets what else by each."""
+    sets = record_of(settings)
+    try:
+        history = sets.history(now()) if sets else None
+    except StoreUnavailable:
+        history = None
+    if sets is None or history is None:
+        raise ConfigurationFaults([Fault("--since", _NO_HISTORY, "see broker check")])
+    history_since = [change for change in history if since <= change.at.date() <= moment.date()]
+    past = _Past(sets, around, moment)
+    rows = tuple(_change(change, past) for change in reversed(history_since))
+    return Changes(since, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """The sets of the history, as they would decide now; each is loaded once."""
+
+    sets: SetInForce
+    around: PolicySurroundings
+    moment: datetime
+    loaded: dict[str, PolicySet | None] = field(default_factory=dict)
+
+    def of(self, name: str | None) -> PolicySet | None:
+        """Return a set; None where it is gone, or names what is configured no more."""
+        if name is None:
+            return None
+        if name not in self.loaded:
+            self.loaded[name] = self._load(name)
+        return self.loaded[name]
+
+    def _load(self, name: str) -> PolicySet | None:
+        files = self.sets.sets.read(name, now())
+        if files is None:
+            return None
+        found = FoundFiles(files, f"set {name[:SHOWN]}", binding=False)
+        try:
+            return live_policies.load_found(found, self.moment, self.around.names)
+        except ConfigurationFaults:
+            return None
+
+    def compared(self, change: SetChange) -> tuple[str, ...] | None:
+        """Return who gets what else by a change, in words; None where nobody can say."""
+        before = self.of(change.base)
+        after = self.of(change.digest)
+        if before is None or after is None:
+            return None
+        site = policy_analysis.configured_site(self.around)
+        found = difference(Analysis((before, after), site, self.moment))
+        return tuple(_words(row) for row in found.rows)
+
+
+def _change(change: SetChange, past: _Past) -> ReportedChange:
+    return ReportedChange(
+        at=change.at,
+        who=change.who,
+        why=change.why,
+        how=str(change.move),
+        digest=change.digest,
+        summary=change.summary,
+        rows=past.compared(change),
+    )
+
+
+def _words(row: Row) -> str:
+    change = row.change
+    place = f" ({change.place})" if change.place else ""
+    return f"{change.direction} {row.service} {row.affiliation}: {change.text}{place}"
 
 
 def _found(settings: Config, folder: Path | None) -> _Found:

@@ -8,10 +8,17 @@ from typing import Final
 import click
 
 from broker.adapters.web.report import report_pages
+from broker.adapters.web.report.report_csv import as_csv
 from broker.app import policy_record
+from broker.app.named_configuration import configuration
 from broker.commands.output import existing_folder, printing_faults
+from broker.core.report.policy_report import PolicyReport
 
+_ONE_OF_TWO: Final = "say what to write: --html DIR, or --csv"
 _OURS: Final = re.compile(r"(report|service-[a-z0-9-]+)-(da|en)\.html")
+
+
+_DAY: Final = click.DateTime(("%Y-%m-%d",))
 
 
 @click.command("report", short_help="Write who gets what, for the data protection officer.")
@@ -20,27 +27,68 @@ _OURS: Final = re.compile(r"(report|service-[a-z0-9-]+)-(da|en)\.html")
     "into",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write HTML files there: the whole, and one for the owner of each service.",
+    help="Write pages there: the whole, and one for the owner of each service.",
 )
-@click.option("--lang", type=click.Choice(("da", "en")), help="One language; without it both.")
+@click.option("--csv", "as_rows", is_flag=True, help="Print a line for each attribute that leaves.")
 @click.option(
-    "--from", "folder", metavar="FOLDER", type=existing_folder, help="Policies to report."
+    "--lang",
+    type=click.Choice(("da", "en")),
+    help="The language; without it pages in both, and rows in that of the configuration.",
 )
-@click.option("--date", "day", type=click.DateTime(("%Y-%m-%d",)), help="The day it is made for.")
+@click.option(
+    "--from",
+    "folder",
+    metavar="FOLDER",
+    type=existing_folder,
+    help="Policies to report in place of those in force.",
+)
+@click.option("--since", metavar="DAY", type=_DAY, help="With the changes from that day on.")
+@click.option("--date", "day", metavar="DAY", type=_DAY, help="Report for that day, not today.")
 @printing_faults
-def report(into: Path | None, lang: str | None, folder: Path | None, day: datetime | None) -> None:
-    """Write who gets what, why and on which terms, by the set in force."""
-    if into is None:
-        raise click.UsageError("name a folder to write to: --html DIR")
-    _refuse_others(into)
-    found = policy_record.made(folder, day.date() if day else None)
-    into.mkdir(parents=True, exist_ok=True)
+def report(
+    into: Path | None,
+    lang: str | None,
+    folder: Path | None,
+    since: datetime | None,
+    day: datetime | None,
+    *,
+    as_rows: bool,
+) -> None:
+    """Write who gets what, why and on which terms, by what can really leave.
+
+    And what the library system and the ways of logging in are told, a record of processing
+    activities (GDPR article 30(1)), how long what is kept, and as questions what nobody has
+    written. Of the policies in force; of the configured folder where the store cannot be read.
+    A DAY is written 2026-01-31.
+    """
+    if (into is None) is not as_rows:
+        raise click.UsageError(_ONE_OF_TWO)
+    if as_rows and since:
+        raise click.UsageError("--since goes with --html: rows say what is, not what has changed")
+    if into is not None:
+        _refuse_others(into)
     languages = (lang,) if lang else tuple(report_pages.LANGUAGES)
-    written = 0
-    for name, text in report_pages.files(found, languages):
+    found = policy_record.made(folder, day.date() if day else None, since.date() if since else None)
+    if into is None:
+        rows = as_csv(found, lang or configuration().language)
+        click.echo(rows, nl=False)
+    else:
+        _write(found, into, languages)
+    for name in found.leaves.incomplete:
+        click.echo(f"not complete: too many alternatives come together at {name}", err=True)
+
+
+def _write(found: PolicyReport, into: Path, languages: tuple[str, ...]) -> None:
+    into.mkdir(parents=True, exist_ok=True)
+    written = dict(report_pages.files(found, languages))
+    for name, text in written.items():
         (into / name).write_text(text, encoding="utf-8")
-        written += 1
-    click.echo(f"{written} files in {into}, {found.day}")
+    endings = tuple(f"-{language}.html" for language in languages)
+    for path in into.iterdir():
+        if path.name.endswith(endings) and path.name not in written:
+            path.unlink()  # an earlier report's, of a service that is no more
+    questions = len(found.questions)
+    click.echo(f"{len(written)} files in {into}, {questions} questions not answered")
 
 
 def _refuse_others(folder: Path) -> None:
@@ -49,5 +97,5 @@ def _refuse_others(folder: Path) -> None:
         return
     others = sorted(path.name for path in folder.iterdir() if not _OURS.fullmatch(path.name))
     if others:
-        what = f"{folder} holds other files ({others[0]}): name a new folder"
+        what = f"{folder} holds other files than a report ({others[0]}): name a new folder"
         raise click.UsageError(what)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from broker.core.entities import Names, Service, Text, Upstream
+from broker.core.policy.model import Policy
 from broker.core.report.missing_answers import LibraryAnswers, Question, missing
 from broker.core.report.what_leaves import Given, WhatLeaves
 
@@ -25,20 +26,24 @@ class ReportedSet:
 
 @dataclass(frozen=True, slots=True)
 class ReportedChange:
-    """One change of the set in force, with the summary in words; ``rows`` of who gets what else.
+    """One change of the set in force: when, by whom, why, and the summary of its record.
 
-    ``compared`` is False where one of the two sets decides nothing here any more.
+    ``rows`` say who gets what else by it; None where that cannot be said any more, and of the
+    first set.
     """
 
-    number: int
     at: datetime
     who: str
     why: str
     how: str
     digest: str
     summary: Names
-    rows: tuple[tuple[str, str], ...] = ()
-    compared: bool = True
+    rows: Names | None = None
+
+    @property
+    def first(self) -> bool:
+        """Return whether there was no set before."""
+        return self.how == "first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +100,50 @@ class PolicyReport:
         given = {each.service for each in self.leaves.given}
         return tuple(service for service in self.services if service.name in given)
 
+    @property
+    def encrypted(self) -> tuple[Service, ...]:
+        """Return the services that get something, encrypted for them."""
+        return tuple(service for service in self.receiving if service.encrypts)
+
+    @property
+    def unencrypted(self) -> tuple[Service, ...]:
+        """Return the services that get something that is not encrypted for them."""
+        return tuple(service for service in self.receiving if not service.encrypts)
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """Return the policies of the people of whom anything leaves."""
+        found = [each.policy for each in self.leaves.given]
+        found += [each.policy for each in self.leaves.borrowers]
+        return tuple({policy.affiliation: policy for policy in found}.values())
+
+    def purposes(self, language: str) -> dict[str, tuple[str, ...]]:
+        """Return every purpose, with the services that get something for it."""
+        found: dict[str, dict[str, None]] = {}
+        for each in self.leaves.given:
+            service = self.service_label(each.service)[language]
+            found.setdefault(each.release.purpose[language], {})[service] = None
+        return {purpose: tuple(names) for purpose, names in found.items()}
+
+    def categories(self, language: str) -> tuple[str, ...]:
+        """Return what people are shown each attribute called that leaves, or is written."""
+        names: dict[str, None] = {}
+        for given in self.leaves.given:
+            names |= {listed.name: None for listed in given.attributes}
+        for written in self.leaves.borrowers:
+            names["cpr"] = None
+            for each in written.fields:
+                sources = (each.source, *each.otherwise)
+                names |= {_attribute(source): None for source in sources}
+        return tuple(dict.fromkeys(self.called(name)[language] for name in names))
+
     def given_to(self, service: Service) -> tuple[Given, ...]:
         """Return what a service gets, an entry for each affiliation."""
         return self.leaves.to(service.name)
+
+    def service_label(self, name: str) -> Text:
+        """Return what people are shown a service called."""
+        return next(each.label for each in self.services if each.name == name)
 
     def upstream_label(self, name: str) -> Text:
         """Return what people are shown a way to log in called."""
@@ -110,3 +156,8 @@ class PolicyReport:
     def called(self, name: str) -> Text:
         """Return what people are shown an attribute called; its name where it has no label."""
         return self.labels.get(name, Text(name, name))
+
+
+def _attribute(source: str) -> str:
+    """Return the attribute that a borrower field comes from; a mailbox shown is a mail address."""
+    return "mail" if source.startswith("proof.") else source

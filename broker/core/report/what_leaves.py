@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from broker.core.analysis.compared_logins import Analysis, ComparedLogin
+from broker.core.analysis.modelled_matching import PROOF
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Names
 from broker.core.login.described_login import DescribedLogin
@@ -21,7 +22,7 @@ from broker.core.policy.model import (
 )
 from broker.core.report.released_names import ReleasedNames
 
-_PROOF: Final = "proof."
+_SOURCE: Final = "proof."
 _UNTOLD: Final = "none"
 
 
@@ -161,11 +162,18 @@ def _note(seen: _Seen, login: ComparedLogin, played: PlayedLogin) -> None:
     entry = seen.entries.setdefault(key, _Entry(policy, release))
     entry.upstreams[login.login.upstream] = None
     seen.released.note(login, policy.affiliation)
-    asked = (step.name for step in played.steps if isinstance(step, ProveMailbox))
-    entry.proofs |= dict.fromkeys(asked)
+    entry.proofs |= dict.fromkeys(_proofs(played))
     entry.account = entry.account or writes
     question = played.asked
     entry.told.add(question.question.variant if question else _UNTOLD)
+
+
+def _proofs(played: PlayedLogin) -> Iterator[str]:
+    """Yield the mailboxes that were asked for on the way, and those that had been shown before."""
+    yield from (step.name for step in played.steps if isinstance(step, ProveMailbox))
+    for name in played.facts.attributes:
+        if name.endswith(PROOF):
+            yield name.removesuffix(PROOF)
 
 
 def _writes(login: ComparedLogin) -> bool:
@@ -226,7 +234,7 @@ def _borrowers(policies: PolicySet, seen: _Seen) -> Iterator[WrittenBorrower]:
 
 def _filled(written: Field, account: _Account) -> bool:
     sources = (written.source, *written.otherwise)
-    return any(source.removeprefix(_PROOF) in account.filled for source in sources)
+    return any(source.removeprefix(_SOURCE) in account.filled for source in sources)
 
 
 def _unused(policies: PolicySet, given: tuple[Given, ...]) -> Iterator[UnusedLine]:

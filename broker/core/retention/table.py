@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from broker.core.retention.rows import Retention
+from broker.core.retention.rows import marked as _
 
 _MINUTE: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)
@@ -13,331 +14,343 @@ _TWENTY_YEARS: Final = 20 * _YEAR
 
 TRANSACTION_BEGUN: Final = Retention(
     "transaction",
-    "a login that no browser has come for yet: the request of a service",
+    _("a login that no browser has come for yet: the request of a service"),
     "a random id",
     2 * _MINUTE,
-    "its request",
-    "anybody may write a request, and the store is not theirs to fill",
+    _("its request"),
+    _("anybody may write a request, and the store is not theirs to fill"),
 )
 TRANSACTION: Final = Retention(
     "transaction",
-    "one login or sign-up: what the upstream asserted, the CPR number too, and what was answered",
+    _(
+        "one login or sign-up: what the upstream asserted, the CPR number too,"
+        " and what was answered"
+    ),
     "a random id",
     30 * _MINUTE,
-    "its request",
-    "the person needs time to read, to answer, to go back",
+    _("its request"),
+    _("the person needs time to read, to answer, to go back"),
 )
 TRANSACTION_LEFT_ALONE: Final = Retention(
     "transaction",
-    "the same, on a computer that others use too, while nothing is done with it",
+    _("the same, on a computer that others use too, while nothing is done with it"),
     "a random id",
     3 * _MINUTE,
-    "the person's last page",
-    "whoever sits there next may bring its cookies back",
+    _("the person's last page"),
+    _("whoever sits there next may bring its cookies back"),
 )
 TRANSACTION_DONE: Final = Retention(
     "transaction",
-    "the same, on such a computer, once its work is done",
+    _("the same, on such a computer, once its work is done"),
     "a random id",
     timedelta(seconds=10),
-    "the last page",
-    "whoever sits there next may bring its cookies back",
+    _("the last page"),
+    _("whoever sits there next may bring its cookies back"),
 )
 ARRIVAL: Final = Retention(
     "arrival",
-    "the answer of an upstream on its way to the browser; once used only that it was used",
+    _("the answer of an upstream on its way to the browser; once used only that it was used"),
     "a keyed hash of the assertion's id",
     None,
-    "the answer",
-    "no assertion is accepted twice",
-    "60 seconds and the skew, or as long as the assertion is good and the skew",
+    _("the answer"),
+    _("no assertion is accepted twice"),
+    _("60 seconds and the skew, or as long as the assertion is good and the skew"),
 )
 RECEIPT: Final = Retention(
     "receipt",
-    "what was agreed to, refused, told or taken back: names of attributes, no value",
+    _("what was agreed to, refused, told or taken back: names of attributes, no value"),
     "a keyed hash of person and service",
     2 * _YEAR,
-    "the answer",
-    "to prove a consent (GDPR article 7(1)), and not to ask again",
+    _("the answer"),
+    _("to prove a consent (GDPR article 7(1)), and not to ask again"),
 )
 WISH: Final = Retention(
     "enrolment",
-    "a wish for a borrower: CPR number, name, mail address and category, until it is carried out",
+    _(
+        "a wish for a borrower: CPR number, name, mail address and category, until it"
+        " is carried out"
+    ),
     "a keyed hash of the CPR number",
     31 * _DAY,
-    "the wish",
-    "a library system that is down gets it later; given up after 30 days",
+    _("the wish"),
+    _("a library system that is down gets it later; given up after 30 days"),
 )
 WISH_OF_CASE: Final = Retention(
     "enrolment",
-    "the same, where staff have to look first",
+    _("the same, where staff have to look first"),
     "a keyed hash of the CPR number",
     37 * _DAY,
-    "the wish",
-    "staff decide; the wish goes after 30 days, the record a week later where nothing works it",
+    _("the wish"),
+    _("staff decide; the wish goes after 30 days, the record a week later where nothing works it"),
 )
 OBSERVED: Final = Retention(
     "enrolment",
-    "what would have been written to the library system, in observe mode",
+    _("what would have been written to the library system, in observe mode"),
     "a keyed hash of the CPR number",
     30 * _DAY,
-    "the wish",
-    "staff compare before they let the broker write",
+    _("the wish"),
+    _("staff compare before they let the broker write"),
 )
 ENROLLED: Final = Retention(
     "enrolment",
-    "an enrolment that has ended: borrower number, category, expiry, outcome; no CPR number",
+    _("an enrolment that has ended: borrower number, category, expiry, outcome; no CPR number"),
     "a keyed hash of the CPR number",
     400 * _DAY,
-    "its end, renewed when a login changes it",
-    "the next login finds the borrower again, without asking the library system each time",
+    _("its end, renewed when a login changes it"),
+    _("the next login finds the borrower again, without asking the library system each time"),
 )
 CASE: Final = Retention(
     "enrolment",
-    "a case or notice for staff: its reason, borrower numbers",
+    _("a case or notice for staff: its reason, borrower numbers"),
     "a keyed hash of the CPR number, the name or the mail address",
     _TWENTY_YEARS,
-    "its listing",
-    "until staff end it",
+    _("its listing"),
+    _("until staff end it"),
 )
 LEASE: Final = Retention(
     "lease",
-    "which worker carries out a record that is due",
+    _("which worker carries out a record that is due"),
     "that of the record",
     timedelta(seconds=5),
-    "the deadline of the call that is under way",
-    "two workers do not do one work",
+    _("the deadline of the call that is under way"),
+    _("two workers do not do one work"),
 )
 PIN_RECORD: Final = Retention(
     "pin",
-    "a PIN that is being given to a borrower",
+    _("a PIN that is being given to a borrower"),
     "a keyed hash of the borrower number",
     None,
-    "the first call",
-    "every call that may still come sets the same PIN",
-    "until it is mailed and each call has an end, a day and ten minutes at most",
+    _("the first call"),
+    _("every call that may still come sets the same PIN"),
+    _("until it is mailed and each call has an end, a day and ten minutes at most"),
 )
 PIN_MAIL: Final = Retention(
     "pin",
-    "a letter to be mailed: borrower number, or what was typed to ask for it",
+    _("a letter to be mailed: borrower number, or what was typed to ask for it"),
     "a keyed hash of the borrower number or of what was typed",
     2 * _DAY,
-    "the asking",
-    "a mail server that is down gets it later",
+    _("the asking"),
+    _("a mail server that is down gets it later"),
 )
 PIN_LETTER: Final = Retention(
     "pin",
-    "the letter of a borrower: borrower number, code, hashes of what may be typed",
+    _("the letter of a borrower: borrower number, code, hashes of what may be typed"),
     "a keyed hash of the code",
     _DAY,
-    "the first asking of the day",
-    "the person reads their mail when they come to it",
+    _("the first asking of the day"),
+    _("the person reads their mail when they come to it"),
 )
 PIN_CODE: Final = Retention(
     "pin",
-    "the code of a borrower's letter",
+    _("the code of a borrower's letter"),
     "a keyed hash of the borrower number",
     23 * _HOUR,
-    "the first asking of the day",
-    "a letter that is asked for again holds the same code",
+    _("the first asking of the day"),
+    _("a letter that is asked for again holds the same code"),
 )
 PIN_TYPED: Final = Retention(
     "pin",
-    "what a browser has typed to ask for a letter, as keyed hashes",
+    _("what a browser has typed to ask for a letter, as keyed hashes"),
     "a keyed hash of the browser's cookie",
     30 * _MINUTE,
-    "the last asking",
-    "a code opens a letter only where its borrower's number was typed",
+    _("the last asking"),
+    _("a code opens a letter only where its borrower's number was typed"),
 )
 PIN_BROWSER: Final = Retention(
     "pin",
-    "a browser that its owner ticked as their own: borrower number, hashes of what may be typed",
+    _("a browser that its owner ticked as their own: borrower number, hashes of what may be typed"),
     "a keyed hash of the browser's cookie",
     _YEAR,
-    "the tick",
-    "number and PIN are enough there",
+    _("the tick"),
+    _("number and PIN are enough there"),
 )
 CATEGORY_LETTER: Final = Retention(
     "letter",
-    "a letter that tells of another category: borrower number, what happened, language",
+    _("a letter that tells of another category: borrower number, what happened, language"),
     "a keyed hash of enrolment, category and day",
     4 * _DAY,
-    "the change",
-    "a mail server that is down gets it later",
+    _("the change"),
+    _("a mail server that is down gets it later"),
 )
 PROOF: Final = Retention(
     "proof",
-    "a mail address that was shown to be the person's own",
+    _("a mail address that was shown to be the person's own"),
     "a keyed hash of the person id",
     None,
-    "the proof",
-    "the person is not asked for it at each login",
-    "as long as the policy's `remembered_for`, a year for the address of a borrower",
+    _("the proof"),
+    _("the person is not asked for it at each login"),
+    _("as long as the policy's `remembered_for`, a year for the address of a borrower"),
 )
 PROOF_OWNER: Final = Retention(
     "proof",
-    "whose proof a mail address is, as keyed hashes",
+    _("whose proof a mail address is, as keyed hashes"),
     "a keyed hash of the mail address",
     None,
-    "the proof",
-    "one mailbox speaks for one person",
-    "as long as the proof",
+    _("the proof"),
+    _("one mailbox speaks for one person"),
+    _("as long as the proof"),
 )
 TEMPORARY_OWNER: Final = Retention(
     "proof",
-    "whose a temporary borrower has become, as a keyed hash",
+    _("whose a temporary borrower has become, as a keyed hash"),
     "a keyed hash of the borrower number",
     _YEAR,
-    "the PIN that showed it",
-    "two who know its PIN are not both its person",
+    _("the PIN that showed it"),
+    _("two who know its PIN are not both its person"),
 )
 SESSION: Final = Retention(
     "session",
-    "what a service was told: NameIDs there and upstream, person id, browser",
+    _("what a service was told: NameIDs there and upstream, person id, browser"),
     "a keyed hash of the browser's cookie, or of the NameID",
     12 * _HOUR,
-    "the assertion",
-    "so that it can be logged out",
+    _("the assertion"),
+    _("so that it can be logged out"),
 )
 ENDED: Final = Retention(
     "ended",
-    "that a person or an upstream has ended what was authenticated until then",
+    _("that a person or an upstream has ended what was authenticated until then"),
     "a keyed hash of browser and person id, or of the upstream's NameID",
     33 * _MINUTE,
-    "the end",
-    "as long as a login of before can live, and the skew",
+    _("the end"),
+    _("as long as a login of before can live, and the skew"),
 )
 LOGOUT: Final = Retention(
     "logout",
-    "one single logout under way: NameIDs, browsers",
+    _("one single logout under way: NameIDs, browsers"),
     "a keyed hash of the request's id",
     30 * _MINUTE,
-    "the request",
-    "the person goes through several services",
+    _("the request"),
+    _("the person goes through several services"),
 )
 LINK: Final = Retention(
     "link",
-    "the random person id that a name or a CPR number leads to",
+    _("the random person id that a name or a CPR number leads to"),
     "a keyed hash of the name (eppn, cprUuid, borrower number) or of the CPR number",
     _TWENTY_YEARS,
-    "the last login that changed it, of a name each 30 days, of a CPR number each year",
-    "every persistent NameID is made of it; another id is another person to every service",
+    _("the last login that changed it, of a name each 30 days, of a CPR number each year"),
+    _("every persistent NameID is made of it; another id is another person to every service"),
 )
 LIMIT: Final = Retention(
     "counter",
-    "tries, askings and mails of a person, borrower number, network or browser",
+    _("tries, askings and mails of a person, borrower number, network or browser"),
     "a keyed hash of what is limited",
     None,
-    "the first try",
-    "nobody guesses codes or PINs, or fills a mailbox",
-    "its window: ten minutes to a day; a year for the wrong PINs of an own browser",
+    _("the first try"),
+    _("nobody guesses codes or PINs, or fills a mailbox"),
+    _("its window: ten minutes to a day; a year for the wrong PINs of an own browser"),
 )
 DECLINED: Final = Retention(
     "counter",
-    "that a person does not want another category",
+    _("that a person does not want another category"),
     "a keyed hash of the person id",
     180 * _DAY,
-    "the answer",
-    "they are not asked at every login",
+    _("the answer"),
+    _("they are not asked at every login"),
 )
 TURN: Final = Retention(
     "counter",
-    "whose turn it is to sweep, to count, to prove; how many traces an hour has had",
+    _("whose turn it is to sweep, to count, to prove; how many traces an hour has had"),
     "a word",
     None,
-    "the turn",
-    "of all workers one does it",
-    "two hours at most",
+    _("the turn"),
+    _("of all workers one does it"),
+    _("two hours at most"),
 )
 TRACE: Final = Retention(
     "trace",
-    "the page that a reference stands for: time, step, reason, enrolment; no person; of a refusal"
-    " what decided: kinds, names of attributes, affiliations, home organisation, age in years",
+    _(
+        "the page that a reference stands for: time, step, reason, enrolment; no person; of a"
+        " refusal"
+        " what decided: kinds, names of attributes, affiliations, home organisation, age in years"
+    ),
     "the reference",
     30 * _DAY,
-    "the page",
-    "the desk finds what a caller reads out",
+    _("the page"),
+    _("the desk finds what a caller reads out"),
 )
 PAUSE: Final = Retention(
     "pause",
-    "creates that a fault in the set-up refuses: the fault, hashes of three CPR numbers",
+    _("creates that a fault in the set-up refuses: the fault, hashes of three CPR numbers"),
     "the category",
     _DAY,
-    "the last refusal",
-    "one person's refusal is told from everybody's",
+    _("the last refusal"),
+    _("one person's refusal is told from everybody's"),
 )
 SETUP: Final = Retention(
     "setup",
-    "what the last proof of the library system's set-up found; no person",
+    _("what the last proof of the library system's set-up found; no person"),
     "a word",
     4 * _HOUR,
-    "the proof",
-    "every worker knows it",
+    _("the proof"),
+    _("every worker knows it"),
 )
 FIGURES: Final = Retention(
     "figures",
-    "how many enrolments stand where; no person",
+    _("how many enrolments stand where; no person"),
     "a word",
     30 * _MINUTE,
-    "the count",
-    "metrics and readyz",
+    _("the count"),
+    _("metrics and readyz"),
 )
 TRAIL_KEY: Final = Retention(
     "audit",
-    "the key that opens a person's events on the audit trail, for a month of events",
+    _("the key that opens a person's events on the audit trail, for a month of events"),
     "a keyed hash of the person id or the borrower number",
     2 * _YEAR,
-    "the first event of the month",
-    "as receipts; after it nobody's events are anybody's",
+    _("the first event of the month"),
+    _("as receipts; after it nobody's events are anybody's"),
 )
 TRAIL_ANCHOR: Final = Retention(
     "audit-anchor",
-    "where the audit trail stood; no person",
+    _("where the audit trail stood; no person"),
     "machine and line",
     5 * _YEAR,
-    "the line",
-    "a cut is seen",
+    _("the line"),
+    _("a cut is seen"),
 )
 POLICY_SET: Final = Retention(
     "policy",
-    "which policies are in force, who put them there, when and why; the sets of files themselves",
+    _(
+        "which policies are in force, who put them there, when and why; the sets of files"
+        " themselves"
+    ),
     "the digest of the files",
     100 * _YEAR,
-    "the change",
-    "they are no person's but for the administrator's name, and explain what they decided",
+    _("the change"),
+    _("they are no person's but for the administrator's name, and explain what they decided"),
 )
 POLICY_CHANGE: Final = Retention(
     "policy",
-    "an earlier change of the policies: who made it, when and why",
+    _("an earlier change of the policies: who made it, when and why"),
     "its number",
     5 * _YEAR,
-    "the change",
-    "who answers for what was decided; as the trail's anchors",
+    _("the change"),
+    _("who answers for what was decided; as the trail's anchors"),
 )
 POLICY_WORKER: Final = Retention(
     "policy",
-    "the policies that decide in a web worker; no person",
+    _("the policies that decide in a web worker; no person"),
     "machine and process",
     10 * _MINUTE,
-    "its last report",
-    "whoever changes them is told which workers are late",
+    _("its last report"),
+    _("whoever changes them is told which workers are late"),
 )
 
 FORGETTING: Final = Retention(
     "forgetting",
-    "a person who is being forgotten: hashes, person ids, borrower numbers, until it is done",
+    _("a person who is being forgotten: hashes, person ids, borrower numbers, until it is done"),
     "a random id",
     30 * _DAY,
-    "the order",
-    "whoever dies over it, the next one ends it",
+    _("the order"),
+    _("whoever dies over it, the next one ends it"),
 )
 FORGOTTEN: Final = Retention(
     "forgotten",
-    "that a person was forgotten: keyed hashes of ids that were random and are gone",
+    _("that a person was forgotten: keyed hashes of ids that were random and are gone"),
     "a keyed hash of these",
     5 * _YEAR,
-    "the order",
-    "a backup that is put back is forgotten again; the same lies in a file of each machine",
+    _("the order"),
+    _("a backup that is put back is forgotten again; the same lies in a file of each machine"),
 )
 
 STAFF_LOGIN: Final = Retention(

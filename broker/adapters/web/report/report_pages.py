@@ -11,6 +11,8 @@ from markupsafe import Markup
 from broker.adapters.translations.catalogue import in_both, translate
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.web.report.question_texts import in_words
+from broker.adapters.web.report.release_terms import ReleaseTerms
+from broker.adapters.web.report.time_limits import time_limits
 from broker.core.entities import Service
 from broker.core.report.policy_report import PolicyReport
 
@@ -78,6 +80,8 @@ def _rendered(
             report=report,
             lang=language,
             service=service,
+            terms=ReleaseTerms(language),
+            limits=time_limits(language),
             questions=[in_words(each, language) for each in asked],
             **names,
         )

@@ -1,0 +1,53 @@
+"""The rows of the report: what the pages say, as a spreadsheet reads it, and no formula."""
+
+import csv
+import io
+import re
+from dataclasses import replace
+
+from broker.adapters.web.report.report_csv import as_csv
+from broker.core.entities import Text
+from broker.core.report.policy_report import PolicyReport
+from tests.plugins.reported import SERVICES, reported
+
+
+def rows(report: PolicyReport, language: str = "en") -> list[dict[str, str]]:
+    """Read the rows as a program does."""
+    return list(csv.DictReader(io.StringIO(as_csv(report, language).decode("utf-8"), newline="")))
+
+
+def test_each_attribute_is_a_row() -> None:
+    """Those that leave, and the fields of the library system below them."""
+    found = {(row["service"], row["affiliation"], row["information"]) for row in rows(reported())}
+    given = reported().leaves.given
+    leaving = {(each.service, each.affiliation, listed.name) for each in given for listed in each.attributes}
+    assert leaving <= found
+    assert {service for service, _, _ in found - leaving} == {""}
+    assert ("", "student", "surname") in found
+
+
+def test_a_row_says_on_which_terms() -> None:
+    """Why, basis, whether asked, receiver, how long, where, masked, encrypted, rule."""
+    row = next(each for each in rows(reported(), "da") if each["oplysning"] == "cpr" and each["tjeneste"] == "my-loans")
+    assert row["ansvarlig"] == "Biblioteket"
+    assert row["hvor længe modtageren gemmer det"] == "et år"
+    assert (row["uden for EU og EØS"], row["skjult"], row["krypteret"]) == ("ingen", "ja", "ja")
+    assert "Samtykke" in row["retsgrundlag"]
+    assert row["spurgt eller orienteret"].startswith("Brugeren bliver spurgt")
+    assert re.fullmatch(r"hospital\.yaml:\d+", row["regel"])
+
+
+def test_lines_end_as_the_standard_says() -> None:
+    """CR LF after each, commas and quotes within quotes (RFC 4180)."""
+    octets = as_csv(reported(), "da")
+    assert octets.count(b"\r\n") == octets.count(b"\n")
+    assert len({len(row) for row in csv.reader(io.StringIO(octets.decode(), newline=""))}) == 1
+
+
+def test_no_cell_is_a_formula() -> None:
+    """What begins as one has an apostrophe before it, whoever wrote it (CWE-1236)."""
+    for first in ("=", "+", "-", "@", "\t", "\r"):
+        label = Text(f'{first}HYPERLINK("x")', "x")
+        services = (replace(SERVICES[0], label=label), *SERVICES[1:])
+        named = [row["name of the service"] for row in rows(replace(reported(), services=services))]
+        assert named[0] == f'\'{first}HYPERLINK("x")'

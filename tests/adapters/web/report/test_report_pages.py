@@ -1,0 +1,106 @@
+"""The pages of the report: whole in themselves, in both languages, and nothing of theirs is markup."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from broker.adapters.translations.catalogue import translate
+from broker.adapters.web.report import report_pages
+from broker.adapters.web.report.question_texts import in_words
+from broker.adapters.web.report.time_limits import time_limits
+from broker.core.retention.table import TABLE
+from tests.plugins.reported import NASTY, reported
+
+LANGUAGES = ("da", "en")
+WRITTEN = dict(report_pages.files(reported(), LANGUAGES))
+
+
+class Outline(HTMLParser):
+    """Collects the levels of the headings, the ids and the links within the page."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        super().__init__()
+        self.levels: list[int] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a heading, an id, a link."""
+        if re.fullmatch("h[1-6]", tag):
+            self.levels.append(int(tag[1]))
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        self.links += [value for name, value in attrs if name == "href" and value]
+
+
+def outline(text: str) -> Outline:
+    """Read a page."""
+    found = Outline()
+    found.feed(text)
+    return found
+
+
+def test_there_is_a_page_for_all_and_one_for_each_owner() -> None:
+    """In each language, the service's name in the file's."""
+    stems = ["report", "service-my-loans", "service-myprint", "service-e-resources", "service-unheard-of"]
+    assert set(WRITTEN) == {f"{stem}-{language}.html" for stem in stems for language in LANGUAGES}
+
+
+@pytest.mark.parametrize("name", sorted(WRITTEN))
+def test_a_file_needs_no_other(name: str) -> None:
+    """No script, no form, nothing fetched; one heading of the first level and none left out; links lead somewhere."""
+    text = WRITTEN[name]
+    assert re.findall(r"<(?:script|link|img|iframe|form|object)|\son[a-z]+=|javascript:|@import|url\(", text) == []
+    found = outline(text)
+    assert found.levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in zip(found.levels, found.levels[1:], strict=False))
+    assert len(found.ids) == len(set(found.ids))
+    for link in found.links:
+        assert link in WRITTEN or link[1:] in found.ids, link
+
+
+@pytest.mark.parametrize("name", sorted(WRITTEN))
+def test_what_is_written_elsewhere_is_no_markup(name: str) -> None:
+    """Labels, answers and reasons stand as they are written."""
+    assert NASTY not in WRITTEN[name]
+    assert "<script" not in WRITTEN[name]
+    assert ("&lt;script&gt;" in WRITTEN[name]) is any(stem in name for stem in ("report", "myprint"))
+
+
+def test_the_page_of_all_says_what_was_decided_missing_and_changed() -> None:
+    """Digests and day, each question with its key, each change with who and why, in the page's language."""
+    report = reported()
+    for language in LANGUAGES:
+        text = WRITTEN[f"report-{language}.html"]
+        wanted = [report.reported.digest[:12], "555555555555", "2026-11-26", "kirsten@desk", "WIDER e-resources"]
+        for question in report.questions:
+            asked = in_words(question, language)
+            wanted.append(asked.key)
+            assert "%(" not in asked.text
+        assert [each for each in wanted if each not in text] == []
+
+
+def test_an_owner_is_asked_what_concerns_the_service() -> None:
+    """And nothing of another's."""
+    text = WRITTEN["service-e-resources-en.html"]
+    assert "services.e-resources.controller" in text
+    assert "record.library_system" not in text
+    assert "my-loans" not in text
+
+
+def test_the_part_for_another_page_is_that_of_the_file() -> None:
+    """It begins below the first level, and stands in the file as it is."""
+    part = report_pages.fragment(reported(), "en")
+    assert min(outline(part).levels) == 2
+    assert part.strip() in WRITTEN["report-en.html"]
+
+
+def test_time_limits_are_in_danish_too() -> None:
+    """Every row of the table of what is kept, and every span."""
+    rows = time_limits("da")
+    assert [row.kind for row in rows] == [row.kind for row in TABLE]
+    same = [text for row in TABLE for text in (row.holds, row.since, row.why, row.long) if text]
+    assert [text for text in same if translate(text, "da") == text] == []
+    assert {"2 år", "30 minutter", "1 dag"} <= {row.long for row in rows}
+    assert [row.long for row in time_limits("en")] == [row.for_long for row in TABLE]

@@ -1,0 +1,94 @@
+"""A report of the shipped policies at an invented site, with some answers, and some that are missing."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from broker.core.analysis.compared_logins import Analysis, Site
+from broker.core.analysis.sources import sources_of
+from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
+from broker.core.report.missing_answers import LibraryAnswers, ReceiverAnswers
+from broker.core.report.policy_report import (
+    Changes,
+    LibrarySystemUse,
+    PolicyReport,
+    Protection,
+    ReportedChange,
+    ReportedSet,
+)
+from broker.core.report.what_leaves import what_leaves
+from broker.files import attribute_maps
+from broker.files.policies import live_policies
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
+MAPS: Final = attribute_maps.load(ROOT / "attribute_maps")
+NASTY: Final = "<script>alert('1')</script>&amp;"
+AU: Final = Institution(
+    "https://au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}), max_assurance=Assurance.LOW
+)
+EID: Final = Institution("https://eid.example", may_assert=frozenset({"cpr"}), national_eid=True)
+UPSTREAMS: Final = (
+    Upstream("wayf", "wayf", "w", "s", "wayf", Text("University login", "Universitetslogin"), (AU,)),
+    Upstream("nemid", "oiosaml3", "n", "s", "oiosaml3", Text("MitID", "MitID"), (EID,), subject_hint=True),
+    Upstream("library", "library", "", "", "", Text("Library account", "Lånerkonto")),
+)
+WAYS: Final = tuple(upstream.name for upstream in UPSTREAMS)
+LIBRARY: Final = Controller(Text("The Library", "Biblioteket"), "dpo@library.example")
+LOANS: Final = Service("my-loans", "https://loans.example", Text("My loans", "Mine lån"), WAYS, LIBRARY, encrypts=True)
+SERVICES: Final = (
+    LOANS,
+    replace(LOANS, name="myprint", label=Text(f"Print {NASTY}", f"Print {NASTY}"), encrypts=False),
+    replace(LOANS, name="e-resources", label=Text("E-resources", "E-ressourcer"), controller=None),
+    replace(LOANS, name="unheard-of", label=Text("Unheard of", "Ukendt")),
+)
+DATED: Final = Text("one year", "et år")
+ANSWERS: Final = LibraryAnswers(
+    name=Text("The Example Library", "Eksempelbiblioteket"),
+    email="help@library.example",
+    officer="dpo@library.example",
+    joint_controllers=Text("none", "ingen"),
+    services={
+        "my-loans": ReceiverAnswers(DATED, (), None),
+        "myprint": ReceiverAnswers(DATED, ("US",), Text(f"ground {NASTY}", "grundlag")),
+    },
+)
+CHANGE: Final = ReportedChange(
+    at=NOW,
+    who="kirsten@desk",
+    why=f"age 15 from January {NASTY}",
+    how="applied",
+    digest="d" * 64,
+    summary=("student.yaml changed",),
+    rows=("WIDER e-resources student: + cpr (student.yaml:57)",),
+)
+
+
+@cache
+def reported() -> PolicyReport:
+    """Give the report, made once."""
+    policies = live_policies.load(ROOT / "policies", NOW)
+    sources = tuple(source for upstream in UPSTREAMS for source in sources_of(upstream, MAPS.maps))
+    return PolicyReport(
+        day=NOW.date(),
+        base_url="https://login.library.example",
+        reported=ReportedSet(policies.digest, "5" * 16),
+        leaves=what_leaves(Analysis((policies,), Site(sources, SERVICES), NOW)),
+        services=SERVICES,
+        upstreams=UPSTREAMS,
+        answers=ANSWERS,
+        library=LibrarySystemUse("koha", "observe"),
+        protection=Protection(https=True, trail=True, trail_required=True, message_log=True, shared_store=False),
+        labels=MAPS.labels,
+        changes=Changes(
+            NOW.date().replace(month=1),
+            (
+                CHANGE,
+                replace(CHANGE, how="rolled back", rows=()),
+                replace(CHANGE, how="saved", rows=None),
+                replace(CHANGE, how="first", rows=None),
+            ),
+        ),
+    )
