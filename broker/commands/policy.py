@@ -16,6 +16,7 @@ _BESIDE: Final = {
     "apply": "policy_apply:apply_policies",
     "diff": "policy_diff:diff_policies",
     "explain": "policy_explain:explain",
+    "fmt": "policy_fmt:format_policies",
     "history": "policy_history:show_history",
     "plan": "policy_apply:plan_policies",
     "report": "policy_record:report",
