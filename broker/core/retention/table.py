@@ -355,19 +355,19 @@ FORGOTTEN: Final = Retention(
 
 STAFF_LOGIN: Final = Retention(
     "staff",
-    "a login to the staff view under way: the browser, the request to the upstream; no person",
+    _("a login to the staff view under way: the browser, the request to the upstream; no person"),
     "a random id",
     10 * _MINUTE,
-    "its beginning",
-    "the person logs in at their institution",
+    _("its beginning"),
+    _("the person logs in at their institution"),
 )
 STAFF_SESSION: Final = Retention(
     "staff",
-    "somebody who is logged in to the staff view: keyed hashes of eppn and browser",
+    _("somebody who is logged in to the staff view: keyed hashes of eppn and browser"),
     "a keyed hash of the cookie",
     15 * _MINUTE,
-    "the login",
-    "they look at a few pages; after it they log in afresh",
+    _("the login"),
+    _("they look at a few pages; after it they log in afresh"),
 )
 
 TABLE: Final = tuple(row for row in globals().values() if isinstance(row, Retention))
