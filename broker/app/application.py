@@ -47,6 +47,7 @@ from broker.app import configured_texts, staff_view
 from broker.app.assembly import Parts, assemble, now
 from broker.app.metric_gauges import gauges
 from broker.app.named_configuration import read_config
+from broker.app.own_person import OwnPerson
 from broker.app.readiness import notes, readiness
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.saml_ports import LogoutFace, UpstreamFace
@@ -173,7 +174,8 @@ def _blueprints(
     yield error_url_page.blueprint(ports, pages)
     yield start_page.blueprint(ports.base_url, ports.cookies, ports.upstreams)
     yield mailbox_proof.blueprint(ports, pages, entry, parts.mailbox_proof, person_lookup)
-    yield my_choices.blueprint(ports, pages, entry, given_consents)
+    own = OwnPerson.of(parts)
+    yield my_choices.blueprint(ports, pages, entry, given_consents, own)
     yield from _pins(parts, ports, pages, entry)
     face = _logout_face(parts)
     yield logout.blueprint(ports, face, _single_logout(parts, face))

@@ -133,6 +133,7 @@ class PersonDesk:
     records: TheirRecords
     counters: TheirCounters
     forgetting: Forgetting
+    patience: timedelta = _CALL  # for what the library system says
 
     def found(self, named: NamedPerson, services: Iterable[str] = ()) -> FoundPerson:
         """Return the person; NoPerson where nobody, or more than one, is meant.
@@ -144,6 +145,15 @@ class PersonDesk:
             raise NoPerson(_NOBODY)
         person = replace(person, services=tuple(dict.fromkeys((*person.services, *services))))
         whole = _one(self._with_library(person, named))
+        return self.records.with_typed(whole, now())
+
+    def of_login(self, id_: str) -> FoundPerson:
+        """Return whoever has logged in, by the id that the login led to: nobody of the same name.
+
+        NoPerson where it may be two people after all.
+        """
+        person = _one(self.search.by_id(id_))
+        whole = _one(self._with_library(person, NamedPerson()))
         return self.records.with_typed(whole, now())
 
     def _named(self, named: NamedPerson) -> FoundPerson:
@@ -179,7 +189,7 @@ class PersonDesk:
     def _borrowers(self, person: FoundPerson, named: NamedPerson) -> Iterator[Borrower]:
         """Yield the person's borrowers as the library system has them, as far as it answers."""
         library = self.parts.library
-        by = now() + _CALL
+        by = now() + self.patience
         cpr = _cpr_in(named)
         with suppress(LibraryError):
             for number in person.numbers:

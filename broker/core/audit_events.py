@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Final, assert_never
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
-from broker.core.login.transaction import LoginNames
+from broker.core.login.login_names import LoginNames
 from broker.core.policy.model import Decision
 
 
@@ -26,6 +26,8 @@ class AuditEventKind(StrEnum):
     UPGRADE_ACCEPTED = "upgrade_accepted"
     UPGRADE_DECLINED = "upgrade_declined"
     CPR_REVEALED = "cpr_revealed"
+    RECORDS_SHOWN = "records_shown"  # to their person
+    FORGET_ASKED = "forget_asked"  # by the person themselves
     PROVED = "proved"
     PIN_VERIFIED = "pin_verified"
     PIN_CHOSEN = "pin_chosen"

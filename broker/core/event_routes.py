@@ -49,6 +49,8 @@ class EventKind(Enum):
     PIN_MAILED = auto()
     PIN_CHOSEN = auto()
     CONSENT_TAKEN_BACK = auto()
+    RECORDS_SHOWN = auto()  # what is kept about a person, to themselves
+    FORGET_ASKED = auto()  # by the person themselves
     # A single logout; its events on the trail are one a person
     LOGOUT_RECEIVED = auto()
     LOGOUT_SENT = auto()
@@ -133,6 +135,8 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.PIN_MAILED: _logged("pin_mailed", Sink.TRAIL),
     EventKind.PIN_CHOSEN: _logged("pin_changed", Sink.TRAIL),
     EventKind.CONSENT_TAKEN_BACK: Route((Sink.TRAIL, Sink.LOG), "choice"),
+    EventKind.RECORDS_SHOWN: Route((Sink.TRAIL, Sink.LOG), "records_shown"),
+    EventKind.FORGET_ASKED: Route((Sink.TRAIL, Sink.LOG), "forget_asked"),
     EventKind.LOGOUT_RECEIVED: _logged("logout_requested"),
     EventKind.LOGOUT_SENT: _logged("logout_asked"),
     EventKind.LOGOUT_ANSWERED: _logged("logout_answered"),

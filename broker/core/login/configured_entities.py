@@ -14,7 +14,13 @@ from broker.core.identity.attribute_values import assurance_of_class
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading
 from broker.core.login.authentication_reading import PIN_CLASS
 from broker.core.login.authn_context import Meets, class_for_service, nsis, unmet
-from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Transaction
+from broker.core.login.transaction import (
+    GUARDED_ERRANDS,
+    Authentication,
+    AuthnRequest,
+    Errand,
+    Transaction,
+)
 from broker.core.policy.model import PolicySet, Release
 
 
@@ -79,13 +85,13 @@ class ConfiguredEntities:
         """Return the upstreams this request may take, in the service's order.
 
         An IDPList narrows them and never widens (docs/reference/saml-profiles.md#37), a class that
-        no PIN meets leaves the PIN out; RequestRefused where none is left. Nobody signs up, or
-        makes a new PIN, by a PIN; a PIN by mail asks for no login.
+        no PIN meets leaves the PIN out; RequestRefused where none is left. Nobody signs up, makes a
+        new PIN, or sees or deletes what is kept, by a PIN; a PIN by mail asks for no login.
         """
         methods = self.services[request.service].methods
         if errand is Errand.PIN_BY_MAIL:
             return ()
-        if errand in {Errand.SIGN_UP, Errand.PIN}:
+        if errand in GUARDED_ERRANDS:
             return tuple(name for name in methods if name not in self.local)
         return self._meeting_class(self._in_idp_list(methods, request), request)
 

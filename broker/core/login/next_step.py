@@ -35,6 +35,7 @@ from broker.core.login.steps import (
     VerifyPin,
 )
 from broker.core.login.transaction import (
+    OWN_ERRANDS,
     Account,
     AccountState,
     Authentication,
@@ -80,6 +81,7 @@ _STATUS: Final = {"level_missing": NO_AUTHN_CONTEXT, "level_too_low": NO_AUTHN_C
 _MAIL_LASTS: Final = timedelta(minutes=30)
 # Changes of the category that the person is told of before the login goes on.
 _MOVED: Final = frozenset({EnrolmentOutcome.UPGRADED, EnrolmentOutcome.LOWERED})
+_BY_NO_PIN: Final = frozenset({Errand.PIN, Errand.KEPT, Errand.FORGET})
 # What we add ourselves, so that no notice of the upstream covers it.
 _OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain", NAME_ID}) | MINTED
 
@@ -91,9 +93,7 @@ def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
     unknown = _unknown(transaction, terms, now)
     if unknown:
         return unknown
-    if transaction.errand is Errand.CHOICES:
-        # Whatever the policies decide on the person today: what they agreed to before is theirs to
-        # see and take back.
+    if transaction.errand in OWN_ERRANDS:
         return Done()
     decision = terms.decide(transaction, now)
     lacking = None if transaction.unproved else terms.lacking(transaction, now)
@@ -120,8 +120,8 @@ def _unknown(transaction: Transaction, terms: Terms, now: datetime) -> Step | No
     if class_for_service(transaction.request, received, terms.meets) is None:
         detail = unmet(transaction.request, received, transaction.upstream)
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, detail=detail)
-    if local and transaction.errand is Errand.PIN:
-        # Who guessed a PIN must not be able to make a new one of it.
+    if local and transaction.errand in _BY_NO_PIN:
+        # Who guessed a PIN must not be able to make a new one of it, nor to delete its person.
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
     return None
 

@@ -11,6 +11,7 @@ from broker.core.entities import PERSISTENT
 from broker.core.errors import BrowserUnmatched, Status, TooMany
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import Mailing, Proved
+from broker.core.login.login_names import LoginNames
 from broker.core.logout.sessions import NameID
 from broker.core.retention.table import TRANSACTION, TRANSACTION_DONE, TRANSACTION_LEFT_ALONE
 
@@ -35,6 +36,15 @@ class Errand(StrEnum):
     PIN = "pin"  # a new PIN, after a login
     PIN_BY_MAIL = "pin_by_mail"  # a new PIN, without one
     CHOICES = "choices"
+    KEPT = "kept"  # to see what is kept about oneself
+    FORGET = "forget"  # to have it deleted
+
+
+# Whatever the policies decide on the person today, what is kept about them is theirs; the look-up
+# makes nothing.
+OWN_ERRANDS: Final = frozenset({Errand.CHOICES, Errand.KEPT, Errand.FORGET})
+# A PIN may be guessed, a screen left open: these are for whoever logs in afresh, and otherwise.
+GUARDED_ERRANDS: Final = frozenset({Errand.SIGN_UP, Errand.PIN, Errand.KEPT, Errand.FORGET})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -233,17 +243,6 @@ class Issued:
 
 
 @dataclass(frozen=True, slots=True)
-class LoginNames:
-    """The names by which a login is written down: codes, references and random ids, no value."""
-
-    reference: str
-    service: str
-    upstream: str | None
-    institution: str | None
-    person: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Transaction:
     """Everything stored about one login; what is not here is derived again each time."""
 
@@ -256,6 +255,7 @@ class Transaction:
     # on a computer that others use too, there or begun there: nothing is remembered
     shared: bool = False
     back: str | None = None  # the service to go on to after an errand
+    awaited: str | None = None  # the person id that must log in, where the errand is one's own
     browser: str | None = None  # pseudonym of the browser cookie
     intent: str | None = None
     upstream: str | None = None

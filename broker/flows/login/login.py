@@ -20,6 +20,7 @@ from broker.core.login.next_step import Terms, next_step
 from broker.core.login.refused_facts import RefusedFacts, refused_facts
 from broker.core.login.steps import Enrol, OfferUpgrade, Refuse, Step, TellChange
 from broker.core.login.transaction import (
+    GUARDED_ERRANDS,
     MOST_OCTETS,
     AuthnRequest,
     Errand,
@@ -115,12 +116,14 @@ class LoginFlow:
         intent: str | None = None,
         upstream: str | None = None,
         back: str | None = None,
+        awaited: str | None = None,
         shared: bool = False,
     ) -> Held:
         """Store a transaction that no service asked for.
 
-        FormRefused where ``upstream`` is no way to log in for it. A person who signs up or makes a
-        new PIN logs in afresh (ForceAuthn): a screen left open is somebody else's chance.
+        FormRefused where ``upstream`` is no way to log in for it. A person who signs up, makes a
+        new PIN, or sees or deletes what is kept, logs in afresh (ForceAuthn): a screen left open is
+        somebody else's chance. ``awaited`` is the person id that must log in, if only one may.
         """
         if self.errands_by is None:
             raise FormRefused("no service by whose policy people sign up")
@@ -129,7 +132,7 @@ class LoginFlow:
             service=self.errands_by,
             entity_id="",
             acs="",
-            force_authn=errand in {Errand.SIGN_UP, Errand.PIN},
+            force_authn=errand in GUARDED_ERRANDS,
         )
         if upstream is not None and upstream not in self.rules.ways(request, errand):
             raise FormRefused("not a way to log in for this")
@@ -139,6 +142,7 @@ class LoginFlow:
             _begun(request, now, shared=shared),
             errand=errand,
             back=back,
+            awaited=awaited,
             intent=intent,
             upstream=upstream,
         )

@@ -11,7 +11,7 @@ from broker.core.identity.subject_ids import minted
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import proof_step
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import Account, AccountState, Errand, Transaction
+from broker.core.login.transaction import OWN_ERRANDS, Account, AccountState, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.decision import UNMET_REQUIREMENTS
 from broker.core.policy.missing_proof import remembering_proof
@@ -100,7 +100,7 @@ class PersonAtLogin:
         arrived = held.arrived
         if arrived is None or not arrived.permitted or transaction.person is None:
             return
-        if transaction.errand is not Errand.CHOICES:
+        if transaction.errand not in OWN_ERRANDS:
             self.trail.add(
                 of_login(AuditEventKind.DECIDED, now, transaction.names, arrived.decision)
             )
@@ -118,7 +118,7 @@ class PersonAtLogin:
         """
         if not arrived.trusted:
             return transaction, arrived
-        if transaction.errand is Errand.CHOICES:
+        if transaction.errand in OWN_ERRANDS:
             person = self.persons.known(self.persons.names(arrived))
             return replace(transaction, person=person), arrived
         proofs = self._proofs(transaction, arrived, now)

@@ -65,6 +65,17 @@ class Forgetting:
         order = self._orders.write(key, Content(whole, FORGETTING.until(now)), None, now)
         return self._carried_out(order) if order else 0
 
+    def order(self, person: FoundPerson, name: str) -> None:
+        """Order that a person be forgotten, by ``broker work``; the same name again is one order.
+
+        What they have authenticated is over at once.
+        """
+        now = self.now()
+        whole = self.records.with_typed(person, now)
+        until = FORGETTING.until(now)
+        self._orders.add(Key("forgetting", name), whole, until, now, due=now)
+        self._end_sessions(self.records.of(whole, now), now)
+
     def resume(self, *, due_only: bool = False) -> int:
         """Carry out every order that was begun, and return how many there were.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.identity.mailbox_proofs import Proved
@@ -17,8 +17,10 @@ from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.proofs.pin_check import BEHIND_LETTER, OF_PERSON
 from broker.flows.proofs.pin_letters import PinLetter
 from broker.flows.proofs.pin_renewal import CHANGES, MAILINGS, NEW_PINS, PER_IDENTIFIER
-from broker.flows.proofs.rate_limits import Limits
+from broker.flows.proofs.rate_limits import Limit, Limits
 
+# A look through everything costs the store much, and its person learns nothing new by it.
+OWN_LOOKS: Final = Limit("own records", 10, timedelta(hours=1))
 _OF_CODES: Final = (BEHIND_LETTER, MAILINGS, NEW_PINS)
 
 
@@ -72,7 +74,7 @@ class TheirCounters:
         codes = [fact.code for fact in facts if isinstance(fact, PinLetter)]
         limited = [(CHANGES, number) for number in person.numbers]
         limited += [(PER_IDENTIFIER, typed) for typed in person.typed]
-        limited += [(OF_PERSON, each) for each in person.ids]
+        limited += [(limit, each) for limit in (OF_PERSON, OWN_LOOKS) for each in person.ids]
         limited += [(limit, code) for limit in _OF_CODES for code in codes]
         for limit, name in limited:
             yield from self.limits.counters(limit, name)

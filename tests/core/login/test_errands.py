@@ -38,6 +38,18 @@ def test_the_library_account_is_verified_here(transaction: Transaction, terms: A
     assert next_step(chosen, terms(DENY), transaction.begun) == VerifyPin()
 
 
+@pytest.mark.parametrize("errand", [Errand.KEPT, Errand.FORGET])
+def test_what_is_kept_is_its_person_s_whatever_the_policies_say(
+    arrived: Transaction, terms: Any, errand: Errand
+) -> None:
+    """But for whoever came by a PIN, guessed perhaps."""
+    own = replace(arrived, errand=errand)
+    assert next_step(own, terms(DENY), arrived.begun) == Done()
+    by_pin = next_step(replace(own, upstream="library"), terms(DENY), arrived.begun)
+    assert isinstance(by_pin, Refuse)
+    assert by_pin.reason == "assurance_too_low"
+
+
 def test_a_pin_makes_no_new_pin(arrived: Transaction, terms: Any, permit: Any) -> None:
     """Whoever came by a PIN, guessed perhaps, cannot change it."""
     account = Account("7", AccountState.DONE)

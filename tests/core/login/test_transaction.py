@@ -7,12 +7,12 @@ from typing import Any, Literal
 import pytest
 
 from broker.core.errors import AUTHN_FAILED, BrowserUnmatched, TooMany
+from broker.core.login.login_names import LoginNames
 from broker.core.login.transaction import (
     Account,
     AccountState,
     Authentication,
     Issued,
-    LoginNames,
     Outstanding,
     Transaction,
     UpstreamRefusal,
@@ -193,7 +193,7 @@ def test_a_new_authentication_discards_what_the_older_led_to(
 # What a transaction is about, whoever is logged in; every other fact is of one login.
 _OF_ALL = {
     "id", "reference", "begun", "until", "request", "errand", "shared", "back", "browser", "intent", "upstream",
-    "outstanding", "sent", "arrival", "authentication", "authenticated",
+    "outstanding", "sent", "arrival", "authentication", "authenticated", "awaited",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, abort, render_template, request
 from werkzeug.wrappers import Response
 
+from broker.adapters.web.account.own_records import OwnRecordPages, OwnRecords
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.consent_screen import ResponsibleParty
 from broker.adapters.web.pages.language import language, spoken
@@ -22,7 +23,7 @@ from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.entities import Service
 from broker.core.errors import FormRefused, TransactionGone
 from broker.core.event_routes import BrokerEvent, EventKind
-from broker.core.login.transaction import Errand, Transaction
+from broker.core.login.transaction import OWN_ERRANDS, Errand, Transaction
 from broker.core.policy.model import LegalBasis
 from broker.flows.arrived_login import read_and_decide
 from broker.flows.consents.given_consents import CurrentQuestion, GivenConsent, GivenConsents
@@ -36,10 +37,15 @@ _BUTTONS: Final = ("withdraw", "forget", "leave")
 
 
 def blueprint(
-    ports: WebPorts, pages: StepPages, login: LoginEndpoints, consents: GivenConsents
+    ports: WebPorts,
+    pages: StepPages,
+    login: LoginEndpoints,
+    consents: GivenConsents,
+    own: OwnRecords,
 ) -> Blueprint:
-    """Return ``/my-choices``: the ways to log in, the person's choices, and their receipts."""
-    choices = MyChoices(ports, pages, login, consents)
+    """Return ``/my-choices``: the ways to log in, the person's choices, receipts and records."""
+    records = OwnRecordPages(ports, pages, login, own)
+    choices = MyChoices(ports, pages, login, consents, records)
     routes = Blueprint("choices", __name__)
     routes.get(PATH)(choices.show)
     routes.post(PATH)(choices.take_back)
@@ -81,13 +87,19 @@ class MyChoices:
     pages: StepPages
     login: LoginEndpoints
     consents: GivenConsents
+    records: OwnRecordPages
 
     def show(self) -> Response:
         """Show the choices of the person who is logged in, one receipt, or the ways to log in."""
         query = request.args
+        if "do" in query:
+            return self.records.begin(query["do"])
         if "login" not in query:
             return self._begin(query.get("with"))
-        transaction = self._entered().transaction
+        held = self._entered()
+        transaction = held.transaction
+        if transaction.errand is not Errand.CHOICES:
+            return self.records.show(held)
         as_file = query.get("format") == "json"
         if "receipt" in query:
             service, receipt = self._receipt_of(transaction, query["receipt"])
@@ -105,6 +117,8 @@ class MyChoices:
         now = ports.now()
         held = self._entered()
         transaction = held.transaction
+        if transaction.errand is Errand.FORGET:
+            return self.records.delete(held)
         form = ports.forms.read(request, transaction, "choices", now)
         wanted = form.choice("do", _BUTTONS)
         if wanted == "leave":
@@ -157,7 +171,7 @@ class MyChoices:
         Source: docs/reference/design.md#4a-4.
         """
         held = self.login.of_person(request.args.get("login", ""))
-        if held.transaction.errand is not Errand.CHOICES:
+        if held.transaction.errand not in OWN_ERRANDS:
             raise TransactionGone("not a login for one's choices")
         return held
 
@@ -177,6 +191,8 @@ class MyChoices:
             ended=ended,
             action=_query(here),
             file=_query({**here, "format": "json"}),
+            see=_query({"do": "kept"}),
+            forget=_query({**here, "do": "forget"}) if transaction.person else "",
             kept=here,
             token=ports.forms.token(transaction, "choices", now),
         )

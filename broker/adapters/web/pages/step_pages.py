@@ -38,7 +38,7 @@ from broker.core.login.steps import (
     TellChange,
     VerifyPin,
 )
-from broker.core.login.transaction import Errand, Transaction
+from broker.core.login.transaction import OWN_ERRANDS, Errand, Transaction
 from broker.core.policy.model import Release
 from broker.core.saml_ports import PostForm
 from broker.flows.records import MOST_TRIES
@@ -163,7 +163,7 @@ class StepPages:
             held = ports.broker.transactions.finished(held, ports.now())
             values = sign_up_result.sign_up_result(step, held, ports)
             return self.page("done.html", "done", transaction, **values)
-        page = "my-choices" if transaction.errand is Errand.CHOICES else "pin"
+        page = "my-choices" if transaction.errand in OWN_ERRANDS else "pin"
         return redirect(f"{ports.base_url}/{page}?login={transaction.id}", 303)
 
     def onward(self, held: Held, url: str) -> Response:

@@ -12,7 +12,9 @@ from flask import Flask, render_template
 from playwright.sync_api import Browser, Page
 from werkzeug.serving import make_server
 
+from broker.adapters.web.account.kept_texts import KEPT_TEXTS
 from broker.adapters.web.account.my_choices import Card, ConsentLine
+from broker.adapters.web.account.own_records import KeptKind, Recipient
 from broker.adapters.web.page_layout import Imprint, install
 from broker.adapters.web.pages.consent_screen import ResponsibleParty
 from broker.core.consent.consent import ReceiptEvent
@@ -50,13 +52,47 @@ RECORD = {
     "record_id": "0f" * 16, "policy_version": "d" * 64, "set_hash": f"k1.{'ab' * 32}", "user_ref": f"k1.{'cd' * 32}",
     "notice_version": f"k1.{'ef' * 32}", "language": "da", "optional_not_chosen": ["title"],
 }  # fmt: skip
-LISTED = {"ended": None, "action": "?login=0", "file": "?format=json", "token": "t~t", "kept": {"login": "0"}}
+LISTED = {
+    "see": "?do=kept",
+    "forget": "?login=0&do=forget",
+    "ended": None,
+    "action": "?login=0",
+    "file": "?format=json",
+    "token": "t~t",
+    "kept": {"login": "0"},
+}
+WAYS = {"ways": [("?with=wayf", "Universitetslogin (WAYF)"), ("?with=nemid", "NemID")], "eid": "NemID"}
+FACTS = (("address", "asta.nielsen-holm.of.the.longest.department@auh.rm.dk"), ("name id value", "ab" * 32))
+KINDS = tuple(KeptKind(name, text, NOW + timedelta(days=7300), (FACTS, FACTS)) for name, text in KEPT_TEXTS.items())
+RECIPIENTS = (
+    Recipient("Mine lån", "Det Kgl. Eksempelbibliotek", "dpo@library.example", NOW),
+    Recipient("reading-room", "", "", NOW),
+)
+REFUSAL = {"at": "2026-11-25T12:00:00+00:00", "service": "my-loans", "reason": "too_young", "policy": "private.yaml:18"}
+KEPT = {
+    "kinds": KINDS,
+    "events": ((NOW, "released: my-loans"), (NOW, "pin_unusable")),
+    "refusals": (REFUSAL,),
+    "counted": 7,
+    "recipients": RECIPIENTS,
+    "sources": ("https://idp.au.example", "wayf"),
+    "file": "?login=0&format=json",
+    "kept": {"login": "0"},
+}
 PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "list": ("choices.html", {**LISTED, "cards": [LOANS, PRINT, RULE]}),
     "withdrawn": ("choices.html", {**LISTED, "cards": [ENDED, PRINT], "ended": ENDED}),
     "forgotten": ("choices.html", {**LISTED, "cards": [AGAIN], "ended": AGAIN}),
     "none": ("choices.html", {**LISTED, "cards": []}),
     "begin": ("choices_begin.html", {"ways": [("?with=wayf", "Universitetslogin (WAYF)"), ("?with=nemid", "NemID")]}),
+    "kept_begin": ("kept_begin.html", WAYS),
+    "kept": ("kept.html", KEPT),
+    "kept_shared": ("kept.html", {**KEPT, "file": "", "kinds": (), "events": (), "refusals": (), "recipients": ()}),
+    "kept_unknown": ("kept_unknown.html", {"over": True}),
+    "forget": ("forget.html", {**WAYS, "kinds": KINDS, "waiting": True, "recipients": RECIPIENTS, "back": "?login=0"}),
+    "forget_confirm": ("forget_confirm.html", {"action": "?login=0", "token": "t~t"}),
+    "forget_other": ("forget_other.html", {"over": True}),
+    "deleted": ("forgotten.html", {"recipients": RECIPIENTS, "over": True}),
     "receipt": (
         "receipt.html",
         {

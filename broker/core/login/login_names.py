@@ -1,0 +1,14 @@
+"""The names by which a login is written down."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LoginNames:
+    """The names by which a login is written down: codes, references and random ids, no value."""
+
+    reference: str
+    service: str
+    upstream: str | None
+    institution: str | None
+    person: str | None

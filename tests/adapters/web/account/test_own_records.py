@@ -1,0 +1,289 @@
+"""What is kept about a person, through the browser: seen and deleted by that person alone, after a fresh login."""
+
+import json
+import re
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from lxml import html
+from werkzeug.test import TestResponse
+
+from broker.adapters.saml.gate import http_bindings
+from broker.app.forgetting_upkeep import ForgettingUpkeep
+from broker.core.audit_events import AuditEventKind
+from broker.core.ports import Key
+from broker.demo.upstreams import wayf_hub
+from broker.flows.persons.their_counters import OWN_LOOKS
+from tests.plugins.house import House, Person, form, found, mark
+
+PAGE = "/my-choices"
+ASTA_CPR = "1403044004"
+
+
+def agreed(house: House, name: str = "asta") -> None:
+    """Be let in at My loans, and have agreed to it."""
+    person = house.person()
+    person.agree(person.log_in(name), remember=True)
+
+
+def entered(house: House, name: str = "asta", way: str = "wayf", person: Person | None = None) -> tuple[Person, Any]:
+    """Log in for one's choices."""
+    person = person or house.person()
+    return person, answered(person, person.get(f"{PAGE}?with={way}"), name)
+
+
+def answered(person: Person, away: TestResponse, name: str) -> TestResponse:
+    """Let the upstream that the browser was sent to answer as this persona, and follow."""
+    assert away.status_code == 302, mark(away)
+    arrived = person.deliver(*person.house.answer(away.location, name))
+    return person.get(arrived.location)
+
+
+def link(page: TestResponse, has: str) -> str:
+    """Give path and query of the first link of the page's own that has this in it."""
+    return PAGE + found(page, f"//main//a[contains(@href, '{has}')]/@href")
+
+
+def shown(house: House, name: str = "asta", person: Person | None = None) -> tuple[Person, TestResponse]:
+    """Log in to see what is kept."""
+    person = person or house.person()
+    begin = person.get(f"{PAGE}?do=kept")
+    return person, answered(person, person.get(link(begin, "with=wayf")), name)
+
+
+def asked(house: House, name: str = "asta", again: str = "asta") -> tuple[Person, TestResponse, TestResponse]:
+    """Ask for one's deletion, log in again as ``again``, and give the browser, the choices and the page after them."""
+    person, choices = entered(house, name)
+    warning = person.get(link(choices, "do=forget"))
+    return person, choices, answered(person, person.get(link(warning, "with=wayf")), again)
+
+
+def here(page: TestResponse) -> str:
+    """Give path and query of a page, from the link to its other language."""
+    return page.request.path + "?" + re.sub(r"&?lang=\w+", "", found(page, "//header//a/@href").lstrip("?"))
+
+
+def pressed(person: Person, page: TestResponse, **headers: str) -> TestResponse:
+    """Press the one button of the page that confirms."""
+    action, fields = form(page)
+    return person.post(PAGE + action, fields, **headers)
+
+
+def orders(house: House) -> list[Key]:
+    """Give the orders to forget somebody."""
+    return [key for key, _ in house.parts.store.list("forgetting", None, house.clock.now())]
+
+
+def kept(house: House) -> set[str]:
+    """Give the kinds of which anything is kept that could be a person's."""
+    of_persons = ("link", "receipt", "enrolment", "session", "transaction", "audit", "proof")
+    store, now = house.parts.store, house.clock.now()
+    return {kind for kind in of_persons if any(store.list(kind, None, now))}  # type: ignore[arg-type]
+
+
+def carried_out(house: House) -> None:
+    """Let broker work do what is due."""
+    assert ForgettingUpkeep(house.parts).step()
+
+
+def test_a_person_sees_what_is_kept_and_saves_it(house: House) -> None:
+    """After a fresh login: page and file hold what the command shows, the number masked, and both are on the trail."""
+    agreed(house)
+    person, page = shown(house)
+    assert (mark(page), page.headers["Cache-Control"]) == (("choices", "kept"), "no-store")
+    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+    listed = html.fromstring(page.get_data()).xpath("//section/@data-kind")
+    assert {"transaction", "session", "enrolment", "receipt", "link"} <= set(map(str, listed))  # type: ignore[arg-type]
+    file = person.get(link(page, "format=json"))
+    report = json.loads(file.get_data())
+    assert file.headers["Content-Disposition"] == 'attachment; filename="what-is-kept.json"'
+    assert {"kept", "events", "recipients", "rights", "not_covered"} <= report.keys()
+    assert [each["service"] for each in report["recipients"]] == ["my-loans"]
+    again = json.loads(person.get(link(page, "format=json")).get_data())
+    assert [each["event"] for each in again["events"]].count(AuditEventKind.RECORDS_SHOWN) == 2
+    for text in (page.text, file.text):
+        assert ASTA_CPR not in text
+        assert ASTA_CPR[:6] not in re.sub(r"[0-9a-f]{32,}", "", text)
+
+
+def test_what_is_kept_is_asked_of_the_upstream_afresh(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser that is logged in there lets nobody in who comes to it; no PIN lets anybody in."""
+    agreed(house)
+    person, choices = entered(house)
+    warning = person.get(link(choices, "do=forget"))
+    for way, forced in (
+        (f"{PAGE}?do=kept&with=wayf", True),
+        (link(warning, "with="), True),
+        (f"{PAGE}?with=wayf", False),
+    ):
+        url = person.get(way).location
+        sent = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
+        assert (b'ForceAuthn="true"' in sent.xml) is forced
+    written = wayf_hub.assertion
+
+    def by_a_session(*of: Any) -> Any:
+        made = written(*of)
+        made.authn_statement[0].authn_instant = f"{house.clock.now() - timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}"
+        return made
+
+    for way, let_in in ((f"{PAGE}?do=kept&with=wayf", False), (f"{PAGE}?with=wayf", True)):
+        away = person.get(way)
+        with monkeypatch.context() as patch:
+            patch.setattr(wayf_hub, "assertion", by_a_session)
+            answer = house.answer(away.location, "asta")
+        assert (person.deliver(*answer).status_code == 303) is let_in
+    assert person.get(f"{PAGE}?do=kept&with=library").status_code == 422
+    assert "with=library" not in person.get(f"{PAGE}?do=kept").text
+    assert person.get(f"{PAGE}?do=elsewhere").status_code == 422
+
+
+def test_nobody_is_shown_another_s_records(house: House) -> None:
+    """One's own login shows nothing of whoever used the browser before, or has logged in elsewhere."""
+    agreed(house, "asta")
+    agreed(house, "bo")
+    person, page = shown(house, "bo")
+    _, hers = shown(house, "asta", person)
+    bos = {
+        each["value"]["person"]
+        for each in json.loads(person.get(link(page, "json")).text)["kept"]
+        if "link" in each["kind"]
+    }
+    astas = {
+        each["value"]["person"]
+        for each in json.loads(person.get(link(hers, "json")).text)["kept"]
+        if "link" in each["kind"]
+    }
+    assert bos
+    assert bos.isdisjoint(astas)
+    assert house.person().get(here(page)).status_code == 403
+    (b, *_) = person.cookies("a-")
+    person.client.delete_cookie(b.key, domain=b.domain, path=b.path)
+    assert mark(person.get(here(page)))[1] == "login_cookie_missing"
+
+
+def test_a_page_that_was_left_open_shows_nothing_after_five_minutes(house: House) -> None:
+    """Neither as a page nor as a file: it leads to a fresh login."""
+    agreed(house)
+    person, page = shown(house)
+    house.clock.ahead += timedelta(minutes=5)
+    for address in (here(page), link(page, "format=json")):
+        assert mark(person.get(address))[1] in {"begin", "transaction_gone"}
+
+
+def test_a_person_deletes_what_is_kept(house: House) -> None:
+    """Told first what happens, confirmed after a fresh login; Back shows nothing, and the person is somebody new."""
+    agreed(house)
+    name_id = house.landing(house.person().log_in("asta")).name_id
+    person, choices = entered(house)
+    warning = person.get(link(choices, "do=forget"))
+    assert mark(warning) == ("choices", "forget")
+    assert {"receipt", "link", "enrolment"} <= set(html.fromstring(warning.get_data()).xpath("//li/@data-kind"))  # type: ignore[arg-type]
+    assert orders(house) == []
+    confirm = answered(person, person.get(link(warning, "with=wayf")), "asta")
+    assert mark(confirm) == ("choices", "confirm")
+    assert orders(house) == []
+    done = pressed(person, confirm)
+    assert (done.status_code, mark(done)) == (200, ("choices", "forgotten"))
+    assert len(orders(house)) == 1
+    for back in (choices, warning, confirm):
+        assert person.get(here(back)).status_code == 410
+    carried_out(house)
+    assert (orders(house), kept(house)) == ([], set())
+    asked_again = house.person().log_in("asta")
+    assert mark(asked_again)[0] == "ask"
+    fresh = house.person()
+    assert house.landing(fresh.agree(fresh.log_in("asta"))).name_id != name_id
+
+
+def test_two_presses_in_two_tabs_are_one_order(house: House) -> None:
+    """The second finds its login over; so does one that began before, in the other tab."""
+    agreed(house)
+    person, _, confirm = asked(house)
+    _, other = entered(house, person=person)
+    warning = person.get(link(other, "do=forget"))
+    second = answered(person, person.get(link(warning, "with=wayf")), "asta")
+    assert mark(pressed(person, confirm))[1] == "forgotten"
+    assert pressed(person, confirm).status_code == 410
+    assert pressed(person, second).status_code == 410
+    assert len(orders(house)) == 1
+
+
+def test_a_login_in_another_tab_delivers_nothing_more(house: House) -> None:
+    """It was authenticated before: its page is over, and a new one begins with another number."""
+    agreed(house)
+    person = house.person()
+    waiting = person.log_in("asta", service="myprint")
+    _, choices = entered(house, person=person)
+    confirm = answered(person, person.get(link(person.get(link(choices, "do=forget")), "with=wayf")), "asta")
+    pressed(person, confirm)
+    assert person.get(waiting.request.path).status_code == 410
+
+
+def test_only_whoever_asked_may_confirm(house: House) -> None:
+    """Somebody else who logs in at that moment deletes neither their own records nor those of the one who asked."""
+    agreed(house, "asta")
+    agreed(house, "bo")
+    person, choices, other = asked(house, "asta", "bo")
+    assert mark(other) == ("choices", "another_person")
+    assert "<button" not in other.text
+    assert mark(person.get(here(choices)))[1] == ""
+    assert orders(house) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "headers", "status"),
+    [({"token": "1~~0"}, {}, 403), ({}, {"Sec-Fetch-Site": "cross-site"}, 403), ({}, {"Sec-Fetch-Site": "none"}, 403)],
+)
+def test_a_form_that_is_not_ours_deletes_nothing(
+    house: House, fields: dict[str, str], headers: dict[str, str], status: int
+) -> None:
+    """A foreign token or page is refused; so is a form of the choices, and one's own after five minutes."""
+    agreed(house)
+    person, choices, confirm = asked(house)
+    action, own = form(confirm)
+    assert person.post(PAGE + action, {**own, **fields}, **headers).status_code == status
+    assert person.post(PAGE + action, form(choices)[1]).status_code == 403
+    assert house.person().post(PAGE + action, own).status_code == 403
+    house.clock.ahead += timedelta(minutes=5)
+    assert person.post(PAGE + action, own).status_code == 410
+    assert orders(house) == []
+
+
+def test_nobody_is_deleted_without_having_been_told_what_happens(house: House) -> None:
+    """An address that somebody sends leads to no login that deletes, nor does a login of another errand."""
+    agreed(house)
+    person, page = shown(house)
+    assert person.get(f"{PAGE}?do=forget&with=wayf").status_code == 410
+    login = here(page).partition("login=")[2]
+    assert person.get(f"{PAGE}?do=forget&with=wayf&login={login}").status_code == 410
+    assert person.post(f"{PAGE}?login={login}", {"token": "x"}).status_code == 403
+
+
+def test_whom_no_record_leads_to_is_told_so(house: House) -> None:
+    """Somebody new: nothing is kept but this login, and nothing can be deleted."""
+    _, page = shown(house, "mia")
+    assert mark(page) == ("choices", "unknown")
+    _, choices = entered(house, "mia")
+    assert "do=forget" not in choices.text
+
+
+def test_looking_again_and_again_is_stopped(house: House) -> None:
+    """All that is kept is looked through for each page: ten times an hour."""
+    agreed(house)
+    person, page = shown(house)
+    for _ in range(OWN_LOOKS.most - 1):
+        assert person.get(here(page)).status_code == 200
+    assert person.get(here(page)).status_code == 429
+
+
+def test_the_other_language_keeps_the_page(house: House) -> None:
+    """Of each page on the way."""
+    agreed(house)
+    person, choices = entered(house)
+    warning = person.get(link(choices, "do=forget"))
+    confirm = answered(person, person.get(link(warning, "with=wayf")), "asta")
+    _, page = shown(house, person=person)
+    for each in (warning, confirm, page, person.get(f"{PAGE}?do=kept")):
+        assert mark(person.get(PAGE + found(each, "//header//a/@href"))) == mark(each)
