@@ -54,7 +54,7 @@ ARRIVAL: Final = Retention(
 )
 RECEIPT: Final = Retention(
     "receipt",
-    "what was agreed to, refused, told or taken back: names of attributes, no value",
+    "what was agreed to, refused, told or taken back: names of attributes, no value; hashes of it",
     "a keyed hash of person and service",
     2 * _YEAR,
     "the answer",
