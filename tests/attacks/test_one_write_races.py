@@ -257,8 +257,7 @@ def test_a_consent_taken_back_while_the_library_system_is_slow_is_asked_for_agai
             group = broker.lookup.receipts_of(transaction)
             house.clock.ahead += timedelta(seconds=6)
             now = house.clock.now()
-            agreed = receipts.latest(group, now)
-            assert agreed
+            (agreed,) = receipts.on_file(group, now)
             refused = replace(agreed, record_id="0" * 32, event=ReceiptEvent.REFUSED, event_time=now)
             receipts.file(group, refused, now)
             broker.ask_upstream(broker.read(transaction.id, now), "wayf", now)

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
 
-from broker.core.consent.disclosure import Disclosure
-from broker.core.entities import PERSISTENT
+from broker.core.consent.disclosure import ALWAYS, OPTIONAL, Disclosure, Item, Part
+from broker.core.entities import PERSISTENT, Text
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import LegalBasis
 
@@ -38,6 +38,8 @@ _ENDS: Final = {
     ReceiptEvent.INFORMED: ReceiptEvent.FORGOTTEN,
 }
 _YES: Final = frozenset(_ENDS)
+_INSTANT: Final = timedelta(microseconds=1)
+_DIGITS: Final = 32  # of a keyed hash, for one person and service
 _TAKEN_BACK: Final = frozenset(_ENDS.values())
 
 
@@ -45,7 +47,9 @@ _TAKEN_BACK: Final = frozenset(_ENDS.values())
 class Receipt:
     """One answer, append-only and pseudonymous, after ISO/IEC TS 27560.
 
-    ``material`` and ``shown`` are digests of ``Disclosure``; names are kept, values never.
+    ``material`` and ``shown`` are digests of ``Disclosure``, ``terms`` that of its terms and
+    ``parts`` one of each of its parts, so that less under the same terms is known as less; names
+    are kept, values never. One of an earlier release lacks the last two (``completed``).
 
     Source: docs/reference/consent.md#record.
     """
@@ -65,6 +69,13 @@ class Receipt:
     schema: int = 1
     method: str = "web-form"
     optional: tuple[str, ...] = ()  # those that could have been
+    terms: str = ""
+    parts: tuple[str, ...] = ()
+
+    @property
+    def is_yes(self) -> bool:
+        """Return whether it is a consent, or a notice that was seen."""
+        return self.event in _YES
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -75,7 +86,7 @@ class Receipt:
 
     def remembered(self, now: datetime) -> bool:
         """Return whether the answer is a yes for later logins, until something material changes."""
-        if self.event not in _YES or self.valid_until is None:
+        if not self.is_yes or self.valid_until is None:
             return False
         return now < self.valid_until
 
@@ -98,21 +109,21 @@ def question(
 ) -> Question | None:
     """Return what must be shown before ``disclosure`` may leave, or None if the answer is valid.
 
-    ``own`` is this transaction's receipt, good for exactly what it showed; ``receipts`` are those
-    on file for this person and service, of which the latest counts, while it is remembered and
-    nothing material has changed.
+    ``own`` is this transaction's receipt, good for exactly what it showed: what has changed since
+    is asked, whatever is on file (docs/reference/design.md#4a-shown). ``receipts`` are those on
+    file for this person and service, of which ``governing`` finds the one that counts.
     """
     if not disclosure.items and disclosure.name_id_format != PERSISTENT:
         return None
-    if own and own.event in _YES and own.shown == disclosure.shown(hmacs):
+    if own and own.is_yes:
+        if own.shown == disclosure.shown(hmacs):
+            return None
+        return Question(_variant(disclosure), disclosure, _has_changed(own, disclosure, hmacs))
+    if governing(disclosure, receipts, hmacs, now):
         return None
-    latest = _latest(receipts)
-    if latest is None:
-        return Question(_variant(disclosure), disclosure)
-    if _is_valid(latest, disclosure, hmacs, now):
-        return None
-    changed = _has_changed(latest, disclosure, hmacs)
-    return Question(_variant(disclosure), disclosure, changed=changed)
+    latest = max(receipts, key=_answered_at, default=None)
+    changed = latest is not None and _has_changed(latest, disclosure, hmacs)
+    return Question(_variant(disclosure), disclosure, changed)
 
 
 def _variant(disclosure: Disclosure) -> Variant:
@@ -124,17 +135,6 @@ def _yes(variant: Variant) -> ReceiptEvent:
     return ReceiptEvent.GIVEN if variant == "ask" else ReceiptEvent.INFORMED
 
 
-def _latest(receipts: Iterable[Receipt]) -> Receipt | None:
-    return max(receipts, key=lambda receipt: receipt.event_time, default=None)
-
-
-def _is_valid(latest: Receipt, disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> bool:
-    wanted = _yes(_variant(disclosure))
-    if latest.event is not wanted or not latest.remembered(now):
-        return False
-    return latest.material == disclosure.material(hmacs)
-
-
 def _has_changed(latest: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
     # A person who took an answer back knows why the page is here; after an answer that lapsed the
     # page reports no change that there was not.
@@ -143,9 +143,88 @@ def _has_changed(latest: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) ->
     return latest.material != disclosure.material(hmacs)
 
 
-def in_force(receipts: Iterable[Receipt], own: Receipt | None) -> Receipt | None:
-    """Return the answer that governs: this transaction's own, else the latest on file."""
-    return own or _latest(receipts)
+def standing(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+    """Return each yes that is younger than the last no, withdrawal or wish to be told again.
+
+    Newest first. Of a yes and a no at the same instant the no counts.
+    """
+    answers = tuple(receipts)
+    ended = max((each.event_time for each in answers if not each.is_yes), default=None)
+    yes = (each for each in answers if each.is_yes)
+    left = [each for each in yes if ended is None or each.event_time > ended]
+    return tuple(sorted(left, key=_answered_at, reverse=True))
+
+
+def governing(
+    disclosure: Disclosure, receipts: Iterable[Receipt], hmacs: LookupHmacs, now: datetime
+) -> Receipt | None:
+    """Return the newest yes on file that is remembered and covers ``disclosure``, or None.
+
+    So whoever narrows a policy, or undoes what widened it, asks nobody again
+    (docs/reference/consent.md#covers).
+    """
+    wanted = _yes(_variant(disclosure))
+    for made in standing(receipts):
+        if made.event is wanted and made.remembered(now) and covers(made, disclosure, hmacs):
+            return made
+    return None
+
+
+def covers(made: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
+    """Return whether all of ``disclosure`` was in what ``made`` answered, under the same terms."""
+    if made.material == disclosure.material(hmacs):
+        return True
+    known = made if made.terms else completed(made, disclosure, hmacs)
+    if known is None or known.terms != disclosure.terms(hmacs):
+        return False
+    answered = frozenset(known.parts)
+    return all(_is_among(part, answered, made.person, hmacs) for part in disclosure.parts)
+
+
+def completed(made: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> Receipt | None:
+    """Return a receipt of an earlier release with the digests that it lacks; None where unknown.
+
+    It has names and one digest of all: where the terms and watched values of ``disclosure`` with
+    these names make that digest, they are what was answered.
+    """
+    known = {item.name: item for item in disclosure.items}
+    items = (
+        replace(known.get(name) or Item(name, (), Text("", "")), optional=name in made.optional)
+        for name in made.names
+    )
+    asked = replace(disclosure, items=tuple(items))
+    if made.terms or asked.material(hmacs) != made.material:
+        return None
+    return replace(made, terms=asked.terms(hmacs), parts=_digests(asked, made.person, hmacs))
+
+
+def _digests(disclosure: Disclosure, person: str, hmacs: LookupHmacs) -> tuple[str, ...]:
+    return tuple(sorted(_digest(part, person, hmacs) for part in disclosure.parts))
+
+
+def _digest(part: Part, person: str, hmacs: LookupHmacs) -> str:
+    # Of this person at this service: two receipts never tell that two people have one affiliation.
+    return hmacs.of("receipt-part", person, *part).partition(".")[2][:_DIGITS]
+
+
+def _is_among(part: Part, answered: frozenset[str], person: str, hmacs: LookupHmacs) -> bool:
+    kind, name, value = part
+    if _digest(part, person, hmacs) in answered:
+        return True
+    # What left anyway and may now be left out is less than before; it stays until it is ticked.
+    return kind == OPTIONAL and _digest((ALWAYS, name, value), person, hmacs) in answered
+
+
+def _answered_at(made: Receipt) -> datetime:
+    return made.event_time
+
+
+def dated_after(receipts: Iterable[Receipt], now: datetime) -> datetime:
+    """Return when an answer is given that follows ``receipts``.
+
+    Later than they, though the clock of the machine that wrote them ran ahead: the last no counts.
+    """
+    return max([now, *(each.event_time + _INSTANT for each in receipts)])
 
 
 def taken_back(given: Receipt, record_id: str, language: str, now: datetime) -> Receipt | None:
@@ -157,8 +236,7 @@ def taken_back(given: Receipt, record_id: str, language: str, now: datetime) -> 
     event = _ENDS.get(given.event)
     if event is None:
         return None
-    # Later than what it ends, though the clock of another machine ran ahead: the latest counts.
-    at = max(now, given.event_time + timedelta(microseconds=1))
+    at = dated_after([given], now)
     return replace(
         given, record_id=record_id, event=event, event_time=at, language=language, valid_until=None
     )
@@ -200,4 +278,6 @@ def receipt(
         valid_until=now + REMEMBERED_FOR if answer and remember else None,
         chosen=tuple(name for name in optional if name in chosen),
         optional=optional,
+        terms=disclosure.terms(hmacs),
+        parts=_digests(disclosure, person, hmacs),
     )

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
-from broker.core.entities import Controller, Service, Text
+from broker.core.entities import TRANSIENT, Controller, Service, Text
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_STAND_IN, Values
 from broker.core.identity.subject_ids import MINTED
 from broker.core.lookup_hmacs import LookupHmacs
@@ -19,6 +20,11 @@ _WATCHED = frozenset(
         "kaldemail_domain",
     }
 )
+
+# What a person agrees to, piece by piece: kind, name, and the value where that is material.
+Part = tuple[str, str, str]
+ALWAYS: Final = "always"
+OPTIONAL: Final = "optional"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -85,14 +91,28 @@ class Disclosure:
         """
         parts: list[str] = []
         for item in sorted(self.items, key=lambda item: item.name):
-            values: list[str] = []
-            if item.name == NAME_ID:
-                values = [*item.values]  # to the letter: a service may know two people by case
-            elif item.name in _WATCHED:
-                values = sorted(value.casefold() for value in item.values)
-            parts += [_kind(item), item.name, *values, ""]
+            parts += [_kind(item), item.name, *_material_values(item), ""]
         terms = self._terms()
         return hmacs.of("material", self.name_id_format, *terms, *parts)
+
+    def terms(self, hmacs: LookupHmacs) -> str:
+        """Return the digest of the terms alone: service, basis, purpose and controllers."""
+        return hmacs.of("terms", *self._terms())
+
+    @property
+    def parts(self) -> frozenset[Part]:
+        """Return what is agreed to, apart from the terms: less is a subset of it.
+
+        A name, or each of its values where they are watched; a persistent NameID is one of them.
+        """
+        parts = {
+            (_kind(item), item.name, value)
+            for item in self.items
+            for value in _material_values(item) or [""]
+        }
+        if self.name_id_format != TRANSIENT:
+            parts.add((ALWAYS, self.name_id_format, ""))
+        return frozenset(parts)
 
     def _terms(self) -> tuple[str, ...]:
         purpose = self.purpose
@@ -104,7 +124,16 @@ class Disclosure:
 def _kind(item: Item) -> str:
     # An attribute that was optional and is so no longer leaves though nobody ticked it: that is
     # another question.
-    return "optional" if item.optional else "always"
+    return OPTIONAL if item.optional else ALWAYS
+
+
+def _material_values(item: Item) -> list[str]:
+    """Return the values that are material, in an order of their own; none where the name is all."""
+    if item.name == NAME_ID:
+        return [*item.values]  # to the letter: a service may know two people by case
+    if item.name in _WATCHED:
+        return sorted(value.casefold() for value in item.values)
+    return []
 
 
 def _parts(controller: Controller | None) -> tuple[str, ...]:

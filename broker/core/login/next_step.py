@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.consent.consent import Question, ReceiptEvent, agreed, in_force, question
+from broker.core.consent.consent import Question, ReceiptEvent, agreed, governing, question
 from broker.core.consent.disclosure import Disclosure, disclose, named, numbered, with_cpr
 from broker.core.entities import PERSISTENT, Controller, Service
 from broker.core.errors import (
@@ -139,8 +139,7 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
     asked = _asked(transaction, decision, terms, now)
     if asked:
         return asked
-    number = account.number if account else None
-    return _made(transaction, decision, terms, number)
+    return _made(transaction, decision, terms, now)
 
 
 def _new_pin(account: Account | None, decision: Decision) -> Done | Refuse:
@@ -189,8 +188,10 @@ def _disclosed(transaction: Transaction, decision: Decision, terms: Terms) -> Di
     return with_cpr(named(disclosure, terms.ids), terms.cpr)
 
 
-def _made(transaction: Transaction, decision: Decision, terms: Terms, number: str | None) -> Step:
-    unfinished = _unfinished(transaction.account, decision)
+def _made(transaction: Transaction, decision: Decision, terms: Terms, now: datetime) -> Step:
+    account = transaction.account
+    number = account.number if account else None
+    unfinished = _unfinished(account, decision)
     if unfinished:
         return unfinished
     if transaction.errand is not Errand.LOGIN:
@@ -201,7 +202,8 @@ def _made(transaction: Transaction, decision: Decision, terms: Terms, number: st
     if moved:
         return TellChange(moved, decision)
     disclosure = _disclosed(transaction, decision, terms)
-    leaving = agreed(disclosure, in_force(transaction.receipts, transaction.receipt))
+    on_file = governing(disclosure, transaction.receipts, terms.hmacs, now)
+    leaving = agreed(disclosure, transaction.receipt or on_file)
     return Issue(numbered(leaving, number), decision, number)
 
 

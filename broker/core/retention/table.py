@@ -58,7 +58,10 @@ ARRIVAL: Final = Retention(
 )
 RECEIPT: Final = Retention(
     "receipt",
-    _("what was agreed to, refused, told or taken back: names of attributes, no value"),
+    _(
+        "what was agreed to, refused, told or taken back: names of attributes, no value; "
+        "hashes of it"
+    ),
     "a keyed hash of person and service",
     2 * _YEAR,
     _("the answer"),

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from broker.core.consent.consent import Receipt, ReceiptEvent, taken_back
+from broker.core.consent.consent import (
+    Receipt,
+    ReceiptEvent,
+    dated_after,
+    standing,
+    taken_back,
+)
 from broker.core.entities import Controller, Service, Text
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
@@ -25,26 +31,31 @@ class GivenConsent:
 
     @property
     def latest(self) -> Receipt:
-        """Return the answer that counts."""
+        """Return the last answer."""
         return self.receipts[0]
 
     def remembered(self, now: datetime) -> Receipt | None:
-        """Return the answer if the next login goes by it, as long as nothing material changes."""
-        if not self.latest.remembered(now):
-            return None
-        return self.latest
+        """Return the answer that the next login goes by where it asks for no more than that."""
+        found = (made for made in standing(self.receipts) if made.remembered(now))
+        return next(found, None)
 
     def offer(self, now: datetime) -> str | None:
-        """Return "withdraw" for a consent, "forget" for a notice that is remembered, or None.
-
-        A consent that was good for one login can be withdrawn too: the receiver still relies on it
-        (GDPR 7(3)).
-        """
-        if self.latest.event is ReceiptEvent.GIVEN:
+        """Return "withdraw" for a consent, "forget" for a notice that is remembered, or None."""
+        ending = self.to_end
+        if ending and ending.event is ReceiptEvent.GIVEN:
             return "withdraw"
-        if self.latest.remembered(now):
-            return "forget"
-        return None
+        return "forget" if self.remembered(now) else None
+
+    @property
+    def to_end(self) -> Receipt | None:
+        """Return the yes that the person takes back, and with it every older one, or None.
+
+        A consent before a notice, and one that was good for one login too: the receiver still
+        relies on it (GDPR 7(3)).
+        """
+        yes = standing(self.receipts)
+        given = (made for made in yes if made.event is ReceiptEvent.GIVEN)
+        return next(given, yes[0] if yes else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +119,13 @@ class GivenConsents:
         """
         receipts = Receipts(self.store)
         group = self._group(person, service)
-        given = receipts.latest(group, now)
+        history = receipts.history(group, now)
+        given = GivenConsent(service, history).to_end
         if given is None:
             return None
         # Named after what it ends, so that two submits at once add one receipt.
-        made = taken_back(given, self._ending(given), language, now)
+        ending = self._ending(given)
+        made = taken_back(given, ending, language, dated_after(history, now))
         if made is None:
             return None
         receipts.file(group, made, now)

@@ -1,12 +1,13 @@
 """The receipts of consents and notices in the store: append-only, pseudonymous, for two years."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from broker.core.consent.consent import Receipt, in_force
+from broker.core.consent.consent import Receipt, standing
 from broker.core.ports import Key, Store
 from broker.core.retention.table import RECEIPT
-from broker.flows.records import Records
+from broker.flows.records import Content, Record, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,20 @@ class Receipts:
         receipts = self._of(group, now)
         return tuple(sorted(receipts, key=_answered_at, reverse=True))
 
-    def latest(self, group: str, now: datetime) -> Receipt | None:
-        """Return the last answer on file, or None: no other is ever asked for."""
-        return in_force(self._of(group, now), None)
+    def on_file(self, group: str, now: datetime) -> tuple[Receipt, ...]:
+        """Return the answers that a login may go by, as ``as_on_file``."""
+        return as_on_file(self._of(group, now))
+
+    def complete(self, group: str, made: Receipt, now: datetime) -> None:
+        """Add to a receipt of an earlier release the digests that it lacked, and nothing else."""
+
+        def completed(record: Record[Receipt] | None) -> Content[Receipt] | None:
+            if record is None or record.value.terms:
+                return None
+            value = replace(record.value, terms=made.terms, parts=made.parts)
+            return Content(value, record.until)
+
+        self._records.amend(_key(group, made), completed, now)
 
     def _of(self, group: str, now: datetime) -> list[Receipt]:
         records = self._records.list("receipt", group, now)
@@ -50,6 +62,11 @@ def _answered_at(receipt: Receipt) -> datetime:
     return receipt.event_time
 
 
-def as_on_file(latest: Receipt | None) -> tuple[Receipt, ...]:
-    """Return the last answer on file as a transaction keeps it."""
-    return () if latest is None else (latest,)
+def as_on_file(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+    """Return what a transaction keeps of all answers: the last one, and each yes that may count.
+
+    Newest first.
+    """
+    answers = sorted(receipts, key=_answered_at, reverse=True)
+    counting = (each for each in standing(answers) if each.valid_until)
+    return tuple(dict.fromkeys([*answers[:1], *counting]))

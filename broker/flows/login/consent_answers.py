@@ -1,12 +1,23 @@
 """The person's answer to a question: on file first, then a fact of the transaction."""
 
 import secrets
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.audit_events import AuditEventKind, of_login
-from broker.core.consent.consent import Receipt, ReceiptEvent, receipt
+from broker.core.consent.consent import (
+    Receipt,
+    ReceiptEvent,
+    completed,
+    dated_after,
+    governing,
+    receipt,
+)
+from broker.core.consent.disclosure import Disclosure
+from broker.core.errors import StoreUnavailable
 from broker.core.login.steps import Ask, Enrol, Issue, Step
 from broker.core.login.transaction import Transaction
 from broker.core.lookup_hmacs import LookupHmacs
@@ -20,7 +31,6 @@ _KINDS: Final = {
     ReceiptEvent.REFUSED: AuditEventKind.CONSENT_REFUSED,
     ReceiptEvent.INFORMED: AuditEventKind.NOTICE_SEEN,
 }
-_YES: Final = frozenset({ReceiptEvent.GIVEN, ReceiptEvent.INFORMED})
 # A login that goes straight through reads what is on file once.
 _FRESH: Final = timedelta(seconds=5)
 
@@ -40,16 +50,16 @@ class ConsentAnswers:
         What was taken back meanwhile, at another screen, must not let anything leave: neither an
         answer of before nor the one that was given in this very login, which may have waited for
         the library system since. A no in another login may be the word after that: of later answers
-        elsewhere, only a yes leaves this one's own in force.
+        elsewhere, only those that are a yes leave this one's own in force.
         """
         transaction = held.transaction
         authenticated = transaction.authenticated
         if transaction.issued or authenticated is None or now - authenticated < _FRESH:
             return held
         group = self.lookup.receipts_of(transaction)
-        latest = Receipts(self.store).latest(group, now)
-        on_file = as_on_file(latest)
-        if on_file == transaction.receipts or _in_force(transaction.receipt, latest):
+        answers = Receipts(self.store).history(group, now)
+        on_file = as_on_file(answers)
+        if on_file == transaction.receipts or _in_force(transaction.receipt, answers):
             return held
 
         def reread(each: Transaction) -> Transaction:
@@ -82,7 +92,7 @@ class ConsentAnswers:
         own = transaction.receipt
         waiting = isinstance(step, Issue | Enrol) and not transaction.issued
         if answer == "no" and own is not None and waiting:
-            return self._answered(held, _refusal(own, now), now)
+            return self._answered(held, _refusal(own, dated_after([own], now)), now)
         if not isinstance(step, Ask):
             return held
         if step.question.disclosure.shown(self.hmacs) != shown:
@@ -96,7 +106,7 @@ class ConsentAnswers:
             person=self.lookup.receipts_of(transaction),
             language=language,
             hmacs=self.hmacs,
-            now=now,
+            now=dated_after(transaction.receipts, now),
         )
         return self._answered(held, made, now)
 
@@ -105,6 +115,22 @@ class ConsentAnswers:
         return self.transactions.change(
             held, lambda transaction: replace(transaction, receipt=None), now
         )
+
+    def complete(self, transaction: Transaction, left: Disclosure, now: datetime) -> None:
+        """Complete a receipt of an earlier release that has just let ``left`` leave.
+
+        What it answered is known now, and may not be after the next edit of the policies. A store
+        that does not answer leaves it for the next login: what leaves is decided already.
+        """
+        if transaction.receipt or all(made.terms for made in transaction.receipts):
+            return
+        went_by = governing(left, transaction.receipts, self.hmacs, now)
+        made = completed(went_by, left, self.hmacs) if went_by else None
+        if made is None:
+            return
+        group = self.lookup.receipts_of(transaction)
+        with suppress(StoreUnavailable):
+            Receipts(self.store).complete(group, made, now)
 
     def _answered(self, held: Held, made: Receipt, now: datetime) -> Held:
         receipts = Receipts(self.store)
@@ -148,20 +174,22 @@ class ConsentAnswers:
         )
 
 
-def _in_force(own: Receipt | None, latest: Receipt | None) -> bool:
-    """Return whether this login's own answer still counts beside the last one on file."""
+def _in_force(own: Receipt | None, answers: Iterable[Receipt]) -> bool:
+    """Return whether this login's own answer still counts beside all that are on file."""
     if own is None:
         return False
-    if latest is None or latest.record_id == own.record_id:
-        return True
-    return latest.event in _YES
+    return not any(
+        made.event_time >= own.event_time and made.record_id != own.record_id
+        for made in answers
+        if not made.is_yes
+    )
 
 
-def _refusal(own: Receipt, now: datetime) -> Receipt:
+def _refusal(own: Receipt, at: datetime) -> Receipt:
     return replace(
         own,
         record_id=secrets.token_hex(16),
         event=ReceiptEvent.REFUSED,
-        event_time=now,
+        event_time=at,
         valid_until=None,
     )

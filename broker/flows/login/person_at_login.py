@@ -19,7 +19,7 @@ from broker.core.policy.model import PolicySet
 from broker.core.ports import Store, Trail
 from broker.flows.arrived_login import Arrived, read_and_decide, read_login
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
-from broker.flows.consents.receipts import Receipts, as_on_file
+from broker.flows.consents.receipts import Receipts
 from broker.flows.identity.person_resolution import PersonNames, PersonResolution, display_name
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.records import Reads, read_together
@@ -139,9 +139,9 @@ class PersonAtLogin:
             arrived = self._again(known, arrived, now)
         if not arrived.permitted:
             return known, arrived
-        latest = Receipts(self.store).latest(self.receipts_of(known), now)
+        on_file = Receipts(self.store).on_file(self.receipts_of(known), now)
         account = self.borrowers.account(known, arrived, now, remembered)
-        known = replace(known, receipts=as_on_file(latest), account=account)
+        known = replace(known, receipts=on_file, account=account)
         return known, arrived
 
     def receipts_of(self, transaction: Transaction) -> str:

@@ -128,6 +128,22 @@ def test_nothing_is_taken_back_for_somebody_else(choices: GivenConsents, answere
     assert choices.of(ASTA, NOW)[0].remembered(NOW) is not None
 
 
+def test_a_withdrawal_ends_every_yes_before_it(choices: GivenConsents, answered: Given) -> None:
+    """Also the consent that a notice came after, though a clock that runs ahead wrote the notice."""
+    consent = answered(ASTA, remember=True)
+    notice = answered(ASTA, at=LATER, basis="public_task", remember=False)
+    (found,) = choices.of(ASTA, NOW)
+    assert (found.offer(NOW), found.latest.record_id) == ("withdraw", notice.record_id)
+    remembered = found.remembered(NOW)
+    assert remembered is not None
+    assert remembered.record_id == consent.record_id
+    end = choices.take_back(ASTA, "my-loans", "da", NOW)
+    assert end is not None
+    assert (end.event, end.event_time > notice.event_time) == (ReceiptEvent.WITHDRAWN, True)
+    (found,) = choices.of(ASTA, NOW)
+    assert (found.offer(NOW), found.remembered(NOW), found.latest) == (None, None, end)
+
+
 def test_many_submits_at_once_leave_one_withdrawal(choices: GivenConsents, answered: Given) -> None:
     """However often the button is pressed, one receipt says so, and it is the one that counts."""
     for round_ in range(5):

@@ -32,15 +32,15 @@ def given(world: Any) -> Receipt:
 
 
 def test_every_answer_is_on_file_newest_first(world: Any, given: Receipt) -> None:
-    """In whatever order they came in; the last one counts, and another group has none of them."""
+    """In whatever order they came in; another group has none of them."""
     receipts = Receipts(world.store)
     later = replace(given, record_id="a2", event=ReceiptEvent.WITHDRAWN, event_time=given.event_time + SECOND)
     earlier = replace(given, record_id="z0", event_time=given.event_time - SECOND)
     for made in (given, later, earlier):
         receipts.file("g", made, world.now)
     assert receipts.history("g", world.now) == (later, given, earlier)
-    assert receipts.latest("g", world.now) == later
-    assert (receipts.history("h", world.now), receipts.latest("h", world.now)) == ((), None)
+    assert receipts.on_file("g", world.now) == (later,)
+    assert (receipts.history("h", world.now), receipts.on_file("h", world.now)) == ((), ())
 
 
 def test_no_answer_is_written_over(world: Any, given: Receipt) -> None:
@@ -55,7 +55,7 @@ def test_an_answer_is_kept_for_two_years_from_its_filing(world: Any, given: Rece
     """Longer than it is remembered, and not a moment more."""
     receipts = Receipts(world.store)
     receipts.file("g", given, world.now)
-    assert receipts.latest("g", world.now + TWO_YEARS - INSTANT) == given
+    assert receipts.history("g", world.now + TWO_YEARS - INSTANT) == (given,)
     assert receipts.history("g", world.now + TWO_YEARS) == ()
 
 
@@ -70,7 +70,31 @@ def test_an_answer_that_came_too_late_takes_no_other_with_it(world: Any, given: 
     assert receipts.history("g", world.now) == (given,)
 
 
-def test_a_transaction_keeps_the_last_answer_alone(given: Receipt) -> None:
-    """Or none."""
-    assert as_on_file(given) == (given,)
-    assert as_on_file(None) == ()
+def test_a_transaction_keeps_the_last_answer_and_what_may_count(given: Receipt) -> None:
+    """Each yes that is remembered and that no later no, withdrawal or wish to be told again has ended."""
+    ended = [
+        replace(given, record_id=event, event=event, event_time=given.event_time - SECOND, valid_until=None)
+        for event in (ReceiptEvent.REFUSED, ReceiptEvent.WITHDRAWN, ReceiptEvent.FORGOTTEN)
+    ]
+    before = replace(given, record_id="r0", event_time=given.event_time - 2 * SECOND)
+    later = replace(given, record_id="r2", event=ReceiptEvent.INFORMED, event_time=given.event_time + SECOND)
+    once = replace(given, record_id="r3", event_time=given.event_time + 2 * SECOND, valid_until=None)
+    last = replace(once, record_id="r4", event_time=given.event_time + 3 * SECOND)
+    assert as_on_file([]) == ()
+    assert as_on_file([before, given]) == (given, before)
+    for end in ended:
+        assert as_on_file([last, before, once, end, given, later]) == (last, later, given)
+        assert as_on_file([before, end]) == (end,)
+
+
+def test_a_receipt_of_an_earlier_release_is_completed_once(world: Any, given: Receipt) -> None:
+    """With its digests and nothing else of it changed, for as long as it was kept; no other is written over."""
+    receipts = Receipts(world.store)
+    receipts.file("g", given, world.now)
+    whole = replace(given, terms="t", parts=("p",))
+    for now, made in ((SECOND, replace(whole, language="en")), (2 * SECOND, replace(whole, terms="other"))):
+        receipts.complete("g", made, world.now + now)
+    receipts.complete("g", replace(whole, record_id="r2"), world.now)
+    assert receipts.history("g", world.now) == (whole,)
+    assert receipts.history("g", world.now + TWO_YEARS - INSTANT) == (whole,)
+    assert receipts.history("g", world.now + TWO_YEARS) == ()

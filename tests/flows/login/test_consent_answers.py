@@ -178,6 +178,21 @@ def test_a_no_after_a_yes_is_the_last_word(world: Any, held: Held, answer: Answe
     assert [each.kind for each in lookup.trail.events] == [AuditEventKind.CONSENT_GIVEN, AuditEventKind.CONSENT_REFUSED]
 
 
+def test_an_answer_is_the_last_though_the_clock_is_behind(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer
+) -> None:
+    """What another machine wrote, whose clock runs ahead, is not younger than the answer that followed it."""
+    ahead = replace(elsewhere(world, ReceiptEvent.GIVEN), event_time=world.now + timedelta(minutes=2))
+    known = answers.transactions.change(held, lambda found: replace(found, receipts=(ahead,)), world.now)
+    agreed = answer(known)
+    own = agreed.transaction.receipt
+    assert own
+    assert own.event_time > ahead.event_time
+    refused = answer(agreed, ISSUE, "no").transaction.receipt
+    assert refused
+    assert refused.event_time > own.event_time
+
+
 def test_what_has_left_is_not_refused_any_more(
     world: Any, answers: ConsentAnswers, held: Held, answer: Answer, lookup: Lookup
 ) -> None:
@@ -241,6 +256,19 @@ def test_what_was_said_elsewhere_meanwhile_counts(
         assert after == before
     else:
         assert (after.transaction.receipt, after.transaction.receipts) == (None, (later,))
+
+
+def test_a_yes_elsewhere_does_not_bring_back_what_a_no_has_ended(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer
+) -> None:
+    """The login's own yes, a withdrawal, and a yes at a third screen: only the last of them is left."""
+    before = answer(held)
+    world.now += FRESH
+    withdrawn = elsewhere(world, ReceiptEvent.WITHDRAWN)
+    again = replace(withdrawn, record_id="y", event=ReceiptEvent.GIVEN, event_time=world.now + INSTANT)
+    Receipts(world.store).file("g", again, world.now)
+    after = answers.reread(before, world.now).transaction
+    assert (after.receipt, after.receipts) == (None, (again,))
 
 
 def test_an_answer_of_this_login_stands_where_none_is_on_file(

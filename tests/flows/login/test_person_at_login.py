@@ -192,8 +192,8 @@ def test_the_choices_are_not_shown_by_attributes_that_cannot_be_trusted(logins: 
     assert (held.arrived.trusted, held.transaction.person) == (False, None)
 
 
-def test_the_last_receipt_on_file_is_the_login_s(logins: Any) -> None:
-    """The person's own at this service, and the last of them alone."""
+def test_the_receipts_on_file_that_may_count_are_the_login_s(logins: Any) -> None:
+    """The person's own at this service, the last of them first, and none that a later no has ended."""
     first = looked_up(logins, logins.student())
     assert first.transaction.receipts == ()
     group = logins.lookup.receipts_of(first.transaction)
@@ -205,9 +205,13 @@ def test_the_last_receipt_on_file_is_the_login_s(logins: Any) -> None:
     now = logins.world.now
     made = Receipt("1", ReceiptEvent.GIVEN, now, "en", group, "d", "consent", (), "m", "s", now + DAY)
     last = replace(made, record_id="2", event_time=now + INSTANT)
+    ended = replace(made, record_id="4", event_time=now - 2 * INSTANT)
+    end = replace(made, record_id="5", event=ReceiptEvent.WITHDRAWN, event_time=now - INSTANT, valid_until=None)
+    for each in (ended, end):
+        receipts.file(group, each, now)
     for place, receipt in ((group, made), (group, last), (others.pop(), replace(last, record_id="3"))):
         receipts.file(place, receipt, now)
-    assert looked_up(logins, logins.student()).transaction.receipts == (last,)
+    assert looked_up(logins, logins.student()).transaction.receipts == (last, made)
 
 
 def test_nobody_s_receipts_are_no_person_s(logins: Any) -> None:

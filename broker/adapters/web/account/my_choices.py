@@ -54,7 +54,7 @@ def blueprint(
 
 @dataclass(frozen=True, slots=True)
 class ConsentLine:
-    """An answer as the page shows it: ``until`` is None where the next login asks again."""
+    """An answer as the page shows it: ``until`` is None where it counts for no later login."""
 
     record_id: str
     event: ReceiptEvent
@@ -67,13 +67,17 @@ class ConsentLine:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The answers for one service: the latest, a few before it, and the number of others."""
+    """The answers for one service: the latest, a few before it, and the number of others.
+
+    ``remembered`` is the one that a login goes by where it asks for no more than was in it.
+    """
 
     name: str
     service: str
     receiver: ResponsibleParty
     privacy_notice: str
     latest: ConsentLine
+    remembered: ConsentLine | None
     earlier: tuple[ConsentLine, ...]
     more: int
     offer: str | None
@@ -258,12 +262,14 @@ class MyChoices:
         service = self.ports.services[choice.service]
         shown = choice.receipts[: _EARLIER + 1]
         latest, *earlier = [self._line(transaction, receipt, now) for receipt in shown]
+        goes_by = choice.remembered(now)
         return Card(
             name=service.name,
             service=spoken(service.label),
             receiver=_receiver(service),
             privacy_notice=spoken(service.privacy_notice),
             latest=latest,
+            remembered=self._line(transaction, goes_by, now) if goes_by else None,
             earlier=tuple(earlier),
             more=len(choice.receipts) - len(shown),
             offer=choice.offer(now),

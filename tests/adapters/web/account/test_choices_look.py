@@ -40,14 +40,15 @@ LOANS = Card(
     receiver=ResponsibleParty("Det Kgl. Eksempelbibliotek", "databeskyttelse@eksempelbiblioteket.example"),
     privacy_notice="https://library.example/privatliv",
     latest=GIVEN,
+    remembered=GIVEN,
     earlier=(ONCE, replace(ONCE, event=ReceiptEvent.REFUSED)),
     more=12,
     offer="withdraw",
 )
 PRINT = replace(LOANS, name="myprint", service="MyPrint", latest=TOLD, earlier=(), more=0, offer="forget")
 RULE = replace(PRINT, name="self", service="Selvbetjening", latest=replace(TOLD, legal_basis="contract"), offer=None)
-ENDED = replace(LOANS, latest=replace(ONCE, event=ReceiptEvent.WITHDRAWN), offer=None)
-AGAIN = replace(PRINT, latest=replace(TOLD, event=ReceiptEvent.FORGOTTEN, until=None), offer=None)
+ENDED = replace(LOANS, latest=replace(ONCE, event=ReceiptEvent.WITHDRAWN), remembered=None, offer=None)
+AGAIN = replace(PRINT, latest=replace(TOLD, event=ReceiptEvent.FORGOTTEN, until=None), remembered=None, offer=None)
 RECORD = {
     "record_id": "0f" * 16, "policy_version": "d" * 64, "set_hash": f"k1.{'ab' * 32}", "user_ref": f"k1.{'cd' * 32}",
     "notice_version": f"k1.{'ef' * 32}", "language": "da", "optional_not_chosen": ["title"],
@@ -83,6 +84,7 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "list": ("choices.html", {**LISTED, "cards": [LOANS, PRINT, RULE]}),
     "withdrawn": ("choices.html", {**LISTED, "cards": [ENDED, PRINT], "ended": ENDED}),
     "forgotten": ("choices.html", {**LISTED, "cards": [AGAIN], "ended": AGAIN}),
+    "once": ("choices.html", {**LISTED, "cards": [replace(LOANS, latest=ONCE)]}),
     "none": ("choices.html", {**LISTED, "cards": []}),
     "begin": ("choices_begin.html", {"ways": [("?with=wayf", "Universitetslogin (WAYF)"), ("?with=nemid", "NemID")]}),
     "kept_begin": ("kept_begin.html", WAYS),

@@ -1,0 +1,223 @@
+"""What a remembered yes covers: less under the same terms, as long as no later no has ended it."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import pytest
+
+from broker.core.consent.consent import (
+    Question,
+    Receipt,
+    ReceiptEvent,
+    completed,
+    covers,
+    dated_after,
+    governing,
+    question,
+    receipt,
+    standing,
+)
+from broker.core.consent.disclosure import Disclosure, Item
+from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Text
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.model import NAME_ID
+from broker.flows.records import load
+
+WORDS: Final = Text("words", "ord")
+OTHER: Final = Text("other", "andet")
+MAIL: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+ROLES: Final = Item("eduPersonScopedAffiliation", ("student@au.dk", "member@au.dk"), WORDS)
+TITLE: Final = Item("title", ("Ms",), WORDS, optional=True)
+ASKED: Final = Disclosure(
+    service="my-loans",
+    acs="https://loans.example/acs",
+    name_id_format=PERSISTENT,
+    purpose=WORDS,
+    legal_basis="consent",
+    giver=Controller(Text("AU", "AU")),
+    receiver=Controller(Text("Library", "Bibliotek")),
+    items=(
+        Item("sn", ("Ravn",), WORDS),
+        Item("mail", ("asta@au.dk",), WORDS),
+        ROLES,
+        TITLE,
+        Item("borrower_number", (), WORDS),
+    ),
+    policy="d",
+)
+SN, POST, _, _, NUMBER = ASKED.items
+BY_MAIL: Final = replace(ASKED, name_id_format=MAIL, items=(Item(NAME_ID, ("asta@au.dk",), WORDS), *ASKED.items))
+# The record of a yes to ``ASKED``, the title ticked, as the release before this one wrote it.
+RECORD_OF_BEFORE: Final = (
+    b'\x02{"record_id":"r1","event":"given","event_time":"2026-11-25T12:00:00Z","language":"da","person":"p",'
+    b'"policy":"d","legal_basis":"consent","names":["sn","mail","eduPersonScopedAffiliation","title","borrower_number"]'
+    b',"material":"k1.871aaacd4e524af82d528f304e207041c849efb297f501a3d9f1284c4bbab11e",'
+    b'"shown":"k1.56042450ea962adb91ef355e2a4e3ba1b2e1a799e965c4adf4722feffbc6a634",'
+    b'"valid_until":"2027-11-25T12:00:00Z","chosen":["title"],"schema":1,"method":"web-form","optional":["title"]}'
+)
+
+
+def items(*chosen: Item) -> Disclosure:
+    """Give the disclosure with these items alone."""
+    return replace(ASKED, items=chosen)
+
+
+NARROWER: Final = {
+    "the same": ASKED,
+    "turned": items(*ASKED.items[::-1]),
+    "an attribute less": items(SN, ROLES, TITLE, NUMBER),
+    "nothing but the NameID": items(),
+    "an affiliation less": items(SN, POST, replace(ROLES, values=("member@au.dk",)), TITLE, NUMBER),
+    "another case": items(SN, POST, replace(ROLES, values=("STUDENT@AU.DK",)), TITLE, NUMBER),
+    "another surname": items(replace(SN, values=("Holm",))),
+    "what may be left out is gone": items(SN, POST, ROLES, NUMBER),
+    "what always left may be left out": items(SN, replace(POST, optional=True)),
+    "an affiliation may be left out": items(replace(ROLES, optional=True)),
+    "no NameID that lasts": replace(ASKED, name_id_format=TRANSIENT),
+}
+WIDER: Final = {
+    "an attribute more": items(*ASKED.items, Item("gn", ("Asta",), WORDS)),
+    "an optional one more": items(*ASKED.items, Item("gn", ("Asta",), WORDS, optional=True)),
+    "less and more": items(SN, Item("gn", ("Asta",), WORDS)),
+    "another affiliation": items(replace(ROLES, values=("employee@au.dk",))),
+    "an affiliation more": items(replace(ROLES, values=(*ROLES.values, "employee@au.dk"))),
+    "what could be left out always leaves": items(replace(TITLE, optional=False)),
+    "a value that is another's name": items(Item("student@au.dk", (), WORDS)),
+    "the address as NameID": BY_MAIL,
+    "another purpose": replace(ASKED, purpose=OTHER),
+    "another basis": replace(ASKED, legal_basis="public_task"),
+    "another giver": replace(ASKED, giver=None),
+    "another receiver": replace(ASKED, receiver=Controller(OTHER)),
+    "another service": replace(ASKED, service="other"),
+    "less, for another purpose": replace(items(SN), purpose=OTHER),
+}
+
+
+@pytest.fixture
+def yes(hmacs: LookupHmacs, now: datetime) -> Any:
+    """Give a maker of remembered answers, a yes by default."""
+
+    def make(shown: Disclosure = ASKED, at: datetime = now, *, answer: bool = True, **how: Any) -> Receipt:
+        asked = Question("ask" if shown.legal_basis == "consent" else "inform", shown)
+        facts = {"remember": True, "person": "p", "language": "da", "hmacs": hmacs, "now": at, **how}
+        return receipt(f"r {at} {answer}", asked, answer, **facts)
+
+    return make
+
+
+@pytest.mark.parametrize("name", NARROWER)
+def test_less_under_the_same_terms_is_covered(hmacs: LookupHmacs, now: datetime, yes: Any, name: str) -> None:
+    """Whoever agreed to more is not asked again for it."""
+    assert question(NARROWER[name], [yes()], None, hmacs, now) is None
+
+
+@pytest.mark.parametrize("name", WIDER)
+def test_more_or_other_terms_are_asked(hmacs: LookupHmacs, now: datetime, yes: Any, name: str) -> None:
+    """Whatever else has become less."""
+    asked = question(WIDER[name], [yes()], None, hmacs, now)
+    assert asked is not None
+    assert asked.changed
+
+
+def test_an_address_as_nameid_covers_no_other_name(hmacs: LookupHmacs, yes: Any) -> None:
+    """Nor its own address in another case; a NameID for one login is less than it."""
+    made = yes(BY_MAIL)
+    other = replace(BY_MAIL, items=(Item(NAME_ID, ("Asta@au.dk",), WORDS), *ASKED.items))
+    assert not covers(made, other, hmacs)
+    assert not covers(made, ASKED, hmacs)
+    assert covers(made, replace(ASKED, name_id_format=TRANSIENT), hmacs)
+
+
+def test_what_a_receipt_holds_is_of_its_person_alone(hmacs: LookupHmacs, yes: Any) -> None:
+    """Two people with one affiliation have no digest of it in common, and none is there twice."""
+    first, second = yes(), yes(person="q")
+    assert len(set(first.parts)) == len(first.parts) == len(ASKED.parts)
+    assert not {*first.parts} & {*second.parts}
+    assert not covers(replace(first, person="q"), items(SN), hmacs)
+
+
+def test_a_yes_counts_unless_a_no_is_younger(now: datetime, yes: Any) -> None:
+    """The withdrawal of one ends every older one; at the same instant the no counts; the newest comes first."""
+    earlier, later = yes(items(SN), now), yes(ASKED, now + timedelta(seconds=2))
+    for event in (ReceiptEvent.REFUSED, ReceiptEvent.WITHDRAWN, ReceiptEvent.FORGOTTEN):
+        no = replace(earlier, event=event, event_time=now + timedelta(seconds=1))
+        assert standing([earlier, later]) == (later, earlier)
+        assert standing([later, no, earlier]) == (later,)
+        assert standing([earlier, replace(no, event_time=later.event_time), later]) == ()
+
+
+def test_undoing_asks_nobody_again(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
+    """A yes to the policies of before counts again, though a wider question was answered since, for one login."""
+    narrow, wide = items(SN), ASKED
+    answers = [yes(narrow, now), yes(wide, now + timedelta(days=1), remember=False)]
+    after = now + timedelta(days=2)
+    assert question(wide, answers, None, hmacs, after) is not None
+    assert governing(narrow, answers, hmacs, after) == answers[0]
+    no = replace(answers[1], event=ReceiptEvent.REFUSED)
+    assert question(narrow, [*answers, no], None, hmacs, after) is not None
+
+
+def test_the_newest_yes_that_covers_says_what_is_ticked(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
+    """What the person left out last stays out."""
+    ticked, left_out = yes(chosen=("title",)), yes(at=now + timedelta(seconds=1))
+    for answers in ([ticked, left_out], [left_out, ticked]):
+        assert governing(items(TITLE), answers, hmacs, now) == left_out
+    assert governing(items(TITLE), [ticked], hmacs, now) == ticked
+
+
+def test_a_yes_of_this_login_covers_no_less_than_it_showed(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
+    """Within a login what is shown is what leaves, whatever is on file (docs/reference/design.md#4a-shown)."""
+    own = yes()
+    assert question(ASKED, (), own, hmacs, now) is None
+    asked = question(items(SN), [yes(items(SN))], own, hmacs, now)
+    assert asked == Question("ask", items(SN), changed=True)
+
+
+def test_a_notice_is_no_consent_to_less(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
+    """Nor a consent a notice: each is asked on its own basis."""
+    told = replace(ASKED, legal_basis="contract")
+    assert question(replace(items(SN), legal_basis="contract"), [yes(told)], None, hmacs, now) is None
+    assert question(items(SN), [yes(told)], None, hmacs, now) is not None
+
+
+def test_an_answer_is_dated_after_what_it_follows(now: datetime, yes: Any) -> None:
+    """A no on a machine whose clock is behind ends the yes that was given on another."""
+    ahead = yes(at=now + timedelta(minutes=3))
+    assert dated_after([], now) == now
+    assert dated_after([yes(at=now - timedelta(days=1))], now) == now
+    assert dated_after([yes(), ahead], now) > ahead.event_time
+
+
+@pytest.fixture
+def before() -> Receipt:
+    """Give the record of an earlier release."""
+    return load(Receipt, RECORD_OF_BEFORE)
+
+
+@pytest.mark.parametrize("name", ["the same", "turned", "an attribute less"])
+def test_a_receipt_of_before_is_read(hmacs: LookupHmacs, now: datetime, before: Receipt, name: str) -> None:
+    """It covers less than it answered, as far as its one digest shows what that was."""
+    shown = NARROWER[name]
+    assert question(shown, [before], None, hmacs, now) is None
+    whole = completed(before, shown, hmacs)
+    assert whole is not None
+    assert (whole.terms, len(whole.parts)) == (ASKED.terms(hmacs), len(ASKED.parts))
+    assert replace(whole, terms="", parts=()) == before
+    assert all(covers(whole, each, hmacs) for each in NARROWER.values())
+    assert not any(covers(whole, each, hmacs) for each in WIDER.values())
+
+
+@pytest.mark.parametrize("name", WIDER)
+def test_a_receipt_of_before_covers_no_more(hmacs: LookupHmacs, now: datetime, before: Receipt, name: str) -> None:
+    """Whatever is guessed of it must make its digest."""
+    assert question(WIDER[name], [before], None, hmacs, now) is not None
+
+
+def test_a_receipt_of_before_whose_values_are_not_known_stays_as_it_is(hmacs: LookupHmacs, before: Receipt) -> None:
+    """A watched value that is no longer asked for cannot be worked out, and a receipt of today lacks nothing."""
+    assert completed(before, items(SN), hmacs) is None
+    assert not covers(before, items(SN), hmacs)
+    whole = completed(before, ASKED, hmacs)
+    assert whole is not None
+    assert completed(whole, ASKED, hmacs) is None
