@@ -105,7 +105,10 @@ def answers(settings: Config) -> LibraryAnswers:
     """Return what the configuration says for the record of processing."""
     contact = settings.contact
     record = settings.record
-    services = {name: _receiver(table) for name, table in record.services.items()}
+    services = {
+        name: replace(_receiver(table), cpr_law=optional_text(table.cpr_law))
+        for name, table in record.services.items()
+    }
     return LibraryAnswers(
         name=contact.called(),
         email=contact.email,
