@@ -97,6 +97,7 @@ def report(
         answers=answers(settings),
         library=LibrarySystemUse(settings.library.system, settings.library.mode),
         protection=_protection(settings),
+        register=settings.person_register.system if settings.person_register else "",
         labels=around.maps.labels if around.maps else {},
     )
 

@@ -89,6 +89,7 @@ class PolicyReport:
     protection: Protection
     labels: Mapping[str, Text] = field(repr=False)
     changes: Changes | None = None
+    register: str = ""  # the register of persons, where one is configured
 
     @property
     def questions(self) -> tuple[Question, ...]:
