@@ -97,6 +97,7 @@ def report(
         answers=answers(settings),
         library=LibrarySystemUse(settings.library.system, settings.library.mode),
         protection=_protection(settings),
+        register=settings.person_register.system if settings.person_register else "",
         labels=around.maps.labels if around.maps else {},
     )
 
@@ -105,7 +106,10 @@ def answers(settings: Config) -> LibraryAnswers:
     """Return what the configuration says for the record of processing."""
     contact = settings.contact
     record = settings.record
-    services = {name: _receiver(table) for name, table in record.services.items()}
+    services = {
+        name: replace(_receiver(table), cpr_law=optional_text(table.cpr_law))
+        for name, table in record.services.items()
+    }
     return LibraryAnswers(
         name=contact.called(),
         email=contact.email,

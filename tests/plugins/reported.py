@@ -81,6 +81,7 @@ def reported() -> PolicyReport:
         answers=ANSWERS,
         library=LibrarySystemUse("koha", "observe"),
         protection=Protection(https=True, trail=True, trail_required=True, message_log=True, shared_store=False),
+        register="datafordeler",
         labels=MAPS.labels,
         changes=Changes(
             NOW.date().replace(month=1),

@@ -26,6 +26,7 @@ class Topic(StrEnum):
     KEPT = "kept"
     TRANSFERS = "transfers"
     SAFEGUARDS = "safeguards"
+    CPR_LAW = "cpr_law"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,14 @@ class ReceiverAnswers:
     """What the library says of a receiver: None is not said.
 
     ``third_countries`` are those outside the EU and the EEA where it keeps or sends what it gets,
-    none where it is empty; ``safeguards`` on what ground (GDPR articles 44 to 49).
+    none where it is empty; ``safeguards`` on what ground (GDPR articles 44 to 49). ``cpr_law``: the
+    law by which it may have CPR numbers, for consent to a purpose is none everywhere.
     """
 
     kept_for: Text | None = None
     third_countries: Names | None = None
     safeguards: Text | None = None
+    cpr_law: Text | None = None
 
 
 UNANSWERED: Final = ReceiverAnswers()
@@ -81,12 +84,19 @@ _LIBRARY_SYSTEM: Final = "record.library_system"
 _MAIL: Final = "record.mail"
 
 
-def missing(answers: LibraryAnswers, services: tuple[Service, ...]) -> tuple[Question, ...]:
-    """Return a question for each answer that is missing, those about the library first."""
-    return tuple(_missing(answers, services))
+def missing(
+    answers: LibraryAnswers, services: tuple[Service, ...], numbered: frozenset[str] = frozenset()
+) -> tuple[Question, ...]:
+    """Return a question for each answer that is missing, those about the library first.
+
+    ``numbered`` are the services that get CPR numbers.
+    """
+    return tuple(_missing(answers, services, numbered))
 
 
-def _missing(answers: LibraryAnswers, services: tuple[Service, ...]) -> Iterator[Question]:
+def _missing(
+    answers: LibraryAnswers, services: tuple[Service, ...], numbered: frozenset[str]
+) -> Iterator[Question]:
     own = (
         (Topic.NAME, "contact.name", answers.name),
         (Topic.REACHED, "contact.email", answers.email or answers.phone or answers.page),
@@ -101,7 +111,10 @@ def _missing(answers: LibraryAnswers, services: tuple[Service, ...]) -> Iterator
     for service in services:
         yield from _of_service(service)
         own_answers = answers.of_service(service.name)
-        yield from _of_receiver(own_answers, f"record.services.{service.name}", service)
+        key = f"record.services.{service.name}"
+        yield from _of_receiver(own_answers, key, service)
+        if service.name in numbered and own_answers.cpr_law is None:
+            yield Question(Topic.CPR_LAW, f"{key}.cpr_law", service)
     yield from _of_receiver(answers.library_system, _LIBRARY_SYSTEM)
     yield from _of_receiver(answers.mail, _MAIL)
 

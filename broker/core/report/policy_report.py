@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from broker.core.entities import Names, Service, Text, Upstream
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.policy.model import Policy
 from broker.core.report.missing_answers import LibraryAnswers, Question, missing
 from broker.core.report.what_leaves import Given, WhatLeaves
@@ -88,11 +89,21 @@ class PolicyReport:
     protection: Protection
     labels: Mapping[str, Text] = field(repr=False)
     changes: Changes | None = None
+    register: str = ""  # the register of persons, where one is configured
 
     @property
     def questions(self) -> tuple[Question, ...]:
         """Return what the configuration does not say."""
-        return missing(self.answers, self.receiving)
+        return missing(self.answers, self.receiving, self.numbered)
+
+    @property
+    def numbered(self) -> frozenset[str]:
+        """Return the services that get CPR numbers."""
+        return frozenset(
+            each.service
+            for each in self.leaves.given
+            if any(listed.name == CPR_ATTRIBUTE for listed in each.attributes)
+        )
 
     @property
     def receiving(self) -> tuple[Service, ...]:
@@ -131,7 +142,7 @@ class PolicyReport:
         for given in self.leaves.given:
             names |= {listed.name: None for listed in given.attributes}
         for written in self.leaves.borrowers:
-            names["cpr"] = None
+            names[CPR_ATTRIBUTE] = None
             for each in written.fields:
                 sources = (each.source, *each.otherwise)
                 names |= {_attribute(source): None for source in sources}

@@ -145,6 +145,12 @@ class ReceiverTable(SettingsTable):
     safeguards: Wording | None = None  # the ground for these (GDPR articles 44 to 49)
 
 
+class ReceivingServiceTable(ReceiverTable):
+    """The same of a service, which may get CPR numbers."""
+
+    cpr_law: Wording | None = None  # by which it may have them
+
+
 class RecordTable(SettingsTable):
     """Answers for the record of processing activities (GDPR article 30(1)); nothing decides by it.
 
@@ -153,7 +159,7 @@ class RecordTable(SettingsTable):
 
     joint_controllers: Wording | None = None
     security: Wording | None = None  # measures besides those that the broker takes
-    services: dict[Name, ReceiverTable] = Field(default_factory=dict)
+    services: dict[Name, ReceivingServiceTable] = Field(default_factory=dict)
     library_system: ReceiverTable = ReceiverTable()
     mail: ReceiverTable = ReceiverTable()
 

@@ -32,6 +32,16 @@ def test_of_an_empty_configuration_everything_is_asked() -> None:
     }
 
 
+def test_who_gets_cpr_numbers_is_asked_for_the_law() -> None:
+    """Once it is said, no more; nor is it asked of another service."""
+    keys = [each.key for each in missing(LibraryAnswers(), (LOANS,), frozenset({"my-loans"}))]
+    assert "record.services.my-loans.cpr_law" in keys
+    answers = LibraryAnswers(services={"my-loans": replace(SAID, cpr_law=WORDS)})
+    for said, numbered in ((answers, {"my-loans"}), (LibraryAnswers(), {"myprint"})):
+        topics = {each.topic for each in missing(said, (LOANS,), frozenset(numbered))}
+        assert Topic.CPR_LAW not in topics
+
+
 def test_of_a_whole_configuration_nothing_is_asked() -> None:
     """Any way of reaching the library will do, and an empty list of countries is an answer."""
     answers = LibraryAnswers(

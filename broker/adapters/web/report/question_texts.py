@@ -30,6 +30,10 @@ _QUESTIONS: Final[Mapping[Topic, str]] = {
         "On which ground does %(receiver)s take what it gets outside the EU and the EEA (GDPR"
         " articles 44 to 49)?"
     ),
+    Topic.CPR_LAW: _(
+        "By which law may %(receiver)s have CPR numbers (in Denmark section 11 of the Data"
+        " Protection Act)?"
+    ),
 }
 _RECEIVERS: Final[Mapping[str, str]] = {
     "record.library_system": _("the library system"),
