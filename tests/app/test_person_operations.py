@@ -65,7 +65,8 @@ NOBODYS: Final = frozenset(
         table.FORGETTING,
         table.FORGOTTEN,
         # of the administrators who changed them, named by themselves: they are no borrowers
-        *(row for row in table.TABLE if row.kind == "policy"),
+        # and of staff at work, for a quarter of an hour
+        *(row for row in table.TABLE if row.kind in {"policy", "staff"}),
     }
 )
 STAYS: Final = frozenset({table.ENDED, table.PAUSE})
