@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 from broker.adapters.trail.audit_trail import KeptTrail
@@ -16,6 +17,7 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import identifier_of
 from broker.core.entities import Names
 from broker.core.errors import AttributesRefused, LeadsNowhere, LibraryError
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.transaction import Authentication
@@ -23,7 +25,7 @@ from broker.flows.identity.person_resolution import NAMES, PersonResolution
 from broker.flows.persons.forgetting import Forgetting
 from broker.flows.persons.person_search import FoundPerson, PersonSearch
 from broker.flows.persons.their_counters import TheirCounters
-from broker.flows.persons.their_records import TheirRecords
+from broker.flows.persons.their_records import AssertedNames, TheirRecords
 from broker.flows.persons.tombstones import Tombstones
 from broker.flows.proofs.pin_letters import identifier_pseudonym
 from broker.flows.proofs.rate_limits import Limits
@@ -140,11 +142,12 @@ class PersonDesk:
 
         ``services`` are names of services that are gone and may have receipts of theirs.
         """
-        person = _one(self._named(named))
+        asking = self._asking()
+        person = _one(self._named(asking, named))
         if person.is_nobody:
             raise NoPerson(_NOBODY)
         person = replace(person, services=tuple(dict.fromkeys((*person.services, *services))))
-        whole = _one(self._with_library(person, named))
+        whole = _one(self._with_library(asking, person, named))
         return self.records.with_typed(whole, now())
 
     def of_login(self, id_: str) -> FoundPerson:
@@ -152,20 +155,35 @@ class PersonDesk:
 
         NoPerson where it may be two people after all.
         """
-        person = _one(self.search.by_id(id_))
-        whole = _one(self._with_library(person, NamedPerson()))
+        asking = self._asking()
+        person = _one(asking.by_id(id_))
+        whole = _one(self._with_library(asking, person, NamedPerson()))
         return self.records.with_typed(whole, now())
 
-    def _named(self, named: NamedPerson) -> FoundPerson:
+    def _asking(self) -> PersonSearch:
+        """Return the search, which asks the library system once about each borrower number."""
+        return replace(self.search, holds=cache(self._is_held))
+
+    def _is_held(self, number: str, cprs: frozenset[str]) -> bool:
+        """Return whether staff have not given the record to another person, as far as is known."""
+        try:
+            borrower = self.parts.library.read(number, now() + self.patience)
+        except LibraryError:
+            return True
+        if borrower is None or borrower.cpr is None or not cprs:
+            return True
+        return self.parts.links.of_cpr(borrower.cpr) in cprs
+
+    def _named(self, search: PersonSearch, named: NamedPerson) -> FoundPerson:
         if named.reference is not None:
-            return self.search.by_reference(named.reference)
+            return search.by_reference(named.reference)
         if named.borrower is not None:
-            return _known(self.search, self.search.by_number(named.borrower.strip()))
+            return _known(search, search.by_number(named.borrower.strip()))
         cpr = _cpr_in(named)
         if cpr:
-            return _known(self.search, self.search.by_names([self.parts.links.of_cpr(cpr)]))
+            return _known(search, search.by_names([self.parts.links.of_cpr(cpr)]))
         own = self._own_names((named.typed or "").strip())
-        return self.search.by_names(own, lasting=False)
+        return search.by_names(own, lasting=False)
 
     def _own_names(self, typed: str) -> Iterator[str]:
         """Yield the pseudonyms of a name at each institution: it is good within its own only."""
@@ -176,7 +194,12 @@ class PersonDesk:
                 for kind in NAMES:
                     yield persons.of_own(kind, institution, typed)
 
-    def _with_library(self, person: FoundPerson, named: NamedPerson) -> FoundPerson:
+    def _with_library(
+        self,
+        search: PersonSearch,
+        person: FoundPerson,
+        named: NamedPerson,
+    ) -> FoundPerson:
         """Add what the library system knows: what may be typed leads to letters that wait."""
         found = tuple(self._borrowers(person, named))
         numbers = tuple(borrower.number for borrower in found)
@@ -184,7 +207,7 @@ class PersonDesk:
         typed = [each for each in (*own, named.typed or "") if identifier_of(each)]
         index = self.parts.keys.index
         pseudonyms = [identifier_pseudonym(index, identifier_of(each) or "") for each in typed]
-        return self.search.with_more(person, numbers, tuple(dict.fromkeys(pseudonyms)))
+        return search.with_more(person, numbers, tuple(dict.fromkeys(pseudonyms)))
 
     def _borrowers(self, person: FoundPerson, named: NamedPerson) -> Iterator[Borrower]:
         """Yield the person's borrowers as the library system has them, as far as it answers."""
@@ -211,6 +234,10 @@ class PersonDesk:
         return _resolution(parts)
 
 
+_TWO: Final = (
+    "it may be two people: an account, a name or a page that changed hands; name the person by CPR "
+    "number, on standard input"
+)
 _NOBODY: Final = (
     "nothing is kept that this leads to; a CPR number, a name (eppn) that was seen within a year, "
     "a borrower number, or a page's reference of the last 30 days leads somewhere"
@@ -225,8 +252,7 @@ def _cpr_in(named: NamedPerson) -> str | None:
 
 def _one(person: FoundPerson) -> FoundPerson:
     if person.is_several:
-        what = "it may be two people: an account, a name or a page that changed hands"
-        raise NoPerson(f"{what}; name the person by CPR number, on standard input")
+        raise NoPerson(_TWO)
     return person
 
 
@@ -250,17 +276,19 @@ def desk(parts: Parts) -> PersonDesk:
     search = PersonSearch(parts.store, links, trail, lambda: tuple(parts.services), now)
     persons = _resolution(parts)
 
-    def names_in(answer: Authentication) -> frozenset[str]:
+    def names_in(answer: Authentication) -> AssertedNames:
         upstream = parts.upstreams.get(answer.upstream)
         if upstream is None:
-            return frozenset()
+            return AssertedNames(frozenset())
         try:
             reading = read_authentication(answer, upstream, parts.maps.maps, now())
         except AttributesRefused:
-            return frozenset()
-        return persons.asserted(answer, reading.attributes)
+            return AssertedNames(frozenset())
+        cpr = reading.attributes.one(CPR_ATTRIBUTE) if reading.cpr == "real" else None
+        names = persons.asserted(answer, reading.attributes)
+        return AssertedNames(names, links.of_cpr(cpr) if cpr else None)
 
-    records = TheirRecords(parts.store, index, links, names_in)
+    records = TheirRecords(parts.store, index, links, names_in, trail.of_person)
     limits = Limits(parts.store, index, now)
     counters = TheirCounters(links, parts.mailbox_proof, limits)
     tombstones = Tombstones(parts.store, index, StateTombstones(parts.config.state), now)

@@ -6,8 +6,8 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,9 @@ from broker.app.forgetting_upkeep import ForgettingUpkeep
 from broker.app.person_operations import NamedPerson, NoPerson
 from broker.app.tombstone_file import StateTombstones
 from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.pin_record import PinRecord
+from broker.core.logout.single_logout import Logout
 from broker.core.ports import Kept, Key, lease_of
 from broker.core.retention import table
 from broker.demo.run.demo_folder import Setting
@@ -29,6 +32,9 @@ from broker.flows.login.support_traces import SupportTraces
 from broker.flows.logout.sessions import Sessions
 from broker.flows.persons.forgetting import StillCarriedOut
 from broker.flows.persons.tombstones import Tombstone
+from broker.flows.proofs.known_browsers import KnownBrowser
+from broker.flows.proofs.pin_letters import PinLetter
+from broker.flows.records import Records
 from broker.flows.transactions import Transactions
 from tests.plugins.lived import (
     ASTA,
@@ -59,7 +65,8 @@ NOBODYS: Final = frozenset(
         table.FORGETTING,
         table.FORGOTTEN,
         # of the administrators who changed them, named by themselves: they are no borrowers
-        *(row for row in table.TABLE if row.kind == "policy"),
+        # and of staff at work, for a quarter of an hour
+        *(row for row in table.TABLE if row.kind in {"policy", "staff"}),
     }
 )
 STAYS: Final = frozenset({table.ENDED, table.PAUSE})
@@ -208,6 +215,106 @@ def test_an_account_without_its_number_is_its_holders_alone(lived_parts: Parts) 
     assert asta.numbers == ()
     with pytest.raises(NoPerson, match="may be two people"):
         desk.found(NamedPerson(borrower=ASTA.number))
+
+
+@dataclass(frozen=True)
+class GivenAway:
+    """A library system in which one record is another person's than it was."""
+
+    number: str
+    cpr: str
+
+    def read(self, number: str, _: datetime) -> Borrower:
+        """Give the record as it is now."""
+        return Borrower(number, "STUD", cpr=self.cpr if number == self.number else None)
+
+    def find(self, *_: object) -> tuple[Borrower, ...]:
+        """Find none."""
+        return ()
+
+
+def test_a_record_that_staff_gave_away_is_no_longer_the_first_one_s(lived_parts: Parts) -> None:
+    """Nobody has logged in by it yet, but the library system says whose it is: its PINs and events are the other's."""
+    parts = replace(lived_parts, library=GivenAway(ASTA.number, KARLA.cpr))  # type: ignore[arg-type]
+    desk = person_operations.desk(parts)
+    asta = desk.found(NamedPerson(ASTA.cpr))
+    assert (asta.numbers, parts.links.of_borrower(ASTA.number) in asta.names) == ((), False)
+    records = desk.records.of(asta, now())
+    assert not any(isinstance(each.fact, PinRecord | PinLetter | KnownBrowser) for each in records)
+    assert "pin_unusable" not in {event["event"] for event in desk.search.trail.events(asta.trail, now())}
+    assert desk.of_login(Life(parts, ASTA).id).numbers == ()
+    with pytest.raises(NoPerson, match="may be two people"):
+        desk.found(NamedPerson(borrower=ASTA.number))
+    assert desk.found(NamedPerson(KARLA.cpr)).numbers == (KARLA.number,)
+
+
+def test_a_login_on_the_same_page_is_of_whoever_logged_in_last(lived_parts: Parts) -> None:
+    """Asta's page, on which Karla has logged in since, is Karla's: Asta is shown none of what Karla brought."""
+    transactions = Transactions(lived_parts.store)
+    hers = transactions.read(f"tx-{KARLA.number}", now())
+    transactions.put(replace(hers.transaction, reference=ASTA.reference), hers.version, now())
+    desk = person_operations.desk(lived_parts)
+    found = desk.records.of(desk.found(NamedPerson(ASTA.cpr)), now())
+    assert hers.transaction.id not in {each.key.group for each in found}
+    assert hers.transaction.id in {
+        each.key.group for each in desk.records.of(desk.found(NamedPerson(KARLA.cpr)), now())
+    }
+
+
+def test_the_next_holder_of_a_name_who_was_refused_is_not_the_last(lived_parts: Parts) -> None:
+    """They came by Asta's name with a number of their own, and no policy let them in: the name still leads to hers."""
+    transactions = Transactions(lived_parts.store)
+    denied = transactions.read(f"tx-{KARLA.number}-denied", now())
+    answer = denied.transaction.authentication
+    assert answer
+    wire = tuple(
+        replace(each, values=(ASTA.eppn,)) if KARLA.eppn in each.values else each for each in answer.attributes
+    )
+    by_her_name = replace(denied.transaction, authentication=replace(answer, attributes=wire))
+    transactions.put(by_her_name, denied.version, now())
+    desk = person_operations.desk(lived_parts)
+    found = desk.records.of(desk.found(NamedPerson(ASTA.cpr)), now())
+    assert denied.transaction.id not in {each.key.group for each in found}
+    assert {f"tx-{ASTA.number}", f"tx-{ASTA.number}-denied"} <= {each.key.group for each in found}
+
+
+def test_of_a_logout_of_two_people_each_is_shown_their_own(lived_parts: Parts) -> None:
+    """One browser was used by both: the other's id is in no export."""
+    logouts = Records(lived_parts.store, Logout)
+    kept = logouts.get(Key("logout", f"logout-{ASTA.number}"), now())
+    assert kept
+    karla = Life(lived_parts, KARLA).id
+    both = replace(kept.value, groups=(*kept.value.groups, (f"browser-{ASTA.number}", karla)))
+    logouts.replace(kept, both, now())
+    desk = person_operations.desk(lived_parts)
+    report = person_report.report(desk, desk.found(NamedPerson(ASTA.cpr)))
+    assert "logout" in {each["kind"] for each in report["kept"]}
+    assert karla not in json.dumps(report)
+
+
+def test_a_notice_of_two_people_names_one_of_them_to_each(lived_parts: Parts) -> None:
+    """A name came with Karla's number that had come with Asta's: Asta's borrower number is in no export of Karla's."""
+    links = lived_parts.links
+    asta, karla = Life(lived_parts, ASTA), Life(lived_parts, KARLA)
+    lived_parts.cases.another_cpr(links.of_name(f"eppn {AU}", "shared@au.dk"), asta.cpr, karla.cpr)
+    desk = person_operations.desk(lived_parts)
+    notices = [each for each in desk.records.of(desk.found(NamedPerson(KARLA.cpr)), now()) if each.key.name == "notice"]
+    assert len(notices) == 2
+    report = person_report.report(desk, desk.found(NamedPerson(KARLA.cpr)))
+    listed = [each["value"].get("link") for each in report["kept"] if each["kind"] == "enrolment"]
+    assert set(listed) <= {KARLA.number, None}
+
+
+def test_whoever_logs_in_by_a_name_alone_is_nobody_of_the_number(lived_parts: Parts) -> None:
+    """By the id of the login: none of the records of whoever came by the name with a number, nor the other way."""
+    desk, asta = person_operations.desk(lived_parts), Life(lived_parts, ASTA)
+    alone = str(lived_parts.links.known_by_name(asta.name))
+    by_name = desk.of_login(alone)
+    assert (by_name.ids, by_name.names, by_name.cprs, by_name.numbers) == ((alone,), (), (), ())
+    report = json.dumps(person_report.report(desk, by_name))
+    for hers in (asta.id, asta.cpr, ASTA.address, ASTA.number, ASTA.reference):
+        assert hers not in report
+    assert alone not in json.dumps(person_report.report(desk, desk.of_login(asta.id)))
 
 
 def test_a_page_of_a_case_leads_to_neither_of_the_two(lived_parts: Parts) -> None:

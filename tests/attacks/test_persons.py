@@ -3,6 +3,8 @@
 Source: docs/reference/design.md#persons and #names.
 """
 
+import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
+from broker.app.forgetting_upkeep import ForgettingUpkeep
 from broker.core.identity.identifier_reassignment import PersonLink
 from broker.demo.library.services import Landing
 from broker.demo.people.persona import Persona
@@ -59,6 +62,28 @@ def test_the_same_eppn_with_another_name_and_no_number_sees_no_choices(house: Ho
     assert b'data-service="my-loans"' not in page.get_data()
     page = come(hers, hers.get("/my-choices?with=wayf").location, asserted())
     assert b'data-service="my-loans"' in page.get_data()
+
+
+def test_the_next_holder_of_a_name_sees_and_deletes_what_is_theirs_alone(house: House, asta: Landing) -> None:
+    """Whoever comes by Asta's name without her number: none of hers is shown, and none goes with theirs."""
+    landed(house, arrive(house, "e-resources", **NO_NUMBER, **NEXT))
+    stranger, frits = house.person(), asserted(**NO_NUMBER, **NEXT)
+    page = come(stranger, stranger.get("/my-choices?do=kept&with=wayf").location, frits)
+    report = stranger.get("/my-choices" + found(page, "//a[@download]/@href")).text
+    assert mark(page) == ("choices", "kept")
+    assert {each["service"] for each in json.loads(report)["recipients"]} == {"e-resources"}
+    assert asta.attributes["uid"][0] not in re.findall(r'"(?:number|borrower)": "(\d+)"', report)
+    before = people(house)
+    choices = come(stranger, stranger.get("/my-choices?with=wayf").location, frits)
+    warning = stranger.get("/my-choices" + found(choices, "//a[contains(@href, 'do=forget')]/@href"))
+    again_by = "/my-choices" + found(warning, "//a[contains(@href, 'with=')]/@href")
+    confirm = come(stranger, stranger.get(again_by).location, frits)
+    assert mark(confirm) == ("choices", "confirm")
+    assert mark(stranger.press(confirm)) == ("choices", "forgotten")
+    assert ForgettingUpkeep(house.parts).step()
+    again = landed(house, arrive(house))
+    assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
+    assert len(before - people(house)) == 1
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,8 @@ Rows = Iterable[StoredEnrolment]
 class PersonSearch:
     """Finds a person by any one thing, and by that everything else; nothing is written.
 
-    ``services`` names those that are configured.
+    ``services`` names those that are configured. ``holds`` is whether a borrower number is still
+    that of a person of these CPR numbers, as far as the library system says.
     """
 
     store: Store
@@ -102,6 +103,7 @@ class PersonSearch:
     trail: PersonTrail
     services: Callable[[], Iterable[str]]
     now: Callable[[], datetime]
+    holds: Callable[[str, frozenset[str]], bool] = lambda _number, _cprs: True
 
     def by_names(self, names: Iterable[str], *, lasting: bool = True) -> FoundPerson:
         """Return the person of some pseudonyms of names, or of CPR numbers where ``lasting``.
@@ -203,6 +205,8 @@ class PersonSearch:
             cprs=tuple(sorted(_cprs(names, links))),
             ids=_once(person.ids, ids),
             numbers=numbers,
+            # What was asked for is another's by now.
+            is_mixed=person.is_mixed or not {*person.numbers} <= {*numbers},
         )
         owners = {*found.names, *(self.links.proofs_of(each) for each in found.ids)}
         enrolments = [
@@ -228,11 +232,13 @@ class PersonSearch:
             theirs = [row.enrolment for row in rows if row.key.group in names and not row.key.name]
             numbers |= dict.fromkeys(each.number for each in theirs if each.number)
             names |= self._accounts(numbers, names, links)
-        own = _cprs(names, links)
-        held = (n for n in numbers if n in person.numbers or self._is_held(n, own, links))
-        return names, tuple(held)
+        own = frozenset(_cprs(names, links))
+        held = [n for n in numbers if n in person.numbers or self._is_held(n, own, links)]
+        kept = tuple(n for n in held if self.holds(n, own))
+        others = {self.links.of_borrower(n) for n in held if n not in kept}
+        return names - others, kept
 
-    def _is_held(self, number: str, cprs: set[str], links: Links) -> bool:
+    def _is_held(self, number: str, cprs: frozenset[str], links: Links) -> bool:
         """Return whether nobody else has come by the account of a number since."""
         link = links.get(self.links.of_borrower(number))
         return link is None or link.cpr in cprs

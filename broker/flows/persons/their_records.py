@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.pin_record import PinRecord
@@ -33,8 +33,18 @@ from broker.flows.proofs.pin_letters import (
 from broker.flows.proofs.pin_renewal import OwedPinMail
 from broker.flows.records import load
 
-# The pseudonyms of the names and numbers that an authentication asserts.
-NamesIn = Callable[[Authentication], frozenset[str]]
+
+class AssertedNames(NamedTuple):
+    """The pseudonyms of what an authentication asserts; ``cpr`` of its CPR number, if it is real.
+
+    ``names`` hold that, too.
+    """
+
+    names: frozenset[str]
+    cpr: str | None = None
+
+
+NamesIn = Callable[[Authentication], AssertedNames]
 _PIN_SHAPES: Final[dict[str, tuple[type[Any], Retention]]] = {
     "record": (PinRecord, table.PIN_RECORD),
     "": (OwedPinMail, table.PIN_MAIL),
@@ -67,6 +77,7 @@ class TheirRecords:
     hmacs: LookupHmacs
     links: PersonLinks
     names_in: NamesIn
+    trail_of: Callable[[str], str]  # the group of a person id's keys on the audit trail
 
     def of(self, person: FoundPerson, now: datetime) -> tuple[TheirRecord, ...]:
         """Return every record of the person, in the order in which they are forgotten."""
@@ -105,9 +116,11 @@ class TheirRecords:
         answer = transaction.authentication
         if answer is None:
             return False
-        if known is not None and self._is(known.id, known.number, person):
-            return True
-        return transaction.reference in person.references or self._names(answer, person)
+        if known is None or known.case:
+            return self._names(answer, person)
+        # Whoever logged in on the same page before, or has the name, is another person.
+        on_trail = self.trail_of(known.id) in person.trail
+        return on_trail or self._is(known.id, known.number, person)
 
     def _arrivals(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         for key, kept in self._all("arrival", now):
@@ -129,14 +142,19 @@ class TheirRecords:
     def _logouts(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         for key, kept in self._all("logout", now):
             logout = load(Logout, kept.value)
-            if any(each in person.ids for _, each in logout.groups):
+            groups = tuple(each for each in logout.groups if each[1] in person.ids)
+            if groups != logout.groups:
+                # Of several people in one browser each is shown their own.
+                logout = replace(logout, groups=groups, participants=())
+            if groups:
                 yield TheirRecord(key, table.LOGOUT, kept.until, logout)
 
     def _enrolments(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         for key, kept in self._all("enrolment", now):
             enrolment = load(Enrolment, kept.value)
             if enrolment.id in person.enrolments:
-                yield TheirRecord(key, _row_of(enrolment), kept.until, enrolment)
+                own = _without_others(enrolment, person)
+                yield TheirRecord(key, _row_of(enrolment), kept.until, own)
 
     def _pins(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         records = [
@@ -208,13 +226,23 @@ class TheirRecords:
         return self.store.list(kind, None, now)
 
     def _names(self, answer: Authentication, person: FoundPerson) -> bool:
-        return not self.names_in(answer).isdisjoint(person.names)
+        asserted = self.names_in(answer)
+        if person.cprs and asserted.cpr and asserted.cpr not in person.cprs:
+            return False  # the name has come with another number by now: it is its next holder
+        return not asserted.names.isdisjoint(person.names)
 
     def _is(self, id_: str, number: str | None, person: FoundPerson) -> bool:
         return id_ in person.ids or (number is not None and self._has(number, person))
 
     def _has(self, number: str, person: FoundPerson) -> bool:
         return number in person.numbers or self.links.of_borrower(number) in person.names
+
+
+def _without_others(enrolment: Enrolment, person: FoundPerson) -> Enrolment:
+    """Return an enrolment without the borrower numbers of others that a case names beside."""
+    link = enrolment.link if enrolment.link in person.numbers else None
+    borrowers = tuple(each for each in enrolment.borrowers if each in person.numbers)
+    return replace(enrolment, link=link, borrowers=borrowers)
 
 
 def _row_of(enrolment: Enrolment) -> Retention:

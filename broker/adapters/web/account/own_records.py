@@ -21,7 +21,6 @@ from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import FormRefused, TransactionGone
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.transaction import Errand, Transaction
-from broker.flows.logout.sessions import Sessions
 from broker.flows.transactions import Held
 
 _URL: Final = "/my-choices"
@@ -149,9 +148,6 @@ class OwnRecordPages:
         kept = self.own.forget(person.id, transaction.id)
         if kept is None:
             return self._rendered("kept_unknown.html", reason="unknown", over=True)
-        # Every tab of this browser in which they are logged in shows nothing more, Back neither.
-        sessions = Sessions(ports.broker.store, ports.broker.hmacs)
-        sessions.close(transaction.browser or "", person.id, now)
         ports.broker.transactions.end(held)
         return self._rendered(
             "forgotten.html", reason="forgotten", recipients=self._recipients(kept), over=True
