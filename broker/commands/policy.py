@@ -23,6 +23,7 @@ _BESIDE: Final = {
     "rollback": "policy_history:roll_back",
     "schema": "policy_schema:schema",
     "show": "policy_history:show_set",
+    "suggest": "policy_suggest:suggest",
     "try": "policy_try:try_login",
 }
 _UNTRIED: Final = "--untried needs the analysis: leave --no-analysis out"

@@ -34,6 +34,7 @@ ANY_NAME: Final = "NAME"
 ANY_ITEM: Final = "[]"
 _CHOSEN_STEPS: Final[dict[object, str]] = {dict: ANY_NAME, tuple: ANY_ITEM}
 
+FILL_IN: Final = "FILL IN"  # begins what is left open, by `broker init` and in drafts
 _WHOLE: Final = re.compile("0|[1-9][0-9]{0,8}")
 _DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 

@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 
 from broker.cli import broker
 from broker.core.errors import ConfigurationFaults
+from broker.files.checked_files import FILL_IN
 from broker.files.settings import new_folder
 from broker.files.settings.config import load
-from broker.files.settings.raw_settings import FILL_IN
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CONSOLE: Final = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -20,8 +20,8 @@ from broker.demo.check.persona_walk import texts, walk
 from broker.demo.people.personas import AU, persona
 from broker.demo.run.demo_folder import CLIENT_SECRET, HUB, SERVICES, Ports, Setting, write
 from broker.demo.run.running_demo import around
+from broker.files.checked_files import FILL_IN
 from broker.files.settings import new_folder
-from broker.files.settings.raw_settings import FILL_IN
 from tests.plugins.demo import free_base
 from tests.plugins.programs import started
 from tests.plugins.unit_machine import ROOT, UNIT, UnitMachine, unit_machine

@@ -15,6 +15,7 @@ from broker.files.policies.consistency_checks import faults_at
 from broker.files.policies.example_failures import failures
 from broker.files.policies.examples import Result, run_examples
 from broker.files.policies.file_schema import FilePlace, PolicyShape
+from broker.files.policies.open_questions import open_questions
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder, PolicySource
 from broker.files.strict_yaml import read
 
@@ -261,12 +262,17 @@ def _compiled(
         let_others_run()
         path = f"{folder}/{name}"
         faults += faults_at(folder, consistency_checks.cpr_literals(octets, name))
+        asked: set[str] = set()
         try:
             node = read(octets, path)
+            unanswered = list(open_questions(node, path))
+            faults += unanswered
+            asked = {question.where for question in unanswered}
             written = validated(PolicyShape, node, path)
             policies.append(written.policy(FilePlace(name, node)))
         except ConfigurationFaults as found:
-            faults += found.faults
+            # That a question is no answer needs not to be said twice.
+            faults += [fault for fault in found.faults if fault.where not in asked]
     return policies, faults
 
 

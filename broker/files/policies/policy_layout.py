@@ -11,6 +11,7 @@ from broker.files.yaml_layout import UnsettledLayoutError, laid_out
 
 _SCHEMA: Final = "# yaml-language-server:"  # editors look for it in the first line
 _DASH: Final = "- "
+_MOST_TURNS: Final = 9
 # Mappings whose other keys the file chooses: they stand as they were written.
 _CHOSEN: Final = frozenset({("match",), ("examples", "login")})
 
@@ -24,13 +25,23 @@ def formatted(octets: bytes, name: str) -> str:
     said = plain(read(octets, name))
     try:
         text = laid_out(octets.decode())
+        ordered = _settled(text, name)
     except UnsettledLayoutError as unsettled:
         raise _unsettled(f"{name}:{unsettled.line}") from None
-    ordered = _ordered(text, name)
     for candidate in (ordered, text):
         if _says(candidate, name) == said:
             return candidate
     raise _unsettled(name)
+
+
+def _settled(text: str, name: str) -> str:
+    """Return the text in order, laid out again until no comment moves any more."""
+    for _ in range(_MOST_TURNS):
+        ordered = laid_out(_ordered(text, name))
+        if ordered == text:
+            break
+        text = ordered
+    return text
 
 
 def _unsettled(where: str) -> ConfigurationFaults:

@@ -8,7 +8,7 @@ from typing import Final
 
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.files import durable_files
-from broker.files.settings.raw_settings import FILL_IN
+from broker.files.checked_files import FILL_IN
 
 CONFIGURATION: Final = "broker.toml"
 # The shipped files lie beside the package, where administrators read and compare them.

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from broker.core.errors import Fault
-from broker.files.checked_files import KeyPath
+from broker.files.checked_files import FILL_IN, KeyPath
 
 PREFIX: Final = "BROKER_"
-FILL_IN: Final = "FILL IN"  # begins what `broker init` leaves open
 SECRET_KEYS: Final = ("secret", "password", "token", "api_key")
 
 SettingsTree = dict[str, Any]

@@ -16,7 +16,17 @@ from broker.core.entities import Assurance, Service
 from broker.core.login.described_login import DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
 from broker.core.login.played_login import PlayedLogin
-from broker.core.policy.model import Expectation, PolicyLine, PolicySet
+from broker.core.policy.model import (
+    Alternative,
+    Condition,
+    Expectation,
+    Policy,
+    PolicyLine,
+    PolicySet,
+    Release,
+    ReleasedAttribute,
+    Requirement,
+)
 from tests.plugins.random_policies import (
     LOCAL,
     NOW,
@@ -24,6 +34,7 @@ from tests.plugins.random_policies import (
     ROLES,
     SERVICES,
     SOURCES,
+    WORDS,
     RandomLogin,
     random_logins,
 )
@@ -32,6 +43,7 @@ SITE = Site(SOURCES, SERVICES)
 SEEDS = st.integers(0, 2**32)
 UNTOLD = [HealthCheck.too_slow, HealthCheck.data_too_large]
 RULE = PolicyLine("policy_properties.yaml", 1)
+PLACE = PolicyLine("a.yaml", 7)
 # Some that policies name, beginnings, and some that none of them does.
 VALUES = {
     "eduPersonScopedAffiliation": (*ROLES, "student@*", "staff@via.dk", "alum@x.au.dk", "e*"),
@@ -164,6 +176,49 @@ def confirm(policies: PolicySet, rule: SiteRule, breaches: list[Breach]) -> None
         assert is_so(each.login, replace(rule.when, borrower=None), local=False)
         shown = breaks(played(each.login, services[each.service], policies, source), rule)
         assert any(each.what.startswith(begins) for begins in shown)
+
+
+def released(*values: str, name: str = "mail", ways: tuple[tuple[str, str], ...] = ()) -> PolicySet:
+    """Give a policy that releases only these values, to whoever comes one of some ways; without any to all of wayf."""
+    upstream = Condition("upstream", ("wayf",), PLACE)
+    listed = ReleasedAttribute(name, WORDS, PLACE, values)
+    release = Release("e-resources", "none", "public_task", WORDS, "transient", (listed,), PLACE)
+    match = tuple(Alternative((upstream, Condition(name, (value,), PLACE)), PLACE) for name, value in ways)
+    everybody = (Alternative((upstream,), PLACE),)
+    policy = Policy("a.yaml", "a0", 1, WORDS, "o", NOW.date(), match or everybody, (), Requirement(), None, (release,))
+    return PolicySet((policy,), "d")
+
+
+def never(name: str, *demands: Demand) -> SiteRule:
+    """Give the rule that an attribute leaves for none of the logins that meet the demands."""
+    return SiteRule("a rule", PartialLogin(demands=demands), NOTHING, RULE, never_releases=(name,))
+
+
+@pytest.mark.parametrize(
+    ("policies", "rule", "leaves"),
+    [
+        (released("a@*"), never("mail"), True),
+        (released("a@*"), never("mail", Demand("mail", ("b@*",))), True),
+        (released("b@*", ways=(("mail", "a@*"),)), never("mail"), True),
+        (released("a@*"), never("mail", Demand("schacHomeOrganization", ("ku.dk",))), False),
+        # One organisation each: who comes by the one that is matched has no other, who comes by mail may.
+        (released("B", name="organizationName", ways=(("organizationName", "A"),)), never("organizationName"), False),
+        (
+            released("B", name="organizationName", ways=(("organizationName", "A"), ("mail", "b@*"))),
+            never("organizationName"),
+            True,
+        ),
+    ],
+)
+def test_a_value_that_few_have_leaves_all_the_same(policies: PolicySet, rule: SiteRule, *, leaves: bool) -> None:
+    """The login that shows it has that value beside its others; where nobody can be so, nobody is made up."""
+    proof = proved(rule, policies, SITE, NOW)
+    assert bool(proof.breaches) == leaves
+    (name,) = rule.never_releases
+    allowed = policies.policies[0].releases[0].attributes[0].values
+    for breach in proof.breaches:
+        assert (breach.what, breach.place) == (f"releases {name}", PLACE)
+        assert any(met(value, allowed) for value in values(breach.login, name))
 
 
 @settings(max_examples=12, suppress_health_check=UNTOLD)

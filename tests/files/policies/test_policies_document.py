@@ -108,6 +108,11 @@ TURNS: Final = [
     ("student.yaml", "releases: [borrower_number, displayName, mail]", "releases: [borrower_number, displayName]"),
     ("hospital.yaml", "ps.rm.dk], code", "rm.dk], code"),
     ("student.yaml", "precedence: 20", "precedence: 10"),
+    (
+        "student.yaml",
+        "examples:\n",
+        "  - {legal_basis: 'FILL IN: consent, public_task, legal_obligation or contract'}\nexamples:\n",
+    ),
     ("student.yaml", "# Scoped values decide", "# 010190-" + "1234"),
 ]
 
