@@ -111,6 +111,8 @@ REASONS: Final[Sequence[str]] = (
     "staff_login_needed",
     "staff_refused",
     "staff_role_missing",
+    "register_unavailable",
+    "register_refused",
 )
 
 

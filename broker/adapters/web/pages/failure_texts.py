@@ -185,6 +185,8 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "audit_unavailable": _DOWN,
     "message_log_unavailable": _DOWN,
     "configuration": _DOWN,
+    "register_unavailable": _DOWN,
+    "register_refused": _DOWN,
     "library_unavailable": Explanation(
         title=_("The library system does not answer"),
         happened=_(
