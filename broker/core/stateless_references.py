@@ -59,6 +59,9 @@ STEPS: Final[Sequence[str]] = (
     "/admin/login/<login_id>",
     "/admin/logout",
     "/admin/live",
+    "/admin/try",
+    "/admin/explain",
+    "/admin/desk",
 )
 REASONS: Final[Sequence[str]] = (
     "",  # any other

@@ -154,6 +154,11 @@ class StaffDoor:
         kind = AuditEventKind.STAFF_LOOKED
         self.ports.tell(self._event(kind, member, reason=page.value, about=about))
 
+    def acted(self, member: StaffMember, button: str, about: str) -> None:
+        """Write down that somebody presses a button, before it does anything; AuditUnavailable."""
+        kind = AuditEventKind.STAFF_ACTED
+        self.ports.tell(self._event(kind, member, reason=button, about=about))
+
     def form(self, member: StaffMember, purpose: str) -> SubmittedForm:
         """Return the form that came; TokenRefused unless it is this session's, from our page."""
         return self.ports.forms.read(request, member, f"staff {purpose}", self.ports.now())
