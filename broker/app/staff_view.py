@@ -23,7 +23,14 @@ from broker.adapters.web.admin.staff_ports import (
 from broker.adapters.web.admin.staff_references import StaffReferences
 from broker.adapters.web.admin.staff_trials import StaffTrials
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.app import policy_trials, refusal_explanations, refusal_text, staff_desk, trial_text
+from broker.app import (
+    kept_report,
+    policy_trials,
+    refusal_explanations,
+    refusal_text,
+    staff_desk,
+    trial_text,
+)
 from broker.app.assembly import Parts, now
 from broker.core.retention.table import POLICY_WORKER
 from broker.core.staff import StaffRules
@@ -73,6 +80,7 @@ def _rules(parts: Parts) -> StaffRules | None:
 def _ports(parts: Parts) -> StaffPorts:
     return StaffPorts(
         live=lambda: live(parts),
+        report=lambda language: kept_report.shown(parts.config.state, language),
         tryable=lambda: tryable(parts),
         tried=lambda login: tried(parts, login),
         explained=lambda reference: explained(parts, reference),

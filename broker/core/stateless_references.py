@@ -62,6 +62,7 @@ STEPS: Final[Sequence[str]] = (
     "/admin/try",
     "/admin/explain",
     "/admin/desk",
+    "/admin/report",
 )
 REASONS: Final[Sequence[str]] = (
     "",  # any other

@@ -23,7 +23,7 @@ from broker.core.entities import Text
 _ROOM: Final = Path(__file__).parent
 # English as Europe writes it: the day before the month.
 _LOCALES: Final = {"da": Locale.parse("da"), "en": Locale.parse("en_GB")}
-STATIC: Final = ("style.css", "autopost.js", "focus.js")
+STATIC: Final = ("style.css", "report.css", "autopost.js", "focus.js")
 _PICTURES: Final = ("pictures.show", "pictures.favicon")
 
 

@@ -52,6 +52,7 @@ def test_an_admin_and_the_desk(visit: Visit, language: str) -> None:
     admin = visit(language=language, looking=True)
     enter(admin, "bo")
     go(admin, "live")
+    go(admin, "report")
     go(admin, "try")
     admin.write("#affiliation", "1403044004")
     admin.press("main form button.main")

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from broker.core.entities import Names, Text
 from broker.core.login.given_facts import GivenFacts
 from broker.flows.policies.set_in_force import SetChange
@@ -38,6 +40,15 @@ class LivePolicies:
     change: SetChange | None
     workers: tuple[WorkerRow, ...]
     history: tuple[SetChange, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ShownReport:
+    """The report for the data protection officer as a part of a page, and what it was made of."""
+
+    digest: str
+    day: str
+    text: Markup
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +123,7 @@ class StaffPorts:
     """Everything that the pages ask of the application."""
 
     live: Callable[[], LivePolicies]
+    report: Callable[[str], ShownReport | None]  # in a language; None before it is made
     tryable: Callable[[], TryableLogins]
     tried: Callable[[LoginToTry], TriedLogin]
     explained: Callable[[str], ExplainedRefusal | None]

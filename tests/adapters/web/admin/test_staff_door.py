@@ -1,5 +1,6 @@
 """The way in to the staff view: of its own request alone, in the browser that began, for whom broker.toml lists."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +14,7 @@ from broker.demo.people.personas import persona
 from tests.plugins.house import House, Person, forms, found, mark
 from tests.plugins.staff import ADMIN, DESK, answer, arrive, asked, asserting, begin, enter, trail
 
-PATHS = ("/admin", "/admin/live", "/admin/try", "/admin/explain", "/admin/desk")
+PATHS = ("/admin", "/admin/live", "/admin/report", "/admin/try", "/admin/explain", "/admin/desk")
 
 
 def pages(page: TestResponse) -> list[str]:
@@ -35,7 +36,10 @@ def test_an_admin_logs_in_and_sees_what_is_in_force(old_house: House) -> None:
     assert (request.force, request.institutions) == (True, ("https://idp.au.example",))
     assert mark(arrive(staff, persona(ADMIN))) == ("admin", "arrived")
     home = staff.get("/admin")
-    assert (mark(home), pages(home)) == (("admin", "home"), ["/admin/live", "/admin/try", "/admin/explain"])
+    assert (mark(home), pages(home)) == (
+        ("admin", "home"),
+        [f"/admin/{page}" for page in ("live", "report", "try", "explain")],
+    )
     shown = staff.get("/admin/live")
     assert (shown.status_code, mark(shown)) == (200, ("admin", "live"))
     assert old_house.parts.policies.current.digest[:12] in shown.get_data(as_text=True)
@@ -45,7 +49,7 @@ def test_the_desk_sees_its_own_pages_and_no_others(old_house: House) -> None:
     """A role is refused the other's page, with a reason, and keeps its session."""
     desk, admin = enter(old_house, DESK), enter(old_house, ADMIN)
     assert pages(desk.get("/admin")) == ["/admin/explain", "/admin/desk"]
-    for staff, path in ((desk, "/admin/live"), (desk, "/admin/try"), (admin, "/admin/desk")):
+    for staff, path in ((desk, "/admin/live"), (desk, "/admin/report"), (desk, "/admin/try"), (admin, "/admin/desk")):
         refused = staff.get(path)
         assert (refused.status_code, mark(refused)[1]) == (403, "staff_role_missing")
         assert staff.get("/admin").status_code == 200
@@ -289,3 +293,18 @@ def test_nothing_is_shown_that_is_not_on_the_trail(house: House, monkeypatch: py
 
     monkeypatch.setattr(type(house.parts.trail), "add", full)
     assert staff.get("/admin/explain").status_code == 503
+
+
+def test_the_report_is_shown_as_it_was_made_last(house: House) -> None:
+    """No request makes it: before it is there the page says so, and of an older set too."""
+    staff = enter(house, ADMIN)
+    state = house.parts.config.state
+    (state / "report.json").unlink(missing_ok=True)
+    assert "endnu" in staff.get("/admin/report").get_data(as_text=True)
+    kept = {"digest": "0" * 64, "site": "0", "day": "2026-11-26", "da": "<h2>Mine lån</h2>", "en": "<h2>My loans</h2>"}
+    (state / "report.json").write_text(json.dumps(kept))
+    page = staff.get("/admin/report")
+    assert "<h2>Mine lån</h2>" in page.get_data(as_text=True)
+    assert found(page, "//main//*[@role='status']/p/text()").startswith("De gældende regler er ændret")
+    assert "<h2>My loans</h2>" in staff.get("/admin/report?lang=en").get_data(as_text=True)
+    (state / "report.json").unlink()
