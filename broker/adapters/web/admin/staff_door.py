@@ -121,7 +121,9 @@ class StaffDoor:
         self.form(member, _LOGOUT)
         self.sessions.end(member)
         self.ports.tell(self._event(AuditEventKind.STAFF_LOGGED_OUT, member))
-        response = _rendered("admin_left.html", reason="left", over=True, way=self._way())
+        response = _rendered(
+            "admin_left.html", reason="left", over=True, way=self._way(), home=self._url()
+        )
         self.cookie.drop(response)
         return response
 
