@@ -76,8 +76,8 @@ def _numbers(entry: StoredEnrolment) -> Names:
 
 
 def _own_number(entry: StoredEnrolment) -> str | None:
-    """Return the borrower that is the person's by their own enrolment; None for every case.
+    """Return the borrower that the enrolment has made or found; None for a case of several.
 
-    A case is about two people or two borrowers: whose a letter would be nobody can say.
+    Whose a letter would be then, nobody can say.
     """
-    return None if entry.key.name else entry.enrolment.number
+    return None if entry.enrolment.borrowers else entry.enrolment.number
