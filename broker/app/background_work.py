@@ -16,6 +16,7 @@ from broker.adapters.telling.event_sinks import EventSinks, to_log
 from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.app import assembly
 from broker.app.forgetting_upkeep import ForgettingUpkeep
+from broker.app.kept_report import ReportUpkeep
 from broker.app.work_folder import WakeListener, WorkLock
 from broker.core.errors import BrokerError, ConfigurationFaults
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
@@ -192,6 +193,9 @@ class _Loops:
         self._start("forgetting", [forgetting.step], self.feeds_wake, _IDLE)
         for idle in _BORROWER_LOOPS:
             self._start("borrowers", borrowers, parts.wake.local, idle)
+        if parts.config.admin is not None:
+            # A loop of its own, too: for a thousand policy files it works for a minute and more.
+            self._start("report", [ReportUpkeep(parts).step], self.feeds_wake, _IDLE)
         # A loop of its own: a feed that takes a minute must not keep a borrower waiting.
         self._start("upkeep", list(_upkeep(parts)), self.feeds_wake, _IDLE)
 

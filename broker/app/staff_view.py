@@ -8,15 +8,35 @@ from flask import Blueprint
 
 from broker.adapters.telling import loaded_policies
 from broker.adapters.web.admin.staff_cookie import StaffCookie
+from broker.adapters.web.admin.staff_desk import StaffDesk
 from broker.adapters.web.admin.staff_door import StaffDoor
 from broker.adapters.web.admin.staff_pages import StaffPages
-from broker.adapters.web.admin.staff_ports import LivePolicies, StaffPorts, WorkerRow
+from broker.adapters.web.admin.staff_ports import (
+    ExplainedRefusal,
+    LivePolicies,
+    LoginToTry,
+    StaffPorts,
+    TriedLogin,
+    TryableLogins,
+    WorkerRow,
+)
+from broker.adapters.web.admin.staff_references import StaffReferences
+from broker.adapters.web.admin.staff_trials import StaffTrials
 from broker.adapters.web.pages.web_ports import WebPorts
+from broker.app import (
+    kept_report,
+    policy_trials,
+    refusal_explanations,
+    refusal_text,
+    staff_desk,
+    trial_text,
+)
 from broker.app.assembly import Parts, now
 from broker.core.retention.table import POLICY_WORKER
 from broker.core.staff import StaffRules
 from broker.flows.login.arrivals import Arrivals
 from broker.flows.policies.worker_reports import SILENT_FOR, current
+from broker.flows.staff.reference_guesses import ReferenceGuesses
 from broker.flows.staff.staff_logins import StaffLogins
 from broker.flows.staff.staff_sessions import StaffSessions
 
@@ -44,7 +64,12 @@ def door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
 def blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
     """Return everything below ``/admin``."""
     routes = entrance.routes()
-    StaffPages(entrance, _ports(parts)).add_to(routes)
+    ports = _ports(parts)
+    guesses = ReferenceGuesses(parts.store, parts.keys.index, now)
+    StaffPages(entrance, ports).add_to(routes)
+    StaffTrials(entrance, ports).add_to(routes)
+    StaffReferences(entrance, ports, guesses).add_to(routes)
+    StaffDesk(entrance, ports, guesses).add_to(routes)
     return routes
 
 
@@ -53,7 +78,43 @@ def _rules(parts: Parts) -> StaffRules | None:
 
 
 def _ports(parts: Parts) -> StaffPorts:
-    return StaffPorts(live=lambda: live(parts))
+    return StaffPorts(
+        live=lambda: live(parts),
+        report=lambda language: kept_report.shown(parts.config.state, language),
+        tryable=lambda: tryable(parts),
+        tried=lambda login: tried(parts, login),
+        explained=lambda reference: explained(parts, reference),
+        case=lambda reference: staff_desk.case(parts, reference),
+        retry=lambda reference: staff_desk.retry(parts, reference),
+        mail_letter=lambda reference, asking: staff_desk.mail_letter(parts, reference, asking),
+    )
+
+
+def tryable(parts: Parts) -> TryableLogins:
+    """Return what is configured, and the affiliations of the policies in force."""
+    return TryableLogins(
+        upstreams={name: each.label for name, each in parts.upstreams.items()},
+        services={name: each.label for name, each in parts.services.items()},
+        affiliations=tuple(policy.affiliation for policy in parts.policies.current.policies),
+    )
+
+
+def tried(parts: Parts, login: LoginToTry) -> TriedLogin:
+    """Play a login by the policies in force, as ``broker policy try`` does; nothing is stored."""
+    site = refusal_explanations.of_parts(parts)
+    services = (login.service,) if login.service else ()
+    trial = policy_trials.tried(site, login.given, services, now())
+    nears = trial_text.nearest if login.nearest else trial_text.no_nearest
+    told = trial_text.lines(site, trial, now(), nears)
+    return TriedLogin(site.policies.digest, tuple(told))
+
+
+def explained(parts: Parts, reference: str) -> ExplainedRefusal | None:
+    """Return what a reference stands for; None for one that no page of thirty days had."""
+    found = refusal_explanations.explained(parts, reference, now())
+    if found is None:
+        return None
+    return ExplainedRefusal(found.reason, tuple(refusal_text.lines(found)))
 
 
 def live(parts: Parts) -> LivePolicies:

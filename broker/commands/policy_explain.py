@@ -1,23 +1,16 @@
 """The command that explains a refusal by the reference on its page."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from broker.app import diagnostics, refusal_explanations
+from broker.app import diagnostics, refusal_explanations, refusal_text
 from broker.app.refusal_explanations import Explanation
 from broker.commands.output import as_json, printing_faults
-from broker.commands.played_text import plain
-from broker.core.entities import Assurance
 from broker.core.identity.cpr import looks_like_cpr
-from broker.core.login.refused_facts import RefusedFacts
-from broker.core.login.replayed_refusal import Replay
-
-_NO_FACTS = "no facts of it were kept: the login was held up before the policies, or after them"
 
 
 @click.command(short_help="Explain a refusal by the reference on its page.")
@@ -39,70 +32,8 @@ def explain(reference: tuple[str, ...], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_row(found), indent=2))
         return
-    for line in _lines(found):
+    for line in refusal_text.lines(found):
         click.echo(line)
-
-
-def _lines(found: Explanation) -> Iterator[str]:
-    if found.stranger:
-        yield f"nobody was logged in: {found.reason}, at {found.step}; of strangers nothing is kept"
-        return
-    refused = found.refused
-    if refused is None:
-        yield f"{found.step} {_when(found)}: {found.reason}"
-        yield f"  {_NO_FACTS}"
-        return
-    parts = [f"refused {_when(found)} at {refused.service} by {refused.upstream}: {found.reason}"]
-    parts.append(_then(refused, found))
-    parts.append(_now(found))
-    yield ";  ".join(parts)
-    yield from (f"  near    {line}" for line in refused.near)
-    yield f"  facts   {plain(', '.join(_facts(refused)))}"
-
-
-def _when(found: Explanation) -> str:
-    return f"{found.at:%Y-%m-%d %H:%M} UTC"
-
-
-def _then(refused: RefusedFacts, found: Explanation) -> str:
-    digest = refused.digest[:12]
-    standing = "in force" if refused.digest == found.in_force else "replaced since"
-    line = f"{refused.line} ({refused.rule})" if refused.line and refused.rule else refused.line
-    let_in = "the policies let them in, by " if refused.permitted else ""
-    return f"{let_in}{line or 'no line'} of set {digest}, {standing}"
-
-
-def _now(found: Explanation) -> str:
-    if found.gone:
-        return f"cannot say what would come of it now: {found.gone}"
-    if found.replay is None:
-        return "cannot say what would come of it now"
-    return f"in force now: {_outcome(found.replay)}"
-
-
-def _outcome(replay: Replay) -> str:
-    if replay.depends_on:
-        return f"cannot say: depends on {', '.join(map(plain, replay.depends_on))}"
-    if replay.permitted:
-        return "permitted"
-    rule = f", {replay.place} ({replay.rule})" if replay.place else ""
-    return f"refused: {replay.reason}{rule}"
-
-
-def _facts(refused: RefusedFacts) -> Iterator[str]:
-    level = refused.assurance
-    yield f"assurance {Assurance(level).name.lower() if level else 'none'}"
-    yield f"cpr {refused.cpr}"
-    if refused.age is not None:
-        yield f"age {refused.age}"
-    yield f"borrower {refused.borrower}"
-    if refused.intent:
-        yield f"intent {refused.intent}"
-    values = dict(refused.values)
-    for name in refused.present:
-        yield f"{name} {' '.join(values[name])}" if name in values else name
-    for name, code in refused.withheld:
-        yield f"{name} withheld ({code})"
 
 
 def _row(found: Explanation) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The command that plays a described login against the policies."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -9,18 +9,16 @@ from typing import Any, Final
 
 import click
 
-from broker.app import policy_trials
+from broker.app import played_text, policy_trials, trial_text
+from broker.app.played_text import plain
 from broker.app.policy_trials import NoSuchNameError, Site, Trial
-from broker.commands import played_text
+from broker.app.trial_text import Nears
 from broker.commands.output import as_json, printing_faults
-from broker.commands.played_text import plain
 from broker.core.entities import Assurance, Names
 from broker.core.identity.canonical_attributes import Values
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.given_facts import UNNAMED_CATEGORY, GivenFacts, of_login
-from broker.core.login.nearest_login import NearLogin
-from broker.core.login.played_login import PlayedLogin
 from broker.core.login.transaction import Errand
 from broker.core.policy.missing_proof import provable_domains
 from broker.core.policy.model import PolicySet
@@ -57,7 +55,6 @@ class _OneOf(_Written):
         return value
 
 
-_Nears = Callable[[Site, Trial, PlayedLogin, datetime], NearLogin | None]
 _TEXT: Final = _Written()
 _FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False)
 _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -116,7 +113,7 @@ def try_login(*, as_json: bool, **options: Any) -> None:
     if options["as_assertion"]:
         _print_assertion(site, trial, now)
         return
-    nears: _Nears = _nearest if options["nearest"] else _no_nearest
+    nears: Nears = trial_text.nearest if options["nearest"] else trial_text.no_nearest
     if as_json:
         _print_json(site, trial, now, nears)
     else:
@@ -256,56 +253,15 @@ def _borrower(written: str, policies: PolicySet) -> DescribedBorrower | None:
     return DescribedBorrower(made[0], temporary=True)
 
 
-def _nearest(site: Site, trial: Trial, played: PlayedLogin, now: datetime) -> NearLogin | None:
-    if played.permitted:
-        return None
-    return policy_trials.nearest(site, trial, played, now)
-
-
-def _no_nearest(*_: object) -> None:
-    return None
-
-
-def _print_lines(site: Site, trial: Trial, now: datetime, nears: _Nears) -> None:
+def _print_lines(site: Site, trial: Trial, now: datetime, nears: Nears) -> None:
     corner = f"set {site.policies.digest[:12]}, {plain(site.origin)}"
     if not site.configured:
         click.echo("no configuration: every service is there, and as the policies hope", err=True)
-    for played in trial.played:
-        others = policy_trials.with_borrowers(site, trial, played, now)
-        near = nears(site, trial, played, now)
-        made_up = trial.complete.made_up
-        for line in played_text.lines(played, others, near, corner=corner, made_up=made_up):
-            click.echo(line)
-        _remark(site, trial, played)
-        corner = ""
-    for note in _notes(site, trial):
-        click.echo(f"note: {note}")
-    if trial.complete.made_up:
-        click.echo(f"made up: {', '.join(map(plain, trial.complete.made_up))}")
+    for line in trial_text.lines(site, trial, now, nears, corner):
+        click.echo(line)
 
 
-def _notes(site: Site, trial: Trial) -> Iterator[str]:
-    borrower = trial.given.borrower
-    if borrower and borrower.category not in (UNNAMED_CATEGORY, *_categories(site.policies)):
-        yield f"no rule names the category {borrower.category!r}"
-
-
-def _categories(policies: PolicySet) -> Iterator[str]:
-    """Yield the categories that the rules of borrowers name."""
-    for policy in policies.policies:
-        rule = policy.borrower
-        if rule:
-            yield from (rule.category, *rule.upgrades, *rule.temporary)
-            yield from rule.lowers.categories if rule.lowers else ()
-
-
-def _remark(site: Site, trial: Trial, played: PlayedLogin) -> None:
-    upstream = trial.login.upstream
-    if site.configured and upstream not in played.service.methods:
-        click.echo(f"  note    {played.service.name} does not offer {plain(upstream)}")
-
-
-def _print_json(site: Site, trial: Trial, now: datetime, nears: _Nears) -> None:
+def _print_json(site: Site, trial: Trial, now: datetime, nears: Nears) -> None:
     rows = []
     for played in trial.played:
         others = policy_trials.with_borrowers(site, trial, played, now)

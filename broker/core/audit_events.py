@@ -56,6 +56,7 @@ class AuditEventKind(StrEnum):
     STAFF_LOGGED_IN = "staff_logged_in"
     STAFF_LOGGED_OUT = "staff_logged_out"
     STAFF_LOOKED = "staff_looked"
+    STAFF_ACTED = "staff_acted"
     # Of the trail itself:
     OPENED = "opened"
     TORN = "torn"
@@ -78,6 +79,7 @@ REQUIRED: Final = frozenset(
         AuditEventKind.POLICIES_SAVED,
         AuditEventKind.STAFF_LOGGED_IN,
         AuditEventKind.STAFF_LOOKED,
+        AuditEventKind.STAFF_ACTED,
     }
 )
 

@@ -21,13 +21,22 @@ class StaffPage(StrEnum):
     """The pages of the staff view, by the words that the trail has for them."""
 
     LIVE = "live"
+    REPORT = "report"
+    TRY = "try"
+    EXPLAIN = "explain"
+    DESK = "desk"
 
 
 # The desk answers a caller; whether the policies are right is not its work, and the accounts of
 # borrowers are none of the identity admins'.
 PAGES: Final[Mapping[StaffRole, tuple[StaffPage, ...]]] = {
-    StaffRole.IDENTITY_ADMIN: (StaffPage.LIVE,),
-    StaffRole.SERVICE_DESK: (),
+    StaffRole.IDENTITY_ADMIN: (
+        StaffPage.LIVE,
+        StaffPage.REPORT,
+        StaffPage.TRY,
+        StaffPage.EXPLAIN,
+    ),
+    StaffRole.SERVICE_DESK: (StaffPage.DESK, StaffPage.EXPLAIN),
 }
 
 

@@ -59,6 +59,10 @@ STEPS: Final[Sequence[str]] = (
     "/admin/login/<login_id>",
     "/admin/logout",
     "/admin/live",
+    "/admin/try",
+    "/admin/explain",
+    "/admin/desk",
+    "/admin/report",
 )
 REASONS: Final[Sequence[str]] = (
     "",  # any other

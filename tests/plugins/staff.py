@@ -1,8 +1,10 @@
 """Logins to the staff view in a test: what the upstream is asked, and its answers, true and forged."""
 
+import json
 from base64 import b64decode
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 from zlib import decompress
@@ -14,7 +16,7 @@ from broker.adapters.saml.gate import http_bindings
 from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.house import House, Person
+from tests.plugins.house import House, Person, found
 
 ADMIN: Final = "bo"
 DESK: Final = "cilla"
@@ -69,3 +71,21 @@ def enter(house: House, name: str) -> Person:
     page = arrive(staff, persona(name))
     assert page.status_code == 200, page.get_data(as_text=True)
     return staff
+
+
+def send(staff: Person, path: str, **fields: str) -> TestResponse:
+    """Fill in the form of a page of the staff view, and send it."""
+    page = staff.get(path)
+    token = found(page, "//form//input[@name='token']/@value")
+    return staff.post(path, {"token": token, **fields})
+
+
+def trail(house: House) -> list[dict[str, str]]:
+    """Read the lines of the audit trail."""
+    files = sorted(Path(house.parts.config.audit.folder).glob("audit-*.jsonl"))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def told(page: TestResponse) -> list[str]:
+    """Give the lines that a page shows as the commands print them."""
+    return found(page, "//pre/text()").splitlines()

@@ -113,19 +113,19 @@ class PinLetters:
         limits.give_back(taken)
         return record.value
 
-    def current(self, number: str, identifier: str) -> PinLetter:
+    def current(self, number: str, *typable: str) -> PinLetter:
         """Return the borrower's letter, a new one where there is none.
 
-        It opens from now on where ``identifier`` is typed, also if it was mailed before.
+        It opens from now on where one of ``typable`` is typed, also if it was mailed before.
         """
         now = self.now()
         key = self._key_of_code(self._code_of(number))
-        pseudonym = identifier_pseudonym(self.hmacs, identifier)
+        pseudonyms = [identifier_pseudonym(self.hmacs, each) for each in typable]
 
         def opening(record: Record[PinLetter] | None) -> Content[PinLetter] | None:
-            if record is None or pseudonym in record.value.identifiers:
+            if record is None or set(pseudonyms) <= set(record.value.identifiers):
                 return None
-            identifiers = (*record.value.identifiers, pseudonym)
+            identifiers = tuple(dict.fromkeys((*record.value.identifiers, *pseudonyms)))
             return Content(replace(record.value, identifiers=identifiers), record.until)
 
         record = self._letters.amend(key, opening, now).record

@@ -10,7 +10,8 @@ from typing import Final, Literal, assert_never
 from broker.core.audit_events import NO_TRAIL
 from broker.core.borrowers.account_codes import in_halves
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.pins import unfit
+from broker.core.borrowers.pins import identifier_of, unfit
+from broker.core.entities import Names
 from broker.core.errors import (
     BrokerError,
     LibraryRefused,
@@ -63,9 +64,12 @@ class Asking:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class OwedPinMail:
-    """A letter to be written: the one that was asked for, a new PIN, or the notice of a change."""
+    """A letter to be written: the one that was asked for, a new PIN, or the notice of a change.
 
-    what: Literal["link", "pin", "notice"]
+    "desk" is the letter that "link" is, asked for by staff.
+    """
+
+    what: Literal["link", "desk", "pin", "notice"]
     whom: str  # what was typed, as ``pins.identifier_of`` reads it; else a borrower number
     language: str
     asked: datetime
@@ -108,6 +112,19 @@ class PinRenewal:
         owed = OwedPinMail("link", identifier, asking.language, now)
         owed = replace(owed, asked_at=asking.at, asked_from=asking.origin)
         self._queue(Key("pin", self.hmacs.of("pin-asked", pseudonym)), owed, due)
+
+    def ask_at_desk(self, number: str, asking: Asking) -> None:
+        """Queue the letter of a borrower whom staff help; TooMany after three an hour.
+
+        It goes to the address that the library system has of them, as often as any letter does, and
+        opens where one of their own numbers is typed.
+        """
+        name = self.hmacs.of("pin-asked-at-desk", number)
+        self._limits.take((PER_IDENTIFIER, name))
+        now = self.now()
+        owed = OwedPinMail("desk", number, asking.language, now)
+        owed = replace(owed, asked_at=asking.at, asked_from=asking.origin)
+        self._queue(Key("pin", name), owed, now)
 
     def step(self) -> bool:
         """Write the letter that has been due longest; False where none is due."""
@@ -221,7 +238,9 @@ class PinRenewal:
             return
         match owed.what:
             case "link":
-                self._mail_letter(borrower.number, borrower.email, owed)
+                self._mail_letter(borrower.number, borrower.email, owed, (owed.whom,))
+            case "desk":
+                self._mail_letter(borrower.number, borrower.email, owed, _typable(borrower))
             case "pin":
                 self._mail_pin(borrower, borrower.email, owed.language)
             case "notice":
@@ -243,10 +262,13 @@ class PinRenewal:
         found = self.library.typed(owed.whom, self._by())
         return found[0] if len(found) == 1 else None
 
-    def _mail_letter(self, number: str, address: str, owed: OwedPinMail) -> None:
-        """Mail the borrower's letter of today, unless it has been mailed three times."""
+    def _mail_letter(self, number: str, address: str, owed: OwedPinMail, typable: Names) -> None:
+        """Mail the borrower's letter of today, unless it has been mailed three times.
+
+        It opens where one of ``typable`` is typed.
+        """
         letters = PinLetters(self.store, self.hmacs, self.now)
-        current = letters.current(number, owed.whom)
+        current = letters.current(number, *typable)
         limits = self._limits
         try:
             taken = limits.take((MAILINGS, current.code))
@@ -324,3 +346,9 @@ class PinRenewal:
 
     def _by(self) -> datetime:
         return self.now() + _CALLS
+
+
+def _typable(borrower: Borrower) -> Names:
+    """Return the numbers that the borrower may type to open a letter: CPR number and card."""
+    held = (borrower.cpr, borrower.card)
+    return tuple(filter(None, (identifier_of(each) for each in held if each)))

@@ -337,6 +337,25 @@ def _down(*_: Any) -> Letter:
     raise MailUnavailable("down")
 
 
+def test_a_letter_that_the_desk_asks_for_opens_where_the_owner_types_a_number(pin_bench: Bench) -> None:
+    """It goes to the address on file, says from where it was asked, and is mailed as often as any letter."""
+    letters = pin_bench.letters()
+    letters.ask_at_desk(NUMBER, Asking("en", "26 November 2026", "the desk"))
+    assert letters.step()
+    [mail] = pin_bench.mailbox.mails()
+    assert mail.recipients == ("aase@post.example",)
+    assert "From where: the desk\n" in mail.text
+    assert pin_bench.opened(typed=CARD).number == NUMBER
+    with pytest.raises(LinkGone):
+        pin_bench.opened("another browser", CARD_OF_ANOTHER)
+    for _ in range(PER_IDENTIFIER.most - 1):
+        letters.ask_at_desk(NUMBER, Asking("en"))
+        assert letters.step()
+    with pytest.raises(TooMany):
+        letters.ask_at_desk(NUMBER, Asking("en"))
+    assert len(pin_bench.mailbox.mails()) == MAILINGS.most
+
+
 def test_a_fourth_asking_within_an_hour_is_carried_out_later(pin_bench: Bench) -> None:
     """The library system is spared, nobody can tell, and what was asked for is not lost."""
     nobody = "0303820000"

@@ -121,7 +121,9 @@ class StaffDoor:
         self.form(member, _LOGOUT)
         self.sessions.end(member)
         self.ports.tell(self._event(AuditEventKind.STAFF_LOGGED_OUT, member))
-        response = _rendered("admin_left.html", reason="left", over=True, way=self._way())
+        response = _rendered(
+            "admin_left.html", reason="left", over=True, way=self._way(), home=self._url()
+        )
         self.cookie.drop(response)
         return response
 
@@ -153,6 +155,11 @@ class StaffDoor:
         """
         kind = AuditEventKind.STAFF_LOOKED
         self.ports.tell(self._event(kind, member, reason=page.value, about=about))
+
+    def acted(self, member: StaffMember, button: str, about: str) -> None:
+        """Write down that somebody presses a button, before it does anything; AuditUnavailable."""
+        kind = AuditEventKind.STAFF_ACTED
+        self.ports.tell(self._event(kind, member, reason=button, about=about))
 
     def form(self, member: StaffMember, purpose: str) -> SubmittedForm:
         """Return the form that came; TokenRefused unless it is this session's, from our page."""

@@ -1,4 +1,4 @@
-"""The pages of the staff view that only show: the way in, and what is live."""
+"""The pages of the staff view that only show: the way in, what is live, and the report."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.admin.staff_door import PATH, StaffDoor
 from broker.adapters.web.admin.staff_ports import StaffPorts
+from broker.adapters.web.pages.language import language
 from broker.core.staff import StaffPage
 
 SHOWN: Final = 12  # digits of a digest, as the commands print them
@@ -22,13 +23,26 @@ class StaffPages:
     ports: StaffPorts
 
     def add_to(self, routes: Blueprint) -> None:
-        """Add ``/admin`` and ``/admin/live``."""
+        """Add ``/admin``, ``/admin/live`` and ``/admin/report``."""
         routes.get(PATH)(self.home)
+        routes.get(f"{PATH}/report")(self.report)
         routes.get(f"{PATH}/live")(self.live)
 
     def home(self) -> Response:
         """Show the pages that the person's roles may see."""
         return self.door.page("admin_home.html", self.door.member(), reason="home")
+
+    def report(self) -> Response:
+        """Show who gets what and why, as it was made last."""
+        member = self.door.allowed(StaffPage.REPORT)
+        self.door.looked(member, StaffPage.REPORT)
+        return self.door.page(
+            "admin_report.html",
+            member,
+            reason="report",
+            report=self.ports.report(language()),
+            digest=self.ports.live().digest,
+        )
 
     def live(self) -> Response:
         """Show which policies decide, in which worker, and who put them there."""

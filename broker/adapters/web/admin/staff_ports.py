@@ -1,10 +1,14 @@
 """What the pages of the staff view show, and the ports that the application fills."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from broker.core.entities import Names
+from markupsafe import Markup
+
+from broker.core.entities import Names, Text
+from broker.core.login.given_facts import GivenFacts
 from broker.flows.policies.set_in_force import SetChange
+from broker.flows.proofs.pin_renewal import Asking
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,91 @@ class LivePolicies:
     history: tuple[SetChange, ...]
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class ShownReport:
+    """The report for the data protection officer as a part of a page, and what it was made of."""
+
+    digest: str
+    day: str
+    text: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class TryableLogins:
+    """What a login may be tried with: ways, services, and affiliations as intents."""
+
+    upstreams: Mapping[str, Text]
+    services: Mapping[str, Text]
+    affiliations: Names
+
+
+@dataclass(frozen=True, slots=True)
+class LoginToTry:
+    """A login to try at a service, or at all; ``nearest``: with what would let a refused one in."""
+
+    given: GivenFacts
+    service: str | None
+    nearest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TriedLogin:
+    """What came of it in the words of ``broker policy try``, and the set that it was tried by."""
+
+    digest: str
+    lines: Names
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedRefusal:
+    """A page that somebody could not get past, in the words of ``broker policy explain``.
+
+    ``reason`` is the code of what the person read there.
+    """
+
+    reason: str
+    lines: Names
+
+
+@dataclass(frozen=True, slots=True)
+class CallerAccount:
+    """The enrolment or case that a caller's page named: what staff do, and the two buttons.
+
+    ``numbers`` are the library system's own of the borrowers that it is about.
+    """
+
+    state: str
+    reason: str
+    cause: str
+    numbers: Names
+    todo: str
+    retry_would: str
+    may_retry: bool
+    may_letter: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallerCase:
+    """What a reference stands for, and the account that it leads to, if any.
+
+    ``ended``: the page named a case that has been ended or carried out since.
+    """
+
+    reason: str
+    lines: Names
+    account: CallerAccount | None
+    ended: bool
+
+
 @dataclass(frozen=True, slots=True)
 class StaffPorts:
     """Everything that the pages ask of the application."""
 
     live: Callable[[], LivePolicies]
+    report: Callable[[str], ShownReport | None]  # in a language; None before it is made
+    tryable: Callable[[], TryableLogins]
+    tried: Callable[[LoginToTry], TriedLogin]
+    explained: Callable[[str], ExplainedRefusal | None]
+    case: Callable[[str], CallerCase | None]
+    retry: Callable[[str], bool]  # whether there was anything left to try
+    mail_letter: Callable[[str, Asking], bool]  # TooMany; False where there is none to mail

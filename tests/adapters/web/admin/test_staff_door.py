@@ -4,17 +4,17 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from werkzeug.test import TestResponse
 
 from broker.app.application import create_app
+from broker.core.errors import AuditUnavailable
 from broker.demo.people.personas import persona
 from tests.plugins.house import House, Person, forms, found, mark
-from tests.plugins.staff import ADMIN, DESK, answer, arrive, asked, asserting, begin, enter
+from tests.plugins.staff import ADMIN, DESK, answer, arrive, asked, asserting, begin, enter, trail
 
-PATHS = ("/admin", "/admin/live")
+PATHS = ("/admin", "/admin/live", "/admin/report", "/admin/try", "/admin/explain", "/admin/desk")
 
 
 def pages(page: TestResponse) -> list[str]:
@@ -36,7 +36,10 @@ def test_an_admin_logs_in_and_sees_what_is_in_force(old_house: House) -> None:
     assert (request.force, request.institutions) == (True, ("https://idp.au.example",))
     assert mark(arrive(staff, persona(ADMIN))) == ("admin", "arrived")
     home = staff.get("/admin")
-    assert (mark(home), pages(home)) == (("admin", "home"), ["/admin/live"])
+    assert (mark(home), pages(home)) == (
+        ("admin", "home"),
+        [f"/admin/{page}" for page in ("live", "report", "try", "explain")],
+    )
     shown = staff.get("/admin/live")
     assert (shown.status_code, mark(shown)) == (200, ("admin", "live"))
     assert old_house.parts.policies.current.digest[:12] in shown.get_data(as_text=True)
@@ -44,9 +47,9 @@ def test_an_admin_logs_in_and_sees_what_is_in_force(old_house: House) -> None:
 
 def test_the_desk_sees_its_own_pages_and_no_others(old_house: House) -> None:
     """A role is refused the other's page, with a reason, and keeps its session."""
-    desk = enter(old_house, DESK)
-    assert pages(desk.get("/admin")) == []
-    for staff, path in ((desk, "/admin/live"),):
+    desk, admin = enter(old_house, DESK), enter(old_house, ADMIN)
+    assert pages(desk.get("/admin")) == ["/admin/explain", "/admin/desk"]
+    for staff, path in ((desk, "/admin/live"), (desk, "/admin/report"), (desk, "/admin/try"), (admin, "/admin/desk")):
         refused = staff.get(path)
         assert (refused.status_code, mark(refused)[1]) == (403, "staff_role_missing")
         assert staff.get("/admin").status_code == 200
@@ -255,8 +258,7 @@ def test_who_comes_in_looks_and_leaves_is_on_the_trail(house: House) -> None:
     staff.get("/admin/live")
     staff.press(staff.get("/admin"))
     arrive(house.person(), persona("asta"))
-    folder = house.parts.config.audit.folder
-    lines = trail(folder)
+    lines = trail(house)
     kinds = [line["event"] for line in lines if line["event"].startswith(("staff_", "refused"))]
     assert kinds == ["staff_logged_in", "staff_looked", "staff_logged_out", "refused"]
     looked = next(line for line in lines if line["event"] == "staff_looked")
@@ -264,12 +266,45 @@ def test_who_comes_in_looks_and_leaves_is_on_the_trail(house: House) -> None:
     assert "bo@" not in str(lines)
 
 
-def trail(folder: str) -> list[dict[str, str]]:
-    """Read the lines of the audit trail."""
-    files = sorted(Path(folder).glob("audit-*.jsonl"))
-    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
-
-
 def test_the_page_of_the_login_has_no_form(old_house: House) -> None:
     """The way to the upstream is a link: a form may lead to no other site (form-action)."""
     assert forms(old_house.person().get("/admin")) == []
+
+
+@pytest.mark.parametrize("path", ["/admin/try", "/admin/explain"])
+def test_a_form_is_the_session_s_own(old_house: House, path: str) -> None:
+    """Neither another page's token nor another site's form is taken, and a role is asked for before either."""
+    staff = enter(old_house, ADMIN)
+    logout = found(staff.get("/admin"), "//form//input[@name='token']/@value")
+    assert staff.post(path, {"token": logout}).status_code == 403
+    token = found(staff.get(path), "//form//input[@name='token']/@value")
+    assert staff.post(path, {"token": token}, **{"Sec-Fetch-Site": "same-site"}).status_code == 403
+    desk = enter(old_house, DESK)
+    assert mark(desk.post("/admin/try", {"token": token}))[1] == "staff_role_missing"
+    assert mark(old_house.person().post(path, {"token": token})) == ("admin", "login")
+
+
+def test_nothing_is_shown_that_is_not_on_the_trail(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trail that cannot be written shuts the staff view: no look goes unseen."""
+    staff = enter(house, DESK)
+
+    def full(*_: object) -> None:
+        raise AuditUnavailable("the disk is full")
+
+    monkeypatch.setattr(type(house.parts.trail), "add", full)
+    assert staff.get("/admin/explain").status_code == 503
+
+
+def test_the_report_is_shown_as_it_was_made_last(house: House) -> None:
+    """No request makes it: before it is there the page says so, and of an older set too."""
+    staff = enter(house, ADMIN)
+    state = house.parts.config.state
+    (state / "report.json").unlink(missing_ok=True)
+    assert "endnu" in staff.get("/admin/report").get_data(as_text=True)
+    kept = {"digest": "0" * 64, "site": "0", "day": "2026-11-26", "da": "<h2>Mine lån</h2>", "en": "<h2>My loans</h2>"}
+    (state / "report.json").write_text(json.dumps(kept))
+    page = staff.get("/admin/report")
+    assert "<h2>Mine lån</h2>" in page.get_data(as_text=True)
+    assert found(page, "//main//*[@role='status']/p/text()").startswith("De gældende regler er ændret")
+    assert "<h2>My loans</h2>" in staff.get("/admin/report?lang=en").get_data(as_text=True)
+    (state / "report.json").unlink()

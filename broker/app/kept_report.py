@@ -1,0 +1,85 @@
+"""The report that the staff view shows: made by ``broker work``, kept in a file, by no request."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from broker.adapters.web.admin.staff_ports import ShownReport
+from broker.adapters.web.report import report_pages
+from broker.app import policy_record, policy_surroundings
+from broker.app.assembly import Parts, now
+from broker.core.errors import ConfigurationFaults
+from broker.core.event_routes import told_nobody
+from broker.core.policy.model import PolicySet
+from broker.core.policy.site_record import site_digest
+from broker.core.report.policy_report import ReportedSet
+from broker.files import durable_files
+
+_LOOKED_EVERY: Final = timedelta(seconds=10)
+_AFTER_FAULT: Final = timedelta(minutes=5)
+_FILE: Final = "report.json"
+_STAMPS: Final = ("digest", "site", "day")
+
+
+def shown(state: Path, language: str) -> ShownReport | None:
+    """Return the report in a language as it was made last; None before there is any."""
+    kept = _kept(state)
+    if kept is None:
+        return None
+    # Ours, and escaped when it was made; nobody but the broker's user writes in its state.
+    text = Markup(kept[language])  # noqa: S704
+    return ShownReport(digest=kept["digest"], day=kept["day"], text=text)
+
+
+@dataclass(slots=True)
+class ReportUpkeep:
+    """Makes the report anew when the set in force, what stands beside it, or the day changes.
+
+    In a process of its own: it is seconds of work, and of large sets minutes.
+    """
+
+    parts: Parts
+    _next: datetime | None = None
+
+    def step(self) -> bool:
+        """Make the report if it is not that of now; ConfigurationFaults where it cannot be."""
+        moment = now()
+        if self._next and moment < self._next:
+            return False
+        self._next = moment + _LOOKED_EVERY
+        policies = self.parts.policies.refresh(moment)
+        site = site_digest(self.parts.following.site())
+        stamps = (policies.digest, site, moment.date().isoformat())
+        kept = _kept(self.parts.config.state)
+        if kept is not None and tuple(kept[stamp] for stamp in _STAMPS) == stamps:
+            return False
+        self._next = moment + _AFTER_FAULT
+        self._make(policies, site, moment)
+        self._next = moment + _LOOKED_EVERY
+        return True
+
+    def _make(self, policies: PolicySet, site: str, moment: datetime) -> None:
+        settings = self.parts.config
+        around = policy_surroundings.load(settings, told_nobody, moment)
+        if around.faults:
+            raise ConfigurationFaults(list(around.faults))
+        reported = ReportedSet(policies.digest, site)
+        report = policy_record.report(settings, around, policies, reported, moment)
+        texts = {name: report_pages.fragment(report, name) for name in report_pages.LANGUAGES}
+        stamps = {"digest": policies.digest, "site": site, "day": moment.date().isoformat()}
+        octets = json.dumps({**stamps, **texts}).encode()
+        durable_files.put(settings.state / _FILE, octets)
+
+
+def _kept(state: Path) -> dict[str, Any] | None:
+    """Return what the file holds; None where it is not there, or not whole."""
+    try:
+        kept = json.loads((state / _FILE).read_bytes())
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(kept, dict) and kept.keys() >= {*_STAMPS, *report_pages.LANGUAGES}
+    return kept if whole else None

@@ -1,0 +1,83 @@
+"""What the desk sees and does by the reference on a caller's page: no search leads to a person."""
+
+from broker.adapters.web.admin.staff_ports import CallerAccount, CallerCase
+from broker.app import refusal_explanations, refusal_text
+from broker.app.assembly import Parts, now
+from broker.core.borrowers.staff_advice import advice
+from broker.core.entities import Names
+from broker.flows.borrowers.enrolment_records import StoredEnrolment
+from broker.flows.login.support_traces import SupportTraces
+from broker.flows.proofs.pin_renewal import Asking
+
+
+def case(parts: Parts, reference: str) -> CallerCase | None:
+    """Return what a reference stands for and leads to; None for one that no page had."""
+    found = refusal_explanations.explained(parts, reference, now())
+    if found is None:
+        return None
+    entry, ended = _entry(parts, reference)
+    return CallerCase(
+        reason=found.reason,
+        lines=tuple(refusal_text.lines(found)),
+        account=_account(parts, entry) if entry else None,
+        ended=ended,
+    )
+
+
+def retry(parts: Parts, reference: str) -> bool:
+    """Let the enrolment or case of a reference be tried again; False where nothing is left to."""
+    entry, _ = _entry(parts, reference)
+    return entry is not None and parts.cases.retry(entry.enrolment.id)
+
+
+def mail_letter(parts: Parts, reference: str, asking: Asking) -> bool:
+    """Have the letter of a reference's borrower mailed; False where there is none to mail to.
+
+    TooMany after three an hour.
+    """
+    entry, _ = _entry(parts, reference)
+    number = _own_number(entry) if entry else None
+    if number is None or not parts.pin_renewal.live:
+        return False
+    parts.pin_renewal.ask_at_desk(number, asking)
+    return True
+
+
+def _entry(parts: Parts, reference: str) -> tuple[StoredEnrolment | None, bool]:
+    """Return the enrolment that the page of a reference named, and whether it has ended since."""
+    trace = SupportTraces(parts.store).find(reference, now())
+    if trace is None or trace.enrolment is None:
+        return None, False
+    entry = parts.cases.find(trace.enrolment)
+    return entry, entry is None
+
+
+def _account(parts: Parts, entry: StoredEnrolment) -> CallerAccount:
+    enrolment = entry.enrolment
+    advised = advice(enrolment, listed_apart=bool(entry.key.name))
+    return CallerAccount(
+        state=enrolment.listed_state,
+        reason=enrolment.listed_reason or "",
+        cause=enrolment.cause or "",
+        numbers=_numbers(entry),
+        todo=advised.todo,
+        retry_would=advised.retry,
+        may_retry=bool(entry.key.name) or enrolment.wish is not None,
+        may_letter=_own_number(entry) is not None and parts.pin_renewal.live,
+    )
+
+
+def _numbers(entry: StoredEnrolment) -> Names:
+    enrolment = entry.enrolment
+    own = (enrolment.number,) if enrolment.number else ()
+    temporary = enrolment.wish.temporary if enrolment.wish else None
+    proved = (temporary,) if temporary else ()
+    return tuple(dict.fromkeys((*own, *enrolment.borrowers, *proved)))
+
+
+def _own_number(entry: StoredEnrolment) -> str | None:
+    """Return the borrower that the enrolment has made or found; None for a case of several.
+
+    Whose a letter would be then, nobody can say.
+    """
+    return None if entry.enrolment.borrowers else entry.enrolment.number

@@ -1,0 +1,62 @@
+"""A tried login for people, in lines: at each service what is asked, made, sent and withheld."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from broker.app import played_text, policy_trials
+from broker.app.played_text import plain
+from broker.app.policy_trials import Site, Trial
+from broker.core.login.given_facts import UNNAMED_CATEGORY
+from broker.core.login.nearest_login import NearLogin
+from broker.core.login.played_login import PlayedLogin
+from broker.core.policy.model import PolicySet
+
+Nears = Callable[[Site, Trial, PlayedLogin, datetime], NearLogin | None]
+
+
+def nearest(site: Site, trial: Trial, played: PlayedLogin, now: datetime) -> NearLogin | None:
+    """Return what would let a refused login in, and None for one that is let in."""
+    if played.permitted:
+        return None
+    return policy_trials.nearest(site, trial, played, now)
+
+
+def no_nearest(*_: object) -> None:
+    """Return None: nobody asked what would let them in."""
+    return
+
+
+def lines(site: Site, trial: Trial, now: datetime, nears: Nears, corner: str = "") -> Iterator[str]:
+    """Yield the lines of a trial; ``corner`` stands at the right of the first."""
+    for played in trial.played:
+        others = policy_trials.with_borrowers(site, trial, played, now)
+        near = nears(site, trial, played, now)
+        made_up = trial.complete.made_up
+        yield from played_text.lines(played, others, near, corner=corner, made_up=made_up)
+        yield from _remark(site, trial, played)
+        corner = ""
+    for note in _notes(site, trial):
+        yield f"note: {note}"
+    if trial.complete.made_up:
+        yield f"made up: {', '.join(map(plain, trial.complete.made_up))}"
+
+
+def _notes(site: Site, trial: Trial) -> Iterator[str]:
+    borrower = trial.given.borrower
+    if borrower and borrower.category not in (UNNAMED_CATEGORY, *_categories(site.policies)):
+        yield f"no rule names the category {borrower.category!r}"
+
+
+def _categories(policies: PolicySet) -> Iterator[str]:
+    """Yield the categories that the rules of borrowers name."""
+    for policy in policies.policies:
+        rule = policy.borrower
+        if rule:
+            yield from (rule.category, *rule.upgrades, *rule.temporary)
+            yield from rule.lowers.categories if rule.lowers else ()
+
+
+def _remark(site: Site, trial: Trial, played: PlayedLogin) -> Iterator[str]:
+    upstream = trial.login.upstream
+    if site.configured and upstream not in played.service.methods:
+        yield f"  note    {played.service.name} does not offer {plain(upstream)}"

@@ -1,0 +1,112 @@
+"""The staff view in a real browser: an admin and the desk from login to logout, every page whole in every look."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.plugins.visitor import Visitor
+
+Visit = Callable[..., Visitor]
+
+# Only Chromium shows a page in another colour scheme when it is told to.
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("browser", ["chromium"], indirect=True)]
+
+
+def enter(person: Visitor, name: str) -> None:
+    """Come in by the link of the page that says where to log in."""
+    person.open("broker", "/admin")
+    person.at("admin", "login")
+    person.press("main a.button")
+    person.pick(name)
+    person.at("admin", "home")
+
+
+def go(person: Visitor, page: str) -> None:
+    """Follow the way to a page of the staff view."""
+    person.press(f"main a[href$='/admin/{page}']")
+    person.at("admin", page)
+
+
+def look_up(person: Visitor, typed: str, button: str = "find") -> None:
+    """Write a reference and look it up."""
+    person.write("#reference", typed)
+    person.press(f"button[name=do][value={button}]")
+
+
+def refused(person: Visitor) -> str:
+    """Be refused as somebody else, and give the reference that the page shows."""
+    person.open("library", "/")
+    person.press("a.button[href='/my-loans']")
+    person.at("choose")
+    person.press("button[name=upstream][value=wayf]")
+    person.pick("lars")
+    person.at("refuse")
+    return person.text(".reference .code")
+
+
+def whole(person: Visitor, selector: str = "main") -> None:
+    """Wait for something on the page, and look at it by axe in both schemes and widths."""
+    person.page.wait_for_selector(selector)
+    person.look()
+
+
+@pytest.mark.parametrize("language", ["da-DK", "en-GB"])
+def test_the_pages_of_an_admin(visit: Visit, language: str) -> None:
+    """In by the strict cookie, each page with its error and its answer, and out again."""
+    reference = refused(visit(language=language))
+    admin = visit(language=language)
+    admin.open("broker", "/admin")
+    whole(admin, "main[data-reason=login]")
+    enter(admin, "bo")
+    whole(admin)
+    go(admin, "live")
+    whole(admin)
+    go(admin, "report")
+    whole(admin)
+    # It is a document to be printed, and may weigh more than a page of a login.
+    admin.faults = [fault for fault in admin.faults if " weighs " not in fault]
+    go(admin, "try")
+    admin.write("#affiliation", "1403044004")
+    admin.press("main form button.main")
+    whole(admin, "[data-problem=affiliation_cpr]")
+    assert admin.page.input_value("#affiliation") == ""
+    admin.write("#affiliation", "affiliate@au.dk")
+    admin.press("main form button.main")
+    whole(admin, "pre")
+    go(admin, "explain")
+    look_up(admin, reference)
+    whole(admin, "pre")
+    assert re.search("^refused ", admin.text("pre"))
+    admin.open("broker", "/admin/desk")
+    admin.at("error", "staff_role_missing")
+    admin.open("broker", "/admin")
+    admin.press("main form button")
+    whole(admin, "main[data-reason=left]")
+
+
+@pytest.mark.parametrize("language", ["da-DK", "en-GB"])
+def test_the_page_of_the_desk(visit: Visit, language: str) -> None:
+    """What is no reference, and a caller's."""
+    reference = refused(visit(language=language))
+    desk = visit(language=language)
+    enter(desk, "cilla")
+    go(desk, "desk")
+    look_up(desk, "1403044004")
+    whole(desk, "[data-problem=reference_cpr]")
+    look_up(desk, reference)
+    whole(desk, "pre")
+
+
+def test_all_of_it_by_keyboard_and_without_scripts(visit: Visit) -> None:
+    """No script is needed, and each control is reached by the tab key."""
+    for ways in ({"keys": True}, {"scripts": False}):
+        desk = visit(**ways)
+        desk.open("broker", "/admin")
+        desk.at("admin", "login")
+        desk.press("main a.button")
+        desk.pick("cilla")
+        desk.at("admin", "home")
+        go(desk, "desk")
+        look_up(desk, "BCDFGHJK")
+        desk.page.wait_for_selector("[data-problem=reference_unknown]")
