@@ -16,6 +16,7 @@ from broker.core.entities import Assurance
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay
+from broker.flows.policies.set_in_force import SetChange
 
 _NO_FACTS = "no facts of it were kept: the login was held up before the policies, or after them"
 
@@ -66,10 +67,18 @@ def _when(found: Explanation) -> str:
 
 def _then(refused: RefusedFacts, found: Explanation) -> str:
     digest = refused.digest[:12]
-    standing = "in force" if refused.digest == found.in_force else "replaced since"
+    standing = "in force" if refused.digest == found.in_force else _replaced(found.replaced)
     line = f"{refused.line} ({refused.rule})" if refused.line and refused.rule else refused.line
     let_in = "the policies let them in, by " if refused.permitted else ""
     return f"{let_in}{line or 'no line'} of set {digest}, {standing}"
+
+
+def _replaced(change: SetChange | None) -> str:
+    """Say when, by whom and why another set came in its place, as far as the history goes."""
+    if change is None:
+        return "replaced since"
+    why = f': "{change.why}"' if change.why else f", {change.move}"
+    return f"replaced {change.at:%Y-%m-%d %H:%M} UTC ({plain(change.who + why)})"
 
 
 def _now(found: Explanation) -> str:
@@ -105,6 +114,16 @@ def _facts(refused: RefusedFacts) -> Iterator[str]:
         yield f"{name} withheld ({code})"
 
 
+def _change(change: SetChange) -> dict[str, Any]:
+    return {
+        "at": change.at.isoformat(timespec="seconds"),
+        "digest": change.digest,
+        "how": str(change.move),
+        "who": change.who,
+        "why": change.why or None,
+    }
+
+
 def _row(found: Explanation) -> dict[str, Any]:
     """Return an explanation for programs."""
     replay = found.replay
@@ -119,6 +138,7 @@ def _row(found: Explanation) -> dict[str, Any]:
         "upstream": found.upstream,
         "stranger": found.stranger,
         "refused": asdict(found.refused) if found.refused else None,
+        "replaced": _change(found.replaced) if found.replaced else None,
         "in_force": found.in_force,
         "now": now,
         "gone": found.gone or None,

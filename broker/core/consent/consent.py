@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
 
-from broker.core.consent.disclosure import ALWAYS, OPTIONAL, Disclosure, Item, Part
+from broker.core.consent.disclosure import ALWAYS, Disclosure, Item, Part
 from broker.core.entities import PERSISTENT, Text
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import LegalBasis
@@ -163,9 +163,8 @@ def governing(
     So whoever narrows a policy, or undoes what widened it, asks nobody again
     (docs/reference/consent.md#covers).
     """
-    wanted = _yes(_variant(disclosure))
     for made in standing(receipts):
-        if made.event is wanted and made.remembered(now) and covers(made, disclosure, hmacs):
+        if made.remembered(now) and covers(made, disclosure, hmacs):
             return made
     return None
 
@@ -208,11 +207,9 @@ def _digest(part: Part, person: str, hmacs: LookupHmacs) -> str:
 
 
 def _is_among(part: Part, answered: frozenset[str], person: str, hmacs: LookupHmacs) -> bool:
-    kind, name, value = part
-    if _digest(part, person, hmacs) in answered:
-        return True
-    # What left anyway and may now be left out is less than before; it stays until it is ticked.
-    return kind == OPTIONAL and _digest((ALWAYS, name, value), person, hmacs) in answered
+    # What left anyway and may now be left out is less: it stays back until somebody ticks it.
+    whole = (ALWAYS, *part[1:])
+    return any(_digest(each, person, hmacs) in answered for each in (part, whole))
 
 
 def _answered_at(made: Receipt) -> datetime:

@@ -24,7 +24,6 @@ _WATCHED = frozenset(
 # What a person agrees to, piece by piece: kind, name, and the value where that is material.
 Part = tuple[str, str, str]
 ALWAYS: Final = "always"
-OPTIONAL: Final = "optional"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -124,7 +123,7 @@ class Disclosure:
 def _kind(item: Item) -> str:
     # An attribute that was optional and is so no longer leaves though nobody ticked it: that is
     # another question.
-    return OPTIONAL if item.optional else ALWAYS
+    return "optional" if item.optional else ALWAYS
 
 
 def _material_values(item: Item) -> list[str]:
