@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import takewhile
 from typing import Final, Literal
 
 from broker.core.consent.disclosure import ALWAYS, Disclosure, Item, Part
@@ -121,8 +122,8 @@ def question(
         return Question(_variant(disclosure), disclosure, _has_changed(own, disclosure, hmacs))
     if governing(disclosure, receipts, hmacs, now):
         return None
-    latest = max(receipts, key=_answered_at, default=None)
-    changed = latest is not None and _has_changed(latest, disclosure, hmacs)
+    latest = newest_first(receipts)[:1]
+    changed = any(_has_changed(made, disclosure, hmacs) for made in latest)
     return Question(_variant(disclosure), disclosure, changed)
 
 
@@ -143,16 +144,21 @@ def _has_changed(latest: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) ->
     return latest.material != disclosure.material(hmacs)
 
 
+def newest_first(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+    """Return receipts by their time; of a yes and a no at the same instant the no is the newer."""
+    return tuple(sorted(receipts, key=_age, reverse=True))
+
+
+def _age(made: Receipt) -> tuple[datetime, bool]:
+    return made.event_time, not made.is_yes
+
+
 def standing(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     """Return each yes that is younger than the last no, withdrawal or wish to be told again.
 
-    Newest first. Of a yes and a no at the same instant the no counts.
+    Newest first.
     """
-    answers = tuple(receipts)
-    ended = max((each.event_time for each in answers if not each.is_yes), default=None)
-    yes = (each for each in answers if each.is_yes)
-    left = [each for each in yes if ended is None or each.event_time > ended]
-    return tuple(sorted(left, key=_answered_at, reverse=True))
+    return tuple(takewhile(lambda made: made.is_yes, newest_first(receipts)))
 
 
 def governing(
@@ -210,10 +216,6 @@ def _is_among(part: Part, answered: frozenset[str], person: str, hmacs: LookupHm
     # What left anyway and may now be left out is less: it stays back until somebody ticks it.
     whole = (ALWAYS, *part[1:])
     return any(_digest(each, person, hmacs) in answered for each in (part, whole))
-
-
-def _answered_at(made: Receipt) -> datetime:
-    return made.event_time
 
 
 def dated_after(receipts: Iterable[Receipt], now: datetime) -> datetime:
