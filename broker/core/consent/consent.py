@@ -1,6 +1,6 @@
 """Consent: the question before anything leaves, and the receipt, bound to what was shown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -103,7 +103,7 @@ class Question:
 
 def question(
     disclosure: Disclosure,
-    receipts: Iterable[Receipt],
+    receipts: Sequence[Receipt],
     own: Receipt | None,
     hmacs: LookupHmacs,
     now: datetime,

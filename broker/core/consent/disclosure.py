@@ -12,7 +12,7 @@ from broker.core.policy.model import NAME_ID, Decision, LegalBasis
 
 # Attributes whose value, and not only whose name, is material: a change of it asks again
 # (docs/reference/consent.md#features).
-_WATCHED = frozenset(
+WATCHED = frozenset(
     {
         "cpr",
         "eduPersonScopedAffiliation",
@@ -130,7 +130,7 @@ def _material_values(item: Item) -> list[str]:
     """Return the values that are material, in an order of their own; none where the name is all."""
     if item.name == NAME_ID:
         return [*item.values]  # to the letter: a service may know two people by case
-    if item.name in _WATCHED:
+    if item.name in WATCHED:
         return sorted(value.casefold() for value in item.values)
     return []
 
