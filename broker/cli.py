@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -52,6 +54,20 @@ def main() -> None:
     broker(prog_name="broker")
 
 
+@contextmanager
+def _naming(config: Path) -> Iterator[None]:
+    """Name ``config`` to the command and what it starts, and to nobody after it."""
+    before = os.environ.get(CONFIG)
+    os.environ[CONFIG] = str(config)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(CONFIG, None)
+        else:
+            os.environ[CONFIG] = before
+
+
 @click.group(cls=LateGroup, late=_NOUNS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(
     package_name=_DISTRIBUTION, prog_name="broker", message="%(prog)s %(version)s"
@@ -61,14 +77,15 @@ def main() -> None:
     type=click.Path(path_type=Path),
     help="The broker.toml to read, in place of the one that BROKER_CONFIG names.",
 )
-def broker(config: Path | None) -> None:
+@click.pass_context
+def broker(call: click.Context, config: Path | None) -> None:
     """Broker logins between WAYF, NemID and a library's services.
 
     The configuration is the file of --config, or that BROKER_CONFIG names; broker init writes one.
     Exit codes: 0 well, 1 findings, 2 usage, 78 configuration.
     """
     if config is not None:
-        os.environ[CONFIG] = str(config)
+        call.with_resource(_naming(config))
 
 
 @broker.command(short_help="Serve the broker under gunicorn.")

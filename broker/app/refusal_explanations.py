@@ -10,6 +10,7 @@ from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay
 from broker.core.stateless_references import StatelessReferences
 from broker.flows.login.support_traces import SupportTrace, SupportTraces
+from broker.flows.policies.set_in_force import SetChange, SetInForce
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,9 @@ class Explanation:
     """A page that somebody could not get past.
 
     ``replay`` is what the login would come to by the set ``in_force``; None where no facts were
-    kept, or where ``gone`` names what is no longer there. ``stranger``: nobody was logged in.
+    kept, or where ``gone`` names what is no longer there. ``replaced`` is the change that put
+    another set in the place of the one that refused, as far as the history knows it. ``stranger``:
+    nobody was logged in.
     """
 
     at: datetime
@@ -28,6 +31,7 @@ class Explanation:
     refused: RefusedFacts | None = None
     replay: Replay | None = None
     gone: str = ""
+    replaced: SetChange | None = None
     stranger: bool = False
 
 
@@ -83,4 +87,14 @@ def _of_trace(parts: Parts, trace: SupportTrace, now: datetime) -> Explanation:
         refused=refused,
         replay=replay,
         gone=gone,
+        replaced=_replacing(parts, refused, now) if refused else None,
     )
+
+
+def _replacing(parts: Parts, refused: RefusedFacts, now: datetime) -> SetChange | None:
+    """Return the change after which the set that refused was in force no more, or never again."""
+    history = SetInForce(parts.store).history(now)
+    last = max((each.number for each in history if each.digest == refused.digest), default=None)
+    if last is None:
+        return None
+    return next((each for each in history if each.number > last), None)

@@ -8,6 +8,7 @@ from broker.app.refusal_explanations import Explanation
 from broker.core.entities import Assurance
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay
+from broker.flows.policies.set_in_force import SetChange
 
 _NO_FACTS: Final = (
     "no facts of it were kept: the login was held up before the policies, or after them"
@@ -38,10 +39,18 @@ def _when(found: Explanation) -> str:
 
 def _then(refused: RefusedFacts, found: Explanation) -> str:
     digest = refused.digest[:12]
-    standing = "in force" if refused.digest == found.in_force else "replaced since"
+    standing = "in force" if refused.digest == found.in_force else _replaced(found.replaced)
     line = f"{refused.line} ({refused.rule})" if refused.line and refused.rule else refused.line
     let_in = "the policies let them in, by " if refused.permitted else ""
     return f"{let_in}{line or 'no line'} of set {digest}, {standing}"
+
+
+def _replaced(change: SetChange | None) -> str:
+    """Say when, by whom and why another set came in its place, as far as the history goes."""
+    if change is None:
+        return "replaced since"
+    why = f': "{change.why}"' if change.why else f", {change.move}"
+    return f"replaced {change.at:%Y-%m-%d %H:%M} UTC ({plain(change.who + why)})"
 
 
 def _now(found: Explanation) -> str:

@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -82,15 +83,19 @@ class Compared:
             line = f"  ({was}{change.place})" if change.place else ""
             head = f"  {change.direction:<9} {row.service:<13} {row.affiliation}: {change.text}"
             click.echo(f"{head}{line}  e.g. {words(row.login, self.vocabulary)}")
-        click.echo(f"  same      {found.same} of {found.all_pairs} affiliation x service")
+        same = f"  same      {found.same} of {found.all_pairs} affiliation x service"
+        again = ", ".join(_asked_again(found)) or "nobody"
+        click.echo(f"{same};  asked again: {again}" if found.rows else same)
         click.echo(f"  {found.classes} classes of logins were compared")
 
     def facts(self) -> dict[str, Any]:
         """Return the same for programs."""
         found = self.difference
         rows = [_fields(row, self.vocabulary) for row in found.rows]
-        facts = {"rows": rows, "wider": found.wider, "same": found.same, "pairs": found.all_pairs}
-        return {**facts, "classes": found.classes, "incomplete": self.incomplete}
+        again = [{**asdict(each), "place": str(each.place)} for each in found.asked_again]
+        facts = {"rows": rows, "wider": found.wider, "asked_again": again, "same": found.same}
+        counts = {"pairs": found.all_pairs, "classes": found.classes}
+        return {**facts, **counts, "incomplete": self.incomplete}
 
     def tell_incomplete(self) -> None:
         """Say, on standard error, what was too much to compare."""
@@ -103,6 +108,17 @@ def compare(sets: tuple[PolicySet, ...], site: Site, now: datetime) -> Compared:
     analysis = Analysis(sets, site, now, told_progress(len(site.sources)))
     found = difference(analysis)
     return Compared(found, Vocabulary.of(sets), tuple(analysis.incomplete()))
+
+
+def _asked_again(found: Difference) -> Iterator[str]:
+    """Yield whose answers do not cover what is asked now: a service each, with every reason."""
+    reasons: dict[tuple[str, bool], list[str]] = {}
+    for each in found.asked_again:
+        reason = f"{each.reason}, {each.place}"
+        reasons.setdefault((each.service, each.agreed), []).append(reason)
+    for (service, agreed), why in sorted(reasons.items()):
+        answered = "agreed" if agreed else "was told"
+        yield f"whoever {answered} at {service} ({'; '.join(why)})"
 
 
 def _fields(row: Row, vocabulary: Vocabulary) -> dict[str, Any]:

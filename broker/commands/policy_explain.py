@@ -11,6 +11,7 @@ from broker.app import diagnostics, refusal_explanations, refusal_text
 from broker.app.refusal_explanations import Explanation
 from broker.commands.output import as_json, printing_faults
 from broker.core.identity.cpr import looks_like_cpr
+from broker.flows.policies.set_in_force import SetChange
 
 
 @click.command(short_help="Explain a refusal by the reference on its page.")
@@ -36,6 +37,16 @@ def explain(reference: tuple[str, ...], *, as_json: bool) -> None:
         click.echo(line)
 
 
+def _change(change: SetChange) -> dict[str, Any]:
+    return {
+        "at": change.at.isoformat(timespec="seconds"),
+        "digest": change.digest,
+        "how": str(change.move),
+        "who": change.who,
+        "why": change.why or None,
+    }
+
+
 def _row(found: Explanation) -> dict[str, Any]:
     """Return an explanation for programs."""
     replay = found.replay
@@ -50,6 +61,7 @@ def _row(found: Explanation) -> dict[str, Any]:
         "upstream": found.upstream,
         "stranger": found.stranger,
         "refused": asdict(found.refused) if found.refused else None,
+        "replaced": _change(found.replaced) if found.replaced else None,
         "in_force": found.in_force,
         "now": now,
         "gone": found.gone or None,

@@ -435,6 +435,19 @@ def test_the_configuration_can_be_named_before_the_command(
     assert (named.exit_code, json.loads(named.stdout)) == (0, [])
 
 
+@pytest.mark.parametrize("before", [None, "nothing.toml"])
+@pytest.mark.parametrize("command", [["enrolments", "list"], ["enrolments", "lsit"], ["check", "--no-such-option"]])
+def test_a_named_configuration_is_of_its_command_alone(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, before: str | None, command: list[str]
+) -> None:
+    """Whatever runs in the same process after it, or after its fault, reads what it read before."""
+    if before is not None:
+        monkeypatch.setenv("BROKER_CONFIG", before)
+    run("--config", str(folder / "broker.toml"), *command)
+    assert os.environ.get("BROKER_CONFIG") == before
+    assert run("enrolments", "list").exit_code == 78
+
+
 def test_faults_are_for_programs_too(run: Run, folder: Path) -> None:
     """Place, fault and mend by themselves on standard output; on standard error the lines for people stay."""
     _typo(folder)

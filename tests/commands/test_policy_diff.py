@@ -105,6 +105,15 @@ def without_examples(text: str) -> str:
     return f"{head}examples:\n{first}\n"
 
 
+# By the beginning of an edit's row, who is asked again for it; for the others nobody is.
+ASKED_AGAIN = {
+    "WIDER e-resources student": "whoever was told at e-resources (+ ",
+    "WIDER e-resources hospital": "whoever was told at e-resources (name_id, hospital.yaml:",
+    "WIDER my-loans hospital": "whoever agreed at my-loans (legal basis, hospital.yaml:",
+    "refused e-resources employee": "whoever was told at e-resources (+ ",
+}
+
+
 @pytest.fixture(autouse=True)
 def _unconfigured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BROKER_CONFIG", raising=False)
@@ -118,6 +127,8 @@ def test_an_edit_is_told_by_its_row(tmp_path: Path, file: str, old: str, new: st
     assert result.exit_code == 3, result.output
     told = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert any(line.startswith(row) and " e.g. " in line for line in told), result.stdout
+    again = next((said for begin, said in ASKED_AGAIN.items() if row.startswith(begin)), "nobody")
+    assert any(line.startswith("same ") and f"; asked again: {again}" in line for line in told), result.stdout
 
 
 def test_the_same_folder_has_no_difference() -> None:
@@ -136,6 +147,9 @@ def test_programs_read_rows_with_a_login(tmp_path: Path) -> None:
     (row,) = found["rows"]
     assert (row["direction"], row["service"], row["line"]) == ("WIDER", "e-resources", "student.yaml:57")
     assert row["login"]["upstream"] == "wayf"
+    assert found["asked_again"] == [
+        {"service": "e-resources", "agreed": False, "reason": "+ sn", "place": "student.yaml:57"}
+    ]  # fmt: skip
 
 
 def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:

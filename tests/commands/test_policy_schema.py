@@ -30,9 +30,6 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def ran(*words: str, configured: bool = True) -> Result:
         of = ("--config", str(folder / "broker.toml")) if configured else ()
-        # The option sets the variable for good: not for the next test.
-        monkeypatch.setenv("BROKER_CONFIG", "")
-        monkeypatch.delenv("BROKER_CONFIG")
         result = CliRunner().invoke(broker, (*of, "policy", "schema", *words), prog_name="broker")
         assert isinstance(result.exception, SystemExit | None), result.exception
         return result

@@ -172,9 +172,8 @@ def connected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
             yield Connected(setting, found.catalogue.origin, found.campus)
 
 
-def test_check_finds_nothing_once_all_is_typed_in(connected: Connected, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_finds_nothing_once_all_is_typed_in(connected: Connected) -> None:
     """Tables, map and policies of the document are valid together, and their examples hold."""
-    monkeypatch.setenv("BROKER_CONFIG", "")  # the option sets it for good: not for the next test
     until(lambda: sign_of_life(connected.setting.folder / "state") is not None)
     for command in (["check"], ["policy", "check"], ["policy", "test"]):
         checked = CliRunner().invoke(broker, ["--config", str(connected.setting.config), *command])

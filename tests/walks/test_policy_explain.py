@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from broker.cli import broker
 from broker.demo.people.personas import persona
 from broker.flows.login.support_traces import SupportTraces
+from broker.flows.policies.set_in_force import Move, Proposal, SetInForce
 from tests.plugins.house import Clock, House, mark
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,6 +93,42 @@ def test_yesterdays_refusal_is_explained_after_ten_edits(
     assert "at my-loans by nemid: too_young;" in last
     assert f"private.yaml:18 (age: 18) of set {then}, replaced since" in last
     assert "in force now: permitted" in last
+
+
+def put_in_force(house: House, policies: Path, move: Move, why: str) -> None:
+    """Put the files of the folder in force, as the record of the store and for the broker of the house."""
+    files = {path.name: path.read_bytes() for path in policies.glob("*.yaml")}
+    record = SetInForce(house.parts.store)
+    now = house.clock.now()
+    assert record.move(record.live(now), Proposal(files, move, "kirsten@broker", why, {}), now)
+    house.parts.policies.refresh(now)
+
+
+def test_who_replaced_the_rule_is_said_with_when_and_why(
+    house: House, policies: Path, explain: Explain, clock: Clock
+) -> None:
+    """Also where the set has been back since; while it is in force nobody has; and no terminal obeys a reason."""
+    put_in_force(house, policies, Move.FIRST, "")
+    reference = refused(house, "finn")
+    then = house.parts.policies.current.digest
+    private = (policies / "private.yaml").read_text(encoding="utf-8")
+    for day, (move, why) in enumerate([(Move.APPLIED, "age 18"), (Move.APPLIED, "age 15 from\x1b[2J January")], 1):
+        assert f"of set {then[:12]}, in force" in explain(reference).stdout
+        clock.ahead = timedelta(days=2 * day)
+        edit(policies, "private.yaml", "identity@", f"identity{day}@")
+        put_in_force(house, policies, move, why)
+        replaced = f"{house.clock.now():%Y-%m-%d %H:%M} UTC"
+        shown = why.replace("\x1b", "\\x1b")
+        assert f'of set {then[:12]}, replaced {replaced} (kirsten@broker: "{shown}");' in explain(reference).stdout
+        row = json.loads(explain(reference, "--json").stdout)["replaced"]
+        assert (row["who"], row["why"], row["how"]) == ("kirsten@broker", why, "applied")
+        clock.ahead += timedelta(days=1)
+        (policies / "private.yaml").write_text(private, encoding="utf-8")
+        put_in_force(house, policies, Move.ROLLED_BACK, "")
+    assert json.loads(explain(reference, "--json").stdout)["replaced"] is None
+    (policies / "private.yaml").write_text(private.replace("identity@", "other@"), encoding="utf-8")
+    put_in_force(house, policies, Move.SAVED, "")
+    assert "(kirsten@broker, saved);" in explain(reference).stdout
 
 
 def test_a_refusal_says_its_facts_and_no_value(house: House, explain: Explain) -> None:

@@ -5,6 +5,7 @@ from typing import Final, Protocol, Self, cast
 
 from broker.adapters import connectors
 from broker.core.borrowers.library_calls import LibraryCallObserver
+from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.ports import LibrarySystem
 
 GROUP: Final = "broker.libraries"
@@ -51,4 +52,9 @@ def borrower_fields(system: str, settings: Mapping[str, object]) -> frozenset[st
 
 def _settings(system: str, settings: Mapping[str, object]) -> LibrarySettings:
     found = connectors.settings_type(GROUP, "library.system", system)
+    if not hasattr(found, "fields"):
+        # One that was written for a release before this: nobody could check what policies write.
+        what = f"the connector for {system!r} does not say which borrower fields there are"
+        mend = "install a newer one: its settings need the property fields (CHANGELOG.md)"
+        raise ConfigurationFaults([Fault("library.system", what, mend)])
     return cast("type[LibrarySettings]", found).read(settings)

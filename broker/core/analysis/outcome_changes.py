@@ -164,10 +164,9 @@ def _terms(old: SharedTerms, new: SharedTerms) -> Iterator[Change]:
             new.entry.place,
         )
     if old.purpose != new.purpose:
-        text = "another purpose: whoever agreed is asked again"
         yield Change(
             Direction.OTHER,
-            text,
+            "another purpose",
             line_of("purpose"),
         )
 

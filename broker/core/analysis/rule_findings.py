@@ -8,12 +8,12 @@ from typing import Final
 from broker.core.analysis.compared_logins import Analysis, ComparedLogin
 from broker.core.analysis.dead_ways import dead_ways
 from broker.core.analysis.modelled_matching import ModelledSet
-from broker.core.analysis.outcomes import ENDLESS
 from broker.core.analysis.personas import words
 from broker.core.analysis.source_kinds import SourceKinds, Vocabulary, field_sources
 from broker.core.analysis.unmodelled_rules import unmodelled_rules
 from broker.core.entities import Service
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
+from broker.core.login.missing_address import NO_ADDRESS
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import Effect, Policy, PolicyLine, PolicySet, Release
 
@@ -110,8 +110,6 @@ def _note(seen: _Seen, login: ComparedLogin) -> None:
     (played,) = login.played
     (outcome,) = login.outcomes
     if played is None:
-        if outcome.place is not None:
-            seen.late.setdefault((outcome.place, ENDLESS), login.login)
         return
     decision = played.decision
     affiliation = decision.affiliation
@@ -137,9 +135,18 @@ def _note(seen: _Seen, login: ComparedLogin) -> None:
 
 
 def _note_late_refusal(seen: _Seen, login: ComparedLogin, release: Release | None) -> None:
-    """Note who is let in without a real number, and refused when the account is to be made."""
+    """Note who is let in, and refused when the account is to be made.
+
+    For want of a real number, or of an address that the rule could take.
+    """
+    (played,) = login.played
     refusal = login.outcomes[0].refusal
-    if release is None or release.borrower != "make" or refusal not in _NUMBER:
+    if release is None or release.borrower != "make" or refusal is None:
+        return
+    rule = played.decision.policy.borrower if played and played.decision.policy else None
+    if refusal == NO_ADDRESS and rule:
+        seen.late.setdefault((rule.place, refusal), login.login)
+    if refusal not in _NUMBER:
         return
     if login.login.borrower is None and login.login.reading.cpr != "real":
         seen.late.setdefault((release.place, refusal), login.login)
@@ -208,9 +215,10 @@ def _refused_late(policies: PolicySet, seen: _Seen, vocabulary: Vocabulary) -> I
     written = {rule.place for rule in rules if field_sources(rule, "email")}
     for (place, code), login in seen.late.items():
         persona = words(login, vocabulary)
-        if code == ENDLESS and place in written:
-            continue  # who may write no field at all is asked in vain, by whatever policy
-        if code == ENDLESS:
+        if code == NO_ADDRESS and place in written:
+            what = "no account is made of whom no address is sent: add mail to the field email"
+            yield Finding(place, what, persona)
+        elif code == NO_ADDRESS:
             what = "no account is ever made: the rule has no field email, and each asks for one"
             yield Finding(place, what, persona)
         else:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from broker.core.analysis.asked_again import AskedAgain, asked_again
 from broker.core.analysis.compared_logins import Analysis, ComparedLogin
 from broker.core.analysis.directed_change import Change, Direction
 from broker.core.analysis.outcome_changes import NOBODY, changes
@@ -28,12 +29,14 @@ class Difference:
     """All that two sets decide differently.
 
     ``same`` of ``all_pairs`` affiliations at services have no row; ``classes`` were compared.
+    ``asked_again`` is why a remembered answer does not cover what is asked now.
     """
 
     rows: tuple[Row, ...]
     same: int
     all_pairs: int
     classes: int
+    asked_again: tuple[AskedAgain, ...]
 
     @property
     def wider(self) -> bool:
@@ -50,12 +53,14 @@ def difference(analysis: Analysis) -> Difference:
     pairs: set[tuple[str, str]] = set()
     changed: set[tuple[str, str]] = set()
     classes = set()
+    again: dict[AskedAgain, None] = {}
     for login in analysis.logins():
         classes.add((login.day, login.found))
         before, after = login.outcomes
         group = _affiliation(before, after)
         pair = (before.affiliation or after.affiliation or NOBODY, login.service.name)
         pairs.add(pair)
+        again |= dict.fromkeys(asked_again(login.service.name, before, after))
         for change in changes(before, after):
             changed.add(pair)
             _count(rows, change, login, group)
@@ -64,7 +69,8 @@ def difference(analysis: Analysis) -> Difference:
         rows.values(),
         key=lambda row: (order.index(row.change.direction), row.service, row.affiliation),
     )
-    return Difference(tuple(found), len(pairs - changed), len(pairs), len(classes))
+    same = len(pairs - changed)
+    return Difference(tuple(found), same, len(pairs), len(classes), tuple(again))
 
 
 def _count(rows: dict[_Key, Row], change: Change, login: ComparedLogin, group: str) -> None:

@@ -122,6 +122,18 @@ def wish(
     )
 
 
+def takes_address(decision: Decision, attribute: str) -> bool:
+    """Return whether the borrower's mail address may come from ``attribute``, by its rule."""
+    rule = decision.policy.borrower if decision.policy else None
+    fields = rule.fields if rule else ()
+    return any(
+        source.removeprefix(_PROOF) == attribute
+        for field in fields
+        if field.name == _EMAIL
+        for source in (field.source, *field.otherwise)
+    )
+
+
 def _number(rule: BorrowerRule, attributes: Attributes, *, find_by_cpr: bool) -> str | None:
     """Return the CPR number to find the borrower by, where person and rule allow it."""
     if not find_by_cpr or CPR_ATTRIBUTE not in rule.find_by:

@@ -1,12 +1,13 @@
 """Consent: the question before anything leaves, and the receipt, bound to what was shown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import takewhile
 from typing import Final, Literal
 
-from broker.core.consent.disclosure import ALWAYS, OPTIONAL, Disclosure, Item, Part
+from broker.core.consent.disclosure import ALWAYS, Disclosure, Item, Part
 from broker.core.entities import PERSISTENT, Text
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import LegalBasis
@@ -102,7 +103,7 @@ class Question:
 
 def question(
     disclosure: Disclosure,
-    receipts: Iterable[Receipt],
+    receipts: Sequence[Receipt],
     own: Receipt | None,
     hmacs: LookupHmacs,
     now: datetime,
@@ -121,8 +122,8 @@ def question(
         return Question(_variant(disclosure), disclosure, _has_changed(own, disclosure, hmacs))
     if governing(disclosure, receipts, hmacs, now):
         return None
-    latest = max(receipts, key=_answered_at, default=None)
-    changed = latest is not None and _has_changed(latest, disclosure, hmacs)
+    latest = newest_first(receipts)[:1]
+    changed = any(_has_changed(made, disclosure, hmacs) for made in latest)
     return Question(_variant(disclosure), disclosure, changed)
 
 
@@ -143,16 +144,21 @@ def _has_changed(latest: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) ->
     return latest.material != disclosure.material(hmacs)
 
 
+def newest_first(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+    """Return receipts by their time; of a yes and a no at the same instant the no is the newer."""
+    return tuple(sorted(receipts, key=_age, reverse=True))
+
+
+def _age(made: Receipt) -> tuple[datetime, bool]:
+    return made.event_time, not made.is_yes
+
+
 def standing(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     """Return each yes that is younger than the last no, withdrawal or wish to be told again.
 
-    Newest first. Of a yes and a no at the same instant the no counts.
+    Newest first.
     """
-    answers = tuple(receipts)
-    ended = max((each.event_time for each in answers if not each.is_yes), default=None)
-    yes = (each for each in answers if each.is_yes)
-    left = [each for each in yes if ended is None or each.event_time > ended]
-    return tuple(sorted(left, key=_answered_at, reverse=True))
+    return tuple(takewhile(lambda made: made.is_yes, newest_first(receipts)))
 
 
 def governing(
@@ -163,9 +169,8 @@ def governing(
     So whoever narrows a policy, or undoes what widened it, asks nobody again
     (docs/reference/consent.md#covers).
     """
-    wanted = _yes(_variant(disclosure))
     for made in standing(receipts):
-        if made.event is wanted and made.remembered(now) and covers(made, disclosure, hmacs):
+        if made.remembered(now) and covers(made, disclosure, hmacs):
             return made
     return None
 
@@ -208,15 +213,9 @@ def _digest(part: Part, person: str, hmacs: LookupHmacs) -> str:
 
 
 def _is_among(part: Part, answered: frozenset[str], person: str, hmacs: LookupHmacs) -> bool:
-    kind, name, value = part
-    if _digest(part, person, hmacs) in answered:
-        return True
-    # What left anyway and may now be left out is less than before; it stays until it is ticked.
-    return kind == OPTIONAL and _digest((ALWAYS, name, value), person, hmacs) in answered
-
-
-def _answered_at(made: Receipt) -> datetime:
-    return made.event_time
+    # What left anyway and may now be left out is less: it stays back until somebody ticks it.
+    whole = (ALWAYS, *part[1:])
+    return any(_digest(each, person, hmacs) in answered for each in (part, whole))
 
 
 def dated_after(receipts: Iterable[Receipt], now: datetime) -> datetime:

@@ -12,7 +12,7 @@ from broker.core.policy.model import NAME_ID, Decision, LegalBasis
 
 # Attributes whose value, and not only whose name, is material: a change of it asks again
 # (docs/reference/consent.md#features).
-_WATCHED = frozenset(
+WATCHED = frozenset(
     {
         "cpr",
         "eduPersonScopedAffiliation",
@@ -24,7 +24,6 @@ _WATCHED = frozenset(
 # What a person agrees to, piece by piece: kind, name, and the value where that is material.
 Part = tuple[str, str, str]
 ALWAYS: Final = "always"
-OPTIONAL: Final = "optional"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -124,14 +123,14 @@ class Disclosure:
 def _kind(item: Item) -> str:
     # An attribute that was optional and is so no longer leaves though nobody ticked it: that is
     # another question.
-    return OPTIONAL if item.optional else ALWAYS
+    return "optional" if item.optional else ALWAYS
 
 
 def _material_values(item: Item) -> list[str]:
     """Return the values that are material, in an order of their own; none where the name is all."""
     if item.name == NAME_ID:
         return [*item.values]  # to the letter: a service may know two people by case
-    if item.name in _WATCHED:
+    if item.name in WATCHED:
         return sorted(value.casefold() for value in item.values)
     return []
 

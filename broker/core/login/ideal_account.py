@@ -21,6 +21,7 @@ from broker.core.borrowers.leading_numbers import cpr_leads, uuid_leads, without
 from broker.core.borrowers.wanted_borrower import Wish, wish
 from broker.core.identity.canonical_attributes import CPR_UUID, ReadingWithoutCpr
 from broker.core.login.described_login import BORROWER_STAND_IN, DescribedBorrower
+from broker.core.login.missing_address import without_address
 from broker.core.login.transaction import Account, AccountState, Errand
 from broker.core.policy.model import Decision
 
@@ -69,7 +70,7 @@ class IdealAccount:
             closed = Account(None, AccountState.CLOSED)
             return closed if found.state is AccountState.NONE else found
         if not self._by_cpr(wished) and not _has_mail(wished):
-            return Account(None, AccountState.MAIL_REQUIRED)
+            return without_address(self.decision, self.reading.attributes)
         return self._carried_out(self.planned(wished), wished)
 
     def wished(self, *, upgrade: bool) -> Wish | None:
@@ -135,7 +136,7 @@ class IdealAccount:
         if wished.temporary is None and not wished.creates:
             return _case("national_eid_required")
         if not _has_mail(wished):
-            return Account(None, AccountState.MAIL_REQUIRED)
+            return without_address(self.decision, self.reading.attributes)
         number = planned.number if isinstance(planned, Change) else None
         return Account(number, AccountState.NONE, absent=True)
 

@@ -83,7 +83,7 @@ _MAIL_LASTS: Final = timedelta(minutes=30)
 _MOVED: Final = frozenset({EnrolmentOutcome.UPGRADED, EnrolmentOutcome.LOWERED})
 _BY_NO_PIN: Final = frozenset({Errand.PIN, Errand.KEPT, Errand.FORGET})
 # What we add ourselves, so that no notice of the upstream covers it.
-_OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain", NAME_ID}) | MINTED
+OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain", NAME_ID}) | MINTED
 
 
 def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
@@ -290,7 +290,7 @@ def _question(
     # The upstream's own notice covers what the upstream itself sent, never what we add: our
     # persistent NameID too.
     names = {item.name for item in disclosure.items}
-    if disclosure.name_id_format != PERSISTENT and names.isdisjoint(_OURS):
+    if disclosure.name_id_format != PERSISTENT and names.isdisjoint(OURS):
         return None
     return asked
 

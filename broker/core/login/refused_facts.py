@@ -1,18 +1,22 @@
 """The facts of a refused login that decide, kept to be explained: kinds and names, few values."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from broker.core.entities import Names
 from broker.core.identity.affiliations import AFFILIATIONS
-from broker.core.identity.canonical_attributes import AttributeReading, Values
+from broker.core.identity.canonical_attributes import AttributeReading, Attributes, Values
 from broker.core.login.given_facts import CATEGORY, HOME
 from broker.core.login.transaction import AccountState, Transaction
-from broker.core.policy.model import Decision, Effect
+from broker.core.policy.matching import value_allowed
+from broker.core.policy.model import Decision, Effect, PolicySet
 from broker.core.policy.rule_words import near_lines, rule_words
 
-# Of these alone the values are kept: scopes and words that the configuration lets through.
+# Of these alone values are kept: words and scopes that the configuration lets through, and of the
+# last two what some file names, for on another value no decision depends.
 VALUES_KEPT: Final = (*AFFILIATIONS, HOME, CATEGORY)
+_ONLY_NAMED: Final = frozenset({HOME, CATEGORY})
 BorrowerKnown = Literal["unknown", "none", "there"]
 
 
@@ -49,15 +53,19 @@ class RefusedFacts:
 
 
 def refused_facts(
-    transaction: Transaction, reading: AttributeReading, decision: Decision, *, trusted: bool
+    transaction: Transaction,
+    reading: AttributeReading,
+    decision: Decision,
+    policies: PolicySet,
+    *,
+    trusted: bool,
 ) -> RefusedFacts:
     """Return the facts of a login that ``decision``, or the account after it, refuses.
 
-    ``trusted`` is whether what was asserted could be read.
+    ``policies`` decided it; ``trusted`` is whether what was asserted could be read.
     """
     authentication = transaction.authentication
     attributes = reading.attributes
-    kept = tuple((name, attributes[name]) for name in VALUES_KEPT if name in attributes)
     line = decision.deciding_line
     return RefusedFacts(
         service=transaction.request.service,
@@ -69,7 +77,7 @@ def refused_facts(
         cpr=reading.cpr,
         age=reading.age,
         present=tuple(attributes),
-        values=kept,
+        values=tuple(_kept(attributes, policies)),
         withheld=reading.withheld,
         address=reading.verified_address is not None,
         borrower=_borrower(transaction),
@@ -79,6 +87,24 @@ def refused_facts(
         near=near_lines(decision),
         permitted=decision.effect is Effect.PERMIT,
         fault=None if trusted else decision.reasons[0].code,
+    )
+
+
+def _kept(attributes: Attributes, policies: PolicySet) -> Iterator[tuple[str, Values]]:
+    for name in VALUES_KEPT:
+        if name not in attributes:
+            continue
+        values = attributes[name]
+        if name not in _ONLY_NAMED or all(_is_named(name, each, policies) for each in values):
+            yield name, values
+
+
+def _is_named(name: str, value: str, policies: PolicySet) -> bool:
+    return any(
+        condition.name == name and value_allowed(value, condition.values)
+        for policy in policies.policies
+        for alternative in policy.match
+        for condition in alternative.conditions
     )
 
 

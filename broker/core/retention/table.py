@@ -262,9 +262,9 @@ TURN: Final = Retention(
 TRACE: Final = Retention(
     "trace",
     _(
-        "the page that a reference stands for: time, step, reason, enrolment; no person; of a"
-        " refusal"
-        " what decided: kinds, names of attributes, affiliations, home organisation, age in years"
+        "the page that a reference stands for: time, step, reason, enrolment; no person; of a "
+        "refusal what decided: kinds, names of attributes, age in years, affiliations within the "
+        "configured scopes; home organisation and borrower category where a policy file names them"
     ),
     "the reference",
     30 * _DAY,

@@ -8,6 +8,7 @@ from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, Enrolme
 from broker.core.borrowers.leading_numbers import cpr_leads, without_number
 from broker.core.borrowers.wanted_borrower import Wish, wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.login.missing_address import without_address
 from broker.core.login.transaction import Account, AccountState, Errand, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
@@ -80,7 +81,7 @@ class BorrowerAtLogin:
         if to_be:
             wished = self._wish(transaction, arrived, now, remembered, to_be=True)
             if wished:
-                return self._account_by_wish(wished, remembered)
+                return self._account_by_wish(wished, arrived, remembered)
         return self._account_as_it_is(transaction, arrived, now, remembered)
 
     def enrol(
@@ -105,7 +106,7 @@ class BorrowerAtLogin:
             return self._unchanged_account(transaction, arrived, now)
         try:
             if self._lacks_mail(wished):
-                return Account(None, AccountState.MAIL_REQUIRED)
+                return without_address(arrived.decision, arrived.reading.attributes)
             carried_out = self._carried_out_meanwhile(transaction, wished)
             enrolment = carried_out or self.enrolments.want(wished, _absent_since(transaction))
         except (LibraryUnavailable, LibraryRefused):
@@ -174,7 +175,9 @@ class BorrowerAtLogin:
             case _:
                 assert_never(known.who)
 
-    def _account_by_wish(self, wished: Wish, remembered: RememberedBorrower | None) -> Account:
+    def _account_by_wish(
+        self, wished: Wish, arrived: Arrived, remembered: RememberedBorrower | None
+    ) -> Account:
         """Return the account as it is, or would be, by what the person's login wishes for."""
         question = self.enrolments.question
         known = question.who(wished.cpr or "", wished, to_be=True, remembered=remembered)
@@ -187,7 +190,7 @@ class BorrowerAtLogin:
             case Who.NONE if wished.temporary is None and not wished.creates:
                 return _case_account("national_eid_required")
             case Who.NONE if not _has_mail(wished):
-                return Account(None, AccountState.MAIL_REQUIRED)
+                return without_address(arrived.decision, arrived.reading.attributes)
             case Who.NONE:
                 return Account(known.number, AccountState.NONE, absent=True)
             case Who.UNKNOWN if not _has_mail(wished):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from broker.core.consent.consent import Receipt, standing
+from broker.core.consent.consent import Receipt, newest_first, standing
 from broker.core.ports import Key, Store
 from broker.core.retention.table import RECEIPT
 from broker.flows.records import Content, Record, Records
@@ -27,8 +27,7 @@ class Receipts:
 
     def history(self, group: str, now: datetime) -> tuple[Receipt, ...]:
         """Return every answer on file, newest first."""
-        receipts = self._of(group, now)
-        return tuple(sorted(receipts, key=_answered_at, reverse=True))
+        return newest_first(self._of(group, now))
 
     def on_file(self, group: str, now: datetime) -> tuple[Receipt, ...]:
         """Return the answers that a login may go by, as ``as_on_file``."""
@@ -58,15 +57,11 @@ def _key(group: str, made: Receipt) -> Key:
     return Key("receipt", group, made.record_id)
 
 
-def _answered_at(receipt: Receipt) -> datetime:
-    return receipt.event_time
-
-
 def as_on_file(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     """Return what a transaction keeps of all answers: the last one, and each yes that may count.
 
     Newest first.
     """
-    answers = sorted(receipts, key=_answered_at, reverse=True)
+    answers = newest_first(receipts)
     counting = (each for each in standing(answers) if each.valid_until)
     return tuple(dict.fromkeys([*answers[:1], *counting]))

@@ -200,7 +200,11 @@ class LoginFlow:
         if arrived is None or step.decision is None:
             return None
         return refused_facts(
-            held.transaction, arrived.reading, step.decision, trusted=arrived.trusted
+            held.transaction,
+            arrived.reading,
+            step.decision,
+            arrived.policies,
+            trusted=arrived.trusted,
         )
 
     def bind(

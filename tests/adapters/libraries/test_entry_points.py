@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.libraries.entry_points import open_library
+from broker.adapters.libraries.entry_points import borrower_fields, open_library
 from broker.adapters.libraries.koha import Koha, unobserved
 from broker.core.errors import ConfigurationFaults
 
@@ -18,7 +18,7 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     koha = "broker.adapters.libraries.koha:KohaSettings"
     entries = {
         "one": f"tried = {koha}\ndoubled = {koha}\n",
-        "two": "doubled = somewhere.else:Settings\n",
+        "two": "doubled = somewhere.else:Settings\nbefore = types:SimpleNamespace\n",
     }
     for name, lines in entries.items():
         folder = tmp_path / f"{name}-1.0.dist-info"
@@ -54,3 +54,19 @@ def test_faulty_settings_are_the_configurations_faults() -> None:
     """The connector's own faults come out as they are."""
     with pytest.raises(ConfigurationFaults, match=r"library\.url"):
         open_library("tried", {}, unobserved)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_connector_tells_its_fields(settings: Settings) -> None:
+    """Without a call, and without a library system."""
+    assert "surname" in borrower_fields("tried", settings("https://koha.library.example"))
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_connector_of_an_earlier_release_is_a_fault() -> None:
+    """Its settings do not say which fields there are: a sentence, and no traceback."""
+    says = r"library.system: the connector for 'before' does not say which"
+    with pytest.raises(ConfigurationFaults, match=says):
+        borrower_fields("before", {})
+    with pytest.raises(ConfigurationFaults, match=says):
+        open_library("before", {}, unobserved)

@@ -159,6 +159,13 @@ SEEDS = [
         "the rule has no field email",
         "    phone: {from: mobile, set: create}\n",
     ),
+    Seed(
+        "student.yaml",
+        "    email: {from: mail, set: create}\n",
+        "",
+        "no account is made of whom no address is sent: add mail to the field email",
+        "    email: {from: title, set: create}\n",
+    ),
     # categories
     below_release(
         "student.yaml", entry(BOTH[0], "sn") + entry(BOTH[1], "gn"), "ties with student.yaml:30 at categorised"

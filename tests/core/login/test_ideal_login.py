@@ -16,7 +16,7 @@ from broker.core.login.ideal_login import play
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.transaction import Errand
 from broker.core.policy.ideal_service import ideal_service
-from broker.core.policy.model import Example
+from broker.core.policy.model import Example, Field, Policy, PolicySet
 from broker.files.policies import live_policies
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -202,6 +202,49 @@ def test_every_example_ends_as_it_expects(example: Example) -> None:
         assert {each.name for each in end.leaving} - proved == set(example.expect.releases) - proved
 
 
+def with_email(*sources: str) -> PolicySet:
+    """Give the shipped policies with these sources of the account's address, none: no such field."""
+
+    def changed(policy: Policy) -> Policy:
+        if policy.borrower is None:
+            return policy
+        fields = tuple(field for field in policy.borrower.fields if field.name != "email")
+        email = [Field("email", sources[0], "create", policy.borrower.place, sources[1:])] if sources else []
+        return replace(policy, borrower=replace(policy.borrower, fields=(*fields, *email)))
+
+    return PolicySet(tuple(map(changed, POLICIES.policies)), "d")
+
+
+def mailed(*addresses: str) -> DescribedLogin:
+    """Describe the login of a student of whom the university names these addresses."""
+    attributes = Attributes({**STUDENT.reading.attributes, "mail": addresses})
+    return replace(STUDENT, reading=replace(STUDENT.reading, attributes=attributes))
+
+
+@pytest.mark.parametrize(
+    ("sources", "addresses", "steps"),
+    [
+        (["mail"], [], ["ProveMailbox", "Ask", "Enrol", "Issue"]),
+        (["proof.kaldemail", "mail"], [], ["ProveMailbox", "Ask", "Enrol", "Issue"]),
+        (["proof.mail"], [], ["ProveMailbox", "Ask", "Enrol", "Issue"]),
+        (["mail"], ["asta@post.example"], ["Ask", "Enrol", "Issue"]),
+        (["mail"], ["<b>@post.example"], ["Refuse"]),
+        (["proof.kaldemail"], [], ["Refuse"]),
+        (["proof.kaldemail"], ["asta@post.example"], ["Refuse"]),
+        ([], [], ["Refuse"]),
+        ([], ["asta@post.example"], ["Refuse"]),
+    ],
+)
+def test_a_mailbox_is_asked_for_only_where_showing_one_ends_that(
+    sources: list[str], addresses: list[str], steps: list[str]
+) -> None:
+    """Else the person showed one after another for ever: staff have to look at the account."""
+    end = play(mailed(*addresses), MY_LOANS, with_email(*sources), NOW)
+
+    assert asked(end) == steps
+    assert steps != ["Refuse"] or end.reason == "account_case"
+
+
 BORROWERS = st.none() | st.builds(
     DescribedBorrower,
     st.sampled_from(CATEGORIES),
@@ -225,10 +268,23 @@ LOGINS = st.builds(
 )
 
 
-@given(LOGINS, st.sampled_from(["my-loans", "myprint", "e-resources"]))
-def test_every_login_has_an_end_and_no_step_comes_twice(described: DescribedLogin, service: str) -> None:
+EMAILS = [(), ("mail",), ("proof.kaldemail",), ("proof.kaldemail", "mail"), ("sn",)]
+
+
+@given(
+    LOGINS,
+    st.sampled_from(["my-loans", "myprint", "e-resources"]),
+    st.sampled_from([POLICIES, *(with_email(*sources) for sources in EMAILS)]),
+    st.sampled_from([None, (), ("<b>@post.example",), ("=cmd@post.example",), ("a b@post.example",)]),
+)
+def test_every_login_has_an_end_and_no_step_comes_twice(
+    described: DescribedLogin, service: str, policies: PolicySet, addresses: tuple[str, ...] | None
+) -> None:
     """Whatever is described ends, is asked nothing twice, and a refusal lets nothing leave."""
-    end = played(described, ideal_service(service))
+    if addresses is not None:
+        attributes = Attributes({**described.reading.attributes, "mail": addresses})
+        described = replace(described, reading=replace(described.reading, attributes=attributes))
+    end = play(described, ideal_service(service), policies, NOW)
 
     assert len(asked(end)) == len(set(asked(end)))
     assert end.permitted or not end.leaving

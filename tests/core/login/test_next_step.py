@@ -412,3 +412,29 @@ def test_nothing_is_issued_without_all_it_takes(data: st.DataObject) -> None:
         assert transaction.receipt.event in {ReceiptEvent.GIVEN, ReceiptEvent.INFORMED}
         assert decision.release is not None
         assert decision.release.borrower == "none" or not (transaction.person and transaction.person.case)
+
+
+def test_what_was_ticked_for_good_leaves_at_the_next_login_too(
+    after: Next,
+    arrived: Transaction,
+    permit: Callable[..., Decision],
+    service: Service,
+    hmacs: LookupHmacs,
+) -> None:
+    """By the newest answer on file that covers what is asked, and nothing that was left unticked."""
+    now = arrived.authenticated
+    assert now
+    plain = permit(sn=("Ravn",), mail=("m",), title=("Ms",))
+    optional = tuple((replace(listed, optional=listed.name != "sn"), values) for listed, values in plain.released)
+    decision = replace(plain, released=optional)
+    asked = Question("ask", disclose(decision, service, arrived.request.acs, GIVER))
+    answers = [
+        receipt(
+            f"r{at}", asked, answer, remember=True, chosen=chosen, person="p", language="da", hmacs=hmacs,
+            now=now - timedelta(days=at),
+        )
+        for at, answer, chosen in ((1, True, ("mail",)), (2, True, ("title",)), (3, False, ()))
+    ]  # fmt: skip
+    step = after(replace(arrived, receipts=tuple(answers)), decision)
+    assert isinstance(step, Issue)
+    assert [item.name for item in step.disclosure.items] == ["sn", "mail"]

@@ -43,7 +43,7 @@ def refused(described: DescribedLogin, service: str, person: Person | None = Non
     request = AuthnRequest("_1", service, service, "")
     transaction = Transaction("t", "BCDFGHJK", NOW, NOW, request, upstream=described.upstream)
     arrived = replace(transaction, authentication=authentication, intent=described.intent, person=person)
-    return refused_facts(arrived, described.reading, end.decision, trusted=described.fault is None)
+    return refused_facts(arrived, described.reading, end.decision, POLICIES, trusted=described.fault is None)
 
 
 def edited(change: Callable[[Policy], Policy]) -> PolicySet:
@@ -62,7 +62,7 @@ def again(facts: RefusedFacts, policies: PolicySet, service: str = "my-loans") -
 
 
 def test_the_facts_hold_kinds_and_names() -> None:
-    """Of values only affiliations and home organisation are kept, and the age in years."""
+    """Of values affiliations are kept, a home organisation and category that a file names, and the age in years."""
     facts = refused(FINN, "my-loans", NOBODY)
 
     assert SECRET not in str(facts)

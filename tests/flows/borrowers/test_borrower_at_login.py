@@ -12,6 +12,7 @@ from broker.core.entities import Assurance
 from broker.core.errors import LibraryUnavailable
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.login.transaction import Account, AccountState, Errand, Person
+from broker.core.policy.model import BorrowerRule, Field, PolicyLine
 
 CPR = "0101990000"
 UUID = "6f1c0000-0000-4000-8000-000000000001"
@@ -61,6 +62,36 @@ def test_no_borrower_is_made_without_a_mail_address(world: Any, logins: Any) -> 
     assert logins.enrol(transaction, logins.arrived("mail")) == lacking
     assert logins.account(transaction, logins.arrived()) == Account(None, AccountState.NONE, absent=True)
     assert list(world.cases.rows()) == []
+
+
+PLACE = PolicyLine("p.yaml", 1)
+NO_FIELD = BorrowerRule(("cpr",), "STUD", ("PRIV",), 24, (), "mail", PLACE)
+PROVED = replace(NO_FIELD, fields=(Field("email", "proof.kaldemail", "create", PLACE),))
+
+
+@pytest.mark.parametrize(
+    ("arrived", "reason"),
+    [
+        ({"rule": NO_FIELD}, "account_case"),
+        ({"rule": PROVED}, "account_case"),
+        ({}, "account_case"),  # the university names an address that is not fit to be kept
+        ({"known_in_person": False}, "national_eid_required"),
+        ({"known_in_person": False, "rule": PROVED}, "national_eid_required"),
+    ],
+)
+@pytest.mark.parametrize("temporary", [None, "8"])
+def test_a_mailbox_is_not_asked_for_in_vain(
+    logins: Any, arrived: dict[str, Any], reason: str, temporary: str | None
+) -> None:
+    """Where no address becomes the borrower's the login ends with a reason, a temporary borrower or not."""
+    came = logins.arrived("mail", **arrived)
+    if not arrived:
+        attributes = Attributes({**came.reading.attributes, "mail": ("<b>@post.example",)})
+        came = replace(came, reading=replace(came.reading, attributes=attributes))
+    transaction = logins.transaction(temporary=temporary)
+    case = Account(None, AccountState.CASE, reason=reason)
+    assert logins.account(transaction, came) == case
+    assert logins.enrol(transaction, came) == case
 
 
 def test_who_has_a_borrower_needs_no_mail_address(logins: Any, private: Borrower) -> None:

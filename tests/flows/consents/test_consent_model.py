@@ -271,11 +271,10 @@ class Consents(RuleBasedStateMachine):
                 for item in step.disclosure.items
                 for value in item.values
             }
-            assert not leaving or by is not None
-            if by is not None:
-                assert leaving <= by.agreed
-                wanted = {(name, value) for kind, name, value in self.policies.parts if kind == "always"}
-                assert wanted - {("NameID", "")} <= leaving
+            ticked = by.ticked if by else frozenset()
+            wanted = {(name, value) for kind, name, value in self.policies.parts if kind == "always" or name in ticked}
+            assert leaving == wanted - {("NameID", "")}
+            assert not leaving or (by and leaving <= by.agreed)
         else:
             assert isinstance(step, Ask | Refuse)
         return step

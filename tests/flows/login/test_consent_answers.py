@@ -271,6 +271,16 @@ def test_a_yes_elsewhere_does_not_bring_back_what_a_no_has_ended(
     assert (after.receipt, after.receipts) == (None, (again,))
 
 
+def test_of_a_yes_and_a_no_at_one_instant_the_no_counts(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer
+) -> None:
+    """Whichever of the two browsers wrote first."""
+    before = answer(held)
+    refused = elsewhere(world, ReceiptEvent.REFUSED)
+    after = answers.reread(before, world.now + FRESH).transaction
+    assert (after.receipt, after.receipts) == (None, (refused,))
+
+
 def test_an_answer_of_this_login_stands_where_none_is_on_file(
     world: Any, answers: ConsentAnswers, held: Held, answer: Answer
 ) -> None:

@@ -7,12 +7,21 @@ from typing import Any
 import pytest
 
 from broker.adapters.stores.open_store import open_store
+from broker.core.entities import Assurance
 from broker.core.errors import StoreUnavailable
+from broker.core.identity.canonical_attributes import AttributeReading, Attributes
+from broker.core.login.refused_facts import RefusedFacts, refused_facts
+from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.policy.model import Decision, Effect, PolicySet, Reason
 from broker.core.ports import Key
+from broker.files import attribute_maps
+from broker.files.policies import live_policies
 from broker.flows.login.support_traces import SupportTrace, SupportTraces
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MOST = 3600
+ROOT = Path(__file__).resolve().parents[3]
+MARK = "nobody-may-read-this"
 
 
 @pytest.fixture
@@ -70,3 +79,46 @@ def test_a_store_that_is_down_keeps_none_and_says_nothing(traces: SupportTraces,
     traces.leave("BCDFGHJK", NOW, step="ask")
     with pytest.raises(StoreUnavailable):
         traces.find("BCDFGHJK", NOW)
+
+
+def refused(policies: PolicySet, **attributes: tuple[str, ...]) -> RefusedFacts:
+    """Give what is kept of a refused login with these attributes, and a marked value of every other that there is."""
+    names = attribute_maps.load(ROOT / "attribute_maps").labels
+    marked = {name: (f"{MARK} {name}",) for name in names if "Affiliation" not in name}
+    reading = AttributeReading(
+        Attributes({**marked, **attributes}), Assurance.LOW, "real", 17, verified_address=f"{MARK}@mailbox.example"
+    )
+    request = AuthnRequest("_1", "my-loans", "https://loans.example", "acs", relay_state=MARK)
+    login = Authentication("wayf", "i", "https://idp.au.example", (), (), NOW, None, NOW, NOW, name_id=MARK)
+    transaction = Transaction(
+        "t", "BCDFGHJK", NOW, NOW, request, upstream="wayf", authentication=login, person=Person(MARK, MARK)
+    )
+    return refused_facts(
+        transaction, reading, Decision(Effect.DENY, (Reason("too_young"),)), policies, trusted=True
+    )  # fmt: skip
+
+
+def test_of_a_refusal_no_value_is_stored_that_no_decision_depends_on(traces: SupportTraces, tmp_path: Path) -> None:
+    """Every attribute is marked: of values the affiliations are there, and a home organisation that a file names."""
+    shipped = live_policies.load(ROOT / "policies", NOW)
+    affiliations: dict[str, Any] = {
+        "eduPersonScopedAffiliation": ("alum@au.dk",),
+        "eduPersonPrimaryAffiliation": ("alum",),
+    }
+    for number, home in enumerate(["au.dk", f"{MARK}.example"]):
+        named: dict[str, Any] = {"schacHomeOrganization": (home,), "borrower_category": (MARK,)}
+        traces.leave(f"BCDFGHJ{number}", NOW, reason="too_young", refused=refused(shipped, **affiliations, **named))
+    octets = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"too_young" in octets
+    assert b"schacHomeOrganization" in octets
+    assert MARK.encode() not in octets
+    kept = [trace.refused for number in (0, 1) if (trace := traces.find(f"BCDFGHJ{number}", NOW))]
+    with_home = {**affiliations, "schacHomeOrganization": ("au.dk",)}
+    assert [dict(facts.values) for facts in kept if facts] == [with_home, affiliations]
+
+
+def test_a_category_that_a_file_names_is_kept() -> None:
+    """What a borrower with a PIN is to the policies depends on it."""
+    shipped = live_policies.load(ROOT / "policies", NOW)
+    kept = dict(refused(shipped, borrower_category=("EMPLOYEE",)).values)
+    assert kept == {"borrower_category": ("EMPLOYEE",)}

@@ -1,0 +1,27 @@
+"""The account of a person for whom no borrower is made for want of a mail address."""
+
+from typing import Final
+
+from broker.core.borrowers.wanted_borrower import takes_address
+from broker.core.identity.canonical_attributes import Attributes
+from broker.core.identity.mailbox_proofs import MAIL_PROOF
+from broker.core.login.transaction import Account, AccountState
+from broker.core.policy.model import Decision
+
+# The reason code of whom staff must help, for no address is taken.
+NO_ADDRESS: Final = "account_case"
+_IN_PERSON: Final = "national_eid_required"
+
+
+def without_address(decision: Decision, attributes: Attributes) -> Account:
+    """Return the account: a mailbox is asked for where showing one ends that, else it is a case.
+
+    Asked in vain, a person shows one mailbox after another for ever: where the rule takes no such
+    address, where they are not known in person, so that nothing is written of them, or where the
+    upstream named an address that is not fit to be kept, which no proof replaces.
+    """
+    if not decision.known_in_person:
+        return Account(None, AccountState.CASE, reason=_IN_PERSON)
+    if attributes.one(MAIL_PROOF) is None and takes_address(decision, MAIL_PROOF):
+        return Account(None, AccountState.MAIL_REQUIRED)
+    return Account(None, AccountState.CASE, reason=NO_ADDRESS)
