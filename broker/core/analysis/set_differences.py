@@ -58,13 +58,23 @@ def difference(analysis: Analysis) -> Difference:
         pairs.add(pair)
         for change in changes(before, after):
             changed.add(pair)
-            _count(rows, change, login, group)
+            _count(
+                rows,
+                change,
+                login,
+                group,
+            )
     order = list(Direction)
     found = sorted(
         rows.values(),
         key=lambda row: (order.index(row.change.direction), row.service, row.affiliation),
     )
-    return Difference(tuple(found), len(pairs - changed), len(pairs), len(classes))
+    return Difference(
+        tuple(found),
+        len(pairs - changed),
+        len(pairs),
+        len(classes),
+    )
 
 
 def _count(rows: dict[_Key, Row], change: Change, login: ComparedLogin, group: str) -> None:
@@ -73,7 +83,13 @@ def _count(rows: dict[_Key, Row], change: Change, login: ComparedLogin, group: s
     row = rows.get(key)
     classes = row.classes + 1 if row else 1
     shown = row.login if row else login.login
-    rows[key] = Row(row.change if row else change, service, group, shown, classes)
+    rows[key] = Row(
+        row.change if row else change,
+        service,
+        group,
+        shown,
+        classes,
+    )
 
 
 def _affiliation(before: Outcome, after: Outcome) -> str:
