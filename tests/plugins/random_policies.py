@@ -1,7 +1,7 @@
 """Random policy sets, and random logins from a small site, each read as a live login is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -59,7 +59,15 @@ SERVICES: Final = (
 )
 
 # What rules name, and what people bring beside it.
-ROLES: Final = ("student@au.dk", "employee@au.dk", "affiliate@au.dk", "alum@au.dk", "guest@au.dk", "member@lib.au.dk")
+ROLES: Final = (
+    "student@au.dk",
+    "employee@au.dk",
+    "affiliate@au.dk",
+    "alum@au.dk",
+    "guest@au.dk",
+    "member@lib.au.dk",
+    "studying@au.dk",
+)
 _WIRE: Final = {
     "role": (
         "urn:oid:1.3.6.1.4.1.5923.1.1.1.9",
@@ -81,7 +89,7 @@ _EID_WIRE: Final = {
     "cpr": ("https://data.gov.dk/model/core/eid/cprNumber", _WIRE["cpr"][1]),
     "role": _WIRE["role"],
 }
-_CONDITIONS: Final = {
+CONDITIONS: Final = {
     "eduPersonScopedAffiliation": (*ROLES, "student@*", "employee@*", "stu*", "alum@x.*"),
     "eduPersonPrimaryAffiliation": ("student", "al*", "affiliate"),
     "schacHomeOrganization": ("au.dk", "via.dk", "a*"),
@@ -90,15 +98,24 @@ _CONDITIONS: Final = {
     "borrower_category": ("STUDENT", "PRIVATE", "ST*"),
     "kaldemail_domain": ("auh.rm.dk", "rm.dk"),
 }
-_RELEASED: Final = ("cpr", "borrower_number", "sn", "gn", *_CONDITIONS)
+RELEASED: Final = ("cpr", "borrower_number", "sn", "gn", *CONDITIONS)
 
 
 @dataclass(frozen=True)
 class RandomLogin:
-    """A login from one source, as its upstream's message was read."""
+    """A login from one source: its upstream's message, what was proved, and whether there is a borrower."""
 
     source: Source
     described: DescribedLogin
+    message: Authentication
+    proofs: tuple[Proved, ...]
+
+    def read(self, *sets: PolicySet) -> DescribedLogin:
+        """Read the message as where these sets are in force: some know affiliations that others withhold."""
+        named = frozenset[str]().union(*(policies.named_affiliations for policies in sets))
+        upstream = UPSTREAMS[self.message.upstream]
+        reading = read_authentication(self.message, upstream, MAPS, NOW, self.proofs, named_affiliations=named)
+        return replace(self.described, reading=reading.without_cpr())
 
 
 def _place(at: int) -> PolicyLine:
@@ -106,14 +123,14 @@ def _place(at: int) -> PolicyLine:
 
 
 def _condition(name: str) -> st.SearchStrategy[Condition]:
-    values = st.lists(st.sampled_from(_CONDITIONS[name]), min_size=1, max_size=2, unique=True)
+    values = st.lists(st.sampled_from(CONDITIONS[name]), min_size=1, max_size=2, unique=True)
     return st.builds(Condition, st.just(name), values.map(tuple), st.just(_place(2)))
 
 
 def _alternatives() -> st.SearchStrategy[Alternative]:
     upstream = st.sampled_from([("wayf",), ("nemid",), ("library",), ("wayf", "nemid")])
     level = st.sampled_from([(), ("low",), ("substantial",)])
-    others = st.lists(st.sampled_from(sorted(_CONDITIONS)), max_size=2, unique=True)
+    others = st.lists(st.sampled_from(sorted(CONDITIONS)), max_size=2, unique=True)
     named = others.flatmap(lambda names: st.tuples(*map(_condition, names)))
 
     def made(by: tuple[str, ...], least: tuple[str, ...], rest: tuple[Condition, ...]) -> Alternative:
@@ -125,7 +142,7 @@ def _alternatives() -> st.SearchStrategy[Alternative]:
 
 
 def _listed(name: str) -> st.SearchStrategy[ReleasedAttribute]:
-    known = _CONDITIONS.get(name)
+    known = CONDITIONS.get(name)
     patterns = st.lists(st.sampled_from(known), max_size=2, unique=True) if known else st.just([])
     return st.builds(
         ReleasedAttribute,
@@ -138,7 +155,7 @@ def _listed(name: str) -> st.SearchStrategy[ReleasedAttribute]:
 
 
 def _releases() -> st.SearchStrategy[Release]:
-    names = st.lists(st.sampled_from(_RELEASED), max_size=4, unique=True)
+    names = st.lists(st.sampled_from(RELEASED), max_size=4, unique=True)
     return st.builds(
         Release,
         service=st.sampled_from(["my-loans", "e-resources", CATEGORY]),
@@ -281,11 +298,8 @@ def _login(
     """Read a message; None where its attributes cannot be trusted, and no policy is asked."""
     upstream = UPSTREAMS[authentication.upstream]
     proofs = (Proved("kaldemail", mailbox, NOW, NOW + timedelta(days=1)),) if mailbox and not upstream.local else ()
-    named = tuple(value for value in ROLES)
     try:
-        reading = read_authentication(
-            authentication, upstream, MAPS, NOW, proofs, named_affiliations=named
-        ).without_cpr()
+        reading = read_authentication(authentication, upstream, MAPS, NOW, proofs).without_cpr()
     except AttributesRefused:
         return None
     source = next(
@@ -295,4 +309,4 @@ def _login(
     )
     there = None if upstream.local else borrower
     described = DescribedLogin(authentication.upstream, reading, authentication.institution, intent, borrower=there)
-    return RandomLogin(source, described)
+    return RandomLogin(source, described, authentication, proofs)

@@ -1,6 +1,6 @@
 """Every class of logins at every service, with what comes of it under each policy set."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -8,22 +8,26 @@ from typing import Final
 from broker.core.analysis.login_classes import Classes, LoginClass, Member
 from broker.core.analysis.minimal_logins import too_many
 from broker.core.analysis.modelled_matching import ModelledSet
-from broker.core.analysis.outcomes import Outcome, asked_for_ever, described, outcome
+from broker.core.analysis.outcomes import Outcome, asked_for_ever, described, outcome, read_without
 from broker.core.analysis.partial_logins import PartialLogin
 from broker.core.analysis.source_kinds import SourceKinds, Vocabulary
 from broker.core.analysis.sources import Source, sources_of
 from broker.core.borrowers.library_setup import categories_of
 from broker.core.entities import Service, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap
+from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
 from broker.core.login.login_decision import with_required_names
 from broker.core.login.played_login import PlayedLogin
+from broker.core.policy.missing_proof import remembering_proof
 from broker.core.policy.model import BorrowerRule, Policy, PolicySet
 
 OTHER_CATEGORY: Final = "(another category)"
 Told = Callable[[int, int], None]
 Played = tuple[PlayedLogin | None, Outcome]
+# Positions of policies in the set before and the one after; None of nobody's.
+Pairs = frozenset[tuple[int | None, int | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,11 @@ class Analysis:
     sets: tuple[PolicySet, ...]
     site: Site
     now: datetime
-    tell: Told = field(default=lambda *_: None, compare=False, repr=False)
+    tell: Told = field(
+        default=lambda *_: None,
+        compare=False,
+        repr=False,
+    )
     only: PartialLogin | None = None
 
     @property
@@ -91,6 +99,7 @@ class Analysis:
 
         ``tell`` is called with the sources done and to do.
         """
+        unchanged = _unchanged(self.sets)
         for day in days_of(self.sets, self.now.date()):
             at = self.at(day)
             vocabulary = self.vocabulary
@@ -100,12 +109,26 @@ class Analysis:
                 if self.only and not self.only.comes_from(source):
                     continue
                 kinds = SourceKinds.of(source, vocabulary)
-                yield from self._from(Classes(position, kinds, modelled, self.only), at)
+                classes = Classes(
+                    position,
+                    kinds,
+                    modelled,
+                    self.only,
+                )
+                yield from self._from(
+                    classes,
+                    at,
+                    unchanged,
+                )
         self.tell(len(self.site.sources), len(self.site.sources))
 
     def at(self, day: date) -> datetime:
         """Return the time of ``day`` that its logins are played at."""
-        return datetime.combine(day, time(12), self.now.tzinfo)
+        return datetime.combine(
+            day,
+            time(12),
+            self.now.tzinfo,
+        )
 
     def incomplete(self) -> list[str]:
         """Return the upstreams and institutions where too many ways come together for a proof."""
@@ -117,7 +140,7 @@ class Analysis:
             if too_many(SourceKinds.of(source, vocabulary), modelled)
         ]
 
-    def _from(self, classes: Classes, now: datetime) -> Iterator[ComparedLogin]:
+    def _from(self, classes: Classes, now: datetime, unchanged: Pairs) -> Iterator[ComparedLogin]:
         named = named_services(self.sets)
         services = [
             each
@@ -125,25 +148,47 @@ class Analysis:
             if classes.upstream in each.methods
             and (self.only or not named.isdisjoint((each.name, *each.categories)))
         ]
-        stage = _Stage(self, classes, now, {})
+        stage = _Stage(
+            self,
+            classes,
+            now,
+            unchanged,
+            {},
+        )
         for found, member in classes.members():
             for service in services:
-                yield from stage.at(found, member, service)
+                yield from stage.at(
+                    found,
+                    member,
+                    service,
+                )
 
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """The logins from one source on one day; what was played is kept until its end."""
+    """The logins from one source on one day; what was played is kept until its end.
+
+    ``unchanged`` are the positions, in both sets, of the policies that stand in both.
+    """
 
     analysis: Analysis
     classes: Classes
     now: datetime
+    unchanged: Pairs
     kept: dict[object, Played]
 
     def at(self, found: LoginClass, member: Member, service: Service) -> Iterator[ComparedLogin]:
         """Yield the class at one service, with each borrower that makes a difference."""
-        login = described(member, self.classes.kinds, None)
-        without = self._compared(found, login, service)
+        login = described(
+            member,
+            self.classes.kinds,
+            None,
+        )
+        without = self._compared(
+            found,
+            login,
+            service,
+        )
         local = self.classes.kinds.source.local
         wanted = self.classes.only.borrower if self.classes.only else None
         looked_up = not local and any(map(_looks_up, without.played))
@@ -151,13 +196,36 @@ class _Stage:
             yield without
         if not looked_up or wanted is False:
             return
-        for borrower in borrowers(self.classes.rules(found.decidings)):
-            yield self._compared(found, replace(login, borrower=borrower), service)
+        for borrower in self._borrowers(found, without):
+            yield self._compared(
+                found,
+                replace(login, borrower=borrower),
+                service,
+            )
+
+    def _borrowers(self, found: LoginClass, without: ComparedLogin) -> Iterable[DescribedBorrower]:
+        """Return the borrowers that make a difference; only a wish tells categories apart."""
+        rules = [
+            rule
+            for rule, right, played in zip(
+                self.classes.rules(found.decidings), found.rights, without.played, strict=True
+            )
+            if right.wishes and _makes(played)
+        ]
+        return borrowers(rules) if rules else (DescribedBorrower(OTHER_CATEGORY, linked=True),)
 
     def _compared(
         self, found: LoginClass, login: DescribedLogin, service: Service
     ) -> ComparedLogin:
-        played = [self._played(at, found, login, service) for at in range(len(self.analysis.sets))]
+        played = [
+            self._played(
+                at,
+                found,
+                login,
+                service,
+            )
+            for at in range(len(self.analysis.sets))
+        ]
         return ComparedLogin(
             found=found,
             login=login,
@@ -167,22 +235,75 @@ class _Stage:
             outcomes=tuple(each for _, each in played),
         )
 
+    def _stands(self, found: LoginClass) -> bool:
+        """Return whether both sets decide the class by the same rules, so that one play will do."""
+        if len(found.decidings) == 1 or any(self.classes.hidden):
+            return False
+        old, new = found.decidings
+        if (old.policy, new.policy) not in self.unchanged or old.highest != new.highest:
+            return False
+        if old.offered or new.offered:
+            return False
+        return found.rights[0] == found.rights[1] and found.written[0] == found.written[1]
+
     def _played(
         self, at: int, found: LoginClass, login: DescribedLogin, service: Service
     ) -> Played:
+        if self._stands(found):
+            at = 0
         policy = self.classes.modelled[at].policy(found.decidings[at])
-        decides = _decides(policy, service, found, at, login.borrower)
+        decides = _decides(
+            policy,
+            service,
+            found,
+            at,
+            login.borrower,
+        )
         key = (at, service.name, found.decidings[at], decides, _state(login.borrower))
         if key not in self.kept:
             policies = self.analysis.sets[at]
             kinds = self.classes.kinds
             terms = IdealTerms(giver=kinds.source.giver, local=self.analysis.site.local)
             try:
-                played = play(login, service, policies, self.now, terms)
-                self.kept[key] = (played, outcome(played, kinds, policies))
+                played = play(
+                    self._read(login, policies),
+                    service,
+                    policies,
+                    self.now,
+                    terms,
+                )
+                self.kept[key] = (
+                    played,
+                    outcome(
+                        played,
+                        kinds,
+                        policies,
+                    ),
+                )
             except RuntimeError:
                 self.kept[key] = (None, asked_for_ever(policy))
         return self.kept[key]
+
+    def _read(self, login: DescribedLogin, policies: PolicySet) -> DescribedLogin:
+        """Return the login as it is read where ``policies`` are in force."""
+        hidden = self.classes.kinds.vocabulary.hidden(policies)
+        return read_without(login, hidden) if hidden else login
+
+
+def _unchanged(sets: Sequence[PolicySet]) -> Pairs:
+    """Return the positions of each policy that stands in both sets; nobody's policy is one too."""
+    if len(sets) == 1:
+        return frozenset()
+    if len({repr(remembering_proof(each, MAIL_PROOF)) for each in sets}) > 1:
+        return frozenset()  # how long an address is good for is asked of the whole set
+    before, after = (each.policies for each in sets)
+    positions = {policy.affiliation: at for at, policy in enumerate(after)}
+    pairs: list[tuple[int | None, int | None]] = [(None, None)]
+    for at, policy in enumerate(before):
+        other = positions.get(policy.affiliation)
+        if other is not None and after[other] == policy:
+            pairs.append((at, other))
+    return frozenset(pairs)
 
 
 def _looks_up(played: PlayedLogin | None) -> bool:
@@ -191,6 +312,12 @@ def _looks_up(played: PlayedLogin | None) -> bool:
     if played is None:
         return True
     return release is not None and release.borrower != "none"
+
+
+def _makes(played: PlayedLogin | None) -> bool:
+    """Return whether an account is made, or changed, where the login wishes it."""
+    release = played.decision.release if played else None
+    return release is None or release.borrower == "make"
 
 
 def _state(borrower: DescribedBorrower | None) -> object:
@@ -214,7 +341,9 @@ def _decides(
     }
     known = borrower is not None and not borrower.temporary
     if "make" in demands and not known:
-        return (right, found.written[at], found.verified)
+        # Who lacks something is refused for the first of it, whatever else they have.
+        rest = right.lacking[:1] or (right, found.written[at])
+        return (rest, found.verified)
     if "need" in demands or "make" in demands:
         return (replace(right, lacking=()), found.verified)
     if demands:
@@ -232,8 +361,9 @@ def borrowers(rules: Sequence[BorrowerRule | None]) -> Iterator[DescribedBorrowe
             temporary |= dict.fromkeys(rule.temporary)
     for category in (*categories, OTHER_CATEGORY):
         yield DescribedBorrower(category, linked=True)
-    for category in (*temporary, OTHER_CATEGORY):
-        yield DescribedBorrower(category, temporary=True)
+    if temporary:  # else they are found by nobody, as if there were none
+        for category in (*temporary, OTHER_CATEGORY):
+            yield DescribedBorrower(category, temporary=True)
 
 
 def named_services(sets: Sequence[PolicySet]) -> set[str]:

@@ -76,7 +76,11 @@ def mailboxes(played: PlayedLogin, policies: PolicySet) -> Iterator[MailboxTerms
             domains=frozenset(step.domains),
             code_valid_for=step.lasts,
             remembered_for=remembered_by.remembered_for if remembered_by else None,
-            asked_by=_asked_by(step.name, played.facts.intent, policies),
+            asked_by=_asked_by(
+                step.name,
+                played.facts.intent,
+                policies,
+            ),
             remembered_by=remembered_by,
         )
 
@@ -114,7 +118,12 @@ def _written(rule: BorrowerRule, source: Source) -> Iterator[WrittenField]:
     for written in rule.fields:
         sources = tuple(name for name in _sources(written) if _has(source, name))
         if sources:
-            yield WrittenField(written.name, sources, written.set, written.place)
+            yield WrittenField(
+                written.name,
+                sources,
+                written.set,
+                written.place,
+            )
 
 
 def _sources(written: Field) -> Names:

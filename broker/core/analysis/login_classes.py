@@ -1,7 +1,7 @@
 """The finite set of classes that stands for all logins, and the class of any one login."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Final
 
@@ -16,7 +16,6 @@ from broker.core.analysis.source_kinds import (
     filling_attributes,
 )
 from broker.core.analysis.sources import CATEGORY
-from broker.core.analysis.value_kinds import Standing, standing_of
 from broker.core.entities import Assurance
 from broker.core.identity.affiliations import AFFILIATIONS
 from broker.core.policy.model import BorrowerRule, LoginFacts
@@ -51,11 +50,18 @@ class Member:
     verified: bool
 
 
+# What is known of the person where all affiliations are known, and then by each set.
+KnownBySets = tuple[Known, ...]
+# The borrower rule of each set that decides.
+Rules = tuple[BorrowerRule | None, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Classes:
     """The classes of all logins from one source on one day, under all sets together.
 
     With ``only`` those of the logins that are so, a class once for each way to be so.
+    ``hidden`` are, of each set, the affiliations that it withholds and another set does not.
     """
 
     at: int
@@ -63,11 +69,15 @@ class Classes:
     modelled: tuple[ModelledSet, ...]
     only: PartialLogin | None = None
     ways: tuple[tuple[Way, ...], ...] = field(init=False, repr=False)
+    hidden: tuple[frozenset[str], ...] = field(init=False, repr=False)
     named_by_subject: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        vocabulary = self.kinds.vocabulary
         ways = tuple(self.kinds.opened(each) for each in self.modelled)
+        hidden = tuple(vocabulary.hidden(each.policies) for each in self.modelled)
         object.__setattr__(self, "ways", ways)
+        object.__setattr__(self, "hidden", hidden)
         subjects = any(
             release.subject is not None
             for each in self.modelled
@@ -82,52 +92,82 @@ class Classes:
         return self.kinds.source.upstream
 
     def class_of(self, login: LoginFacts) -> LoginClass:
-        """Return the class of a login, worked out from its facts."""
+        """Return the class of a login, worked out from its facts.
+
+        They are those that are read where the affiliations of all sets are known.
+        """
         sorted_values = self.kinds.vocabulary.kinds_of(login.attributes)
-        stands = (
-            standing_of(name, value)
-            for name in AFFILIATIONS
-            for value in login.attributes.get(name, ())
-        )
-        known = Known(
-            standing=max(stands, default=Standing.NONE),
-            withheld=not login.withheld.keys().isdisjoint(AFFILIATIONS),
-            level=login.assurance,
-            cpr=login.cpr,
-            age=login.age,
+        withheld = not login.withheld.keys().isdisjoint(AFFILIATIONS)
+        known = tuple(
+            Known(
+                standing=standing(shown),
+                withheld=withheld or hides,
+                level=login.assurance,
+                cpr=login.cpr,
+                age=login.age,
+            )
+            for shown, hides in self._shown(sorted_values)
         )
         decidings = self._decided(sorted_values, login.assurance, login.intent)
         present = frozenset(login.attributes)
         verified = login.verified_address is not None
-        return self._class(decidings, known, present, verified=verified)
+        rules = self.rules(decidings)
+        held = self._held(decidings, known)
+        written = self._written(rules, held, present)
+        return self._class(decidings, held, written, verified=verified)
 
     def members(self) -> Iterator[tuple[LoginClass, Member]]:
         """Yield every class once, with a login that stands for it."""
         seen: set[object] = set()
         for decidings, known, kinds, intent in self._people():
-            for shown in self._numbers(decidings, known):
-                for present in self._presences(decidings, kinds):
-                    for verified in (True, False) if self.named_by_subject else (False,):
-                        found = self._class(decidings, shown, present, verified=verified)
-                        mark = (found, self._told_apart(kinds))
-                        if mark not in seen:
-                            seen.add(mark)
-                            yield found, Member(kinds, shown, intent, present, verified)
+            told_apart = self._told_apart(kinds)
+            rules = self.rules(decidings)
+            presences = tuple(self._presences(rules, kinds))
+            for person, *shown in self._numbers(decidings, known):
+                held = self._held(decidings, shown)
+                for present, verified in product(presences, self._verifications()):
+                    written = self._written(rules, held, present)
+                    found = self._class(decidings, held, written, verified=verified)
+                    mark = (found, told_apart)
+                    if mark not in seen:
+                        seen.add(mark)
+                        yield found, Member(kinds, person, intent, present, verified)
 
-    def _people(self) -> Iterator[tuple[tuple[Deciding, ...], Known, Kinds, str | None]]:
+    def _verifications(self) -> tuple[bool, ...]:
+        return (True, False) if self.named_by_subject else (False,)
+
+    def _shown(self, kinds: Kinds) -> Iterator[tuple[Kinds, bool]]:
+        """Yield for each set what it sees of these kinds, and whether it withholds any."""
+        for hidden in self.hidden:
+            if not hidden:
+                yield kinds, False
+                continue
+            shown = {
+                name: frozenset(kind for kind in chosen if kind.pattern not in hidden)
+                for name, chosen in kinds.items()
+                if name in AFFILIATIONS
+            }
+            hides = any(len(shown[name]) < len(kinds[name]) for name in shown)
+            yield {**kinds, **shown}, hides
+
+    def _people(self) -> Iterator[tuple[tuple[Deciding, ...], KnownBySets, Kinds, str | None]]:
         """Yield, each once, what decides and what is known beside the CPR number."""
         seen = set()
         telling = self._telling()
         affiliated = any(name in self.kinds.values for name in AFFILIATIONS)
         only = self.only or PartialLogin()
         for kinds in minimal_logins(self.kinds, self.modelled, only.demands):
-            stands = standing(kinds)
+            shown_to = ((kinds, False), *self._shown(kinds))
+            stands = [(standing(shown), hides) for shown, hides in shown_to]
             matching = (None, *sorted(self._intents(kinds)))
             intents: tuple[str | None, ...] = only.intents or matching
             for level, intent in product(only.levels_of(self.kinds.source), intents):
                 decidings = self._decided(kinds, level, intent)
                 for withheld in (False, True) if affiliated else (False,):
-                    known = Known(stands, withheld, level, "none", None)
+                    known = tuple(
+                        Known(stand, withheld or hides, level, "none", None)
+                        for stand, hides in stands
+                    )
                     key = (decidings, known, frozenset(kinds) & telling, self._told_apart(kinds))
                     if key not in seen:
                         seen.add(key)
@@ -159,23 +199,27 @@ class Classes:
         self, kinds: Kinds, level: Assurance | None, intent: str | None
     ) -> tuple[Deciding, ...]:
         return tuple(
-            decided(each, ways, kinds, level, upstream=self.upstream, intent=intent)
-            for each, ways in zip(self.modelled, self.ways, strict=True)
+            decided(each, ways, shown, level, upstream=self.upstream, intent=intent)
+            for each, ways, (shown, _) in zip(
+                self.modelled, self.ways, self._shown(kinds), strict=True
+            )
         )
 
-    def _numbers(self, decidings: Sequence[Deciding], known: Known) -> Iterator[Known]:
+    def _numbers(self, decidings: Sequence[Deciding], known: KnownBySets) -> Iterator[KnownBySets]:
         """Yield what is known with each kind of CPR number, and each age that matters."""
         only = self.only or PartialLogin()
         numbers = self._all_numbers(decidings, known)
-        yield from (shown for shown in numbers if only.numbered(shown.cpr, shown.age))
+        yield from (shown for shown in numbers if only.numbered(shown[0].cpr, shown[0].age))
 
-    def _all_numbers(self, decidings: Sequence[Deciding], known: Known) -> Iterator[Known]:
+    def _all_numbers(
+        self, decidings: Sequence[Deciding], known: KnownBySets
+    ) -> Iterator[KnownBySets]:
         for kind in _WITHOUT_AGE if self.kinds.source.asserts_cpr else ("none",):
-            yield Known(known.standing, known.withheld, known.level, kind, None)
+            yield tuple(replace(each, cpr=kind) for each in known)
         if not self.kinds.source.asserts_cpr:
             return
         for kind, age in product(("real", "replacement"), self._ages(decidings)):
-            yield Known(known.standing, known.withheld, known.level, kind, age)
+            yield tuple(replace(each, cpr=kind, age=age) for each in known)
 
     def _ages(self, decidings: Sequence[Deciding]) -> Iterator[int]:
         policies = (
@@ -190,7 +234,7 @@ class Classes:
         if ages and ages[0] > 0:
             yield ages[0] - 1
 
-    def _presences(self, decidings: Sequence[Deciding], kinds: Kinds) -> Iterator[frozenset[str]]:
+    def _presences(self, rules: Rules, kinds: Kinds) -> Iterator[frozenset[str]]:
         """Yield the attributes that are there: all, and all but those that fill a field."""
         proved = {name.removesuffix(PROOF) for name in kinds if name.endswith(PROOF)}
         unlooked = set(self.kinds.values) - self.kinds.vocabulary.matched - set(AFFILIATIONS)
@@ -198,43 +242,50 @@ class Classes:
         every -= {name for name in every if name.endswith(PROOF) and name not in kinds}
         if self.kinds.source.local:
             every.add(CATEGORY)
-        removable = sorted(self._filling(decidings) & every - set(kinds) - proved)
+        removable = sorted(_filling(rules) & every - set(kinds) - proved)
         for kept in product((True, False), repeat=len(removable)):
             absent = {name for name, stays in zip(removable, kept, strict=True) if not stays}
             yield frozenset(every - absent)
 
-    def _filling(self, decidings: Sequence[Deciding]) -> set[str]:
-        """Return the attributes that fill a field by which a login is decided."""
-        rules = (rule for rule in self.rules(decidings) if rule is not None)
-        filling: set[str] = set()
-        for rule, name in product(rules, DECIDING_FIELDS):
-            filling |= field_sources(rule, name)
-        return filling
-
-    def rules(self, decidings: Sequence[Deciding]) -> tuple[BorrowerRule | None, ...]:
+    def rules(self, decidings: Sequence[Deciding]) -> Rules:
         """Return the borrower rule of each set by which such a login is decided."""
         policies = (
             each.policy(deciding) for each, deciding in zip(self.modelled, decidings, strict=True)
         )
         return tuple(policy.borrower if policy else None for policy in policies)
 
+    def _held(self, decidings: Sequence[Deciding], known: Sequence[Known]) -> tuple[Rights, ...]:
+        return tuple(
+            rights(each, deciding, shown, self.upstream)
+            for each, deciding, shown in zip(self.modelled, decidings, known, strict=True)
+        )
+
+    def _written(
+        self, rules: Rules, held: Sequence[Rights], present: frozenset[str]
+    ) -> tuple[frozenset[str], ...]:
+        return tuple(
+            _written(rule, right, present) for rule, right in zip(rules, held, strict=True)
+        )
+
     def _class(
         self,
         decidings: tuple[Deciding, ...],
-        known: Known,
-        present: frozenset[str],
+        held: tuple[Rights, ...],
+        written: tuple[frozenset[str], ...],
         *,
         verified: bool,
     ) -> LoginClass:
-        held = tuple(
-            rights(each, deciding, known, self.upstream)
-            for each, deciding in zip(self.modelled, decidings, strict=True)
-        )
-        written = tuple(
-            _written(rule, right, present)
-            for rule, right in zip(self.rules(decidings), held, strict=True)
-        )
-        return LoginClass(self.at, decidings, held, written, verified and self.named_by_subject)
+        named = verified and self.named_by_subject
+        return LoginClass(self.at, decidings, held, written, named)
+
+
+def _filling(rules: Rules) -> set[str]:
+    """Return the attributes that fill a field by which a login is decided."""
+    known = (rule for rule in rules if rule is not None)
+    filling: set[str] = set()
+    for rule, name in product(known, DECIDING_FIELDS):
+        filling |= field_sources(rule, name)
+    return filling
 
 
 def _written(rule: BorrowerRule | None, right: Rights, present: Iterable[str]) -> frozenset[str]:

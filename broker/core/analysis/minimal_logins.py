@@ -22,6 +22,7 @@ MOST_COMBINATIONS: Final = 5_000
 
 Base = dict[str, frozenset[ValueKind]]
 First = dict[str, dict[ValueKind, ValueKind]]
+Role = tuple[str, ValueKind]
 
 
 def minimal_logins(
@@ -160,37 +161,63 @@ def standing(kinds: Kinds) -> Standing:
     return max(found, default=Standing.NONE)
 
 
-def _roles(
-    kinds: SourceKinds, modelled: Sequence[ModelledSet], first: First
-) -> Iterator[tuple[str, ValueKind]]:
+def _roles(kinds: SourceKinds, modelled: Sequence[ModelledSet], first: First) -> Iterator[Role]:
     """Yield the affiliations that raise a person's standing; by a value that no rule looks at.
 
-    Where rules look at all values of a standing, every kind of them.
+    Where rules look at all values of a standing, every kind of them; and so of those that one set
+    withholds and another does not.
     """
     demands: dict[str, list[Demand]] = defaultdict(list)
     for each in modelled:
         for way in kinds.opened(each):
             for demand in way.demands:
                 demands[demand.name].append(demand)
-    found: dict[Standing, dict[tuple[str, ValueKind], None]] = defaultdict(dict)
-    free: dict[Standing, tuple[str, ValueKind]] = {}
+    found: dict[object, dict[Role, None]] = defaultdict(dict)
+    free: dict[object, Role] = {}
     for name, kind in kinds.standings():
-        found[kind.standing][name, first[name][kind]] = None
+        alike: object = (kind.standing, _knowing(kind, kinds, modelled))
+        found[alike][name, first[name][kind]] = None
         looked_at = any(demand.met_by(kind) for demand in demands[name])
         if not looked_at and not kinds.single(name):
-            free.setdefault(kind.standing, (name, kind))
-    for level, all_kinds in found.items():
-        yield from (free[level],) if level in free else all_kinds
+            free.setdefault(alike, (name, kind))
+    for same, all_kinds in found.items():
+        yield from (free[same],) if same in free else all_kinds
 
 
-def _with_role(
-    base: Base, roles: Iterable[tuple[str, ValueKind]], kinds: SourceKinds
-) -> Iterator[Base]:
-    yield base
-    before = standing(base)
+def _knowing(
+    kind: ValueKind, kinds: SourceKinds, modelled: Sequence[ModelledSet]
+) -> tuple[bool, ...]:
+    """Return for each set whether it knows the affiliation; nothing where all do."""
+    if kind.pattern not in kinds.vocabulary.contested:
+        return ()
+    return tuple(kind.pattern in each.policies.named_affiliations for each in modelled)
+
+
+def _with_role(base: Base, roles: Iterable[Role], kinds: SourceKinds) -> Iterator[Base]:
+    """Yield the login as it is, with a role that raises its standing, and with contested ones."""
+    contested = kinds.vocabulary.contested
+    before = _uncontested_standing(base, contested)
+    plain = [role for role in roles if role[1].pattern not in contested]
+    others = [role for role in roles if role[1].pattern in contested]
+    raising = [role for role in plain if role[1].standing > before]
+    for raised in (base, *_added(base, raising, kinds)):
+        yield raised
+        yield from _added(raised, others, kinds)
+
+
+def _uncontested_standing(base: Base, contested: frozenset[str]) -> Standing:
+    if not contested:
+        return standing(base)
+    known = {
+        name: frozenset(kind for kind in chosen if kind.pattern not in contested)
+        for name, chosen in base.items()
+    }
+    return standing(known)
+
+
+def _added(base: Base, roles: Iterable[Role], kinds: SourceKinds) -> Iterator[Base]:
     for name, kind in roles:
-        taken = name in base and kinds.single(name)
-        if kind.standing > before and not taken:
+        if not (name in base and kinds.single(name)):
             yield {**base, name: base.get(name, frozenset()) | {kind}}
 
 

@@ -41,7 +41,7 @@ class Demand:
         """Return whether values of this kind are among those written."""
         if self.proof is not None:
             return kind.pattern in self.written
-        return any(kind.meets(value) for value in self.written)
+        return kind.meets_any(self.written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +118,31 @@ class ModelledSet:
         ways = []
         for position, policy in enumerate(self.policies.policies):
             for at, alternative in enumerate(policy.match):
-                ways.append(_way(position, at, policy, alternative, self.day))
+                ways.append(
+                    _way(
+                        position,
+                        at,
+                        policy,
+                        alternative,
+                        self.day,
+                    )
+                )
         named = {each.affiliation: at for at, each in enumerate(self.policies.policies)}
-        object.__setattr__(self, "ways", tuple(ways))
-        object.__setattr__(self, "positions", named)
-        object.__setattr__(self, "offers", _offers(self.policies, self.day))
+        object.__setattr__(
+            self,
+            "ways",
+            tuple(ways),
+        )
+        object.__setattr__(
+            self,
+            "positions",
+            named,
+        )
+        object.__setattr__(
+            self,
+            "offers",
+            _offers(self.policies, self.day),
+        )
 
     def policy(self, deciding: Deciding) -> Policy | None:
         """Return the policy that counts."""
@@ -150,8 +170,20 @@ def _way(position: int, at: int, policy: Policy, alternative: Alternative, day: 
         elif condition.name == _ASSURANCE:
             least = max(_least(condition.values), least or Assurance.SELF_ASSERTED)
         else:
-            demands.append(_demand(condition, policy, day))
-    return Way(position, at, upstreams, tuple(demands), least)
+            demands.append(
+                _demand(
+                    condition,
+                    policy,
+                    day,
+                )
+            )
+    return Way(
+        position,
+        at,
+        upstreams,
+        tuple(demands),
+        least,
+    )
 
 
 def _offers(policies: PolicySet, day: date) -> dict[tuple[int, str], Offer]:
@@ -185,7 +217,11 @@ def _demand(condition: Condition, policy: Policy, day: date) -> Demand:
         if rule.name == proof:
             proving |= {domain.name for domain in rule.domains if domain.proves_on(day)}
     written = tuple(value for value in condition.values if value in proving)
-    return Demand(condition.name, written, proof)
+    return Demand(
+        condition.name,
+        written,
+        proof,
+    )
 
 
 def decided(
@@ -198,7 +234,11 @@ def decided(
     intent: str | None,
 ) -> Deciding:
     """Return what decides a login of these kinds by one of ``ways``, those of ``upstream``."""
-    matched = _matched(ways, kinds, level)
+    matched = _matched(
+        ways,
+        kinds,
+        level,
+    )
     highest = matched[0] if matched else None
     chosen = modelled.positions.get(intent or "")
     if chosen is None or chosen == highest:
@@ -206,7 +246,15 @@ def decided(
     if chosen in matched:
         picked = modelled.admits(chosen, upstream)
         return Deciding(chosen, highest=False) if picked else Deciding(highest)
-    proof = next(_offered(ways, chosen, kinds, level), None)
+    proof = next(
+        _offered(
+            ways,
+            chosen,
+            kinds,
+            level,
+        ),
+        None,
+    )
     return Deciding(highest, offered=modelled.offers[chosen, proof] if proof else None)
 
 

@@ -66,11 +66,21 @@ def rights(modelled: ModelledSet, deciding: Deciding, known: Known, upstream: st
     """Return the rights of a login that ``deciding`` stands for; of no affiliation, the fewest."""
     policy = modelled.policy(deciding)
     if policy is None:
-        return Rights((), known.in_person, known.findable, _number(known), lowers=False)
+        return Rights(
+            (),
+            known.in_person,
+            known.findable,
+            _number(known),
+            lowers=False,
+        )
     rule = policy.borrower.lowers if policy.borrower else None
     left = known.standing is not Standing.IN_PERSON and not known.withheld
     return Rights(
-        lacking=_lacking(policy.require, known, upstream),
+        lacking=_lacking(
+            policy.require,
+            known,
+            upstream,
+        ),
         in_person=known.in_person,
         findable=known.findable,
         number=_number(known),

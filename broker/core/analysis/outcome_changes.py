@@ -9,6 +9,7 @@ from broker.core.analysis.lasting_changes import account_changes, mailbox_change
 from broker.core.analysis.outcomes import MADE, LeavingKinds, Outcome, SharedTerms
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.login.played_login import PlannedBorrower
+from broker.core.policy.model import PolicyLine
 
 _CONSENT: Final = "consent"
 NOBODY: Final = "nobody"  # the affiliation of a person who has none
@@ -134,7 +135,10 @@ def _values(patterns: Iterable[str]) -> str:
 
 
 def _terms(old: SharedTerms, new: SharedTerms) -> Iterator[Change]:
-    line_of = new.entry.line_of
+
+    def line_of(key: str) -> PolicyLine:
+        return new.entry.lines.get(key, new.entry.place)
+
     if old.basis != new.basis:
         weaker = old.basis == _CONSENT
         direction = Direction.WIDER if weaker else Direction.OTHER
@@ -186,7 +190,15 @@ def _longer(old: PlannedBorrower | None, new: PlannedBorrower | None) -> Directi
     """Return which way a borrower goes that differs in nothing but how long it is good for."""
     if old is None or new is None or not (old.months and new.months):
         return Direction.OTHER
-    if replace(old, months=None, place=None) != replace(new, months=None, place=None):
+    if replace(
+        old,
+        months=None,
+        place=None,
+    ) != replace(
+        new,
+        months=None,
+        place=None,
+    ):
         return Direction.OTHER
     return Direction.WIDER if new.months > old.months else Direction.NARROWER
 

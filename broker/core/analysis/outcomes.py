@@ -1,7 +1,7 @@
 """What comes of a class at a service: played by the engine of live logins, and then compared."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from broker.core.analysis.lasting_terms import (
@@ -43,6 +43,7 @@ _MAILBOX: Final = "someone"
 _SHOWN: Final = {"mail": "someone@mail.example"}
 _SOMETHING: Final = "something"
 _WITHHELD: Final = "scope_mismatch"
+_UNKNOWN: Final = "unknown_affiliation"
 # Fates of an attribute that may leave, or would with another value.
 _OPEN: Final = frozenset({"released", "released_in_part", "not_sent", "value_not_allowed"})
 MADE: Final = "(made here)"
@@ -121,13 +122,41 @@ def described(
     )
 
 
+def read_without(login: DescribedLogin, hidden: frozenset[str]) -> DescribedLogin:
+    """Return the login as it is read where the affiliations ``hidden`` are no known ones."""
+    reading = login.reading
+    values = dict(reading.attributes.items())
+    withheld = list(reading.withheld)
+    for name in AFFILIATIONS:
+        sent = values.get(name, ())
+        known = tuple(value for value in sent if value not in hidden)
+        if len(known) == len(sent):
+            continue
+        withheld.append((name, _UNKNOWN))
+        values[name] = known
+        if not known:
+            del values[name]
+    read = replace(
+        reading,
+        attributes=Attributes(values),
+        withheld=tuple(withheld),
+    )
+    return replace(login, reading=read.without_cpr())
+
+
 def _values(member: Member, kinds: SourceKinds) -> dict[str, Names]:
     """Return the values of a class: those that its kinds name, and one of every other attribute."""
     values: dict[str, Names] = {}
     for name, chosen in member.kinds.items():
         values[name] = tuple(kinds.values[name][kind] for kind in sorted(chosen))
     for name in sorted(member.present - values.keys()):
-        values[name] = (_any_value(name, kinds, values),)
+        values[name] = (
+            _any_value(
+                name,
+                kinds,
+                values,
+            ),
+        )
     return values
 
 
@@ -147,13 +176,23 @@ def outcome(played: PlayedLogin, kinds: SourceKinds, policies: PolicySet) -> Out
     end = played.end
     release = played.decision.release
     leaves = played.disclosure is not None and release is not None
+    hidden = kinds.vocabulary.hidden(policies)
     return Outcome(
         steps=tuple(_word(step) for step in played.steps if not isinstance(step, Ask)),
         refusal=end.reason if isinstance(end, Refuse) else None,
         affiliation=played.decision.affiliation,
         borrower=None if kinds.source.local else played.borrower,
         terms=_terms(release, played.service) if leaves and release else None,
-        leaving=tuple(_leaving(played, release, kinds)) if leaves and release else (),
+        leaving=tuple(
+            _leaving(
+                played,
+                release,
+                kinds,
+                hidden,
+            )
+        )
+        if leaves and release
+        else (),
         place=played.place,
         mailboxes=tuple(mailboxes(played, policies)),
         account=account_terms(played, kinds.source),
@@ -200,7 +239,9 @@ def _terms(release: Release, service: Service) -> SharedTerms:
     )
 
 
-def _leaving(played: PlayedLogin, release: Release, kinds: SourceKinds) -> Iterable[LeavingKinds]:
+def _leaving(
+    played: PlayedLogin, release: Release, kinds: SourceKinds, hidden: frozenset[str]
+) -> Iterable[LeavingKinds]:
     fates = {fate.name: fate.code for fate in played.decision.fates}
     names = {each.name for each in played.leaving}
     subject = (release.subject,) if release.subject else ()
@@ -209,7 +250,7 @@ def _leaving(played: PlayedLogin, release: Release, kinds: SourceKinds) -> Itera
         if listed.name in _NOT_SENT:
             patterns = _MADE if listed.name in names else patterns
         elif fates.get(listed.name) in _OPEN | {played.facts.withheld.get(listed.name)}:
-            patterns = kinds.leaving(listed)
+            patterns = kinds.leaving(listed, hidden)
         if patterns:
             yield LeavingKinds(
                 name=listed.name,

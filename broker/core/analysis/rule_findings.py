@@ -15,7 +15,7 @@ from broker.core.entities import Service
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
 from broker.core.login.missing_address import NO_ADDRESS
 from broker.core.login.played_login import PlayedLogin
-from broker.core.policy.model import Effect, Policy, PolicyLine, PolicySet, Release
+from broker.core.policy.model import Decision, Effect, Policy, PolicyLine, PolicySet, Release
 
 # The reasons that each key of a requirement refuses for.
 _REFUSES: Final = {
@@ -123,7 +123,7 @@ def _note(seen: _Seen, login: ComparedLogin) -> None:
     if decision.release is not None:
         seen.entries.add(decision.release.place)
     if decision.effect is Effect.DENY:
-        seen.refused |= {(affiliation, each.code) for each in decision.reasons}
+        seen.refused |= {(affiliation, code) for code in _refused_for(login, decision)}
         return
     seen.leaving |= {(listed.place, listed.name) for listed in outcome.leaving}
     for fate in decision.fates:
@@ -132,6 +132,13 @@ def _note(seen: _Seen, login: ComparedLogin) -> None:
             seen.staying[line][fate.code] += 1
             seen.shown.setdefault((line, fate.code), login.login)
     _note_late_refusal(seen, login, decision.release)
+
+
+def _refused_for(login: ComparedLogin, decision: Decision) -> set[str]:
+    """Return the reasons: of all who lack what comes first one is played, for whatever else."""
+    (right,) = login.found.rights
+    codes = {each.code for each in decision.reasons}
+    return codes if codes.isdisjoint(right.lacking) else codes.union(right.lacking)
 
 
 def _note_late_refusal(seen: _Seen, login: ComparedLogin, release: Release | None) -> None:

@@ -63,7 +63,12 @@ def difference(analysis: Analysis) -> Difference:
         again |= dict.fromkeys(asked_again(login.service.name, before, after))
         for change in changes(before, after):
             changed.add(pair)
-            _count(rows, change, login, group)
+            _count(
+                rows,
+                change,
+                login,
+                group,
+            )
     order = list(Direction)
     found = sorted(
         rows.values(),
@@ -79,7 +84,13 @@ def _count(rows: dict[_Key, Row], change: Change, login: ComparedLogin, group: s
     row = rows.get(key)
     classes = row.classes + 1 if row else 1
     shown = row.login if row else login.login
-    rows[key] = Row(row.change if row else change, service, group, shown, classes)
+    rows[key] = Row(
+        row.change if row else change,
+        service,
+        group,
+        shown,
+        classes,
+    )
 
 
 def _affiliation(before: Outcome, after: Outcome) -> str:

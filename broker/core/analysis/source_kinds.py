@@ -1,7 +1,7 @@
 """The kinds of values that matter at one source, and which of them meet the same rules."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,7 +10,7 @@ from broker.core.analysis.sources import Source
 from broker.core.analysis.value_kinds import NamedValues, Standing, ValueKind
 from broker.core.analysis.witness_values import witnesses
 from broker.core.entities import Names
-from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.affiliations import AFFILIATIONS, VOCABULARY, role
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
 from broker.core.identity.subject_ids import MINTED
 from broker.core.policy.model import BorrowerRule, PolicySet, ReleasedAttribute
@@ -26,13 +26,15 @@ DECIDING_FIELDS: Final = ("email", "surname")
 class Vocabulary:
     """All values that the compared policy sets name, by attribute.
 
-    ``matched`` are the attributes that an alternative looks at, ``proofs`` the names of the proofs.
+    ``matched`` are the attributes that an alternative looks at, ``proofs`` the names of the proofs,
+    ``contested`` the affiliations that one set knows and the other withholds.
     """
 
     named: Mapping[str, NamedValues]
     matched: frozenset[str]
     proofs: frozenset[str]
     affiliations: frozenset[str]
+    contested: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, sets: Iterable[PolicySet], asked: Iterable[Demand] = ()) -> "Vocabulary":
@@ -40,9 +42,12 @@ class Vocabulary:
         written: dict[str, set[str]] = {name: set() for name in AFFILIATIONS}
         matched: set[str] = set()
         proofs: set[str] = set()
-        affiliations: set[str] = set()
-        for policies in sets:
-            affiliations |= policies.named_affiliations
+        compared = tuple(sets)
+        affiliations = _all_affiliations(compared)
+        contested = _contested(compared)
+        for name in AFFILIATIONS:
+            written[name] |= contested
+        for policies in compared:
             for name, values in _written(policies):
                 written.setdefault(name, set()).update(values)
             matched |= _matched(policies)
@@ -54,7 +59,17 @@ class Vocabulary:
         domains = (name for name in written if name.endswith(PROOF))
         proofs |= {name.removesuffix(PROOF) for name in domains}
         named = {name: NamedValues.of(name, values) for name, values in written.items()}
-        return cls(named, frozenset(matched), frozenset(proofs), frozenset(affiliations))
+        return cls(
+            named,
+            frozenset(matched),
+            frozenset(proofs),
+            affiliations,
+            contested,
+        )
+
+    def hidden(self, policies: PolicySet) -> frozenset[str]:
+        """Return the affiliations that are withheld where ``policies`` are in force."""
+        return self.contested - policies.named_affiliations if self.contested else self.contested
 
     def kinds_of(self, attributes: Mapping[str, Names]) -> Kinds:
         """Return the kinds of the values of those attributes that are looked at."""
@@ -63,6 +78,20 @@ class Vocabulary:
             for name, values in attributes.items()
             if name in self.named
         }
+
+
+def _all_affiliations(sets: Sequence[PolicySet]) -> frozenset[str]:
+    return frozenset().union(*(policies.named_affiliations for policies in sets))
+
+
+def _contested(sets: Sequence[PolicySet]) -> frozenset[str]:
+    """Return the affiliations that not all sets know; eduPerson's own words they all do."""
+    return frozenset(
+        value
+        for value in _all_affiliations(sets)
+        if role(value) not in VOCABULARY
+        and not all(value in policies.named_affiliations for policies in sets)
+    )
 
 
 def _written(policies: PolicySet) -> Iterator[tuple[str, Names]]:
@@ -133,7 +162,11 @@ class SourceKinds:
     source: Source
     vocabulary: Vocabulary
     values: Mapping[str, Mapping[ValueKind, str]] = field(repr=False)
-    _opened: dict[int, tuple[Way, ...]] = field(default_factory=dict, repr=False, compare=False)
+    _opened: dict[int, tuple[Way, ...]] = field(
+        default_factory=dict,
+        repr=False,
+        compare=False,
+    )
 
     @classmethod
     def of(cls, source: Source, vocabulary: Vocabulary) -> "SourceKinds":
@@ -145,10 +178,18 @@ class SourceKinds:
                 # Beside an account that the library system verified no proof is looked up.
                 known = {} if source.local else witnesses(named, anything)
             else:
-                known = witnesses(named, source, vocabulary.affiliations)
+                known = witnesses(
+                    named,
+                    source,
+                    vocabulary.affiliations,
+                )
             if known:
                 values[name] = known
-        return cls(source, vocabulary, values)
+        return cls(
+            source,
+            vocabulary,
+            values,
+        )
 
     def single(self, name: str) -> bool:
         """Return whether a person has one value of ``name`` at most."""
@@ -196,14 +237,14 @@ class SourceKinds:
                 if kind.standing is not Standing.NONE:
                     yield name, kind
 
-    def leaving(self, listed: ReleasedAttribute) -> frozenset[str]:
-        """Return the patterns of the values that may leave as ``listed``."""
+    def leaving(self, listed: ReleasedAttribute, hidden: frozenset[str]) -> frozenset[str]:
+        """Return the patterns of the values that may leave as ``listed``, none of the hidden."""
         kinds = self.values.get(listed.name, {})
-        if not listed.values:
-            return frozenset(kind.pattern for kind in kinds)
-        return frozenset(
-            kind.pattern for kind in kinds if any(kind.meets(written) for written in listed.values)
-        )
+        if listed.values:
+            leaving = frozenset(kind.pattern for kind in kinds if kind.meets_any(listed.values))
+        else:
+            leaving = frozenset(kind.pattern for kind in kinds)
+        return leaving - hidden if listed.name in AFFILIATIONS else leaving
 
 
 def interchangeable(
@@ -217,11 +258,13 @@ def interchangeable(
     for way in ways:
         for demand in way.demands:
             demands[demand.name][demand] = None
+    contested = kinds.vocabulary.contested
     first: dict[str, dict[ValueKind, ValueKind]] = {}
     for name, known in kinds.values.items():
         seen: dict[object, ValueKind] = {}
         first[name] = {}
         for kind in known:
             met = tuple(demand.met_by(kind) for demand in demands[name])
-            first[name][kind] = seen.setdefault((kind.standing, met), kind)
+            own = kind.pattern if name in AFFILIATIONS and kind.pattern in contested else ""
+            first[name][kind] = seen.setdefault((kind.standing, met, own), kind)
     return first

@@ -32,7 +32,11 @@ def standing_of(name: str, value: str) -> Standing:
     return Standing.AFFILIATE if word == "affiliate" else Standing.OUTSIDER
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(
+    frozen=True,
+    slots=True,
+    order=True,
+)
 class ValueKind:
     """Values of one attribute that nothing tells apart.
 
@@ -49,6 +53,10 @@ class ValueKind:
             return self.pattern == written
         return self.pattern.removesuffix(_ANY_END).startswith(written[:-1])
 
+    def meets_any(self, written: Iterable[str]) -> bool:
+        """Return whether all these values are one of those ``written``."""
+        return any(map(self.meets, written))
+
 
 @dataclass(frozen=True, slots=True)
 class NamedValues:
@@ -57,7 +65,11 @@ class NamedValues:
     name: str
     exact: frozenset[str]
     beginnings: Names  # the longest first
-    _known: dict[str, ValueKind] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[str, ValueKind] = field(
+        default_factory=dict,
+        repr=False,
+        compare=False,
+    )
 
     @classmethod
     def of(cls, name: str, written: Iterable[str]) -> "NamedValues":
@@ -69,7 +81,11 @@ class NamedValues:
                 beginnings.add(value[:-1])
             else:
                 exact.add(value)
-        return cls(name, frozenset(exact), tuple(sorted(beginnings, key=lambda text: -len(text))))
+        return cls(
+            name,
+            frozenset(exact),
+            tuple(sorted(beginnings, key=lambda text: -len(text))),
+        )
 
     def kind_of(self, value: str) -> ValueKind:
         """Return the kind of any value."""

@@ -190,10 +190,6 @@ class Release:
     subject: ReleasedAttribute | None = None
     lines: Mapping[str, PolicyLine] = field(default_factory=dict, compare=False, repr=False)
 
-    def line_of(self, key: str) -> PolicyLine:
-        """Return the line of one key, else that of the entry."""
-        return self.lines.get(key, self.place)
-
     @property
     def name_id_format(self) -> str:
         """Return the format of the NameID that the service gets, a URI of SAML's."""

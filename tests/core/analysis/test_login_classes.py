@@ -68,7 +68,7 @@ def led_to(login: DescribedLogin, right: Rights) -> DescribedBorrower | None:
 def check(login: RandomLogin, model: Model, service: Service) -> None:
     """Compare a login with the one that stands for its class."""
     classes, members = model.of(login.source)
-    mine = login.described
+    mine = login.read(model.policies)
     facts = login_facts(mine.reading, upstream=mine.upstream, intent=mine.intent)
     found = classes.class_of(facts)
     assert found in members
