@@ -1,5 +1,6 @@
 """Makes the report for the data protection officer from the configuration and the set in force."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -11,7 +12,7 @@ from broker.app.assembly import now
 from broker.app.named_configuration import configuration
 from broker.app.policy_sources import SHOWN
 from broker.app.policy_surroundings import PolicySurroundings
-from broker.core.analysis.compared_logins import Analysis
+from broker.core.analysis.compared_logins import Analysis, Told
 from broker.core.analysis.set_differences import Row, difference
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.event_routes import told_nobody
@@ -51,12 +52,21 @@ class _Found:
     reason: str = ""
 
 
-def made(folder: Path | None, day: date | None, since: date | None = None) -> PolicyReport:
+def _quiet(_: int) -> Told:
+    return lambda *_: None
+
+
+def made(
+    folder: Path | None,
+    day: date | None,
+    since: date | None = None,
+    telling: Callable[[int], Told] = _quiet,
+) -> PolicyReport:
     """Return the report of ``folder``, or of the set in force, as it is on ``day``.
 
     With the changes from ``since`` on. Where the store cannot be read, or holds no set, the
-    configured folder is reported. ConfigurationFaults with all faults, and where there are no
-    changes to be read.
+    configured folder is reported. ``telling`` gives, for so many institutions, what is told how
+    many are done. ConfigurationFaults with all faults, and where there are no changes to be read.
     """
     settings = configuration()
     moment = datetime.combine(day, _NOON) if day else now()
@@ -71,7 +81,7 @@ def made(folder: Path | None, day: date | None, since: date | None = None) -> Po
         folder=str(found.folder) if found.folder else None,
         reason=found.reason,
     )
-    whole = report(settings, around, policies, reported, moment)
+    whole = report(settings, around, policies, reported, moment, telling=telling)
     if since is None:
         return whole
     return replace(whole, changes=_changes(settings, around, since, moment))
@@ -83,10 +93,12 @@ def report(
     policies: PolicySet,
     reported: ReportedSet,
     moment: datetime,
+    *,
+    telling: Callable[[int], Told] = _quiet,
 ) -> PolicyReport:
     """Return the report of a set that is loaded already: some seconds of work, for no request."""
     site = policy_analysis.configured_site(around)
-    analysis = Analysis((policies,), site, moment)
+    analysis = Analysis((policies,), site, moment, telling(len(site.sources)))
     return PolicyReport(
         day=moment.date(),
         base_url=settings.base_url,

@@ -11,6 +11,7 @@ from broker.adapters.web.report import report_pages
 from broker.adapters.web.report.report_csv import as_csv
 from broker.app import policy_record
 from broker.app.named_configuration import configuration
+from broker.commands.analysis_progress import told_progress
 from broker.commands.output import existing_folder, printing_faults
 from broker.core.report.policy_report import PolicyReport
 
@@ -68,7 +69,9 @@ def report(
     if into is not None:
         _refuse_others(into)
     languages = (lang,) if lang else tuple(report_pages.LANGUAGES)
-    found = policy_record.made(folder, day.date() if day else None, since.date() if since else None)
+    found = policy_record.made(
+        folder, day.date() if day else None, since.date() if since else None, told_progress
+    )
     if into is None:
         rows = as_csv(found, lang or configuration().language)
         click.echo(rows, nl=False)

@@ -239,14 +239,16 @@ def _filled(written: Field, account: _Account) -> bool:
 
 def _unused(policies: PolicySet, given: tuple[Given, ...]) -> Iterator[UnusedLine]:
     """Yield the lines that no configured service, whatever its name, is given anything by."""
+    names: dict[PolicyLine, set[str]] = {}
+    for each in given:
+        leaving = {listed.name for listed in each.attributes}
+        names.setdefault(each.release.place, set()).update(leaving)
     for policy in policies.policies:
         for release in policy.releases:
-            taken = [each for each in given if each.release.place == release.place]
-            if not taken:
+            if release.place not in names:
                 yield UnusedLine(release.place, policy.affiliation, release.service)
                 continue
-            names = {attribute.name for each in taken for attribute in each.attributes}
             for listed in release.attributes:
-                if listed.name not in names:
+                if listed.name not in names[release.place]:
                     affiliation = policy.affiliation
                     yield UnusedLine(listed.place, affiliation, release.service, listed.name)

@@ -9,9 +9,18 @@ from hypothesis import strategies as st
 from broker.core.analysis.compared_logins import Analysis, Site
 from broker.core.login.described_login import IdealTerms
 from broker.core.login.ideal_login import play
-from broker.core.policy.model import PolicySet
-from broker.core.report.what_leaves import WhatLeaves, what_leaves
-from tests.plugins.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, random_logins
+from broker.core.policy.model import (
+    Alternative,
+    Condition,
+    Policy,
+    PolicyLine,
+    PolicySet,
+    Release,
+    ReleasedAttribute,
+    Requirement,
+)
+from broker.core.report.what_leaves import UnusedLine, WhatLeaves, what_leaves
+from tests.plugins.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, WORDS, random_logins
 
 SITE = Site(SOURCES, SERVICES)
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -61,3 +70,32 @@ def test_all_that_leaves_is_listed_and_nothing_else(policies: PolicySet, seed: i
 def test_of_many_logins_all_that_leaves_is_listed(policies: PolicySet, seed: int) -> None:
     """The same over many more sets and logins."""
     check(policies, seed, 200)
+
+
+def test_a_value_that_the_people_cannot_have_is_not_given() -> None:
+    """Of people who match by one category, who have one only, no other leaves: the line is told to give nothing."""
+    place = PolicyLine("student.yaml", 9)
+    conditions = (Condition("upstream", ("library",), place), Condition("borrower_category", ("STUDENT",), place))
+    attributes = tuple(
+        ReleasedAttribute(name, WORDS, place, values)
+        for name, values in (("borrower_number", ()), ("borrower_category", ("PRIVATE",)))
+    )
+    release = Release(
+        "e-resources", "need", "public_task", WORDS, "transient", attributes, PolicyLine("student.yaml", 8)
+    )
+    policy = Policy(
+        file="student.yaml",
+        affiliation="student",
+        precedence=1,
+        label=WORDS,
+        owner="o",
+        review_by=NOW.date(),
+        match=(Alternative(conditions, place),),
+        proofs=(),
+        require=Requirement(),
+        borrower=None,
+        releases=(release,),
+    )
+    found = what_leaves(Analysis((PolicySet((policy,), "d"),), SITE, NOW))
+    assert triples(found) == {("e-resources", "student", "borrower_number")}
+    assert found.unused == (UnusedLine(place, "student", "e-resources", "borrower_category"),)
