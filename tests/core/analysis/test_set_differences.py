@@ -16,6 +16,7 @@ from broker.core.login.described_login import IdealTerms
 from broker.core.login.ideal_login import play
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import PolicySet
+from tests.plugins.drawn import drawn
 from tests.plugins.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, RandomLogin, random_logins
 
 SITE = Site(SOURCES, SERVICES)
@@ -77,7 +78,7 @@ def check(before: PolicySet, after: PolicySet, seed: int, many: int) -> None:
             assert shown(found, Direction.REFUSED, service, new.reason)
 
 
-@settings(max_examples=6, suppress_health_check=UNTOLD)
+@settings(max_examples=drawn(6), suppress_health_check=UNTOLD)
 @given(EDITS, SEEDS)
 def test_no_login_shows_what_no_row_tells(edit: tuple[PolicySet, PolicySet], seed: int) -> None:
     """Of any edit of any set: more that leaves is WIDER, less is narrower, and a refusal is told."""
@@ -85,14 +86,14 @@ def test_no_login_shows_what_no_row_tells(edit: tuple[PolicySet, PolicySet], see
 
 
 @pytest.mark.slow
-@settings(max_examples=20, suppress_health_check=UNTOLD)
+@settings(max_examples=drawn(20), suppress_health_check=UNTOLD)
 @given(EDITS, SEEDS)
 def test_ten_thousand_logins_show_what_the_rows_tell(edit: tuple[PolicySet, PolicySet], seed: int) -> None:
     """And never is a WIDER missed."""
     check(*edit, seed, 500)
 
 
-@settings(max_examples=3, suppress_health_check=UNTOLD)
+@settings(max_examples=drawn(3), suppress_health_check=UNTOLD)
 @given(POLICY_SETS)
 def test_a_set_differs_in_nothing_from_itself(policies: PolicySet) -> None:
     """No row, whatever the set."""
