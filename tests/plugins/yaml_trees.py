@@ -1,5 +1,6 @@
 """Keeps what strict YAML was read into: a run reads the same octets a hundred times, and no node ever changes."""
 
+import sys
 from functools import lru_cache
 from typing import Final
 
@@ -10,4 +11,8 @@ KEPT: Final = 256
 
 def pytest_configure() -> None:
     """Let a document that was sound be read once in this process; one with faults is read anew."""
-    setattr(strict_yaml, "read", lru_cache(KEPT)(strict_yaml.read))  # noqa: B010 - a function that keeps is of another type
+    read = strict_yaml.read
+    kept = lru_cache(KEPT)(read)
+    for module in list(sys.modules.values()):
+        if vars(module).get("read") is read:
+            module.__dict__["read"] = kept
