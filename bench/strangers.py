@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
@@ -187,7 +188,7 @@ def kept(folder: Path, store: str) -> int:
         memory: Any = redis.Redis.from_url(store).info("memory")
         return int(memory["used_memory"])
     [file] = folder.rglob("broker.db")
-    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as found:
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as found:
         pages, free, size = (
             found.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
         )

@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.plugins.rsa_keys",
     "tests.plugins.servers",
     "tests.plugins.templates",
+    "tests.plugins.yaml_trees",
     "tests.plugins.attack_classes",
     "tests.plugins.redis_server",
     "tests.plugins.saml_messages",

@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -32,7 +32,7 @@ def reference_on(page: object) -> str:
 def kept(house: House) -> list[tuple[str, int]]:
     """Give how many records of each kind the store has, whether they have expired or not."""
     file = house.parts.config.store.url.removeprefix("sqlite:")
-    with sqlite3.connect(file) as store:
+    with closing(sqlite3.connect(file)) as store:
         tables = [name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return [(name, store.execute(f"SELECT count(*) FROM {name}").fetchone()[0]) for name in sorted(tables)]  # noqa: S608
 
@@ -40,7 +40,7 @@ def kept(house: House) -> list[tuple[str, int]]:
 def contents(house: House) -> str:
     """Give a digest of all that the store holds."""
     file = house.parts.config.store.url.removeprefix("sqlite:")
-    with sqlite3.connect(file) as store:
+    with closing(sqlite3.connect(file)) as store:
         return hashlib.sha256("\n".join(store.iterdump()).encode()).hexdigest()
 
 

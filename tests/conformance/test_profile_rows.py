@@ -6,6 +6,8 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+from tests.plugins.code_load import parsed
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 TABLE = tomllib.loads((Path(__file__).parent / "profile_rows.toml").read_text())
 ROWS = frozenset(map(int, TABLE["rows"]))
@@ -17,7 +19,7 @@ def borne() -> tuple[tuple[str, frozenset[int]], ...]:
     found = []
     for path in (ROOT / "tests").rglob("test_*.py"):
         text = path.read_text()
-        for node in ast.walk(ast.parse(text)) if "mark.profile" in text or "def test_row_" in text else ():
+        for node in ast.walk(parsed(path)) if "mark.profile" in text or "def test_row_" in text else ():
             if isinstance(node, ast.FunctionDef):
                 calls = [each for each in node.decorator_list if isinstance(each, ast.Call)]
                 marked = [each for each in calls if ast.unparse(each.func) == "pytest.mark.profile"]

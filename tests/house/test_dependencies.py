@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.plugins.code_load import parsed
+
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "broker" / "demo"
 # Makes the packages of the extra `demo` as if they were not installed, and runs the command line.
@@ -45,7 +47,7 @@ def imported(paths: list[Path]) -> Iterator[str]:
     """Give the packages, as locks name them, of all that these files import."""
     distributions = packages_distributions()
     for path in paths:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.module:
                 names = [node.module]

@@ -3,7 +3,7 @@
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -330,11 +330,12 @@ def standing(
         seeds(), administration=FOUR_DIGIT_PINS, clients={"broker": simulated_koha.Client(CLIENT_SECRET)}
     )
     mailbox = Mailbox(smtp, page)
-    mailbox.start()
     koha = system.extensions["koha"]
     circulation = lent(koha.patrons)
     served = serve_on_loopback(system)
-    with served as url, serve_sip2(circulation) as sip2, pytest.MonkeyPatch.context() as patch:
+    with ExitStack() as stack, served as url, serve_sip2(circulation) as sip2, pytest.MonkeyPatch.context() as patch:
+        mailbox.start()
+        stack.callback(mailbox.stop)
         # That a wrong PIN takes as long for everybody is shown of Guesses alone; nobody waits for it here.
         patch.setattr(pin_check, "FAILURE_LASTS", timedelta(milliseconds=20))
         environ = {
@@ -358,4 +359,3 @@ def standing(
         ending.set()
         found.parts.wake.set()
         loop.join(20)
-    mailbox.stop()

@@ -4,8 +4,9 @@
 has the mark by that; one that starts something itself carries ``@pytest.mark.server``.
 """
 
+import gc
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any, Final
 
 import pytest
@@ -34,15 +35,20 @@ class Unmarked(AssertionError):
 
 
 class Watch:
-    """Refuses every start while a test without a mark runs."""
+    """Refuses every start while a test without a mark runs, and remembers the others."""
 
     def __init__(self) -> None:
         """Refuse nothing yet."""
         self.unmarked = ""  # the name of the test that may start nothing; empty where one may
+        self.has_started = False  # something, since that was last looked at
+        self.starts = STARTS  # of its own: it hears still when the interpreter has taken the module apart
 
     def hear(self, event: str, _: tuple[Any, ...]) -> None:
-        """Refuse one event of the interpreter."""
-        if event in STARTS and self.unmarked:
+        """Refuse one event of the interpreter, or remember it."""
+        if event not in self.starts:
+            return
+        self.has_started = True
+        if self.unmarked:
             raise Unmarked(f"{event} in {self.unmarked}, which has neither the mark server nor slow")
 
 
@@ -73,3 +79,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     finally:
         watch.unmarked = ""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _left_open(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Find what a room that starts something leaves open, as it ends: later a stranger would be blamed for it."""
+    yield
+    watch = request.config.stash[WATCH]
+    if watch.has_started:
+        watch.has_started = False
+        gc.collect()

@@ -1,6 +1,7 @@
 """The sign-up pages as an application of their own: an invented library, every link configured."""
 
 import re
+from functools import cache
 from typing import Final
 
 from flask import Flask
@@ -29,14 +30,23 @@ SETTING: Final = SignUp(
 PATHS: Final = (*(node.path for node in sign_up_questions.NODES.values()), sign_up_questions.FAQ)
 
 
+SHIPPED: Final = cache(Texts.load)
+
+
 def signup_site(
     base_url: str = BASE, setting: SignUp = SETTING, accessibility: str = STATEMENT, texts: Texts | None = None
 ) -> Flask:
     """Give an application that shows the sign-up pages."""
     app = Flask("broker.adapters.web")
     install(app, Imprint(LIBRARY, mail="library@library.example", accessibility=accessibility), base_url)
-    app.register_blueprint(blueprint(texts or Texts.load(), setting, base_url))
+    app.register_blueprint(blueprint(texts or SHIPPED(), setting, base_url))
     return app
+
+
+@cache
+def usual_site() -> Flask:
+    """Give the same application to all tests of a worker that change nothing about it."""
+    return signup_site()
 
 
 def words(page: str) -> str:

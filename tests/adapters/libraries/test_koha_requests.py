@@ -19,6 +19,7 @@ from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import LibraryError, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
+from tests.plugins.drawn import drawn
 
 pytestmark = pytest.mark.server
 
@@ -100,7 +101,7 @@ def _outcome(call: Callable[[], object]) -> str:
     return ""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 @given(
     status=st.sampled_from([200, 201, 204, 400, 401, 403, 404, 409, 429, 500, 502]),
     body=ANY_JSON | PATRON | st.lists(PATRON, max_size=2),

@@ -13,6 +13,7 @@ from broker.adapters.trail.hash_chain import GENESIS, TrailHead, head_octets, re
 from broker.adapters.trail.monthly_files import HEAD, TrailFiles
 from broker.adapters.trail.verification import VerificationReport, verify
 from broker.core.errors import AuditUnavailable
+from tests.plugins.drawn import drawn
 from tests.plugins.trail_bench import KEY, NOVEMBER, NOW, OCTOBER
 
 Spoil = Callable[[Path], object]
@@ -263,7 +264,7 @@ def _found(report: VerificationReport) -> bool:
     return bool(report.findings or report.notes)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(120), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=st.data())
 def test_any_single_edit_is_found(two_months: TrailFiles, drawn: st.DataObject) -> None:
     """Law: an octet changed, put in or taken out, or two lines in each other's place, anywhere, is never unseen."""

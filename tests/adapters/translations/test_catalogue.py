@@ -4,6 +4,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -30,6 +31,7 @@ def texts() -> set[str]:
     return {str(message) for _file, _line, message, *_rest in extract_from_dir(PACKAGE, methods, options)}
 
 
+@cache
 def danish() -> Catalog:
     """Read the catalogue that people edit."""
     with (DANISH / "messages.po").open("rb") as file:

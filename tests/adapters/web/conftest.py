@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -119,6 +120,7 @@ def screen(spoken: str, ask: Ask) -> consent_screen.ConsentScreen:
     return consent_screen.consent(ask, SERVICE, LABELS, spoken, transaction(), NOW, institutions=institutions)
 
 
+@cache
 def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     """Give every page there is under a name: its template and its values."""
     service = SERVICE.label[spoken]
@@ -317,9 +319,9 @@ def login() -> Transaction:
     return transaction()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def app() -> Flask:
-    """Give an application that shows every specimen."""
+    """Give an application that shows every specimen; nobody changes it."""
     return made_site()
 
 

@@ -1,7 +1,6 @@
 """Every page in a real browser: accessible in both schemes, whole on a narrow screen, usable without scripts."""
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import product
@@ -10,9 +9,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask, render_template
 from playwright.sync_api import Browser, BrowserContext, Page, Route
-from werkzeug.serving import make_server
 
 from broker.adapters.web.pages.reason_texts import REASONS, REFUSALS
+from broker.demo.run.loopback_server import serve_on_loopback
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -25,13 +24,8 @@ NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def address(site: Callable[..., Flask]) -> Iterator[str]:
     """Give the address of a server that shows every specimen."""
-    server = make_server("127.0.0.1", 0, site("http://127.0.0.1"), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serve_on_loopback(site("http://127.0.0.1")) as url:
+        yield url
 
 
 @pytest.fixture
@@ -107,13 +101,8 @@ def ends(site: Callable[..., Flask]) -> Iterator[str]:
         template = "refused.html" if code in REFUSALS else "error.html"
         return render_template(template, step="error", reason=code, now=NOW, **shown)
 
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serve_on_loopback(app) as url:
+        yield url
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from broker.core.login.login_decision import login_facts
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Issue
 from broker.core.policy.model import PolicySet
+from tests.plugins.drawn import drawn
 from tests.plugins.random_policies import (
     LOCAL,
     NOW,
@@ -109,7 +110,7 @@ def compare_question(played: PlayedLogin) -> None:
         assert (played.asked is not None) == bool(ours if covered else names)
 
 
-@settings(max_examples=30, suppress_health_check=UNTOLD)
+@settings(max_examples=drawn(30), suppress_health_check=UNTOLD)
 @given(POLICY_SETS, SEEDS, st.sampled_from(SERVICES))
 def test_every_login_falls_in_a_class_that_decides_the_same(policies: PolicySet, seed: int, service: Service) -> None:
     """Of any policies, whatever an upstream asserts, others' attributes too: steps, borrower and what leaves agree."""
@@ -119,7 +120,7 @@ def test_every_login_falls_in_a_class_that_decides_the_same(policies: PolicySet,
 
 
 @pytest.mark.slow
-@settings(max_examples=100, suppress_health_check=UNTOLD)
+@settings(max_examples=drawn(100), suppress_health_check=UNTOLD)
 @given(POLICY_SETS, SEEDS, st.sampled_from(SERVICES))
 def test_thousands_of_logins_fall_in_a_class(policies: PolicySet, seed: int, service: Service) -> None:
     """The same, with four thousand logins."""

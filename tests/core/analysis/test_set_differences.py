@@ -22,6 +22,7 @@ from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import OfferUpgrade, ProveMailbox
 from broker.core.policy.missing_proof import remembering_proof
 from broker.core.policy.model import PolicySet
+from tests.plugins.drawn import drawn
 from tests.plugins.random_edits import edited
 from tests.plugins.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, TODAY, random_logins
 
@@ -184,7 +185,7 @@ def check(before: PolicySet, after: PolicySet, seed: int, many: int) -> None:
             assert shown(found, Direction.OTHER, service, " -> ".join(affiliations))
 
 
-@settings(max_examples=6, suppress_health_check=UNTOLD)
+@settings(max_examples=drawn(6), suppress_health_check=UNTOLD)
 @given(EDITS, SEEDS)
 def test_no_login_shows_what_no_row_tells(edit: tuple[PolicySet, PolicySet], seed: int) -> None:
     """Of any edit of any set: more that leaves is WIDER, less is narrower, and a refusal is told."""
@@ -192,14 +193,14 @@ def test_no_login_shows_what_no_row_tells(edit: tuple[PolicySet, PolicySet], see
 
 
 @pytest.mark.slow
-@settings(max_examples=40, suppress_health_check=UNTOLD)
+@settings(max_examples=drawn(40), suppress_health_check=UNTOLD)
 @given(EDITS, SEEDS)
 def test_ten_thousand_logins_show_what_the_rows_tell(edit: tuple[PolicySet, PolicySet], seed: int) -> None:
     """And never is a WIDER missed."""
     check(*edit, seed, 250)
 
 
-@settings(max_examples=3, suppress_health_check=UNTOLD)
+@settings(max_examples=drawn(3), suppress_health_check=UNTOLD)
 @given(POLICY_SETS)
 def test_a_set_differs_in_nothing_from_itself(policies: PolicySet) -> None:
     """No row, whatever the set."""

@@ -27,6 +27,7 @@ from broker.flows.identity.person_resolution import PersonResolution, findable_c
 from broker.flows.proof_ownership import keep_proof
 from broker.flows.records import Records
 from tests.flows.conftest import World
+from tests.plugins.drawn import drawn
 
 AU, KU = "https://idp.au.example", "https://idp.ku.example"
 CPRS: Final = ("0101990000", "0202990000", "0303990000")
@@ -232,7 +233,7 @@ def test_any_logins_in_any_order_keep_the_laws(empty_store: Path) -> None:
     run_state_machine_as_test(
         Persons,
         settings=settings(
-            max_examples=60,
+            max_examples=drawn(60),
             stateful_step_count=25,
             deadline=None,
             phases=[Phase.generate],

@@ -34,6 +34,7 @@ from broker.flows.login import issuance as issuance_room
 from broker.flows.logout import sessions as sessions_room
 from broker.flows.logout.sessions import Ended
 from broker.flows.records import load
+from tests.plugins.drawn import drawn
 from tests.plugins.taken_turns import FATES, Worker, befallen, present_worker
 
 pytestmark = pytest.mark.attack(15, 29)
@@ -617,7 +618,7 @@ def test_an_assertion_leaves_once_told_and_ended_by_a_logout(examples: int, fres
     run_state_machine_as_test(
         partial(OneWriteMachine, fresh),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=examples,
+            max_examples=drawn(examples),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -39,6 +39,7 @@ from broker.flows.logout import affected_sessions as affected_room
 from broker.flows.logout import sessions as sessions_room
 from broker.flows.logout import single_logout as logout_room
 from broker.flows.logout.single_logout import SingleLogoutFlow
+from tests.plugins.drawn import drawn
 from tests.plugins.single_turns import SingleTurns
 
 START: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -633,7 +634,7 @@ def test_no_live_session_survives_a_success(examples: int) -> None:
     run_state_machine_as_test(
         LogoutMachine,
         settings=settings(
-            max_examples=examples,
+            max_examples=drawn(examples),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.policy.set_digest import digest
 from broker.flows.policies.set_in_force import Live, Move, Proposal, SetChange, SetInForce
+from tests.plugins.drawn import drawn
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -218,4 +219,4 @@ class Admins(RuleBasedStateMachine):
 def test_admins_who_come_between_one_another(empty_store: Path) -> None:
     """A model of plans, applies, rollbacks, deaths and clocks, against the record, its history and what is told."""
     Admins.empty = empty_store
-    run_state_machine_as_test(Admins, settings=settings(max_examples=25, stateful_step_count=15, deadline=None))
+    run_state_machine_as_test(Admins, settings=settings(max_examples=drawn(25), stateful_step_count=15, deadline=None))

@@ -17,6 +17,7 @@ from broker.core.errors import StoreUnavailable
 from broker.core.policy.set_digest import digest
 from broker.core.ports import Key, Write
 from broker.flows.policies.stored_sets import StoredSets, packed, unpacked
+from tests.plugins.drawn import drawn
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 FILES = {"student.yaml": b"version: 1\n", "employee.yaml": bytes(range(256))}
@@ -28,14 +29,14 @@ def store(tmp_path: Path, empty_store: Path) -> SqliteStore:
     return SqliteStore(Path(copy(empty_store, tmp_path / "broker.db")))
 
 
-@settings(max_examples=40)
+@settings(max_examples=drawn(40))
 @given(st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=4), st.binary(max_size=20), max_size=4))
 def test_what_is_packed_is_unpacked(files: dict[str, bytes]) -> None:
     """Any names and any octets come back as they were."""
     assert unpacked(packed(files)) == files
 
 
-@settings(max_examples=40)
+@settings(max_examples=drawn(40))
 @given(st.text("Ab0-{", max_size=30))
 def test_a_text_that_is_not_whole_is_no_set(text: str) -> None:
     """Nothing else raises, whatever the store holds."""

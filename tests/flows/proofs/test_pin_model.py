@@ -29,6 +29,7 @@ from broker.flows.borrowers import pin_setting
 from broker.flows.borrowers.pin_setting import PinSetting
 from broker.flows.proofs import pin_renewal
 from broker.flows.proofs.pin_renewal import PinRenewal
+from tests.plugins.drawn import drawn
 from tests.plugins.single_turns import SingleTurns
 
 START: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -639,7 +640,7 @@ def test_the_last_told_pin_works(monkeypatch: pytest.MonkeyPatch, examples: int)
     run_state_machine_as_test(
         lambda: begun(PinMachine, PinSetting, monkeypatch),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=examples,
+            max_examples=drawn(examples),
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

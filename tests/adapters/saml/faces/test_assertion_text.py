@@ -23,6 +23,7 @@ from broker.core.entities import PERSISTENT, TRANSIENT
 from broker.core.errors import BrokerError
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow
 from tests.plugins import reference_assertion
+from tests.plugins.drawn import drawn
 from tests.plugins.saml_parties import IDP, WORDS, Parties
 
 ROWS = (
@@ -96,7 +97,7 @@ def signed(parties: Parties, item: Item) -> str:
 def test_the_text_is_the_canonical_form_of_the_reference(parties: Parties, runs: int) -> None:
     """Whatever stands in it: octet for octet pysaml2's classes, canonicalised by lxml."""
 
-    @settings(max_examples=runs, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=drawn(runs), deadline=None, suppress_health_check=list(HealthCheck))
     @given(changes())
     def alike(changed: dict[str, Any]) -> None:
         of = assertable(parties, changed)
@@ -112,7 +113,7 @@ def test_the_text_is_the_canonical_form_of_the_reference(parties: Parties, runs:
     alike()
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=drawn(50), deadline=None, suppress_health_check=list(HealthCheck))
 @given(changed=changes(), by=st.sampled_from(ALGORITHMS))
 def test_what_is_sent_verifies_and_says_the_same(
     parties: Parties, changed: dict[str, Any], by: SigningAlgorithms

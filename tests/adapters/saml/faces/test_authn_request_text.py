@@ -18,6 +18,7 @@ from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST
 from broker.core.errors import BrokerError
 from broker.core.login.transaction import SubjectHint
 from tests.plugins import reference_assertion
+from tests.plugins.drawn import drawn
 from tests.plugins.saml_parties import HUB, LOANS, NOW, PASSWORD, Parties, stamp
 
 # All that XML can hold, and often what an escape is for, or looks like our own text; but for the carriage return, of
@@ -93,7 +94,7 @@ def said(root: Any) -> list[str]:
 def test_a_request_is_the_canonical_form_of_the_reference(runs: int) -> None:
     """Whatever stands in it: octet for octet pysaml2's classes, canonicalised by lxml; so nothing leaves its place."""
 
-    @settings(max_examples=runs, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=drawn(runs), deadline=None, suppress_health_check=list(HealthCheck))
     @given(REQUESTS)
     @example(EVERYTHING)
     def alike(of: RequestText) -> None:
@@ -103,7 +104,7 @@ def test_a_request_is_the_canonical_form_of_the_reference(runs: int) -> None:
     alike()
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=drawn(200), deadline=None, suppress_health_check=list(HealthCheck))
 @given(REQUESTS)
 @pytest.mark.attack(32)
 def test_no_value_leaves_its_place(of: RequestText) -> None:

@@ -1,6 +1,5 @@
 """The pages of a person's choices in a real browser: accessible, whole on a narrow screen, and fit to print."""
 
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,7 +9,6 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask, render_template
 from playwright.sync_api import Browser, Page
-from werkzeug.serving import make_server
 
 from broker.adapters.web.account.kept_texts import KEPT_TEXTS
 from broker.adapters.web.account.my_choices import Card, ConsentLine
@@ -19,6 +17,7 @@ from broker.adapters.web.page_layout import Imprint, install
 from broker.adapters.web.pages.consent_screen import ResponsibleParty
 from broker.core.consent.consent import ReceiptEvent
 from broker.core.entities import Text
+from broker.demo.run.loopback_server import serve_on_loopback
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -127,13 +126,8 @@ def site(base_url: str, imprint: Imprint = IMPRINT) -> Flask:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Give the address of a server that shows every page."""
-    server = make_server("127.0.0.1", 0, site("http://127.0.0.1"), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serve_on_loopback(site("http://127.0.0.1")) as url:
+        yield url
 
 
 def faults(page: Page) -> list[str]:

@@ -112,9 +112,10 @@ def test_the_switch_keeps_the_path_and_drops_the_query(app: Flask) -> None:
     ],
 )
 def test_a_page_that_a_link_cannot_ask_for_again_has_no_switch(
-    app: Flask, method: str, path: str, expected: bool
+    site: Callable[..., Flask], method: str, path: str, expected: bool
 ) -> None:
     """A SAML message or a form cannot be repeated by a link, so none is offered."""
+    app = site()
     app.add_url_rule("/only/post", "only_post", lambda: "", methods=["POST"])
     app.add_url_rule("/saml/idp/sso", "sso", lambda: "", methods=["GET", "POST"])
     with app.test_request_context(path, method=method):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.adapters.web.signup import sign_up_questions
-from tests.plugins.signup_pages import BASE, LINKS, PATHS, SETTING, STATEMENT, signup_site, words
+from tests.plugins.signup_pages import BASE, LINKS, PATHS, SETTING, STATEMENT, signup_site, usual_site, words
 
 # Pages that are no part of the sign-up pages.
 ELSEWHERE = {sign_up_questions.BEGIN, sign_up_questions.PIN, sign_up_questions.CHOICES}
@@ -24,7 +24,7 @@ WAY = {"login_wayf": "wayf", "login_wayf_pin": "wayf", "login_eid_private": "eid
 @pytest.fixture
 def client() -> FlaskClient:
     """Give a browser that has been nowhere."""
-    return signup_site().test_client()
+    return usual_site().test_client()
 
 
 def links(page: str) -> list[str]:
@@ -214,8 +214,8 @@ def test_the_national_eid_has_its_configured_name(name: str) -> None:
 
 def test_was_leads_to_the_accessibility_statement() -> None:
     """The short address is a redirect to the statement, and not found where there is none."""
-    assert signup_site().test_client().get("/was").headers["Location"] == STATEMENT
-    assert signup_site().test_client().get("/was").status_code == 303
+    assert usual_site().test_client().get("/was").headers["Location"] == STATEMENT
+    assert usual_site().test_client().get("/was").status_code == 303
     assert signup_site(accessibility="").test_client().get("/was").status_code == 404
 
 
@@ -257,12 +257,12 @@ def test_no_query_leads_away(path: str, query: list[tuple[str, str]]) -> None:
         assert dict(parse_qsl(location.query)).keys() <= {"service", "lang"}
 
 
-CLIENT = signup_site().test_client()
+CLIENT = usual_site().test_client()
 
 
 def test_a_slash_at_the_end_is_forgiven() -> None:
     """People type one; what came along is carried on, and nothing else."""
-    client = signup_site().test_client()
+    client = usual_site().test_client()
     answer = client.get("/sign-up/?service=my-loans&lang=en&x=//evil.example")
     assert (answer.status_code, answer.location) == (303, f"{BASE}/sign-up?service=my-loans&lang=en")
     assert client.get("/sign-up/").location == f"{BASE}/sign-up"

@@ -15,7 +15,7 @@ from broker.adapters.web.signup.content_files import SHIPPED, Texts
 from broker.adapters.web.signup.link_markup import marked, targets
 from broker.adapters.web.signup.sign_up_pages import faults
 from broker.core.errors import ConfigurationFaults
-from tests.plugins.signup_pages import LINKS, SETTING, signup_site, words
+from tests.plugins.signup_pages import LINKS, SETTING, usual_site, words
 
 GOOD = """version: 1
 title: {en: "Ours", da: "Vores"}
@@ -42,7 +42,7 @@ def test_every_fact_stands_on_its_page(page: str) -> None:
     """What people must learn is there, in order, in both languages (R01-R47)."""
     path, spoken = page.split()
     facts = list(takewhile(lambda line: line[0] == " ", FACTS[FACTS.index(page) + 1 :]))
-    shown, at = words(signup_site().test_client().get(f"{path}?lang={spoken}").text), 0
+    shown, at = words(usual_site().test_client().get(f"{path}?lang={spoken}").text), 0
     for fact in facts:
         at = shown.find(fact.strip(), at)
         assert at >= 0, fact
@@ -50,7 +50,7 @@ def test_every_fact_stands_on_its_page(page: str) -> None:
 
 def test_students_and_employees_bring_different_things() -> None:
     """An employee is not asked for a student card, and gets a card, not an ID (R11, R12)."""
-    client = signup_site().test_client()
+    client = usual_site().test_client()
     for spoken, card in (("en", "student card"), ("da", "studiekort")):
         student, employee = (
             words(client.get(f"/sign-up/{who}/temporary?lang={spoken}").text) for who in ("student", "employee")
