@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Debian packages whose program has the package's name; the tests start real ones.
 PROGRAMS := redis-server xmlsec1 chromium firefox-esr
 # Those that stand beside the broker in tests, each by a file of its package; without what they recommend.
-PEERS := /usr/bin/systemd-analyze=systemd /usr/sbin/nginx=nginx-light /usr/sbin/apache2=apache2-bin /usr/sbin/shibd=shibboleth-sp-utils /usr/bin/openssl=openssl \
+PEERS := /usr/bin/systemd-analyze=systemd /usr/sbin/nginx=nginx-light /usr/sbin/apache2=apache2-bin /usr/sbin/shibd=shibboleth-sp-utils /usr/bin/openssl=openssl /usr/bin/ssh-keygen=openssh-client \
 	/usr/lib/apache2/modules/mod_shib.so=libapache2-mod-shib \
 	/usr/lib/apache2/modules/mod_auth_mellon.so=libapache2-mod-auth-mellon \
 	/usr/lib/python3/dist-packages/lasso.py=python3-lasso /usr/bin/node=nodejs /usr/bin/npm=npm

@@ -358,3 +358,5 @@ def _tell_change(tell: TellPort, source: PolicySource, before: str, after: str) 
     if change is not None and change.digest == after:
         facts |= {"who": change.who, "why": change.why or None}
     tell(BrokerEvent(EventKind.POLICIES_CHANGED, facts))
+    if change is not None and change.digest == after and change.alone:
+        tell(BrokerEvent(EventKind.POLICIES_ALONE, facts))

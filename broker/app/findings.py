@@ -12,6 +12,7 @@ from broker.app import (
     forgetting_upkeep,
     metadata_report,
     peer_clocks,
+    policy_approval,
     service_findings,
     staff_findings,
     work_folder,
@@ -125,6 +126,10 @@ def _policy_record(parts: Parts) -> Iterator[str]:
         return  # a fault of the store
 
 
+def _signers(parts: Parts) -> Iterator[str]:
+    yield from policy_approval.findings(parts.config)
+
+
 def _library(parts: Parts) -> Iterator[str]:
     expected = ExpectedSetup.of(parts.policies.current)
     for fault in parts.library.prove(expected, now() + PROOF):
@@ -233,6 +238,7 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _work,
     _policies,
     _policy_record,
+    _signers,
     _library,
     _register,
     _mail,

@@ -10,21 +10,30 @@ from pathlib import Path
 from typing import Final
 
 from broker.app.assembly import now
+from broker.app.policy_approval import (
+    NOTHING_BROUGHT,
+    Approval,
+    Brought,
+    approval,
+    reasons_of,
+    statement_of,
+)
 from broker.app.policy_operations import (
     NO_SET,
+    Plan,
     PolicyDesk,
     PolicyRefusal,
-    compared_set,
     described,
     named,
     plan,
+    plan_over,
     stored,
 )
 from broker.app.policy_sources import SHOWN
 from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.policy.set_digest import changes, digest
-from broker.files.policies import live_policies
 from broker.files.policies.policy_folder import FoundFiles
+from broker.flows.policies.second_person import was_recently_in_force
 from broker.flows.policies.set_in_force import Live, Move, Proposal, SetChange
 from broker.flows.policies.worker_reports import NONE_BEHIND, Behind, Waiting
 
@@ -40,13 +49,15 @@ class Order:
     """What an administrator orders: a set, as they saw it in a plan, for a reason.
 
     ``base`` begins the digest of the set in force then, or is ``NO_SET``; ``planned`` begins that
-    of the folder, where it is to be no other. ``patience`` are the seconds to wait for workers.
+    of the folder, where it is to be no other. ``patience`` are the seconds to wait for workers,
+    ``brought`` the signatures for what gets wider.
     """
 
     why: str
     base: str = ""
     planned: str = ""
     patience: float = 0.0
+    brought: Brought = NOTHING_BROUGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +90,14 @@ def applied(desk: PolicyDesk, folder: Path | None, order: Order) -> Applied:
     if proposed.live and not proposed.changed:
         desk.sets.sets.keep(proposed.files, now())  # it may have gone from the store
         return Applied(proposed.live.value, moved=False)
-    wanted = Proposal(proposed.files, Move.APPLIED, who(), order.why, desk.site, proposed.summary)
-    return _moved(desk, proposed.live, wanted, order.patience)
+    moment = now()
+    granted = approval(
+        desk,
+        statement_of(desk, proposed),
+        order.brought,
+        lambda: reasons_of(desk, proposed, order.brought.told, moment),
+    )
+    return _moved(desk, proposed, Move.APPLIED, granted, order)
 
 
 def rolled_back(desk: PolicyDesk, name: str | None, order: Order) -> Applied:
@@ -95,18 +112,21 @@ def rolled_back(desk: PolicyDesk, name: str | None, order: Order) -> Applied:
     target = _target(desk, live, name)
     if live is not None and target.digest == live.value.digest:
         raise PolicyRefusal(f"{target.digest[:SHOWN]} is in force already")
-    files = stored(desk, target.digest)
     place = f"set {target.digest[:SHOWN]}"
-    since = changes(target.site, desk.site)
-    try:
-        live_policies.load_found(FoundFiles(files, place, binding=False), moment, desk.names)
-    except ConfigurationFaults as refused:
+    found = FoundFiles(stored(desk, target.digest), place, binding=False)
+    proposed = plan_over(desk, live, found, moment, proving=False)
+    if proposed.faults:
+        since = changes(target.site, desk.site)
         told = [Fault(place, f"since it was in force: {each}") for each in since]
-        raise ConfigurationFaults([*refused.faults, *told]) from None
-    before = compared_set(desk, live, moment)
-    summary = changes(before.files, files)
-    wanted = Proposal(files, Move.ROLLED_BACK, who(), order.why, desk.site, summary)
-    return _moved(desk, live, wanted, order.patience)
+        raise ConfigurationFaults([*proposed.faults, *told])
+    known = was_recently_in_force(desk.sets.history(moment), target.digest, moment)
+    granted = approval(
+        desk,
+        statement_of(desk, proposed),
+        order.brought,
+        lambda: () if known else reasons_of(desk, proposed, order.brought.told, moment),
+    )
+    return _moved(desk, proposed, Move.ROLLED_BACK, granted, order)
 
 
 def who() -> str:
@@ -132,11 +152,23 @@ def _target(desk: PolicyDesk, live: Live, name: str | None) -> SetChange:
     return named(desk, live.value.base)
 
 
-def _moved(desk: PolicyDesk, live: Live, wanted: Proposal, patience: float) -> Applied:
+def _moved(
+    desk: PolicyDesk, proposed: Plan, move: Move, granted: Approval, order: Order
+) -> Applied:
     faults = desk.trail.trail.faults() if desk.settings.audit.required else ()
     if faults:
         raise AuditUnavailable(f"nothing is changed that cannot be written down: {faults[0]}")
-    change = _put(desk, live, wanted)
+    wanted = Proposal(
+        proposed.files,
+        move,
+        who(),
+        order.why,
+        desk.site,
+        proposed.summary,
+        granted.by,
+        granted.alone,
+    )
+    change = _put(desk, proposed.live, wanted)
     if change is None:
         raise PolicyRefusal(_first_come(desk.sets.live(now())))
     # From here on the set is in force, whatever else fails: it must not read as a refusal.
@@ -148,7 +180,7 @@ def _moved(desk: PolicyDesk, live: Live, wanted: Proposal, patience: float) -> A
         amiss.append(_UNWRITTEN)
     behind = NONE_BEHIND
     try:
-        behind = _waited(desk, change.digest, patience)
+        behind = _waited(desk, change.digest, order.patience)
     except StoreUnavailable as error:
         amiss.append(f"{_UNSEEN} ({error})")
     return Applied(change, moved=True, behind=behind, amiss=tuple(amiss))
@@ -170,8 +202,13 @@ def _put(desk: PolicyDesk, live: Live, wanted: Proposal) -> SetChange | None:
 
 def _is_ours(change: SetChange, live: Live, wanted: Proposal) -> bool:
     number = live.value.number + 1 if live else 1
-    meant = (number, digest(wanted.files), wanted.move, wanted.who, wanted.why)
-    return (change.number, change.digest, change.move, change.who, change.why) == meant
+    return (
+        change.number == number
+        and change.digest == digest(wanted.files)
+        and change.move is wanted.move
+        and change.who == wanted.who
+        and change.why == wanted.why
+    )
 
 
 def _waited(desk: PolicyDesk, name: str, patience: float) -> Behind:

@@ -146,7 +146,13 @@ def plan(desk: PolicyDesk, folder: Path | None, *, proving: bool = True) -> Plan
     """
     found = PolicyFolder(folder or desk.settings.policies).files()
     moment = now()
-    live = desk.sets.live(moment)
+    return plan_over(desk, desk.sets.live(moment), found, moment, proving=proving)
+
+
+def plan_over(
+    desk: PolicyDesk, live: Live, found: FoundFiles, moment: datetime, *, proving: bool
+) -> Plan:
+    """Return what files would change of the set of ``live``; StoreUnavailable."""
     before = compared_set(desk, live, moment)
     warnings: tuple[str, ...] = (before.note,) if before.note else ()
     faults: tuple[Fault, ...] = ()

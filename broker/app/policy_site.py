@@ -1,6 +1,9 @@
 """The site record of a configuration, as it is now."""
 
+from pathlib import Path
+
 from broker.app.policy_surroundings import PolicySurroundings
+from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.site_record import site_record
 from broker.files.settings.config import Config
 
@@ -21,4 +24,28 @@ def site(settings: Config, surroundings: PolicySurroundings) -> dict[str, str]:
             "mode": library.mode,
             "desk_categories": library.desk_categories,
         },
+        _signers(settings),
     )
+
+
+def signers(settings: Config) -> bytes:
+    """Return the list of those who may sign a change of the policies; nothing where none is set.
+
+    ConfigurationFaults where its file cannot be read.
+    """
+    named = settings.policy.signers
+    try:
+        if isinstance(named, Path):
+            return named.read_bytes()
+    except OSError as error:
+        what = f"{named} cannot be read: {error.strerror}"
+        mend = "make it, a line for each who may sign: docs/policies-in-force.md"
+        raise ConfigurationFaults([Fault("policy.signers", what, mend)]) from None
+    return "".join(f"{line}\n" for line in named or ()).encode()
+
+
+def _signers(settings: Config) -> str:
+    try:
+        return signers(settings).decode("utf-8", "replace")
+    except ConfigurationFaults:
+        return str(settings.policy.signers)  # no login waits for a list that only an apply needs

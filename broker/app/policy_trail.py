@@ -17,6 +17,7 @@ _KINDS: Final[Mapping[Move, AuditEventKind]] = {
     Move.ROLLED_BACK: AuditEventKind.POLICIES_ROLLED_BACK,
     Move.SAVED: AuditEventKind.POLICIES_SAVED,
 }
+ALONE: Final = "alone"  # one person made a change that two should have signed
 _WRITTEN_WITHIN: Final = timedelta(seconds=15)
 _LOOKED_EVERY: Final = timedelta(seconds=10)
 
@@ -65,5 +66,7 @@ def _event(change: SetChange, now: datetime) -> AuditEvent:
         by=change.who,
         why=change.why or None,
         changes=change.summary,
+        approved_by=change.approved_by,
+        reason=ALONE if change.alone else None,
         count=change.number,
     )

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +16,13 @@ from broker.app.policy_moves import Applied, Order
 from broker.app.policy_operations import Plan, PolicyDesk
 from broker.commands.output import CHANGES, CONFIGURATION, FINDINGS, as_json, printing_faults
 from broker.commands.policy_diff import Compared, compare
+from broker.commands.policy_signing import (
+    Asked,
+    asked,
+    brought_by,
+    second_person,
+    showing_what_to_sign,
+)
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.policy.site_record import site_digest
 
@@ -85,11 +94,15 @@ def plan_policies(folder: Path | None, *, no_analysis: bool, as_json: bool) -> N
     desk = policy_operations.opened()
     found = policy_operations.plan(desk, folder, proving=not no_analysis)
     compared = None if no_analysis else _compared(desk, found)
+    second = asked(desk, found, compared, analysed=not no_analysis)
     if as_json:
         rows = compared.facts() if compared else {}
-        click.echo(json.dumps(_as_facts(found) | rows, indent=2))
+        signing = {"second_person": second.facts() if second else None}
+        click.echo(json.dumps(_as_facts(found) | rows | signing, indent=2))
     else:
-        _show_plan(found, folder, compared)
+        _show_plan(found, compared, second)
+        if found.changed and not found.faults:
+            click.echo(_apply_of(found, folder, second))
     if compared:
         compared.tell_incomplete()
     if found.faults:
@@ -124,51 +137,79 @@ def _compared(desk: PolicyDesk, found: Plan) -> Compared | None:
     help="The set that was planned, as plan prints it: no other is put in force.",
 )
 @why_option
+@second_person
 @wait_option
 @as_json
 @printing_faults
 def apply_policies(
-    folder: Path | None, base: str, planned: str, why: str, wait: float, *, as_json: bool
+    folder: Path | None,
+    base: str,
+    planned: str,
+    why: str,
+    *,
+    signed: tuple[Path, ...],
+    alone: bool,
+    wait: float,
+    as_json: bool,
 ) -> None:
     """Put the folder in force, if the base still is, and wait until every web worker has it.
 
-    Exit 0 once all have it, 1 where somebody else's change came first or the folder is not what was
-    planned (nothing is changed), or a worker is late or silent (it is in force all the same), 78
-    where a check stands against it.
+    Where the configuration has policy.signers, what gets wider is signed by two of them, as plan
+    prints it. Exit 0 once all have it, 1 where somebody else's change came first, the folder is not
+    what was planned or a second person is missing (nothing is changed), or a worker is late or
+    silent (it is in force all the same), 78 where a check stands against it.
     """
     desk = policy_operations.opened()
-    order = Order(why, base, planned, wait)
-    show_applied(policy_moves.applied(desk, folder, order), as_json=as_json)
+    order = Order(why, base, planned, wait, brought_by(desk, signed, alone=alone))
+    with showing_what_to_sign():
+        done = policy_moves.applied(desk, folder, order)
+    show_applied(done, as_json=as_json)
 
 
 def show_applied(done: Applied, *, as_json: bool) -> None:
     """Print what is in force now, and which workers have not got it; exit 1 with some."""
     change = done.change
-    behind = done.behind
     if as_json:
-        facts = {
-            "digest": change.digest,
-            "base": change.base,
-            "number": change.number,
-            "moved": done.moved,
-            "late": [asdict(report) for report in behind.late],
-            "silent": [asdict(report) for report in behind.silent],
-            "amiss": done.amiss,
-        }
-        click.echo(json.dumps(facts, indent=2))
+        click.echo(json.dumps(_applied_facts(done), indent=2))
     elif done.moved:
         click.echo(f"{change.digest[:_SHOWN]} is in force (change {change.number})")
     else:
         click.echo(f"{change.digest[:_SHOWN]} is in force already: nothing is changed")
-    for what in done.amiss:
-        click.echo(f"{change.digest[:_SHOWN]} is in force, but {what}", err=True)
-    for report in behind.late:
-        why = f": {report.faults[0]}" if report.faults else ""
-        click.echo(f"late: {report} still has {report.digest[:_SHOWN]}{why}", err=True)
-    for report in behind.silent:
-        click.echo(f"silent: {report} had {report.digest[:_SHOWN]} and {_SILENT}", err=True)
-    if done.amiss or behind.late or behind.silent:
+    if done.moved and change.alone:
+        click.echo("one person alone made it, where two should have: an alarm", err=True)
+    amiss = list(_amiss(done))
+    for sentence in amiss:
+        click.echo(sentence, err=True)
+    if amiss:
         raise SystemExit(FINDINGS)
+
+
+def _applied_facts(done: Applied) -> dict[str, object]:
+    change = done.change
+    return {
+        "digest": change.digest,
+        "base": change.base,
+        "number": change.number,
+        "moved": done.moved,
+        "late": [asdict(report) for report in done.behind.late],
+        "silent": [asdict(report) for report in done.behind.silent],
+        "amiss": done.amiss,
+        "approved_by": change.approved_by,
+        "alone": change.alone,
+    }
+
+
+def _amiss(done: Applied) -> Iterator[str]:
+    """Yield what could not be done, and each worker that has not got the set."""
+    for what in done.amiss:
+        yield f"{done.change.digest[:_SHOWN]} is in force, but {what}"
+    for report in done.behind.late:
+        line = f"late: {report} still has {report.digest[:_SHOWN]}"
+        if report.faults:
+            line = f"{line}: {report.faults[0]}"
+        yield line
+    for report in done.behind.silent:
+        yield f"silent: {report} had {report.digest[:_SHOWN]} and {_SILENT}"
 
 
 def _as_facts(found: Plan) -> dict[str, object]:
@@ -184,7 +225,7 @@ def _as_facts(found: Plan) -> dict[str, object]:
     }
 
 
-def _show_plan(found: Plan, folder: Path | None, compared: Compared | None) -> None:
+def _show_plan(found: Plan, compared: Compared | None, second: Asked | None) -> None:
     if found.changed:
         click.echo(f"{found.base[:_SHOWN]} -> {found.digest[:_SHOWN]}")
     else:
@@ -195,12 +236,22 @@ def _show_plan(found: Plan, folder: Path | None, compared: Compared | None) -> N
         click.echo(f"  site   {change} since the last apply")
     if compared:
         compared.show()
+    if second:
+        second.show()
     for warning in found.warnings:
         click.echo(f"warning: {warning}", err=True)
     for fault in found.faults:
         click.echo(str(fault), err=True)
-    if found.changed and not found.faults:
-        proposed = f" --from {folder}" if folder else ""
-        planned = f"--base {found.base[:_SHOWN]} --set {found.digest[:_SHOWN]}"
-        said = f"broker policy apply{proposed} {planned} --why TEXT"
-        click.echo(said)
+
+
+def _apply_of(found: Plan, folder: Path | None, second: Asked | None) -> str:
+    """Return the apply that belongs to a plan."""
+    said = "broker policy apply"
+    if folder:
+        said += f" --from {shlex.quote(str(folder))}"
+    said += f" --base {found.base[:_SHOWN]}"
+    said += f" --set {found.digest[:_SHOWN]}"
+    said += " --why TEXT"
+    if second:
+        said += second.options
+    return said

@@ -11,6 +11,7 @@ from broker.app import policy_moves, policy_operations
 from broker.app.policy_moves import Order
 from broker.commands.output import as_json, printing_faults, show, show_done
 from broker.commands.policy_apply import show_applied, wait_option, why_option
+from broker.commands.policy_signing import brought_by, second_person, showing_what_to_sign
 from broker.core.policy.site_record import site_digest
 from broker.flows.policies.set_in_force import SetChange
 
@@ -73,18 +74,23 @@ def show_set(name: str | None, out: Path | None, *, as_json: bool) -> None:
 @click.command("rollback", short_help="Put an earlier set in force again.")
 @_digest
 @why_option
+@second_person
 @wait_option
 @as_json
 @printing_faults
-def roll_back(name: str | None, why: str, wait: float, *, as_json: bool) -> None:
+def roll_back(
+    name: str | None, why: str, signed: tuple[Path, ...], wait: float, *, alone: bool, as_json: bool
+) -> None:
     """Put the set of DIGEST in force again, or the one before that in force.
 
-    Dates that have passed stop nothing; names that the configuration has no more do. Exit codes as
-    of apply.
+    Dates that have passed stop nothing; names that the configuration has no more do. A set that was
+    in force within 30 days needs no second person. Exit codes as of apply.
     """
     desk = policy_operations.opened()
-    order = Order(why, patience=wait)
-    show_applied(policy_moves.rolled_back(desk, name, order), as_json=as_json)
+    order = Order(why, patience=wait, brought=brought_by(desk, signed, alone=alone))
+    with showing_what_to_sign():
+        done = policy_moves.rolled_back(desk, name, order)
+    show_applied(done, as_json=as_json)
 
 
 def _row(change: SetChange) -> dict[str, Any]:
@@ -98,4 +104,6 @@ def _row(change: SetChange) -> dict[str, Any]:
         "why": change.why or None,
         "site": site_digest(change.site)[:_SHOWN],
         "changes": change.summary,
+        "approved_by": change.approved_by or None,
+        "alone": change.alone or None,
     }

@@ -94,10 +94,10 @@ class AuditEvent:
     canonical names of what leaves, ``about`` an id of ours: of the receipt, the enrolment or the
     logout. ``near_misses`` are the lines that a person whom no file matches came nearest to, each
     with the code of what did not hold. Of a change of the policies ``by`` is the administrator who
-    made it, ``base`` the digest before it, ``why`` their words and ``changes`` what differs. Of
-    what staff see or do ``person`` is a pseudonym of theirs, ``by`` their roles, ``reason`` the
-    page or the button, and ``about`` the reference that they typed: as ``reference`` it would make
-    them the person of that page.
+    made it, ``base`` the digest before it, ``why`` their words, ``changes`` what differs and
+    ``approved_by`` the two who signed it. Of what staff see or do ``person`` is a pseudonym of
+    theirs, ``by`` their roles, ``reason`` the page or the button, and ``about`` the reference that
+    they typed: as ``reference`` it would make them the person of that page.
     """
 
     kind: AuditEventKind
@@ -120,6 +120,7 @@ class AuditEvent:
     base: str | None = None
     why: str | None = None
     changes: tuple[str, ...] = ()
+    approved_by: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Show the kind only."""

@@ -46,12 +46,13 @@ def edit(folder: Path, number: int) -> None:
     path.write_text(path.read_text() + f"# {number}\n")
 
 
-def moved(parts: Parts, folder: Path) -> str:
+def moved(parts: Parts, folder: Path, *, alone: bool = False) -> str:
     """Put the folder in force."""
     edit(folder, 1)
     files = PolicyFolder(folder / "policies").files().files
     sets, moment = parts.following.sets, parts.following.now()
-    change = sets.move(sets.live(moment), Proposal(files, Move.APPLIED, "kirsten@idp1", "age 15", {}), moment)
+    wanted = Proposal(files, Move.APPLIED, "kirsten@idp1", "age 15", {}, alone=alone)
+    change = sets.move(sets.live(moment), wanted, moment)
     assert change
     return change.digest
 
@@ -234,6 +235,19 @@ def test_a_worker_tells_whose_change_it_has_taken_up(
     name = applied(parts, own_setting)
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "policies_changed" in line]
     assert (line["digest"], line["who"], line["why"]) == (name[:12], "kirsten@idp1", "age 15")
+
+
+def test_a_worker_raises_the_alarm_where_one_person_has_acted_alone(
+    own_setting: Path, made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the level of its line, beside the line that says what is in force now; the trail has the reason."""
+    parts = made()
+    capsys.readouterr()
+    name = moved(parts, own_setting, alone=True)
+    live_reload.refresh(parts)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (line,) = [line for line in lines if line["event"] == "policies_alone"]
+    assert (line["level"], line["digest"], line["who"], line["why"]) == ("error", name[:12], "kirsten@idp1", "age 15")
 
 
 def test_a_check_finds_what_of_the_policies_in_force_does_not_open(own_setting: Path, made: Made) -> None:

@@ -1,6 +1,6 @@
 """Changes of the policies on the trail: what they say, and none is lost where its maker died or the disk was full."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -67,6 +67,20 @@ def test_a_line_says_what_from_who_and_why(told: tuple[PolicyTrail, Listed]) -> 
         2,
     )
     assert not trail.step()
+
+
+def test_a_line_says_who_has_signed_or_that_one_was_alone(told: tuple[PolicyTrail, Listed]) -> None:
+    """Both people with their keys, or the code of the alarm."""
+    trail, listed = told
+    wanted = Proposal({"student.yaml": b"1"}, Move.APPLIED, "kirsten@idp1", "age 15", {})
+    for proposal in (replace(wanted, approved_by=("kirsten SHA256:a", "mads SHA256:b")), replace(wanted, alone=True)):
+        change = trail.sets.move(trail.sets.live(NOW), proposal, NOW)
+        assert change
+        trail.tell(change)
+    assert [(event.approved_by, event.reason) for event in listed.events] == [
+        (("kirsten SHA256:a", "mads SHA256:b"), None),
+        ((), "alone"),
+    ]
 
 
 def test_broker_work_writes_what_others_died_over(told: tuple[PolicyTrail, Listed]) -> None:

@@ -28,7 +28,7 @@ _PLAIN: Final = (
     "base",
     "why",
 )
-_LISTS: Final = ("attributes", "near_misses", "changes")
+_LISTS: Final = ("attributes", "near_misses", "changes", "approved_by")
 _OTHERS: Final = 0o022
 
 

@@ -22,11 +22,14 @@ def site_record(
     upstreams: Mapping[str, Upstream],
     maps: Mapping[str, AttributeMap],
     library: Mapping[str, object],
+    signers: str = "",
 ) -> dict[str, str]:
     """Return a short digest of each part, by its name in the configuration.
 
     ``services`` with whether they encrypt, ``upstreams`` with their institutions as they are
-    written, ``library`` the settings of the library system that decide categories.
+    written, ``library`` the settings of the library system that decide categories. ``signers``, the
+    list of those who may sign a change, decides no login: it is there so that who changes it is
+    seen to.
 
     Source: docs/policies-in-force.md.
     """
@@ -34,6 +37,8 @@ def site_record(
     parts |= {f"services.{name}": service for name, service in services.items()}
     parts |= {f"upstreams.{name}": upstream for name, upstream in upstreams.items()}
     parts |= {f"attribute_maps.{name}": wire_map for name, wire_map in maps.items()}
+    if signers:
+        parts["policy.signers"] = signers
     return {name: _digest(part) for name, part in parts.items()}
 
 

@@ -79,6 +79,19 @@ def _trust(value: object) -> object:
 Trust = Annotated[timedelta, BeforeValidator(_trust)]
 
 
+def _signers(value: object) -> object:
+    """Read the path of a file, or the lines that would stand in it."""
+    if isinstance(value, str | Path):
+        return Path(value)
+    lines = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if not all(isinstance(line, str) and len(line.splitlines()) == 1 for line in lines):
+        raise ValueError("must be the path of a file, or a list of its lines")
+    return lines
+
+
+Signers = Annotated[Path | tuple[str, ...], BeforeValidator(_signers)]
+
+
 class SettingsTable(Shape):
     """A table of broker.toml: frozen, refusing unknown keys, quoting no value in an error."""
 
@@ -216,6 +229,8 @@ class PolicyTable(SettingsTable):
 
     # "save": every edit of the folder is in force at once, on the machine where it lies
     live: Literal["apply", "save"] = "save"
+    # A file of allowed signers (ssh-keygen(1)), or its lines: two of them sign what gets wider.
+    signers: Signers | None = None
 
 
 def _eppn(value: str) -> str:

@@ -31,7 +31,10 @@ class Move(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A set that is to be in force: its files, who wants it and why, and the site it is for."""
+    """A set that is to be in force: its files, who wants it and why, and the site it is for.
+
+    ``approved_by`` are the two who signed it; ``alone`` says that two should have.
+    """
 
     files: Mapping[str, bytes]
     move: Move
@@ -39,11 +42,16 @@ class Proposal:
     why: str
     site: Mapping[str, str]
     summary: tuple[str, ...] = ()
+    approved_by: tuple[str, ...] = ()
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SetChange:
-    """One change of the set in force; ``base`` is the digest of the set before it."""
+    """One change of the set in force; ``base`` is the digest of the set before it.
+
+    ``approved_by`` and ``alone`` are those of its proposal.
+    """
 
     number: int
     digest: str
@@ -54,6 +62,8 @@ class SetChange:
     why: str
     site: Mapping[str, str]
     summary: tuple[str, ...]
+    approved_by: tuple[str, ...] = ()
+    alone: bool = False
 
 
 Live = Record[SetChange] | None
@@ -128,6 +138,8 @@ def _change(was: Live, digest: str, proposal: Proposal, now: datetime) -> SetCha
         why=proposal.why,
         site=dict(proposal.site),
         summary=proposal.summary,
+        approved_by=proposal.approved_by,
+        alone=proposal.alone,
     )
     if was is None:
         return first

@@ -1,0 +1,183 @@
+"""Whether a change of the policies needs a second person, and whether two have signed it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from broker.adapters import ssh_signatures
+from broker.adapters.ssh_signatures import SignatureRefused, SshSignatures
+from broker.app import policy_analysis
+from broker.app.policy_operations import Plan, PolicyDesk, PolicyRefusal
+from broker.app.policy_site import signers
+from broker.core.analysis.compared_logins import Analysis, Told
+from broker.core.analysis.set_differences import Difference, difference
+from broker.core.errors import ConfigurationFaults
+from broker.files.settings.config import Config
+from broker.flows.policies.second_person import NAMESPACE, Signer, Statement, unknown_parts
+
+_WIDER: Final = "WIDER"
+_SIGNERS: Final = 2
+_FEWEST_KEYS: Final = 2
+_NO_SIGNERS: Final = "policy.signers is not set, so that no signature counts: set it"
+
+
+class SecondPersonNeeded(PolicyRefusal):
+    """A change that one person alone may not make; ``statement`` is what two sign."""
+
+    def __init__(self, reasons: tuple[str, ...], statement: Statement) -> None:
+        """Say the first reason."""
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        what = f"needs a second person: {reasons[0]}{more}"
+        super().__init__(f"{what}; apply it with both signatures, or with --alone")
+        self.statement = statement
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What an administrator brings for a change: the files of two signatures, or ``alone``.
+
+    ``told`` hears how far the comparison of the two sets is.
+    """
+
+    signed: tuple[Path, ...] = ()
+    alone: bool = False
+    told: Told | None = None
+
+
+NOTHING_BROUGHT: Final = Brought()
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who has signed a change, and whether one person alone made one that needs two."""
+
+    by: tuple[str, ...] = ()
+    alone: bool = False
+
+
+def statement_of(desk: PolicyDesk, found: Plan) -> Statement:
+    """Return what two people sign to put a proposal in force."""
+    return Statement.of(desk.settings.base_url, found.live, found.digest, found.site)
+
+
+def approval(
+    desk: PolicyDesk,
+    statement: Statement,
+    brought: Brought,
+    reasons: Callable[[], tuple[str, ...]],
+) -> Approval:
+    """Return who approves of a change.
+
+    SecondPersonNeeded where ``reasons``, which are asked for last, say that one is not enough;
+    PolicyRefusal or SignatureRefused for signatures that do not count.
+    """
+    allowed = signers(desk.settings)
+    if brought.signed:
+        if not allowed:
+            raise PolicyRefusal(_NO_SIGNERS)
+        signatures = SshSignatures(allowed, NAMESPACE, str(statement))
+        return Approval(by=_two(signatures, brought.signed))
+    if not allowed:
+        return Approval()
+    why = reasons()
+    if why and not brought.alone:
+        raise SecondPersonNeeded(why, statement)
+    return Approval(alone=bool(why))
+
+
+def reasons_of(
+    desk: PolicyDesk, found: Plan, told: Told | None, moment: datetime
+) -> tuple[str, ...]:
+    """Return why a proposal needs a second person; nothing where it lets no more through."""
+    reasons = list(unknown(found))
+    if found.sets is not None and found.file_changes:
+        site = policy_analysis.configured_site(desk.around)
+        analysis = Analysis(found.sets, site, moment, told or _silently)
+        compared = difference(analysis)
+        reasons += wider(compared, tuple(analysis.incomplete()))
+    return tuple(reasons)
+
+
+def unknown(found: Plan) -> tuple[str, ...]:
+    """Return what cannot be compared, and may be wider for all that is known."""
+    return tuple(_unknown(found))
+
+
+def wider(found: Difference, incomplete: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what gets wider, a sentence each, and what was too much to compare."""
+    return tuple(_wider(found, incomplete))
+
+
+def findings(settings: Config) -> Iterator[str]:
+    """Yield why one person alone can widen what services receive, or nobody with another."""
+    if settings.policy.live == "save":
+        return
+    try:
+        allowed = signers(settings)
+    except ConfigurationFaults as found:
+        yield from map(str, found.faults)
+        return
+    if not allowed.strip():
+        what = "one person alone can put policies in force that release more"
+        yield f"policy.signers is not set: {what}"
+        return
+    if ssh_signatures.key_count(allowed) < _FEWEST_KEYS:
+        yield "policy.signers has fewer than two keys: nobody can be the second person"
+    if not ssh_signatures.is_installed():
+        yield str(ssh_signatures.missing_program())
+
+
+def _two(signatures: SshSignatures, files: tuple[Path, ...]) -> tuple[str, ...]:
+    """Return maker and approver; SignatureRefused where they are one person, or not two."""
+    if len(files) != _SIGNERS:
+        what = "more were given"
+        if len(files) == 1:
+            what = "1 signature was given"
+        raise SignatureRefused(f"maker and approver sign, and {what}: give --signed twice")
+    one, other = files
+    maker = Signer(*signatures.principal_and_key(one))
+    approver = Signer(*signatures.principal_and_key(other))
+    both = f"{one} and {other} are signed by"
+    if maker.key == approver.key:
+        raise SignatureRefused(f"{both} one key, {maker.key}")
+    of_maker = signatures.speaks_for(other, maker.principal)
+    of_approver = signatures.speaks_for(one, approver.principal)
+    if of_maker or of_approver:
+        names = f"{maker.principal} and {approver.principal}"
+        what = "keys of one person as policy.signers has them"
+        raise SignatureRefused(f"{both} {what}: {names}")
+    return str(maker), str(approver)
+
+
+def _unknown(found: Plan) -> Iterator[str]:
+    live = found.live
+    if live is None:
+        # What was in force on this machine last decides there still.
+        if found.before != found.digest:
+            yield "no set is in force that could show that this one is no wider"
+        return
+    if found.base not in {found.before, found.digest}:
+        yield "the set in force is not to be had, and nothing shows that this one is no wider"
+    elif found.file_changes and found.sets is None:
+        yield "the set in force names what this machine has not, so that nothing compares them"
+    for part in unknown_parts(live.value.site, found.site):
+        yield f"{part} of the configuration is not what it was, and nothing shows how that was"
+
+
+def _wider(found: Difference, incomplete: tuple[str, ...]) -> Iterator[str]:
+    for row in found.rows:
+        change = row.change
+        if change.direction.name != _WIDER:
+            continue
+        sentence = f"WIDER at {row.service}, {row.affiliation}: {change.text}"
+        if change.place:
+            sentence += f" ({change.place})"
+        yield sentence
+    for name in incomplete:
+        yield f"at {name} too many alternatives come together to be compared"
+
+
+def _silently(_done: int, _to_do: int) -> None:
+    pass

@@ -1,0 +1,88 @@
+"""The second person for what gets wider: what two people sign, and when nobody has to.
+
+Source: docs/policies-in-force.md.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Final
+
+from broker.core.policy.site_record import site_digest
+from broker.flows.policies.set_in_force import Live, SetChange
+
+# What a signature is made for (PROTOCOL.sshsig): one for mail or Git says nothing of policies.
+NAMESPACE: Final = "broker-policy"
+# A rollback to what was in force so recently is how an alarm is ended, at night and alone.
+RECENT: Final = timedelta(days=30)
+# Says who may sign, and lets no login in.
+SIGNERS: Final = "policy.signers"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One change of the policies as both people sign it, in one line.
+
+    It names the broker, the change it follows and its number: a signature is good for no other
+    broker, over no other base, and not again when an earlier base is back in force.
+    """
+
+    broker: str
+    base: str
+    number: int
+    digest: str
+    site: str
+
+    @classmethod
+    def of(cls, broker: str, live: Live, digest: str, site: Mapping[str, str]) -> "Statement":
+        """Return the statement of putting ``digest`` in the place of ``live``, for a site."""
+        base = live.value.digest if live else "none"
+        number = live.value.number + 1 if live else 1
+        return cls(broker, base, number, digest, site_digest(site))
+
+    def __str__(self) -> str:
+        """Return the line."""
+        change = f"change {self.number} puts {self.digest} in the place of {self.base}"
+        return f"policies of {self.broker}: {change}, for site {self.site}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The maker of a signature: the principal that the list of signers gives the key."""
+
+    principal: str
+    key: str
+
+    def __str__(self) -> str:
+        """Return principal and key."""
+        return f"{self.principal} {self.key}"
+
+
+def was_recently_in_force(history: Sequence[SetChange], digest: str, now: datetime) -> bool:
+    """Return whether a set was in force within the last thirty days, by the history in order.
+
+    It was until the change that came after it. A clock that was set back makes no set recent: the
+    last change is not later than now.
+    """
+    if not history:
+        return False
+    last = history[-1]
+    if last.digest == digest:
+        return True
+    since = max(now, last.at) - RECENT
+    ends = (after.at for change, after in pairwise(history) if change.digest == digest)
+    return any(end >= since for end in ends)
+
+
+def unknown_parts(was: Mapping[str, str], site: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the parts of a site that are new or other than they were.
+
+    Of what they were only a digest is known, so that nothing shows that they let no more through. A
+    part that is gone lets nothing through.
+    """
+    unknown = []
+    for name, part in sorted(site.items()):
+        if name != SIGNERS and was.get(name) != part:
+            unknown.append(name)
+    return tuple(unknown)

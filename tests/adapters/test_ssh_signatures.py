@@ -1,0 +1,151 @@
+"""Signatures of ssh-keygen, made and verified by the real one: whose count, and what is said of the others."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from broker.adapters.ssh_signatures import SignatureRefused, SshSignatures, key_count
+from broker.core.errors import ConfigurationFaults
+
+pytestmark = pytest.mark.server  # ssh-keygen itself
+
+TEXT = "policies of https://login.library.example: change 2"
+NAMESPACE = "broker-policy"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of a person."""
+
+    path: Path
+
+    @property
+    def public(self) -> str:
+        """Give its public half, as a list of signers has it."""
+        return " ".join(self.path.with_suffix(".pub").read_text().split()[:2])
+
+    def sign(self, text: str = TEXT, namespace: str = NAMESPACE) -> Path:
+        """Sign a line."""
+        done = subprocess.run(
+            ("ssh-keygen", "-Y", "sign", "-n", namespace, "-f", self.path),
+            input=f"{text}\n".encode(),
+            capture_output=True,
+            check=True,
+        )
+        path = self.path.with_suffix(".sig")
+        path.write_bytes(done.stdout)
+        return path
+
+
+def key(folder: Path, name: str) -> Key:
+    """Make a key."""
+    path = folder / name
+    subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path), check=True)
+    return Key(path)
+
+
+@pytest.fixture(scope="module")
+def kirsten(tmp_path_factory: pytest.TempPathFactory) -> Key:
+    """Give the maker's key."""
+    return key(tmp_path_factory.mktemp("keys"), "kirsten")
+
+
+@pytest.fixture(scope="module")
+def mads(tmp_path_factory: pytest.TempPathFactory) -> Key:
+    """Give the approver's key."""
+    return key(tmp_path_factory.mktemp("keys"), "mads")
+
+
+def signatures(*lines: str) -> SshSignatures:
+    """Give the signatures that a list of signers allows."""
+    return SshSignatures("\n".join(lines).encode(), NAMESPACE, TEXT)
+
+
+def test_a_signature_says_who_and_by_which_key(kirsten: Key, mads: Key) -> None:
+    """By the line of the list that has the key; comments and other options there stop nothing."""
+    allowed = signatures(
+        "# who may sign",
+        f'kirsten@library.example,ki namespaces="{NAMESPACE}" {kirsten.public} her laptop',
+        f"mads@library.example {mads.public}",
+    )
+    found = {allowed.principal_and_key(each.sign()) for each in (kirsten, mads)}
+    assert {principal for principal, _ in found} == {"kirsten@library.example", "mads@library.example"}
+    assert len({fingerprint for _, fingerprint in found}) == 2
+    assert all(fingerprint.startswith("SHA256:") for _, fingerprint in found)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('kirsten valid-before="20250101" {key}', "has expired by policy.signers"),
+        ('kirsten valid-after="20990101" {key}', "is not yet valid by policy.signers"),
+        ('kirsten namespaces="git" {key}', "policy.signers has not for the namespace broker-policy"),
+        ("kirsten ssh-ed25519 AAAA", "policy.signers has not: have it put there"),
+        ("no list of signers", "policy.signers has not: have it put there"),
+        ("", "policy.signers has not: have it put there"),
+    ],
+)
+def test_a_key_that_may_not_sign_now_is_refused(kirsten: Key, line: str, said: str) -> None:
+    """With what the list says of it."""
+    with pytest.raises(SignatureRefused) as refused:
+        signatures(line.format(key=kirsten.public)).principal_and_key(kirsten.sign())
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "namespace"), [(TEXT + "0", NAMESPACE), (TEXT, "git"), (TEXT, "file"), ("", NAMESPACE)]
+)
+def test_a_signature_for_something_else_is_refused(kirsten: Key, text: str, namespace: str) -> None:
+    """Of another change, or made for mail or Git."""
+    with pytest.raises(SignatureRefused, match="is damaged, or of another change"):
+        signatures(f"kirsten {kirsten.public}").principal_and_key(kirsten.sign(text, namespace))
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"",
+        b"\0" * 100,
+        b"ssh-ed25519 AAAA",
+        b"-----BEGIN SSH SIGNATURE-----\n" * 10,
+        b"-----BEGIN SSH SIGNATURE-----" * 999,
+    ],
+)
+def test_garbage_is_refused(kirsten: Key, tmp_path: Path, octets: bytes) -> None:
+    """In one sentence that names the file."""
+    path = tmp_path / "-Y sign.sig"
+    path.write_bytes(octets)
+    with pytest.raises(SignatureRefused) as refused:
+        signatures(f"kirsten {kirsten.public}").principal_and_key(path)
+    assert str(refused.value).startswith(f"{path} is ")
+
+
+def test_a_machine_without_ssh_keygen_says_so(kirsten: Key, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With what to install."""
+    path = kirsten.sign()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigurationFaults, match="install openssh-client"):
+        signatures(f"kirsten {kirsten.public}").principal_and_key(path)
+
+
+def test_a_signature_speaks_for_every_name_of_its_key(kirsten: Key, mads: Key) -> None:
+    """Also where the first line of the key has another, or a pattern matches."""
+    allowed = signatures(f"kirsten {kirsten.public}", f"mads {mads.public}", f"k*@b,mads {kirsten.public}")
+    path = kirsten.sign()
+    assert [allowed.speaks_for(path, name) for name in ("kirsten", "mads", "kk@b", "other")] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_the_keys_of_a_list_are_counted(kirsten: Key, mads: Key) -> None:
+    """A key on two lines is one, and one in a comment is none."""
+    lines = [f"a {kirsten.public}", f'b,c namespaces="x",valid-before="20990101" {kirsten.public} again']
+    assert key_count("\n".join(lines).encode()) == 1
+    assert key_count("\n".join([*lines, f"# d {mads.public}"]).encode()) == 1
+    assert key_count("\n".join([*lines, f"d {mads.public}"]).encode()) == 2
+    assert key_count(b"") == 0

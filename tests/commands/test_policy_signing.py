@@ -1,0 +1,305 @@
+"""A change that lets more through, as maker and approver sign it with the real ssh-keygen, and as others try."""
+
+import json
+import re
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.adapters.stores.sqlite import SqliteStore
+from broker.app import policy_approval, policy_moves
+from broker.core.ports import Key as StoreKey
+from broker.demo.run.demo_folder import Setting
+from broker.files.settings.config import load
+from tests.adapters.test_ssh_signatures import Key, key
+from tests.commands.test_policy_apply import Desk, kept_as_last_good
+
+pytestmark = pytest.mark.server  # ssh-keygen itself
+
+MANY = timedelta(days=40)
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Key]:
+    """Give keys of the maker, of the approver, of the maker's other machine, and of a stranger."""
+    folder = tmp_path_factory.mktemp("keys")
+    return {name: key(folder, name) for name in ("kirsten", "mads", "other", "stranger")}
+
+
+@pytest.fixture
+def desk(setting: Setting, tmp_path: Path, keys: dict[str, Key]) -> Desk:
+    """Give a desk with one small policy, over an empty store, where two people may sign."""
+    ignored = shutil.ignore_patterns("broker.db*", "last-good", "audit")
+    folder = Path(shutil.copytree(setting.folder, tmp_path / "demo", ignore=ignored))
+    for path in (folder / "policies").glob("*.yaml"):
+        if path.name != "student.yaml":
+            path.unlink()
+    path = folder / "policies" / "student.yaml"
+    path.write_text("  - name:".join(path.read_text().split("  - name:")[:2]))
+    lines = [f"kirsten {keys['kirsten'].public}", f"kirsten {keys['other'].public}", f"mads {keys['mads'].public}"]
+    (folder / "signers").write_text("\n".join(lines))
+    (folder / "broker.toml").write_text(
+        (folder / "broker.toml").read_text() + '\n[policy]\nlive = "apply"\nsigners = "signers"\n'
+    )
+    return Desk(folder)
+
+
+def widen(desk: Desk) -> None:
+    """Let the service of electronic resources receive more."""
+    path = desk.folder / "policies" / "student.yaml"
+    path.write_text(path.read_text().replace("'student@*', 'member@*'", "'student@*', 'member@*', 'alum@*'"))
+
+
+def statement(desk: Desk) -> str:
+    """Give what a plan asks two people to sign."""
+    found = desk.run("plan", "--no-analysis", "--json")
+    return str(json.loads(found.stdout)["second_person"]["statement"])
+
+
+def signed(*paths: Path) -> list[str]:
+    """Give the options for signatures."""
+    return [word for path in paths for word in ("--signed", str(path))]
+
+
+def begun(desk: Desk) -> str:
+    """Put the first set in force, signed by two."""
+    return str(desk.said("apply", "--base", "none", "--why", "begin", "--alone")["digest"])
+
+
+def test_what_a_plan_prints_is_typed_by_two_and_applies_it(desk: Desk, keys: dict[str, Key], tmp_path: Path) -> None:
+    """Each line as it stands, but for the key; the history has both, and the trail."""
+    first = begun(desk)
+    widen(desk)
+    planned = desk.run("plan")
+    assert planned.exit_code == 3
+    lines = planned.stdout.splitlines()
+    needs = "  needs a second person: WIDER at e-resources, student: + eduPersonScopedAffiliation: alum@*"
+    assert [line.startswith(needs) for line in lines].count(True) == 1
+    apply = lines[-1].split()[2:]
+    refused = desk.run(*apply[: apply.index("--signed")])
+    assert (refused.exit_code, len(desk.said("history"))) == (1, 1)
+    assert refused.stderr.splitlines()[:-1] == lines[-4:-1]
+    assert refused.stderr.splitlines()[-1].startswith("policy: needs a second person: WIDER at e-resources")
+    for line, name in zip(lines[-3:-1], ("kirsten", "mads"), strict=True):
+        typed = line.replace("~/.ssh/id_ed25519", str(keys[name].path))
+        subprocess.run(("sh", "-c", typed), check=True, cwd=tmp_path, capture_output=True)
+    words = [str(tmp_path / word) if word.endswith(".sig") else word for word in apply]
+    done = desk.run(*words)
+    assert (done.exit_code, done.stdout) == (0, f"{desk.digest[:12]} is in force (change 2)\n")
+    row = desk.said("history")[0]
+    assert [name.split()[0] for name in row["approved_by"]] == ["kirsten", "mads"]
+    assert trail(desk)[-1]["approved_by"] == row["approved_by"]
+    assert desk.said("rollback", "--why", "back within thirty days")["digest"] == first
+
+
+def trail(desk: Desk) -> list[dict[str, object]]:
+    """Give the events of the trail."""
+    (path,) = (desk.folder / "state" / "audit").glob("*.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_one_person_alone_is_an_alarm(desk: Desk) -> None:
+    """On the trail and in the history; where none is needed, being alone is none."""
+    begun(desk)
+    done = desk.run("rollback", desk.digest[:12], "--why", "x", "--alone")
+    assert done.exit_code == 1
+    assert [(line["event"], line.get("reason")) for line in trail(desk)][-1] == ("policies_applied", "alone")
+    assert desk.said("history")[0]["alone"] is True
+    desk.edit("a comment")
+    assert not desk.said("apply", "--base", desk.base, "--why", "x", "--alone")["alone"]
+    desk.environment["BROKER_SERVICES__MY_LOANS__METHODS"] = '["wayf"]'
+    done = desk.run("apply", "--base", desk.base, "--why", "x", "--alone")
+    assert (done.exit_code, done.stderr) == (0, "one person alone made it, where two should have: an alarm\n")
+
+
+def test_a_site_that_is_not_what_it_was_needs_a_second_person(desk: Desk, keys: dict[str, Key]) -> None:
+    """How it was is not known; a service that is gone lets nothing through."""
+    begun(desk)
+    desk.environment["BROKER_SERVICES__MY_LOANS__METHODS"] = '["wayf"]'
+    refused = desk.run("apply", "--base", desk.base, "--why", "x")
+    assert "services.my-loans of the configuration is not what it was, and nothing shows how that was" in refused.stderr
+    text = statement(desk)
+    paths = [keys[name].sign(text) for name in ("kirsten", "mads")]
+    assert desk.said("apply", "--base", desk.base, "--why", "x", *signed(*paths))["moved"]
+
+
+@pytest.mark.parametrize(
+    ("signers", "said"),
+    [
+        (("kirsten",), "maker and approver sign, and 1 signature was given: give --signed twice"),
+        (("kirsten", "mads", "other"), "maker and approver sign, and more were given: give --signed twice"),
+        (("kirsten", "kirsten"), "are signed by one key, SHA256:"),
+        (("kirsten", "other"), "are signed by keys of one person as policy.signers has them: kirsten and kirsten"),
+        (("kirsten", "stranger"), "is signed by a key that policy.signers has not"),
+    ],
+)
+def test_signatures_that_are_not_two_people_s_are_refused(
+    desk: Desk, keys: dict[str, Key], signers: tuple[str, ...], said: str
+) -> None:
+    """Nothing is changed, and the sentence says what to do."""
+    text = statement(desk)
+    paths = signed(*(keys[name].sign(text) for name in signers))
+    result = desk.run("apply", "--base", "none", "--why", "x", *paths)
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert said in result.stderr
+    assert desk.said("history") == []
+
+
+def test_a_maker_under_two_names_of_one_key_is_one_person(desk: Desk, keys: dict[str, Key]) -> None:
+    """By the key; and where each name has a key of its own, and one key both names, by the names."""
+    both = f"kirsten {keys['kirsten'].public}\nmads {keys['kirsten'].public}\n"
+    (desk.folder / "signers").write_text(both)
+    text = statement(desk)
+    path = keys["kirsten"].sign(text)
+    again = shutil.copy(path, path.with_name("again.sig"))
+    result = desk.run("apply", "--base", "none", "--why", "x", *signed(path, Path(again)))
+    assert "are signed by one key" in result.stderr
+    (desk.folder / "signers").write_text(f"{both}mads {keys['mads'].public}\n")
+    text = statement(desk)
+    paths = signed(*(keys[name].sign(text) for name in ("kirsten", "mads")))
+    result = desk.run("apply", "--base", "none", "--why", "x", *paths)
+    assert "are signed by keys of one person as policy.signers has them: kirsten and mads" in result.stderr
+    assert desk.said("history") == []
+
+
+def test_a_signature_is_not_good_over_another_base(desk: Desk, keys: dict[str, Key]) -> None:
+    """Nor over the same base when that is in force again: what was refused once is not slipped in later."""
+    first = begun(desk)
+    widen(desk)
+    wider = desk.digest
+    text = statement(desk)
+    paths = signed(*(keys[name].sign(text) for name in ("kirsten", "mads")))
+    narrow = desk.folder / "narrow"
+    shutil.copytree(desk.folder / "policies", narrow)
+    (narrow / "student.yaml").write_text((narrow / "student.yaml").read_text().replace(", 'alum@*'", "") + "# 2\n")
+    second = desk.said("apply", "--from", str(narrow), "--base", first[:12], "--why", "a comment")["digest"]
+    replayed = desk.run("apply", "--base", second[:12], "--why", "x", *paths)
+    assert "is damaged, or of another change" in replayed.stderr
+    desk.said("rollback", "--why", "back")
+    again = desk.run("apply", "--base", first[:12], "--why", "x", *paths)
+    assert "is damaged, or of another change" in again.stderr
+    assert desk.said("history")[0]["digest"] == first[:12]
+    assert wider not in {row["digest"] for row in desk.said("history")}
+
+
+def test_a_rollback_to_what_was_in_force_long_ago_needs_a_second_person(
+    desk: Desk, keys: dict[str, Key], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may let through what has been taken away since; within thirty days it is how an alarm is ended, alone."""
+    path = desk.folder / "policies" / "student.yaml"
+    narrow = path.read_text()
+    widen(desk)
+    wide = begun(desk)
+    path.write_text(narrow)
+    desk.applied()
+    assert desk.said("rollback", wide[:12], "--why", "within thirty days")["moved"]
+    desk.edit("and a comment")
+    desk.applied()
+    later = datetime.now(UTC) + MANY
+    monkeypatch.setattr(policy_moves, "now", lambda: later)
+    refused = desk.run("rollback", wide[:12], "--why", "x")
+    assert refused.exit_code == 1
+    text = re.findall("'(policies of [^']+)'", refused.stderr)[0]
+    assert desk.said("history")[0]["number"] == 4
+    paths = signed(*(keys[name].sign(text) for name in ("mads", "kirsten")))
+    assert desk.said("rollback", wide[:12], "--why", "x", *paths)["digest"] == wide
+
+
+def test_over_a_set_that_is_lost_a_second_person_is_needed(desk: Desk) -> None:
+    """Nothing shows that the proposal is no wider, also where this machine had it in force once."""
+    kept_as_last_good(desk)
+    old = shutil.copytree(desk.folder / "policies", desk.folder / "old")
+    desk.edit("one")
+    first = begun(desk)
+    SqliteStore(desk.folder / "state" / "broker.db").drop(StoreKey("policy", f"set/{first}", "0000"))
+    desk.edit("two")
+    for words in ((), ("--from", str(old))):
+        refused = desk.run("apply", *words, "--base", first[:12], "--why", "x")
+        assert "the set in force is not to be had, and nothing shows that this one is no wider" in refused.stderr
+
+
+def test_what_decides_on_a_machine_is_put_into_an_empty_store_by_one(desk: Desk) -> None:
+    """It lets no more through than it did; anything else needs a second person."""
+    kept_as_last_good(desk)
+    path = desk.folder / "policies" / "student.yaml"
+    text = path.read_text()
+    desk.edit("one")
+    refused = desk.run("apply", "--base", "none", "--why", "x")
+    assert "no set is in force that could show that this one is no wider" in refused.stderr
+    path.write_text(text)
+    assert desk.said("apply", "--base", "none", "--why", "x")["moved"]
+
+
+def test_where_nobody_may_sign_one_is_enough(desk: Desk, keys: dict[str, Key]) -> None:
+    """A check says so; a signature there is refused, for nothing says whose counts."""
+    desk.environment["BROKER_POLICY__SIGNERS"] = "[]"
+    planned = desk.run("plan", "--no-analysis")
+    assert "second person" not in planned.output
+    path = keys["kirsten"].sign()
+    refused = desk.run("apply", "--base", "none", "--why", "x", *signed(path, path))
+    assert refused.stderr == "policy: policy.signers is not set, so that no signature counts: set it\n"
+    assert desk.said("apply", "--base", "none", "--why", "x")["moved"]
+
+
+@pytest.mark.parametrize(
+    ("signers", "said"),
+    [
+        ([], "policy.signers is not set: one person alone can put policies in force that release more"),
+        (
+            ["kirsten {kirsten}", "mads {kirsten}"],
+            "policy.signers has fewer than two keys: nobody can be the second person",
+        ),
+        (["kirsten {kirsten}", "mads {mads}"], None),
+        ("nowhere", "(make it, a line for each who may sign: docs/policies-in-force.md)"),
+    ],
+)
+def test_a_check_finds_who_may_sign(
+    desk: Desk, keys: dict[str, Key], signers: list[str] | str, said: str | None
+) -> None:
+    """None, one person only, or a list that is not there."""
+    named: object = signers
+    if isinstance(signers, list):
+        named = [line.format(**{name: each.public for name, each in keys.items()}) for line in signers]
+    environment = {"BROKER_POLICY__SIGNERS": named if isinstance(named, str) else json.dumps(named)}
+    found = list(policy_approval.findings(load(desk.folder / "broker.toml", environment)))
+    assert (len(found), said is None or found[0].endswith(said)) == (0 if said is None else 1, True)
+
+
+def test_a_machine_without_ssh_keygen_is_found_and_refuses(
+    desk: Desk, keys: dict[str, Key], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With what to install; a signature that cannot be verified does not count."""
+    path = keys["kirsten"].sign()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (found,) = policy_approval.findings(load(desk.folder / "broker.toml", {}))
+    assert found.endswith("is not on this machine (install openssh-client)")
+    result = desk.run("apply", "--base", "none", "--why", "x", *signed(path, path))
+    assert (result.exit_code, result.stderr) == (78, f"{found}\n")
+
+
+@pytest.mark.parametrize("written", ["5", "[5]", '[""]', '["a\\nb"]', "{a = 1}", "true"])
+def test_a_list_of_signers_that_is_none_is_one_fault(desk: Desk, written: str) -> None:
+    """Which names the key, and what it must be."""
+    toml = desk.folder / "broker.toml"
+    toml.write_text(toml.read_text().replace('signers = "signers"', f"signers = {written}"))
+    result = desk.run("plan")
+    said = f"{toml}:policy.signers: must be the path of a file, or a list of its lines (see docs/configuration.md)\n"
+    assert (result.exit_code, result.stderr) == (78, said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--signed", "nowhere.sig"), "does not exist"),
+        (("--signed", "."), "is a directory"),
+        (("--alone", "--signed", "{toml}"), "--alone says that there is no second person"),
+    ],
+)
+def test_a_wrong_call_is_a_usage_error(desk: Desk, words: tuple[str, ...], said: str) -> None:
+    """Before anything is read."""
+    given = [word.format(toml=desk.folder / "broker.toml") for word in words]
+    result = desk.run("apply", "--base", "none", "--why", "x", *given)
+    assert (result.exit_code, said in result.stderr) == (2, True)

@@ -1,0 +1,81 @@
+"""The second person: what two people sign, which sets were in force lately, and what of a site is unknown."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from broker.core.ports import Key
+from broker.flows.policies.second_person import Signer, Statement, unknown_parts, was_recently_in_force
+from broker.flows.policies.set_in_force import Live, Move, SetChange
+from broker.flows.records import Record
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+SITE = {"library": "1", "services.my-loans": "2"}
+
+
+def change(number: int, digest: str, at: datetime) -> SetChange:
+    """Give a change."""
+    return SetChange(number, digest, None, Move.APPLIED, at, "kirsten", "because", SITE, ())
+
+
+def live(number: int, digest: str) -> Live:
+    """Give the record in force."""
+    return Record(Key("policy", "live"), change(number, digest, NOW), "v", NOW + DAY)
+
+
+def test_a_statement_is_good_for_one_change_of_one_broker_only() -> None:
+    """Another base, the same base another time, another set, site or broker: each is another line."""
+    statements = [
+        Statement.of("https://a", live(7, "base"), "new", SITE),
+        Statement.of("https://a", live(7, "other"), "new", SITE),
+        Statement.of("https://a", live(9, "base"), "new", SITE),
+        Statement.of("https://a", live(7, "base"), "newer", SITE),
+        Statement.of("https://a", live(7, "base"), "new", SITE | {"library": "3"}),
+        Statement.of("https://b", live(7, "base"), "new", SITE),
+        Statement.of("https://a", None, "new", SITE),
+    ]
+    lines = [str(statement) for statement in statements]
+    assert not any(one == other for one, other in itertools.combinations(lines, 2))
+    assert lines[0].startswith("policies of https://a: change 8 puts new in the place of base, for site ")
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("days", "recent"),
+    [((40, 20), True), ((40, 30), True), ((400, 31), False), ((40, 31), False)],
+)
+def test_a_set_was_in_force_until_the_next_one_was(days: tuple[int, int], recent: bool) -> None:
+    """Thirty days from its end count, not from its beginning."""
+    history = [change(1, "old", NOW - days[0] * DAY), change(2, "new", NOW - days[1] * DAY)]
+    assert was_recently_in_force(history, "old", NOW) is recent
+    assert was_recently_in_force(history, "new", NOW)
+    assert not was_recently_in_force(history, "never", NOW)
+    assert not was_recently_in_force([], "old", NOW)
+
+
+def test_a_set_that_was_in_force_twice_counts_by_its_last_end() -> None:
+    """Whichever it is in the history."""
+    history = [change(number, digest, NOW - (90 - 25 * number) * DAY) for number, digest in enumerate("abac")]
+    assert [was_recently_in_force(history, digest, NOW) for digest in "abc"] == [True, False, True]
+
+
+def test_a_clock_that_was_set_back_makes_no_set_recent() -> None:
+    """Thirty days are counted from the last change at the latest."""
+    history = [change(1, "old", NOW - 80 * DAY), change(2, "between", NOW - 60 * DAY), change(3, "new", NOW)]
+    assert not was_recently_in_force(history, "old", NOW - 55 * DAY)
+    assert was_recently_in_force(history, "between", NOW - 55 * DAY)
+
+
+def test_parts_of_a_site_that_are_new_or_other_are_unknown() -> None:
+    """One that is gone lets nothing through; who may sign decides no login."""
+    assert unknown_parts(SITE, SITE) == ()
+    assert unknown_parts(SITE, {"library": "1"}) == ()
+    assert unknown_parts(SITE, SITE | {"library": "9", "services.new": "3"}) == ("library", "services.new")
+    assert unknown_parts(SITE, SITE | {"policy.signers": "4"}) == ()
+
+
+def test_a_signer_is_shown_with_the_key() -> None:
+    """The history says which of a person's keys it was."""
+    assert str(Signer("kirsten@library.example", "SHA256:abc")) == "kirsten@library.example SHA256:abc"
