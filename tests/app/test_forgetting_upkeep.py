@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.app import forgetting_upkeep, person_operations
+from broker.app import background_work, forgetting_upkeep, gunicorn_server, person_operations
 from broker.app.assembly import Parts, now
 from broker.app.forgetting_upkeep import ForgettingUpkeep
 from broker.app.person_operations import NamedPerson, NoPerson
@@ -22,9 +23,10 @@ def test_what_is_due_waits_until_a_backup_is_forgotten_again(lived_parts: Parts)
     """A wish of theirs in the backup would make a borrower, a letter reach them: before the first look, and later."""
     desk = person_operations.desk(lived_parts)
     backup = rows_of(lived_parts)
-    upkeep = ForgettingUpkeep(lived_parts)
+    upkeep, of_another_machine = ForgettingUpkeep(lived_parts), ForgettingUpkeep(lived_parts)
     assert not upkeep.may_go_on()
     assert not upkeep.step()
+    assert not of_another_machine.step()
     person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
     assert upkeep.may_go_on()
     put_back(lived_parts, backup)
@@ -33,7 +35,8 @@ def test_what_is_due_waits_until_a_backup_is_forgotten_again(lived_parts: Parts)
     drop = SqliteStore.drop
 
     def watched(store: SqliteStore, key: Key) -> None:
-        gone.append(upkeep.may_go_on())
+        if key.kind == "enrolment":
+            gone.extend((upkeep.may_go_on(), of_another_machine.may_go_on()))
         drop(store, key)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -58,6 +61,32 @@ def test_before_anybody_is_served_a_backup_is_forgotten_again(lived_parts: Parts
     events: list[object] = []
     forgetting_upkeep.repeat_first(replace(lived_parts, tell=lambda event: events.append(event.kind)))
     assert events == []
+
+
+def test_serving_begins_with_it_and_work_does_nothing_before(lived_parts: Parts) -> None:
+    """What is checked before the first worker is forked forgets again; a step that is due is not made until then."""
+    desk = person_operations.desk(lived_parts)
+    backup = rows_of(lived_parts)
+    person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
+    put_back(lived_parts, backup)
+    made: list[str] = []
+    upkeep = ForgettingUpkeep(lived_parts)
+    loops = background_work._Loops(lived_parts)
+    steps: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(background_work, "ForgettingUpkeep", lambda _: upkeep)
+        patch.setattr(type(lived_parts.enrolments), "step", lambda _: made.append("enrolment"))
+        patch.setattr(background_work._Loops, "_start", lambda _, name, these, *__: steps.append((name, these)))
+        loops.start()
+        enrol = next(these[0] for name, these in steps if name == "borrowers")
+        enrol()
+        assert made == []
+        gunicorn_server._checked(lambda: lived_parts.config)
+        with pytest.raises(NoPerson):
+            desk.found(NamedPerson(ASTA.cpr))
+        upkeep.step()
+        enrol()
+    assert made == ["enrolment"]
 
 
 def test_a_tombstone_of_several_is_told_and_stops_nobody(lived_parts: Parts) -> None:

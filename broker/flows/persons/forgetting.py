@@ -53,17 +53,18 @@ class Forgetting:
     now: Callable[[], datetime]
     pause: Callable[[float], None]
 
-    def forget(self, person: FoundPerson) -> int:
+    def forget(self, person: FoundPerson, *, stone_last: bool = False) -> int:
         """Forget a person, and return how many records were dropped.
 
-        The order, with all that leads to the person, is written first, then the tombstone.
-        StillCarriedOut where a worker does not end: the order stands, and is resumed.
+        The order, with all that leads to the person, is written first, then the tombstone; that
+        last where other machines go by it. StillCarriedOut where a worker does not end: the order
+        stands, and is resumed.
         """
         now = self.now()
         key = Key("forgetting", secrets.token_hex(16))
         whole = self.records.with_typed(person, now)
         order = self._orders.write(key, Content(whole, FORGETTING.until(now)), None, now)
-        return self._carried_out(order) if order else 0
+        return self._carried_out(order, stone_last=stone_last) if order else 0
 
     def order(self, person: FoundPerson, name: str) -> None:
         """Order that a person be forgotten, by ``broker work``; the same name again is one order.
@@ -101,7 +102,7 @@ class Forgetting:
             if person.is_several:
                 continue
             if not person.is_nobody:
-                self.forget(person)
+                self.forget(person, stone_last=True)
                 again += 1
             self.tombstones.keep(stone)
         return again
@@ -117,14 +118,16 @@ class Forgetting:
     def _of_stone(self, stone: Tombstone) -> FoundPerson:
         return self.search.by_ids(partial(self.tombstones.is_marked, stone))
 
-    def _carried_out(self, order: Record[FoundPerson]) -> int:
+    def _carried_out(self, order: Record[FoundPerson], *, stone_last: bool = False) -> int:
         stone = self.tombstones.of(order.value)
-        if stone is not None:
+        if stone is not None and not stone_last:
             self.tombstones.keep(stone)
         dropped = sum(self._turn(order.value) for _ in range(_TURNS))
         self._drop_orphaned_leases()
         while self.store.sweep(self.now()):
             pass
+        if stone is not None:
+            self.tombstones.keep(stone)
         self._orders.drop(order.key)
         return dropped
 
