@@ -35,7 +35,9 @@ class ForgettingUpkeep:
         """Look if it is time; True where somebody was forgotten."""
         moment = now()
         is_time = self._next is None or moment >= self._next
+        kind = EventKind.FORGOTTEN
         if is_time or self._is_put_back():
+            kind = EventKind.FORGOTTEN_AGAIN
             count = self._looked()
             self._next = moment + _EVERY
             self.parts.wake.local.set()  # what was held back
@@ -44,7 +46,7 @@ class ForgettingUpkeep:
         if not count:
             return False
         tell = self.parts.tell
-        tell(BrokerEvent(EventKind.FORGOTTEN_AGAIN, {"count": count}))
+        tell(BrokerEvent(kind, {"count": count}))
         for sentence in self.parts.store.purge():
             tell(BrokerEvent(EventKind.FORGET_PENDING, {"fault": sentence}))
         return True

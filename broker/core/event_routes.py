@@ -85,6 +85,7 @@ class EventKind(Enum):
     WORK_WAITS = auto()  # it found another on this machine
     WORK_DIED = auto()
     FORGOTTEN_AGAIN = auto()  # a command that died is ended, or a backup was put back
+    FORGOTTEN = auto()  # as the person themselves has asked
     FORGET_UNDECIDED = auto()  # a backup brought back one of several: staff must say which
     FORGET_PENDING = auto()  # the files of the store still hold what was forgotten
 
@@ -168,6 +169,7 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.WORK_WAITS: _logged("work_waits"),
     EventKind.WORK_DIED: _alarm("work_died"),
     EventKind.FORGOTTEN_AGAIN: _logged("forgotten_again"),
+    EventKind.FORGOTTEN: _logged("forgotten"),
     EventKind.FORGET_UNDECIDED: _alarm("forget_undecided"),
     EventKind.FORGET_PENDING: _alarm("forget_pending"),
     # What the flows tell is written on the trail, and nowhere else, but for the alarms.

@@ -109,7 +109,8 @@ def test_a_tombstone_of_several_is_told_and_stops_nobody(lived_parts: Parts) -> 
 def test_an_order_that_is_due_is_carried_out_at_the_next_step(lived_parts: Parts) -> None:
     """One that a command is at is left to it until the hour is over."""
     desk = person_operations.desk(lived_parts)
-    upkeep = ForgettingUpkeep(lived_parts)
+    told: list[object] = []
+    upkeep = ForgettingUpkeep(replace(lived_parts, tell=lambda event: told.append(event.kind)))
     upkeep.step()
     person = desk.found(NamedPerson(ASTA.cpr))
     orders, until = Records(lived_parts.store, FoundPerson), now() + timedelta(days=1)
@@ -117,6 +118,7 @@ def test_an_order_that_is_due_is_carried_out_at_the_next_step(lived_parts: Parts
     assert not upkeep.step()
     orders.add(Key("forgetting", "asked-for"), person, until, now(), due=now())
     assert upkeep.step()
+    assert told == [EventKind.FORGOTTEN]
     with pytest.raises(NoPerson):
         desk.found(NamedPerson(ASTA.cpr))
     assert [key.group for key, _ in lived_parts.store.list("forgetting", None, now())] == ["theirs"]
