@@ -252,9 +252,13 @@ def arrive(house: House, service: str = "myprint", /, **attributes: tuple[str, .
 
 
 def landed(house: House, came: tuple[Person, TestResponse]) -> Landing:
-    """Agree to what is asked and give what the service hears."""
+    """Agree to what is asked, read what has changed, and give what the service hears."""
     person, page = came
-    return house.landing(person.agree(page) if mark(page)[0] == "ask" else page)
+    if mark(page)[0] == "ask":
+        page = person.agree(page)
+    if mark(page)[0] == "changed":
+        page = person.press(page)
+    return house.landing(page)
 
 
 def listed(house: House) -> list[tuple[object, object, object]]:

@@ -200,7 +200,7 @@ def test_the_core_and_the_flows_read_no_clock() -> None:
 
 @pytest.mark.slow
 def test_entry_points_are_read_in_one_place() -> None:
-    """Installed plugins are found by libraries/entry_points.py only: anything that reads them can run foreign code."""
+    """Installed plugins are found by adapters/connectors.py only: anything that reads them can run foreign code."""
     readers = {
         shown(path)
         for path in BROKER
@@ -212,7 +212,7 @@ def test_entry_points_are_read_in_one_place() -> None:
         )
         or (isinstance(node, ast.Import) and any(each.name == "importlib.metadata" for each in node.names))
     }
-    assert readers == {"broker/adapters/libraries/entry_points.py"}
+    assert readers == {"broker/adapters/connectors.py"}
 
 
 @pytest.mark.server

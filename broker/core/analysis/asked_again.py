@@ -43,15 +43,15 @@ def _is_shown(outcome: Outcome, terms: SharedTerms) -> bool:
 
 
 def _of_terms(old: SharedTerms, new: SharedTerms) -> Iterator[tuple[str, PolicyLine]]:
-    line_of = new.entry.line_of
+    lines, place = new.entry.lines, new.entry.place
     if old.purpose != new.purpose:
-        yield "purpose", line_of("purpose")
+        yield "purpose", lines.get("purpose", place)
     if old.basis != new.basis:
-        yield "legal basis", line_of("legal_basis")
+        yield "legal basis", lines.get("legal_basis", place)
     if old.receiver != new.receiver:
-        yield "controller", new.entry.place
+        yield "controller", place
     if new.name_id not in {old.name_id, "transient"}:
-        yield "name_id", line_of("name_id")
+        yield "name_id", lines.get("name_id", place)
 
 
 def _of_attributes(before: Outcome, after: Outcome) -> Iterator[tuple[str, PolicyLine]]:

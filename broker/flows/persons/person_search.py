@@ -232,6 +232,16 @@ class PersonSearch:
             theirs = [row.enrolment for row in rows if row.key.group in names and not row.key.name]
             numbers |= dict.fromkeys(each.number for each in theirs if each.number)
             names |= self._accounts(numbers, names, links)
+        return self._own(person, names, tuple(numbers), links)
+
+    def _own(
+        self,
+        person: FoundPerson,
+        names: set[str],
+        numbers: Names,
+        links: Links,
+    ) -> tuple[set[str], Names]:
+        """Return of names and numbers those that nobody else holds by now."""
         own = frozenset(_cprs(names, links))
         held = [n for n in numbers if n in person.numbers or self._is_held(n, own, links)]
         kept = tuple(n for n in held if self.holds(n, own))
