@@ -43,13 +43,17 @@ def _is_shown(outcome: Outcome, terms: SharedTerms) -> bool:
 
 
 def _of_terms(old: SharedTerms, new: SharedTerms) -> Iterator[tuple[str, PolicyLine]]:
-    line_of = new.entry.line_of
+    entry = new.entry
+
+    def line_of(key: str) -> PolicyLine:
+        return entry.lines.get(key, entry.place)
+
     if old.purpose != new.purpose:
         yield "purpose", line_of("purpose")
     if old.basis != new.basis:
         yield "legal basis", line_of("legal_basis")
     if old.receiver != new.receiver:
-        yield "controller", new.entry.place
+        yield "controller", entry.place
     if new.name_id not in {old.name_id, "transient"}:
         yield "name_id", line_of("name_id")
 
