@@ -43,15 +43,19 @@ def _is_shown(outcome: Outcome, terms: SharedTerms) -> bool:
 
 
 def _of_terms(old: SharedTerms, new: SharedTerms) -> Iterator[tuple[str, PolicyLine]]:
-    lines, place = new.entry.lines, new.entry.place
+    entry = new.entry
+
+    def line_of(key: str) -> PolicyLine:
+        return entry.lines.get(key, entry.place)
+
     if old.purpose != new.purpose:
-        yield "purpose", lines.get("purpose", place)
+        yield "purpose", line_of("purpose")
     if old.basis != new.basis:
-        yield "legal basis", lines.get("legal_basis", place)
+        yield "legal basis", line_of("legal_basis")
     if old.receiver != new.receiver:
-        yield "controller", place
+        yield "controller", entry.place
     if new.name_id not in {old.name_id, "transient"}:
-        yield "name_id", lines.get("name_id", place)
+        yield "name_id", line_of("name_id")
 
 
 def _of_attributes(before: Outcome, after: Outcome) -> Iterator[tuple[str, PolicyLine]]:

@@ -50,13 +50,15 @@ ROLES: Final = "eduPersonScopedAffiliation"
 GN: Final = "      gn: {why: {en: x, da: x}}\n"
 TELLING: Final = (("legal_basis: consent", "legal_basis: contract"), (", optional: true", ""))
 UPSTREAMS: Final = (*TELLING, ("notice: ours", "notice: upstream"))
+LASTING: Final = (*UPSTREAMS, ("transient", "persistent"))
+MORE: Final = ("examples:", GN + "examples:")
 # What is changed in the file before and after, and who is asked again.
 EDITS: Final = {
     "nothing": ([], [("precedence: 20", "precedence: 21")], []),
     "less": ([], [("      mail", "      # mail")], []),
     "fewer values": ([], [("['student@*']", "['student@au.dk']")], []),
     "left out if one likes": ([], [(", values: ['a", ", optional: true, values: ['a")], []),
-    "more": ([], [("examples:", GN + "examples:")], ["my-loans True + gn student.yaml:20"]),
+    "more": ([], [MORE], ["my-loans True + gn student.yaml:20"]),
     "other roles": ([], [("['student@*']", "['student@*', 'member@*']")], [f"my-loans True + {ROLES} student.yaml:19"]),
     "other values of what is not watched": ([], [("['a@*']", "['a@*', 'b@*']")], []),
     "no box": ([], [(", optional: true", "")], ["my-loans True + sn student.yaml:18"]),
@@ -64,8 +66,9 @@ EDITS: Final = {
     "another basis": ([], TELLING, ["my-loans True legal basis student.yaml:12", "my-loans True + sn student.yaml:18"]),
     "a NameID that lasts": ([], [("transient", "persistent")], ["my-loans True name_id student.yaml:15"]),
     "none that lasts": ([("transient", "persistent")], [], []),
-    "told of more": (TELLING, [*TELLING, ("examples:", GN + "examples:")], ["my-loans False + gn student.yaml:20"]),
-    "told by the upstream": (TELLING, [*UPSTREAMS, ("examples:", GN + "examples:")], []),
+    "told of more": (TELLING, [*TELLING, MORE], ["my-loans False + gn student.yaml:20"]),
+    "told by the upstream": (TELLING, [*UPSTREAMS, MORE], []),
+    "told by us for a NameID that lasts": (LASTING, [*LASTING, MORE], ["my-loans False + gn student.yaml:20"]),
     "not told before": (UPSTREAMS, TELLING, []),
 }  # fmt: skip
 
