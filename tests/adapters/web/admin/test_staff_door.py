@@ -283,6 +283,7 @@ def test_a_form_is_the_session_s_own(old_house: House, path: str) -> None:
     assert staff.post(path, {"token": token}, **{"Sec-Fetch-Site": "same-site"}).status_code == 403
     desk = enter(old_house, DESK)
     assert mark(desk.post("/admin/try", {"token": token}))[1] == "staff_role_missing"
+    assert mark(desk.post("/admin/desk", {"token": token, "do": "retry"}))[1] == "token_refused"
     assert mark(old_house.person().post(path, {"token": token})) == ("admin", "login")
 
 
