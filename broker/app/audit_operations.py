@@ -11,6 +11,7 @@ from broker.adapters.trail.verification import VerificationReport, verify
 from broker.app.assembly import Parts, now
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.flows.staff import staff_sessions
 
 
 def journal(parts: Parts) -> TrailFiles:
@@ -44,12 +45,19 @@ def events(
     *,
     reference: str | None = None,
     borrower: str | None = None,
+    staff: str | None = None,
 ) -> Sequence[Mapping[str, Any]]:
-    """Return the events of a page's reference, or of a borrower, oldest first."""
+    """Return the events of a page's reference, of a borrower, or what an eppn of staff looked at.
+
+    Oldest first. ConfigurationFaults where there is no staff view.
+    """
     trail = _kept(parts)
     search = _search(parts, trail)
     if reference is not None:
         return tuple(search.by_reference(reference, now()))
+    if staff is not None:
+        group = trail.person_keys.of_person(_of_staff(parts, staff))
+        return tuple(search.of((group,), now()))
     groups = _groups(parts, trail, borrower or "")
     return tuple(search.of(groups, now()))
 
@@ -89,6 +97,13 @@ def _persons(parts: Parts, borrower: str) -> set[str]:
     persons = cprs | {links.holder(cpr) for cpr in cprs}
     alone = links.known_by_name(account)
     return persons | ({alone} if alone else set())
+
+
+def _of_staff(parts: Parts, eppn: str) -> str:
+    admin = parts.config.admin
+    if admin is None:
+        raise ConfigurationFaults([Fault("admin", "is not there: there is no staff view")])
+    return staff_sessions.who(parts.keys.index, admin.rules(), eppn)
 
 
 def _kept(parts: Parts) -> KeptTrail:

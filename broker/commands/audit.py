@@ -9,6 +9,7 @@ import click
 from broker.adapters.trail.verification import VerificationReport
 from broker.app import audit_operations, diagnostics
 from broker.commands.output import FINDINGS, as_json, folder, printing_faults, show, show_done
+from broker.core.identity.cpr import looks_like_cpr
 
 
 @click.group()
@@ -59,16 +60,22 @@ def _verified(folder: Path | None, key: Path | None) -> VerificationReport:
     return audit_operations.verified(diagnostics.opened())
 
 
-@audit.command("show", short_help="Show the events of a page's reference or of a borrower.")
+@audit.command("show", short_help="Show the events of a page, a borrower or somebody of staff.")
 @click.option("--reference", help="A page's reference of eight characters.")
 @click.option("--borrower", help="A borrower number.")
+@click.option("--staff", metavar="EPPN", help="Somebody who looks at the staff view.")
 @as_json
 @printing_faults
-def show_events(reference: str | None, borrower: str | None, *, as_json: bool) -> None:
+def show_events(
+    reference: str | None, borrower: str | None, staff: str | None, *, as_json: bool
+) -> None:
     """Show events, oldest first, as long as their person is not forgotten."""
-    _one_of(reference, borrower)
+    if (reference, borrower, staff).count(None) != 2:
+        raise click.UsageError("name one of --reference, --borrower and --staff")
+    if staff is not None and looks_like_cpr(staff):
+        raise click.UsageError("a CPR number is no eppn, and must not stand in a command")
     parts = diagnostics.opened()
-    rows = audit_operations.events(parts, reference=reference, borrower=borrower)
+    rows = audit_operations.events(parts, reference=reference, borrower=borrower, staff=staff)
     show(rows, as_json=as_json)
 
 

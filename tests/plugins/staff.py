@@ -12,10 +12,10 @@ from zlib import decompress
 from lxml import etree
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import http_bindings
+from broker.adapters.saml.gate import http_bindings, signature, xml_times
 from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import HUB
-from broker.demo.upstreams import wayf_hub
+from broker.demo.upstreams import assertion_writer, wayf_hub
 from tests.plugins.house import House, Person, found
 
 ADMIN: Final = "bo"
@@ -46,10 +46,14 @@ def asserting(name: str, **attributes: str) -> Persona:
 
 
 def answer(house: House, url: str, person: Persona, ago: timedelta = timedelta()) -> tuple[str, dict[str, str]]:
-    """Let the hub answer as of a while ago; give ACS and fields."""
+    """Let the hub answer of a person who logged in there a while ago; give ACS and fields."""
     request = wayf_hub.read(urlsplit(url).query)
-    xml = wayf_hub.response(HUB, request, person, house.hub_key(), house.clock.now() - ago)
-    return request.acs, http_bindings.post_fields(xml, "SAMLResponse", request.relay_state)
+    now = house.clock.now()
+    inner = wayf_hub.assertion(HUB, request, person, now)
+    inner.authn_statement[0].authn_instant = xml_times.write(now - ago)
+    root = assertion_writer.response(HUB, request, inner, now)
+    signature.sign(next(root.iter("{*}Assertion")), house.hub_key())
+    return request.acs, http_bindings.post_fields(etree.tostring(root), "SAMLResponse", request.relay_state)
 
 
 def begin(staff: Person) -> str:

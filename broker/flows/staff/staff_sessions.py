@@ -66,7 +66,7 @@ class StaffSessions:
     def open(self, eppn: str, browser: str, now: datetime) -> tuple[StaffMember, str]:
         """Store a session of ``eppn`` in the browser of this pseudonym; return its token, too."""
         token = secrets.token_hex(32)
-        session = StaffSession(self._who(eppn), browser)
+        session = StaffSession(who(self.hmacs, self.rules, eppn), browser)
         key = self._key(token)
         record = self._records.add(key, session, STAFF_SESSION.until(now), now)
         if record is None:
@@ -95,13 +95,9 @@ class StaffSessions:
     def _member(self, key: Key, session: StaffSession, until: datetime) -> StaffMember:
         roles: frozenset[StaffRole] = frozenset()
         for eppn, given in self.rules.roles.items():
-            if self._who(eppn) == session.who:
+            if who(self.hmacs, self.rules, eppn) == session.who:
                 roles = given
         return StaffMember(key.group, session.who, session.browser, roles, until)
-
-    def _who(self, eppn: str) -> str:
-        # With the institution: listed under another one, the name is another person's.
-        return self.hmacs.of("staff", self.rules.upstream, self.rules.institution, eppn)
 
     def _key(self, token: str) -> Key:
         return Key("staff", self.hmacs.of("staff-session", token), "session")
@@ -109,3 +105,11 @@ class StaffSessions:
     @property
     def _records(self) -> Records[StaffSession]:
         return Records(self.store, StaffSession)
+
+
+def who(hmacs: LookupHmacs, rules: StaffRules, eppn: str) -> str:
+    """Return the pseudonym by which somebody of the staff is known, in a session and on the trail.
+
+    With the institution: listed under another one, the name is another person's.
+    """
+    return hmacs.of("staff", rules.upstream, rules.institution, eppn)

@@ -136,20 +136,22 @@ def test_a_case_that_has_ended_says_so(desk: Person) -> None:
 
 
 @pytest.mark.parametrize("typed", [ASTA, SPELLED, "asta", "1"])
-def test_nobody_is_found_by_name_or_number(desk: Person, typed: str) -> None:
+def test_nobody_is_found_by_name_or_number(old_house: House, typed: str) -> None:
     """A CPR number, a name and a borrower number are no references; none is kept."""
-    page = find(desk, typed)
+    page = find(enter(old_house, DESK), typed)
     assert page.status_code == 422
-    assert len(typed) == 1 or typed not in page.get_data(as_text=True) + str(trail(desk.house))
+    assert len(typed) == 1 or typed not in page.get_data(as_text=True) + str(trail(old_house))
 
 
-def test_the_cause_of_a_case_is_text(desk: Person) -> None:
-    """What a library system answers is shown, never run."""
+def test_the_cause_of_a_case_is_text_and_its_borrowers_get_no_letter(desk: Person) -> None:
+    """What a library system answers is shown, never run; whose a letter would be of two, nobody can say."""
     house = desk.house
-    spoken, _ = two_borrowers(house)
+    spoken, pair = two_borrowers(house)
     [entry] = [each for each in house.parts.cases.records.all() if each.enrolment.reason == "two_borrowers"]
-    hostile = replace(entry.enrolment, cause="<script>alert(1)</script>")
+    hostile = replace(entry.enrolment, cause="<script>alert(1)</script>", number=pair[0])
     house.parts.cases.records.write(entry, hostile, entry.due)
     text = find(desk, spoken).get_data(as_text=True)
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text
+    assert 'value="letter"' not in text
+    assert press(desk, spoken, "letter") == "no_letter"

@@ -162,6 +162,8 @@ def test_an_older_login_upstream_is_not_good_enough(old_house: House) -> None:
     staff = old_house.person()
     page = staff.deliver(*answer(old_house, begin(staff), persona(ADMIN), timedelta(minutes=4)))
     assert (page.status_code, mark(page)[1]) == (400, "message_refused")
+    fresh = staff.deliver(*answer(old_house, begin(staff), persona(ADMIN), timedelta(minutes=2)))
+    assert mark(staff.get(fresh.location)) == ("admin", "arrived")
 
 
 def test_a_login_that_is_cancelled_lets_nobody_in(old_house: House) -> None:
@@ -281,6 +283,7 @@ def test_a_form_is_the_session_s_own(old_house: House, path: str) -> None:
     assert staff.post(path, {"token": token}, **{"Sec-Fetch-Site": "same-site"}).status_code == 403
     desk = enter(old_house, DESK)
     assert mark(desk.post("/admin/try", {"token": token}))[1] == "staff_role_missing"
+    assert mark(desk.post("/admin/desk", {"token": token, "do": "retry"}))[1] == "token_refused"
     assert mark(old_house.person().post(path, {"token": token})) == ("admin", "login")
 
 

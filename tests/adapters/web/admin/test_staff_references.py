@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from broker.app import diagnostics
+from broker.app import audit_operations, diagnostics
 from broker.cli import broker
 from broker.demo.people.personas import persona
 from broker.flows.staff.reference_guesses import UNKNOWN
@@ -78,6 +78,10 @@ def test_what_is_explained_is_on_the_trail(house: House) -> None:
     assert [line["reason"] for line in looked] == ["explain", "explain"]
     assert spoken.replace(" ", "").upper() not in str(looked)
     assert all("tag" not in line for line in looked)
+    shown = audit_operations.events(house.parts, staff="bo@au.dk")
+    assert [each["event"] for each in shown] == ["staff_logged_in", "staff_looked", "staff_looked"]
+    assert shown[-1]["about"] == spoken.replace(" ", "").upper()
+    assert audit_operations.events(house.parts, staff="cilla@au.dk") == ()
 
 
 def test_whoever_guesses_is_stopped(house: House) -> None:
