@@ -282,9 +282,9 @@ CHANGES: Final = [
         "student",
         "To lend you books",
         "To lend books",
-        "other my-loans student: another purpose: whoever agreed is asked again (student.yaml:41)",
+        "other my-loans student: another purpose (student.yaml:41)",
     ),
-    ("release.[].purpose.da", "student", "At låne dig", "At låne", "other my-loans student: another purpose: "),
+    ("release.[].purpose.da", "student", "At låne dig", "At låne", "other my-loans student: another purpose ("),
     (
         "release.[].name_id",
         "guest",
