@@ -70,9 +70,8 @@ def init(folder: Path, purpose: str, state: Path, port_base: int, *, as_json: bo
         if purpose == "demo":
             library = _for_demo(folder, port_base, now)
         else:
-            rules = new_folder.site_rules()
-            secrets = new_folder.WAYF_SECRETS
-            new_folder.write(folder, new_folder.wayf_toml(state), secrets, rules)
+            text = new_folder.wayf_toml(state)
+            new_folder.write(folder, text, new_folder.WAYF_SECRETS, rules=True)
             key_ring.generate(folder / "keys", now)
     config = folder.resolve() / new_folder.CONFIGURATION
     next_steps = _FOR_DEMO if purpose == "demo" else _FOR_WAYF

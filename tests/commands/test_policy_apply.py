@@ -123,10 +123,17 @@ def test_a_set_that_breaks_a_site_rule_is_not_applied(desk: Desk) -> None:
         refused = desk.run(*words)
         assert refused.exit_code == 78
         assert f"{said}(e.g. wayf " in refused.stderr
+    folder = str(desk.folder / "policies")
+    compared = desk.run("diff", folder, folder)
+    assert (compared.exit_code, said in compared.stderr) == (78, True)
     assert desk.run("check", "--no-analysis").exit_code == 0
     assert desk.run("plan", "--no-analysis").exit_code == 3
+    text = rules.read_text()
     rules.unlink()
-    assert desk.applied()
+    first = desk.applied()
+    rules.write_text(text)
+    compared = desk.run("diff", first[:12], folder)
+    assert (compared.exit_code, said in compared.stderr) == (78, True)
 
 
 @pytest.mark.slow  # it compares all classes of logins

@@ -142,6 +142,15 @@ def test_what_nobody_can_give_is_named_and_not_drafted(folder: Path) -> None:
     assert len(lines) == 9
 
 
+def test_a_cpr_number_that_nobody_may_assert_is_not_to_be_had(folder: Path) -> None:
+    """What an institution sends without being asked to counts as not sent."""
+    config = folder / "broker.toml"
+    config.write_text(config.read_text().replace('may_assert = ["cpr"]', "may_assert = []"))
+    ask(folder, wanted(CPR))
+    (missing,) = suggested()["not_given"]
+    assert missing["why"] == "no way to log in at booking gives cpr"
+
+
 def test_a_service_that_asks_for_nothing_is_told(folder: Path) -> None:
     """The draft is there all the same, and says whom to ask."""
     result = run("suggest", "--service", "https://booking.demo.example")

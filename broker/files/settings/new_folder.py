@@ -25,11 +25,6 @@ WAYF_SECRETS: Final = {
 WRITTEN: Final = (CONFIGURATION, "keys", *_SHIPPED, RULES, "metadata", "secrets")
 
 
-def site_rules() -> str:
-    """Return the text of the shipped rules, which hold of the shipped policies."""
-    return (_SOURCE / RULES).read_text(encoding="utf-8")
-
-
 def wayf_toml(state: Path) -> str:
     """Return the text of a first broker.toml for WAYF and Koha; it says what is to be filled in."""
     text = _WAYF.read_text(encoding="utf-8")
@@ -49,21 +44,24 @@ def _refuse_used(folder: Path) -> None:
 
 
 def write(
-    folder: Path, configuration: str, secrets: Mapping[str, str], rules: str | None = None
+    folder: Path, configuration: str, secrets: Mapping[str, str], *, rules: bool = False
 ) -> None:
     """Write all but the keys; ``configuration`` is the text of broker.toml, which comes last.
 
-    ``secrets`` are texts by the names of their files, ``rules`` that of the site rules, if any.
+    ``secrets`` are texts by the names of their files; with ``rules`` the shipped site rules too.
 
     ConfigurationFaults where something is there already, or the shipped files are not; OSError
     where the folder cannot be written.
     """
     _refuse_used(folder)
-    for name in _SHIPPED:
-        if not (_SOURCE / name).is_dir():
-            what = f"{name}/ is not beside the package"
-            mend = "install the broker from its source: make venv"
-            raise ConfigurationFaults([Fault(str(_SOURCE), what, mend)])
+    missing = [f"{name}/" for name in _SHIPPED if not (_SOURCE / name).is_dir()]
+    if rules and not (_SOURCE / RULES).is_file():
+        missing.append(RULES)
+    if missing:
+        mend = "install the broker from its source: make venv"
+        raise ConfigurationFaults(
+            [Fault(str(_SOURCE), f"{missing[0]} is not beside the package", mend)]
+        )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in _SHIPPED:
         shutil.copytree(_SOURCE / name, folder / name, copy_function=shutil.copyfile)
@@ -71,8 +69,8 @@ def write(
     (folder / "secrets").mkdir(mode=0o700)
     for name, text in secrets.items():
         _write_new(folder / "secrets" / name, text)
-    if rules is not None:
-        _write_new(folder / RULES, rules)
+    if rules:
+        _write_new(folder / RULES, (_SOURCE / RULES).read_text(encoding="utf-8"))
     _write_new(folder / CONFIGURATION, configuration)
     durable_files.synced(folder)
 

@@ -132,6 +132,9 @@ release:
 def test_keys_come_in_the_order_of_the_format_with_their_comments() -> None:
     """The schema stays in the first line, a comment with the line below it, what is left out in its place."""
     assert formatted(UGLY.encode(), "a.yaml") == NEAT
+    # Where a file chooses keys beside those of the format, they stand as people read them.
+    chosen = "match:\n  - schacHomeOrganization: au.dk\n    upstream: wayf\n"
+    assert formatted(chosen.encode(), "a.yaml") == chosen
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,19 @@ def test_of_a_rule_that_is_broken_everywhere_some_lines_are_shown(around: Policy
     assert re.fullmatch(r"policy_properties\.yaml:1: 'a rule' does not hold in \d+ more ways", told[3])
 
 
+def test_what_a_login_must_have_is_shown_of_the_person(around: PolicySurroundings, folder: Path) -> None:
+    """An attribute too that no policy looks at, and the level that is asked for."""
+    (told, *_) = said(around, folder, rule("{assurance: high, organizationName: Aarhus}", service="e-resources"))
+    assert re.search(r"\(e\.g\. .*Aarhus.* high", told)
+
+
+def test_beside_a_library_account_no_proof_is_believed(around: PolicySurroundings, folder: Path) -> None:
+    """None is looked up in a login by number and PIN, so that the rule holds."""
+    assert said(around, folder, rule("{upstream: library}", "{never_releases: [kaldemail_domain]}")) == []
+
+
 BROKEN = [
+    rule("{upstream: nemid}", "{never_releases: [cpr]}"),
     rule("{age: {under: 16}}", service="myprint"),
     rule("{upstream: wayf, schacHomeOrganization: au.dk}", "{never_releases: [mail]}"),
     rule("{eduPersonScopedAffiliation: 'student@*'}", "{affiliation: student}"),
