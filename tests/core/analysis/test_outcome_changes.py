@@ -90,11 +90,45 @@ def test_what_outlasts_a_login_is_told_with_it(tmp_path: Path) -> None:
     assert len({row.partition(": ")[2] for row in rows}) == len(edits)
 
 
+def compared(folder: Path, before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """Give the rows of two sets of files, for the university's logins at one service."""
+    sets = (loaded(folder / "before", before), loaded(folder / "after", after))
+    return list(map(told, difference(Analysis(sets, Site((WAYF,), (LOANS,)), NOW)).rows))
+
+
 def test_an_affiliation_that_a_line_begins_to_name_is_withheld_no_more(tmp_path: Path) -> None:
-    """It may match what stood before in another file, no line of which changed."""
-    student = STUDENT.replace("eduPersonScopedAffiliation: student@au.dk", "eduPersonScopedAffiliation: stu*")
+    """It may match, and leave, by what stood before in another file, no line of which changed."""
+    listed = "      eduPersonScopedAffiliation: {why: {en: x, da: x}}\n"
+    student = STUDENT.replace("eduPersonScopedAffiliation: student@au.dk", "eduPersonScopedAffiliation: stu*") + listed
     guest = GUEST.replace("student@x.example", "[student@x.example, studying@au.dk]")
-    before = loaded(tmp_path / "before", {"student.yaml": student, "guest.yaml": GUEST})
-    after = loaded(tmp_path / "after", {"student.yaml": student, "guest.yaml": guest})
-    rows = list(map(told, difference(Analysis((before, after), Site((WAYF,), (LOANS,)), NOW)).rows))
+    before = {"student.yaml": student, "guest.yaml": GUEST}
+    rows = compared(tmp_path, before, before | {"guest.yaml": guest})
     assert "WIDER my-loans nobody -> student: let in, where it was no_affiliation (student.yaml:38)" in rows
+    assert "WIDER my-loans student: + eduPersonScopedAffiliation: studying@au.dk (student.yaml:52)" in rows
+
+
+def test_who_has_an_affiliation_that_was_withheld_may_have_left(tmp_path: Path) -> None:
+    """What a set does not know may be the very one that the person still has: only the other set lowers."""
+    guest = GUEST.replace("student@x.example", "[student@x.example, studying@au.dk]")
+    rows = compared(tmp_path, {"guest.yaml": GUEST}, {"guest.yaml": guest})
+    lowered = "other my-loans guest: borrower: STUDENT stays -> PRIVATE lowered for 6 months"
+    assert any(row.startswith(lowered) for row in rows), rows
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "row"),
+    [
+        ("code_valid_for: 30m", "code_valid_for: 2h", "code_valid_for 30 minutes -> 2 hours (visitor.yaml:16)"),
+        ("domains: [{", "domains: [rm.dk, {", "domains rm.dk (visitor.yaml:15)"),
+    ],
+)
+def test_each_of_two_files_has_its_own_terms_of_a_proof(tmp_path: Path, old: str, new: str, row: str) -> None:
+    """What the lower asks for is as the lower says, though both name the proof alike."""
+    lower = STUDENT.replace("affiliation: student", "affiliation: visitor").replace("precedence: 20", "precedence: 15")
+    before = {
+        name: text.replace("{upstream: nemid, kaldemail", "{upstream: [wayf, nemid], kaldemail")
+        for name, text in {"student.yaml": STUDENT, "visitor.yaml": lower}.items()
+    }
+    after = before | {"visitor.yaml": before["visitor.yaml"].replace(old, new)}
+    rows = compared(tmp_path, before, after)
+    assert any(each.startswith("WIDER my-loans nobody: ") and each.endswith(row) for each in rows), rows
