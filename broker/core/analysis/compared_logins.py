@@ -8,7 +8,7 @@ from typing import Final
 from broker.core.analysis.login_classes import Classes, LoginClass, Member
 from broker.core.analysis.minimal_logins import too_many
 from broker.core.analysis.modelled_matching import ModelledSet
-from broker.core.analysis.outcomes import Outcome, asked_for_ever, described, outcome, read_without
+from broker.core.analysis.outcomes import Outcome, described, outcome, read_without
 from broker.core.analysis.partial_logins import PartialLogin
 from broker.core.analysis.source_kinds import SourceKinds, Vocabulary
 from broker.core.analysis.sources import Source, sources_of
@@ -25,7 +25,7 @@ from broker.core.policy.model import BorrowerRule, Policy, PolicySet
 
 OTHER_CATEGORY: Final = "(another category)"
 Told = Callable[[int, int], None]
-Played = tuple[PlayedLogin | None, Outcome]
+Played = tuple[PlayedLogin, Outcome]
 # Positions of policies in the set before and the one after; None of nobody's.
 Pairs = frozenset[tuple[int | None, int | None]]
 
@@ -60,15 +60,14 @@ class Site:
 class ComparedLogin:
     """A login that stands for its class, and what comes of it under each set.
 
-    ``played`` are the logins themselves (None: one is asked for ever), ``outcomes`` what they have
-    in common with their class.
+    ``played`` are the logins themselves, ``outcomes`` what they have in common with their class.
     """
 
     found: LoginClass
     login: DescribedLogin
     service: Service
     day: date
-    played: tuple[PlayedLogin | None, ...] = field(repr=False)
+    played: tuple[PlayedLogin, ...] = field(repr=False)
     outcomes: tuple[Outcome, ...]
 
 
@@ -264,24 +263,8 @@ class _Stage:
             policies = self.analysis.sets[at]
             kinds = self.classes.kinds
             terms = IdealTerms(giver=kinds.source.giver, local=self.analysis.site.local)
-            try:
-                played = play(
-                    self._read(login, policies),
-                    service,
-                    policies,
-                    self.now,
-                    terms,
-                )
-                self.kept[key] = (
-                    played,
-                    outcome(
-                        played,
-                        kinds,
-                        policies,
-                    ),
-                )
-            except RuntimeError:
-                self.kept[key] = (None, asked_for_ever(policy))
+            played = play(self._read(login, policies), service, policies, self.now, terms)
+            self.kept[key] = (played, outcome(played, kinds, policies))
         return self.kept[key]
 
     def _read(self, login: DescribedLogin, policies: PolicySet) -> DescribedLogin:
@@ -306,17 +289,15 @@ def _unchanged(sets: Sequence[PolicySet]) -> Pairs:
     return frozenset(pairs)
 
 
-def _looks_up(played: PlayedLogin | None) -> bool:
+def _looks_up(played: PlayedLogin) -> bool:
     """Return whether a borrower is looked for at all."""
-    release = played.decision.release if played else None
-    if played is None:
-        return True
+    release = played.decision.release
     return release is not None and release.borrower != "none"
 
 
-def _makes(played: PlayedLogin | None) -> bool:
+def _makes(played: PlayedLogin) -> bool:
     """Return whether an account is made, or changed, where the login wishes it."""
-    release = played.decision.release if played else None
+    release = played.decision.release
     return release is None or release.borrower == "make"
 
 

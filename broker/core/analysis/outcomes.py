@@ -31,7 +31,6 @@ from broker.core.policy.model import (
     LegalBasis,
     NameIDKind,
     Notice,
-    Policy,
     PolicyLine,
     PolicySet,
     Release,
@@ -48,7 +47,6 @@ _UNKNOWN: Final = "unknown_affiliation"
 _OPEN: Final = frozenset({"released", "released_in_part", "not_sent", "value_not_allowed"})
 MADE: Final = "(made here)"
 _MADE: Final = frozenset({MADE})
-ENDLESS: Final = "asked_for_ever"
 # What leaves is no value of the upstream's, or stands for a number.
 _NOT_SENT: Final = MINTED | {NAME_ID, BORROWER_NUMBER, CPR_ATTRIBUTE}
 
@@ -196,20 +194,6 @@ def outcome(played: PlayedLogin, kinds: SourceKinds, policies: PolicySet) -> Out
         place=played.place,
         mailboxes=tuple(mailboxes(played, policies)),
         account=account_terms(played, kinds.source),
-    )
-
-
-def asked_for_ever(policy: Policy | None) -> Outcome:
-    """Return the outcome of a login that has no end: what is asked for is never taken."""
-    rule = policy.borrower if policy else None
-    return Outcome(
-        steps=(ENDLESS,),
-        refusal=ENDLESS,
-        affiliation=policy.affiliation if policy else None,
-        borrower=None,
-        terms=None,
-        leaving=(),
-        place=rule.place if rule else None,
     )
 
 

@@ -109,8 +109,6 @@ def findings(analysis: Analysis) -> Findings:
 def _note(seen: _Seen, login: ComparedLogin) -> None:
     (played,) = login.played
     (outcome,) = login.outcomes
-    if played is None:
-        return
     decision = played.decision
     affiliation = decision.affiliation
     if affiliation is None:
@@ -150,7 +148,7 @@ def _note_late_refusal(seen: _Seen, login: ComparedLogin, release: Release | Non
     refusal = login.outcomes[0].refusal
     if release is None or release.borrower != "make" or refusal is None:
         return
-    rule = played.decision.policy.borrower if played and played.decision.policy else None
+    rule = played.decision.policy.borrower if played.decision.policy else None
     if refusal == NO_ADDRESS and rule:
         seen.late.setdefault((rule.place, refusal), login.login)
     if refusal not in _NUMBER:

@@ -40,14 +40,14 @@ class ReleasedNames:
         """Note what leaves of a login, or of another of its class."""
         (played,) = login.played
         (outcome,) = login.outcomes
-        leaving = {each.name for each in played.leaving} if played else set()
+        leaving = {each.name for each in played.leaving}
         for listed in outcome.leaving:
             line = (login.service.name, affiliation, listed.name)
             if line in self.shown:
                 continue
             if listed.name in leaving:
                 self.shown[line] = login.login
-            elif played and played.decision.release:
+            elif played.decision.release:
                 entry = next(
                     each for each in played.decision.release.attributes if each.name == listed.name
                 )
@@ -66,10 +66,7 @@ class ReleasedNames:
         now = self.analysis.now
         at = now if login.day == now.date() else datetime.combine(login.day, time(12), now.tzinfo)
         terms = IdealTerms(giver=site.sources[login.found.source].giver, local=site.local)
-        try:
-            played = play(other, login.service, self.analysis.sets[0], at, terms)
-        except RuntimeError:
-            return False  # asked for ever
+        played = play(other, login.service, self.analysis.sets[0], at, terms)
         names = {each.name for each in played.leaving}
         return played.decision.affiliation == line[1] and line[2] in names
 

@@ -133,8 +133,7 @@ def what_leaves(analysis: Analysis) -> WhatLeaves:
     for login in analysis.logins():
         seen.classes.add((login.day, login.found))
         (played,) = login.played
-        if played is not None:
-            _note(seen, login, played)
+        _note(seen, login, played)
     names = tuple(service.name for service in analysis.site.services)
     given = tuple(_given(policies, names, seen))
     return WhatLeaves(

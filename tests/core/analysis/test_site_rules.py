@@ -126,24 +126,24 @@ def met(value: str, written: tuple[str, ...]) -> bool:
     return any(value.startswith(each[:-1]) if each.endswith("*") else value == each for each in written)
 
 
-def breaks(played: PlayedLogin | None, rule: SiteRule) -> Iterator[str]:
+def breaks(played: PlayedLogin, rule: SiteRule) -> Iterator[str]:
     """Give in what a played login is against a rule, as the messages begin."""
     expect = rule.expect
-    effect = "permit" if played and played.permitted else "deny"
-    reason = played.reason if played else "asked_for_ever"
+    effect = "permit" if played.permitted else "deny"
+    reason = played.reason
     if expect.effect not in {"", effect}:
         yield "lets in" if effect == "permit" else f"refuses for {reason}"
     elif expect.reason not in {None, "ok" if effect == "permit" else reason}:
         yield "gives the reason"
-    if expect.affiliation is not None and (played is None or played.decision.affiliation != expect.affiliation):
+    if expect.affiliation is not None and played.decision.affiliation != expect.affiliation:
         yield "takes for"
-    for each in played.leaving if played else ():
+    for each in played.leaving:
         if each.name in rule.never_releases or (expect.releases is not None and each.name not in expect.releases):
             yield f"releases {each.name}"
 
 
-def played(login: DescribedLogin, service: Service, policies: PolicySet, source: int) -> PlayedLogin | None:
-    """Play a login to its end; None where it has none."""
+def played(login: DescribedLogin, service: Service, policies: PolicySet, source: int) -> PlayedLogin:
+    """Play a login to its end."""
     return play(login, service, policies, NOW, IdealTerms(giver=SOURCES[source].giver, local=LOCAL))
 
 
