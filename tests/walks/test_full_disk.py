@@ -141,7 +141,8 @@ def test_a_store_that_refuses_writes_but_answers_reads_is_a_page_and_passes(
 
     def setting_to(value: str) -> Refusing:
         def change() -> None:
-            server.client().config_set(name, value)
+            with server.client() as client:
+                client.config_set(name, value)
 
         return change
 
