@@ -175,8 +175,7 @@ class SourceKinds:
         anything = Source(source.upstream)
         for name, named in vocabulary.named.items():
             if name.endswith(PROOF):
-                # Beside an account that the library system verified no proof is looked up.
-                known = {} if source.local else witnesses(named, anything)
+                known = witnesses(named, anything)
             else:
                 known = witnesses(
                     named,

@@ -111,6 +111,14 @@ def is_so(login: DescribedLogin, when: PartialLogin, *, local: bool) -> bool:
     )
 
 
+def led_to(login: DescribedLogin, policies: PolicySet) -> DescribedLogin:
+    """Give a login as its rule sees it: a borrower without a CPR that no file completes is found by nobody."""
+    completed = any(policy.borrower and policy.borrower.temporary for policy in policies.policies)
+    if login.borrower is None or not login.borrower.temporary or completed:
+        return login
+    return replace(login, borrower=None)
+
+
 def ages(of: AgeRange) -> range:
     """Give the ages of a range."""
     return range(of.least, of.under)
@@ -153,7 +161,7 @@ def check(policies: PolicySet, rule: SiteRule, logins: Iterator[RandomLogin]) ->
     found = {(each.service, each.what) for each in proof.breaches}
     for login in logins:
         mine, at = login.described, SOURCES.index(login.source)
-        if not is_so(mine, rule.when, local=login.source.local):
+        if not is_so(led_to(mine, policies), rule.when, local=login.source.local):
             continue
         for service in filter(rule.concerns, SERVICES):
             if login.source.upstream in service.methods:
