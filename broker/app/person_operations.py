@@ -285,8 +285,11 @@ def desk(parts: Parts) -> PersonDesk:
         except AttributesRefused:
             return AssertedNames(frozenset())
         cpr = reading.attributes.one(CPR_ATTRIBUTE) if reading.cpr == "real" else None
-        names = persons.asserted(answer, reading.attributes)
-        return AssertedNames(names, links.of_cpr(cpr) if cpr else None)
+        return AssertedNames(
+            persons.asserted(answer, reading.attributes),
+            links.of_cpr(cpr) if cpr else None,
+            persons.lasting(answer, reading),
+        )
 
     records = TheirRecords(parts.store, index, links, names_in, trail.of_person)
     limits = Limits(parts.store, index, now)

@@ -68,22 +68,42 @@ def test_the_next_holder_of_a_name_sees_and_deletes_what_is_theirs_alone(house: 
     """Whoever comes by Asta's name without her number: none of hers is shown, and none goes with theirs."""
     landed(house, arrive(house, "e-resources", **NO_NUMBER, **NEXT))
     stranger, frits = house.person(), asserted(**NO_NUMBER, **NEXT)
-    page = come(stranger, stranger.get("/my-choices?do=kept&with=wayf").location, frits)
-    report = stranger.get("/my-choices" + found(page, "//a[@download]/@href")).text
-    assert mark(page) == ("choices", "kept")
+    report = kept(stranger, frits)
     assert {each["service"] for each in json.loads(report)["recipients"]} == {"e-resources"}
     assert asta.attributes["uid"][0] not in re.findall(r'"(?:number|borrower)": "(\d+)"', report)
     before = people(house)
-    choices = come(stranger, stranger.get("/my-choices?with=wayf").location, frits)
-    warning = stranger.get("/my-choices" + found(choices, "//a[contains(@href, 'do=forget')]/@href"))
-    again_by = "/my-choices" + found(warning, "//a[contains(@href, 'with=')]/@href")
-    confirm = come(stranger, stranger.get(again_by).location, frits)
-    assert mark(confirm) == ("choices", "confirm")
-    assert mark(stranger.press(confirm)) == ("choices", "forgotten")
+    assert mark(forgotten(stranger, frits)) == ("choices", "forgotten")
     assert ForgettingUpkeep(house.parts).step()
     again = landed(house, arrive(house))
     assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
     assert len(before - people(house)) == 1
+
+
+@pytest.mark.parametrize("left", [{}, {"eduPersonScopedAffiliation": ("member@au.dk",)}], ids=["asked", "unknown"])
+def test_the_last_holder_of_a_name_sees_and_deletes_nothing_of_the_next(
+    house: House, asta: Landing, left: dict[str, tuple[str, ...]]
+) -> None:
+    """Neither an answer that was not fetched yet nor a login that led to nobody is hers; it goes on as it was."""
+    frits = {**NO_NUMBER, **NEXT, **left}
+    _, refused = arrive(house, "my-loans", **frits)
+    waiting = house.person()
+    answer = sent(waiting, waiting.choose(waiting.ask("my-loans")), asserted(**frits))
+    hers = house.person()
+    report = kept(hers, asserted())
+    assert ("Fremmed" in report, asta.attributes["uid"][0] in report) == (False, True)
+    assert mark(forgotten(hers, asserted())) == ("choices", "forgotten")
+    assert ForgettingUpkeep(house.parts).step()
+    assert mark(waiting.get(answer.location)) == mark(refused)
+
+
+def test_whoever_comes_by_a_name_alone_has_nothing_of_a_number_s_person(house: House) -> None:
+    """A number that is known has come with the name since, and was refused: that login is its own person's."""
+    landed(house, arrive(house, schacPersonalUniqueID=(URN + OTHER,), eduPersonPrincipalName=("bo@au.dk",)))
+    arrive(house, "e-resources", **NO_NUMBER)
+    unknown = {"eduPersonScopedAffiliation": ("member@au.dk",), **NEXT}
+    arrive(house, "my-loans", schacPersonalUniqueID=(URN + OTHER,), **unknown)
+    report = kept(house.person(), asserted(**NO_NUMBER))
+    assert (report.count("Fremmed"), "asta@au.dk" in report) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -239,10 +259,28 @@ def asserted(**attributes: tuple[str, ...]) -> Persona:
 
 def come(person: Person, url: str, who: Persona) -> TestResponse:
     """Let the hub answer the AuthnRequest in ``url``, and follow."""
+    return person.get(sent(person, url, who).location)
+
+
+def sent(person: Person, url: str, who: Persona) -> TestResponse:
+    """Let the hub answer the AuthnRequest in ``url``, and do not follow."""
     asked = wayf_hub.read(urlsplit(url).query)
     xml = wayf_hub.response(HUB, asked, who, person.house.hub_key(), person.house.clock.now())
-    answer = person.deliver(asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
-    return person.get(answer.location)
+    return person.deliver(asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
+
+
+def kept(person: Person, who: Persona) -> str:
+    """Give the file of what is kept, after a fresh login."""
+    page = come(person, person.get("/my-choices?do=kept&with=wayf").location, who)
+    return person.get("/my-choices" + found(page, "//a[@download]/@href")).text
+
+
+def forgotten(person: Person, who: Persona) -> TestResponse:
+    """Ask for one's deletion, log in afresh and confirm it."""
+    choices = come(person, person.get("/my-choices?with=wayf").location, who)
+    warning = person.get("/my-choices" + found(choices, "//a[contains(@href, 'do=forget')]/@href"))
+    again_by = "/my-choices" + found(warning, "//a[contains(@href, 'with=')]/@href")
+    return person.press(come(person, person.get(again_by).location, who))
 
 
 def arrive(house: House, service: str = "myprint", /, **attributes: tuple[str, ...]) -> tuple[Person, TestResponse]:

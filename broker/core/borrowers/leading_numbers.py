@@ -23,9 +23,12 @@ def uuid_leads(decision: Decision, assurance: Assurance | None) -> bool:
 
     Not below substantial, nor where no number would find a borrower either.
     """
-    if assurance is None or not decision.may_find_by_cpr:
-        return False
-    return assurance >= Assurance.SUBSTANTIAL
+    return decision.may_find_by_cpr and is_sure(assurance)
+
+
+def is_sure(assurance: Assurance | None) -> bool:
+    """Return whether an assurance is substantial at least."""
+    return assurance is not None and assurance >= Assurance.SUBSTANTIAL
 
 
 def without_number(kind: str) -> str:

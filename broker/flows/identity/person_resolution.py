@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.leading_numbers import cpr_leads, uuid_leads
+from broker.core.borrowers.leading_numbers import cpr_leads, is_sure, uuid_leads
 from broker.core.identity.accepted_text import TextKind, text_fault
 from broker.core.identity.canonical_attributes import (
     CPR_ATTRIBUTE,
@@ -153,14 +153,23 @@ class PersonResolution:
 
         More than what leads to a person: also what no policy lets lead there.
         """
-        names = {self._own_name(answer, attributes)}
+        names = {self._own_name(answer, attributes), self._account_name(answer)}
         cpr = attributes.one(CPR_ATTRIBUTE)
         uuid = attributes.one(CPR_UUID)
-        if answer.upstream in self.rules.local and answer.name_id:
-            names.add(self.links.of_borrower(answer.name_id))
         if cpr:
             names.add(self.links.of_cpr(cpr))
         if uuid:
+            names.add(self._uuid_name(uuid))
+        return frozenset(name for name in names if name)
+
+    def lasting(self, answer: Authentication, reading: AttributeReading) -> frozenset[str]:
+        """Return those pseudonyms beside the CPR number that no institution gives away again.
+
+        The library account, and the cprUuid where it may stand for the number.
+        """
+        names = {self._account_name(answer)}
+        uuid = reading.attributes.one(CPR_UUID)
+        if uuid and is_sure(reading.assurance):
             names.add(self._uuid_name(uuid))
         return frozenset(name for name in names if name)
 
@@ -199,6 +208,11 @@ class PersonResolution:
         if authentication.upstream not in self.rules.local:
             return None
         return authentication.name_id
+
+    def _account_name(self, answer: Authentication) -> str | None:
+        if answer.upstream in self.rules.local and answer.name_id:
+            return self.links.of_borrower(answer.name_id)
+        return None
 
     def _known_name(self, *names: str | None) -> str | None:
         for name in names:

@@ -37,11 +37,12 @@ from broker.flows.records import load
 class AssertedNames(NamedTuple):
     """The pseudonyms of what an authentication asserts; ``cpr`` of its CPR number, if it is real.
 
-    ``names`` hold that, too.
+    ``names`` hold that, too, and ``lasting``: those of them that no institution gives away again.
     """
 
     names: frozenset[str]
     cpr: str | None = None
+    lasting: frozenset[str] = frozenset()
 
 
 NamesIn = Callable[[Authentication], AssertedNames]
@@ -227,9 +228,17 @@ class TheirRecords:
 
     def _names(self, answer: Authentication, person: FoundPerson) -> bool:
         asserted = self.names_in(answer)
-        if person.cprs and asserted.cpr and asserted.cpr not in person.cprs:
-            return False  # the name has come with another number by now: it is its next holder
-        return not asserted.names.isdisjoint(person.names)
+        if person.cprs:
+            # Whoever has the name now and comes without the number is its next holder, perhaps.
+            own = asserted.lasting if asserted.cpr is None else {asserted.cpr} & {*person.cprs}
+        else:
+            own = frozenset() if self._is_another(asserted.cpr, person) else asserted.names
+        return not own.isdisjoint(person.names)
+
+    def _is_another(self, cpr: str | None, person: FoundPerson) -> bool:
+        """Return whether a CPR number is known to be of another than a person who came alone."""
+        known = self.links.known_by_cpr(cpr)
+        return known is not None and known not in person.ids
 
     def _is(self, id_: str, number: str | None, person: FoundPerson) -> bool:
         return id_ in person.ids or (number is not None and self._has(number, person))
