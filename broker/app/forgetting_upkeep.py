@@ -8,7 +8,8 @@ from broker.app.assembly import Parts, now
 from broker.app.person_operations import PersonDesk, desk, sentence_of_two
 from broker.core.errors import StoreUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
-from broker.flows.persons.forgetting import Forgetting, StillCarriedOut
+from broker.core.ports import Key
+from broker.flows.persons.forgetting import Forgetting, RecordsUnread, StillCarriedOut
 
 _EVERY: Final = timedelta(hours=1)
 
@@ -34,22 +35,36 @@ class ForgettingUpkeep:
     def step(self) -> bool:
         """Look if it is time; True where somebody was forgotten."""
         moment = now()
-        is_time = self._next is None or moment >= self._next
-        kind = EventKind.FORGOTTEN
-        if is_time or self._is_put_back():
-            kind = EventKind.FORGOTTEN_AGAIN
-            count = self._looked()
+        is_whole = self._next is None or moment >= self._next or self._is_put_back()
+        count = 0
+        if is_whole:
+            count = self._repeated()
             self._next = moment + _EVERY
             self.parts.wake.local.set()  # what was held back
-        else:
-            count = self._forgetting.resume(due_only=True)
+            self._tell_unread(moment)
+        try:
+            count += self._forgetting.resume(due_only=not is_whole)
+        except RecordsUnread as error:
+            self.parts.tell(BrokerEvent(EventKind.FORGET_PENDING, {"fault": str(error)}))
+            self._purge()
+        finally:
+            self._tell(EventKind.FORGOTTEN_AGAIN if is_whole else EventKind.FORGOTTEN, count)
+        return count > 0
+
+    def _tell(self, kind: EventKind, count: int) -> None:
         if not count:
-            return False
-        tell = self.parts.tell
-        tell(BrokerEvent(kind, {"count": count}))
+            return
+        self.parts.tell(BrokerEvent(kind, {"count": count}))
+        self._purge()
+
+    def _purge(self) -> None:
         for sentence in self.parts.store.purge():
-            tell(BrokerEvent(EventKind.FORGET_PENDING, {"fault": sentence}))
-        return True
+            self.parts.tell(BrokerEvent(EventKind.FORGET_PENDING, {"fault": sentence}))
+
+    def _tell_unread(self, moment: datetime) -> None:
+        for key in self._of.records.unread(moment):
+            facts = {"fault": sentence_of_unread(key)}
+            self.parts.tell(BrokerEvent(EventKind.RECORD_UNREAD, facts))
 
     def may_go_on(self) -> bool:
         """Return whether what is due may be carried out; StoreUnavailable.
@@ -59,10 +74,10 @@ class ForgettingUpkeep:
         """
         return self._next is not None and not self._is_looking and not self._is_put_back()
 
-    def _looked(self) -> int:
+    def _repeated(self) -> int:
         self._is_looking = True
         try:
-            count = self._forgetting.resume() + self._forgetting.repeat()
+            count = self._forgetting.repeat()
             undecided = self._forgetting.undecided()
         finally:
             self._is_looking = False
@@ -101,13 +116,22 @@ def findings(parts: Parts) -> tuple[str, ...]:
     try:
         undecided = forgetting.undecided()
         lost = forgetting.tombstones.lost_by_store()
+        unread = forgetting.records.unread(now())
     except StoreUnavailable:
         return ()  # a fault of the store
     except OSError as error:
         return (f"person: the record of who was forgotten cannot be read: {error.strerror}",)
     found = [f"person: {sentence_of_two(each.at)}" for each in undecided]
+    found += [f"person: {sentence_of_unread(each)}" for each in unread]
     waiting = len(lost) - len(undecided)
     if waiting:
         what = "broker work does it when it begins, or broker person forget --restored"
         found.append(f"person: a backup was put back, {waiting} to be forgotten again: {what}")
     return tuple(found)
+
+
+def sentence_of_unread(key: Key) -> str:
+    """Return which record cannot be read, what that stops, and how to mend it."""
+    name = f"{key.kind} {key.group} {key.name}".strip()
+    what = "nobody knows whose it is, and nobody is forgotten to the end"
+    return f"the record {name} cannot be read: {what}; put its key back, or the store of a backup"

@@ -22,7 +22,7 @@ from broker.core.identity.cpr import looks_like_cpr
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.transaction import Authentication
 from broker.flows.identity.person_resolution import NAMES, PersonResolution
-from broker.flows.persons.forgetting import Forgetting
+from broker.flows.persons.forgetting import Forgetting, RecordsUnread
 from broker.flows.persons.person_search import FoundPerson, PersonSearch
 from broker.flows.persons.their_counters import TheirCounters
 from broker.flows.persons.their_records import AssertedNames, TheirRecords
@@ -309,17 +309,29 @@ def _machine_trail(parts: Parts) -> MachineTrail | NoMachineTrail:
 
 
 def forgotten(of: PersonDesk, person: FoundPerson) -> "ForgetOutcome":
-    """Forget a person, and take the octets out of the store's files too."""
-    dropped = of.forgetting.forget(person)
+    """Forget a person, and take the octets out of the store's files too.
+
+    RecordsUnread where something may be left that cannot be read; what could be is gone.
+    """
+    try:
+        dropped = of.forgetting.forget(person)
+    except RecordsUnread:
+        of.parts.store.purge()
+        raise
     return ForgetOutcome(dropped, tuple(of.parts.store.purge()))
 
 
 def ended(of: PersonDesk, *, everything: bool) -> "ForgetOutcome":
     """End what was begun, and forget again whom a store that was put back knows again."""
-    count = of.forgetting.resume() + of.forgetting.repeat(everything=everything)
+    count, pending = 0, []
+    try:
+        count = of.forgetting.resume()
+    except RecordsUnread as error:
+        pending.append(str(error))
+    count += of.forgetting.repeat(everything=everything)
     undecided = of.forgetting.undecided(everything=everything)
-    pending = (*of.parts.store.purge(), *(sentence_of_two(each.at) for each in undecided))
-    return ForgetOutcome(count, pending)
+    pending += [*of.parts.store.purge(), *(sentence_of_two(each.at) for each in undecided)]
+    return ForgetOutcome(count, tuple(pending))
 
 
 @dataclass(frozen=True, slots=True)

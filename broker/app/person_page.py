@@ -20,6 +20,7 @@ _NOTHING: Final = "Nothing."
 # The parts of the report that are lists, each with the words above it.
 _PARTS: Final = {
     "kept": "What is kept now, why and for how long",
+    "unread": "What could not be read",
     "counted": "What is counted",
     "recipients": "Who has been sent something",
     "refusals": "What a program has refused",

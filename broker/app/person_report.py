@@ -11,6 +11,7 @@ from broker.core.consent.consent import Receipt
 from broker.core.entities import Controller
 from broker.core.identity.cpr import blotted
 from broker.core.logout.sessions import Session
+from broker.core.ports import Key
 from broker.core.retention.rows import Retention, spelled
 from broker.core.retention.table import DECLINED, FORGOTTEN, LIMIT, LINK, TRAIL_KEY
 from broker.flows.persons.person_search import FoundPerson
@@ -46,6 +47,7 @@ def report(desk: PersonDesk, person: FoundPerson) -> dict[str, Any]:
         "broker": desk.parts.config.base_url,
         "controller": _library(desk.parts),
         "kept": [_record(each) for each in records],
+        "unread": list(_unread(desk.records.unread(moment))),
         "counted": [_counter(key.name, total) for key, total in counted],
         "events": events,
         "events_kept": f"{spelled(TRAIL_KEY.span)} from the first of a month; {TRAIL_KEY.why}",
@@ -124,6 +126,11 @@ def _record(record: TheirRecord) -> Row:
         "until": record.until.isoformat(timespec="seconds"),
         "value": _masked(json.loads(dump(record.fact)[1:])),
     }
+
+
+def _unread(keys: Iterable[Key]) -> Iterator[str]:
+    for kind in sorted({key.kind for key in keys}):
+        yield f"a record of the kind {kind} cannot be read: it may be about the person"
 
 
 def _counter(name: str, total: int) -> Row:

@@ -484,6 +484,11 @@ def test_a_worker_s_lease_is_waited_for(lived_parts: Parts) -> None:
     with pytest.raises(StillCarriedOut, match="--resume"):
         forgetting.forget(desk.found(NamedPerson(ASTA.cpr)))
     assert len(waited) == 5
+    forgetting.order(desk.found(NamedPerson(KARLA.cpr)), "zz")
+    with pytest.raises(StillCarriedOut):
+        forgetting.resume()
+    with pytest.raises(NoPerson):
+        desk.found(NamedPerson(KARLA.cpr))
     lived_parts.store.drop(place)
     assert forgetting.resume() == 1
     with pytest.raises(NoPerson):

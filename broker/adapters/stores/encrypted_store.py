@@ -100,9 +100,21 @@ class EncryptedStore(Store):
         group: str | None,
         now: datetime,
     ) -> Iterator[tuple[Key, Kept]]:
-        """Yield the unexpired records, opened."""
+        """Yield the unexpired records, opened.
+
+        RecordUnreadable, of the first that does not open, after all that do: whoever may go on
+        without it has the others.
+        """
+        unread: RecordUnreadable | None = None
         for key, kept in self._store.list(kind, group, now):
-            yield key, self._opened(key, kept)
+            try:
+                opened = self._opened(key, kept)
+            except RecordUnreadable as error:
+                unread = unread or error
+            else:
+                yield key, opened
+        if unread is not None:
+            raise unread
 
     def claim(
         self,

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,15 +12,16 @@ from broker.core.errors import LeadsNowhere
 from broker.core.login.transaction import Arrival, Transaction
 from broker.core.logout.sessions import Session
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Kept, Key, RecordKind, Store, lease_of
+from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store, lease_of
 from broker.core.retention.table import FORGETTING, LEASE
 from broker.flows.login.arrivals import Arrivals
 from broker.flows.logout.sessions import Sessions
+from broker.flows.persons.legible_records import legible
 from broker.flows.persons.person_search import FoundPerson, PersonSearch, PersonTrail
 from broker.flows.persons.their_counters import TheirCounters
 from broker.flows.persons.their_records import TheirRecord, TheirRecords
 from broker.flows.persons.tombstones import Tombstone, Tombstones
-from broker.flows.records import Content, Record, Records
+from broker.flows.records import Content, Record, Records, load
 
 # Longer than any lease that nobody renews.
 _PATIENCE: Final = timedelta(seconds=120)
@@ -35,6 +36,12 @@ _TURNS: Final = 2
 
 class StillCarriedOut(LeadsNowhere):
     """A worker holds the lease on something of the person's, and does not let go of it."""
+
+    about = "person"
+
+
+class RecordsUnread(LeadsNowhere):
+    """Something in the store cannot be read, and may be the person's."""
 
     about = "person"
 
@@ -57,8 +64,8 @@ class Forgetting:
         """Forget a person, and return how many records were dropped.
 
         The order, with all that leads to the person, is written first, then the tombstone; that
-        last where other machines go by it. StillCarriedOut where a worker does not end: the order
-        stands, and is resumed.
+        last where other machines go by it. StillCarriedOut where a worker does not end, and
+        RecordsUnread where something may be left: the order stands, and is resumed.
         """
         now = self.now()
         key = Key("forgetting", secrets.token_hex(16))
@@ -80,15 +87,26 @@ class Forgetting:
     def resume(self, *, due_only: bool = False) -> int:
         """Carry out every order that was begun, and return how many there were.
 
-        ``due_only``: those that nobody else is at.
+        ``due_only``: those that nobody else is at. Where one cannot be ended the others are, and
+        what hindered the first is raised then.
         """
         now = self.now()
-        orders = list(self._orders.list("forgetting", None, now))
-        if due_only:
-            orders = [each for each in orders if each.due and each.due <= now]
-        for order in orders:
-            self._carried_out(order)
+        found = legible(self.store, "forgetting", _order, now)
+        orders = [
+            order for _, _, order in found if not due_only or (order.due and order.due <= now)
+        ]
+        hindered = [error for order in orders if (error := self._hindrance(order))]
+        if hindered:
+            raise hindered[0]
         return len(orders)
+
+    def _hindrance(self, order: Record[FoundPerson]) -> RecordUnreadable | LeadsNowhere | None:
+        """Carry out an order, and return what hindered it."""
+        try:
+            self._carried_out(order)
+        except (RecordUnreadable, LeadsNowhere) as error:
+            return error
+        return None
 
     def repeat(self, *, everything: bool = False) -> int:
         """Forget again whom a store that was put back knows again, and return how many.
@@ -102,7 +120,8 @@ class Forgetting:
             if person.is_several:
                 continue
             if not person.is_nobody:
-                self.forget(person, stone_last=True)
+                with suppress(RecordsUnread):  # the order stands, and each hour says so
+                    self.forget(person, stone_last=True)
                 again += 1
             self.tombstones.keep(stone)
         return again
@@ -128,8 +147,20 @@ class Forgetting:
             pass
         if stone is not None:
             self.tombstones.keep(stone)
-        self._orders.drop(order.key)
+        self._end(order)
         return dropped
+
+    def _end(self, order: Record[FoundPerson]) -> None:
+        """Drop an order; it stands, to be tried again each hour, where something is unread."""
+        now = self.now()
+        unread = self.records.unread(now)
+        if not unread:
+            self._orders.drop(order.key)
+            return
+        self._orders.write(order.key, Content(order.value, order.until), order.version, now)
+        kinds = ", ".join(sorted({each.kind for each in unread}))
+        what = f"what cannot be read may be the person's ({kinds}; see broker check)"
+        raise RecordsUnread(f"{what}; the order stands: broker person forget --resume")
 
     def _turn(self, person: FoundPerson) -> int:
         """Drop all that is found, in the order of ``TheirRecords.of``: links last."""
@@ -216,3 +247,7 @@ class Forgetting:
     @property
     def _orders(self) -> Records[FoundPerson]:
         return Records(self.store, FoundPerson, durable=True)
+
+
+def _order(key: Key, kept: Kept) -> Record[FoundPerson]:
+    return Record(key, load(FoundPerson, kept.value), kept.version, kept.until, kept.due)

@@ -6,14 +6,16 @@ from datetime import datetime
 from itertools import combinations
 from typing import Any, Protocol
 
+from broker.core.borrowers.enrolment import Enrolment
 from broker.core.entities import Names
 from broker.core.identity.identifier_reassignment import PersonLink, is_stale
 from broker.core.ports import Store
 from broker.core.stateless_references import compact
-from broker.flows.borrowers.enrolment_records import EnrolmentRecords, StoredEnrolment
+from broker.flows.borrowers.enrolment_records import StoredEnrolment
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.login.support_traces import SupportTraces
-from broker.flows.records import Records
+from broker.flows.persons.legible_records import legible
+from broker.flows.records import load
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -119,12 +121,12 @@ class PersonSearch:
         """Return the person of a borrower number: by its enrolment, and by the account itself."""
         groups = [
             row.key.group
-            for row in self._enrolments.all()
+            for row in self._rows()
             if row.enrolment.number == number and not row.key.name
         ]
         names = (*groups, self.links.of_borrower(number))
         links = self._links()
-        mixed = self._are_apart(names, links, tuple(self._enrolments.all()))
+        mixed = self._are_apart(names, links, self._rows())
         found = FoundPerson(names=names, numbers=(number,), is_mixed=mixed)
         return self._whole(found, links)
 
@@ -135,7 +137,7 @@ class PersonSearch:
         """
         links = self._links()
         names = [name for name, link in links.items() if is_theirs(_id(link))]
-        rows = [row for row in self._enrolments.all() if is_theirs(row.enrolment.id)]
+        rows = [row for row in self._rows() if is_theirs(row.enrolment.id)]
         names += [row.key.group for row in rows if not row.key.name]
         alone = tuple(sorted(id_ for id_ in _beside_numbers(links) if is_theirs(id_)))
         if not names and not alone:
@@ -161,7 +163,7 @@ class PersonSearch:
         links = self._links()
         groups = self.trail.groups_of(reference, now)
         trace = SupportTraces(self.store).find(reference, now)
-        rows = tuple(row for row in self._enrolments.all() if not row.key.name)
+        rows = tuple(row for row in self._rows() if not row.key.name)
         names = [n for n, link in links.items() if self.trail.of_person(_id(link)) in groups]
         if trace and trace.enrolment:
             names += [row.key.group for row in rows if row.enrolment.id == trace.enrolment]
@@ -196,7 +198,7 @@ class PersonSearch:
     def _whole(self, person: FoundPerson, links: Links) -> FoundPerson:
         """Return the person with all that one thing leads to from another."""
         now = self.now()
-        rows = tuple(self._enrolments.all())
+        rows = self._rows()
         names, numbers = self._closed(person, links, rows)
         ids = sorted({_id(links[name]) for name in names & links.keys()})
         found = replace(
@@ -285,12 +287,19 @@ class PersonSearch:
         return link is not None and not is_stale(link, self.now())
 
     def _links(self) -> Links:
-        records = Records(self.store, PersonLink).list("link", None, self.now())
-        return {record.key.group: record.value for record in records}
+        found = legible(
+            self.store, "link", lambda _, kept: load(PersonLink, kept.value), self.now()
+        )
+        return {key.group: link for key, _, link in found}
 
-    @property
-    def _enrolments(self) -> EnrolmentRecords:
-        return EnrolmentRecords(self.store, self.now)
+    def _rows(self) -> tuple[StoredEnrolment, ...]:
+        """Return every enrolment and case that can be read."""
+        found = legible(
+            self.store, "enrolment", lambda _, kept: load(Enrolment, kept.value), self.now()
+        )
+        return tuple(
+            StoredEnrolment(key, fact, kept.version, kept.due) for key, kept, fact in found
+        )
 
 
 def _led_on(names: set[str], links: Links) -> set[str]:

@@ -15,13 +15,14 @@ from broker.core.login.transaction import Arrival, Authentication, Transaction
 from broker.core.logout.sessions import Session
 from broker.core.logout.single_logout import Logout
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Kept, Key, RecordKind, Store
+from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store
 from broker.core.retention import table
 from broker.core.retention.rows import Retention
 from broker.flows.borrowers.category_letters import OwedCategoryLetter
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.login.support_traces import SupportTrace
 from broker.flows.logout.sessions import Pointer
+from broker.flows.persons.legible_records import legible
 from broker.flows.persons.person_search import FoundPerson
 from broker.flows.proofs.known_browsers import KnownBrowser
 from broker.flows.proofs.pin_letters import (
@@ -54,6 +55,18 @@ _PIN_SHAPES: Final[dict[str, tuple[type[Any], Retention]]] = {
     "typed": (TypedNumbers, table.PIN_TYPED),
     "browser": (KnownBrowser, table.PIN_BROWSER),
 }
+_FACTS: Final[dict[RecordKind, type[Any]]] = {
+    "transaction": Transaction,
+    "arrival": Arrival,
+    "logout": Logout,
+    "enrolment": Enrolment,
+    "letter": OwedCategoryLetter,
+    "receipt": Receipt,
+    "trace": SupportTrace,
+    "link": PersonLink,
+    "forgetting": FoundPerson,
+}
+_KINDS: Final[tuple[RecordKind, ...]] = (*_FACTS, "session", "pin", "proof")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -70,8 +83,8 @@ class TheirRecord:
 class TheirRecords:
     """Looks through the store for one person, the kinds that can hold anything of theirs.
 
-    StoreUnavailable where the store does not answer, or a record cannot be opened: what is not
-    read may be theirs.
+    What cannot be read may be theirs: it is left out, and ``unread`` says so. StoreUnavailable
+    where the store does not answer.
     """
 
     store: Store
@@ -99,16 +112,26 @@ class TheirRecords:
 
     def with_typed(self, person: FoundPerson, now: datetime) -> FoundPerson:
         """Return the person with what was typed for them: their letters and browsers tell."""
-        facts = [load(_PIN_SHAPES[key.name][0], kept.value) for key, kept in self._all("pin", now)]
+        facts = [fact for _, _, fact in self._all("pin", now)]
         known = [fact for fact in facts if isinstance(fact, PinLetter | KnownBrowser)]
         own = [
             each for fact in known if self._has(fact.number, person) for each in fact.identifiers
         ]
         return replace(person, typed=tuple(dict.fromkeys((*person.typed, *own))))
 
+    def unread(self, now: datetime) -> tuple[Key, ...]:
+        """Return the keys of the records that cannot be read: nobody knows whose they are.
+
+        Of those of a kind that the store cannot open the first only.
+        """
+        unread: list[Key] = []
+        for kind in _KINDS:
+            for _ in legible(self.store, kind, _fact, now, unread):
+                pass
+        return tuple(unread)
+
     def _transactions(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        for key, kept in self._all("transaction", now):
-            transaction = load(Transaction, kept.value)
+        for key, kept, transaction in self._all("transaction", now):
             if self._is_transaction_of(transaction, person):
                 yield TheirRecord(key, table.TRANSACTION, kept.until, transaction)
 
@@ -124,16 +147,13 @@ class TheirRecords:
         return on_trail or self._is(known.id, known.number, person)
 
     def _arrivals(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        for key, kept in self._all("arrival", now):
-            arrival = load(Arrival, kept.value)
+        for key, kept, arrival in self._all("arrival", now):
             answer = arrival.answer
             if isinstance(answer, Authentication) and self._names(answer, person):
                 yield TheirRecord(key, table.ARRIVAL, kept.until, arrival)
 
     def _sessions(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        records = [
-            (key, kept, _session_or_pointer(kept)) for key, kept in self._all("session", now)
-        ]
+        records = list(self._all("session", now))
         own = {fact.id for _, _, fact in records if _is_session_of(fact, person)}
         # What points at a session goes before it: without it nobody could tell whose it was.
         for key, kept, fact in sorted(records, key=_is_session):
@@ -141,29 +161,24 @@ class TheirRecords:
                 yield TheirRecord(key, table.SESSION, kept.until, fact)
 
     def _logouts(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        for key, kept in self._all("logout", now):
-            logout = load(Logout, kept.value)
+        for key, kept, logout in self._all("logout", now):
             groups = tuple(each for each in logout.groups if each[1] in person.ids)
+            own = logout
             if groups != logout.groups:
                 # Of several people in one browser each is shown their own.
-                logout = replace(logout, groups=groups, participants=())
+                own = replace(logout, groups=groups, participants=())
             if groups:
-                yield TheirRecord(key, table.LOGOUT, kept.until, logout)
+                yield TheirRecord(key, table.LOGOUT, kept.until, own)
 
     def _enrolments(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        for key, kept in self._all("enrolment", now):
-            enrolment = load(Enrolment, kept.value)
+        for key, kept, enrolment in self._all("enrolment", now):
             if enrolment.id in person.enrolments:
                 own = _without_others(enrolment, person)
                 yield TheirRecord(key, _row_of(enrolment), kept.until, own)
 
     def _pins(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        records = [
-            (key, kept, load(_PIN_SHAPES[key.name][0], kept.value))
-            for key, kept in self._all("pin", now)
-        ]
         typed = {*person.typed}
-        for key, kept, fact in records:
+        for key, kept, fact in self._all("pin", now):
             if self._is_pin_of(key, fact, person, typed):
                 yield TheirRecord(key, _PIN_SHAPES[key.name][1], kept.until, fact)
 
@@ -185,21 +200,18 @@ class TheirRecords:
         return {self.hmacs.of(label, number) for label in labels for number in person.numbers}
 
     def _letters(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        for key, kept in self._all("letter", now):
-            letter = load(OwedCategoryLetter, kept.value)
+        for key, kept, letter in self._all("letter", now):
             if self._has(letter.number, person):
                 yield TheirRecord(key, table.CATEGORY_LETTER, kept.until, letter)
 
     def _proofs(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         owners = {*person.names, *(self.links.proofs_of(each) for each in person.ids)}
-        for key, kept in self._all("proof", now):
+        for key, kept, fact in self._all("proof", now):
             if key.name and key.group in owners:
-                yield TheirRecord(key, table.PROOF, kept.until, load(Proved, kept.value))
-            elif not key.name:
-                claim = load(ProofOwner, kept.value)
-                row = table.TEMPORARY_OWNER if claim.name == "temporary" else table.PROOF_OWNER
-                if claim.owner in owners:
-                    yield TheirRecord(key, row, kept.until, claim)
+                yield TheirRecord(key, table.PROOF, kept.until, fact)
+            elif not key.name and fact.owner in owners:
+                row = table.TEMPORARY_OWNER if fact.name == "temporary" else table.PROOF_OWNER
+                yield TheirRecord(key, row, kept.until, fact)
 
     def _receipts(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         groups = {
@@ -207,24 +219,22 @@ class TheirRecords:
             for each in person.ids
             for service in person.services
         }
-        for key, kept in self._all("receipt", now):
+        for key, kept, fact in self._all("receipt", now):
             if key.group in groups or key.name in person.receipts:
-                yield TheirRecord(key, table.RECEIPT, kept.until, load(Receipt, kept.value))
+                yield TheirRecord(key, table.RECEIPT, kept.until, fact)
 
     def _traces(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        for key, kept in self._all("trace", now):
-            trace = load(SupportTrace, kept.value)
+        for key, kept, trace in self._all("trace", now):
             if key.group in person.references or trace.enrolment in person.enrolments:
                 yield TheirRecord(key, table.TRACE, kept.until, trace)
 
     def _links(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        for key, kept in self._all("link", now):
-            link = load(PersonLink, kept.value)
+        for key, kept, link in self._all("link", now):
             if key.group in person.names or link.alone in person.ids:
                 yield TheirRecord(key, table.LINK, kept.until, of_person(link, person.ids))
 
-    def _all(self, kind: RecordKind, now: datetime) -> Iterator[tuple[Key, Kept]]:
-        return self.store.list(kind, None, now)
+    def _all(self, kind: RecordKind, now: datetime) -> Iterator[tuple[Key, Kept, Any]]:
+        return legible(self.store, kind, _fact, now)
 
     def _names(self, answer: Authentication, person: FoundPerson) -> bool:
         asserted = self.names_in(answer)
@@ -264,6 +274,19 @@ def _row_of(enrolment: Enrolment) -> Retention:
             return table.WISH_OF_CASE if enrolment.wish else table.CASE
         case EnrolmentState.DONE | EnrolmentState.GIVEN_UP:
             return table.ENROLLED
+
+
+def _fact(key: Key, kept: Kept) -> Any:
+    """Return what a record of a person's kinds holds; RecordUnreadable."""
+    if key.kind == "session":
+        return _session_or_pointer(kept)
+    if key.kind == "proof":
+        return load(Proved if key.name else ProofOwner, kept.value)
+    if key.kind != "pin":
+        return load(_FACTS[key.kind], kept.value)
+    if key.name not in _PIN_SHAPES:
+        raise RecordUnreadable("pin record of an unknown release", key)
+    return load(_PIN_SHAPES[key.name][0], kept.value)
 
 
 def _session_or_pointer(kept: Kept) -> Session | Pointer:

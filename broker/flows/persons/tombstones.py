@@ -7,10 +7,11 @@ from typing import Final, Protocol
 
 from broker.core.entities import Names
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Key, Store
+from broker.core.ports import Kept, Key, RecordUnreadable, Store
 from broker.core.retention.table import FORGOTTEN
+from broker.flows.persons.legible_records import legible
 from broker.flows.persons.person_search import FoundPerson
-from broker.flows.records import Record, Records
+from broker.flows.records import Records, load
 
 _LABEL: Final = "forgotten"
 
@@ -69,14 +70,14 @@ class Tombstones:
         Those that another machine has kept in the store are added to the file.
         """
         filed = {each.name for each in self.file.all()}
-        for record in self._listed():
-            if record.key.group not in filed:
-                self.file.add(record.value)
+        for name, stone in self._stored().items():
+            if stone and name not in filed:
+                self.file.add(stone)
         return self.lost_by_store()
 
     def lost_by_store(self) -> tuple[Tombstone, ...]:
         """Return those of the file that the store has not: it was put back, or emptied."""
-        stored = {record.key.group for record in self._listed()}
+        stored = self._stored()
         return tuple(each for each in self._filed() if each.name not in stored)
 
     def last_lost(self) -> Tombstone | None:
@@ -85,13 +86,13 @@ class Tombstones:
         None where the store has it, or nobody was forgotten. One record is read.
         """
         last = max(self._filed(), key=_age, default=None)
-        if last is None or self._records.get(Key("forgotten", last.name), self.now()):
+        if last is None or self._is_stored(last):
             return None
         return last
 
     def all(self) -> tuple[Tombstone, ...]:
         """Return those of the file and of the store."""
-        stored = {record.key.group: record.value for record in self._listed()}
+        stored = {name: stone for name, stone in self._stored().items() if stone}
         return tuple(({each.name: each for each in self.file.all()} | stored).values())
 
     def is_marked(self, stone: Tombstone, id_: str) -> bool:
@@ -108,8 +109,19 @@ class Tombstones:
         now = self.now()
         self._records.add(Key("forgotten", stone.name), stone, FORGOTTEN.until(stone.at), now)
 
-    def _listed(self) -> Iterable[Record[Tombstone]]:
-        return tuple(self._records.list("forgotten", None, self.now()))
+    def _is_stored(self, stone: Tombstone) -> bool:
+        """Return whether the store has a tombstone: one that is damaged is there, too."""
+        try:
+            return self._records.get(Key("forgotten", stone.name), self.now()) is not None
+        except RecordUnreadable:
+            return True
+
+    def _stored(self) -> dict[str, Tombstone | None]:
+        """Return those of the store by name; None for one that is there and cannot be read."""
+        unread: list[Key] = []
+        found = legible(self.store, "forgotten", _tombstone, self.now(), unread)
+        known: dict[str, Tombstone | None] = {key.group: stone for key, _, stone in found}
+        return known | {key.group: None for key in unread}
 
     def _mark(self, id_: str) -> str:
         return self.hmacs.of(_LABEL, id_)
@@ -117,6 +129,10 @@ class Tombstones:
     @property
     def _records(self) -> Records[Tombstone]:
         return Records(self.store, Tombstone, durable=True)
+
+
+def _tombstone(_: Key, kept: Kept) -> Tombstone:
+    return load(Tombstone, kept.value)
 
 
 def _age(stone: Tombstone) -> datetime:

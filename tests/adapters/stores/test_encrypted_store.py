@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.core.errors import ConfigurationFaults, StoreUnavailable
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Kept, Key, RecordUnreadable, Store
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -171,6 +171,20 @@ def test_every_way_to_read_opens_the_seal(bare: Store, ask: Callable[[Store], ob
     _put(bare, KEY, b"never sealed")
     with pytest.raises(StoreUnavailable):
         ask(EncryptedStore(bare, {"k1": OLD}, "k1"))
+
+
+def test_one_that_does_not_open_is_told_after_all_that_do(bare: Store) -> None:
+    """Whoever may go on without it has the others, wherever it stands among them."""
+    store = EncryptedStore(bare, {"k1": OLD}, "k1")
+    opened = [Key("trace", name) for name in ("a", "c")]
+    for key in opened:
+        _put(store, key)
+    _put(bare, Key("trace", "b"))
+    found: list[Key] = []
+    with pytest.raises(RecordUnreadable) as caught:
+        for key, _ in store.list("trace", None, NOW):
+            found.append(key)  # noqa: PERF401 - what came before it ended
+    assert (sorted(found), caught.value.key) == (opened, Key("trace", "b"))
 
 
 @pytest.mark.parametrize(

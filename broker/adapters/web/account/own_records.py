@@ -129,6 +129,7 @@ class OwnRecordPages:
             events=_events(report),
             refusals=report["refusals"],
             counted=len(report["counted"]),
+            unread=report["unread"],
             recipients=self._recipients(report),
             sources=report["sources"],
             file="" if transaction.shared else _query({**here, "format": "json"}),

@@ -11,9 +11,9 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
-from broker.app.forgetting_upkeep import ForgettingUpkeep
+from broker.app.forgetting_upkeep import ForgettingUpkeep, findings
 from broker.core.audit_events import AuditEventKind
-from broker.core.ports import Key
+from broker.core.ports import Kept, Key
 from broker.demo.upstreams import wayf_hub
 from broker.flows.persons.their_counters import OWN_LOOKS
 from tests.plugins.house import House, Person, form, found, mark
@@ -195,6 +195,30 @@ def test_a_person_deletes_what_is_kept(house: House) -> None:
     assert mark(asked_again)[0] == "ask"
     fresh = house.person()
     assert house.landing(fresh.agree(fresh.log_in("asta"))).name_id != name_id
+
+
+def test_a_record_that_cannot_be_read_stops_nobody_else(house: House) -> None:
+    """What can be is shown, and that something is missing; a deletion is not over before it can be read, or is gone."""
+    agreed(house)
+    store, now = house.parts.store, house.clock.now()
+    damaged, upkeep = Key("trace", "zzzz"), ForgettingUpkeep(house.parts)
+    assert store.put(damaged, Kept(b"\x03{}", "v", now + timedelta(days=3)), None, now)
+    person, page = shown(house)
+    report = json.loads(person.get(link(page, "format=json")).text)
+    assert (report["unread"], "data-unread" in page.text) == (
+        ["a record of the kind trace cannot be read: it may be about the person"],
+        True,
+    )
+    assert "receipt" in {each["kind"] for each in report["kept"]}
+    person, _, confirm = asked(house)
+    pressed(person, confirm)
+    assert (upkeep.step(), upkeep.may_go_on(), len(orders(house))) == (False, True, 1)
+    assert kept(house) == set()
+    [sentence] = findings(house.parts)
+    assert sentence.startswith("person: the record trace zzzz cannot be read")
+    assert upkeep.step() is False
+    store.drop(damaged)
+    assert (ForgettingUpkeep(house.parts).step(), orders(house), findings(house.parts)) == (True, [], ())
 
 
 def test_two_presses_in_two_tabs_are_one_order(house: House) -> None:
