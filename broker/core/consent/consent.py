@@ -10,7 +10,7 @@ from typing import Final, Literal
 from broker.core.consent.disclosure import ALWAYS, Disclosure, Item, Part
 from broker.core.entities import PERSISTENT, Text
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy.model import LegalBasis
+from broker.core.policy.model import Decision, LegalBasis
 
 # How long an answer counts; its receipt is kept longer (``flows.consents.receipts.KEPT_FOR``).
 REMEMBERED_FOR: Final = timedelta(days=365)
@@ -166,13 +166,30 @@ def governing(
 ) -> Receipt | None:
     """Return the newest yes on file that is remembered and covers ``disclosure``, or None.
 
-    So whoever narrows a policy, or undoes what widened it, asks nobody again
-    (docs/reference/consent.md#covers).
+    So whoever narrows a policy, or undoes what widened it, asks nobody again. What the person left
+    out since stays out: it is not among the chosen of what is returned, and where it would leave
+    unasked no yes covers that (docs/reference/consent.md#covers).
     """
-    for made in standing(receipts):
+    answers = standing(receipts)
+    left = left_out(answers)
+    if any(item.name in left and not item.optional for item in disclosure.items):
+        return None
+    for made in answers:
         if made.remembered(now) and covers(made, disclosure, hmacs):
-            return made
+            return replace(made, chosen=tuple(name for name in made.chosen if name not in left))
     return None
+
+
+def left_out(answers: Iterable[Receipt]) -> frozenset[str]:
+    """Return the attributes that were not ticked in the last answer which had them.
+
+    ``answers`` are newest first.
+    """
+    told: dict[str, bool] = {}
+    for made in answers:
+        for name in made.names:
+            told.setdefault(name, name in made.told)
+    return frozenset(name for name, was_told in told.items() if not was_told)
 
 
 def covers(made: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
@@ -238,6 +255,50 @@ def taken_back(given: Receipt, record_id: str, language: str, now: datetime) -> 
     at = dated_after([given], now)
     return replace(
         given, record_id=record_id, event=event, event_time=at, language=language, valid_until=None
+    )
+
+
+def refused(over: Receipt, record_id: str, shown: str, language: str, now: datetime) -> Receipt:
+    """Return the receipt of a no over an earlier yes, pressed on the page ``shown``."""
+    return replace(
+        over,
+        record_id=record_id,
+        event=ReceiptEvent.REFUSED,
+        event_time=now,
+        shown=shown,
+        language=language,
+        valid_until=None,
+    )
+
+
+def refused_unasked(
+    decision: Decision,
+    record_id: str,
+    shown: str,
+    *,
+    person: str,
+    language: str,
+    now: datetime,
+) -> Receipt | None:
+    """Return the receipt of a no on the page ``shown`` where nothing is asked any more.
+
+    It names what would have left by now; None where ``decision`` lets nothing leave.
+    """
+    release = decision.release
+    if release is None:
+        return None
+    return Receipt(
+        record_id=record_id,
+        event=ReceiptEvent.REFUSED,
+        event_time=now,
+        language=language,
+        person=person,
+        policy=decision.digest,
+        legal_basis=release.legal_basis,
+        names=tuple(listed.name for listed, _ in decision.released),
+        material="",
+        shown=shown,
+        valid_until=None,
     )
 
 

@@ -1,6 +1,6 @@
 """The receipts of consents and notices in the store: append-only, pseudonymous, for two years."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -60,8 +60,17 @@ def _key(group: str, made: Receipt) -> Key:
 def as_on_file(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     """Return what a transaction keeps of all answers: the last one, and each yes that may count.
 
+    That for one login only may count too: it may be the last to say that an attribute stays back.
     Newest first.
     """
     answers = newest_first(receipts)
-    counting = (each for each in standing(answers) if each.valid_until)
-    return tuple(dict.fromkeys([*answers[:1], *counting]))
+    return tuple(dict.fromkeys([*answers[:1], *_counting(standing(answers))]))
+
+
+def _counting(answers: Iterable[Receipt]) -> Iterator[Receipt]:
+    spoken_of: set[str] = set()
+    for each in answers:
+        left = {*each.names} - {*each.told}
+        if each.valid_until or left - spoken_of:
+            yield each
+        spoken_of |= {*each.names}

@@ -1,7 +1,7 @@
 """The person's answer to a question: on file first, then a fact of the transaction."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -9,16 +9,20 @@ from typing import Final
 
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.consent.consent import (
+    Question,
     Receipt,
     ReceiptEvent,
     completed,
     dated_after,
     governing,
     receipt,
+    refused,
+    refused_unasked,
+    standing,
 )
 from broker.core.consent.disclosure import Disclosure
 from broker.core.errors import StoreUnavailable
-from broker.core.login.steps import Ask, Enrol, Issue, Step
+from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, Step, TellChange
 from broker.core.login.transaction import Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
@@ -31,6 +35,7 @@ _KINDS: Final = {
     ReceiptEvent.REFUSED: AuditEventKind.CONSENT_REFUSED,
     ReceiptEvent.INFORMED: AuditEventKind.NOTICE_SEEN,
 }
+_GOES_ON: Final = Ask | Done | Enrol | Issue | OfferUpgrade | TellChange
 # A login that goes straight through reads what is on file once.
 _FRESH: Final = timedelta(seconds=5)
 
@@ -54,7 +59,10 @@ class ConsentAnswers:
         """
         transaction = held.transaction
         authenticated = transaction.authenticated
-        if transaction.issued or authenticated is None or now - authenticated < _FRESH:
+        if transaction.issued or authenticated is None:
+            return held
+        # A negative age is of a machine whose clock is ahead: nobody knows how long it is.
+        if timedelta(0) <= now - authenticated < _FRESH:
             return held
         group = self.lookup.receipts_of(transaction)
         answers = Receipts(self.store).history(group, now)
@@ -84,29 +92,30 @@ class ConsentAnswers:
     ) -> Held:
         """Add the receipt of the person's answer to what was ``shown``.
 
-        That is a digest which the page's token binds; ``step`` is what comes next for ``held``. If
-        what would be shown has changed meanwhile, nothing is added: the next step asks again. A no
-        after a yes, from another tab or by Back, is the person's last word.
+        That is a digest which the page's token binds; ``step`` is what comes next for ``held``. A
+        yes to what would no longer be shown adds nothing: the next step asks again. A no counts
+        whatever comes next by now, until something has left: the policies may have been narrowed
+        while the page was open, or the person has gone back to it after a yes.
         """
-        transaction = held.transaction
-        own = transaction.receipt
-        waiting = isinstance(step, Issue | Enrol) and not transaction.issued
-        if answer == "no" and own is not None and waiting:
-            return self._answered(held, _refusal(own, dated_after([own], now)), now)
-        if not isinstance(step, Ask):
+        asked = self._still_asked(step, shown)
+        if asked is None and answer == "yes":
             return held
-        if step.question.disclosure.shown(self.hmacs) != shown:
-            return held
+        group = self.lookup.receipts_of(held.transaction)
+        history = Receipts(self.store).history(group, now)
+        if asked is None:
+            refusal = self._refusal(held.transaction, step, history, shown, now, language=language)
+            return self._answered(held, refusal, now) if refusal else held
         made = receipt(
             secrets.token_hex(16),
-            step.question,
+            asked,
             answer == "yes",
-            remember=remember and not transaction.shared,
+            remember=remember and not held.transaction.shared,
             chosen=chosen,
-            person=self.lookup.receipts_of(transaction),
+            person=group,
             language=language,
             hmacs=self.hmacs,
-            now=dated_after(transaction.receipts, now),
+            # What was answered meanwhile on a machine whose clock is ahead comes before.
+            now=dated_after(history, now),
         )
         return self._answered(held, made, now)
 
@@ -131,6 +140,47 @@ class ConsentAnswers:
         group = self.lookup.receipts_of(transaction)
         with suppress(StoreUnavailable):
             Receipts(self.store).complete(group, made, now)
+
+    def _still_asked(self, step: Step, shown: str) -> Question | None:
+        """Return the question of ``step`` where it is the one that was ``shown``."""
+        if isinstance(step, Ask) and step.question.disclosure.shown(self.hmacs) == shown:
+            return step.question
+        return None
+
+    def _refusal(
+        self,
+        transaction: Transaction,
+        step: Step,
+        history: Sequence[Receipt],
+        shown: str,
+        now: datetime,
+        *,
+        language: str,
+    ) -> Receipt | None:
+        """Return the receipt of a no on a page whose question is not the one of now.
+
+        It is over this login's own yes or the last one that counts; where there is none, over what
+        would leave. None where something has left, where this login's answer is a no already, and
+        where nothing would leave.
+        """
+        own = transaction.receipt
+        if transaction.issued or (own and not own.is_yes):
+            return None
+        record_id = secrets.token_hex(16)
+        over = own or next(iter(standing(history)), None)
+        if over:
+            at = dated_after([over, *history], now)
+            return refused(over, record_id, shown, language, at)
+        if not isinstance(step, _GOES_ON) or step.decision is None:
+            return None
+        return refused_unasked(
+            step.decision,
+            record_id,
+            shown,
+            person=self.lookup.receipts_of(transaction),
+            language=language,
+            now=dated_after(history, now),
+        )
 
     def _answered(self, held: Held, made: Receipt, now: datetime) -> Held:
         receipts = Receipts(self.store)
@@ -182,14 +232,4 @@ def _in_force(own: Receipt | None, answers: Iterable[Receipt]) -> bool:
         made.event_time >= own.event_time and made.record_id != own.record_id
         for made in answers
         if not made.is_yes
-    )
-
-
-def _refusal(own: Receipt, at: datetime) -> Receipt:
-    return replace(
-        own,
-        record_id=secrets.token_hex(16),
-        event=ReceiptEvent.REFUSED,
-        event_time=at,
-        valid_until=None,
     )

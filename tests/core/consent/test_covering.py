@@ -10,10 +10,12 @@ from broker.core.consent.consent import (
     Question,
     Receipt,
     ReceiptEvent,
+    agreed,
     completed,
     covers,
     dated_after,
     governing,
+    left_out,
     question,
     receipt,
     standing,
@@ -164,6 +166,26 @@ def test_the_newest_yes_that_covers_says_what_is_ticked(hmacs: LookupHmacs, now:
     for answers in ([ticked, left_out], [left_out, ticked]):
         assert governing(items(TITLE), answers, hmacs, now) == left_out
     assert governing(items(TITLE), [ticked], hmacs, now) == ticked
+
+
+def test_what_the_person_left_out_since_stays_out(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
+    """Under other terms too, until it is ticked again or agreed to as a whole; where it always leaves, it is asked."""
+    other = replace(items(TITLE, SN), purpose=OTHER)
+    ticked = yes(items(TITLE), now, chosen=("title",))
+    silent = yes(replace(items(SN), purpose=OTHER), now + timedelta(hours=2))
+    for remember in (True, False):
+        since = yes(other, now + timedelta(hours=1), remember=remember)
+        for answers in ([ticked, since], [silent, since, ticked]):
+            by = governing(items(TITLE), answers, hmacs, now)
+            assert by == replace(ticked, chosen=())
+            assert agreed(items(TITLE), by).items == ()
+    always = replace(TITLE, optional=False)
+    whole = yes(items(always, SN), now - timedelta(hours=1))
+    assert governing(items(always), [whole, ticked], hmacs, now) == whole
+    assert governing(items(always), [whole, ticked, since], hmacs, now) is None
+    assert governing(items(SN), [whole, ticked, since], hmacs, now) == whole
+    for last in (yes(other, silent.event_time, chosen=("title",)), yes(items(always), silent.event_time)):
+        assert left_out(standing([ticked, since, last])) == frozenset()
 
 
 def test_a_yes_of_this_login_covers_no_less_than_it_showed(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:

@@ -87,6 +87,16 @@ def test_a_transaction_keeps_the_last_answer_and_what_may_count(given: Receipt) 
         assert as_on_file([before, end]) == (end,)
 
 
+def test_a_transaction_keeps_the_last_answer_that_left_an_attribute_out(given: Receipt) -> None:
+    """For one login only too, for the older yes may have had it ticked; of many such answers one is kept."""
+    without = replace(given, names=("sn", "mail"), optional=("mail",), chosen=(), valid_until=None)
+    once = [replace(without, record_id=f"o{at}", event_time=given.event_time + at * SECOND) for at in (1, 2)]
+    last = replace(once[0], record_id="r3", event_time=given.event_time + 3 * SECOND, names=("sn",), optional=())
+    assert as_on_file([given, *once, last]) == (last, once[1], given)
+    ticked = replace(once[1], event_time=given.event_time + 3 * SECOND, chosen=("mail",))
+    assert as_on_file([given, once[0], ticked]) == (ticked, given)
+
+
 def test_a_receipt_of_an_earlier_release_is_completed_once(world: Any, given: Receipt) -> None:
     """With its digests and nothing else of it changed, for as long as it was kept; no other is written over."""
     receipts = Receipts(world.store)

@@ -8,14 +8,15 @@ from typing import Any, Final, cast
 import pytest
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.consent import Question, Receipt, ReceiptEvent
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, Text
-from broker.core.errors import BrowserUnmatched
-from broker.core.login.steps import Ask, Done, Enrol, Issue, Step
+from broker.core.errors import REQUEST_DENIED, BrowserUnmatched
+from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, Step, TellChange
 from broker.core.login.transaction import AuthnRequest, Issued, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy.model import Decision, Effect, Reason
+from broker.core.policy.model import Decision, Effect, PolicyLine, Reason, Release, ReleasedAttribute
 from broker.flows.consents.receipts import Receipts
 from broker.flows.login.consent_answers import ConsentAnswers
 from broker.flows.transactions import Held, Transactions
@@ -36,6 +37,9 @@ SHOWN: Final = Disclosure(
     "digest of the policies",
 )
 PERMIT: Final = Decision(Effect.PERMIT, (Reason("ok"),))
+LISTED: Final = ReleasedAttribute("sn", WORDS, PolicyLine("student.yaml", 1))
+RELEASE: Final = Release("my-loans", "none", "consent", WORDS, "persistent", (LISTED,), LISTED.place)
+PERMITTED: Final = replace(PERMIT, release=RELEASE, released=((LISTED, ("Ravn",)),), digest="d" * 64)
 ASK: Final = Ask(Question("ask", SHOWN), PERMIT)
 ISSUE: Final = Issue(SHOWN, PERMIT, None)
 
@@ -85,6 +89,16 @@ def held(world: Any, answers: ConsentAnswers) -> Held:
 
 
 Answer = Callable[..., Held]
+BEFORE_LEAVING: Final = (
+    ISSUE,
+    Enrol(PERMIT),
+    TellChange(EnrolmentOutcome.LOWERED, PERMIT),
+    OfferUpgrade("STUDENT", PERMIT),
+    ProveMailbox("mail", (), FRESH, None, optional=False),
+    Done(PERMIT),
+    Refuse("no_policy", REQUEST_DENIED),
+    Ask(Question("ask", replace(SHOWN, acs="acs2")), PERMIT),
+)
 
 
 @pytest.fixture
@@ -149,9 +163,10 @@ def test_nothing_is_remembered_on_a_shared_computer(
         (Ask(Question("ask", replace(SHOWN, acs="acs2")), PERMIT), {}),
         (Done(), {}),
         (ISSUE, {}),
-        (ISSUE, {"said": "no"}),  # nobody had said yes: there is nothing to take back
+        (ISSUE, {"said": "no"}),  # nobody had said yes, and no policy lets anything leave
+        (Refuse("no_policy", REQUEST_DENIED), {"said": "no"}),
     ],
-    ids=["another page", "what would be shown has changed", "done", "nothing is asked", "no to nothing"],
+    ids=["another page", "what would be shown has changed", "done", "nothing is asked", "no to nothing", "no in vain"],
 )
 def test_an_answer_to_what_was_not_shown_is_none(
     world: Any, held: Held, answer: Answer, lookup: Lookup, *, step: Step, how: dict[str, Any]
@@ -161,7 +176,7 @@ def test_an_answer_to_what_was_not_shown_is_none(
     assert (on_file(world), lookup.trail.events) == ([], [])
 
 
-@pytest.mark.parametrize("step", [ISSUE, Enrol(PERMIT)], ids=["about to leave", "waiting for the library"])
+@pytest.mark.parametrize("step", BEFORE_LEAVING, ids=lambda step: type(step).__name__)
 def test_a_no_after_a_yes_is_the_last_word(world: Any, held: Held, answer: Answer, lookup: Lookup, step: Step) -> None:
     """From another tab, or by Back: it is on file after the yes, and what it refused is named."""
     agreed = answer(held)
@@ -178,19 +193,58 @@ def test_a_no_after_a_yes_is_the_last_word(world: Any, held: Held, answer: Answe
     assert [each.kind for each in lookup.trail.events] == [AuditEventKind.CONSENT_GIVEN, AuditEventKind.CONSENT_REFUSED]
 
 
-def test_an_answer_is_the_last_though_the_clock_is_behind(
+@pytest.mark.parametrize("step", BEFORE_LEAVING, ids=lambda step: type(step).__name__)
+def test_a_no_over_an_earlier_yes_counts_whatever_comes_next(
+    world: Any, held: Held, answer: Answer, step: Step
+) -> None:
+    """The policies were narrowed while the page was open: the no names the yes that it ends, and the page it was on."""
+    given = elsewhere(world, ReceiptEvent.GIVEN)
+    refused = answer(held, step, "no", shown="the page").transaction.receipt
+    assert refused
+    assert (refused.event, refused.valid_until, refused.language) == (ReceiptEvent.REFUSED, None, "en")
+    assert (refused.names, refused.shown) == (given.names, "the page")
+    assert on_file(world) == [ReceiptEvent.REFUSED, ReceiptEvent.GIVEN]
+
+
+@pytest.mark.parametrize("step", [Issue(SHOWN, PERMITTED, None), Enrol(PERMITTED), Ask(ASK.question, PERMITTED)])
+def test_a_no_where_nothing_was_agreed_names_what_would_leave(
+    world: Any, held: Held, answer: Answer, step: Step
+) -> None:
+    """Nothing is asked any more, or something else: the login ends, and the file says what was refused."""
+    refused = answer(held, step, "no", shown="the page").transaction.receipt
+    assert refused
+    assert (refused.event, refused.names, refused.shown) == (ReceiptEvent.REFUSED, ("sn",), "the page")
+    assert (refused.person, refused.legal_basis, refused.policy) == ("g", "consent", "d" * 64)
+    assert on_file(world) == [ReceiptEvent.REFUSED]
+
+
+def test_a_second_no_and_one_that_is_too_late_add_nothing(
     world: Any, answers: ConsentAnswers, held: Held, answer: Answer
 ) -> None:
-    """What another machine wrote, whose clock runs ahead, is not younger than the answer that followed it."""
-    ahead = replace(elsewhere(world, ReceiptEvent.GIVEN), event_time=world.now + timedelta(minutes=2))
-    known = answers.transactions.change(held, lambda found: replace(found, receipts=(ahead,)), world.now)
-    agreed = answer(known)
-    own = agreed.transaction.receipt
+    """One refusal is on file, and of what has left the yes stays."""
+    refused = answer(held, ASK, "no")
+    assert answer(refused, Refuse("consent_refused", REQUEST_DENIED), "no") == refused
+    assert on_file(world) == [ReceiptEvent.REFUSED]
+    left = Issued("_r", "_a", world.now, "n", None, "c")
+    issued = answers.transactions.change(refused, lambda found: replace(found, receipt=None, issued=left), world.now)
+    elsewhere(world, ReceiptEvent.GIVEN)
+    assert answer(issued, ISSUE, "no") == issued
+
+
+@pytest.mark.parametrize(("step", "said"), [(ASK, "yes"), (ASK, "no"), (ISSUE, "no")])
+def test_an_answer_is_the_last_though_the_clock_is_behind(
+    world: Any, held: Held, answer: Answer, *, step: Step, said: str
+) -> None:
+    """What a machine whose clock runs ahead wrote, since the login began too, is not younger than the answer after."""
+    ahead = elsewhere(world, ReceiptEvent.GIVEN, timedelta(minutes=2))
+    answered = answer(held, step, said)
+    own = answered.transaction.receipt
     assert own
     assert own.event_time > ahead.event_time
-    refused = answer(agreed, ISSUE, "no").transaction.receipt
-    assert refused
-    assert refused.event_time > own.event_time
+    if own.is_yes:
+        refused = answer(answered, ISSUE, "no").transaction.receipt
+        assert refused
+        assert refused.event_time > own.event_time
 
 
 def test_what_has_left_is_not_refused_any_more(
@@ -224,9 +278,10 @@ def test_who_thinks_again_is_asked_again(world: Any, answers: ConsentAnswers, he
     assert on_file(world) == [ReceiptEvent.REFUSED]
 
 
-def elsewhere(world: Any, event: ReceiptEvent) -> Receipt:
-    """Put an answer on file that was given at another screen just now."""
-    made = Receipt("x", event, world.now, "da", "g", "d", "consent", ("sn",), "m", "s", world.now + timedelta(days=1))
+def elsewhere(world: Any, event: ReceiptEvent, ahead: timedelta = timedelta()) -> Receipt:
+    """Put an answer on file that was given at another screen just now, by a clock that may be ahead."""
+    at = world.now + ahead
+    made = Receipt("x", event, at, "da", "g", "d", "consent", ("sn",), "m", "s", at + timedelta(days=1))
     Receipts(world.store).file("g", made, world.now)
     return made
 
@@ -298,6 +353,8 @@ def test_an_answer_of_this_login_stands_where_none_is_on_file(
     [
         (FRESH - INSTANT, {}, False),
         (FRESH, {}, True),
+        (timedelta(), {}, False),
+        (-INSTANT, {}, True),  # it began on a machine whose clock is ahead
         (FRESH, {"issued": True}, False),
         (FRESH, {"authenticated": None}, False),
     ],

@@ -17,7 +17,7 @@ from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import TokenRefused
 from broker.core.event_routes import BrokerEvent, EventKind
-from broker.core.login.steps import Ask, Enrol, Issue
+from broker.core.login.steps import Ask
 from broker.core.login.transaction import Errand, Transaction
 from broker.flows.transactions import Held
 
@@ -73,8 +73,7 @@ class ConsentPages:
             language=language(),
         )
         transaction = held.transaction
-        step = ports.broker.step(held, ports.now())
-        if answer == "no" and isinstance(step, Issue | Enrol):
+        if answer == "no" and transaction.issued:
             # What has been sent cannot be called back, and a no sends nothing again.
             service = transaction.request.service
             return self.pages.error("finished", 410, transaction.reference, None, service)
@@ -84,6 +83,7 @@ class ConsentPages:
             return redirect(self.pages.url(transaction), 303)
         # 200 and never a redirect: what follows may post off-site
         # (docs/reference/design.md#4a-post).
+        step = ports.broker.step(held, ports.now())
         if isinstance(step, Ask):
             return self.pages.ask(held, step)
         return self.pages.show(held)
