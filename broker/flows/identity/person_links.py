@@ -27,6 +27,8 @@ from broker.flows.records import WRITES, Content, Reads, Record, Records, read_t
 
 _CPR_SEEN_EVERY: Final = timedelta(days=365)
 _MOST_TRIES: Final = 20
+# Redis keeps what has ended for five minutes more; what ended before that it drops at once.
+_LONG_ENDED: Final = timedelta(minutes=6)
 # Capitals of ASCII only: casefold makes one name of two ("ß" and "ss").
 _SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 
@@ -154,16 +156,17 @@ class PersonLinks:
     def forget_person(self, name: str, ids: Collection[str]) -> None:
         """Let ``name`` lead to the person of ``ids`` no more; another's id of it stays.
 
-        Source: docs/reference/design.md#names.
+        Where nothing stays the link is written away, for another may come by the name at this
+        moment: a drop would take their id. Source: docs/reference/design.md#names.
         """
+        now = self.now()
+        gone = Content(PersonLink("", None, now), now - _LONG_ENDED)
 
-        def left(record: Record[PersonLink] | None) -> Content[PersonLink] | None:
+        def left(record: Record[PersonLink] | None) -> Content[PersonLink]:
             link = without_person(record.value, ids) if record else None
-            return Content(link, record.until) if record and link else None
+            return Content(link, record.until) if record and link else gone
 
-        amended = self._records.amend(_key(name), left, self.now(), read=self._read(name))
-        if not amended.written:
-            self.forget(name)
+        self._records.amend(_key(name), left, now, read=self._read(name))
 
     def _with_cpr(self, link: PersonLink | None, cpr: str) -> PersonLink:
         return came_with_cpr(link, cpr, self.now(), _new_id())

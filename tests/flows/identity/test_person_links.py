@@ -127,6 +127,25 @@ def test_two_numbers_that_race_for_a_name_are_two_people(world: Any, names: Name
     assert world.links.by_name(names.eppn) not in {first, seconds[0], had}
 
 
+def test_who_comes_by_a_name_while_its_holder_is_forgotten_keeps_their_id(world: Any, names: Names) -> None:
+    """Whenever that is: the link is taken as it was read, and nothing of the other's goes with it."""
+    first = world.links.by_name(names.eppn)
+    came: list[str] = []
+
+    def come() -> None:
+        if not came:
+            came.append("")
+            came[0] = by_cpr(world, names.cpr, names.eppn, names.uuid)
+            came.append(world.links.by_name(names.eppn))
+
+    world.hooks.before |= {"put": come, "drop": come}
+    world.links.forget_person(names.eppn, {first})
+    assert world.links.by_name(names.eppn) == came[1]
+    world.links.forget_person(names.eppn, {came[0], came[1]})
+    assert world.links.known_by_name(names.eppn) is None
+    assert names.eppn not in {key.group for key, _ in world.store.list("link", None, world.now)}
+
+
 @pytest.mark.parametrize("write", range(3))
 def test_a_login_that_died_midway_is_taken_up(world: Any, names: Names, write: int) -> None:
     """Whichever write a login with a first CPR died after, the next one ends at the name's own id."""

@@ -168,18 +168,19 @@ class OwnRecordPages:
         return redirect(self.pages.url(held.transaction), 303)
 
     def _warning(self, transaction: Transaction) -> Response:
-        """Show what deleting does, before anything is done, and the login that confirms it."""
+        """Show what deleting does, before anything is done, and the login that confirms it.
+
+        Of what is kept it names the kinds that there are for anybody: this login may be an old one,
+        or by a PIN that somebody has guessed.
+        """
         person = transaction.person
-        report = self.own.report(person.id) if person and not person.case else None
-        if report is None:
+        if person is None or person.case:
             return self._rendered("kept_unknown.html", reason="unknown", over=True)
         here = {"login": transaction.id, "do": "forget"}
         return self._rendered(
             "forget.html",
             reason="forget",
-            kinds=_kinds(report),
-            waiting=any(each["value"].get("state") == "wanted" for each in report["kept"]),
-            recipients=self._recipients(report),
+            kinds=tuple(KEPT_TEXTS.items()),
             back=_query({"login": transaction.id}),
             kept=here,
             **self._ways("forget", transaction),
@@ -187,15 +188,22 @@ class OwnRecordPages:
 
     def _confirming(self, held: Held) -> Response:
         transaction = held.transaction
-        if not self._is_awaited(transaction):
+        person = transaction.person
+        if person is None or not self._is_awaited(transaction):
             self.ports.broker.transactions.end(held)
             return self._rendered("forget_other.html", reason="another_person", over=True)
+        report = self.own.report(person.id)
+        if report is None:
+            return self._rendered("kept_unknown.html", reason="unknown", over=True)
         here = {"login": transaction.id}
         return self._rendered(
             "forget_confirm.html",
             reason="confirm",
             action=_query(here),
             token=self.ports.forms.token(transaction, "forget", self.ports.now()),
+            kinds=_kinds(report),
+            waiting=any(each["value"].get("state") == "wanted" for each in report["kept"]),
+            recipients=self._recipients(report),
             kept=here,
         )
 

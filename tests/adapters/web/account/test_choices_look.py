@@ -75,6 +75,7 @@ KEPT = {
     "refusals": (REFUSAL,),
     "counted": 7,
     "recipients": RECIPIENTS,
+    "unread": ("a record of the kind trace cannot be read: it may be about the person",),
     "sources": ("https://idp.au.example", "wayf"),
     "file": "?login=0&format=json",
     "kept": {"login": "0"},
@@ -90,8 +91,11 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "kept": ("kept.html", KEPT),
     "kept_shared": ("kept.html", {**KEPT, "file": "", "kinds": (), "events": (), "refusals": (), "recipients": ()}),
     "kept_unknown": ("kept_unknown.html", {"over": True}),
-    "forget": ("forget.html", {**WAYS, "kinds": KINDS, "waiting": True, "recipients": RECIPIENTS, "back": "?login=0"}),
-    "forget_confirm": ("forget_confirm.html", {"action": "?login=0", "token": "t~t"}),
+    "forget": ("forget.html", {**WAYS, "kinds": tuple(KEPT_TEXTS.items()), "back": "?login=0"}),
+    "forget_confirm": (
+        "forget_confirm.html",
+        {"action": "?login=0", "token": "t~t", "kinds": KINDS, "waiting": True, "recipients": RECIPIENTS},
+    ),
     "forget_other": ("forget_other.html", {"over": True}),
     "deleted": ("forgotten.html", {"recipients": RECIPIENTS, "over": True}),
     "receipt": (

@@ -11,12 +11,14 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
+from broker.adapters.web.account.kept_texts import KEPT_TEXTS
 from broker.app.forgetting_upkeep import ForgettingUpkeep, findings
 from broker.core.audit_events import AuditEventKind
 from broker.core.ports import Kept, Key
 from broker.demo.upstreams import wayf_hub
 from broker.flows.persons.their_counters import OWN_LOOKS
 from tests.plugins.house import House, Person, form, found, mark
+from tests.plugins.pin_pages import CPR, PIN, karla, send
 
 PAGE = "/my-choices"
 ASTA_CPR = "1403044004"
@@ -219,6 +221,21 @@ def test_a_record_that_cannot_be_read_stops_nobody_else(house: House) -> None:
     assert upkeep.step() is False
     store.drop(damaged)
     assert (ForgettingUpkeep(house.parts).step(), orders(house), findings(house.parts)) == (True, [], ())
+
+
+def test_nothing_that_is_kept_is_told_before_the_fresh_login(house: House) -> None:
+    """A guessed PIN, or an older login, leads to what deleting does, the same for everybody: no numbers, no service."""
+    karla(house)
+    agreed(house, "karla")
+    terminal = house.terminal()
+    typed = send(terminal, terminal.get(f"{PAGE}?with=library"), identifier=CPR, pin=PIN)
+    warning = terminal.get(link(terminal.get(typed.location), "do=forget"))
+    _, _, confirm = asked(house, "karla", "karla")
+    told = [str(html.fromstring(each.text).xpath("string(//main)")) for each in (warning, confirm)]
+    assert mark(warning) == ("choices", "forget")
+    for sign in (r"Mine lån", r"\(\d+\)", r"\b20\d\d\b"):
+        assert [bool(re.search(sign, each)) for each in told] == [False, True]
+    assert list(html.fromstring(warning.text).xpath("//li/@data-kind")) == list(KEPT_TEXTS)  # type: ignore[arg-type]
 
 
 def test_two_presses_in_two_tabs_are_one_order(house: House) -> None:
