@@ -93,7 +93,7 @@ def reasons_of(
     """Return why a proposal needs a second person; nothing where it lets no more through."""
     reasons = list(unknown(found))
     if found.sets is not None and found.file_changes:
-        site = policy_analysis.configured_site(desk.around)
+        site = policy_analysis.compared_site(desk.around)
         analysis = Analysis(found.sets, site, moment, told or _silently)
         compared = difference(analysis)
         reasons += wider(compared, tuple(analysis.incomplete()))

@@ -154,7 +154,9 @@ def plan_over(
 ) -> Plan:
     """Return what files would change of the set of ``live``; StoreUnavailable."""
     before = compared_set(desk, live, moment)
-    warnings: tuple[str, ...] = (before.note,) if before.note else ()
+    warnings = desk.around.amiss(moment)
+    if before.note:
+        warnings = (before.note, *warnings)
     faults: tuple[Fault, ...] = ()
     loaded = None
     try:

@@ -205,7 +205,7 @@ class _Past:
         after = self.of(change.digest)
         if before is None or after is None:
             return None
-        site = policy_analysis.configured_site(self.around)
+        site = policy_analysis.compared_site(self.around)
         found = difference(Analysis((before, after), site, self.moment))
         return tuple(_words(row) for row in found.rows)
 

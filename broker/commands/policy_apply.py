@@ -115,7 +115,7 @@ def _compared(desk: PolicyDesk, found: Plan) -> Compared | None:
     """Compare what the two sets decide; None where they are one, or one of them decides nothing."""
     if found.sets is None or not found.file_changes:
         return None
-    site = policy_analysis.configured_site(desk.around)
+    site = policy_analysis.compared_site(desk.around)
     return compare(found.sets, site, datetime.now(UTC))
 
 

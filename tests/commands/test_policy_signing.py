@@ -192,7 +192,9 @@ def test_a_rollback_to_what_was_in_force_long_ago_needs_a_second_person(
     path = desk.folder / "policies" / "student.yaml"
     narrow = path.read_text()
     widen(desk)
-    wide = begun(desk)
+    first = statement(desk)
+    paths = signed(*(keys[name].sign(first) for name in ("kirsten", "mads")))
+    wide = desk.said("apply", "--base", "none", "--why", "begin", *paths)["digest"]
     path.write_text(narrow)
     desk.applied()
     assert desk.said("rollback", wide[:12], "--why", "within thirty days")["moved"]
@@ -303,3 +305,33 @@ def test_a_wrong_call_is_a_usage_error(desk: Desk, words: tuple[str, ...], said:
     given = [word.format(toml=desk.folder / "broker.toml") for word in words]
     result = desk.run("apply", "--base", "none", "--why", "x", *given)
     assert (result.exit_code, said in result.stderr) == (2, True)
+
+
+def test_what_gets_wider_is_seen_while_a_service_publishes_nothing(desk: Desk) -> None:
+    """A CPR number to a service without a key, for it may publish one the next hour; a plan says what is amiss."""
+    descriptor = desk.folder / "metadata" / "e-resources.xml"
+    descriptor.unlink()
+    begun(desk)
+    path = desk.folder / "policies" / "student.yaml"
+    head, tail = path.read_text().split("  - service: e-resources")
+    masked = "    attributes:\n      cpr: {mask: true, why: {en: a, da: b}}\n"
+    path.write_text(head + "  - service: e-resources" + tail.replace("    attributes:\n", masked, 1))
+    planned = desk.run("plan")
+    assert "  needs a second person: WIDER at e-resources, student: + cpr" in planned.stdout
+    assert "warning: https://e-resources.demo.example has no metadata in force\n" in planned.stderr
+    refused = desk.run("apply", "--base", desk.base, "--why", "x")
+    assert "needs a second person: WIDER at e-resources, student: + cpr" in refused.stderr
+
+
+def test_what_was_done_alone_is_not_done_alone_again_without_an_alarm(desk: Desk) -> None:
+    """Once it is taken back, to put it in force again takes what it took the first time."""
+    begun(desk)
+    # The first set was forced as well: another is agreed on, with nothing wider.
+    desk.edit("a comment")
+    assert not desk.said("apply", "--base", desk.base, "--why", "x")["alone"]
+    widen(desk)
+    wide = desk.said("apply", "--base", desk.base, "--why", "x", "--alone")["digest"]
+    assert not desk.said("rollback", "--why", "taken away")["alone"]
+    refused = desk.run("rollback", wide[:12], "--why", "again, unseen")
+    assert "needs a second person: WIDER at e-resources, student" in refused.stderr
+    assert desk.said("rollback", wide[:12], "--why", "again", "--alone")["alone"]

@@ -1,6 +1,7 @@
 """The second person: what two people sign, which sets were in force lately, and what of a site is unknown."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -59,6 +60,22 @@ def test_a_set_that_was_in_force_twice_counts_by_its_last_end() -> None:
     """Whichever it is in the history."""
     history = [change(number, digest, NOW - (90 - 25 * number) * DAY) for number, digest in enumerate("abac")]
     assert [was_recently_in_force(history, digest, NOW) for digest in "abc"] == [True, False, True]
+
+
+def test_a_set_that_one_person_forced_was_never_agreed_on() -> None:
+    """It does not come back alone without an alarm; where two have agreed on it before or since, it does."""
+    first, last = change(1, "narrow", NOW - 2 * DAY), change(3, "narrow", NOW)
+    agreed = change(2, "wide", NOW - DAY)
+    forced = replace(agreed, alone=True)
+    assert not was_recently_in_force([first, forced, last], "wide", NOW)
+    assert not was_recently_in_force([first, forced], "wide", NOW)
+    assert was_recently_in_force([agreed, replace(forced, number=3), replace(last, number=4)], "wide", NOW)
+
+
+def test_where_an_entry_is_lost_a_set_ended_at_its_beginning() -> None:
+    """Nothing shows that it was in force until the next entry that is there."""
+    history = [change(1, "old", NOW - 40 * DAY), change(3, "new", NOW - 5 * DAY)]
+    assert not was_recently_in_force(history, "old", NOW)
 
 
 def test_a_clock_that_was_set_back_makes_no_set_recent() -> None:
