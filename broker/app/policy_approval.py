@@ -137,18 +137,26 @@ def _two(signatures: SshSignatures, files: tuple[Path, ...]) -> tuple[str, ...]:
             what = "1 signature was given"
         raise SignatureRefused(f"maker and approver sign, and {what}: give --signed twice")
     one, other = files
-    maker = Signer(*signatures.principal_and_key(one))
-    approver = Signer(*signatures.principal_and_key(other))
+    names_of_maker, key = signatures.principals_and_key(one)
+    maker = Signer(names_of_maker[0], key)
+    names_of_approver, key = signatures.principals_and_key(other)
+    approver = Signer(names_of_approver[0], key)
     both = f"{one} and {other} are signed by"
     if maker.key == approver.key:
         raise SignatureRefused(f"{both} one key, {maker.key}")
-    of_maker = signatures.speaks_for(other, maker.principal)
-    of_approver = signatures.speaks_for(one, approver.principal)
-    if of_maker or of_approver:
+    # Of one person the list may have several names, and each key with some of them.
+    of_maker = any(signatures.speaks_for(other, name) for name in names_of_maker)
+    of_approver = any(signatures.speaks_for(one, name) for name in names_of_approver)
+    written_alike = _folded(names_of_maker) & _folded(names_of_approver)
+    if of_maker or of_approver or written_alike:
         names = f"{maker.principal} and {approver.principal}"
         what = "keys of one person as policy.signers has them"
         raise SignatureRefused(f"{both} {what}: {names}")
     return str(maker), str(approver)
+
+
+def _folded(names: tuple[str, ...]) -> set[str]:
+    return {name.casefold() for name in names}
 
 
 def _unknown(found: Plan) -> Iterator[str]:

@@ -4,6 +4,7 @@ import os
 import platform
 import pwd
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,16 +111,15 @@ def rolled_back(desk: PolicyDesk, name: str | None, order: Order) -> Applied:
     moment = now()
     live = desk.sets.live(moment)
     target = _target(desk, live, name)
-    if live is not None and target.digest == live.value.digest:
-        raise PolicyRefusal(f"{target.digest[:SHOWN]} is in force already")
-    place = f"set {target.digest[:SHOWN]}"
-    found = FoundFiles(stored(desk, target.digest), place, binding=False)
+    if live is not None and target == live.value.digest:
+        raise PolicyRefusal(f"{target[:SHOWN]} is in force already")
+    history = desk.sets.history(moment)
+    known = was_recently_in_force(history, target, moment)
+    place = f"set {target[:SHOWN]}"
+    found = FoundFiles(stored(desk, target), place, binding=False)
     proposed = plan_over(desk, live, found, moment, proving=False)
     if proposed.faults:
-        since = changes(target.site, desk.site)
-        told = [Fault(place, f"since it was in force: {each}") for each in since]
-        raise ConfigurationFaults([*proposed.faults, *told])
-    known = was_recently_in_force(desk.sets.history(moment), target.digest, moment)
+        raise ConfigurationFaults([*proposed.faults, *_since(history, target, desk.site)])
     granted = approval(
         desk,
         statement_of(desk, proposed),
@@ -140,16 +140,24 @@ def who() -> str:
     return f"{name}@{platform.node()}"
 
 
-def _target(desk: PolicyDesk, live: Live, name: str | None) -> SetChange:
+def _target(desk: PolicyDesk, live: Live, name: str | None) -> str:
+    """Return the digest of the set that is meant; without a name the history is not asked."""
     if name is not None:
-        return named(desk, name)
+        return named(desk, name).digest
     if live is None or live.value.base is None:
         raise PolicyRefusal("there is no set before the one in force")
     if live.value.move is Move.ROLLED_BACK or live.value.base == live.value.digest:
         # Of two who act on one alarm the second would put the set back that the first took away.
         what = f"{live.value.digest[:SHOWN]} is in force since {live.value.who} put it there"
         raise PolicyRefusal(f"{what}; name the set that is meant: broker policy history")
-    return named(desk, live.value.base)
+    return live.value.base
+
+
+def _since(history: Sequence[SetChange], target: str, site: Mapping[str, str]) -> Iterator[Fault]:
+    """Yield what the configuration has changed since a set came into force."""
+    for change in [each for each in history if each.digest == target][-1:]:
+        for what in changes(change.site, site):
+            yield Fault(f"set {target[:SHOWN]}", f"since it was in force: {what}")
 
 
 def _moved(

@@ -200,6 +200,12 @@ def history(desk: PolicyDesk) -> Sequence[SetChange]:
     return desk.sets.history(now())[::-1]
 
 
+def lost(desk: PolicyDesk) -> str:
+    """Return in a sentence which changes of the history do not open; nothing where all do."""
+    numbers = ", ".join(map(str, desk.sets.lost(now())))
+    return f"the history is not whole: change {numbers} does not open" if numbers else ""
+
+
 def shown(desk: PolicyDesk, name: str | None) -> tuple[SetChange, Mapping[str, bytes]]:
     """Return the change and the files of a set of the history, or of the one in force.
 
@@ -218,7 +224,9 @@ def named(desk: PolicyDesk, name: str) -> SetChange:
     """Return the last change to the set whose digest begins with ``name``; PolicyRefusal."""
     found = {c.digest: c for c in desk.sets.history(now()) if c.digest.startswith(name)}
     if not found:
-        raise PolicyRefusal(f"no set of the history begins with {name}: broker policy history")
+        note = f" ({missing})" if (missing := lost(desk)) else ""
+        what = f"no set of the history begins with {name}{note}"
+        raise PolicyRefusal(f"{what}: broker policy history")
     if len(found) > 1:
         raise PolicyRefusal(f"several sets begin with {name}: write more of its digest")
     return next(iter(found.values()))

@@ -161,7 +161,7 @@ def _changes(
     """Return the changes from ``since`` on, the newest first, with who gets what else by each."""
     sets = record_of(settings)
     try:
-        history = sets.history(now()) if sets else None
+        history = sets.history(now()) if sets and not sets.lost(now()) else None
     except StoreUnavailable:
         history = None
     if sets is None or history is None:

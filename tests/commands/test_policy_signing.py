@@ -165,6 +165,25 @@ def test_a_maker_under_two_names_of_one_key_is_one_person(desk: Desk, keys: dict
     assert desk.said("history") == []
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("kirsten@old {kirsten}", "kirsten {kirsten}", "kirsten@new {other}", "kirsten {other}"),
+        ("kirsten@old,kirsten {kirsten}", "kirsten@new,kirsten {other}"),
+        ("Kirsten {kirsten}", "kirsten {other}"),
+    ],
+)
+def test_two_keys_of_one_person_are_one_person(desk: Desk, keys: dict[str, Key], lines: tuple[str, ...]) -> None:
+    """By any name that the list has for both, on any of its lines, in capitals or not."""
+    public = {name: each.public for name, each in keys.items()}
+    (desk.folder / "signers").write_text("\n".join(lines).format(**public))
+    text = statement(desk)
+    paths = signed(*(keys[name].sign(text) for name in ("kirsten", "other")))
+    result = desk.run("apply", "--base", "none", "--why", "x", *paths)
+    assert "are signed by keys of one person as policy.signers has them" in result.stderr
+    assert desk.said("history") == []
+
+
 def test_a_signature_is_not_good_over_another_base(desk: Desk, keys: dict[str, Key]) -> None:
     """Nor over the same base when that is in force again: what was refused once is not slipped in later."""
     first = begun(desk)
