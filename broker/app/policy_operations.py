@@ -60,7 +60,8 @@ class Plan:
 
     ``before`` is the digest of the set that it was compared with: another than the one in force
     where that is not to be had, and None where there was none. ``sets`` are the two as they decide;
-    None where one of them decides nothing here.
+    None where one of them decides nothing here. ``broken`` says which site rules a set of
+    lately breaks.
     """
 
     live: Live
@@ -73,6 +74,7 @@ class Plan:
     warnings: tuple[str, ...]
     faults: tuple[Fault, ...]
     sets: tuple[PolicySet, PolicySet] | None
+    broken: tuple[str, ...] = ()
 
     @property
     def base(self) -> str:
@@ -87,7 +89,7 @@ class Plan:
     @property
     def summary(self) -> tuple[str, ...]:
         """Return what differs, in words."""
-        return (*self.file_changes, *self.site_changes)
+        return (*self.file_changes, *self.site_changes, *self.broken)
 
 
 def opened() -> PolicyDesk:

@@ -1,6 +1,8 @@
 """A change that lets more through, as maker and approver sign it with the real ssh-keygen, and as others try."""
 
 import json
+import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -354,3 +356,79 @@ def test_what_was_done_alone_is_not_done_alone_again_without_an_alarm(desk: Desk
     refused = desk.run("rollback", wide[:12], "--why", "again, unseen")
     assert "needs a second person: WIDER at e-resources, student" in refused.stderr
     assert desk.said("rollback", wide[:12], "--why", "again", "--alone")["alone"]
+
+
+def test_a_list_of_signers_that_is_changed_and_used_at_once_is_an_alarm(desk: Desk, keys: dict[str, Key]) -> None:
+    """Two keys of one's own could have been put there; an emptied one asks for nobody and is told all the same."""
+    begun(desk)
+    path = desk.folder / "signers"
+    before = path.read_text()
+    path.write_text(f"a {keys['kirsten'].public}\nb {keys['stranger'].public}\n")
+    widen(desk)
+    text = statement(desk)
+    paths = signed(*(keys[name].sign(text) for name in ("kirsten", "stranger")))
+    assert desk.said("apply", "--base", desk.base, "--why", "x", *paths)["alone"]
+    path.write_text("")
+    desk.edit("a comment")
+    assert desk.said("apply", "--base", desk.base, "--why", "x")["alone"]
+    path.write_text(before)
+    desk.edit("another")
+    assert not desk.said("apply", "--base", desk.base, "--why", "x")["alone"]
+
+
+def test_a_rollback_does_not_wash_a_changed_site(desk: Desk) -> None:
+    """The set is known, and the site that it comes back to is not."""
+    begun(desk)
+    desk.edit("a comment")
+    second = desk.said("apply", "--base", desk.base, "--why", "x")["digest"]
+    desk.edit("another")
+    desk.said("apply", "--base", desk.base, "--why", "x")
+    desk.environment["BROKER_SERVICES__MY_LOANS__METHODS"] = '["wayf"]'
+    refused = desk.run("rollback", second[:12], "--why", "x")
+    assert "services.my-loans of the configuration is not what it was" in refused.stderr
+
+
+def trail_changes(desk: Desk) -> list[str]:
+    """Give what the last event of the trail says that differed."""
+    said = trail(desk)[-1]["changes"]
+    assert isinstance(said, list)
+    return said
+
+
+def test_a_rollback_says_which_site_rules_it_breaks(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To a set of lately it is done all the same, and told on the trail; to an older one it is refused."""
+    desk.environment["BROKER_POLICY__SIGNERS"] = "[]"
+    (desk.folder / "policy_properties.yaml").unlink(missing_ok=True)
+    widen(desk)
+    wide = desk.said("apply", "--base", "none", "--why", "x")["digest"]
+    path = desk.folder / "policies" / "student.yaml"
+    path.write_text(path.read_text().replace(", 'alum@*'", ""))
+    desk.applied()
+    when = "{eduPersonScopedAffiliation: 'alum@*'}"
+    expect = "{never_releases: [eduPersonScopedAffiliation]}"
+    rule = f"- name: no alum\n  service: e-resources\n  when: {when}\n  expect: {expect}\n"
+    (desk.folder / "policy_properties.yaml").write_text(rule)
+    done = desk.run("rollback", wide[:12], "--why", "x")
+    assert done.exit_code == 0
+    assert "warning: policy_properties.yaml:1: 'no alum' does not hold: e-resources releases" in done.stderr
+    assert any("'no alum' does not hold" in line for line in desk.said("history")[0]["changes"])
+    assert any("'no alum' does not hold" in line for line in trail_changes(desk))
+    (desk.folder / "policy_properties.yaml").unlink()
+    desk.applied()
+    later = datetime.now(UTC) + MANY
+    monkeypatch.setattr(policy_moves, "now", lambda: later)
+    (desk.folder / "policy_properties.yaml").write_text(rule)
+    refused = desk.run("rollback", wide[:12], "--why", "x")
+    assert (refused.exit_code, "'no alum' does not hold" in refused.stderr) == (78, True)
+
+
+def test_who_it_was_is_no_word_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sudo's name counts for root alone, and where there is such a user."""
+    own = pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setenv("SUDO_USER", "mads\nroot")
+    assert policy_moves.who().split("@")[0] == own
+    monkeypatch.setenv("SUDO_USER", "daemon")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert policy_moves.who().startswith("daemon@")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert policy_moves.who().split("@")[0] == own

@@ -98,3 +98,9 @@ def unknown_parts(was: Mapping[str, str], site: Mapping[str, str]) -> tuple[str,
         if name != SIGNERS and was.get(name) != part:
             unknown.append(name)
     return tuple(unknown)
+
+
+def other_signers(live: Live, site: Mapping[str, str]) -> bool:
+    """Return whether the list of signers, where there was one, is not what it was."""
+    was = live.value.site.get(SIGNERS) if live else None
+    return was is not None and was != site.get(SIGNERS)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from broker.core.ports import Key
-from broker.flows.policies.second_person import Signer, Statement, unknown_parts, was_recently_in_force
+from broker.flows.policies.second_person import Signer, Statement, other_signers, unknown_parts, was_recently_in_force
 from broker.flows.policies.set_in_force import Live, Move, SetChange
 from broker.flows.records import Record
 
@@ -96,3 +96,15 @@ def test_parts_of_a_site_that_are_new_or_other_are_unknown() -> None:
 def test_a_signer_is_shown_with_the_key() -> None:
     """The history says which of a person's keys it was."""
     assert str(Signer("kirsten@library.example", "SHA256:abc")) == "kirsten@library.example SHA256:abc"
+
+
+def test_a_list_of_signers_that_is_not_what_it_was_is_another() -> None:
+    """Emptied too; a first list is none, for before it one person was enough."""
+    before = live(1, "a")
+    assert before
+    listed = replace(before, value=replace(before.value, site=SITE | {"policy.signers": "4"}))
+    assert not other_signers(listed, SITE | {"policy.signers": "4"})
+    assert other_signers(listed, SITE | {"policy.signers": "5"})
+    assert other_signers(listed, SITE)
+    assert not other_signers(before, SITE | {"policy.signers": "4"})
+    assert not other_signers(None, SITE)
