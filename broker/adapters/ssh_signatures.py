@@ -1,5 +1,7 @@
 """Signatures of ssh-keygen over a line of text, verified by ssh-keygen itself."""
 
+import binascii
+import hashlib
 import os
 import re
 import shutil
@@ -22,6 +24,7 @@ _LISTED: Final = re.compile(
     r"^[^#\n]*?\s((?:ssh|ecdsa|sk)-\S+ [A-Za-z0-9+/=]+)",
     re.MULTILINE,
 )
+_PRINCIPALS: Final = re.compile(r'\s*("[^"]*"|\S+)')
 _EXPIRED: Final = "key has expired"
 _NOT_YET: Final = "key is not yet valid"
 
@@ -45,8 +48,8 @@ class SshSignatures:
     namespace: str
     text: str
 
-    def principal_and_key(self, path: Path) -> tuple[str, str]:
-        """Return who made the signature in a file, and the fingerprint of their key.
+    def principals_and_key(self, path: Path) -> tuple[tuple[str, ...], str]:
+        """Return every name of who made the signature in a file, and the fingerprint of their key.
 
         SignatureRefused for what is no signature, for another text, or of a key that may not sign
         now. OSError where the file cannot be read.
@@ -68,7 +71,7 @@ class SshSignatures:
         if verified.returncode or key is None:
             what = f"policy.signers has not for the namespace {self.namespace}"
             raise SignatureRefused(f"{path} is signed by a key that {what}")
-        return principal, key[1]
+        return tuple(dict.fromkeys((principal, *principals_of(self.allowed, key[1])))), key[1]
 
     def speaks_for(self, path: Path, principal: str) -> bool:
         """Return whether the signature in a file counts as that of this principal, too."""
@@ -120,6 +123,24 @@ def key_count(allowed: bytes) -> int:
     """Return how many keys a file of allowed signers has; a key on two lines is one."""
     text = allowed.decode("utf-8", "replace")
     return len(set(_LISTED.findall(text)))
+
+
+def principals_of(allowed: bytes, fingerprint: str) -> Iterator[str]:
+    """Yield every principal that a file of allowed signers gives a key, on whichever lines."""
+    for line in allowed.decode("utf-8", "replace").splitlines():
+        listed = _LISTED.match(line)
+        names = _PRINCIPALS.match(line)
+        if listed and names and _fingerprint(listed[1]) == fingerprint:
+            yield from (name for name in names[0].strip().strip('"').split(",") if name)
+
+
+def _fingerprint(public: str) -> str:
+    try:
+        octets = binascii.a2b_base64(public.split()[1])
+    except binascii.Error:
+        return ""
+    digest = binascii.b2a_base64(hashlib.sha256(octets).digest(), newline=False)
+    return f"SHA256:{digest.decode().rstrip('=')}"
 
 
 def _environment() -> dict[str, str]:

@@ -53,4 +53,5 @@ def load(folder: Path | None, moment: datetime, *, proving: bool = False) -> Che
     )
     if checked is None or faults:
         raise ConfigurationFaults(faults)
-    return CheckedPolicies(checked, tuple(map(str, checked.warnings)), found)
+    warnings = (*map(str, checked.warnings), *found.amiss(moment))
+    return CheckedPolicies(checked, warnings, found)

@@ -30,7 +30,7 @@ def opened(named: tuple[NamedSet, ...], moment: datetime) -> AnalysedSets:
     *older, newest = named
     sets = [_loaded(desk, name, desk.names, moment) for name in older]
     sets.append(_loaded(desk, newest, desk.around.proving, moment))
-    return AnalysedSets(tuple(sets), policy_analysis.configured_site(desk.around), configured=True)
+    return AnalysedSets(tuple(sets), policy_analysis.compared_site(desk.around), configured=True)
 
 
 def _loaded(

@@ -48,7 +48,7 @@ def opened(folders: tuple[Path, ...], moment: datetime) -> AnalysedSets:
     *before, proposed = folders
     older = [live_policies.load(folder, moment, found.names) for folder in before]
     newest = live_policies.load(proposed, moment, found.proving)
-    return AnalysedSets((*older, newest), configured_site(found), configured=True)
+    return AnalysedSets((*older, newest), compared_site(found), configured=True)
 
 
 def analysed(policies: PolicySet, found: PolicySurroundings | None) -> AnalysedSets:
@@ -63,6 +63,11 @@ def configured_site(found: PolicySurroundings) -> Site:
     """Return the sources and services that are configured, as the metadata completes them."""
     maps = found.maps.maps if found.maps else {}
     return Site.of(found.services, found.upstreams, maps)
+
+
+def compared_site(found: PolicySurroundings) -> Site:
+    """Return the configured site as sets are compared for it, whatever services publish now."""
+    return configured_site(found).as_peers_may_become
 
 
 def ideal_site(sets: tuple[PolicySet, ...]) -> Site:

@@ -15,7 +15,14 @@ from broker.core.analysis.compared_logins import Analysis, Told
 from broker.core.analysis.set_differences import Difference, difference
 from broker.core.errors import ConfigurationFaults
 from broker.files.settings.config import Config
-from broker.flows.policies.second_person import NAMESPACE, Signer, Statement, unknown_parts
+from broker.flows.policies.second_person import (
+    NAMESPACE,
+    Signer,
+    Statement,
+    other_signers,
+    unknown_parts,
+)
+from broker.flows.policies.set_in_force import Live
 
 _WIDER: Final = "WIDER"
 _SIGNERS: Final = 2
@@ -64,27 +71,30 @@ def statement_of(desk: PolicyDesk, found: Plan) -> Statement:
 
 def approval(
     desk: PolicyDesk,
+    live: Live,
     statement: Statement,
     brought: Brought,
     reasons: Callable[[], tuple[str, ...]],
 ) -> Approval:
-    """Return who approves of a change.
+    """Return who approves of a change; alone is also who changed the list of signers since.
 
     SecondPersonNeeded where ``reasons``, which are asked for last, say that one is not enough;
     PolicyRefusal or SignatureRefused for signatures that do not count.
     """
     allowed = signers(desk.settings)
+    # Whoever changes the list and uses it in one step could have put two keys of their own there.
+    new_list = other_signers(live, desk.site)
     if brought.signed:
         if not allowed:
             raise PolicyRefusal(_NO_SIGNERS)
         signatures = SshSignatures(allowed, NAMESPACE, str(statement))
-        return Approval(by=_two(signatures, brought.signed))
+        return Approval(by=_two(signatures, brought.signed), alone=new_list)
     if not allowed:
-        return Approval()
+        return Approval(alone=new_list)
     why = reasons()
     if why and not brought.alone:
         raise SecondPersonNeeded(why, statement)
-    return Approval(alone=bool(why))
+    return Approval(alone=bool(why) or new_list)
 
 
 def reasons_of(
@@ -93,7 +103,7 @@ def reasons_of(
     """Return why a proposal needs a second person; nothing where it lets no more through."""
     reasons = list(unknown(found))
     if found.sets is not None and found.file_changes:
-        site = policy_analysis.configured_site(desk.around)
+        site = policy_analysis.compared_site(desk.around)
         analysis = Analysis(found.sets, site, moment, told or _silently)
         compared = difference(analysis)
         reasons += wider(compared, tuple(analysis.incomplete()))
@@ -137,18 +147,37 @@ def _two(signatures: SshSignatures, files: tuple[Path, ...]) -> tuple[str, ...]:
             what = "1 signature was given"
         raise SignatureRefused(f"maker and approver sign, and {what}: give --signed twice")
     one, other = files
-    maker = Signer(*signatures.principal_and_key(one))
-    approver = Signer(*signatures.principal_and_key(other))
+    names_of_maker, key = signatures.principals_and_key(one)
+    maker = Signer(names_of_maker[0], key)
+    names_of_approver, key = signatures.principals_and_key(other)
+    approver = Signer(names_of_approver[0], key)
     both = f"{one} and {other} are signed by"
     if maker.key == approver.key:
         raise SignatureRefused(f"{both} one key, {maker.key}")
-    of_maker = signatures.speaks_for(other, maker.principal)
-    of_approver = signatures.speaks_for(one, approver.principal)
-    if of_maker or of_approver:
+    # Of one person the list may have several names, and each key with some of them.
+    of_maker = any(signatures.speaks_for(other, name) for name in names_of_maker)
+    of_approver = any(signatures.speaks_for(one, name) for name in names_of_approver)
+    written_alike = _folded(names_of_maker) & _folded(names_of_approver)
+    if of_maker or of_approver or written_alike:
         names = f"{maker.principal} and {approver.principal}"
         what = "keys of one person as policy.signers has them"
         raise SignatureRefused(f"{both} {what}: {names}")
     return str(maker), str(approver)
+
+
+def _folded(names: tuple[str, ...]) -> set[str]:
+    return {name.casefold() for name in names}
+
+
+def changed_parts(found: Plan) -> tuple[str, ...]:
+    """Return which parts of the site are not what they were at the last change, in sentences."""
+    return tuple(_changed_parts(found))
+
+
+def _changed_parts(found: Plan) -> Iterator[str]:
+    was = found.live.value.site if found.live else found.site
+    for part in unknown_parts(was, found.site):
+        yield f"{part} of the configuration is not what it was, and nothing shows how that was"
 
 
 def _unknown(found: Plan) -> Iterator[str]:
@@ -162,8 +191,7 @@ def _unknown(found: Plan) -> Iterator[str]:
         yield "the set in force is not to be had, and nothing shows that this one is no wider"
     elif found.file_changes and found.sets is None:
         yield "the set in force names what this machine has not, so that nothing compares them"
-    for part in unknown_parts(live.value.site, found.site):
-        yield f"{part} of the configuration is not what it was, and nothing shows how that was"
+    yield from _changed_parts(found)
 
 
 def _wider(found: Difference, incomplete: tuple[str, ...]) -> Iterator[str]:

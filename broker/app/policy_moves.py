@@ -4,8 +4,10 @@ import os
 import platform
 import pwd
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +17,7 @@ from broker.app.policy_approval import (
     Approval,
     Brought,
     approval,
+    changed_parts,
     reasons_of,
     statement_of,
 )
@@ -32,6 +35,7 @@ from broker.app.policy_operations import (
 from broker.app.policy_sources import SHOWN
 from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.policy.set_digest import changes, digest
+from broker.files.policies import live_policies
 from broker.files.policies.policy_folder import FoundFiles
 from broker.flows.policies.second_person import was_recently_in_force
 from broker.flows.policies.set_in_force import Live, Move, Proposal, SetChange
@@ -64,13 +68,15 @@ class Order:
 class Applied:
     """A set that is in force, and the workers that have not come to it in time.
 
-    ``amiss`` says in sentences what could not be done beside that.
+    ``amiss`` says in sentences what could not be done beside that, ``warnings`` which site rules
+    the set breaks.
     """
 
     change: SetChange
     moved: bool
     behind: Behind = NONE_BEHIND
     amiss: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def applied(desk: PolicyDesk, folder: Path | None, order: Order) -> Applied:
@@ -93,6 +99,7 @@ def applied(desk: PolicyDesk, folder: Path | None, order: Order) -> Applied:
     moment = now()
     granted = approval(
         desk,
+        proposed.live,
         statement_of(desk, proposed),
         order.brought,
         lambda: reasons_of(desk, proposed, order.brought.told, moment),
@@ -110,50 +117,98 @@ def rolled_back(desk: PolicyDesk, name: str | None, order: Order) -> Applied:
     moment = now()
     live = desk.sets.live(moment)
     target = _target(desk, live, name)
-    if live is not None and target.digest == live.value.digest:
-        raise PolicyRefusal(f"{target.digest[:SHOWN]} is in force already")
-    place = f"set {target.digest[:SHOWN]}"
-    found = FoundFiles(stored(desk, target.digest), place, binding=False)
+    if live is not None and target == live.value.digest:
+        raise PolicyRefusal(f"{target[:SHOWN]} is in force already")
+    history = desk.sets.history(moment)
+    known = was_recently_in_force(history, target, moment)
+    place = f"set {target[:SHOWN]}"
+    found = FoundFiles(stored(desk, target), place, binding=False)
     proposed = plan_over(desk, live, found, moment, proving=False)
     if proposed.faults:
-        since = changes(target.site, desk.site)
-        told = [Fault(place, f"since it was in force: {each}") for each in since]
-        raise ConfigurationFaults([*proposed.faults, *told])
-    known = was_recently_in_force(desk.sets.history(moment), target.digest, moment)
+        raise ConfigurationFaults([*proposed.faults, *_since(history, target, desk.site)])
+    broken = _broken_rules(desk, found, moment)
+    if broken and not known:
+        raise ConfigurationFaults(list(broken))
+    # Of lately it ends an alarm all the same, and everybody hears what it breaks.
+    proposed = replace(proposed, broken=tuple(map(str, broken)))
     granted = approval(
         desk,
+        proposed.live,
         statement_of(desk, proposed),
         order.brought,
-        lambda: () if known else reasons_of(desk, proposed, order.brought.told, moment),
+        lambda: _reasons_back(desk, proposed, order, moment, known=known),
     )
-    return _moved(desk, proposed, Move.ROLLED_BACK, granted, order)
+    done = _moved(desk, proposed, Move.ROLLED_BACK, granted, order)
+    return replace(done, warnings=proposed.broken)
+
+
+def _reasons_back(
+    desk: PolicyDesk, proposed: Plan, order: Order, moment: datetime, *, known: bool
+) -> tuple[str, ...]:
+    """Return why a rollback needs a second person: of a known set no more than a changed site."""
+    if known:
+        return changed_parts(proposed)
+    return reasons_of(desk, proposed, order.brought.told, moment)
+
+
+def _broken_rules(desk: PolicyDesk, found: FoundFiles, moment: datetime) -> tuple[Fault, ...]:
+    """Return which site rules a set of the history breaks."""
+    # Imported where a set comes back: most commands prove nothing.
+    from broker.files.policies import policy_properties  # noqa: PLC0415
+
+    loaded = live_policies.load_found(found, moment, desk.names)
+    return policy_properties.judged(loaded, desk.around.proving, moment).faults
 
 
 def who() -> str:
     """Return the administrator: the user who called, before sudo, and the machine."""
+    return f"{_before_sudo() or _own_name()}@{platform.node()}"
+
+
+def _before_sudo() -> str | None:
+    """Return the user who called sudo; only root has got a name from it that is not made up."""
     name = os.environ.get("SUDO_USER")
-    if not name:
-        try:
-            name = pwd.getpwuid(os.getuid()).pw_name
-        except KeyError:
-            name = str(os.getuid())
-    return f"{name}@{platform.node()}"
+    if not name or os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(name).pw_name
+    except KeyError:
+        return None
 
 
-def _target(desk: PolicyDesk, live: Live, name: str | None) -> SetChange:
+def _own_name() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _target(desk: PolicyDesk, live: Live, name: str | None) -> str:
+    """Return the digest of the set that is meant; without a name the history is not asked."""
     if name is not None:
-        return named(desk, name)
+        return named(desk, name).digest
     if live is None or live.value.base is None:
         raise PolicyRefusal("there is no set before the one in force")
     if live.value.move is Move.ROLLED_BACK or live.value.base == live.value.digest:
         # Of two who act on one alarm the second would put the set back that the first took away.
         what = f"{live.value.digest[:SHOWN]} is in force since {live.value.who} put it there"
         raise PolicyRefusal(f"{what}; name the set that is meant: broker policy history")
-    return named(desk, live.value.base)
+    return live.value.base
+
+
+def _since(history: Sequence[SetChange], target: str, site: Mapping[str, str]) -> Iterator[Fault]:
+    """Yield what the configuration has changed since a set came into force."""
+    for change in [each for each in history if each.digest == target][-1:]:
+        for what in changes(change.site, site):
+            yield Fault(f"set {target[:SHOWN]}", f"since it was in force: {what}")
 
 
 def _moved(
-    desk: PolicyDesk, proposed: Plan, move: Move, granted: Approval, order: Order
+    desk: PolicyDesk,
+    proposed: Plan,
+    move: Move,
+    granted: Approval,
+    order: Order,
 ) -> Applied:
     faults = desk.trail.trail.faults() if desk.settings.audit.required else ()
     if faults:

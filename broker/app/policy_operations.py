@@ -60,7 +60,8 @@ class Plan:
 
     ``before`` is the digest of the set that it was compared with: another than the one in force
     where that is not to be had, and None where there was none. ``sets`` are the two as they decide;
-    None where one of them decides nothing here.
+    None where one of them decides nothing here. ``broken`` says which site rules a set of
+    lately breaks.
     """
 
     live: Live
@@ -73,6 +74,7 @@ class Plan:
     warnings: tuple[str, ...]
     faults: tuple[Fault, ...]
     sets: tuple[PolicySet, PolicySet] | None
+    broken: tuple[str, ...] = ()
 
     @property
     def base(self) -> str:
@@ -87,7 +89,7 @@ class Plan:
     @property
     def summary(self) -> tuple[str, ...]:
         """Return what differs, in words."""
-        return (*self.file_changes, *self.site_changes)
+        return (*self.file_changes, *self.site_changes, *self.broken)
 
 
 def opened() -> PolicyDesk:
@@ -154,7 +156,9 @@ def plan_over(
 ) -> Plan:
     """Return what files would change of the set of ``live``; StoreUnavailable."""
     before = compared_set(desk, live, moment)
-    warnings: tuple[str, ...] = (before.note,) if before.note else ()
+    warnings = desk.around.amiss(moment)
+    if before.note:
+        warnings = (before.note, *warnings)
     faults: tuple[Fault, ...] = ()
     loaded = None
     try:
@@ -198,6 +202,12 @@ def history(desk: PolicyDesk) -> Sequence[SetChange]:
     return desk.sets.history(now())[::-1]
 
 
+def lost(desk: PolicyDesk) -> str:
+    """Return in a sentence which changes of the history do not open; nothing where all do."""
+    numbers = ", ".join(map(str, desk.sets.lost(now())))
+    return f"the history is not whole: change {numbers} does not open" if numbers else ""
+
+
 def shown(desk: PolicyDesk, name: str | None) -> tuple[SetChange, Mapping[str, bytes]]:
     """Return the change and the files of a set of the history, or of the one in force.
 
@@ -216,7 +226,9 @@ def named(desk: PolicyDesk, name: str) -> SetChange:
     """Return the last change to the set whose digest begins with ``name``; PolicyRefusal."""
     found = {c.digest: c for c in desk.sets.history(now()) if c.digest.startswith(name)}
     if not found:
-        raise PolicyRefusal(f"no set of the history begins with {name}: broker policy history")
+        note = f" ({missing})" if (missing := lost(desk)) else ""
+        what = f"no set of the history begins with {name}{note}"
+        raise PolicyRefusal(f"{what}: broker policy history")
     if len(found) > 1:
         raise PolicyRefusal(f"several sets begin with {name}: write more of its digest")
     return next(iter(found.values()))

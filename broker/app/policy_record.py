@@ -161,7 +161,7 @@ def _changes(
     """Return the changes from ``since`` on, the newest first, with who gets what else by each."""
     sets = record_of(settings)
     try:
-        history = sets.history(now()) if sets else None
+        history = sets.history(now()) if sets and not sets.lost(now()) else None
     except StoreUnavailable:
         history = None
     if sets is None or history is None:
@@ -205,7 +205,7 @@ class _Past:
         after = self.of(change.digest)
         if before is None or after is None:
             return None
-        site = policy_analysis.configured_site(self.around)
+        site = policy_analysis.compared_site(self.around)
         found = difference(Analysis((before, after), site, self.moment))
         return tuple(_words(row) for row in found.rows)
 

@@ -40,6 +40,10 @@ class PolicySurroundings:
         """Return the names with the site rules, for a set that is proposed."""
         return replace(self.names, site_rules=self.site_rules)
 
+    def amiss(self, moment: datetime) -> tuple[str, ...]:
+        """Return what is wrong with metadata, in sentences: less is known than is configured."""
+        return tuple(self.metadata.amiss(moment).values()) if self.metadata else ()
+
 
 def load(settings: Config, tell: TellPort, moment: datetime) -> PolicySurroundings:
     """Return what policies are checked against; it raises nothing, for all faults come at once."""

@@ -115,7 +115,7 @@ def _compared(desk: PolicyDesk, found: Plan) -> Compared | None:
     """Compare what the two sets decide; None where they are one, or one of them decides nothing."""
     if found.sets is None or not found.file_changes:
         return None
-    site = policy_analysis.configured_site(desk.around)
+    site = policy_analysis.compared_site(desk.around)
     return compare(found.sets, site, datetime.now(UTC))
 
 
@@ -177,6 +177,8 @@ def show_applied(done: Applied, *, as_json: bool) -> None:
         click.echo(f"{change.digest[:_SHOWN]} is in force already: nothing is changed")
     if done.moved and change.alone:
         click.echo("one person alone made it, where two should have: an alarm", err=True)
+    for warning in done.warnings:
+        click.echo(f"warning: {warning}", err=True)
     amiss = list(_amiss(done))
     for sentence in amiss:
         click.echo(sentence, err=True)
@@ -194,6 +196,7 @@ def _applied_facts(done: Applied) -> dict[str, object]:
         "late": [asdict(report) for report in done.behind.late],
         "silent": [asdict(report) for report in done.behind.silent],
         "amiss": done.amiss,
+        "warnings": done.warnings,
         "approved_by": change.approved_by,
         "alone": change.alone,
     }

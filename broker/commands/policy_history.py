@@ -36,8 +36,11 @@ _digest: Final = click.argument(
 @printing_faults
 def show_history(*, as_json: bool) -> None:
     """Show every change of the policies in force of the last five years, the newest first."""
-    rows = [_row(change) for change in policy_operations.history(policy_operations.opened())]
+    desk = policy_operations.opened()
+    rows = [_row(change) for change in policy_operations.history(desk)]
     show(rows, as_json=as_json)
+    if missing := policy_operations.lost(desk):
+        click.echo(f"warning: {missing}", err=True)
 
 
 @click.command("show", short_help="Show a set of the history, or write it into a folder.")

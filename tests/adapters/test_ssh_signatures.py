@@ -70,8 +70,8 @@ def test_a_signature_says_who_and_by_which_key(kirsten: Key, mads: Key) -> None:
         f'kirsten@library.example,ki namespaces="{NAMESPACE}" {kirsten.public} her laptop',
         f"mads@library.example {mads.public}",
     )
-    found = {allowed.principal_and_key(each.sign()) for each in (kirsten, mads)}
-    assert {principal for principal, _ in found} == {"kirsten@library.example", "mads@library.example"}
+    found = {allowed.principals_and_key(each.sign()) for each in (kirsten, mads)}
+    assert {names for names, _ in found} == {("kirsten@library.example", "ki"), ("mads@library.example",)}
     assert len({fingerprint for _, fingerprint in found}) == 2
     assert all(fingerprint.startswith("SHA256:") for _, fingerprint in found)
 
@@ -90,7 +90,7 @@ def test_a_signature_says_who_and_by_which_key(kirsten: Key, mads: Key) -> None:
 def test_a_key_that_may_not_sign_now_is_refused(kirsten: Key, line: str, said: str) -> None:
     """With what the list says of it."""
     with pytest.raises(SignatureRefused) as refused:
-        signatures(line.format(key=kirsten.public)).principal_and_key(kirsten.sign())
+        signatures(line.format(key=kirsten.public)).principals_and_key(kirsten.sign())
     assert said in str(refused.value)
 
 
@@ -100,7 +100,7 @@ def test_a_key_that_may_not_sign_now_is_refused(kirsten: Key, line: str, said: s
 def test_a_signature_for_something_else_is_refused(kirsten: Key, text: str, namespace: str) -> None:
     """Of another change, or made for mail or Git."""
     with pytest.raises(SignatureRefused, match="is damaged, or of another change"):
-        signatures(f"kirsten {kirsten.public}").principal_and_key(kirsten.sign(text, namespace))
+        signatures(f"kirsten {kirsten.public}").principals_and_key(kirsten.sign(text, namespace))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_garbage_is_refused(kirsten: Key, tmp_path: Path, octets: bytes) -> None
     path = tmp_path / "-Y sign.sig"
     path.write_bytes(octets)
     with pytest.raises(SignatureRefused) as refused:
-        signatures(f"kirsten {kirsten.public}").principal_and_key(path)
+        signatures(f"kirsten {kirsten.public}").principals_and_key(path)
     assert str(refused.value).startswith(f"{path} is ")
 
 
@@ -127,7 +127,7 @@ def test_a_machine_without_ssh_keygen_says_so(kirsten: Key, monkeypatch: pytest.
     path = kirsten.sign()
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigurationFaults, match="install openssh-client"):
-        signatures(f"kirsten {kirsten.public}").principal_and_key(path)
+        signatures(f"kirsten {kirsten.public}").principals_and_key(path)
 
 
 def test_a_signature_speaks_for_every_name_of_its_key(kirsten: Key, mads: Key) -> None:
@@ -140,6 +140,19 @@ def test_a_signature_speaks_for_every_name_of_its_key(kirsten: Key, mads: Key) -
         True,
         False,
     ]
+
+
+def test_every_name_of_a_key_is_found(kirsten: Key, mads: Key) -> None:
+    """On whichever lines it stands, in quotes too; those of comments and of other keys are none."""
+    lines = (
+        f"# no {kirsten.public}",
+        f'"ki,k b" {kirsten.public}',
+        "broken ssh-ed25519 A",
+        f"mads {mads.public}",
+        f'kirsten,ki namespaces="{NAMESPACE}" {kirsten.public}',
+    )
+    names, _ = signatures(*lines).principals_and_key(kirsten.sign())
+    assert sorted(names) == ["k b", "ki", "kirsten"]
 
 
 def test_the_keys_of_a_list_are_counted(kirsten: Key, mads: Key) -> None:

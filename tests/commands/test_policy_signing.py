@@ -1,6 +1,8 @@
 """A change that lets more through, as maker and approver sign it with the real ssh-keygen, and as others try."""
 
 import json
+import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -165,6 +167,25 @@ def test_a_maker_under_two_names_of_one_key_is_one_person(desk: Desk, keys: dict
     assert desk.said("history") == []
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("kirsten@old {kirsten}", "kirsten {kirsten}", "kirsten@new {other}", "kirsten {other}"),
+        ("kirsten@old,kirsten {kirsten}", "kirsten@new,kirsten {other}"),
+        ("Kirsten {kirsten}", "kirsten {other}"),
+    ],
+)
+def test_two_keys_of_one_person_are_one_person(desk: Desk, keys: dict[str, Key], lines: tuple[str, ...]) -> None:
+    """By any name that the list has for both, on any of its lines, in capitals or not."""
+    public = {name: each.public for name, each in keys.items()}
+    (desk.folder / "signers").write_text("\n".join(lines).format(**public))
+    text = statement(desk)
+    paths = signed(*(keys[name].sign(text) for name in ("kirsten", "other")))
+    result = desk.run("apply", "--base", "none", "--why", "x", *paths)
+    assert "are signed by keys of one person as policy.signers has them" in result.stderr
+    assert desk.said("history") == []
+
+
 def test_a_signature_is_not_good_over_another_base(desk: Desk, keys: dict[str, Key]) -> None:
     """Nor over the same base when that is in force again: what was refused once is not slipped in later."""
     first = begun(desk)
@@ -192,7 +213,9 @@ def test_a_rollback_to_what_was_in_force_long_ago_needs_a_second_person(
     path = desk.folder / "policies" / "student.yaml"
     narrow = path.read_text()
     widen(desk)
-    wide = begun(desk)
+    first = statement(desk)
+    paths = signed(*(keys[name].sign(first) for name in ("kirsten", "mads")))
+    wide = desk.said("apply", "--base", "none", "--why", "begin", *paths)["digest"]
     path.write_text(narrow)
     desk.applied()
     assert desk.said("rollback", wide[:12], "--why", "within thirty days")["moved"]
@@ -303,3 +326,109 @@ def test_a_wrong_call_is_a_usage_error(desk: Desk, words: tuple[str, ...], said:
     given = [word.format(toml=desk.folder / "broker.toml") for word in words]
     result = desk.run("apply", "--base", "none", "--why", "x", *given)
     assert (result.exit_code, said in result.stderr) == (2, True)
+
+
+def test_what_gets_wider_is_seen_while_a_service_publishes_nothing(desk: Desk) -> None:
+    """A CPR number to a service without a key, for it may publish one the next hour; a plan says what is amiss."""
+    descriptor = desk.folder / "metadata" / "e-resources.xml"
+    descriptor.unlink()
+    begun(desk)
+    path = desk.folder / "policies" / "student.yaml"
+    head, tail = path.read_text().split("  - service: e-resources")
+    masked = "    attributes:\n      cpr: {mask: true, why: {en: a, da: b}}\n"
+    path.write_text(head + "  - service: e-resources" + tail.replace("    attributes:\n", masked, 1))
+    planned = desk.run("plan")
+    assert "  needs a second person: WIDER at e-resources, student: + cpr" in planned.stdout
+    assert "warning: https://e-resources.demo.example has no metadata in force\n" in planned.stderr
+    refused = desk.run("apply", "--base", desk.base, "--why", "x")
+    assert "needs a second person: WIDER at e-resources, student: + cpr" in refused.stderr
+
+
+def test_what_was_done_alone_is_not_done_alone_again_without_an_alarm(desk: Desk) -> None:
+    """Once it is taken back, to put it in force again takes what it took the first time."""
+    begun(desk)
+    # The first set was forced as well: another is agreed on, with nothing wider.
+    desk.edit("a comment")
+    assert not desk.said("apply", "--base", desk.base, "--why", "x")["alone"]
+    widen(desk)
+    wide = desk.said("apply", "--base", desk.base, "--why", "x", "--alone")["digest"]
+    assert not desk.said("rollback", "--why", "taken away")["alone"]
+    refused = desk.run("rollback", wide[:12], "--why", "again, unseen")
+    assert "needs a second person: WIDER at e-resources, student" in refused.stderr
+    assert desk.said("rollback", wide[:12], "--why", "again", "--alone")["alone"]
+
+
+def test_a_list_of_signers_that_is_changed_and_used_at_once_is_an_alarm(desk: Desk, keys: dict[str, Key]) -> None:
+    """Two keys of one's own could have been put there; an emptied one asks for nobody and is told all the same."""
+    begun(desk)
+    path = desk.folder / "signers"
+    before = path.read_text()
+    path.write_text(f"a {keys['kirsten'].public}\nb {keys['stranger'].public}\n")
+    widen(desk)
+    text = statement(desk)
+    paths = signed(*(keys[name].sign(text) for name in ("kirsten", "stranger")))
+    assert desk.said("apply", "--base", desk.base, "--why", "x", *paths)["alone"]
+    path.write_text("")
+    desk.edit("a comment")
+    assert desk.said("apply", "--base", desk.base, "--why", "x")["alone"]
+    path.write_text(before)
+    desk.edit("another")
+    assert not desk.said("apply", "--base", desk.base, "--why", "x")["alone"]
+
+
+def test_a_rollback_does_not_wash_a_changed_site(desk: Desk) -> None:
+    """The set is known, and the site that it comes back to is not."""
+    begun(desk)
+    desk.edit("a comment")
+    second = desk.said("apply", "--base", desk.base, "--why", "x")["digest"]
+    desk.edit("another")
+    desk.said("apply", "--base", desk.base, "--why", "x")
+    desk.environment["BROKER_SERVICES__MY_LOANS__METHODS"] = '["wayf"]'
+    refused = desk.run("rollback", second[:12], "--why", "x")
+    assert "services.my-loans of the configuration is not what it was" in refused.stderr
+
+
+def trail_changes(desk: Desk) -> list[str]:
+    """Give what the last event of the trail says that differed."""
+    said = trail(desk)[-1]["changes"]
+    assert isinstance(said, list)
+    return said
+
+
+def test_a_rollback_says_which_site_rules_it_breaks(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To a set of lately it is done all the same, and told on the trail; to an older one it is refused."""
+    desk.environment["BROKER_POLICY__SIGNERS"] = "[]"
+    (desk.folder / "policy_properties.yaml").unlink(missing_ok=True)
+    widen(desk)
+    wide = desk.said("apply", "--base", "none", "--why", "x")["digest"]
+    path = desk.folder / "policies" / "student.yaml"
+    path.write_text(path.read_text().replace(", 'alum@*'", ""))
+    desk.applied()
+    when = "{eduPersonScopedAffiliation: 'alum@*'}"
+    expect = "{never_releases: [eduPersonScopedAffiliation]}"
+    rule = f"- name: no alum\n  service: e-resources\n  when: {when}\n  expect: {expect}\n"
+    (desk.folder / "policy_properties.yaml").write_text(rule)
+    done = desk.run("rollback", wide[:12], "--why", "x")
+    assert done.exit_code == 0
+    assert "warning: policy_properties.yaml:1: 'no alum' does not hold: e-resources releases" in done.stderr
+    assert any("'no alum' does not hold" in line for line in desk.said("history")[0]["changes"])
+    assert any("'no alum' does not hold" in line for line in trail_changes(desk))
+    (desk.folder / "policy_properties.yaml").unlink()
+    desk.applied()
+    later = datetime.now(UTC) + MANY
+    monkeypatch.setattr(policy_moves, "now", lambda: later)
+    (desk.folder / "policy_properties.yaml").write_text(rule)
+    refused = desk.run("rollback", wide[:12], "--why", "x")
+    assert (refused.exit_code, "'no alum' does not hold" in refused.stderr) == (78, True)
+
+
+def test_who_it_was_is_no_word_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sudo's name counts for root alone, and where there is such a user."""
+    own = pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setenv("SUDO_USER", "mads\nroot")
+    assert policy_moves.who().split("@")[0] == own
+    monkeypatch.setenv("SUDO_USER", "daemon")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert policy_moves.who().startswith("daemon@")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert policy_moves.who().split("@")[0] == own

@@ -51,6 +51,23 @@ class Site:
         return cls(tuple(sources), tuple(known))
 
     @property
+    def as_peers_may_become(self) -> "Site":
+        """Return the site with no service's metadata holding anything back.
+
+        What a peer publishes may be otherwise in an hour; what is put in force until then stays.
+        """
+        services = (
+            replace(
+                each,
+                encrypts=True,
+                required=None,
+                subject_id_req=None,
+            )
+            for each in self.services
+        )
+        return replace(self, services=tuple(services))
+
+    @property
     def local(self) -> frozenset[str]:
         """Return the upstreams where the library system itself verifies the person."""
         return frozenset(source.upstream for source in self.sources if source.local)

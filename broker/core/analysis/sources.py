@@ -74,11 +74,18 @@ def sources_of(upstream: Upstream, maps: Mapping[str, AttributeMap]) -> Iterator
             upstream=upstream.name,
             institution=institution.entity_id,
             shapes=shapes,
-            scopes=institution.scopes,
+            scopes=_scopes(institution),
             levels=tuple(_levels(upstream, institution)),
             asserts_cpr=CPR_ATTRIBUTE in shapes and CPR_ATTRIBUTE in institution.may_assert,
             giver=Controller(institution.label or upstream.label),
         )
+
+
+def _scopes(institution: Institution) -> Names | None:
+    """Return the scopes of an institution; None, any, where its metadata says them and is away."""
+    if not institution.scopes and "scopes" in institution.unwritten:
+        return None
+    return institution.scopes
 
 
 def ideal_sources(upstreams: Iterable[str], local: Iterable[str]) -> Iterator[Source]:

@@ -78,7 +78,8 @@ def judged(
         rules = load(names.site_rules)
     except ConfigurationFaults as found:
         return Judgement(found.faults)
-    site = Site.of(names.configured, _upstreams(names), names.maps)
+    known = Site.of(names.configured, _upstreams(names), names.maps)
+    site = known.as_peers_may_become
     faults: list[Fault] = []
     warnings: list[Fault] = []
     for rule in rules:

@@ -62,17 +62,29 @@ class Signer:
 def was_recently_in_force(history: Sequence[SetChange], digest: str, now: datetime) -> bool:
     """Return whether a set was in force within the last thirty days, by the history in order.
 
-    It was until the change that came after it. A clock that was set back makes no set recent: the
-    last change is not later than now.
+    It was until the change that came after it; where that entry is lost, at least at its own time.
+    What one person alone put there has not been in force: nobody else has agreed to it. A clock
+    that was set back makes no set recent: the last change is not later than now.
     """
     if not history:
         return False
     last = history[-1]
-    if last.digest == digest:
+    if _agreed(last, digest):
         return True
     since = max(now, last.at) - RECENT
-    ends = (after.at for change, after in pairwise(history) if change.digest == digest)
-    return any(end >= since for end in ends)
+    return any(
+        _end(change, after) >= since
+        for change, after in pairwise(history)
+        if _agreed(change, digest)
+    )
+
+
+def _agreed(change: SetChange, digest: str) -> bool:
+    return change.digest == digest and not change.alone
+
+
+def _end(change: SetChange, after: SetChange) -> datetime:
+    return after.at if after.number == change.number + 1 else change.at
 
 
 def unknown_parts(was: Mapping[str, str], site: Mapping[str, str]) -> tuple[str, ...]:
@@ -86,3 +98,9 @@ def unknown_parts(was: Mapping[str, str], site: Mapping[str, str]) -> tuple[str,
         if name != SIGNERS and was.get(name) != part:
             unknown.append(name)
     return tuple(unknown)
+
+
+def other_signers(live: Live, site: Mapping[str, str]) -> bool:
+    """Return whether the list of signers, where there was one, is not what it was."""
+    was = live.value.site.get(SIGNERS) if live else None
+    return was is not None and was != site.get(SIGNERS)

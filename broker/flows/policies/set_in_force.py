@@ -3,13 +3,13 @@
 Source: docs/policies-in-force.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from broker.core.ports import Key, Store
+from broker.core.ports import Key, RecordUnreadable, Store
 from broker.core.retention.table import POLICY_CHANGE, POLICY_SET
 from broker.flows.policies.stored_sets import StoredSets
 from broker.flows.records import Claimed, Content, Record, Records
@@ -88,11 +88,35 @@ class SetInForce:
         return self._records.get(_LIVE, now)
 
     def history(self, now: datetime) -> tuple[SetChange, ...]:
-        """Return every change of the last five years, the oldest first."""
-        changes = {}
-        for record in self._records.list("policy", _GROUP, now):
-            changes[record.value.number] = record.value
-        return tuple(change for _, change in sorted(changes.items()))
+        """Return every change of the last five years, the oldest first, but for those ``lost``."""
+        entries = sorted(self._entries(now).items())
+        return tuple(change for _, change in entries if change)
+
+    def lost(self, now: datetime) -> tuple[int, ...]:
+        """Return the numbers of the changes whose entry in the history does not open."""
+        return tuple(number for number, change in self._entries(now).items() if change is None)
+
+    def _entries(self, now: datetime) -> dict[int, SetChange | None]:
+        """Return the history by number; None for what does not open, which hides no other."""
+        try:
+            records = list(self._records.list("policy", _GROUP, now))
+        except RecordUnreadable:
+            return dict(self._each_entry(now))
+        return {record.value.number: record.value for record in records}
+
+    def _each_entry(self, now: datetime) -> Iterator[tuple[int, SetChange | None]]:
+        live = self._records.get(_LIVE, now)
+        last = live.value.number if live else 0
+        for number in range(1, last + 1):
+            try:
+                record = self._records.get(_entry(number), now)
+            except RecordUnreadable:
+                yield number, None
+                continue
+            if record is not None:
+                yield number, record.value
+        if live is not None:
+            yield last, live.value
 
     def move(self, was: Live, proposal: Proposal, now: datetime) -> SetChange | None:
         """Put the proposal in force in the place of ``was``; None where another came first.

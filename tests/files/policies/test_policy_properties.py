@@ -173,3 +173,15 @@ def confirm(site: Site, breach: Breach, folder: Path, vocabulary: Vocabulary) ->
         assert name in leaving
     else:
         assert played.permitted == (breach.what == "lets in") or played.place == breach.place
+
+
+def test_a_rule_of_the_cpr_number_holds_whatever_a_service_publishes(around: PolicySurroundings, folder: Path) -> None:
+    """Without a key it gets none today, and one as soon as it publishes a key."""
+    path = folder / "student.yaml"
+    head, tail = path.read_text().split("  - service: e-resources")
+    masked = "    attributes:\n      cpr: {mask: true, why: {en: a, da: b}}\n"
+    path.write_text(head + "  - service: e-resources" + tail.replace("    attributes:\n", masked, 1))
+    around.site_rules.write_text(rule(expect="{never_releases: [cpr]}", service="e-resources"), encoding="utf-8")
+    configured = {name: replace(each, encrypts=False) for name, each in around.services.items()}
+    with pytest.raises(ConfigurationFaults, match="e-resources releases cpr"):
+        live_policies.load(folder, NOW, replace(around.proving, configured=configured))

@@ -1,12 +1,13 @@
 """The second person: what two people sign, which sets were in force lately, and what of a site is unknown."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from broker.core.ports import Key
-from broker.flows.policies.second_person import Signer, Statement, unknown_parts, was_recently_in_force
+from broker.flows.policies.second_person import Signer, Statement, other_signers, unknown_parts, was_recently_in_force
 from broker.flows.policies.set_in_force import Live, Move, SetChange
 from broker.flows.records import Record
 
@@ -61,6 +62,22 @@ def test_a_set_that_was_in_force_twice_counts_by_its_last_end() -> None:
     assert [was_recently_in_force(history, digest, NOW) for digest in "abc"] == [True, False, True]
 
 
+def test_a_set_that_one_person_forced_was_never_agreed_on() -> None:
+    """It does not come back alone without an alarm; where two have agreed on it before or since, it does."""
+    first, last = change(1, "narrow", NOW - 2 * DAY), change(3, "narrow", NOW)
+    agreed = change(2, "wide", NOW - DAY)
+    forced = replace(agreed, alone=True)
+    assert not was_recently_in_force([first, forced, last], "wide", NOW)
+    assert not was_recently_in_force([first, forced], "wide", NOW)
+    assert was_recently_in_force([agreed, replace(forced, number=3), replace(last, number=4)], "wide", NOW)
+
+
+def test_where_an_entry_is_lost_a_set_ended_at_its_beginning() -> None:
+    """Nothing shows that it was in force until the next entry that is there."""
+    history = [change(1, "old", NOW - 40 * DAY), change(3, "new", NOW - 5 * DAY)]
+    assert not was_recently_in_force(history, "old", NOW)
+
+
 def test_a_clock_that_was_set_back_makes_no_set_recent() -> None:
     """Thirty days are counted from the last change at the latest."""
     history = [change(1, "old", NOW - 80 * DAY), change(2, "between", NOW - 60 * DAY), change(3, "new", NOW)]
@@ -79,3 +96,15 @@ def test_parts_of_a_site_that_are_new_or_other_are_unknown() -> None:
 def test_a_signer_is_shown_with_the_key() -> None:
     """The history says which of a person's keys it was."""
     assert str(Signer("kirsten@library.example", "SHA256:abc")) == "kirsten@library.example SHA256:abc"
+
+
+def test_a_list_of_signers_that_is_not_what_it_was_is_another() -> None:
+    """Emptied too; a first list is none, for before it one person was enough."""
+    before = live(1, "a")
+    assert before
+    listed = replace(before, value=replace(before.value, site=SITE | {"policy.signers": "4"}))
+    assert not other_signers(listed, SITE | {"policy.signers": "4"})
+    assert other_signers(listed, SITE | {"policy.signers": "5"})
+    assert other_signers(listed, SITE)
+    assert not other_signers(before, SITE | {"policy.signers": "4"})
+    assert not other_signers(None, SITE)

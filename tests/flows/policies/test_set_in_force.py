@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.policy.set_digest import digest
+from broker.core.ports import Key
 from broker.flows.policies.set_in_force import Live, Move, Proposal, SetChange, SetInForce
 from tests.plugins.drawn import drawn
 
@@ -43,6 +44,18 @@ def test_an_empty_store_has_no_set_in_force(sets: SetInForce) -> None:
     """And no history."""
     assert sets.live(NOW) is None
     assert sets.history(NOW) == ()
+
+
+def test_an_entry_that_does_not_open_hides_no_other(sets: SetInForce) -> None:
+    """Its number is told; the record of the set in force stands for its own entry."""
+    changes = [moved(sets, text) for text in "abc"]
+    for number in (1, 3):
+        key = Key("policy", "live", f"{number:08}")
+        kept = sets.store.get(key, NOW)
+        assert kept
+        assert sets.store.put(key, kept._replace(value=b"\0", version="x"), kept.version, NOW)
+    assert sets.history(NOW) == tuple(changes[1:])
+    assert sets.lost(NOW) == (1,)
 
 
 def test_a_change_says_what_from_when_who_why_and_for_which_site(sets: SetInForce) -> None:
