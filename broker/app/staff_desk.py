@@ -3,6 +3,7 @@
 from broker.adapters.web.admin.staff_ports import CallerAccount, CallerCase
 from broker.app import refusal_explanations, refusal_text
 from broker.app.assembly import Parts, now
+from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.staff_advice import advice
 from broker.core.entities import Names
 from broker.flows.borrowers.enrolment_records import StoredEnrolment
@@ -76,8 +77,9 @@ def _numbers(entry: StoredEnrolment) -> Names:
 
 
 def _own_number(entry: StoredEnrolment) -> str | None:
-    """Return the borrower that the enrolment has made or found; None for a case of several.
+    """Return the borrower that a finished enrolment has made or found; None for any other.
 
-    Whose a letter would be then, nobody can say.
+    Whose a letter would be, nobody can say of a case, and a retry forgets what made it one.
     """
-    return None if entry.enrolment.borrowers else entry.enrolment.number
+    finished = entry.enrolment.state is EnrolmentState.DONE and not entry.key.name
+    return entry.enrolment.number if finished else None
