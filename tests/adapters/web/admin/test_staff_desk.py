@@ -117,6 +117,14 @@ def test_letters_of_the_desk_are_limited(desk: Person) -> None:
     assert [press(desk, spoken, "letter") for _ in range(4)] == ["letter", "letter", "letter", "letters_too_many"]
 
 
+def test_retries_of_the_desk_are_limited(desk: Person) -> None:
+    """Six an hour of one enrolment: whoever presses on asks the library system no more."""
+    spoken, _ = two_borrowers(desk.house)
+    pressed = [press(desk, spoken, "retry") for _ in range(7)]
+    assert pressed[0] == "retried"
+    assert [each == "retries_too_many" for each in pressed] == [*[False] * 6, True]
+
+
 def test_a_page_that_led_to_no_account_has_no_buttons(desk: Person) -> None:
     """A refusal by a rule: what to tell the caller is all there is, and a forged press does nothing."""
     page = desk.house.person().log_in("lars", persona("lars").way)
