@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 import click
 
-from broker.app.named_configuration import configuration
+from broker.app.named_configuration import configuration, keep_no_tls_secrets
 from broker.commands.late_group import LateGroup
 from broker.commands.output import (
     CONFIGURATION,
@@ -51,6 +51,7 @@ def main() -> None:
         why = "assertions are checks in libraries it uses"
         click.echo(f"broker does not run under python -O: {why}", err=True)
         raise SystemExit(CONFIGURATION)
+    keep_no_tls_secrets()
     broker(prog_name="broker")
 
 

@@ -1,13 +1,16 @@
-"""Connections whose every connect, send and read ends by one moment, however slow the peer is."""
+"""Connections whose every connect, send and read ends by one moment, and at one size."""
 
 import io
 import threading
 import time
 from http.client import HTTPResponse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+# Of a whole answer: 2 MB of body, and as much again of headers and of what chunks are framed in.
+_MOST_OCTETS: Final = 4 * 1024 * 1024
 
 if TYPE_CHECKING:
     import socket
@@ -16,9 +19,13 @@ if TYPE_CHECKING:
 
 
 class _Call(threading.local):
-    """The moment (of ``time.monotonic``) by which this thread's present call has ended."""
+    """The moment (of ``time.monotonic``) by which this thread's present call has ended.
+
+    Beside it what has been read in that call.
+    """
 
     until: float = 0.0
+    octets: int = 0
 
 
 _call = _Call()
@@ -27,6 +34,7 @@ _call = _Call()
 def end_by(until: float) -> None:
     """Let the calls of this thread end by ``until``, a moment of ``time.monotonic``."""
     _call.until = until
+    _call.octets = 0
 
 
 def left() -> float:
@@ -38,9 +46,10 @@ def left() -> float:
 
 
 class _TimedReader(io.RawIOBase):
-    """Reads a socket by the deadline of the call.
+    """Reads a socket by the deadline of the call, and no further than any answer reaches.
 
-    A timeout of the socket counts from every byte, this one from the start of the call.
+    A timeout of the socket counts from every byte, this one from the start of the call. What is
+    counted above this has been read already: a chunk of length -1 is read to its end at once.
     """
 
     def __init__(self, sock: "socket.socket", raw: io.RawIOBase) -> None:
@@ -52,7 +61,11 @@ class _TimedReader(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer") -> int | None:
         self._sock.settimeout(left())
-        return self._raw.readinto(buffer)
+        count = self._raw.readinto(buffer)
+        _call.octets += count or 0
+        if _call.octets > _MOST_OCTETS:
+            raise OSError("the answer is too long")
+        return count
 
     def close(self) -> None:
         self._raw.close()

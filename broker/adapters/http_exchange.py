@@ -18,6 +18,16 @@ from broker.core.errors import BrokerError, LibraryUnavailable
 
 _LARGEST_ANSWER: Final = 2 * 1024 * 1024
 _PIECE: Final = 65_536
+# Of what a hostile peer writes, lengths that are no lengths among it, the libraries under us let
+# errors of numbers and of text through as they are.
+_NO_ANSWER: Final = (
+    requests.RequestException,
+    HTTPError,
+    HTTPException,
+    OSError,
+    ValueError,
+    ArithmeticError,
+)
 
 
 class HttpAnswer(NamedTuple):
@@ -102,7 +112,7 @@ class Exchange:
             return self._exchange(method, path, headers, body)
         except _Unreadable as error:
             cause = str(error)
-        except (requests.RequestException, HTTPError, HTTPException, OSError) as error:
+        except _NO_ANSWER as error:
             cause = type(error).__name__
         # Raised out here, so that no traceback reaches the failed request, whose headers and body
         # hold the CPR.

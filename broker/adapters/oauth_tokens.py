@@ -12,6 +12,7 @@ from broker.core.errors import BrokerError
 
 _MARGIN_S: Final = 60.0
 _UNSTATED_S: Final = 300.0
+_LONGEST_S: Final = 86_400
 
 
 class Cause(NamedTuple):
@@ -102,7 +103,8 @@ class AccessTokens:
         if not isinstance(token, str) or not (token.isascii() and token.isprintable()):
             raise self._unavailable("no token: 200 without a token that can be sent")
         seconds = grant.get("expires_in")
-        if isinstance(seconds, int | float) and seconds > 0:
+        # A number of 400 digits is no float, and infinity no moment.
+        if isinstance(seconds, int | float) and 0 < seconds <= _LONGEST_S:
             return token, float(seconds)
         return token, _UNSTATED_S
 

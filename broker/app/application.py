@@ -46,7 +46,7 @@ from broker.adapters.web.signup import sign_up_and_upgrade, sign_up_pages
 from broker.app import configured_texts, staff_view
 from broker.app.assembly import Parts, assemble, now
 from broker.app.metric_gauges import gauges
-from broker.app.named_configuration import read_config
+from broker.app.named_configuration import keep_no_tls_secrets, read_config
 from broker.app.own_person import OwnPerson
 from broker.app.readiness import notes, readiness
 from broker.core.errors import ConfigurationFaults, Fault
@@ -76,6 +76,7 @@ def create_app(settings: Config | None = None) -> Flask:
     if not __debug__:
         mend = "start it without -O and PYTHONOPTIMIZE"
         raise ConfigurationFaults([Fault("python", "runs with -O", mend)])
+    keep_no_tls_secrets()
     application_log.configure()
     parts = assemble(settings or read_config())
     parts.following.begin()

@@ -1,10 +1,11 @@
 """The report that the staff view shows: made by ``broker work``, kept in a file, by no request."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
@@ -25,14 +26,16 @@ _FILE: Final = "report.json"
 _STAMPS: Final = ("digest", "site", "day")
 
 
-def shown(state: Path, language: str) -> ShownReport | None:
+def shown(parts: Parts, language: str) -> ShownReport | None:
     """Return the report in a language as it was made last; None before there is any."""
-    kept = _kept(state)
+    kept = _kept(parts.config.state)
     if kept is None:
         return None
     # Ours, and escaped when it was made; nobody but the broker's user writes in its state.
     text = Markup(kept[language])  # noqa: S704
-    return ShownReport(digest=kept["digest"], day=kept["day"], text=text)
+    stamps = _stamps(parts, parts.policies.current, now())
+    current = all(kept[name] == stamp for name, stamp in stamps.items())
+    return ShownReport(day=date.fromisoformat(kept["day"]), current=current, text=text)
 
 
 @dataclass(slots=True)
@@ -52,34 +55,40 @@ class ReportUpkeep:
             return False
         self._next = moment + _LOOKED_EVERY
         policies = self.parts.policies.refresh(moment)
-        site = site_digest(self.parts.following.site())
-        stamps = (policies.digest, site, moment.date().isoformat())
+        stamps = _stamps(self.parts, policies, moment)
         kept = _kept(self.parts.config.state)
-        if kept is not None and tuple(kept[stamp] for stamp in _STAMPS) == stamps:
+        if kept is not None and all(kept[name] == stamp for name, stamp in stamps.items()):
             return False
         self._next = moment + _AFTER_FAULT
-        self._make(policies, site, moment)
+        self._make(policies, stamps, moment)
         self._next = moment + _LOOKED_EVERY
         return True
 
-    def _make(self, policies: PolicySet, site: str, moment: datetime) -> None:
+    def _make(self, policies: PolicySet, stamps: Mapping[str, str], moment: datetime) -> None:
         settings = self.parts.config
         around = policy_surroundings.load(settings, told_nobody, moment)
         if around.faults:
             raise ConfigurationFaults(list(around.faults))
-        reported = ReportedSet(policies.digest, site)
+        reported = ReportedSet(policies.digest, stamps["site"])
         report = policy_record.report(settings, around, policies, reported, moment)
         texts = {name: report_pages.fragment(report, name) for name in report_pages.LANGUAGES}
-        stamps = {"digest": policies.digest, "site": site, "day": moment.date().isoformat()}
         octets = json.dumps({**stamps, **texts}).encode()
         durable_files.put(settings.state / _FILE, octets)
 
 
-def _kept(state: Path) -> dict[str, Any] | None:
+def _stamps(parts: Parts, policies: PolicySet, moment: datetime) -> Mapping[str, str]:
+    """Return what a report of now would be made of."""
+    site = site_digest(parts.following.site())
+    return {"digest": policies.digest, "site": site, "day": moment.date().isoformat()}
+
+
+def _kept(state: Path) -> Mapping[str, str] | None:
     """Return what the file holds; None where it is not there, or not whole."""
     try:
         kept = json.loads((state / _FILE).read_bytes())
-    except (OSError, ValueError):
+        found = {name: kept[name] for name in (*_STAMPS, *report_pages.LANGUAGES)}
+        date.fromisoformat(found["day"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
-    whole = isinstance(kept, dict) and kept.keys() >= {*_STAMPS, *report_pages.LANGUAGES}
-    return kept if whole else None
+    whole = all(isinstance(each, str) for each in found.values())
+    return found if whole else None

@@ -2,11 +2,21 @@
 
 import os
 from collections.abc import Mapping
+from typing import Final
 
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.files.settings import config
 from broker.files.settings.raw_settings import PREFIX
 from broker.files.settings.toml_and_environment import CONFIG
+
+# Where libraries under us would write the secrets of every TLS connection: with them whoever has
+# kept the traffic reads the CPR numbers in it.
+_KEY_LOG: Final = "SSLKEYLOGFILE"
+
+
+def keep_no_tls_secrets() -> None:
+    """Let no TLS connection of this process, or of what it starts, write its secrets to a file."""
+    os.environ.pop(_KEY_LOG, None)
 
 
 def read_config(environ: Mapping[str, str] | None = None) -> config.Config:

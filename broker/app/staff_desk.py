@@ -1,13 +1,20 @@
 """What the desk sees and does by the reference on a caller's page: no search leads to a person."""
 
+from datetime import timedelta
+from typing import Final
+
 from broker.adapters.web.admin.staff_ports import CallerAccount, CallerCase
 from broker.app import refusal_explanations, refusal_text
 from broker.app.assembly import Parts, now
+from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.staff_advice import advice
 from broker.core.entities import Names
 from broker.flows.borrowers.enrolment_records import StoredEnrolment
 from broker.flows.login.support_traces import SupportTraces
 from broker.flows.proofs.pin_renewal import Asking
+from broker.flows.proofs.rate_limits import Limit, Limits
+
+RETRIES: Final = Limit("staff-retries", 6, timedelta(hours=1))
 
 
 def case(parts: Parts, reference: str) -> CallerCase | None:
@@ -25,9 +32,15 @@ def case(parts: Parts, reference: str) -> CallerCase | None:
 
 
 def retry(parts: Parts, reference: str) -> bool:
-    """Let the enrolment or case of a reference be tried again; False where nothing is left to."""
+    """Let the enrolment or case of a reference be tried again; False where nothing is left to.
+
+    TooMany after six an hour: each asks the library system anew, and is a line of the trail.
+    """
     entry, _ = _entry(parts, reference)
-    return entry is not None and parts.cases.retry(entry.enrolment.id)
+    if entry is None:
+        return False
+    Limits(parts.store, parts.keys.index, now).take((RETRIES, entry.enrolment.id))
+    return parts.cases.retry(entry.enrolment.id)
 
 
 def mail_letter(parts: Parts, reference: str, asking: Asking) -> bool:
@@ -76,8 +89,9 @@ def _numbers(entry: StoredEnrolment) -> Names:
 
 
 def _own_number(entry: StoredEnrolment) -> str | None:
-    """Return the borrower that the enrolment has made or found; None for a case of several.
+    """Return the borrower that a finished enrolment has made or found; None for any other.
 
-    Whose a letter would be then, nobody can say.
+    Whose a letter would be, nobody can say of a case, and a retry forgets what made it one.
     """
-    return None if entry.enrolment.borrowers else entry.enrolment.number
+    finished = entry.enrolment.state is EnrolmentState.DONE and not entry.key.name
+    return entry.enrolment.number if finished else None

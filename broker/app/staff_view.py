@@ -80,7 +80,7 @@ def _rules(parts: Parts) -> StaffRules | None:
 def _ports(parts: Parts) -> StaffPorts:
     return StaffPorts(
         live=lambda: live(parts),
-        report=lambda language: kept_report.shown(parts.config.state, language),
+        report=lambda language: kept_report.shown(parts, language),
         tryable=lambda: tryable(parts),
         tried=lambda login: tried(parts, login),
         explained=lambda reference: explained(parts, reference),

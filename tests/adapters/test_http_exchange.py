@@ -104,11 +104,31 @@ def _nothing() -> Iterator[bytes]:
     yield b""
 
 
-@pytest.mark.parametrize("pieces", [_huge, _coded, _cut, _noise, _nothing])
+def _chunk_of_less_than_nothing() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n-5\r\nabc"
+
+
+@pytest.mark.parametrize("pieces", [_huge, _coded, _cut, _noise, _nothing, _chunk_of_less_than_nothing])
 def test_an_answer_out_of_bounds_is_none(raw: Raw, pieces: Callable[[], Iterator[bytes]]) -> None:
     """Over 2 MB, compressed though not asked for, cut short, not HTTP, or closed at once: worth another try."""
-    with raw(pieces) as url, pytest.raises(LibraryUnavailable, match="no answer"):
+    with raw(pieces) as url, pytest.raises(LibraryUnavailable, match="no answer") as caught:
         _called(url, 20)
+    assert caught.value.__context__ is None
+
+
+def test_a_chunk_to_the_end_of_everything_is_not_read_there(raw: Raw) -> None:
+    """The library under us reads a chunk of length -1 as all that comes: it is hung up on within megabytes."""
+    sent: list[int] = []
+
+    def endless() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n-1\r\n"
+        for _ in range(32):
+            yield b" " * 1_048_576
+            sent.append(1)
+
+    with raw(endless) as url, pytest.raises(LibraryUnavailable, match="no answer"):
+        _called(url, 20)
+    assert len(sent) < 24
 
 
 def test_a_redirect_is_not_followed(raw: Raw) -> None:

@@ -18,6 +18,7 @@ from broker.core.ports import Kept, Key
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from broker.flows.records import dump
+from tests.plugins.staff import unstaffed
 
 NUMBER = "4711"
 # Pseudonyms of CPR numbers and of names, the person that each leads to, and the borrower that a number was found
@@ -89,6 +90,6 @@ def test_without_a_trail_each_question_is_a_fault_of_the_configuration(
 ) -> None:
     """With the key that says so."""
     environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_AUDIT__ON": "false"}
-    parts = assemble(load(setting.config, environ))
+    parts = assemble(load(unstaffed(setting, tmp_path).config, environ))
     with pytest.raises(ConfigurationFaults, match=r"audit\.on: is false"):
         ask(parts)

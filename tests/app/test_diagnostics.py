@@ -32,6 +32,7 @@ from broker.files.settings.config import Config, load
 from broker.flows.borrowers.enrolment_figures import EnrolmentCount, EnrolmentCounting, EnrolmentFigures
 from broker.flows.login.support_traces import SupportTraces
 from tests.plugins.ports import free_port
+from tests.plugins.staff import unstaffed
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_a_trail_that_cannot_be_written_is_one_finding(setting: Setting, tmp_pat
         "BROKER_AUDIT__FOLDER": str(folder),
         "BROKER_AUDIT__REQUIRED": str(required).lower(),
     }
-    parts = assemble(load(setting.config, environ))
+    parts = assemble(load(unstaffed(setting, tmp_path).config, environ))
     shutil.rmtree(folder)
     assert bool(readiness.readiness(parts)["audit"]) is required
     assert len([each for each in all_findings(parts) if each.startswith("audit: ")]) == 1

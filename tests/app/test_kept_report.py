@@ -1,5 +1,6 @@
 """The report of the staff view: made beside the requests, when something that it rests on has changed."""
 
+import json
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,16 +28,15 @@ def test_the_report_is_made_once_and_anew_when_the_day_or_the_set_changes(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In both languages; what is there is shown until the next is whole, and a damaged file is none."""
-    state = parts.config.state
     moment = NOON
     monkeypatch.setattr(kept_report, "now", lambda: moment)
     upkeep = ReportUpkeep(parts)
-    assert shown(state, "da") is None
+    assert shown(parts, "da") is None
     assert upkeep.step()
-    danish, english = shown(state, "da"), shown(state, "en")
+    danish, english = shown(parts, "da"), shown(parts, "en")
     assert danish is not None
     assert english is not None
-    assert (danish.digest, danish.day) == (parts.policies.current.digest, "2031-01-01")
+    assert (danish.day, danish.current) == (NOON.date(), True)
     assert "<h2>" in danish.text
     assert danish.text != english.text
     moment += timedelta(minutes=1)
@@ -44,10 +44,28 @@ def test_the_report_is_made_once_and_anew_when_the_day_or_the_set_changes(
     path = parts.config.policies / "student.yaml"
     path.write_text(path.read_text() + "\n# another set\n")
     assert not upkeep.step(), "looked at within ten seconds"
+    parts.policies.refresh(moment)
+    late = shown(parts, "da")
+    assert late is not None
+    assert not late.current
     moment += timedelta(minutes=1)
     assert upkeep.step()
-    again = shown(state, "da")
+    again = shown(parts, "da")
     assert again is not None
-    assert again.digest != danish.digest
-    (state / "report.json").write_text("{")
-    assert shown(state, "da") is None
+    assert again.current
+    moment += timedelta(days=1)
+    old = shown(parts, "da")
+    assert old is not None
+    assert (old.day, old.current) == (NOON.date(), False)
+
+
+def test_a_broken_file_is_no_report(parts: Parts) -> None:
+    """Whatever has become of it, the page says that there is none yet."""
+    whole = {"digest": "0", "site": "0", "day": "2031-01-01", "da": "<p>da</p>", "en": "<p>en</p>"}
+    texts = [json.dumps({**whole, name: odd}) for name in whole for odd in (None, 5, ["x"])]
+    file = parts.config.state / "report.json"
+    for text in (*texts, json.dumps({**whole, "day": "soon"}), "", "[]", "null", "{", "[" * 100_000):
+        file.write_text(text)
+        assert shown(parts, "da") is None
+    file.write_text(json.dumps(whole))
+    assert shown(parts, "da") is not None

@@ -1,6 +1,8 @@
 """Logins to the staff view in a test: what the upstream is asked, and its answers, true and forged."""
 
 import json
+import re
+import shutil
 from base64 import b64decode
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -14,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings, signature, xml_times
 from broker.demo.people.personas import Persona, persona
-from broker.demo.run.demo_folder import HUB
+from broker.demo.run.demo_folder import HUB, Setting
 from broker.demo.upstreams import assertion_writer, wayf_hub
 from tests.plugins.house import House, Person, found
 
@@ -82,6 +84,16 @@ def send(staff: Person, path: str, **fields: str) -> TestResponse:
     page = staff.get(path)
     token = found(page, "//form//input[@name='token']/@value")
     return staff.post(path, {"token": token, **fields})
+
+
+def unstaffed(setting: Setting, folder: Path) -> Setting:
+    """Copy a demo's folder without the staff view, which insists on its trail."""
+    copied = shutil.copytree(setting.folder, folder / "unstaffed")
+    found = replace(setting, folder=copied)
+    text, taken = re.subn(r"(?ms)^\[admin\].*?(?=^\[(?!admin))", "", found.config.read_text())
+    assert taken == 1
+    found.config.write_text(text)
+    return found
 
 
 def trail(house: House) -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Setting
 from broker.flows.transactions import Held, Transactions
 from tests.plugins.house import Clock, House, mark, standing
+from tests.plugins.staff import unstaffed
 
 STORE = "BROKER_STORE__URL"
 LOOP = {"enrolment_made", "pin_mailed"}  # written by the loop beside the request, before or after its next line
@@ -124,13 +125,14 @@ def test_no_assertion_leaves_that_cannot_be_written_down(house: House) -> None:
     house.landing(house.person().log_in("asta"))
 
 
-@pytest.mark.parametrize("environment", [{"BROKER_AUDIT__REQUIRED": "false"}])
-def test_a_library_may_let_logins_go_on_without_their_line(house: House) -> None:
+@pytest.mark.server
+def test_a_library_may_let_logins_go_on_without_their_line(setting: Setting, tmp_path: Path, clock: Clock) -> None:
     """With audit.required = false what is lost is counted and told."""
-    shutil.rmtree(_trail(house).journal.folder)
-    person = house.person()
-    house.landing(person.agree(person.log_in("asta"), remember=True))
-    assert "events lost" in readiness.notes(house.parts)["audit"]
+    with standing(unstaffed(setting, tmp_path), tmp_path, clock, {"BROKER_AUDIT__REQUIRED": "false"}) as house:
+        shutil.rmtree(_trail(house).journal.folder)
+        person = house.person()
+        house.landing(person.agree(person.log_in("asta"), remember=True))
+        assert "events lost" in readiness.notes(house.parts)["audit"]
 
 
 def test_an_overtaken_release_is_said_not_to_have_left(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

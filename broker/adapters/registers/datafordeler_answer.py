@@ -13,6 +13,7 @@ from broker.core.borrowers.registered_person import (
 )
 
 _CURRENT: Final = "aktuel"
+_ENDED: Final = frozenset({"historisk", "rettet", "fortrudt"})
 _PROTECTED: Final = "navne_og_adresse"
 # Of these kinds, protection says nothing about name and address: directories, marketing, credit.
 _OTHER_PROTECTIONS: Final = frozenset({"lokal_vejviser", "markedsfoering", "kreditadvarsel"})
@@ -78,10 +79,14 @@ def _address(node: Row) -> RegisteredAddress | None:
 
 
 def _is_protected(node: Row) -> bool:
-    """Return whether name and address are protected now; a kind that is not known protects too."""
-    if "beskyttelser" not in node:
+    """Return whether name and address are protected now; what is not known protects too.
+
+    That goes for a kind, and for a status that is none of an ended protection.
+    """
+    if node.get("beskyttelser") is None:
         raise _misshapen("beskyttelser")
-    kinds = {_text(row, "beskyttelsestype") for row in _current(node, "beskyttelser")}
+    rows = [row for row in _rows(node, "beskyttelser") if _text(row, "status") not in _ENDED]
+    kinds = {_text(row, "beskyttelsestype") for row in rows}
     return bool(kinds - _OTHER_PROTECTIONS)
 
 
@@ -101,6 +106,10 @@ def _is_under_guardianship(node: Row) -> bool | None:
 
 def _current(node: Row, name: str) -> Iterator[Row]:
     """Yield the rows of a list of the node that are in force now."""
+    return (row for row in _rows(node, name) if _text(row, "status") == _CURRENT)
+
+
+def _rows(node: Row, name: str) -> Iterator[Row]:
     rows = node.get(name)
     if rows is None:
         return
@@ -109,8 +118,7 @@ def _current(node: Row, name: str) -> Iterator[Row]:
     for row in rows:
         if not isinstance(row, Mapping):
             raise _misshapen(name)
-        if _text(row, "status") == _CURRENT:
-            yield row
+        yield row
 
 
 def _text(row: Row, name: str) -> str:

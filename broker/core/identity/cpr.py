@@ -32,11 +32,18 @@ _OLDEST: Final = 125
 # reads 14.03.04 - 4004 as well as a program does.
 _GAP: Final = "[-./ ]{0,3}"
 _DAY: Final = "(?:0[1-9]|[12][0-9]|3[01]|6[1-9]|[78][0-9]|9[01])"
-_DATE: Final = rf"{_DAY}{_GAP}(?:0[1-9]|1[0-2]){_GAP}[0-9]{{2}}{_GAP}"
-_SHAPED: Final = re.compile(rf"(?<![0-9]){_DATE}[0-9]{{4}}(?![0-9])")
-_APART: Final = re.compile(rf"(?<![0-9A-Za-z]){_DATE}[0-9]{{4}}(?![0-9A-Za-z])")
+_MONTH: Final = "(?:0[1-9]|1[0-2])"
+_DATE: Final = rf"{_DAY}{_GAP}{_MONTH}{_GAP}[0-9]{{2}}{_GAP}"
+# The running number in two pairs, only where the pairs before it are alike: of 2012-06-30 12:34 and
+# 12.10.2030 20:45 nothing may read as one.
+_CUT: Final = "[-./ ]{1,3}"
+_DAY_MONTH: Final = f"(?:{_DAY}{_MONTH}|{_DAY}{_CUT}{_MONTH}{_CUT})"
+_PAIRS: Final = rf"{_DAY_MONTH}[0-9]{{2}}{_CUT}[0-9]{{2}}{_CUT}[0-9]{{2}}"
+_NUMBER: Final = rf"(?:{_DATE}[0-9]{{4}}|{_PAIRS})"
+_SHAPED: Final = re.compile(rf"(?<![0-9]){_NUMBER}(?![0-9])")
+_APART: Final = re.compile(rf"(?<![0-9A-Za-z]){_NUMBER}(?![0-9A-Za-z])")
 _SERIAL: Final = "(?![0-9]{3})[0-9A-Za-z]{3}[0-9](?![0-9A-Za-z])"
-_ANY_KIND: Final = re.compile(rf"(?<![0-9]){_DATE}(?:[0-9]{{4}}(?![0-9])|{_SERIAL})")
+_ANY_KIND: Final = re.compile(rf"(?<![0-9])(?:{_NUMBER}(?![0-9])|{_DATE}{_SERIAL})")
 # What is not seen between two digits, or only around one: zero-width characters, accents, the frame
 # of a keycap.
 _UNSEEN: Final = frozenset({"Cf", "Mn", "Me"})

@@ -81,6 +81,7 @@ def test_a_wrong_system_and_a_wrong_secret_are_told_apart(
         "[1]",
         "[{}]",
         '[{"beskyttelser": 1}]',
+        '[{"beskyttelser": null}]',
         '[{"beskyttelser": [], "navne": [[]]}]',
         '[{"beskyttelser": []}, {"beskyttelser": []}]',
     ],
@@ -91,6 +92,25 @@ def test_half_a_record_is_refused(datafordeler: Stage, soon: Soon, nodes: str) -
     datafordeler.simulated.faults.answer = answer.encode()
     with pytest.raises(RegisterRefused):
         datafordeler.opened().look_up(CPR, soon())
+
+
+@pytest.mark.parametrize(
+    ("row", "protected"),
+    [
+        ({"status": "aktuel"}, True),
+        ({"status": None}, True),
+        ({}, True),
+        ({"status": "Aktuel"}, True),
+        ({"status": "aktuel_korrigeret"}, True),
+        ({"status": "historisk"}, False),
+        ({"status": "rettet"}, False),
+        ({"status": "fortrudt"}, False),
+    ],
+)
+def test_a_protection_counts_until_it_has_ended(row: dict[str, str | None], *, protected: bool) -> None:
+    """A status that is missing, or that nobody has told us of, is not taken as an end."""
+    written = {**node(CPR, ROWS[CPR]), "beskyttelser": [{"beskyttelsestype": "navne_og_adresse", **row}]}
+    assert datafordeler_answer.read(written, CPR).protected is protected
 
 
 JUNK = st.recursive(

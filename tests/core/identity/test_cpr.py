@@ -129,6 +129,12 @@ def test_the_number_stands_behind_the_danish_prefix(value: str, number: str | No
         ("user:0101901234@au.dk", True, True),
         ("010190 1234", False, True),
         ("010190-1234", True, True),
+        ("01-01-90-12-34", True, True),
+        ("01.01.90 - 12.34", False, True),
+        ("010190-12 34", False, True),
+        ("2012-06-30 12-34", False, False),
+        ("12.10.2030 20.45", False, False),
+        ("10.11.12.13", False, False),
         ("6703004768", False, True),
         ("1732487362", False, False),  # a time in seconds
         ("4512345678", False, False),  # a telephone number
@@ -222,6 +228,7 @@ def test_of_times_in_seconds_few_look_like_a_number() -> None:
         ("user_1403044004x", "user_#x"),
         ("120180ABC1, 1201800BB1", "#, #"),
         ("120180-ABC1", "#"),
+        ("14-03-04-40-04@au.dk", "#@au.dk"),
         ("x120180abc1d2", "x120180abc1d2"),
         ("Jens Høj – 0000", "Jens Høj – 0000"),  # nothing found, nothing changed
         ("Høj – 140304 – 4004", "Høj - #"),  # found, so plain

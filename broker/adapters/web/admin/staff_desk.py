@@ -81,7 +81,11 @@ class StaffDesk:
         return {"retry": self._retry, "letter": self._mail_letter}
 
     def _retry(self, reference: str) -> str:
-        return "retried" if self.ports.retry(reference) else "not_retried"
+        try:
+            retried = self.ports.retry(reference)
+        except TooMany:
+            return "retries_too_many"
+        return "retried" if retried else "not_retried"
 
     def _mail_letter(self, reference: str) -> str:
         at = format_datetime(self.door.ports.now(), "long")

@@ -20,8 +20,7 @@ from broker.core.errors import (
     RequestRefused,
 )
 from broker.core.event_routes import BrokerEvent, EventKind
-from broker.core.login.transaction import Authentication
-from broker.core.staff import StaffLoginNeeded, StaffPage, StaffRefused
+from broker.core.staff import StaffLoginNeeded, StaffPage, StaffRefused, StaffRoleMissing
 from broker.flows.staff.staff_logins import StaffLogin, StaffLogins
 from broker.flows.staff.staff_sessions import StaffMember, StaffSessions
 
@@ -102,11 +101,15 @@ class StaffDoor:
         now = ports.now()
         browsers = ports.cookies.browsers(request)
         token = request.args.get("arrival", "")
-        answer, browser = self.logins.arrived(login_id, token, browsers, now)
+        try:
+            answer, browser = self.logins.arrived(login_id, token, browsers, now)
+        except StaffRefused as refused:
+            ports.tell(self._refused(refused, self.logins.rules.upstream))
+            raise
         try:
             eppn = self.logins.eppn(answer, now)
         except StaffRefused as refused:
-            ports.tell(_refused(answer, str(refused), self))
+            ports.tell(self._refused(refused, answer.upstream, answer.institution))
             raise
         member, session_token = self.sessions.open(eppn, browser, now)
         kind = AuditEventKind.STAFF_LOGGED_IN
@@ -145,7 +148,11 @@ class StaffDoor:
     def allowed(self, page: StaffPage) -> StaffMember:
         """Return who asks for ``page``, and may; StaffLoginNeeded, StaffRoleMissing."""
         member = self.member()
-        member.check(page)
+        try:
+            member.check(page)
+        except StaffRoleMissing as missing:
+            self.ports.tell(self._event(AuditEventKind.REFUSED, member, reason=missing.reason))
+            raise
         return member
 
     def looked(self, member: StaffMember, page: StaffPage, about: str | None = None) -> None:
@@ -212,20 +219,19 @@ class StaffDoor:
             kind, self.ports.now(), person=member.who, by=member.role_words or None, **more
         )
 
+    def _refused(self, cause: StaffRefused, upstream: str, institution: str = "") -> AuditEvent:
+        """Return the event of somebody who comes from the upstream, and is not let in."""
+        return AuditEvent(
+            AuditEventKind.REFUSED,
+            self.ports.now(),
+            upstream=upstream,
+            institution=institution or None,
+            reason=f"staff_{cause}",
+        )
+
     def _url(self, page: str = "") -> str:
         address = f"{self.ports.base_url}{PATH}"
         return f"{address}/{page}" if page else address
-
-
-def _refused(answer: Authentication, cause: str, door: StaffDoor) -> AuditEvent:
-    """Return the event of somebody who has logged in upstream, and is none of the staff."""
-    return AuditEvent(
-        AuditEventKind.REFUSED,
-        door.ports.now(),
-        upstream=answer.upstream,
-        institution=answer.institution or None,
-        reason=f"staff_{cause}",
-    )
 
 
 def _rendered(template: str, **values: Any) -> Response:

@@ -41,7 +41,6 @@ class StaffPages:
             member,
             reason="report",
             report=self.ports.report(language()),
-            digest=self.ports.live().digest,
         )
 
     def live(self) -> Response:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from markupsafe import Markup
 
@@ -44,10 +45,13 @@ class LivePolicies:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ShownReport:
-    """The report for the data protection officer as a part of a page, and what it was made of."""
+    """The report for the data protection officer as a part of a page, and the day of its making.
 
-    digest: str
-    day: str
+    ``current``: one of now would be made of the same policies and configuration, and today.
+    """
+
+    day: date
+    current: bool
     text: Markup
 
 

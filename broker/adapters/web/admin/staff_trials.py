@@ -18,7 +18,7 @@ from broker.adapters.web.admin.staff_ports import (
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.core.entities import Assurance, Names
 from broker.core.identity.accepted_text import scoped_text_fault
-from broker.core.identity.cpr import looks_like_cpr
+from broker.core.identity.cpr import blotted
 from broker.core.login.given_facts import GivenFacts
 from broker.core.staff import StaffPage
 from broker.flows.staff.staff_sessions import StaffMember
@@ -27,6 +27,7 @@ KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")
 LEVELS: Final = tuple(level.name.lower() for level in Assurance)
 _MOST_AFFILIATIONS: Final = 10
 _OLDEST: Final = 125
+_AGE_DIGITS: Final = 3
 _UNPROCESSABLE: Final = 422
 
 
@@ -121,7 +122,7 @@ class StaffTrials:
 
 
 def _affiliation_problem(affiliation: str) -> str:
-    if looks_like_cpr(affiliation):
+    if blotted(affiliation, "") != affiliation:
         return "affiliation_cpr"
     named = _affiliations(affiliation)
     unread = [each for each in named if each.count("@") != 1 or scoped_text_fault(each)]
@@ -131,9 +132,11 @@ def _affiliation_problem(affiliation: str) -> str:
 
 
 def _age_problem(age: str) -> str:
-    if not age or (age.isascii() and age.isdecimal() and int(age[:4]) <= _OLDEST):
+    if not age:
         return ""
-    return "age_unread"
+    # No longer than an age is: a CPR number of a first of the month begins as a small one.
+    read = len(age) <= _AGE_DIGITS and age.isascii() and age.isdecimal()
+    return "" if read and int(age) <= _OLDEST else "age_unread"
 
 
 def _affiliations(affiliation: str) -> Names:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from werkzeug.test import TestResponse
 
+from broker.core.borrowers.enrolment import EnrolmentState
 from broker.demo.people.personas import persona
 from broker.flows.login.support_traces import SupportTraces
 from tests.plugins.house import House, Person, found, mark
@@ -116,6 +117,14 @@ def test_letters_of_the_desk_are_limited(desk: Person) -> None:
     assert [press(desk, spoken, "letter") for _ in range(4)] == ["letter", "letter", "letter", "letters_too_many"]
 
 
+def test_retries_of_the_desk_are_limited(desk: Person) -> None:
+    """Six an hour of one enrolment: whoever presses on asks the library system no more."""
+    spoken, _ = two_borrowers(desk.house)
+    pressed = [press(desk, spoken, "retry") for _ in range(7)]
+    assert pressed[0] == "retried"
+    assert [each == "retries_too_many" for each in pressed] == [*[False] * 6, True]
+
+
 def test_a_page_that_led_to_no_account_has_no_buttons(desk: Person) -> None:
     """A refusal by a rule: what to tell the caller is all there is, and a forged press does nothing."""
     page = desk.house.person().log_in("lars", persona("lars").way)
@@ -144,7 +153,10 @@ def test_nobody_is_found_by_name_or_number(old_house: House, typed: str) -> None
 
 
 def test_the_cause_of_a_case_is_text_and_its_borrowers_get_no_letter(desk: Person) -> None:
-    """What a library system answers is shown, never run; whose a letter would be of two, nobody can say."""
+    """What a library system answers is shown, never run; whose a letter would be of two, nobody can say.
+
+    Nor after a retry that is not carried out yet: it forgets the two.
+    """
     house = desk.house
     spoken, pair = two_borrowers(house)
     [entry] = [each for each in house.parts.cases.records.all() if each.enrolment.reason == "two_borrowers"]
@@ -154,4 +166,8 @@ def test_the_cause_of_a_case_is_text_and_its_borrowers_get_no_letter(desk: Perso
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text
     assert 'value="letter"' not in text
+    assert press(desk, spoken, "letter") == "no_letter"
+    retried = replace(hostile, state=EnrolmentState.WANTED, reason=None, borrowers=())
+    house.parts.cases.records.write(entry, retried, None)
+    assert 'value="letter"' not in find(desk, spoken).get_data(as_text=True)
     assert press(desk, spoken, "letter") == "no_letter"

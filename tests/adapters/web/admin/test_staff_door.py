@@ -4,12 +4,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from werkzeug.test import TestResponse
 
+from broker.adapters.telling import loaded_policies
 from broker.app.application import create_app
 from broker.core.errors import AuditUnavailable
+from broker.core.policy.site_record import site_digest
 from broker.demo.people.personas import persona
 from tests.plugins.house import House, Person, forms, found, mark
 from tests.plugins.staff import ADMIN, DESK, answer, arrive, asked, asserting, begin, enter, trail
@@ -43,6 +46,18 @@ def test_an_admin_logs_in_and_sees_what_is_in_force(old_house: House) -> None:
     shown = staff.get("/admin/live")
     assert (shown.status_code, mark(shown)) == (200, ("admin", "live"))
     assert old_house.parts.policies.current.digest[:12] in shown.get_data(as_text=True)
+
+
+def test_a_worker_with_another_set_is_late(old_house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where no record of the store says what is in force, but the folder."""
+    staff = enter(old_house, ADMIN)
+    monkeypatch.setattr(loaded_policies, "counting_folder", lambda: tmp_path)
+    digest = old_house.parts.policies.current.digest
+    for number, held in (("4711", "f" * 12), ("4712", digest[:12])):
+        (tmp_path / f"policies-{number}").write_text(held)
+    page = staff.get("/admin/live?lang=en")
+    states = {pid: found(page, f"//tr[contains(th, '{pid}')]/td[2]/text()").strip() for pid in ("4711", "4712")}
+    assert states == {"4711": "late: another set is in force", "4712": "as in force"}
 
 
 def test_the_desk_sees_its_own_pages_and_no_others(old_house: House) -> None:
@@ -260,9 +275,15 @@ def test_who_comes_in_looks_and_leaves_is_on_the_trail(house: House) -> None:
     staff.get("/admin/live")
     staff.press(staff.get("/admin"))
     arrive(house.person(), persona("asta"))
+    cancelling, desk = house.person(), enter(house, DESK)
+    cancelling.get(cancelling.deliver(*house.answer(begin(cancelling), None)).location)
+    desk.get("/admin/live")
     lines = trail(house)
     kinds = [line["event"] for line in lines if line["event"].startswith(("staff_", "refused"))]
-    assert kinds == ["staff_logged_in", "staff_looked", "staff_logged_out", "refused"]
+    came = ["staff_logged_in", "staff_looked", "staff_logged_out", "refused"]
+    assert kinds == [*came, "staff_logged_in", "refused", "refused"]
+    refused = [line["reason"] for line in lines if line["event"] == "refused"]
+    assert refused == ["staff_not_listed", "staff_upstream_refused", "staff_role_missing"]
     looked = next(line for line in lines if line["event"] == "staff_looked")
     assert (looked["reason"], looked["by"]) == ("live", "identity-admin")
     assert "bo@" not in str(lines)
@@ -308,6 +329,12 @@ def test_the_report_is_shown_as_it_was_made_last(house: House) -> None:
     (state / "report.json").write_text(json.dumps(kept))
     page = staff.get("/admin/report")
     assert "<h2>Mine lån</h2>" in page.get_data(as_text=True)
-    assert found(page, "//main//*[@role='status']/p/text()").startswith("De gældende regler er ændret")
+    assert found(page, "//main//*[@role='status']/p/text()").startswith("De gældende regler, opsætningen")
+    assert "26. november 2026" in page.get_data(as_text=True)
     assert "<h2>My loans</h2>" in staff.get("/admin/report?lang=en").get_data(as_text=True)
+    parts, today = house.parts, house.clock.now().date().isoformat()
+    now = {"digest": parts.policies.current.digest, "site": site_digest(parts.following.site()), "day": today}
+    for stamp, old in (("", ""), ("digest", "0"), ("site", "0"), ("day", "2020-01-01")):
+        (state / "report.json").write_text(json.dumps({**kept, **now, **({stamp: old} if stamp else {})}))
+        assert ('class="notice"' in staff.get("/admin/report").get_data(as_text=True)) is bool(stamp)
     (state / "report.json").unlink()

@@ -56,6 +56,8 @@ def test_the_page_says_what_the_command_says(
     [
         ("affiliation", "1403044004", "affiliation_cpr"),
         ("affiliation", "student@au.dk 140304-4004", "affiliation_cpr"),
+        ("affiliation", "010170ABC1@au.dk", "affiliation_cpr"),
+        ("affiliation", "01-01-70-12-34@au.dk", "affiliation_cpr"),
         ("affiliation", "studentin", "affiliation_unread"),
         ("affiliation", "a@b@c", "affiliation_unread"),
         ("affiliation", "student\x1b[31m@au.dk", "affiliation_unread"),
@@ -63,6 +65,9 @@ def test_the_page_says_what_the_command_says(
         ("affiliation", " ".join(["student@au.dk"] * 11), "affiliation_unread"),
         ("age", "young", "age_unread"),
         ("age", "126", "age_unread"),
+        ("age", "0101701234", "age_unread"),
+        ("age", "0000999", "age_unread"),
+        ("age", "0000" + "9" * 5000, "age_unread"),
         ("age", "9" * 5000, "age_unread"),
         ("age", "\u0661\u0662", "age_unread"),
     ],
