@@ -130,8 +130,11 @@ def bases(
         chosen: list[Base] = [
             {name: kinds_of} for kinds_of in _choices(name, demands, kinds, first)
         ]
-        # Whoever lacks the proof alone is offered it.
-        options.append([*chosen, {}] if name.endswith(PROOF) else chosen)
+        if name.endswith(PROOF):
+            # Whoever lacks the proof alone is offered it; beside an account that the library system
+            # verified no earlier one is looked up.
+            chosen = [{}] if kinds.source.local else [*chosen, {}]
+        options.append(chosen)
     for combined in product(*options):
         base: Base = {}
         for more in combined:
@@ -223,6 +226,8 @@ def _added(base: Base, roles: Iterable[Role], kinds: SourceKinds) -> Iterator[Ba
 
 def _proofs(kinds: SourceKinds, first: First) -> Iterator[list[Base]]:
     """Yield for each proof: none, or a mailbox of each kind of domain."""
+    if kinds.source.local:
+        return
     for proof in sorted(kinds.vocabulary.proofs):
         name = f"{proof}{PROOF}"
         if name in kinds.values:
