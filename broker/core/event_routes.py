@@ -185,7 +185,7 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
 class TraceFacts:
     """What the service desk finds by ``reference``: step, upstream, reason's code, enrolment.
 
-    Of a refusal also the facts that decided.
+    Of a refusal also the facts that decided. ``person`` is the id that the login had led to.
     """
 
     reference: str
@@ -195,6 +195,7 @@ class TraceFacts:
     upstream: str | None = None
     enrolment: str | None = None
     refused: RefusedFacts | None = None
+    person: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -35,7 +35,7 @@ class TracePort(Protocol):
         refused: RefusedFacts | None = None,
         **facts: str | None,
     ) -> None:
-        """Keep step, upstream, reason and enrolment under ``reference``; never fails a request.
+        """Keep step, upstream, reason, enrolment and person by reference; never fails a request.
 
         ``refused`` are the facts of a refused login that decided.
         """
@@ -107,8 +107,8 @@ def to_trail(trail: Trail) -> SinkPort:
     return carry
 
 
-def to_traces(traces: TracePort) -> SinkPort:
-    """Return the sink that leaves an event's trace under its reference."""
+def to_traces(traces: TracePort, mark_of: Callable[[str], str]) -> SinkPort:
+    """Return the sink that leaves an event's trace under its reference, and of whose id a mark."""
 
     def carry(event: BrokerEvent) -> None:
         trace = event.trace
@@ -121,6 +121,7 @@ def to_traces(traces: TracePort) -> SinkPort:
                 reason=trace.reason,
                 enrolment=trace.enrolment,
                 refused=trace.refused,
+                person=mark_of(trace.person) if trace.person else None,
             )
 
     return carry

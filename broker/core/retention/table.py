@@ -262,9 +262,10 @@ TURN: Final = Retention(
 TRACE: Final = Retention(
     "trace",
     _(
-        "the page that a reference stands for: time, step, reason, enrolment; no person; of a "
-        "refusal what decided: kinds, names of attributes, age in years, affiliations within the "
-        "configured scopes; home organisation and borrower category where a policy file names them"
+        "the page that a reference stands for: time, step, reason, enrolment; a keyed hash of the "
+        "person's random id; of a refusal what decided: kinds, names of attributes, age in years, "
+        "affiliations within the configured scopes; home organisation and borrower category where "
+        "a policy file names them"
     ),
     "the reference",
     30 * _DAY,

@@ -28,7 +28,7 @@ from broker.flows.records import WRITES, Content, Reads, Record, Records, read_t
 _CPR_SEEN_EVERY: Final = timedelta(days=365)
 _MOST_TRIES: Final = 20
 # Redis keeps what has ended for five minutes more; what ended before that it drops at once.
-_LONG_ENDED: Final = timedelta(minutes=6)
+_LONG_ENDED: Final = LINK.span + timedelta(minutes=6)
 # Capitals of ASCII only: casefold makes one name of two ("ß" and "ss").
 _SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 
@@ -160,7 +160,7 @@ class PersonLinks:
         moment: a drop would take their id. Source: docs/reference/design.md#names.
         """
         now = self.now()
-        gone = Content(PersonLink("", None, now), now - _LONG_ENDED)
+        gone = Content(PersonLink("", None, now), LINK.until(now - _LONG_ENDED))
 
         def left(record: Record[PersonLink] | None) -> Content[PersonLink]:
             link = without_person(record.value, ids) if record else None

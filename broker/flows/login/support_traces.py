@@ -6,6 +6,7 @@ from typing import Final
 
 from broker.core.errors import StoreUnavailable
 from broker.core.login.refused_facts import RefusedFacts
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
 from broker.core.retention.table import TRACE, TURN
 from broker.core.stateless_references import compact
@@ -20,6 +21,7 @@ _COUNTED_FOR: Final = timedelta(hours=2)
 class SupportTrace:
     """One page that a person could not get past; nothing personal.
 
+    ``person`` is ``mark_of`` the id that the login had led to.
     ``refused`` are the facts of a refused login that decided, by kind and name.
     """
 
@@ -29,6 +31,12 @@ class SupportTrace:
     reason: str | None = None
     enrolment: str | None = None
     refused: RefusedFacts | None = None
+    person: str | None = None
+
+
+def mark_of(person: str, hmacs: LookupHmacs) -> str:
+    """Return the keyed hash of a person id by which the person's own traces are found."""
+    return hmacs.of("trace", person)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,7 @@ class SupportTraces:
         refused: RefusedFacts | None = None,
         **facts: str | None,
     ) -> None:
-        """Store ``facts`` (step, upstream, reason, enrolment) of a page under its reference.
+        """Store ``facts`` (step, upstream, reason, enrolment, person) of a page by its reference.
 
         With it what decided where a login was ``refused``.
 

@@ -20,7 +20,7 @@ from broker.core.retention import table
 from broker.core.retention.rows import Retention
 from broker.flows.borrowers.category_letters import OwedCategoryLetter
 from broker.flows.identity.person_links import PersonLinks
-from broker.flows.login.support_traces import SupportTrace
+from broker.flows.login.support_traces import SupportTrace, mark_of
 from broker.flows.logout.sessions import Pointer
 from broker.flows.persons.legible_records import legible
 from broker.flows.persons.person_search import FoundPerson
@@ -224,8 +224,10 @@ class TheirRecords:
                 yield TheirRecord(key, table.RECEIPT, kept.until, fact)
 
     def _traces(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
+        marks = {mark_of(each, self.hmacs) for each in person.ids}
         for key, kept, trace in self._all("trace", now):
-            if key.group in person.references or trace.enrolment in person.enrolments:
+            named = key.group in person.references or trace.enrolment in person.enrolments
+            if named or trace.person in marks:
                 yield TheirRecord(key, table.TRACE, kept.until, trace)
 
     def _links(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:

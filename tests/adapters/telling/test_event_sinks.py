@@ -57,7 +57,7 @@ class Heard:
                 Sink.LOG: to_log(self.write),
                 Sink.METRIC: self.count,
                 Sink.TRAIL: to_trail(self),
-                Sink.TRACE: to_traces(self),
+                Sink.TRACE: to_traces(self, str.upper),
             }
         )
 
@@ -66,7 +66,7 @@ def an_event(kind: EventKind | AuditEventKind) -> BrokerEvent:
     """Give an event of a kind with whatever its sinks read."""
     sinks = ROUTES[kind].sinks
     audit = AuditEvent(AuditEventKind.REFUSED, NOW) if Sink.TRAIL in sinks else None
-    trace = TraceFacts("BCDFGHJK", NOW, "proof", "code_wrong", "nemid", enrolment="6f")
+    trace = TraceFacts("BCDFGHJK", NOW, "proof", "code_wrong", "nemid", enrolment="6f", person="p1")
     return BrokerEvent(kind, FACTS, audit, trace if Sink.TRACE in sinks else None)
 
 
@@ -83,7 +83,7 @@ def test_each_sink_hears_what_is_its_own() -> None:
     heard = Heard()
     event = an_event(EventKind.PROOF_REFUSED)
     heard.events().tell(event)
-    facts = {"step": "proof", "upstream": "nemid", "reason": "code_wrong", "enrolment": "6f"}
+    facts = {"step": "proof", "upstream": "nemid", "reason": "code_wrong", "enrolment": "6f", "person": "P1"}
     assert heard.calls == [
         (Sink.LOG, ("refused", FACTS)),
         (Sink.METRIC, EventKind.PROOF_REFUSED),

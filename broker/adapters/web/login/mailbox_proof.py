@@ -323,7 +323,8 @@ def _proof_refused(
     facts = {"reference": reference, "reason": reason, "route": "proof"}
     audit = of_login(AuditEventKind.REFUSED, now, transaction.names, reason=reason)
     upstream = transaction.upstream
-    trace = TraceFacts(reference, now, "proof", reason, upstream, enrolment=case)
+    person = transaction.names.person
+    trace = TraceFacts(reference, now, "proof", reason, upstream, enrolment=case, person=person)
     return BrokerEvent(EventKind.PROOF_REFUSED, facts, audit, trace)
 
 

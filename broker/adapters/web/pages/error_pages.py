@@ -131,7 +131,7 @@ def _error_shown(
 ) -> BrokerEvent:
     """Return the event of an error in a person's login."""
     now = ports.now()
-    trace = TraceFacts(name, now, _route(), error.reason)
+    trace = TraceFacts(name, now, _route(), error.reason, person=transaction.names.person)
     reason = _audited(error)
     audit = of_login(AuditEventKind.REFUSED, now, transaction.names, reason=reason, reference=name)
     return BrokerEvent(EventKind.ERROR_SHOWN, _facts(error, name, ports), audit, trace)

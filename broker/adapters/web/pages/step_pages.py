@@ -383,5 +383,6 @@ class StepPages:
             transaction.upstream,
             enrolment=transaction.enrolment,
             refused=refused,
+            person=transaction.names.person,
         )
         self.ports.tell(BrokerEvent(EventKind.LOGIN_HELD_UP, trace=trace))

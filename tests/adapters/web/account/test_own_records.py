@@ -85,6 +85,11 @@ def kept(house: House) -> set[str]:
     return {kind for kind in of_persons if any(store.list(kind, None, now))}  # type: ignore[arg-type]
 
 
+def traces(house: House) -> list[Key]:
+    """Give the traces of pages."""
+    return [key for key, _ in house.parts.store.list("trace", None, house.clock.now())]
+
+
 def carried_out(house: House) -> None:
     """Let broker work do what is due."""
     assert ForgettingUpkeep(house.parts).step()
@@ -236,6 +241,21 @@ def test_nothing_that_is_kept_is_told_before_the_fresh_login(house: House) -> No
     for sign in (r"Mine lån", r"\(\d+\)", r"\b20\d\d\b"):
         assert [bool(re.search(sign, each)) for each in told] == [False, True]
     assert list(html.fromstring(warning.text).xpath("//li/@data-kind")) == list(KEPT_TEXTS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("environment", [{"BROKER_AUDIT__ON": "false"}])
+def test_what_decided_a_refusal_is_shown_and_goes_where_no_trail_names_it(house: House) -> None:
+    """The trail may be off, or another machine's: the trace has a mark of its person, and of nobody else."""
+    other = house.person()
+    assert mark(house.person().log_in("gry"))[0] == "refuse"
+    assert mark(other.agree(other.log_in("asta"), answer="no"))[0] == "refuse"
+    person, page = shown(house, "gry")
+    report = json.loads(person.get(link(page, "format=json")).text)
+    assert ([each["kind"] for each in report["kept"]].count("trace"), len(traces(house))) == (1, 2)
+    person, _, confirm = asked(house, "gry", "gry")
+    pressed(person, confirm)
+    carried_out(house)
+    assert len(traces(house)) == 1
 
 
 def test_two_presses_in_two_tabs_are_one_order(house: House) -> None:
