@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from broker.core.entities import Names
-from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.affiliations import AFFILIATIONS, SCOPED_AFFILIATION
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes, Values
 from broker.core.login.given_facts import CATEGORY, HOME
 from broker.core.login.transaction import AccountState, Transaction
@@ -14,7 +14,8 @@ from broker.core.policy.model import Decision, Effect, PolicySet
 from broker.core.policy.rule_words import near_lines, rule_words
 
 # Of these alone values are kept: words and scopes that the configuration lets through, and of the
-# last two what some file names, for on another value no decision depends.
+# last two, and of a value with "@" where no scope is checked, what some file names, for on another
+# value no decision depends.
 VALUES_KEPT: Final = (*AFFILIATIONS, HOME, CATEGORY)
 _ONLY_NAMED: Final = frozenset({HOME, CATEGORY})
 BorrowerKnown = Literal["unknown", "none", "there"]
@@ -95,8 +96,15 @@ def _kept(attributes: Attributes, policies: PolicySet) -> Iterator[tuple[str, Va
         if name not in attributes:
             continue
         values = attributes[name]
-        if name not in _ONLY_NAMED or all(_is_named(name, each, policies) for each in values):
+        if all(_may_be_kept(name, each, policies) for each in values):
             yield name, values
+
+
+def _may_be_kept(name: str, value: str, policies: PolicySet) -> bool:
+    if name in _ONLY_NAMED or (name != SCOPED_AFFILIATION and "@" in value):
+        # After the "@" stands what its institution likes: no scope of this attribute is checked.
+        return _is_named(name, value, policies)
+    return True
 
 
 def _is_named(name: str, value: str, policies: PolicySet) -> bool:

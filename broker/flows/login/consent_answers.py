@@ -160,18 +160,18 @@ class ConsentAnswers:
         """Return the receipt of a no on a page whose question is not the one of now.
 
         It is over this login's own yes or the last one that counts; where there is none, over what
-        would leave. None where something has left, where this login's answer is a no already, and
-        where nothing would leave.
+        would leave. None where something has left, where a no has been said to all of it already,
+        and where nothing would leave.
         """
-        own = transaction.receipt
-        if transaction.issued or (own and not own.is_yes):
+        if transaction.issued:
             return None
         record_id = secrets.token_hex(16)
-        over = own or next(iter(standing(history)), None)
+        own = transaction.receipt
+        over = own if own and own.is_yes else next(iter(standing(history)), None)
         if over:
             at = dated_after([over, *history], now)
             return refused(over, record_id, shown, language, at)
-        if not isinstance(step, _GOES_ON) or step.decision is None:
+        if own or not isinstance(step, _GOES_ON) or step.decision is None:
             return None
         return refused_unasked(
             step.decision,

@@ -72,6 +72,20 @@ def test_the_facts_hold_kinds_and_names() -> None:
     assert facts.digest == POLICIES.digest
 
 
+@pytest.mark.parametrize("name", ["eduPersonAffiliation", "eduPersonPrimaryAffiliation"])
+def test_what_an_institution_writes_after_an_affiliation_is_kept_only_where_a_file_names_it(name: str) -> None:
+    """Its scope is not checked, and may be a name; a word alone is kept."""
+    for value, kept in ((f"student@{SECRET}", False), ("student", True)):
+        facts = refused(login("wayf", {name: (value,)}, None, "none", None), "my-loans")
+        assert SECRET not in str(facts)
+        assert (name in dict(facts.values)) is kept
+    named = Alternative((Condition(name, (f"student@{SECRET}",), PLACE),), PLACE)
+    by_it = edited(lambda policy: replace(policy, match=(named,)))
+    assert again(facts, by_it).depends_on == ()
+    hidden = refused(login("wayf", {name: (f"student@{SECRET}",)}, None, "none", None), "my-loans")
+    assert again(replace(hidden, borrower="none"), by_it).depends_on == (name,)
+
+
 @pytest.mark.parametrize(
     ("require", "replay"),
     [

@@ -221,13 +221,17 @@ def test_a_no_where_nothing_was_agreed_names_what_would_leave(
 def test_a_second_no_and_one_that_is_too_late_add_nothing(
     world: Any, answers: ConsentAnswers, held: Held, answer: Answer
 ) -> None:
-    """One refusal is on file, and of what has left the yes stays."""
+    """One refusal is on file, unless a yes elsewhere came between; and of what has left the yes stays."""
     refused = answer(held, ASK, "no")
-    assert answer(refused, Refuse("consent_refused", REQUEST_DENIED), "no") == refused
+    end = Refuse("consent_refused", REQUEST_DENIED)
+    assert answer(refused, end, "no") == refused
     assert on_file(world) == [ReceiptEvent.REFUSED]
+    given = elsewhere(world, ReceiptEvent.GIVEN, INSTANT)
+    again = answer(refused, end, "no").transaction.receipt
+    assert again
+    assert again.event_time > given.event_time
     left = Issued("_r", "_a", world.now, "n", None, "c")
-    issued = answers.transactions.change(refused, lambda found: replace(found, receipt=None, issued=left), world.now)
-    elsewhere(world, ReceiptEvent.GIVEN)
+    issued = answers.transactions.change(refused, lambda found: replace(found, receipt=given, issued=left), world.now)
     assert answer(issued, ISSUE, "no") == issued
 
 
