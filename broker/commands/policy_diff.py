@@ -13,7 +13,7 @@ import click
 from broker.app import compared_sets
 from broker.app.compared_sets import NamedSet
 from broker.commands.analysis_progress import told_progress
-from broker.commands.output import CHANGES, as_json, printing_faults
+from broker.commands.output import CHANGES, FINDINGS, as_json, printing_faults
 from broker.core.analysis.compared_logins import Analysis, Site
 from broker.core.analysis.personas import example_login, words
 from broker.core.analysis.set_differences import Difference, Row, difference
@@ -47,7 +47,8 @@ def diff_policies(before: NamedSet, after: NamedSet, *, as_json: bool) -> None:
     Each is a folder, or the digest of a set that was in force (broker policy history). Every class
     of logins is compared, at every service, and shown by a login that stands for it. WIDER is an
     attribute, a value, a service or a receiver more, a longer memory, or a proof or requirement
-    less. Exit 0 without a change, 3 with changes.
+    less. Exit 0 without a change, 3 with changes, 1 where none was
+    found and not all could be compared.
     """
     now = datetime.now(UTC)
     found = compared_sets.opened((before, after), now)
@@ -64,6 +65,8 @@ def diff_policies(before: NamedSet, after: NamedSet, *, as_json: bool) -> None:
     compared.tell_incomplete()
     if compared.difference.rows:
         raise SystemExit(CHANGES)
+    if compared.incomplete:
+        raise SystemExit(FINDINGS)
 
 
 @dataclass(frozen=True, slots=True)

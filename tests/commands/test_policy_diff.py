@@ -271,3 +271,19 @@ def test_a_digest_needs_a_configuration() -> None:
     result = diff("abcdef012345", POLICIES)
     assert result.exit_code == 78
     assert result.stderr.startswith("BROKER_CONFIG: is not set")
+
+
+def test_what_is_not_complete_is_no_all_well(setting: Setting, tmp_path: Path) -> None:
+    """Where nothing was found and not everything compared, a script must not read that all is the same."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    for folder, pair in ((before, "'urn:x:{0}', 'urn:y:{0}'"), (after, "'urn:y:{0}', 'urn:x:{0}'")):
+        shutil.copytree(setting.folder / "policies", folder)
+        values = map(pair.format, range(14))
+        ways = "".join(f"  - {{upstream: wayf, eduPersonEntitlement: [{each}], assurance: low}}\n" for each in values)
+        path = folder / "student.yaml"
+        path.write_text(path.read_text().replace("  - {upstream: library,", f"{ways}  - {{upstream: library,", 1))
+    environment = {"BROKER_CONFIG": str(setting.folder / "broker.toml")}
+    result = CliRunner().invoke(broker, ["policy", "diff", str(before), str(after)], env=environment)
+    assert "not complete: too many alternatives" in result.stderr
+    assert "WIDER" not in result.stdout
+    assert result.exit_code == 1

@@ -149,12 +149,16 @@ class Analysis:
     def incomplete(self) -> list[str]:
         """Return the upstreams and institutions where too many ways come together for a proof."""
         vocabulary = Vocabulary.of(self.sets)
-        modelled = tuple(ModelledSet(each, self.now.date()) for each in self.sets)
-        return [
-            f"{source.upstream} {source.institution}".strip()
-            for source in self.site.sources
-            if too_many(SourceKinds.of(source, vocabulary), modelled)
+        days = [
+            tuple(ModelledSet(each, day) for each in self.sets)
+            for day in days_of(self.sets, self.now.date())
         ]
+        names = []
+        for source in self.site.sources:
+            kinds = SourceKinds.of(source, vocabulary)
+            if any(too_many(kinds, modelled) for modelled in days):
+                names.append(f"{source.upstream} {source.institution}".strip())
+        return names
 
     def _from(self, classes: Classes, now: datetime, unchanged: Pairs) -> Iterator[ComparedLogin]:
         named = named_services(self.sets)

@@ -227,8 +227,8 @@ def _judged(
 ) -> PolicySet:
     """Hold a proposed set against the site rules; a set in force was, when it was put there."""
     warnings: tuple[Fault, ...] = ()
-    if names.site_rules is not None and names.site_rules.exists():
-        # Imported where there are rules: most loads prove nothing.
+    if names.site_rules is not None:
+        # Imported where a set is proposed: most loads prove nothing.
         from broker.files.policies import policy_properties  # noqa: PLC0415
 
         found = policy_properties.judged(loaded, names, now, let_others_run)

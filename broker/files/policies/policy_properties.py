@@ -41,6 +41,8 @@ def load(path: Path) -> tuple[SiteRule, ...]:
         with path.open("rb") as file:
             octets = file.read(LARGEST + 1)
     except FileNotFoundError:
+        if faults := list(_meant(path)):
+            raise ConfigurationFaults(faults) from None
         return ()
     except OSError as error:
         unreadable = Fault(path.name, f"cannot be read: {error.strerror}")
@@ -92,6 +94,18 @@ def judged(
             faults += _broken(proof, now)
             warnings += _unproved(proof)
     return Judgement(tuple(faults), tuple(warnings))
+
+
+def _meant(path: Path) -> Iterator[Fault]:
+    """Yield what was meant to be the file that is not there: else its rules guard nothing."""
+    if path.is_symlink():
+        yield Fault(path.name, "is a link that leads nowhere", "mend it, or remove it")
+    if not path.parent.is_dir():
+        return
+    for other in sorted(path.parent.iterdir()):
+        alike = other.stem.casefold() == path.stem.casefold()
+        if alike and other.name != path.name and other.suffix.casefold() in {".yml", ".yaml"}:
+            yield Fault(other.name, "holds no site rules under this name", f"name it {path.name}")
 
 
 def _listed(root: YamlNode, name: str) -> tuple[YamlNode, ...]:

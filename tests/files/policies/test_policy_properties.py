@@ -185,3 +185,20 @@ def test_a_rule_of_the_cpr_number_holds_whatever_a_service_publishes(around: Pol
     configured = {name: replace(each, encrypts=False) for name, each in around.services.items()}
     with pytest.raises(ConfigurationFaults, match="e-resources releases cpr"):
         live_policies.load(folder, NOW, replace(around.proving, configured=configured))
+
+
+@pytest.mark.parametrize("name", ["policy_properties.yml", "Policy_Properties.YAML"])
+def test_rules_under_another_name_are_a_fault(around: PolicySurroundings, folder: Path, name: str) -> None:
+    """They would guard nothing; and so would a link that leads nowhere."""
+    around.site_rules.unlink(missing_ok=True)
+    other = around.site_rules.with_name(name)
+    other.write_text(rule())
+    with pytest.raises(ConfigurationFaults) as found:
+        live_policies.load(folder, NOW, around.proving)
+    assert str(found.value.faults[0]) == f"{name}: holds no site rules under this name (name it {NAME})"
+    other.unlink()
+    around.site_rules.symlink_to("nowhere")
+    with pytest.raises(ConfigurationFaults) as found:
+        live_policies.load(folder, NOW, around.proving)
+    around.site_rules.unlink()
+    assert str(found.value.faults[0]) == f"{NAME}: is a link that leads nowhere (mend it, or remove it)"
