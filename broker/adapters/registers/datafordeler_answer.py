@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from broker.adapters.registers.answer_values import misshapen, text
 from broker.core.borrowers.registered_person import (
     RegisteredAddress,
     RegisteredName,
     RegisteredPerson,
-    RegisterRefused,
     Residence,
     street_line,
 )
@@ -30,7 +30,6 @@ _RESIDENCES: Final = {
     "doed": Residence.DEAD,
 }
 _WITH_ADDRESS: Final = frozenset({Residence.IN_DENMARK, Residence.IN_GREENLAND})
-_LONGEST: Final = 200  # letters of one field; the register's own longest is 40
 
 Row = Mapping[str, Any]
 
@@ -41,7 +40,7 @@ def read(node: Row, asked: str) -> RegisteredPerson:
     RegisterRefused where a field is not of the shape that the service documents: an address, or its
     protection, is never guessed. Source: docs/reference/cpr-register.md#graphql.
     """
-    residence = _RESIDENCES.get(_text(node, "status"), Residence.NOT_UNDERSTOOD)
+    residence = _RESIDENCES.get(text(node, "status"), Residence.NOT_UNDERSTOOD)
     return RegisteredPerson(
         residence=residence,
         name=_name(node),
@@ -54,8 +53,8 @@ def read(node: Row, asked: str) -> RegisteredPerson:
 
 def _name(node: Row) -> RegisteredName | None:
     for name in _current(node, "navne"):
-        given, middle = _text(name, "fornavne"), _text(name, "mellemnavn")
-        return RegisteredName(given, middle, _text(name, "efternavn"))
+        given, middle = text(name, "fornavne"), text(name, "mellemnavn")
+        return RegisteredName(given, middle, text(name, "efternavn"))
     return None
 
 
@@ -65,15 +64,15 @@ def _address(node: Row) -> RegisteredAddress | None:
         if written is None:
             return None
         if not isinstance(written, Mapping):
-            raise _misshapen("cprAdresse")
-        road = _text(written, "vejadresseringsnavn") or _text(written, "vejnavn")
-        parts = (_text(written, part) for part in ("husnummer", "etage", "sidedoer"))
+            raise misshapen("cprAdresse")
+        road = text(written, "vejadresseringsnavn") or text(written, "vejnavn")
+        parts = (text(written, part) for part in ("husnummer", "etage", "sidedoer"))
         return RegisteredAddress(
-            care_of=_text(row, "conavn"),
+            care_of=text(row, "conavn"),
             street=street_line(road, *parts),
-            place=_text(written, "bynavn"),
-            postal_code=_text(written, "postnummer"),
-            city=_text(written, "postdistrikt"),
+            place=text(written, "bynavn"),
+            postal_code=text(written, "postnummer"),
+            city=text(written, "postdistrikt"),
         )
     return None
 
@@ -84,15 +83,15 @@ def _is_protected(node: Row) -> bool:
     That goes for a kind, and for a status that is none of an ended protection.
     """
     if node.get("beskyttelser") is None:
-        raise _misshapen("beskyttelser")
-    rows = [row for row in _rows(node, "beskyttelser") if _text(row, "status") not in _ENDED]
-    kinds = {_text(row, "beskyttelsestype") for row in rows}
+        raise misshapen("beskyttelser")
+    rows = [row for row in _rows(node, "beskyttelser") if text(row, "status") not in _ENDED]
+    kinds = {text(row, "beskyttelsestype") for row in rows}
     return bool(kinds - _OTHER_PROTECTIONS)
 
 
 def _current_number(node: Row, asked: str) -> str | None:
     for row in _current(node, "personnumre"):
-        number = _text(row, "personnummer")
+        number = text(row, "personnummer")
         if number and number != asked:
             return number
     return None
@@ -106,7 +105,7 @@ def _is_under_guardianship(node: Row) -> bool | None:
 
 def _current(node: Row, name: str) -> Iterator[Row]:
     """Yield the rows of a list of the node that are in force now."""
-    return (row for row in _rows(node, name) if _text(row, "status") == _CURRENT)
+    return (row for row in _rows(node, name) if text(row, "status") == _CURRENT)
 
 
 def _rows(node: Row, name: str) -> Iterator[Row]:
@@ -114,21 +113,8 @@ def _rows(node: Row, name: str) -> Iterator[Row]:
     if rows is None:
         return
     if not isinstance(rows, list):
-        raise _misshapen(name)
+        raise misshapen(name)
     for row in rows:
         if not isinstance(row, Mapping):
-            raise _misshapen(name)
+            raise misshapen(name)
         yield row
-
-
-def _text(row: Row, name: str) -> str:
-    value = row.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str) or len(value) > _LONGEST:
-        raise _misshapen(name)
-    return " ".join(value.split())
-
-
-def _misshapen(name: str) -> RegisterRefused:
-    return RegisterRefused(f"the field {name} of the answer is not as documented")

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from broker.adapters.registers.answer_values import misshapen, text
 from broker.core.borrowers.registered_person import (
     RegisteredAddress,
     RegisteredName,
     RegisteredPerson,
-    RegisterRefused,
     Residence,
     street_line,
 )
@@ -28,7 +28,6 @@ _RESIDENCES: Final = {
 _WITH_ADDRESS: Final = frozenset({Residence.IN_DENMARK, Residence.IN_GREENLAND})
 _TRUE: Final = frozenset({"true", "1", ""})
 _FALSE: Final = frozenset({"false", "0"})
-_LONGEST: Final = 200  # letters of one value
 
 Element = Mapping[str, Any]
 
@@ -41,8 +40,8 @@ def read(answer: Element, asked: str) -> RegisteredPerson:
     """
     person = _below(answer, "persondata")
     if not person:
-        raise _misshapen("persondata")
-    status = _text(_below(person, "status"), "status")
+        raise misshapen("persondata")
+    status = text(_below(person, "status"), "status")
     residence = _RESIDENCES.get(status, Residence.NOT_UNDERSTOOD)
     return RegisteredPerson(
         residence=residence,
@@ -56,29 +55,29 @@ def read(answer: Element, asked: str) -> RegisteredPerson:
 
 def _name(person: Element) -> RegisteredName | None:
     name = _below(person, "navn")
-    surname = _text(name, "efternavn")
+    surname = text(name, "efternavn")
     if not surname:
         return None
-    return RegisteredName(_text(name, "fornavn"), _text(name, "mellemnavn"), surname)
+    return RegisteredName(text(name, "fornavn"), text(name, "mellemnavn"), surname)
 
 
 def _address(answer: Element) -> RegisteredAddress | None:
     written = _below(_below(answer, "adresse"), "aktuelAdresse")
     if not written:
         return None
-    road = _text(written, "vejadresseringsnavn") or _text(written, "vejnavn")
-    parts = (_text(written, part) for part in ("husnummer", "etage", "sidedoer"))
+    road = text(written, "vejadresseringsnavn") or text(written, "vejnavn")
+    parts = (text(written, part) for part in ("husnummer", "etage", "sidedoer"))
     return RegisteredAddress(
-        care_of=_text(written, "conavn"),
+        care_of=text(written, "conavn"),
         street=street_line(road, *parts),
-        place=_text(written, "bynavn") or _text(written, "lokalitet"),
-        postal_code=_text(written, "postnummer"),
-        city=_text(written, "postdistrikt"),
+        place=text(written, "bynavn") or text(written, "lokalitet"),
+        postal_code=text(written, "postnummer"),
+        city=text(written, "postdistrikt"),
     )
 
 
 def _current_number(person: Element, asked: str) -> str | None:
-    number = _text(person, "gaeldendePersonnummer")
+    number = text(person, "gaeldendePersonnummer")
     return number if number and number != asked else None
 
 
@@ -86,12 +85,12 @@ def _is_marked(element: Element, mark: str) -> bool:
     """Return whether what an element tells of is in force; dates without the mark are too."""
     if not element:
         return False
-    text = _text(element, mark).casefold()
-    if text in _FALSE:
+    said = text(element, mark).casefold()
+    if said in _FALSE:
         return False
-    if text in _TRUE:
+    if said in _TRUE:
         return True
-    raise _misshapen(mark)
+    raise misshapen(mark)
 
 
 def _below(element: Element, name: str) -> Element:
@@ -99,18 +98,5 @@ def _below(element: Element, name: str) -> Element:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise _misshapen(name)
+        raise misshapen(name)
     return value
-
-
-def _text(element: Element, name: str) -> str:
-    value = element.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str) or len(value) > _LONGEST:
-        raise _misshapen(name)
-    return " ".join(value.split())
-
-
-def _misshapen(name: str) -> RegisterRefused:
-    return RegisterRefused(f"the element {name} of the answer is not as the interface has it")

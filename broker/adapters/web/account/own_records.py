@@ -141,7 +141,12 @@ class OwnRecordPages:
         ports = self.ports
         now = ports.now()
         transaction = held.transaction
-        ports.forms.read(request, transaction, "forget", now)
+        ports.forms.read(
+            request,
+            transaction,
+            "forget",
+            now,
+        )
         person = transaction.person
         if not self._is_fresh(transaction) or not self._is_awaited(transaction) or person is None:
             raise TransactionGone("not the login that this was asked for in, or too old")
@@ -267,7 +272,14 @@ def _kinds(report: Report) -> tuple[KeptKind, ...]:
         if entries:
             until = max(datetime.fromisoformat(each["until"]) for each in entries)
             values = tuple(tuple(_flat(each["value"])) for each in entries)
-            kinds.append(KeptKind(name, text, until, values))
+            kinds.append(
+                KeptKind(
+                    name,
+                    text,
+                    until,
+                    values,
+                )
+            )
     return tuple(kinds)
 
 
