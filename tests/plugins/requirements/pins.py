@@ -73,6 +73,7 @@ def r09(house: House) -> None:
     pin = _pressed(visitor(house), "vera@own.example", _VERA)
     assert house.koha.patrons.proven(_VERA, pin)
     assert not house.koha.patrons.proven(_VERA, _HERS)
+    assert mail_to(house, "ivan@own.example")
     assert {mail.recipients for mail in house.mailbox.mails()} == {("vera@own.example",), ("ivan@own.example",)}
     assert sum("/pin?code=" in mail.text for mail in house.mailbox.mails()) == 2
     greedy = visitor(house)

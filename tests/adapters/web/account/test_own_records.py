@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,10 +16,12 @@ from broker.adapters.web.account.kept_texts import KEPT_TEXTS
 from broker.app.forgetting_upkeep import ForgettingUpkeep, findings
 from broker.core.audit_events import AuditEventKind
 from broker.core.ports import Kept, Key
+from broker.demo.run.demo_folder import Setting
 from broker.demo.upstreams import wayf_hub
 from broker.flows.persons.their_counters import OWN_LOOKS
-from tests.plugins.house import House, Person, form, found, mark
+from tests.plugins.house import Clock, House, Person, form, found, mark, standing
 from tests.plugins.pin_pages import CPR, PIN, karla, send
+from tests.plugins.staff import unstaffed
 
 PAGE = "/my-choices"
 ASTA_CPR = "1403044004"
@@ -243,19 +246,22 @@ def test_nothing_that_is_kept_is_told_before_the_fresh_login(house: House) -> No
     assert list(html.fromstring(warning.text).xpath("//li/@data-kind")) == list(KEPT_TEXTS)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("environment", [{"BROKER_AUDIT__ON": "false"}])
-def test_what_decided_a_refusal_is_shown_and_goes_where_no_trail_names_it(house: House) -> None:
+@pytest.mark.server
+def test_what_decided_a_refusal_is_shown_and_goes_where_no_trail_names_it(
+    setting: Setting, tmp_path: Path, clock: Clock
+) -> None:
     """The trail may be off, or another machine's: the trace has a mark of its person, and of nobody else."""
-    other = house.person()
-    assert mark(house.person().log_in("gry"))[0] == "refuse"
-    assert mark(other.agree(other.log_in("asta"), answer="no"))[0] == "refuse"
-    person, page = shown(house, "gry")
-    report = json.loads(person.get(link(page, "format=json")).text)
-    assert ([each["kind"] for each in report["kept"]].count("trace"), len(traces(house))) == (1, 2)
-    person, _, confirm = asked(house, "gry", "gry")
-    pressed(person, confirm)
-    carried_out(house)
-    assert len(traces(house)) == 1
+    with standing(unstaffed(setting, tmp_path), tmp_path, clock, {"BROKER_AUDIT__ON": "false"}) as house:
+        other = house.person()
+        assert mark(house.person().log_in("gry"))[0] == "refuse"
+        assert mark(other.agree(other.log_in("asta"), answer="no"))[0] == "refuse"
+        person, page = shown(house, "gry")
+        report = json.loads(person.get(link(page, "format=json")).text)
+        assert ([each["kind"] for each in report["kept"]].count("trace"), len(traces(house))) == (1, 2)
+        person, _, confirm = asked(house, "gry", "gry")
+        pressed(person, confirm)
+        carried_out(house)
+        assert len(traces(house)) == 1
 
 
 def test_two_presses_in_two_tabs_are_one_order(house: House) -> None:
