@@ -1,7 +1,9 @@
 """Whoever calls with the reference of their page is helped: it leads staff to the enrolment or case that held it up."""
 
 import json
+import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -69,6 +71,16 @@ def refused(house: House, service: str = "my-loans") -> str:
     return reference(page)
 
 
+def carried_out(staff: Staff, enrolment: str) -> dict[str, Any]:
+    """Show an enrolment once the loop beside the requests, which may hold its lease, has carried it out."""
+    ends = time.monotonic() + 20
+    while True:
+        row: dict[str, Any] = json.loads(staff("show", enrolment, "--json").stdout)
+        if row["state"] != "wanted" or time.monotonic() > ends:
+            return row
+        time.sleep(0.05)
+
+
 def test_staff_get_from_the_reference_to_the_borrowers_and_end_the_case(
     house: House, staff: Staff, pair: tuple[str, str]
 ) -> None:
@@ -85,9 +97,7 @@ def test_staff_get_from_the_reference_to_the_borrowers_and_end_the_case(
     looked = staff("look", spoken)
     assert (looked.exit_code, f"{pair[1]}: deleted or merged" in looked.stderr) == (1, True)
     assert staff("retry", spoken).stdout == "it is due now\n"
-    while house.parts.enrolments.step():
-        pass
-    done = json.loads(staff("show", shown["id"], "--json").stdout)
+    done = carried_out(staff, shown["id"])
     assert (done["state"], done["number"], done["borrowers"]) == ("done", pair[0], None)
     assert staff("end", spoken).exit_code == 1
 
