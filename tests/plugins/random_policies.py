@@ -230,16 +230,23 @@ def _policy(at: int) -> st.SearchStrategy[Policy]:
 
 
 def _loadable(policy: Policy) -> Policy:
-    """Give the policy without fields from a proof that it does not offer: such a file is refused."""
+    """Give the policy without what every load refuses: a proof's fields where none is offered, a number of nobody."""
+    releases = tuple(_with_its_number(each) for each in policy.releases)
     rule = policy.borrower
     if rule is None or policy.proofs:
-        return policy
+        return replace(policy, releases=releases)
     fields = tuple(field for field in rule.fields if not field.source.startswith("proof."))
     kept = tuple(
         replace(field, otherwise=tuple(name for name in field.otherwise if not name.startswith("proof.")))
         for field in fields
     )
-    return replace(policy, borrower=replace(rule, fields=kept))
+    return replace(policy, borrower=replace(rule, fields=kept), releases=releases)
+
+
+def _with_its_number(release: Release) -> Release:
+    if release.borrower != "none":
+        return release
+    return replace(release, attributes=tuple(each for each in release.attributes if each.name != "borrower_number"))
 
 
 POLICY_SETS: Final = st.integers(1, 4).flatmap(
