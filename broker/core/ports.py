@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, Protocol
 from broker.core.audit_events import AuditEvent
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.registered_person import RegisteredPerson
@@ -177,18 +178,26 @@ class Store(Protocol):
 
 
 class LibrarySystem(Protocol):
-    """A library system that keeps borrowers (docs/reference/koha.md#koha).
+    """A library system that keeps borrowers (docs/library-systems.md).
 
     Every call ends by ``deadline`` (aware UTC). ``LibraryUnavailable`` is worth another try,
     ``LibraryRefused`` is not until something is mended; neither ever holds a personal value.
     """
+
+    @property
+    def capabilities(self) -> frozenset[LibraryCapability]:
+        """Return what this system can do as it is configured; it is not called for it."""
+        ...
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return every borrower that carries this CPR, in any field and spelling of the staff."""
         ...
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
-        """Return the borrower of this number, or None."""
+        """Return the borrower of this number, or None.
+
+        With ``MERGED_TOLD`` among its capabilities the borrower that this one was merged into.
+        """
         ...
 
     def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
@@ -232,6 +241,8 @@ class LibrarySystem(Protocol):
         card: str | None = None,
     ) -> PinAnswer:
         """Return what ``pin`` is to this borrower; nobody's number is WRONG after equal calls.
+
+        Without ``PIN_CHECKED`` among its capabilities UNKNOWN, and nothing is called.
 
         ``card``, the card number as it was read a moment ago, spares a right PIN a look-up.
         """

@@ -17,6 +17,7 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import Enrolment
+from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
@@ -60,6 +61,7 @@ class Shelf:
     def __init__(self, hooks: Hooks) -> None:
         self.hooks = hooks
         self.unique = True
+        self.capabilities = ALL_CAPABILITIES
         self.borrowers: dict[str, Borrower] = {}
         self.cprs: dict[str, str] = {}
         self.pins: dict[str, str] = {}

@@ -18,6 +18,7 @@ from broker.adapters.libraries.sip2 import Sip2Account, Sip2Client
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_calls import LibraryCallObserver
+from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
@@ -46,6 +47,14 @@ class Koha:
         self._changes = PatronChanges(self._calls, settings)
         machine = _machine(settings, observe)
         self._pins = PatronPins(self._calls, self._searches, machine, settings.timeout)
+
+    @property
+    def capabilities(self) -> frozenset[LibraryCapability]:
+        """Return all but one: to the number of a merged patron Koha answers that there is none.
+
+        Source: docs/koha.md.
+        """
+        return ALL_CAPABILITIES - {LibraryCapability.MERGED_TOLD}
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the borrowers with this CPR as card number, user name or attribute.

@@ -37,6 +37,7 @@ _UNUSABLE: Final[Mapping[PinAnswer, type[PinUnusable]]] = {
     PinAnswer.EXPIRED: PinExpired,
     PinAnswer.LOCKED: PinLocked,
     PinAnswer.NO_CARD_NUMBER: PinUnproved,
+    PinAnswer.UNKNOWN: PinUnproved,
 }
 
 

@@ -10,16 +10,29 @@ from broker.adapters.libraries.koha import Koha, unobserved
 from broker.core.errors import ConfigurationFaults
 
 Settings = Callable[..., dict[str, object]]
+SILENT = """
+class Settings:
+    fields = frozenset()
+
+    @classmethod
+    def read(cls, settings):
+        return cls()
+
+    def open(self, observe):
+        return object()
+"""
 
 
 @pytest.fixture(name="installed")
 def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Install two distributions, as pip would leave them on the path."""
+    """Install three distributions, as pip would leave them on the path."""
     koha = "broker.adapters.libraries.koha:KohaSettings"
     entries = {
         "one": f"tried = {koha}\ndoubled = {koha}\n",
         "two": "doubled = somewhere.else:Settings\nbefore = types:SimpleNamespace\n",
+        "three": "silent = silent_library:Settings\n",
     }
+    (tmp_path / "silent_library.py").write_text(SILENT)
     for name, lines in entries.items():
         folder = tmp_path / f"{name}-1.0.dist-info"
         folder.mkdir()
@@ -70,3 +83,10 @@ def test_a_connector_of_an_earlier_release_is_a_fault() -> None:
         borrower_fields("before", {})
     with pytest.raises(ConfigurationFaults, match=says):
         open_library("before", {}, unobserved)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_system_that_does_not_say_what_it_can_do_is_a_fault() -> None:
+    """The broker would promise pages what such a system may not keep."""
+    with pytest.raises(ConfigurationFaults, match=r"library.system: the connector for 'silent' does not say what it"):
+        open_library("silent", {}, unobserved)

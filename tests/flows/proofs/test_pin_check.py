@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import LibraryUnavailable, LinkGone
 from broker.core.lookup_hmacs import LookupHmacs
@@ -319,6 +320,7 @@ class Deadlines:
         """Note nothing yet."""
         self._library, self._now = library, now
         self.noted: list[float] = []
+        self.capabilities = ALL_CAPABILITIES
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Call through."""

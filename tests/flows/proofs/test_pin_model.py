@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from broker.core.borrowers import pin_record
 from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES
 from broker.core.borrowers.pin_record import LATE, PinCall, PinRecord, record_to_set
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable
@@ -186,6 +187,7 @@ class ModelLibrary:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.capabilities = ALL_CAPABILITIES
 
     def read(self, number: str, deadline: datetime) -> Borrower:
         """Give the borrower."""

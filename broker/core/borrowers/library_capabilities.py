@@ -1,0 +1,20 @@
+"""What a library system can do beyond the calls that each has, and what is missing without it."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class LibraryCapability(StrEnum):
+    """One thing that not every library system can do; the broker has a behaviour without it.
+
+    Source: docs/library-systems.md#capabilities.
+    """
+
+    UNIQUE_CPR = "unique_cpr"  # of creates of one person at one time it lets one through
+    PIN_CHECKED = "pin_checked"  # it tells a right PIN from a wrong one
+    SETUP_TRIED = "setup_tried"  # the categories that policies name are tried before anybody's
+    USER_NAMES = "user_names"  # a borrower may have a name to type beside its numbers
+    MERGED_TOLD = "merged_told"  # a merged borrower's number leads to the one it became
+
+
+ALL_CAPABILITIES: Final = frozenset(LibraryCapability)
