@@ -64,6 +64,7 @@ def load(settings: Config, tell: TellPort, moment: datetime) -> PolicySurroundin
         upstreams=upstreams,
         borrower_fields=fields_of_library(settings),
         desk_categories=settings.library.desk_categories,
+        person_register=settings.person_register is not None,
     )
     rules = settings.policy_properties
     return PolicySurroundings(metadata, maps, services, upstreams, names, tuple(faults), rules)

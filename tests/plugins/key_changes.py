@@ -74,6 +74,7 @@ borrower:
     categories: [STUDENT]
   expires_after: 6 months
   fields: {}
+  register: {address: set_if_empty, name: never, under_guardianship: make}
   pin: none
 release:
   - service: e-resources
@@ -250,6 +251,27 @@ CHANGES: Final = [
         "narrower my-loans student: field surname: set always -> create (student.yaml:30)",
     ),
     (
+        "borrower.register.address",
+        "guest",
+        "address: set_if_empty",
+        "address: always",
+        "WIDER my-loans guest: register: address set_if_empty -> always (guest.yaml:18)",
+    ),
+    (
+        "borrower.register.name",
+        "guest",
+        "name: never",
+        "name: if_empty",
+        "WIDER my-loans guest: register: name never -> if_empty (guest.yaml:18)",
+    ),
+    (
+        "borrower.register.under_guardianship",
+        "guest",
+        "under_guardianship: make",
+        "under_guardianship: case",
+        "narrower my-loans guest: register: under_guardianship make -> case (guest.yaml:18)",
+    ),
+    (
         "borrower.pin",
         "student",
         "pin: mail",
@@ -290,14 +312,14 @@ CHANGES: Final = [
         "guest",
         "name_id: transient",
         "name_id: persistent",
-        "WIDER my-loans guest: name_id transient -> persistent (guest.yaml:33)",
+        "WIDER my-loans guest: name_id transient -> persistent (guest.yaml:34)",
     ),
     (
         "release.[].name_id_why.en",
         "guest",
         "Your account there",
         "Your account",
-        "other e-resources guest: name_id: another reason (why) is shown (guest.yaml:25)",
+        "other e-resources guest: name_id: another reason (why) is shown (guest.yaml:26)",
     ),
     ("release.[].name_id_why.da", "guest", "konto der", "konto", "other e-resources guest: name_id: another reason "),
     (

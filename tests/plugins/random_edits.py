@@ -21,6 +21,7 @@ from broker.core.policy.model import (
     Release,
     ReleasedAttribute,
 )
+from broker.core.policy.register_rule import RegisterRule
 from tests.plugins.random_policies import CATEGORIES, CONDITIONS, RELEASED, TODAY
 
 PLACE: Final = PolicyLine("edited.yaml", 1)
@@ -133,6 +134,7 @@ def _borrower(draw: Random, policy: Policy) -> Policy:
         "pin": draw.choice(["mail", "none"]),
         "lowers": draw.choice([None, *(Lowering(by, ("STAFF",)) for by in BY), Lowering(("wayf",), ("PRIVATE",))]),
         "temporary": draw.choice([(), ("TEMP",), ("TEMP", "OTHER")]),
+        "register": draw.choice([None, RegisterRule("always"), RegisterRule(under_guardianship="case")]),
     }
     key = draw.choice([*changes, "fields"])
     return replace(policy, borrower=replace(rule, **{key: changes[key]}))

@@ -34,6 +34,7 @@ from broker.core.policy.model import (
     ReleasedAttribute,
     Requirement,
 )
+from broker.core.policy.register_rule import RegisterRule
 from broker.files import attribute_maps
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -207,6 +208,7 @@ def _rules() -> st.SearchStrategy[BorrowerRule | None]:
         place=st.just(_place(11)),
         lowers=lowering,
         temporary=st.sampled_from([(), ("TEMP",)]),
+        register=st.sampled_from([None, RegisterRule("set_if_empty")]),
     )
 
 

@@ -1,16 +1,28 @@
 """What changes of that which outlasts a login: the account that it writes, and proofs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Final, get_args
 
 from broker.core.analysis.directed_change import Change, Direction
 from broker.core.analysis.lasting_terms import AccountTerms, MailboxTerms, WrittenField
 from broker.core.analysis.outcomes import Outcome
+from broker.core.entities import Names
 from broker.core.policy.model import FieldWriting, PolicyLine, ProofRule
+from broker.core.policy.register_rule import (
+    AddressWriting,
+    NameWriting,
+    RegisterRule,
+    UnderGuardianship,
+)
 
 # From the one that writes least to the one that writes most.
 _WRITING: Final[tuple[FieldWriting, ...]] = ("create", "if_empty", "always")
+_OF_REGISTER: Final[Mapping[str, Names]] = {
+    "address": get_args(AddressWriting),
+    "name": get_args(NameWriting),
+    "under_guardianship": tuple(reversed(get_args(UnderGuardianship))),
+}
 _UNITS: Final = (("days", timedelta(days=1)), ("hours", timedelta(hours=1)))
 
 
@@ -20,6 +32,7 @@ def account_changes(before: Outcome, after: Outcome) -> Iterator[Change]:
         return
     old, new = before.account, after.account
     yield from _fields(old, new)
+    yield from _register(old, new)
     if old is None or new is None:
         return
     if old.months != new.months and not _told(before, after):
@@ -63,6 +76,31 @@ def _fields(before: AccountTerms | None, after: AccountTerms | None) -> Iterator
             )
         else:
             yield from _field(old[name], new[name])
+
+
+def _register(before: AccountTerms | None, after: AccountTerms | None) -> Iterator[Change]:
+    """Yield what changes of what the register of persons is asked for, and writes."""
+    old = before.register if before else None
+    new = after.register if after else None
+    if before and old and new is None:
+        place = before.rule.line_of("register")
+        text = "- register: it is not asked"
+        yield Change(Direction.NARROWER, text, place, was=True)
+    if after is None or new is None or old == new:
+        return
+    place = after.rule.line_of("register")
+    if old is None:
+        yield Change(Direction.WIDER, f"+ register: {_in_words(new)}", place)
+        return
+    for key, words in _OF_REGISTER.items():
+        had, has = getattr(old, key), getattr(new, key)
+        if had != has:
+            direction = _more(words.index(had) < words.index(has))
+            yield Change(direction, f"register: {key} {had} -> {has}", place)
+
+
+def _in_words(rule: RegisterRule) -> str:
+    return ", ".join(f"{key} {getattr(rule, key)}" for key in _OF_REGISTER)
 
 
 def _field(old: WrittenField, new: WrittenField) -> Iterator[Change]:

@@ -23,6 +23,7 @@ from broker.core.policy.model import (
     PolicySet,
     ProofRule,
 )
+from broker.core.policy.register_rule import RegisterRule
 
 _MAKES: Final = "make"
 
@@ -56,13 +57,14 @@ class WrittenField:
 class AccountTerms:
     """What a login with a wish for a borrower may write there, now or the next time.
 
-    ``fields`` are none of a person who is not known in person, ``pin`` is None where no account is
-    made.
+    ``fields`` are none of a person who is not known in person, and no ``register`` is asked of
+    them; ``pin`` is None where no account is made.
     """
 
     months: int
     fields: tuple[WrittenField, ...]
     pin: PinDelivery | None
+    register: RegisterRule | None
     rule: BorrowerRule = field(compare=False, repr=False)
 
 
@@ -110,6 +112,7 @@ def account_terms(played: PlayedLogin, source: Source) -> AccountTerms | None:
         months=rule.expires_after_months,
         fields=tuple(fields),
         pin=rule.pin if made else None,
+        register=rule.register if decision.known_in_person else None,
         rule=rule,
     )
 

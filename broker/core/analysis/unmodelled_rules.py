@@ -20,8 +20,9 @@ _MODELLED: Final = {
     "Requirement": {"cpr", "age", "assurance", "upstream"},
     "BorrowerRule": {
         *("find_by", "category", "upgrades", "expires_after_months", "fields", "pin"),
-        *("lowers", "temporary"),
+        *("lowers", "temporary", "register"),
     },
+    "RegisterRule": {"address", "name", "under_guardianship"},
     "Lowering": {"by", "categories"},
     "Field": {"name", "source", "set", "otherwise"},
     "Release": {

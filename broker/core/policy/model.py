@@ -11,6 +11,7 @@ from broker.core.errors import Fault
 from broker.core.identity.affiliations import AFFILIATIONS
 from broker.core.identity.canonical_attributes import Attributes, Values
 from broker.core.policy.condition_index import ConditionIndex, NamedValues
+from broker.core.policy.register_rule import RegisterRule
 
 # The words of a policy file; file_schema.py reads them from here.
 LegalBasis = Literal["consent", "public_task", "legal_obligation", "contract"]
@@ -86,6 +87,7 @@ class BorrowerRule:
     place: PolicyLine
     lowers: Lowering | None = None
     temporary: Names = ()
+    register: RegisterRule | None = None
     lines: Mapping[str, PolicyLine] = field(default_factory=dict)
 
     def line_of(self, key: str) -> PolicyLine:

@@ -17,7 +17,8 @@ class NameableInPolicies:
     they read, are compared with the releases to them. ``upstreams`` that are values of the core,
     and not names alone, say which scopes may come by them. ``borrower_fields`` are those that the
     library system's connector can write, ``desk_categories`` the borrower categories that staff
-    make and no policy does. ``site_rules`` is the file of the rules that a proposed set is held
+    make and no policy does, ``person_register`` whether one is configured (None: unknown).
+    ``site_rules`` is the file of the rules that a proposed set is held
     against; None where it is not.
     """
 
@@ -28,6 +29,7 @@ class NameableInPolicies:
     upstreams: Collection[str] | None = None
     borrower_fields: Collection[str] | None = None
     desk_categories: Names | None = None
+    person_register: bool | None = None
     site_rules: Path | None = None
 
     @property

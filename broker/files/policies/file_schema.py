@@ -4,8 +4,7 @@ Every class is one mapping of a file, as it may be written, with a method for th
 engine (core/policy/model.py) that it stands for. The words that both know are the engine's.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -14,18 +13,17 @@ from broker.core.entities import Assurance, Text
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, CPR_STAND_IN, Attributes
 from broker.core.policy import model as engine
 from broker.core.policy.matching import PROOF_DOMAIN
-from broker.files.checked_files import Day, Flag, Shape, Version, Whole, line
+from broker.files.checked_files import Day, Flag, Shape, Version, Whole
 from broker.files.editor_schemas import JsonSchema, schema_of
+from broker.files.policies.borrower_schema import BorrowerShape
+from broker.files.policies.file_place import FilePlace
 from broker.files.policies.value_syntax import (
     CprKind,
     Level,
-    Months,
-    NameList,
     OneLineText,
     Span,
     Values,
 )
-from broker.files.strict_yaml import YamlNode
 
 # What editors show about two of the mappings.
 _POLICY: Final = (
@@ -35,28 +33,6 @@ _ALTERNATIVE: Final = (
     "One way to match: an upstream, a least assurance, and attributes with the values that match;"
     " all must hold."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class FilePlace:
-    """A place in a policy file: the file's name, its tree, and the path of keys and positions."""
-
-    file: str
-    root: YamlNode
-    path: tuple[str | int, ...] = ()
-
-    def below(self, *steps: str | int) -> "FilePlace":
-        """Return the place that ``steps`` lead to from here."""
-        return replace(self, path=(*self.path, *steps))
-
-    @property
-    def line(self) -> engine.PolicyLine:
-        """Return the line that a rule of this place stands on."""
-        return engine.PolicyLine(self.file, line(self.root, self.path))
-
-    def lines_of(self, keys: Iterable[str]) -> dict[str, engine.PolicyLine]:
-        """Return the lines of the keys that stand here."""
-        return {key: self.below(key).line for key in keys}
 
 
 # The mappings of a file
@@ -145,62 +121,6 @@ class RequireShape(Shape):
             assurance=_assurance(self.assurance),
             place=place.line,
             upstream=self.upstream,
-            lines=place.lines_of(self.model_fields_set),
-        )
-
-
-class FieldShape(Shape):
-    """Where a borrower field comes from, and when it is written."""
-
-    source: Values = Field(alias="from")  # the first that there is
-    set: engine.FieldWriting
-
-    def field(self, name: str, place: FilePlace) -> engine.Field:
-        """Return the borrower field of this name."""
-        first, *others = self.source
-        return engine.Field(name, first, self.set, place.line, tuple(others))
-
-
-class LowersShape(Shape):
-    """Which categories a login by which upstreams may lower to this one."""
-
-    by: Values
-    categories: NameList
-
-    def lowering(self) -> engine.Lowering:
-        """Return the lowering."""
-        return engine.Lowering(self.by, self.categories)
-
-
-class BorrowerShape(Shape):
-    """The borrower that a person of this affiliation becomes."""
-
-    find_by: tuple[Literal["cpr"], ...]
-    category: OneLineText
-    upgrades: tuple[OneLineText, ...] = ()
-    lowers: LowersShape | None = None
-    # categories without a CPR that become this one when it arrives
-    temporary: tuple[OneLineText, ...] = ()
-    expires_after: Months
-    fields: dict[str, FieldShape]
-    pin: engine.PinDelivery
-
-    def rule(self, place: FilePlace) -> engine.BorrowerRule:
-        """Return the rule, its fields with their lines."""
-        fields = (
-            written.field(name, place.below("fields", name))
-            for name, written in self.fields.items()
-        )
-        return engine.BorrowerRule(
-            find_by=self.find_by,
-            category=self.category,
-            upgrades=self.upgrades,
-            expires_after_months=self.expires_after,
-            fields=tuple(fields),
-            pin=self.pin,
-            place=place.line,
-            lowers=self.lowers.lowering() if self.lowers else None,
-            temporary=self.temporary,
             lines=place.lines_of(self.model_fields_set),
         )
 

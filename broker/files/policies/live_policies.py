@@ -14,7 +14,8 @@ from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.files.policies.consistency_checks import faults_at
 from broker.files.policies.example_failures import failures
 from broker.files.policies.examples import Result, run_examples
-from broker.files.policies.file_schema import FilePlace, PolicyShape
+from broker.files.policies.file_place import FilePlace
+from broker.files.policies.file_schema import PolicyShape
 from broker.files.policies.open_questions import open_questions
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder, PolicySource
 from broker.files.strict_yaml import read

@@ -77,6 +77,19 @@ def _trust(value: object) -> object:
 
 
 Trust = Annotated[timedelta, BeforeValidator(_trust)]
+_MONTH: Final = 30
+_TWO_YEARS: Final = 730
+
+
+def _refresh(value: object) -> object:
+    """Read "90d", from a month up to two years: a register is not asked for its own sake."""
+    found = re.fullmatch("([1-9][0-9]{0,3})d", value) if isinstance(value, str) else None
+    if found is None or not _MONTH <= int(found[1]) <= _TWO_YEARS:
+        raise ValueError('must be days like "90d", from "30d" to "730d"')
+    return timedelta(days=int(found[1]))
+
+
+Refresh = Annotated[timedelta, BeforeValidator(_refresh)]
 
 
 def _signers(value: object) -> object:
@@ -306,7 +319,10 @@ class LibraryTable(ConnectorTable):
 
 
 class RegisterTable(ConnectorTable):
-    """The register of persons, of which the connector knows every key but the system's name."""
+    """The register of persons: when it is asked again, and who may see a protected address."""
+
+    refresh_after: Refresh = timedelta(days=90)
+    protected_address: Literal["nobody", "library"] = "nobody"
 
 
 class MailTable(SettingsTable):

@@ -129,6 +129,30 @@ def test_a_name_that_is_not_there_is_a_fault_with_what_was_meant(
 
 
 @pytest.mark.parametrize(
+    ("rule", "names", "fault"),
+    [
+        (
+            "{}",
+            replace(NAMES, person_register=False),
+            "policies/student.yaml:27: no register of persons is configured (write [person_register] in broker.toml (",
+        ),
+        (
+            "{address: always}",
+            replace(NAMES, borrower_fields=frozenset({"surname", "firstname", "email", "phone", "mobile", "city"})),
+            "student.yaml:27: the library system has no field for an address: address, address2, postal_code (write a",
+        ),
+    ],
+)
+def test_a_register_that_cannot_do_what_a_policy_asks_is_a_fault(
+    edited: Edited, rule: str, names: NameableInPolicies, fault: str
+) -> None:
+    """Nobody would be looked up, or each address refused, and no page would say so."""
+    folder = edited("student.yaml", "  pin: mail", f"  register: {rule}\n  pin: mail")
+    assert [each for each in faults(folder, names) if fault in each]
+    assert live_policies.load(folder, NOW, replace(NAMES, person_register=True))
+
+
+@pytest.mark.parametrize(
     ("name", "old", "new", "warning"),
     [
         (

@@ -146,6 +146,7 @@ KEYS: Final[dict[str, tuple[str, str, tuple[str | int, ...]]]] = {
     "keys-borrower": ("BorrowerShape", "student", ("borrower",)),
     "keys-borrower-lowers": ("LowersShape", "private", ("borrower", "lowers")),
     "keys-borrower-fields": ("FieldShape", "student", ("borrower", "fields", "surname")),
+    "keys-borrower-register": ("RegisterShape", "student", ("borrower", "register")),
     "keys-release": ("ReleaseShape", "student", ("release", 0)),
     "keys-attributes": ("AttributeShape", "student", ("release", 0, "attributes", "eduPersonScopedAffiliation")),
     "keys-examples": ("ExampleShape", "student", ("examples", 0)),

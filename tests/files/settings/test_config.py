@@ -546,6 +546,29 @@ def test_a_time_that_is_none_is_a_fault(setting: Setting, written: str) -> None:
         load(setting.config, {"BROKER_LIBRARY__TRUST_FOR": written})
 
 
+REGISTER = {"BROKER_PERSON_REGISTER__SYSTEM": "datafordeler"}
+
+
+def test_the_register_is_asked_again_after_ninety_days_and_keeps_protected_addresses_to_itself(
+    setting: Setting,
+) -> None:
+    """Unless the library says otherwise, in days and by name."""
+    table = load(setting.config, REGISTER).person_register
+    assert table
+    assert (table.refresh_after, table.protected_address) == (timedelta(days=90), "nobody")
+    said = {"BROKER_PERSON_REGISTER__REFRESH_AFTER": "365d", "BROKER_PERSON_REGISTER__PROTECTED_ADDRESS": "library"}
+    table = load(setting.config, REGISTER | said).person_register
+    assert table
+    assert (table.refresh_after, table.protected_address) == (timedelta(days=365), "library")
+
+
+@pytest.mark.parametrize("written", ["29d", "731d", "90", "3 months", ""])
+def test_a_register_is_neither_asked_daily_nor_never_again(setting: Setting, written: str) -> None:
+    """A look-up needs a reason, and an old address reaches nobody."""
+    with pytest.raises(ConfigurationFaults, match='REFRESH_AFTER: must be days like "90d"'):
+        load(setting.config, {**REGISTER, "BROKER_PERSON_REGISTER__REFRESH_AFTER": written})
+
+
 FEED = '[feeds.{name}]\nurl = "https://{name}.example/feed.xml"\npins = ["{name}.pem"]\nspeaks_for = {kinds}\n'
 
 
