@@ -1,11 +1,12 @@
 """Faults that a test or a person switches on in the simulated Koha, and its access log."""
 
-import threading
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from broker.demo.faults.planned_faults import AccessLog, FaultKind, PlannedFaults
+
+__all__ = ["OPERATIONS", "AccessLog", "FaultKind", "InjectedFaults"]
 
 OPERATIONS: Final = (
     "token",
@@ -19,161 +20,26 @@ OPERATIONS: Final = (
 )
 
 
-class FaultKind(StrEnum):
-    """The ways in which one call of an operation goes wrong."""
-
-    REFUSED = "refused"  # 400 (403 of the token endpoint), nothing done
-    FAILED_BEFORE = "failed before"  # 500, nothing done
-    FAILED_AFTER = "failed after"  # 500, all done
-    DROPPED_BEFORE = "dropped before"  # the connection ends without an answer, nothing done
-    DROPPED_AFTER = "dropped after"  # the same, all done
-    LATE = "late"  # done and answered so many seconds later, whoever has given up by then
-    WITHOUT_EFFECT = "without effect"  # the answer of a success, nothing done
-    WRONG_FIELDS = "wrong fields"  # all done; the answer's values are of other types
-    HUGE = "huge"  # all done; an answer of 10 MB
-    NOT_JSON = "not JSON"  # all done; a page in place of the answer
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A fault of one operation, which strikes ``times`` of its calls.
-
-    ``seconds`` is for a late one; ``field`` names the only wrong field, "" for all of them.
-    """
-
-    operation: str
-    kind: FaultKind
-    times: int = 1
-    seconds: float = 0.0
-    field: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse an operation that there is none; ValueError."""
-        if self.operation not in OPERATIONS:
-            raise ValueError(self.operation)
-
-
 @dataclass
-class InjectedFaults:
-    """Switches, set from Python or by ``POST /__faults``; counts go down by one with every strike.
+class InjectedFaults(PlannedFaults):
+    """The switches of every simulated system, and those that only Koha has.
 
-    ``down`` answers 503 to every call, ``database_down`` as Koha does without its database;
-    ``slow`` waits so many seconds before it; ``fail`` answers 500 before the work; ``lose_answer``
-    does the work and answers 502. ``mail_hangs`` is how long Koha's mail server lets a change of
-    password wait. ``race_window`` is the time in seconds between Koha's look at the unique
-    attribute and its insert; every ``deadlock_every``-th of the creates that meet in it is a 500.
-    ``planned`` are faults of single operations, struck in their order.
+    ``database_down`` answers as Koha does without its database. ``mail_hangs`` is how long Koha's
+    mail server lets a change of password wait. ``race_window`` is the time in seconds between
+    Koha's look at the unique attribute and its insert; every ``deadlock_every``-th of the creates
+    that meet in it is a 500.
     """
 
-    down: bool = False
+    operations: ClassVar[Sequence[str]] = OPERATIONS
+    switches: ClassVar[Mapping[str, Sequence[type]]] = {
+        **PlannedFaults.switches,
+        "database_down": (bool,),
+        "mail_hangs": (int, float),
+        "race_window": (int, float),
+        "deadlock_every": (int,),
+    }
+
     database_down: bool = False
-    slow: float = 0.0
-    fail: int = 0
-    lose_answer: int = 0
     mail_hangs: float = 0.0
     race_window: float = 0.0
     deadlock_every: int = 4
-    planned: list[Fault] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
-
-    def strikes(self, count: str) -> bool:
-        """Return whether the fault of this count strikes now, and count it."""
-        with self._lock:
-            present: int = getattr(self, count)
-            if present > 0:
-                setattr(self, count, present - 1)
-            return present > 0
-
-    def plan(
-        self,
-        operation: str,
-        kind: str,
-        times: int = 1,
-        *,
-        seconds: float = 0.0,
-        field: str = "",
-    ) -> None:
-        """Let a fault of ``kind`` strike the next calls of an operation; ValueError if unknown."""
-        with self._lock:
-            self.planned.append(Fault(operation, FaultKind(kind), times, seconds, field))
-
-    def struck(self, operation: str) -> Fault | None:
-        """Return the fault that strikes this call of an operation, and count it; None for none."""
-        with self._lock:
-            for place, fault in enumerate(self.planned):
-                if fault.operation == operation:
-                    self._count_down(place, fault)
-                    return fault
-        return None
-
-    def _count_down(self, place: int, fault: Fault) -> None:
-        if fault.times > 1:
-            self.planned[place] = replace(fault, times=fault.times - 1)
-        else:
-            del self.planned[place]
-
-    def set(self, wanted: Mapping[str, object]) -> None:
-        """Set the switches named; ``ValueError`` where one is unknown or of another type."""
-        switches = dict(wanted)
-        planned = _planned(switches.pop("planned", None))
-        for name, value in switches.items():
-            if type(value) not in _TYPES.get(name, ()):
-                raise ValueError(name)
-        for name, value in switches.items():
-            setattr(self, name, value)
-        if planned is not None:
-            with self._lock:
-                self.planned = planned
-
-
-def _planned(sent: Any) -> list[Fault] | None:
-    """Read the faults of a request, a list of objects with the names of ``Fault``."""
-    if sent is None:
-        return None
-    if not isinstance(sent, list) or not all(isinstance(one, dict) for one in sent):
-        raise ValueError("planned")
-    return [_fault(one) for one in sent]
-
-
-def _fault(sent: Mapping[str, Any]) -> Fault:
-    wanted = {"times": 1, "seconds": 0.0, "field": "", **sent}
-    if wanted.keys() != _FAULT_TYPES.keys():
-        raise ValueError("planned")
-    for name, types in _FAULT_TYPES.items():
-        if type(wanted[name]) not in types:
-            raise ValueError(name)
-    return Fault(**{**wanted, "kind": FaultKind(wanted["kind"])})
-
-
-_TYPES: Final[Mapping[str, Sequence[type]]] = {
-    "down": (bool,),
-    "database_down": (bool,),
-    "slow": (int, float),
-    "fail": (int,),
-    "lose_answer": (int,),
-    "mail_hangs": (int, float),
-    "race_window": (int, float),
-    "deadlock_every": (int,),
-}
-_FAULT_TYPES: Final[Mapping[str, Sequence[type]]] = {
-    "operation": (str,),
-    "kind": (str,),
-    "times": (int,),
-    "seconds": (int, float),
-    "field": (str,),
-}
-
-
-class AccessLog:
-    """The request lines of a web server in front of Koha, decoded: no CPR may stand in one."""
-
-    def __init__(self, most: int = 10_000) -> None:
-        self._lines: deque[str] = deque(maxlen=most)
-
-    def add(self, line: str) -> None:
-        """Add one line."""
-        self._lines.append(line)
-
-    def lines(self) -> list[str]:
-        """Return the lines, oldest first."""
-        return list(self._lines)

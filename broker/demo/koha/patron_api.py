@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from broker.demo.faults.struck_calls import StruckCalls
 from broker.demo.koha.logins import Logins
 from broker.demo.koha.paged_lists import page_size, paged
 from broker.demo.koha.patron_schema import (
@@ -21,7 +22,6 @@ from broker.demo.koha.patron_schema import (
 from broker.demo.koha.patron_search import Unanswerable, holds, parameters_hold
 from broker.demo.koha.patrons import Patrons
 from broker.demo.koha.refusals import Refused, broken, unfit
-from broker.demo.koha.struck_calls import StruckCalls
 
 Rights = Sequence[Mapping[str, str]]
 View = Callable[..., ResponseReturnValue]

@@ -1,6 +1,5 @@
 """The simulated Koha: a patron API that answers as Koha 23.05 (docs/reference/koha.md#koha)."""
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,18 +8,17 @@ from urllib.parse import unquote_plus
 
 from flask import Flask, Response, jsonify, render_template, request
 
+from broker.demo.faults.fault_switches import hidden, serve_switches
+from broker.demo.faults.struck_calls import StruckCalls
 from broker.demo.koha.administration import Administration
 from broker.demo.koha.injected_faults import AccessLog, InjectedFaults
 from broker.demo.koha.patron_api import Api
 from broker.demo.koha.patrons import Patrons
 from broker.demo.koha.refusals import Refused, broken
-from broker.demo.koha.struck_calls import StruckCalls
+from broker.demo.koha.struck_calls import KohaStruck
 from broker.demo.koha.token_endpoint import Client, IssuedTokens
 
 __all__ = ["Client", "Simulation", "create_app"]
-
-_CPR_NUMBER = re.compile(r"(?<!\d)(\d{6})[- ]?\d{4}(?!\d)")
-_LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ def create_app(
     app.extensions["koha"] = simulation = Simulation(patrons, tokens, faults, AccessLog())
     app.register_error_handler(Refused, lambda refused: (jsonify(refused.body), refused.status))
     _strike(app, simulation)
-    Api(patrons, tokens, StruckCalls(patrons, faults)).serve(app)
+    Api(patrons, tokens, StruckCalls(KohaStruck(patrons), faults)).serve(app)
     _show(app, simulation)
     return app
 
@@ -103,30 +101,5 @@ def _show(app: Flask, koha: Simulation) -> None:
         ]
         return render_template("koha.html", patrons=rows)
 
-    @app.post("/__faults")
-    def set_faults() -> tuple[str, int]:
-        wanted = request.get_json(silent=True)
-        if not isinstance(wanted, dict):
-            return "", 400
-        try:
-            koha.faults.set(wanted)
-        except ValueError:
-            return "", 400
-        return "", 204
-
-    @app.get("/__requests")
-    def requests() -> Response:
-        return jsonify(koha.access.lines())
-
-    @app.before_request
-    def loopback_only() -> tuple[str, int] | None:
-        if request.path.startswith("/__") and request.remote_addr not in _LOOPBACK:
-            return "", 403
-        return None
-
-    app.add_template_filter(_hidden, "hidden")
-
-
-def _hidden(value: object) -> str:
-    """Return a value as text, its CPR numbers without the last four digits."""
-    return _CPR_NUMBER.sub(r"\1-••••", str(value or ""))
+    app.add_template_filter(hidden, "hidden")
+    serve_switches(app, koha.faults, koha.access)

@@ -1,0 +1,1 @@
+"""A simulated Alma: its users over HTTP, and its machines over SIP2."""

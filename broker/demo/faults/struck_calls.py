@@ -1,0 +1,109 @@
+"""Carries out a call of a simulated system as the fault planned for it has it."""
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from flask import Response, current_app, request
+from flask.typing import ResponseReturnValue
+
+from broker.demo.faults.planned_faults import Fault, FaultKind, PlannedFaults
+
+_HUGE: Final = 10_000_000  # bytes
+_PAGE: Final = "<!doctype html><title>Library</title><h1>Welcome</h1>"
+
+View = Callable[..., ResponseReturnValue]
+
+
+class StruckSystem(Protocol):
+    """A simulated system's part in its faults: its refusals, and how work of it is undone."""
+
+    def broken(self) -> Exception:
+        """Return its answer to everything that it did not expect."""
+        ...
+
+    def refused(self, operation: str) -> Exception:
+        """Return a refusal of an operation."""
+        ...
+
+    def without_effect(self, view: View, parts: dict[str, str]) -> Response:
+        """Carry out a call and undo it: the answer is a success's."""
+        ...
+
+
+class StruckCalls:
+    """Strikes the calls of named operations by their planned faults."""
+
+    def __init__(self, system: StruckSystem, faults: PlannedFaults) -> None:
+        self._system = system
+        self._faults = faults
+
+    def struck(self, operation: str, view: View) -> View:
+        """Return a view that goes wrong whenever a fault is planned for the operation."""
+
+        def call(**parts: str) -> ResponseReturnValue:
+            fault = self._faults.struck(operation)
+            if fault is None:
+                return view(**parts)
+            self._strike_before(fault)
+            if fault.kind is FaultKind.DROPPED_BEFORE:
+                return _drop_connection()
+            if fault.kind is FaultKind.WITHOUT_EFFECT:
+                return self._system.without_effect(view, parts)
+            answer = current_app.make_response(view(**parts))
+            return self._after(fault, answer)
+
+        return call
+
+    def _strike_before(self, fault: Fault) -> None:
+        if fault.kind is FaultKind.LATE:
+            time.sleep(fault.seconds)
+        if fault.kind is FaultKind.FAILED_BEFORE:
+            raise self._system.broken()
+        if fault.kind is FaultKind.REFUSED:
+            raise self._system.refused(fault.operation)
+
+    def _after(self, fault: Fault, answer: Response) -> Response:
+        """Return what becomes of an answer once the work is done."""
+        if fault.kind is FaultKind.FAILED_AFTER:
+            raise self._system.broken()
+        if fault.kind is FaultKind.DROPPED_AFTER:
+            return _drop_connection()
+        if fault.kind is FaultKind.HUGE:
+            answer.set_data(json.dumps("x" * _HUGE))
+        if fault.kind is FaultKind.NOT_JSON:
+            answer.set_data(_PAGE)
+            answer.mimetype = "text/html"
+        if fault.kind is FaultKind.WRONG_FIELDS:
+            answer.set_data(json.dumps(_wrong(answer.get_json(), fault.field)))
+        return answer
+
+
+def _drop_connection() -> Response:
+    """End the connection under the answer; outside a server, where there is none, answer 502."""
+    connection = request.environ.get("werkzeug.socket")
+    if connection is not None:
+        connection.shutdown(socket.SHUT_RDWR)
+    return Response(status=502)
+
+
+def _wrong(value: Any, field: str) -> Any:
+    """Return the same objects with values of other types: all of them, or those of one field."""
+    if isinstance(value, list):
+        return [_wrong(one, field) for one in value]
+    if not isinstance(value, dict):
+        return _of_another_type(value)
+    wrong = {}
+    for name, kept in value.items():
+        wrong[name] = _of_another_type(kept) if field in {"", name} else kept
+    return wrong
+
+
+def _of_another_type(value: Any) -> Any:
+    if isinstance(value, str):
+        return [value]
+    if value is None or isinstance(value, bool):
+        return {}
+    return f"wrong {value}"
