@@ -39,7 +39,7 @@ _NOUNS: Final = {
     "person": "person:person",
     "policy": "policy:policy",
 }
-_BASES: Final = click.IntRange(1, 65535 - 7)  # the demo takes eight ports
+_BASES: Final = click.IntRange(1, 65535 - 9)  # the demo takes eight ports, a register two more
 
 
 def main() -> None:
@@ -163,7 +163,7 @@ def healthcheck(*, as_json: bool) -> None:
     type=_BASES,
     default=8080,
     show_default=True,
-    help="First of eight ports: the broker's.",
+    help="First of eight ports, ten with --register: the broker's.",
 )
 @click.option(
     "--national-eid",
@@ -171,6 +171,12 @@ def healthcheck(*, as_json: bool) -> None:
     default="wayf",
     show_default=True,
     help="The way to NemID: by WAYF, or direct to NemLog-in.",
+)
+@click.option(
+    "--register",
+    type=click.Choice(["datafordeler", "serviceplatformen"]),
+    default=None,
+    help="A register of persons to take addresses from; none without it.",
 )
 @click.option(
     "--check",
@@ -187,13 +193,21 @@ def healthcheck(*, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="With --check: print for programs.")
 @printing_faults
 def demo(
-    port_base: int, national_eid: str, around: Path | None, *, checks: bool, as_json: bool
+    port_base: int,
+    national_eid: str,
+    register: str | None,
+    around: Path | None,
+    *,
+    checks: bool,
+    as_json: bool,
 ) -> None:
     """Run the broker with a simulated WAYF, NemLog-in, library, patron API and mailbox."""
     if as_json and not checks:
         raise click.UsageError("--json goes with --check")
     if around is not None and checks:
         raise click.UsageError("--check goes without --around")
+    if around is not None and register is not None:
+        raise click.UsageError("--register goes without --around")
     try:
         from broker.demo import command  # noqa: PLC0415 - the simulated parties are no part of a broker in service
     except ModuleNotFoundError as missing:
@@ -215,6 +229,7 @@ def demo(
             checks=checks,
             as_json=as_json,
             national_eid=national_eid,
+            register=register or "",
         )
     )
 

@@ -12,7 +12,7 @@ import click
 
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.demo.check import persona_check
-from broker.demo.run.demo_folder import Ports, read, write
+from broker.demo.run.demo_folder import Ports, Setting, read, write
 from broker.demo.run.running_demo import Running, around, running
 
 _FINDINGS = 1
@@ -26,7 +26,7 @@ _PARTIES = (
     ("hub", "the simulated WAYF; one comes here by logging in"),
     ("nemlogin", "the simulated NemLog-in, where the national eID does not go by WAYF"),
 )
-
+_REGISTER_TEXT = "the simulated register of persons: who is in it, and a fault to switch on"
 _SIP2 = "127.0.0.1:{}"
 _SIP2_TEXT = "the library system for self-service machines (SIP2 over TCP)"
 
@@ -38,6 +38,7 @@ def run_demo_command(
     as_json: bool,
     store: str = "sqlite:state/broker.db",
     national_eid: str = "wayf",
+    register: str = "",
 ) -> int:
     """Run the demo in a folder of its own, removed at the end; return the exit code."""
     folder = Path(tempfile.mkdtemp(prefix="broker-demo-"))
@@ -48,11 +49,12 @@ def run_demo_command(
             datetime.now(UTC),
             store=store,
             national_eid=national_eid,
+            register=register,
         )
         with running(setting) as demo:
             if checks:
                 return _check(demo, as_json=as_json)
-            return _wait(setting.ports, "is running")
+            return _wait(setting, "is running")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -69,14 +71,17 @@ def run_around(folder: Path) -> int:
         mend = "broker init DIR --for demo writes a folder that has"
         raise ConfigurationFaults([Fault(str(folder), what, mend)]) from None
     with around(setting):
-        return _wait(setting.ports, f"is running around the broker of {folder}")
+        return _wait(setting, f"is running around the broker of {folder}")
 
 
-def _wait(ports: Ports, how: str) -> int:
+def _wait(setting: Setting, how: str) -> int:
+    ports = setting.ports
     origin = ports.origin
     click.echo(f"The demo {how}. Begin at the library:\n")
     for party, text in _PARTIES:
         click.echo(f"  {origin(party):32} {text}")
+    if setting.register:
+        click.echo(f"  {origin('register'):32} {_REGISTER_TEXT}")
     click.echo(f"  {_SIP2.format(ports.number('sip2')):32} {_SIP2_TEXT}")
     forever = threading.Event()
     try:

@@ -26,7 +26,7 @@ def test_a_register_that_does_not_let_us_in_is_told_with_its_key(
     folder = shutil.copytree(setting.folder, tmp_path / "demo")
     own = certificates(tmp_path / "tls")
     register = SimulatedDatafordeler({})
-    with serving(create_app(register), own) as url:
+    with serving(create_app(register), own, register.faults) as url:
         path = folder / "broker.toml"
         table = f"""
 [person_register]

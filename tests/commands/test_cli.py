@@ -336,7 +336,14 @@ def test_nothing_is_carried_out_unless_live(run: Run, folder: Path, mode: str) -
 
 @pytest.mark.parametrize(
     "words",
-    [("chekc",), ("check", "--jsn"), ("demo", "--port-base", "65529"), ("demo", "--json"), ("keys", "generate")],
+    [
+        ("chekc",),
+        ("check", "--jsn"),
+        ("demo", "--port-base", "65529"),
+        ("demo", "--json"),
+        ("demo", "--register", "datafordeler", "--around", "."),
+        ("keys", "generate"),
+    ],
 )
 def test_a_wrong_call_is_told_as_such(run: Run, words: tuple[str, ...]) -> None:
     """Exit code 2, and how it is written."""

@@ -1,5 +1,6 @@
 """The invented people of the demo: every one of them takes another branch of a login or sign-up."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from broker.demo.koha.loans import BOOKS
@@ -363,6 +364,6 @@ _OTHER_SERVICES: Final = (
 PERSONAS: Final = (*_LOGINS, *_SIGNING_UP, *_REGISTERED, *_OTHER_SERVICES)
 
 
-def persona(name: str) -> Persona:
+def persona(name: str, people: Sequence[Persona] = PERSONAS) -> Persona:
     """Return the persona of this name; KeyError if there is none."""
-    return {person.name: person for person in PERSONAS}[name]
+    return {person.name: person for person in people}[name]

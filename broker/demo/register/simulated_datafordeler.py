@@ -6,30 +6,18 @@ Source: docs/reference/cpr-register.md#graphql.
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flask import Flask, Response, abort, jsonify, request
 
 from broker.demo.register.graphql_selection import NotUnderstood, Selection, selection
+from broker.demo.register.register_faults import RegisterFaults
 from broker.demo.register.register_rows import RegisterRow, node
 
 TOKEN_PATH: Final = "/realms/distribution/protocol/openid-connect/token"
 _SERVICE: Final = "CPRCustom_PublicSectorPerson"
-
-
-@dataclass
-class RegisterFaults:
-    """Switches: ``down`` is 503 to every look-up, ``slow`` the seconds before each answer.
-
-    ``quota_gone`` is 429; ``answer`` stands in place of the JSON of every look-up.
-    """
-
-    down: bool = False
-    slow: float = 0.0
-    quota_gone: bool = False
-    answer: bytes | None = None
 
 
 @dataclass
@@ -84,12 +72,17 @@ class SimulatedDatafordeler:
             if name in self.unknown_fields:
                 return _errors(f"The field `{name}` does not exist on the type `{_SERVICE}`.")
         self.looked_up += numbers
-        nodes = [
-            _chosen(node(number, self.rows[number]), people)
-            for number in numbers
-            if number in self.rows
-        ]
+        nodes = [_chosen(each, people) for each in self._nodes(numbers)]
         return {"data": {_SERVICE: {"nodes": nodes}}}
+
+    def _nodes(self, numbers: list[str]) -> Iterator[dict[str, Any]]:
+        for number in numbers:
+            if self.faults.unknown or number not in self.rows:
+                continue
+            found = node(number, self.rows[number])
+            if self.faults.half_a_record:
+                found["beskyttelser"] = None
+            yield found
 
 
 def create_app(register: SimulatedDatafordeler) -> Flask:

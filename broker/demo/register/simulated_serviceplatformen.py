@@ -13,8 +13,8 @@ from typing import Final
 from flask import Flask, Response, abort, request
 from markupsafe import escape
 
+from broker.demo.register.register_faults import RegisterFaults
 from broker.demo.register.register_rows import RegisterRow
-from broker.demo.register.simulated_datafordeler import RegisterFaults
 
 PATH: Final = "/service/CPR/PersonBaseDataExtended/5"
 _SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -64,9 +64,12 @@ class SimulatedServiceplatformen:
             return _fault("NO_AGREEMENT", "no service agreement"), 500
         number = asked[1]
         self.looked_up.append(number)
-        if number not in self.rows:
+        if self.faults.unknown or number not in self.rows:
             return _fault("NOT_FOUND", f"PNR not found: {number}"), 500
-        return _person(number, self.rows[number]), 200
+        row = self.rows[number]
+        if self.faults.half_a_record:
+            return _response(_address(row)), 200
+        return _person(number, row), 200
 
 
 def create_app(register: SimulatedServiceplatformen) -> Flask:
@@ -99,10 +102,12 @@ def _person(number: str, row: RegisterRow) -> str:
         _guardianship(row),
         *_protections(row),
     )
-    return _envelope(
-        f'<PersonLookupResponse xmlns="{_SERVICE}">'
-        f"{_block('persondata', *persondata)}{_address(row)}</PersonLookupResponse>"
-    )
+    return _response(_block("persondata", *persondata), _address(row))
+
+
+def _response(*inner: str) -> str:
+    answer = "".join(inner)
+    return _envelope(f'<PersonLookupResponse xmlns="{_SERVICE}">{answer}</PersonLookupResponse>')
 
 
 def _name(row: RegisterRow) -> list[str]:

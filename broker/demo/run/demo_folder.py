@@ -13,6 +13,7 @@ from saml2.xmldsig import KeyInfo, X509Certificate, X509Data
 from broker.adapters.saml.gate import written_message
 from broker.adapters.saml.keys import key_ring
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
+from broker.demo.run import demo_register
 from broker.demo.saml.key_pair import KeyPair
 from broker.files.settings import new_folder
 from broker.files.settings.config import load
@@ -189,7 +190,7 @@ class Ports:
 
     def number(self, party: str) -> int:
         """Return a party's port."""
-        return self.base + PARTIES.index(party)
+        return self.base + (*PARTIES, *demo_register.PARTIES).index(party)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,14 @@ class Setting:
     hub: KeyPair
     library: KeyPair
     nemlogin: KeyPair
+    register: str = ""  # the connector's name; none without it
+
+    @property
+    def parties(self) -> tuple[str, ...]:
+        """Return the parties of this demo, each of which has a port."""
+        if self.register:
+            return (*PARTIES, *demo_register.PARTIES)
+        return PARTIES
 
     @property
     def config(self) -> Path:
@@ -221,9 +230,9 @@ def read(folder: Path) -> Setting:
     OSError where they are not there; ConfigurationFaults for its broker.toml.
     """
     parties = folder / _PARTIES
-    pairs = {name: KeyPair.kept(parties, name) for name in _WITH_KEYS}
+    hub, library, nemlogin = (KeyPair.kept(parties, name) for name in _WITH_KEYS)
     broker = urlsplit(load(folder / "broker.toml", {}).base_url)
-    return Setting(folder, Ports(broker.port or 0), **pairs)
+    return Setting(folder, Ports(broker.port or 0), hub, library, nemlogin)
 
 
 def write(
@@ -234,12 +243,19 @@ def write(
     store: str = "sqlite:state/broker.db",
     key_size: int = 2048,
     national_eid: str = "wayf",
+    register: str = "",
 ) -> Setting:
     """Write everything into ``folder``, which must be empty or absent, and return the setting.
 
     ``national_eid`` is the way to the national eID: "wayf", or "direct" to NemLog-in itself.
+    ``register`` is the connector of the register of persons, "" for none.
     """
-    new_folder.write(folder, _configuration(ports, store, national_eid), {})
+    configuration = _configuration(ports, store, national_eid)
+    if register:
+        configuration += demo_register.table(register, ports.number("register-service"))
+    new_folder.write(folder, configuration, {})
+    if register:
+        demo_register.write_certificates(folder, now)
     (folder / "state").mkdir(mode=0o700)
     key_ring.generate(folder / "keys", now, size=key_size)
     hub = KeyPair.made("hub", now)
@@ -253,7 +269,7 @@ def write(
         descriptors[name] = _service(ports, name, library)
     for name, xml in descriptors.items():
         (folder / "metadata" / f"{name}.xml").write_bytes(xml)
-    return Setting(folder, ports, hub, library, nemlogin)
+    return Setting(folder, ports, hub, library, nemlogin, register)
 
 
 def _configuration(ports: Ports, store: str, national_eid: str) -> str:

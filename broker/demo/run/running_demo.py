@@ -25,7 +25,11 @@ from broker.demo.koha.patrons import Patrons
 from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 from broker.demo.library import services
 from broker.demo.library.sip2_client import Machine
+from broker.demo.people.persona import Persona
 from broker.demo.people.personas import PERSONAS
+from broker.demo.people.register_people import people_with
+from broker.demo.register.simulated_registers import SimulatedRegister
+from broker.demo.run import demo_register
 from broker.demo.run.demo_folder import CLIENT_SECRET, EID, HUB, PARTIES, SERVICES, Ports, Setting
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
@@ -63,6 +67,7 @@ class Running:
     mailbox: Mailbox
     broker: subprocess.Popen[bytes]
     circulation: Circulation
+    register: SimulatedRegister | None = None
 
     @property
     def machine(self) -> Machine:
@@ -74,9 +79,9 @@ class Running:
         return _peer(self.setting)
 
 
-def seeds() -> list[dict[str, str]]:
+def seeds(people: Sequence[Persona] = PERSONAS) -> list[dict[str, str]]:
     """Return the borrowers that staff have registered before the demo begins."""
-    return [dict(borrower) for person in PERSONAS for borrower in person.registered]
+    return [dict(borrower) for person in people for borrower in person.registered]
 
 
 def lent(patrons: Patrons) -> Circulation:
@@ -131,7 +136,10 @@ def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
     }
     key = setting.hub.signing
     clients = {"broker": simulated_koha.Client(CLIENT_SECRET)}
-    system = simulated_koha.create_app(seeds(), administration=FOUR_DIGIT_PINS, clients=clients)
+    people = people_with(setting.register)
+    system = simulated_koha.create_app(
+        seeds(people), administration=FOUR_DIGIT_PINS, clients=clients
+    )
     circulation = lent(system.extensions["koha"].patrons)
     sites = {
         name: services.Site(title, entity_id, f"{origin('library')}/{name}/acs", danish)
@@ -140,8 +148,8 @@ def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
     decryption_keys = encryption.DecryptionKeys.of([setting.library.key.encode()])
     eid = nemlogin.NemLogin(EID, setting.nemlogin.signing)
     parties = {
-        "hub": wayf_hub.create_app(HUB, key, acs_addresses),
-        "nemlogin": nemlogin.create_app(eid, lambda: _eid_peer(setting)),
+        "hub": wayf_hub.create_app(HUB, key, acs_addresses, people),
+        "nemlogin": nemlogin.create_app(eid, lambda: _eid_peer(setting), people),
         "library": services.create_app(
             sites,
             lambda: _peer(setting),
@@ -200,11 +208,12 @@ def _is_ready(port: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """The simulated parties that a broker meets: patron API, mailbox and the library's loans."""
+    """The simulated parties that a broker meets: patron API, mailbox, loans, perhaps a register."""
 
     patrons: simulated_koha.Simulation
     mailbox: Mailbox
     circulation: Circulation
+    register: SimulatedRegister | None
 
 
 @contextmanager
@@ -214,7 +223,7 @@ def around(setting: Setting) -> Iterator[Around]:
     DemoFailed where a port is taken.
     """
     ports = setting.ports
-    _claim(ports, PARTIES[1:])
+    _claim(ports, setting.parties[1:])
     parties, circulation = _parties(setting)
     with ExitStack() as stack:
         for name, app in parties.items():
@@ -223,7 +232,13 @@ def around(setting: Setting) -> Iterator[Around]:
         mailbox = Mailbox(ports.number("smtp"), ports.number("mailbox"))
         mailbox.start()
         stack.callback(mailbox.stop)
-        yield Around(parties["patrons"].extensions["koha"], mailbox, circulation)
+        register = None
+        if setting.register:
+            page, service = map(ports.number, demo_register.PARTIES)
+            register = stack.enter_context(
+                demo_register.serving(setting.register, setting.folder, page, service)
+            )
+        yield Around(parties["patrons"].extensions["koha"], mailbox, circulation, register)
 
 
 @contextmanager
@@ -239,7 +254,9 @@ def running(setting: Setting) -> Iterator[Running]:
         broker = _gunicorn(setting, log)
         stack.callback(_end, broker)
         _await(broker, setting.ports.number("broker"), log)
-        yield Running(setting, found.patrons, found.mailbox, broker, found.circulation)
+        yield Running(
+            setting, found.patrons, found.mailbox, broker, found.circulation, found.register
+        )
 
 
 def _end(broker: subprocess.Popen[bytes]) -> None:

@@ -1,6 +1,6 @@
 """A simulated NemLog-in, where one picks a persona, a level and a role."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -135,7 +135,7 @@ def _authn_request(peer: BrokerAsSp) -> wayf_hub.ReceivedAuthnRequest:
     return received
 
 
-def _choice() -> PersonaChoice | None:
+def _choice(people: Sequence[Persona]) -> PersonaChoice | None:
     """Read the form; None where nobody was picked."""
     name = request.form["persona"]
     level = request.form.get("level") or None
@@ -144,10 +144,12 @@ def _choice() -> PersonaChoice | None:
         abort(400)
     if not name:
         return None
-    return PersonaChoice(persona(name), level, role)
+    return PersonaChoice(persona(name, people), level, role)
 
 
-def create_app(own: NemLogin, peer: Callable[[], BrokerAsSp]) -> Flask:
+def create_app(
+    own: NemLogin, peer: Callable[[], BrokerAsSp], everybody: Sequence[Persona] = PERSONAS
+) -> Flask:
     """Return NemLog-in; ``peer`` reads the broker's metadata as it is now."""
     app = Flask("broker.demo")
     sessions = logout_pages.at_nemlogin(app, own.entity_id, own.key, peer)
@@ -157,7 +159,7 @@ def create_app(own: NemLogin, peer: Callable[[], BrokerAsSp]) -> Flask:
         received = _authn_request(peer())
         if received.passive:
             return _answer(received, None)
-        people = [person for person in PERSONAS if person.institution == NEMLOGIN]
+        people = [person for person in everybody if person.institution == NEMLOGIN]
         wanted = [urlsplit(name).path.rpartition("/")[2] for name in received.classes]
         query = request.query_string.decode()
         return render_template(
@@ -167,7 +169,7 @@ def create_app(own: NemLogin, peer: Callable[[], BrokerAsSp]) -> Flask:
     @app.post("/sso")
     def picked() -> Response:
         received = _authn_request(peer())
-        return _answer(received, _choice())
+        return _answer(received, _choice(everybody))
 
     def _answer(received: wayf_hub.ReceivedAuthnRequest, choice: PersonaChoice | None) -> Response:
         xml, session = own.answer(received, choice, peer(), datetime.now(UTC))

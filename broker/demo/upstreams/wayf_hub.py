@@ -1,6 +1,6 @@
 """A simulated WAYF hub, where one picks a persona."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -84,8 +84,8 @@ def response(
     return bytes(etree.tostring(root))
 
 
-def _choice(authn_request: ReceivedAuthnRequest, query: str) -> str:
-    people = [person for person in PERSONAS if person.institution in authn_request.institutions]
+def _choice(authn_request: ReceivedAuthnRequest, query: str, everybody: Sequence[Persona]) -> str:
+    people = [person for person in everybody if person.institution in authn_request.institutions]
     return render_template(
         "hub.html",
         people=people,
@@ -95,8 +95,16 @@ def _choice(authn_request: ReceivedAuthnRequest, query: str) -> str:
     )
 
 
-def create_app(hub: str, key: signature.SigningKey, descriptors: Mapping[str, str]) -> Flask:
-    """Return the hub; ``hub`` is its entityID, ``descriptors`` the ACSs of its SPs by entityID."""
+def create_app(
+    hub: str,
+    key: signature.SigningKey,
+    descriptors: Mapping[str, str],
+    people: Sequence[Persona] = PERSONAS,
+) -> Flask:
+    """Return the hub; ``hub`` is its entityID, ``descriptors`` the ACSs of its SPs by entityID.
+
+    One of ``people`` logs in.
+    """
     app = Flask("broker.demo")
     sessions = logout_pages.at_hub(app, hub, key, descriptors)
 
@@ -107,7 +115,7 @@ def create_app(hub: str, key: signature.SigningKey, descriptors: Mapping[str, st
             abort(500, "no common federations")
         if authn_request.passive:
             return _answer(authn_request, None)
-        return _choice(authn_request, request.query_string.decode())
+        return _choice(authn_request, request.query_string.decode(), people)
 
     @app.post("/sso")
     def picked() -> Response:
@@ -115,7 +123,7 @@ def create_app(hub: str, key: signature.SigningKey, descriptors: Mapping[str, st
         if descriptors.get(authn_request.issuer) != authn_request.acs:
             abort(500, "no common federations")
         name = request.form["persona"]
-        person = persona(name) if name else None
+        person = persona(name, people) if name else None
         if person and person.institution not in authn_request.institutions:
             abort(500, "no common federations")
         return _answer(authn_request, person)

@@ -1,8 +1,5 @@
 """Each simulated register over TLS that asks for a client certificate, and the connector to it."""
 
-import ipaddress
-import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,21 +7,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from flask import Flask
-from werkzeug.serving import make_server
 
 from broker.adapters.registers.datafordeler import DatafordelerSettings
 from broker.adapters.registers.serviceplatformen import ServiceplatformenSettings
 from broker.core.ports import PersonRegister
+from broker.demo.register.register_faults import RegisterFaults
 from broker.demo.register.register_rows import RegisterRow
+from broker.demo.register.register_tls import Certificates, server_side
 from broker.demo.register.simulated_datafordeler import TOKEN_PATH, SimulatedDatafordeler
 from broker.demo.register.simulated_datafordeler import create_app as create_datafordeler
 from broker.demo.register.simulated_serviceplatformen import PATH, SimulatedServiceplatformen
 from broker.demo.register.simulated_serviceplatformen import create_app as create_serviceplatformen
+from broker.demo.run.loopback_server import serve_on_loopback
 
 ADDRESS = {
     "vejadresseringsnavn": "Prøvevej",
@@ -49,60 +44,17 @@ ROWS = {
 }
 
 
-@dataclass(frozen=True)
-class Certificates:
-    """The files of an authority, and of a certificate and key that it signed for either side."""
-
-    authority: str
-    certificate: str
-    key: str
+@contextmanager
+def serving(app: Flask, own: Certificates, faults: RegisterFaults) -> Iterator[str]:
+    """Serve ``app`` over TLS to those alone that show a certificate of the same authority."""
+    other = certificates(Path(own.authority).parent.with_name("another"))
+    with serve_on_loopback(app, tls=server_side(own, other, faults)) as url:
+        yield url
 
 
 def certificates(folder: Path, *, days: int = 1) -> Certificates:
     """Write an authority and one certificate for 127.0.0.1, good for so many days (negative: past)."""
-    folder.mkdir(exist_ok=True)
-    now = datetime.now(UTC)
-    keys = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"authority {folder.name}")])
-    leaf = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    begin = now - timedelta(days=30)
-    authority = (
-        x509.CertificateBuilder(root, root, keys[0].public_key(), 1, begin, now + timedelta(days=30))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(keys[0].public_key()), critical=False)
-        .sign(keys[0], hashes.SHA256())
-    )
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[0].public_key())
-    signed = (
-        x509.CertificateBuilder(root, leaf, keys[1].public_key(), 2, begin, now + timedelta(days=days))
-        .add_extension(address, critical=False)
-        .add_extension(signer, critical=False)
-        .sign(keys[0], hashes.SHA256())
-    )
-    found = Certificates(*(str(folder / name) for name in ("authority.pem", "certificate.pem", "key.pem")))
-    Path(found.authority).write_bytes(authority.public_bytes(Encoding.PEM))
-    Path(found.certificate).write_bytes(signed.public_bytes(Encoding.PEM))
-    Path(found.key).write_bytes(keys[1].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return found
-
-
-@contextmanager
-def serving(app: Flask, own: Certificates) -> Iterator[str]:
-    """Serve ``app`` over TLS to those alone that show a certificate of the same authority."""
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(own.certificate, own.key)
-    tls.load_verify_locations(own.authority)
-    tls.verify_mode = ssl.CERT_REQUIRED
-    server = make_server("127.0.0.1", 0, app, threaded=True, ssl_context=tls)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield f"https://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return Certificates.made(folder, datetime.now(UTC), days=days)
 
 
 @pytest.fixture(name="own", scope="package")
@@ -121,7 +73,7 @@ class Stage:
 @contextmanager
 def _datafordeler(own: Certificates) -> Iterator[Stage]:
     simulated = SimulatedDatafordeler(ROWS)
-    with serving(create_datafordeler(simulated), own) as url:
+    with serving(create_datafordeler(simulated), own, simulated.faults) as url:
         also = ["current_number", "guardianship"]
         keys = _keys(own, url) | {"token_url": url + TOKEN_PATH, "client_id": "broker", "also": also}
         yield Stage(simulated, lambda **more: DatafordelerSettings.read(keys | more).open(unheard))
@@ -130,7 +82,7 @@ def _datafordeler(own: Certificates) -> Iterator[Stage]:
 @contextmanager
 def _serviceplatformen(own: Certificates) -> Iterator[Stage]:
     simulated = SimulatedServiceplatformen(ROWS)
-    with serving(create_serviceplatformen(simulated), own) as url:
+    with serving(create_serviceplatformen(simulated), own, simulated.faults) as url:
         keys = _keys(own, url + PATH) | {"municipality": simulated.municipality}
         yield Stage(simulated, lambda **more: ServiceplatformenSettings.read(keys | more).open(unheard))
 

@@ -96,6 +96,30 @@ def test_a_register_that_cannot_now_is_worth_another_try(stage: Stage, soon: Soo
         stage.opened().look_up(CPR, soon(0.5))
 
 
+def test_a_register_that_shows_another_certificate_is_worth_another_try(stage: Stage, soon: Soon) -> None:
+    """The number is not told to it; and it is taken again once it shows its own."""
+    register = stage.opened()
+    stage.simulated.faults.wrong_certificate = True
+    with pytest.raises(RegisterUnavailable, match="SSLError"):
+        register.look_up(CPR, soon())
+    assert stage.simulated.looked_up == []
+    stage.simulated.faults.wrong_certificate = False
+    assert register.look_up(CPR, soon()) is not None
+
+
+def test_a_register_that_knows_nobody_answers(stage: Stage, soon: Soon) -> None:
+    """Whoever is asked for."""
+    stage.simulated.faults.unknown = True
+    assert stage.opened().look_up(CPR, soon()) is None
+
+
+def test_half_a_record_is_no_record(stage: Stage, soon: Soon) -> None:
+    """Where what may not be missing is missing, nothing of the rest is taken."""
+    stage.simulated.faults.half_a_record = True
+    with pytest.raises(RegisterRefused, match="not as documented"):
+        stage.opened().look_up(CPR, soon())
+
+
 def test_the_certificate_of_another_authority_is_not_let_in(stage: Stage, soon: Soon, tmp_path: Path) -> None:
     """Nor one that has expired: the register closes the connection, nothing was sent, and the check says so."""
     foreign, old = certificates(tmp_path / "foreign"), certificates(tmp_path / "old", days=-1)
