@@ -118,10 +118,12 @@ def test_an_older_feed_is_told(run: Run, fed: Fed) -> None:
 
 
 def test_a_broker_without_a_feed_has_nothing_to_refresh(
-    run: Run, setting: Setting, monkeypatch: pytest.MonkeyPatch
+    run: Run, setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And its folder is well."""
-    monkeypatch.setenv("BROKER_CONFIG", str(setting.config))
+    folder = tmp_path / "no-feed"
+    shutil.copytree(setting.folder, folder, ignore=shutil.ignore_patterns("broker.db*", "last-good"))
+    monkeypatch.setenv("BROKER_CONFIG", str(replace(setting, folder=folder).config))
     refreshed = run("refresh")
     assert (refreshed.exit_code, refreshed.stdout, refreshed.stderr) == (0, "", "no feeds are configured\n")
     assert run("check").stdout == "all well\n"
