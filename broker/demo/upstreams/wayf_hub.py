@@ -95,6 +95,13 @@ def _choice(authn_request: ReceivedAuthnRequest, query: str, everybody: Sequence
     )
 
 
+def _known_request(descriptors: Mapping[str, str]) -> ReceivedAuthnRequest:
+    authn_request = read(request.query_string.decode())
+    if descriptors.get(authn_request.issuer) != authn_request.acs:
+        abort(500, "no common federations")
+    return authn_request
+
+
 def create_app(
     hub: str,
     key: signature.SigningKey,
@@ -110,18 +117,14 @@ def create_app(
 
     @app.get("/sso")
     def sso() -> Response | str:
-        authn_request = read(request.query_string.decode())
-        if descriptors.get(authn_request.issuer) != authn_request.acs:
-            abort(500, "no common federations")
+        authn_request = _known_request(descriptors)
         if authn_request.passive:
             return _answer(authn_request, None)
         return _choice(authn_request, request.query_string.decode(), people)
 
     @app.post("/sso")
     def picked() -> Response:
-        authn_request = read(request.query_string.decode())
-        if descriptors.get(authn_request.issuer) != authn_request.acs:
-            abort(500, "no common federations")
+        authn_request = _known_request(descriptors)
         name = request.form["persona"]
         person = persona(name, people) if name else None
         if person and person.institution not in authn_request.institutions:
