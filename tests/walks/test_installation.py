@@ -18,7 +18,8 @@ import pytest
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.persona_walk import texts, walk
 from broker.demo.people.personas import AU, persona
-from broker.demo.run.demo_folder import CLIENT_SECRET, HUB, SERVICES, Ports, Setting, write
+from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting, write
+from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.running_demo import around
 from broker.files.checked_files import FILL_IN
 from broker.files.settings import new_folder
