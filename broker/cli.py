@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -204,20 +204,13 @@ def demo(
     """Run the broker with a simulated WAYF, NemLog-in, library, patron API and mailbox."""
     if as_json and not checks:
         raise click.UsageError("--json goes with --check")
-    if around is not None and checks:
-        raise click.UsageError("--check goes without --around")
-    if around is not None and register is not None:
-        raise click.UsageError("--register goes without --around")
+    _refuse_beside_around(around, {"--check": checks, "--register": register is not None})
     try:
         from broker.demo import command  # noqa: PLC0415 - the simulated parties are no part of a broker in service
     except ModuleNotFoundError as missing:
         package, _, _ = str(missing.name).partition(".")
         raise click.ClickException(f"{package} is not installed: {_DEMO_EXTRA}") from None
-    # What is set for a broker in service (its store, its library system) must not become the
-    # demo's.
-    for name in tuple(os.environ):
-        if name.startswith("BROKER_"):
-            del os.environ[name]
+    _forget_settings_in_service()
     code = FINDINGS if checks else 0
     for end in _ENDS:
         signal.signal(end, partial(_end_demo, code))
@@ -232,6 +225,19 @@ def demo(
             register=register or "",
         )
     )
+
+
+def _refuse_beside_around(around: Path | None, options: Mapping[str, bool]) -> None:
+    for option, given in options.items():
+        if around is not None and given:
+            raise click.UsageError(f"{option} goes without --around")
+
+
+def _forget_settings_in_service() -> None:
+    """Drop what is set for a broker in service: its store and library system are not the demo's."""
+    for name in tuple(os.environ):
+        if name.startswith("BROKER_"):
+            del os.environ[name]
 
 
 def _end_demo(code: int, _: int, __: object) -> NoReturn:

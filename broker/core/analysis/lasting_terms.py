@@ -1,7 +1,7 @@
 """What outlasts a login: how long a proof is good for, and what is written to the account."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
@@ -107,14 +107,16 @@ def account_terms(played: PlayedLogin, source: Source) -> AccountTerms | None:
         return None
     planned = played.borrower
     made = planned is not None and planned.outcome is EnrolmentOutcome.CREATED
-    fields = _written(rule, source) if decision.known_in_person else ()
-    return AccountTerms(
+    terms = AccountTerms(
         months=rule.expires_after_months,
-        fields=tuple(fields),
+        fields=(),
         pin=rule.pin if made else None,
-        register=rule.register if decision.known_in_person else None,
+        register=None,
         rule=rule,
     )
+    if not decision.known_in_person:
+        return terms
+    return replace(terms, fields=tuple(_written(rule, source)), register=rule.register)
 
 
 def _written(rule: BorrowerRule, source: Source) -> Iterator[WrittenField]:

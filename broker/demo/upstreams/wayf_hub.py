@@ -108,20 +108,22 @@ def create_app(
     app = Flask("broker.demo")
     sessions = logout_pages.at_hub(app, hub, key, descriptors)
 
-    @app.get("/sso")
-    def sso() -> Response | str:
+    def read_request() -> ReceivedAuthnRequest:
         authn_request = read(request.query_string.decode())
         if descriptors.get(authn_request.issuer) != authn_request.acs:
             abort(500, "no common federations")
+        return authn_request
+
+    @app.get("/sso")
+    def sso() -> Response | str:
+        authn_request = read_request()
         if authn_request.passive:
             return _answer(authn_request, None)
         return _choice(authn_request, request.query_string.decode(), people)
 
     @app.post("/sso")
     def picked() -> Response:
-        authn_request = read(request.query_string.decode())
-        if descriptors.get(authn_request.issuer) != authn_request.acs:
-            abort(500, "no common federations")
+        authn_request = read_request()
         name = request.form["persona"]
         person = persona(name, people) if name else None
         if person and person.institution not in authn_request.institutions:
