@@ -42,6 +42,7 @@ from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.borrowers.enrolments import Enrolments
 from broker.flows.borrowers.library_proof import LibraryProof
+from broker.flows.borrowers.look_up import RegisterLoop
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.identity.person_resolution import PersonResolution
@@ -74,6 +75,7 @@ class Parts:
     tell: TellPort
     library: LibrarySystem
     register: PersonRegister | None
+    look_ups: RegisterLoop | None
     library_proof: LibraryProof
     links: PersonLinks
     enrolments: Enrolments
@@ -148,6 +150,7 @@ def assemble(settings: config.Config) -> Parts:
         tell=trail.tell,
         library=opened.library,
         register=opened.register,
+        look_ups=_look_ups(settings, ports, opened.register),
         library_proof=_library_proof(opened, store, trail.tell),
         links=ports.links,
         enrolments=enrolments,
@@ -241,6 +244,7 @@ def _enrolment_ports(
         trust_for=settings.library.trust_for,
         trail=trail,
         tell=trail.tell,
+        refresh_after=settings.person_register.refresh_after if settings.person_register else None,
     )
 
 
@@ -317,6 +321,15 @@ def _register(settings: config.Config, metrics: Metrics) -> PersonRegister | Non
     if table is None:
         return None
     return open_register(table.system, table.settings, metrics.register_call)
+
+
+def _look_ups(
+    settings: config.Config, ports: EnrolmentPorts, register: PersonRegister | None
+) -> RegisterLoop | None:
+    table = settings.person_register
+    if table is None or register is None:
+        return None
+    return RegisterLoop(ports, register, table.protected_address == "library")
 
 
 def _library_proof(opened: _Opened, store: Store, tell: TellPort) -> LibraryProof:
