@@ -244,16 +244,18 @@ def write(
     key_size: int = 2048,
     national_eid: str = "wayf",
     register: str = "",
+    rules: bool = False,
 ) -> Setting:
     """Write everything into ``folder``, which must be empty or absent, and return the setting.
 
+    With ``rules`` the shipped site rules too.
     ``national_eid`` is the way to the national eID: "wayf", or "direct" to NemLog-in itself.
     ``register`` is the connector of the register of persons, "" for none.
     """
     configuration = _configuration(ports, store, national_eid)
     if register:
         configuration += demo_register.table(register, ports.number("register-service"))
-    new_folder.write(folder, configuration, {})
+    new_folder.write(folder, configuration, {}, rules=rules)
     if register:
         demo_register.write_certificates(folder, now)
     (folder / "state").mkdir(mode=0o700)
