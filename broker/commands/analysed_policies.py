@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -11,10 +12,19 @@ from broker.app.checked_policies import CheckedPolicies
 from broker.commands.analysis_progress import told_progress
 from broker.core.analysis.compared_logins import Analysis
 from broker.core.analysis.personas import Value, example_login
-from broker.core.analysis.rule_findings import Decided, Findings, findings, untried, untried_login
+from broker.core.analysis.rule_findings import (
+    Decided,
+    Finding,
+    Findings,
+    findings,
+    untried,
+    untried_login,
+)
 from broker.core.analysis.source_kinds import Vocabulary
+from broker.core.analysis.taken_people import Taking, taken_people
+from broker.core.policy.matching import matching_policies
 from broker.core.policy.model import PolicySet
-from broker.files.policies.examples import run_examples
+from broker.files.policies.examples import Result, run_examples
 
 # What a policy file reads as a text without quotes.
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.@/-]*")
@@ -51,18 +61,32 @@ def analysed(checked: CheckedPolicies, moment: datetime) -> AnalysedPolicies:
     """Return what every class of logins shows of the policies."""
     found = policy_analysis.analysed(checked.policies, checked.surroundings)
     progress = told_progress(len(found.site.sources))
-    seen = findings(Analysis(found.sets, found.site, moment, progress))
+    analysis = Analysis(found.sets, found.site, moment, progress)
+    seen = findings(analysis)
+    tried = run_examples(checked.policies, None, moment)
+    taken: Iterable[Finding] = ()
+    if checked.before:
+        taken = taken_people(analysis, checked.before, set(_meant(tried, checked.policies, moment)))
     return AnalysedPolicies(
-        warnings=tuple(map(str, (*seen.findings, *seen.unmodelled))),
+        warnings=tuple(map(str, (*taken, *seen.findings, *seen.unmodelled))),
         classes=seen.classes,
         complete=not seen.unmodelled,
-        examples=tuple(_examples(seen, checked.policies, moment)),
+        examples=tuple(_examples(seen, checked.policies, tried)),
     )
 
 
-def _examples(found: Findings, policies: PolicySet, moment: datetime) -> list[str]:
+def _meant(results: Iterable[Result], policies: PolicySet, moment: datetime) -> Iterator[Taking]:
+    """Yield which affiliation examples expect of people who have others too."""
+    for result in results:
+        expected = result.example.expect.affiliation
+        matched, _ = matching_policies(policies, result.example.login, moment.date())
+        if expected is not None:
+            yield from ((expected, policy.affiliation) for policy, _ in matched)
+
+
+def _examples(found: Findings, policies: PolicySet, results: Iterable[Result]) -> list[str]:
     tried = set()
-    for result in run_examples(policies, None, moment):
+    for result in results:
         decision = result.decision
         reason = decision.reasons[0].code
         service = result.example.service

@@ -18,6 +18,23 @@ SEVERAL = {"no dash": 6, "a key of the borrower at the left edge": 2, "no-break 
 # What was done, the file, what was replaced by what, and what is said.
 BROKEN = [
     (
+        "no account where one is made",
+        "student.yaml",
+        "borrower: {category: STUDENT}, releases",
+        "borrower: none, releases",
+        (
+            "student.yaml:61: example 'a student is lent books': an account of the category STUDENT is made, "
+            "expected none (student.yaml:19: makes the category STUDENT)"
+        ),
+    ),
+    (
+        "a category in place of its key",
+        "student.yaml",
+        "borrower: {category: STUDENT}, releases",
+        "borrower: STUDENT, releases",
+        "student.yaml:64: examples.1.expect.borrower: must be a mapping (write key: value)",
+    ),
+    (
         "a last day in a line of match",
         "hospital.yaml",
         "kaldemail_domain: [auh.rm.dk, aarhus.rm.dk, skejby.rm.dk, ps.rm.dk]",
