@@ -193,6 +193,9 @@ def test_a_newcomer_gets_from_an_empty_folder_to_a_login(tmp_path: Path) -> None
 
     init = broker("init", "library", "--for", "demo", "--port-base", str(base))
     made = subprocess.run(init, env=environ, cwd=tmp_path, capture_output=True, check=True, text=True)
+    assert (tmp_path / "library" / "policy_properties.yaml").read_bytes() == (
+        ROOT / "policy_properties.yaml"
+    ).read_bytes()
     _, _, after = made.stdout.partition("Next:\n")
     lines = [shlex.split(line, comments=True) for line in after.splitlines()]
     (_, *demo, _), (_, named), (_, *check), (_, *serve, _), (*_, library) = lines

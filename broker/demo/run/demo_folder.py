@@ -233,9 +233,11 @@ def write(
     national_eid: str = "wayf",
     register: str = "",
     system: str = "koha",
+    rules: bool = False,
 ) -> Setting:
     """Write everything into ``folder``, which must be empty or absent, and return the setting.
 
+    With ``rules`` the shipped site rules too.
     ``national_eid`` is the way to the national eID: "wayf", or "direct" to NemLog-in itself.
     ``register`` is the connector of the register of persons, "" for none; ``system`` is the
     library's, "koha" or "alma".
@@ -243,7 +245,7 @@ def write(
     configuration = _configuration(ports, store, national_eid, system)
     if register:
         configuration += demo_register.table(register, ports.number("register-service"))
-    new_folder.write(folder, configuration, {})
+    new_folder.write(folder, configuration, {}, rules=rules)
     if register:
         demo_register.write_certificates(folder, now)
     (folder / "state").mkdir(mode=0o700)
