@@ -127,8 +127,7 @@ class Parts:
 def assemble(settings: config.Config) -> Parts:
     """Open and check every part; ConfigurationFaults with the faults of all of them at once."""
     opened = _opened(settings)
-    ring = opened.keys
-    store = opened.store
+    ring, store = opened.keys, opened.store
     trail = open_sinks.told_trail(settings, ring, store, opened.sinks)
     ports = _enrolment_ports(settings, ring, store, opened.library, trail)
     wake = WakeSignal(settings.state)

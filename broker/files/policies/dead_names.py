@@ -1,6 +1,7 @@
 """Names that are well formed and lead nowhere: scopes, proof domains and borrower categories."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Final
 
 from broker.core.entities import Upstream
@@ -85,17 +86,25 @@ def unscoped_demands(
     """
     if not isinstance(names.upstreams, Mapping):
         return
-    maps = names.maps or {}
-    for policy in policies:
-        for alternative in policy.match:
-            upstreams = _upstreams(alternative, names.upstreams)
-            several = [upstream for upstream in upstreams if len(upstream.institutions) > 1]
-            looked_at = [each for each in alternative.conditions if each.name not in _NO_ATTRIBUTE]
-            loose = [each for each in several if not _bound(looked_at, each, maps)]
-            if looked_at and loose:
-                said, by = looked_at[0], loose[0].name
-                what = f"{said.name} has no scope: any institution of {by} may assert it"
-                yield said.place, what, "write schacHomeOrganization beside it"
+    for alternative in chain.from_iterable(policy.match for policy in policies):
+        looked_at = [each for each in alternative.conditions if each.name not in _NO_ATTRIBUTE]
+        upstreams = _upstreams(alternative, names.upstreams)
+        loose = next(_of_several(looked_at, upstreams, names.maps or {}), None)
+        if looked_at and loose:
+            said = looked_at[0]
+            what = f"{said.name} has no scope: any institution of {loose.name} may assert it"
+            yield said.place, what, "write schacHomeOrganization beside it"
+
+
+def _of_several(
+    looked_at: Iterable[Condition],
+    upstreams: Iterable[Upstream],
+    maps: Mapping[str, AttributeMap],
+) -> Iterator[Upstream]:
+    """Yield the upstreams of several institutions of which no condition says which one it is."""
+    for upstream in upstreams:
+        if len(upstream.institutions) > 1 and not _bound(looked_at, upstream, maps):
+            yield upstream
 
 
 def _bound(

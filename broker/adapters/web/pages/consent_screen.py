@@ -158,8 +158,7 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
     What has no label is shown by its own name. Roles may be at the upstream's ``institutions``.
     """
     question, decision = asked.question, asked.decision
-    disclosure = question.disclosure
-    number = _borrower_number(transaction)
+    disclosure, number = question.disclosure, _borrower_number(transaction)
     rows = _RowMaker(labels, language, number, may_reveal(transaction, now), institutions)
     required, optional = rows.divided(disclosure.items)
     return ConsentScreen(
