@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from hypothesis import Phase, settings
 
 from broker.core.ports import RecordKind
 from tests.plugins.code_load import parsed
@@ -330,6 +331,17 @@ def test_each_test_is_run_by_make_test_or_by_make_slow() -> None:
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     assert options["testpaths"] == ["tests"]
     assert not {"-m", "-k", "--ignore", "--deselect"} & {each.partition("=")[0] for each in options["addopts"]}
+
+
+def test_a_whole_run_draws_anew_and_looks_for_no_smallest_failure() -> None:
+    """A failing random test costs the gate no minutes, says how to draw it again, and is made small when run alone."""
+    assert (
+        "--hypothesis-profile=whole" in re.findall(r"^PYTEST = (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[0]
+    )
+    profiles = {name: settings.get_profile(name) for name in ("untimed", "whole", "few")}
+    assert [name for name, each in profiles.items() if Phase.shrink in each.phases] == ["untimed"]
+    assert [name for name, each in profiles.items() if each.print_blob or name == "untimed"] == [*profiles]
+    assert not any(each.derandomize for each in profiles.values())
 
 
 def test_each_fixture_that_starts_something_is_known_by_its_name() -> None:
