@@ -18,6 +18,7 @@ pytest_plugins = [
     "tests.plugins.garbage",
     "tests.plugins.rsa_keys",
     "tests.plugins.servers",
+    "tests.plugins.order",
     "tests.plugins.templates",
     "tests.plugins.yaml_trees",
     "tests.plugins.attack_classes",
