@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.libraries.entry_points import borrower_fields, open_library
-from broker.adapters.libraries.koha import Koha, unobserved
+from broker.adapters.libraries.koha import Koha
+from broker.core.borrowers.library_calls import unobserved
 from broker.core.errors import ConfigurationFaults
 
 Settings = Callable[..., dict[str, object]]
