@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http.client import HTTPException
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import requests
@@ -31,10 +32,11 @@ _NO_ANSWER: Final = (
 
 
 class HttpAnswer(NamedTuple):
-    """The status and body of a peer's answer."""
+    """The status, body and headers of a peer's answer; names of headers in any case."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def json(self) -> Any:
         """Return the body read as JSON, None where it is none."""
@@ -141,7 +143,7 @@ class Exchange:
         ) as response:
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise _Unreadable("it is compressed")
-            return HttpAnswer(response.status_code, _bounded(response))
+            return HttpAnswer(response.status_code, _bounded(response), response.headers)
 
     def _session(self) -> requests.Session:
         # Two processes on one connection mix their answers.

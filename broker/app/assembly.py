@@ -42,6 +42,7 @@ from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.borrowers.enrolments import Enrolments
 from broker.flows.borrowers.library_proof import LibraryProof
+from broker.flows.borrowers.locked_changes import LockedChanges
 from broker.flows.borrowers.look_up import RegisterLoop
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_links import PersonLinks
@@ -214,7 +215,7 @@ def _opened(settings: config.Config) -> _Opened:
         metadata=metadata,
         maps=maps,
         store=sealed,
-        library=library,
+        library=LockedChanges(library, sealed, keys.index, now),
         register=register,
         services=surroundings.services,
         upstreams=surroundings.upstreams,

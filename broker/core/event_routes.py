@@ -157,7 +157,7 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.SERVICE_ERROR_SHOWN: _budgeted("service_error"),
     EventKind.NETWORK_REFUSED: _budgeted("network_refused"),
     EventKind.PROXY_UNCOUNTED: _logged("proxy_uncounted"),
-    EventKind.LIBRARY_FAULT: _logged("library_fault"),
+    EventKind.LIBRARY_FAULT: _alarm("library_fault"),
     EventKind.LIBRARY_MENDED: _logged("library_mended"),
     EventKind.METADATA_FETCHED: Route((Sink.METRIC,)),
     EventKind.METADATA_REFUSED: _logged("metadata_refused"),

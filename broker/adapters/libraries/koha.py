@@ -1,6 +1,5 @@
 """Koha as a library system: borrowers by REST (docs/reference/koha.md#koha)."""
 
-import ssl
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -14,19 +13,14 @@ from broker.adapters.libraries.koha_responses import Patron
 from broker.adapters.libraries.koha_searches import PatronSearches
 from broker.adapters.libraries.koha_settings import KohaKeys
 from broker.adapters.libraries.koha_setup import SetupProof
-from broker.adapters.libraries.sip2 import Sip2Account, Sip2Client
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_calls import LibraryCallObserver
+from broker.core.borrowers.library_calls import LibraryCallObserver, unobserved
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable
-
-
-def unobserved(call: str, outcome: str, seconds: float) -> None:
-    """Hear of a call, and count nothing."""
 
 
 class KohaSettings(KohaKeys):
@@ -45,7 +39,7 @@ class Koha:
         self._calls = Calls(settings, observe)
         self._searches = PatronSearches(self._calls, settings)
         self._changes = PatronChanges(self._calls, settings)
-        machine = _machine(settings, observe)
+        machine = settings.machine(observe)
         self._pins = PatronPins(self._calls, self._searches, machine, settings.timeout)
 
     @property
@@ -156,15 +150,3 @@ class Koha:
             settings.cpr_fields,
             settings.cpr_attribute,
         )
-
-
-def _machine(settings: KohaKeys, observe: LibraryCallObserver) -> Sip2Client | None:
-    keys = settings.sip2
-    if keys is None:
-        return None
-    tls = None
-    if keys.tls:
-        tls = ssl.create_default_context(cafile=settings.ca_file or None)
-    password = keys.password.get_secret_value()
-    account = Sip2Account(keys.host, keys.port, keys.login, password, keys.location, tls)
-    return Sip2Client(account, observe)

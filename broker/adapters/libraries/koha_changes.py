@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from broker.adapters.libraries import koha_refusals, koha_requests, koha_responses
+from broker.adapters.libraries.cpr_spellings import spellings
 from broker.adapters.libraries.koha_requests import Calls
 from broker.adapters.libraries.koha_responses import Patron
 from broker.adapters.libraries.koha_settings import KohaKeys
@@ -45,7 +46,7 @@ class PatronChanges:
         number = change.cpr or carried
         if number is None:
             return {}
-        return {"cardnumber": koha_requests.spellings(number)[0]}
+        return {"cardnumber": spellings(number)[0]}
 
     def _is_ours(self, patron: Patron) -> bool:
         return koha_responses.is_marked(patron, self._settings.mark_field)
@@ -57,7 +58,7 @@ class PatronChanges:
         LibraryUnavailable where another has it (look again, and find that one), LibraryRefused
         where the patron carries another number.
         """
-        number = koha_requests.spellings(cpr)[0]
+        number = spellings(cpr)[0]
         kind = self._settings.cpr_attribute
         attributes = koha_responses.attributes(patron, kind)
         if self._carries_another(patron, attributes, cpr):
@@ -96,7 +97,7 @@ class PatronChanges:
             raise koha_refusals.refused(answer, "change", body)
 
     def _carries_another(self, patron: Patron, attributes: Sequence[str], cpr: str) -> bool:
-        spelled = koha_requests.spellings(cpr)
+        spelled = spellings(cpr)
         settings = self._settings
         carried = koha_responses.number_of(patron, settings.cpr_fields, settings.cpr_attribute)
         if carried not in {None, spelled[0]}:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from broker.adapters.http_exchange import Exchange, HttpAnswer, moment
 from broker.adapters.libraries import koha_refusals
+from broker.adapters.libraries.cpr_spellings import spellings
 from broker.adapters.libraries.koha_responses import Patron
 from broker.adapters.libraries.koha_settings import FIELDS, KohaKeys
 from broker.adapters.oauth_tokens import AccessTokens, Cause, OauthClient
@@ -32,7 +33,6 @@ _NO_TOKEN: Final = {
 }
 _NOT_NOW: Final = frozenset({401, 408, 429})
 _VERDICTS: Final = frozenset({2, 4})  # the first digits of "done" and "refused"
-_TEN_DIGITS: Final = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
 _PATRON_ID: Final = re.compile(r"[1-9][0-9]{0,9}")
 _EMBED_ATTRIBUTES: Final = {"x-koha-embed": "extended_attributes"}
 
@@ -108,23 +108,6 @@ def _demand_verdict(answer: HttpAnswer, operation: str, body: Mapping[str, Any] 
     family = answer.status // 100
     if answer.status in _NOT_NOW or family not in _VERDICTS:
         raise koha_refusals.unavailable(answer, operation, body)
-
-
-def spellings(cpr: str) -> tuple[str, str, str]:
-    """Return the three ways staff write a CPR, digits only first.
-
-    LibraryRefused where it has not ten digits.
-    """
-    if not _TEN_DIGITS.fullmatch(cpr):
-        raise LibraryRefused("find: the number to look for has not ten digits")
-    day = cpr[:6]
-    running = cpr[-4:]
-    return (day + running, f"{day}-{running}", f"{day} {running}")
-
-
-def shaped_as_cpr(text: str) -> bool:
-    """Return whether a text is written as a CPR number is."""
-    return bool(_TEN_DIGITS.fullmatch(text))
 
 
 def possible(number: str) -> bool:

@@ -7,20 +7,17 @@ from typing import Any, Final, TypeGuard
 
 from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.libraries import koha_refusals
+from broker.adapters.libraries.cpr_spellings import first_real
 from broker.adapters.libraries.koha_settings import FIELDS
 from broker.core.borrowers.borrower import Bar, Borrower
 from broker.core.errors import LibraryUnavailable
-from broker.core.identity import cpr
 
 Patron = Mapping[str, Any]  # a patron object of the REST API
 
 _MARK: Final = re.compile("[0-9a-f]{32}")
-_CPR_SHAPED: Final = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
 # The user name is taken, or a unique attribute (docs/reference/koha.md#refusals).
 _TAKEN: Final = ("Problem with ", "Your action breaks a unique constraint")
 _UNIQUE_FIELDS: Final = frozenset({"cardnumber", "userid"})
-# The first digit of a replacement number's day is 6 or more (docs/reference/cpr.md#format).
-_REPLACEMENT: Final = "6789"
 _BARS: Final[Mapping[str, Bar]] = {
     "restricted": Bar.RESTRICTED,
     "patron_card_lost": Bar.CARD_LOST,
@@ -110,22 +107,13 @@ def attributes(patron: Patron, kind: str) -> list[str]:
 
 
 def number_of(patron: Patron, cpr_fields: Sequence[str], kind: str) -> str | None:
-    """Return the real CPR that a patron carries, ten digits; a replacement is none.
+    """Return the real CPR that a patron carries, ten digits.
 
     The attribute is made for it and goes first: ten digits of a card may be a stranger's number.
-
-    Source: docs/reference/cpr.md#format.
     """
     values = attributes(patron, kind)
     values += [str(patron.get(field) or "") for field in cpr_fields]
-    for value in values:
-        written = value.strip()
-        if not _CPR_SHAPED.fullmatch(written):
-            continue
-        number = written[:6] + written[-4:]
-        if cpr.birth_date(number) and number[0] not in _REPLACEMENT:
-            return number
-    return None
+    return first_real(values)
 
 
 def patrons(answer: HttpAnswer, operation: str) -> list[Patron]:

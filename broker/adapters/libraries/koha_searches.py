@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from broker.adapters.libraries import koha_refusals, koha_requests, koha_responses
+from broker.adapters.libraries.cpr_spellings import shaped_as_cpr, spellings
 from broker.adapters.libraries.koha_requests import PATRONS, Calls, Query
 from broker.adapters.libraries.koha_responses import Patron
 from broker.adapters.libraries.koha_settings import KohaKeys
@@ -32,7 +33,7 @@ class PatronSearches:
     def typed(self, text: str, deadline: datetime) -> list[Patron]:
         """Return the patrons that ``text`` may mean, as ``LibrarySystem.typed`` says."""
         number = without_spaces(text)
-        if koha_requests.shaped_as_cpr(number):
+        if shaped_as_cpr(number):
             fields = sorted({*self._settings.cpr_fields, "cardnumber"})
             return self._carrying(number, fields, "typed", deadline)
         name = without_invisible(text)
@@ -104,7 +105,7 @@ class PatronSearches:
 
         The attribute is a search of its own: one with an "or" over both reads every patron.
         """
-        spelled = koha_requests.spellings(cpr)
+        spelled = spellings(cpr)
         kind = self._settings.cpr_attribute
         found = self.search(operation, koha_requests.by_fields(fields, spelled), deadline)
         if kind:

@@ -5,8 +5,9 @@ category, a wrong branch and a wrong attribute type before that one (docs/refere
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from string import ascii_uppercase
 from typing import Final
 
@@ -16,17 +17,14 @@ from broker.adapters.libraries.koha_requests import PATRONS, Calls
 from broker.adapters.libraries.koha_responses import Patron
 from broker.adapters.libraries.koha_searches import PatronSearches
 from broker.adapters.libraries.koha_settings import FIELDS, KohaKeys
+from broker.adapters.libraries.setup_steps import UNAVAILABLE, Step, proved, unknown_fields
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PIN_LENGTH
-from broker.core.errors import LibraryError, LibraryRefused, LibraryUnavailable
-from broker.files.checked_files import did_you_mean
+from broker.core.errors import LibraryRefused, LibraryUnavailable
 
-UNAVAILABLE: Final = "unavailable"
 # Ten digits that are no date, and no mark: asked for to see how the search answers.
 _NOBODY: Final = "0000000000"
 _OPERATION: Final = "prove"
-
-Step = Callable[[], Iterator[SetupFault]]
 
 
 class SetupProof:
@@ -48,14 +46,8 @@ class SetupProof:
 
     def faults(self) -> tuple[SetupFault, ...]:
         """Return every fault, once for each setting; the proof ends where Koha is unavailable."""
-        found: dict[str, SetupFault] = {}
-        for fault in self._faults():
-            found.setdefault(fault.setting, fault)
-        return tuple(found.values())
-
-    def _faults(self) -> Iterator[SetupFault]:
-        yield from self._fields()
         steps: tuple[Step, ...] = (
+            partial(unknown_fields, "Koha", self._expected, FIELDS),
             self._searching,
             self._changing,
             self._categories,
@@ -63,22 +55,7 @@ class SetupProof:
             self._cards,
             self._pin_rules,
         )
-        for step in steps:
-            try:
-                yield from step()
-            except LibraryError as error:
-                yield SetupFault(error.setting or UNAVAILABLE, f"Koha: {error}")
-                # What is down, or lets nobody in, is one cause and not one for each step.
-                if error.setting is None or not error.setting.startswith("permission"):
-                    return
-
-    def _fields(self) -> Iterator[SetupFault]:
-        for field, place in self._expected.fields.items():
-            if field not in FIELDS:
-                near = did_you_mean(field, FIELDS)
-                mend = near or f"fields: {', '.join(sorted(FIELDS))}"
-                sentence = f"{place}: Koha has no field {field!r} ({mend})"
-                yield SetupFault(f"field {field}", sentence)
+        return proved("Koha", steps, goes_on=("permission",))
 
     def _searching(self) -> Iterator[SetupFault]:
         self._searches.by_cpr(_NOBODY, self._deadline)

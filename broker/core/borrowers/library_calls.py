@@ -12,3 +12,7 @@ class LibraryCallObserver(Protocol):
         ``outcome`` is "done", "refused" (by the library system) or "unavailable".
         """
         ...
+
+
+def unobserved(call: str, outcome: str, seconds: float) -> None:
+    """Hear of a call, and count nothing."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.libraries.entry_points import borrower_fields, open_library
-from broker.adapters.libraries.koha import Koha, unobserved
+from broker.adapters.libraries.koha import Koha
+from broker.core.borrowers.library_calls import unobserved
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.errors import ConfigurationFaults
 from tests.plugins import third_party

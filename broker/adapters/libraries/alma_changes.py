@@ -1,0 +1,212 @@
+"""The whole user that is sent to Alma: a new one, or the one that was read with its changes.
+
+A PUT swaps everything: what is left out of a list is gone (docs/alma.md).
+"""
+
+import copy
+from datetime import date
+from typing import Any, Final
+
+from broker.adapters.libraries import alma_users
+from broker.adapters.libraries.alma_settings import BARCODE, FIELDS, AlmaKeys
+from broker.adapters.libraries.alma_users import User
+from broker.adapters.libraries.cpr_spellings import first_real, spellings
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.wanted_borrower import Wish, months_after
+from broker.core.errors import LibraryRefused
+
+Draft = dict[str, Any]
+
+_EXTERNAL: Final = "EXTERNAL"
+# What Alma keeps for an external user once staff have edited it, unless it is named.
+_KEPT_UNLESS_NAMED: Final = frozenset({"pref_first_name", "pref_last_name"})
+# Not sent back: what only an answer has, a PIN that nobody asked for, and the roles, which Alma
+# keeps where none come, while old ones may lack what it demands of them by now.
+_NOT_ECHOED: Final = (
+    "full_name",
+    "link",
+    "loans",
+    "requests",
+    "fees",
+    "password",
+    "pin_number",
+    "user_role",
+)
+_CARD_DIGITS: Final = 13
+
+
+def creation(wish: Wish, mark: str, keys: AlmaKeys) -> Draft:
+    """Return the user that makes a borrower; LibraryRefused where the wish lacks something."""
+    if wish.cpr is None:
+        raise LibraryRefused("create: the wish has no CPR number")
+    number = spellings(wish.cpr)[0]
+    series = series_number(mark, keys)
+    draft: Draft = {
+        "record_type": {"value": "PUBLIC"},
+        "primary_id": series if keys.primary_id == "series" else number,
+        "account_type": {"value": _EXTERNAL},
+        "external_id": keys.external_id,
+        "status": {"value": "ACTIVE"},
+        "user_group": {"value": wish.category},
+    }
+    _set_expiry(draft, wish.expires, keys)
+    for field in wish.fields:
+        _set_field(draft, field.name, field.value, keys)
+    if not draft.get("last_name"):
+        raise LibraryRefused("create: the wish has no surname")
+    _set_identifier(draft, keys.cpr_identifier_type, number)
+    _set_identifier(draft, BARCODE, _card_number(number, mark, keys))
+    if keys.primary_id == "cpr":
+        _set_identifier(draft, keys.number_identifier_type, series)
+    return _whole(draft)
+
+
+def echo(user: User) -> Draft:
+    """Return the user as it goes back, with what Alma writes itself left out."""
+    draft = copy.deepcopy(dict(user))
+    for name in _NOT_ECHOED:
+        draft.pop(name, None)
+    return draft
+
+
+def changed(user: User, change: Change, keys: AlmaKeys) -> Draft:
+    """Return the user that was read with a change made to it.
+
+    LibraryRefused where it carries another CPR number than the one of the change.
+    """
+    draft = echo(user)
+    for name, value in change.fields:
+        _set_field(draft, name, value, keys)
+    if change.category is not None:
+        draft["user_group"] = {"value": change.category}
+    if change.expires is not None:
+        _set_expiry(draft, change.expires, keys)
+    if change.cpr is not None:
+        _identify(draft, spellings(change.cpr)[0], keys)
+    _give_card(draft, keys)
+    return _whole(draft)
+
+
+def overridden(change: Change) -> list[str]:
+    """Return the fields that a change writes over what staff have edited.
+
+    Only those that the change names: its policy says so.
+    """
+    names = {name for name, _ in change.fields} & _KEPT_UNLESS_NAMED
+    if change.category is not None:
+        names.add("user_group")
+    return sorted(names)
+
+
+def series_number(mark: str, keys: AlmaKeys) -> str:
+    """Return the number of our series under which an enrolment makes its borrower."""
+    return f"{keys.series_prefix}{mark}"
+
+
+def _card_number(number: str, mark: str, keys: AlmaKeys) -> str:
+    if keys.card_number == "cpr":
+        return number
+    digits = int(mark, 16) % 10**_CARD_DIGITS
+    return f"{keys.series_prefix[0].upper()}{digits:0{_CARD_DIGITS}}"
+
+
+def _set_expiry(draft: Draft, expires: date, keys: AlmaKeys) -> None:
+    """Set the last day, and have the user kept for a while after; staff may keep it longer."""
+    draft["expiry_date"] = alma_users.written_day(expires)
+    kept = alma_users.day(draft.get("purge_date"))
+    purge = months_after(expires, keys.purge_after_months)
+    draft["purge_date"] = alma_users.written_day(max(purge, kept or purge))
+
+
+def _set_field(draft: Draft, name: str, value: str, keys: AlmaKeys) -> None:
+    if name not in FIELDS:
+        raise LibraryRefused(f"Alma has no field {name!r}", f"field {name}")
+    if name in alma_users.TEXTS:
+        draft[alma_users.TEXTS[name]] = value
+    elif name == alma_users.BORN:
+        draft["birth_date"] = f"{value}Z" if value else None
+    elif name in alma_users.LINES:
+        address = _contact(draft, "address", "address_type", keys.address_type)
+        address[alma_users.LINES[name]] = value
+    elif name in alma_users.PHONES:
+        kind = alma_users.PHONES[name]
+        phone = _contact(draft, "phone", "phone_type", kind, same=True)
+        phone["phone_number"] = value
+    else:
+        email = _contact(draft, "email", "email_type", keys.email_type)
+        email["email_address"] = value
+
+
+def _contact(draft: Draft, listed: str, types: str, kind: str, *, same: bool = False) -> Draft:
+    """Return the preferred entry of a list, made where there is none; ``same``: of this type."""
+    contact = draft.get("contact_info")
+    if not isinstance(contact, dict):
+        contact = draft["contact_info"] = {}
+    present = contact.get(listed)
+    if not isinstance(present, list):
+        present = contact[listed] = []
+    fitting = alma_users.entries(present)
+    if same:
+        fitting = alma_users.of_type(fitting, types, kind)
+    found = alma_users.chosen(fitting)
+    if isinstance(found, dict):
+        return found
+    made: Draft = {
+        "preferred": not present,
+        types: [{"value": kind}],
+        "segment_type": _segment(draft),
+    }
+    present.append(made)
+    return made
+
+
+def _whole(draft: Draft) -> Draft:
+    """Return the draft without entries that Alma refuses whole: without a line, a number, ..."""
+    contact = draft.get("contact_info")
+    if isinstance(contact, dict):
+        demanded = {"address": "line1", "email": "email_address", "phone": "phone_number"}
+        for listed, name in demanded.items():
+            if isinstance(contact.get(listed), list):
+                present = alma_users.entries(contact[listed])
+                contact[listed] = [each for each in present if each.get(name)]
+    return draft
+
+
+def _identify(draft: Draft, number: str, keys: AlmaKeys) -> None:
+    """Write the CPR of a user that has none; done twice, it is done once."""
+    carried = [value.strip() for value in alma_users.cpr_values(draft, keys)]
+    numbers = [value for value in carried if first_real([value])]
+    if any(value not in spellings(number) for value in numbers):
+        raise LibraryRefused("change: the user carries another number")
+    _set_identifier(draft, keys.cpr_identifier_type, number)
+    if keys.card_number == "cpr":
+        _set_identifier(draft, BARCODE, number)
+
+
+def _give_card(draft: Draft, keys: AlmaKeys) -> None:
+    """Give a user that was made here a barcode where staff have taken it away."""
+    mark = alma_users.mark_in(alma_users.number_of(draft, keys), keys)
+    if mark is None or alma_users.identifiers(draft, BARCODE):
+        return
+    number = first_real(alma_users.cpr_values(draft, keys))
+    if number is not None:
+        _set_identifier(draft, BARCODE, _card_number(number, mark, keys))
+
+
+def _set_identifier(draft: Draft, kind: str, value: str) -> None:
+    """Give the user one identifier of a type, in the place of the one that it has."""
+    present = draft.get("user_identifier")
+    if not isinstance(present, list):
+        present = draft["user_identifier"] = []
+    for each in present:
+        if isinstance(each, dict) and alma_users.code_in(each, "id_type") == kind:
+            each["value"] = value
+            return
+    made = {"segment_type": _segment(draft), "id_type": {"value": kind}, "value": value}
+    present.append(made | {"status": "ACTIVE"})
+
+
+def _segment(draft: Draft) -> str:
+    """Return the segment of what we write: only an external user has one of its own for it."""
+    external = alma_users.code_in(draft, "account_type") == _EXTERNAL
+    return "External" if external else "Internal"

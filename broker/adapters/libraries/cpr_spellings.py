@@ -1,0 +1,44 @@
+"""CPR numbers as staff write them into a library system, and as they are read back from it."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from broker.core.errors import LibraryRefused
+from broker.core.identity import cpr
+
+_TEN_DIGITS: Final = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
+# The first digit of a replacement number's day is 6 or more (docs/reference/cpr.md#format).
+_REPLACEMENT: Final = "6789"
+
+
+def spellings(number: str) -> tuple[str, str, str]:
+    """Return the three ways staff write a CPR, digits only first.
+
+    LibraryRefused where it has not ten digits.
+    """
+    if not _TEN_DIGITS.fullmatch(number):
+        raise LibraryRefused("find: the number to look for has not ten digits")
+    day = number[:6]
+    running = number[-4:]
+    return (day + running, f"{day}-{running}", f"{day} {running}")
+
+
+def shaped_as_cpr(text: str) -> bool:
+    """Return whether a text is written as a CPR number is."""
+    return bool(_TEN_DIGITS.fullmatch(text))
+
+
+def first_real(values: Iterable[str]) -> str | None:
+    """Return the first of ``values`` that is a real CPR number, ten digits; a replacement is none.
+
+    Source: docs/reference/cpr.md#format.
+    """
+    for value in values:
+        written = value.strip()
+        if not shaped_as_cpr(written):
+            continue
+        number = written[:6] + written[-4:]
+        if cpr.birth_date(number) and number[0] not in _REPLACEMENT:
+            return number
+    return None

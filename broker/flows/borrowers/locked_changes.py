@@ -1,0 +1,71 @@
+"""Of each borrower one change at a time, whoever makes it: an enrolment, or a person's new PIN.
+
+A library system may take a borrower only whole: of two that read it and write it back, the second
+would undo the first. The lease of an enrolment is that of a person; this one is of the borrower.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.errors import LibraryUnavailable
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Kept, Key, LibrarySystem, Store
+from broker.core.retention.table import LEASE
+from broker.flows.records import Lease
+
+
+class LockedChanges:
+    """The port ``LibrarySystem`` over ``library``, with a lease for each change of a borrower."""
+
+    def __init__(
+        self,
+        library: LibrarySystem,
+        store: Store,
+        hmacs: LookupHmacs,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._library = library
+        self._store = store
+        self._hmacs = hmacs
+        self._now = now
+        # What changes no borrower that is there goes straight to the library system.
+        self.find = library.find
+        self.read = library.read
+        self.marked = library.marked
+        self.create = library.create
+        self.typed = library.typed
+        self.check_pin = library.check_pin
+        self.prove = library.prove
+
+    @property
+    def capabilities(self) -> frozenset[LibraryCapability]:
+        """Return what the library system can do."""
+        return self._library.capabilities
+
+    def change(self, change: Change, deadline: datetime) -> Borrower:
+        """Change the borrower; LibraryUnavailable too while another change of it is under way."""
+        with self._alone(change.number, deadline):
+            return self._library.change(change, deadline)
+
+    def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
+        """Set the PIN; LibraryUnavailable too while another change of the borrower is under way."""
+        with self._alone(number, deadline):
+            self._library.set_pin(number, pin, deadline)
+
+    @contextmanager
+    def _alone(self, number: str, deadline: datetime) -> Iterator[None]:
+        """Hold the lease of a borrower, which ends by itself 5 s past the deadline of the call."""
+        now = self._now()
+        key = Key("lease", self._hmacs.of("borrower-change", number))
+        token = secrets.token_hex(16)
+        if not self._store.put(key, Kept(b"", token, LEASE.until(deadline)), None, now):
+            raise LibraryUnavailable("another change of the borrower is under way")
+        try:
+            yield
+        finally:
+            Lease(self._store, key, token).end(self._now())

@@ -1,0 +1,97 @@
+"""Of one borrower one change at a time, in whatever process it is made."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.adapters.stores import sqlite
+from broker.adapters.stores.sqlite import SqliteStore
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.errors import LibraryUnavailable
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.flows.borrowers.locked_changes import LockedChanges
+from broker.flows.records import Lease
+from tests.flows.conftest import Hooks, Shelf
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+BY = NOW + timedelta(seconds=10)
+CHANGES: dict[str, Callable[[LockedChanges, str], object]] = {
+    "change": lambda library, number: library.change(Change(number, (("firstname", "Åse"),)), BY),
+    "set_pin": lambda library, number: library.set_pin(number, "4071", BY),
+}
+
+
+class House:
+    """Two processes before one store and one library system, and the clock of both."""
+
+    def __init__(self, path: Path) -> None:
+        self.now = NOW
+        self.hooks = Hooks()
+        self.shelf = Shelf(self.hooks)
+        for number in ("7", "8"):
+            self.shelf.add(f"010180000{number}", Borrower(number, "STUDENT"))
+        self.path = path
+        sqlite.prepare(path)
+
+    def process(self) -> LockedChanges:
+        """Give the library system as one process has it."""
+        return LockedChanges(self.shelf, SqliteStore(self.path), LookupHmacs("k1", b"k" * 32), lambda: self.now)
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path) -> House:
+    return House(tmp_path / "broker.db")
+
+
+@pytest.mark.parametrize("first", CHANGES)
+@pytest.mark.parametrize("second", CHANGES)
+def test_a_second_change_of_the_borrower_comes_later(house: House, first: str, second: str) -> None:
+    """Both would write it whole, and the later of them what was there before the earlier."""
+    one, other = house.process(), house.process()
+
+    def meanwhile() -> None:
+        with pytest.raises(LibraryUnavailable, match="under way"):
+            CHANGES[second](other, "7")
+
+    house.hooks.before[first] = meanwhile
+    CHANGES[first](one, "7")
+    assert house.hooks.calls == [first]
+    CHANGES[second](other, "7")
+    assert house.hooks.calls == [first, second]
+
+
+def test_other_borrowers_do_not_wait(house: House) -> None:
+    """The lease is that of one borrower."""
+    one, other = house.process(), house.process()
+    house.hooks.before["change"] = lambda: other.set_pin("8", "5182", BY)
+    CHANGES["change"](one, "7")
+    assert house.hooks.calls == ["change", "set_pin"]
+
+
+def test_a_failed_change_leaves_nothing_locked(house: House) -> None:
+    """The next try is not kept waiting for the one that failed."""
+
+    def broken() -> None:
+        raise LibraryUnavailable("down")
+
+    house.hooks.before["change"] = broken
+    library = house.process()
+    with pytest.raises(LibraryUnavailable, match="down"):
+        CHANGES["change"](library, "7")
+    CHANGES["change"](library, "7")
+
+
+def test_the_lock_of_a_process_that_died_ends_by_itself(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five seconds after the call must have ended."""
+    with monkeypatch.context() as killed:
+        killed.setattr(Lease, "end", lambda *_: None)
+        CHANGES["change"](house.process(), "7")
+    library = house.process()
+    house.now = BY + timedelta(seconds=4)
+    with pytest.raises(LibraryUnavailable, match="under way"):
+        CHANGES["change"](library, "7")
+    house.now = BY + timedelta(seconds=6)
+    CHANGES["change"](library, "7")
