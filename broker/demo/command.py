@@ -39,6 +39,7 @@ def run_demo_command(
     store: str = "sqlite:state/broker.db",
     national_eid: str = "wayf",
     register: str = "",
+    system: str = "koha",
 ) -> int:
     """Run the demo in a folder of its own, removed at the end; return the exit code."""
     folder = Path(tempfile.mkdtemp(prefix="broker-demo-"))
@@ -50,6 +51,7 @@ def run_demo_command(
             store=store,
             national_eid=national_eid,
             register=register,
+            system=system,
         )
         with running(setting) as demo:
             if checks:
