@@ -201,6 +201,15 @@ def test_a_register_that_is_down_is_asked_later_and_left_in_peace(desk: Desk) ->
     assert (desk.run(), desk.fields()["address"]) == (1, "Skjultvej 7")
 
 
+def test_one_call_finds_out_for_all_that_a_register_is_down(desk: Desk) -> None:
+    """Thousands may be owed: they do not all ask a register that has had enough."""
+    for day in range(1, 10):
+        desk.enrol(cpr=f"0{day}03990000")
+    desk.register.error = RegisterUnavailable("the register answered 429")
+    desk.run()
+    assert (len(desk.owed()), len(desk.register.asked)) == (9, 1)
+
+
 def test_after_a_month_nobody_is_asked_any_more(desk: Desk) -> None:
     """The number goes with the look-up, and the trail says that nothing came of it."""
     desk.enrol()
@@ -355,6 +364,21 @@ def test_two_workers_look_nobody_up_twice(desk: Desk) -> None:
     second: list[bool] = []
     desk.register.meanwhile = lambda: second.append(desk.another_loop().step())
     assert (desk.run(), second, len(desk.register.asked)) == (1, [False], 1)
+
+
+def test_a_look_up_that_takes_long_is_nobody_elses(desk: Desk) -> None:
+    """Both leases are held anew before each call: whoever forgets the person waits for its end, too."""
+    desk.enrol()
+    second: list[bool] = []
+
+    def slow() -> None:
+        desk.world.now += timedelta(seconds=14)
+        second.append(desk.another_loop().step())
+
+    desk.register.meanwhile = slow
+    desk.world.hooks.before["read"] = slow
+    desk.world.hooks.before["change"] = slow
+    assert (desk.run(), second, len(desk.register.asked)) == (1, [False] * 3, 1)
 
 
 def test_a_look_up_waits_for_whoever_is_at_the_enrolment(desk: Desk) -> None:
