@@ -204,7 +204,8 @@ def test_a_register_that_is_down_is_asked_later_and_left_in_peace(desk: Desk) ->
 def test_one_call_finds_out_for_all_that_a_register_is_down(desk: Desk) -> None:
     """Thousands may be owed: they do not all ask a register that has had enough."""
     for day in range(1, 10):
-        desk.enrol(cpr=f"0{day}03990000")
+        desk.world.live.want(desk.world.wish(register=RULE, cpr=f"0{day}03990000"))
+    desk.world.settle()
     desk.register.error = RegisterUnavailable("the register answered 429")
     desk.run()
     assert (len(desk.owed()), len(desk.register.asked)) == (9, 1)
