@@ -25,7 +25,7 @@ from broker.core.borrowers.registered_person import (
     RegisterUnavailable,
     Residence,
 )
-from broker.core.errors import AuditUnavailable, LibraryUnavailable
+from broker.core.errors import AuditUnavailable, LibraryRefused, LibraryUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.policy.register_rule import RegisterRule
 from broker.core.ports import Kept, Key, lease_of
@@ -319,6 +319,16 @@ def test_a_number_that_has_a_borrower_by_then_is_given_to_nobody(desk: Desk) -> 
     assert desk.cases.confirm(str(case["id"]), "1")
     desk.run()
     assert (desk.case()["borrowers"], desk.world.library.borrowers["1"].cpr) == (("1", "9"), CPR)
+
+
+def test_a_library_system_that_refuses_the_number_is_told_in_the_case(desk: Desk) -> None:
+    """It is not tried for a month: staff write it there, and say retry."""
+    case = changed_number(desk)
+    assert desk.cases.confirm(str(case["id"]), "1")
+    desk.world.hooks.before["change"] = raising(LibraryRefused("change: staff change it in Alma"))
+    desk.run()
+    assert (desk.case()["cause"], desk.owed()) == ("change: staff change it in Alma", [])
+    assert desk.world.links.is_barred(NEW)
 
 
 @pytest.mark.parametrize("decision", ["retry", "end"])
