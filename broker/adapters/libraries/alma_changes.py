@@ -82,7 +82,7 @@ def changed(user: User, change: Change, keys: AlmaKeys) -> Draft:
     if change.expires is not None:
         _set_expiry(draft, change.expires, keys)
     if change.cpr is not None:
-        _identify(draft, spellings(change.cpr)[0], keys)
+        _identify(draft, change.cpr, change.former_cpr, keys)
     _give_card(draft, keys)
     return _whole(draft)
 
@@ -172,12 +172,19 @@ def _whole(draft: Draft) -> Draft:
     return draft
 
 
-def _identify(draft: Draft, number: str, keys: AlmaKeys) -> None:
-    """Write the CPR of a user that has none; done twice, it is done once."""
+def _identify(draft: Draft, cpr: str, former: str | None, keys: AlmaKeys) -> None:
+    """Write the CPR of a user that has none, or has ``former``; done twice, it is done once."""
+    number = spellings(cpr)[0]
     carried = [value.strip() for value in alma_users.cpr_values(draft, keys)]
     numbers = [value for value in carried if first_real([value])]
-    if any(value not in spellings(number) for value in numbers):
+    replaced = spellings(former) if former else ()
+    if any(value not in {*spellings(number), *replaced} for value in numbers):
         raise LibraryRefused("change: the user carries another number")
+    if keys.primary_id == "cpr" and alma_users.text_in(draft, "primary_id") in replaced:
+        raise LibraryRefused("change: the primary ID is the former number: staff change it in Alma")
+    for kind in keys.cpr_types:
+        if any(value.strip() in replaced for value in alma_users.identifiers(draft, kind)):
+            _set_identifier(draft, kind, number)
     _set_identifier(draft, keys.cpr_identifier_type, number)
     if keys.card_number == "cpr":
         _set_identifier(draft, BARCODE, number)
