@@ -596,7 +596,7 @@ def test_the_report_names_all_and_shows_no_secret(lived_parts: Parts) -> None:
     assert [each["service"] for each in report["recipients"]] == ["my-loans", GONE_SERVICE]
     assert report["recipients"][0]["controller"]
     assert [each["reason"] for each in report["refusals"]] == ["too_young"]
-    assert AU in report["sources"]
+    assert {AU, "the register of persons (CPR)"} <= set(report["sources"])
     assert ASTA.address in told
     assert not re.search(r"\b4071\b", told)  # the PIN, and no part of a random id
     for page in (told, person_page.as_text(report), person_page.as_html(report)):
