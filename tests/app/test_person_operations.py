@@ -21,6 +21,7 @@ from broker.app.person_operations import NamedPerson, NoPerson
 from broker.app.tombstone_file import StateTombstones
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.owed_look_up import LookUpOutcome, LookUpPlan
 from broker.core.borrowers.pin_record import PinRecord
 from broker.core.logout.single_logout import Logout
@@ -225,6 +226,7 @@ class GivenAway:
 
     number: str
     cpr: str
+    capabilities: frozenset[LibraryCapability] = frozenset(LibraryCapability)
 
     def read(self, number: str, _: datetime) -> Borrower:
         """Give the record as it is now."""
