@@ -216,12 +216,8 @@ def demo(
     """Run the broker with a simulated WAYF, NemLog-in, library, patron API and mailbox."""
     if as_json and not checks:
         raise click.UsageError("--json goes with --check")
-    beside = {
-        "--check": checks,
-        "--library": system is not None,
-        "--register": register is not None,
-    }
-    _refuse_beside_around(around, beside)
+    chosen = {"--check": checks, "--library": bool(system), "--register": bool(register)}
+    _refuse_beside_around(around, chosen)
     try:
         with reading_modules():
             from broker.demo import command  # noqa: PLC0415 - the simulated parties are no part of a broker in service
