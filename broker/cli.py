@@ -216,8 +216,7 @@ def demo(
     """Run the broker with a simulated WAYF, NemLog-in, library, patron API and mailbox."""
     if as_json and not checks:
         raise click.UsageError("--json goes with --check")
-    chosen = {"--check": checks, "--library": bool(system), "--register": bool(register)}
-    _refuse_beside_around(around, chosen)
+    _refuse_beside_around(around, {"--check": checks, "--library": system, "--register": register})
     try:
         with reading_modules():
             from broker.demo import command  # noqa: PLC0415 - the simulated parties are no part of a broker in service
@@ -242,7 +241,7 @@ def demo(
     )
 
 
-def _refuse_beside_around(around: Path | None, options: Mapping[str, bool]) -> None:
+def _refuse_beside_around(around: Path | None, options: Mapping[str, object]) -> None:
     for option, given in options.items():
         if around is not None and given:
             raise click.UsageError(f"{option} goes without --around")
