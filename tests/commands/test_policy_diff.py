@@ -224,6 +224,16 @@ def test_a_set_of_the_history_is_compared_with_a_folder(configured: Path) -> Non
 
 
 @pytest.mark.slow
+def test_a_service_that_is_not_configured_is_said_to_be_left_out(configured: Path, tmp_path: Path) -> None:
+    """Its entry changes nothing yet: silence would read as if it had no effect."""
+    after = Path(shutil.copytree(configured / "policies", tmp_path / "after"))
+    for block in JOBS["add-service"]:
+        do(after, block)
+    result = diff(configured / "policies", after)
+    assert (result.exit_code, "not compared: no service 'booking' is configured" in result.stderr) == (0, True)
+    assert "not compared" not in diff(configured / "policies", configured / "policies").stderr
+
+
 def test_two_sets_of_the_history_are_compared(configured: Path) -> None:
     """Though the folder holds neither of them any more."""
     files = dict(PolicyFolder(configured / "policies").files().files)
