@@ -1,0 +1,28 @@
+"""What a command imports late: read without looking for garbage, which is looked for again afterwards."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from broker.commands.late_group import reading_modules
+
+
+@pytest.fixture(params=[True, False])
+def collects(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Give whether garbage was collected before, and leave it as it was."""
+    was = gc.isenabled()
+    (gc.enable if request.param else gc.disable)()
+    yield request.param
+    (gc.enable if was else gc.disable)()
+
+
+@pytest.mark.parametrize("missing", [None, ModuleNotFoundError("the demo's extra")])
+def test_garbage_is_collected_again_after_the_reading(*, collects: bool, missing: Exception | None) -> None:
+    """Whatever is missing: a server that never collected would grow for ever."""
+    with suppress(ModuleNotFoundError), reading_modules():
+        assert not gc.isenabled()
+        if missing:
+            raise missing
+    assert gc.isenabled() is collects
