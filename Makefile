@@ -33,7 +33,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo quick matrix test slow interop check static programs peers map walks bench satosa fuzz lock clean
+.PHONY: venv demo quick matrix test slow interop libraries check static programs peers map walks bench satosa fuzz lock clean
 
 venv: $(VENV)/run.stamp
 
@@ -90,6 +90,10 @@ fuzz: $(VENV)/test.stamp
 # The products of the field on both sides of the broker; prints which does what, and fails where one does not.
 interop: $(VENV)/test.stamp programs peers
 	$(BIN)/python -m pytest --quiet --no-header -p tests.plugins.interop.matrix tests/interop $(ARGS)
+
+# The laws of the port of library systems on each that is supplied, or on yours (docs/library-systems.md); prints a table.
+libraries: $(VENV)/test.stamp
+	$(BIN)/python -m pytest --quiet --no-header -n 0 -p tests.plugins.library_suite.table tests/conformance/library_systems $(ARGS)
 
 # Everything a change must pass that is not a test: format, lint, types, import law, the shipped policies' own examples.
 static: $(VENV)/test.stamp

@@ -32,6 +32,7 @@ class AuditEventKind(StrEnum):
     PIN_VERIFIED = "pin_verified"
     PIN_CHOSEN = "pin_chosen"
     PIN_MAILED = "pin_mailed"
+    PIN_UNTRIED = "pin_untried"
     PIN_UNUSABLE = "pin_unusable"
     PIN_GIVEN_UP = "pin_given_up"
     ENROLMENT_WANTED = "enrolment_wanted"

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
+from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.pin_record import PinCall, PinRecord, record_to_set
 from broker.core.borrowers.pins import PinAnswer, new_pin
 from broker.core.errors import (
@@ -154,7 +155,14 @@ class PinSetting:
         hold: Callable[[datetime], None],
         card: str | None = None,
     ) -> None:
-        """Ask the library system for the PIN: that it took one proves nothing."""
+        """Ask the library system for the PIN: that it took one proves nothing.
+
+        One that cannot be asked leaves the PIN set, not proved: that is on the trail.
+        """
+        if LibraryCapability.PIN_CHECKED not in self.library.capabilities:
+            untried = AuditEventKind.PIN_UNTRIED
+            self.trail.add(AuditEvent(untried, self.now(), borrower=number))
+            return
         deadline = self._by()
         hold(deadline)
         try:

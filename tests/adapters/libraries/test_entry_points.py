@@ -1,5 +1,6 @@
 """Library systems are found by entry point, an unknown one named beside those installed."""
 
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 from broker.adapters.libraries.entry_points import borrower_fields, open_library
 from broker.adapters.libraries.koha import Koha
 from broker.core.borrowers.library_calls import unobserved
+from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.errors import ConfigurationFaults
+from tests.plugins import third_party
 
 Settings = Callable[..., dict[str, object]]
 SILENT = """
@@ -91,3 +94,21 @@ def test_a_system_that_does_not_say_what_it_can_do_is_a_fault() -> None:
     """The broker would promise pages what such a system may not keep."""
     with pytest.raises(ConfigurationFaults, match=r"library.system: the connector for 'silent' does not say what it"):
         open_library("silent", {}, unobserved)
+
+
+def test_a_third_partys_package_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is written from docs/library-systems.md: the broker needs to know no more of it."""
+    package = Path(third_party.__path__[0])
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    installed = tmp_path / "paper_shelf-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 1.0\n")
+    (entry,) = project["entry-points"]["broker.libraries"].items()
+    (installed / "entry_points.txt").write_text("[broker.libraries]\n{} = {}\n".format(*entry))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(package)
+    opened = open_library("paper_shelf", {"database": str(tmp_path / "shelf.db")}, unobserved)
+    assert LibraryCapability.PIN_CHECKED in opened.capabilities
+    assert borrower_fields("paper_shelf", {"database": "x"}) == {"surname", "firstname", "email"}
+    with pytest.raises(ConfigurationFaults, match=r"(?s)library\.shelf: is no key.*library\.database: must be written"):
+        open_library("paper_shelf", {"shelf": "x"}, unobserved)

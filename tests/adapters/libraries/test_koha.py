@@ -109,12 +109,6 @@ def test_a_borrower_brings_the_date_of_birth_that_koha_holds(koha: Simulation, l
     ]
 
 
-def test_a_number_that_merely_contains_the_cpr_is_another(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """The match is exact: a longer card number is another person's."""
-    _desk(koha, cardnumber=CPR + "1")
-    assert library.find(CPR, soon()) == ()
-
-
 def test_a_dropped_query_is_noticed(
     koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,20 +91,6 @@ def test_a_change_cut_short_is_found_by_its_number_and_made_whole(
     assert len(row["extended_attributes"]) == 1
 
 
-@pytest.mark.parametrize("field", ["userid", "cardnumber"])
-def test_a_number_that_is_anothers_by_now_changes_nothing(
-    koha: Simulation, opened: Opened, soon: Soon, field: str
-) -> None:
-    """The database refuses the second holder; the next look finds the first, and staff get a case."""
-    library, number = opened(unique_field=field, cpr_attribute=""), _temporary(koha)
-    _temporary(koha, **{"userid": "another", "cardnumber": "T-1", field: CPR})
-    with pytest.raises(LibraryUnavailable):
-        library.change(_change(number), soon())
-    row = koha.patrons.row(int(number))
-    assert (row["category_id"], row[field]) != ("STUDENT", CPR)
-    assert row["category_id"] == "TEMP"
-
-
 def test_an_attribute_that_is_anothers_by_now_leaves_the_category(koha: Simulation, library: Koha, soon: Soon) -> None:
     """Two carry the number then: the next look finds both."""
     number = _temporary(koha)

@@ -118,15 +118,6 @@ def test_a_refusal_names_the_field_and_nothing_else(
     assert koha.patrons.rows() == []
 
 
-def test_a_lost_answer_is_found_again_by_mark_and_cpr(koha: Simulation, library: Koha, wish: Wish, soon: Soon) -> None:
-    """A create that was done although 502 came back is told as "try again", and looking finds it with our mark."""
-    koha.faults.lose_answer = 1
-    with pytest.raises(LibraryUnavailable, match="502"):
-        library.create(wish, MARK, soon())
-    assert [each.mark for each in library.marked(MARK, soon())] == [MARK]
-    assert [each.mark for each in library.find(CPR, soon())] == [MARK]
-
-
 def test_a_koha_that_is_down_or_slow_is_worth_another_try(koha: Simulation, library: Koha, soon: Soon) -> None:
     """503 and silence until the deadline are the same to us."""
     koha.faults.down = True
@@ -211,14 +202,6 @@ def test_a_pin_that_breaks_a_rule_is_refused_unquoted(
         library.set_pin(number, pin, soon())
     assert str(caught.value) == f"set_pin: 400: {words}"
     assert caught.value.setting == setting
-
-
-def test_a_borrower_that_is_gone_is_a_refusal(library: Koha, soon: Soon) -> None:
-    """What staff have deleted meanwhile is neither changed nor given a PIN."""
-    with pytest.raises(LibraryRefused, match="no such borrower"):
-        library.change(Change("77", ()), soon())
-    with pytest.raises(LibraryRefused, match="404"):
-        library.set_pin("77", "4071", soon())
 
 
 @pytest.mark.parametrize("body", ["<h1>Not Found</h1>", '{"message": "no route"}', '["error"]', '"error"'])

@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 
 from broker.core.audit_events import AuditEventKind
+from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable, PinUnderWay
 from broker.flows.borrowers.pin_setting import PinSetting
@@ -121,6 +122,18 @@ def test_a_pin_that_would_not_work_is_neither_mailed_nor_confirmed(
     assert [(event.kind, event.reason, event.borrower) for event in trail.events] == [
         (AuditEventKind.PIN_UNUSABLE, reason, NUMBER)
     ]
+
+
+@pytest.mark.parametrize("deed", ["mail", "choose"])
+def test_a_pin_that_cannot_be_asked_back_is_set_and_not_proved(
+    world: Any, mailing: Mailing, trail: Any, deed: str
+) -> None:
+    """The library system is not asked what it cannot say; the trail says that nobody tried the PIN."""
+    world.library.capabilities = ALL_CAPABILITIES - {LibraryCapability.PIN_CHECKED}
+    assert (mailing.mail() if deed == "mail" else mailing.choose("5838")) is None
+    assert "check_pin" not in world.hooks.calls
+    assert [(event.kind, event.borrower) for event in trail.events] == [(AuditEventKind.PIN_UNTRIED, NUMBER)]
+    assert (mailing.sent or ["5838"]) == [world.library.pins[NUMBER]]
 
 
 def test_a_refusal_is_an_end(world: Any, mailing: Mailing, trail: Any) -> None:

@@ -1,0 +1,76 @@
+"""Borrowers that staff close or merge: what is remembered of them is stale at once."""
+
+from datetime import date
+
+import pytest
+
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.borrowers.pins import PinAnswer
+from broker.core.errors import LibraryRefused
+from tests.plugins.library_suite.stage import Stage
+from tests.plugins.library_suite.values import CPR, MARK, PIN, made, soon, wish
+
+pytestmark = pytest.mark.library("closed, merged")
+
+
+def test_a_closed_borrower_is_gone_or_barred(stage: Stage) -> None:
+    """Whichever of the two the system knows, it says the same by number, CPR and mark."""
+    number = made(stage).number
+    stage.desk.close(number)
+    read = stage.library.read(number, soon())
+    left = () if read is None else (read,)
+    assert stage.library.find(CPR, soon()) == left
+    assert stage.library.marked(MARK, soon()) == left
+    assert all(borrower.bars for borrower in left)
+
+
+def test_nothing_of_a_borrower_that_is_gone_is_changed(stage: Stage) -> None:
+    """Neither a field nor a PIN, and none is made by it; a PIN is nobody's."""
+    made(stage)
+    with pytest.raises(LibraryRefused):
+        stage.library.change(Change("999999", (), "EMPLOYEE", date(2029, 1, 31)), soon())
+    with pytest.raises(LibraryRefused):
+        stage.library.set_pin("999999", PIN, soon())
+    assert stage.library.check_pin("999999", PIN, soon()) is not PinAnswer.RIGHT
+    assert stage.desk.count() == 1
+
+
+def test_after_a_merge_one_borrower_is_found(stage: Stage) -> None:
+    """The one that staff kept, under its own number; a create still finds the person there."""
+    kept = stage.desk.register("010180-0000", "PRIVATE")
+    merged = stage.desk.register("010180 0000", "STUDENT")
+    stage.desk.merge(kept, merged)
+    assert [borrower.number for borrower in stage.library.find(CPR, soon())] == [kept]
+    assert {borrower.number for borrower in stage.library.typed(CPR, soon())} == {kept}
+
+
+@pytest.mark.library(needs=LibraryCapability.MERGED_TOLD)
+def test_a_merged_number_leads_to_the_borrower_that_it_became(stage: Stage) -> None:
+    """Under the number that this one has."""
+    kept = stage.desk.register("010180-0000", "PRIVATE")
+    merged = stage.desk.register("010180 0000", "STUDENT")
+    stage.desk.merge(kept, merged)
+    read = stage.library.read(merged, soon())
+    assert read is not None
+    assert read.number == kept
+
+
+@pytest.mark.library(lacks=LibraryCapability.MERGED_TOLD)
+def test_a_merged_number_is_nobodys(stage: Stage) -> None:
+    """Never somebody else's."""
+    kept = stage.desk.register("010180-0000", "PRIVATE")
+    merged = stage.desk.register("010180 0000", "STUDENT")
+    stage.desk.merge(kept, merged)
+    assert stage.library.read(merged, soon()) is None
+
+
+def test_a_person_whose_borrower_was_deleted_is_made_anew(stage: Stage) -> None:
+    """Under another number, and once."""
+    before = made(stage)
+    stage.desk.close(before.number)
+    if stage.library.find(CPR, soon()):
+        return  # this system keeps closed accounts, and the person has one
+    after = stage.library.create(wish(), "c" * 32, soon())
+    assert after is not None
+    assert after.number != before.number

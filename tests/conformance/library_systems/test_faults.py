@@ -1,0 +1,164 @@
+"""Every request of every call fails in every way: an outcome that can be trusted, nothing twice, and nobody quoted."""
+
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime
+from functools import partial
+
+import pytest
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.ports import LibrarySystem
+from tests.plugins.library_suite.stage import Stage, Trouble
+from tests.plugins.library_suite.values import CPR, MARK, NEXT_PIN, OTHER_CPR, PERSONAL, PIN, UNTIL, made, soon, wish
+
+pytestmark = pytest.mark.library("faults", once=True)
+
+Call = Callable[[LibrarySystem, Borrower, datetime], object]
+MOST_REQUESTS = 12  # of one call
+AT_ONCE = (Trouble.DOWN, Trouble.REFUSED, Trouble.HALF, Trouble.LOST)
+
+
+def _upgrade(library: LibrarySystem, borrower: Borrower, by: datetime) -> object:
+    return library.change(Change(borrower.number, (("firstname", "Aase"),), "EMPLOYEE", date(2029, 1, 31)), by)
+
+
+CALLS: dict[str, Call] = {
+    "find": lambda library, _, by: library.find(CPR, by),
+    "read": lambda library, borrower, by: library.read(borrower.number, by),
+    "marked": lambda library, _, by: library.marked(MARK, by),
+    "typed": lambda library, _, by: library.typed(CPR, by),
+    "create": lambda library, _, by: library.create(wish(), MARK, by),
+    "change": _upgrade,
+    "set_pin": lambda library, borrower, by: library.set_pin(borrower.number, NEXT_PIN, by),
+    "check_pin": lambda library, borrower, by: library.check_pin(borrower.number, PIN, by),
+}
+
+
+def outcome(call: Callable[[], object]) -> object:
+    """Give what a call gives, or the class of its error, which quotes nobody: neither itself nor what it came from."""
+    try:
+        return call()
+    except (LibraryUnavailable, LibraryRefused) as error:
+        told = "".join(traceback.format_exception_only(error))
+        causes = [error.__cause__, error.__context__]
+        told += "".join(repr(cause) for cause in causes if cause and not error.__suppress_context__)
+        assert [value for value in PERSONAL if value in told] == []
+        return type(error)
+
+
+def struck(stage: Stage, trouble: Trouble, call: Callable[[], object]) -> list[object]:
+    """Give the outcomes of a call whose first request fails, of one whose second does, until none of it fails."""
+    outcomes: list[object] = []
+    for after in range(MOST_REQUESTS):
+        with stage.desk.troubled(trouble, after) as strike:
+            given = outcome(call)
+        if not strike.struck:
+            return outcomes
+        outcomes.append(given)
+    raise AssertionError(f"a call of more than {MOST_REQUESTS} requests")
+
+
+@pytest.mark.parametrize("trouble", AT_ONCE)
+@pytest.mark.parametrize("name", ["find", "read", "marked", "typed", "check_pin"])
+def test_a_question_is_answered_rightly_or_not_at_all(stage: Stage, name: str, trouble: Trouble) -> None:
+    """A borrower that is there is never said to be none, which would make a second; a right PIN never wrong."""
+    borrower = made(stage)
+    stage.library.set_pin(borrower.number, PIN, soon())
+    call = partial(CALLS[name], stage.library, borrower, soon())
+    right = call()
+    outcomes = struck(stage, trouble, call)
+    if name == "check_pin" and LibraryCapability.PIN_CHECKED not in stage.library.capabilities:
+        assert outcomes == []
+        return
+    assert outcomes
+    for given in outcomes:
+        assert given in (right, LibraryUnavailable, LibraryRefused)
+    assert outcomes[0] in {LibraryUnavailable, LibraryRefused}
+    assert call() == right
+
+
+@pytest.mark.parametrize("trouble", AT_ONCE)
+def test_a_create_that_fails_is_made_once(stage: Stage, trouble: Trouble) -> None:
+    """Whether it was done or not: repeated, it is made or there; the mark finds it, and it is whole."""
+    outcomes = struck(stage, trouble, lambda: stage.library.create(wish(), MARK, soon()))
+    assert outcomes
+    for given in outcomes:
+        assert given in {None, LibraryUnavailable, LibraryRefused} or isinstance(given, Borrower)
+    outcome(lambda: stage.library.create(wish(), MARK, soon()))
+    assert stage.desk.count() == 1
+    (borrower,) = stage.library.marked(MARK, soon())
+    assert stage.library.find(CPR, soon()) == (borrower,)
+    assert (borrower.category, borrower.expires, borrower.email) == ("STUDENT", UNTIL, "aase@post.example")
+
+
+@pytest.mark.parametrize("trouble", [Trouble.DOWN, Trouble.REFUSED])
+def test_a_create_that_fails_before_it_is_done_says_so(stage: Stage, trouble: Trouble) -> None:
+    """Not that somebody is there already: whoever looks again would find nobody."""
+    with stage.desk.troubled(trouble):
+        assert outcome(lambda: stage.library.create(wish(), MARK, soon())) in {LibraryUnavailable, LibraryRefused}
+    assert stage.desk.count() == 0
+
+
+@pytest.mark.parametrize("trouble", AT_ONCE)
+def test_a_change_that_fails_is_whole_after_it_is_repeated(stage: Stage, trouble: Trouble) -> None:
+    """Wherever it broke off; the rest of the borrower is as it was."""
+    before = made(stage)
+    assert struck(stage, trouble, lambda: _upgrade(stage.library, before, soon()))
+    _upgrade(stage.library, before, soon())
+    after = stage.library.read(before.number, soon())
+    assert after is not None
+    assert (after.category, after.expires, after.fields["firstname"]) == ("EMPLOYEE", date(2029, 1, 31), "Aase")
+    assert (after.mark, after.email, after.cpr, after.card) == (before.mark, before.email, before.cpr, before.card)
+
+
+@pytest.mark.parametrize("trouble", AT_ONCE)
+def test_an_adoption_that_fails_is_whole_after_it_is_repeated(stage: Stage, trouble: Trouble) -> None:
+    """At each place where it may break off the borrower is as it was, or is found by its CPR number."""
+    number = stage.desk.register("T-4711", "TEMP")
+
+    def adopt() -> object:
+        return stage.library.change(Change(number, (), "STUDENT", UNTIL, CPR), soon())
+
+    for after in range(MOST_REQUESTS):
+        with stage.desk.troubled(trouble, after) as strike:
+            outcome(adopt)
+        found = [borrower.number for borrower in stage.library.find(CPR, soon())]
+        read = stage.library.read(number, soon())
+        assert read is not None
+        assert found == [number] or (read.category, read.cpr) == ("TEMP", None)
+        if not strike.struck:
+            break
+    adopt()
+    (borrower,) = stage.library.find(CPR, soon())
+    assert (borrower.number, borrower.category, borrower.expires) == (number, "STUDENT", UNTIL)
+
+
+@pytest.mark.parametrize("trouble", AT_ONCE)
+def test_a_pin_that_fails_works_after_it_is_repeated(stage: Stage, trouble: Trouble) -> None:
+    """Only what was refused, or never heard of, may be said to have failed for good."""
+    number = made(stage).number
+    outcomes = struck(stage, trouble, lambda: stage.library.set_pin(number, PIN, soon()))
+    assert outcomes
+    if trouble in {Trouble.LOST, Trouble.DOWN}:
+        assert set(outcomes) == {LibraryUnavailable}
+    stage.library.set_pin(number, PIN, soon())
+    assert stage.desk.proves(CPR, PIN)
+
+
+def test_a_silent_system_is_waited_for_until_the_deadline(stage: Stage) -> None:
+    """By every call; this one would last as long as the silence otherwise, and the silence as long as this."""
+    borrower = made(stage)
+    other = wish(OTHER_CPR)
+    asked = {**CALLS, "create": lambda library, _, by: library.create(other, "c" * 32, by)}
+    if LibraryCapability.PIN_CHECKED not in stage.library.capabilities:
+        del asked["check_pin"]
+    with stage.desk.troubled(Trouble.SILENT), ThreadPoolExecutor(len(asked)) as threads:
+        by = soon(0.5)
+        begun = [threads.submit(outcome, partial(call, stage.library, borrower, by)) for call in asked.values()]
+        outcomes = [each.result() for each in begun]
+    assert outcomes == [LibraryUnavailable] * len(asked)

@@ -1,0 +1,55 @@
+"""What every library system finds: by CPR number, by mark, by its own number."""
+
+import pytest
+
+from tests.plugins.library_suite.stage import Stage
+from tests.plugins.library_suite.values import CPR, MARK, OTHER_CPR, OTHER_MARK, SPELLINGS, UNTIL, made, soon
+
+pytestmark = pytest.mark.library("find")
+
+
+def test_a_created_borrower_is_found_by_cpr_mark_and_number(stage: Stage) -> None:
+    """The three ways to a borrower give the same account, as the wish had it."""
+    borrower = made(stage)
+    assert borrower.category == "STUDENT"
+    assert borrower.expires == UNTIL
+    assert borrower.mark == MARK
+    assert borrower.email == "aase@post.example"
+    assert borrower.fields == {"surname": "Prøvesen", "firstname": "Åse", "email": "aase@post.example"}
+    assert stage.library.find(CPR, soon()) == (borrower,)
+    assert stage.library.marked(MARK, soon()) == (borrower,)
+    assert stage.library.read(borrower.number, soon()) == borrower
+
+
+def test_the_number_is_the_systems_own(stage: Stage) -> None:
+    """The borrower number, which services see, holds no part of the CPR."""
+    assert CPR not in made(stage).number
+
+
+def test_what_is_not_there_is_not_found(stage: Stage) -> None:
+    """Nothing found is an answer, not an error."""
+    made(stage)
+    assert stage.library.find(OTHER_CPR, soon()) == ()
+    assert stage.library.marked(OTHER_MARK, soon()) == ()
+    assert stage.library.read("999999", soon()) is None
+
+
+@pytest.mark.parametrize("spelled", SPELLINGS)
+def test_every_spelling_of_the_desk_is_found(stage: Stage, spelled: str) -> None:
+    """However the desk wrote the number, the person is found, and without a mark: not ours."""
+    number = stage.desk.register(spelled, "PRIVATE")
+    (borrower,) = stage.library.find(CPR, soon())
+    assert (borrower.number, borrower.category, borrower.mark) == (number, "PRIVATE", None)
+
+
+def test_two_borrowers_of_one_person_are_both_given(stage: Stage) -> None:
+    """Staff must merge them: neither is chosen here."""
+    both = {stage.desk.register("010180-0000", "PRIVATE"), stage.desk.register("010180 0000", "STUDENT")}
+    assert {each.number for each in stage.library.find(CPR, soon())} == both
+
+
+def test_a_number_that_merely_contains_the_cpr_is_another(stage: Stage) -> None:
+    """The match is exact: a longer card number is another person's."""
+    stage.desk.register(CPR + "1", "PRIVATE")
+    stage.desk.register("1" + CPR, "STUDENT")
+    assert stage.library.find(CPR, soon()) == ()

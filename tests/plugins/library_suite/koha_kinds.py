@@ -1,0 +1,80 @@
+"""The simulated Koha on the stage, set up in each of the ways that keep one person one borrower."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final
+
+from werkzeug.wrappers import Response
+
+from broker.adapters.libraries.koha import KohaSettings
+from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.injected_faults import InjectedFaults
+from broker.demo.koha.simulated_koha import create_app
+from broker.demo.run.loopback_server import serve_on_loopback
+from tests.plugins.library_suite.stage import MANY, Kind, Stage, Strike, Trouble
+from tests.plugins.library_suite.troubled_front import TroubledFront
+from tests.plugins.library_suite.values import QUOTED
+
+
+class KohaDesk:
+    """Staff of the simulated Koha."""
+
+    def __init__(self, patrons: Any, front: TroubledFront) -> None:
+        """Sit down at it."""
+        self._patrons, self._front = patrons, front
+
+    def register(self, card: str, category: str, user_name: str = "") -> str:
+        """Make a patron."""
+        body = {"surname": "Desk", "library_id": "AUL", "category_id": category, "cardnumber": card}
+        if user_name:
+            body["userid"] = user_name
+        return str(self._patrons.create(body)["patron_id"])
+
+    def close(self, number: str) -> None:
+        """Delete the patron."""
+        self._patrons.drop(int(number))
+
+    def merge(self, kept: str, merged: str) -> None:
+        """Merge patrons."""
+        self._patrons.merge(int(kept), int(merged))
+
+    def count(self) -> int:
+        """Count the patrons."""
+        return len(self._patrons.rows())
+
+    def proves(self, typed: str, pin: str) -> bool:
+        """Try a PIN."""
+        return self._patrons.proven(typed, pin) is not None
+
+    def troubled(self, trouble: Trouble, after: int = 0, times: int = MANY) -> AbstractContextManager[Strike]:
+        """Fail the connector."""
+        return self._front.troubled(trouble, after, times)
+
+
+def _refusal() -> Response:
+    return Response(f'{{"error": "No such luck: {QUOTED}"}}', 400, mimetype="application/json")
+
+
+@contextmanager
+def _koha(settings: Mapping[str, object]) -> Iterator[Stage]:
+    app = create_app(administration=FOUR_DIGIT_PINS, faults=InjectedFaults(race_window=0.005))
+    front = TroubledFront(app.wsgi_app, _refusal)
+    app.wsgi_app = front  # type: ignore[method-assign]  # as Flask documents it
+    own = {"client_id": "broker", "client_secret": "demo", "library_id": "AUL", "card_number": "cpr"}
+    with serve_on_loopback(app) as url:
+        library = KohaSettings.read({**own, **settings, "url": url}).open()
+        yield Stage(library, KohaDesk(app.extensions["koha"].patrons, front))
+
+
+def _kind(unique_field: str, cpr_attribute: str = "") -> Kind:
+    settings = {"unique_field": unique_field, "cpr_attribute": cpr_attribute}
+    can = ALL_CAPABILITIES - {LibraryCapability.MERGED_TOLD}
+    return Kind("koha", can, lambda: _koha(settings))
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "koha, unique user name and attribute": _kind("userid", "CPR"),
+    "koha, unique user name": _kind("userid"),
+    "koha, unique card number": _kind("cardnumber"),
+}

@@ -1,0 +1,44 @@
+"""The invented person of the suite, and what no error may hold of it."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from tests.plugins.library_suite.stage import Stage
+
+CPR: Final = "0101800000"
+SPELLINGS: Final = (CPR, "010180-0000", "010180 0000")
+OTHER_CPR: Final = "0202810000"
+MARK, OTHER_MARK = "a" * 32, "b" * 32
+PIN, NEXT_PIN = "4071", "5182"
+UNTIL: Final = date(2028, 8, 31)
+PERSONAL: Final = (*SPELLINGS, "Prøvesen", "Åse", "aase@post.example", PIN, NEXT_PIN)
+QUOTED: Final = " ".join(PERSONAL)  # what a refusing system is made to say
+
+
+def soon(seconds: float = 20) -> datetime:
+    """Give a deadline, by default one that no test comes near."""
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def wish(cpr: str | None = CPR, category: str = "STUDENT") -> Wish:
+    """Give the wish for the person."""
+    fields = (
+        WishedField("surname", "Prøvesen", "always"),
+        WishedField("firstname", "Åse", "always"),
+        WishedField("email", "aase@post.example", "create"),
+    )
+    return Wish(cpr, "student", category, (), UNTIL, fields, pin_to=None)
+
+
+def made(stage: Stage, cpr: str | None = CPR) -> Borrower:
+    """Make the borrower and give it."""
+    borrower = stage.library.create(wish(cpr), MARK, soon())
+    assert borrower is not None
+    return borrower
+
+
+def numbers(stage: Stage, text: str) -> set[str]:
+    """Give the numbers of the borrowers that a typed text may mean."""
+    return {each.number for each in stage.library.typed(text, soon())}

@@ -1,0 +1,288 @@
+"""A library system of one SQLite file, written from docs/library-systems.md as a third party would."""
+
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Final, Self, TypeVar
+
+from broker.core.borrowers.borrower import Bar, Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_calls import LibraryCallObserver
+from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.pins import PinAnswer
+from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.errors import ConfigurationFaults, Fault, LibraryError, LibraryRefused, LibraryUnavailable
+from broker.core.input_normalization import without_invisible, without_spaces
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+Connect = Callable[..., sqlite3.Connection]
+
+FIELDS: Final = ("surname", "firstname", "email")
+TABLES: Final = """
+CREATE TABLE category (name TEXT PRIMARY KEY);
+CREATE TABLE borrower (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    card TEXT UNIQUE COLLATE NOCASE,
+    cpr TEXT UNIQUE,
+    user_name TEXT,
+    category TEXT NOT NULL REFERENCES category,
+    expires TEXT,
+    mark TEXT,
+    pin TEXT,
+    surname TEXT,
+    firstname TEXT,
+    email TEXT
+);
+CREATE TABLE merged (number INTEGER PRIMARY KEY, became INTEGER NOT NULL);
+"""
+_CPR: Final = re.compile(r"([0-9]{6})[- ]?([0-9]{4})")
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+_TAKEN: Final = "SQLITE_CONSTRAINT_UNIQUE"
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfSettings:
+    """The keys of ``[library]``: the file, and whether the machines' PINs may be read."""
+
+    database: str
+    checks_pins: bool = True
+
+    @classmethod
+    def read(cls, settings: Mapping[str, object]) -> Self:
+        """Read the keys; ConfigurationFaults with all faults."""
+        faults = [
+            Fault(f"library.{key}", "is no key of a paper shelf", "keys: database, checks_pins") for key in settings
+        ]
+        faults = [fault for fault in faults if fault.where not in {"library.database", "library.checks_pins"}]
+        database = settings.get("database")
+        if not isinstance(database, str) or not database:
+            faults.append(Fault("library.database", "must be written", "the path of the shelf's file"))
+        checks = str(settings.get("checks_pins", True)).casefold()
+        if checks not in {"true", "false"}:
+            faults.append(Fault("library.checks_pins", "must be true or false", "leave it out for true"))
+        if faults:
+            raise ConfigurationFaults(faults)
+        return cls(str(database), checks == "true")
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Give what a policy may write."""
+        return frozenset(FIELDS)
+
+    def open(self, observe: LibraryCallObserver, connect: Connect = sqlite3.connect) -> "PaperShelf":
+        """Give the library system."""
+        return PaperShelf(self, observe, connect)
+
+
+class PaperShelf:
+    """Borrowers on paper, as it were; a connection for each call, so that threads share nothing."""
+
+    def __init__(self, settings: ShelfSettings, observe: LibraryCallObserver, connect: Connect) -> None:
+        """Open nothing yet."""
+        self._settings, self._observe, self._connect = settings, observe, connect
+
+    @property
+    def capabilities(self) -> frozenset[LibraryCapability]:
+        """Give what the shelf can do: PINs it tells only where it may read them."""
+        if self._settings.checks_pins:
+            return ALL_CAPABILITIES
+        return ALL_CAPABILITIES - {LibraryCapability.PIN_CHECKED}
+
+    def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Give every borrower with this CPR number."""
+        return self._do("find", deadline, lambda shelf: _borrowers(_with_cpr(shelf, cpr)))
+
+    def read(self, number: str, deadline: datetime) -> Borrower | None:
+        """Give the borrower of this number, or that it was merged into."""
+
+        def work(shelf: sqlite3.Connection) -> Borrower | None:
+            row = _row(shelf, number)
+            if row is None and _NUMBER.fullmatch(number):
+                became = _rows(shelf, "SELECT became FROM merged WHERE number = ?", int(number))
+                row = _row(shelf, str(became[0]["became"])) if became else None
+            return _borrower(row) if row else None
+
+        return self._do("read", deadline, work)
+
+    def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Give those that were made with this mark."""
+        return self._do("marked", deadline, lambda shelf: _borrowers(_where(shelf, "mark = ?", mark)))
+
+    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Give those whom a typed text may mean."""
+        return self._do("typed", deadline, lambda shelf: _borrowers(_typed(shelf, text)))
+
+    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+        """Make the borrower; None where its CPR number or card is there."""
+        if wish.cpr is None:
+            raise LibraryRefused("create: a borrower without a CPR number would have no card")
+        columns = {field.name: field.value for field in wish.fields if field.name in FIELDS}
+        columns |= {"card": wish.cpr, "cpr": wish.cpr, "category": wish.category}
+        columns |= {"expires": wish.expires.isoformat(), "mark": mark}
+
+        def work(shelf: sqlite3.Connection) -> Borrower | None:
+            names, marks = ", ".join(columns), ", ".join("?" for _ in columns)
+            insert = f"INSERT INTO borrower ({names}) VALUES ({marks})"  # noqa: S608 - names of our own
+            try:
+                number = shelf.execute(insert, tuple(columns.values())).lastrowid
+            except sqlite3.IntegrityError as error:
+                if getattr(error, "sqlite_errorname", "") == _TAKEN:
+                    return None
+                raise
+            return _demanded(shelf, str(number), "create")
+
+        return self._do("create", deadline, work)
+
+    def change(self, change: Change, deadline: datetime) -> Borrower:
+        """Set what the change names, the CPR number first."""
+        columns = {name: value for name, value in change.fields if name in FIELDS}
+        if change.category:
+            columns["category"] = change.category
+        if change.expires:
+            columns["expires"] = change.expires.isoformat()
+
+        def work(shelf: sqlite3.Connection) -> Borrower:
+            before = _demanded(shelf, change.number, "change")
+            if change.cpr:
+                _identify(shelf, before, change.cpr)
+            for name, value in columns.items():
+                _set(shelf, before.number, name, value)
+            return _demanded(shelf, change.number, "change")
+
+        return self._do("change", deadline, work)
+
+    def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
+        """Write the PIN."""
+
+        def work(shelf: sqlite3.Connection) -> None:
+            _set(shelf, _demanded(shelf, number, "set_pin").number, "pin", pin)
+
+        self._do("set_pin", deadline, work)
+
+    def check_pin(self, number: str, pin: str, deadline: datetime, card: str | None = None) -> PinAnswer:
+        """Say whether this is the borrower's PIN."""
+        del card  # a look by number costs no more
+        if LibraryCapability.PIN_CHECKED not in self.capabilities:
+            return PinAnswer.UNKNOWN
+        row = self._do("check_pin", deadline, lambda shelf: _row(shelf, number))
+        return PinAnswer.RIGHT if row and row["pin"] == pin else PinAnswer.WRONG
+
+    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
+        """Give what the policies name and the shelf has not."""
+        faults = [
+            SetupFault(name, f"{place}: a shelf has no field {name}")
+            for name, place in expected.fields.items()
+            if name not in FIELDS
+        ]
+        try:
+            rows = self._do("prove", deadline, lambda shelf: _rows(shelf, "SELECT name FROM category"))
+        except LibraryError as error:
+            return (*faults, SetupFault("unavailable", str(error)))
+        there = {row["name"] for row in rows}
+        missing = ((name, place) for name, place in expected.categories.items() if name not in there)
+        return (*faults, *(SetupFault(name, f"{place}: the shelf has no category {name}") for name, place in missing))
+
+    def _do(self, call: str, deadline: datetime, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Carry out one transaction of the shelf by the deadline."""
+        left = (deadline - datetime.now(UTC)).total_seconds()
+        if left <= 0:
+            raise LibraryUnavailable(f"{call}: no time is left")
+        began, outcome = time.monotonic(), "unavailable"
+        try:
+            with closing(self._connect(self._settings.database, timeout=left)) as shelf:
+                shelf.row_factory = sqlite3.Row
+                shelf.create_function("folded", 1, lambda text: (text or "").casefold())
+                shelf.execute("PRAGMA foreign_keys = ON")
+                with shelf:
+                    done = work(shelf)
+            outcome = "done"
+        except LibraryRefused:
+            outcome = "refused"
+            raise
+        except sqlite3.IntegrityError:
+            outcome = "refused"
+        except sqlite3.Error:
+            pass
+        finally:
+            self._observe(call, outcome, time.monotonic() - began)
+        # Raised out here: SQLite's own error may quote what was written.
+        if outcome == "done":
+            return done
+        if outcome == "refused":
+            raise LibraryRefused(f"{call}: the shelf takes no such borrower")
+        raise LibraryUnavailable(f"{call}: no answer from the shelf")
+
+
+def _rows(shelf: sqlite3.Connection, query: str, *values: object) -> list[Row]:
+    return [dict(row) for row in shelf.execute(query, values).fetchall()]
+
+
+def _where(shelf: sqlite3.Connection, condition: str, *values: object) -> list[Row]:
+    return _rows(shelf, f"SELECT * FROM borrower WHERE {condition} ORDER BY number", *values)  # noqa: S608 - our own
+
+
+def _row(shelf: sqlite3.Connection, number: str) -> Row | None:
+    rows = _where(shelf, "number = ?", int(number)) if _NUMBER.fullmatch(number) else []
+    return rows[0] if rows else None
+
+
+def _demanded(shelf: sqlite3.Connection, number: str, call: str) -> Borrower:
+    row = _row(shelf, number)
+    if row is None:
+        raise LibraryRefused(f"{call}: no such borrower")
+    return _borrower(row)
+
+
+def _set(shelf: sqlite3.Connection, number: str, column: str, value: str) -> None:
+    shelf.execute(f"UPDATE borrower SET {column} = ? WHERE number = ?", (value, int(number)))  # noqa: S608 - our own
+
+
+def _identify(shelf: sqlite3.Connection, before: Borrower, cpr: str) -> None:
+    if before.cpr not in {None, cpr}:
+        raise LibraryRefused("change: the borrower has another CPR number")
+    if any(str(row["number"]) != before.number for row in _with_cpr(shelf, cpr)):
+        raise LibraryUnavailable("change: another borrower has the CPR number by now")
+    _set(shelf, before.number, "cpr", cpr)
+
+
+def _with_cpr(shelf: sqlite3.Connection, cpr: str) -> list[Row]:
+    spelled = (cpr, f"{cpr[:6]}-{cpr[6:]}", f"{cpr[:6]} {cpr[6:]}")
+    return _where(shelf, "cpr = ? OR card IN (?, ?, ?)", cpr, *spelled)
+
+
+def _typed(shelf: sqlite3.Connection, text: str) -> list[Row]:
+    cpr = _CPR.fullmatch(without_spaces(text))
+    if cpr:
+        return _with_cpr(shelf, cpr[1] + cpr[2])
+    name = without_invisible(text)
+    if not name:
+        return []
+    held = _where(shelf, "folded(card) = ?", name.casefold()) if name.isascii() else []
+    return held or _where(shelf, "folded(user_name) = ?", name.casefold())
+
+
+def _borrowers(rows: list[Row]) -> tuple[Borrower, ...]:
+    return tuple(map(_borrower, rows))
+
+
+def _borrower(row: Row) -> Borrower:
+    expires = date.fromisoformat(row["expires"]) if row["expires"] else None
+    is_over = expires is not None and expires < datetime.now(UTC).date()
+    on_card = _CPR.fullmatch(row["card"] or "")
+    return Borrower(
+        number=str(row["number"]),
+        category=row["category"],
+        expires=expires,
+        mark=row["mark"],
+        email=row["email"],
+        fields={name: row[name] for name in FIELDS if row[name]},
+        cpr=row["cpr"] or (on_card[1] + on_card[2] if on_card else None),
+        card=row["card"],
+        bars=frozenset({Bar.EXPIRED} if is_over else ()),
+    )
