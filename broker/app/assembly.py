@@ -43,6 +43,7 @@ from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.borrowers.enrolments import Enrolments
 from broker.flows.borrowers.library_proof import LibraryProof
 from broker.flows.borrowers.locked_changes import LockedChanges
+from broker.flows.borrowers.look_up import RegisterLoop
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.identity.person_resolution import PersonResolution
@@ -75,6 +76,7 @@ class Parts:
     tell: TellPort
     library: LibrarySystem
     register: PersonRegister | None
+    look_ups: RegisterLoop | None
     library_proof: LibraryProof
     links: PersonLinks
     enrolments: Enrolments
@@ -126,8 +128,7 @@ class Parts:
 def assemble(settings: config.Config) -> Parts:
     """Open and check every part; ConfigurationFaults with the faults of all of them at once."""
     opened = _opened(settings)
-    ring = opened.keys
-    store = opened.store
+    ring, store = opened.keys, opened.store
     trail = open_sinks.told_trail(settings, ring, store, opened.sinks)
     ports = _enrolment_ports(settings, ring, store, opened.library, trail)
     wake = WakeSignal(settings.state)
@@ -149,6 +150,7 @@ def assemble(settings: config.Config) -> Parts:
         tell=trail.tell,
         library=opened.library,
         register=opened.register,
+        look_ups=_look_ups(settings, ports, opened.register),
         library_proof=_library_proof(opened, store, trail.tell),
         links=ports.links,
         enrolments=enrolments,
@@ -242,6 +244,7 @@ def _enrolment_ports(
         trust_for=settings.library.trust_for,
         trail=trail,
         tell=trail.tell,
+        refresh_after=settings.person_register.refresh_after if settings.person_register else None,
     )
 
 
@@ -318,6 +321,15 @@ def _register(settings: config.Config, metrics: Metrics) -> PersonRegister | Non
     if table is None:
         return None
     return open_register(table.system, table.settings, metrics.register_call)
+
+
+def _look_ups(
+    settings: config.Config, ports: EnrolmentPorts, register: PersonRegister | None
+) -> RegisterLoop | None:
+    table = settings.person_register
+    if table is None or register is None:
+        return None
+    return RegisterLoop(ports, register, table.protected_address == "library")
 
 
 def _library_proof(opened: _Opened, store: Store, tell: TellPort) -> LibraryProof:

@@ -189,6 +189,10 @@ class _Loops:
         forgetting = ForgettingUpkeep(parts)
         due = (parts.enrolments.step, parts.pin_renewal.step, letters.step)
         borrowers = [partial(_after, forgetting, step) for step in due]
+        if parts.look_ups is not None and parts.enrolments.mode == "live":
+            # A loop of its own: no borrower waits for a register that is slow.
+            asks = partial(_after, forgetting, parts.look_ups.step)
+            self._start("register", [asks], self.feeds_wake, _IDLE)
         # A loop of its own, too: all that is due waits for its first look.
         self._start("forgetting", [forgetting.step], self.feeds_wake, _IDLE)
         for idle in _BORROWER_LOOPS:

@@ -36,9 +36,13 @@ def schema_text(kind: str, names: SiteNames | None) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def write(settings: Config, names: SiteNames) -> Iterator[Path]:
-    """Write each schema where the files name it, and yield where; OSError where it cannot be."""
-    for kind, path in _paths(settings).items():
+def write(settings: Config, names: SiteNames, into: Path | None = None) -> Iterator[Path]:
+    """Write each schema where the files name it, and yield where; OSError where it cannot be.
+
+    With ``into`` those of the policies alone, into that folder.
+    """
+    paths = _of_policies(into) if into else _paths(settings)
+    for kind, path in paths.items():
         new = path.with_name(f".{path.name}.new")
         new.write_text(schema_text(kind, names), encoding="utf-8")
         new.replace(path)
@@ -47,8 +51,7 @@ def write(settings: Config, names: SiteNames) -> Iterator[Path]:
 
 def _paths(settings: Config) -> dict[str, Path]:
     paths = {
-        POLICY: settings.policies / "policy.schema.json",
-        PROPERTIES: settings.policies / "policy_properties.schema.json",
+        **_of_policies(settings.policies),
         "attribute-map": settings.attribute_maps / "attribute_map.schema.json",
         "labels": settings.attribute_maps / "labels.schema.json",
     }
@@ -56,3 +59,10 @@ def _paths(settings: Config) -> dict[str, Path]:
         paths["page"] = settings.content / "page.schema.json"
         paths["faq"] = settings.content / "faq.schema.json"
     return paths
+
+
+def _of_policies(folder: Path) -> dict[str, Path]:
+    return {
+        POLICY: folder / "policy.schema.json",
+        PROPERTIES: folder / "policy_properties.schema.json",
+    }

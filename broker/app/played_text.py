@@ -49,7 +49,7 @@ def plain(text: str) -> str:
 def lines(
     played: PlayedLogin,
     others: Sequence[PlayedLogin],
-    near: NearLogin | None,
+    near: Sequence[NearLogin],
     *,
     corner: str,
     made_up: Names,
@@ -74,7 +74,7 @@ def lines(
 
 
 def row(
-    played: PlayedLogin, others: Sequence[PlayedLogin], near: NearLogin | None
+    played: PlayedLogin, others: Sequence[PlayedLogin], near: Sequence[NearLogin]
 ) -> dict[str, Any]:
     """Return a played login for programs."""
     return {
@@ -104,8 +104,13 @@ def row(
             {"name": fate.name, "reason": fate.code, "line": _line(fate.place)}
             for fate in played.staying
         ],
-        "nearest": {"changes": near.changes, "line": str(near.place)} if near else None,
+        "nearest": _near_row(near[0]) if near else None,
+        "or_nearer": [_near_row(each) for each in near[1:]],
     }
+
+
+def _near_row(near: NearLogin) -> dict[str, Any]:
+    return {"changes": near.changes, "line": str(near.place)}
 
 
 def _title(played: PlayedLogin) -> str:
@@ -118,15 +123,17 @@ def _title(played: PlayedLogin) -> str:
     return f"{title}, as {decision.affiliation} ({matched[0] if matched else file})"
 
 
-def _refusal(played: PlayedLogin, near: NearLogin | None) -> Iterator[str]:
+def _refusal(played: PlayedLogin, near: Sequence[NearLogin]) -> Iterator[str]:
     key = _KEYS.get(played.reason, "")
     place = f"{_line(played.place) or ''} {key}".strip()
     yield f"  refused   {played.reason}   {place}".rstrip()
     for reason in _missed(played)[:_MOST_NEAR]:
         yield f"            near: {reason.place} {reason.code}"
-    if near:
-        changes = ", ".join(map(plain, near.changes))
-        yield f"            what would let them in: {changes} ({near.place})"
+    head = "what would let them in"
+    for each in near:
+        changes = ", ".join(map(plain, each.changes))
+        yield f"            {head}: {changes} ({each.place})"
+        head = "or, as another affiliation"
 
 
 def _missed(played: PlayedLogin) -> tuple[Reason, ...]:

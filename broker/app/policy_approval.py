@@ -19,6 +19,7 @@ from broker.flows.policies.second_person import (
     NAMESPACE,
     Signer,
     Statement,
+    may_be_one,
     other_signers,
     unknown_parts,
 )
@@ -157,16 +158,11 @@ def _two(signatures: SshSignatures, files: tuple[Path, ...]) -> tuple[str, ...]:
     # Of one person the list may have several names, and each key with some of them.
     of_maker = any(signatures.speaks_for(other, name) for name in names_of_maker)
     of_approver = any(signatures.speaks_for(one, name) for name in names_of_approver)
-    written_alike = _folded(names_of_maker) & _folded(names_of_approver)
-    if of_maker or of_approver or written_alike:
+    if of_maker or of_approver or may_be_one(names_of_maker, names_of_approver):
         names = f"{maker.principal} and {approver.principal}"
         what = "keys of one person as policy.signers has them"
         raise SignatureRefused(f"{both} {what}: {names}")
     return str(maker), str(approver)
-
-
-def _folded(names: tuple[str, ...]) -> set[str]:
-    return {name.casefold() for name in names}
 
 
 def changed_parts(found: Plan) -> tuple[str, ...]:

@@ -22,6 +22,14 @@ Files = Mapping[str, bytes] | None
 _MOST_FAULTS: Final = 3  # that a report carries: an administrator sees them all by a check
 
 
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """The files of a set that an edit of the folder put in force, and when."""
+
+    files: Mapping[str, bytes]
+    at: datetime
+
+
 @dataclass(slots=True)
 class PolicyFollowing:
     """One worker's part in the record: ``live`` is the setting ``policy.live``.
@@ -39,6 +47,9 @@ class PolicyFollowing:
     now: Callable[[], datetime]
     _recorded: str | None = field(default=None, init=False)
     _own: OwnReport | None = field(default=None, init=False)
+    # What decided while the store was away, and the number of the last change that it told of.
+    _missed: list[_Saved] = field(default_factory=list, init=False)
+    _number: int | None = field(default=None, init=False)
 
     @property
     def sets(self) -> SetInForce:
@@ -66,7 +77,7 @@ class PolicyFollowing:
         """
         if self.live == "apply":
             self._report()
-        elif self._recorded != self.policies.current.digest:
+        elif self._missed or self._recorded != self.policies.current.digest:
             self._record_saved()
 
     def announce(self) -> None:
@@ -106,15 +117,48 @@ class PolicyFollowing:
         """
         current = self.policies.current.digest
         try:
-            live = self.sets.live(self.now())
+            live = self._caught_up(self.sets.live(self.now()))
             stands = live is not None and live.value.digest == current
             if not stands:
-                found = (last_good.last_good_files(self.state), self._in_folder())
-                self._record(live, found, Move.SAVED, f"an edit of the folder on {platform.node()}")
+                self._record(live, self._at_hand(), Move.SAVED, _edit())
         except StoreUnavailable:
+            self._miss(current)
             return
         if stands:
             self._recorded = current
+            self._number = live.value.number if live else None
+
+    def _at_hand(self) -> tuple[Files, ...]:
+        return last_good.last_good_files(self.state), self._in_folder()
+
+    def _miss(self, current: str) -> None:
+        """Keep what decides until the store is back: by then it may decide no more."""
+        last = digest(self._missed[-1].files) if self._missed else self._recorded
+        files = _named(current, self._at_hand())
+        if current != last and files is not None:
+            self._missed.append(_Saved(files, self.now()))
+
+    def _caught_up(self, live: Live) -> Live:
+        """Record what decided while the store was away, and no other worker has recorded."""
+        while self._missed:
+            if self._has_moved(live):
+                self._missed.clear()
+                break
+            saved = self._missed[0]
+            if live is None or live.value.digest != digest(saved.files):
+                self._record(live, (saved.files,), Move.SAVED, _edit(), saved)
+            live = self.sets.live(self.now())
+            self._number = live.value.number if live else None
+            del self._missed[0]
+        return live
+
+    def _has_moved(self, live: Live) -> bool:
+        """Return whether another worker has recorded something since the store went away."""
+        if live is None:
+            return False
+        if self._number is not None:
+            return live.value.number != self._number
+        return live.value.digest in {digest(saved.files) for saved in self._missed}
 
     def _in_folder(self) -> Files:
         try:
@@ -122,19 +166,35 @@ class PolicyFollowing:
         except ConfigurationFaults:
             return None
 
-    def _record(self, live: Live, found: Iterable[Files], move: Move, who: str) -> None:
-        """Move the record to the set that decides here, where it is among those found.
+    def _record(
+        self,
+        live: Live,
+        found: Iterable[Files],
+        move: Move,
+        who: str,
+        saved: _Saved | None = None,
+    ) -> None:
+        """Move the record to the set that decides here, or did, where it is among those found.
 
         It is not where a last good set stands in for the folder at a first start, or where the next
         edit is under way and the disk keeps no last good set.
         """
-        current = self.policies.current.digest
-        files = next((files for files in found if files and digest(files) == current), None)
+        current = digest(saved.files) if saved else self.policies.current.digest
+        files = _named(current, found)
         if files is None:
             return
         before = self.sets.sets.read(live.value.digest, self.now()) if live else None
         summary = changes(before or {}, files)
         proposal = Proposal(files, move, who, "", self.site(), summary)
-        change = self.sets.move(live, proposal, self.now())
+        change = self.sets.move(live, proposal, saved.at if saved else self.now())
         if change is not None:
             self.trail.tell(change)
+
+
+def _named(name: str, found: Iterable[Files]) -> Files:
+    """Return the files of which ``name`` is the digest."""
+    return next((files for files in found if files and digest(files) == name), None)
+
+
+def _edit() -> str:
+    return f"an edit of the folder on {platform.node()}"

@@ -222,6 +222,7 @@ def _moved(
         proposed.summary,
         granted.by,
         granted.alone,
+        proposed.broken,
     )
     change = _put(desk, proposed.live, wanted)
     if change is None:

@@ -89,7 +89,7 @@ class Plan:
     @property
     def summary(self) -> tuple[str, ...]:
         """Return what differs, in words."""
-        return (*self.file_changes, *self.site_changes, *self.broken)
+        return (*self.file_changes, *self.site_changes)
 
 
 def opened() -> PolicyDesk:

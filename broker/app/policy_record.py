@@ -217,7 +217,7 @@ def _change(change: SetChange, past: _Past) -> ReportedChange:
         why=change.why,
         how=str(change.move),
         digest=change.digest,
-        summary=change.summary,
+        summary=(*change.summary, *change.broken),
         rows=past.compared(change),
     )
 

@@ -1,10 +1,11 @@
 """The site record of a configuration, as it is now."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from broker.app.policy_surroundings import PolicySurroundings
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.policy.site_record import site_record
+from broker.core.policy.site_record import RULES, SIGNERS, site_record
 from broker.files.settings.config import Config
 
 
@@ -24,7 +25,7 @@ def site(settings: Config, surroundings: PolicySurroundings) -> dict[str, str]:
             "mode": library.mode,
             "desk_categories": library.desk_categories,
         },
-        _signers(settings),
+        dict(_guards(settings)),
     )
 
 
@@ -44,8 +45,26 @@ def signers(settings: Config) -> bytes:
     return "".join(f"{line}\n" for line in named or ()).encode()
 
 
+def _guards(settings: Config) -> Iterator[tuple[str, str]]:
+    """Yield the list of signers, unless it is empty, and the site rules, if there is their file."""
+    allowed = _signers(settings)
+    if allowed:
+        yield SIGNERS, allowed
+    rules = _rules(settings.policy_properties)
+    if rules is not None:
+        yield RULES, rules
+
+
 def _signers(settings: Config) -> str:
     try:
         return signers(settings).decode("utf-8", "replace")
     except ConfigurationFaults:
         return str(settings.policy.signers)  # no login waits for a list that only an apply needs
+
+
+def _rules(path: Path) -> str | None:
+    """Return the text of the site rules; None where there is no such file."""
+    try:
+        return path.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return None  # what cannot be read proves nothing: a plan of it has the fault

@@ -65,7 +65,7 @@ def _event(change: SetChange, now: datetime) -> AuditEvent:
         base=change.base[:SHOWN] if change.base else None,
         by=change.who,
         why=change.why or None,
-        changes=change.summary,
+        changes=(*change.summary, *change.broken),
         approved_by=change.approved_by,
         reason=ALONE if change.alone else None,
         count=change.number,

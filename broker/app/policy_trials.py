@@ -1,7 +1,7 @@
 """Tries described logins against a set of policies, by the engine and the entities of live ones."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,14 @@ from broker.core.errors import ConfigurationFaults
 from broker.core.event_routes import told_nobody
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms
-from broker.core.login.given_facts import CompletedFacts, GivenFacts, completed, described, of_login
+from broker.core.login.given_facts import (
+    HOME,
+    CompletedFacts,
+    GivenFacts,
+    completed,
+    described,
+    of_login,
+)
 from broker.core.login.ideal_login import play
 from broker.core.login.login_decision import with_required_names
 from broker.core.login.nearest_login import NearLogin, near_logins
@@ -134,21 +141,33 @@ def with_borrowers(
     return [play(login, played.service, site.policies, now, terms) for login in again]
 
 
-def nearest(site: Site, trial: Trial, played: PlayedLogin, now: datetime) -> NearLogin | None:
-    """Return the login with the least effort that the same service lets in; None without one.
+def nearest(site: Site, trial: Trial, played: PlayedLogin, now: datetime) -> Sequence[NearLogin]:
+    """Return the logins with the least effort that the same service lets in; nothing without one.
 
-    First of the affiliation that was refused: the others are for other people.
+    First of the affiliation that was refused: the others are for other people. Of the others that
+    with the least effort, where it is less.
     """
     service = played.service
     own = played.decision.affiliation
-    near = near_logins(trial.given, service, site.policies, now.date())
+    near = near_logins(_at_home(trial), service, site.policies, now.date())
     near.sort(key=lambda each: each.affiliation != own)
+    found: list[NearLogin] = []
     for each in near:
+        if found and (found[0].affiliation == each.affiliation or each.effort >= found[0].effort):
+            continue
         if _may_be_taken(site, trial, each, service):
             again = tried(site, each.facts, (service.name,), now)
             if again.played[0].permitted:
-                return each
-    return None
+                found.append(each)
+    return found[:2]
+
+
+def _at_home(trial: Trial) -> GivenFacts:
+    """Return what was given, with the home organisation that their affiliation shows."""
+    home = trial.complete.facts.attributes.get(HOME)
+    if home is None:
+        return trial.given
+    return replace(trial.given, attributes={HOME: home, **trial.given.attributes})
 
 
 def example_at(policies: PolicySet, file: str, line: int) -> Example | None:

@@ -2,15 +2,29 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from broker.app import policy_trials
-from broker.app.assembly import Parts
+from broker.adapters.saml.keys import key_ring
+from broker.app import diagnostics, policy_trials, sealed_stores
+from broker.app.assembly import Parts, now
+from broker.app.named_configuration import configuration
 from broker.app.policy_trials import NoSuchNameError, Site
+from broker.core.errors import ConfigurationFaults, LeadsNowhere
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay
 from broker.core.stateless_references import StatelessReferences
+from broker.files.policies import last_good
 from broker.flows.login.support_traces import SupportTrace, SupportTraces
 from broker.flows.policies.set_in_force import SetChange, SetInForce
+
+_NEVER: Final = "no set of policies was ever in force here, so that none has refused anybody"
+_SEE: Final = "broker check says what stands against the folder's"
+
+
+class NothingRefused(LeadsNowhere):
+    """A reference is asked for at a broker that has never let anybody in or refused them."""
+
+    about = "policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +47,29 @@ class Explanation:
     gone: str = ""
     replaced: SetChange | None = None
     stranger: bool = False
+
+
+def opened() -> Parts:
+    """Open the broker that is configured; ConfigurationFaults with all faults.
+
+    NothingRefused where its policies were never sound: then no page has a reference of theirs.
+    """
+    try:
+        return diagnostics.opened()
+    except ConfigurationFaults:
+        if _never_in_force():
+            raise NothingRefused(f"{_NEVER}: {_SEE}") from None
+        raise
+
+
+def _never_in_force() -> bool:
+    """Return whether neither store nor machine has had a set; ConfigurationFaults, store errors."""
+    settings = configuration()
+    if last_good.last_good_digest(settings.state / "policies") is not None:
+        return False
+    ring = key_ring.load(settings.keys)
+    store = sealed_stores.sealed(sealed_stores.bare(settings), ring)
+    return store is not None and SetInForce(store).live(now()) is None
 
 
 def of_parts(parts: Parts) -> Site:

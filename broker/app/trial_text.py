@@ -1,6 +1,6 @@
 """A tried login for people, in lines: at each service what is asked, made, sent and withheld."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from broker.app import played_text, policy_trials
@@ -11,19 +11,19 @@ from broker.core.login.nearest_login import NearLogin
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import PolicySet
 
-Nears = Callable[[Site, Trial, PlayedLogin, datetime], NearLogin | None]
+Nears = Callable[[Site, Trial, PlayedLogin, datetime], Sequence[NearLogin]]
 
 
-def nearest(site: Site, trial: Trial, played: PlayedLogin, now: datetime) -> NearLogin | None:
-    """Return what would let a refused login in, and None for one that is let in."""
+def nearest(site: Site, trial: Trial, played: PlayedLogin, now: datetime) -> Sequence[NearLogin]:
+    """Return what would let a refused login in, and nothing for one that is let in."""
     if played.permitted:
-        return None
+        return ()
     return policy_trials.nearest(site, trial, played, now)
 
 
-def no_nearest(*_: object) -> None:
-    """Return None: nobody asked what would let them in."""
-    return
+def no_nearest(*_: object) -> Sequence[NearLogin]:
+    """Return nothing: nobody asked what would let them in."""
+    return ()
 
 
 def lines(site: Site, trial: Trial, now: datetime, nears: Nears, corner: str = "") -> Iterator[str]:

@@ -86,6 +86,6 @@ def _for_demo(folder: Path, port_base: int, now: datetime) -> str:
     """Write a folder with the demo's simulated parties; return where its library is."""
     from broker.demo.run import demo_folder  # noqa: PLC0415 - the simulated parties are no part of a broker in service
 
-    setting = demo_folder.write(folder, demo_folder.Ports(port_base), now)
+    setting = demo_folder.write(folder, demo_folder.Ports(port_base), now, rules=True)
     setting.keep_parties()
     return setting.ports.origin("library")

@@ -19,7 +19,7 @@ _BESIDE: Final = {
     "fmt": "policy_fmt:format_policies",
     "history": "policy_history:show_history",
     "plan": "policy_apply:plan_policies",
-    "report": "policy_record:report",
+    "report": "policy_report:report",
     "rollback": "policy_history:roll_back",
     "schema": "policy_schema:schema",
     "show": "policy_history:show_set",
@@ -60,12 +60,12 @@ def check_policies(
     warnings = checked.warnings
     closing = [f"{count} policies, {digest[:12]}: well"]
     if not no_analysis:
-        from broker.commands import policy_report  # noqa: PLC0415 - a quick check plays no login
+        from broker.commands import analysed_policies  # noqa: PLC0415 - a quick check plays no login
 
-        report = policy_report.analysed(checked, moment)
-        found |= report.facts
-        warnings = (*warnings, *report.warnings)
-        closing += report.lines(untried=untried)
+        analysed = analysed_policies.analysed(checked, moment)
+        found |= analysed.facts
+        warnings = (*warnings, *analysed.warnings)
+        closing += analysed.lines(untried=untried)
     if as_json:
         click.echo(json.dumps(found | {"warnings": warnings}))
     else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from broker.app import diagnostics, refusal_explanations, refusal_text
+from broker.app import refusal_explanations, refusal_text
 from broker.app.refusal_explanations import Explanation
 from broker.commands.output import as_json, printing_faults
 from broker.core.identity.cpr import looks_like_cpr
@@ -22,12 +22,13 @@ def explain(reference: tuple[str, ...], *, as_json: bool) -> None:
     """Explain a refusal by the REFERENCE on its page, as it is read aloud: bcdf ghjk.
 
     Says which rule refused then, as it was written then, and what the policies in force would make
-    of the login now. Thirty days, through edits. Exit 1 for an unknown reference.
+    of the login now. Thirty days, through edits. Exit 1 for an unknown reference, and where no set
+    of policies was ever in force.
     """
     typed = " ".join(reference)
     if looks_like_cpr(typed, apart=True):
         raise click.UsageError("a CPR number is no reference, and must not stand in a command")
-    found = refusal_explanations.explained(diagnostics.opened(), typed, datetime.now(UTC))
+    found = refusal_explanations.explained(refusal_explanations.opened(), typed, datetime.now(UTC))
     if found is None:
         raise click.ClickException("no page of the last thirty days had this reference")
     if as_json:

@@ -26,6 +26,12 @@ def _checked_digest(_: click.Context, __: click.Parameter, text: str | None) -> 
     return text
 
 
+# How the first set comes into the history, by policy.live.
+_FIRST: Final = {
+    "apply": "broker serve adds its folder, or broker policy apply --base none",
+    "save": "broker serve notes its folder, and each edit of it",
+}
+
 _digest: Final = click.argument(
     "name", metavar="[DIGEST]", required=False, callback=_checked_digest
 )
@@ -39,6 +45,8 @@ def show_history(*, as_json: bool) -> None:
     desk = policy_operations.opened()
     rows = [_row(change) for change in policy_operations.history(desk)]
     show(rows, as_json=as_json)
+    if not rows and not as_json:
+        click.echo(f"no set was in force yet: {_FIRST[desk.settings.policy.live]}")
     if missing := policy_operations.lost(desk):
         click.echo(f"warning: {missing}", err=True)
 
@@ -107,6 +115,7 @@ def _row(change: SetChange) -> dict[str, Any]:
         "why": change.why or None,
         "site": site_digest(change.site)[:_SHOWN],
         "changes": change.summary,
+        "breaks": change.broken or None,
         "approved_by": change.approved_by or None,
         "alone": change.alone or None,
     }

@@ -1,109 +1,104 @@
-"""What the analysis of one policy set says, with examples to paste into its files."""
+"""The command that writes the record for the data protection officer."""
 
-import json
 import re
-from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
-from broker.app import policy_analysis
-from broker.app.checked_policies import CheckedPolicies
+import click
+
+from broker.adapters.web.report import report_pages
+from broker.adapters.web.report.report_csv import as_csv
+from broker.app import policy_record
+from broker.app.named_configuration import configuration
 from broker.commands.analysis_progress import told_progress
-from broker.core.analysis.compared_logins import Analysis
-from broker.core.analysis.personas import Value, example_login
-from broker.core.analysis.rule_findings import Decided, Findings, findings, untried, untried_login
-from broker.core.analysis.source_kinds import Vocabulary
-from broker.core.policy.model import PolicySet
-from broker.files.policies.examples import run_examples
+from broker.commands.output import existing_folder, printing_faults
+from broker.core.report.policy_report import PolicyReport
 
-# What a policy file reads as a text without quotes.
-_PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.@/-]*")
-_MADE_BEFORE: Final = "no_library_account"
+_ONE_OF_TWO: Final = "say what to write: --html DIR, or --csv"
+_OURS: Final = re.compile(r"(report|service-[a-z0-9-]+)-(da|en)\.html")
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The findings in sentences, and an example for each kind of decision that none tries."""
-
-    warnings: tuple[str, ...]
-    classes: int
-    complete: bool
-    examples: tuple[str, ...]
-
-    @property
-    def facts(self) -> dict[str, object]:
-        """Return the report for programs."""
-        return {"classes": self.classes, "complete": self.complete, "untried": self.examples}
-
-    def lines(self, *, untried: bool) -> list[str]:
-        """Return how much was proved, and what no example tries: in examples where ``untried``."""
-        proved = "complete" if self.complete else "not complete"
-        said = [f"analysis {proved}: {self.classes} classes of logins"]
-        if untried:
-            said += self.examples
-        elif self.examples:
-            many = len(self.examples)
-            said.append(f"{many} kinds of decision are tried by no example: --untried prints some")
-        return said
+_DAY: Final = click.DateTime(("%Y-%m-%d",))
 
 
-def analysed(checked: CheckedPolicies, moment: datetime) -> Report:
-    """Return what every class of logins shows of the policies."""
-    found = policy_analysis.analysed(checked.policies, checked.surroundings)
-    progress = told_progress(len(found.site.sources))
-    seen = findings(Analysis(found.sets, found.site, moment, progress))
-    return Report(
-        warnings=tuple(map(str, (*seen.findings, *seen.unmodelled))),
-        classes=seen.classes,
-        complete=not seen.unmodelled,
-        examples=tuple(_examples(seen, checked.policies, moment)),
+@click.command("report", short_help="Write who gets what, for the data protection officer.")
+@click.option(
+    "--html",
+    "into",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write pages there: the whole, and one for the owner of each service.",
+)
+@click.option("--csv", "as_rows", is_flag=True, help="Print a line for each attribute that leaves.")
+@click.option(
+    "--lang",
+    type=click.Choice(("da", "en")),
+    help="The language; without it pages in both, and rows in that of the configuration.",
+)
+@click.option(
+    "--from",
+    "folder",
+    metavar="FOLDER",
+    type=existing_folder,
+    help="Policies to report in place of those in force.",
+)
+@click.option("--since", metavar="DAY", type=_DAY, help="With the changes from that day on.")
+@click.option("--date", "day", metavar="DAY", type=_DAY, help="Report for that day, not today.")
+@printing_faults
+def report(
+    into: Path | None,
+    lang: str | None,
+    folder: Path | None,
+    since: datetime | None,
+    day: datetime | None,
+    *,
+    as_rows: bool,
+) -> None:
+    """Write who gets what, why and on which terms, by what can really leave.
+
+    And what the library system and the ways of logging in are told, a record of processing
+    activities (GDPR article 30(1)), how long what is kept, and as questions what nobody has
+    written. Of the policies in force; of the configured folder where the store cannot be read.
+    A DAY is written 2026-01-31.
+    """
+    if (into is None) is not as_rows:
+        raise click.UsageError(_ONE_OF_TWO)
+    if as_rows and since:
+        raise click.UsageError("--since goes with --html: rows say what is, not what has changed")
+    if into is not None:
+        _refuse_others(into)
+    languages = (lang,) if lang else tuple(report_pages.LANGUAGES)
+    found = policy_record.made(
+        folder, day.date() if day else None, since.date() if since else None, told_progress
     )
+    if into is None:
+        rows = as_csv(found, lang or configuration().language)
+        click.echo(rows, nl=False)
+    else:
+        _write(found, into, languages)
+    for name in found.leaves.incomplete:
+        click.echo(f"not complete: too many alternatives come together at {name}", err=True)
 
 
-def _examples(found: Findings, policies: PolicySet, moment: datetime) -> list[str]:
-    tried = set()
-    for result in run_examples(policies, None, moment):
-        decision = result.decision
-        reason = decision.reasons[0].code
-        service = result.example.service
-        tried.add((decision.affiliation or "", service, decision.effect.value, reason))
-    vocabulary = Vocabulary.of((policies,))
-    files = {policy.affiliation: policy.file for policy in policies.policies}
-    return [_example(found, each, vocabulary, files[each[0]]) for each in untried(found, tried)]
+def _write(found: PolicyReport, into: Path, languages: tuple[str, ...]) -> None:
+    into.mkdir(parents=True, exist_ok=True)
+    written = dict(report_pages.files(found, languages))
+    for name, text in written.items():
+        (into / name).write_text(text, encoding="utf-8")
+    endings = tuple(f"-{language}.html" for language in languages)
+    for path in into.iterdir():
+        if path.name.endswith(endings) and path.name not in written:
+            path.unlink()  # an earlier report's, of a service that is no more
+    questions = len(found.questions)
+    click.echo(f"{len(written)} files in {into}, {questions} questions not answered")
 
 
-def _example(found: Findings, decided: Decided, vocabulary: Vocabulary, file: str) -> str:
-    affiliation, service, effect, reason = decided
-    login = dict(example_login(untried_login(found, decided), vocabulary))
-    if reason == _MADE_BEFORE:
-        login["borrower"] = False
-    expect: dict[str, Value] = {"effect": effect, "affiliation": affiliation}
-    if effect == "deny":
-        expect["reason"] = reason
-    name = f"{affiliation} at {service}: {reason if effect == 'deny' else 'let in'}"
-    return "\n".join(
-        (
-            f"  # {file}",
-            f"  - name: {json.dumps(name)}",
-            f"    login: {_flow(login)}",
-            f"    service: {_flow(service)}",
-            f"    expect: {_flow(expect)}",
-        )
-    )
-
-
-def _flow(value: object) -> str:
-    """Return a value as YAML writes it on one line."""
-    match value:
-        case bool():
-            return str(value).lower()
-        case dict():
-            pairs = (f"{name}: {_flow(of_name)}" for name, of_name in value.items())
-            return f"{{{', '.join(pairs)}}}"
-        case list():
-            return f"[{', '.join(map(_flow, value))}]"
-        case int():
-            return str(value)
-        case _:
-            text = str(value)
-            return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+def _refuse_others(folder: Path) -> None:
+    """Refuse a folder that holds anything but an earlier report."""
+    if not folder.is_dir():
+        return
+    others = sorted(path.name for path in folder.iterdir() if not _OURS.fullmatch(path.name))
+    if others:
+        what = f"{folder} holds other files than a report ({others[0]}): name a new folder"
+        raise click.UsageError(what)

@@ -1,12 +1,13 @@
 """The command that gives editors the schemas of the files that people write."""
 
 import os
+from pathlib import Path
 
 import click
 
 from broker.app import editor_files, site_names
 from broker.app.named_configuration import configuration
-from broker.commands.output import printing_faults
+from broker.commands.output import existing_folder, printing_faults
 from broker.files.policies.site_schema import SiteNames
 from broker.files.settings.toml_and_environment import CONFIG
 
@@ -26,16 +27,22 @@ from broker.files.settings.toml_and_environment import CONFIG
     is_flag=True,
     help="Write all of them where the configured files name them.",
 )
+@click.option(
+    "--into",
+    metavar="FOLDER",
+    type=existing_folder,
+    help="Write those of the policies into a draft in their place.",
+)
 @printing_faults
-def schema(kind: str, *, writes: bool) -> None:
+def schema(kind: str, into: Path | None, *, writes: bool) -> None:
     """Print the JSON Schema of a kind of file, for completion, explanations and red lines.
 
     With a configuration the policies' schema knows the site's own services, upstreams and
     attributes, and the categories of the policies. Without one any name will do.
     """
-    if writes:
+    if writes or into:
         settings = configuration()
-        for path in editor_files.write(settings, _names()):
+        for path in editor_files.write(settings, _names(), into):
             click.echo(f"written: {path}")
         return
     names = None

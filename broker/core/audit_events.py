@@ -47,6 +47,8 @@ class AuditEventKind(StrEnum):
     ENROLMENT_GIVEN_UP = "enrolment_given_up"
     ENROLMENT_RETRIED = "enrolment_retried"
     ENROLMENT_ENDED = "enrolment_ended"
+    REGISTER_ASKED = "register_asked"  # the register of persons, by a CPR number
+    REGISTER_ANSWERED = "register_answered"
     LOGOUT_ASKED = "logout_asked"
     LOGOUT_DONE = "logout_done"
     LOGOUT_PARTIAL = "logout_partial"
@@ -74,6 +76,7 @@ REQUIRED: Final = frozenset(
     {
         AuditEventKind.RELEASED,
         AuditEventKind.ENROLMENT_WANTED,
+        AuditEventKind.REGISTER_ASKED,
         AuditEventKind.POLICIES_BEGUN,
         AuditEventKind.POLICIES_APPLIED,
         AuditEventKind.POLICIES_ROLLED_BACK,

@@ -58,6 +58,9 @@ class EventKind(Enum):
     LOGOUT_RESPONDED = auto()
     # An enrolment that could not be carried out now
     ENROLMENT_HELD_UP = auto()
+    # A look-up in the register of persons
+    REGISTER_LOOKED_UP = auto()
+    REGISTER_HELD_UP = auto()
     # Pages that end a request
     ERROR_SHOWN = auto()  # to a person in a login of theirs
     STRANGER_REFUSED = auto()  # by a page or a status, before any authentication
@@ -145,6 +148,8 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.LOGOUT_ANSWERED: _logged("logout_answered"),
     EventKind.LOGOUT_RESPONDED: _logged("logout"),
     EventKind.ENROLMENT_HELD_UP: _logged("enrolment_held_up"),
+    EventKind.REGISTER_LOOKED_UP: _logged("register_looked_up", Sink.METRIC),
+    EventKind.REGISTER_HELD_UP: _logged("register_held_up"),
     EventKind.ERROR_SHOWN: _logged("refused", Sink.METRIC, Sink.TRAIL, Sink.TRACE),
     EventKind.STRANGER_REFUSED: _budgeted("refused", Sink.METRIC),
     EventKind.NETWORK_BUSY_SHOWN: Route((Sink.METRIC,)),

@@ -24,6 +24,7 @@ RecordKind = Literal[
     "lease",
     "pin",
     "letter",
+    "register",
     "proof",
     "session",
     "ended",

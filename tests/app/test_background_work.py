@@ -31,7 +31,8 @@ from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import StoreUnavailable
 from broker.demo.koha import simulated_koha
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
-from broker.demo.run.demo_folder import CLIENT_SECRET, Setting
+from broker.demo.run.demo_folder import Setting
+from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
 from broker.files import durable_files

@@ -14,13 +14,14 @@ from broker.app import background_work, findings, live_reload
 from broker.app.application import create_app
 from broker.app.assembly import Parts
 from broker.app.live_reload import LiveReload
+from broker.core.errors import StoreUnavailable
 from broker.core.policy.model import PolicySet
 from broker.core.policy.set_digest import digest
 from broker.core.ports import Key
 from broker.files.policies.live_policies import LivePolicies
 from broker.files.policies.policy_folder import PolicyFolder
 from broker.files.settings.config import load
-from broker.flows.policies.set_in_force import Move, Proposal
+from broker.flows.policies.set_in_force import Live, Move, Proposal, SetInForce
 from broker.flows.policies.worker_reports import OwnReport, current
 from tests.plugins.house import Clock
 
@@ -178,6 +179,38 @@ def test_a_set_that_decides_between_two_saves_only_is_recorded(own_setting: Path
     live_reload.refresh(parts)
     expected.append(parts.policies.current.digest)
     assert moves(parts) == [(Move.SAVED, digest) for digest in expected]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_decided_only_while_the_store_was_away_is_recorded(
+    own_setting: Path, made: Made, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    """By one worker of two, each set in its turn, also one that was taken back meanwhile; each with a line."""
+    workers = [made("save"), made("save")]
+    if known:
+        for parts in (*workers, *workers):
+            live_reload.refresh(parts)
+    path = own_setting / "policies" / "student.yaml"
+    first, expected = path.read_text(), [workers[0].policies.current.digest]
+
+    def away(_self: SetInForce, _now: datetime) -> Live:
+        raise StoreUnavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SetInForce, "live", away)
+        for number, text in enumerate((f"{first}# 1\n", f"{first}# 2\n", first)):
+            for parts in (*workers, *workers):
+                live_reload.refresh(parts)
+            path.write_text(text + " " * number)
+        for parts in workers:
+            live_reload.refresh(parts)
+            expected += [parts.policies.current.digest]
+    for parts in (*workers, *workers):
+        live_reload.refresh(parts)
+    found = [name for _, name in moves(workers[0])]
+    assert len(found) == len(set(found)) == 4
+    assert (found[0], found[-1]) == (expected[0], expected[-1])
+    assert len(on_trail(own_setting)) == 4
 
 
 def test_a_start_on_the_last_good_set_records_that_and_not_the_folder(own_setting: Path, made: Made) -> None:

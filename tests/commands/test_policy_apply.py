@@ -109,6 +109,41 @@ def test_a_plan_is_applied_and_undone(desk: Desk) -> None:
     )
 
 
+def test_an_empty_history_says_so(desk: Desk) -> None:
+    """With what begins one; for programs it is an empty list."""
+    assert desk.run("history").stdout.startswith("no set was in force yet: broker serve adds its folder, or ")
+    assert desk.said("history") == []
+
+
+def test_where_no_set_was_ever_in_force_nothing_is_explained(desk: Desk) -> None:
+    """A folder that is at fault before the first start: no configuration to mend, and no reference either."""
+    path = desk.folder / "policies" / "student.yaml"
+    sound = path.read_text()
+    path.write_text("version: 1\n")
+    said = desk.run("explain", "bcdf", "ghjk")
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert said.stderr.splitlines()[-1] == (
+        "policy: no set of policies was ever in force here, so that none has refused anybody:"
+        " broker check says what stands against the folder's"
+    )
+    path.write_text(sound)
+    desk.applied()
+    assert "no page of the last thirty days" in desk.run("explain", "bcdf", "ghjk").stderr
+
+
+def test_site_rules_that_go_are_told_like_a_changed_policy(desk: Desk) -> None:
+    """A plan says so, and an apply is needed, though no policy has changed."""
+    rules = desk.folder / "policy_properties.yaml"
+    rules.write_text("- name: no mail to nobody\n  service: myprint\n  expect: {never_releases: [cpr]}\n")
+    desk.applied()
+    rules.unlink()
+    planned = desk.run("plan", "--no-analysis")
+    assert planned.exit_code == 3
+    assert "  site   policy_properties removed since the last apply" in planned.stdout
+    desk.applied()
+    assert desk.said("history")[0]["changes"] == ["policy_properties removed"]
+
+
 def test_a_set_that_breaks_a_site_rule_is_not_applied(desk: Desk) -> None:
     """Plan, check and apply name rule, line and person; without the analysis a plan says nothing of it."""
     rules = desk.folder / "policy_properties.yaml"

@@ -1,63 +1,176 @@
-"""broker policy check with its analysis: what it says, and the examples that it gives to paste."""
+"""``broker policy report``, as an administrator meets it."""
 
-import json
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from broker.cli import broker
+from broker.demo.run.demo_folder import Setting
+from broker.files.settings import config
+from tests.commands.test_policy_apply import Desk
+from tests.commands.test_policy_diff import without_examples
 
-POLICIES = Path(__file__).resolve().parents[2] / "policies"
+HOME = "schacHomeOrganization: {why"
+ANSWERS = """
+[record]
+security = {en = "doors & locks", da = "døre & låse"}
+[record.services.myprint]
+kept_for = {en = "a year", da = "et år"}
+third_countries = ["US"]
+safeguards = {en = "standard clauses", da = "standardbestemmelser"}
+"""
+Report = Callable[..., Result]
 
 
-@pytest.fixture(autouse=True)
-def _unconfigured(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def folder(setting: Setting, tmp_path: Path) -> Path:
+    """Give a broker's folder, without a store."""
+    ignored = shutil.ignore_patterns("broker.db*", "last-good", "audit")
+    shutil.copytree(setting.folder, tmp_path / "demo", ignore=ignored)
+    return tmp_path / "demo"
+
+
+@pytest.fixture
+def report(folder: Path) -> Report:
+    """Give what runs the command."""
+
+    def run(*words: str, **environment: str) -> Result:
+        config = {"BROKER_CONFIG": str(folder / "broker.toml"), "BROKER_POLICY__LIVE": "apply"}
+        result = CliRunner().invoke(broker, ["policy", "report", *words], env={**config, **environment})
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        return result
+
+    return run
+
+
+def test_files_say_who_gets_what(report: Report, tmp_path: Path) -> None:
+    """One for all in each language, one for each owner; the same day, the same files; none of a service that went."""
+    into = tmp_path / "new" / "out"
+    result = report("--html", str(into), "--date", "2026-11-26")
+    assert result.exit_code == 0, result.output
+    names = {f"{stem}-{language}.html" for stem in ("report", "service-my-loans") for language in ("da", "en")}
+    assert names <= {path.name for path in into.iterdir()}
+    first = {path.name: path.read_bytes() for path in into.iterdir()}
+    (into / "service-gone-da.html").write_text("a service that was")
+    assert report("--html", str(into), "--date", "2026-11-26").exit_code == 0
+    assert {path.name: path.read_bytes() for path in into.iterdir()} == first
+    assert 'data-attribute="cpr"' in (into / "service-my-loans-da.html").read_text()
+    assert 'data-attribute="cpr"' not in (into / "service-e-resources-da.html").read_text()
+
+
+def test_rows_come_in_the_language_of_the_configuration(report: Report) -> None:
+    """Or in the one that is named; on standard output, and nothing else there."""
+    assert report("--csv", "--lang", "en").stdout.startswith("service,")
+    assert report("--csv", BROKER_LANGUAGE="da").stdout.startswith("tjeneste,")
+
+
+def test_without_a_store_the_folder_is_reported_and_said_so(report: Report, folder: Path, tmp_path: Path) -> None:
+    """On the page; no store is made for it, and a history that cannot be read is no empty one."""
+    assert report("--html", str(tmp_path / "out"), "--lang", "en").exit_code == 0
+    text = (tmp_path / "out" / "report-en.html").read_text()
+    assert "the store could not be read" in text
+    assert str(folder / "policies") in text
+    assert not (folder / "state" / "broker.db").exists()
+    refused = report("--html", str(tmp_path / "out"), "--since", "2026-01-01")
+    assert refused.exit_code == 78
+    assert refused.stderr == (
+        "--since: needs the history of the policies, and the store cannot be read (see broker check)\n"
+    )
+
+
+def test_a_folder_that_is_named_is_reported(report: Report, folder: Path, tmp_path: Path) -> None:
+    """By its own rules, and with what of them gives nothing."""
+    proposal = tmp_path / "proposal"
+    shutil.copytree(folder / "policies", proposal)
+    path = proposal / "student.yaml"
+    text = path.read_text().replace(HOME, HOME.replace("{why", "{values: [nowhere.dk], why"))
+    path.write_text(without_examples(text))
+    assert report("--html", str(tmp_path / "out"), "--from", str(proposal), "--lang", "en").exit_code == 0
+    text = (tmp_path / "out" / "report-en.html").read_text()
+    assert f"the folder {proposal}" in " ".join(text.split())
+    assert "e-resources: Domain of your institution" in " ".join(text.split())
+
+
+@pytest.mark.slow  # two sets are compared, for each of the changes
+def test_changes_are_told_with_who_and_what(report: Report, folder: Path, tmp_path: Path) -> None:
+    """Of the set in force: each change since the day, why, and who gets what else by it; none from before."""
+    desk = Desk(folder)
+    first = desk.applied("the beginning")
+    path = folder / "policies" / "student.yaml"
+    path.write_text(without_examples(path.read_text().replace("displayName: {why", "sn: {why", 1)))
+    second = desk.applied("the surname is enough")
+    assert report("--html", str(tmp_path / "out"), "--since", "2026-01-01", "--lang", "en").exit_code == 0
+    text = " ".join((tmp_path / "out" / "report-en.html").read_text().split())
+    assert "the set in force" in text
+    assert text.index(second[:12]) < text.index("the surname is enough") < text.index(first[:12], text.index("since"))
+    assert "WIDER myprint student: + sn (student.yaml:" in text
+    late = ("--since", "2100-01-01", "--date", "2100-01-02")
+    assert report("--html", str(tmp_path / "late"), "--lang", "en", *late).exit_code == 0
+    assert "the surname is enough" not in (tmp_path / "late" / "report-en.html").read_text()
+
+
+def test_every_key_that_a_question_names_can_be_written(report: Report, folder: Path, tmp_path: Path) -> None:
+    """A question's key is one of the configuration's; answered there, it is asked no more."""
+    assert report("--html", str(tmp_path / "out"), "--lang", "en").exit_code == 0
+    asked = re.findall(r"broker\.toml: ([\w.-]+)", (tmp_path / "out" / "report-en.html").read_text())
+    known = set(config.keys())
+    assert asked
+    for key in asked:
+        pattern = re.sub(r"services\.[\w-]+", "services.NAME", key)
+        assert pattern in known, key
+    with (folder / "broker.toml").open("a") as file:
+        file.write(ANSWERS)
+    assert report("--html", str(tmp_path / "out"), "--lang", "en").exit_code == 0
+    text = (tmp_path / "out" / "report-en.html").read_text()
+    assert "doors &amp; locks" in text
+    assert "broker.toml: record.security" not in text
+    assert "broker.toml: record.services.myprint" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ((), 2, "say what to write: --html DIR, or --csv"),
+        (("--html", "x", "--csv"), 2, "say what to write"),
+        (("--csv", "--since", "2026-01-01"), 2, "--since goes with --html"),
+        (("--csv", "--lang", "fr"), 2, "'fr' is not one of 'da', 'en'"),
+        (("--csv", "--date", "yesterday"), 2, "yesterday"),
+        (("--csv", "--from", "polices"), 2, "polices"),
+        (("--html", "/proc/report"), 78, "/proc/report: cannot be used"),
+    ],
+)
+def test_slips_are_told_in_a_sentence(report: Report, words: tuple[str, ...], code: int, said: str) -> None:
+    """What was written wrong, or cannot be written to, with the exit code that says which."""
+    result = report(*words)
+    assert (result.exit_code, said in result.output) == (code, True), result.output
+
+
+def test_without_a_configuration_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report needs the services and who is responsible for them."""
     monkeypatch.delenv("BROKER_CONFIG", raising=False)
+    result = CliRunner().invoke(broker, ["policy", "report", "--csv"])
+    assert result.exit_code == 78
+    assert result.stderr.startswith("BROKER_CONFIG: is not set")
 
 
-def check(folder: Path, *options: str) -> Result:
-    """Run the command."""
-    return CliRunner().invoke(broker, ["policy", "check", str(folder), *options])
+def test_an_answer_about_no_service_is_a_fault(report: Report, folder: Path) -> None:
+    """It would stand in no record."""
+    with (folder / "broker.toml").open("a") as file:
+        file.write("\n[record.services.my-lones]\nthird_countries = []\n")
+    result = report("--csv")
+    assert result.exit_code == 78
+    assert "no service my-lones (services are " in result.stderr
 
 
-def pasted(folder: Path, examples: list[str]) -> None:
-    """Put each example below those of the file that its first line names."""
-    for example in examples:
-        first, _, rest = example.partition("\n")
-        with (folder / first.removeprefix("  # ")).open("a") as file:
-            file.write(rest + "\n")
-
-
-@pytest.mark.slow
-def test_examples_can_be_pasted_until_none_is_missing(tmp_path: Path) -> None:
-    """Each holds, and tries what it was printed for: then nothing is left untried."""
-    copy = tmp_path / "policies"
-    shutil.copytree(POLICIES, copy)
-    found = json.loads(check(copy, "--json").stdout)
-    assert found["complete"]
-    assert found["untried"]
-    pasted(copy, found["untried"])
-    result = check(copy)
-    assert result.exit_code == 0, result.output
-    assert "tried by no example" not in result.stdout
-    assert "analysis complete" in result.stdout
-
-
-def test_a_rule_without_effect_is_a_warning(tmp_path: Path) -> None:
-    """With its line, and what stands before it; the rest is well."""
-    copy = tmp_path / "policies"
-    shutil.copytree(POLICIES, copy)
-    path = copy / "student.yaml"
-    again = "  - {upstream: wayf, schacHomeOrganization: [au.dk], eduPersonScopedAffiliation: [student@au.dk]}\n"
-    path.write_text(path.read_text().replace(again, again + again, 1))
-    result = check(copy)
-    assert result.exit_code == 0, result.output
-    assert "warning: student.yaml:12: this alternative never decides" in result.stderr
-
-
-def test_the_analysis_can_be_left_out() -> None:
-    """And the examples that it would print with it."""
-    assert "analysis" not in check(POLICIES, "--no-analysis").stdout
-    assert check(POLICIES, "--no-analysis", "--untried").exit_code == 2
+def test_other_files_are_left_alone(report: Report, tmp_path: Path) -> None:
+    """A folder with anything but an earlier report is refused by name, and nothing is written."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    result = report("--html", str(tmp_path / "mine"))
+    assert result.exit_code == 2
+    assert "thesis.txt" in result.output
+    assert len(list((tmp_path / "mine").iterdir())) == 1

@@ -122,6 +122,17 @@ def test_the_schemas_are_written_where_the_files_name_them(run: Run, folder: Pat
     assert not list(folder.glob("*/.*.new"))
 
 
+def test_a_draft_gets_those_of_the_policies(run: Run, folder: Path) -> None:
+    """Into the folder that is named, and nowhere else."""
+    draft = folder / "draft"
+    draft.mkdir()
+    printed = run("--into", str(draft))
+    names = {"policy.schema.json", "policy_properties.schema.json"}
+    assert printed.stdout == "".join(f"written: {draft / name}\n" for name in sorted(names))
+    assert {path.name for path in draft.iterdir()} == names
+    assert json.loads((draft / "policy.schema.json").read_text()) == json.loads(run().stdout)
+
+
 def test_where_nothing_is_configured_nothing_is_written(run: Run) -> None:
     """The sentence says what to set."""
     refused = run("--write", configured=False)

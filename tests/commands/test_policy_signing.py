@@ -411,7 +411,7 @@ def test_a_rollback_says_which_site_rules_it_breaks(desk: Desk, monkeypatch: pyt
     done = desk.run("rollback", wide[:12], "--why", "x")
     assert done.exit_code == 0
     assert "warning: policy_properties.yaml:1: 'no alum' does not hold: e-resources releases" in done.stderr
-    assert any("'no alum' does not hold" in line for line in desk.said("history")[0]["changes"])
+    assert any("'no alum' does not hold" in line for line in desk.said("history")[0]["breaks"])
     assert any("'no alum' does not hold" in line for line in trail_changes(desk))
     (desk.folder / "policy_properties.yaml").unlink()
     desk.applied()

@@ -12,6 +12,7 @@ from lxml import etree
 
 from broker.cli import broker
 from broker.demo.run.demo_folder import Setting
+from tests.plugins.policies_document import JOBS, do
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDENT = ("--upstream", "wayf", "--as", "student@au.dk")
@@ -64,8 +65,27 @@ def test_a_refusal_names_its_rule_and_what_would_let_them_in(tried: Try) -> None
     assert "refused   national_eid_required   private.yaml:18 require.upstream" in result.stdout
     near = "what would let them in: upstream nemid, assurance substantial, cpr real, age 18 (private.yaml:12)"
     assert near in result.stdout
+    assert "or, as another affiliation" not in result.stdout
     persona = tried("--persona", "lars", "--service", "my-loans", "--nearest").stdout
     assert "what would let them in: upstream nemid, assurance substantial (private.yaml:12)" in persona
+
+
+def test_an_entitlement_that_would_do_is_offered_too(tried: Try) -> None:
+    """The institution can give it to the same person, which is less than to come another way."""
+    for block in JOBS["add-affiliation"]:
+        do(Path("policies"), block)
+    path = Path("policies/guest.yaml")
+    text = path.read_text().replace("precedence: 5", "precedence: 15")
+    text = text.replace("eduPersonScopedAffiliation: [guest@au.dk]", "eduPersonEntitlement: ['urn:x:guest']")
+    text = text.replace("eduPersonScopedAffiliation: guest@au.dk", "eduPersonEntitlement: 'urn:x:guest'")
+    loans = text.partition("  - service: e-resources")[2].partition("\nexamples:")[0].rstrip()
+    text = text.replace("\nexamples:", f"  - service: my-loans{loans}\n\nexamples:")
+    path.write_text("  - name:".join(text.split("  - name:")[:2]))
+    result = tried(*AFFILIATE, "--service", "my-loans", "--nearest")
+    assert "age 18 (private.yaml:12)" in result.stdout, result.output
+    assert "            or, as another affiliation: eduPersonEntitlement urn:x:guest (guest.yaml:10)" in result.stdout
+    (row,) = json.loads(tried(*AFFILIATE, "--service", "my-loans", "--nearest", "--json").stdout)["services"]
+    assert row["or_nearer"][0]["changes"] == ["eduPersonEntitlement urn:x:guest"]
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,10 @@ from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 from broker.demo.library import services
 from broker.demo.library.sip2_client import Machine
 from broker.demo.people.personas import persona
-from broker.demo.run.demo_folder import CLIENT_SECRET, HUB, SERVICES, Ports, Setting, write
+from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting, write
+from broker.demo.run.demo_library import CLIENT_SECRET, lent, seeds
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
-from broker.demo.run.running_demo import lent, seeds
 from broker.demo.upstreams import wayf_hub
 from broker.files.settings.config import load
 from broker.flows import worker_loop

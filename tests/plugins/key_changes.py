@@ -324,10 +324,10 @@ CHANGES: Final = [
     ("release.[].name_id_why.da", "guest", "konto der", "konto", "other e-resources guest: name_id: another reason "),
     (
         "release.[].notice",
-        "student",
-        "notice: ours",
-        "notice: upstream",
-        "WIDER my-loans student: notice ours -> upstream (student.yaml:44)",
+        "guest",
+        "name_id: transient",
+        "name_id: transient\n    notice: upstream",
+        "WIDER my-loans guest: notice ours -> upstream (guest.yaml:34)",
     ),
     (
         "release.[].attributes.NAME.why.en",

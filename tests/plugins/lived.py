@@ -24,6 +24,7 @@ from broker.core.identity.mailbox_proofs import ProofOwner, Proved
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest
+from broker.core.policy.register_rule import RegisterRule
 from broker.core.ports import Key, RecordKind
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
@@ -31,6 +32,7 @@ from broker.flows.borrowers.borrower_at_login import declined_key
 from broker.flows.borrowers.category_letters import CategoryLetters
 from broker.flows.borrowers.create_pause import CreatePause
 from broker.flows.borrowers.enrolment_records import StoredEnrolment
+from broker.flows.borrowers.register_look_ups import RegisterLookUps
 from broker.flows.consents.receipts import Receipts
 from broker.flows.login.arrivals import Arrivals
 from broker.flows.login.support_traces import SupportTraces
@@ -155,7 +157,9 @@ class Life:
         records = self.parts.enrolments.ports.records
         assert records.write(StoredEnrolment(key, wanted, None, None), wanted, now() + timedelta(days=1))
         change = Change(self.who.number, (), "STUD")
-        CategoryLetters(self.parts.enrolments.ports).owe(wanted.id, change, EnrolmentOutcome.UPGRADED, "da")
+        ports = self.parts.enrolments.ports
+        CategoryLetters(ports).owe(wanted.id, change, EnrolmentOutcome.UPGRADED, "da")
+        RegisterLookUps(replace(ports, refresh_after=timedelta(90))).owe(self.who.cpr, RegisterRule(), wanted)
 
     def be_listed(self) -> None:
         """Be a case, a notice and a dispute of staff, and stand in a pause."""

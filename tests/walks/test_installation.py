@@ -18,7 +18,8 @@ import pytest
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.persona_walk import texts, walk
 from broker.demo.people.personas import AU, persona
-from broker.demo.run.demo_folder import CLIENT_SECRET, HUB, SERVICES, Ports, Setting, write
+from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting, write
+from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.running_demo import around
 from broker.files.checked_files import FILL_IN
 from broker.files.settings import new_folder
@@ -192,6 +193,9 @@ def test_a_newcomer_gets_from_an_empty_folder_to_a_login(tmp_path: Path) -> None
 
     init = broker("init", "library", "--for", "demo", "--port-base", str(base))
     made = subprocess.run(init, env=environ, cwd=tmp_path, capture_output=True, check=True, text=True)
+    assert (tmp_path / "library" / "policy_properties.yaml").read_bytes() == (
+        ROOT / "policy_properties.yaml"
+    ).read_bytes()
     _, _, after = made.stdout.partition("Next:\n")
     lines = [shlex.split(line, comments=True) for line in after.splitlines()]
     (_, *demo, _), (_, named), (_, *check), (_, *serve, _), (*_, library) = lines

@@ -77,6 +77,9 @@ class Metrics:
         self._register = counter(
             "broker_register_calls", "Calls of the register of persons.", "call", "outcome"
         )
+        self._look_ups = counter(
+            "broker_register_look_ups", "Look-ups of people, by reason.", "for", "outcome"
+        )
         self._starts = counter(
             "broker_work_starts", "Starts of broker work: the first, after a death, and reloads."
         )
@@ -102,6 +105,8 @@ class Metrics:
                 self._logins.labels(*labels).inc()
             case EventKind.METADATA_FETCHED:
                 self._fetches.labels(facts["feed"], facts["result"]).inc()
+            case EventKind.REGISTER_LOOKED_UP:
+                self._look_ups.labels(facts["for"], facts["outcome"]).inc()
             case EventKind.WORK_STARTED:
                 self._starts.inc()
             case kind:

@@ -9,7 +9,7 @@ from broker.core.analysis.lasting_changes import account_changes, mailbox_change
 from broker.core.analysis.outcomes import MADE, LeavingKinds, Outcome, SharedTerms
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.login.played_login import PlannedBorrower
-from broker.core.policy.model import PolicyLine
+from broker.core.policy.model import Notice, PolicyLine
 
 _CONSENT: Final = "consent"
 NOBODY: Final = "nobody"  # the affiliation of a person who has none
@@ -154,11 +154,11 @@ def _terms(old: SharedTerms, new: SharedTerms) -> Iterator[Change]:
             f"name_id {old.name_id} -> {new.name_id}",
             line_of("name_id"),
         )
-    if old.notice != new.notice:
-        direction = Direction.WIDER if new.notice == "upstream" else Direction.NARROWER
+    if _teller(old) != _teller(new):
+        direction = Direction.WIDER if _teller(new) == "upstream" else Direction.NARROWER
         yield Change(
             direction,
-            f"notice {old.notice} -> {new.notice}",
+            f"notice {_teller(old)} -> {_teller(new)}",
             line_of("notice"),
         )
     if old.receiver != new.receiver:
@@ -173,6 +173,11 @@ def _terms(old: SharedTerms, new: SharedTerms) -> Iterator[Change]:
             "another purpose",
             line_of("purpose"),
         )
+
+
+def _teller(terms: SharedTerms) -> Notice:
+    """Return whose page tells the person: under consent ours asks, whatever the entry says."""
+    return "ours" if terms.basis == _CONSENT else terms.notice
 
 
 def _borrower(old: PlannedBorrower | None, new: PlannedBorrower | None) -> Iterator[Change]:

@@ -12,6 +12,7 @@ from broker.core.analysis.outcomes import LeavingKinds, Outcome
 from broker.core.analysis.partial_logins import PartialLogin
 from broker.core.analysis.personas import words
 from broker.core.analysis.source_kinds import SourceKinds, Vocabulary
+from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Names, Service
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.login.described_login import DescribedLogin, IdealTerms
@@ -125,6 +126,9 @@ def _differences(rule: SiteRule, policies: PolicySet, found: Outcome) -> Iterato
     if expect.affiliation not in {None, found.affiliation}:
         what = f"takes for {found.affiliation or 'nobody'}, not {expect.affiliation}"
         yield _Difference(what, found.place)
+    made = found.borrower
+    if expect.no_borrower and made and made.outcome is EnrolmentOutcome.CREATED:
+        yield _Difference(f"makes an account of the category {made.category}", made.place)
     if expect.category is not None:
         yield from _other_category(expect.category, policies, found)
     yield from _other_release(rule, found)

@@ -71,6 +71,8 @@ class Enrolment:
     carried: str | None = None  # pseudonym of the wish that was carried out
     # when the library system was last asked about the borrower: it was as found then, or not there
     settled: datetime | None = None
+    registered: datetime | None = None  # when the register of persons was last heard of the person
+    number_now: str | None = None  # of a case: pseudonym of the CPR number in the place of theirs
     # in observe mode: the names of the fields that would have been written
     would: Names = ()
 

@@ -25,6 +25,9 @@ _WISH_GONE: Final = (
     "Nothing: the wish was dropped after 30 days, or there never was one. "
     "Once all is put right, `end` it: the person begins anew at the next login."
 )
+_ASKS_AGAIN: Final = (
+    "It ends the case and lets them in; the CPR register is asked again at their next login."
+)
 _MERGE: Final = "Merge the borrowers in the library system, then `retry`."
 
 # The reasons of docs/operations.md.
@@ -97,6 +100,26 @@ BY_REASON: Final[Mapping[str, Advice]] = {
     ),
     "borrower_gone": Advice(
         "Nothing: the person signs up with a CPR number at the next login.", _NO_RETRY
+    ),
+    "person_dead": Advice(
+        "The CPR register says that the person is dead: nobody is let in by their number, and "
+        "nothing is mailed to them. Close the borrower in the library system, then `end` it. If "
+        "they live, `retry`.",
+        _ASKS_AGAIN,
+    ),
+    "cpr_number_changed": Advice(
+        "The CPR register has given the person another number. Write it into the borrower in the "
+        "library system; where two borrowers are named, merge them there. Then `retry`: until then "
+        "nobody is let in to a borrower by the new number.",
+        _ASKS_AGAIN,
+    ),
+    "under_guardianship": Advice(
+        "The person has a guardian. See what the library has agreed with them, then `end` it.",
+        _ASKS_AGAIN,
+    ),
+    "register_unclear": Advice(
+        "See what the cause says, and whose the borrower is. Nobody waits; then `end` it.",
+        _ASKS_AGAIN,
     ),
     "name_with_another_cpr": Advice(
         "Nobody waits. Find out whether the university has given the user name to somebody else.",

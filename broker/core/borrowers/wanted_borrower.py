@@ -8,6 +8,7 @@ from broker.core.borrowers import field_values
 from broker.core.entities import Names
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.policy.model import BorrowerRule, Decision, Field
+from broker.core.policy.register_rule import RegisterRule
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -31,7 +32,8 @@ class Wish:
     that the person proved by its PIN: of one of the categories ``adopts`` it gets the CPR.
     ``creates`` is False where the person may not enrol alone: a person with a borrower gets on,
     nobody gets a new one. ``confirmed`` is whether staff have said that the temporary borrower is
-    this person's, whose name it does not have.
+    this person's, whose name it does not have. ``register`` is what is done with the answer of the
+    register of persons, None where nobody is looked up.
     """
 
     cpr: str | None
@@ -48,6 +50,7 @@ class Wish:
     adopts: Names = ()
     creates: bool = True
     confirmed: bool = False
+    register: RegisterRule | None = None
 
     def __repr__(self) -> str:
         """Show affiliation and category only."""
@@ -119,6 +122,7 @@ def wish(
         lowers=_lowers(rule, decision),
         adopts=rule.temporary,
         creates=sure and decision.may_create,
+        register=rule.register if sure else None,
     )
 
 

@@ -22,13 +22,15 @@ class PersonLink:
     Of a CPR number ``person`` is its person's id, for good. Of a name it is the id of whoever came
     by it before a CPR number did; the first number takes that id along. ``cpr`` is the pseudonym of
     the number that last came with the name (None: none did), ``alone`` the id of whoever comes by
-    the name alone once a number has come, ``confirmed`` when the name last came.
+    the name alone once a number has come, ``confirmed`` when the name last came. ``barred`` is the
+    reason why who comes by a CPR number is not let in: its holder is dead, say.
     """
 
     person: str
     cpr: str | None
     confirmed: datetime
     alone: str | None = None
+    barred: str | None = None
 
     @property
     def alone_id(self) -> str | None:

@@ -17,6 +17,8 @@ from broker.core.policy.model import Alternative, Policy, PolicyLine, PolicySet,
 # One may log in otherwise, and not be somebody else: an attribute weighs more than a way.
 _ANOTHER_PERSON: Final = 4
 _PREFIX_ENDS: Final = "au.dk"
+# What one person may be given and another not: to have it is to be nobody else.
+_GRANTED: Final = frozenset({"eduPersonEntitlement"})
 # What only an institution asserts: by another upstream the person brings none of it.
 _OF_INSTITUTION: Final = frozenset({*AFFILIATIONS, HOME, "eduPersonPrincipalName", CATEGORY})
 
@@ -155,7 +157,7 @@ class _Changes:
             attributes = {**self.facts.attributes, name: (value,)}
             self.facts = replace(self.facts, attributes=attributes)
         self.words.append(f"{name} {value}")
-        self.identities += 1
+        self.identities += name not in _GRANTED
 
     def with_proof(self, policy: Policy, name: str, today: date) -> None:
         """Show a mailbox in a domain of the proof."""

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.owed_look_up import PERSON_DEAD
 from broker.core.consent.consent import Question, ReceiptEvent, agreed, governing, question
 from broker.core.consent.disclosure import Disclosure, disclose, named, numbered, with_cpr
 from broker.core.entities import PERSISTENT, Controller, Service
@@ -93,6 +94,9 @@ def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
     unknown = _unknown(transaction, terms, now)
     if unknown:
         return unknown
+    if transaction.person and transaction.person.case == PERSON_DEAD:
+        # Whoever has the login of a dead person is not that person, whatever a service asks for.
+        return Refuse(PERSON_DEAD, REQUEST_DENIED)
     if transaction.errand in OWN_ERRANDS:
         return Done()
     decision = terms.decide(transaction, now)

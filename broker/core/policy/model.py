@@ -211,13 +211,17 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """The decision that an example expects; a None is not checked."""
+    """The decision that an example expects; a None is not checked.
+
+    ``no_borrower``: no account is made of the person.
+    """
 
     effect: str
     reason: str | None = None
     category: str | None = None
     releases: Names | None = None
     affiliation: str | None = None
+    no_borrower: bool = False
 
 
 @dataclass(frozen=True, slots=True)

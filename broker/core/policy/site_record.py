@@ -4,13 +4,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from types import MappingProxyType
 from typing import Final
 
 from broker.core.entities import Service, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap
 
-# Of a digest: what a part was is never looked up by it, only whether it is the same.
-_SHORT: Final = 16
+# The names of the guards: who may change what decides, and what no change may break.
+SIGNERS: Final = "policy.signers"
+RULES: Final = "policy_properties"
 # What people read or follow decides nothing.
 _LEFT_OUT: Final = frozenset({"label", "description", "privacy_notice", "url", "friendly"})
 # What metadata says of itself, and a feed may change at any hour.
@@ -22,14 +24,14 @@ def site_record(
     upstreams: Mapping[str, Upstream],
     maps: Mapping[str, AttributeMap],
     library: Mapping[str, object],
-    signers: str = "",
+    guards: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
-    """Return a short digest of each part, by its name in the configuration.
+    """Return the digest of each part, by its name in the configuration.
 
     ``services`` with whether they encrypt, ``upstreams`` with their institutions as they are
-    written, ``library`` the settings of the library system that decide categories. ``signers``, the
-    list of those who may sign a change, decides no login: it is there so that who changes it is
-    seen to.
+    written, ``library`` the settings of the library system that decide categories. ``guards`` are
+    texts that decide no login and hold back changes: the list of those who may sign one, and the
+    site rules. They are there so that whoever changes them is seen to.
 
     Source: docs/policies-in-force.md.
     """
@@ -37,8 +39,7 @@ def site_record(
     parts |= {f"services.{name}": service for name, service in services.items()}
     parts |= {f"upstreams.{name}": upstream for name, upstream in upstreams.items()}
     parts |= {f"attribute_maps.{name}": wire_map for name, wire_map in maps.items()}
-    if signers:
-        parts["policy.signers"] = signers
+    parts |= guards
     return {name: _digest(part) for name, part in parts.items()}
 
 
@@ -49,7 +50,7 @@ def site_digest(record: Mapping[str, str]) -> str:
 
 def _digest(part: object) -> str:
     text = json.dumps(_plain(part), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:_SHORT]
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _plain(value: object) -> object:

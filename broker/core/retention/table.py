@@ -175,6 +175,14 @@ CATEGORY_LETTER: Final = Retention(
     _("the change"),
     _("a mail server that is down gets it later"),
 )
+REGISTER_LOOK_UP: Final = Retention(
+    "register",
+    _("a look-up in the register of persons that is owed: CPR number, reason, what to do with it"),
+    "a keyed hash of the CPR number",
+    31 * _DAY,
+    _("the login that it is owed for"),
+    _("a register that is down is asked later; given up after 30 days"),
+)
 PROOF: Final = Retention(
     "proof",
     _("a mail address that was shown to be the person's own"),

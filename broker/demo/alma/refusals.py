@@ -30,9 +30,14 @@ class Refused(Exception):  # an answer of the simulated Alma, no error of ours
 
 
 def unauthorized() -> Refused:
-    """Return the answer to a key that is none, or may not do this."""
+    """Return the answer to a key that was not given the area of the call."""
     text = "API-key not defined or not configured to allow this API."
     return Refused("UNAUTHORIZED", text)
+
+
+def no_such_key() -> Refused:
+    """Return the answer to a key that there is none."""
+    return Refused("INVALID_REQUEST", "Invalid API Key", 403)
 
 
 def not_understood() -> Refused:

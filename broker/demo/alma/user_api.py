@@ -16,6 +16,7 @@ from broker.demo.alma.refusals import (
     NOT_CREATED,
     Refused,
     general_error,
+    no_such_key,
     not_understood,
     unauthorized,
 )
@@ -57,6 +58,8 @@ class Api:
         # What a fault is planned for, method, path, right, general error, parameters, view.
         routes: tuple[tuple[str, str, str, Right, str, Collection[str], View], ...] = (
             ("", "GET", "/users/operation/test", _reads, GENERAL, (), self._test),
+            ("", "POST", "/users/operation/test", _writes, GENERAL, (), self._test),
+            ("", "GET", "/conf/test", _configures, GENERAL, (), self._test),
             ("search", "GET", "/users", _reads, GENERAL, _SEARCHED, self._search),
             ("create", "POST", "/users", _writes, NOT_CREATED, _CREATED, self._create),
             ("loans", "GET", f"{_USER}/loans", _reads, GENERAL, _TYPED, self._loans_of),
@@ -74,8 +77,10 @@ class Api:
     def _guarded(self, right: Right, general: str, parameters: Collection[str], view: View) -> View:
         def call(**parts: str) -> ResponseReturnValue:
             self._count()
-            keys = self._users.administration.keys
-            if not right(keys.get(_sent_key(), _NO_KEY)):
+            key = self._users.administration.keys.get(_sent_key())
+            if key is None:
+                raise no_such_key()
+            if not right(key):
                 raise unauthorized()
             # A parameter that the simulation does not know may mean anything.
             if not request.args.keys() <= {*parameters, "apikey", "format"}:
@@ -168,7 +173,6 @@ class Api:
         return jsonify(shown(row, self._users.administration, _link(row)))
 
 
-_NO_KEY: Final = ApiKey(reads_users=False, writes_users=False, reads_configuration=False)
 _TABLE: Final = "/conf/code-tables/<name>"
 _TYPED: Final = ("user_id_type",)
 _READ: Final = (*_TYPED, "view", "expand")

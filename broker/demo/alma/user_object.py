@@ -148,7 +148,7 @@ CONTACTS: Final[Mapping[str, Shape]] = {
 }
 # Sent back as they came, they are left out: Alma makes them.
 _OUTPUT: Final = frozenset({"full_name", "link", "requests", "loans", "fees"})
-_NEVER_SHOWN: Final = frozenset({"pin_number", "password"})
+_SECRET: Final = frozenset({"pin_number", "password"})
 
 
 def read_user(body: Any) -> UserRow:
@@ -169,12 +169,18 @@ def segments(row: UserRow) -> list[UserRow]:
 
 
 def shown(row: UserRow, administration: Administration, link: str) -> UserRow:
-    """Return a user as the API shows it: without PIN, with an empty password, codes described."""
+    """Return a user as the API shows it: with an empty password, codes described.
+
+    The PIN is shown only where ``administration`` has it so: clients do not agree on it.
+    """
     tables = _tables(administration)
+    hidden = set(_SECRET)
+    if administration.shows_pin and row["pin_number"]:
+        hidden.remove("pin_number")
     answer = {
         name: _written(kind, row[name], tables.get(name, {}))
         for name, kind in SCALARS.items()
-        if name not in _NEVER_SHOWN and (row[name] or kind is not Kind.DAY)
+        if name not in hidden and (row[name] or kind is not Kind.DAY)
     }
     answer |= {name: _written_list(row[name], LISTS[name], tables) for name in LISTS}
     answer["contact_info"] = {

@@ -13,6 +13,7 @@ from broker.demo.alma.refusals import (
     NOT_CREATED,
     Refused,
     general_error,
+    invalid_type,
     not_found,
     taken,
 )
@@ -64,10 +65,11 @@ class Users:
         """Return the user with an identifier of a type, or of any unique one.
 
         The primary id is compared without regard to capitals, the others with. 401861 or 401890
-        where there is none; an identifier of two users, and an unknown type, are general errors.
+        where there is none, 401864 for an unknown type; an identifier of two users is a general
+        error.
         """
         if kind not in {None, ALL_UNIQUE, *self.administration.identifier_types}:
-            raise general_error(GENERAL)
+            raise invalid_type("identifier", str(kind))
         typed = None if kind == ALL_UNIQUE else kind
         with self._lock:
             found = [row for row in self._rows.values() if _carries(row, identifier, typed)]

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.machine_check import at_machine
 from broker.demo.check.persona_walk import texts, walk
+from broker.demo.circulation.library_desk import Account
 from broker.demo.people.persona import Persona
 from broker.demo.people.personas import PERSONAS
 from broker.demo.run.running_demo import Running
@@ -15,7 +16,7 @@ from broker.demo.run.running_demo import Running
 __all__ = ["PersonaReport", "as_json", "check", "texts", "walk"]
 
 _CPR: Final = "schacPersonalUniqueID"
-PersonaReports = Mapping[str, Mapping[str, Any]]
+Accounts = Mapping[str, Account]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ class _Walked:
     person: Persona
     browser: Browser
     mails_before: int
-    before: PersonaReports
-    after: PersonaReports
+    before: Accounts
+    after: Accounts
 
     @property
     def change(self) -> str:
@@ -66,8 +67,8 @@ class _Walked:
             return "created"
         categories = set()
         for number, row in self.before.items():
-            category = self.after[number]["category_id"]
-            if row["category_id"] != category:
+            category = self.after[number].category
+            if row.category != category:
                 categories.add(category)
         if not categories:
             return "unchanged"
@@ -79,9 +80,7 @@ class _Walked:
         asserted = "".join(self.person.attributes.get(_CPR, ()))
         cpr = asserted.rpartition(":")[2]
         for number, row in self.after.items():
-            attributes = [each["value"] for each in row["extended_attributes"]]
-            kept = (row["userid"], row["cardnumber"], *attributes)
-            if cpr and cpr in {str(value).replace("-", "") for value in kept}:
+            if cpr and cpr in {value.replace("-", "") for value in row.numbers}:
                 return number
         return None
 
@@ -95,8 +94,8 @@ class _Walked:
         account = None
         right = self.person.expect == ""
         if row:
-            account = {"number": str(row["patron_id"]), "category": str(row["category_id"])}
-            right = account["category"] == self.person.expect and self._is_kept(row)
+            account = {"number": row.number, "category": row.category}
+            right = row.category == self.person.expect and self._is_kept(row)
         released = texts(self.browser, "//table[@id='assertion']//td[1]/text()")
         machine = self._at_machine(is_known=bool(row))
         return PersonaReport(
@@ -121,12 +120,12 @@ class _Walked:
             mails_before=self.mails_before,
         )
 
-    def _is_kept(self, row: Mapping[str, Any]) -> bool:
+    def _is_kept(self, row: Account) -> bool:
         """Return whether a borrower that staff had registered kept number and mail address."""
         if not self.person.registered:
             return True
-        mail = self.person.registered[0].get("email", row["email"])
-        return str(row["patron_id"]) in self.before and row["email"] == mail
+        mail = self.person.registered[0].get("email", row.email)
+        return row.number in self.before and row.email == mail
 
 
 def _report(running: Running, person: Persona) -> PersonaReport:
@@ -162,8 +161,8 @@ def _first(browser: Browser, path: str) -> str | None:
     return next(iter(texts(browser, path)), None)
 
 
-def _borrowers(running: Running) -> PersonaReports:
-    return {str(row["patron_id"]): row for row in running.patrons.patrons.rows()}
+def _borrowers(running: Running) -> Accounts:
+    return {row.number: row for row in running.desk.accounts()}
 
 
 def _events(running: Running) -> list[dict[str, str]]:

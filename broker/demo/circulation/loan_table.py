@@ -10,21 +10,21 @@ BOOKS: Final = (
 )
 _FIRST_BALANCE: Final = 50  # kroner that every account begins with
 
-Number = int | str
+Number = int | str  # Koha's are whole numbers; as text they are the same
 
 
 class LoanTable:
     """Loans and balances by borrower number: they stay through any change of category."""
 
     def __init__(self) -> None:
-        self._loans: dict[Number, list[str]] = {}
-        self._balances: dict[Number, int] = {}
+        self._loans: dict[str, list[str]] = {}
+        self._balances: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def lend(self, number: Number, book: str) -> bool:
         """Lend ``book``, one of ``BOOKS``; False where the borrower has it already."""
         with self._lock:
-            held = self._loans.setdefault(number, [])
+            held = self._loans.setdefault(str(number), [])
             if book in held:
                 return False
             held.append(book)
@@ -33,16 +33,16 @@ class LoanTable:
     def loans(self, number: Number) -> tuple[str, ...]:
         """Return the loans of a borrower, oldest first."""
         with self._lock:
-            return tuple(self._loans.get(number, ()))
+            return tuple(self._loans.get(str(number), ()))
 
     def move(self, kept: Number, merged: Number) -> None:
         """Move all loans of one borrower to another."""
         with self._lock:
-            moving = self._loans.pop(merged, [])
-            held = self._loans.setdefault(kept, [])
+            moving = self._loans.pop(str(merged), [])
+            held = self._loans.setdefault(str(kept), [])
             held.extend(book for book in moving if book not in held)
 
     def balance(self, number: Number) -> int:
         """Return a borrower's print balance in kroner."""
         with self._lock:
-            return self._balances.setdefault(number, _FIRST_BALANCE)
+            return self._balances.setdefault(str(number), _FIRST_BALANCE)

@@ -1,9 +1,11 @@
 """Loans and print balances of the simulated library, kept by borrower number."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from broker.demo.circulation.library_desk import CONTACTS, Account
 from broker.demo.circulation.loan_table import BOOKS, LoanTable
+from broker.demo.koha.patron_schema import REQUIRED, PatronRow
 from broker.demo.koha.patrons import Patrons
 
 __all__ = ["BOOKS", "Circulation"]
@@ -16,12 +18,25 @@ class Circulation:
     patrons: Patrons
     table: LoanTable = field(default_factory=LoanTable)
 
-    def account(self, number: str) -> dict[str, Any] | None:
-        """Return the borrower of this number, or None."""
-        for row in self.patrons.rows():
-            if str(row["patron_id"]) == number:
-                return row
-        return None
+    def accounts(self) -> list[Account]:
+        """Return all borrowers, oldest first."""
+        return [_account(row) for row in self.patrons.rows()]
+
+    def called(self, typed: str) -> Account | None:
+        """Return the borrower of this card number, else user name; never of a borrowernumber."""
+        row = self.patrons.called(typed, ("cardnumber", "userid"))
+        if row is None:
+            return None
+        return _account(row)
+
+    def edit(self, number: str, contacts: Mapping[str, str], pin: str) -> None:
+        """Write what a borrower has edited on the library's own page; an empty PIN stays."""
+        row = self.patrons.row(int(number))
+        body = {name: row[name] for name in REQUIRED}
+        body |= {name: value or None for name, value in contacts.items()}
+        self.patrons.change(int(number), body)
+        if pin:
+            self.patrons.set_password(int(number), pin, pin)
 
     def lend(self, number: int, book: str) -> bool:
         """Lend ``book``, one of ``BOOKS``; False where the borrower has it already."""
@@ -39,3 +54,16 @@ class Circulation:
     def balance(self, number: int) -> int:
         """Return a borrower's print balance in kroner."""
         return self.table.balance(number)
+
+
+def _account(row: PatronRow) -> Account:
+    kept = [row["userid"], row["cardnumber"]]
+    kept += [attribute["value"] for attribute in row["extended_attributes"]]
+    return Account(
+        number=str(row["patron_id"]),
+        name=f"{row['firstname'] or ''} {row['surname']}".strip(),
+        category=row["category_id"],
+        expires=row["expiry_date"],
+        numbers=frozenset(value for value in kept if value),
+        contacts={name: row[name] or "" for name in CONTACTS},
+    )

@@ -1,58 +1,17 @@
-"""Answers self-service machines on a TCP port, over the same patrons as the REST API."""
+"""The machines' port of the simulated Koha, over the same patrons as the REST API."""
 
-import socketserver
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import Any, Final
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
+from broker.demo.circulation.machine_server import TERMINALS, serve_machines
 from broker.demo.koha.loans import Circulation
-from broker.demo.koha.sip2_messages import received_lines
 from broker.demo.koha.sip2_session import Sip2Session
 
-TERMINALS: Final[Mapping[str, str]] = {"machine": "demo-terminal"}  # user name: password
-_IDLE: Final = 60.0  # seconds after which a silent machine is let go
+__all__ = ["TERMINALS", "serve_sip2"]
 
 
-@contextmanager
 def serve_sip2(
     circulation: Circulation, port: int = 0, terminals: Mapping[str, str] = TERMINALS
-) -> Iterator[int]:
+) -> AbstractContextManager[int]:
     """Serve machines on 127.0.0.1 while the block runs; yield the port. Port 0 is a free one."""
-
-    class Connection(socketserver.BaseRequestHandler):
-        """One machine, in a thread of its own."""
-
-        def handle(self) -> None:
-            """Answer its messages until it goes, is silent too long, or asks without a login."""
-            self.request.settimeout(_IDLE)
-            session = Sip2Session(circulation, terminals)
-            with suppress(OSError):
-                _answer_all(self.request, session)
-
-    with _Server(("127.0.0.1", port), Connection) as server:
-        thread = threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-        thread.start()
-        try:
-            yield int(server.server_address[1])
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-class _Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-    block_on_close = False  # a machine may stay connected
-
-
-def _answer_all(connection: Any, session: Sip2Session) -> None:
-    for line in received_lines(connection):
-        reply = session.reply(line)
-        if reply is None:
-            return
-        connection.sendall(reply)
-        if session.is_over:
-            return
+    return serve_machines(lambda: Sip2Session(circulation, terminals), port)

@@ -1,18 +1,17 @@
 """What Koha answers to a self-service machine over SIP2 (docs/reference/koha.md#sip2)."""
 
 import re
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from broker.demo.koha.loans import BOOKS, Circulation
+from broker.demo.circulation.loan_table import BOOKS
+from broker.demo.circulation.machine_session import Answers, MachineSession
+from broker.demo.circulation.sip2_messages import Message, named, timestamp
+from broker.demo.koha.loans import Circulation
 from broker.demo.koha.logins import Logins, PasswordCheck
 from broker.demo.koha.patron_schema import PatronRow
-from broker.demo.koha.sip2_messages import ChecksumWrong, Message, named, read_message, timestamp
 
-_RESEND: Final = "96"
-_RESEND_DAMAGED: Final = b"96AZFEF6\r"
 # Koha cuts a message behind its last letter or digit, a PIN that ends with a sign too.
 _ITS_END: Final = re.compile(rb"[^A-z0-9]+\Z")
 _INSTITUTION: Final = "AUL"
@@ -24,58 +23,28 @@ _CHARGED: Final = 2  # the place of the loans in the summary of a request
 _SUPPORTED: Final = "YYYYYYYYYYYNYYYY"
 
 
-class Sip2Session:
-    """One connection of a machine: it logs in, then asks about borrowers.
-
-    ``is_over`` says that its login was refused: the connection ends behind the answer.
-    """
+class Sip2Session(MachineSession):
+    """One connection of a machine to Koha."""
 
     def __init__(self, circulation: Circulation, terminals: Mapping[str, str]) -> None:
+        super().__init__(terminals)
         self._circulation = circulation
         self._patrons = circulation.patrons
         self._logins = Logins(circulation.patrons)
-        self._terminals = terminals
-        self._is_logged_in = False
-        self.is_over = False
-        self._last = Message(_RESEND, "")
 
-    def reply(self, line: bytes) -> bytes | None:
-        """Return the answer to a message, or None where the connection ends without one.
+    def received(self, line: bytes) -> bytes:
+        """Return the message of a line, cut as Koha cuts it."""
+        return _ITS_END.sub(b"", line)
 
-        It ends for a machine that asks before it has logged in.
-        """
-        try:
-            message = read_message(_ITS_END.sub(b"", line))
-        except ChecksumWrong:
-            return _RESEND_DAMAGED
-        if message.code == "97":
-            return self._last.written()
-        if message.code != "93" and not self._is_logged_in:
-            return None
-        answer = self._answer(message)
-        self._last = answer
-        return Message(answer.code, answer.fixed, answer.fields, message.sequence).written()
-
-    def _answer(self, message: Message) -> Message:
-        answers: Mapping[str, Callable[[Message], Message]] = {
-            "93": self._login,
+    def answers(self) -> Answers:
+        """Return what answers the messages of each code."""
+        return {
             "99": self._status,
             "23": self._patron_status,
             "63": self._patron_information,
             "35": self._end_session,
             "11": self._check_out,
         }
-        if message.code not in answers:
-            return Message(_RESEND, "")
-        return answers[message.code](message)
-
-    def _login(self, message: Message) -> Message:
-        password = self._terminals.get(message.field("CN") or "", "")
-        sent = message.field("CO") or ""
-        right = bool(password) and secrets.compare_digest(password.encode(), sent.encode())
-        self._is_logged_in = right and message.fixed == "00"
-        self.is_over = not self._is_logged_in
-        return Message("94", "1" if self._is_logged_in else "0")
 
     def _status(self, _message: Message) -> Message:
         fixed = f"YYYYNN100005{timestamp()}2.00"

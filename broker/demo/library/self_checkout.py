@@ -2,16 +2,15 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from flask import Flask, render_template, request
 
-from broker.demo.koha.loans import BOOKS
-from broker.demo.koha.patrons import Patrons
+from broker.demo.circulation.library_desk import CONTACTS, Account, Desk
+from broker.demo.circulation.loan_table import BOOKS
 from broker.demo.library.page_language import say
 from broker.demo.library.sip2_client import Machine, MachineFailed
 
-_FIELDS: Final = ("email", "phone", "address")
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _PIN: Final = re.compile(r"[0-9]{4}")
 _LONGEST: Final = 200
@@ -19,11 +18,11 @@ _LONGEST: Final = 200
 ViewResultOfDemo = tuple[str, int]
 
 
-def serve(app: Flask, machine: Machine, patrons: Patrons) -> None:
+def serve(app: Flask, machine: Machine, desk: Desk) -> None:
     """Add ``/machine`` and ``/profile`` to the library.
 
     Both ask for number and PIN over SIP2, as a machine does. The profile is then a page of the
-    library system's own, written to its ``patrons``: SIP2 changes nothing.
+    library system's own, written at its ``desk``: SIP2 changes nothing.
     """
 
     @app.get("/machine")
@@ -40,7 +39,7 @@ def serve(app: Flask, machine: Machine, patrons: Patrons) -> None:
 
     @app.post("/profile")
     def edit() -> ViewResultOfDemo:
-        return _edit(machine, patrons)
+        return _edit(machine, desk)
 
     @app.errorhandler(MachineFailed)
     def disconnected(_: MachineFailed) -> ViewResultOfDemo:
@@ -69,40 +68,28 @@ def _lend(machine: Machine) -> ViewResultOfDemo:
     ), 200
 
 
-def _edit(machine: Machine, patrons: Patrons) -> ViewResultOfDemo:
+def _edit(machine: Machine, desk: Desk) -> ViewResultOfDemo:
     # Every form carries number and PIN: the library keeps nobody logged in here.
-    account = _account(machine, patrons)
-    wanted = {name: request.form[name].strip() for name in _FIELDS if name in request.form}
+    account = _account(machine, desk)
+    wanted = {name: request.form[name].strip() for name in CONTACTS if name in request.form}
     if account is None:
         return render_template("profile.html", values=wanted, wrong=_unproven()), 422
     if not wanted:
-        return render_template("profile.html", values=account), 200
+        return render_template("profile.html", values=account.contacts), 200
     pin, again = request.form.get("new_pin", ""), request.form.get("again", "")
     wrong = _fault(wanted, pin, again)
     if wrong:
         return render_template("profile.html", values=wanted, wrong=wrong), 422
-    _change(patrons, account, wanted, pin)
+    desk.edit(account.number, wanted, pin)
     return render_template("profile.html", values=wanted, saved=True), 200
 
 
-def _account(machine: Machine, patrons: Patrons) -> dict[str, Any] | None:
+def _account(machine: Machine, desk: Desk) -> Account | None:
     """Return the borrower whose number and PIN the form holds; None where they do not match."""
     number = request.form.get("identifier", "")
     if not machine.borrower(number, request.form.get("pin", "")).is_proven:
         return None
-    found: dict[str, Any] | None = patrons.called(number.strip(), ("cardnumber", "userid"))
-    return found
-
-
-def _change(
-    patrons: Patrons, account: Mapping[str, Any], wanted: Mapping[str, str], pin: str
-) -> None:
-    number = account["patron_id"]
-    body = {name: account[name] for name in ("surname", "category_id", "library_id")}
-    body |= {name: value or None for name, value in wanted.items()}
-    patrons.change(number, body)
-    if pin:
-        patrons.set_password(number, pin, pin)
+    return desk.called(number.strip())
 
 
 def _unproven() -> str:

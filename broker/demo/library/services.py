@@ -19,7 +19,7 @@ from broker.adapters.saml.gate import (
     signature,
     written_message,
 )
-from broker.demo.koha.loans import Circulation
+from broker.demo.circulation.library_desk import Desk, account
 from broker.demo.library import information_pages, page_language, self_checkout
 from broker.demo.library.sip2_client import Machine
 from broker.demo.people.personas import AU, NEMLOGIN
@@ -146,7 +146,7 @@ def create_app(
     services: Mapping[str, Site],
     peer: Callable[[], BrokerAsIdp],
     keys: encryption.DecryptionKeys,
-    circulation: Circulation,
+    desk: Desk,
     broker: str,
     *,
     machine: Machine,
@@ -155,7 +155,7 @@ def create_app(
     """Return the library; ``peer`` reads the broker's metadata, ``broker`` is its address."""
     app = Flask("broker.demo")
     page_language.add_languages(app)
-    self_checkout.serve(app, machine, circulation.patrons)
+    self_checkout.serve(app, machine, desk)
     information_pages.serve(app)
     sessions = logout_pages.at_library(app, services, peer, signing)
 
@@ -176,7 +176,7 @@ def create_app(
         landing = land(http_bindings.decode_post(request.form["SAMLResponse"]), peer(), keys)
         if request.form.get("RelayState") != service:
             abort(400, "RelayState changed")
-        answer = _landing_page(landing, service, services[service], circulation)
+        answer = _landing_page(landing, service, services[service], desk)
         if landing.session:
             sessions.begin(answer, service, landing.session)
         return answer
@@ -210,24 +210,24 @@ def _redirect_to_broker(service: str, site: Site, peer: BrokerAsIdp) -> Response
     return redirect(url)
 
 
-def _landing_page(landing: Landing, service: str, site: Site, circulation: Circulation) -> Response:
+def _landing_page(landing: Landing, service: str, site: Site, desk: Desk) -> Response:
     attributes = {}
     for name, values in landing.attributes.items():
         attributes[name] = [masked(value) for value in values]
-    account = None
+    borrower = None
     loans: tuple[str, ...] = ()
     balance = 0
     numbers = landing.attributes.get("borrower_number", landing.attributes.get("uid", ()))
     if numbers and numbers[0]:
-        account = circulation.account(numbers[0])
-    if account:
-        loans = circulation.loans(account["patron_id"])
-        balance = circulation.balance(account["patron_id"])
+        borrower = account(desk, numbers[0])
+    if borrower:
+        loans = desk.table.loans(borrower.number)
+        balance = desk.table.balance(borrower.number)
     page = render_template(
         "landing.html",
         landing=landing,
         attributes=attributes,
-        account=account,
+        account=borrower,
         loans=loans,
         balance=balance,
         journals=_JOURNALS,

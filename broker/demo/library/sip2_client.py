@@ -7,7 +7,7 @@ from socket import create_connection, socket
 from typing import Final
 
 from broker.core.errors import BrokerError
-from broker.demo.koha.sip2_messages import Message, read_message, received_lines, timestamp
+from broker.demo.circulation.sip2_messages import Message, read_message, received_lines, timestamp
 
 _WITHIN: Final = 10.0  # seconds for a connection, and for each answer
 _LOANS_WANTED: Final = "  Y       "

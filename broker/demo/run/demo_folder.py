@@ -13,7 +13,7 @@ from saml2.xmldsig import KeyInfo, X509Certificate, X509Data
 from broker.adapters.saml.gate import written_message
 from broker.adapters.saml.keys import key_ring
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
-from broker.demo.run import demo_register
+from broker.demo.run import demo_library, demo_register
 from broker.demo.saml.key_pair import KeyPair
 from broker.files.settings import new_folder
 from broker.files.settings.config import load
@@ -21,9 +21,6 @@ from broker.files.settings.config import load
 _REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 _POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 _PROTOCOL: Final = "urn:oasis:names:tc:SAML:2.0:protocol"
-
-CLIENT_SECRET: Final = "demo-client-secret-of-the-patron-api"
-
 
 _PARTIES: Final = "demo"  # a folder for what the simulated parties keep
 _WITH_KEYS: Final = ("hub", "library", "nemlogin")
@@ -101,18 +98,7 @@ eppns = ["bo@au.dk", "cilla@au.dk"]
 identity-admin = ["bo@au.dk"]
 service-desk = ["cilla@au.dk"]
 
-[library]
-system = "koha"
-mode = "live"
-url = "http://127.0.0.1:{patrons}"
-client_id = "broker"
-client_secret = "{secret}"
-library_id = "AUL"
-unique_field = "userid"
-card_number = "cpr"
-cpr_attribute = "CPR"
-desk_categories = ["TEMP"]
-
+{library_system}
 [mail]
 url = "smtp://127.0.0.1:{smtp}"
 sender = "library@library.example"
@@ -203,6 +189,7 @@ class Setting:
     library: KeyPair
     nemlogin: KeyPair
     register: str = ""  # the connector's name; none without it
+    system: str = "koha"  # of the library
 
     @property
     def parties(self) -> tuple[str, ...]:
@@ -231,8 +218,9 @@ def read(folder: Path) -> Setting:
     """
     parties = folder / _PARTIES
     hub, library, nemlogin = (KeyPair.kept(parties, name) for name in _WITH_KEYS)
-    broker = urlsplit(load(folder / "broker.toml", {}).base_url)
-    return Setting(folder, Ports(broker.port or 0), hub, library, nemlogin)
+    kept = load(folder / "broker.toml", {})
+    ports = Ports(urlsplit(kept.base_url).port or 0)
+    return Setting(folder, ports, hub, library, nemlogin, system=kept.library.system)
 
 
 def write(
@@ -244,16 +232,20 @@ def write(
     key_size: int = 2048,
     national_eid: str = "wayf",
     register: str = "",
+    system: str = "koha",
+    rules: bool = False,
 ) -> Setting:
     """Write everything into ``folder``, which must be empty or absent, and return the setting.
 
+    With ``rules`` the shipped site rules too.
     ``national_eid`` is the way to the national eID: "wayf", or "direct" to NemLog-in itself.
-    ``register`` is the connector of the register of persons, "" for none.
+    ``register`` is the connector of the register of persons, "" for none; ``system`` is the
+    library's, "koha" or "alma".
     """
-    configuration = _configuration(ports, store, national_eid)
+    configuration = _configuration(ports, store, national_eid, system)
     if register:
         configuration += demo_register.table(register, ports.number("register-service"))
-    new_folder.write(folder, configuration, {})
+    new_folder.write(folder, configuration, {}, rules=rules)
     if register:
         demo_register.write_certificates(folder, now)
     (folder / "state").mkdir(mode=0o700)
@@ -269,10 +261,10 @@ def write(
         descriptors[name] = _service(ports, name, library)
     for name, xml in descriptors.items():
         (folder / "metadata" / f"{name}.xml").write_bytes(xml)
-    return Setting(folder, ports, hub, library, nemlogin, register)
+    return Setting(folder, ports, hub, library, nemlogin, register, system)
 
 
-def _configuration(ports: Ports, store: str, national_eid: str) -> str:
+def _configuration(ports: Ports, store: str, national_eid: str, system: str) -> str:
     library = ports.origin("library")
     services = (
         SERVICE.format(
@@ -303,8 +295,7 @@ def _configuration(ports: Ports, store: str, national_eid: str) -> str:
         ),
         services="\n".join(services),
         places="\n".join(places),
-        patrons=ports.number("patrons"),
-        secret=CLIENT_SECRET,
+        library_system=demo_library.table(system, ports.number("patrons"), ports.number("sip2")),
         smtp=ports.number("smtp"),
         port=ports.number("broker"),
     )

@@ -18,19 +18,16 @@ from lxml import etree
 
 from broker.adapters.saml.gate import encryption, signature
 from broker.core.errors import BrokerError
+from broker.demo.circulation.library_desk import Desk
+from broker.demo.circulation.machine_server import TERMINALS
 from broker.demo.koha import simulated_koha
-from broker.demo.koha.administration import FOUR_DIGIT_PINS
-from broker.demo.koha.loans import Circulation
-from broker.demo.koha.patrons import Patrons
-from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 from broker.demo.library import services
 from broker.demo.library.sip2_client import Machine
-from broker.demo.people.persona import Persona
-from broker.demo.people.personas import PERSONAS
 from broker.demo.people.register_people import people_with
 from broker.demo.register.simulated_registers import SimulatedRegister
-from broker.demo.run import demo_register
-from broker.demo.run.demo_folder import CLIENT_SECRET, EID, HUB, PARTIES, SERVICES, Ports, Setting
+from broker.demo.run import demo_library, demo_register
+from broker.demo.run.demo_folder import EID, HUB, PARTIES, SERVICES, Ports, Setting
+from broker.demo.run.demo_library import DemoLibrary
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
 from broker.demo.upstreams import nemlogin, wayf_hub
@@ -60,14 +57,21 @@ def _claim(ports: Ports, parties: Sequence[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A demo that answers: its setting, patron API, mailbox, and the library's loans."""
+    """A demo that answers: its setting, library system, mailbox, desk, perhaps a register."""
 
     setting: Setting
-    patrons: simulated_koha.Simulation
+    system: demo_library.Simulation
     mailbox: Mailbox
     broker: subprocess.Popen[bytes]
-    circulation: Circulation
+    desk: Desk
     register: SimulatedRegister | None = None
+
+    @property
+    def patrons(self) -> simulated_koha.Simulation:
+        """The simulated Koha; LookupError where the library has another system."""
+        if isinstance(self.system, simulated_koha.Simulation):
+            return self.system
+        raise LookupError(self.setting.system)
 
     @property
     def machine(self) -> Machine:
@@ -77,21 +81,6 @@ class Running:
     def peer(self) -> services.BrokerAsIdp:
         """Return the broker as the library knows it from its metadata."""
         return _peer(self.setting)
-
-
-def seeds(people: Sequence[Persona] = PERSONAS) -> list[dict[str, str]]:
-    """Return the borrowers that staff have registered before the demo begins."""
-    return [dict(borrower) for person in people for borrower in person.registered]
-
-
-def lent(patrons: Patrons) -> Circulation:
-    """Return the library's circulation, with the loans of the registered borrowers."""
-    circulation = Circulation(patrons)
-    numbers = {row["userid"]: row["patron_id"] for row in patrons.rows()}
-    for person in PERSONAS:
-        for book in person.loans:
-            circulation.lend(numbers[person.registered[0]["userid"]], book)
-    return circulation
 
 
 def _peer(setting: Setting) -> services.BrokerAsIdp:
@@ -127,7 +116,9 @@ def _eid_peer(setting: Setting) -> nemlogin.BrokerAsSp:
     return nemlogin.BrokerAsSp(str(acs), keys, _certificates(root, "encryption")[0])
 
 
-def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
+def _parties(setting: Setting) -> tuple[Mapping[str, Flask], DemoLibrary]:
+    people = people_with(setting.register)
+    library = demo_library.simulated(setting.system, people)
     origin = setting.ports.origin
     broker = origin("broker")
     acs_addresses = {
@@ -135,12 +126,6 @@ def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
         for name in ("wayf", "nemid")
     }
     key = setting.hub.signing
-    clients = {"broker": simulated_koha.Client(CLIENT_SECRET)}
-    people = people_with(setting.register)
-    system = simulated_koha.create_app(
-        seeds(people), administration=FOUR_DIGIT_PINS, clients=clients
-    )
-    circulation = lent(system.extensions["koha"].patrons)
     sites = {
         name: services.Site(title, entity_id, f"{origin('library')}/{name}/acs", danish)
         for name, (title, danish, entity_id) in SERVICES.items()
@@ -154,14 +139,14 @@ def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
             sites,
             lambda: _peer(setting),
             decryption_keys,
-            circulation,
+            library.desk,
             broker,
             machine=_machine(setting.ports),
             signing=setting.library.signing,
         ),
-        "patrons": system,
+        "patrons": library.app,
     }
-    return parties, circulation
+    return parties, library
 
 
 def _machine(ports: Ports) -> Machine:
@@ -208,11 +193,10 @@ def _is_ready(port: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """The simulated parties that a broker meets: patron API, mailbox, loans, perhaps a register."""
+    """The simulated parties that a broker meets: library system, mailbox, perhaps a register."""
 
-    patrons: simulated_koha.Simulation
+    library: DemoLibrary
     mailbox: Mailbox
-    circulation: Circulation
     register: SimulatedRegister | None
 
 
@@ -224,11 +208,11 @@ def around(setting: Setting) -> Iterator[Around]:
     """
     ports = setting.ports
     _claim(ports, setting.parties[1:])
-    parties, circulation = _parties(setting)
+    parties, library = _parties(setting)
     with ExitStack() as stack:
         for name, app in parties.items():
             stack.enter_context(serve_on_loopback(app, ports.number(name)))
-        stack.enter_context(serve_sip2(circulation, ports.number("sip2")))
+        stack.enter_context(library.serve_machines(ports.number("sip2")))
         mailbox = Mailbox(ports.number("smtp"), ports.number("mailbox"))
         mailbox.start()
         stack.callback(mailbox.stop)
@@ -238,7 +222,7 @@ def around(setting: Setting) -> Iterator[Around]:
             register = stack.enter_context(
                 demo_register.serving(setting.register, setting.folder, page, service)
             )
-        yield Around(parties["patrons"].extensions["koha"], mailbox, circulation, register)
+        yield Around(library, mailbox, register)
 
 
 @contextmanager
@@ -254,8 +238,9 @@ def running(setting: Setting) -> Iterator[Running]:
         broker = _gunicorn(setting, log)
         stack.callback(_end, broker)
         _await(broker, setting.ports.number("broker"), log)
+        library = found.library
         yield Running(
-            setting, found.patrons, found.mailbox, broker, found.circulation, found.register
+            setting, library.simulation, found.mailbox, broker, library.desk, found.register
         )
 
 

@@ -39,6 +39,7 @@ def warnings(
     yield from service_checks.unknown_services(policies, names.services)
     yield from service_checks.unknown_upstreams(policies, names.upstreams)
     yield from dead_names.foreign_scopes(policies, names)
+    yield from dead_names.unscoped_demands(policies, names)
     yield from dead_names.unused_proof_domains(policies)
     if names.desk_categories is not None:
         yield from dead_names.unmade_categories(policies, names.desk_categories)

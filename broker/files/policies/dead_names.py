@@ -1,6 +1,7 @@
 """Names that are well formed and lead nowhere: scopes, proof domains and borrower categories."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Final
 
 from broker.core.entities import Upstream
@@ -13,6 +14,7 @@ from broker.files.policies.configured_names import NameableInPolicies
 from broker.files.policies.upstream_checks import UPSTREAM, PolicyProblem
 
 _SCOPES: Final = "scopes"
+_NO_ATTRIBUTE: Final = frozenset({UPSTREAM, "assurance"})
 
 
 def foreign_scopes(
@@ -72,6 +74,48 @@ def _scopes(upstream: Upstream) -> set[str]:
 def _scopes_of(upstreams: Iterable[Upstream], scope: str) -> str:
     known = {scope for upstream in upstreams for scope in _scopes(upstream)}
     return did_you_mean(scope, known) or "add it to an institution in broker.toml, or remove it"
+
+
+def unscoped_demands(
+    policies: Iterable[Policy], names: NameableInPolicies
+) -> Iterator[PolicyProblem]:
+    """Find alternatives that every institution of an upstream can let its people match.
+
+    Values with a scope say whose they are; one without, as an entitlement, any of several
+    institutions may assert, of whomever it likes.
+    """
+    if not isinstance(names.upstreams, Mapping):
+        return
+    for alternative in chain.from_iterable(policy.match for policy in policies):
+        looked_at = [each for each in alternative.conditions if each.name not in _NO_ATTRIBUTE]
+        upstreams = _upstreams(alternative, names.upstreams)
+        loose = next(_of_several(looked_at, upstreams, names.maps or {}), None)
+        if looked_at and loose:
+            said = looked_at[0]
+            what = f"{said.name} has no scope: any institution of {loose.name} may assert it"
+            yield said.place, what, "write schacHomeOrganization beside it"
+
+
+def _of_several(
+    looked_at: Iterable[Condition],
+    upstreams: Iterable[Upstream],
+    maps: Mapping[str, AttributeMap],
+) -> Iterator[Upstream]:
+    """Yield the upstreams of several institutions of which no condition says which one it is."""
+    for upstream in upstreams:
+        if len(upstream.institutions) > 1 and not _bound(looked_at, upstream, maps):
+            yield upstream
+
+
+def _bound(
+    looked_at: Iterable[Condition], upstream: Upstream, maps: Mapping[str, AttributeMap]
+) -> bool:
+    """Return whether a condition says whose people they are, or what they prove here."""
+    return any(
+        condition.name.endswith(PROOF_DOMAIN)
+        or _scope_kind(condition.name, upstream, maps) is not None
+        for condition in looked_at
+    )
 
 
 def unused_proof_domains(policies: Iterable[Policy]) -> Iterator[PolicyProblem]:

@@ -6,7 +6,7 @@ from datetime import date
 
 from broker.core.policy.matching import condition_failure
 from broker.core.policy.model import Condition, Policy, PolicyLine, PolicySet
-from broker.files.policies.examples import Result
+from broker.files.policies.examples import Result, makes_borrower
 from broker.files.policies.upstream_checks import PolicyProblem
 
 
@@ -99,11 +99,13 @@ def _unmatched(policy: Policy, result: Result, today: date) -> _Cause:
 
 def _other_category(result: Result) -> _Cause | None:
     """Return the line that makes another category than expected; None where it does not."""
-    expected = result.example.expect.category
+    expect = result.example.expect
     policy = result.decision.policy
-    if expected is None or policy is None or policy.borrower is None:
+    if policy is None or policy.borrower is None:
         return None
-    if policy.borrower.category == expected:
+    made = makes_borrower(result.example.login, result.decision)
+    other = expect.category not in {None, policy.borrower.category}
+    if not other and not (expect.no_borrower and made):
         return None
     what = f"makes the category {policy.borrower.category}"
     return _Cause(policy.borrower.line_of("category"), what)

@@ -4,10 +4,20 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from broker.core.borrowers.leading_numbers import cpr_leads
 from broker.core.entities import Service
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.policy.decision import evaluate
 from broker.core.policy.ideal_service import ideal_service
-from broker.core.policy.model import Decision, Example, PolicyLine, PolicySet, Requirement
+from broker.core.policy.model import (
+    Decision,
+    Effect,
+    Example,
+    LoginFacts,
+    PolicyLine,
+    PolicySet,
+    Requirement,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,8 @@ def _differences(example: Example, decision: Decision) -> Iterator[str]:
     yield from _difference("reason", reason, expect.reason)
     yield from _difference("affiliation", decision.affiliation, expect.affiliation)
     yield from _difference("borrower category", _category(decision), expect.category)
+    if expect.no_borrower and makes_borrower(example.login, decision):
+        yield f"an account of the category {_category(decision)} is made, expected none"
     if expect.releases is not None:
         released = {listed.name for listed, _ in decision.released}
         yield from _difference_of_names(released, set(expect.releases))
@@ -100,6 +112,17 @@ def _difference_of_names(released: set[str], expected: set[str]) -> Iterator[str
         yield f"releases {', '.join(more)} too"
     if fewer:
         yield f"does not release {', '.join(fewer)}"
+
+
+def makes_borrower(login: LoginFacts, decision: Decision) -> bool:
+    """Return whether an account is made of a person who has none."""
+    release = decision.release
+    rule = decision.policy.borrower if decision.policy else None
+    if decision.effect is Effect.DENY or release is None or rule is None or login.borrower:
+        return False
+    wished = release.borrower == "make" and CPR_ATTRIBUTE in rule.find_by
+    may_be = decision.known_in_person and decision.may_create
+    return wished and may_be and cpr_leads(decision, login.cpr)
 
 
 def _category(decision: Decision) -> str | None:

@@ -16,6 +16,11 @@ from broker.core.policy.matching import PROOF_DOMAIN
 from broker.files.checked_files import Day, Flag, Shape, Version, Whole
 from broker.files.editor_schemas import JsonSchema, schema_of
 from broker.files.policies.borrower_schema import BorrowerShape
+from broker.files.policies.expected_borrowers import (
+    NO_BORROWER,
+    ExpectedBorrower,
+    expected_category,
+)
 from broker.files.policies.file_place import FilePlace
 from broker.files.policies.value_syntax import (
     CprKind,
@@ -216,19 +221,13 @@ class LoginShape(Shape, extra="allow"):
         )
 
 
-class ExpectBorrowerShape(Shape):
-    """The category of the borrower that is expected."""
-
-    category: OneLineText
-
-
 class ExpectShape(Shape):
     """What must come of an example; what is not mentioned is not checked."""
 
     effect: Literal["permit", "deny"]
     reason: OneLineText | None = None
     affiliation: OneLineText | None = None
-    borrower: ExpectBorrowerShape | None = None
+    borrower: ExpectedBorrower | None = None
     releases: tuple[OneLineText, ...] | None = None
 
     def expectation(self) -> engine.Expectation:
@@ -236,9 +235,10 @@ class ExpectShape(Shape):
         return engine.Expectation(
             effect=self.effect,
             reason=self.reason,
-            category=self.borrower.category if self.borrower else None,
+            category=expected_category(self.borrower),
             releases=self.releases,
             affiliation=self.affiliation,
+            no_borrower=self.borrower == NO_BORROWER,
         )
 
 

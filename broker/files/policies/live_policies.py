@@ -17,7 +17,12 @@ from broker.files.policies.examples import Result, run_examples
 from broker.files.policies.file_place import FilePlace
 from broker.files.policies.file_schema import PolicyShape
 from broker.files.policies.open_questions import open_questions
-from broker.files.policies.policy_folder import FoundFiles, PolicyFolder, PolicySource
+from broker.files.policies.policy_folder import (
+    FoundFiles,
+    PolicyFolder,
+    PolicySource,
+    file_marks,
+)
 from broker.files.strict_yaml import read
 
 __all__ = [
@@ -137,7 +142,8 @@ class LivePolicies:
         ``changed`` gets the digests before and after, of an edit while nothing ran too.
         """
         read = source or PolicyFolder(folder)
-        seen = read.signature()  # before reading: an edit meanwhile is seen at the first refresh
+        # Before reading: an edit meanwhile is seen at the first refresh.
+        seen = _signature(read, names)
         before = last_good.last_good_digest(state) if state else None
         held = load_or_last_good(folder, state, now, names, read)
         if held[1]:
@@ -165,7 +171,7 @@ class LivePolicies:
         if not self._reloading.acquire(blocking=False):
             return self._held[0]
         try:
-            seen = self._source.signature()
+            seen = _signature(self._source, self._names)
             if seen != self._seen:
                 self._seen = seen
                 self._reload(now, let_others_run)
@@ -188,6 +194,11 @@ class LivePolicies:
             self._tell(faults)
         if policies.digest != before:
             self._changed(before, policies.digest)
+
+
+def _signature(source: PolicySource, names: NameableInPolicies) -> object:
+    """Return what differs once the files do, or the rules that they are held against."""
+    return source.signature(), file_marks(names.site_rules) if names.site_rules else None
 
 
 def _parsed(

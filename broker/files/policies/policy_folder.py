@@ -12,6 +12,8 @@ from broker.files.strict_yaml import LARGEST
 # The file that names the affiliations that are meant to go, one a line.
 REMOVED: Final = "REMOVED"
 _ENDING: Final = ".yaml"
+# The site rules, which are about every set of policies and so in none.
+_RULES: Final = re.compile(r"policy_properties\.ya?ml", re.IGNORECASE)
 # By their names meant to be policy files, or what an editor or a file manager leaves of one.
 _MEANT: Final = re.compile(r"\.ya?ml", re.IGNORECASE)
 _COPY: Final = re.compile(r"[ ()#~]|\bcopy\b|\bkopi\b", re.IGNORECASE)
@@ -54,10 +56,11 @@ class PolicyFolder:
     def signature(self) -> object:
         """Return name, time, size and inode of every file."""
         try:
-            stats = [(path.name, path.stat()) for path in self._listed()]
+            listed = self._listed()
         except OSError:
             return ()
-        return tuple((name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats)
+        marks = [(path.name, file_marks(path)) for path in listed]
+        return () if None in dict(marks).values() else tuple(marks)
 
     def files(self) -> FoundFiles:
         """Return the bytes of every file, once: what is parsed is what is hashed and kept."""
@@ -68,7 +71,7 @@ class PolicyFolder:
             for path in listed:
                 if path.name == REMOVED:
                     removed = _read(path)
-                elif path.name.endswith(_ENDING):
+                elif path.name.endswith(_ENDING) and not _RULES.fullmatch(path.name):
                     files[path.name] = _read(path)
         except OSError as error:
             unreadable = Fault(str(self.path), f"cannot be read: {error.strerror}")
@@ -90,9 +93,23 @@ class PolicyFolder:
         return sorted(path for path in paths if path.name == REMOVED or _MEANT.search(path.name))
 
 
+def file_marks(path: Path) -> tuple[int, int, int] | None:
+    """Return time, size and inode of a file, by which an edit is seen; None where there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
 def _misnamed(folder: str, names: Collection[str]) -> Iterator[Fault]:
     """Yield the faults of names: of files read for another affiliation, or not at all."""
     for name in names:
+        if _RULES.fullmatch(name):
+            what = "holds the rules for all files, and is not read here"
+            mend = "move it beside broker.toml, as policy_properties.yaml"
+            yield Fault(f"{folder}/{name}", what, mend)
+            continue
         if name == REMOVED or (name.endswith(_ENDING) and not _COPY.search(name)):
             continue
         meant = f"{_MEANT.split(name)[0]}{_ENDING}"

@@ -11,7 +11,11 @@ from broker.core.entities import Assurance
 from broker.core.policy.model import Expectation, PolicyLine
 from broker.files.checked_files import Flag, Shape, Whole
 from broker.files.editor_schemas import JsonSchema, schema_of
-from broker.files.policies.file_schema import ExpectBorrowerShape
+from broker.files.policies.expected_borrowers import (
+    NO_BORROWER,
+    ExpectedBorrower,
+    expected_category,
+)
 from broker.files.policies.value_syntax import CprKinds, Levels, OneLineText, Values
 
 _RULES: Final = "Site rules: each must hold of every login there can be, or a change is refused."
@@ -70,7 +74,7 @@ class RuleExpectShape(Shape):
     effect: Literal["permit", "deny"] | None = None
     reason: OneLineText | None = None
     affiliation: OneLineText | None = None
-    borrower: ExpectBorrowerShape | None = None
+    borrower: ExpectedBorrower | None = None
     releases: tuple[OneLineText, ...] | None = None
     never_releases: Annotated[tuple[OneLineText, ...], Field(min_length=1)] | None = None
 
@@ -85,9 +89,10 @@ class RuleExpectShape(Shape):
         return Expectation(
             effect=self.effect or "",
             reason=self.reason,
-            category=self.borrower.category if self.borrower else None,
+            category=expected_category(self.borrower),
             releases=self.releases,
             affiliation=self.affiliation,
+            no_borrower=self.borrower == NO_BORROWER,
         )
 
 

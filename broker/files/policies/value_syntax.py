@@ -23,7 +23,12 @@ CprKind = Literal["real", "replacement", "constructed", "invalid", "none"]
 
 
 def _several(written: object) -> object:
-    return [written] if isinstance(written, str) else written
+    listed = written if isinstance(written, list) else [written]
+    for each in listed:
+        if isinstance(each, dict) and "until" in each:
+            meant = each.get("name", "the domain")
+            raise ValueError(f"until stands only under proofs; write {meant} alone here")
+    return listed if isinstance(written, str) else written
 
 
 def _one_or_several(words: tuple[str, ...]) -> WithJsonSchema:

@@ -21,6 +21,7 @@ from broker.flows.borrowers.known_borrower import (
     Who,
     person_key,
 )
+from broker.flows.borrowers.register_look_ups import RegisterLookUps
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_resolution import PersonNames, PersonResolution, findable_cpr
 from broker.flows.records import Reads
@@ -77,6 +78,7 @@ class BorrowerAtLogin:
             return None
         if release.borrower == "none" or person.case:
             return None
+        self._refresh(arrived, remembered)
         to_be = release.borrower == "make" and transaction.errand is not Errand.PIN
         if to_be:
             wished = self._wish(transaction, arrived, now, remembered, to_be=True)
@@ -199,6 +201,21 @@ class BorrowerAtLogin:
                 return Account(None, AccountState.NONE)
             case _:
                 assert_never(known.who)
+
+    def _refresh(self, arrived: Arrived, remembered: RememberedBorrower | None) -> None:
+        """Queue a look-up in the register of persons for a borrower that is there, if it is time.
+
+        By what this request has read already; nobody waits for it.
+        """
+        rule = arrived.decision.policy.borrower if arrived.decision.policy else None
+        entry = remembered.entry if remembered else None
+        cpr = findable_cpr(arrived)
+        if rule is None or entry is None or cpr is None or self.enrolments.mode != "live":
+            return
+        enrolment = entry.enrolment
+        known = enrolment.state is EnrolmentState.DONE and enrolment.number is not None
+        if known and arrived.decision.known_in_person:
+            RegisterLookUps(self.enrolments.ports).owe(cpr, rule.register, enrolment)
 
     def _listed(self, arrived: Arrived, known: KnownBorrower) -> str | None:
         """List for staff what no enrolment of this login will, and return the id of the case."""

@@ -78,6 +78,8 @@ class CategoryLetters:
         borrower = self.ports.library.read(owed.number, ends)
         if mail is None or borrower is None or borrower.email is None:
             return
+        if self.ports.links.is_barred(borrower.cpr):
+            return
         if borrower.category != owed.category:
             raise LibraryUnavailable("the change that the letter tells of is not made yet")
         content = _LETTERS[owed.outcome]

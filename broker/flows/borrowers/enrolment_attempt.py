@@ -43,6 +43,7 @@ from broker.flows.borrowers.enrolment_records import (
 )
 from broker.flows.borrowers.first_pin import FirstPin, suggested_pins
 from broker.flows.borrowers.leased_enrolment import LeasedEnrolment, Overtaken
+from broker.flows.borrowers.register_look_ups import RegisterLookUps
 
 # The desk may register whoever has just been told that there is no account, and spell the number so
 # that no unique field stops a second borrower.
@@ -219,6 +220,9 @@ class EnrolmentAttempt(LeasedEnrolment):
         made = borrower.mark == before.id and before.number is None
         outcome = EnrolmentOutcome.CREATED if made else unmade
         done = before.finished(borrower, outcome, self.ports.carried(wish), now)
+        if wish.cpr:
+            # Before the wish goes, and the number with it.
+            RegisterLookUps(self.ports).owe(wish.cpr, wish.register, done)
         if not self._owes_pin(borrower, wish):
             kept = wish.without_person() if done.pin_given_up else None
             self._write(replace(done, wish=kept), None)

@@ -24,7 +24,8 @@ Mode = Literal["live", "observe", "frozen"]
 class EnrolmentPorts:
     """Library system, mail, links, records and trail; ``mail`` None: no PIN is mailed.
 
-    ``trust_for`` is how long the library system's word on a borrower is believed.
+    ``trust_for`` is how long the library system's word on a borrower is believed,
+    ``refresh_after`` when the register of persons is asked again; None: no register is asked.
     """
 
     library: LibrarySystem
@@ -37,6 +38,7 @@ class EnrolmentPorts:
     trust_for: timedelta = timedelta(hours=1)
     trail: Trail = NO_TRAIL
     tell: TellPort = told_nobody
+    refresh_after: timedelta | None = None
 
     @property
     def pause(self) -> CreatePause:

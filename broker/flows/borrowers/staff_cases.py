@@ -8,12 +8,14 @@ from typing import Final
 
 from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.owed_look_up import LookUpPlan
 from broker.core.borrowers.staff_advice import advice
 from broker.core.entities import Names
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.ports import Key, Trail
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import (
+    EnrolmentDraft,
     EnrolmentRecords,
     StoredEnrolment,
 )
@@ -25,7 +27,8 @@ EnrolmentRow = Mapping[str, str | int | bool | Names | None]
 _LINK = "link"
 _PROOF = "proof"
 _NOTICE = "notice"
-_APART: Final = frozenset({_LINK, _PROOF, _NOTICE})
+REGISTER_CASE: Final = "register"
+_APART: Final = frozenset({_LINK, _PROOF, _NOTICE, REGISTER_CASE})
 _ORDER: Final = (
     "case",
     "notice",
@@ -47,6 +50,8 @@ class _Listed:
     person: str
     borrowers: Names = ()
     link: str | None = None
+    cause: str | None = None
+    number_now: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ class StaffCases:
             _LINK: self._retry_link,
             _PROOF: self._retry_proof,
             _NOTICE: self._end_notice,
+            REGISTER_CASE: self._retry_register,
         }
         retry = retries.get(entry.key.name, self._retry_enrolment)
         if not retry(entry):
@@ -155,6 +161,40 @@ class StaffCases:
         mail or inherited the address, only people can tell. Returns the case's id.
         """
         return self._list(Key("enrolment", owner, _PROOF), _Listed("address_taken", address))
+
+    def register_differs(
+        self,
+        owner: str,
+        planned: LookUpPlan,
+        borrowers: Names,
+        number_now: str | None = None,
+    ) -> str:
+        """List a case of what the register of persons says of ``owner``, a pseudonym.
+
+        ``number_now`` is that of the CPR number that took the place of theirs. Returns its id.
+        """
+        case = _Listed(
+            planned.case or "",
+            owner,
+            borrowers,
+            cause=planned.cause,
+            number_now=number_now,
+        )
+        return self._list(Key("enrolment", owner, REGISTER_CASE), case)
+
+    def _retry_register(self, entry: StoredEnrolment) -> bool:
+        """Let the person in again, and have the register asked anew at their next login."""
+        owner = entry.key.group
+        for number in (owner, entry.enrolment.number_now):
+            if number:
+                self.links.bar(number, None)
+
+        def asked_anew(stored: StoredEnrolment) -> EnrolmentDraft:
+            return replace(stored.enrolment, registered=None), stored.due
+
+        self.records.amend(Key("enrolment", owner), asked_anew)
+        self.records.store.drop(entry.key)
+        return True
 
     def _end_notice(self, entry: StoredEnrolment) -> bool:
         self.records.store.drop(entry.key)
@@ -224,6 +264,8 @@ class StaffCases:
             reason=listed.reason,
             link=listed.link,
             borrowers=listed.borrowers,
+            cause=listed.cause,
+            number_now=listed.number_now,
         )
         unstored = StoredEnrolment(key, case, None, None)
         self.records.write(entry or unstored, case, None)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from string import ascii_lowercase, ascii_uppercase
 from types import MappingProxyType
@@ -34,10 +34,14 @@ _SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 class CprPerson(NamedTuple):
-    """The person id of a CPR number, and the number that the name beside it came with before."""
+    """The person id of a CPR number, and the number that the name beside it came with before.
+
+    ``barred`` is why its holder is not let in, None where they are.
+    """
 
     id: str
     name_had: str | None
+    barred: str | None = None
 
 
 class _Amended(NamedTuple):
@@ -111,7 +115,7 @@ class PersonLinks:
         ids = [claim.link.person for claim in sorted(claims, key=lambda claim: claim.is_drawn)]
         person = ids[0] if ids else _new_id()
         made = self._amended(cpr, lambda link: self._of_number(link, person, cpr), reads)
-        return CprPerson(made.link.person, had)
+        return CprPerson(made.link.person, had, made.link.barred)
 
     @staticmethod
     def keys(*names: str | None) -> list[Key]:
@@ -137,6 +141,44 @@ class PersonLinks:
         """Return the person id of a CPR number; None where nobody has come with it."""
         link = self._link(cpr)
         return link.person if link else None
+
+    def holder_of(self, cpr: str | None) -> CprPerson | None:
+        """Return the person of a CPR number; None where nobody has come with it."""
+        link = self._link(cpr)
+        return CprPerson(link.person, None, link.barred) if link else None
+
+    def is_barred(self, cpr: str | None) -> bool:
+        """Return whether the holder of a CPR number (no pseudonym) is not let in, nor written to.
+
+        False for None: of a borrower without a number nobody knows whose it is.
+        """
+        link = self._link(self.of_cpr(cpr)) if cpr else None
+        return link is not None and link.barred is not None
+
+    def bar(self, cpr: str, reason: str | None) -> None:
+        """Let nobody in by a CPR number for ``reason``, or let its holder in again with None.
+
+        Nothing is made of a number that nobody has come with, nor of one that is forgotten.
+        """
+
+        def changed(record: Record[PersonLink] | None) -> Content[PersonLink] | None:
+            if record is None or record.value.barred == reason or not record.value.person:
+                return None
+            return Content(replace(record.value, barred=reason), record.until)
+
+        self._records.amend(_key(cpr), changed, self.now(), read=self._read(cpr))
+
+    def succeed(self, cpr: str, former: str, reason: str) -> None:
+        """Let a CPR number lead to the person of ``former``, whom it was given anew, and bar it.
+
+        The person stays who they are to every service. Nothing where somebody has come with it.
+        """
+        link = self._link(former)
+        if link is None:
+            return
+        now = self.now()
+        made = replace(link, cpr=cpr, alone=None, barred=reason)
+        self._records.add(_key(cpr), made, LINK.until(now), now)
 
     def known_by_name(self, name: str | None) -> str | None:
         """Return the person id of a name that comes alone; None where it leads to nobody yet."""

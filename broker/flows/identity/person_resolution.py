@@ -95,12 +95,12 @@ class PersonResolution:
         ``reads`` holds the ``keys`` of these names where the caller has read them.
         """
         if names.number:
-            return Person(self._led(self.links.of_borrower(names.number)), names.number)
+            return self._led(self.links.of_borrower(names.number), names.number)
         if names.cpr:
             return self._by_cpr(names, reads or {})
         uuid = names.uuid
         if uuid and self.links.cpr(uuid):
-            return Person(self._led(uuid))
+            return self._led(uuid)
         known = self._known_name(uuid, names.own) or uuid or names.own
         if known:
             return Person(self.links.by_name(known))
@@ -109,17 +109,17 @@ class PersonResolution:
     def known(self, names: PersonNames) -> Person | None:
         """Return the person if a login has left one, and nothing is in doubt; nothing is made."""
         if names.number:
-            led = self._known_led(self.links.of_borrower(names.number))
-            return self._of(led, names.number)
+            return self._known_led(self.links.of_borrower(names.number), names.number)
         uuid_cpr = self.links.cpr(names.uuid)
         if names.cpr:
             if uuid_cpr not in {None, names.cpr}:
                 return None
-            return self._of(self.links.known_by_cpr(names.cpr))
+            return self._holder(names.cpr)
         if uuid_cpr:
-            return self._of(self.links.known_by_cpr(uuid_cpr))
+            return self._holder(uuid_cpr)
         name = self._known_name(names.uuid, names.own)
-        return self._of(self.links.known_by_name(name))
+        person = self.links.known_by_name(name)
+        return Person(person) if person else None
 
     def is_named(self, arrived: Arrived) -> bool:
         """Return whether a number or a name leads to the person when they come again."""
@@ -183,24 +183,28 @@ class PersonResolution:
             return Person(secrets.token_hex(16), None, "cpr_changed", case)
         if names.own and person.name_had:
             self.cases.another_cpr(names.own, person.name_had, cpr)
-        return Person(person.id)
+        return Person(person.id, case=person.barred)
 
-    def _led(self, name: str) -> str:
-        """Return the person id of a name that stands for its CPR number: nobody else gets it."""
+    def _led(self, name: str, number: str | None = None) -> Person:
+        """Return the person of a name that stands for its CPR number: nobody else gets the id."""
         cpr = self.links.cpr(name)
-        known = self.links.known_by_cpr(cpr)
+        known = self._holder(cpr, number)
         if known:
             return known
         made = self.links.by_cpr(cpr, name) if cpr else None
-        return made.id if made else self.links.by_name(name)
+        return Person(made.id if made else self.links.by_name(name), number)
 
-    def _known_led(self, name: str) -> str | None:
+    def _known_led(self, name: str, number: str) -> Person | None:
         cpr = self.links.cpr(name)
-        return self.links.known_by_cpr(cpr) if cpr else self.links.known_by_name(name)
-
-    @staticmethod
-    def _of(person: str | None, number: str | None = None) -> Person | None:
+        if cpr:
+            return self._holder(cpr, number)
+        person = self.links.known_by_name(name)
         return Person(person, number) if person else None
+
+    def _holder(self, cpr: str | None, number: str | None = None) -> Person | None:
+        """Return the person of a CPR number (a pseudonym), with why they are not let in."""
+        holder = self.links.holder_of(cpr)
+        return Person(holder.id, number, holder.barred) if holder else None
 
     def _account(self, arrived: Arrived) -> str | None:
         """Return the borrower number of a login by the library account, or None."""

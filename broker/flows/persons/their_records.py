@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.owed_look_up import OwedLookUp
 from broker.core.borrowers.pin_record import PinRecord
 from broker.core.consent.consent import Receipt
 from broker.core.errors import StoreUnavailable
@@ -19,6 +20,7 @@ from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store
 from broker.core.retention import table
 from broker.core.retention.rows import Retention
 from broker.flows.borrowers.category_letters import OwedCategoryLetter
+from broker.flows.borrowers.staff_cases import REGISTER_CASE
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.login.support_traces import SupportTrace, mark_of
 from broker.flows.logout.sessions import Pointer
@@ -61,6 +63,7 @@ _FACTS: Final[dict[RecordKind, type[Any]]] = {
     "logout": Logout,
     "enrolment": Enrolment,
     "letter": OwedCategoryLetter,
+    "register": OwedLookUp,
     "receipt": Receipt,
     "trace": SupportTrace,
     "link": PersonLink,
@@ -100,6 +103,8 @@ class TheirRecords:
             self._transactions,
             self._arrivals,
             self._logouts,
+            # Before the enrolments: whoever is at a look-up writes to one, and lists a case.
+            self._look_ups,
             self._enrolments,
             self._pins,
             self._letters,
@@ -170,9 +175,15 @@ class TheirRecords:
             if groups:
                 yield TheirRecord(key, table.LOGOUT, kept.until, own)
 
+    def _look_ups(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
+        for key, kept, owed in self._all("register", now):
+            if key.group in person.names:
+                yield TheirRecord(key, table.REGISTER_LOOK_UP, kept.until, owed)
+
     def _enrolments(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         for key, kept, enrolment in self._all("enrolment", now):
-            if enrolment.id in person.enrolments:
+            by_look_up = key.name == REGISTER_CASE and key.group in person.names
+            if by_look_up or enrolment.id in person.enrolments:
                 own = _without_others(enrolment, person)
                 yield TheirRecord(key, _row_of(enrolment), kept.until, own)
 

@@ -3,21 +3,20 @@
 Source: docs/policies-in-force.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
+from functools import cache
+from itertools import pairwise, product
 from typing import Final
 
-from broker.core.policy.site_record import site_digest
+from broker.core.policy.site_record import RULES, SIGNERS, site_digest
 from broker.flows.policies.set_in_force import Live, SetChange
 
 # What a signature is made for (PROTOCOL.sshsig): one for mail or Git says nothing of policies.
 NAMESPACE: Final = "broker-policy"
 # A rollback to what was in force so recently is how an alarm is ended, at night and alone.
 RECENT: Final = timedelta(days=30)
-# Says who may sign, and lets no login in.
-SIGNERS: Final = "policy.signers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +90,43 @@ def unknown_parts(was: Mapping[str, str], site: Mapping[str, str]) -> tuple[str,
     """Return the parts of a site that are new or other than they were.
 
     Of what they were only a digest is known, so that nothing shows that they let no more through. A
-    part that is gone lets nothing through.
+    part that is gone lets nothing through; but site rules that are gone, or other than they were,
+    may hold back less, and the first ones hold back only more.
     """
     unknown = []
     for name, part in sorted(site.items()):
-        if name != SIGNERS and was.get(name) != part:
+        if name not in {SIGNERS, RULES} and was.get(name) != part:
             unknown.append(name)
+    if RULES in was and was[RULES] != site.get(RULES):
+        unknown.append(RULES)
     return tuple(unknown)
+
+
+def may_be_one(names: Iterable[str], others: Iterable[str]) -> bool:
+    """Return whether one person can have a name of both: by patterns with ``*`` and ``?`` too.
+
+    A pattern that is excepted (``!``) makes a list smaller, and is not looked at.
+
+    Source: ssh-keygen(1), ALLOWED SIGNERS; ssh_config(5), PATTERNS.
+    """
+    return any(
+        _overlap(name.casefold(), other.casefold())
+        for name, other in product(names, tuple(others))
+        if not name.startswith("!") and not other.startswith("!")
+    )
+
+
+@cache
+def _overlap(one: str, other: str) -> bool:
+    """Return whether a text fits both patterns."""
+    if not one or not other:
+        return not (one + other).strip("*")
+    if one[0] == "*":
+        return _overlap(one[1:], other) or _overlap(one, other[1:])
+    if other[0] == "*":
+        return _overlap(other, one)
+    alike = one[0] == other[0] or "?" in (one[0], other[0])
+    return alike and _overlap(one[1:], other[1:])
 
 
 def other_signers(live: Live, site: Mapping[str, str]) -> bool:

@@ -33,7 +33,8 @@ class Move(StrEnum):
 class Proposal:
     """A set that is to be in force: its files, who wants it and why, and the site it is for.
 
-    ``approved_by`` are the two who signed it; ``alone`` says that two should have.
+    ``approved_by`` are the two who signed it; ``alone`` says that two should have. ``broken`` are
+    the site rules that it breaks, in sentences.
     """
 
     files: Mapping[str, bytes]
@@ -44,13 +45,14 @@ class Proposal:
     summary: tuple[str, ...] = ()
     approved_by: tuple[str, ...] = ()
     alone: bool = False
+    broken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SetChange:
     """One change of the set in force; ``base`` is the digest of the set before it.
 
-    ``approved_by`` and ``alone`` are those of its proposal.
+    ``approved_by``, ``alone`` and ``broken`` are those of its proposal.
     """
 
     number: int
@@ -64,6 +66,7 @@ class SetChange:
     summary: tuple[str, ...]
     approved_by: tuple[str, ...] = ()
     alone: bool = False
+    broken: tuple[str, ...] = ()
 
 
 Live = Record[SetChange] | None
@@ -164,6 +167,7 @@ def _change(was: Live, digest: str, proposal: Proposal, now: datetime) -> SetCha
         summary=proposal.summary,
         approved_by=proposal.approved_by,
         alone=proposal.alone,
+        broken=proposal.broken,
     )
     if was is None:
         return first

@@ -28,6 +28,7 @@ from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Store, Tr
 from broker.core.retention.table import PIN_MAIL
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers.pin_setting import PinSetting
+from broker.flows.identity.person_links import PersonLinks
 from broker.flows.proofs.pin_check import BEHIND_LETTER
 from broker.flows.proofs.pin_letters import (
     LETTER_LASTS,
@@ -236,6 +237,8 @@ class PinRenewal:
         borrower = self._recipient(owed)
         if borrower is None or borrower.email is None:
             return
+        if PersonLinks(self.store, self.hmacs, self.now).is_barred(borrower.cpr):
+            return
         match owed.what:
             case "link":
                 self._mail_letter(borrower.number, borrower.email, owed, (owed.whom,))
@@ -342,6 +345,8 @@ class PinRenewal:
         borrower = self.library.read(number, self._by())
         if borrower is None:
             raise LibraryRefused("no such borrower")
+        if PersonLinks(self.store, self.hmacs, self.now).is_barred(borrower.cpr):
+            raise LibraryRefused("nobody is let in to this borrower")
         return borrower
 
     def _by(self) -> datetime:

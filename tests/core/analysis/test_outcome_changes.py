@@ -73,6 +73,15 @@ def test_a_change_of_a_key_is_told(tmp_path: Path, edit: tuple[str, str, str, st
     assert any(row.startswith(edit[-1]) for row in rows), rows
 
 
+def test_under_consent_no_notice_decides(tmp_path: Path) -> None:
+    """Our page asks, whatever the entry says of who tells; where it asks no more, that is told too."""
+    unasked = ("", "student", "notice: ours", "notice: upstream", "")
+    assert edited(tmp_path, [unasked]) == []
+    (tmp_path / "told").mkdir()
+    rows = edited(tmp_path / "told", [unasked, ("", "student", "basis: consent", "basis: contract", "")])
+    assert "WIDER my-loans student: notice ours -> upstream (student.yaml:44)" in rows
+
+
 LASTING: Final = (
     "proofs.NAME.code_valid_for",
     "proofs.NAME.remembered_for",

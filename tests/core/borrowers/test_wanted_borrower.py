@@ -9,6 +9,7 @@ import pytest
 from broker.core.borrowers.wanted_borrower import months_after, wish
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.model import Lowering
+from broker.core.policy.register_rule import RegisterRule
 
 DAY = date(2026, 11, 25)
 
@@ -62,6 +63,18 @@ def test_a_person_not_known_in_person_is_not_found_by_cpr(permit: Any) -> None:
     """
     made = wish(permit(), Attributes({"cpr": ("1403044004",)}), find_by_cpr=False, language="da", today=DAY)
     assert made is None
+
+
+@pytest.mark.parametrize("known_in_person", [True, False])
+def test_only_who_is_known_in_person_is_looked_up(permit: Any, *, known_in_person: bool) -> None:
+    """Of others nothing is written, so that nobody has to ask a register about them."""
+    decision, attributes = permit(borrower="make"), Attributes({"cpr": ("1403044004",)})
+    assert decision.policy
+    rule = replace(decision.policy.borrower, register=RegisterRule("always"))
+    decision = replace(decision, policy=replace(decision.policy, borrower=rule), known_in_person=known_in_person)
+    made = wish(decision, attributes, find_by_cpr=True, language="da", today=DAY)
+    assert made is not None
+    assert made.register == (RegisterRule("always") if known_in_person else None)
 
 
 @pytest.mark.parametrize("case", ["no policy", "no rule", "by a PIN"])

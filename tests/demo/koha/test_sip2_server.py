@@ -8,10 +8,10 @@ from contextlib import ExitStack
 import pytest
 from flask import Flask
 
+from broker.demo.circulation.sip2_messages import ChecksumWrong, Message, checksum, read_message
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import BOOKS, Circulation
 from broker.demo.koha.simulated_koha import create_app
-from broker.demo.koha.sip2_messages import ChecksumWrong, Message, checksum, read_message
 from broker.demo.koha.sip2_server import serve_sip2
 
 pytestmark = pytest.mark.server

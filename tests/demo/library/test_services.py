@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import encryption, safe_parser
 from broker.adapters.saml.gate.http_bindings import inflate_redirect
+from broker.demo.circulation.library_desk import account
 from broker.demo.koha import simulated_koha
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import BOOKS, Circulation
@@ -20,7 +21,7 @@ from broker.demo.library.information_pages import PLACES
 from broker.demo.library.sip2_client import Machine, MachineFailed
 from broker.demo.people.personas import PERSONAS, persona
 from broker.demo.run.demo_folder import SERVICES
-from broker.demo.run.running_demo import lent, seeds
+from broker.demo.run.demo_library import lent, seeds
 
 pytestmark = pytest.mark.server
 
@@ -221,7 +222,7 @@ def test_a_merge_moves_the_loans(hall: Hall) -> None:
     hall.circulation.lend(jens, BOOKS[2])
     hall.circulation.merge(vera, jens)
     assert hall.circulation.loans(vera) == (BOOKS[2], BOOKS[0])
-    assert hall.circulation.account(str(jens)) is None
+    assert account(hall.circulation, str(jens)) is None
     assert hall.circulation.loans(jens) == ()
 
 

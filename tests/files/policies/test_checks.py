@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.core.entities import Institution
 from broker.core.errors import ConfigurationFaults
 from broker.files.policies import live_policies
 from broker.files.policies.configured_names import NameableInPolicies
@@ -43,6 +44,29 @@ def faults(folder: Path, names: NameableInPolicies = NAMES) -> list[str]:
 def warnings(folder: Path, names: NameableInPolicies = NAMES) -> list[str]:
     """Give the warnings of a folder."""
     return [str(fault) for fault in live_policies.load(folder, NOW, names).warnings]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "warned"),
+    [
+        ("eduPersonEntitlement: ['urn:x']", True),
+        ("eduPersonAffiliation: [guest]", True),
+        ("schacHomeOrganization: [au.dk], eduPersonEntitlement: ['urn:x']", False),
+        ("eduPersonScopedAffiliation: [guest@au.dk], eduPersonEntitlement: ['urn:x']", False),
+    ],
+)
+@pytest.mark.parametrize("several", [True, False])
+def test_what_any_institution_may_assert_is_told(
+    edited: Edited, conditions: str, *, warned: bool, several: bool
+) -> None:
+    """A value without a scope, with nothing beside it that says whose it is; one institution alone is no other."""
+    folder = edited("private.yaml", "match:\n", f"match:\n  - {{upstream: wayf, {conditions}}}\n")
+    other = Institution("https://idp.ku.example", scopes=("ku.dk",))
+    of_wayf = upstream("wayf", "wayf", AARHUS, *((other,) if several else ()))
+    told = [each for each in warnings(folder, replace(NAMES, upstreams={"wayf": of_wayf})) if "scope" in each]
+    name = conditions.partition(":")[0]
+    said = f"policies/private.yaml:12: {name} has no scope: any institution of wayf may assert it"
+    assert told == ([f"{said} (write schacHomeOrganization beside it)"] if warned and several else [])
 
 
 def test_the_shipped_policies_lead_nowhere_wrong() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from broker.core.entities import Controller, Service, Text
-from broker.core.errors import ConfigurationFaults
+from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.cpr import looks_like_cpr
 from broker.files import attribute_maps
 from broker.files.policies import last_good, live_policies
@@ -366,6 +366,23 @@ def test_every_change_of_the_set_in_force_is_told(folder: Path, edit: Edit, tmp_
     third = started().current.digest
     assert told == [(first, second), (second, third)]
     started()
+    assert len(told) == 2
+
+
+def test_an_edit_of_the_site_rules_alone_is_seen(folder: Path, tmp_path: Path) -> None:
+    """Rules that appear, change or go: the files are held against them again, and what they say told."""
+    rules = tmp_path / "policy_properties.yaml"
+    told: list[tuple[Fault, ...]] = []
+    names = replace(configured(*SERVICES), upstreams={}, site_rules=rules)
+    live = LivePolicies.load(folder, names, NOW, tell=told.append)
+    rules.write_text("- name: no\n  service: my-lones\n  expect: {effect: deny}\n")
+    live.refresh(NOW)
+    assert [str(fault).partition(" (")[0] for fault in live.stale] == [
+        "policy_properties.yaml:1: unknown service 'my-lones'"
+    ]
+    rules.unlink()
+    live.refresh(NOW)
+    assert live.stale == ()
     assert len(told) == 2
 
 

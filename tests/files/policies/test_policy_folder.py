@@ -50,6 +50,17 @@ def test_a_file_that_was_meant_to_be_read_says_what_to_rename(folder: Path, name
     assert PolicyFolder(folder).signature() != before
 
 
+@pytest.mark.parametrize("name", ["policy_properties.yaml", "policy_properties.yml", "Policy_Properties.YAML"])
+def test_the_site_rules_are_no_policy_by_whatever_ending(folder: Path, name: str) -> None:
+    """They belong beside the configuration: renamed here, they would be the next fault."""
+    (folder / name).write_text("x")
+    found = PolicyFolder(folder).files()
+    assert list(found.files) == ["student.yaml"]
+    mend = "move it beside broker.toml, as policy_properties.yaml"
+    said = f"policies/{name}: holds the rules for all files, and is not read here ({mend})"
+    assert [str(each) for each in found.misnamed] == [said]
+
+
 def test_a_folder_with_misnamed_files_alone_says_so(folder: Path) -> None:
     """It is not empty to whoever wrote it."""
     (folder / "student.yaml").rename(folder / "student.yml")

@@ -106,6 +106,17 @@ def test_a_mistake_is_told_with_its_mend(around: PolicySurroundings, folder: Pat
     assert any(told in each for each in said(around, folder, text)), said(around, folder, text)
 
 
+def test_an_account_that_is_made_is_told_where_none_may_be(around: PolicySurroundings, folder: Path) -> None:
+    """Whoever has one already, or is let in without, breaks no such rule."""
+    none = "{borrower: none}"
+    assert said(around, folder, rule("{borrower: true}", none)) == []
+    assert said(around, folder, rule(expect=none, service="myprint")) == []
+    told = said(around, folder, rule("{upstream: wayf}", none))
+    assert any(
+        "my-loans makes an account of the category STUDENT (student.yaml:17) (e.g. wayf" in each for each in told
+    )
+
+
 def test_without_a_file_nothing_is_said(around: PolicySurroundings, folder: Path) -> None:
     """Rules are there for a site that writes some."""
     around.site_rules.unlink(missing_ok=True)

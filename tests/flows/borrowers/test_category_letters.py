@@ -67,6 +67,16 @@ def test_a_change_of_category_is_told_once(
     assert written(letters) == 0
 
 
+def test_nobody_writes_to_a_borrower_that_nobody_is_let_in_to(world: Any, letters: CategoryLetters) -> None:
+    """The register has said that the person is dead since the letter was owed."""
+    owner = world.links.of_cpr(CPR)
+    world.links.by_cpr(owner)
+    world.library.borrowers["8"] = replace(world.library.borrowers["8"], cpr=CPR)
+    assert login(world) is EnrolmentOutcome.UPGRADED
+    world.links.bar(owner, "person_dead")
+    assert (written(letters), world.post.sent) == (1, [])
+
+
 def test_what_leaves_the_category_alone_is_not_told(world: Any, letters: CategoryLetters) -> None:
     """A name that was filled in, or a borrower that was as wished, makes no letter."""
     world.library.borrowers["8"] = replace(world.library.borrowers["8"], category="STUD", fields={})

@@ -32,6 +32,35 @@ def by_cpr(world: Any, *given: Any, **more: Any) -> str:
     return str(world.links.by_cpr(*given, **more).id)
 
 
+def test_a_barred_number_bars_every_way_that_leads_to_it(world: Any, names: Names) -> None:
+    """Until it is let in again; a number that nobody came with is not known for it."""
+    world.links.by_cpr(names.cpr, uuid=names.uuid)
+    world.links.bar(names.cpr, "person_dead")
+    world.links.bar(names.other, "person_dead")
+    assert world.links.by_cpr(names.cpr, uuid=names.uuid).barred == "person_dead"
+    assert (world.links.is_barred(CPR), world.links.is_barred(OTHER), world.links.is_barred(None)) == (
+        True,
+        False,
+        False,
+    )
+    assert world.links.holder_of(names.other) is None
+    world.now += YEAR + DAY
+    assert world.links.by_cpr(names.cpr).barred == "person_dead"
+    world.links.bar(names.cpr, None)
+    assert world.links.holder_of(names.cpr).barred is None
+
+
+def test_a_new_number_of_a_person_leads_to_the_same_person(world: Any, names: Names) -> None:
+    """Barred for as long as it is said; a number that somebody came with stays theirs."""
+    person = by_cpr(world, names.cpr)
+    world.links.succeed(names.other, names.cpr, "cpr_number_changed")
+    assert world.links.by_cpr(names.other) == (person, None, "cpr_number_changed")
+    third = world.links.of_cpr("0303990000")
+    theirs = by_cpr(world, third)
+    world.links.succeed(third, names.cpr, "cpr_number_changed")
+    assert world.links.by_cpr(third) == (theirs, None, None)
+
+
 def test_every_way_in_with_the_number_is_one_person(world: Any, names: Names) -> None:
     """By the university, by the eID, and by the number alone; the name alone is somebody else."""
     ways: tuple[dict[str, str], ...] = ({"name": names.eppn}, {"uuid": names.uuid}, {})

@@ -6,8 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from broker.core.policy.site_record import RULES
 from broker.core.ports import Key
-from broker.flows.policies.second_person import Signer, Statement, other_signers, unknown_parts, was_recently_in_force
+from broker.flows.policies.second_person import (
+    Signer,
+    Statement,
+    may_be_one,
+    other_signers,
+    unknown_parts,
+    was_recently_in_force,
+)
 from broker.flows.policies.set_in_force import Live, Move, SetChange
 from broker.flows.records import Record
 
@@ -108,3 +116,34 @@ def test_a_list_of_signers_that_is_not_what_it_was_is_another() -> None:
     assert other_signers(listed, SITE)
     assert not other_signers(before, SITE | {"policy.signers": "4"})
     assert not other_signers(None, SITE)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "unknown"),
+    [({RULES: "1"}, {}, (RULES,)), ({RULES: "1"}, {RULES: "2"}, (RULES,)), ({}, {RULES: "1"}, ())],
+)
+def test_site_rules_that_go_or_change_may_hold_back_less(
+    was: dict[str, str], now: dict[str, str], unknown: tuple[str, ...]
+) -> None:
+    """Nothing shows what they held back; the first ones only hold back more."""
+    assert unknown_parts(SITE | was, SITE | now) == unknown
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "may"),
+    [
+        ("kirsten@*", "*@library", True),
+        ("kirsten@*", "Kirsten@library", True),
+        ("k?rsten", "ki*", True),
+        ("*", "mads", True),
+        ("kirsten@*", "mads@*", False),
+        ("*@library", "*@post", False),
+        ("kirsten", "kirste", False),
+        ("!*,mads", "kirsten", False),
+        ("kirsten", "!kirsten,mads", False),
+    ],
+)
+def test_patterns_that_one_name_fits_may_be_one_person(one: str, other: str, may: bool) -> None:
+    """A key for each of them would let that person be maker and approver."""
+    names, others = one.split(","), other.split(",")
+    assert (may_be_one(names, others), may_be_one(others, names)) == (may, may)

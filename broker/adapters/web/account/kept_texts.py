@@ -47,6 +47,10 @@ KEPT_TEXTS: Final[Mapping[str, KeptText]] = {
         _("Letters to be sent"),
         _("A mail that tells you of new loan terms."),
     ),
+    "register": KeptText(
+        _("Look-ups in the CPR register"),
+        _("That the CPR register is still to be asked about you, and why."),
+    ),
     "proof": KeptText(
         _("Mail addresses you have shown to be yours"),
         _("So that you are not asked for a code at every login."),

@@ -81,6 +81,8 @@ class ConsentScreen:
     makes_account: bool
     # whether a borrower made at the library before the CPR number came may become the account
     temporary: bool
+    # whether the CPR register is asked about the person, and is to give their address
+    looked_up: Literal["address", "number", ""]
     revealable: bool
 
     @property
@@ -156,8 +158,7 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
     What has no label is shown by its own name. Roles may be at the upstream's ``institutions``.
     """
     question, decision = asked.question, asked.decision
-    disclosure = question.disclosure
-    number = _borrower_number(transaction)
+    disclosure, number = question.disclosure, _borrower_number(transaction)
     rows = _RowMaker(labels, language, number, may_reveal(transaction, now), institutions)
     required, optional = rows.divided(disclosure.items)
     return ConsentScreen(
@@ -179,6 +180,7 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
         mismatch=decision.mismatch is not None,
         temporary=may_be_temporary(decision, transaction),
         makes_account=_may_make_account(decision) and number is None,
+        looked_up=_looked_up(decision),
         revealable=any(row.revealable for row in (*required, *optional)),
     )
 
@@ -261,6 +263,17 @@ def _is_number(value: str) -> bool:
 
 def _may_make_account(decision: Decision) -> bool:
     return decision.release is not None and decision.release.borrower == "make"
+
+
+def _looked_up(decision: Decision) -> Literal["address", "number", ""]:
+    """Return what the CPR register is asked for in a login with an account, "" for nothing."""
+    policy, release = decision.policy, decision.release
+    rule = policy.borrower.register if policy and policy.borrower else None
+    if rule is None or release is None or release.borrower == "none":
+        return ""
+    if not decision.known_in_person:
+        return ""
+    return "number" if rule.address == "never" else "address"
 
 
 def _borrower_number(transaction: Transaction) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,8 @@ from broker.core.consent.disclosure import Item
 from broker.core.entities import Controller, Service, Text
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Account, AccountState, Authentication, Transaction
+from broker.core.policy.model import BorrowerRule, PolicyLine
+from broker.core.policy.register_rule import RegisterRule
 
 WHY = Text("why", "hvorfor")
 CPR = "0101881235"
@@ -39,6 +42,28 @@ Question = Callable[..., Ask]
 def show(asked: Ask, transaction: Transaction, language: str = "en") -> ConsentScreen:
     """Give what the page shows on the very moment of arrival."""
     return consent(asked, SERVICE, LABELS, language, transaction, transaction.begun)
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes", "shown"),
+    [
+        (RegisterRule("set_if_empty"), {}, "address"),
+        (RegisterRule(), {}, "number"),
+        (None, {}, ""),
+        (RegisterRule("always"), {"known_in_person": False}, ""),
+    ],
+)
+def test_the_page_says_that_the_cpr_register_is_asked(
+    question: Question, login: Transaction, rule: RegisterRule | None, changes: dict[str, Any], shown: str
+) -> None:
+    """And for what, wherever a login may have somebody looked up."""
+    asked = question()
+    policy = asked.decision.policy
+    assert policy
+    made = BorrowerRule(("cpr",), "STUD", (), 24, (), "mail", PolicyLine("p.yaml", 1), register=rule)
+    policy = replace(policy, borrower=made)
+    asked = replace(asked, decision=replace(asked.decision, policy=policy, **{"known_in_person": True, **changes}))
+    assert show(asked, login).looked_up == shown
 
 
 @given(items=st.lists(ITEM, max_size=6).map(tuple))

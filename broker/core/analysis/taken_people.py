@@ -1,0 +1,77 @@
+"""The people whom a new policy takes from those that were there before, by its precedence."""
+
+from collections.abc import Collection, Iterator, Sequence
+from itertools import product
+from typing import Final
+
+from broker.core.analysis.compared_logins import Analysis
+from broker.core.analysis.login_classes import Member
+from broker.core.analysis.minimal_logins import bases, standing
+from broker.core.analysis.modelled_matching import Kinds, ModelledSet, Way
+from broker.core.analysis.modelled_requirements import Known
+from broker.core.analysis.outcomes import described
+from broker.core.analysis.personas import words
+from broker.core.analysis.rule_findings import Finding
+from broker.core.analysis.source_kinds import SourceKinds, interchangeable
+from broker.core.entities import Assurance
+from broker.core.policy.model import Policy, PolicyLine
+
+# The affiliation that takes, and the one that loses.
+Taking = tuple[str, str]
+_MEND: Final = "lower its precedence, or say that it is meant by an example with such a person"
+
+
+def taken_people(
+    analysis: Analysis, before: Collection[str], meant: Collection[Taking]
+) -> Iterator[Finding]:
+    """Yield for each affiliation that is not among those ``before`` from which of them it takes.
+
+    With the first line by which it does, and a login that shows it. What is ``meant``, since an
+    example says so, is left out.
+    """
+    (policies,) = analysis.sets
+    modelled = ModelledSet(policies, analysis.now.date())
+    sources = [SourceKinds.of(source, analysis.vocabulary) for source in analysis.site.sources]
+    for at, policy in enumerate(policies.policies):
+        if policy.affiliation in before:
+            continue
+        for lower, other in enumerate(policies.policies[at + 1 :], at + 1):
+            pair = (policy.affiliation, other.affiliation)
+            if other.affiliation in before and pair not in meant:
+                yield from _taken(modelled, (at, lower), sources)
+
+
+def _taken(
+    modelled: ModelledSet, positions: tuple[int, int], sources: Sequence[SourceKinds]
+) -> Iterator[Finding]:
+    for kinds in sources:
+        ways = kinds.opened(modelled)
+        first = interchangeable(kinds, (modelled,))
+        of_both = ([way for way in ways if way.policy == each] for each in positions)
+        for higher, lower in product(*of_both):
+            for base, level in product(bases((higher, lower), kinds, first), kinds.source.levels):
+                matching = [way.policy for way in ways if way.matches(base, level)]
+                if lower.matches(base, level) and matching[0] == higher.policy:
+                    yield _finding(modelled, (higher, lower), kinds, (base, level))
+                    return
+
+
+def _finding(
+    modelled: ModelledSet,
+    ways: tuple[Way, Way],
+    kinds: SourceKinds,
+    shown: tuple[Kinds, Assurance | None],
+) -> Finding:
+    new, old = (modelled.policies.policies[way.policy] for way in ways)
+    places = [_of(policy, way) for policy, way in zip((new, old), ways, strict=True)]
+    base, level = shown
+    known = Known(standing(base), withheld=False, level=level, cpr="none", age=None)
+    person = described(Member(base, known, None, frozenset(base), verified=False), kinds, None)
+    order = f"precedence {new.precedence} before {old.precedence}"
+    becomes = f"who is {old.affiliation} too becomes {new.affiliation}"
+    what = f"takes from {places[1]}: {becomes} ({order}); {_MEND}"
+    return Finding(places[0], what, words(person, kinds.vocabulary))
+
+
+def _of(policy: Policy, way: Way) -> PolicyLine:
+    return policy.match[way.position].place

@@ -1,0 +1,58 @@
+"""Answers self-service machines on a TCP port."""
+
+import socketserver
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from broker.demo.circulation.machine_session import MachineSession
+from broker.demo.circulation.sip2_messages import received_lines
+
+TERMINALS: Final[Mapping[str, str]] = {"machine": "demo-terminal"}  # user name: password
+_IDLE: Final = 60.0  # seconds after which a silent machine is let go
+
+
+@contextmanager
+def serve_machines(begin: Callable[[], MachineSession], port: int = 0) -> Iterator[int]:
+    """Serve machines on 127.0.0.1 while the block runs; yield the port. Port 0 is a free one.
+
+    ``begin`` makes the session of a machine that has connected.
+    """
+
+    class Connection(socketserver.BaseRequestHandler):
+        """One machine, in a thread of its own."""
+
+        def handle(self) -> None:
+            """Answer its messages until it goes, is silent too long, or asks without a login."""
+            self.request.settimeout(_IDLE)
+            session = begin()
+            with suppress(OSError):
+                _answer_all(self.request, session)
+
+    with _Server(("127.0.0.1", port), Connection) as server:
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+        thread.start()
+        try:
+            yield int(server.server_address[1])
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False  # a machine may stay connected
+
+
+def _answer_all(connection: Any, session: MachineSession) -> None:
+    for line in received_lines(connection):
+        reply = session.reply(line)
+        if reply is None:
+            return
+        connection.sendall(reply)
+        if session.is_over:
+            return

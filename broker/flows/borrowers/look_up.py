@@ -1,0 +1,240 @@
+"""One look-up of a person under the lease on their enrolment: asked, applied, and told."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.borrowers.borrower import Borrower, numbers, wrong_with_borrowers
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.borrowers.owed_look_up import (
+    LookUpOutcome,
+    LookUpPlan,
+    OwedLookUp,
+    plan_look_up,
+)
+from broker.core.borrowers.registered_person import RegisteredPerson, RegisterError
+from broker.core.errors import AuditUnavailable, BrokerError, LibraryRefused, LibraryUnavailable
+from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.ports import Kept, PersonRegister, lease_of
+from broker.core.retention.table import LEASE
+from broker.flows.backoff import retry_delay
+from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
+from broker.flows.borrowers.enrolment_records import (
+    CALL,
+    GIVE_UP_AFTER,
+    EnrolmentDraft,
+    StoredEnrolment,
+)
+from broker.flows.borrowers.known_borrower import person_key
+from broker.flows.borrowers.leased_enrolment import LeasedEnrolment, Overtaken
+from broker.flows.borrowers.register_look_ups import RegisterLookUps
+from broker.flows.borrowers.staff_cases import StaffCases
+from broker.flows.records import Claimed, Lease
+
+_LONGEST_REST: Final = timedelta(minutes=10)
+
+
+@dataclass(slots=True)
+class LookUp(LeasedEnrolment):
+    """The look-up ``claimed``, whose person's enrolment is that of ``entry``.
+
+    Both leases are held to the end: whoever forgets the person waits for it.
+    """
+
+    claimed: Claimed[OwedLookUp]
+    register: PersonRegister
+    protected_to_library: bool
+
+    def run(self) -> LookUpOutcome | None:
+        """Ask, do what follows, and return the outcome; None while the enrolment is under way.
+
+        RegisterError, LibraryUnavailable, LibraryRefused and AuditUnavailable: nothing was
+        recorded, and it is tried again.
+        """
+        enrolment = self.entry.enrolment
+        if enrolment.state is EnrolmentState.WANTED:
+            return None
+        number = enrolment.number
+        if enrolment.state is not EnrolmentState.DONE or number is None:
+            return LookUpOutcome.NO_BORROWER
+        owed = self.claimed.record.value
+        # On the trail first: a number leaves for the register by no other way.
+        self._record(AuditEventKind.REGISTER_ASKED, owed.reason)
+        person = self.register.look_up(owed.cpr, self._held_by())
+        borrower = self.ports.library.read(number, self._held_by())
+        if borrower is None or wrong_with_borrowers((borrower,), owed.cpr):
+            return LookUpOutcome.NO_BORROWER
+        planned = plan_look_up(
+            person,
+            borrower.fields,
+            owed.rule,
+            protected_to_library=self.protected_to_library,
+        )
+        self._apply(planned, borrower, person)
+        return planned.outcome
+
+    def _apply(
+        self,
+        planned: LookUpPlan,
+        borrower: Borrower,
+        person: RegisteredPerson | None,
+    ) -> None:
+        if planned.fields:
+            change = Change(borrower.number, planned.fields)
+            self.ports.library.change(change, self._held_by())
+        if planned.case:
+            self._hold(self.ports.now() + CALL)
+            self._list(planned, borrower, person)
+        self._hold(self.ports.now() + CALL)
+        self._amend(lambda entry: self._heard(entry, planned.outcome))
+
+    def _list(
+        self,
+        planned: LookUpPlan,
+        borrower: Borrower,
+        person: RegisteredPerson | None,
+    ) -> None:
+        """Bar whom nobody may be let in as, and list the case."""
+        owner = self.entry.key.group
+        links = self.ports.links
+        concerned = numbers((borrower,))
+        now_theirs = None
+        if planned.outcome is LookUpOutcome.DEAD:
+            links.bar(owner, planned.case)
+        elif person and person.current_number:
+            found = self.ports.library.find(person.current_number, self._held_by())
+            concerned = numbers((borrower, *found))
+            now_theirs = links.of_cpr(person.current_number)
+            if len(concerned) == 1:
+                # By the new number they have no borrower: nobody makes a second one.
+                links.succeed(now_theirs, owner, LookUpOutcome.NUMBER_CHANGED.value)
+        cases = StaffCases.of(self.ports)
+        cases.register_differs(owner, planned, concerned, now_theirs)
+
+    def _heard(self, entry: StoredEnrolment, outcome: LookUpOutcome) -> EnrolmentDraft:
+        enrolment = replace(entry.enrolment, registered=self.ports.now())
+        if outcome is LookUpOutcome.DEAD and enrolment.state is EnrolmentState.DONE:
+            # Nobody opens a letter to the dead but somebody else.
+            return replace(enrolment, pin_owed=False, pin_given_up=None, wish=None), None
+        return enrolment, entry.due
+
+    def _hold(self, deadline: datetime) -> None:
+        if not self.claimed.lease.renew(deadline, self.ports.now()):
+            raise Overtaken
+        super(LookUp, self)._hold(deadline)
+
+    def tell(self, outcome: LookUpOutcome) -> None:
+        """Tell what came of the look-up."""
+        self._record(AuditEventKind.REGISTER_ANSWERED, outcome)
+        owed = self.claimed.record.value
+        facts = {"enrolment": self.entry.enrolment.id, "for": owed.reason, "outcome": outcome}
+        self.ports.tell(BrokerEvent(EventKind.REGISTER_LOOKED_UP, facts))
+
+    def tell_held_up(self, error: BrokerError) -> None:
+        """Tell why the look-up has to wait, without a value of the person's."""
+        facts = {
+            "enrolment": self.entry.enrolment.id,
+            "reason": error.reason,
+            "cause": str(error),
+            "setting": getattr(error, "setting", None),
+            "attempts": self.claimed.record.value.attempts + 1,
+        }
+        self.ports.tell(BrokerEvent(EventKind.REGISTER_HELD_UP, facts))
+
+    def _record(self, kind: AuditEventKind, reason: str) -> None:
+        person = self.ports.links.holder(self.entry.key.group)
+        about = self.entry.enrolment.id
+        now = self.ports.now()
+        self.ports.trail.add(AuditEvent(kind, now, person=person, reason=reason, about=about))
+
+
+@dataclass(slots=True)
+class RegisterLoop:
+    """Carries out the look-ups that are due; it rests, longer each time, while none is answered."""
+
+    ports: EnrolmentPorts
+    register: PersonRegister
+    protected_to_library: bool = False
+    _failures: int = field(default=0, init=False)
+    _rests_until: datetime | None = field(default=None, init=False)
+
+    def step(self) -> bool:
+        """Carry out the look-up that has been due longest; False where none is due, or it rests."""
+        now = self.ports.now()
+        if self._rests_until and now < self._rests_until:
+            return False
+        look_ups = RegisterLookUps(self.ports)
+        claimed = look_ups.claim()
+        if claimed is None:
+            return False
+        try:
+            with suppress(Overtaken):
+                self._carry_out(claimed, look_ups)
+        finally:
+            claimed.lease.end(self.ports.now())
+        return True
+
+    def _carry_out(self, claimed: Claimed[OwedLookUp], look_ups: RegisterLookUps) -> None:
+        record = claimed.record
+        with self._leased(record.key.group) as lease:
+            entry = self.ports.records.read(person_key(record.key.group))
+            if lease is None:
+                look_ups.later(record)
+                return
+            if entry is None:
+                look_ups.done(record)
+                return
+            look_up = LookUp(
+                entry, lease, self.ports, claimed, self.register, self.protected_to_library
+            )
+            outcome = self._outcome(look_up)
+            if outcome is None:
+                look_ups.later(record)
+                return
+            look_ups.done(record)
+            look_up.tell(outcome)
+
+    def _outcome(self, look_up: LookUp) -> LookUpOutcome | None:
+        """Return what came of a look-up; None where it is to be tried again."""
+        owed = look_up.claimed.record.value
+        if self.ports.now() - owed.since >= GIVE_UP_AFTER:
+            return LookUpOutcome.GIVEN_UP
+        try:
+            outcome = look_up.run()
+        except RegisterError as error:
+            look_up.tell_held_up(error)
+            self._rest()
+            return None
+        except (LibraryUnavailable, LibraryRefused, AuditUnavailable) as error:
+            look_up.tell_held_up(error)
+            return None
+        self._failures = 0
+        return outcome
+
+    def _rest(self) -> None:
+        """Leave a register alone that is down or has had enough: all would ask it again at once."""
+        rest = min(retry_delay(self._failures), _LONGEST_REST)
+        self._failures += 1
+        self._rests_until = self.ports.now() + rest
+
+    @contextmanager
+    def _leased(self, owner: str) -> Iterator[Lease | None]:
+        """Hold the lease on a person's enrolment; None where a worker is at it."""
+        store = self.ports.records.store
+        place = lease_of(person_key(owner))
+        token = secrets.token_hex(8)
+        now = self.ports.now()
+        kept = Kept(b"", token, LEASE.until(now + CALL))
+        if not store.put(place, kept, None, now):
+            yield None
+            return
+        lease = Lease(store, place, token)
+        try:
+            yield lease
+        finally:
+            lease.end(self.ports.now())

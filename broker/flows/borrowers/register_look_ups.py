@@ -1,0 +1,64 @@
+"""The look-ups in the register of persons that are owed: wanted once, and carried out later."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from broker.core.borrowers.enrolment import Enrolment
+from broker.core.borrowers.owed_look_up import LookUpReason, OwedLookUp
+from broker.core.policy.register_rule import RegisterRule
+from broker.core.ports import Key
+from broker.core.retention.table import REGISTER_LOOK_UP
+from broker.flows.backoff import retry_delay
+from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
+from broker.flows.borrowers.enrolment_records import CALL
+from broker.flows.records import Claimed, Content, Record, Records
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterLookUps:
+    """The look-ups over the ports of the enrolments; there are none without a register."""
+
+    ports: EnrolmentPorts
+
+    def owe(self, cpr: str, rule: RegisterRule | None, enrolment: Enrolment) -> bool:
+        """Queue the look-up of a person whose ``enrolment`` is done, and return whether it is new.
+
+        Nothing where no ``rule`` asks for it, or the register was heard of the person within
+        ``refresh_after``. One that is queued already stays as it is.
+        """
+        now = self.ports.now()
+        if rule is None or not self.is_due(enrolment, now):
+            return False
+        reason = LookUpReason.REFRESH if enrolment.registered else LookUpReason.ENROLMENT
+        owed = OwedLookUp(cpr, reason, rule, now)
+        key = Key("register", self.ports.links.of_cpr(cpr))
+        until = REGISTER_LOOK_UP.until(now)
+        return self._owed.add(key, owed, until, now, due=now) is not None
+
+    def is_due(self, enrolment: Enrolment, now: datetime) -> bool:
+        """Return whether the register is to be asked about the person of an enrolment."""
+        after = self.ports.refresh_after
+        if after is None:
+            return False
+        return enrolment.registered is None or now - enrolment.registered >= after
+
+    def claim(self) -> Claimed[OwedLookUp] | None:
+        """Lease the look-up that has been due longest, for a first call; None if none is due."""
+        now = self.ports.now()
+        return self._owed.claim("register", now + CALL, now)
+
+    def later(self, record: Record[OwedLookUp]) -> None:
+        """Let a look-up be tried again after a pause that grows."""
+        owed = record.value
+        now = self.ports.now()
+        later = replace(owed, attempts=owed.attempts + 1)
+        content = Content(later, record.until, now + retry_delay(owed.attempts))
+        self._owed.write(record.key, content, record.version, now)
+
+    def done(self, record: Record[OwedLookUp]) -> None:
+        """Drop a look-up, and the CPR number with it."""
+        self._owed.drop(record.key)
+
+    @property
+    def _owed(self) -> Records[OwedLookUp]:
+        return Records(self.ports.records.store, OwedLookUp, durable=True)

@@ -1,0 +1,30 @@
+"""The library system of a demo, whichever it is."""
+
+import pytest
+
+from broker.demo.circulation.loan_table import BOOKS
+from broker.demo.circulation.machine_server import TERMINALS
+from broker.demo.library.sip2_client import Machine
+from broker.demo.people.personas import PERSONAS, persona
+from broker.demo.run import demo_library
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("system", demo_library.SYSTEMS)
+def test_every_system_has_the_borrowers_of_the_personas_and_lends_to_them(system: str) -> None:
+    """Registered borrowers, their loans and PINs are the same in each system; a machine proves and lends."""
+    library = demo_library.simulated(system, PERSONAS)
+    vera = persona("vera")
+    ((login, password),) = TERMINALS.items()
+    with library.serve_machines(0) as port:
+        machine = Machine(port, login, password)
+        proven = machine.borrower(vera.types, vera.pin or "")
+        _, is_lent = machine.lend(vera.types, vera.pin or "", BOOKS[0])
+    assert proven.may_borrow
+    assert (proven.name, proven.loans) == ("Vera Friis", vera.loans)
+    assert is_lent
+    assert len(library.desk.accounts()) == len(demo_library.seeds())
+    called = library.desk.called(vera.types)
+    assert called is not None
+    assert called.category == "EMPLOYEE"
+    assert library.desk.table.loans(called.number) == (*vera.loans, BOOKS[0])

@@ -1,0 +1,423 @@
+"""Look-ups in a register of persons: wanted, carried out beside every login, applied, told, and never lost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from shutil import copy
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, Final
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.borrowers.owed_look_up import LookUpOutcome
+from broker.core.borrowers.registered_person import (
+    RegisteredAddress,
+    RegisteredName,
+    RegisteredPerson,
+    RegisterRefused,
+    RegisterUnavailable,
+    Residence,
+)
+from broker.core.errors import AuditUnavailable, LibraryUnavailable
+from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.policy.register_rule import RegisterRule
+from broker.core.ports import Kept, Key, lease_of
+from broker.flows.borrowers.look_up import RegisterLoop
+from broker.flows.borrowers.staff_cases import StaffCases
+from broker.flows.records import dump
+from tests.flows.borrowers.conftest import CPR, STUDENT, KeptTrail, Logins
+from tests.flows.conftest import World
+
+NEW: Final = "0202990000"
+REFRESH: Final = timedelta(days=90)
+ADDRESS: Final = RegisteredAddress("", "Skjultvej 7", "", "8000", "Aarhus C")
+PERSON: Final = RegisteredPerson(Residence.IN_DENMARK, RegisteredName("Åse", "", "Prøvesen"), ADDRESS, protected=False)
+RULE: Final = RegisterRule("set_if_empty")
+ASKED, ANSWERED = AuditEventKind.REGISTER_ASKED, AuditEventKind.REGISTER_ANSWERED
+
+
+@dataclass
+class Register:
+    """A register that knows one person under every number; ``error`` answers in its place."""
+
+    person: RegisteredPerson | None = PERSON
+    error: Exception | None = None
+    asked: list[str] = field(default_factory=list)
+    meanwhile: Callable[[], None] = lambda: None
+
+    def look_up(self, cpr: str, deadline: datetime) -> RegisteredPerson | None:
+        """Answer."""
+        del deadline
+        self.asked.append(cpr)
+        self.meanwhile()
+        if self.error:
+            raise self.error
+        return self.person
+
+    def prove(self, deadline: datetime) -> tuple[()]:
+        """Find nothing."""
+        del deadline
+        return ()
+
+
+@dataclass
+class Desk:
+    """A world with a register, the loop that asks it, and what is told."""
+
+    world: Any
+    trail: KeptTrail = field(default_factory=KeptTrail)
+    register: Register = field(default_factory=Register)
+    told: list[BrokerEvent] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Open it all."""
+        ports = replace(self.world.ports, refresh_after=REFRESH, trail=self.trail, tell=self._tell)
+        self.world.ports = ports
+        self.world.live = self.world.enrolments("live")
+        self.loop = self.another_loop()
+        self.cases = StaffCases.of(ports)
+
+    def another_loop(self, *, to_library: bool = False) -> RegisterLoop:
+        """Give the loop of another worker."""
+        return RegisterLoop(self.world.ports, self.register, to_library)
+
+    def enrol(self, rule: RegisterRule = RULE, **more: Any) -> str:
+        """Enrol somebody; give the borrower's number."""
+        self.world.live.want(self.world.wish(register=rule, **more))
+        return str(self.world.settle().number)
+
+    def run(self) -> int:
+        """Carry out what is due now."""
+        steps = 0
+        while self.loop.step():
+            steps += 1
+        return steps
+
+    def events(self) -> list[tuple[AuditEventKind, str | None]]:
+        """Give the events of look-ups."""
+        return [(each.kind, each.reason) for each in self.trail.events if each.kind in {ASKED, ANSWERED}]
+
+    def owed(self) -> list[Kept]:
+        """Give the look-ups that are owed."""
+        return [kept for _, kept in self.world.store.list("register", None, self.world.now)]
+
+    def fields(self, number: str = "1") -> Any:
+        """Give the fields of a borrower."""
+        return self.world.library.borrowers[number].fields
+
+    def case(self) -> Any:
+        """Give the one case of the register's."""
+        (row,) = (row for row in self.cases.rows() if row["state"] == "case")
+        return row
+
+    def _tell(self, event: BrokerEvent | AuditEvent) -> None:
+        if isinstance(event, BrokerEvent):
+            self.told.append(event)
+
+
+@pytest.fixture(name="desk")
+def _desk(world: Any) -> Desk:
+    return Desk(world)
+
+
+def test_an_enrolment_that_is_done_owes_a_look_up_and_gets_its_address(desk: Desk) -> None:
+    """Asked once, told on the trail before and after, with the reason and without a value."""
+    desk.enrol()
+    assert (len(desk.owed()), desk.register.asked) == (1, [])
+    assert desk.run() == 1
+    assert (desk.fields()["address"], desk.fields()["city"]) == ("Skjultvej 7", "Aarhus C")
+    assert desk.events() == [(ASKED, "enrolment"), (ANSWERED, "written")]
+    assert (desk.register.asked, desk.owed()) == ([CPR], [])
+    assert desk.world.live.stored(CPR).registered == desk.world.now
+    assert "Skjultvej" not in repr(desk.trail.events) + repr(desk.told)
+
+
+def test_a_policy_that_asks_nothing_owes_nothing(desk: Desk) -> None:
+    """Neither does a broker without a register."""
+    desk.world.live.want(desk.world.wish())
+    desk.world.settle()
+    assert desk.owed() == []
+    ports = replace(desk.world.ports, refresh_after=None)
+    desk.world.ports = ports
+    desk.world.live = desk.world.enrolments("live")
+    desk.enrol()
+    assert desk.owed() == []
+
+
+def login(desk: Desk, **more: Any) -> None:
+    """Log the student in at a service that makes borrowers, as far as the account is found."""
+    logins = Logins(desk.world)
+    arrived = logins.arrived(rule=replace(STUDENT, register=RULE), **more)
+    borrowers, persons = logins.borrowers(), logins.persons()
+    names = persons.names(arrived)
+    reads = {key: desk.world.store.get(key, desk.world.now) for key in borrowers.keys(names)}
+    desk.world.hooks.calls.clear()
+    borrowers.account(logins.transaction(), arrived, desk.world.now, borrowers.remembered(names, reads))
+
+
+def test_a_login_after_ninety_days_owes_another_and_waits_for_nothing(desk: Desk) -> None:
+    """Not a day sooner; one that is owed already stays one, and the register is not called."""
+    desk.enrol()
+    desk.run()
+    desk.world.now += REFRESH - timedelta(minutes=1)
+    login(desk)
+    assert desk.owed() == []
+    desk.world.now += timedelta(minutes=1)
+    login(desk, borrower="need")
+    login(desk)
+    assert (len(desk.owed()), len(desk.register.asked)) == (1, 1)
+    desk.run()
+    assert desk.events()[-2:] == [(ASKED, "refresh"), (ANSWERED, "unchanged")]
+
+
+@pytest.mark.parametrize("more", [{"known_in_person": False}, {"borrower": "none"}])
+def test_who_writes_nothing_is_not_looked_up(desk: Desk, more: dict[str, Any]) -> None:
+    """A person who is not known in person, and one at a service without accounts."""
+    desk.enrol()
+    desk.run()
+    desk.world.now += REFRESH
+    login(desk, **more)
+    assert desk.owed() == []
+
+
+def test_a_register_that_is_down_is_asked_later_and_left_in_peace(desk: Desk) -> None:
+    """Each look-up waits longer, and all of them rest meanwhile: no storm when it is up again."""
+    desk.enrol()
+    desk.register.error = RegisterUnavailable("the register answered 429")
+    for _ in range(200):
+        desk.run()
+        desk.world.now += timedelta(seconds=30)
+    assert 5 < len(desk.register.asked) < 20
+    assert {event.kind for event in desk.told} >= {EventKind.REGISTER_HELD_UP}
+    desk.register.error = None
+    desk.world.now += timedelta(hours=3)
+    assert (desk.run(), desk.fields()["address"]) == (1, "Skjultvej 7")
+
+
+def test_after_a_month_nobody_is_asked_any_more(desk: Desk) -> None:
+    """The number goes with the look-up, and the trail says that nothing came of it."""
+    desk.enrol()
+    desk.world.now += timedelta(days=30)
+    desk.run()
+    assert (desk.register.asked, desk.owed()) == ([], [])
+    assert desk.events() == [(ANSWERED, "given_up")]
+
+
+def test_an_error_leaves_the_look_up_owed(desk: Desk) -> None:
+    """A refusal, a silent library system, and a trail that cannot be written: then nobody is looked up."""
+    desk.enrol()
+    desk.register.error = RegisterRefused("the register knows no field", "person_register.also")
+    desk.run()
+    desk.register.error = None
+    desk.world.now += timedelta(hours=1)
+    desk.world.hooks.before["read"] = raising(LibraryUnavailable("down"))
+    desk.run()
+    asked = len(desk.register.asked)
+    desk.world.now += timedelta(hours=1)
+    desk.trail.add = raising(AuditUnavailable("full"))  # type: ignore[method-assign]
+    desk.run()
+    assert (len(desk.owed()), len(desk.register.asked)) == (1, asked)
+    assert [event.facts["cause"] for event in desk.told] == ["the register knows no field", "down", "full"]
+
+
+def raising(error: Exception) -> Any:
+    """Give what raises."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
+def test_the_dead_get_no_mail_and_are_a_case(desk: Desk) -> None:
+    """A PIN that is owed is owed no more; the number leads to a person who is let in nowhere, until staff say so."""
+    desk.world.links.by_cpr(desk.world.links.of_cpr(CPR))
+    desk.world.post.down = True
+    desk.enrol()
+    desk.world.post.down = False
+    desk.register.person = replace(PERSON, residence=Residence.DEAD, address=None)
+    desk.run()
+    desk.world.settle()
+    assert (desk.world.post.sent, desk.case()["reason"], desk.case()["borrowers"]) == ([], "person_dead", ("1",))
+    logins = Logins(desk.world)
+    arrived = logins.arrived()
+    assert logins.persons().person(logins.persons().names(arrived)).case == "person_dead"
+    assert desk.cases.retry(str(desk.case()["id"]))
+    assert logins.persons().person(logins.persons().names(arrived)).case is None
+    assert desk.world.live.stored(CPR).registered is None  # the next login asks again
+
+
+@pytest.mark.parametrize("has_another", [False, True])
+def test_a_changed_number_is_a_case_and_never_a_second_account(desk: Desk, *, has_another: bool) -> None:
+    """By the new number alone nobody is let in to a borrower yet; where it has one, staff see both."""
+    old, new = map(desk.world.links.of_cpr, (CPR, NEW))
+    person = desk.world.links.by_cpr(old).id
+    desk.enrol()
+    if has_another:
+        desk.world.links.by_cpr(new)
+        desk.world.library.add(NEW, Borrower("9", "STUD"))
+    desk.register.person = replace(PERSON, residence=Residence.NUMBER_CHANGED, address=None, current_number=NEW)
+    desk.run()
+    case = desk.case()
+    assert (case["reason"], case["borrowers"]) == ("cpr_number_changed", ("1", "9") if has_another else ("1",))
+    assert NEW not in repr(case)
+    holder = desk.world.links.holder_of(new)
+    assert (holder.id == person, holder.barred) == (not has_another, None if has_another else "cpr_number_changed")
+    assert desk.cases.retry(str(case["id"]))
+    assert desk.world.links.holder_of(new).barred is None
+
+
+def test_a_protected_address_reaches_the_library_system_only_where_it_may(desk: Desk) -> None:
+    """Off by default; no record, event or line holds it either way."""
+    desk.register.person = replace(PERSON, protected=True)
+    desk.enrol()
+    desk.run()
+    assert "address" not in desk.fields()
+    desk.world.now += REFRESH
+    login(desk)
+    desk.another_loop(to_library=True).step()
+    assert desk.fields()["address"] == "Skjultvej 7"
+    kinds = ("enrolment", "register", "link", "lease", "letter", "pin")
+    records = b"".join(kept.value for kind in kinds for _, kept in desk.world.store.list(kind, None, desk.world.now))
+    shown = records.decode() + repr(desk.trail.events) + repr(desk.told) + repr(list(desk.cases.rows()))
+    assert "Skjultvej" not in shown
+    assert "Skjultvej" not in repr(desk.world.post.sent)
+
+
+def test_two_workers_look_nobody_up_twice(desk: Desk) -> None:
+    """The second finds nothing due while the first waits for the register."""
+    desk.enrol()
+    second: list[bool] = []
+    desk.register.meanwhile = lambda: second.append(desk.another_loop().step())
+    assert (desk.run(), second, len(desk.register.asked)) == (1, [False], 1)
+
+
+def test_a_look_up_waits_for_whoever_is_at_the_enrolment(desk: Desk) -> None:
+    """Two changes of one borrower do not cross."""
+    desk.enrol()
+    place = lease_of(Key("enrolment", desk.world.links.of_cpr(CPR)))
+    desk.world.store.put(place, Kept(b"", "t", desk.world.now + timedelta(seconds=20)), None, desk.world.now)
+    desk.loop.step()
+    assert (desk.register.asked, len(desk.owed())) == ([], 1)
+    desk.world.now += timedelta(seconds=60)
+    assert (desk.run(), len(desk.register.asked)) == (1, 1)
+
+
+def test_a_borrower_that_is_gone_or_anothers_by_now_is_left_alone(desk: Desk) -> None:
+    """The look-up ends, and nothing is written to whoever has the number."""
+    number = desk.enrol()
+    there = desk.world.library.borrowers[number]
+    desk.world.library.borrowers[number] = replace(there, cpr=NEW)
+    desk.run()
+    assert (desk.events()[-1], "address" in desk.fields()) == ((ANSWERED, "no_borrower"), False)
+
+
+def test_an_owed_look_up_shows_no_number(desk: Desk) -> None:
+    """By no repr; its record is sealed as all are, and goes with the answer."""
+    desk.enrol()
+    (kept,) = desk.owed()
+    assert CPR.encode() in kept.value
+    desk.run()
+    assert CPR.encode() not in dump(desk.world.live.stored(CPR))
+
+
+class Interleavings(RuleBasedStateMachine):
+    """A register that goes down and up, staff who edit, a person who is forgotten, and two workers."""
+
+    empty: ClassVar[Path]
+
+    @initialize()
+    def open(self) -> None:
+        """Begin with somebody who is enrolled and to be looked up."""
+        self.folder = TemporaryDirectory()
+        path = Path(self.folder.name) / "broker.db"
+        copy(self.empty, path)
+        self.desk = Desk(World(path))
+        self.desk.enrol()
+        self.second = self.desk.another_loop()
+        self.edited: str | None = None
+        self.forgotten = False
+
+    @rule(down=st.booleans())
+    def turned(self, down: bool) -> None:
+        """Let the register go down, or up."""
+        self.desk.register.error = RegisterUnavailable("down") if down else None
+
+    @rule(text=st.sampled_from(["Gammelvej 1", ""]))
+    def edited_by_staff(self, text: str) -> None:
+        """Let staff write an address, or take it out."""
+        library = self.desk.world.library
+        there = library.borrowers["1"]
+        library.borrowers["1"] = replace(there, fields={**there.fields, "address": text, "postal_code": "", "city": ""})
+        self.edited = text or None
+
+    @rule(second=st.booleans(), seconds=st.integers(0, 7200))
+    def worked(self, second: bool, seconds: int) -> None:
+        """Let time pass, and a worker do one thing."""
+        self.desk.world.now += timedelta(seconds=seconds)
+        (self.second if second else self.desk.loop).step()
+
+    @rule()
+    def logged_in(self) -> None:
+        """Let the person come again."""
+        if not self.forgotten:
+            login(self.desk)
+
+    @rule()
+    def was_forgotten(self) -> None:
+        """Drop everything that the store has of the person."""
+        owner = self.desk.world.links.of_cpr(CPR)
+        for kind in ("register", "enrolment"):
+            self.desk.world.store.drop(Key(kind, owner))
+        self.forgotten = True
+
+    @invariant()
+    def staff_are_obeyed(self) -> None:
+        """Keep what staff wrote, and whoever was forgotten away."""
+        assert self.edited in {None, self.desk.fields().get("address")}
+        if self.forgotten:
+            assert self.desk.world.live.stored(CPR) is None
+            assert self.desk.owed() == []
+
+    @invariant()
+    def asked_is_written_down(self) -> None:
+        """Write a line for every call of the register."""
+        assert len(self.desk.register.asked) == len([each for each in self.desk.events() if each[0] is ASKED])
+
+    def teardown(self) -> None:
+        """Whoever is not forgotten gets an address once the register is up: none is lost."""
+        self.desk.register.error = None
+        for _ in range(3):
+            self.desk.world.now += timedelta(hours=4)
+            self.desk.run()
+        if not self.forgotten:
+            stored = self.desk.world.live.stored(CPR)
+            assert (stored.state, self.desk.owed()) == (EnrolmentState.DONE, [])
+            assert stored.registered is not None
+        for connection in self.desk.world.store._connections.idle:
+            connection.close()
+        self.folder.cleanup()
+
+
+def test_no_interleaving_loses_a_look_up_or_overwrites_the_staff(empty_store: Path) -> None:
+    """Whatever goes down, is edited, comes again or is forgotten between two steps of two workers."""
+    Interleavings.empty = empty_store
+    run_state_machine_as_test(Interleavings, settings=settings(max_examples=25, stateful_step_count=12, deadline=None))
+
+
+def test_every_outcome_that_is_a_case_has_its_advice(desk: Desk) -> None:
+    """Staff read what to do, and what a retry would."""
+    desk.register.person = None
+    desk.enrol()
+    desk.run()
+    shown = desk.cases.show(str(desk.case()["id"]))
+    assert shown
+    assert (shown["reason"], shown["cause"]) == (LookUpOutcome.UNCLEAR.value, "the register knows no such number")
+    assert "asked again at their next login" in str(shown["retry_would"])
