@@ -1,16 +1,19 @@
-"""The simulated Alma on the stage: the CPR number as an identifier of its own type, or as the barcode alone."""
+"""The simulated Alma on the stage: with a machine that tells PINs, and without one."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Final
 
 from werkzeug.wrappers import Response
 
 from broker.adapters.libraries.alma import AlmaSettings
 from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.demo.alma import alma_desk as circulation
 from broker.demo.alma.administration import Administration
 from broker.demo.alma.simulated_alma import create_app
+from broker.demo.alma.sip2_session import Sip2Session
 from broker.demo.alma.users import Users
+from broker.demo.circulation.machine_server import TERMINALS, serve_machines
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.plugins.library_suite.stage import MANY, Kind, Stage, Strike, Trouble
 from tests.plugins.library_suite.troubled_front import TroubledFront
@@ -67,24 +70,31 @@ def _refusal() -> Response:
 
 
 @contextmanager
-def _alma(settings: Mapping[str, object]) -> Iterator[Stage]:
+def _alma(settings: Mapping[str, object], *, with_machine: bool) -> Iterator[Stage]:
     # As many calls as the tests make: the limits have tests of their own.
     app = create_app(administration=Administration(per_second=MANY, per_day=MANY))
+    alma = app.extensions["alma"]
     front = TroubledFront(app.wsgi_app, _refusal)
     app.wsgi_app = front  # type: ignore[method-assign]  # as Flask documents it
     own: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "card_number": "cpr", "daily_calls": MANY}
-    own |= {"user_name_identifier_type": _NAMES, "calls_a_second": 50}
-    with serve_on_loopback(app) as url:
-        library = AlmaSettings.read({**own, **settings, "url": url}).open()
-        yield Stage(library, AlmaDesk(app.extensions["alma"].users, front))
+    own |= {"calls_a_second": 50, **settings}
+    desk = circulation.AlmaDesk(alma.users, alma.loans)
+    with ExitStack() as open_ports:
+        own["url"] = open_ports.enter_context(serve_on_loopback(app))
+        if with_machine:
+            port = open_ports.enter_context(serve_machines(lambda: Sip2Session(desk, TERMINALS)))
+            login, password = next(iter(TERMINALS.items()))
+            own["sip2"] = {"host": "127.0.0.1", "port": port, "login": login, "password": password}
+        yield Stage(AlmaSettings.read(own).open(), AlmaDesk(alma.users, front))
 
 
-def _kind(cpr_identifier_type: str) -> Kind:
-    can = {LibraryCapability.UNIQUE_CPR, LibraryCapability.SETUP_TRIED, LibraryCapability.USER_NAMES}
-    return Kind("alma", frozenset(can), lambda: _alma({"cpr_identifier_type": cpr_identifier_type}))
-
-
+_CAN: Final = frozenset({LibraryCapability.UNIQUE_CPR, LibraryCapability.SETUP_TRIED})
+_TELLS: Final = {LibraryCapability.PIN_CHECKED, LibraryCapability.USER_NAMES}
 KINDS: Final[Mapping[str, Kind]] = {
-    "alma, CPR identifier and barcode": _kind("CPR"),
-    "alma, barcode alone": _kind("BARCODE"),
+    "alma, CPR identifier, machine": Kind(
+        "alma",
+        _CAN | _TELLS,
+        lambda: _alma({"cpr_identifier_type": "CPR", "user_name_identifier_type": _NAMES}, with_machine=True),
+    ),
+    "alma, barcode alone": Kind("alma", _CAN, lambda: _alma({"cpr_identifier_type": "BARCODE"}, with_machine=False)),
 }
