@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 import click
 
 from broker.app.named_configuration import configuration, keep_no_tls_secrets
-from broker.commands.late_group import LateGroup
+from broker.commands.late_group import LateGroup, reading_modules
 from broker.commands.output import (
     CONFIGURATION,
     FINDINGS,
@@ -96,7 +96,8 @@ def serve() -> None:
 
     SIGHUP reads everything again, if it is sound.
     """
-    from broker.app import gunicorn_server  # noqa: PLC0415 - no other command needs a web server
+    with reading_modules():
+        from broker.app import gunicorn_server  # noqa: PLC0415 - no other command needs a web server
 
     gunicorn_server.serve(configuration)
 
@@ -110,7 +111,8 @@ def work(server: int | None) -> None:
     Run it by itself where another server serves the broker. One works on a machine: a second waits
     until the first has ended. SIGHUP reads everything again, if it is sound.
     """
-    from broker.app import background_work  # noqa: PLC0415 - no other command works beside logins
+    with reading_modules():
+        from broker.app import background_work  # noqa: PLC0415 - no other command works beside logins
 
     background_work.work(configuration, server)
 
@@ -124,7 +126,8 @@ def check(reference: str | None, *, as_json: bool) -> None:
 
     Exit 1 with findings, 78 with faults.
     """
-    from broker.app import diagnostics, findings  # noqa: PLC0415 - they open the whole broker
+    with reading_modules():
+        from broker.app import diagnostics, findings  # noqa: PLC0415 - they open the whole broker
 
     parts = diagnostics.opened()
     if reference is not None:
@@ -146,7 +149,8 @@ def healthcheck(*, as_json: bool) -> None:
 
     Exit 1 if it is not, with the reasons.
     """
-    from broker.app import health_probe  # noqa: PLC0415 - no other command asks by HTTP
+    with reading_modules():
+        from broker.app import health_probe  # noqa: PLC0415 - no other command asks by HTTP
 
     health = health_probe.health(configuration())
     if as_json:
@@ -206,7 +210,8 @@ def demo(
         raise click.UsageError("--json goes with --check")
     _refuse_beside_around(around, {"--check": checks, "--register": register is not None})
     try:
-        from broker.demo import command  # noqa: PLC0415 - the simulated parties are no part of a broker in service
+        with reading_modules():
+            from broker.demo import command  # noqa: PLC0415 - the simulated parties are no part of a broker in service
     except ModuleNotFoundError as missing:
         package, _, _ = str(missing.name).partition(".")
         raise click.ClickException(f"{package} is not installed: {_DEMO_EXTRA}") from None

@@ -1,6 +1,8 @@
 """Finds the connector of a system outside by its entry point; no other file reads entry points."""
 
-from importlib.metadata import entry_points
+import sys
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 
 from broker.core.errors import ConfigurationFaults, Fault
 
@@ -10,7 +12,7 @@ def settings_type(group: str, setting: str, system: str) -> object:
 
     ConfigurationFaults at ``setting`` where none or several are installed under the name.
     """
-    installed = entry_points(group=group)
+    installed = _installed(group, tuple(sys.path))
     named = [entry for entry in installed if entry.name == system]
     if len({entry.value for entry in named}) != 1:
         what = f"no connector for {system!r}"
@@ -21,3 +23,12 @@ def settings_type(group: str, setting: str, system: str) -> object:
         raise ConfigurationFaults([Fault(setting, what, mend)])
     loaded: object = named[0].load()
     return loaded
+
+
+@cache
+def _installed(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001
+    """Return the entry points of ``group`` in the packages on ``path``, which is ``sys.path``.
+
+    Each reading goes through every package; none is installed beside a process that runs.
+    """
+    return tuple(entry_points(group=group))

@@ -1,5 +1,6 @@
 """Runs the application under gunicorn, with broker work beside it."""
 
+import gc
 import os
 import socket
 import sys
@@ -53,6 +54,8 @@ def serve(read: Callable[[], Config]) -> None:
         served = Served(read)
         _refuse_used_address(served.config.serve.bind)
         served.work = watched_work.start(served.config.state)
+        # What every worker shares from here on: none looks through it for garbage, nor copies it.
+        gc.freeze()
         try:
             served.run()
         finally:

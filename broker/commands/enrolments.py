@@ -91,6 +91,8 @@ def retry_enrolment(name: str, *, as_json: bool) -> None:
 def confirm_enrolment(name: str, borrower: str, *, as_json: bool) -> None:
     """Confirm that the temporary BORROWER of another name is the person's who proved it.
 
+    Or that BORROWER is to get the CPR number that the register has given its person anew.
+
     BORROWER is the library system's own number, as `show` names it.
     """
     parts = diagnostics.opened()

@@ -15,7 +15,7 @@ from broker.app import policy_analysis, policy_moves, policy_operations
 from broker.app.policy_moves import Applied, Order
 from broker.app.policy_operations import Plan, PolicyDesk
 from broker.commands.output import CHANGES, CONFIGURATION, FINDINGS, as_json, printing_faults
-from broker.commands.policy_diff import Compared, compare
+from broker.commands.policy_diff import Compared, all_rows, compare
 from broker.commands.policy_signing import (
     Asked,
     asked,
@@ -83,9 +83,10 @@ wait_option: Final = click.option(
 @click.command("plan", short_help="Show what an apply would change.")
 @_from_folder
 @click.option("--no-analysis", is_flag=True, help="Do not look at every class of logins.")
+@all_rows
 @as_json
 @printing_faults
-def plan_policies(folder: Path | None, *, no_analysis: bool, as_json: bool) -> None:
+def plan_policies(folder: Path | None, *, no_analysis: bool, all_rows: bool, as_json: bool) -> None:
     """Show what the folder would change of the policies in force; nothing is written.
 
     Files, the site, and who gets what else, as broker policy diff shows it. Exit 0 without a
@@ -100,7 +101,7 @@ def plan_policies(folder: Path | None, *, no_analysis: bool, as_json: bool) -> N
         signing = {"second_person": second.facts() if second else None}
         click.echo(json.dumps(_as_facts(found) | rows | signing, indent=2))
     else:
-        _show_plan(found, compared, second)
+        _show_plan(found, compared, second, everything=all_rows)
         if found.changed and not found.faults:
             click.echo(_apply_of(found, folder, second))
     if compared:
@@ -228,7 +229,9 @@ def _as_facts(found: Plan) -> dict[str, object]:
     }
 
 
-def _show_plan(found: Plan, compared: Compared | None, second: Asked | None) -> None:
+def _show_plan(
+    found: Plan, compared: Compared | None, second: Asked | None, *, everything: bool
+) -> None:
     if found.changed:
         click.echo(f"{found.base[:_SHOWN]} -> {found.digest[:_SHOWN]}")
     else:
@@ -238,7 +241,7 @@ def _show_plan(found: Plan, compared: Compared | None, second: Asked | None) -> 
     for change in found.site_changes:
         click.echo(f"  site   {change} since the last apply")
     if compared:
-        compared.show()
+        compared.show(everything=everything)
     if second:
         second.show()
     for warning in found.warnings:

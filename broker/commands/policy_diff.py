@@ -10,17 +10,24 @@ from typing import Any, Final
 
 import click
 
+from broker.adapters.web.signup import sign_up_questions
 from broker.app import compared_sets
 from broker.app.compared_sets import NamedSet
 from broker.commands.analysis_progress import told_progress
 from broker.commands.output import CHANGES, FINDINGS, as_json, printing_faults
 from broker.core.analysis.compared_logins import Analysis, Site
+from broker.core.analysis.directed_change import Direction
 from broker.core.analysis.personas import example_login, words
-from broker.core.analysis.set_differences import Difference, Row, difference
+from broker.core.analysis.set_differences import Arrival, Difference, Row, difference
 from broker.core.analysis.source_kinds import Vocabulary
 from broker.core.policy.model import PolicySet
 
 _DIGEST: Final = re.compile("[0-9a-f]{4,64}")
+_HIDDEN: Final = "--all lists what else becomes of new people, and of choices that no page offers"
+_UNOFFERED: Final = "(only by an address that no page has)"
+all_rows: Final = click.option(
+    "--all", "all_rows", is_flag=True, help="List also what is summed up, or offered by no page."
+)
 
 
 def _set_name(_: click.Context, __: click.Parameter, value: str) -> NamedSet:
@@ -39,15 +46,16 @@ def _set_name(_: click.Context, __: click.Parameter, value: str) -> NamedSet:
 @click.command("diff", short_help="Show what changes from one set of policies to another.")
 @click.argument("before", callback=_set_name)
 @click.argument("after", callback=_set_name)
+@all_rows
 @as_json
 @printing_faults
-def diff_policies(before: NamedSet, after: NamedSet, *, as_json: bool) -> None:
+def diff_policies(before: NamedSet, after: NamedSet, *, all_rows: bool, as_json: bool) -> None:
     """Show who gets what else by the policies of AFTER than by those of BEFORE.
 
     Each is a folder, or the digest of a set that was in force (broker policy history). Every class
     of logins is compared, at every service, and shown by a login that stands for it. WIDER is an
     attribute, a value, a service or a receiver more, a longer memory, or a proof or requirement
-    less. Exit 0 without a change, 3 with changes, 1 where none was
+    less. A new affiliation is summed up. Exit 0 without a change, 3 with changes, 1 where none was
     found and not all could be compared.
     """
     now = datetime.now(UTC)
@@ -59,7 +67,7 @@ def diff_policies(before: NamedSet, after: NamedSet, *, as_json: bool) -> None:
         click.echo(json.dumps(facts, indent=2))
     else:
         click.echo(f"{digests[0][:12]} -> {digests[1][:12]}")
-        compared.show()
+        compared.show(everything=all_rows)
         if not found.configured:
             click.echo("no BROKER_CONFIG: every upstream may say everything here", err=True)
     compared.tell_incomplete()
@@ -77,27 +85,38 @@ class Compared:
     vocabulary: Vocabulary
     incomplete: tuple[str, ...]
 
-    def show(self) -> None:
-        """Print a line for each row, and how much is the same."""
+    def show(self, *, everything: bool = False) -> None:
+        """Print a line for each row, and how much is the same; not ``everything``: what counts."""
         found = self.difference
-        for row in found.rows:
-            change = row.change
-            was = "was " if change.was else ""
-            line = f"  ({was}{change.place})" if change.place else ""
-            head = f"  {change.direction:<9} {row.service:<13} {row.affiliation}: {change.text}"
-            click.echo(f"{head}{line}  e.g. {words(row.login, self.vocabulary)}")
+        for arrival in found.arrivals:
+            click.echo(_arrival(arrival))
+        shown = [row for row in found.rows if everything or _counts(row)]
+        for row in shown:
+            click.echo(self._line(row))
+        if hidden := len(found.rows) - len(shown):
+            click.echo(f"  and {hidden} lines more: {_HIDDEN}")
         same = f"  same      {found.same} of {found.all_pairs} affiliation x service"
         again = ", ".join(_asked_again(found)) or "nobody"
         click.echo(f"{same};  asked again: {again}" if found.rows else same)
         click.echo(f"  {found.classes} classes of logins were compared")
+
+    def _line(self, row: Row) -> str:
+        change = row.change
+        was = "was " if change.was else ""
+        line = f"  ({was}{change.place})" if change.place else ""
+        head = f"  {change.direction:<9} {row.service:<13} {row.affiliation}: {change.text}"
+        ages = f"  {row.ages}" if row.ages else ""
+        aside = "" if row.offered else f"  {_UNOFFERED}"
+        return f"{head}{line}{ages}  e.g. {words(row.login, self.vocabulary)}{aside}"
 
     def facts(self) -> dict[str, Any]:
         """Return the same for programs."""
         found = self.difference
         rows = [_fields(row, self.vocabulary) for row in found.rows]
         again = [{**asdict(each), "place": str(each.place)} for each in found.asked_again]
-        facts = {"rows": rows, "wider": found.wider, "asked_again": again, "same": found.same}
-        counts = {"pairs": found.all_pairs, "classes": found.classes}
+        arrivals = [asdict(each) for each in found.arrivals]
+        facts = {"rows": rows, "new": arrivals, "wider": found.wider, "asked_again": again}
+        counts = {"same": found.same, "pairs": found.all_pairs, "classes": found.classes}
         return {**facts, **counts, "incomplete": self.incomplete}
 
     def tell_incomplete(self) -> None:
@@ -109,8 +128,28 @@ class Compared:
 def compare(sets: tuple[PolicySet, ...], site: Site, now: datetime) -> Compared:
     """Compare two sets for every class of logins of a site."""
     analysis = Analysis(sets, site, now, told_progress(len(site.sources)))
-    found = difference(analysis)
+    found = difference(analysis, sign_up_questions.OFFERED)
     return Compared(found, Vocabulary.of(sets), tuple(analysis.incomplete()))
+
+
+def _counts(row: Row) -> bool:
+    """Return whether a row is read first: what widens, and what happens to usual people.
+
+    What becomes of people whose affiliation is new stands in one line for each service.
+    """
+    direction = row.change.direction
+    if direction is Direction.WIDER:
+        return True
+    return row.offered and (direction is Direction.REFUSED or not row.arrives)
+
+
+def _arrival(arrival: Arrival) -> str:
+    head = f"  {'new':<9} {arrival.service:<13} {arrival.affiliation}:"
+    if arrival.leaving is None:
+        said = "lets nobody in"
+    else:
+        said = f"lets in;  leaves  {', '.join(arrival.leaving) or 'nothing'}"
+    return f"{head} {said};  who was {', '.join(arrival.before)}"
 
 
 def _asked_again(found: Difference) -> Iterator[str]:
@@ -136,4 +175,6 @@ def _fields(row: Row, vocabulary: Vocabulary) -> dict[str, Any]:
         "persona": words(row.login, vocabulary),
         "login": example_login(row.login, vocabulary),
         "classes": row.classes,
+        "ages": row.ages or None,
+        "offered": row.offered,
     }

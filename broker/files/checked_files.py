@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from difflib import get_close_matches
+from functools import cache
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
 
 from pydantic import (
@@ -280,13 +281,15 @@ def _leads_to(pattern: list[str], path: KeyPath) -> bool:
     return True
 
 
-def key_patterns(model: type[BaseModel]) -> Iterator[KeyPattern]:
-    """Yield the path of every key below ``model``: ``("upstreams", "NAME", "only")``."""
+@cache
+def key_patterns(model: type[BaseModel]) -> tuple[KeyPattern, ...]:
+    """Return the path of every key below ``model``: ``("upstreams", "NAME", "only")``."""
+    found: list[KeyPattern] = []
     for name, field in model.model_fields.items():
         key = field.alias or name
-        yield (key,)
-        for below in _patterns_in(field.annotation):
-            yield (key, *below)
+        found.append((key,))
+        found += [(key, *below) for below in _patterns_in(field.annotation)]
+    return tuple(found)
 
 
 def _patterns_in(annotation: Any) -> Iterator[KeyPattern]:

@@ -15,6 +15,7 @@ from broker.core.policy.set_digest import digest
 from broker.demo.run.demo_folder import Setting
 from broker.files.policies.policy_folder import PolicyFolder
 from broker.flows.policies.set_in_force import Move, Proposal
+from tests.plugins.policies_document import JOBS, do
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 SURNAME = "      sn: {why: {en: x, da: x}}\n"
@@ -129,6 +130,23 @@ def test_an_edit_is_told_by_its_row(tmp_path: Path, file: str, old: str, new: st
     assert any(line.startswith(row) and " e.g. " in line for line in told), result.stdout
     again = next((said for begin, said in ASKED_AGAIN.items() if row.startswith(begin)), "nobody")
     assert any(line.startswith("same ") and f"; asked again: {again}" in line for line in told), result.stdout
+
+
+def test_a_new_affiliation_is_summed_up(tmp_path: Path) -> None:
+    """A line for each service; what no page offers is marked where it widens, and left out else, until asked for."""
+    after = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
+    for block in JOBS["add-affiliation"]:
+        do(after, block)
+    told = diff(POLICIES, after).stdout.splitlines()
+    new = [" ".join(line.split()) for line in told if line.startswith("  new ")]
+    assert new[0] == "new e-resources guest: lets in; leaves schacHomeOrganization; who was nobody"
+    assert {line.partition("guest: ")[2] for line in new[1:]} == {"lets nobody in; who was nobody"}
+    for line in told:
+        assert not ("-> guest" in line and line.startswith("  other ")), line
+        assert ("intent:guest" in line) == line.endswith("(only by an address that no page has)")
+    (hidden,) = [line for line in told if "--all lists" in line]
+    every = diff(POLICIES, after, "--all").stdout.splitlines()
+    assert len(every) == len(told) + int(hidden.split()[1]) - 1
 
 
 def test_the_same_folder_has_no_difference() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from hypothesis import Phase, settings
 
 from broker.core.ports import RecordKind
 from tests.plugins.code_load import parsed
@@ -232,17 +233,34 @@ def test_every_contract_is_tried() -> None:
     assert {each["name"].partition(":")[0] for each in contracts} == {contract for _, _, contract in TRESPASSES}
 
 
+def offence(trespasser: str, line: str) -> str:
+    """Give a pattern of the line by which the law names a trespass."""
+    name, imported = Path(trespasser).stem, line.rsplit(maxsplit=1)[-1]
+    if name == "undeclared":
+        return r"^- broker\.undeclared$"
+    named = imported.rpartition(".")[2] if "broker" in line else imported.partition(".")[0]
+    return rf"^- +\S*\b{name} -> \S*\b{named} \("
+
+
+@pytest.fixture(scope="module")
+def broken_law(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give what the law says of a copy of the package in which every trespass stands; it names each by its line."""
+    folder = tmp_path_factory.mktemp("trespasses")
+    shutil.copytree(ROOT / "broker", folder / "broker", ignore=shutil.ignore_patterns("__pycache__"))
+    for trespasser, line, _ in TRESPASSES:
+        with (folder / "broker" / trespasser).open("a") as file:
+            file.write(f"\n{line}\n")
+    answer = lint_imports(folder)
+    assert answer.returncode == 1
+    return answer.stdout.partition("Broken contracts")[2]
+
+
 @pytest.mark.server
 @pytest.mark.parametrize(("trespasser", "line", "contract"), TRESPASSES)
-def test_the_import_law_catches(tmp_path: Path, trespasser: str, line: str, contract: str) -> None:
-    """A trespass against any contract, and a new top-level module without a floor, breaks the law."""
-    shutil.copytree(ROOT / "broker", tmp_path / "broker", ignore=shutil.ignore_patterns("__pycache__"))
-    with (tmp_path / "broker" / trespasser).open("a") as file:
-        file.write(f"\n{line}\n")
-    answer = lint_imports(tmp_path)
-    assert answer.returncode == 1
-    broken = [line for line in answer.stdout.splitlines() if " BROKEN" in line]
-    assert any(line.startswith(contract) for line in broken)
+def test_the_import_law_catches(broken_law: str, trespasser: str, line: str, contract: str) -> None:
+    """A trespass against any contract, and a new top-level module without a floor, breaks the law by that contract."""
+    told = broken_law.partition(f"\n{contract}")[2].partition("\n---")[2].partition("\n---")[0]
+    assert re.search(offence(trespasser, line), told, re.MULTILINE)
 
 
 def test_no_cpr_number_stands_outside_tests_and_demo() -> None:
@@ -313,6 +331,17 @@ def test_each_test_is_run_by_make_test_or_by_make_slow() -> None:
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     assert options["testpaths"] == ["tests"]
     assert not {"-m", "-k", "--ignore", "--deselect"} & {each.partition("=")[0] for each in options["addopts"]}
+
+
+def test_a_whole_run_draws_anew_and_looks_for_no_smallest_failure() -> None:
+    """A failing random test costs the gate no minutes, says how to draw it again, and is made small when run alone."""
+    assert (
+        "--hypothesis-profile=whole" in re.findall(r"^PYTEST = (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[0]
+    )
+    profiles = {name: settings.get_profile(name) for name in ("untimed", "whole", "few")}
+    assert [name for name, each in profiles.items() if Phase.shrink in each.phases] == ["untimed"]
+    assert [name for name, each in profiles.items() if each.print_blob or name == "untimed"] == [*profiles]
+    assert not any(each.derandomize for each in profiles.values())
 
 
 def test_each_fixture_that_starts_something_is_known_by_its_name() -> None:

@@ -327,7 +327,7 @@ CHANGES: Final = [
         "guest",
         "name_id: transient",
         "name_id: transient\n    notice: upstream",
-        "WIDER my-loans guest: notice ours -> upstream (guest.yaml:34)",
+        "WIDER my-loans guest: notice ours -> upstream (guest.yaml:35)",
     ),
     (
         "release.[].attributes.NAME.why.en",

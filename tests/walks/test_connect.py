@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 import requests
@@ -24,9 +24,12 @@ from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.running_demo import running
 from broker.demo.saml.key_pair import KeyPair
 from tests.plugins.demo import free_base
-from tests.plugins.interop import lasso_peer, passport_peer, pysaml2_provider, python3_saml_service
+from tests.plugins.interop import lasso_peer, passport_peer, python3_saml_service
 from tests.plugins.ports import free_port
 from tests.walks.test_installation import until
+
+if TYPE_CHECKING:
+    from tests.plugins.interop import pysaml2_provider
 
 pytestmark = pytest.mark.server
 
@@ -81,7 +84,7 @@ class Connected:
 
     setting: Setting
     catalogue: str
-    campus: pysaml2_provider.IdentityProvider
+    campus: "pysaml2_provider.IdentityProvider"
 
     def log_in(self, way: str, query: str = "") -> Browser:
         """Log the student in at the catalogue, to whatever page is the last."""
@@ -103,7 +106,7 @@ class Peers:
     """Those whom the document connects, without a broker yet."""
 
     catalogue: python3_saml_service.Service | passport_peer.Place
-    campus: pysaml2_provider.IdentityProvider
+    campus: "pysaml2_provider.IdentityProvider"
     entra: lasso_peer.Lasso
     passport: passport_peer.Passport | None
 
@@ -132,6 +135,8 @@ def peers(folder: Path, product: str) -> Iterator[Peers]:
 
     Its metadata lasts as long as its recipe says.
     """
+    from tests.plugins.interop import pysaml2_provider  # reads schemas for half a second
+
     key = KeyPair.made("connect", datetime.now(UTC))
     (folder / "own.key").write_text(key.key)
     (folder / "own.crt").write_text(key.certificate)

@@ -29,7 +29,7 @@ class PatronChanges:
         Koha gives to every patron without one that is written while autoMemberNum is on.
         """
         if change.cpr:
-            self._identify(patron, change.cpr, deadline)
+            self._identify(patron, change.cpr, change.former_cpr, deadline)
         body = koha_requests.changes(patron, change)
         body |= self._missing_card(patron, change)
         after = self._put(patron, body, deadline)
@@ -51,8 +51,8 @@ class PatronChanges:
     def _is_ours(self, patron: Patron) -> bool:
         return koha_responses.is_marked(patron, self._settings.mark_field)
 
-    def _identify(self, patron: Patron, cpr: str, deadline: datetime) -> None:
-        """Write the CPR of a patron that has none; done twice, it is done once.
+    def _identify(self, patron: Patron, cpr: str, former: str | None, deadline: datetime) -> None:
+        """Write the CPR of a patron that has none, or has ``former``; done twice, it is done once.
 
         The database's unique field goes first, so that of two patrons only one can get the number.
         LibraryUnavailable where another has it (look again, and find that one), LibraryRefused
@@ -61,15 +61,41 @@ class PatronChanges:
         number = spellings(cpr)[0]
         kind = self._settings.cpr_attribute
         attributes = koha_responses.attributes(patron, kind)
-        if self._carries_another(patron, attributes, cpr):
+        if self._carries_another(patron, attributes, cpr, former):
             raise LibraryRefused("change: the patron carries another number")
-        fields = koha_requests.number_fields(self._settings)
+        fields = dict.fromkeys(koha_requests.number_fields(self._settings))
+        fields |= dict.fromkeys(self._holding(patron, former))
         lacking = [name for name in fields if patron.get(name) != number]
         if lacking:
             body = koha_requests.demanded(patron) | dict.fromkeys(lacking, number)
             self._put(patron, body, deadline, identifying=True)
+        if kind and former:
+            attributes = self._without(patron, former, deadline)
         if kind and not attributes:
             self._add_attribute(patron, {"type": kind, "value": number}, deadline)
+
+    def _holding(self, patron: Patron, former: str | None) -> list[str]:
+        """Return the fields for a CPR number that hold ``former``."""
+        spelled = koha_requests.spellings(former) if former else ()
+        return [name for name in self._settings.cpr_fields if patron.get(name) in spelled]
+
+    def _without(self, patron: Patron, former: str, deadline: datetime) -> list[str]:
+        """Drop the attribute that holds ``former``, and return those that stay."""
+        kind = self._settings.cpr_attribute
+        spelled = koha_requests.spellings(former)
+        kept = []
+        for attribute in patron.get("extended_attributes") or ():
+            if attribute.get("type") != kind:
+                continue
+            if str(attribute.get("value")).strip() not in spelled:
+                kept.append(str(attribute.get("value")))
+                continue
+            path = koha_requests.patron_path(str(patron.get("patron_id")))
+            path = f"{path}/extended_attributes/{attribute.get('extended_attribute_id')}"
+            answer = self._calls.call("change", "DELETE", path, deadline)
+            if answer.status not in {204, 404}:
+                raise koha_refusals.refused(answer, "change", {})
+        return kept
 
     def _put(
         self,
@@ -96,11 +122,14 @@ class PatronChanges:
         if answer.status != 201:
             raise koha_refusals.refused(answer, "change", body)
 
-    def _carries_another(self, patron: Patron, attributes: Sequence[str], cpr: str) -> bool:
-        spelled = spellings(cpr)
+    def _carries_another(
+        self, patron: Patron, attributes: Sequence[str], cpr: str, former: str | None
+    ) -> bool:
+        known = (cpr, former) if former else (cpr,)
+        spelled = {text for number in known for text in spellings(number)}
         settings = self._settings
         carried = koha_responses.number_of(patron, settings.cpr_fields, settings.cpr_attribute)
-        if carried not in {None, spelled[0]}:
+        if carried is not None and carried not in spelled:
             return True
         return any(value.strip() not in spelled for value in attributes)
 

@@ -3,8 +3,7 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from broker.adapters.stores import redis_connection, sqlite
-from broker.adapters.stores.redis import RedisStore
+from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.ports import Store
@@ -31,8 +30,11 @@ def open_store(
         path = folder / name
         sqlite.prepare(path)
         return SqliteStore(path)
+    # Read here: over SQLite no command need wait for its client.
+    from broker.adapters.stores import redis, redis_connection  # noqa: PLC0415
+
     if scheme in redis_connection.SCHEMES:
         address = redis_connection.parse(url, folder)
-        return RedisStore(address, accept_loss=accept_loss, replicas=replicas)
+        return redis.RedisStore(address, accept_loss=accept_loss, replicas=replicas)
     mend = f"write sqlite:broker.db, or a URL of {', '.join(redis_connection.SCHEMES)}"
     raise ConfigurationFaults([Fault("store.url", "names no store that there is", mend)])

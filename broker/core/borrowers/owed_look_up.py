@@ -33,6 +33,7 @@ class LookUpOutcome(StrEnum):
     NUMBER_CHANGED = "cpr_number_changed"
     UNDER_GUARDIANSHIP = "under_guardianship"
     UNCLEAR = "register_unclear"
+    NUMBER_GIVEN = "number_given"  # staff have confirmed it, and the borrower has the new number
     NO_BORROWER = "no_borrower"  # it is gone, or another's: nobody is looked up for it
     GIVEN_UP = "given_up"  # the register did not answer for a month
 
@@ -60,6 +61,8 @@ class OwedLookUp:
     """One look-up that is owed: by which number, why, and what is done with the answer.
 
     ``since`` is when it was first wanted, ``attempts`` how often the register did not answer.
+    ``number_now`` is the number that took the place of theirs; once staff have ``confirmed`` it the
+    borrower is to get it, and the register is not asked.
     """
 
     cpr: str
@@ -67,6 +70,8 @@ class OwedLookUp:
     rule: RegisterRule
     since: datetime
     attempts: int = 0
+    number_now: str | None = None
+    confirmed: bool = False
 
     def __repr__(self) -> str:
         """Show the reason only."""

@@ -108,9 +108,9 @@ BY_REASON: Final[Mapping[str, Advice]] = {
         _ASKS_AGAIN,
     ),
     "cpr_number_changed": Advice(
-        "The CPR register has given the person another number. Write it into the borrower in the "
-        "library system; where two borrowers are named, merge them there. Then `retry`: until then "
-        "nobody is let in to a borrower by the new number.",
+        "The CPR register has given the person another number. `confirm` it, with the borrower's "
+        "number, and the borrower gets it; where two borrowers are named, merge them in the "
+        "library system, then `retry`. Until then nobody comes to a borrower by the new number.",
         _ASKS_AGAIN,
     ),
     "under_guardianship": Advice(

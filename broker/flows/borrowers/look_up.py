@@ -49,6 +49,7 @@ class LookUp(LeasedEnrolment):
     claimed: Claimed[OwedLookUp]
     register: PersonRegister
     protected_to_library: bool
+    number_now: str | None = None
 
     def run(self) -> LookUpOutcome | None:
         """Ask, do what follows, and return the outcome; None while the enrolment is under way.
@@ -63,6 +64,8 @@ class LookUp(LeasedEnrolment):
         if enrolment.state is not EnrolmentState.DONE or number is None:
             return LookUpOutcome.NO_BORROWER
         owed = self.claimed.record.value
+        if owed.number_now:
+            return self._give(number, owed.cpr, owed.number_now)
         # On the trail first: a number leaves for the register by no other way.
         self._record(AuditEventKind.REGISTER_ASKED, owed.reason)
         person = self.register.look_up(owed.cpr, self._held_by())
@@ -113,8 +116,32 @@ class LookUp(LeasedEnrolment):
             if len(concerned) == 1:
                 # By the new number they have no borrower: nobody makes a second one.
                 links.succeed(now_theirs, owner, LookUpOutcome.NUMBER_CHANGED.value)
+                self.number_now = person.current_number
         cases = StaffCases.of(self.ports)
         cases.register_differs(owner, planned, concerned, now_theirs)
+
+    def _give(self, number: str, cpr: str, number_now: str) -> LookUpOutcome:
+        """Give the borrower the number that staff have confirmed; done twice, it is done once."""
+        library = self.ports.library
+        borrower = library.read(number, self._held_by())
+        if borrower is None or borrower.cpr not in {None, cpr, number_now}:
+            return LookUpOutcome.NO_BORROWER
+        owner = self.entry.key.group
+        now_theirs = self.ports.links.of_cpr(number_now)
+        cases = StaffCases.of(self.ports)
+        concerned = numbers((borrower, *library.find(number_now, self._held_by())))
+        if len(concerned) > 1:
+            changed = LookUpPlan(LookUpOutcome.NUMBER_CHANGED)
+            cases.register_differs(owner, changed, concerned, now_theirs)
+            return LookUpOutcome.NUMBER_CHANGED
+        change = Change(number, (), cpr=number_now, former_cpr=cpr)
+        library.change(change, self._held_by())
+        self._hold(self.ports.now() + CALL)
+        self.ports.links.bar(now_theirs, None)
+        # By the old number they have no borrower any more: whoever comes with it is looked for.
+        self._amend(lambda entry: (replace(entry.enrolment, settled=None, carried=None), entry.due))
+        cases.register_agrees(owner)
+        return LookUpOutcome.NUMBER_GIVEN
 
     def _heard(self, entry: StoredEnrolment, outcome: LookUpOutcome) -> EnrolmentDraft:
         enrolment = replace(entry.enrolment, registered=self.ports.now())
@@ -196,7 +223,10 @@ class RegisterLoop:
             if outcome is None:
                 look_ups.later(record)
                 return
-            look_ups.done(record)
+            if look_up.number_now:
+                look_ups.keep_number(record, look_up.number_now)
+            else:
+                look_ups.done(record)
             look_up.tell(outcome)
 
     def _outcome(self, look_up: LookUp) -> LookUpOutcome | None:

@@ -55,6 +55,11 @@ class RegisterLookUps:
         content = Content(later, record.until, now + retry_delay(owed.attempts))
         self._owed.write(record.key, content, record.version, now)
 
+    def keep_number(self, record: Record[OwedLookUp], number_now: str) -> None:
+        """Keep the number that took the place of a person's; nothing is due until staff confirm."""
+        kept = Content(replace(record.value, number_now=number_now), record.until)
+        self._owed.write(record.key, kept, record.version, self.ports.now())
+
     def done(self, record: Record[OwedLookUp]) -> None:
         """Drop a look-up, and the CPR number with it."""
         self._owed.drop(record.key)

@@ -8,7 +8,7 @@ from typing import Final
 
 from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.owed_look_up import LookUpPlan
+from broker.core.borrowers.owed_look_up import LookUpPlan, OwedLookUp
 from broker.core.borrowers.staff_advice import advice
 from broker.core.entities import Names
 from broker.core.identity.mailbox_proofs import ProofOwner
@@ -120,6 +120,7 @@ class StaffCases:
             return False
         person = self.links.holder(entry.key.group)
         if entry.key.name:
+            self._let_number_go(entry)
             self.records.store.drop(entry.key)
         elif not self._give_up(entry):
             return False
@@ -182,12 +183,21 @@ class StaffCases:
         )
         return self._list(Key("enrolment", owner, REGISTER_CASE), case)
 
+    def _let_number_go(self, entry: StoredEnrolment) -> None:
+        """Let whoever comes by the number that took the place of theirs in, and keep it no more."""
+        if entry.key.name == REGISTER_CASE and entry.enrolment.number_now:
+            self.links.bar(entry.enrolment.number_now, None)
+            self.records.store.drop(Key("register", entry.key.group))
+
+    def register_agrees(self, owner: str) -> None:
+        """End the case of what the register said of ``owner``: it is so by now."""
+        self.records.store.drop(Key("enrolment", owner, REGISTER_CASE))
+
     def _retry_register(self, entry: StoredEnrolment) -> bool:
         """Let the person in again, and have the register asked anew at their next login."""
         owner = entry.key.group
-        for number in (owner, entry.enrolment.number_now):
-            if number:
-                self.links.bar(number, None)
+        self.links.bar(owner, None)
+        self._let_number_go(entry)
 
         def asked_anew(stored: StoredEnrolment) -> EnrolmentDraft:
             return replace(stored.enrolment, registered=None), stored.due
@@ -304,10 +314,13 @@ class StaffCases:
     def confirm(self, enrolment_id: str, number: str) -> bool:
         """Let a temporary borrower become its person's, although the desk wrote another name.
 
-        ``number`` is the library system's own of the borrower that staff have looked at: the person
-        may have shown another one meanwhile. False where no case is waiting for just that.
+        Or let a borrower get the CPR number that the register has given its person anew. ``number``
+        is the library system's own of the borrower that staff have looked at: the person may have
+        shown another one meanwhile. False where no case is waiting for just that.
         """
         entry = self.find(enrolment_id)
+        if entry is not None and entry.key.name == REGISTER_CASE:
+            return self._confirm_number(entry, number)
         if entry is None or entry.enrolment.reason != "adoption_other_name":
             return False
         enrolment = entry.enrolment
@@ -319,6 +332,22 @@ class StaffCases:
         if not self._retry_enrolment(entry._replace(enrolment=confirmed)):
             return False
         self._record(AuditEventKind.ENROLMENT_RETRIED, enrolment.person, enrolment)
+        return True
+
+    def _confirm_number(self, entry: StoredEnrolment, number: str) -> bool:
+        if entry.enrolment.borrowers != (number,):
+            return False
+        now = self.records.now()
+        key = Key("register", entry.key.group)
+        owed = Records(self.records.store, OwedLookUp, durable=True)
+        record = owed.get(key, now)
+        if record is None or record.value.number_now is None:
+            return False
+        confirmed = replace(record.value, confirmed=True, attempts=0)
+        if owed.replace(record, confirmed, now, due=now) is None:
+            return False
+        person = self.links.holder(entry.key.group)
+        self._record(AuditEventKind.ENROLMENT_RETRIED, person, entry.enrolment)
         return True
 
 

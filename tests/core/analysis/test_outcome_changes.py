@@ -73,6 +73,15 @@ def test_a_change_of_a_key_is_told(tmp_path: Path, edit: tuple[str, str, str, st
     assert any(row.startswith(edit[-1]) for row in rows), rows
 
 
+def test_a_row_says_whom_by_their_ages(tmp_path: Path) -> None:
+    """Of an age that is raised, those between the two."""
+    files = {name: text.replace("age: 15", "age: 18") for name, text in FILES.items()}
+    sets = (loaded(tmp_path / "before", FILES), loaded(tmp_path / "after", files))
+    rows = difference(Analysis(sets, Site((WAYF,), (LOANS,)), NOW)).rows
+    assert {row.ages for row in rows if row.change.text == "too_young"} == {"age 15 to 17"}
+    assert {row.ages for row in rows if row.change.text == "- mail"} == {"age 15 to 17"}
+
+
 def test_under_consent_no_notice_decides(tmp_path: Path) -> None:
     """Our page asks, whatever the entry says of who tells; where it asks no more, that is told too."""
     unasked = ("", "student", "notice: ours", "notice: upstream", "")

@@ -78,7 +78,9 @@ class Shown:
         if disclosure is None or release is None:
             return None
         reasons = [(item.name, item.why, item.mask, item.optional) for item in disclosure.items]
-        return (disclosure.name_id_format, disclosure.purpose, disclosure.legal_basis, release.notice, reasons)
+        asks = disclosure.legal_basis == "consent"  # then our page tells, whatever the entry says
+        notice = "ours" if asks else release.notice
+        return (disclosure.name_id_format, disclosure.purpose, disclosure.legal_basis, notice, reasons)
 
     @property
     def mailboxes(self) -> dict[str, tuple[timedelta, timedelta | None]]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from broker.adapters.web.pages.reason_texts import REASONS
 from broker.adapters.web.signup.content_files import FaqShape, PageShape
 from broker.core.errors import ConfigurationFaults
 from broker.core.policy.decision import FIRST_REASONS
@@ -133,6 +134,13 @@ def test_a_message_is_in_the_document_as_it_is_said(folder: Path, row: int) -> N
 def test_every_reason_is_in_the_document() -> None:
     """Those that a decision can give first, and that an example may expect."""
     assert set(re.findall(r"^\| `(\w+)` \| ", sections()["reasons"], re.MULTILINE)) == FIRST_REASONS
+
+
+def test_the_reasons_of_an_account_are_in_the_document() -> None:
+    """Those for which an account is left as it is, and the desk told, once a decision has let the person in."""
+    told = set(re.findall(r"^\| `(\w+)` \| ", sections()["reasons-account"], re.MULTILINE))
+    assert told <= REASONS.keys()
+    assert {"temporary_unfit", "adoption_other_name", "temporary_and_cpr"} <= told
 
 
 # The sections of keys, each with the shape that it is about, a file that has one, and where.

@@ -274,6 +274,64 @@ def test_a_changed_number_is_a_case_and_never_a_second_account(desk: Desk, *, ha
     assert desk.world.links.holder_of(new).barred is None
 
 
+def changed_number(desk: Desk) -> Any:
+    """Enrol somebody whose number is found to be changed; give the case."""
+    desk.world.links.by_cpr(desk.world.links.of_cpr(CPR))
+    desk.enrol()
+    there = desk.world.library.borrowers["1"]
+    desk.world.library.borrowers["1"] = replace(there, cpr=CPR)
+    desk.register.person = replace(PERSON, residence=Residence.NUMBER_CHANGED, address=None, current_number=NEW)
+    desk.run()
+    return desk.case()
+
+
+def test_a_confirmed_number_is_given_to_the_borrower(desk: Desk) -> None:
+    """By the worker, once staff have named the borrower that they looked at; then the new number leads there."""
+    case = changed_number(desk)
+    assert not desk.cases.confirm(str(case["id"]), "2")
+    assert desk.cases.confirm(str(case["id"]), "1")
+    desk.world.hooks.after["change"] = raising(LibraryUnavailable("the answer was lost"))
+    desk.run()
+    desk.world.now += timedelta(minutes=5)
+    desk.run()
+    assert desk.world.library.borrowers["1"].cpr == NEW
+    assert desk.events()[-1] == (ANSWERED, "number_given")
+    assert (desk.register.asked, desk.owed()) == ([CPR], [])
+    assert [row["state"] for row in desk.cases.rows()] == ["done"]
+    assert not desk.world.links.is_barred(NEW)
+    assert desk.world.known(desk.world.wish(cpr=NEW)).number == "1"
+
+
+def test_a_number_that_has_a_borrower_by_then_is_given_to_nobody(desk: Desk) -> None:
+    """The two are one case, and staff merge them."""
+    case = changed_number(desk)
+    desk.world.library.add(NEW, Borrower("9", "STUD", cpr=NEW))
+    assert desk.cases.confirm(str(case["id"]), "1")
+    desk.run()
+    assert (desk.case()["borrowers"], desk.world.library.borrowers["1"].cpr) == (("1", "9"), CPR)
+
+
+@pytest.mark.parametrize("decision", ["retry", "end"])
+def test_a_case_that_staff_decide_otherwise_keeps_no_number(desk: Desk, decision: str) -> None:
+    """The new number is let in, and the next login is looked up again after a retry."""
+    case = changed_number(desk)
+    assert getattr(desk.cases, decision)(str(case["id"]))
+    assert (desk.owed(), desk.world.links.is_barred(NEW)) == ([], False)
+    assert not desk.cases.confirm(str(case["id"]), "1")
+    login(desk)
+    assert len(desk.owed()) == (decision == "retry")
+
+
+def test_the_dead_stay_out_when_staff_end_the_case(desk: Desk) -> None:
+    """It is listed no more, and nobody gets in by the number all the same."""
+    desk.world.links.by_cpr(desk.world.links.of_cpr(CPR))
+    desk.enrol()
+    desk.register.person = replace(PERSON, residence=Residence.DEAD, address=None)
+    desk.run()
+    assert desk.cases.end(str(desk.case()["id"]))
+    assert desk.world.links.is_barred(CPR)
+
+
 def test_a_protected_address_reaches_the_library_system_only_where_it_may(desk: Desk) -> None:
     """Off by default; no record, event or line holds it either way."""
     desk.register.person = replace(PERSON, protected=True)

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import requests
 
@@ -23,11 +23,12 @@ from tests.plugins.interop import (
     apache,
     lasso_peer,
     passport_peer,
-    pysaml2_provider,
-    pysaml2_service,
     python3_saml_service,
 )
 from tests.plugins.ports import free_port
+
+if TYPE_CHECKING:
+    from tests.plugins.interop import pysaml2_provider, pysaml2_service
 
 # A student whom the desk has registered, so that every service lets her in from the first login on.
 KARLA: Final = persona("karla")
@@ -94,8 +95,8 @@ class World:
     demo: Running
     apache: apache.Apache
     lasso: lasso_peer.Lasso
-    service: pysaml2_service.Service
-    provider: pysaml2_provider.IdentityProvider
+    service: "pysaml2_service.Service"
+    provider: "pysaml2_provider.IdentityProvider"
     libraries: Mapping[str, python3_saml_service.Service | passport_peer.Place]  # by their names in MORE
     passport: passport_peer.Passport
 
@@ -145,6 +146,9 @@ class World:
 @contextmanager
 def world(folder: Path) -> Iterator[World]:
     """Start everybody in ``folder``: the peers, the broker with their metadata, then its metadata to the peers."""
+    # It reads schemas for half a second: only where it is used.
+    from tests.plugins.interop import pysaml2_provider, pysaml2_service
+
     setting = write(folder / "demo", Ports(free_base()), datetime.now(UTC))
     entity_ids = {each: SERVICES[service][2] for each, service in PLAYED.items()}
     key = KeyPair.made("interop", datetime.now(UTC))

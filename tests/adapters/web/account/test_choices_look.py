@@ -136,7 +136,7 @@ def address() -> Iterator[str]:
 
 def faults(page: Page) -> list[str]:
     """Give what is amiss with the page that is open."""
-    violations = Axe().run(page, options={"runOnly": RULES}).response["violations"]
+    violations = Axe().run(page, options={"runOnly": RULES, "resultTypes": ["violations"]}).response["violations"]
     amiss = [f"{page.url}: {each['id']} {[node['target'] for node in each['nodes']]}" for each in violations]
     wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
     return [*amiss, *([f"{page.url} is too wide"] if wide else [])]
