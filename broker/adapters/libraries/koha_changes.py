@@ -76,13 +76,13 @@ class PatronChanges:
 
     def _holding(self, patron: Patron, former: str | None) -> list[str]:
         """Return the fields for a CPR number that hold ``former``."""
-        spelled = koha_requests.spellings(former) if former else ()
+        spelled = spellings(former) if former else ()
         return [name for name in self._settings.cpr_fields if patron.get(name) in spelled]
 
     def _without(self, patron: Patron, former: str, deadline: datetime) -> list[str]:
         """Drop the attribute that holds ``former``, and return those that stay."""
         kind = self._settings.cpr_attribute
-        spelled = koha_requests.spellings(former)
+        spelled = spellings(former)
         kept = []
         for attribute in patron.get("extended_attributes") or ():
             if attribute.get("type") != kind:
