@@ -177,6 +177,13 @@ def healthcheck(*, as_json: bool) -> None:
     help="The way to NemID: by WAYF, or direct to NemLog-in.",
 )
 @click.option(
+    "--library",
+    "system",
+    type=click.Choice(["koha", "alma"]),
+    default=None,
+    help="The library system that is simulated; a Koha without it.",
+)
+@click.option(
     "--register",
     type=click.Choice(["datafordeler", "serviceplatformen"]),
     default=None,
@@ -199,6 +206,7 @@ def healthcheck(*, as_json: bool) -> None:
 def demo(
     port_base: int,
     national_eid: str,
+    system: str | None,
     register: str | None,
     around: Path | None,
     *,
@@ -208,7 +216,7 @@ def demo(
     """Run the broker with a simulated WAYF, NemLog-in, library, patron API and mailbox."""
     if as_json and not checks:
         raise click.UsageError("--json goes with --check")
-    _refuse_beside_around(around, {"--check": checks, "--register": register is not None})
+    _refuse_beside_around(around, {"--check": checks, "--library": system, "--register": register})
     try:
         with reading_modules():
             from broker.demo import command  # noqa: PLC0415 - the simulated parties are no part of a broker in service
@@ -228,11 +236,12 @@ def demo(
             as_json=as_json,
             national_eid=national_eid,
             register=register or "",
+            system=system or "koha",
         )
     )
 
 
-def _refuse_beside_around(around: Path | None, options: Mapping[str, bool]) -> None:
+def _refuse_beside_around(around: Path | None, options: Mapping[str, object]) -> None:
     for option, given in options.items():
         if around is not None and given:
             raise click.UsageError(f"{option} goes without --around")

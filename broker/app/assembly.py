@@ -26,6 +26,7 @@ from broker.app.policy_sources import RecordedPolicies
 from broker.app.policy_surroundings import PolicySurroundings, tried
 from broker.app.policy_trail import PolicyTrail
 from broker.app.work_folder import WakeSignal
+from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
@@ -103,6 +104,7 @@ class Parts:
             upstreams=self.upstreams,
             maps=self.maps.maps,
             policies=lambda: self.policies.current,
+            pins_checked=LibraryCapability.PIN_CHECKED in self.library.capabilities,
         )
 
     def person_lookup(self) -> PersonAtLogin:

@@ -10,6 +10,7 @@ from broker.adapters.web.signup import sign_up_pages
 from broker.app import (
     configured_texts,
     forgetting_upkeep,
+    library_findings,
     metadata_report,
     peer_clocks,
     policy_approval,
@@ -20,14 +21,12 @@ from broker.app import (
 from broker.app.assembly import Parts, now, smtp
 from broker.app.policy_sources import SHOWN
 from broker.app.readiness import readiness
-from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Assurance, Upstream
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import RecordUnreadable
 from broker.flows.borrowers.library_proof import PROOF
 
 _MAIL: Final = timedelta(seconds=15)
-_LIBRARY_DOWN: Final = "see library.url, and whether the library system is up"
 _STORE_DOWN: Final = "see store.url, and whether its Redis is up and lets the broker in"
 _STORE_UNUSABLE: Final = "store: cannot be used"
 _FEED_MENDS: Final = {
@@ -40,7 +39,6 @@ _FEED_MENDS: Final = {
     "feed.disk": "see state, and whether that disk is full",
 }
 _KEY_OR_BACKUP: Final = "put its key back, or the store as a backup has it"
-_UNAVAILABLE: Final = "unavailable"  # the setting of a fault, where the library system is down
 _NO_METADATA: Final = re.compile("^metadata: no metadata of (.+) is in force$")
 # Up to the last "@": a password may hold one, or a "?", and a journal must hold no part of it.
 _CREDENTIALS: Final = re.compile("//.*@")
@@ -128,15 +126,6 @@ def _policy_record(parts: Parts) -> Iterator[str]:
 
 def _signers(parts: Parts) -> Iterator[str]:
     yield from policy_approval.findings(parts.config)
-
-
-def _library(parts: Parts) -> Iterator[str]:
-    expected = ExpectedSetup.of(parts.policies.current)
-    for fault in parts.library.prove(expected, now() + PROOF):
-        mend = ""
-        if fault.setting == _UNAVAILABLE:
-            mend = f" ({parts.config.library.url}: {_LIBRARY_DOWN})"
-        yield f"library: {fault}{mend}"
 
 
 def _register(parts: Parts) -> Iterator[str]:
@@ -239,7 +228,7 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _policies,
     _policy_record,
     _signers,
-    _library,
+    library_findings.findings,
     _register,
     _mail,
     _clocks,

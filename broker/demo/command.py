@@ -39,6 +39,7 @@ def run_demo_command(
     store: str = "sqlite:state/broker.db",
     national_eid: str = "wayf",
     register: str = "",
+    system: str = "koha",
 ) -> int:
     """Run the demo in a folder of its own, removed at the end; return the exit code."""
     folder = Path(tempfile.mkdtemp(prefix="broker-demo-"))
@@ -50,6 +51,7 @@ def run_demo_command(
             store=store,
             national_eid=national_eid,
             register=register,
+            system=system,
         )
         with running(setting) as demo:
             if checks:
@@ -107,6 +109,8 @@ def _check(demo: Running, *, as_json: bool) -> int:
 
 def _lines(reports: Sequence[persona_check.PersonaReport]) -> Iterator[str]:
     rows = [_HEADER, *map(_row, reports)]
+    if any(report.register for report in reports):
+        rows = [(*row, *more) for row, more in zip(rows, _of_register(reports), strict=True)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
@@ -117,6 +121,15 @@ def _lines(reports: Sequence[persona_check.PersonaReport]) -> Iterator[str]:
         yield f"not as expected: {unexpected}"
     else:
         yield "every persona as expected"
+
+
+def _of_register(reports: Sequence[persona_check.PersonaReport]) -> Iterator[tuple[str, str]]:
+    yield "address", "case"
+    for report in reports:
+        if report.register:
+            yield report.register.address, report.register.case or "-"
+        else:
+            yield "-", "-"
 
 
 def _row(report: persona_check.PersonaReport) -> tuple[str, ...]:

@@ -342,6 +342,7 @@ def test_nothing_is_carried_out_unless_live(run: Run, folder: Path, mode: str) -
         ("demo", "--port-base", "65529"),
         ("demo", "--json"),
         ("demo", "--register", "datafordeler", "--around", "."),
+        ("demo", "--library", "alma", "--around", "."),
         ("keys", "generate"),
     ],
 )

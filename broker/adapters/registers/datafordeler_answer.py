@@ -1,9 +1,9 @@
 """What Datafordeler's answer says of a person; a field of another shape is a refusal, no guess."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from broker.adapters.registers.answer_values import misshapen, text
+from broker.adapters.registers.answer_values import misshapen, number, text
 from broker.core.borrowers.registered_person import (
     RegisteredAddress,
     RegisteredName,
@@ -32,6 +32,7 @@ _RESIDENCES: Final = {
 _WITH_ADDRESS: Final = frozenset({Residence.IN_DENMARK, Residence.IN_GREENLAND})
 
 Row = Mapping[str, Any]
+_One = TypeVar("_One")
 
 
 def read(node: Row, asked: str) -> RegisteredPerson:
@@ -52,29 +53,36 @@ def read(node: Row, asked: str) -> RegisteredPerson:
 
 
 def _name(node: Row) -> RegisteredName | None:
-    for name in _current(node, "navne"):
-        given, middle = text(name, "fornavne"), text(name, "mellemnavn")
-        return RegisteredName(given, middle, text(name, "efternavn"))
-    return None
+    names = {
+        (text(name, "fornavne"), text(name, "mellemnavn"), text(name, "efternavn"))
+        for name in _current(node, "navne")
+    }
+    if not names:
+        return None
+    return RegisteredName(*_only(names, "navne"))
 
 
 def _address(node: Row) -> RegisteredAddress | None:
-    for row in _current(node, "adresseoplysninger"):
-        written = row.get("cprAdresse")
-        if written is None:
-            return None
-        if not isinstance(written, Mapping):
-            raise misshapen("cprAdresse")
-        road = text(written, "vejadresseringsnavn") or text(written, "vejnavn")
-        parts = (text(written, part) for part in ("husnummer", "etage", "sidedoer"))
-        return RegisteredAddress(
-            care_of=text(row, "conavn"),
-            street=street_line(road, *parts),
-            place=text(written, "bynavn"),
-            postal_code=text(written, "postnummer"),
-            city=text(written, "postdistrikt"),
-        )
-    return None
+    rows = _current(node, "adresseoplysninger")
+    addresses = {_written(row) for row in rows if row.get("cprAdresse") is not None}
+    if not addresses:
+        return None
+    return _only(addresses, "adresseoplysninger")
+
+
+def _written(row: Row) -> RegisteredAddress:
+    written = row["cprAdresse"]
+    if not isinstance(written, Mapping):
+        raise misshapen("cprAdresse")
+    road = text(written, "vejadresseringsnavn") or text(written, "vejnavn")
+    parts = (text(written, part) for part in ("husnummer", "etage", "sidedoer"))
+    return RegisteredAddress(
+        care_of=text(row, "conavn"),
+        street=street_line(road, *parts),
+        place=text(written, "bynavn"),
+        postal_code=text(written, "postnummer"),
+        city=text(written, "postdistrikt"),
+    )
 
 
 def _is_protected(node: Row) -> bool:
@@ -90,17 +98,31 @@ def _is_protected(node: Row) -> bool:
 
 
 def _current_number(node: Row, asked: str) -> str | None:
-    for row in _current(node, "personnumre"):
-        number = text(row, "personnummer")
-        if number and number != asked:
-            return number
-    return None
+    """Return the number in force if it is another than that which was asked for.
+
+    RegisterRefused where several are in force, or the one asked for is not among them.
+    """
+    every = {number(row, "personnummer") for row in _rows(node, "personnumre")} - {""}
+    current = {number(row, "personnummer") for row in _current(node, "personnumre")} - {""}
+    if every and asked not in every:
+        raise misshapen("personnumre")
+    if not current:
+        return None
+    found = _only(current, "personnumre")
+    return None if found == asked else found
 
 
 def _is_under_guardianship(node: Row) -> bool | None:
     if "vaergemaal" not in node:
         return None
     return any(True for _ in _current(node, "vaergemaal"))
+
+
+def _only(found: set[_One], name: str) -> _One:
+    """Return the one of them; RegisterRefused where there are several: none is guessed."""
+    if len(found) > 1:
+        raise misshapen(name)
+    return found.pop()
 
 
 def _current(node: Row, name: str) -> Iterator[Row]:

@@ -34,6 +34,10 @@ _BINDING: Final = (
 )
 # Too short for a CPR number.
 _CODE: Final = re.compile(r"[A-Z_]{1,40}|[A-Z_]{0,10}[0-9]{1,7}")
+_PREFIX: Final = r"(?:[^\s<>/:!?]+:)?"
+_PERSON: Final = re.compile(f"<{_PREFIX}persondata(.*)</{_PREFIX}persondata", re.DOTALL)
+# A start tag, its name without the prefix.
+_ELEMENT: Final = re.compile(f"<{_PREFIX}" + r"([^\s<>/:!?]+)")
 _UNKNOWN: Final = "PNR not found"
 # 500 carries the faults of SOAP 1.1, which are read.
 _NOT_NOW: Final = frozenset({408, 425, 429, 502, 503, 504})
@@ -74,6 +78,7 @@ class _BoundedTransport(Transport):
         self._exchange = exchange
         self._path = path
         self._until = until
+        self.answer = b""
 
     def __del__(self) -> None:
         """Close nothing: the exchange outlives the call."""
@@ -94,6 +99,7 @@ class _BoundedTransport(Transport):
         if answer.status not in {200, 500}:
             what = f"the register answered {answer.status}: no service agreement lets us in"
             raise RegisterRefused(what, "person_register.certificate")
+        self.answer = answer.body
         return _Reply(answer.status, answer.body, {"Content-Type": "text/xml"})
 
 
@@ -119,8 +125,7 @@ class Serviceplatformen:
         began = time.monotonic()
         outcome = "unavailable"
         try:
-            answer = self._answer(cpr, moment(deadline, self._keys.timeout))
-            person = serviceplatformen_answer.read(answer, cpr) if answer is not None else None
+            person = self._person(cpr, moment(deadline, self._keys.timeout))
             outcome = "done"
         except RegisterRefused:
             outcome = "refused"
@@ -146,9 +151,15 @@ class Serviceplatformen:
             return (SetupFault(error.setting or "person_register.certificate", str(error)),)
         return ()
 
-    def _answer(self, cpr: str, until: float) -> Mapping[str, Any] | None:
-        """Return the elements of the answer, None for a number that is not known."""
+    def _person(self, cpr: str, until: float) -> RegisteredPerson | None:
         transport = _BoundedTransport(self._exchange, self._path, until)
+        answer = self._answer(cpr, transport)
+        if answer is None:
+            return None
+        return serviceplatformen_answer.read(answer, cpr, _named(transport.answer))
+
+    def _answer(self, cpr: str, transport: _BoundedTransport) -> Mapping[str, Any] | None:
+        """Return the elements of the answer, None for a number that is not known."""
         settings = zeep.Settings(strict=False, forbid_dtd=True, xsd_ignore_sequence_order=True)
         client = zeep.Client(str(_WSDL), transport=transport, settings=settings)
         service = client.create_service(_BINDING, self._keys.url)
@@ -166,6 +177,15 @@ class Serviceplatformen:
         if known:
             raise RegisterRefused(what)
         return None
+
+
+def _named(answer: bytes) -> frozenset[str]:
+    """Return the names of a person's elements as they were written, in small letters."""
+    if b"\0" in answer:
+        raise RegisterRefused("the answer is not written in UTF-8")
+    text = answer.decode("utf-8", "replace").casefold()
+    person = _PERSON.search(text)
+    return frozenset(_ELEMENT.findall(person[1] if person else ""))
 
 
 def _elements(answer: object) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from broker.adapters.registers.answer_values import misshapen, text
+from broker.adapters.registers.answer_values import misshapen, number, text
 from broker.core.borrowers.registered_person import (
     RegisteredAddress,
     RegisteredName,
@@ -28,28 +28,39 @@ _RESIDENCES: Final = {
 _WITH_ADDRESS: Final = frozenset({Residence.IN_DENMARK, Residence.IN_GREENLAND})
 _TRUE: Final = frozenset({"true", "1", ""})
 _FALSE: Final = frozenset({"false", "0"})
+# Elements of protection that say nothing about name and address: directories and marketing.
+_OTHER_PROTECTIONS: Final = frozenset({"vejviserbeskyttelse", "markedsfoeringsbeskyttelse"})
+_PROTECTION: Final = "adressebeskyttelse"
+_ABOUT_PROTECTION: Final = "beskyttelse"
+_GUARDIANSHIP: Final = "umyndiggoerelse"
+_TOO_MUCH: Final = "_raw_elements"  # what the reader of the interface had no place for
 
 Element = Mapping[str, Any]
 
 
-def read(answer: Element, asked: str) -> RegisteredPerson:
+def read(answer: Element, asked: str, named: frozenset[str] = frozenset()) -> RegisteredPerson:
     """Return the person of the answer to a look-up of the number ``asked``.
 
-    RegisterRefused where a value is not of the shape that the interface has, or no ``persondata``
-    is there. Source: docs/reference/cpr-register.md#sf1520.
+    ``named`` are the elements of the person as it was written, in small letters: the reader of the
+    interface makes nothing of one that is empty. RegisterRefused where a value is not of the shape
+    that the interface has, an element stands twice, the person is another, or no ``persondata`` is
+    there. Source: docs/reference/cpr-register.md#sf1520.
     """
     person = _below(answer, "persondata")
-    if not person:
+    _refuse_repeated(answer)
+    if not person or number(person, "personnummer") not in {"", asked}:
         raise misshapen("persondata")
+    guardianship = _below(person, _GUARDIANSHIP)
     status = text(_below(person, "status"), "status")
     residence = _RESIDENCES.get(status, Residence.NOT_UNDERSTOOD)
     return RegisteredPerson(
         residence=residence,
         name=_name(person),
         address=_address(answer) if residence in _WITH_ADDRESS else None,
-        protected=_is_marked(_below(person, "adressebeskyttelse"), "beskyttet"),
+        protected=_is_protected(person, named),
         current_number=_current_number(person, asked),
-        under_guardianship=_is_marked(_below(person, "umyndiggoerelse"), "umyndiggjort"),
+        under_guardianship=_is_marked(guardianship, "umyndiggjort")
+        or (not guardianship and _GUARDIANSHIP in named),
     )
 
 
@@ -77,8 +88,19 @@ def _address(answer: Element) -> RegisteredAddress | None:
 
 
 def _current_number(person: Element, asked: str) -> str | None:
-    number = text(person, "gaeldendePersonnummer")
-    return number if number and number != asked else None
+    current = number(person, "gaeldendePersonnummer")
+    return current if current and current != asked else None
+
+
+def _is_protected(person: Element, named: frozenset[str]) -> bool:
+    """Return whether name and address are protected; a kind that is not known protects too."""
+    protection = _below(person, _PROTECTION)
+    if _is_marked(protection, "beskyttet"):
+        return True
+    told = {name for name in named if _ABOUT_PROTECTION in name} - _OTHER_PROTECTIONS
+    if protection:
+        told -= {_PROTECTION}
+    return bool(told)
 
 
 def _is_marked(element: Element, mark: str) -> bool:
@@ -99,4 +121,13 @@ def _below(element: Element, name: str) -> Element:
         return {}
     if not isinstance(value, Mapping):
         raise misshapen(name)
+    _refuse_repeated(value)
     return value
+
+
+def _refuse_repeated(element: Element) -> None:
+    """Refuse an element below which one stands twice: which of them holds is not guessed."""
+    for extra in element.get(_TOO_MUCH) or ():
+        name = str(getattr(extra, "tag", "")).rpartition("}")[2]
+        if name in element:
+            raise misshapen(name)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import Final
 
 from broker.core.analysis.login_classes import Classes, LoginClass, Member
@@ -10,24 +10,22 @@ from broker.core.analysis.minimal_logins import too_many
 from broker.core.analysis.modelled_matching import ModelledSet
 from broker.core.analysis.outcomes import Outcome, described, outcome, read_without
 from broker.core.analysis.partial_logins import PartialLogin
+from broker.core.analysis.remembered_proofs import Recall, recalls
+from broker.core.analysis.set_pairs import Pairs, days_of, unchanged_policies
 from broker.core.analysis.source_kinds import SourceKinds, Vocabulary
 from broker.core.analysis.sources import Source, sources_of
 from broker.core.borrowers.library_setup import categories_of
 from broker.core.entities import Service, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap
-from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
 from broker.core.login.login_decision import with_required_names
 from broker.core.login.played_login import PlayedLogin
-from broker.core.policy.missing_proof import remembering_proof
 from broker.core.policy.model import BorrowerRule, Policy, PolicySet
 
 OTHER_CATEGORY: Final = "(another category)"
 Told = Callable[[int, int], None]
 Played = tuple[PlayedLogin, Outcome]
-# Positions of policies in the set before and the one after; None of nobody's.
-Pairs = frozenset[tuple[int | None, int | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +113,7 @@ class Analysis:
 
         ``tell`` is called with the sources done and to do.
         """
-        unchanged = _unchanged(self.sets)
+        unchanged = unchanged_policies(self.sets)
         for day in days_of(self.sets, self.now.date()):
             at = self.at(day)
             vocabulary = self.vocabulary
@@ -198,7 +196,18 @@ class _Stage:
     kept: dict[object, Played]
 
     def at(self, found: LoginClass, member: Member, service: Service) -> Iterator[ComparedLogin]:
-        """Yield the class at one service, with each borrower that makes a difference."""
+        """Yield the class at one service, with each borrower that makes a difference.
+
+        And once more where one set alone recalls what the person proved in an earlier login.
+        """
+        for compared in self._with_borrowers(found, member, service):
+            yield compared
+            for recall in recalls(compared.login, self.analysis.sets, self.classes.kinds):
+                yield self._recalled(compared, recall)
+
+    def _with_borrowers(
+        self, found: LoginClass, member: Member, service: Service
+    ) -> Iterator[ComparedLogin]:
         login = described(
             member,
             self.classes.kinds,
@@ -255,6 +264,23 @@ class _Stage:
             outcomes=tuple(each for _, each in played),
         )
 
+    def _recalled(self, compared: ComparedLogin, recall: Recall) -> ComparedLogin:
+        """Return the login as each set sees it by what it recalls of earlier proofs."""
+        kinds = self.classes.kinds
+        terms = IdealTerms(giver=kinds.source.giver, local=self.analysis.site.local)
+        found = []
+        for policies, login in zip(self.analysis.sets, recall.seen, strict=True):
+            read = self._read(login, policies)
+            played = play(read, compared.service, policies, self.now, terms)
+            unseen = recall.proofs if login is not recall.login else frozenset()
+            found.append((played, outcome(played, kinds, policies, unseen)))
+        return replace(
+            compared,
+            login=recall.login,
+            played=tuple(each for each, _ in found),
+            outcomes=tuple(each for _, each in found),
+        )
+
     def _stands(self, found: LoginClass) -> bool:
         """Return whether both sets decide the class by the same rules, so that one play will do."""
         if len(found.decidings) == 1 or any(self.classes.hidden):
@@ -292,22 +318,6 @@ class _Stage:
         """Return the login as it is read where ``policies`` are in force."""
         hidden = self.classes.kinds.vocabulary.hidden(policies)
         return read_without(login, hidden) if hidden else login
-
-
-def _unchanged(sets: Sequence[PolicySet]) -> Pairs:
-    """Return the positions of each policy that stands in both sets; nobody's policy is one too."""
-    if len(sets) == 1:
-        return frozenset()
-    if len({repr(remembering_proof(each, MAIL_PROOF)) for each in sets}) > 1:
-        return frozenset()  # how long an address is good for is asked of the whole set
-    before, after = (each.policies for each in sets)
-    positions = {policy.affiliation: at for at, policy in enumerate(after)}
-    pairs: list[tuple[int | None, int | None]] = [(None, None)]
-    for at, policy in enumerate(before):
-        other = positions.get(policy.affiliation)
-        if other is not None and after[other] == policy:
-            pairs.append((at, other))
-    return frozenset(pairs)
 
 
 def _looks_up(played: PlayedLogin) -> bool:
@@ -376,16 +386,3 @@ def named_services(sets: Sequence[PolicySet]) -> set[str]:
         for policy in policies.policies
         for release in policy.releases
     }
-
-
-def days_of(sets: Sequence[PolicySet], today: date) -> tuple[date, ...]:
-    """Return the days that tell logins apart: today, and each after a domain's last day."""
-    ends = {
-        domain.until
-        for policies in sets
-        for policy in policies.policies
-        for proof in policy.proofs
-        for domain in proof.domains
-        if domain.until is not None and domain.until >= today
-    }
-    return (today, *(end + timedelta(days=1) for end in sorted(ends)))

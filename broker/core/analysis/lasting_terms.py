@@ -95,8 +95,13 @@ def _asked_by(name: str, intent: str | None, policies: PolicySet) -> ProofRule |
     return None
 
 
-def account_terms(played: PlayedLogin, source: Source) -> AccountTerms | None:
-    """Return what a login may write to the account; None where it has no wish for one."""
+def account_terms(
+    played: PlayedLogin, source: Source, unseen: frozenset[str]
+) -> AccountTerms | None:
+    """Return what a login may write to the account; None where it has no wish for one.
+
+    Nothing comes from an earlier proof that is ``unseen``.
+    """
     decision = played.decision
     rule = decision.policy.borrower if decision.policy else None
     release = decision.release
@@ -116,12 +121,14 @@ def account_terms(played: PlayedLogin, source: Source) -> AccountTerms | None:
     )
     if not decision.known_in_person:
         return terms
-    return replace(terms, fields=tuple(_written(rule, source)), register=rule.register)
+    fields = tuple(_written(rule, source, unseen))
+    return replace(terms, fields=fields, register=rule.register)
 
 
-def _written(rule: BorrowerRule, source: Source) -> Iterator[WrittenField]:
+def _written(rule: BorrowerRule, source: Source, unseen: frozenset[str]) -> Iterator[WrittenField]:
     for written in rule.fields:
-        sources = tuple(name for name in _sources(written) if _has(source, name))
+        named = (name for name in _sources(written) if _has(source, name))
+        sources = tuple(name for name in named if name.removeprefix(PROOF_SOURCE) not in unseen)
         if sources:
             yield WrittenField(
                 written.name,

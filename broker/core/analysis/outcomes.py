@@ -169,8 +169,16 @@ def _any_value(name: str, kinds: SourceKinds, values: Mapping[str, Names]) -> st
     return other or next(iter(known.values()), _STAND_IN)
 
 
-def outcome(played: PlayedLogin, kinds: SourceKinds, policies: PolicySet) -> Outcome:
-    """Return what a login played under ``policies`` has in common with all of its class."""
+def outcome(
+    played: PlayedLogin,
+    kinds: SourceKinds,
+    policies: PolicySet,
+    unseen: frozenset[str] = frozenset(),
+) -> Outcome:
+    """Return what a login played under ``policies`` has in common with all of its class.
+
+    ``unseen`` are the names of earlier proofs that the policies do not look up.
+    """
     end = played.end
     release = played.decision.release
     leaves = played.disclosure is not None and release is not None
@@ -187,13 +195,14 @@ def outcome(played: PlayedLogin, kinds: SourceKinds, policies: PolicySet) -> Out
                 release,
                 kinds,
                 hidden,
+                unseen,
             )
         )
         if leaves and release
         else (),
         place=played.place,
         mailboxes=tuple(mailboxes(played, policies)),
-        account=account_terms(played, kinds.source),
+        account=account_terms(played, kinds.source, unseen),
     )
 
 
@@ -224,7 +233,11 @@ def _terms(release: Release, service: Service) -> SharedTerms:
 
 
 def _leaving(
-    played: PlayedLogin, release: Release, kinds: SourceKinds, hidden: frozenset[str]
+    played: PlayedLogin,
+    release: Release,
+    kinds: SourceKinds,
+    hidden: frozenset[str],
+    unseen: frozenset[str],
 ) -> Iterable[LeavingKinds]:
     fates = {fate.name: fate.code for fate in played.decision.fates}
     names = {each.name for each in played.leaving}
@@ -233,6 +246,8 @@ def _leaving(
         patterns: frozenset[str] = frozenset()
         if listed.name in _NOT_SENT:
             patterns = _MADE if listed.name in names else patterns
+        elif listed.name in unseen:
+            continue
         elif fates.get(listed.name) in _OPEN | {played.facts.withheld.get(listed.name)}:
             patterns = kinds.leaving(listed, hidden)
         if patterns:

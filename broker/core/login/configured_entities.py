@@ -7,6 +7,7 @@ from broker.core.entities import Assurance, Controller, Names, Service, Upstream
 from broker.core.errors import (
     INVALID_NAME_ID_POLICY,
     NO_AUTHN_CONTEXT,
+    NO_AVAILABLE_IDP,
     NO_SUPPORTED_IDP,
     RequestRefused,
 )
@@ -26,12 +27,17 @@ from broker.core.policy.model import PolicySet, Release
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredEntities:
-    """Services, upstreams and maps as configured, and the policy set of the moment."""
+    """Services, upstreams and maps as configured, and the policy set of the moment.
+
+    ``pins_checked`` is whether the library system tells a right PIN from a wrong one: without it
+    nobody logs in by a PIN (docs/library-systems.md#capabilities).
+    """
 
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]
     maps: Mapping[str, AttributeMap]
     policies: Callable[[], PolicySet]
+    pins_checked: bool = True
 
     # The class of authentication
 
@@ -85,7 +91,8 @@ class ConfiguredEntities:
         """Return the upstreams this request may take, in the service's order.
 
         An IDPList narrows them and never widens (docs/reference/saml-profiles.md#37), a class that
-        no PIN meets leaves the PIN out; RequestRefused where none is left. Nobody signs up, makes a
+        no PIN meets leaves the PIN out, and so does a library system that cannot say whether one is
+        right; RequestRefused where none is left. Nobody signs up, makes a
         new PIN, or sees or deletes what is kept, by a PIN; a PIN by mail asks for no login.
         """
         methods = self.services[request.service].methods
@@ -93,7 +100,19 @@ class ConfiguredEntities:
             return ()
         if errand in GUARDED_ERRANDS:
             return tuple(name for name in methods if name not in self.local)
-        return self._meeting_class(self._in_idp_list(methods, request), request)
+        ways = self._in_idp_list(methods, request)
+        return self._meeting_class(self._with_answer(ways, request, errand), request)
+
+    def _with_answer(self, ways: Names, request: AuthnRequest, errand: Errand) -> Names:
+        """Return the ways but the PIN where the library system cannot say whether one is right."""
+        if self.pins_checked:
+            return ways
+        able = tuple(name for name in ways if name not in self.local)
+        if ways and not able and errand is Errand.LOGIN:
+            raise RequestRefused(
+                NO_AVAILABLE_IDP, "the library system tells no right PIN", request=request
+            )
+        return able
 
     def _in_idp_list(self, methods: Names, request: AuthnRequest) -> Names:
         if not request.idp_list:

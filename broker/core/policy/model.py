@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
+from itertools import chain
 from typing import Final, Literal
 
 from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, Assurance, Names, Text
@@ -211,17 +212,14 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """The decision that an example expects; a None is not checked.
-
-    ``no_borrower``: no account is made of the person.
-    """
+    """The decision that an example expects; a None is not checked."""
 
     effect: str
     reason: str | None = None
     category: str | None = None
     releases: Names | None = None
     affiliation: str | None = None
-    no_borrower: bool = False
+    no_borrower: bool = False  # no account is made
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,11 +281,9 @@ def _indexed(policy: Policy) -> list[list[NamedValues]]:
 
 def _provable(matches: list[list[list[NamedValues]]]) -> frozenset[str]:
     upstreams: set[str] = set()
-    for match in matches:
-        for conditions in match:
-            values = dict(conditions)
-            if any(name.endswith("_domain") for name in values):
-                upstreams.update(values.get("upstream", ()))
+    for values in map(dict, chain.from_iterable(matches)):
+        if any(name.endswith("_domain") for name in values):
+            upstreams.update(values.get("upstream", ()))
     return frozenset(upstreams)
 
 

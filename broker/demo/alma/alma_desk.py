@@ -104,7 +104,18 @@ def _account(row: UserRow) -> Account:
         expires=row["expiry_date"],
         numbers=frozenset({row["primary_id"], *identifiers}),
         contacts={name: contact(row, name) for name in CONTACTS},
+        address=_address(row),
     )
+
+
+def _address(row: UserRow) -> tuple[str, str, str]:
+    for entry in sorted(row["address"], key=_comes_later):
+        return (
+            str(entry["line1"] or ""),
+            str(entry["postal_code"] or ""),
+            str(entry["city"] or ""),
+        )
+    return ("", "", "")
 
 
 def _edited(row: UserRow, name: str, value: str) -> list[UserRow]:

@@ -176,9 +176,6 @@ class Users:
         if row["external_id"] != kept["external_id"] and kept["account_type"] == EXTERNAL:
             text = "The external id in DB does not fit the given value in xml - external id"
             raise Refused("401858", f"{text} cannot be updated.")
-        was_external = kept["account_type"] == EXTERNAL
-        if was_external and row["account_type"] != EXTERNAL:
-            raise general_error(NOT_CHANGED)
         if _key(row) != _key(kept):
             raise general_error(NOT_CHANGED)
         self._check_unique(row, _key(kept))

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
+from broker.demo.check import register_check
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.machine_check import at_machine
 from broker.demo.check.persona_walk import texts, walk
+from broker.demo.check.register_check import LookedUp
 from broker.demo.circulation.library_desk import Account
 from broker.demo.people.persona import Persona
-from broker.demo.people.personas import PERSONAS
+from broker.demo.people.register_people import people_with
+from broker.demo.register.simulated_registers import SimulatedRegister
 from broker.demo.run.running_demo import Running
 
 __all__ = ["PersonaReport", "as_json", "check", "texts", "walk"]
@@ -31,12 +34,16 @@ class PersonaReport:
     account: Mapping[str, str] | None = None  # number and category of the borrower they end with
     # What the lending machine says to their number and PIN; "" for who has no PIN.
     machine: str = ""
+    register: LookedUp | None = None  # where the demo has a register, and they were looked up
     ok: bool = field(default=False, kw_only=True)
 
 
-def check(running: Running, people: Sequence[Persona] = PERSONAS) -> Sequence[PersonaReport]:
-    """Walk every persona in a browser of its own."""
-    return tuple(_report(running, person) for person in people)
+def check(running: Running, people: Sequence[Persona] | None = None) -> Sequence[PersonaReport]:
+    """Walk every persona in a browser of its own; without ``people`` all that the demo has."""
+    everybody = people_with(running.setting.register) if people is None else people
+    if running.register is None:
+        return tuple(_report(running, person) for person in everybody)
+    return _with_look_ups(running, running.register, everybody)
 
 
 def as_json(reports: Sequence[PersonaReport]) -> dict[str, object]:
@@ -45,6 +52,8 @@ def as_json(reports: Sequence[PersonaReport]) -> dict[str, object]:
     for report in reports:
         login = asdict(report)
         del login["ok"]
+        if report.register is None:
+            del login["register"]
         logins.append(login)
     return {"logins": logins}
 
@@ -148,6 +157,34 @@ def _report(running: Running, person: Persona) -> PersonaReport:
         return walked.refused(reason or f"unfinished: {step}", ok=expected)
     affiliation = _issued_affiliation(_events(running)[logged:])
     return walked.landed(affiliation, _first(browser, "//td[@id='borrower']/text()"))
+
+
+def _with_look_ups(
+    running: Running, register: SimulatedRegister, people: Sequence[Persona]
+) -> Sequence[PersonaReport]:
+    """Walk the people of a demo with a register, and wait for what it says of them.
+
+    Whoever must come after another comes after the other's look-up too.
+    """
+    reports: list[PersonaReport] = []
+    asked: dict[str, str] = {}
+    for person in people:
+        if person.after:
+            register_check.carried_out(running, register, asked.values())
+        report = _report(running, person)
+        reports.append(report)
+        if report.account and person.service == "my-loans" and person.cpr in register.rows:
+            asked[person.name] = person.cpr or ""
+    register_check.carried_out(running, register, asked.values())
+    cases, borrowers = register_check.cases_by_borrower(running), _borrowers(running)
+    for place, report in enumerate(reports):
+        if report.account and report.persona in asked:
+            row = register.rows[asked[report.persona]]
+            borrower = borrowers[report.account["number"]]
+            found = register_check.looked_up(row, borrower, cases)
+            ok = report.ok and found.is_right_for(report.persona)
+            reports[place] = replace(report, register=found, ok=ok)
+    return tuple(reports)
 
 
 def _issued_affiliation(events: list[dict[str, str]]) -> str | None:

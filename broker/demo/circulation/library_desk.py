@@ -14,7 +14,8 @@ class Account:
     """A borrower: the system's own number, and everything that stands on the library's pages.
 
     ``numbers`` are all numbers and names under which the system keeps them. ``contacts`` are what
-    people edit themselves: email, phone, address.
+    people edit themselves: email, phone, address. ``address`` is the whole one on file: street,
+    postal code and city.
     """
 
     number: str
@@ -23,6 +24,7 @@ class Account:
     expires: str
     numbers: frozenset[str] = frozenset()
     contacts: Mapping[str, str] = field(default_factory=dict)
+    address: tuple[str, str, str] = ("", "", "")
 
     @property
     def email(self) -> str:

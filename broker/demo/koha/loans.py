@@ -66,4 +66,5 @@ def _account(row: PatronRow) -> Account:
         expires=row["expiry_date"],
         numbers=frozenset(value for value in kept if value),
         contacts={name: row[name] or "" for name in CONTACTS},
+        address=(row["address"] or "", row["postal_code"] or "", row["city"] or ""),
     )

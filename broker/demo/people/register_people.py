@@ -56,12 +56,28 @@ DAGNY: Final = Persona(
     by_eid(43, "Dagny Holst", "2302511120"),
     "PRIVATE",
 )
+DAGNY_AGAIN: Final = Persona(
+    "dagny-again",
+    NEMLOGIN,
+    "the login of Dagny again, when the register has said that she is dead",
+    DAGNY.attributes,
+    "person_dead",
+    after="dagny",
+)
 ULF: Final = Persona(
     "ulf",
     AU,
     "student whose university still asserts a CPR number that was changed",
     by_university("ulf", "Ulf Nyborg", "1111994133", ("student@au.dk",)),
     "STUDENT",
+)
+ULF_AGAIN: Final = Persona(
+    "ulf-again",
+    AU,
+    "Ulf with the number that took its place, before staff have written it to his account",
+    by_university("ulf", "Ulf Nyborg", "1111994222", ("student@au.dk",)),
+    "cpr_number_changed",
+    after="ulf",
 )
 ELIN: Final = Persona(
     "elin",
@@ -72,14 +88,21 @@ ELIN: Final = Persona(
 )
 
 # Beside the people of every demo, where it runs with a register.
-REGISTER_PEOPLE: Final = (RUNA, MAJA, DAGNY, ULF, ELIN)
+REGISTER_PEOPLE: Final = (RUNA, MAJA, DAGNY, DAGNY_AGAIN, ULF, ULF_AGAIN, ELIN)
 
+# Of whom no address reaches the library system, with the reason of the case that staff get.
+NOT_WRITTEN: Final[Mapping[str, str]] = {
+    "runa": "",
+    "dagny": "person_dead",
+    "ulf": "cpr_number_changed",
+    "elin": "",
+}
 # Of the protected and the dead the register has a middle name and an address that no login
 # asserts: where one of them turns up, it has come from the register.
 _ROWS: Final[Mapping[str, RegisterRow]] = {
     "runa": RegisterRow(
         given="Runa",
-        middle="Skjulmærke",
+        middle="Skjulnavn",
         surname="Skov",
         address=_address("Dulgtvej", "077", floor="02", door="th"),
         protections=("navne_og_adresse",),
@@ -88,7 +111,7 @@ _ROWS: Final[Mapping[str, RegisterRow]] = {
     "dagny": RegisterRow(
         status="doed",
         given="Dagny",
-        middle="Mindemærke",
+        middle="Mindenavn",
         surname="Holst",
         address=_address("Afskedsvej", "013"),
     ),
@@ -112,7 +135,7 @@ def rows() -> Mapping[str, RegisterRow]:
     found = {}
     for place, person in enumerate(people):
         number = person.cpr
-        if number and _is_real(number):
+        if number and _is_real(number) and number not in found:
             found[number] = _ROWS.get(person.name) or _ordinary(person, place)
     return found
 

@@ -113,6 +113,55 @@ def test_a_protection_counts_until_it_has_ended(row: dict[str, str | None], *, p
     assert datafordeler_answer.read(written, CPR).protected is protected
 
 
+FORMER = {"personnummer": CPR, "status": "historisk"}
+ROAD = {"status": "aktuel", "cprAdresse": {"vejnavn": "Prøvevej"}}
+ANOTHER = {"status": "aktuel", "cprAdresse": {"vejnavn": "Andenvej"}}
+
+
+def in_force(number: str) -> dict[str, str]:
+    """Return a row of a number in force."""
+    return {"personnummer": number, "status": "aktuel"}
+
+
+@pytest.mark.parametrize(
+    ("field", "rows"),
+    [
+        ("personnumre", [in_force("0202800000")]),
+        ("personnumre", [in_force(CPR), in_force("0202800000")]),
+        ("personnumre", [FORMER, in_force("0202800000"), in_force("0303800000")]),
+        ("personnumre", [FORMER, in_force("02028")]),
+        ("personnumre", [FORMER, in_force("٠٢٠٢٨٠٠٠٠٠")]),
+        ("adresseoplysninger", [ROAD, ANOTHER]),
+        ("navne", [{"status": "aktuel", "efternavn": "A"}, {"status": "aktuel", "efternavn": "B"}]),
+        ("navne", [{"status": "aktuel", "efternavn": "A" * 201}]),
+        ("navne", [{"status": "aktuel", "efternavn": "A\ud800"}]),
+        ("navne", [{"status": "aktuel", "efternavn": "A\x00"}]),
+        ("navne", [{"status": "aktuel", "efternavn": 7}]),
+    ],
+)
+def test_two_of_one_another_person_and_what_is_no_text_are_refused(field: str, rows: list[object]) -> None:
+    """Which of two records holds is not guessed, and nobody's address is written to somebody else."""
+    with pytest.raises(RegisterRefused, match=r"not as documented"):
+        datafordeler_answer.read({**node(CPR, ROWS[CPR]), field: rows}, CPR)
+
+
+@pytest.mark.parametrize(
+    ("field", "rows"),
+    [
+        ("personnumre", [FORMER, in_force("0202800000")]),
+        ("personnumre", [in_force(CPR), {"personnummer": "0303800000", "status": "historisk"}]),
+        ("adresseoplysninger", [{"status": "aktuel", "cprAdresse": None}, ROAD, ROAD]),
+        ("navne", [{"status": "aktuel", "efternavn": "Å" * 200}]),
+        ("navne", [{"status": "aktuel", "fornavne": "कृष्\u200dण", "efternavn": "李"}]),
+    ],
+)
+def test_what_is_only_rare_is_read(field: str, rows: list[object]) -> None:
+    """A changed number, a row without a Danish address, the longest name, any script."""
+    found = datafordeler_answer.read({**node(CPR, ROWS[CPR]), field: rows}, CPR)
+    assert found.name is not None
+    assert found.address is not None
+
+
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=300),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

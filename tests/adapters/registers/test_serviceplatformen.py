@@ -34,6 +34,75 @@ def test_protection_with_dates_alone_protects(protection: object, protected: obj
     assert serviceplatformen_answer.read({"persondata": person}, CPR).protected is protected
 
 
+ANSWER = (
+    '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><PersonLookupResponse '
+    'xmlns="http://serviceplatformen.dk/xml/wsdl/soap11/CPR/PersonBaseDataExtended/5/">{}</PersonLookupResponse>'
+    "</e:Body></e:Envelope>"
+)
+PERSON = "<persondata><personnummer>0101800000</personnummer><status><status>1</status></status>{}</persondata>"
+MARK = "<beskyttet>true</beskyttet>"
+NO_MARK = "<beskyttet>false</beskyttet>"
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("written", "protected"),
+    [
+        ("", False),
+        (f"<adressebeskyttelse>{NO_MARK}</adressebeskyttelse>", False),
+        (f"<markedsfoeringsbeskyttelse>{MARK}</markedsfoeringsbeskyttelse>", False),
+        ("<adressebeskyttelse/>", True),
+        ("<adressebeskyttelse>true</adressebeskyttelse>", True),
+        ('<q:adressebeskyttelse xmlns:q="urn:q"/>', True),
+        (f"<adresseBeskyttelse>{MARK}</adresseBeskyttelse>", True),
+        (f"<navneOgAdressebeskyttelse>{MARK}</navneOgAdressebeskyttelse>", True),
+        (f"<adressebeskyttelse>{NO_MARK}</adressebeskyttelse><beskyttelse/>", True),
+    ],
+)
+def test_an_odd_protection_protects(serviceplatformen: Stage, soon: Soon, written: str, protected: object) -> None:
+    """An element that the interface's reader drops, for it is empty or of another name, is not taken for none."""
+    serviceplatformen.simulated.faults.answer = ANSWER.format(PERSON.format(written)).encode()
+    found = serviceplatformen.opened().look_up(CPR, soon())
+    assert found is not None
+    assert found.protected is protected
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    "answer",
+    [
+        PERSON.format("") * 2,
+        PERSON.format(f"<adressebeskyttelse>{NO_MARK}</adressebeskyttelse>" * 2),
+        PERSON.format("") + "<adresse><aktuelAdresse/></adresse>" * 2,
+        PERSON.replace(CPR, "0202800000").format(""),
+        PERSON.format("<gaeldendePersonnummer>0202</gaeldendePersonnummer>"),
+    ],
+    ids=["two persons", "two protections", "two addresses", "another person", "half a number"],
+)
+def test_two_of_one_or_another_person_are_refused(serviceplatformen: Stage, soon: Soon, answer: str) -> None:
+    """Which of two records holds is not guessed, and nobody's address is written to somebody else."""
+    serviceplatformen.simulated.faults.answer = ANSWER.format(answer).encode()
+    with pytest.raises(RegisterRefused):
+        serviceplatformen.opened().look_up(CPR, soon())
+
+
+@pytest.mark.server
+def test_an_answer_in_another_encoding_is_refused(serviceplatformen: Stage, soon: Soon) -> None:
+    """Its elements could not be told apart from others."""
+    serviceplatformen.simulated.faults.answer = ANSWER.format(PERSON.format("<adressebeskyttelse/>")).encode("utf-16")
+    with pytest.raises(RegisterRefused):
+        serviceplatformen.opened().look_up(CPR, soon())
+
+
+@pytest.mark.server
+def test_an_empty_guardianship_is_one(serviceplatformen: Stage, soon: Soon) -> None:
+    """As an empty protection is."""
+    serviceplatformen.simulated.faults.answer = ANSWER.format(PERSON.format("<umyndiggoerelse/>")).encode()
+    found = serviceplatformen.opened().look_up(CPR, soon())
+    assert found is not None
+    assert found.under_guardianship
+
+
 def test_an_answer_without_a_person_is_refused() -> None:
     """Every element is optional in the interface; one without the person says nothing of anybody."""
     with pytest.raises(RegisterRefused, match="persondata"):

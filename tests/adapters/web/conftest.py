@@ -46,6 +46,8 @@ SERVICE = Service(
     privacy_notice=Text("https://library.example/en/privacy/loans", "https://library.example/privatliv/laan"),
 )
 BEGUN = replace(SERVICE, url=Text("https://library.example/en/print", "https://library.example/print"))
+MASKED = "k•••@post.example"
+MADE, TAKEN = ({"proved": proved, "back": None} for proved in (True, False))
 IMPRINT = Imprint(
     name=Text("The Example Library", "Eksempelbiblioteket"),
     mail="help@library.example",
@@ -199,8 +201,10 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "pin-choose": ("pin_choose.html", {**typed, "reason": "pin_trivial"}),
         "pin-temporary": ("pin_temporary.html", {**typed, "others": url}),
         "pin-bars": ("pin_bars.html", {**form, "reason": "barred", "bars": ["expired", "card_lost"], "url": url}),
-        "pin-mailed": ("pin_mailed.html", {**form, "reason": "mailed", "address": "k•••@post.example", "back": None}),
-        "pin-changed": ("pin_changed.html", {**form, "reason": "changed", "back": BEGUN, "over": True}),
+        "pin-mailed": ("pin_mailed.html", {**form, **MADE, "reason": "mailed", "address": MASKED}),
+        "pin-mailed-unproved": ("pin_mailed.html", {**form, **TAKEN, "reason": "mailed", "address": MASKED}),
+        "pin-changed": ("pin_changed.html", {**form, "reason": "changed", **MADE, "back": BEGUN, "over": True}),
+        "pin-changed-unproved": ("pin_changed.html", {**form, "reason": "changed", **TAKEN, "over": True}),
         "choices-left": ("choices_left.html", {"step": "choices", "reason": "left", "way": "NemID", "over": True}),
         "ended": ("ended.html", {"step": "end"}),
         "peer-post": ("peer_post.html", {"step": "authenticate", "form": FORM, "party": "NemID"}),

@@ -125,6 +125,20 @@ def test_an_affiliation_that_a_line_begins_to_name_is_withheld_no_more(tmp_path:
     assert "WIDER my-loans student: + eduPersonScopedAffiliation: studying@au.dk (student.yaml:52)" in rows
 
 
+def test_what_a_set_begins_to_recall_of_earlier_logins_is_told(tmp_path: Path) -> None:
+    """Once a rule can look at a proof by an upstream, what was proved before leaves, and is written, there too."""
+    listed = "      kaldemail_domain: {why: {en: x, da: x}}\n"
+    student = (STUDENT + listed).replace("from: [mail, proof.kaldemail]", "from: proof.kaldemail")
+    visitor = STUDENT.replace("affiliation: student", "affiliation: visitor").replace("precedence: 20", "precedence: 5")
+    visitor = visitor.replace("domains: [{", "domains: [rm.dk, {")
+    looking = visitor.replace("{upstream: nemid, kaldemail", "{upstream: [nemid, wayf], kaldemail")
+    before = {"student.yaml": student, "visitor.yaml": visitor}
+    assert looking != visitor
+    rows = compared(tmp_path, before, before | {"visitor.yaml": looking})
+    assert "WIDER my-loans student: + kaldemail_domain (student.yaml:52)" in rows
+    assert "WIDER my-loans student: + field email (student.yaml:33)" in rows
+
+
 def test_who_has_an_affiliation_that_was_withheld_may_have_left(tmp_path: Path) -> None:
     """What a set does not know may be the very one that the person still has: only the other set lowers."""
     guest = GUEST.replace("student@x.example", "[student@x.example, studying@au.dk]")

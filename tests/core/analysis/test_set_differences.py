@@ -166,8 +166,12 @@ def check(before: PolicySet, after: PolicySet, seed: int, many: int) -> None:
     services = [each for each in SERVICES if not named.isdisjoint((each.name, *each.categories))]
     for login in random_logins(draw, many if services else 0):
         service = draw.choice(services)
-        old = played(login.read(before), login.source, service, before)
-        new = played(login.read(after), login.source, service, after)
+        if draw.random() < 0.5:
+            logins = (login.read(before), login.read(after))
+        else:
+            logins = (login.remembered(before), login.remembered(after))
+        old = played(logins[0], login.source, service, before)
+        new = played(logins[1], login.source, service, after)
         if old.all == new.all:
             continue
         assert shown(found, None, service, "")

@@ -10,6 +10,7 @@ from broker.core.entities import Assurance, Controller, Institution, Service, Te
 from broker.core.errors import (
     INVALID_NAME_ID_POLICY,
     NO_AUTHN_CONTEXT,
+    NO_AVAILABLE_IDP,
     NO_SUPPORTED_IDP,
     AttributesRefused,
     RequestRefused,
@@ -236,6 +237,20 @@ def test_a_request_that_no_way_is_left_for_is_refused(request_: AuthnRequest, st
     with pytest.raises(RequestRefused) as refused:
         HOUSES.ways(request_)
     assert (refused.value.refusal, refused.value.request) == (status, request_)
+
+
+@pytest.mark.parametrize("errand", [Errand.LOGIN, Errand.CHOICES])
+def test_nobody_logs_in_by_a_pin_that_cannot_be_checked(errand: Errand) -> None:
+    """The other ways stay; a service without any is refused, and whoever has come by no service sees none."""
+    rules = replace(HOUSES, pins_checked=False)
+    assert rules.ways(asking(), errand) == ("nemid", "wayf")
+    assert rules.ways(asking("none"), errand) == ()
+    if errand is Errand.CHOICES:
+        assert rules.ways(asking("library-only"), errand) == ()
+        return
+    with pytest.raises(RequestRefused) as refused:
+        rules.ways(asking("library-only"), errand)
+    assert refused.value.refusal == NO_AVAILABLE_IDP
 
 
 def test_the_library_s_own_ways_are_those_by_a_pin() -> None:

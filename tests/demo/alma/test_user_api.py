@@ -32,6 +32,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (user(user_note=[{"note_type": {"value": "ODD"}, "note_text": "x"}]), "401864"),
     (user(external_id="NOT_A_PROFILE"), "401658"),
     (user(status={"value": "DELETED"}), "401658"),
+    (user(record_type={"value": "OTHER"}), "401658"),
+    (user(preferred_language={"value": "xx"}), "401658"),
+    (user(contact_info={"address": [{"line1": "Testvej 1", "country": {"value": "XXX"}}]}), "401658"),
+    (user(user_role=[{"role_type": {"value": "999"}}]), "401658"),
     (user(pin_number="471"), "401658"),
     (user(pin_number="47111"), "401658"),
     (user(job_category={"value": "Cataloger"}), "401658"),
@@ -54,6 +58,7 @@ UNKNOWN = [
     ("GET", "/users?q=shoe~43", "402119"),
     ("GET", "/users?q=Prøvesen", "402119"),
     ("GET", "/users?order_by=shoe", "402119"),
+    ("GET", "/users?q=ALL~Bo AND last_name~Prøvesen", "402119"),
     ("GET", "/conf/code-tables/Shoes", "402119"),
     ("POST", "/users?notify=true", "401658"),
     ("POST", "/users?send_pin_number_letter=yes", "401658"),
@@ -101,6 +106,13 @@ def test_a_user_that_breaks_a_rule_gets_its_published_error_and_is_not_made(
     """Every rule of a new user has its published code; what has none is the general error of a create."""
     assert code("POST", "/users", body) == expected
     assert alma.users.rows() == []
+
+
+def test_a_field_that_the_library_made_mandatory_is_demanded(code: Code, alma: Simulation) -> None:
+    """A library adds mandatory fields to Alma's own; the error names the field."""
+    alma.users.administration = alma.users.administration.changed(mandatory_fields=("middle_name",))
+    assert code("POST", "/users", user()) == "401664"
+    assert code("POST", "/users", user(middle_name="Ib")) == ""
 
 
 @pytest.mark.parametrize(("method", "path", "expected"), UNKNOWN)

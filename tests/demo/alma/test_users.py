@@ -60,6 +60,14 @@ def test_a_group_that_staff_edited_stays_unless_it_is_named(
     assert group_of(ask("PUT", f"/users/B-1{query}", sent)) == expected
 
 
+def test_a_field_stays_edited_by_hand_after_it_was_overridden(ask: Ask, alma: Simulation) -> None:
+    """The override of one change says nothing of the next: what staff once edited is theirs again."""
+    alma.users.create(user())
+    alma.users.edit("B-1", user_group="STUDENT")
+    ask("PUT", "/users/B-1?override=user_group", user(user_group={"value": "EMPLOYEE"}))
+    assert group_of(ask("PUT", "/users/B-1", user(user_group={"value": "PRIVATE"}))) == "EMPLOYEE"
+
+
 def test_a_protected_field_that_is_empty_stays(add: Add, ask: Ask, alma: Simulation) -> None:
     """An external user's PIN and group survive a body without them; named in ``override`` they are cleared."""
     add(pin_number="4711")

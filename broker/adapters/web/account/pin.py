@@ -297,7 +297,14 @@ class PinPages:
         """Show the end: no link asks for it again, but one goes back to the service."""
         back = service_to_return_to(self.ports, held.transaction)
         return self.pages.page(
-            template, "pin", held.transaction, reason=reason, back=back, over=True, **values
+            template,
+            "pin",
+            held.transaction,
+            reason=reason,
+            back=back,
+            proved=self.ports.broker.rules.pins_checked,
+            over=True,
+            **values,
         )
 
 

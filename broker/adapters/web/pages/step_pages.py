@@ -197,9 +197,15 @@ class StepPages:
             token=ports.forms.token(transaction, "consent", now, shown),
             screen=screen,
             choices=f"{ports.base_url}/my-choices",
-            temporary=self.url(transaction, "pin?temporary=1"),
+            temporary=self._temporary(transaction),
             logo=ports.logo(service.name),
         )
+
+    def _temporary(self, transaction: Transaction) -> str:
+        """Return where a temporary borrower is shown by its PIN, or "" where no PIN is checked."""
+        if not self.ports.broker.rules.pins_checked:
+            return ""
+        return self.url(transaction, "pin?temporary=1")
 
     def reveal(self, held: Held, number: str) -> Response:
         """Show a person their own CPR number."""

@@ -1,0 +1,45 @@
+"""What `broker check` finds of a library system: what breaks a promise, and what it lacks."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from broker.app.assembly import Parts, now
+from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.flows.borrowers.library_proof import PROOF
+
+_DOWN: Final = "see library.url, and whether the library system is up"
+_UNAVAILABLE: Final = "unavailable"  # the setting of a fault, where the library system is down
+_UNPROVED: Final = "the library system does not say whether a PIN is right"
+
+
+def findings(parts: Parts) -> Iterator[str]:
+    """Yield what the set-up lacks, then what rests on something that the system cannot do."""
+    expected = ExpectedSetup.of(parts.policies.current)
+    for fault in parts.library.prove(expected, now() + PROOF):
+        mend = ""
+        if fault.setting == _UNAVAILABLE:
+            mend = f" ({parts.config.library.url}: {_DOWN})"
+        yield f"library: {fault}{mend}"
+    capabilities = parts.library.capabilities
+    if LibraryCapability.UNIQUE_CPR not in capabilities:
+        what = "of two borrowers made for one person at one time it refuses none"
+        yield f"library.system: {what}; they become a case (broker enrolments list)"
+    if LibraryCapability.PIN_CHECKED not in capabilities:
+        yield from _pins(parts)
+
+
+def _pins(parts: Parts) -> Iterator[str]:
+    """Yield what rests on a PIN that nobody can check."""
+    for service in parts.services.values():
+        for name in service.methods:
+            if parts.upstreams[name].local:
+                what = f"{_UNPROVED}, and nobody logs in by {name}"
+                yield f"services.{service.name}: {what}; take it out of methods"
+    if parts.config.pin_networks:
+        yield f"pin_networks: {_UNPROVED}, and no terminal lets anybody in by one; leave it out"
+    for policy in parts.policies.current.policies:
+        rule = policy.borrower
+        if rule and rule.temporary:
+            what = f"{_UNPROVED}, and no temporary borrower is shown to be the person's"
+            yield f"policies: {rule.place}: {what}; leave temporary out"

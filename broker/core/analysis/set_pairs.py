@@ -1,0 +1,40 @@
+"""What of policy sets is known before any login is looked at: what stands, and days that differ."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from broker.core.identity.mailbox_proofs import MAIL_PROOF
+from broker.core.policy.missing_proof import remembering_proof
+from broker.core.policy.model import PolicySet
+
+# Positions of policies in the set before and the one after; None of nobody's.
+Pairs = frozenset[tuple[int | None, int | None]]
+
+
+def unchanged_policies(sets: Sequence[PolicySet]) -> Pairs:
+    """Return the positions of each policy that stands in both sets; nobody's policy is one too."""
+    if len(sets) == 1:
+        return frozenset()
+    if len({repr(remembering_proof(each, MAIL_PROOF)) for each in sets}) > 1:
+        return frozenset()  # how long an address is good for is asked of the whole set
+    before, after = (each.policies for each in sets)
+    positions = {policy.affiliation: at for at, policy in enumerate(after)}
+    pairs: list[tuple[int | None, int | None]] = [(None, None)]
+    for at, policy in enumerate(before):
+        other = positions.get(policy.affiliation)
+        if other is not None and after[other] == policy:
+            pairs.append((at, other))
+    return frozenset(pairs)
+
+
+def days_of(sets: Sequence[PolicySet], today: date) -> tuple[date, ...]:
+    """Return the days that tell logins apart: today, and each after a domain's last day."""
+    ends = {
+        domain.until
+        for policies in sets
+        for policy in policies.policies
+        for proof in policy.proofs
+        for domain in proof.domains
+        if domain.until is not None and domain.until >= today
+    }
+    return (today, *(end + timedelta(days=1) for end in sorted(ends)))

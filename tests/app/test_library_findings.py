@@ -1,0 +1,76 @@
+"""What ``broker check`` says of what a library system lacks, before anybody rests on it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from broker.app.assembly import Parts, assemble
+from broker.app.findings import all_findings
+from broker.app.library_findings import findings
+from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
+from broker.core.borrowers.library_setup import SetupFault
+from broker.demo.run.demo_folder import Setting
+from broker.files.settings.config import load
+
+
+class Library:
+    """A library system of some capabilities, and with one fault of its set-up."""
+
+    def __init__(self, *lacking: LibraryCapability, fault: str = "") -> None:
+        """Lack some."""
+        self.capabilities = ALL_CAPABILITIES - set(lacking)
+        self.fault = fault
+
+    def prove(self, *_: object) -> tuple[SetupFault, ...]:
+        """Give the fault, if there is one."""
+        return (SetupFault(self.fault, f"the fault is {self.fault}"),) if self.fault else ()
+
+
+@pytest.fixture(name="parts")
+def _parts(setting: Setting, tmp_path: Path) -> Parts:
+    environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}
+    return assemble(load(setting.folder / "broker.toml", environ))
+
+
+def found(parts: Parts, library: Library) -> list[str]:
+    """Give what is found of a library system."""
+    return list(findings(replace(parts, library=library)))  # type: ignore[arg-type]  # as far as it is asked
+
+
+def test_a_system_that_can_all_is_not_complained_about(parts: Parts) -> None:
+    """Nor one that lacks what only few people meet."""
+    assert found(parts, Library()) == []
+    assert found(parts, Library(LibraryCapability.MERGED_TOLD, LibraryCapability.SETUP_TRIED)) == []
+
+
+def test_a_fault_of_the_set_up_is_told_with_where_the_system_is_sought(parts: Parts) -> None:
+    """Its address only where it does not answer."""
+    assert found(parts, Library(fault="category X")) == ["library: the fault is category X"]
+    (down,) = found(parts, Library(fault="unavailable"))
+    assert down.startswith(f"library: the fault is unavailable ({parts.config.library.url}: see library.url")
+
+
+def test_a_system_that_keeps_no_number_unique_is_told(parts: Parts) -> None:
+    """The guarantee of one borrower is the system's own (docs/reference/design.md#4c)."""
+    (told,) = found(parts, Library(LibraryCapability.UNIQUE_CPR))
+    assert told.startswith("library.system: of two borrowers")
+
+
+def test_whatever_rests_on_a_pin_that_nobody_can_check_is_told(parts: Parts) -> None:
+    """Each service that offers the library account, the terminals, and each rule about temporary borrowers."""
+    library = Library(LibraryCapability.PIN_CHECKED)
+    told = found(parts, library)
+    places = [line.partition(": the library system")[0] for line in told]
+    offering = [
+        f"services.{service.name}"
+        for service in parts.services.values()
+        if any(parts.upstreams[name].local for name in service.methods)
+    ]
+    assert offering
+    rules = [policy.borrower for policy in parts.policies.current.policies if policy.borrower]
+    adopting = [f"policies: {rule.place}" for rule in rules if rule.temporary]
+    assert adopting
+    terminals = ["pin_networks"] if parts.config.pin_networks else []
+    assert places == offering + terminals + adopting
+    assert set(told) <= set(all_findings(replace(parts, library=library)))  # type: ignore[arg-type]  # likewise

@@ -1,0 +1,66 @@
+"""The demo with an Alma in the place of the Koha: the same personas end as they do there."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from broker.demo.alma.simulated_alma import Simulation
+from broker.demo.check import persona_check
+from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import Ports, write
+from broker.demo.run.running_demo import Running, running
+from tests.plugins.demo import free_base
+
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+
+# One for each thing that is done to a user: made, found by a hyphened card, upgraded, two of them, adopted, lowered,
+# logged in by number and PIN.
+WALKED = ("asta", "karla", "jens", "per", "tove", "otto", "otto-left", "vera")
+
+
+@pytest.fixture(name="demo", scope="module")
+def _demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("alma") / "demo"
+    setting = write(folder, Ports(free_base()), datetime.now(UTC), system="alma")
+    with running(setting) as found:
+        yield found
+
+
+def test_personas_end_as_with_a_koha_and_no_letter_is_almas(demo: Running) -> None:
+    """Each ends with the category that is expected of it and a PIN that a machine takes, mailed by the broker alone."""
+    reports = persona_check.check(demo, [persona(name) for name in WALKED])
+    assert [report.persona for report in reports if not report.ok] == []
+    assert [report.borrower for report in reports] == [
+        "created",
+        "unchanged",
+        "upgraded",
+        "unchanged",
+        "upgraded",
+        "created",
+        "lowered",
+        "unchanged",
+    ]
+    alma = demo.system
+    assert isinstance(alma, Simulation)
+    assert alma.users.pin_letters == []
+
+
+def test_a_borrower_of_the_broker_is_an_external_user_with_typed_identifiers(demo: Running) -> None:
+    """Whom the broker made has a primary id of its own series, and the CPR number as typed identifiers only."""
+    alma = demo.system
+    assert isinstance(alma, Simulation)
+    cpr = persona("asta").cpr or ""
+    row = alma.users.read(cpr, "CPR")
+    assert row["account_type"] == "EXTERNAL"
+    assert cpr not in row["primary_id"]
+    assert {each["id_type"] for each in row["user_identifier"]} == {"CPR", "BARCODE"}
+    assert [role["role_type"] for role in row["user_role"]] == ["200"]
+    assert row["expiry_date"] < row["purge_date"]
+
+
+def test_no_cpr_number_stands_in_the_log_of_the_broker(demo: Running) -> None:
+    """Identifiers stand in the paths of Alma's calls, and its errors repeat them: none reaches the broker's log."""
+    log = (demo.setting.folder / "broker.log").read_text(encoding="utf-8")
+    numbers = [persona(name).cpr for name in WALKED]
+    assert [number for number in numbers if number and number in log] == []
