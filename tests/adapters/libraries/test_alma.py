@@ -9,7 +9,7 @@ import pytest
 import responses
 from flask import Flask
 
-from broker.adapters.libraries import alma_changes
+from broker.adapters.libraries import alma_changes, alma_requests
 from broker.adapters.libraries.alma import Alma, AlmaSettings
 from broker.core.borrowers.borrower import Bar, Borrower
 from broker.core.borrowers.change_plan import Change
@@ -407,6 +407,12 @@ def test_a_sign_in_a_card_is_no_sign_of_an_address(alma: Simulation, library: Al
     """What stands in the path is written so that it stands for itself."""
     desk_user(alma, "N-1", user_identifier=identified(BARCODE=card))
     assert [each.number for each in library.typed(card, soon())] == ["N-1"]
+
+
+def test_an_identifier_stays_one_part_of_the_address() -> None:
+    """Whatever sign is in it."""
+    path = alma_requests.user_path("a/../b?c#d%e f", "BARCODE")
+    assert path == "/almaws/v1/users/a%2F..%2Fb%3Fc%23d%25e%20f?user_id_type=BARCODE"
 
 
 @responses.activate
