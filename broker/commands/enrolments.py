@@ -121,13 +121,16 @@ def end_case(name: str, *, as_json: bool) -> None:
 @as_json
 @printing_faults
 def run_enrolments(*, as_json: bool) -> None:
-    """Carry out everything that is due now, and end."""
-    enrolments = diagnostics.opened().enrolments
+    """Carry out everything that is due now, look-ups in the register of persons too, and end."""
+    parts = diagnostics.opened()
+    enrolments, look_ups = parts.enrolments, parts.look_ups
     if enrolments.mode != "live":
         what = "nothing is carried out"
         raise click.ClickException(f"library.mode is {enrolments.mode}: {what}")
     carried_out = 0
     with waiting("carrying out what is due"):
         while enrolments.step() is not None:
+            carried_out += 1
+        while look_ups is not None and look_ups.step():
             carried_out += 1
     show_done(f"{carried_out} carried out", as_json=as_json, carried_out=carried_out)

@@ -21,12 +21,14 @@ from broker.app.person_operations import NamedPerson, NoPerson
 from broker.app.tombstone_file import StateTombstones
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.owed_look_up import LookUpOutcome, LookUpPlan
 from broker.core.borrowers.pin_record import PinRecord
 from broker.core.logout.single_logout import Logout
 from broker.core.ports import Kept, Key, lease_of
 from broker.core.retention import table
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
+from broker.flows.borrowers.staff_cases import REGISTER_CASE
 from broker.flows.consents.receipts import Receipts
 from broker.flows.login.support_traces import SupportTraces
 from broker.flows.logout.sessions import Sessions
@@ -352,6 +354,17 @@ def test_every_row_of_the_table_is_found(lived_parts: Parts) -> None:
     assert rows == set(table.TABLE) - NOBODYS - STAYS - OTHERWISE
     kinds = {key.kind for key in records_of(desk, ASTA)}
     assert kinds == {row.kind for row in set(table.TABLE) - NOBODYS - STAYS}
+
+
+def test_a_case_of_the_register_s_goes_with_its_person(lived_parts: Parts) -> None:
+    """One that a look-up lists while the order is carried out, too: its id is in no order."""
+    desk = person_operations.desk(lived_parts)
+    person = desk.found(NamedPerson(ASTA.cpr))
+    owner = lived_parts.links.of_cpr(ASTA.cpr)
+    lived_parts.cases.register_differs(owner, LookUpPlan(LookUpOutcome.DEAD), (ASTA.number,))
+    found = {record.key for record in desk.records.of(person, now())}
+    assert Key("enrolment", owner, REGISTER_CASE) in found
+    lived_parts.store.drop(Key("enrolment", owner, REGISTER_CASE))
 
 
 def test_what_is_forgotten_is_the_persons_and_nobody_elses(lived_parts: Parts) -> None:

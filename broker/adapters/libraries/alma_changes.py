@@ -185,7 +185,7 @@ def _identify(draft: Draft, cpr: str, former: str | None, keys: AlmaKeys) -> Non
     if any(value not in {*spellings(number), *replaced} for value in numbers):
         raise LibraryRefused("change: the user carries another number")
     if (alma_users.text_in(draft, "primary_id") or "").strip() in replaced:
-        raise LibraryRefused("change: the former CPR number is the primary id, which staff change")
+        raise LibraryRefused("change: the primary ID is the former number: staff change it in Alma")
     for kind in {*keys.cpr_types, BARCODE}:
         _replace_identifiers(draft, kind, replaced, number)
     _set_identifier(draft, keys.cpr_identifier_type, number)

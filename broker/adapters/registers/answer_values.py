@@ -1,32 +1,39 @@
 """Reads single values of a register's answer: what is not as documented is refused, not guessed."""
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final
 
 from broker.core.borrowers.registered_person import RegisterRefused
+from broker.core.identity import cpr
+from broker.core.identity.accepted_text import TextKind, text_fault
 
 _LONGEST: Final = 200  # letters of one value; the CPR register's own longest is 40
 _NUMBER: Final = re.compile("[0-9]{10}")
-# Control characters, and halves of characters, which no other program takes for text.
-_NO_TEXT: Final = frozenset({"Cc", "Cs"})
+_POSTAL_CODE: Final = re.compile("[0-9]{3,4}")
 
 
 def text(row: Mapping[str, Any], name: str) -> str:
     """Return a text of an answer, blanks around and doubled taken out; "" where there is none.
 
-    RegisterRefused where it is no text, longer than 200 letters, or with characters of control.
+    RegisterRefused where it is no text, longer than 200 letters, nothing that people can read, or
+    holds a CPR number: of a line of an address nobody expects one.
     """
-    value = row.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str) or len(value) > _LONGEST:
+    found = _words(row, name)
+    if cpr.looks_like_cpr(found):
         raise misshapen(name)
-    words = " ".join(value.split())
-    if not _NO_TEXT.isdisjoint(map(unicodedata.category, words)):
+    return found
+
+
+def postal_code(row: Mapping[str, Any], name: str) -> str:
+    """Return a postal code of an answer; "" where there is none.
+
+    RegisterRefused where it is not four digits, or three for one that begins with nought.
+    """
+    found = text(row, name)
+    if found and not _POSTAL_CODE.fullmatch(found):
         raise misshapen(name)
-    return words
+    return found.zfill(4) if found else ""
 
 
 def number(row: Mapping[str, Any], name: str) -> str:
@@ -34,10 +41,22 @@ def number(row: Mapping[str, Any], name: str) -> str:
 
     RegisterRefused where it is not ten digits: staff would be asked to write it to a borrower.
     """
-    found = text(row, name)
+    found = _words(row, name)
     if found and not _NUMBER.fullmatch(found):
         raise misshapen(name)
     return found
+
+
+def _words(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        raise misshapen(name)
+    words = " ".join(value.split())
+    if text_fault(words, TextKind.PROSE):
+        raise misshapen(name)
+    return words
 
 
 def misshapen(name: str) -> RegisterRefused:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
 
-from broker.adapters.registers.answer_values import misshapen, number, text
+from broker.adapters.registers.answer_values import misshapen, number, postal_code, text
 from broker.core.borrowers.registered_person import (
     RegisteredAddress,
     RegisteredName,
@@ -80,7 +80,7 @@ def _written(row: Row) -> RegisteredAddress:
         care_of=text(row, "conavn"),
         street=street_line(road, *parts),
         place=text(written, "bynavn"),
-        postal_code=text(written, "postnummer"),
+        postal_code=postal_code(written, "postnummer"),
         city=text(written, "postdistrikt"),
     )
 

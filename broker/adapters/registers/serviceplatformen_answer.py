@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from broker.adapters.registers.answer_values import misshapen, number, text
+from broker.adapters.registers.answer_values import misshapen, number, postal_code, text
 from broker.core.borrowers.registered_person import (
     RegisteredAddress,
     RegisteredName,
@@ -82,7 +82,7 @@ def _address(answer: Element) -> RegisteredAddress | None:
         care_of=text(written, "conavn"),
         street=street_line(road, *parts),
         place=text(written, "bynavn") or text(written, "lokalitet"),
-        postal_code=text(written, "postnummer"),
+        postal_code=postal_code(written, "postnummer"),
         city=text(written, "postdistrikt"),
     )
 

@@ -19,7 +19,8 @@ class InjectedFaults(PlannedFaults):
     """The switches of every simulated system, and those that only Alma has.
 
     ``per_second_gone`` refuses so many calls with 429 and PER_SECOND_THRESHOLD, ``quota_gone``
-    every call as if the day's were used up.
+    every call as if the day's were used up. With ``gateway_in_xml`` errors of keys and limits come
+    as XML, whatever was asked for.
     """
 
     operations: ClassVar[Sequence[str]] = OPERATIONS
@@ -27,10 +28,12 @@ class InjectedFaults(PlannedFaults):
         **PlannedFaults.switches,
         "per_second_gone": (int,),
         "quota_gone": (bool,),
+        "gateway_in_xml": (bool,),
     }
 
     per_second_gone: int = 0
     quota_gone: bool = False
+    gateway_in_xml: bool = False
 
 
 class AlmaStruck:

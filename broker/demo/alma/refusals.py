@@ -2,10 +2,32 @@
 
 import secrets
 from typing import Final
+from xml.sax.saxutils import escape
 
 GENERAL: Final = "402119"  # of the calls that read
 NOT_CREATED: Final = "401658"  # the general error of a create
 NOT_CHANGED: Final = "401860"  # the general error of a change
+
+_OF_GATEWAY: Final = frozenset(
+    {
+        "DAILY_THRESHOLD",
+        "INVALID_REQUEST",
+        "PER_SECOND_THRESHOLD",
+        "UNAUTHORIZED",
+    }
+)
+_XML: Final = """\
+<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+<web_service_result xmlns="http://com/exlibris/urm/general/xmlbeans">
+<errorsExist>true</errorsExist>
+<errorList>
+<error>
+<errorCode>{code}</errorCode>
+<errorMessage>{message}</errorMessage>
+</error>
+</errorList>
+</web_service_result>
+"""
 
 
 class Refused(Exception):  # an answer of the simulated Alma, no error of ours
@@ -27,6 +49,16 @@ class Refused(Exception):  # an answer of the simulated Alma, no error of ours
             "trackingId": tracking,
         }
         return {"errorsExist": True, "errorList": {"error": [error]}, "result": None}
+
+    @property
+    def in_xml(self) -> str:
+        """Return the same as XML, as it comes where nobody asked for JSON."""
+        return _XML.format(code=self.code, message=escape(self.message))
+
+    @property
+    def is_of_gateway(self) -> bool:
+        """Return whether the gateway before Alma refuses: keys and limits are its own."""
+        return self.code in _OF_GATEWAY
 
 
 def unauthorized() -> Refused:

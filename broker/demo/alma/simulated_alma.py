@@ -16,7 +16,7 @@ from broker.demo.alma.administration import Administration
 from broker.demo.alma.call_limits import CallLimits
 from broker.demo.alma.injected_faults import AlmaStruck, InjectedFaults
 from broker.demo.alma.refusals import Refused, broken
-from broker.demo.alma.user_api import REMAINING, ROOT, Api
+from broker.demo.alma.user_api import REMAINING, ROOT, Api, wants_json
 from broker.demo.alma.user_object import full_name
 from broker.demo.alma.users import Users
 from broker.demo.circulation.loan_table import LoanTable
@@ -62,12 +62,22 @@ def create_app(
     )
     app = Flask("broker.demo")
     app.extensions["alma"] = alma
-    app.register_error_handler(Refused, lambda refused: (jsonify(refused.body), refused.status))
+    app.register_error_handler(Refused, lambda refused: _refusal(refused, alma.faults))
     _strike(app, alma)
     struck = StruckCalls(AlmaStruck(users), alma.faults)
     Api(users, alma.loans, alma.limits, alma.faults, struck).serve(app)
     _show(app, alma)
     return app
+
+
+def _refusal(refused: Refused, faults: InjectedFaults) -> Response:
+    by_gateway = faults.gateway_in_xml and refused.is_of_gateway
+    if wants_json() and not by_gateway:
+        answer = jsonify(refused.body)
+    else:
+        answer = Response(refused.in_xml, mimetype="application/xml")
+    answer.status_code = refused.status
+    return answer
 
 
 def _strike(app: Flask, alma: Simulation) -> None:

@@ -82,8 +82,8 @@ class Api:
                 raise no_such_key()
             if not right(key):
                 raise unauthorized()
-            # A parameter that the simulation does not know may mean anything.
-            if not request.args.keys() <= {*parameters, "apikey", "format"}:
+            # A parameter that the simulation does not know may mean anything; XML is not played.
+            if not wants_json() or not request.args.keys() <= {*parameters, "apikey", "format"}:
                 raise general_error(general)
             return view(**parts)
 
@@ -180,6 +180,12 @@ _CREATED: Final = ("send_pin_number_letter", "social_authentication")
 _CHANGED: Final = (*_TYPED, "override", "send_pin_number_letter", "recalculate_roles")
 _PROVED: Final = (*_TYPED, "op")
 _SEARCHED: Final = ("q", "limit", "offset", "order_by")
+
+
+def wants_json() -> bool:
+    """Return whether the request asks for JSON: what asks for nothing gets XML."""
+    by_header = request.accept_mimetypes.best == "application/json"
+    return by_header or request.args.get("format") == "json"
 
 
 def _reads(key: ApiKey) -> bool:

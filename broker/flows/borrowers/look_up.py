@@ -134,8 +134,14 @@ class LookUp(LeasedEnrolment):
             changed = LookUpPlan(LookUpOutcome.NUMBER_CHANGED)
             cases.register_differs(owner, changed, concerned, now_theirs)
             return LookUpOutcome.NUMBER_CHANGED
-        change = Change(number, (), cpr=number_now, former_cpr=cpr)
-        library.change(change, self._held_by())
+        try:
+            change = Change(number, (), cpr=number_now, former_cpr=cpr)
+            library.change(change, self._held_by())
+        except LibraryRefused as error:
+            # Staff do it themselves, and are told why it was not done for them.
+            refused = LookUpPlan(LookUpOutcome.NUMBER_CHANGED, cause=str(error))
+            cases.register_differs(owner, refused, concerned, now_theirs)
+            return LookUpOutcome.NUMBER_CHANGED
         self._hold(self.ports.now() + CALL)
         self.ports.links.bar(now_theirs, None)
         # By the old number they have no borrower any more: whoever comes with it is looked for.

@@ -5,9 +5,16 @@ import pytest
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup
 from tests.plugins.library_suite.stage import Stage, Trouble
+from tests.plugins.library_suite.table import kinds
 from tests.plugins.library_suite.values import PERSONAL, made, soon
 
 pytestmark = pytest.mark.library("set-up")
+
+
+def test_a_system_can_do_what_its_kind_says(stage: Stage, request: pytest.FixtureRequest) -> None:
+    """Neither more, which nobody would have tried, nor less."""
+    kind = kinds(request.config)[request.node.callspec.params["stage"]]
+    assert stage.library.capabilities == kind.capabilities
 
 
 def test_a_sound_system_has_no_faults(stage: Stage) -> None:

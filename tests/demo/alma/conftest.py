@@ -29,7 +29,8 @@ def _ask(app: Flask) -> Callable[..., TestResponse]:
     """Return what asks one thing below /almaws/v1; ``key`` is the API key."""
 
     def ask(method: str, path: str, body: Any = None, *, key: str = "demo", **headers: str) -> TestResponse:
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = {"Accept": "application/json"}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         sent["Authorization"] = f"apikey {key}"
         return app.test_client().open(f"/almaws/v1{path}", method=method, json=body, headers=sent)
 

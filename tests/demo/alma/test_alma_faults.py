@@ -45,7 +45,7 @@ def _alma(app: Flask) -> Simulation:
 def _call(app: Flask) -> Iterator[Call]:
     """Return what makes the call of an operation."""
     with serve_on_loopback(app) as url, requests.Session() as session:
-        session.headers["Authorization"] = "apikey demo"
+        session.headers.update({"Authorization": "apikey demo", "Accept": "application/json"})
 
         def call(operation: str, timeout: float = 10) -> requests.Response:
             method, path, body = CALLS[operation]
@@ -123,6 +123,8 @@ def test_switches_are_set_over_http_and_refused_when_unknown(call: Call, app: Fl
         assert call("read").status_code == status
     assert client.post("/__faults", json={"quota_gone": False, "per_second_gone": 1}).status_code == 204
     assert [call("read").status_code for _ in range(2)] == [429, 200]
+    assert client.post("/__faults", json={"gateway_in_xml": True, "per_second_gone": 1}).status_code == 204
+    assert "<errorCode>PER_SECOND_THRESHOLD</errorCode>" in call("read").text
     assert client.post("/__faults", json={"database_down": True}).status_code == 400
     planned = [{"operation": "token", "kind": "refused"}]
     assert client.post("/__faults", json={"planned": planned}).status_code == 400

@@ -26,7 +26,7 @@ class Clock:
 def limited(clock: Clock, **wanted: int) -> tuple[Flask, Callable[[], TestResponse]]:
     """Give an Alma with limits, and what asks it once."""
     app = create_app(administration=Administration().changed(**wanted), limits=CallLimits(clock))
-    headers = {"Authorization": "apikey demo"}
+    headers = {"Authorization": "apikey demo", "Accept": "application/json"}
     return app, lambda: app.test_client().get("/almaws/v1/users", headers=headers)
 
 
@@ -62,6 +62,6 @@ def test_the_header_tells_what_is_left_until_midnight() -> None:
 def test_an_error_of_a_call_counts_too() -> None:
     """A call that is answered with an error is one of the day's."""
     app, ask = limited(Clock(), per_day=3)
-    headers = {"Authorization": "apikey demo"}
+    headers = {"Authorization": "apikey demo", "Accept": "application/json"}
     assert app.test_client().get("/almaws/v1/users/nobody", headers=headers).headers[REMAINING] == "2"
     assert ask().headers[REMAINING] == "1"

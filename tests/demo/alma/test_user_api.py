@@ -225,9 +225,22 @@ def test_a_read_has_the_pin_only_where_it_is_set_so(shown: bool, add: Add, alma:
 @pytest.mark.parametrize("content", ["text/plain", "application/xml"])
 def test_a_body_that_is_not_json_is_not_understood(content: str, app: Flask) -> None:
     """A body in another form, or not said to be JSON, is 401676."""
-    headers = {"Authorization": "apikey demo", "Content-Type": content}
+    headers = {"Authorization": "apikey demo", "Content-Type": content, "Accept": "application/json"}
     answer = app.test_client().post("/almaws/v1/users", data="{}", headers=headers)
     assert answer.get_json()["errorList"]["error"][0]["errorCode"] == "401676"
+
+
+@pytest.mark.parametrize(
+    ("accept", "query", "is_json"),
+    [("application/json", "", True), ("*/*", "", False), ("*/*", "?format=json", True), ("application/xml", "", False)],
+)
+def test_who_does_not_ask_for_json_gets_xml(accept: str, query: str, is_json: bool, add: Add, ask: Ask) -> None:
+    """JSON is to be asked for; without it there is an error in XML, since no user object in XML is played."""
+    add()
+    answer = ask("GET", f"/users/B-1{query}", Accept=accept)
+    assert (answer.status_code, answer.is_json) == ((200, True) if is_json else (400, False))
+    missing = ask("GET", f"/users/<B-9>{query}", Accept=accept).get_data(as_text=True)
+    assert ("<errorCode>402119</errorCode>" in missing) != is_json
 
 
 def test_only_an_internal_users_password_is_checked_and_never_a_pin(add: Add, code: Code) -> None:

@@ -25,7 +25,7 @@ from broker.core.borrowers.registered_person import (
     RegisterUnavailable,
     Residence,
 )
-from broker.core.errors import AuditUnavailable, LibraryUnavailable
+from broker.core.errors import AuditUnavailable, LibraryRefused, LibraryUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.policy.register_rule import RegisterRule
 from broker.core.ports import Kept, Key, lease_of
@@ -201,6 +201,16 @@ def test_a_register_that_is_down_is_asked_later_and_left_in_peace(desk: Desk) ->
     assert (desk.run(), desk.fields()["address"]) == (1, "Skjultvej 7")
 
 
+def test_one_call_finds_out_for_all_that_a_register_is_down(desk: Desk) -> None:
+    """Thousands may be owed: they do not all ask a register that has had enough."""
+    for day in range(1, 10):
+        desk.world.live.want(desk.world.wish(register=RULE, cpr=f"0{day}03990000"))
+    desk.world.settle()
+    desk.register.error = RegisterUnavailable("the register answered 429")
+    desk.run()
+    assert (len(desk.owed()), len(desk.register.asked)) == (9, 1)
+
+
 def test_after_a_month_nobody_is_asked_any_more(desk: Desk) -> None:
     """The number goes with the look-up, and the trail says that nothing came of it."""
     desk.enrol()
@@ -311,6 +321,16 @@ def test_a_number_that_has_a_borrower_by_then_is_given_to_nobody(desk: Desk) -> 
     assert (desk.case()["borrowers"], desk.world.library.borrowers["1"].cpr) == (("1", "9"), CPR)
 
 
+def test_a_library_system_that_refuses_the_number_is_told_in_the_case(desk: Desk) -> None:
+    """It is not tried for a month: staff write it there, and say retry."""
+    case = changed_number(desk)
+    assert desk.cases.confirm(str(case["id"]), "1")
+    desk.world.hooks.before["change"] = raising(LibraryRefused("change: staff change it in Alma"))
+    desk.run()
+    assert (desk.case()["cause"], desk.owed()) == ("change: staff change it in Alma", [])
+    assert desk.world.links.is_barred(NEW)
+
+
 @pytest.mark.parametrize("decision", ["retry", "end"])
 def test_a_case_that_staff_decide_otherwise_keeps_no_number(desk: Desk, decision: str) -> None:
     """The new number is let in, and the next login is looked up again after a retry."""
@@ -355,6 +375,21 @@ def test_two_workers_look_nobody_up_twice(desk: Desk) -> None:
     second: list[bool] = []
     desk.register.meanwhile = lambda: second.append(desk.another_loop().step())
     assert (desk.run(), second, len(desk.register.asked)) == (1, [False], 1)
+
+
+def test_a_look_up_that_takes_long_is_nobody_elses(desk: Desk) -> None:
+    """Both leases are held anew before each call: whoever forgets the person waits for its end, too."""
+    desk.enrol()
+    second: list[bool] = []
+
+    def slow() -> None:
+        desk.world.now += timedelta(seconds=14)
+        second.append(desk.another_loop().step())
+
+    desk.register.meanwhile = slow
+    desk.world.hooks.before["read"] = slow
+    desk.world.hooks.before["change"] = slow
+    assert (desk.run(), second, len(desk.register.asked)) == (1, [False] * 3, 1)
 
 
 def test_a_look_up_waits_for_whoever_is_at_the_enrolment(desk: Desk) -> None:

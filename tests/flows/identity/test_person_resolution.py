@@ -221,6 +221,22 @@ def test_a_number_that_staff_corrected_has_another_person(desk: Desk) -> None:
     assert desk.rows() == []
 
 
+@pytest.mark.parametrize("way", ["number", "uuid", "pin"])
+def test_who_is_barred_is_so_by_every_way_in(desk: Desk, way: str) -> None:
+    """The dead are let in by no login that leads to their number: nor by number and PIN, nor by the cprUuid alone."""
+
+    def come() -> Person:
+        if way == "pin":
+            return desk.by_pin("7", CPR)
+        return desk.come({NUMBER: CPR} if way == "number" else {UUID: ONE})
+
+    desk.come({NUMBER: CPR, UUID: ONE})
+    before = come()
+    desk.world.links.bar(desk.world.links.of_cpr(CPR), "person_dead")
+    assert (before.case, come()) == (None, replace(before, case="person_dead"))
+    assert desk.known({NUMBER: CPR}) == Person(before.id, case="person_dead")
+
+
 def test_a_number_that_another_account_has_too_is_nobody_s(desk: Desk) -> None:
     """Staff may have typed it into a stranger's record, whose holder is not that person."""
     asta = desk.come({**AASE, NUMBER: CPR})
