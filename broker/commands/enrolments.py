@@ -98,7 +98,7 @@ def confirm_enrolment(name: str, borrower: str, *, as_json: bool) -> None:
     parts = diagnostics.opened()
     named = enrolment_operations.named(parts, name)
     if not parts.cases.confirm(named, borrower):
-        what = "it does not wait for a confirmed name of that borrower"
+        what = "it does not wait for a confirmed name or number of that borrower"
         raise click.ClickException(f"{what}; broker enrolments show {name} says of which")
     show_done("it is due now", as_json=as_json, id=named, due=True)
 

@@ -15,7 +15,7 @@ from broker.app import compared_sets
 from broker.app.compared_sets import NamedSet
 from broker.commands.analysis_progress import told_progress
 from broker.commands.output import CHANGES, FINDINGS, as_json, printing_faults
-from broker.core.analysis.compared_logins import Analysis, Site
+from broker.core.analysis.compared_logins import Analysis, Site, named_services
 from broker.core.analysis.directed_change import Direction
 from broker.core.analysis.personas import example_login, words
 from broker.core.analysis.set_differences import Arrival, Difference, Row, difference
@@ -23,6 +23,7 @@ from broker.core.analysis.source_kinds import Vocabulary
 from broker.core.policy.model import PolicySet
 
 _DIGEST: Final = re.compile("[0-9a-f]{4,64}")
+_CATEGORY: Final = "://"  # an entity category may have no member yet
 _HIDDEN: Final = "--all lists what else becomes of new people, and of choices that no page offers"
 _UNOFFERED: Final = "(only by an address that no page has)"
 all_rows: Final = click.option(
@@ -79,11 +80,16 @@ def diff_policies(before: NamedSet, after: NamedSet, *, all_rows: bool, as_json:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Two sets that were compared, as commands print them."""
+    """Two sets that were compared, as commands print them.
+
+    ``unconfigured`` are the services that entries name and that are not there: of them nothing is
+    compared.
+    """
 
     difference: Difference
     vocabulary: Vocabulary
     incomplete: tuple[str, ...]
+    unconfigured: tuple[str, ...] = ()
 
     def show(self, *, everything: bool = False) -> None:
         """Print a line for each row, and how much is the same; not ``everything``: what counts."""
@@ -117,10 +123,13 @@ class Compared:
         arrivals = [asdict(each) for each in found.arrivals]
         facts = {"rows": rows, "new": arrivals, "wider": found.wider, "asked_again": again}
         counts = {"same": found.same, "pairs": found.all_pairs, "classes": found.classes}
-        return {**facts, **counts, "incomplete": self.incomplete}
+        left = {"incomplete": self.incomplete, "unconfigured": self.unconfigured}
+        return {**facts, **counts, **left}
 
     def tell_incomplete(self) -> None:
-        """Say, on standard error, what was too much to compare."""
+        """Say, on standard error, what was not compared."""
+        for name in self.unconfigured:
+            click.echo(f"not compared: no service {name!r} is configured", err=True)
         for name in self.incomplete:
             click.echo(f"not complete: too many alternatives come together at {name}", err=True)
 
@@ -129,7 +138,9 @@ def compare(sets: tuple[PolicySet, ...], site: Site, now: datetime) -> Compared:
     """Compare two sets for every class of logins of a site."""
     analysis = Analysis(sets, site, now, told_progress(len(site.sources)))
     found = difference(analysis, sign_up_questions.OFFERED)
-    return Compared(found, Vocabulary.of(sets), tuple(analysis.incomplete()))
+    there = {name for each in site.services for name in (each.name, *each.categories)}
+    named = sorted(name for name in named_services(sets) - there if _CATEGORY not in name)
+    return Compared(found, Vocabulary.of(sets), tuple(analysis.incomplete()), tuple(named))
 
 
 def _counts(row: Row) -> bool:

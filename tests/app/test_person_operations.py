@@ -21,6 +21,7 @@ from broker.app.person_operations import NamedPerson, NoPerson
 from broker.app.tombstone_file import StateTombstones
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.owed_look_up import LookUpOutcome, LookUpPlan
 from broker.core.borrowers.pin_record import PinRecord
 from broker.core.logout.single_logout import Logout
@@ -225,6 +226,7 @@ class GivenAway:
 
     number: str
     cpr: str
+    capabilities: frozenset[LibraryCapability] = frozenset(LibraryCapability)
 
     def read(self, number: str, _: datetime) -> Borrower:
         """Give the record as it is now."""
@@ -596,7 +598,7 @@ def test_the_report_names_all_and_shows_no_secret(lived_parts: Parts) -> None:
     assert [each["service"] for each in report["recipients"]] == ["my-loans", GONE_SERVICE]
     assert report["recipients"][0]["controller"]
     assert [each["reason"] for each in report["refusals"]] == ["too_young"]
-    assert AU in report["sources"]
+    assert {AU, "the register of persons (CPR)"} <= set(report["sources"])
     assert ASTA.address in told
     assert not re.search(r"\b4071\b", told)  # the PIN, and no part of a random id
     for page in (told, person_page.as_text(report), person_page.as_html(report)):

@@ -11,6 +11,11 @@ from click.testing import CliRunner, Result
 
 from broker.app import policy_operations
 from broker.cli import broker
+from broker.commands import policy_diff
+from broker.core.analysis.directed_change import Change, Direction
+from broker.core.analysis.set_differences import Row
+from broker.core.identity.canonical_attributes import AttributeReading, Attributes
+from broker.core.login.described_login import DescribedLogin
 from broker.core.policy.set_digest import digest
 from broker.demo.run.demo_folder import Setting
 from broker.files.policies.policy_folder import PolicyFolder
@@ -132,6 +137,7 @@ def test_an_edit_is_told_by_its_row(tmp_path: Path, file: str, old: str, new: st
     assert any(line.startswith("same ") and f"; asked again: {again}" in line for line in told), result.stdout
 
 
+@pytest.mark.slow
 def test_a_new_affiliation_is_summed_up(tmp_path: Path) -> None:
     """A line for each service; what no page offers is marked where it widens, and left out else, until asked for."""
     after = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
@@ -147,6 +153,24 @@ def test_a_new_affiliation_is_summed_up(tmp_path: Path) -> None:
     (hidden,) = [line for line in told if "--all lists" in line]
     every = diff(POLICIES, after, "--all").stdout.splitlines()
     assert len(every) == len(told) + int(hidden.split()[1]) - 1
+
+
+@pytest.mark.parametrize(
+    ("direction", "offered", "arrives", "counts"),
+    [
+        (Direction.WIDER, False, True, True),
+        (Direction.REFUSED, True, True, True),
+        (Direction.REFUSED, False, False, False),
+        (Direction.OTHER, True, False, True),
+        (Direction.OTHER, True, True, False),
+        (Direction.NARROWER, False, False, False),
+    ],
+)
+def test_what_counts_is_listed(direction: Direction, *, offered: bool, arrives: bool, counts: bool) -> None:
+    """What widens, whoever comes to it; else what happens to people who chose what a page offers, or nothing."""
+    login = DescribedLogin("wayf", AttributeReading(Attributes({}), None, "none", None).without_cpr())
+    row = Row(Change(direction, "x"), "my-loans", "student", login, 1, offered=offered, arrives=arrives)
+    assert policy_diff._counts(row) is counts
 
 
 def test_the_same_folder_has_no_difference() -> None:
@@ -224,6 +248,16 @@ def test_a_set_of_the_history_is_compared_with_a_folder(configured: Path) -> Non
 
 
 @pytest.mark.slow
+def test_a_service_that_is_not_configured_is_said_to_be_left_out(configured: Path, tmp_path: Path) -> None:
+    """Its entry changes nothing yet: silence would read as if it had no effect."""
+    after = Path(shutil.copytree(configured / "policies", tmp_path / "after"))
+    for block in JOBS["add-service"]:
+        do(after, block)
+    result = diff(configured / "policies", after)
+    assert (result.exit_code, "not compared: no service 'booking' is configured" in result.stderr) == (0, True)
+    assert "not compared" not in diff(configured / "policies", configured / "policies").stderr
+
+
 def test_two_sets_of_the_history_are_compared(configured: Path) -> None:
     """Though the folder holds neither of them any more."""
     files = dict(PolicyFolder(configured / "policies").files().files)

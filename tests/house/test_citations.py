@@ -85,6 +85,8 @@ def missing(text: str, beside: Path) -> Iterator[str]:
 
     Code names them from the root, a document also from where it lies itself.
     """
+    if ".md" not in text:
+        return  # sooner said than by the pattern
     relative = beside.suffix == ".md"
     for match in DOCUMENT.finditer(text):
         places = [ROOT, beside.parent] if relative else [ROOT]

@@ -154,12 +154,13 @@ class Life:
         fields = (WishedField("email", self.who.address, "create"),)
         wish = Wish(self.who.cpr, "student", "STUD", (), date(2036, 1, 1), fields, self.who.address)
         wanted = Enrolment(f"e-{self.who.number}", EnrolmentState.WANTED, now(), wish, self.cpr, self.who.number)
+        wanted = replace(wanted, registered=now())
         records = self.parts.enrolments.ports.records
         assert records.write(StoredEnrolment(key, wanted, None, None), wanted, now() + timedelta(days=1))
         change = Change(self.who.number, (), "STUD")
         ports = self.parts.enrolments.ports
         CategoryLetters(ports).owe(wanted.id, change, EnrolmentOutcome.UPGRADED, "da")
-        RegisterLookUps(replace(ports, refresh_after=timedelta(90))).owe(self.who.cpr, RegisterRule(), wanted)
+        RegisterLookUps(replace(ports, refresh_after=timedelta(0))).owe(self.who.cpr, RegisterRule(), wanted)
 
     def be_listed(self) -> None:
         """Be a case, a notice and a dispute of staff, and stand in a pause."""

@@ -1,15 +1,15 @@
 """The routes of the simulated users API: limits, key and parameters first, then the work."""
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from broker.demo.alma.administration import ApiKey
 from broker.demo.alma.call_limits import CallLimits
-from broker.demo.alma.injected_faults import InjectedFaults
+from broker.demo.alma.injected_faults import OPERATIONS, InjectedFaults
 from broker.demo.alma.refusals import (
     GENERAL,
     NOT_CHANGED,
@@ -28,12 +28,10 @@ from broker.demo.faults.struck_calls import StruckCalls
 
 ROOT: Final = "/almaws/v1"
 REMAINING: Final = "X-Exl-Api-Remaining"
-_USER: Final = "/users/<identifier>"
 _TRUTHS: Final = {"true": True, "false": False}
 _LENT_FOR: Final = timedelta(days=30)
 
 View = Callable[..., ResponseReturnValue]
-Right = Callable[[ApiKey], bool]
 
 
 class Api:
@@ -55,36 +53,42 @@ class Api:
 
     def serve(self, app: Flask) -> None:
         """Add the routes to an application."""
-        # What a fault is planned for, method, path, right, general error, parameters, view.
-        routes: tuple[tuple[str, str, str, Right, str, Collection[str], View], ...] = (
-            ("", "GET", "/users/operation/test", _reads, GENERAL, (), self._test),
-            ("", "POST", "/users/operation/test", _writes, GENERAL, (), self._test),
-            ("", "GET", "/conf/test", _configures, GENERAL, (), self._test),
-            ("search", "GET", "/users", _reads, GENERAL, _SEARCHED, self._search),
-            ("create", "POST", "/users", _writes, NOT_CREATED, _CREATED, self._create),
-            ("loans", "GET", f"{_USER}/loans", _reads, GENERAL, _TYPED, self._loans_of),
-            ("read", "GET", _USER, _reads, GENERAL, _READ, self._read),
-            ("change", "PUT", _USER, _writes, NOT_CHANGED, _CHANGED, self._change),
-            ("authenticate", "POST", _USER, _writes, GENERAL, _PROVED, self._authenticate),
-            ("configuration", "GET", _TABLE, _configures, GENERAL, (), self._code_table),
-        )
-        for operation, method, path, right, general, parameters, view in routes:
-            struck = self._struck.struck(operation, view) if operation else view
-            guarded = self._guarded(right, general, parameters, struck)
-            name = f"{method} {path}".replace(".", "")
-            app.add_url_rule(ROOT + path, name, guarded, methods=[method])
+        views: Mapping[str, View] = {
+            "test users": self._test,
+            "test users by writing": self._test,
+            "test configuration": self._test,
+            "search": self._search,
+            "create": self._create,
+            "loans": self._loans_of,
+            "read": self._read,
+            "change": self._change,
+            "authenticate": self._authenticate,
+            "configuration": self._code_table,
+        }
+        for route in _ROUTES:
+            view = views[route.operation]
+            if route.operation in OPERATIONS:
+                view = self._struck.struck(route.operation, view)
+            app.add_url_rule(
+                ROOT + route.path,
+                route.operation,
+                self._guarded(route, view),
+                methods=[route.method],
+            )
 
-    def _guarded(self, right: Right, general: str, parameters: Collection[str], view: View) -> View:
+    def _guarded(self, route: "_Route", view: View) -> View:
+        known = {*route.parameters, "apikey", "format"}
+
         def call(**parts: str) -> ResponseReturnValue:
             self._count()
             key = self._users.administration.keys.get(_sent_key())
             if key is None:
                 raise no_such_key()
-            if not right(key):
+            if not getattr(key, route.right):
                 raise unauthorized()
             # A parameter that the simulation does not know may mean anything; XML is not played.
-            if not wants_json() or not request.args.keys() <= {*parameters, "apikey", "format"}:
-                raise general_error(general)
+            if not wants_json() or not request.args.keys() <= known:
+                raise general_error(route.general)
             return view(**parts)
 
         return call
@@ -173,31 +177,114 @@ class Api:
         return jsonify(shown(row, self._users.administration, _link(row)))
 
 
-_TABLE: Final = "/conf/code-tables/<name>"
-_TYPED: Final = ("user_id_type",)
-_READ: Final = (*_TYPED, "view", "expand")
-_CREATED: Final = ("send_pin_number_letter", "social_authentication")
-_CHANGED: Final = (*_TYPED, "override", "send_pin_number_letter", "recalculate_roles")
-_PROVED: Final = (*_TYPED, "op")
-_SEARCHED: Final = ("q", "limit", "offset", "order_by")
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """A call: its operation, the right that it takes, its general error, its parameters."""
+
+    operation: str
+    method: str
+    path: str
+    right: str
+    general: str = GENERAL
+    parameters: Collection[str] = ()
+
+
+_ROUTES: Final = (
+    _Route(
+        "test users",
+        "GET",
+        "/users/operation/test",
+        "reads_users",
+    ),
+    _Route(
+        "test users by writing",
+        "POST",
+        "/users/operation/test",
+        "writes_users",
+    ),
+    _Route(
+        "test configuration",
+        "GET",
+        "/conf/test",
+        "reads_configuration",
+    ),
+    _Route(
+        "search",
+        "GET",
+        "/users",
+        "reads_users",
+        parameters=(
+            "q",
+            "limit",
+            "offset",
+            "order_by",
+        ),
+    ),
+    _Route(
+        "create",
+        "POST",
+        "/users",
+        "writes_users",
+        NOT_CREATED,
+        parameters=(
+            "send_pin_number_letter",
+            "social_authentication",
+        ),
+    ),
+    _Route(
+        "loans",
+        "GET",
+        "/users/<identifier>/loans",
+        "reads_users",
+        parameters=("user_id_type",),
+    ),
+    _Route(
+        "read",
+        "GET",
+        "/users/<identifier>",
+        "reads_users",
+        parameters=(
+            "user_id_type",
+            "view",
+            "expand",
+        ),
+    ),
+    _Route(
+        "change",
+        "PUT",
+        "/users/<identifier>",
+        "writes_users",
+        NOT_CHANGED,
+        parameters=(
+            "user_id_type",
+            "override",
+            "send_pin_number_letter",
+            "recalculate_roles",
+        ),
+    ),
+    _Route(
+        "authenticate",
+        "POST",
+        "/users/<identifier>",
+        "writes_users",
+        parameters=(
+            "user_id_type",
+            "op",
+        ),
+    ),
+    _Route(
+        "configuration",
+        "GET",
+        "/conf/code-tables/<name>",
+        "reads_configuration",
+    ),
+)
 
 
 def wants_json() -> bool:
     """Return whether the request asks for JSON: what asks for nothing gets XML."""
     by_header = request.accept_mimetypes.best == "application/json"
     return by_header or request.args.get("format") == "json"
-
-
-def _reads(key: ApiKey) -> bool:
-    return key.reads_users
-
-
-def _writes(key: ApiKey) -> bool:
-    return key.writes_users
-
-
-def _configures(key: ApiKey) -> bool:
-    return key.reads_configuration
 
 
 def _sent_key() -> str:

@@ -11,6 +11,7 @@ from broker.adapters.libraries.koha import Koha
 from broker.core.borrowers.library_calls import unobserved
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.errors import ConfigurationFaults
+from broker.files.settings.tables import LibraryTable
 from tests.plugins import third_party
 
 Settings = Callable[..., dict[str, object]]
@@ -107,8 +108,9 @@ def test_a_third_partys_package_is_found_by_its_name(tmp_path: Path, monkeypatch
     (installed / "entry_points.txt").write_text("[broker.libraries]\n{} = {}\n".format(*entry))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.syspath_prepend(package)
-    opened = open_library("paper_shelf", {"database": str(tmp_path / "shelf.db")}, unobserved)
+    table = LibraryTable.model_validate({"system": "paper_shelf", "url": "https://a.example", "database_file": "x"})
+    opened = open_library(table.system, table.connector_settings(), unobserved)
     assert LibraryCapability.PIN_CHECKED in opened.capabilities
-    assert borrower_fields("paper_shelf", {"database": "x"}) == {"surname", "firstname", "email"}
-    with pytest.raises(ConfigurationFaults, match=r"(?s)library\.shelf: is no key.*library\.database: must be written"):
+    assert borrower_fields(table.system, table.connector_settings()) == {"surname", "firstname", "email"}
+    with pytest.raises(ConfigurationFaults, match=r"(?s)library\.shelf: is no key.*library\.database_file: must be"):
         open_library("paper_shelf", {"shelf": "x"}, unobserved)

@@ -6,7 +6,9 @@ from typing import Final
 
 import pytest
 
+from broker.core.analysis import set_differences
 from broker.core.analysis.compared_logins import Analysis, Site
+from broker.core.analysis.outcome_changes import changes
 from broker.core.analysis.set_differences import Row, difference
 from broker.core.policy.model import PolicySet
 from broker.files.checked_files import key_patterns
@@ -82,6 +84,22 @@ def test_a_row_says_whom_by_their_ages(tmp_path: Path) -> None:
     assert {row.ages for row in rows if row.change.text == "- mail"} == {"age 15 to 17"}
 
 
+def test_a_row_is_offered_where_somebody_comes_to_it_without_a_choice(tmp_path: Path) -> None:
+    """And then it shows such a login, in whatever order they are seen; no page offers anything here."""
+    files = {name: text.replace("name_id: transient", "name_id: persistent") for name, text in FILES.items()}
+    sets = (loaded(tmp_path / "before", FILES), loaded(tmp_path / "after", files))
+    analysis = Analysis(sets, Site((WAYF, NEMID), (LOANS,)), NOW)
+    logins = [login for login in analysis.logins() if login.outcomes[0] != login.outcomes[1]]
+    assert {login.login.intent is None for login in logins} == {True, False}
+    for order in (logins, logins[::-1]):
+        compared = set_differences._Comparison(analysis, ())
+        for login in order:
+            for change in changes(*login.outcomes):
+                compared.count(change, login)
+        assert all(row.offered == (row.login.intent is None) for row in compared.in_order())
+        assert any(row.offered for row in compared.in_order() if row.change.text.startswith("name_id"))
+
+
 def test_under_consent_no_notice_decides(tmp_path: Path) -> None:
     """Our page asks, whatever the entry says of who tells; where it asks no more, that is told too."""
     unasked = ("", "student", "notice: ours", "notice: upstream", "")
@@ -125,17 +143,19 @@ def test_an_affiliation_that_a_line_begins_to_name_is_withheld_no_more(tmp_path:
     assert "WIDER my-loans student: + eduPersonScopedAffiliation: studying@au.dk (student.yaml:52)" in rows
 
 
-def test_what_a_set_begins_to_recall_of_earlier_logins_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name_id", ["", "    name_id: email\n    name_id_why: {en: x, da: x}\n"])
+def test_what_a_set_begins_to_recall_of_earlier_logins_is_told(tmp_path: Path, name_id: str) -> None:
     """Once a rule can look at a proof by an upstream, what was proved before leaves, and is written, there too."""
     listed = "      kaldemail_domain: {why: {en: x, da: x}}\n"
     student = (STUDENT + listed).replace("from: [mail, proof.kaldemail]", "from: proof.kaldemail")
+    student = student.replace("    notice: ours\n", f"    notice: ours\n{name_id}")
     visitor = STUDENT.replace("affiliation: student", "affiliation: visitor").replace("precedence: 20", "precedence: 5")
     visitor = visitor.replace("domains: [{", "domains: [rm.dk, {")
     looking = visitor.replace("{upstream: nemid, kaldemail", "{upstream: [nemid, wayf], kaldemail")
     before = {"student.yaml": student, "visitor.yaml": visitor}
     assert looking != visitor
     rows = compared(tmp_path, before, before | {"visitor.yaml": looking})
-    assert "WIDER my-loans student: + kaldemail_domain (student.yaml:52)" in rows
+    assert any(row.startswith("WIDER my-loans student: + kaldemail_domain (student.yaml:5") for row in rows)
     assert "WIDER my-loans student: + field email (student.yaml:33)" in rows
 
 

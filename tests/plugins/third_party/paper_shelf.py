@@ -48,27 +48,27 @@ _TAKEN: Final = "SQLITE_CONSTRAINT_UNIQUE"
 
 @dataclass(frozen=True, slots=True)
 class ShelfSettings:
-    """The keys of ``[library]``: the file, and whether the machines' PINs may be read."""
+    """The keys of ``[library]``: the shelf's web page, its file, and whether the machines' PINs may be read."""
 
-    database: str
+    url: str
+    database_file: str
     checks_pins: bool = True
 
     @classmethod
     def read(cls, settings: Mapping[str, object]) -> Self:
         """Read the keys; ConfigurationFaults with all faults."""
-        faults = [
-            Fault(f"library.{key}", "is no key of a paper shelf", "keys: database, checks_pins") for key in settings
-        ]
-        faults = [fault for fault in faults if fault.where not in {"library.database", "library.checks_pins"}]
-        database = settings.get("database")
+        known = ", ".join(cls.__slots__)
+        unknown = [key for key in settings if key not in cls.__slots__]
+        faults = [Fault(f"library.{key}", "is no key of a paper shelf", f"keys: {known}") for key in unknown]
+        database = settings.get("database_file")
         if not isinstance(database, str) or not database:
-            faults.append(Fault("library.database", "must be written", "the path of the shelf's file"))
+            faults.append(Fault("library.database_file", "must be written", "the path of the shelf's file"))
         checks = str(settings.get("checks_pins", True)).casefold()
         if checks not in {"true", "false"}:
             faults.append(Fault("library.checks_pins", "must be true or false", "leave it out for true"))
         if faults:
             raise ConfigurationFaults(faults)
-        return cls(str(database), checks == "true")
+        return cls(str(settings.get("url")), str(database), checks == "true")
 
     @property
     def fields(self) -> frozenset[str]:
@@ -195,7 +195,7 @@ class PaperShelf:
             raise LibraryUnavailable(f"{call}: no time is left")
         began, outcome = time.monotonic(), "unavailable"
         try:
-            with closing(self._connect(self._settings.database, timeout=left)) as shelf:
+            with closing(self._connect(self._settings.database_file, timeout=left)) as shelf:
                 shelf.row_factory = sqlite3.Row
                 shelf.create_function("folded", 1, lambda text: (text or "").casefold())
                 shelf.execute("PRAGMA foreign_keys = ON")

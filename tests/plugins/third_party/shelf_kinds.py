@@ -13,6 +13,8 @@ from tests.plugins.library_suite.stage import MANY, Kind, Stage, Trouble
 from tests.plugins.library_suite.values import QUOTED
 from tests.plugins.third_party.paper_shelf import TABLES, ShelfSettings
 
+URL: Final = "https://shelf.example"
+
 
 class FileTrouble:
     """A trouble of some of the statements that reach the file."""
@@ -120,7 +122,7 @@ def _shelf(**settings: object) -> Iterator[Stage]:
     with TemporaryDirectory() as folder:
         database = Path(folder, "shelf.db")
         desk = ShelfDesk(database)
-        read = ShelfSettings.read({"database": str(database), **settings})
+        read = ShelfSettings.read({"url": URL, "database_file": str(database), **settings})
         yield Stage(read.open(lambda *_: None, desk.connect), desk)
 
 

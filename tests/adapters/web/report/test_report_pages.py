@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 
@@ -11,6 +12,7 @@ from broker.adapters.translations.catalogue import translate
 from broker.adapters.web.report import report_pages
 from broker.adapters.web.report.question_texts import in_words
 from broker.adapters.web.report.time_limits import time_limits
+from broker.core.policy.register_rule import RegisterRule
 from broker.core.retention.table import TABLE
 from tests.plugins.reported import NASTY, reported
 
@@ -119,3 +121,24 @@ def test_time_limits_are_in_danish_too() -> None:
     assert [text for text in same if translate(text, "da") == text] == []
     assert {"2 år", "30 minutter", "1 dag"} <= {row.long for row in rows}
     assert [row.long for row in time_limits("en")] == [row.for_long for row in TABLE]
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (
+            RegisterRule("always"),
+            "Student at Aarhus University: whether their number still holds, and the address for ",
+        ),
+        (RegisterRule(), "Student at Aarhus University: whether their number still holds; asked when the account is m"),
+        (None, ""),
+    ],
+)
+def test_the_register_of_persons_is_a_receiver_with_its_purpose(rule: RegisterRule | None, said: str) -> None:
+    """For each affiliation whose people are looked up: what is asked for, and when."""
+    report = reported()
+    students = [each for each in report.leaves.borrowers if each.policy.affiliation == "student"]
+    asked = tuple(replace(each, rule=replace(each.rule, register=rule)) for each in students)
+    page = str(report_pages.fragment(replace(report, leaves=replace(report.leaves, borrowers=asked)), "en"))
+    assert students
+    assert (said in page, "whether their number still holds" in page) == (True, rule is not None)
