@@ -165,7 +165,11 @@ def _whole(draft: Draft) -> Draft:
     """Return the draft without entries that Alma refuses whole: without a line, a number, ..."""
     contact = draft.get("contact_info")
     if isinstance(contact, dict):
-        demanded = {"address": "line1", "email": "email_address", "phone": "phone_number"}
+        demanded = {
+            "address": "line1",
+            "email": "email_address",
+            "phone": "phone_number",
+        }
         for listed, name in demanded.items():
             if isinstance(contact.get(listed), list):
                 present = alma_users.entries(contact[listed])
@@ -228,8 +232,13 @@ def _set_identifier(draft: Draft, kind: str, value: str) -> None:
         if isinstance(each, dict) and alma_users.code_in(each, "id_type") == kind:
             each["value"] = value
             return
-    made = {"segment_type": _segment(draft), "id_type": {"value": kind}, "value": value}
-    present.append(made | {"status": "ACTIVE"})
+    made = {
+        "segment_type": _segment(draft),
+        "id_type": {"value": kind},
+        "value": value,
+        "status": "ACTIVE",
+    }
+    present.append(made)
 
 
 def _segment(draft: Draft) -> str:
