@@ -134,18 +134,21 @@ class Alma:
         deadline: datetime,
         card: str | None = None,
     ) -> PinAnswer:
-        """Return what a machine says of a barcode and PIN; UNKNOWN where there is none to ask."""
+        """Return what a machine says of barcode and PIN; UNKNOWN where there is none to ask.
+
+        The barcode is read in any case: ``card`` may be another's by now. Nobody's number costs the
+        same calls as somebody's.
+        """
+        del card
         if self._machine is None:
             return PinAnswer.UNKNOWN
-        if card is None:
-            known = alma_requests.possible(number)
-            borrower = self.read(number if known else secrets.token_hex(16), deadline)
-            if borrower and borrower.card is None:
-                return PinAnswer.NO_CARD_NUMBER
-            # Nobody's number costs the same calls as somebody's.
-            card = borrower.card if borrower else secrets.token_hex(16)
+        asked_for = number if alma_requests.possible(number) else secrets.token_hex(16)
+        borrower = self.read(asked_for, deadline)
+        barcode = borrower.card if borrower else secrets.token_hex(16)
+        if barcode is None:
+            return PinAnswer.NO_CARD_NUMBER
         until = moment(deadline, self._settings.timeout)
-        accepted = self._machine.accepts(card or "", pin, until)
+        accepted = self._machine.accepts(barcode, pin, until)
         return PinAnswer.RIGHT if accepted else PinAnswer.WRONG
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:

@@ -4,6 +4,7 @@ A PUT swaps everything: what is left out of a list is gone (docs/alma.md).
 """
 
 import copy
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -164,7 +165,11 @@ def _whole(draft: Draft) -> Draft:
     """Return the draft without entries that Alma refuses whole: without a line, a number, ..."""
     contact = draft.get("contact_info")
     if isinstance(contact, dict):
-        demanded = {"address": "line1", "email": "email_address", "phone": "phone_number"}
+        demanded = {
+            "address": "line1",
+            "email": "email_address",
+            "phone": "phone_number",
+        }
         for listed, name in demanded.items():
             if isinstance(contact.get(listed), list):
                 present = alma_users.entries(contact[listed])
@@ -173,21 +178,39 @@ def _whole(draft: Draft) -> Draft:
 
 
 def _identify(draft: Draft, cpr: str, former: str | None, keys: AlmaKeys) -> None:
-    """Write the CPR of a user that has none, or has ``former``; done twice, it is done once."""
+    """Write the CPR of a user that has none, or has ``former``; done twice, it is done once.
+
+    A former number is replaced wherever it stands; a card of another number stays then.
+    """
     number = spellings(cpr)[0]
+    replaced = spellings(former) if former else ()
     carried = [value.strip() for value in alma_users.cpr_values(draft, keys)]
     numbers = [value for value in carried if first_real([value])]
-    replaced = spellings(former) if former else ()
     if any(value not in {*spellings(number), *replaced} for value in numbers):
         raise LibraryRefused("change: the user carries another number")
-    if keys.primary_id == "cpr" and alma_users.text_in(draft, "primary_id") in replaced:
+    if (alma_users.text_in(draft, "primary_id") or "").strip() in replaced:
         raise LibraryRefused("change: the primary ID is the former number: staff change it in Alma")
-    for kind in keys.cpr_types:
-        if any(value.strip() in replaced for value in alma_users.identifiers(draft, kind)):
-            _set_identifier(draft, kind, number)
+    for kind in {*keys.cpr_types, BARCODE}:
+        _replace_identifiers(draft, kind, replaced, number)
     _set_identifier(draft, keys.cpr_identifier_type, number)
-    if keys.card_number == "cpr":
+    if keys.card_number == "cpr" and former is None:
         _set_identifier(draft, BARCODE, number)
+
+
+def _replace_identifiers(draft: Draft, kind: str, replaced: Sequence[str], number: str) -> None:
+    """Put ``number`` in the place of identifiers of a type, and leave one of it."""
+    kept: list[Draft] = []
+    for each in alma_users.entries(draft.get("user_identifier")):
+        written = {**each}
+        if alma_users.code_in(each, "id_type") == kind:
+            value = (alma_users.text_in(each, "value") or "").strip()
+            if value in replaced:
+                value = written["value"] = number
+            has_it = number in alma_users.identifiers({"user_identifier": kept}, kind)
+            if value == number and has_it:
+                continue
+        kept.append(written)
+    draft["user_identifier"] = kept
 
 
 def _give_card(draft: Draft, keys: AlmaKeys) -> None:
@@ -209,8 +232,13 @@ def _set_identifier(draft: Draft, kind: str, value: str) -> None:
         if isinstance(each, dict) and alma_users.code_in(each, "id_type") == kind:
             each["value"] = value
             return
-    made = {"segment_type": _segment(draft), "id_type": {"value": kind}, "value": value}
-    present.append(made | {"status": "ACTIVE"})
+    made = {
+        "segment_type": _segment(draft),
+        "id_type": {"value": kind},
+        "value": value,
+        "status": "ACTIVE",
+    }
+    present.append(made)
 
 
 def _segment(draft: Draft) -> str:

@@ -34,8 +34,8 @@ class UserSearches:
     def typed(self, text: str, deadline: datetime) -> list[User]:
         """Return the users that ``text`` may mean, as ``LibrarySystem.typed`` says.
 
-        Alma tells capitals from small letters in an identifier: a card is tried as it was typed, in
-        capitals and in small letters.
+        Alma tells capitals from small letters in an identifier: a card is tried as it was typed and
+        in each way that cards are printed.
         """
         number = without_spaces(text)
         if shaped_as_cpr(number):
@@ -44,7 +44,7 @@ class UserSearches:
         name = without_invisible(text)
         if not _TYPABLE.fullmatch(name):
             return []
-        cases = dict.fromkeys((name, name.upper(), name.lower()))
+        cases = dict.fromkeys((name, name.upper(), name.lower(), name.capitalize()))
         # Other digits and letters than the plain ones are on no card.
         if name.isascii() and (found := self._of_types(cases, (BARCODE,), "typed", deadline)):
             return found

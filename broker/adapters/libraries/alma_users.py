@@ -92,10 +92,12 @@ def number_of(user: User, keys: AlmaKeys) -> str:
 
 def mark_in(number: str, keys: AlmaKeys) -> str | None:
     """Return the enrolment id in a number of our series, None in any other number."""
-    prefix, mark = number[: len(keys.series_prefix)], number[len(keys.series_prefix) :].lower()
-    if prefix.casefold() == keys.series_prefix.casefold() and _MARK.fullmatch(mark):
-        return mark
-    return None
+    prefix = keys.series_prefix.casefold()
+    folded = number.casefold()
+    if not folded.startswith(prefix):
+        return None
+    mark = folded.removeprefix(prefix)
+    return mark if _MARK.fullmatch(mark) else None
 
 
 def cpr_values(user: User, keys: AlmaKeys) -> list[str]:
@@ -109,7 +111,8 @@ def cpr_values(user: User, keys: AlmaKeys) -> list[str]:
 def identifiers(user: User, kind: str) -> list[str]:
     """Return the values of the identifiers of one type."""
     found = entries(user.get("user_identifier"))
-    return [text_in(each, "value") or "" for each in found if code_in(each, "id_type") == kind]
+    of_kind = [each for each in found if code_in(each, "id_type") == kind]
+    return [text_in(each, "value") or "" for each in of_kind]
 
 
 def entries(listed: object) -> list[Entry]:
@@ -122,7 +125,9 @@ def entries(listed: object) -> list[Entry]:
 def contacts(user: User, kind: str) -> list[Entry]:
     """Return the addresses, mail addresses or telephone numbers of a user."""
     contact = user.get("contact_info")
-    return entries(contact.get(kind)) if isinstance(contact, Mapping) else []
+    if not isinstance(contact, Mapping):
+        return []
+    return entries(contact.get(kind))
 
 
 def chosen(listed: Sequence[Entry]) -> Entry | None:
@@ -149,7 +154,9 @@ def text_in(entry: Entry, name: str) -> str | None:
 def code_in(entry: Entry, name: str) -> str:
     """Return the code under a name: Alma writes it as an object with a description."""
     value = entry.get(name)
-    return (text_in(value, "value") or "") if isinstance(value, Mapping) else ""
+    if not isinstance(value, Mapping):
+        return ""
+    return text_in(value, "value") or ""
 
 
 def _codes(listed: object) -> list[str]:
@@ -189,11 +196,14 @@ def _bars(user: User, expires: date | None) -> frozenset[Bar]:
     bars = set()
     if expires and expires < datetime.now(UTC).date():
         bars.add(Bar.EXPIRED)
-    blocks = [text_in(each, "block_status") for each in entries(user.get("user_block"))]
-    if code_in(user, "status") == "INACTIVE" or _ACTIVE in blocks:
+    blocks = entries(user.get("user_block"))
+    is_blocked = any(text_in(each, "block_status") == _ACTIVE for each in blocks)
+    is_inactive = code_in(user, "status") == "INACTIVE"
+    if is_blocked or is_inactive:
         bars.add(Bar.RESTRICTED)
     barcodes = _barcodes(user)
-    if barcodes and not any(map(_is_in_use, barcodes)):
+    in_use = [each for each in barcodes if _is_in_use(each)]
+    if barcodes and not in_use:
         bars.add(Bar.CARD_LOST)
     return frozenset(bars)
 

@@ -100,7 +100,9 @@ def attributes(patron: Patron, kind: str) -> list[str]:
     """Return the values of the extended attribute ``kind``, as far as the answer brought any."""
     if not kind:
         return []
-    brought = patron.get("extended_attributes") or ()
+    brought = patron.get("extended_attributes") or []
+    if not isinstance(brought, list):
+        raise LibraryUnavailable("a patron whose extended_attributes are no list")
     objects = [attribute for attribute in brought if isinstance(attribute, Mapping)]
     of_kind = [attribute for attribute in objects if attribute.get("type") == kind]
     return [str(attribute.get("value")) for attribute in of_kind]

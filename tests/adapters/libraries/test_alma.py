@@ -1,12 +1,15 @@
 """Alma's connector over real HTTP against the simulated one: what its interface asks of us alone."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 
 import pytest
+import responses
 from flask import Flask
 
+from broker.adapters.libraries import alma_changes, alma_requests
 from broker.adapters.libraries.alma import Alma, AlmaSettings
 from broker.core.borrowers.borrower import Bar, Borrower
 from broker.core.borrowers.change_plan import Change
@@ -367,3 +370,93 @@ def test_a_wish_that_lacks_something_is_refused_before_any_call(alma: Simulation
         with pytest.raises(LibraryRefused, match=says):
             library.create(Wish(cpr, "student", "STUDENT", (), UNTIL, fields, pin_to=None), MARK, soon())
     assert alma.access.lines() == []
+
+
+@pytest.mark.parametrize("card", ["cpr", "system"])
+def test_a_new_cpr_number_takes_the_place_of_the_former(
+    alma: Simulation, opened: Opened, soon: Soon, card: str
+) -> None:
+    """Wherever it stands and however it is written; a card of its own stays; done twice, it is done once."""
+    library = opened(card_number=card)
+    numbers = [*identified(CPR="010180-0000", BARCODE=CPR), *identified(BARCODE="T-1", INST_ID="au-1", CPR=OTHER)]
+    desk_user(alma, "N-1", user_identifier=numbers)
+    for _ in range(2):
+        after = library.change(Change("N-1", (), cpr=OTHER, former_cpr=CPR), soon())
+        assert (after.number, after.cpr) == ("N-1", OTHER)
+    kept = [(each["id_type"], each["value"]) for each in user(alma, "N-1")["user_identifier"]]
+    assert kept == [("CPR", OTHER), ("BARCODE", OTHER), ("BARCODE", "T-1"), ("INST_ID", "au-1")]
+    assert library.find(CPR, soon()) == ()
+    with pytest.raises(LibraryRefused, match="another number"):
+        library.change(Change("N-1", (), cpr="0303820000", former_cpr=CPR), soon())
+
+
+@pytest.mark.usefixtures("made")
+def test_what_is_anothers_barcode_is_no_number(alma: Simulation, opened: Opened, soon: Soon) -> None:
+    """Nor is a barcode the primary id that it resembles."""
+    library = opened(primary_id="cpr", number_identifier_type="OTHER_ID_1")
+    desk_user(alma, "N-1", user_identifier=identified(BARCODE="C-42"))
+    assert library.read("C-42", soon()) is None
+    desk_user(alma, "N-2", user_identifier=identified(INST_ID=OTHER))
+    assert library.find(OTHER, soon()) == ()
+
+
+def test_nobodys_digits_are_no_card(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """The Kelvin sign is no K, whatever stands in Alma."""
+    desk_user(alma, "N-1", user_identifier=identified(BARCODE="\u212aISS-1"))
+    assert library.typed("\u212aISS-1", soon()) == ()
+
+
+@pytest.mark.parametrize("card", ["a+b", "a@b", "a$b", "a.b"])
+def test_a_sign_in_a_card_is_no_sign_of_an_address(alma: Simulation, library: Alma, soon: Soon, card: str) -> None:
+    """What stands in the path is written so that it stands for itself."""
+    desk_user(alma, "N-1", user_identifier=identified(BARCODE=card))
+    assert [each.number for each in library.typed(card, soon())] == ["N-1"]
+
+
+def test_an_identifier_stays_one_part_of_the_address() -> None:
+    """Whatever sign is in it."""
+    path = alma_requests.user_path("a/../b?c#d%e f", "BARCODE")
+    assert path == "/almaws/v1/users/a%2F..%2Fb%3Fc%23d%25e%20f?user_id_type=BARCODE"
+
+
+@responses.activate
+def test_an_answer_about_another_user_is_believed_by_no_call(wish: Wish, soon: Soon) -> None:
+    """As a cache on the way may give it: it would be changed, and mailed a PIN."""
+    url = "https://api-eu.hosted.exlibrisgroup.com"
+    own = {"primary_id": NUMBER, "user_group": {"value": "STUDENT"}}
+    other = {"primary_id": "L-other", "user_group": {"value": "STUDENT"}}
+    for method, answers in (("GET", (other, other, other, own, own)), ("POST", (other,)), ("PUT", (other, other))):
+        for answer in answers:
+            responses.add(method, re.compile(f"{url}/.*"), json=answer)
+    keys: dict[str, object] = {"url": url, "api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
+    library = AlmaSettings.read(keys | {"card_number": "cpr", "daily_calls": 1000}).open()
+    calls: list[Callable[[], object]] = [
+        lambda: library.find(CPR, soon()),
+        lambda: library.read(NUMBER, soon()),
+        lambda: library.marked(MARK, soon()),
+        lambda: library.change(Change(NUMBER, ()), soon()),
+        lambda: library.set_pin(NUMBER, "4071", soon()),
+        lambda: library.create(wish, MARK, soon()),
+    ]
+    for call in calls:
+        with pytest.raises(LibraryUnavailable, match=r"another user|not asked for"):
+            call()
+
+
+def test_calls_are_heard_of_and_those_near_the_quota_apart(app: Flask, opened: Opened, soon: Soon) -> None:
+    """Nobody found is an answer; what is left of the day is told with each call once it is little."""
+    heard: list[tuple[str, str]] = []
+    library = opened(daily_calls=500_000)
+    library = Alma(library._settings, lambda call, outcome, _seconds: heard.append((call, outcome)))
+    assert library.read(NUMBER, soon()) is None
+    assert heard == [("quota_low", "done"), ("read", "done")]
+    app.extensions["alma"].faults.down = True
+    with pytest.raises(LibraryUnavailable):
+        library.read(NUMBER, soon())
+    assert heard[-1] == ("read", "unavailable")
+
+
+def test_neither_roles_nor_pin_nor_password_go_back() -> None:
+    """A read may show them, and what was right then would be written over what is right now."""
+    shown = {"primary_id": NUMBER, "pin_number": "4071", "password": "", "user_role": [{}], "full_name": "Å", "x": 1}
+    assert alma_changes.echo(shown) == {"primary_id": NUMBER, "x": 1}

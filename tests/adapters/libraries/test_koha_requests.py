@@ -92,6 +92,14 @@ def test_a_patron_that_is_wrong_in_every_field_is_a_borrower_or_a_cause(patron: 
     assert all(isinstance(bar, Bar) for bar in borrower.bars)
 
 
+@pytest.mark.parametrize("attributes", [1, True, "CPR", {"type": "CPR"}])
+def test_attributes_that_are_no_list_are_a_cause(attributes: object) -> None:
+    """Without them a patron would seem to have no CPR number."""
+    patron = {"patron_id": 1, "category_id": "STUDENT", "extended_attributes": attributes}
+    with pytest.raises(LibraryUnavailable, match="no list"):
+        koha_responses.borrower(patron, "statistics_1", (), "CPR")
+
+
 def _outcome(call: Callable[[], object]) -> str:
     """Return the text of the error that a call raised."""
     try:

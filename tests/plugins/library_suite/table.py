@@ -9,7 +9,11 @@ import pytest
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from tests.plugins.library_suite.stage import Kind
 
-OURS: Final = ("tests.plugins.library_suite.koha_kinds:KINDS", "tests.plugins.third_party.shelf_kinds:KINDS")
+OURS: Final = (
+    "tests.plugins.library_suite.koha_kinds:KINDS",
+    "tests.plugins.library_suite.alma_kinds:KINDS",
+    "tests.plugins.third_party.shelf_kinds:KINDS",
+)
 MARKER: Final = "library"
 _OPTION: Final = "--library-kinds"
 
