@@ -102,6 +102,18 @@ ENROLLED: Final = Retention(
     _("its end, renewed when a login changes it"),
     _("the next login finds the borrower again, without asking the library system each time"),
 )
+ENROLLED_BY_US: Final = Retention(
+    "enrolment",
+    _(
+        "the same, of a borrower that the broker made: its affiliation, and whether its PIN was"
+        " used here, too"
+    ),
+    "a keyed hash of the CPR number",
+    None,
+    _("its end, renewed when a login changes it"),
+    _("the borrower is kept right, and lowered once it has expired"),
+    _("400 days, or until 60 days after the borrower's expiry"),
+)
 CASE: Final = Retention(
     "enrolment",
     _("a case or notice for staff: its reason, borrower numbers"),
@@ -169,7 +181,10 @@ PIN_BROWSER: Final = Retention(
 )
 CATEGORY_LETTER: Final = Retention(
     "letter",
-    _("a letter that tells of another category: borrower number, what happened, language"),
+    _(
+        "a letter that tells of another category, or of the account's end: borrower number, what"
+        " happened, language"
+    ),
     "a keyed hash of enrolment, category and day",
     4 * _DAY,
     _("the change"),
@@ -303,6 +318,14 @@ FIGURES: Final = Retention(
     30 * _MINUTE,
     _("the count"),
     _("metrics and readyz"),
+)
+RECONCILED: Final = Retention(
+    "figures",
+    _("how far the comparison of borrowers has come, and counts of what it found; no person"),
+    "a word",
+    30 * _DAY,
+    _("its last step"),
+    _("it goes on where it was stopped"),
 )
 TRAIL_KEY: Final = Retention(
     "audit",
