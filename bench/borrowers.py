@@ -24,6 +24,7 @@ from broker.app.background_work import Loops
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState, Granted
+from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
@@ -54,6 +55,11 @@ class Library:
     pins: dict[str, str] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     created: list[str] = field(default_factory=list)
+
+    @property
+    def capabilities(self) -> frozenset[LibraryCapability]:
+        """Return that it can do all."""
+        return ALL_CAPABILITIES
 
     def answer(self, name: str) -> None:
         """Take the time of a call."""

@@ -82,7 +82,8 @@ def compared(
     ``is_compared`` holds.
     """
     granted = enrolment.granted
-    if borrower is None or granted is None:
+    # One that was merged is found by its CPR number: the mark of the other is another's.
+    if borrower is None or granted is None or borrower.number != enrolment.number:
         return Comparison((Difference.GONE,))
     surprise = _surprise(enrolment, borrower, carries=carries)
     if surprise:

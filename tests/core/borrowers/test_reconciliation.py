@@ -68,6 +68,7 @@ def comparison(
     [
         (borrower(), ()),
         (None, (Difference.GONE,)),
+        (borrower(number="6", mark="b" * 32), (Difference.GONE,)),  # merged into that one
         (borrower(category="PRIV"), (Difference.CATEGORY,)),
         (borrower(expires=SOON), (Difference.EXPIRY,)),
         (borrower(expires=PAST), (Difference.EXPIRY,)),
