@@ -55,6 +55,7 @@ class Library:
     pins: dict[str, str] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     created: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
@@ -63,7 +64,8 @@ class Library:
 
     def answer(self, name: str) -> None:
         """Take the time of a call."""
-        self.calls[name] += 1
+        with self.lock:
+            self.calls[name] += 1
         time.sleep(self.call)
         if self.down:
             raise LibraryUnavailable("down")
@@ -97,8 +99,9 @@ class Library:
     def create(self, wish: Wish, mark: str, _: datetime) -> Borrower | None:
         """Make a borrower."""
         self.answer("create")
-        number = str(len(self.borrowers) + 1_000_000)
-        self.created.append(wish.cpr or "")
+        with self.lock:
+            self.created.append(wish.cpr or "")
+            number = str(len(self.created) + 1_000_000)
         return self.add(Borrower(number, wish.category, wish.expires, mark, cpr=wish.cpr, card=wish.cpr))
 
     def change(self, change: Change, _: datetime) -> Borrower:
@@ -136,6 +139,7 @@ class Mailbox:
     """A mail server that takes 20 ms, and counts."""
 
     mailed: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def address(self, _recipient: str, _: datetime) -> "Mailbox":
         """Accept whoever it is."""
@@ -145,7 +149,8 @@ class Mailbox:
     def send(self, _subject: str, _text: str) -> None:
         """Take the text."""
         time.sleep(0.01)
-        self.mailed += 1
+        with self.lock:
+            self.mailed += 1
 
     def close(self) -> None:
         """End."""

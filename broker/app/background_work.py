@@ -17,7 +17,7 @@ from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.app import assembly
 from broker.app.forgetting_upkeep import ForgettingUpkeep
 from broker.app.kept_report import ReportUpkeep
-from broker.app.pace import Pace
+from broker.app.pace import Pace, PacedWork
 from broker.app.work_folder import WakeListener, WorkLock
 from broker.core.errors import BrokerError, ConfigurationFaults
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
@@ -31,8 +31,11 @@ from broker.flows.worker_loop import run_worker_loop
 # Seconds that a wish of another machine may lie; those of this machine wake the loops. Each spends
 # its time waiting for the library system: people who come together are served together. Only the
 # first looks by itself at short intervals, and wakes the others where there is work.
-# A borrower that is made costs seven calls: at 200 ms each, 20 a second keep 28 loops waiting.
-_BORROWER_LOOPS: Final = (2.0, *(30.0,) * 39)
+_BORROWER_LOOPS: Final = (2.0, *(30.0,) * 7)
+# Beside them while all are at work: a borrower that is made costs seven calls, and twenty a second
+# at 200 ms each keep thirty loops waiting, more where the disk is slow. Asleep they cost nothing.
+_MORE_LOOPS: Final = 56
+_MORE_IDLE: Final = 30.0
 _IDLE: Final = 2.0
 _SIGN_OF_LIFE_EVERY: Final = 1.0
 _LOCK_TRIED_EVERY: Final = 0.2
@@ -183,6 +186,7 @@ class Loops:
     parts: assembly.Parts
     ending: Event = field(default_factory=Event)
     feeds_wake: Event = field(default_factory=Event)
+    more_wake: Event = field(default_factory=Event)
     threads: list[Thread] = field(default_factory=list)
 
     def start(self) -> None:
@@ -190,11 +194,8 @@ class Loops:
         parts = self.parts
         letters = CategoryLetters(parts.enrolments.ports)
         forgetting = ForgettingUpkeep(parts)
-        pace = Pace(parts.config.library.drain_per_second)
-        records = parts.enrolments.ports.records
-        wishes = WishesAfterOutage(parts.enrolments.step, records, assembly.now)
-        paced = partial(_paced, pace, wishes.step)
-        due = (paced, parts.pin_renewal.step, letters.step)
+        enrolling = self._enrolling()
+        due = (enrolling, parts.pin_renewal.step, letters.step)
         borrowers = [partial(_after, forgetting, step) for step in due]
         if parts.look_ups is not None and parts.enrolments.mode == "live":
             # A loop of its own: no borrower waits for a register that is slow.
@@ -204,6 +205,9 @@ class Loops:
         self._start("forgetting", [forgetting.step], self.feeds_wake, _IDLE)
         for idle in _BORROWER_LOOPS:
             self._start("borrowers", borrowers, parts.wake.local, idle)
+        for _ in range(_MORE_LOOPS):
+            more = [partial(_after, forgetting, enrolling)]
+            self._start("more borrowers", more, self.more_wake, _MORE_IDLE)
         if parts.config.admin is not None:
             # A loop of its own, too: for a thousand policy files it works for a minute and more.
             self._start("report", [ReportUpkeep(parts).step], self.feeds_wake, _IDLE)
@@ -219,7 +223,15 @@ class Loops:
             while thread.is_alive() and time.monotonic() < until:
                 # Set again: a loop clears it before it looks whether it is to end.
                 self.parts.wake.local.set()
+                self.more_wake.set()
                 thread.join(0.05)
+
+    def _enrolling(self) -> Step:
+        parts = self.parts
+        records = parts.enrolments.ports.records
+        wishes = WishesAfterOutage(parts.enrolments.step, records, assembly.now)
+        pace = Pace(parts.config.library.drain_per_second)
+        return PacedWork(wishes.step, pace, len(_BORROWER_LOOPS), self.more_wake.set)
 
     def _start(
         self,
@@ -245,15 +257,6 @@ def _upkeep(parts: assembly.Parts) -> Iterator[Step]:
     yield parts.metrics.count_dropped
     if parts.messages is not None:
         yield partial(_delete_old, parts.messages)
-
-
-def _paced(pace: Pace, step: Step) -> object:
-    """Do what is due at the pace; where nothing is, no turn is used up."""
-    pace.wait()
-    done = step()
-    if not done:
-        pace.give_back()
-    return done
 
 
 def _after(forgetting: ForgettingUpkeep, step: Step) -> object:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.app.pace import Pace
+from broker.app.pace import Pace, PacedWork
 
 
 class Clock:
@@ -47,3 +47,25 @@ def test_a_turn_without_work_is_given_back() -> None:
     for _ in range(4):
         pace.wait()
     assert clock.now > 0.9
+
+
+def test_more_are_called_only_while_all_are_at_work() -> None:
+    """By whoever ends a step of work while the others are at theirs; a look at an empty queue calls nobody."""
+    clock = Clock()
+    called: list[str] = []
+    beside: list[PacedWork] = []
+
+    def step() -> bool:
+        while beside:
+            beside.pop()()
+        return True
+
+    work = PacedWork(step, Pace(100.0, clock, clock.sleep), 2, lambda: called.append("work"))
+    assert work()
+    assert called == []
+    beside.append(work)
+    assert work()
+    assert called == ["work"]
+    idle = PacedWork(lambda: None, Pace(1.0, clock, clock.sleep), 0, lambda: called.append("idle"))
+    assert [idle() for _ in range(5)] == [None] * 5
+    assert called == ["work"]
