@@ -54,15 +54,16 @@ class Reconciled:
         """Yield the report: how many, each kind, and what has stopped the run."""
         if self.more_rows:
             yield f"and {self.more_rows} more, which are not listed"
-        since = ", from where the last run was stopped" if self.resumed else ""
+        since = ", with those of the run that was stopped" if self.resumed else ""
         yield f"{self.compared} borrowers compared{since}"
         for kind, count in sorted(self.found.items()):
             yield f"{kind}: {count} found, {self.mended.get(kind, 0)} mended"
-        if not self.found:
-            yield "all are as they were granted"
         if self.stopped:
             yield f"stopped: {self.stopped}"
-            yield "the same command goes on there; --skip ID leaves an enrolment as it is"
+            what = "where an enrolment is named, --skip ID leaves it as it is"
+            yield f"the same command goes on there; {what}"
+        elif not self.found:
+            yield "all are as they were granted"
 
 
 def reconciled(parts: Parts, asked: Asked, tell: Callable[[str], None]) -> Reconciled:
