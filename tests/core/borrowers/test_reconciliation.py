@@ -25,7 +25,7 @@ MARK: Final = "a" * 32
 CPR: Final = "0101990000"
 PLACE: Final = PolicyLine("p.yaml", 1)
 STUDENT: Final = BorrowerRule(("cpr",), "STUD", ("PRIV",), 24, (), "mail", PLACE)
-PRIVATE: Final = BorrowerRule(("cpr",), "PRIV", (), 24, (), "mail", PLACE, Lowering(("wayf",), ("STUD",)))
+PRIVATE: Final = BorrowerRule(("cpr",), "PRIV", (), 24, (), "mail", PLACE, Lowering(("wayf",), ("STUD", "EMPL")))
 GUEST: Final = BorrowerRule(("cpr",), "GUEST", (), 24, (), "mail", PLACE, Lowering(("wayf",), ("STUD",)))
 
 
@@ -125,6 +125,7 @@ def test_a_leaver_is_lowered_once_the_expiry_has_passed() -> None:
     assert plan((borrower(expires=PAST),), found.wish, TODAY) == Change("5", (), "PRIV", PAST)
     assert (found.wish.affiliation, found.wish.creates, found.wish.pin_to) == ("private", False, None)
     assert comparison(enrolment(TODAY), borrower(expires=TODAY)).differences == ()
+    assert comparison(enrolment(TODAY), borrower(expires=PAST)).differences == (Difference.EXPIRY,)
 
 
 @pytest.mark.parametrize(

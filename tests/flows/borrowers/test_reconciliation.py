@@ -13,10 +13,11 @@ from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, Enrolme
 from broker.core.entities import Text
 from broker.core.errors import LibraryUnavailable
 from broker.core.policy.model import Policy, PolicySet, Requirement
+from broker.flows.borrowers import reconciliation
 from broker.flows.borrowers.category_letters import CategoryLetters
 from broker.flows.borrowers.enrolment_records import StoredEnrolment
 from broker.flows.borrowers.pin_use import PinUse
-from broker.flows.borrowers.reconciliation import Bounds, Finding, Reconciliation
+from broker.flows.borrowers.reconciliation import Bounds, Finding, Reconciliation, ReconciliationRun
 from tests.flows.borrowers.conftest import PRIVATE, STUDENT, KeptTrail
 
 LATER: Final = date(2028, 11, 25)
@@ -235,6 +236,38 @@ def test_a_run_goes_on_where_it_was_stopped(many: Population) -> None:
     found += rest.findings()
     assert {each.id for each in found} == set(many.differing)
     assert sum(rest.run.mended.values()) == 14
+
+
+def test_what_was_compared_before_the_stop_is_not_asked_for_again(many: Population) -> None:
+    """But for those whose hashes begin alike: the place is kept as four digits."""
+    library = many.world.library
+    read, asked = library.read, [0]
+
+    def until_forty(number: str, deadline: datetime) -> Borrower | None:
+        asked[0] += 1
+        if asked[0] == 40:
+            raise LibraryUnavailable("down")
+        found: Borrower | None = read(number, deadline)
+        return found
+
+    library.read = until_forty
+    list(many.run(applies=False).findings())
+    rest = many.run(applies=False)
+    list(rest.findings())
+    assert (rest.ended, rest.run.share > 0.9) == (True, True)
+    assert 60 < asked[0] < 60 + 4
+
+
+def test_more_than_are_at_hand_are_taken_in_portions(many: Population, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is compared once, however many there are."""
+    monkeypatch.setattr(reconciliation, "_AT_HAND", 16)
+    monkeypatch.setattr(reconciliation, "_SIDE_BY_SIDE", 5)
+    heard: list[ReconciliationRun] = []
+    run = many.run(applies=False)
+    run.told = heard.append
+    found = list(run.findings())
+    assert len({each.id for each in found}) == len(found) == 14
+    assert (run.run.compared, len(heard)) == (60, 15)
 
 
 def test_another_kind_of_run_begins_anew(many: Population) -> None:
