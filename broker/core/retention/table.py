@@ -104,10 +104,7 @@ ENROLLED: Final = Retention(
 )
 ENROLLED_BY_US: Final = Retention(
     "enrolment",
-    _(
-        "the same, of a borrower that the broker made: its affiliation, and whether its PIN was"
-        " used here, too"
-    ),
+    _("the same, of a borrower that the broker made: affiliation, whether its PIN was used here"),
     "a keyed hash of the CPR number",
     None,
     _("its end, renewed when a login changes it"),
@@ -181,10 +178,7 @@ PIN_BROWSER: Final = Retention(
 )
 CATEGORY_LETTER: Final = Retention(
     "letter",
-    _(
-        "a letter that tells of another category, or of the account's end: borrower number, what"
-        " happened, language"
-    ),
+    _("a letter about another category or the account's end: borrower number, event, language"),
     "a keyed hash of enrolment, category and day",
     4 * _DAY,
     _("the change"),
@@ -370,7 +364,6 @@ POLICY_WORKER: Final = Retention(
     _("its last report"),
     _("whoever changes them is told which workers are late"),
 )
-
 FORGETTING: Final = Retention(
     "forgetting",
     _("a person who is being forgotten: hashes, person ids, borrower numbers, until it is done"),
@@ -387,7 +380,6 @@ FORGOTTEN: Final = Retention(
     _("the order"),
     _("a backup that is put back is forgotten again; the same lies in a file of each machine"),
 )
-
 STAFF_LOGIN: Final = Retention(
     "staff",
     _("a login to the staff view under way: the browser, the request to the upstream; no person"),

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
 from broker.core.audit_events import of_enrolment
-from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.reconciliation import Comparison, Difference, compared, is_compared
 from broker.core.entities import Names
 from broker.core.errors import LibraryRefused, LibraryUnavailable
@@ -132,11 +132,14 @@ class Reconciliation:
         """
         try:
             for keys in self._portions():
-                for key, looked in zip(keys, self.side_by_side(self._look, keys), strict=True):
+                looks = self.side_by_side(self._look, keys)
+                for key, looked in zip(keys, looks, strict=True):
                     if looked and looked.found:
                         yield from self._handle(looked.entry, looked.found)
-                        self.run = replace(self.run, compared=self.run.compared + 1)
-                    self.run = replace(self.run, place=_digits(key)[:_DIGITS])
+                        count = self.run.compared + 1
+                        self.run = replace(self.run, compared=count)
+                    place = _digits(key)[:_DIGITS]
+                    self.run = replace(self.run, place=place)
                 self._keep_going()
                 self.told(self.run)
             self._runs.drop(_RUN)
@@ -179,13 +182,15 @@ class Reconciliation:
             return Compared(entry, None)
         self.pace()
         now = self.ports.now()
-        borrower = self.ports.library.read(number, now + CALL)
-        cpr = borrower.cpr if borrower else None
-        carries = cpr is not None and self.ports.links.of_cpr(cpr) == key.group
+        deadline = now + CALL
+        borrower = self.ports.library.read(number, deadline)
+        owner = None
+        if borrower and borrower.cpr:
+            owner = self.ports.links.of_cpr(borrower.cpr)
         found = compared(
             enrolment,
             borrower,
-            carries=carries,
+            carries=owner == key.group,
             tells=self.ports.mail is not None,
             policies=self.policies,
             today=now.date(),
@@ -195,29 +200,33 @@ class Reconciliation:
     def _handle(self, entry: StoredEnrolment, found: Comparison) -> Iterator[Finding]:
         """Yield what was found of one borrower, once it is mended where it may be."""
         enrolment = entry.enrolment
-        if found.surprise:
-            self._found[found.surprise.value] += 1
-            yield Finding(enrolment.id, enrolment.number, (found.surprise.value,), "surprise")
+        surprise = found.surprise
+        if surprise:
+            self._found[surprise] += 1
+            yield _finding(enrolment, "surprise", surprise)
             if self.bounds.applies:
-                raise Stopped(f"{enrolment.id}: {found.surprise.value}")
-        if found.left:
-            self._found[found.left.value] += 1
-            yield Finding(enrolment.id, enrolment.number, (found.left.value,), "left")
-        if not found.differences:
+                raise Stopped(f"{enrolment.id}: {surprise}")
+        left = found.left
+        if left:
+            self._found[left] += 1
+            yield _finding(enrolment, "left", left)
+        kinds = found.differences
+        if not kinds:
             return
-        kinds = tuple(each.value for each in found.differences)
         if not self.bounds.applies:
             self._found.update(kinds)
-            yield Finding(enrolment.id, enrolment.number, kinds, "found")
+            yield _finding(enrolment, "found", *kinds)
             return
+        most = self.bounds.most
         for kind in kinds:
-            if self._mended[kind] >= self.bounds.most:
-                raise Stopped(f"more than {self.bounds.most} of {kind}")
+            if self._mended[kind] >= most:
+                raise Stopped(f"more than {most} of {kind}")
         self._found.update(kinds)
-        mended = self._mend(entry, found)
-        if mended:
+        outcome = "under way"
+        if self._mend(entry, found):
             self._mended.update(kinds)
-        yield Finding(enrolment.id, enrolment.number, kinds, "mended" if mended else "under way")
+            outcome = "mended"
+        yield _finding(enrolment, outcome, *kinds)
 
     def _mend(self, entry: StoredEnrolment, found: Comparison) -> bool:
         """Mend a borrower; False where somebody else is at it. Stopped where it does not work."""
@@ -307,6 +316,10 @@ class Reconciliation:
     @property
     def _runs(self) -> Records[ReconciliationRun]:
         return Records(self.ports.records.store, ReconciliationRun)
+
+
+def _finding(enrolment: Enrolment, outcome: str, *kinds: str) -> Finding:
+    return Finding(enrolment.id, enrolment.number, kinds, outcome)
 
 
 def _digits(key: Key) -> str:
