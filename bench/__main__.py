@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench import (
+    borrowers,
     first_logins,
     gate,
     large_installations,
@@ -61,6 +62,8 @@ CASES: Final[dict[str, tuple[str, Case]]] = {
     "sixteen": ("the longest wait, and memory", lambda _: logins.at_sixteen()),
     "trail": ("a trail on a slow disk", lambda _: logins.slow_trail()),
     "first": ("first logins, two workers", lambda _: first_logins.rows()),
+    "drain": ("wishes that wait after an outage, and what known borrowers notice", lambda _: borrowers.drained()),
+    "reconcile": ("borrowers compared with what was granted, and mended", lambda _: borrowers.reconciled()),
     "large": ("a login in a large installation, one worker, one at a time", lambda _: large_installations.rows()),
     "reload": ("requests while policies and metadata are loaded beside them", lambda _: reload.rows()),
     "policy": ("policies", lambda _: policy.rows()),
@@ -69,7 +72,7 @@ CASES: Final[dict[str, tuple[str, Case]]] = {
     "idle": ("a broker that nobody asks", lambda _: layer_figures.idle()),
     "strangers": ("a stranger's worst at full speed", strangers.rows),
 }
-_BY_NAME_ONLY: Final = ("strangers",)
+_BY_NAME_ONLY: Final = ("strangers", "drain")
 
 
 def measured(names: Iterable[str], arguments: argparse.Namespace) -> dict[str, Any]:

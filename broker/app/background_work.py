@@ -17,12 +17,14 @@ from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.app import assembly
 from broker.app.forgetting_upkeep import ForgettingUpkeep
 from broker.app.kept_report import ReportUpkeep
+from broker.app.pace import Pace, PacedWork
 from broker.app.work_folder import WakeListener, WorkLock
 from broker.core.errors import BrokerError, ConfigurationFaults
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
 from broker.files import durable_files
 from broker.files.settings.config import Config
 from broker.flows.borrowers.category_letters import CategoryLetters
+from broker.flows.borrowers.wishes_after_outage import WishesAfterOutage
 from broker.flows.store_sweep import StoreSweep
 from broker.flows.worker_loop import run_worker_loop
 
@@ -30,6 +32,10 @@ from broker.flows.worker_loop import run_worker_loop
 # its time waiting for the library system: people who come together are served together. Only the
 # first looks by itself at short intervals, and wakes the others where there is work.
 _BORROWER_LOOPS: Final = (2.0, *(30.0,) * 7)
+# Beside them while all are at work: a borrower that is made costs seven calls, and twenty a second
+# at 200 ms each keep thirty loops waiting, more where the disk is slow. Asleep they cost nothing.
+_MORE_LOOPS: Final = 56
+_MORE_IDLE: Final = 30.0
 _IDLE: Final = 2.0
 _SIGN_OF_LIFE_EVERY: Final = 1.0
 _LOCK_TRIED_EVERY: Final = 0.2
@@ -124,7 +130,7 @@ def _work_on(
     parts: assembly.Parts | None = assembly.assemble(settings)
     while parts is not None:
         parts.tell(BrokerEvent(EventKind.WORK_STARTED))
-        loops = _Loops(parts)
+        loops = Loops(parts)
         loops.start()
         try:
             renewed = _until_told(read, parts, lock, told)
@@ -174,12 +180,13 @@ def _renewed(read: Callable[[], Config], parts: assembly.Parts) -> assembly.Part
 
 
 @dataclass(slots=True)
-class _Loops:
+class Loops:
     """The threads of ``broker work`` over one configuration."""
 
     parts: assembly.Parts
     ending: Event = field(default_factory=Event)
     feeds_wake: Event = field(default_factory=Event)
+    more_wake: Event = field(default_factory=Event)
     threads: list[Thread] = field(default_factory=list)
 
     def start(self) -> None:
@@ -187,7 +194,8 @@ class _Loops:
         parts = self.parts
         letters = CategoryLetters(parts.enrolments.ports)
         forgetting = ForgettingUpkeep(parts)
-        due = (parts.enrolments.step, parts.pin_renewal.step, letters.step)
+        enrolling = self._enrolling()
+        due = (enrolling, parts.pin_renewal.step, letters.step)
         borrowers = [partial(_after, forgetting, step) for step in due]
         if parts.look_ups is not None and parts.enrolments.mode == "live":
             # A loop of its own: no borrower waits for a register that is slow.
@@ -197,6 +205,9 @@ class _Loops:
         self._start("forgetting", [forgetting.step], self.feeds_wake, _IDLE)
         for idle in _BORROWER_LOOPS:
             self._start("borrowers", borrowers, parts.wake.local, idle)
+        for _ in range(_MORE_LOOPS):
+            more = [partial(_after, forgetting, enrolling)]
+            self._start("more borrowers", more, self.more_wake, _MORE_IDLE)
         if parts.config.admin is not None:
             # A loop of its own, too: for a thousand policy files it works for a minute and more.
             self._start("report", [ReportUpkeep(parts).step], self.feeds_wake, _IDLE)
@@ -212,7 +223,15 @@ class _Loops:
             while thread.is_alive() and time.monotonic() < until:
                 # Set again: a loop clears it before it looks whether it is to end.
                 self.parts.wake.local.set()
+                self.more_wake.set()
                 thread.join(0.05)
+
+    def _enrolling(self) -> Step:
+        parts = self.parts
+        records = parts.enrolments.ports.records
+        wishes = WishesAfterOutage(parts.enrolments.step, records, assembly.now)
+        pace = Pace(parts.config.library.drain_per_second)
+        return PacedWork(wishes.step, pace, len(_BORROWER_LOOPS), self.more_wake.set)
 
     def _start(
         self,

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, NamedTuple
 
 _LONGEST_NAME: Final = 60
@@ -83,7 +84,14 @@ class LoweredCategoryLetter:
     """Notice that the affiliation an account was made for has ended, and its loan terms with it."""
 
 
-CategoryLetterContent = CategoryLetter | LoweredCategoryLetter
+@dataclass(frozen=True, slots=True)
+class ExpiryLetter:
+    """Notice that an account ends on ``expires`` whose PIN was never used here."""
+
+    expires: date
+
+
+CategoryLetterContent = CategoryLetter | LoweredCategoryLetter | ExpiryLetter
 LetterContent = (
     PinLetter
     | PinPointerLetter
@@ -93,6 +101,7 @@ LetterContent = (
     | ChangedPinLetter
     | CategoryLetter
     | LoweredCategoryLetter
+    | ExpiryLetter
 )
 
 

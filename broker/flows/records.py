@@ -161,6 +161,12 @@ class Records(Generic[T]):
             raise
         return Claimed(record, lease)
 
+    def lease(self, key: Key, deadline: datetime, now: datetime) -> Lease | None:
+        """Lease one record by its key, as ``claim`` does; None where another has the lease."""
+        lease = Lease(self.store, lease_of(key), _new_version())
+        kept = Kept(b"", lease.token, LEASE.until(deadline))
+        return lease if self.store.put(lease.key, kept, None, now) else None
+
     def add(
         self,
         key: Key,

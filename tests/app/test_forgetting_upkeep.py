@@ -71,12 +71,12 @@ def test_serving_begins_with_it_and_work_does_nothing_before(lived_parts: Parts)
     put_back(lived_parts, backup)
     made: list[str] = []
     upkeep = ForgettingUpkeep(lived_parts)
-    loops = background_work._Loops(lived_parts)
+    loops = background_work.Loops(lived_parts)
     steps: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(background_work, "ForgettingUpkeep", lambda _: upkeep)
         patch.setattr(type(lived_parts.enrolments), "step", lambda _: made.append("enrolment"))
-        patch.setattr(background_work._Loops, "_start", lambda _, name, these, *__: steps.append((name, these)))
+        patch.setattr(background_work.Loops, "_start", lambda _, name, these, *__: steps.append((name, these)))
         loops.start()
         enrol = next(these[0] for name, these in steps if name == "borrowers")
         enrol()

@@ -136,6 +136,8 @@ class Shelf:
             expires=change.expires or before.expires,
             fields={**before.fields, **dict(change.fields)},
             cpr=change.cpr or before.cpr,
+            mark=change.mark or before.mark,
+            card=before.card or ((change.mark or before.mark) and before.cpr),
         )
         self.borrowers[change.number] = after
         if change.cpr:

@@ -97,7 +97,7 @@ class Koha:
         return made
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
-        """Set the fields, category and expiry of one borrower, and before them its CPR."""
+        """Set fields, category, expiry and mark of one borrower, and before them its CPR."""
         patron = self._searches.patron(change.number, deadline)
         if patron is None:
             raise LibraryRefused("change: no such borrower")

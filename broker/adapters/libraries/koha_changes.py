@@ -31,15 +31,17 @@ class PatronChanges:
         if change.cpr:
             self._identify(patron, change.cpr, change.former_cpr, deadline)
         body = koha_requests.changes(patron, change)
+        if change.mark:
+            body[self._settings.mark_field] = change.mark
         body |= self._missing_card(patron, change)
         after = self._put(patron, body, deadline)
-        if self._settings.card_number == "system" and self._is_ours(patron):
+        if self._settings.card_number == "system" and self._is_ours(patron, change):
             demand_card(after, "change")
         return after
 
     def _missing_card(self, patron: Patron, change: Change) -> dict[str, str]:
         settings = self._settings
-        lacks_card = self._is_ours(patron) and not has_card(patron)
+        lacks_card = self._is_ours(patron, change) and not has_card(patron)
         if settings.card_number == "system" or not lacks_card:
             return {}
         carried = koha_responses.number_of(patron, settings.cpr_fields, settings.cpr_attribute)
@@ -48,8 +50,8 @@ class PatronChanges:
             return {}
         return {"cardnumber": spellings(number)[0]}
 
-    def _is_ours(self, patron: Patron) -> bool:
-        return koha_responses.is_marked(patron, self._settings.mark_field)
+    def _is_ours(self, patron: Patron, change: Change) -> bool:
+        return bool(change.mark) or koha_responses.is_marked(patron, self._settings.mark_field)
 
     def _identify(self, patron: Patron, cpr: str, former: str | None, deadline: datetime) -> None:
         """Write the CPR of a patron that has none, or has ``former``; done twice, it is done once.

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from babel.dates import format_date
+
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
 from broker.core.entities import Text
@@ -11,6 +13,7 @@ from broker.core.letters import (
     AccountCodeLetter,
     CategoryLetter,
     ChangedPinLetter,
+    ExpiryLetter,
     LetterContent,
     LetterText,
     LoweredCategoryLetter,
@@ -164,13 +167,31 @@ You keep your loans and reservations, your card number and your PIN.
         text=_(
             """Hello
 
-Your login says that you no longer have the affiliation that your library account at
+As far as we know you no longer have the affiliation that your library account at
 %(library)s was made for. So it has other loan terms now.
 
 You keep your loans and reservations, your card number and your PIN. If you still have
 the affiliation, contact %(asked)s
 
 Kind regards
+%(signed)s
+"""
+        ),
+    ),
+    ExpiryLetter: LetterText(
+        subject=_("Your account at %(library)s ends soon"),
+        text=_(
+            """Hello
+
+Your library account at %(library)s ends on %(expires)s. As far as we can see you have
+not used its PIN yet; whether you used it in the library we cannot see.
+
+If you want to keep the account, log in at the library before that day. If you no
+longer have the PIN, make a new one at %(pin_url)s
+
+If you do not need the account, there is nothing to do. We write this once only.
+
+%(questions)sKind regards
 %(signed)s
 """
         ),
@@ -214,6 +235,9 @@ class LetterTexts:
             "asked": self.contact or library,
             **asdict(letter),
         }
+        if isinstance(letter, ExpiryLetter):
+            locale = "en" if language == "en" else "da"
+            values["expires"] = format_date(letter.expires, "long", locale)
         if isinstance(letter, MailboxCodeLetter):
             values["asker"] = named(letter.asker) or translate(_SOMEBODY, language)
         return values

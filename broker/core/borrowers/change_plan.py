@@ -29,7 +29,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Change:
-    """A borrower is there: set these fields, and category, expiry and CPR unless None.
+    """A borrower is there: set these fields, and category, expiry, CPR and mark unless None.
 
     ``former_cpr`` is the number that ``cpr`` takes the place of; None where the borrower has none.
     """
@@ -40,6 +40,7 @@ class Change:
     expires: date | None = None
     cpr: str | None = None
     former_cpr: str | None = None
+    mark: str | None = None
 
     def __repr__(self) -> str:
         """Show number and category only."""

@@ -102,6 +102,15 @@ ENROLLED: Final = Retention(
     _("its end, renewed when a login changes it"),
     _("the next login finds the borrower again, without asking the library system each time"),
 )
+ENROLLED_BY_US: Final = Retention(
+    "enrolment",
+    _("the same, of a borrower that the broker made: affiliation, whether its PIN was used here"),
+    "a keyed hash of the CPR number",
+    None,
+    _("its end, renewed when a login changes it"),
+    _("the borrower is kept right, and lowered once it has expired"),
+    _("400 days, or until 60 days after the borrower's expiry"),
+)
 CASE: Final = Retention(
     "enrolment",
     _("a case or notice for staff: its reason, borrower numbers"),
@@ -169,7 +178,7 @@ PIN_BROWSER: Final = Retention(
 )
 CATEGORY_LETTER: Final = Retention(
     "letter",
-    _("a letter that tells of another category: borrower number, what happened, language"),
+    _("a letter about another category or the account's end: borrower number, event, language"),
     "a keyed hash of enrolment, category and day",
     4 * _DAY,
     _("the change"),
@@ -304,6 +313,14 @@ FIGURES: Final = Retention(
     _("the count"),
     _("metrics and readyz"),
 )
+RECONCILED: Final = Retention(
+    "figures",
+    _("how far the comparison of borrowers has come, and counts of what it found; no person"),
+    "a word",
+    30 * _DAY,
+    _("its last step"),
+    _("it goes on where it was stopped"),
+)
 TRAIL_KEY: Final = Retention(
     "audit",
     _("the key that opens a person's events on the audit trail, for a month of events"),
@@ -347,7 +364,6 @@ POLICY_WORKER: Final = Retention(
     _("its last report"),
     _("whoever changes them is told which workers are late"),
 )
-
 FORGETTING: Final = Retention(
     "forgetting",
     _("a person who is being forgotten: hashes, person ids, borrower numbers, until it is done"),
@@ -364,7 +380,6 @@ FORGOTTEN: Final = Retention(
     _("the order"),
     _("a backup that is put back is forgotten again; the same lies in a file of each machine"),
 )
-
 STAFF_LOGIN: Final = Retention(
     "staff",
     _("a login to the staff view under way: the browser, the request to the upstream; no person"),

@@ -310,6 +310,8 @@ class LibraryTable(ConnectorTable):
     mode: Literal["live", "observe", "frozen"] = "live"
     url: Url
     trust_for: Trust = timedelta(hours=1)
+    # Enrolments that one machine begins a second, however many wait.
+    drain_per_second: float = Field(default=20.0, ge=0.1, le=1000)
     # Borrower categories that staff make: policies may upgrade them, and none makes them.
     desk_categories: tuple[Filled, ...] = ()
 

@@ -1,14 +1,20 @@
-"""The letters that tell borrowers that their category has fallen or risen, one for each change."""
+"""The letters that tell borrowers of another category, one for each change, or of an end near."""
 
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome
 from broker.core.errors import LibraryRefused, LibraryUnavailable, MailUnavailable
-from broker.core.letters import CategoryLetter, CategoryLetterContent, LoweredCategoryLetter
+from broker.core.letters import (
+    CategoryLetter,
+    CategoryLetterContent,
+    ExpiryLetter,
+    LoweredCategoryLetter,
+)
 from broker.core.ports import Key
 from broker.core.retention.table import CATEGORY_LETTER
 from broker.flows.backoff import retry_delay
@@ -26,7 +32,10 @@ _LETTERS: Final[dict[EnrolmentOutcome, CategoryLetterContent]] = {
 
 @dataclass(frozen=True, slots=True)
 class OwedCategoryLetter:
-    """A letter to be written to the borrower ``number`` once it is of ``category``."""
+    """A letter to be written to the borrower ``number`` once it is of ``category``.
+
+    With ``expires`` it is about that end, and is written while the borrower still ends then.
+    """
 
     number: str
     category: str
@@ -34,6 +43,7 @@ class OwedCategoryLetter:
     language: str
     since: datetime
     attempts: int = 0
+    expires: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,26 @@ class CategoryLetters:
         owed = OwedCategoryLetter(change.number, change.category, outcome, language, now)
         due = now + _CHANGE
         self._owed.add(Key("letter", name), owed, CATEGORY_LETTER.until(now), now, due=due)
+
+    def owe_before_expiry(self, enrolment: Enrolment, expires: date) -> None:
+        """Queue the letter that a borrower ends soon whose PIN was never used here.
+
+        Nothing without a mail server, nor twice for one end.
+        """
+        granted = enrolment.granted
+        if granted is None or enrolment.number is None or self.ports.mail is None:
+            return
+        now = self.ports.now()
+        name = self.ports.hmacs.of("expiry letter", enrolment.id, expires.isoformat())
+        owed = OwedCategoryLetter(
+            enrolment.number,
+            granted.category,
+            EnrolmentOutcome.UNCHANGED,
+            granted.language,
+            now,
+            expires=expires,
+        )
+        self._owed.add(Key("letter", name), owed, CATEGORY_LETTER.until(now), now, due=now)
 
     def step(self) -> bool:
         """Write the letter that has been due longest; False where none is due."""
@@ -80,9 +110,9 @@ class CategoryLetters:
             return
         if self.ports.links.is_barred(borrower.cpr):
             return
-        if borrower.category != owed.category:
-            raise LibraryUnavailable("the change that the letter tells of is not made yet")
-        content = _LETTERS[owed.outcome]
+        content = _content(owed, borrower)
+        if content is None:
+            return
         with closing(mail.address(borrower.email, ends)) as letter:
             letter.send(*self.ports.letters.worded(content, owed.language))
 
@@ -98,3 +128,12 @@ class CategoryLetters:
     @property
     def _owed(self) -> Records[OwedCategoryLetter]:
         return Records(self.ports.records.store, OwedCategoryLetter)
+
+
+def _content(owed: OwedCategoryLetter, borrower: Borrower) -> CategoryLetterContent | None:
+    """Return what the letter says; None where it would not be true any more."""
+    if owed.expires is not None:
+        return ExpiryLetter(owed.expires) if borrower.expires == owed.expires else None
+    if borrower.category != owed.category:
+        raise LibraryUnavailable("the change that the letter tells of is not made yet")
+    return _LETTERS[owed.outcome]

@@ -140,7 +140,7 @@ class EnrolmentAttempt(LeasedEnrolment):
                 self._give_up("borrower_gone")
             case Nothing() | Change() if borrower is None:
                 raise LibraryUnavailable("there is nothing to change")
-            case Nothing() if borrower.card is None and borrower.mark == self.entry.enrolment.id:
+            case Nothing() if self._is_ours(borrower) and None in {borrower.card, borrower.mark}:
                 # Made here without a card number: a change gives one, or names what withholds it.
                 self._change(borrower, wish, Change(borrower.number, ()))
             case Nothing():
@@ -150,7 +150,16 @@ class EnrolmentAttempt(LeasedEnrolment):
             case _:
                 assert_never(planned)
 
+    def _is_ours(self, borrower: Borrower) -> bool:
+        """Return whether we made a borrower, though its mark may have been cleared since."""
+        before = self.entry.enrolment
+        if borrower.mark is not None:
+            return borrower.mark == before.id
+        return before.granted is not None and before.number == borrower.number
+
     def _change(self, borrower: Borrower, wish: Wish, change: Change) -> None:
+        if borrower.mark is None and self._is_ours(borrower):
+            change = replace(change, mark=self.entry.enrolment.id)
         if change.cpr and not self.ports.adopts(change.number, change.cpr):
             self._case("temporary_unfit", borrowers=(change.number,))
             return
@@ -220,6 +229,7 @@ class EnrolmentAttempt(LeasedEnrolment):
         made = borrower.mark == before.id and before.number is None
         outcome = EnrolmentOutcome.CREATED if made else unmade
         done = before.finished(borrower, outcome, self.ports.carried(wish), now)
+        done = replace(done, granted=before.grant(borrower, wish))
         if wish.cpr:
             # Before the wish goes, and the number with it.
             RegisterLookUps(self.ports).owe(wish.cpr, wish.register, done)

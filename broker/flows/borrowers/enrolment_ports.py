@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from broker.core.audit_events import NO_TRAIL
+from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
+from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.event_routes import TellPort, told_nobody
 from broker.core.identity.mailbox_proofs import ProofOwner
@@ -54,6 +55,12 @@ class EnrolmentPorts:
         place = Key("proof", self.hmacs.of("temporary", number))
         claim = ProofOwner(self.links.of_cpr(cpr), "temporary")
         return claim_ownership(self.records.store, place, claim, TEMPORARY_OWNER.until(now), now)
+
+    def record_wanted(self, key: Key, wanted: Enrolment) -> None:
+        """Write on the trail that an enrolment is wanted; AuditUnavailable: then it is not."""
+        person = self.links.holder(key.group)
+        kind = AuditEventKind.ENROLMENT_WANTED
+        self.trail.add(AuditEvent(kind, self.now(), person=person, about=wanted.id))
 
     def carried(self, wish: Wish) -> str:
         """Return the pseudonym of a wish, its expiry apart: that moves on every day."""

@@ -2,16 +2,24 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Final, NamedTuple
 
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState, Granted
 from broker.core.ports import Key, Store
-from broker.core.retention.table import CASE, ENROLLED, OBSERVED, WISH, WISH_OF_CASE
+from broker.core.retention.table import (
+    CASE,
+    ENROLLED,
+    ENROLLED_BY_US,
+    OBSERVED,
+    WISH,
+    WISH_OF_CASE,
+)
 from broker.flows.records import Amended, Content, Lease, Reads, Record, Records
 
 CALL: Final = timedelta(seconds=15)
 GIVE_UP_AFTER: Final = timedelta(days=30)
+_AFTER_EXPIRY: Final = timedelta(days=60)  # to lower a leaver's category in
 # A person's requests, a worker and staff may all write one enrolment at once.
 MOST_TRIES: Final = 50
 _FINISHED: Final = frozenset({EnrolmentState.DONE, EnrolmentState.GIVEN_UP})
@@ -99,6 +107,11 @@ class EnrolmentRecords:
             return None
         return _stored(claimed.record), claimed.lease
 
+    def lease(self, key: Key) -> Lease | None:
+        """Lease one enrolment for a first call; None where another has the lease."""
+        now = self.now()
+        return self._records.lease(key, now + CALL, now)
+
     def all(self) -> Iterator[StoredEnrolment]:
         """Return every enrolment."""
         records = self._records.list("enrolment", None, self.now())
@@ -121,7 +134,10 @@ def _stored_or_none(record: Record[Enrolment] | None) -> StoredEnrolment | None:
 
 def _until(enrolment: Enrolment, now: datetime) -> datetime:
     if enrolment.state in _FINISHED:
-        return ENROLLED.until(now)
+        granted = enrolment.granted
+        if granted is None:
+            return ENROLLED.until(now)
+        return ENROLLED_BY_US.ends(_long_enough(granted, now))
     if enrolment.state in _OF_STAFF and enrolment.wish is None:
         return CASE.until(now)
     # What still holds a CPR ends by itself a month after it was wanted, whatever else fails; the
@@ -133,3 +149,9 @@ def _until(enrolment: Enrolment, now: datetime) -> datetime:
             return WISH_OF_CASE.until(enrolment.wanted_at)
         case _:
             return OBSERVED.until(enrolment.wanted_at)
+
+
+def _long_enough(granted: Granted, now: datetime) -> datetime:
+    """Return when nothing is left to do for a borrower that we made, or that a login would find."""
+    expiry = datetime.combine(granted.expires, time(), now.tzinfo)
+    return max(ENROLLED.until(now), expiry + _AFTER_EXPIRY)

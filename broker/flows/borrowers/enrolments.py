@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.change_plan import plan, planned_outcome
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.wanted_borrower import Wish
@@ -84,7 +83,7 @@ class Enrolments:
             if entry and wanted is entry.enrolment and due == entry.due:
                 return None
             # On the trail first: AuditUnavailable where it cannot be, and nothing is wished for.
-            self._record_wanted(key, wanted)
+            self.ports.record_wanted(key, wanted)
             return wanted, due
 
         if self.ports.records.decide(key, decide).written:
@@ -156,14 +155,6 @@ class Enrolments:
         """Return whether another login has done just this, and the library's word still counts."""
         question = self.question
         return question.is_trusted(before) and question.is_as_wished(before, wish)
-
-    def _record_wanted(self, key: Key, wanted: Enrolment) -> None:
-        person = self.ports.links.holder(key.group)
-        self.ports.trail.add(
-            AuditEvent(
-                AuditEventKind.ENROLMENT_WANTED, self.ports.now(), person=person, about=wanted.id
-            )
-        )
 
     def _observed(self, key: Key, wish: Wish, cpr: str) -> Enrolment:
         library = self.ports.library

@@ -286,7 +286,7 @@ def _row_of(enrolment: Enrolment) -> Retention:
         case EnrolmentState.CASE | EnrolmentState.NOTICE:
             return table.WISH_OF_CASE if enrolment.wish else table.CASE
         case EnrolmentState.DONE | EnrolmentState.GIVEN_UP:
-            return table.ENROLLED
+            return table.ENROLLED_BY_US if enrolment.granted else table.ENROLLED
 
 
 def _fact(key: Key, kept: Kept) -> Any:

@@ -12,6 +12,7 @@ from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import LibraryUnavailable, LinkGone, TooMany
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import LibrarySystem, Store
+from broker.flows.borrowers.pin_use import PinUse
 from broker.flows.proofs.known_browsers import KnownBrowsers, KnownBrowserToken
 from broker.flows.proofs.pin_letters import LETTER_LASTS, PinLetter
 from broker.flows.proofs.rate_limits import CountedTry, Limit, Limits
@@ -191,6 +192,7 @@ class PinCheck:
             raise
         if borrower and answer in _RIGHT:
             self._limits.give_back(taken)
+            PinUse(self.store, self.hmacs, self.now).note(borrower)
         return _Asked(answer, borrower)
 
     def _read(self, number: str, by: datetime) -> Borrower | None:

@@ -28,6 +28,7 @@ from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Store, Tr
 from broker.core.retention.table import PIN_MAIL
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers.pin_setting import PinSetting
+from broker.flows.borrowers.pin_use import PinUse
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.proofs.pin_check import BEHIND_LETTER
 from broker.flows.proofs.pin_letters import (
@@ -193,13 +194,15 @@ class PinRenewal:
         # Counted before the library is asked: one login must not have it read the same record all
         # day.
         with self._counted(number), waiting_slot(self.waiting_slots):
-            fault = unfit(pin, self._borrower(number).suggested_pins())
+            borrower = self._borrower(number)
+            fault = unfit(pin, borrower.suggested_pins())
             if fault:
                 return fault
             key = Key("pin", self.hmacs.of("pin-notice", secrets.token_hex(16)))
             notice = OwedPinMail("notice", number, language, self.now())
             with self._owed_beforehand(key, notice) as queued:
                 self._pins.choose(number, pin)
+        PinUse(self.store, self.hmacs, self.now).note(borrower)
         if queued:
             self._owed.replace(queued, notice, self.now(), due=self.now())
         self._wake()

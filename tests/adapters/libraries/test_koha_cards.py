@@ -123,3 +123,10 @@ def test_a_later_cpr_is_the_card_number_of_ours_too(koha: Simulation, library: K
     number = _desk(koha, userid="temp.1", statistics_1=MARK)
     after = library.change(Change(number, (), "STUDENT", date(2028, 8, 31), CPR), soon())
     assert (after.card, after.cpr) == (CPR, CPR)
+
+
+def test_a_cleared_mark_is_written_again_and_with_it_a_card_number(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """In one call, for a borrower that the enrolment knows it made; nothing else of it is touched."""
+    number = _desk(koha, cardnumber=None, firstname="Aase")
+    after = library.change(Change(number, (), mark=MARK), soon())
+    assert (after.mark, after.card, after.category, after.fields["firstname"]) == (MARK, CPR, "PRIVATE", "Aase")

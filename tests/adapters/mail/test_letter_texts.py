@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from datetime import date
 from typing import get_args
 
 import pytest
@@ -13,6 +14,7 @@ from broker.core.letters import (
     AccountCodeLetter,
     CategoryLetter,
     ChangedPinLetter,
+    ExpiryLetter,
     LetterContent,
     LoweredCategoryLetter,
     MailboxCodeLetter,
@@ -33,6 +35,7 @@ EVERY_LETTER: tuple[LetterContent, ...] = (
     LoweredCategoryLetter(),
     RenewedPinLetter("5837"),
     ChangedPinLetter(),
+    ExpiryLetter(date(2026, 12, 10)),
 )
 COMMON = {"library", "signed", "pin_url", "questions", "asked"}
 
@@ -139,3 +142,11 @@ def test_a_letter_names_all_that_it_carries_and_nothing_else(letter: LetterConte
     carried = {field.name for field in fields(letter)}
     assert named - COMMON == carried
     assert "%" not in re.sub(r"%\(\w+\)s", "", subject + text)
+
+
+@pytest.mark.parametrize(
+    ("language", "day"), [("en", "December 10, 2026"), ("da", "10. december 2026"), ("de", "10. dec")]
+)
+def test_an_end_is_a_day_as_people_write_it(language: str, day: str) -> None:
+    """In the language of the letter."""
+    assert day in TEXTS.worded(ExpiryLetter(date(2026, 12, 10)), language).text

@@ -15,6 +15,7 @@ from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Conversation, Smtp
 from broker.adapters.stores.open_store import open_store
 from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.entities import Text
 from broker.core.errors import (
     BrokerError,
@@ -31,6 +32,8 @@ from broker.core.errors import (
 from broker.core.identity.mail_addresses import masked
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Letter
+from broker.flows.borrowers.enrolment_records import EnrolmentRecords, StoredEnrolment
+from broker.flows.borrowers.known_borrower import person_key
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.proofs.pin_check import PinCheck, PinProblem
 from broker.flows.proofs.pin_letters import PinLetters
@@ -564,3 +567,19 @@ def test_choices_that_will_not_do_are_counted_too(pin_bench: Bench) -> None:
     with pytest.raises(TooMany):
         letters.choose(NUMBER, "0180", "en")
     assert pin_bench.shape() == []
+
+
+def test_whoever_chooses_a_pin_has_used_it(pin_bench: Bench) -> None:
+    """It is noted in the person's enrolment, so that nobody is told before the end that it never was."""
+    records = EnrolmentRecords(pin_bench.store, pin_bench.now)
+    key = person_key(PSEUDONYMS.of("person", CPR))
+    done = Enrolment("e", EnrolmentState.DONE, pin_bench.now(), None, key.group, number=NUMBER)
+    records.write(StoredEnrolment(key, done, None, None), done, None)
+    assert pin_bench.letters().choose(NUMBER, "1111", "da") == "pin_trivial"
+    noted = records.enrolment(key)
+    assert noted
+    assert not noted.pin_used
+    pin_bench.letters().choose(NUMBER, "5837", "da")
+    noted = records.enrolment(key)
+    assert noted
+    assert noted.pin_used

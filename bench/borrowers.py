@@ -1,0 +1,312 @@
+"""Measures what ``broker work`` and ``broker enrolments reconcile`` do with many borrowers, in this process.
+
+Store, trail, loops and pace are the real ones; the library system answers in this process, so that its own processor
+time is not measured, and takes so long a call as it is told to.
+"""
+
+import os
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from bench.brokers import free_ports
+from bench.figures import Figure, Row, part, row
+from broker.app import reconciling
+from broker.app.assembly import Parts, assemble
+from broker.app.background_work import Loops
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState, Granted
+from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.pins import PinAnswer
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.errors import LibraryUnavailable
+from broker.demo.run import demo_folder
+from broker.files.settings import config
+from broker.flows.borrowers.enrolment_records import StoredEnrolment
+from broker.flows.records import Content
+
+_WISHES: Final = int(os.environ.get("BENCH_WISHES", "10000"))
+_BORROWERS: Final = int(os.environ.get("BENCH_BORROWERS", "100000"))
+_DIFFERENT: Final = 500
+_CALL: Final = 0.2
+_KNOWN: Final = 200
+_EXPIRES: Final = date(2028, 11, 25)
+_KINDS: Final = ("category", "expiry", "card", "mark", "leaver")
+_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Library:
+    """A library system in this process: ``call`` seconds for each call, silent while ``down``."""
+
+    call: float = 0.0
+    down: bool = False
+    borrowers: dict[str, Borrower] = field(default_factory=dict)
+    of_cpr: dict[str, str] = field(default_factory=dict)
+    pins: dict[str, str] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+    created: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def capabilities(self) -> frozenset[LibraryCapability]:
+        """Return that it can do all."""
+        return ALL_CAPABILITIES
+
+    def answer(self, name: str) -> None:
+        """Take the time of a call."""
+        with self.lock:
+            self.calls[name] += 1
+        time.sleep(self.call)
+        if self.down:
+            raise LibraryUnavailable("down")
+
+    def add(self, borrower: Borrower) -> Borrower:
+        """Keep a borrower."""
+        self.borrowers[borrower.number] = borrower
+        self.of_cpr[borrower.cpr or ""] = borrower.number
+        return borrower
+
+    def find(self, cpr: str, _: datetime) -> tuple[Borrower, ...]:
+        """Return the borrower of a CPR number."""
+        self.answer("find")
+        number = self.of_cpr.get(cpr)
+        return (self.borrowers[number],) if number else ()
+
+    def read(self, number: str, _: datetime) -> Borrower | None:
+        """Return a borrower."""
+        self.answer("read")
+        return self.borrowers.get(number)
+
+    def marked(self, _mark: str, _: datetime) -> tuple[Borrower, ...]:
+        """Return nobody: nobody's CPR number is changed here."""
+        self.answer("marked")
+        return ()
+
+    def typed(self, _text: str, _: datetime) -> tuple[Borrower, ...]:
+        """Return nobody: nobody types here."""
+        return ()
+
+    def create(self, wish: Wish, mark: str, _: datetime) -> Borrower | None:
+        """Make a borrower."""
+        self.answer("create")
+        with self.lock:
+            self.created.append(wish.cpr or "")
+            number = str(len(self.created) + 1_000_000)
+        return self.add(Borrower(number, wish.category, wish.expires, mark, cpr=wish.cpr, card=wish.cpr))
+
+    def change(self, change: Change, _: datetime) -> Borrower:
+        """Change a borrower; one of ours gets a card number."""
+        self.answer("change")
+        before = self.borrowers[change.number]
+        return self.add(
+            replace(
+                before,
+                category=change.category or before.category,
+                expires=change.expires or before.expires,
+                mark=change.mark or before.mark,
+                card=before.card or before.cpr,
+            )
+        )
+
+    def set_pin(self, number: str, pin: str, _: datetime) -> None:
+        """Set a PIN."""
+        self.answer("set_pin")
+        self.pins[number] = pin
+
+    def check_pin(self, number: str, pin: str, _: datetime, card: str | None = None) -> PinAnswer:
+        """Return whether it is the PIN."""
+        del card
+        self.answer("check_pin")
+        return PinAnswer.RIGHT if self.pins.get(number) == pin else PinAnswer.WRONG
+
+    def prove(self, _expected: ExpectedSetup, _: datetime) -> tuple[SetupFault, ...]:
+        """Find no fault."""
+        return ()
+
+
+@dataclass
+class Mailbox:
+    """A mail server that takes 20 ms, and counts."""
+
+    mailed: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def address(self, _recipient: str, _: datetime) -> "Mailbox":
+        """Accept whoever it is."""
+        time.sleep(0.01)
+        return self
+
+    def send(self, _subject: str, _text: str) -> None:
+        """Take the text."""
+        time.sleep(0.01)
+        with self.lock:
+            self.mailed += 1
+
+    def close(self) -> None:
+        """End."""
+
+
+@contextmanager
+def _parts(library: Library, mailbox: Mailbox) -> Iterator[Parts]:
+    """Open the parts of a demo's broker over this library system, on the disk."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        setting = demo_folder.write(Path(folder) / "demo", free_ports(), datetime.now(UTC))
+        parts = assemble(config.load(setting.config, {}))
+        ports = replace(parts.enrolments.ports, library=library, mail=mailbox)
+        yield replace(parts, library=library, enrolments=replace(parts.enrolments, ports=ports))
+
+
+def _resident() -> float:
+    """Return the megabytes that this process holds."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _wish(cpr: str) -> Wish:
+    fields = (WishedField("surname", "Prøve", "always"), WishedField("email", "p@example.org", "create"))
+    return Wish(cpr, "student", "STUDENT", (), _EXPIRES, fields, "p@example.org")
+
+
+@dataclass
+class KnownLogins:
+    """Looks at known borrowers as their logins make them, one after the other; the seconds of each."""
+
+    parts: Parts
+    times: list[float] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Look until told to end."""
+        question = self.parts.enrolments.question
+        number = 0
+        while not self.ended.is_set():
+            cpr = f"{9_000_000_000 + number % _KNOWN}"
+            began = time.perf_counter()
+            question.who(cpr, _wish(cpr), to_be=True)
+            self.times.append(time.perf_counter() - began)
+            number += 1
+            self.ended.wait(0.1)
+
+    @contextmanager
+    def beside(self) -> Iterator[list[float]]:
+        """Look while the block runs."""
+        self.times = []
+        self.ended.clear()
+        thread = threading.Thread(target=self.run)
+        thread.start()
+        yield self.times
+        self.ended.set()
+        thread.join()
+
+
+def drained() -> Iterator[Row]:
+    """Let wishes wait for a library system that is down, and look how they are carried out once it answers."""
+    library, mailbox = Library(), Mailbox()
+    with _parts(library, mailbox) as parts:
+        trusting = replace(parts.enrolments.ports, trust_for=timedelta(0))
+        known = KnownLogins(replace(parts, enrolments=replace(parts.enrolments, ports=trusting)))
+        for number in range(_KNOWN):
+            library.add(Borrower(f"{number}", "STUDENT", _EXPIRES, cpr=f"{9_000_000_000 + number}", card="1"))
+        for number in range(_WISHES):
+            parts.enrolments.want(_wish(f"{number:010}"))
+        library.call = _CALL
+        with known.beside() as before:
+            time.sleep(15)
+        spent, held, began = time.process_time(), [_resident()], time.perf_counter()
+        loops = Loops(parts)
+        loops.start()
+        with known.beside() as during:
+            while mailbox.mailed < _WISHES:
+                time.sleep(1)
+                held.append(_resident())
+        seconds = time.perf_counter() - began
+        loops.end()
+        late = max(abs(place - int(cpr)) for place, cpr in enumerate(library.created))
+    settled = held[min(30, len(held) - 1)]
+    yield row(
+        f"{_WISHES:,} wishes, {_CALL * 1000:.0f} ms a call, 20 a second",
+        Figure("a second", _WISHES / seconds, least=19.0),
+        Figure("calls each", library.calls.total() / _WISHES),
+        Figure("ms CPU each", (time.process_time() - spent) * 1000 / _WISHES),
+        Figure("MB grown after 30 s", max(held) - settled, most=10),
+        Figure("places out of order at most", late),
+    )
+    yield row(
+        "logins of known borrowers meanwhile, each asked for",
+        Figure("ms p50 before", part(before, 0.5) * 1000),
+        Figure("ms p99 before", part(before, 0.99) * 1000),
+        Figure("ms p50 during", part(during, 0.5) * 1000),
+        Figure("ms p99 during", part(during, 0.99) * 1000),
+    )
+
+
+def reconciled() -> Iterator[Row]:
+    """Compare many borrowers of whom some differ, mend these, and compare again."""
+    library, mailbox = Library(), Mailbox()
+    with _parts(library, mailbox) as parts:
+        _populate(parts, library)
+        yield from _runs(parts)
+
+
+def _populate(parts: Parts, library: Library) -> None:
+    ports = parts.enrolments.ports
+    records = ports.records._records  # noqa: SLF001 - many at once, which no room of the broker ever writes
+    writes = []
+    now = datetime.now(UTC)
+    for number in range(_BORROWERS):
+        kind = _KINDS[number % len(_KINDS)] if number < _DIFFERENT else ""
+        entry, made = _granted(parts, number, kind)
+        library.add(made)
+        content = Content(entry.enrolment, now + timedelta(days=400))
+        writes.append(records.drafted(entry.key, content, None))
+        if len(writes) == 1_000:
+            parts.store.put_many(writes[0], writes[1:], now)
+            writes = []
+
+
+def _granted(parts: Parts, number: int, kind: str) -> tuple[StoredEnrolment, Borrower]:
+    cpr = f"{number:010}"
+    ends = _AT.date() if kind == "leaver" else _EXPIRES
+    key = parts.enrolments.person_key(cpr)
+    granted = Granted("student", "STUDENT", ends)
+    mark = f"{number:032x}"
+    done = Enrolment(mark, EnrolmentState.DONE, _AT, None, key.group, str(number), "STUDENT", ends, granted=granted)
+    made = Borrower(str(number), "STUDENT", ends, mark, cpr=cpr, card=cpr)
+    differing = {
+        "category": replace(made, category="PRIVATE"),
+        "expiry": replace(made, expires=datetime.now(UTC).date()),
+        "card": replace(made, card=None),
+        "mark": replace(made, mark=None),
+    }
+    return StoredEnrolment(key, replace(done, creates=1), None, None), differing.get(kind, made)
+
+
+def _runs(parts: Parts) -> Iterator[Row]:
+    for name, applies, expected in (
+        ("only compared", False, _DIFFERENT),
+        ("compared and mended", True, _DIFFERENT),
+        ("again", True, 0),
+    ):
+        began, spent, held = time.perf_counter(), time.process_time(), _resident()
+        asked = reconciling.Asked(applies, 1_000_000.0, 1_000, (), anew=True)
+        found = reconciling.reconciled(parts, asked, lambda _: None)
+        if not found.ended or sum(found.found.values()) != expected:
+            raise SystemExit(f"{name}: {found.stopped}, {dict(found.found)}")
+        yield row(
+            f"{found.compared:,} borrowers, {expected} differ: {name}",
+            Figure("s", time.perf_counter() - began),
+            Figure("ms CPU each", (time.process_time() - spent) * 1000 / found.compared),
+            Figure("found", sum(found.found.values()), most=expected, least=None),
+            Figure("mended", sum(found.mended.values())),
+            Figure("MB grown", _resident() - held, most=30),
+        )

@@ -1,0 +1,108 @@
+"""``broker enrolments reconcile``: one run over the borrowers that we made, and its report."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Final
+
+from broker.app import enrolment_operations
+from broker.app.assembly import Parts
+from broker.app.pace import Pace
+from broker.flows.borrowers.reconciliation import Bounds, Finding, Reconciliation
+
+_AT_ONCE: Final = 16  # calls of the library system: at 200 ms each eighty a second
+_MOST_ROWS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an administrator asked for; ``skip`` names enrolments as the other commands do."""
+
+    applies: bool
+    rate: float
+    most: int
+    skip: Sequence[str]
+    anew: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What a run found and mended, by kind, since it began; ``rows`` are of this call alone."""
+
+    ended: bool
+    stopped: str | None
+    resumed: bool
+    compared: int
+    found: Mapping[str, int]
+    mended: Mapping[str, int]
+    rows: Sequence[Mapping[str, Any]]
+    more_rows: int
+
+    @property
+    def is_finding(self) -> bool:
+        """Return whether something is left for an administrator to look at."""
+        return not self.ended or any(count > self.mended.get(kind, 0) for kind, count in self._open)
+
+    @property
+    def _open(self) -> Iterator[tuple[str, int]]:
+        # What is left alone on purpose is told, and is no finding: it is staff's, or a login's.
+        left = {"category_of_staff", "policy_changed", "no_policy"}
+        return ((kind, count) for kind, count in self.found.items() if kind not in left)
+
+    def sentences(self) -> Iterator[str]:
+        """Yield the report: how many, each kind, and what has stopped the run."""
+        if self.more_rows:
+            yield f"and {self.more_rows} more, which are not listed"
+        since = ", with those of the run that was stopped" if self.resumed else ""
+        yield f"{self.compared} borrowers compared{since}"
+        for kind, count in sorted(self.found.items()):
+            yield f"{kind}: {count} found, {self.mended.get(kind, 0)} mended"
+        if self.stopped:
+            yield f"stopped: {self.stopped}"
+            what = "where an enrolment is named, --skip ID leaves it as it is"
+            yield f"the same command goes on there; {what}"
+        elif not self.found:
+            yield "all are as they were granted"
+
+
+def reconciled(parts: Parts, asked: Asked, tell: Callable[[str], None]) -> Reconciled:
+    """Compare, and with ``applies`` mend, all that is left of the run; ``tell`` hears how far.
+
+    NoEnrolment for an id to skip that is none; StoreUnavailable, AuditUnavailable.
+    """
+    skipped = frozenset(enrolment_operations.named(parts, name) for name in asked.skip)
+    bounds = Bounds(asked.applies, asked.most, skipped)
+    pace = Pace(asked.rate)
+    rows: list[Mapping[str, Any]] = []
+    more = 0
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        ports = parts.enrolments.ports
+        run = Reconciliation(ports, parts.policies.current, bounds, pace.wait, pool.map)
+        run.told = lambda so_far: tell(f"{so_far.share:.0%}, {so_far.compared} compared")
+        run.begin(anew=asked.anew)
+        with closing(run.findings()) as findings:
+            for finding in findings:
+                if len(rows) < _MOST_ROWS:
+                    rows.append(_row(finding))
+                else:
+                    more += 1
+    return Reconciled(
+        ended=run.ended,
+        stopped=run.stopped,
+        resumed=run.resumed,
+        compared=run.run.compared,
+        found=run.run.found,
+        mended=run.run.mended,
+        rows=rows,
+        more_rows=more,
+    )
+
+
+def _row(finding: Finding) -> Mapping[str, Any]:
+    return {
+        "id": finding.id,
+        "borrower": finding.number,
+        "differs": finding.kinds,
+        "outcome": finding.outcome,
+    }

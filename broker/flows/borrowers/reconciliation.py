@@ -1,0 +1,326 @@
+"""Borrowers that we made, kept as they were granted: compared one by one, mended within bounds."""
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final, NamedTuple, Protocol
+
+from broker.core.audit_events import of_enrolment
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.reconciliation import Comparison, Difference, compared, is_compared
+from broker.core.entities import Names
+from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.policy.model import PolicySet
+from broker.core.ports import Key
+from broker.core.retention.table import RECONCILED
+from broker.flows.borrowers.category_letters import CategoryLetters
+from broker.flows.borrowers.enrolment_attempt import EnrolmentAttempt
+from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
+from broker.flows.borrowers.enrolment_records import CALL, StoredEnrolment
+from broker.flows.records import Content, Record, Records
+
+_RUN: Final = Key("figures", "reconciliation")
+# So many names of enrolments are in memory at once, however many there are.
+_AT_HAND: Final = 10_000
+_SIDE_BY_SIDE: Final = 64
+# The digits that are kept of the place: every 65,536th of the enrolments, and nobody's name.
+_DIGITS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ReconciliationRun:
+    """How far a run has come, and what it found; no person.
+
+    ``place`` are the first digits of the keyed hash that was reached; the hashes are spread evenly.
+    """
+
+    began: datetime
+    applies: bool
+    place: str = ""
+    compared: int = 0
+    found: Mapping[str, int] = field(default_factory=dict)
+    mended: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def share(self) -> float:
+        """Return how much of the whole has been compared, between 0 and 1."""
+        if not self.place:
+            return 0.0
+        return int(self.place, 16) / float(16 ** len(self.place))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one enrolment, by its id; ``outcome`` says what became of it."""
+
+    id: str
+    number: str | None
+    kinds: Names
+    outcome: str  # found, mended, left, under way, or surprise
+
+
+class Compared(NamedTuple):
+    """An enrolment, and what was found of its borrower; None where that is not compared."""
+
+    entry: StoredEnrolment
+    found: Comparison | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a run may do: mend at all, ``most`` of one kind, and nothing of the ids ``skipped``."""
+
+    applies: bool
+    most: int = 100
+    skipped: frozenset[str] = frozenset()
+
+
+class SideBySide(Protocol):
+    """Does several things at once and gives their results in order, as ``map`` does."""
+
+    def __call__(
+        self, look: Callable[[Key], Compared | None], keys: Sequence[Key], /
+    ) -> Iterable[Compared | None]:
+        """Return the results, each as it is asked for."""
+        ...
+
+
+class Stopped(Exception):
+    """The run has to stop; the text says why, without a personal value."""
+
+
+@dataclass(slots=True)
+class Reconciliation:
+    """One run over all enrolments, which goes on where an earlier one was stopped.
+
+    ``pace`` is waited for before the library system is asked or a borrower mended, ``told`` hears
+    now and then how far the run has come. ``ended`` is
+    whether the run came to the end of all, ``stopped`` what has stopped it before that.
+    """
+
+    ports: EnrolmentPorts
+    policies: PolicySet
+    bounds: Bounds
+    pace: Callable[[], object]
+    side_by_side: SideBySide = map
+    told: Callable[[ReconciliationRun], object] = lambda _: None
+    run: ReconciliationRun = field(init=False)
+    resumed: bool = field(default=False, init=False)
+    stopped: str | None = field(default=None, init=False)
+    ended: bool = field(default=False, init=False)
+    _stored: Record[ReconciliationRun] | None = field(default=None, init=False)
+    _found: Counter[str] = field(init=False)
+    _mended: Counter[str] = field(init=False)
+
+    def begin(self, *, anew: bool = False) -> None:
+        """Go on where a run of the same kind was stopped, else begin; StoreUnavailable."""
+        now = self.ports.now()
+        self._stored = self._runs.get(_RUN, now)
+        self.run = ReconciliationRun(now, self.bounds.applies)
+        if self._stored and not anew and self._stored.value.applies == self.bounds.applies:
+            self.run = self._stored.value
+            self.resumed = True
+        self._found = Counter(self.run.found)
+        self._mended = Counter(self.run.mended)
+
+    def findings(self) -> Generator[Finding]:
+        """Yield what is found, until the end or what stops the run; the place is kept all along.
+
+        StoreUnavailable, AuditUnavailable.
+        """
+        try:
+            for keys in self._portions():
+                looks = self.side_by_side(self._look, keys)
+                for key, looked in zip(keys, looks, strict=True):
+                    if looked and looked.found:
+                        yield from self._handle(looked.entry, looked.found)
+                        count = self.run.compared + 1
+                        self.run = replace(self.run, compared=count)
+                    place = _digits(key)[:_DIGITS]
+                    self.run = replace(self.run, place=place)
+                self._keep_going()
+                self.told(self.run)
+            self._runs.drop(_RUN)
+            self.ended = True
+        except Stopped as reason:
+            self.stopped = str(reason)
+        except (LibraryUnavailable, LibraryRefused) as error:
+            self.stopped = f"{error.reason}: {error}"
+        finally:
+            if not self.ended:
+                self._keep()
+
+    def _portions(self) -> Iterator[Sequence[Key]]:
+        """Yield the keys of all enrolments in the order of their hashes, some at a time."""
+        after = self.run.place
+        while True:
+            at_hand = heapq.nsmallest(_AT_HAND, self._digits_after(after))
+            for start in range(0, len(at_hand), _SIDE_BY_SIDE):
+                portion = at_hand[start : start + _SIDE_BY_SIDE]
+                yield [Key("enrolment", group) for _, group in portion]
+            if len(at_hand) < _AT_HAND:
+                return
+            after = at_hand[-1][0]
+
+    def _digits_after(self, after: str) -> Iterator[tuple[str, str]]:
+        # The digits of a place are fewer, so whatever has the same is compared again.
+        for key, _ in self.ports.records.store.list("enrolment", None, self.ports.now()):
+            digits = _digits(key)
+            if not key.name and digits > after:
+                yield digits, key.group
+
+    def _look(self, key: Key) -> Compared | None:
+        """Ask the library system about one; LibraryUnavailable, LibraryRefused."""
+        entry = self.ports.records.read(key)
+        if entry is None:
+            return None
+        enrolment = entry.enrolment
+        number = enrolment.number
+        if number is None or not is_compared(enrolment) or enrolment.id in self.bounds.skipped:
+            return Compared(entry, None)
+        self.pace()
+        now = self.ports.now()
+        deadline = now + CALL
+        borrower = self.ports.library.read(number, deadline)
+        owner = None
+        if borrower and borrower.cpr:
+            owner = self.ports.links.of_cpr(borrower.cpr)
+        found = compared(
+            enrolment,
+            borrower,
+            carries=owner == key.group,
+            tells=self.ports.mail is not None,
+            policies=self.policies,
+            today=now.date(),
+        )
+        return Compared(entry, found)
+
+    def _handle(self, entry: StoredEnrolment, found: Comparison) -> Iterator[Finding]:
+        """Yield what was found of one borrower, once it is mended where it may be."""
+        enrolment = entry.enrolment
+        surprise = found.surprise
+        if surprise:
+            self._found[surprise] += 1
+            yield _finding(enrolment, "surprise", surprise)
+            if self.bounds.applies:
+                raise Stopped(f"{enrolment.id}: {surprise}")
+        left = found.left
+        if left:
+            self._found[left] += 1
+            yield _finding(enrolment, "left", left)
+        kinds = found.differences
+        if not kinds:
+            return
+        if not self.bounds.applies:
+            self._found.update(kinds)
+            yield _finding(enrolment, "found", *kinds)
+            return
+        most = self.bounds.most
+        for kind in kinds:
+            if self._mended[kind] >= most:
+                raise Stopped(f"more than {most} of {kind}")
+        self._found.update(kinds)
+        outcome = "under way"
+        if self._mend(entry, found):
+            self._mended.update(kinds)
+            outcome = "mended"
+        yield _finding(enrolment, outcome, *kinds)
+
+    def _mend(self, entry: StoredEnrolment, found: Comparison) -> bool:
+        """Mend a borrower; False where somebody else is at it. Stopped where it does not work."""
+        if Difference.GONE in found.differences:
+            return self._remember_no_more(entry)
+        if found.expires:
+            told = replace(entry.enrolment, unused_told=self.ports.now())
+            written = self.ports.records.write(entry, told, entry.due)
+            if written is None:
+                return False
+            CategoryLetters(self.ports).owe_before_expiry(told, found.expires)
+            entry = written
+        if set(found.differences) == {Difference.UNUSED}:
+            return True
+        return self._carry_out(entry, found)
+
+    def _remember_no_more(self, entry: StoredEnrolment) -> bool:
+        """Write that a borrower is gone: the next login looks by the CPR number."""
+        before = entry.enrolment
+        gone = replace(
+            before,
+            state=EnrolmentState.GIVEN_UP,
+            reason="borrower_gone",
+            settled=None,
+            carried=None,
+            granted=None,
+        )
+        if self.ports.records.write(entry, gone, None) is None:
+            return False
+        person = self.ports.links.holder(entry.key.group)
+        for event in of_enrolment(before, gone, person, self.ports.now()):
+            self.ports.trail.add(event)
+        return True
+
+    def _carry_out(self, entry: StoredEnrolment, found: Comparison) -> bool:
+        """Wish for what was granted, and carry that out at once, as after a login."""
+        self.pace()
+        records = self.ports.records
+        lease = records.lease(entry.key)
+        if lease is None:
+            return False
+        now = self.ports.now()
+        wanted = replace(
+            entry.enrolment,
+            state=EnrolmentState.WANTED,
+            wanted_at=now,
+            wish=found.wish,
+            attempts=0,
+            reason=None,
+            cause=None,
+        )
+        self.ports.record_wanted(entry.key, wanted)
+        written = records.write(entry, wanted, now)
+        if written is None:
+            lease.end(now)
+            return False
+        after = EnrolmentAttempt(written, lease, self.ports).run()
+        if after and after.state is not EnrolmentState.DONE:
+            raise Stopped(f"{after.id}: {after.reason}: {after.cause or 'see broker enrolments'}")
+        self._demand_mended(entry, found)
+        return True
+
+    def _demand_mended(self, entry: StoredEnrolment, found: Comparison) -> None:
+        """Ask the library system again; Stopped where it took a mend and has the same as before."""
+        looked = self._look(entry.key)
+        if looked and looked.found:
+            same = set(looked.found.differences) & set(found.differences)
+            if same:
+                kinds = ", ".join(sorted(same))
+                raise Stopped(f"{entry.enrolment.id}: {kinds}: mended, and the same as before")
+
+    def _keep_going(self) -> None:
+        if not self._keep():
+            raise Stopped("another run has begun meanwhile, and goes on")
+
+    def _keep(self) -> bool:
+        """Keep the place and the counts; False where another run has begun meanwhile."""
+        found, mended = dict(self._found), dict(self._mended)
+        self.run = replace(self.run, found=found, mended=mended)
+        now = self.ports.now()
+        was = self._stored.version if self._stored else None
+        content = Content(self.run, RECONCILED.until(now))
+        written = self._runs.write(_RUN, content, was, now)
+        self._stored = written or self._stored
+        return written is not None
+
+    @property
+    def _runs(self) -> Records[ReconciliationRun]:
+        return Records(self.ports.records.store, ReconciliationRun)
+
+
+def _finding(enrolment: Enrolment, outcome: str, *kinds: str) -> Finding:
+    return Finding(enrolment.id, enrolment.number, kinds, outcome)
+
+
+def _digits(key: Key) -> str:
+    return key.group.rpartition(".")[2]
