@@ -155,7 +155,7 @@ def test_a_moment_without_the_library_costs_nobody_their_ids(
         raise LibraryUnavailable("no seat")
 
     with monkeypatch.context() as busy:
-        busy.setattr(type(house.parts.library), "find", slow)
+        busy.setattr(house.parts.library, "find", slow)
         assert mark(by_pin(house.person(), "ida", "8362")) == ("error", "library_unavailable")
     other = house.person()
     assert house.landing(other.agree(by_pin(other, "ida", "8362"))).name_id == asta.name_id
@@ -312,11 +312,11 @@ def test_a_silent_library_does_not_stop_who_has_a_borrower(
     house.clock.ahead = ahead
     asked: list[str] = []
 
-    def silent(_self: object, cpr: str, _deadline: object) -> None:
+    def silent(cpr: str, _deadline: object) -> None:
         asked.append(cpr)
         raise LibraryUnavailable("down")
 
-    monkeypatch.setattr(type(house.parts.enrolments.ports.library), "find", silent)
+    monkeypatch.setattr(house.parts.enrolments.ports.library, "find", silent)
     assert number(house, arrive("myprint")) == hers
     assert asked == ([] if ahead < timedelta(hours=1) else [ASTA])
 
