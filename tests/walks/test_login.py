@@ -111,6 +111,17 @@ def test_declining_sends_nothing(house: House) -> None:
     assert house.landing(page).status == "Responder / RequestDenied"
 
 
+@pytest.mark.parametrize(("service", "led_on"), [("my-loans", True), ("e-resources", False)])
+def test_a_no_leads_to_electronic_resources_unless_it_was_said_to_them(
+    house: House, service: str, *, led_on: bool
+) -> None:
+    """What one can do instead is never what one has just declined."""
+    person = house.person()
+    page = person.agree(person.log_in("asta", service=service), answer="no")
+    assert mark(page) == ("refuse", "consent_refused")
+    assert ("elektroniske ressourcer med" in page.get_data(as_text=True)) is led_on
+
+
 def test_a_refusal_can_be_taken_back(house: House) -> None:
     """Going back to review shows the screen again, and a yes then lands."""
     person = house.person()

@@ -104,6 +104,8 @@ def test_a_person_sees_what_is_kept_and_saves_it(house: House) -> None:
     person, page = shown(house)
     assert (mark(page), page.headers["Cache-Control"]) == (("choices", "kept"), "no-store")
     assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+    assert "dig selv, på disse sider" in page.text
+    assert "you, on the pages of the broker" not in page.text
     listed = html.fromstring(page.get_data()).xpath("//section/@data-kind")
     assert {"transaction", "session", "enrolment", "receipt", "link"} <= set(map(str, listed))  # type: ignore[arg-type]
     file = person.get(link(page, "format=json"))
