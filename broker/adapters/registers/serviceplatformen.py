@@ -35,10 +35,22 @@ _BINDING: Final = (
 # Too short for a CPR number.
 _CODE: Final = re.compile(r"[A-Z_]{1,40}|[A-Z_]{0,10}[0-9]{1,7}")
 _PREFIX: Final = r"(?:[^\s<>/:!?]+:)?"
-_PERSON: Final = re.compile(f"<{_PREFIX}persondata(.*)</{_PREFIX}persondata", re.DOTALL)
+# Apart: one expression from the first to the last would read an answer of a thousand begins a
+# thousand times, and everything else would stand still meanwhile.
+_PERSON_BEGINS: Final = re.compile(f"<{_PREFIX}persondata")
+_PERSON_ENDS: Final = re.compile(f"</{_PREFIX}persondata")
 # A start tag, its name without the prefix.
 _ELEMENT: Final = re.compile(f"<{_PREFIX}" + r"([^\s<>/:!?]+)")
 _UNKNOWN: Final = "PNR not found"
+# What the reader of the interface lets through: it reads a value by the type written beside it.
+_UNREADABLE: Final = (
+    SoapError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+)
 # 500 carries the faults of SOAP 1.1, which are read.
 _NOT_NOW: Final = frozenset({408, 425, 429, 502, 503, 504})
 
@@ -170,7 +182,7 @@ class Serviceplatformen:
         except SoapFault as fault:
             known = _UNKNOWN not in _all_text(fault)
             what = f"the register answered with a fault: {_code(fault)}"
-        except (SoapError, ValueError, TypeError, LookupError, AttributeError) as error:
+        except _UNREADABLE as error:
             known = True
             what = f"the answer is not as the interface has it: {type(error).__name__}"
         # Raised out here: the error of the reader holds the whole answer.
@@ -184,8 +196,16 @@ def _named(answer: bytes) -> frozenset[str]:
     if b"\0" in answer:
         raise RegisterRefused("the answer is not written in UTF-8")
     text = answer.decode("utf-8", "replace").casefold()
-    person = _PERSON.search(text)
-    return frozenset(_ELEMENT.findall(person[1] if person else ""))
+    return frozenset(_ELEMENT.findall(_of_person(text)))
+
+
+def _of_person(text: str) -> str:
+    """Return what stands between the first begin of a person and the last end, "" for nothing."""
+    begins = _PERSON_BEGINS.search(text)
+    if begins is None:
+        return ""
+    ends = [found.start() for found in _PERSON_ENDS.finditer(text, begins.end())]
+    return text[begins.end() : ends[-1]] if ends else ""
 
 
 def _elements(answer: object) -> Mapping[str, Any]:

@@ -197,7 +197,11 @@ class RegisterLoop:
     _rests_until: datetime | None = field(default=None, init=False)
 
     def step(self) -> bool:
-        """Carry out the look-up that has been due longest; False where none is due, or it rests."""
+        """Carry out the look-up that has been due longest; False where none is due, or it rests.
+
+        An error that is none of the register's or the library system's is raised, once the look-up
+        has been put off.
+        """
         now = self.ports.now()
         if self._rests_until and now < self._rests_until:
             return False
@@ -208,6 +212,11 @@ class RegisterLoop:
         try:
             with suppress(Overtaken):
                 self._carry_out(claimed, look_ups)
+        except Exception:
+            # Still due, it would be claimed before all others again, and nobody else looked up.
+            self._rest()
+            look_ups.later(claimed.record)
+            raise
         finally:
             claimed.lease.end(self.ports.now())
         return True

@@ -41,6 +41,7 @@ ANSWER = (
 )
 PERSON = "<persondata><personnummer>0101800000</personnummer><status><status>1</status></status>{}</persondata>"
 MARK = "<beskyttet>true</beskyttet>"
+SCHEMA = "xmlns:xs='http://www.w3.org/2001/XMLSchema' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'"
 NO_MARK = "<beskyttet>false</beskyttet>"
 
 
@@ -76,12 +77,21 @@ def test_an_odd_protection_protects(serviceplatformen: Stage, soon: Soon, writte
         PERSON.format("") + "<adresse><aktuelAdresse/></adresse>" * 2,
         PERSON.replace(CPR, "0202800000").format(""),
         PERSON.format("<gaeldendePersonnummer>0202</gaeldendePersonnummer>"),
+        PERSON.format(f"<startdato xsi:type='xs:decimal' {SCHEMA}>abc</startdato>"),
     ],
-    ids=["two persons", "two protections", "two addresses", "another person", "half a number"],
+    ids=["two persons", "two protections", "two addresses", "another person", "half a number", "no decimal"],
 )
 def test_two_of_one_or_another_person_are_refused(serviceplatformen: Stage, soon: Soon, answer: str) -> None:
     """Which of two records holds is not guessed, and nobody's address is written to somebody else."""
     serviceplatformen.simulated.faults.answer = ANSWER.format(answer).encode()
+    with pytest.raises(RegisterRefused):
+        serviceplatformen.opened().look_up(CPR, soon())
+
+
+@pytest.mark.server
+def test_an_answer_of_many_begins_is_read_once(serviceplatformen: Stage, soon: Soon) -> None:
+    """Read once for each begin it would take two hours of the worker, whatever the deadline is."""
+    serviceplatformen.simulated.faults.answer = ANSWER.format("<persondata/>" * 100_000).encode()
     with pytest.raises(RegisterRefused):
         serviceplatformen.opened().look_up(CPR, soon())
 

@@ -1,6 +1,7 @@
 """Look-ups in a register of persons: wanted, carried out beside every login, applied, told, and never lost."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,7 +29,8 @@ from broker.core.borrowers.registered_person import (
 from broker.core.errors import AuditUnavailable, LibraryRefused, LibraryUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.policy.register_rule import RegisterRule
-from broker.core.ports import Kept, Key, lease_of
+from broker.core.ports import Kept, Key, RecordUnreadable, lease_of
+from broker.flows.borrowers.known_borrower import person_key
 from broker.flows.borrowers.look_up import RegisterLoop
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.records import dump
@@ -235,6 +237,32 @@ def test_an_error_leaves_the_look_up_owed(desk: Desk) -> None:
     desk.run()
     assert (len(desk.owed()), len(desk.register.asked)) == (1, asked)
     assert [event.facts["cause"] for event in desk.told] == ["the register knows no field", "down", "full"]
+
+
+def test_an_error_that_nobody_planned_for_stops_nobody_else(desk: Desk) -> None:
+    """It is raised and the look-up put off: the next is asked, and the first not every two seconds."""
+    desk.enrol()
+    desk.world.live.want(desk.world.wish(register=RULE, cpr="0303990000"))
+    desk.world.settle()
+    desk.register.error = ValueError("of a register of somebody else's")
+    for _ in range(100):
+        with suppress(ValueError):
+            desk.run()
+        desk.world.now += timedelta(seconds=2)
+    assert set(desk.register.asked) == {CPR, "0303990000"}
+    assert len(desk.register.asked) < 10
+    assert len(desk.owed()) == 2
+
+
+def test_an_enrolment_that_cannot_be_read_is_come_back_to(desk: Desk) -> None:
+    """What a newer release or a broken disk wrote keeps its own look-up waiting, and no other."""
+    desk.enrol()
+    key = person_key(desk.world.links.of_cpr(CPR))
+    kept = desk.world.store.get(key, desk.world.now)
+    desk.world.store.put(key, kept._replace(value=b"\xff{}", version="2"), kept.version, desk.world.now)
+    with pytest.raises(RecordUnreadable):
+        desk.run()
+    assert (desk.run(), len(desk.owed())) == (0, 1)
 
 
 def raising(error: Exception) -> Any:
