@@ -72,6 +72,16 @@ def right(card: str) -> str:
     return f"{STATUS}AOAUL|AA{card}|AEÅse Prøvesen|BLY|CQY|AFGreetings. |"
 
 
+def demanding(card: str, pin: str) -> Answers:
+    """Let the card be taken with this PIN alone, after a login."""
+
+    def answers(message: str) -> bytes:
+        taken = f"|AD{pin}|" in message
+        return answering(right(card) if taken else right(card).replace("CQY", "CQN"))(message)
+
+    return answers
+
+
 def answering(text: str, login: bytes = b"") -> Answers:
     """Let every question be answered so, after a login."""
 

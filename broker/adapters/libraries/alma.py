@@ -12,6 +12,7 @@ from broker.adapters.libraries.alma_searches import UserSearches
 from broker.adapters.libraries.alma_settings import AlmaKeys
 from broker.adapters.libraries.alma_setup import SetupProof
 from broker.adapters.libraries.alma_users import User
+from broker.adapters.libraries.pin_machine import PinMachine
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_calls import LibraryCallObserver, unobserved
@@ -37,7 +38,8 @@ class Alma:
         self._settings = settings
         self._calls = Calls(settings, observe)
         self._searches = UserSearches(self._calls, settings)
-        self._machine = settings.machine(observe)
+        client = settings.machine(observe)
+        self._machine = PinMachine(client) if client else None
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
@@ -137,7 +139,7 @@ class Alma:
         """Return what a machine says of barcode and PIN; UNKNOWN where there is none to ask.
 
         The barcode is read in any case: ``card`` may be another's by now. Nobody's number costs the
-        same calls as somebody's.
+        same calls as somebody's. LibraryUnavailable where the machine takes any PIN.
         """
         del card
         if self._machine is None:
@@ -153,7 +155,8 @@ class Alma:
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return what in Alma's set-up breaks a promise of ours; nothing is written."""
-        return SetupProof(self._calls, self._settings, expected, deadline).faults()
+        proof = SetupProof(self._calls, self._settings, expected, deadline, self._machine)
+        return proof.faults()
 
     def _put(
         self,

@@ -22,6 +22,7 @@ QUOTA: Final = "library.daily_calls"
 _CODE: Final = re.compile(r"[A-Z0-9_]{1,40}")
 # The gateway before Alma answers in XML whatever was asked for.
 _IN_XML: Final = re.compile(rb"<errorCode>\s*([A-Z0-9_]{1,40})\s*</errorCode>")
+_BEFORE_XML: Final = b"\xef\xbb\xbf \t\r\n"
 _OF_THE_KEY: Final = frozenset({"UNAUTHORIZED", "FORBIDDEN", "INVALID_REQUEST"})
 # Failures of Alma's own, of which nothing says that they would come again.
 _NOT_NOW: Final = frozenset({"401658", "402119", "GENERAL_ERROR", "INTERNAL_SERVER_ERROR"})
@@ -95,6 +96,9 @@ def code_of(answer: HttpAnswer) -> str | None:
     if first is not None:
         code = str(first.get("errorCode"))
         return code if _CODE.fullmatch(code) else "unnamed"
+    # In a user of Alma's the same words are a name that somebody chose.
+    if not answer.body.lstrip(_BEFORE_XML).startswith(b"<"):
+        return None
     in_xml = _IN_XML.search(answer.body[:4096])
     return in_xml[1].decode() if in_xml else None
 

@@ -1,13 +1,16 @@
-"""Proves Alma's set-up by reading alone: identifier types, user groups, the calls of the day."""
+"""Proves Alma's set-up by reading alone: types, groups, calls of the day, the machine."""
 
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from broker.adapters.libraries import alma_refusals, alma_requests, alma_users
+from broker.adapters.http_exchange import moment
+from broker.adapters.libraries import alma_refusals, alma_requests, alma_users, pin_machine
 from broker.adapters.libraries.alma_requests import ALL_TYPES, Calls
-from broker.adapters.libraries.alma_settings import FIELDS, AlmaKeys
+from broker.adapters.libraries.alma_settings import BARCODE, FIELDS, AlmaKeys
+from broker.adapters.libraries.pin_machine import PinMachine
 from broker.adapters.libraries.setup_steps import proved, unknown_fields
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.errors import LibraryUnavailable
@@ -17,6 +20,8 @@ _OPERATION: Final = "prove"
 _TABLES: Final = "/almaws/v1/conf/code-tables"
 # Ten digits that are no date: asked for to see how a look-up answers.
 _NOBODY: Final = "0000000000"
+# Of the users that Alma lists, as many from the first on are drawn from.
+_LISTED: Final = 10_000
 _CONFIGURATION: Final = "library.api_key (Configuration: read)"
 
 
@@ -29,16 +34,25 @@ class SetupProof:
         settings: AlmaKeys,
         expected: ExpectedSetup,
         deadline: datetime,
+        machine: PinMachine | None,
     ) -> None:
         self._calls = calls
         self._settings = settings
         self._expected = expected
         self._deadline = deadline
+        self._machine = machine
 
     def faults(self) -> tuple[SetupFault, ...]:
         """Return every fault, once for each setting; the proof ends where Alma is unavailable."""
         fields = partial(unknown_fields, "Alma", self._expected, FIELDS)
-        steps = (fields, self._searching, self._types, self._groups, self._quota)
+        steps = (
+            fields,
+            self._searching,
+            self._types,
+            self._groups,
+            self._quota,
+            self._pins,
+        )
         return proved("Alma", steps, goes_on=(_CONFIGURATION, alma_refusals.QUOTA))
 
     def _searching(self) -> Iterator[SetupFault]:
@@ -102,3 +116,37 @@ class SetupProof:
             left = f"{budget.left} of {self._settings.daily_calls} calls are left until midnight"
             mend = "see in the Developer Network what else calls, or have the contract raised"
             yield SetupFault(alma_refusals.QUOTA, f"Alma: {left} ({mend})")
+
+    def _pins(self) -> Iterator[SetupFault]:
+        """Ask the machine with a PIN that nobody has: for nobody's card, and for somebody's."""
+        if self._machine is None:
+            return
+        for card in (secrets.token_hex(16), self._some_barcode()):
+            until = moment(self._deadline, self._settings.timeout)
+            if card and self._machine.takes_any(card, until):
+                sentence = f"Alma: {pin_machine.SETTING}: {pin_machine.TAKES_ANY}"
+                yield SetupFault(pin_machine.SETTING, sentence)
+
+    def _some_barcode(self) -> str | None:
+        """Return the barcode of a user drawn by lot, so that no PIN meets every proof."""
+        listed = self._listed(0)
+        total = listed.get("total_record_count")
+        if not isinstance(total, int) or total < 1:
+            return None
+        drawn = self._listed(secrets.randbelow(min(total, _LISTED)))
+        for user in alma_users.entries(drawn.get("user")):
+            number = alma_users.text_in(user, "primary_id") or ""
+            if not alma_requests.possible(number):
+                continue  # a CPR number stands in no address but where its person is looked for
+            path = alma_requests.numbered_path(number)
+            found = self._calls.call(_OPERATION, "GET", path, self._deadline)
+            cards = alma_users.identifiers(found.body, BARCODE)
+            if found.code is None and cards:
+                return cards[0]
+        return None
+
+    def _listed(self, offset: int) -> Mapping[str, Any]:
+        """Return a few users from an offset on; none where Alma lists none."""
+        path = f"{alma_requests.USERS}?limit=3&offset={offset}"
+        answer = self._calls.call(_OPERATION, "GET", path, self._deadline)
+        return answer.body if answer.code is None else {}

@@ -19,7 +19,7 @@ from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
 from broker.demo.alma.simulated_alma import Simulation, create_app
 from broker.demo.alma.user_object import UserRow
 from broker.demo.run.loopback_server import serve_on_loopback
-from tests.plugins.sip2_port import STATUS, Answers, answering, right, serving
+from tests.plugins.sip2_port import STATUS, Answers, answering, demanding, right, serving
 
 pytestmark = pytest.mark.server
 
@@ -291,7 +291,7 @@ def test_the_days_calls_once_used_up_are_a_cause_and_no_storm(alma: Simulation, 
 @pytest.mark.parametrize(
     ("machine", "expected"),
     [
-        (answering(right(CPR)), PinAnswer.RIGHT),
+        (demanding(CPR, "4071"), PinAnswer.RIGHT),
         (answering(right(CPR).replace("CQY", "CQN")), PinAnswer.WRONG),
     ],
 )
@@ -304,6 +304,23 @@ def test_a_machine_says_whether_a_pin_is_right(
         library = opened(sip2=keys)
         assert library.check_pin(made.number, "4071", soon()) is expected
         assert library.check_pin(made.number, "4071", soon(), CPR) is expected
+
+
+@pytest.mark.usefixtures("made")
+def test_a_machine_that_never_says_no_proves_no_pin(opened: Opened, soon: Soon) -> None:
+    """With a profile that asks for no PIN, any number would open its account by any PIN."""
+    with serving(answering(right(CPR))) as (port, _client, _observed):
+        keys = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
+        library = opened(sip2=keys)
+        for pin in ("4071", "0000"):
+            with pytest.raises(LibraryUnavailable, match="takes any PIN") as raised:
+                library.check_pin(NUMBER, pin, soon())
+            assert raised.value.setting == "library.sip2"
+        port.answers = demanding(CPR, "4071")
+        assert library.check_pin(NUMBER, "4071", soon()) is PinAnswer.RIGHT
+        asked = len(port.seen)
+        assert library.check_pin(NUMBER, "4071", soon()) is PinAnswer.RIGHT
+        assert len(port.seen) == asked + 2
 
 
 def test_nobodys_number_costs_the_same_calls(alma: Simulation, opened: Opened, made: Borrower, soon: Soon) -> None:

@@ -54,6 +54,17 @@ def test_the_code_decides_and_not_the_status(code: str, status: int) -> None:
     assert alma_refusals.demand_verdict(answer(code, status=status), "find") == code
 
 
+@pytest.mark.parametrize("code", ["DAILY_THRESHOLD", "PER_SECOND_THRESHOLD"])
+def test_a_name_is_no_refusal(code: str) -> None:
+    """Whoever is called like the gateway's XML would have the calls of everybody stopped."""
+    words = f"<errorCode>{code}</errorCode>"
+    named = HttpAnswer(200, json.dumps({"primary_id": "L-1", "first_name": words}).encode())
+    assert alma_refusals.code_of(named) is None
+    assert alma_refusals.demand_verdict(named, "read") is None
+    for before in (b"", b"\xef\xbb\xbf\r\n "):
+        assert alma_refusals.code_of(HttpAnswer(429, before + f"<x>{words}</x>".encode())) == code
+
+
 @pytest.mark.parametrize(
     ("failed", "setting"),
     [

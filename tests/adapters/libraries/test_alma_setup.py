@@ -11,12 +11,14 @@ from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.demo.alma.administration import Administration, ApiKey
 from broker.demo.alma.simulated_alma import create_app
 from broker.demo.run.loopback_server import serve_on_loopback
+from tests.plugins.sip2_port import STATUS, Answers, answering, checked, demanding, right, serving
 
 pytestmark = pytest.mark.server
 
 Soon = Callable[..., datetime]
 Proved = Callable[..., dict[str, str]]
 
+CPR = "0101800000"
 EXPECTED = ExpectedSetup({"STUDENT": "student.yaml:1", "TEMP": "student.yaml:2"}, {"surname": "student.yaml:3"})
 BLIND = ApiKey(reads_configuration=False)
 HEADLESS = ApiKey(reads_users=False, writes_users=False)
@@ -91,3 +93,33 @@ def test_calls_of_the_day_that_run_out_are_told(proved: Proved, app: Flask) -> N
     faults = proved()
     assert faults.keys() == {"library.daily_calls"}
     assert "of 100000 calls are left" in faults["library.daily_calls"]
+
+
+def for_card(card: str, answers: Answers) -> Answers:
+    """Let a machine know this card alone."""
+    unknown = answering(f"{STATUS}AOAUL|AANOPE|AE|BLN|CQN|")
+    return lambda message: (answers if f"|AA{card}|" in message or message.startswith("93") else unknown)(message)
+
+
+@pytest.mark.parametrize(
+    ("answers", "number", "settings"),
+    [
+        (demanding("C-1", "4071"), "N-1", set()),
+        (answering(right("C-1")), "N-1", {"library.sip2"}),
+        (answering(right("C-1")), CPR, set()),
+        (answering(right("C-1"), checked("940", 0)), "N-1", {"library.sip2"}),
+    ],
+)
+def test_a_machine_is_tried_with_a_pin_that_nobody_has(
+    proved: Proved, app: Flask, answers: Answers, number: str, settings: set[str]
+) -> None:
+    """For nobody's card and for a user's; a user whose number is a CPR number is not read for it."""
+    body = {"primary_id": number, "last_name": "Desk", "user_group": {"value": "PRIVATE"}}
+    body |= {"record_type": {"value": "PUBLIC"}, "account_type": {"value": "INTERNAL"}}
+    card = {"id_type": {"value": "BARCODE"}, "value": "C-1"}
+    app.extensions["alma"].users.create(body | {"user_identifier": [card]})
+    with serving(for_card("C-1", answers)) as (port, _client, _observed):
+        keys = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
+        faults = proved(sip2=keys)
+    assert faults.keys() == settings
+    assert not [line for line in app.extensions["alma"].access.lines() if CPR in line]
