@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from broker.core.analysis.outcomes import MADE, LeavingKinds, Outcome, SharedTerms
-from broker.core.consent.disclosure import WATCHED
+from broker.core.consent.disclosure import WATCHED, told_of
 from broker.core.login.next_step import OURS
 from broker.core.policy.model import PolicyLine
 
@@ -35,7 +35,7 @@ def asked_again(service: str, before: Outcome, after: Outcome) -> Iterator[Asked
 def _is_shown(outcome: Outcome, terms: SharedTerms) -> bool:
     """Return whether the page is shown at all, as the next step of a login has it."""
     names = {each.name for each in outcome.leaving}
-    if terms.name_id == "persistent":
+    if terms.name_id == "persistent" or terms.looked_up:
         return True
     if terms.basis == "consent" or terms.notice == "ours":
         return bool(names)
@@ -56,6 +56,8 @@ def _of_terms(old: SharedTerms, new: SharedTerms) -> Iterator[tuple[str, PolicyL
         yield "controller", entry.place
     if new.name_id not in {old.name_id, "transient"}:
         yield "name_id", line_of("name_id")
+    if new.looked_up and new.looked_up not in told_of(old.looked_up):
+        yield "register", new.register_line or entry.place
 
 
 def _of_attributes(before: Outcome, after: Outcome) -> Iterator[tuple[str, PolicyLine]]:

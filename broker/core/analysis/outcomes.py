@@ -13,7 +13,8 @@ from broker.core.analysis.lasting_terms import (
 from broker.core.analysis.login_classes import Member
 from broker.core.analysis.source_kinds import SourceKinds
 from broker.core.analysis.value_kinds import OTHER, ValueKind
-from broker.core.entities import Controller, Names, Service
+from broker.core.consent.disclosure import LookedUp, looked_up
+from broker.core.entities import Controller, Names
 from broker.core.identity.affiliations import AFFILIATIONS
 from broker.core.identity.canonical_attributes import (
     BORROWER_NUMBER,
@@ -72,7 +73,9 @@ class SharedTerms:
     notice: Notice
     purpose: object
     receiver: Controller | None
+    looked_up: LookedUp
     entry: Release = field(compare=False, repr=False)
+    register_line: PolicyLine | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +191,7 @@ def outcome(
         refusal=end.reason if isinstance(end, Refuse) else None,
         affiliation=played.decision.affiliation,
         borrower=None if kinds.source.local else played.borrower,
-        terms=_terms(release, played.service) if leaves and release else None,
+        terms=_terms(release, played) if leaves and release else None,
         leaving=tuple(
             _leaving(
                 played,
@@ -221,14 +224,18 @@ def _word(step: Step) -> str:
             return name
 
 
-def _terms(release: Release, service: Service) -> SharedTerms:
+def _terms(release: Release, played: PlayedLogin) -> SharedTerms:
+    policy = played.decision.policy
+    rule = policy.borrower if policy else None
     return SharedTerms(
         basis=release.legal_basis,
         name_id=release.name_id,
         notice=release.notice,
         purpose=release.purpose,
-        receiver=service.controller,
+        receiver=played.service.controller,
+        looked_up=looked_up(played.decision),
         entry=release,
+        register_line=rule.line_of("register") if rule else None,
     )
 
 

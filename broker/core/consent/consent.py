@@ -114,7 +114,8 @@ def question(
     is asked, whatever is on file (docs/reference/design.md#4a-shown). ``receipts`` are those on
     file for this person and service, of which ``governing`` finds the one that counts.
     """
-    if not disclosure.items and disclosure.name_id_format != PERSISTENT:
+    names_nobody = not disclosure.items and disclosure.name_id_format != PERSISTENT
+    if names_nobody and not disclosure.looked_up:
         return None
     if own and own.is_yes:
         if own.shown == disclosure.shown(hmacs):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 from broker.core.entities import TRANSIENT, Controller, Service, Text
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_STAND_IN, Values
@@ -24,6 +24,16 @@ WATCHED = frozenset(
 # What a person agrees to, piece by piece: kind, name, and the value where that is material.
 Part = tuple[str, str, str]
 ALWAYS: Final = "always"
+
+# What a person is looked up in the register of persons for, "" where they are not.
+LookedUp = Literal["address", "number", ""]
+_REGISTER: Final = "person_register"
+# Whoever was told of the address was told of the number.
+_TOLD_OF: Final[Mapping[LookedUp, tuple[str, ...]]] = {
+    "": (),
+    "number": ("number",),
+    "address": ("number", "address"),
+}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -54,6 +64,7 @@ class Disclosure:
     receiver: Controller | None
     items: tuple[Item, ...]
     policy: str
+    looked_up: LookedUp = ""
 
     @property
     def attributes(self) -> tuple[Item, ...]:
@@ -79,19 +90,19 @@ class Disclosure:
             # (docs/reference/design.md#borrower-number).
             values = () if item.name == BORROWER_NUMBER else item.values
             parts += [_kind(item), item.name, *values, ""]
-        terms = self._terms()
+        terms = (*self._terms(), *told_of(self.looked_up))
         return hmacs.of("shown", self.acs, self.name_id_format, *terms, *parts)
 
     def material(self, hmacs: LookupHmacs) -> str:
         """Return the digest of what asks again when it changes.
 
-        Names and whether each is optional, watched values, the NameID's kind, purpose, basis and
-        controllers.
+        Names and whether each is optional, watched values, the NameID's kind, purpose, basis,
+        controllers, and what the person is looked up in the register for.
         """
         parts: list[str] = []
         for item in sorted(self.items, key=lambda item: item.name):
             parts += [_kind(item), item.name, *_material_values(item), ""]
-        terms = self._terms()
+        terms = (*self._terms(), *told_of(self.looked_up))
         return hmacs.of("material", self.name_id_format, *terms, *parts)
 
     def terms(self, hmacs: LookupHmacs) -> str:
@@ -102,7 +113,8 @@ class Disclosure:
     def parts(self) -> frozenset[Part]:
         """Return what is agreed to, apart from the terms: less is a subset of it.
 
-        A name, or each of its values where they are watched; a persistent NameID is one of them.
+        A name, or each of its values where they are watched; a persistent NameID is one of them,
+        and so is each purpose of a look-up in the register.
         """
         parts = {
             (_kind(item), item.name, value)
@@ -111,6 +123,7 @@ class Disclosure:
         }
         if self.name_id_format != TRANSIENT:
             parts.add((ALWAYS, self.name_id_format, ""))
+        parts.update((ALWAYS, _REGISTER, purpose) for purpose in told_of(self.looked_up))
         return frozenset(parts)
 
     def _terms(self) -> tuple[str, ...]:
@@ -167,7 +180,24 @@ def disclose(
         receiver=service.controller or Controller(service.label),
         items=items,
         policy=decision.digest,
+        looked_up=looked_up(decision),
     )
+
+
+def told_of(purpose: LookedUp) -> tuple[str, ...]:
+    """Return what a person who reads of a look-up for ``purpose`` is told that it is for."""
+    return _TOLD_OF[purpose]
+
+
+def looked_up(decision: Decision) -> LookedUp:
+    """Return what the register of persons is asked for in a login with an account."""
+    policy, release = decision.policy, decision.release
+    rule = policy.borrower.register if policy and policy.borrower else None
+    if rule is None or release is None or release.borrower == "none":
+        return ""
+    if not decision.known_in_person:
+        return ""
+    return "number" if rule.address == "never" else "address"
 
 
 def named(disclosure: Disclosure, ids: Mapping[str, str]) -> Disclosure:

@@ -292,7 +292,9 @@ def _question(
     if decision.release is None or decision.release.notice == "ours":
         return asked
     # The upstream's own notice covers what the upstream itself sent, never what we add: our
-    # persistent NameID too.
+    # persistent NameID too, and that we look the person up.
+    if disclosure.looked_up:
+        return asked
     names = {item.name for item in disclosure.items}
     if disclosure.name_id_format != PERSISTENT and names.isdisjoint(OURS):
         return None

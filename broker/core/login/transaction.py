@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.owed_look_up import LookUpReason
 from broker.core.consent.consent import Receipt
 from broker.core.entities import PERSISTENT
 from broker.core.errors import BrowserUnmatched, Status, TooMany
@@ -225,6 +226,8 @@ class Account:
     pin_mailed: bool = False  # whether a PIN is mailed, or will be
     absent: bool = False
     enrolment: str | None = None  # the id under which staff find it, or the case that it is
+    # why the person is to be looked up in the register, once they have been told of it
+    look_up: LookUpReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,10 +356,7 @@ class Transaction:
 
     def awaits(self, request: str) -> Outstanding | None:
         """Find our request that ``request`` (an InResponseTo) names, if it is still answerable."""
-        for sent in self.outstanding:
-            if sent.id == request:
-                return sent
-        return None
+        return next((sent for sent in self.outstanding if sent.id == request), None)
 
     def consumed(self, request: str) -> "Transaction":
         """Remove ``request`` from those that may be answered."""

@@ -6,7 +6,9 @@ from typing import assert_never
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.leading_numbers import cpr_leads, without_number
+from broker.core.borrowers.owed_look_up import LookUpReason
 from broker.core.borrowers.wanted_borrower import Wish, wish
+from broker.core.consent.disclosure import looked_up
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.login.missing_address import without_address
 from broker.core.login.transaction import Account, AccountState, Errand, Transaction
@@ -78,13 +80,21 @@ class BorrowerAtLogin:
             return None
         if release.borrower == "none" or person.case:
             return None
-        self._refresh(arrived, remembered)
-        to_be = release.borrower == "make" and transaction.errand is not Errand.PIN
-        if to_be:
+        account = None
+        if release.borrower == "make" and transaction.errand is not Errand.PIN:
             wished = self._wish(transaction, arrived, now, remembered, to_be=True)
-            if wished:
-                return self._account_by_wish(wished, arrived, remembered)
-        return self._account_as_it_is(transaction, arrived, now, remembered)
+            account = self._account_by_wish(wished, arrived, remembered) if wished else None
+        account = account or self._account_as_it_is(transaction, arrived, now, remembered)
+        return replace(account, look_up=self._look_up_due(arrived, remembered))
+
+    def owe_look_up(self, transaction: Transaction, arrived: Arrived) -> None:
+        """Queue the look-up in the register of a person who has been told of it, if it is time."""
+        reason = transaction.account.look_up if transaction.account else None
+        policy = arrived.decision.policy
+        rule = policy.borrower.register if policy and policy.borrower else None
+        cpr = findable_cpr(arrived)
+        if reason and rule and cpr:
+            RegisterLookUps(self.enrolments.ports).queue(cpr, rule, reason)
 
     def enrol(
         self,
@@ -202,20 +212,17 @@ class BorrowerAtLogin:
             case _:
                 assert_never(known.who)
 
-    def _refresh(self, arrived: Arrived, remembered: RememberedBorrower | None) -> None:
-        """Queue a look-up in the register of persons for a borrower that is there, if it is time.
-
-        By what this request has read already; nobody waits for it.
-        """
-        rule = arrived.decision.policy.borrower if arrived.decision.policy else None
+    def _look_up_due(
+        self, arrived: Arrived, remembered: RememberedBorrower | None
+    ) -> LookUpReason | None:
+        """Return why the borrower is to be looked up, by what is read already; they may say no."""
         entry = remembered.entry if remembered else None
-        cpr = findable_cpr(arrived)
-        if rule is None or entry is None or cpr is None or self.enrolments.mode != "live":
-            return
+        if entry is None or self.enrolments.mode != "live" or not looked_up(arrived.decision):
+            return None
         enrolment = entry.enrolment
-        known = enrolment.state is EnrolmentState.DONE and enrolment.number is not None
-        if known and arrived.decision.known_in_person:
-            RegisterLookUps(self.enrolments.ports).owe(cpr, rule.register, enrolment)
+        if enrolment.state is not EnrolmentState.DONE or enrolment.number is None:
+            return None
+        return RegisterLookUps(self.enrolments.ports).reason(enrolment)
 
     def _listed(self, arrived: Arrived, known: KnownBorrower) -> str | None:
         """List for staff what no enrolment of this login will, and return the id of the case."""

@@ -1,7 +1,6 @@
 """The look-ups in the register of persons that are owed: wanted once, and carried out later."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.owed_look_up import LookUpReason, OwedLookUp
@@ -26,21 +25,28 @@ class RegisterLookUps:
         Nothing where no ``rule`` asks for it, or the register was heard of the person within
         ``refresh_after``. One that is queued already stays as it is.
         """
-        now = self.ports.now()
-        if rule is None or not self.is_due(enrolment, now):
+        reason = self.reason(enrolment)
+        if rule is None or reason is None:
             return False
-        reason = LookUpReason.REFRESH if enrolment.registered else LookUpReason.ENROLMENT
+        return self.queue(cpr, rule, reason)
+
+    def queue(self, cpr: str, rule: RegisterRule, reason: LookUpReason) -> bool:
+        """Queue the look-up of a person for a ``reason``, and return whether it is new."""
+        now = self.ports.now()
         owed = OwedLookUp(cpr, reason, rule, now)
         key = Key("register", self.ports.links.of_cpr(cpr))
         until = REGISTER_LOOK_UP.until(now)
         return self._owed.add(key, owed, until, now, due=now) is not None
 
-    def is_due(self, enrolment: Enrolment, now: datetime) -> bool:
-        """Return whether the register is to be asked about the person of an enrolment."""
+    def reason(self, enrolment: Enrolment) -> LookUpReason | None:
+        """Return why the register is to be asked about the person of an enrolment; None if not."""
         after = self.ports.refresh_after
         if after is None:
-            return False
-        return enrolment.registered is None or now - enrolment.registered >= after
+            return None
+        if enrolment.registered is None:
+            return LookUpReason.ENROLMENT
+        is_old = self.ports.now() - enrolment.registered >= after
+        return LookUpReason.REFRESH if is_old else None
 
     def claim(self) -> Claimed[OwedLookUp] | None:
         """Lease the look-up that has been due longest, for a first call; None if none is due."""

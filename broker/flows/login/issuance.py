@@ -83,8 +83,10 @@ class Issuance:
         if transaction.issued:
             # The process may have died between the transaction and its session.
             self.sessions.add(session, now)
-        elif not self._recorded(held, step, issued, session, now):
-            return False
+        else:
+            self._owe_look_up(held, step, now)
+            if not self._recorded(held, step, issued, session, now):
+                return False
         if not self.sessions.over(transaction, now):
             return True
         self.sessions.end([session], now)
@@ -95,6 +97,12 @@ class Issuance:
             event = of_login(AuditEventKind.NOT_RELEASED, now, transaction.names, about=about)
             self.lookup.trail.add(event)
         raise TransactionGone("its person has logged out")
+
+    def _owe_look_up(self, held: Held, step: Issue, now: datetime) -> None:
+        """Queue the look-up in the register: the person has been told, and has not said no."""
+        arrived = self.lookup.arrived(held, now).arrived
+        if arrived and step.disclosure.looked_up:
+            self.lookup.borrowers.owe_look_up(held.transaction, arrived)
 
     def _recorded(
         self,

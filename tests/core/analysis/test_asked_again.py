@@ -52,6 +52,20 @@ TELLING: Final = (("legal_basis: consent", "legal_basis: contract"), (", optiona
 UPSTREAMS: Final = (*TELLING, ("notice: ours", "notice: upstream"))
 LASTING: Final = (*UPSTREAMS, ("transient", "persistent"))
 MORE: Final = ("examples:", GN + "examples:")
+BORROWER: Final = (
+    "release:\n  - service: my-loans\n    borrower: none",
+    """\
+borrower:
+  find_by: [cpr]
+  category: PRIVATE
+  expires_after: 6 months
+  fields: {}
+  pin: none
+release:
+  - service: my-loans
+    borrower: need""",
+)
+LOOKED_UP: Final = ("pin: none", "register: {address: always}\n  pin: none")
 # What is changed in the file before and after, and who is asked again.
 EDITS: Final = {
     "nothing": ([], [("precedence: 20", "precedence: 21")], []),
@@ -69,6 +83,9 @@ EDITS: Final = {
     "told of more": (TELLING, [*TELLING, MORE], ["my-loans False + gn student.yaml:20"]),
     "told by the upstream": (TELLING, [*UPSTREAMS, MORE], []),
     "told by us for a NameID that lasts": (LASTING, [*LASTING, MORE], ["my-loans False + gn student.yaml:20"]),
+    "looked up": ([BORROWER], [BORROWER, LOOKED_UP], ["my-loans True register student.yaml:14"]),
+    "looked up for less": ([BORROWER, LOOKED_UP], [BORROWER, ("pin: none", "pin: none\n  register: {}")], []),
+    "looked up no more": ([BORROWER, LOOKED_UP], [BORROWER], []),
     "not told before": (UPSTREAMS, TELLING, []),
 }  # fmt: skip
 

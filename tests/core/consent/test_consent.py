@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from broker.core.consent.consent import Question, Receipt, ReceiptEvent, agreed, question, receipt
-from broker.core.consent.disclosure import Disclosure, Item
+from broker.core.consent.disclosure import Disclosure, Item, LookedUp
 from broker.core.entities import PERSISTENT, TRANSIENT, Text
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import LegalBasis
@@ -101,6 +101,27 @@ def test_nothing_to_send_asks_nothing(disclosure: Disclosure, hmacs: LookupHmacs
     nothing = replace(disclosure, items=())
     assert question(replace(nothing, name_id_format=TRANSIENT), (), None, hmacs, now) is None
     assert question(replace(nothing, name_id_format=PERSISTENT), (), None, hmacs, now) is not None
+    assert question(replace(nothing, name_id_format=TRANSIENT, looked_up="number"), (), None, hmacs, now) is not None
+
+
+@pytest.mark.parametrize(
+    ("told", "now_asked", "again"),
+    [
+        ("", "number", True),
+        ("", "address", True),
+        ("number", "address", True),
+        ("address", "number", False),
+        ("number", "", False),
+        ("address", "address", False),
+    ],
+)
+def test_a_look_up_that_nobody_was_told_of_is_asked_about(
+    disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, told: LookedUp, now_asked: LookedUp, *, again: bool
+) -> None:
+    """A yes of before a policy asked the register, or asked it for the address, is none to that; less is covered."""
+    asked = Question("ask", replace(disclosure, looked_up=told))
+    before = receipt("r1", asked, YES, remember=True, person="p", language="da", hmacs=hmacs, now=now)
+    assert (question(replace(disclosure, looked_up=now_asked), (before,), None, hmacs, now) is not None) == again
 
 
 @pytest.mark.parametrize(("yes", "remember", "kept"), [(True, True, 365), (True, False, None), (False, True, None)])

@@ -26,6 +26,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "receiver's English name": {"receiver": Controller(replace(RECEIVER, en="other"))},
     "receiver's Danish name": {"receiver": Controller(replace(RECEIVER, da="andet"))},
     "receiver's contact": {"receiver": Controller(RECEIVER, "privacy@library.example")},
+    "looked up": {"looked_up": "number"},
     "no receiver": {"receiver": None},
     "giver and receiver changed about": {"giver": Controller(RECEIVER), "receiver": Controller(GIVER)},
 }

@@ -37,7 +37,8 @@ from broker.core.login.steps import (
 )
 from broker.core.login.transaction import Account, AccountState, Errand, Issued, Person, Transaction, UpstreamRefusal
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy.model import Decision, Effect, NameIDKind, Reason
+from broker.core.policy.model import BorrowerRule, Decision, Effect, NameIDKind, PolicyLine, Reason
+from broker.core.policy.register_rule import RegisterRule
 
 GIVER = Controller(Text("AU", "AU"))
 IDS = {"subject-id": "a1@library.example", "pairwise-id": "b2@library.example"}
@@ -394,6 +395,16 @@ def test_an_upstream_s_notice_covers_only_what_it_sent(arrived: Transaction, aft
     assert isinstance(after(arrived, ours), Ask)
     name_id = "persistent"
     assert isinstance(after(arrived, noticed("public_task", sn=("Ravn",))), Ask)
+    name_id = "transient"
+    lone = noticed("public_task", sn=("Ravn",))
+    assert lone.policy
+    assert lone.release
+    rule = BorrowerRule(("cpr",), "STUD", (), 24, (), "mail", PolicyLine("p.yaml", 1), register=RegisterRule())
+    needing = replace(lone, release=replace(lone.release, borrower="need"), known_in_person=True)
+    has_one = replace(arrived, account=Account("42", AccountState.KNOWN))
+    assert isinstance(after(has_one, needing), Issue)
+    by_register = replace(needing, policy=replace(lone.policy, borrower=rule))
+    assert isinstance(after(has_one, by_register), Ask)
 
 
 def test_a_format_the_policy_does_not_give_is_refused_before_anybody_is_asked(

@@ -153,15 +153,17 @@ def test_a_policy_that_asks_nothing_owes_nothing(desk: Desk) -> None:
     assert desk.owed() == []
 
 
-def login(desk: Desk, **more: Any) -> None:
-    """Log the student in at a service that makes borrowers, as far as the account is found."""
+def login(desk: Desk, *, answered: bool = True, **more: Any) -> None:
+    """Log the student in at a service that makes borrowers, until the assertion may leave."""
     logins = Logins(desk.world)
     arrived = logins.arrived(rule=replace(STUDENT, register=RULE), **more)
     borrowers, persons = logins.borrowers(), logins.persons()
     names = persons.names(arrived)
     reads = {key: desk.world.store.get(key, desk.world.now) for key in borrowers.keys(names)}
     desk.world.hooks.calls.clear()
-    borrowers.account(logins.transaction(), arrived, desk.world.now, borrowers.remembered(names, reads))
+    account = borrowers.account(logins.transaction(), arrived, desk.world.now, borrowers.remembered(names, reads))
+    if answered:
+        borrowers.owe_look_up(replace(logins.transaction(), account=account), arrived)
 
 
 def test_a_login_after_ninety_days_owes_another_and_waits_for_nothing(desk: Desk) -> None:
@@ -187,6 +189,17 @@ def test_who_writes_nothing_is_not_looked_up(desk: Desk, more: dict[str, Any]) -
     desk.world.now += REFRESH
     login(desk, **more)
     assert desk.owed() == []
+
+
+def test_nobody_is_owed_a_look_up_before_their_answer(desk: Desk) -> None:
+    """The account is found before the page that tells of it: a no to that page leaves nothing owed."""
+    desk.enrol(RegisterRule())
+    desk.run()
+    desk.world.now += REFRESH
+    login(desk, answered=False)
+    assert desk.owed() == []
+    login(desk)
+    assert len(desk.owed()) == 1
 
 
 def test_a_register_that_is_down_is_asked_later_and_left_in_peace(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 import pytest
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
-from broker.core.consent.disclosure import Disclosure, Item
+from broker.core.consent.disclosure import Disclosure, Item, LookedUp
 from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, Text
 from broker.core.errors import AuditUnavailable, TransactionGone
 from broker.core.login.steps import Issue
@@ -53,6 +53,12 @@ class Lookup:
 
     trail: Trail = field(default_factory=Trail)
     reading: str | None = None
+    owed: list[Transaction] = field(default_factory=list)
+
+    @property
+    def borrowers(self) -> Any:
+        """Give what queues look-ups in the register."""
+        return SimpleNamespace(owe_look_up=lambda transaction, _arrived: self.owed.append(transaction))
 
     def arrived(self, held: Held, _now: datetime) -> Any:
         """Give what was read of the login."""
@@ -165,6 +171,20 @@ def test_what_leaves_is_on_the_trail_first(world: Any, issuance: Issuance, held:
     [event] = lookup.trail.events
     assert (event.kind, event.attributes) == (AuditEventKind.RELEASED, ("sn", "borrower_number"))
     assert event.about == issued.assertion[1:]
+
+
+@pytest.mark.parametrize("purpose", ["address", ""])
+def test_a_look_up_is_owed_once_its_login_is_answered(
+    world: Any, issuance: Issuance, held: Held, lookup: Lookup, purpose: LookedUp
+) -> None:
+    """By the very page that told of it; a second submit of the answer owes no other."""
+    lookup.reading = "what was read"
+    step = replace(STEP, disclosure=replace(LEAVING, looked_up=purpose))
+    issued = leave(world, issuance, held, step)
+    assert issuance.leave(held, step, issued, NameID("n"), world.now)
+    again = issuance.transactions.read("t", world.now)
+    assert issuance.leave(again, step, issued, NameID("n"), world.now)
+    assert len(lookup.owed) == bool(purpose)
 
 
 def test_what_cannot_be_written_down_does_not_leave(world: Any, issuance: Issuance, held: Held, lookup: Lookup) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from broker.adapters.web.pages import role_words
-from broker.core.consent.disclosure import Disclosure, Item
+from broker.core.consent.disclosure import Disclosure, Item, LookedUp
 from broker.core.entities import PERSISTENT, Controller, Institution, Service, Text
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.login.steps import Ask
@@ -82,7 +82,7 @@ class ConsentScreen:
     # whether a borrower made at the library before the CPR number came may become the account
     temporary: bool
     # whether the CPR register is asked about the person, and is to give their address
-    looked_up: Literal["address", "number", ""]
+    looked_up: LookedUp
     revealable: bool
 
     @property
@@ -180,7 +180,7 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
         mismatch=decision.mismatch is not None,
         temporary=may_be_temporary(decision, transaction),
         makes_account=_may_make_account(decision) and number is None,
-        looked_up=_looked_up(decision),
+        looked_up=disclosure.looked_up,
         revealable=any(row.revealable for row in (*required, *optional)),
     )
 
@@ -263,17 +263,6 @@ def _is_number(value: str) -> bool:
 
 def _may_make_account(decision: Decision) -> bool:
     return decision.release is not None and decision.release.borrower == "make"
-
-
-def _looked_up(decision: Decision) -> Literal["address", "number", ""]:
-    """Return what the CPR register is asked for in a login with an account, "" for nothing."""
-    policy, release = decision.policy, decision.release
-    rule = policy.borrower.register if policy and policy.borrower else None
-    if rule is None or release is None or release.borrower == "none":
-        return ""
-    if not decision.known_in_person:
-        return ""
-    return "number" if rule.address == "never" else "address"
 
 
 def _borrower_number(transaction: Transaction) -> str | None:

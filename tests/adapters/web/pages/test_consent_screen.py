@@ -17,7 +17,7 @@ from broker.adapters.web.pages.consent_screen import (
     may_reveal,
     whole_number,
 )
-from broker.core.consent.disclosure import Item
+from broker.core.consent.disclosure import Item, disclose
 from broker.core.entities import Controller, Service, Text
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Account, AccountState, Authentication, Transaction
@@ -62,7 +62,9 @@ def test_the_page_says_that_the_cpr_register_is_asked(
     assert policy
     made = BorrowerRule(("cpr",), "STUD", (), 24, (), "mail", PolicyLine("p.yaml", 1), register=rule)
     policy = replace(policy, borrower=made)
-    asked = replace(asked, decision=replace(asked.decision, policy=policy, **{"known_in_person": True, **changes}))
+    decision = replace(asked.decision, policy=policy, **{"known_in_person": True, **changes})
+    disclosure = disclose(decision, SERVICE, "acs", None)
+    asked = Ask(replace(asked.question, disclosure=disclosure), decision)
     assert show(asked, login).looked_up == shown
 
 
