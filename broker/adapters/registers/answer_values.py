@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from broker.core.borrowers.registered_person import RegisterRefused
 from broker.core.identity import cpr
 from broker.core.identity.accepted_text import TextKind, text_fault
+from broker.core.identity.cpr import CprKind
 
 _LONGEST: Final = 200  # letters of one value; the CPR register's own longest is 40
-_NUMBER: Final = re.compile("[0-9]{10}")
+_OF_PERSONS: Final = frozenset({CprKind.REAL, CprKind.REAL_WITHOUT_MODULUS_11})
 _POSTAL_CODE: Final = re.compile("[0-9]{3,4}")
 
 
@@ -39,10 +41,12 @@ def postal_code(row: Mapping[str, Any], name: str) -> str:
 def number(row: Mapping[str, Any], name: str) -> str:
     """Return a CPR number of an answer; "" where there is none.
 
-    RegisterRefused where it is not ten digits: staff would be asked to write it to a borrower.
+    RegisterRefused where it is none that a person in the register has: not ten digits, without a
+    date, or a replacement number. Staff would be asked to write it to a borrower.
     """
     found = _words(row, name)
-    if found and not _NUMBER.fullmatch(found):
+    today = datetime.now(UTC).date()
+    if found and cpr.classify(found, today) not in _OF_PERSONS:
         raise misshapen(name)
     return found
 

@@ -33,6 +33,7 @@ class LookUpOutcome(StrEnum):
     NUMBER_CHANGED = "cpr_number_changed"
     UNDER_GUARDIANSHIP = "under_guardianship"
     UNCLEAR = "register_unclear"
+    NOT_WRITTEN = "register_not_written"  # the library system refuses what the register says
     NUMBER_GIVEN = "number_given"  # staff have confirmed it, and the borrower has the new number
     NO_BORROWER = "no_borrower"  # it is gone, or another's: nobody is looked up for it
     GIVEN_UP = "given_up"  # the register did not answer for a month
@@ -44,6 +45,7 @@ CASES: Final = frozenset(
         LookUpOutcome.NUMBER_CHANGED,
         LookUpOutcome.UNDER_GUARDIANSHIP,
         LookUpOutcome.UNCLEAR,
+        LookUpOutcome.NOT_WRITTEN,
     }
 )
 _UNCLEAR: Final = frozenset(
@@ -90,6 +92,11 @@ class LookUpPlan:
     def case(self) -> str | None:
         """Return the reason of the case that staff get, None for none."""
         return self.outcome.value if self.outcome in CASES else None
+
+    def refused(self, cause: str) -> "LookUpPlan":
+        """Return the plan where the library system refuses to write it: a case that says why."""
+        outcome = self.outcome if self.case else LookUpOutcome.NOT_WRITTEN
+        return replace(self, outcome=outcome, cause=cause)
 
 
 def plan_look_up(

@@ -121,6 +121,11 @@ BY_REASON: Final[Mapping[str, Advice]] = {
         "See what the cause says, and whose the borrower is. Nobody waits; then `end` it.",
         _ASKS_AGAIN,
     ),
+    "register_not_written": Advice(
+        "The library system refuses what the CPR register says of the person's name or address. "
+        "Mend what the cause names, or write it there yourself, then `retry`.",
+        _ASKS_AGAIN,
+    ),
     "name_with_another_cpr": Advice(
         "Nobody waits. Find out whether the university has given the user name to somebody else.",
         "It ends the notice.",

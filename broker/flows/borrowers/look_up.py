@@ -17,7 +17,11 @@ from broker.core.borrowers.owed_look_up import (
     OwedLookUp,
     plan_look_up,
 )
-from broker.core.borrowers.registered_person import RegisteredPerson, RegisterError
+from broker.core.borrowers.registered_person import (
+    RegisteredPerson,
+    RegisterError,
+    RegisterRefused,
+)
 from broker.core.errors import AuditUnavailable, BrokerError, LibraryRefused, LibraryUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.ports import Kept, PersonRegister, lease_of
@@ -37,6 +41,8 @@ from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.records import Claimed, Lease
 
 _LONGEST_REST: Final = timedelta(minutes=10)
+# Of one person by no setting's fault: the register has a record of them that cannot be read.
+_MOST_REFUSALS: Final = 5
 
 
 @dataclass(slots=True)
@@ -54,8 +60,9 @@ class LookUp(LeasedEnrolment):
     def run(self) -> LookUpOutcome | None:
         """Ask, do what follows, and return the outcome; None while the enrolment is under way.
 
-        RegisterError, LibraryUnavailable, LibraryRefused and AuditUnavailable: nothing was
-        recorded, and it is tried again.
+        The borrower is read first: of one that is gone, or while the library system is silent,
+        nobody is asked about. RegisterError, LibraryUnavailable, LibraryRefused and
+        AuditUnavailable: nothing was recorded, and it is tried again.
         """
         enrolment = self.entry.enrolment
         if enrolment.state is EnrolmentState.WANTED:
@@ -66,11 +73,14 @@ class LookUp(LeasedEnrolment):
         owed = self.claimed.record.value
         if owed.number_now:
             return self._give(number, owed.cpr, owed.number_now)
+        if self._borrower(number, owed.cpr) is None:
+            return LookUpOutcome.NO_BORROWER
         # On the trail first: a number leaves for the register by no other way.
         self._record(AuditEventKind.REGISTER_ASKED, owed.reason)
         person = self.register.look_up(owed.cpr, self._held_by())
-        borrower = self.ports.library.read(number, self._held_by())
-        if borrower is None or wrong_with_borrowers((borrower,), owed.cpr):
+        # As staff have left it meanwhile.
+        borrower = self._borrower(number, owed.cpr)
+        if borrower is None:
             return LookUpOutcome.NO_BORROWER
         planned = plan_look_up(
             person,
@@ -78,7 +88,23 @@ class LookUp(LeasedEnrolment):
             owed.rule,
             protected_to_library=self.protected_to_library,
         )
-        self._apply(planned, borrower, person)
+        return self._apply(planned, borrower, person)
+
+    def _borrower(self, number: str, cpr: str) -> Borrower | None:
+        """Return the borrower as the library system has it; None where it is gone or another's."""
+        borrower = self.ports.library.read(number, self._held_by())
+        if borrower is None or wrong_with_borrowers((borrower,), cpr):
+            return None
+        return borrower
+
+    def unreadable(self, error: RegisterError) -> LookUpOutcome:
+        """List a case of a person of whom the register's answer cannot be read."""
+        planned = LookUpPlan(LookUpOutcome.UNCLEAR, cause=str(error))
+        number = self.entry.enrolment.number
+        concerned = (number,) if number else ()
+        self._hold(self.ports.now() + CALL)
+        StaffCases.of(self.ports).register_differs(self.entry.key.group, planned, concerned)
+        self._amend(lambda entry: self._heard(entry, planned.outcome))
         return planned.outcome
 
     def _apply(
@@ -86,15 +112,20 @@ class LookUp(LeasedEnrolment):
         planned: LookUpPlan,
         borrower: Borrower,
         person: RegisteredPerson | None,
-    ) -> None:
+    ) -> LookUpOutcome:
         if planned.fields:
             change = Change(borrower.number, planned.fields)
-            self.ports.library.change(change, self._held_by())
+            try:
+                self.ports.library.change(change, self._held_by())
+            except LibraryRefused as error:
+                # Asked again the register would say the same, and the library system too.
+                planned = planned.refused(str(error))
         if planned.case:
             self._hold(self.ports.now() + CALL)
             self._list(planned, borrower, person)
         self._hold(self.ports.now() + CALL)
         self._amend(lambda entry: self._heard(entry, planned.outcome))
+        return planned.outcome
 
     def _list(
         self,
@@ -253,6 +284,9 @@ class RegisterLoop:
             outcome = look_up.run()
         except RegisterError as error:
             look_up.tell_held_up(error)
+            is_theirs = isinstance(error, RegisterRefused) and error.setting is None
+            if is_theirs and owed.attempts + 1 >= _MOST_REFUSALS:
+                return look_up.unreadable(error)
             self._rest()
             return None
         except (LibraryUnavailable, LibraryRefused, AuditUnavailable) as error:

@@ -58,10 +58,10 @@ def test_anything_else_is_no_postal_code(written: str) -> None:
         postal_code({"postnummer": written}, "postnummer")
 
 
-def test_a_number_is_ten_digits_or_none() -> None:
-    """Only where a number is due is one read."""
+def test_a_number_is_a_person_s_or_none() -> None:
+    """Only where a number is due is one read; noughts, no date and a replacement are nobody's."""
     assert number({"personnummer": CPR}, "personnummer") == CPR
     assert number({}, "personnummer") == ""
-    for wrong in ("010180-0000", "01018000000", "٠١٠١٨٠٠٠٠٠", "x"):
+    for wrong in ("010180-0000", "01018000000", "٠١٠١٨٠٠٠٠٠", "x", "0" * 10, "3102800000", "6101800000"):
         with pytest.raises(RegisterRefused):
             number({"personnummer": wrong}, "personnummer")

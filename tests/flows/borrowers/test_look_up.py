@@ -252,6 +252,57 @@ def test_an_error_leaves_the_look_up_owed(desk: Desk) -> None:
     assert [event.facts["cause"] for event in desk.told] == ["the register knows no field", "down", "full"]
 
 
+def test_nobody_is_asked_about_in_vain(desk: Desk) -> None:
+    """While the library system is silent, and of a borrower that is gone, the number stays where it is."""
+    desk.enrol()
+    for _ in range(24):
+        desk.world.hooks.before["read"] = raising(LibraryUnavailable("down"))
+        desk.run()
+        desk.world.now += timedelta(hours=1)
+    desk.world.hooks.before.clear()
+    assert (desk.register.asked, len(desk.owed())) == ([], 1)
+    del desk.world.library.borrowers["1"]
+    desk.run()
+    assert (desk.register.asked, desk.owed(), desk.events()) == ([], [], [(ANSWERED, "no_borrower")])
+
+
+@pytest.mark.parametrize(
+    ("guardian", "reason"), [(None, "register_not_written"), (True, "under_guardianship")], ids=["plain", "guardian"]
+)
+def test_what_the_library_system_refuses_is_a_case(desk: Desk, guardian: Any, reason: str) -> None:
+    """Asked again both would say the same: staff read what it says, and the register is asked once."""
+    desk.register.person = replace(PERSON, under_guardianship=guardian)
+    desk.enrol(RegisterRule("always", under_guardianship="case"))
+    desk.world.hooks.before["change"] = raising(LibraryRefused("city is too long"))
+    desk.run()
+    assert (desk.case()["reason"], desk.case()["cause"]) == (reason, "city is too long")
+    assert (desk.case()["borrowers"], desk.owed(), len(desk.register.asked)) == (("1",), [], 1)
+    login(desk)
+    assert desk.owed() == []
+    assert desk.cases.retry(str(desk.case()["id"]))
+    login(desk)
+    assert len(desk.owed()) == 1
+
+
+def test_a_record_that_cannot_be_read_is_a_case_after_five_answers(desk: Desk) -> None:
+    """One person's, whose number would go to the register for a month; where a setting is wrong it is tried on."""
+    desk.enrol()
+    desk.register.error = RegisterRefused("the field postnummer of the answer is not as documented")
+    for _ in range(48):
+        desk.run()
+        desk.world.now += timedelta(hours=1)
+    assert (len(desk.register.asked), desk.owed()) == (5, [])
+    assert (desk.case()["reason"], desk.case()["cause"]) == ("register_unclear", str(desk.register.error))
+    assert desk.events()[-1] == (ANSWERED, "register_unclear")
+    desk.cases.retry(str(desk.case()["id"]))
+    login(desk)
+    desk.register.error = RegisterRefused("no agreement", "person_register.certificate")
+    for _ in range(48):
+        desk.run()
+        desk.world.now += timedelta(hours=1)
+    assert len(desk.owed()) == 1
+
+
 def test_an_error_that_nobody_planned_for_stops_nobody_else(desk: Desk) -> None:
     """It is raised and the look-up put off: the next is asked, and the first not every two seconds."""
     desk.enrol()
