@@ -55,6 +55,7 @@ from tests.plugins.lived import (
 from tests.plugins.redis_server import RedisServer
 
 _ROWS: Final = "SELECT kind, grp, name, value FROM record"
+CHANGED: Final = "1403044012"
 
 # What can hold nothing of a person's, or what of it stays: every other row is found and gone.
 NOBODYS: Final = frozenset(
@@ -183,6 +184,22 @@ def test_the_next_holder_of_a_name_keeps_their_id_when_the_last_is_forgotten(liv
     alone = later.by_name(asta.name)
     person_operations.forgotten(desk, desk.found(NamedPerson(KARLA.cpr)))
     assert later.known_by_name(asta.name) == alone
+
+
+@pytest.mark.parametrize("by_new", [False, True])
+def test_a_person_whose_number_was_changed_is_one(lived_parts: Parts, *, by_new: bool) -> None:
+    """Both numbers lead to all that is theirs, for themselves too, and both are forgotten."""
+    links, asta = lived_parts.links, Life(lived_parts, ASTA)
+    desk = person_operations.desk(lived_parts)
+    new = links.of_cpr(CHANGED)
+    person = links.holder(asta.cpr)
+    links.succeed(new, asta.cpr, "cpr_number_changed")
+    assert {*desk.of_login(person).cprs} == {asta.cpr, new}
+    found = desk.found(NamedPerson(CHANGED if by_new else ASTA.cpr))
+    assert (found.is_several, {*found.cprs}, found.numbers) == (False, {asta.cpr, new}, (ASTA.number,))
+    person_operations.forgotten(desk, found)
+    assert (links.known_by_cpr(asta.cpr), links.holder_of(new)) == (None, None)
+    assert not [key for key, _ in lived_parts.store.list("enrolment", None, now()) if key.group == asta.cpr]
 
 
 def test_whoever_came_by_a_name_alone_is_forgotten_again_after_a_backup(lived_parts: Parts) -> None:

@@ -82,7 +82,8 @@ class Enrolment:
     # when the library system was last asked about the borrower: it was as found then, or not there
     settled: datetime | None = None
     registered: datetime | None = None  # when the register of persons was last heard of the person
-    number_now: str | None = None  # of a case: pseudonym of the CPR number in the place of theirs
+    # pseudonym of the CPR number in the place of theirs: of a case, or once the borrower has it
+    number_now: str | None = None
     # in observe mode: the names of the fields that would have been written
     would: Names = ()
     granted: Granted | None = None  # of a borrower that we made

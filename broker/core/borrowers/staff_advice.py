@@ -160,6 +160,7 @@ def advice(enrolment: Enrolment, *, listed_apart: bool) -> Advice:
     if listed_apart:
         return replace(found, retry=_ENDS) if found.retry == _LOOKS_AGAIN else found
     if enrolment.wish is not None:
-        return found
+        # Of a wish that waits for another case, which is the register's.
+        return replace(found, retry=_LOOKS_AGAIN) if found.retry == _ASKS_AGAIN else found
     is_case = enrolment.state is EnrolmentState.CASE
     return replace(found, retry=_WISH_GONE if is_case else _NO_RETRY)

@@ -23,7 +23,8 @@ class PersonLink:
     by it before a CPR number did; the first number takes that id along. ``cpr`` is the pseudonym of
     the number that last came with the name (None: none did), ``alone`` the id of whoever comes by
     the name alone once a number has come, ``confirmed`` when the name last came. ``barred`` is the
-    reason why who comes by a CPR number is not let in: its holder is dead, say.
+    reason why who comes by a CPR number, or by a library account, is not let in: its holder is
+    dead, say.
     """
 
     person: str
@@ -64,11 +65,11 @@ def came_alone(link: PersonLink | None, now: datetime, new_id: str) -> PersonLin
     if link.alone_id is not None and not is_stale(link, now):
         return seen(link, now)
     if link.has_own_id:
-        return PersonLink(new_id, None, now)
+        return PersonLink(new_id, None, now, barred=link.barred)
     # No CPR number ever takes the id of a name that has had one; and of a name that went unseen
     # nothing leads to its holder of before any more.
     if is_stale(link, now):
-        return PersonLink(new_id, None, now, alone=new_id)
+        return PersonLink(new_id, None, now, alone=new_id, barred=link.barred)
     return replace(link, alone=new_id, confirmed=now)
 
 
@@ -87,12 +88,15 @@ def came_with_cpr(link: PersonLink | None, cpr: str, now: datetime, new_id: str)
     return PersonLink(new_id, cpr, now)
 
 
-def came_without_cpr(link: PersonLink, new_id: str) -> PersonLink:
-    """Return the link of a library account on which no CPR number stands any more."""
+def came_without_cpr(link: PersonLink, new_id: str, barred: str | None = None) -> PersonLink:
+    """Return the link of a library account on which no CPR number stands any more.
+
+    ``barred`` is why the number's holder is not let in: nor are they by the account alone.
+    """
     if link.cpr is None:
         return link
     alone = link.alone or new_id
-    return replace(link, person=alone, cpr=None, alone=alone)
+    return replace(link, person=alone, cpr=None, alone=alone, barred=barred or link.barred)
 
 
 def without_person(link: PersonLink, ids: Collection[str]) -> PersonLink | None:

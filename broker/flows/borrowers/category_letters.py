@@ -108,7 +108,7 @@ class CategoryLetters:
         borrower = self.ports.library.read(owed.number, ends)
         if mail is None or borrower is None or borrower.email is None:
             return
-        if self.ports.links.is_barred(borrower.cpr):
+        if self.ports.links.is_barred(borrower.cpr, borrower.number):
             return
         content = _content(owed, borrower)
         if content is None:

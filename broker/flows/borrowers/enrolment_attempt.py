@@ -110,12 +110,28 @@ class EnrolmentAttempt(LeasedEnrolment):
         temporary = borrower_lookup.temporary(library, found, wish, self._by())
         planned = plan(found, wish, now.date(), temporary)
         if isinstance(planned, Create):
+            reason = self._held_back(wish.cpr)
+            if reason:
+                self._case(reason)
+                return
             # After each create the matches are counted: a race that no unique field stopped shows
             # here.
             found = self._look(wish.cpr, self._create(wish))
             planned = plan(found, wish, now.date())
         borrower = found[0] if found else temporary
         self._carry_out(planned, borrower, wish)
+
+    def _held_back(self, cpr: str) -> str | None:
+        """Return why no borrower is made by a CPR number; None where one may be.
+
+        A case of the register's waits, or the borrower has the number by now that took its place:
+        the person would get a second.
+        """
+        if self.entry.enrolment.number_now:
+            return "cpr_differs"
+        links = self.ports.links
+        holder = links.holder_of(links.of_cpr(cpr))
+        return holder.barred if holder else None
 
     def _drop_wish(self) -> None:
         # Staff have the case until they end it; the CPR number is not kept for so long.

@@ -10,7 +10,7 @@ from typing import Final
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower, numbers, wrong_with_borrowers
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.owed_look_up import (
     LookUpOutcome,
     LookUpPlan,
@@ -22,6 +22,7 @@ from broker.core.borrowers.registered_person import (
     RegisterError,
     RegisterRefused,
 )
+from broker.core.entities import Names
 from broker.core.errors import AuditUnavailable, BrokerError, LibraryRefused, LibraryUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.ports import Kept, PersonRegister, lease_of
@@ -43,6 +44,17 @@ from broker.flows.records import Claimed, Lease
 _LONGEST_REST: Final = timedelta(minutes=10)
 # Of one person by no setting's fault: the register has a record of them that cannot be read.
 _MOST_REFUSALS: Final = 5
+_HAS_ANOTHER: Final = "the new number has a borrower of its own by now"
+_BORN_OTHERWISE: Final = (
+    "the new number has another date of birth than the borrower: "
+    "correct it in the library system, then confirm again"
+)
+_NOT_GIVEN: Final = {
+    LookUpOutcome.NO_BORROWER: "the borrower is gone, or not this person's by now",
+    LookUpOutcome.GIVEN_UP: (
+        "the library system did not take the new number for thirty days: write it there"
+    ),
+}
 
 
 @dataclass(slots=True)
@@ -93,7 +105,7 @@ class LookUp(LeasedEnrolment):
     def _borrower(self, number: str, cpr: str) -> Borrower | None:
         """Return the borrower as the library system has it; None where it is gone or another's."""
         borrower = self.ports.library.read(number, self._held_by())
-        if borrower is None or wrong_with_borrowers((borrower,), cpr):
+        if borrower is None or not self._is_theirs(borrower, cpr):
             return None
         return borrower
 
@@ -106,6 +118,24 @@ class LookUp(LeasedEnrolment):
         StaffCases.of(self.ports).register_differs(self.entry.key.group, planned, concerned)
         self._amend(lambda entry: self._heard(entry, planned.outcome))
         return planned.outcome
+
+    def _is_theirs(self, borrower: Borrower, cpr: str) -> bool:
+        """Return whether the borrower that the enrolment remembers is still its person's.
+
+        The number may have stood on a stranger's record, and staff have taken it off there.
+        """
+        if wrong_with_borrowers((borrower,), cpr):
+            return False
+        return self._is_found(borrower, cpr)
+
+    def _is_found(self, borrower: Borrower, *cprs: str) -> bool:
+        """Return whether a borrower has a number, or is found by one of ``cprs``, or is ours."""
+        enrolment = self.entry.enrolment
+        is_ours = enrolment.creates > 0 and borrower.mark == enrolment.id
+        if borrower.cpr is not None or is_ours:
+            return True
+        found = (self.ports.library.find(cpr, self._held_by()) for cpr in cprs)
+        return any(numbers(each) == (borrower.number,) for each in found)
 
     def _apply(
         self,
@@ -140,6 +170,8 @@ class LookUp(LeasedEnrolment):
         now_theirs = None
         if planned.outcome is LookUpOutcome.DEAD:
             links.bar(owner, planned.case)
+            account = links.of_borrower(borrower.number)
+            links.bar_account(account, owner, planned.outcome.value)
         elif person and person.current_number:
             found = self.ports.library.find(person.current_number, self._held_by())
             concerned = numbers((borrower, *found))
@@ -155,30 +187,47 @@ class LookUp(LeasedEnrolment):
         """Give the borrower the number that staff have confirmed; done twice, it is done once."""
         library = self.ports.library
         borrower = library.read(number, self._held_by())
+        # A try whose answer was lost has given it already.
         if borrower is None or borrower.cpr not in {None, cpr, number_now}:
             return LookUpOutcome.NO_BORROWER
-        owner = self.entry.key.group
+        if not self._is_found(borrower, cpr, number_now):
+            return LookUpOutcome.NO_BORROWER
         now_theirs = self.ports.links.of_cpr(number_now)
-        cases = StaffCases.of(self.ports)
         concerned = numbers((borrower, *library.find(number_now, self._held_by())))
         if len(concerned) > 1:
-            changed = LookUpPlan(LookUpOutcome.NUMBER_CHANGED)
-            cases.register_differs(owner, changed, concerned, now_theirs)
-            return LookUpOutcome.NUMBER_CHANGED
+            return self._not_given(concerned, now_theirs, _HAS_ANOTHER)
+        if borrower.is_anothers(number_now):
+            # The number is kept: staff correct the date of birth, and confirm again.
+            self.number_now = number_now
+            return self._not_given(concerned, now_theirs, _BORN_OTHERWISE)
         try:
             change = Change(number, (), cpr=number_now, former_cpr=cpr)
             library.change(change, self._held_by())
         except LibraryRefused as error:
             # Staff do it themselves, and are told why it was not done for them.
-            refused = LookUpPlan(LookUpOutcome.NUMBER_CHANGED, cause=str(error))
-            cases.register_differs(owner, refused, concerned, now_theirs)
-            return LookUpOutcome.NUMBER_CHANGED
+            return self._not_given(concerned, now_theirs, str(error))
         self._hold(self.ports.now() + CALL)
-        self.ports.links.bar(now_theirs, None)
+        self.ports.links.lift(now_theirs, LookUpOutcome.NUMBER_CHANGED.value)
         # By the old number they have no borrower any more: whoever comes with it is looked for.
-        self._amend(lambda entry: (replace(entry.enrolment, settled=None, carried=None), entry.due))
-        cases.register_agrees(owner)
+        self._amend(lambda entry: (self._led_on(entry.enrolment, now_theirs), entry.due))
+        StaffCases.of(self.ports).register_agrees(self.entry.key.group)
         return LookUpOutcome.NUMBER_GIVEN
+
+    def _not_given(self, borrowers: Names, now_theirs: str, cause: str) -> LookUpOutcome:
+        changed = LookUpPlan(LookUpOutcome.NUMBER_CHANGED, cause=cause)
+        cases = StaffCases.of(self.ports)
+        cases.register_differs(self.entry.key.group, changed, borrowers, now_theirs)
+        return changed.outcome
+
+    def say_why_not(self, outcome: LookUpOutcome) -> None:
+        """Say in the case why the borrower has not got the number that staff have confirmed."""
+        cause = _NOT_GIVEN.get(outcome)
+        if cause and self.claimed.record.value.number_now:
+            StaffCases.of(self.ports).number_not_given(self.entry.key.group, cause)
+
+    @staticmethod
+    def _led_on(enrolment: Enrolment, number_now: str) -> Enrolment:
+        return replace(enrolment, settled=None, carried=None, number_now=number_now)
 
     def _heard(self, entry: StoredEnrolment, outcome: LookUpOutcome) -> EnrolmentDraft:
         enrolment = replace(entry.enrolment, registered=self.ports.now())
@@ -269,6 +318,7 @@ class RegisterLoop:
             if outcome is None:
                 look_ups.later(record)
                 return
+            look_up.say_why_not(outcome)
             if look_up.number_now:
                 look_ups.keep_number(record, look_up.number_now)
             else:

@@ -1,44 +1,33 @@
 """The enrolments as staff see them: listed, shown, tried again, with the cases of links."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime
 from typing import Final
 
 from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.owed_look_up import LookUpPlan, OwedLookUp
+from broker.core.borrowers.owed_look_up import LookUpOutcome, LookUpPlan, OwedLookUp
 from broker.core.borrowers.staff_advice import advice
 from broker.core.entities import Names
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.ports import Key, Trail
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import (
+    GIVE_UP_AFTER,
     EnrolmentDraft,
     EnrolmentRecords,
     StoredEnrolment,
 )
+from broker.flows.borrowers.enrolment_rows import EnrolmentRow, rank, row
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.records import Records
-
-EnrolmentRow = Mapping[str, str | int | bool | Names | None]
 
 _LINK = "link"
 _PROOF = "proof"
 _NOTICE = "notice"
 REGISTER_CASE: Final = "register"
 _APART: Final = frozenset({_LINK, _PROOF, _NOTICE, REGISTER_CASE})
-_ORDER: Final = (
-    "case",
-    "notice",
-    "pin_given_up",
-    "wanted",
-    "pin_owed",
-    "given_up",
-    "observed",
-    "done",
-)
 _OF_STAFF: Final = frozenset({EnrolmentState.CASE, EnrolmentState.NOTICE})
 
 
@@ -69,7 +58,7 @@ class StaffCases:
 
     def rows(self) -> Iterator[EnrolmentRow]:
         """Return every enrolment as a row: what staff must look at first, the oldest before."""
-        return map(_row, sorted(self.records.all(), key=_rank))
+        return map(row, sorted(self.records.all(), key=rank))
 
     def show(self, enrolment_id: str) -> EnrolmentRow | None:
         """Return the row of one enrolment, what to do and what a retry would do, or None."""
@@ -77,7 +66,7 @@ class StaffCases:
         if entry is None:
             return None
         advised = advice(entry.enrolment, listed_apart=entry.key.name in _APART)
-        return {**_row(entry), "todo": advised.todo, "retry_would": advised.retry}
+        return {**row(entry), "todo": advised.todo, "retry_would": advised.retry}
 
     def find(self, enrolment_id: str) -> StoredEnrolment | None:
         """Return the enrolment of an id as it is stored, or None."""
@@ -172,21 +161,43 @@ class StaffCases:
     ) -> str:
         """List a case of what the register of persons says of ``owner``, a pseudonym.
 
-        ``number_now`` is that of the CPR number that took the place of theirs. Returns its id.
+        ``number_now`` is that of the CPR number that took the place of theirs; one that the case
+        had before stays in it, for it is barred until staff decide the case. Returns its id.
         """
+        key = Key("enrolment", owner, REGISTER_CASE)
+        before = self.records.enrolment(key)
+        former = before.number_now if before else None
         case = _Listed(
             planned.case or "",
             owner,
             borrowers,
             cause=planned.cause,
-            number_now=number_now,
+            number_now=number_now or former,
         )
-        return self._list(Key("enrolment", owner, REGISTER_CASE), case)
+        listed = self._list(key, case)
+        if former and former != case.number_now:
+            self._lift(former, key)
+        return listed
+
+    def number_not_given(self, owner: str, cause: str) -> None:
+        """Say in the case of ``owner`` why its borrower has not got the confirmed number."""
+
+        def said(stored: StoredEnrolment) -> EnrolmentDraft:
+            return replace(stored.enrolment, cause=cause), stored.due
+
+        self.records.amend(Key("enrolment", owner, REGISTER_CASE), said)
+
+    def _lift(self, number_now: str, key: Key) -> None:
+        """Let the holder of a new number in, unless another case than that of ``key`` names it."""
+        cases = (entry for entry in self.records.all() if entry.key.name == REGISTER_CASE)
+        others = (entry for entry in cases if entry.key != key)
+        if all(entry.enrolment.number_now != number_now for entry in others):
+            self.links.lift(number_now, LookUpOutcome.NUMBER_CHANGED.value)
 
     def _let_number_go(self, entry: StoredEnrolment) -> None:
         """Let whoever comes by the number that took the place of theirs in, and keep it no more."""
         if entry.key.name == REGISTER_CASE and entry.enrolment.number_now:
-            self.links.bar(entry.enrolment.number_now, None)
+            self._lift(entry.enrolment.number_now, entry.key)
             self.records.store.drop(Key("register", entry.key.group))
 
     def register_agrees(self, owner: str) -> None:
@@ -197,6 +208,8 @@ class StaffCases:
         """Let the person in again, and have the register asked anew at their next login."""
         owner = entry.key.group
         self.links.bar(owner, None)
+        for number in entry.enrolment.borrowers:
+            self.links.bar(self.links.of_borrower(number), None)
         self._let_number_go(entry)
 
         def asked_anew(stored: StoredEnrolment) -> EnrolmentDraft:
@@ -343,41 +356,11 @@ class StaffCases:
         record = owed.get(key, now)
         if record is None or record.value.number_now is None:
             return False
+        if now - record.value.since >= GIVE_UP_AFTER:
+            return False
         confirmed = replace(record.value, confirmed=True, attempts=0)
         if owed.replace(record, confirmed, now, due=now) is None:
             return False
         person = self.links.holder(entry.key.group)
         self._record(AuditEventKind.ENROLMENT_RETRIED, person, entry.enrolment)
         return True
-
-
-def _row(entry: StoredEnrolment) -> EnrolmentRow:
-    enrolment = entry.enrolment
-    wished = enrolment.wish.category if enrolment.wish else None
-    return {
-        "id": enrolment.id,
-        "state": enrolment.listed_state,
-        "reason": enrolment.listed_reason,
-        "cause": enrolment.cause,
-        "outcome": enrolment.outcome.value if enrolment.outcome else None,
-        "number": enrolment.number,
-        "linked": enrolment.link,
-        "borrowers": enrolment.borrowers or None,
-        "category": enrolment.category or wished,
-        "expires": _iso(enrolment.expires),
-        "wanted_at": _iso(enrolment.wanted_at),
-        "due": None if enrolment.state is EnrolmentState.CASE else _iso(entry.due),
-        "wish_until": _iso(entry.due) if enrolment.state is EnrolmentState.CASE else None,
-        "attempts": enrolment.attempts,
-        "pin_owed": enrolment.pin_owed,
-        "pin_mailed": _iso(enrolment.pin_mailed),
-        "would": ", ".join(enrolment.would) or None,
-    }
-
-
-def _rank(entry: StoredEnrolment) -> tuple[int, datetime]:
-    return _ORDER.index(entry.enrolment.listed_state), entry.enrolment.wanted_at
-
-
-def _iso(day: date | None) -> str | None:
-    return day.isoformat() if day else None

@@ -124,13 +124,18 @@ class PersonLinks:
 
     def by_name(self, name: str) -> str:
         """Return the person id of a name that came without a CPR number: never a number's."""
+        return self.by_account(name).id
+
+    def by_account(self, name: str) -> CprPerson:
+        """Return the person of a library account without a CPR number, as ``by_name`` does."""
         link = self._amended(name, lambda link: came_alone(link, self.now(), _new_id())).link
-        return link.alone_id or link.person
+        return CprPerson(link.alone_id or link.person, None, link.barred)
 
     def without_cpr(self, name: str) -> None:
-        """Let a name lead to the CPR number that came with it no more."""
-        if self.cpr(name):
-            self._amended(name, self._without_cpr)
+        """Let a name lead to the CPR number that came with it no more; its bar stays."""
+        holder = self.holder_of(self.cpr(name))
+        if holder:
+            self._amended(name, lambda link: self._without_cpr(link, holder.barred))
 
     def cpr(self, name: str | None) -> str | None:
         """Return the pseudonym of the CPR that last came with ``name``, or None."""
@@ -147,12 +152,15 @@ class PersonLinks:
         link = self._link(cpr)
         return CprPerson(link.person, None, link.barred) if link else None
 
-    def is_barred(self, cpr: str | None) -> bool:
+    def is_barred(self, cpr: str | None, number: str | None = None) -> bool:
         """Return whether the holder of a CPR number (no pseudonym) is not let in, nor written to.
 
-        False for None: of a borrower without a number nobody knows whose it is.
+        Without one it is asked of the library account ``number``; False where that is None too.
         """
-        link = self._link(self.of_cpr(cpr)) if cpr else None
+        if cpr:
+            link = self._link(self.of_cpr(cpr))
+        else:
+            link = self._link(self.of_borrower(number)) if number else None
         return link is not None and link.barred is not None
 
     def bar(self, cpr: str, reason: str | None) -> None:
@@ -160,25 +168,42 @@ class PersonLinks:
 
         Nothing is made of a number that nobody has come with, nor of one that is forgotten.
         """
+        self._bar(cpr, lambda _: reason)
 
-        def changed(record: Record[PersonLink] | None) -> Content[PersonLink] | None:
-            if record is None or record.value.barred == reason or not record.value.person:
-                return None
-            return Content(replace(record.value, barred=reason), record.until)
+    def lift(self, cpr: str, reason: str) -> None:
+        """Let the holder of a CPR number in again, if ``reason`` is why they are not."""
+        self._bar(cpr, lambda barred: None if barred == reason else barred)
 
-        self._records.amend(_key(cpr), changed, self.now(), read=self._read(cpr))
+    def bar_account(self, account: str, cpr: str, reason: str) -> None:
+        """Let nobody in by the library account of the holder of ``cpr`` either; both pseudonyms.
+
+        The bar stands by itself, for staff may take the number off the account. Nothing where
+        nobody has come with the number.
+        """
+        person = self.known_by_cpr(cpr)
+        if person is None:
+            return
+        theirs = PersonLink(person, cpr, self.now())
+
+        def barred(link: PersonLink | None) -> PersonLink:
+            held = link if link and link.cpr in {None, cpr} else theirs
+            return replace(held, barred=reason)
+
+        self._amended(account, barred)
 
     def succeed(self, cpr: str, former: str, reason: str) -> None:
         """Let a CPR number lead to the person of ``former``, whom it was given anew, and bar it.
 
-        The person stays who they are to every service. Nothing where somebody has come with it.
+        The person stays who they are to every service. Where somebody has come with it already the
+        number keeps its own id, and is barred unless it is so for another reason.
         """
         link = self._link(former)
         if link is None:
             return
         now = self.now()
         made = replace(link, cpr=cpr, alone=None, barred=reason)
-        self._records.add(_key(cpr), made, LINK.until(now), now)
+        if self._records.add(_key(cpr), made, LINK.until(now), now) is None:
+            self._bar(cpr, lambda barred: barred or reason)
 
     def known_by_name(self, name: str | None) -> str | None:
         """Return the person id of a name that comes alone; None where it leads to nobody yet."""
@@ -210,6 +235,17 @@ class PersonLinks:
 
         self._records.amend(_key(name), left, now, read=self._read(name))
 
+    def _bar(self, name: str, change: Callable[[str | None], str | None]) -> None:
+        def changed(record: Record[PersonLink] | None) -> Content[PersonLink] | None:
+            if record is None or not record.value.person:
+                return None
+            barred = change(record.value.barred)
+            if barred == record.value.barred:
+                return None
+            return Content(replace(record.value, barred=barred), record.until)
+
+        self._records.amend(_key(name), changed, self.now(), read=self._read(name))
+
     def _with_cpr(self, link: PersonLink | None, cpr: str) -> PersonLink:
         return came_with_cpr(link, cpr, self.now(), _new_id())
 
@@ -218,9 +254,9 @@ class PersonLinks:
             return link
         return self._with_cpr(link, cpr)
 
-    def _without_cpr(self, link: PersonLink | None) -> PersonLink:
+    def _without_cpr(self, link: PersonLink | None, barred: str | None) -> PersonLink:
         before = link or PersonLink(_new_id(), None, self.now())
-        return came_without_cpr(before, _new_id())
+        return came_without_cpr(before, _new_id(), barred)
 
     def _of_number(self, link: PersonLink | None, person: str, cpr: str) -> PersonLink:
         if link is None:

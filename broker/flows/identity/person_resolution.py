@@ -192,14 +192,18 @@ class PersonResolution:
         if known:
             return known
         made = self.links.by_cpr(cpr, name) if cpr else None
-        return Person(made.id if made else self.links.by_name(name), number)
+        found = made or self.links.by_account(name)
+        return Person(found.id, number, found.barred)
 
     def _known_led(self, name: str, number: str) -> Person | None:
         cpr = self.links.cpr(name)
         if cpr:
             return self._holder(cpr, number)
         person = self.links.known_by_name(name)
-        return Person(person, number) if person else None
+        account = self.links.holder_of(name)
+        if person is None or account is None:
+            return None
+        return Person(person, number, account.barred)
 
     def _holder(self, cpr: str | None, number: str | None = None) -> Person | None:
         """Return the person of a CPR number (a pseudonym), with why they are not let in."""

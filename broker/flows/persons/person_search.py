@@ -22,15 +22,17 @@ from broker.flows.records import load
 class FoundPerson:
     """What leads to a person's records.
 
-    ``names`` are pseudonyms of names and accounts and of the CPR numbers ``cprs``, ``ids`` the
-    random ids that NameIDs and receipts are made of, ``numbers`` borrower numbers, ``typed``
-    pseudonyms of what may be typed for them, ``enrolments`` ids of enrolments and cases; ``trail``
-    the groups of the keys on the audit trail, and ``services``, ``references``, ``receipts`` what
-    its events name.
+    ``names`` are pseudonyms of names and accounts and of the CPR numbers ``cprs``, ``holders`` the
+    ids of whoever has those numbers: one, where the number was changed. ``ids`` are the random ids
+    that NameIDs and receipts are made of, ``numbers`` borrower numbers, ``typed`` pseudonyms of
+    what may be typed for them, ``enrolments`` ids of enrolments and cases; ``trail`` the groups of
+    the keys on the audit trail, and ``services``, ``references``, ``receipts`` what its events
+    name.
     """
 
     names: Names = ()
     cprs: Names = ()
+    holders: Names = ()
     ids: Names = ()
     numbers: Names = ()
     typed: Names = ()
@@ -45,10 +47,10 @@ class FoundPerson:
     def is_several(self) -> bool:
         """Return whether more than one person may be meant: staff must say whose number it is.
 
-        It leads to two CPR numbers, or by what nothing joins (``is_mixed``): a name that came with
-        a number and alone may have had two holders, a page two visitors.
+        It leads to the CPR numbers of two, or by what nothing joins (``is_mixed``): a name that
+        came with a number and alone may have had two holders, a page two visitors.
         """
-        return self.is_mixed or len(self.cprs) > 1
+        return self.is_mixed or len(self.holders) > 1
 
     @property
     def is_nobody(self) -> bool:
@@ -201,10 +203,12 @@ class PersonSearch:
         rows = self._rows()
         names, numbers = self._closed(person, links, rows)
         ids = sorted({_id(links[name]) for name in names & links.keys()})
+        cprs = _cprs(names, links)
         found = replace(
             person,
             names=tuple(sorted(names)),
-            cprs=tuple(sorted(_cprs(names, links))),
+            cprs=tuple(sorted(cprs)),
+            holders=tuple(sorted({_holder(cpr, links) for cpr in cprs})),
             ids=_once(person.ids, ids),
             numbers=numbers,
             # What was asked for is another's by now.
@@ -303,13 +307,23 @@ class PersonSearch:
 
 
 def _led_on(names: set[str], links: Links) -> set[str]:
-    """Return the CPR numbers of some names, and every name that last came with one of them."""
+    """Return the CPR numbers of some names, and every name that last came with one of them.
+
+    A person whose number was changed has two, with one id.
+    """
     cprs = _cprs(names, links)
+    holders = {_holder(cpr, links) for cpr in cprs}
+    cprs |= {name for name, link in links.items() if link.cpr == name and link.person in holders}
     return cprs | {name for name, link in links.items() if link.cpr in cprs}
 
 
 def _cprs(names: set[str], links: Links) -> set[str]:
     return {cpr for name in names & links.keys() if (cpr := links[name].cpr)}
+
+
+def _holder(cpr: str, links: Links) -> str:
+    """Return the id of whoever has a CPR number; its pseudonym where its link is gone."""
+    return links[cpr].person if cpr in links else cpr
 
 
 def _id(link: PersonLink) -> str:

@@ -240,7 +240,7 @@ class PinRenewal:
         borrower = self._recipient(owed)
         if borrower is None or borrower.email is None:
             return
-        if PersonLinks(self.store, self.hmacs, self.now).is_barred(borrower.cpr):
+        if PersonLinks(self.store, self.hmacs, self.now).is_barred(borrower.cpr, borrower.number):
             return
         match owed.what:
             case "link":
@@ -348,7 +348,7 @@ class PinRenewal:
         borrower = self.library.read(number, self._by())
         if borrower is None:
             raise LibraryRefused("no such borrower")
-        if PersonLinks(self.store, self.hmacs, self.now).is_barred(borrower.cpr):
+        if PersonLinks(self.store, self.hmacs, self.now).is_barred(borrower.cpr, borrower.number):
             raise LibraryRefused("nobody is let in to this borrower")
         return borrower
 

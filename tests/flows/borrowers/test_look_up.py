@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from shutil import copy
 from tempfile import TemporaryDirectory
@@ -33,6 +33,7 @@ from broker.core.ports import Kept, Key, RecordUnreadable, lease_of
 from broker.flows.borrowers.known_borrower import person_key
 from broker.flows.borrowers.look_up import RegisterLoop
 from broker.flows.borrowers.staff_cases import StaffCases
+from broker.flows.identity.person_resolution import PersonNames
 from broker.flows.records import dump
 from tests.flows.borrowers.conftest import CPR, STUDENT, KeptTrail, Logins
 from tests.flows.conftest import World
@@ -261,6 +262,7 @@ def test_nobody_is_asked_about_in_vain(desk: Desk) -> None:
         desk.world.now += timedelta(hours=1)
     desk.world.hooks.before.clear()
     assert (desk.register.asked, len(desk.owed())) == ([], 1)
+    desk.world.now += timedelta(hours=3)  # no pause is longer
     del desk.world.library.borrowers["1"]
     desk.run()
     assert (desk.register.asked, desk.owed(), desk.events()) == ([], [], [(ANSWERED, "no_borrower")])
@@ -442,6 +444,157 @@ def test_the_dead_stay_out_when_staff_end_the_case(desk: Desk) -> None:
     desk.run()
     assert desk.cases.end(str(desk.case()["id"]))
     assert desk.world.links.is_barred(CPR)
+
+
+def test_the_dead_do_not_come_back_by_number_and_pin(desk: Desk) -> None:
+    """Whatever staff do with the number on the record; after a retry they are let in."""
+    desk.world.links.by_cpr(desk.world.links.of_cpr(CPR))
+    desk.enrol()
+    library = desk.world.library
+    there = library.borrowers["1"] = replace(library.borrowers["1"], cpr=CPR)
+    desk.register.person = replace(PERSON, residence=Residence.DEAD, address=None)
+    desk.run()
+    persons = Logins(desk.world).persons()
+    emptied = library.borrowers["1"] = replace(there, cpr=None)
+    persons.verified(emptied)
+    assert persons.person(PersonNames("1")).case == "person_dead"
+    known = persons.known(PersonNames("1"))
+    assert known
+    assert (known.case, desk.world.links.is_barred(None, "1")) == ("person_dead", True)
+    library.borrowers["1"] = there
+    library.add(CPR, Borrower("9", "STUD", cpr=CPR))
+    persons.verified(there)
+    assert persons.person(PersonNames("1")).case == "person_dead"
+    assert desk.cases.retry(str(desk.case()["id"]))
+    assert persons.person(PersonNames("1")).case is None
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_record_that_staff_took_the_number_off_is_a_strangers(desk: Desk, *, confirmed: bool) -> None:
+    """It had been mistyped there: while the look-up waits it is taken off, and nothing is written to the record."""
+    if confirmed:
+        assert desk.cases.confirm(str(changed_number(desk)["id"]), "1")
+    else:
+        desk.enrol()
+    library = desk.world.library
+    library.borrowers["1"] = stranger = replace(library.borrowers["1"], cpr=None, mark=None)
+    library.cprs.clear()
+    desk.run()
+    assert (library.borrowers["1"], desk.events()[-1]) == (stranger, (ANSWERED, "no_borrower"))
+
+
+def test_a_borrower_whose_number_the_library_system_does_not_show_is_found_by_it(desk: Desk) -> None:
+    """One that staff made: it has no mark of ours."""
+    desk.enrol()
+    library = desk.world.library
+    library.borrowers["1"] = replace(library.borrowers["1"], cpr=None, mark=None)
+    desk.run()
+    assert desk.events()[-1] == (ANSWERED, "written")
+
+
+@pytest.mark.parametrize("queued", [False, True])
+def test_a_new_number_that_somebody_came_by_makes_no_second_account(desk: Desk, *, queued: bool) -> None:
+    """By a service without accounts, or with a wish that waits for the library system."""
+    world = desk.world
+    world.links.by_cpr(world.links.of_cpr(NEW))
+    case = changed_number(desk)
+    assert world.links.holder_of(world.links.of_cpr(NEW)).barred == "cpr_number_changed"
+    if queued:
+        world.live.want(world.wish(cpr=NEW))
+        world.settle()
+        waiting = world.live.stored(NEW)
+        assert (waiting.state, waiting.reason) == (EnrolmentState.CASE, "cpr_number_changed")
+        shown = desk.cases.show(waiting.id)
+        assert shown
+        assert str(shown["retry_would"]).startswith("It looks again")
+    assert desk.cases.confirm(str(case["id"]), "1")
+    desk.run()
+    world.live.want(world.wish(cpr=NEW))
+    world.settle()
+    assert (list(world.library.borrowers), world.live.stored(NEW).number) == (["1"], "1")
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_the_old_number_makes_no_second_account_once_the_new_one_is_given(desk: Desk, *, gone: bool) -> None:
+    """A university may assert it for months: a case, also of a borrower that staff made, or have merged since."""
+    world = desk.world
+    assert desk.cases.confirm(str(changed_number(desk)["id"]), "1")
+    world.library.borrowers["1"] = replace(world.library.borrowers["1"], mark=None)
+    desk.run()
+    if gone:
+        world.library.add(NEW, Borrower("9", "STUD", cpr=NEW))
+        del world.library.borrowers["1"], world.library.cprs["1"]
+    wished = world.wish(fields=())
+    world.live.want(wished)
+    refused = world.settle()
+    assert (refused.reason, len(world.library.borrowers)) == ("cpr_differs", 1)
+
+
+def test_a_new_number_of_another_birth_date_waits_for_staff(desk: Desk) -> None:
+    """They correct the date in the library system, and confirm again: no login is refused for it later."""
+    case = changed_number(desk)
+    library = desk.world.library
+    library.borrowers["1"] = replace(library.borrowers["1"], born=date(1999, 1, 1))
+    assert desk.cases.confirm(str(case["id"]), "1")
+    desk.run()
+    assert (library.borrowers["1"].cpr, "date of birth" in desk.case()["cause"]) == (CPR, True)
+    library.borrowers["1"] = replace(library.borrowers["1"], born=date(1999, 2, 2))
+    assert desk.cases.confirm(str(case["id"]), "1")
+    desk.run()
+    assert (library.borrowers["1"].cpr, desk.events()[-1]) == (NEW, (ANSWERED, "number_given"))
+
+
+def test_a_number_that_was_not_given_is_explained_in_the_case(desk: Desk) -> None:
+    """The borrower has another's by now, or nothing came of it for thirty days."""
+    case = changed_number(desk)
+    library = desk.world.library
+    there = library.borrowers["1"]
+    assert desk.cases.confirm(str(case["id"]), "1")
+    library.borrowers["1"] = replace(there, cpr="0303990000")
+    desk.run()
+    assert desk.case()["cause"] == "the borrower is gone, or not this person's by now"
+
+
+def test_a_number_that_is_confirmed_too_late_is_given_to_nobody(desk: Desk) -> None:
+    """Staff hear so at once; of one that was confirmed in time, and not given for all that, the case says so."""
+    case = changed_number(desk)
+    assert desk.cases.confirm(str(case["id"]), "1")
+    desk.world.now += timedelta(days=30)
+    assert not desk.cases.confirm(str(case["id"]), "1")
+    desk.run()
+    assert (desk.events()[-1], "thirty days" in desk.case()["cause"]) == ((ANSWERED, "given_up"), True)
+
+
+def test_a_later_answer_leaves_no_number_barred_for_ever(desk: Desk) -> None:
+    """The case keeps the new number whatever it says next, until staff decide it; one in its place is lifted."""
+    changed_number(desk)
+    links = desk.world.links
+    changed_again = replace(PERSON, residence=Residence.NUMBER_CHANGED, address=None, current_number="0303990000")
+    for answer in (None, changed_again):
+        desk.world.now += REFRESH + timedelta(days=1)
+        desk.register.person = answer
+        login(desk)
+        desk.run()
+        assert links.is_barred(NEW) == (answer is None)
+    assert links.is_barred("0303990000")
+    assert desk.cases.retry(str(desk.case()["id"]))
+    assert not links.is_barred("0303990000")
+
+
+def test_a_number_that_two_cases_name_is_barred_until_both_are_decided(desk: Desk) -> None:
+    """Two numbers of one person became a third."""
+    world = desk.world
+    for cpr in (CPR, "0303990000"):
+        world.links.by_cpr(world.links.of_cpr(cpr))
+        desk.enrol(cpr=cpr)
+    desk.register.person = replace(PERSON, residence=Residence.NUMBER_CHANGED, address=None, current_number=NEW)
+    desk.run()
+    cases = [row for row in desk.cases.rows() if row["state"] == "case"]
+    barred = []
+    for case in cases:
+        desk.cases.end(str(case["id"]))
+        barred.append(world.links.is_barred(NEW))
+    assert barred == [True, False]
 
 
 def test_a_protected_address_reaches_the_library_system_only_where_it_may(desk: Desk) -> None:

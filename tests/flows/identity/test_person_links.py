@@ -51,14 +51,46 @@ def test_a_barred_number_bars_every_way_that_leads_to_it(world: Any, names: Name
 
 
 def test_a_new_number_of_a_person_leads_to_the_same_person(world: Any, names: Names) -> None:
-    """Barred for as long as it is said; a number that somebody came with stays theirs."""
+    """Barred for as long as it is said; a number that somebody came with keeps their id, and is barred too."""
     person = by_cpr(world, names.cpr)
     world.links.succeed(names.other, names.cpr, "cpr_number_changed")
     assert world.links.by_cpr(names.other) == (person, None, "cpr_number_changed")
     third = world.links.of_cpr("0303990000")
     theirs = by_cpr(world, third)
     world.links.succeed(third, names.cpr, "cpr_number_changed")
-    assert world.links.by_cpr(third) == (theirs, None, None)
+    assert world.links.by_cpr(third) == (theirs, None, "cpr_number_changed")
+
+
+def test_the_bar_of_a_changed_number_is_no_other_bar(world: Any, names: Names) -> None:
+    """Whoever is dead stays so, where the number is found to be another's new one, and where that is decided."""
+    for name in (names.cpr, names.other):
+        world.links.by_cpr(name)
+    world.links.bar(names.other, "person_dead")
+    world.links.succeed(names.other, names.cpr, "cpr_number_changed")
+    world.links.lift(names.other, "cpr_number_changed")
+    assert world.links.holder_of(names.other).barred == "person_dead"
+    world.links.lift(names.other, "person_dead")
+    assert world.links.holder_of(names.other).barred is None
+
+
+def test_an_account_keeps_the_bar_of_the_number_that_stood_on_it(world: Any) -> None:
+    """Whether somebody came by it or not, after a year too; and it is another's with their number."""
+    links = world.links
+    cpr, other, account = links.of_cpr(CPR), links.of_cpr(OTHER), links.of_borrower("7")
+    links.bar_account(account, cpr, "person_dead")
+    assert links.holder_of(account) is None
+    links.by_cpr(cpr)
+    links.bar(cpr, "person_dead")
+    links.bar_account(account, cpr, "person_dead")
+    for _ in range(2):
+        links.without_cpr(account)
+        assert links.by_account(account).barred == "person_dead"
+        assert links.is_barred(None, "7")
+        world.now += YEAR + DAY
+        links.by_cpr(cpr, account)
+    links.by_cpr(other, account)
+    links.without_cpr(account)
+    assert (links.by_account(account).barred, links.is_barred(None, "7")) == (None, False)
 
 
 def test_every_way_in_with_the_number_is_one_person(world: Any, names: Names) -> None:
