@@ -213,6 +213,31 @@ def test_a_primary_id_that_is_a_cpr_number_is_nobodys_number(alma: Simulation, l
     assert CPR not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("card", "numbers"),
+    [
+        ("cpr", (CPR, "C-1")),
+        ("system", (CPR, "C-1")),
+        ("system", ("010180-0000", "C-1")),
+        ("system", ("N-1", CPR)),
+        ("system", ("N-1", "010180 0000")),
+    ],
+)
+def test_a_number_that_stands_elsewhere_alone_is_a_case(
+    alma: Simulation, opened: Opened, soon: Soon, card: str, numbers: tuple[str, str]
+) -> None:
+    """As primary id or barcode, in any spelling: the person would be made a second time."""
+    library = opened(card_number=card)
+    primary_id, barcode = numbers
+    desk_user(alma, primary_id, user_identifier=identified(BARCODE=barcode))
+    with pytest.raises(LibraryRefused, match="primary id or barcode alone") as raised:
+        library.find(CPR, soon())
+    assert CPR not in str(raised.value)
+    alma.users.drop(primary_id)
+    desk_user(alma, "N-2", user_identifier=identified(BARCODE=barcode, CPR=CPR))
+    assert [each.number for each in library.find(CPR, soon())] == ["N-2"]
+
+
 def test_a_library_with_cpr_numbers_as_primary_ids_has_numbers_beside_them(
     alma: Simulation, opened: Opened, wish: Wish, soon: Soon
 ) -> None:
