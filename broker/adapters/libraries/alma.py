@@ -52,7 +52,10 @@ class Alma:
         return frozenset(can)
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Return the users with this CPR as an identifier, in any spelling that staff use."""
+        """Return the users with this CPR as an identifier, in any spelling that staff use.
+
+        LibraryRefused where it stands only as somebody's primary id or barcode.
+        """
         return self._borrowers(self._searches.by_cpr(cpr, deadline))
 
     def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:

@@ -4,6 +4,7 @@ A PUT swaps everything: what is left out of a list is gone (docs/alma.md).
 """
 
 import copy
+import secrets
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
@@ -19,6 +20,8 @@ from broker.core.errors import LibraryRefused
 Draft = dict[str, Any]
 
 _EXTERNAL: Final = "EXTERNAL"
+_OF_THE_DESK: Final = "INTERNAL"
+_PIN: Final = "pin_number"
 # What Alma keeps for an external user once staff have edited it, unless it is named.
 _KEPT_UNLESS_NAMED: Final = frozenset({"pref_first_name", "pref_last_name"})
 # Not sent back: what only an answer has, a PIN that nobody asked for, and the roles, which Alma
@@ -30,8 +33,19 @@ _NOT_ECHOED: Final = (
     "requests",
     "fees",
     "password",
-    "pin_number",
+    _PIN,
     "user_role",
+)
+# What belongs to the place that a new first line replaces, and that no policy writes.
+_OF_THE_PLACE: Final = (
+    "line3",
+    "line4",
+    "line5",
+    "state_province",
+    "country",
+    "address_note",
+    "start_date",
+    "end_date",
 )
 _CARD_DIGITS: Final = 13
 
@@ -76,6 +90,9 @@ def changed(user: User, change: Change, keys: AlmaKeys) -> Draft:
     LibraryRefused where it carries another CPR number than the one of the change.
     """
     draft = echo(user)
+    _keep_pin(draft, user, keys)
+    if dict(change.fields).get("address"):
+        _clear_address(draft)
     for name, value in change.fields:
         _set_field(draft, name, value, keys)
     if change.category is not None:
@@ -107,8 +124,35 @@ def series_number(mark: str, keys: AlmaKeys) -> str:
 def _card_number(number: str, mark: str, keys: AlmaKeys) -> str:
     if keys.card_number == "cpr":
         return number
-    digits = int(mark, 16) % 10**_CARD_DIGITS
+    return _own_card(int(mark, 16), keys)
+
+
+def _own_card(seed: int, keys: AlmaKeys) -> str:
+    digits = seed % 10**_CARD_DIGITS
     return f"{keys.series_prefix[0].upper()}{digits:0{_CARD_DIGITS}}"
+
+
+def _keep_pin(draft: Draft, user: User, keys: AlmaKeys) -> None:
+    """Send an internal user's PIN back, or make the user external: Alma clears it otherwise.
+
+    Of an external user Alma keeps a PIN that no body has (docs/alma.md).
+    """
+    if alma_users.code_in(user, "account_type") != _OF_THE_DESK:
+        return
+    pin = alma_users.text_in(user, _PIN)
+    if pin is not None:
+        draft[_PIN] = pin
+        return
+    draft["account_type"] = {"value": _EXTERNAL}
+    draft["external_id"] = keys.external_id
+
+
+def _clear_address(draft: Draft) -> None:
+    """Take from the address that is written anew what would stand under another's street."""
+    entry = alma_users.chosen(alma_users.contacts(draft, "address"))
+    if isinstance(entry, dict):
+        for name in _OF_THE_PLACE:
+            entry.pop(name, None)
 
 
 def _set_expiry(draft: Draft, expires: date, keys: AlmaKeys) -> None:
@@ -214,31 +258,46 @@ def _replace_identifiers(draft: Draft, kind: str, replaced: Sequence[str], numbe
 
 
 def _give_card(draft: Draft, keys: AlmaKeys) -> None:
-    """Give a user that was made here a barcode where staff have taken it away."""
+    """Give a user that was made here a barcode where staff have taken it away.
+
+    Of ours another one: who stole the card would have it back.
+    """
     mark = alma_users.mark_in(alma_users.number_of(draft, keys), keys)
     if mark is None or alma_users.identifiers(draft, BARCODE):
         return
     number = first_real(alma_users.cpr_values(draft, keys))
-    if number is not None:
-        _set_identifier(draft, BARCODE, _card_number(number, mark, keys))
+    if number is None:
+        return
+    if keys.card_number == "system":
+        number = _own_card(secrets.randbits(128), keys)
+    _set_identifier(draft, BARCODE, number)
 
 
 def _set_identifier(draft: Draft, kind: str, value: str) -> None:
-    """Give the user one identifier of a type, in the place of the one that it has."""
+    """Give the user one identifier of a type, in the place of the one that it has.
+
+    A barcode comes beside the others, as the first: a card in somebody's hand stays good.
+    """
     present = draft.get("user_identifier")
     if not isinstance(present, list):
         present = draft["user_identifier"] = []
-    for each in present:
-        if isinstance(each, dict) and alma_users.code_in(each, "id_type") == kind:
-            each["value"] = value
-            return
+    if value in alma_users.identifiers(draft, kind):
+        return
+    of_kind = [
+        each
+        for each in present
+        if isinstance(each, dict) and alma_users.code_in(each, "id_type") == kind
+    ]
+    if of_kind and kind != BARCODE:
+        of_kind[0]["value"] = value
+        return
     made = {
         "segment_type": _segment(draft),
         "id_type": {"value": kind},
         "value": value,
         "status": "ACTIVE",
     }
-    present.append(made)
+    present.insert(0 if kind == BARCODE else len(present), made)
 
 
 def _segment(draft: Draft) -> str:

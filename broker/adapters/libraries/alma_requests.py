@@ -13,10 +13,9 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from broker.adapters.http_exchange import Exchange, HttpAnswer, moment
-from broker.adapters.libraries import alma_refusals
+from broker.adapters.libraries import alma_refusals, alma_users
 from broker.adapters.libraries.alma_budget import CallBudget
 from broker.adapters.libraries.alma_settings import AlmaKeys
-from broker.adapters.libraries.cpr_spellings import shaped_as_cpr
 from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.errors import LibraryRefused
 
@@ -101,8 +100,8 @@ class Calls:
 
 
 def possible(number: str) -> bool:
-    """Return whether a text can be the number of a borrower: no CPR number is one."""
-    return bool(_POSSIBLE.fullmatch(number)) and not shaped_as_cpr(number)
+    """Return whether a text can be the number of a borrower: none that holds a CPR number is."""
+    return bool(_POSSIBLE.fullmatch(number)) and not alma_users.holds_cpr(number)
 
 
 def numbered_path(number: str, **query: str | Sequence[str]) -> str:

@@ -10,9 +10,13 @@ from broker.adapters.libraries.alma_requests import ALL_TYPES, Calls
 from broker.adapters.libraries.alma_settings import BARCODE, AlmaKeys
 from broker.adapters.libraries.alma_users import User
 from broker.adapters.libraries.cpr_spellings import shaped_as_cpr, spellings
-from broker.core.errors import LibraryUnavailable
+from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.input_normalization import without_invisible, without_spaces
 
+_ELSEWHERE: Final = (
+    "find: the CPR number is a user's primary id or barcode alone: where it is this person's, "
+    "write it as library.cpr_identifier_type says, and give the user another primary id"
+)
 # A sign of an address, of a search or of a path is in nobody's card number or user name.
 _TYPABLE: Final = re.compile(r"[\w@+$-][\w.@+$-]{0,74}")
 
@@ -25,10 +29,16 @@ class UserSearches:
         self._settings = settings
 
     def by_cpr(self, cpr: str, deadline: datetime) -> list[User]:
-        """Return the users with this CPR under a type of the settings, in any spelling."""
+        """Return the users with this CPR under a type of the settings, in any spelling.
+
+        LibraryRefused where nobody has it there, but as primary id or barcode: the same person, or
+        a number that happens to be alike. A second borrower is not made before staff have looked.
+        """
         found = self._of_types(spellings(cpr), self._settings.cpr_types, "find", deadline)
         if self._settings.primary_id == "cpr":
-            found += self._by_primary_id(spellings(cpr), deadline)
+            return found + self._by_primary_id(spellings(cpr), deadline)
+        if not found and self._stands_elsewhere(cpr, deadline):
+            raise LibraryRefused(_ELSEWHERE)
         return found
 
     def typed(self, text: str, deadline: datetime) -> list[User]:
@@ -97,6 +107,12 @@ class UserSearches:
         if user is not None and value not in alma_users.identifiers(user, kind):
             raise LibraryUnavailable(f"{operation}: Alma gave a user that was not asked for")
         return user
+
+    def _stands_elsewhere(self, cpr: str, deadline: datetime) -> bool:
+        is_barcode = False
+        if BARCODE not in self._settings.cpr_types:
+            is_barcode = bool(self._of_types(spellings(cpr), (BARCODE,), "find", deadline))
+        return is_barcode or bool(self._by_primary_id(spellings(cpr), deadline))
 
     def _by_primary_id(self, values: Iterable[str], deadline: datetime) -> list[User]:
         """Return the users whose primary id is one of ``values``: it is of no type of its own."""

@@ -1,6 +1,7 @@
 """The users in Alma's answers, read into borrowers; a value of another type is no user's."""
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -9,6 +10,7 @@ from broker.adapters.libraries.alma_settings import BARCODE, AlmaKeys
 from broker.adapters.libraries.cpr_spellings import first_real, shaped_as_cpr
 from broker.core.borrowers.borrower import Bar, Borrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.identity.cpr import looks_like_cpr
 
 User = Mapping[str, Any]  # a user object of the REST API
 Entry = Mapping[str, Any]  # one of its addresses, mail addresses, telephone numbers, ...
@@ -52,7 +54,7 @@ def written_day(moment: date) -> str:
 def borrower(user: User, keys: AlmaKeys) -> Borrower:
     """Read a user object.
 
-    LibraryUnavailable where it is none, LibraryRefused where its only number is the CPR number.
+    LibraryUnavailable where it is none, LibraryRefused where a CPR number is in all its numbers.
     """
     number = number_of(user, keys)
     expires = day(user.get("expiry_date"))
@@ -72,22 +74,39 @@ def borrower(user: User, keys: AlmaKeys) -> Borrower:
 
 
 def number_of(user: User, keys: AlmaKeys) -> str:
-    """Return the borrower number: the primary id, or where that is a CPR number another one.
+    """Return the borrower number: the primary id, or where that holds a CPR number another one.
 
     LibraryRefused where there is no other: services and staff would see the CPR number.
     """
     numbers = [text_in(user, "primary_id")]
     if keys.number_identifier_type:
         numbers += identifiers(user, keys.number_identifier_type)
+    own = _cpr_digits(user, keys)
     for number in numbers:
-        if number and not shaped_as_cpr(number.strip()):
+        if number and not holds_cpr(number) and not any(map(_digits(number).count, own)):
             return number
     if not numbers[0]:
         raise LibraryUnavailable("an answer that is no user")
     raise LibraryRefused(
-        "a user's primary id is a CPR number, and it has no other number: give it one of "
+        "a user's primary id holds a CPR number, and it has no other number: give it one of "
         "library.number_identifier_type, or another primary id"
     )
+
+
+def holds_cpr(number: str) -> bool:
+    """Return whether a CPR number stands in a number, as one is read by people or programs."""
+    return shaped_as_cpr(number.strip()) or looks_like_cpr(number, apart=True)
+
+
+def _cpr_digits(user: User, keys: AlmaKeys) -> list[str]:
+    """Return the CPR numbers of a user, digits only: run into letters they are found by these."""
+    values = [*cpr_values(user, keys), *identifiers(user, BARCODE)]
+    return [_digits(value) for value in values if shaped_as_cpr(value.strip())]
+
+
+def _digits(text: str) -> str:
+    plain = unicodedata.normalize("NFKC", text)
+    return "".join(str(unicodedata.decimal(each)) for each in plain if each.isdecimal())
 
 
 def mark_in(number: str, keys: AlmaKeys) -> str | None:

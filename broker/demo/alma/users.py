@@ -208,7 +208,7 @@ class Users:
 
 def _swapped(kept: UserRow, sent: UserRow, override: Collection[str]) -> UserRow:
     row = dict(sent)
-    if kept["account_type"] == EXTERNAL:
+    if row["account_type"] == EXTERNAL:
         for named, name in PROTECTED.items():
             stays = name in kept[_BY_HAND] or not sent[name]
             if stays and named not in override:

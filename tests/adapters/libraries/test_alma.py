@@ -213,6 +213,31 @@ def test_a_primary_id_that_is_a_cpr_number_is_nobodys_number(alma: Simulation, l
     assert CPR not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("card", "numbers"),
+    [
+        ("cpr", (CPR, "C-1")),
+        ("system", (CPR, "C-1")),
+        ("system", ("010180-0000", "C-1")),
+        ("system", ("N-1", CPR)),
+        ("system", ("N-1", "010180 0000")),
+    ],
+)
+def test_a_number_that_stands_elsewhere_alone_is_a_case(
+    alma: Simulation, opened: Opened, soon: Soon, card: str, numbers: tuple[str, str]
+) -> None:
+    """As primary id or barcode, in any spelling: the person would be made a second time."""
+    library = opened(card_number=card)
+    primary_id, barcode = numbers
+    desk_user(alma, primary_id, user_identifier=identified(BARCODE=barcode))
+    with pytest.raises(LibraryRefused, match="primary id or barcode alone") as raised:
+        library.find(CPR, soon())
+    assert CPR not in str(raised.value)
+    alma.users.drop(primary_id)
+    desk_user(alma, "N-2", user_identifier=identified(BARCODE=barcode, CPR=CPR))
+    assert [each.number for each in library.find(CPR, soon())] == ["N-2"]
+
+
 def test_a_library_with_cpr_numbers_as_primary_ids_has_numbers_beside_them(
     alma: Simulation, opened: Opened, wish: Wish, soon: Soon
 ) -> None:
@@ -351,6 +376,63 @@ def test_a_change_keeps_the_pin(alma: Simulation, library: Alma, made: Borrower,
     library.set_pin(made.number, "4071", soon())
     library.change(Change(NUMBER, (("surname", "Ny"),), "EMPLOYEE", UNTIL), soon())
     assert user(alma)["pin_number"] == "4071"
+
+
+@pytest.mark.parametrize("shows_pin", [False, True])
+def test_a_change_keeps_the_pin_of_a_user_that_staff_made(
+    alma: Simulation, library: Alma, soon: Soon, *, shows_pin: bool
+) -> None:
+    """It goes back where a read shows it; else the user becomes external, for Alma would clear it."""
+    alma.users.administration = alma.users.administration.changed(shows_pin=shows_pin)
+    desk_user(alma, "N-1", pin_number="4071", user_identifier=identified(CPR=CPR))
+    library.change(Change("N-1", (("city", "Aarhus"),), "STUDENT", UNTIL), soon())
+    row = user(alma, "N-1")
+    assert row["pin_number"] == "4071"
+    assert (row["account_type"], row["external_id"]) == (("INTERNAL", "") if shows_pin else ("EXTERNAL", "SIS"))
+
+
+def test_a_card_in_somebodys_hand_stays_beside_the_health_card(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """Who just typed it goes on with it; done twice, it is done once."""
+    desk_user(alma, "T-1", user_identifier=identified(BARCODE="T-4711", INST_ID="au-1"))
+    for _ in range(2):
+        after = library.change(Change("T-1", (), "STUDENT", UNTIL, CPR), soon())
+        assert after.card == CPR
+    kept = [each["value"] for each in user(alma, "T-1")["user_identifier"] if each["id_type"] == "BARCODE"]
+    assert sorted(kept) == [CPR, "T-4711"]
+    assert library.typed("T-4711", soon()) == (after,)
+
+
+@pytest.mark.parametrize("card", ["cpr", "system"])
+def test_a_card_that_staff_took_away_does_not_come_back(
+    alma: Simulation, opened: Opened, wish: Wish, soon: Soon, card: str
+) -> None:
+    """A barcode of ours is another one then, for it was stolen; the health card has one number for ever."""
+    library = opened(card_number=card)
+    made = library.create(wish, MARK, soon())
+    assert made is not None
+    kept = [each for each in user(alma)["user_identifier"] if each["id_type"] != "BARCODE"]
+    alma.users.edit(NUMBER, user_identifier=kept)
+    after = library.change(Change(NUMBER, (("city", "Aarhus"),)), soon())
+    assert after.card is not None
+    assert (after.card == made.card) is (card == "cpr")
+    assert re.fullmatch(r"L\d{13}" if card == "system" else CPR, after.card)
+    assert library.change(Change(NUMBER, (("surname", "Ny"),)), soon()).card == after.card
+
+
+@pytest.mark.usefixtures("made")
+def test_another_street_leaves_nothing_of_the_former_place(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """Neither whom it was care of, nor country, nor the day on which it ended; another postal code does not."""
+    place = {"line3": "c/o Svensson", "country": {"value": "DNK"}, "end_date": "2020-01-01Z", "address_note": "old"}
+    entry = {"line1": "Storgatan 1", "city": "Lund", "preferred": True, "address_type": [{"value": "work"}]}
+    numbers = identified(CPR=OTHER)
+    desk_user(alma, "N-1", user_identifier=numbers, contact_info={"address": [entry | place]})
+    library.change(Change("N-1", (("postal_code", "22100"),)), soon())
+    (before,) = user(alma, "N-1")["address"]
+    assert (before["line3"], before["country"], before["postal_code"]) == ("c/o Svensson", "DNK", "22100")
+    library.change(Change("N-1", (("city", "Aarhus"), ("address", "Testvej 1"))), soon())
+    (after,) = user(alma, "N-1")["address"]
+    assert (after["line1"], after["city"], after["preferred"]) == ("Testvej 1", "Aarhus", True)
+    assert not [name for name in place if after[name]]
 
 
 def test_an_address_comes_whole_or_not_at_all(alma: Simulation, library: Alma, made: Borrower, soon: Soon) -> None:

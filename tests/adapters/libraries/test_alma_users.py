@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.adapters.libraries import alma_changes, alma_users
+from broker.adapters.libraries import alma_changes, alma_requests, alma_users
 from broker.adapters.libraries.alma import AlmaSettings
 from broker.core.borrowers.borrower import Bar, Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
-from broker.core.errors import LibraryError
+from broker.core.errors import LibraryError, LibraryRefused
 
 CPR, MARK = "0101800000", "a" * 32
 KEYS = AlmaSettings.read(
@@ -80,6 +80,42 @@ def test_a_user_that_is_wrong_in_every_field_is_changed_or_a_cause(user: dict[st
         category = alma_users.borrower(draft, KEYS).category
     assert category == "STUDENT"
     assert repr(user) == before
+
+
+HOLDS = [
+    (CPR, False),
+    (f" {CPR}", False),
+    ("010180-0000", False),
+    (f"{CPR}@au.dk", False),
+    ("010180.0000", False),
+    ("010180\u20110000", False),
+    ("CPR-" + CPR, False),
+    ("\N{FULLWIDTH DIGIT ZERO}101800000", False),
+    (f"AU{CPR}", True),
+    ("AU010180-0000x", True),
+]
+
+
+@pytest.mark.parametrize(("number", "by_own"), HOLDS)
+def test_a_number_that_holds_the_cpr_number_is_no_number(number: str, *, by_own: bool) -> None:
+    """However it is written: run into letters it is told by the user's own CPR number."""
+    own = {"primary_id": number, "user_identifier": [{"id_type": {"value": "CPR"}, "value": "010180-0000"}]}
+    with pytest.raises(LibraryRefused) as raised:
+        alma_users.number_of(own, KEYS)
+    assert CPR not in str(raised.value)
+    if not by_own:
+        assert not alma_requests.possible(number)
+        with pytest.raises(LibraryRefused):
+            alma_users.number_of({"primary_id": number}, KEYS)
+
+
+@pytest.mark.parametrize(
+    "number", [f"L-{MARK}", "L-01018000001234567890123456789012", "AU123456", "N-77", "20261126011"]
+)
+def test_a_number_that_holds_none_stays(number: str) -> None:
+    """A number of the series does, whatever digits are in it."""
+    assert alma_users.number_of({"primary_id": number}, KEYS) == number
+    assert alma_requests.possible(number)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200))

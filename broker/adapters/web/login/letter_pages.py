@@ -220,7 +220,9 @@ class LetterPages:
         errand = transaction.errand if logs_in(held) else Errand.PIN
         ways = [way for way in rules.ways(transaction.request, errand) if way not in rules.local]
         labels = tuple(spoken(self.ports.upstreams[way].label) for way in ways)
-        return WithoutMail(self.others(held) if ways else "", labels, self.terminals)
+        # Where no PIN is checked nobody gets in by one, at the library's own computers neither.
+        terminals = self.terminals and rules.pins_checked
+        return WithoutMail(self.others(held) if ways else "", labels, terminals)
 
     def _kept(self, held: Held) -> dict[str, str]:
         return {} if logs_in(held) else {"login": held.transaction.id}

@@ -32,6 +32,15 @@ def test_the_library_account_is_no_way_to_log_in(house: House, at: str) -> None:
     assert mark(refused) == ("error", "form_refused")
 
 
+def test_nobody_is_sent_to_the_computers_of_the_library(house: House) -> None:
+    """Who waits for a mail is told of ways without one that there are, and there they get in by no PIN."""
+    karla(house)
+    person = house.person()
+    asked = send(person, person.get("/pin?lang=en"), identifier=CPR).get_data(as_text=True)
+    assert "Without a mail" in asked
+    assert "own computers" not in asked
+
+
 def test_a_new_pin_is_set_and_not_proved(house: House) -> None:
     """The page does not say that it works, Koha is not asked for it, and the trail says that nobody tried it."""
     karla(house)
