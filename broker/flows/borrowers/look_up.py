@@ -145,7 +145,12 @@ class LookUp(LeasedEnrolment):
         self._hold(self.ports.now() + CALL)
         self.ports.links.bar(now_theirs, None)
         # By the old number they have no borrower any more: whoever comes with it is looked for.
-        self._amend(lambda entry: (replace(entry.enrolment, settled=None, carried=None), entry.due))
+        self._amend(
+            lambda entry: (
+                replace(entry.enrolment, settled=None, carried=None, granted=None),
+                entry.due,
+            )
+        )
         cases.register_agrees(owner)
         return LookUpOutcome.NUMBER_GIVEN
 
