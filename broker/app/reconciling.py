@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from threading import Event
 from typing import Any, Final
 
 from broker.app import enrolment_operations
 from broker.app.assembly import Parts
 from broker.app.pace import Pace
+from broker.core.borrowers.reconciliation import LeftAlone
 from broker.flows.borrowers.reconciliation import Bounds, Finding, Reconciliation
 
 _AT_ONCE: Final = 16  # calls of the library system: at 200 ms each eighty a second
@@ -38,6 +40,7 @@ class Reconciled:
     mended: Mapping[str, int]
     rows: Sequence[Mapping[str, Any]]
     more_rows: int
+    left_out: int = 0
 
     @property
     def is_finding(self) -> bool:
@@ -47,7 +50,7 @@ class Reconciled:
     @property
     def _open(self) -> Iterator[tuple[str, int]]:
         # What is left alone on purpose is told, and is no finding: it is staff's, or a login's.
-        left = {"category_of_staff", "policy_changed", "no_policy"}
+        left = {kind.value for kind in LeftAlone} - {LeftAlone.SEVERAL.value}
         return ((kind, count) for kind, count in self.found.items() if kind not in left)
 
     def sentences(self) -> Iterator[str]:
@@ -56,14 +59,18 @@ class Reconciled:
             yield f"and {self.more_rows} more, which are not listed"
         since = ", with those of the run that was stopped" if self.resumed else ""
         yield f"{self.compared} borrowers compared{since}"
+        if self.left_out:
+            yield f"{self.left_out} left out: skipped, under way, or a case"
         for kind, count in sorted(self.found.items()):
             yield f"{kind}: {count} found, {self.mended.get(kind, 0)} mended"
         if self.stopped:
             yield f"stopped: {self.stopped}"
             what = "where an enrolment is named, --skip ID leaves it as it is"
             yield f"the same command goes on there; {what}"
+        elif not self.compared:
+            yield "nothing was compared"
         elif not self.found:
-            yield "all are as they were granted"
+            yield "all that were compared are as they were granted"
 
 
 def reconciled(parts: Parts, asked: Asked, tell: Callable[[str], None]) -> Reconciled:
@@ -73,7 +80,8 @@ def reconciled(parts: Parts, asked: Asked, tell: Callable[[str], None]) -> Recon
     """
     skipped = frozenset(enrolment_operations.named(parts, name) for name in asked.skip)
     bounds = Bounds(asked.applies, asked.most, skipped)
-    pace = Pace(asked.rate)
+    interrupted = Event()
+    pace = Pace(asked.rate, sleep=interrupted.wait)
     rows: list[Mapping[str, Any]] = []
     more = 0
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -81,12 +89,19 @@ def reconciled(parts: Parts, asked: Asked, tell: Callable[[str], None]) -> Recon
         run = Reconciliation(ports, parts.policies.current, bounds, pace.wait, pool.map)
         run.told = lambda so_far: tell(f"{so_far.share:.0%}, {so_far.compared} compared")
         run.begin(anew=asked.anew)
-        with closing(run.findings()) as findings:
-            for finding in findings:
-                if len(rows) < _MOST_ROWS:
-                    rows.append(_row(finding))
-                else:
-                    more += 1
+        try:
+            with closing(run.findings()) as findings:
+                for finding in findings:
+                    if len(rows) < _MOST_ROWS:
+                        rows.append(_row(finding))
+                    else:
+                        more += 1
+        except KeyboardInterrupt:
+            # What was found and mended until then is told all the same.
+            run.stopped = "interrupted"
+        finally:
+            interrupted.set()
+            pool.shutdown(cancel_futures=True)
     return Reconciled(
         ended=run.ended,
         stopped=run.stopped,
@@ -96,6 +111,7 @@ def reconciled(parts: Parts, asked: Asked, tell: Callable[[str], None]) -> Recon
         mended=run.run.mended,
         rows=rows,
         more_rows=more,
+        left_out=run.run.left_out,
     )
 
 

@@ -1,6 +1,7 @@
 """The report of ``broker enrolments reconcile``: what is a finding, and what is said of a run that was stopped."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -42,5 +43,18 @@ def test_a_run_that_was_stopped_is_a_finding_and_says_how_to_go_on() -> None:
         "stopped: library_unavailable: no answer",
     ]
     assert "the same command goes on there" in said[2]
-    assert list(reconciled({}, {}).sentences()) == ["9 borrowers compared", "all are as they were granted"]
+    assert list(reconciled({}, {}).sentences()) == [
+        "9 borrowers compared",
+        "all that were compared are as they were granted",
+    ]
     assert "card: 2 found, 1 mended" in reconciled({"card": 2}, {"card": 1}).sentences()
+
+
+def test_whoever_was_left_out_is_said() -> None:
+    """A run that compared nobody never says that all is well."""
+    nobody = replace(reconciled({}, {}), compared=0, left_out=2)
+    assert list(nobody.sentences()) == [
+        "0 borrowers compared",
+        "2 left out: skipped, under way, or a case",
+        "nothing was compared",
+    ]

@@ -159,7 +159,7 @@ class Life:
         assert records.write(StoredEnrolment(key, wanted, None, None), wanted, now() + timedelta(days=1))
         change = Change(self.who.number, (), "STUD")
         ports = self.parts.enrolments.ports
-        CategoryLetters(ports).owe(wanted.id, change, EnrolmentOutcome.UPGRADED, "da")
+        CategoryLetters(ports).owe(wanted, change, EnrolmentOutcome.UPGRADED, "da")
         RegisterLookUps(replace(ports, refresh_after=timedelta(0))).owe(self.who.cpr, RegisterRule(), wanted)
 
     def be_listed(self) -> None:

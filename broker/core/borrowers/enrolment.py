@@ -136,13 +136,16 @@ class Enrolment:
     def grant(self, borrower: Borrower, wish: Wish) -> Granted | None:
         """Return what stands granted once ``borrower`` is as ``wish`` has it.
 
-        None for a borrower with another mark than this enrolment's: we did not make it. Where it
-        has another category, by staff or because the person kept it, or lost its mark, what was
+        None for a borrower with another mark than this enrolment's: we did not make it; and for one
+        whose person keeps another category than was granted, or was not asked yet: nothing raises
+        it but their answer. Where it has another category by staff, or lost its mark, what was
         granted before stands.
         """
         kept = self.granted if self.number == borrower.number else None
         if borrower.mark not in {None, self.id}:
             return None
+        if not wish.upgrade and borrower.category in wish.upgrades:
+            return kept if kept and kept.category == borrower.category else None
         if borrower.mark is None or borrower.category != wish.category:
             return kept
         expires = min(borrower.expires or wish.expires, wish.expires)

@@ -34,6 +34,9 @@ class LeftAlone(StrEnum):
     STAFF = "category_of_staff"  # one that no policy upgrades: staff gave it
     POLICY = "policy_changed"  # the policy names another category now: the person is asked at login
     NO_POLICY = "no_policy"  # no policy makes borrowers of this affiliation any more
+    BARRED = "barred"  # its person is let in no more: dead, or of another number now
+    CLOSED = "closed_by_staff"  # staff brought its expiry to today or before
+    KEPT = "kept_by_person"  # its person has said to keep the category it has
     SEVERAL = "several_lower"  # expired, and policies lower its category to several
 
 
@@ -44,6 +47,8 @@ class Surprise(StrEnum):
     ANOTHER_CPR = "another_cpr"
     NO_CPR = "no_cpr"
     BIRTH_DATE = "birth_date_differs"
+    REFUSED = "refused"  # the library system gives no borrower that reads
+    UNREAD = "unread"  # the broker's own record does not read
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -88,6 +93,8 @@ def compared(
     surprise = _surprise(enrolment, borrower, carries=carries)
     if surprise:
         return Comparison(surprise=surprise)
+    if _is_closed(granted, borrower, today):
+        return Comparison(left=LeftAlone.CLOSED)
     wish, left = _wanted(granted, borrower, policies, today)
     planned = plan((borrower,), wish, today)
     found = []
@@ -111,6 +118,11 @@ def _surprise(enrolment: Enrolment, borrower: Borrower, *, carries: bool) -> Sur
     if wrong_with_borrowers((borrower,), borrower.cpr):
         return Surprise.BIRTH_DATE
     return None if carries else Surprise.ANOTHER_CPR
+
+
+def _is_closed(granted: Granted, borrower: Borrower, today: date) -> bool:
+    """Return whether somebody has ended a borrower before its time: it is not opened again."""
+    return borrower.expires is not None and borrower.expires <= today < granted.expires
 
 
 def _kind(change: Change, wish: Wish) -> Difference:

@@ -35,6 +35,7 @@ class OwedCategoryLetter:
     """A letter to be written to the borrower ``number`` once it is of ``category``.
 
     With ``expires`` it is about that end, and is written while the borrower still ends then.
+    ``owner`` is the pseudonym of the person that it is for: a number may be another's by then.
     """
 
     number: str
@@ -44,6 +45,7 @@ class OwedCategoryLetter:
     since: datetime
     attempts: int = 0
     expires: date | None = None
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +54,30 @@ class CategoryLetters:
 
     ports: EnrolmentPorts
 
-    def owe(self, enrolment: str, change: Change, outcome: EnrolmentOutcome, language: str) -> None:
-        """Queue the letter about a change that ``enrolment`` (its id) is about to make.
+    def owe(
+        self,
+        enrolment: Enrolment,
+        change: Change,
+        outcome: EnrolmentOutcome,
+        language: str,
+    ) -> None:
+        """Queue the letter about a change that ``enrolment`` is about to make.
 
-        Nothing for an outcome that leaves the category as it was, nor twice for one change.
+        Nothing for an outcome that leaves the category as it was, nor while one of it waits: a
+        change that fails today is made by another attempt, and is the same change.
         """
         if change.category is None or outcome not in _LETTERS or self.ports.mail is None:
             return
         now = self.ports.now()
-        day = now.date().isoformat()
-        name = self.ports.hmacs.of("category letter", enrolment, change.category, day)
-        owed = OwedCategoryLetter(change.number, change.category, outcome, language, now)
+        name = self.ports.hmacs.of("category letter", enrolment.id, change.number, change.category)
+        owed = OwedCategoryLetter(
+            change.number,
+            change.category,
+            outcome,
+            language,
+            now,
+            owner=enrolment.person,
+        )
         due = now + _CHANGE
         self._owed.add(Key("letter", name), owed, CATEGORY_LETTER.until(now), now, due=due)
 
@@ -83,6 +98,7 @@ class CategoryLetters:
             granted.language,
             now,
             expires=expires,
+            owner=enrolment.person,
         )
         self._owed.add(Key("letter", name), owed, CATEGORY_LETTER.until(now), now, due=now)
 
@@ -110,11 +126,21 @@ class CategoryLetters:
             return
         if self.ports.links.is_barred(borrower.cpr, borrower.number):
             return
+        if not self._is_theirs(owed, borrower):
+            return
         content = _content(owed, borrower)
         if content is None:
             return
         with closing(mail.address(borrower.email, ends)) as letter:
             letter.send(*self.ports.letters.worded(content, owed.language))
+
+    def _is_theirs(self, owed: OwedCategoryLetter, borrower: Borrower) -> bool:
+        """Return whether the borrower is still the person's whom the letter is for."""
+        if owed.owner is None:
+            return True
+        if borrower.cpr is None:
+            return owed.expires is None
+        return self.ports.links.of_cpr(borrower.cpr) == owed.owner
 
     def _later(self, record: Record[OwedCategoryLetter]) -> None:
         owed = record.value

@@ -22,7 +22,12 @@ from broker.core.borrowers.change_plan import (
     outcome,
     plan,
 )
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.enrolment import (
+    Enrolment,
+    EnrolmentOutcome,
+    EnrolmentState,
+    Granted,
+)
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.entities import Names
 from broker.core.errors import (
@@ -181,7 +186,7 @@ class EnrolmentAttempt(LeasedEnrolment):
             return
         made = outcome(borrower, change, wish)
         # Owed before the change: whoever carries on after a death finds nothing to tell of.
-        CategoryLetters(self.ports).owe(self.entry.enrolment.id, change, made, wish.language)
+        CategoryLetters(self.ports).owe(self.entry.enrolment, change, made, wish.language)
         after = self.ports.library.change(change, self._held_by())
         found = self._adopted(change.cpr) if change.cpr else ()
         if any(each.number != after.number for each in found):
@@ -245,7 +250,7 @@ class EnrolmentAttempt(LeasedEnrolment):
         made = borrower.mark == before.id and before.number is None
         outcome = EnrolmentOutcome.CREATED if made else unmade
         done = before.finished(borrower, outcome, self.ports.carried(wish), now)
-        done = replace(done, granted=before.grant(borrower, wish))
+        done = replace(done, granted=self._granted(borrower, wish))
         if wish.cpr:
             # Before the wish goes, and the number with it.
             RegisterLookUps(self.ports).owe(wish.cpr, wish.register, done)
@@ -264,6 +269,9 @@ class EnrolmentAttempt(LeasedEnrolment):
             pin_avoids=avoided,
         )
         self._write(owing, now)
+
+    def _granted(self, borrower: Borrower, wish: Wish) -> Granted | None:
+        return self.entry.enrolment.grant(borrower, wish)
 
     def _owes_pin(self, borrower: Borrower, wish: Wish) -> bool:
         """Return whether the borrower is to be mailed a PIN.

@@ -1,12 +1,13 @@
 """The enrolments as the store keeps them: read, written, claimed by lease, listed."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final, NamedTuple
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState, Granted
-from broker.core.ports import Key, Store
+from broker.core.ports import Key, RecordUnreadable, Store
 from broker.core.retention.table import (
     CASE,
     ENROLLED,
@@ -116,6 +117,14 @@ class EnrolmentRecords:
         """Return every enrolment."""
         records = self._records.list("enrolment", None, self.now())
         return map(_stored, records)
+
+    def readable(self) -> Iterator[StoredEnrolment]:
+        """Return every enrolment that reads: a newer release may have written some already."""
+        for key, kept in self.store.list("enrolment", None, self.now()):
+            with suppress(RecordUnreadable):
+                entry = self.found(key, {key: kept})
+                if entry is not None:
+                    yield entry
 
     @property
     def _records(self) -> Records[Enrolment]:

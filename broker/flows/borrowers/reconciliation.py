@@ -8,20 +8,30 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
 from broker.core.audit_events import of_enrolment
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.reconciliation import Comparison, Difference, compared, is_compared
+from broker.core.borrowers.reconciliation import (
+    Comparison,
+    Difference,
+    LeftAlone,
+    Surprise,
+    compared,
+    is_compared,
+)
 from broker.core.entities import Names
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.policy.model import PolicySet
-from broker.core.ports import Key
-from broker.core.retention.table import RECONCILED
+from broker.core.ports import Key, RecordUnreadable
+from broker.core.retention.table import DECLINED, RECONCILED
+from broker.flows.borrowers.borrower_at_login import declined_key
+from broker.flows.borrowers.borrower_mend import BorrowerMend, NotMended
 from broker.flows.borrowers.category_letters import CategoryLetters
-from broker.flows.borrowers.enrolment_attempt import EnrolmentAttempt
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import CALL, StoredEnrolment
 from broker.flows.records import Content, Record, Records
 
-_RUN: Final = Key("figures", "reconciliation")
+_MENDING: Final = Key("figures", "reconciliation")
+_COMPARING: Final = Key("figures", "comparison")
 # So many names of enrolments are in memory at once, however many there are.
 _AT_HAND: Final = 10_000
 _SIDE_BY_SIDE: Final = 64
@@ -40,6 +50,7 @@ class ReconciliationRun:
     applies: bool
     place: str = ""
     compared: int = 0
+    left_out: int = 0
     found: Mapping[str, int] = field(default_factory=dict)
     mended: Mapping[str, int] = field(default_factory=dict)
 
@@ -62,10 +73,14 @@ class Finding:
 
 
 class Compared(NamedTuple):
-    """An enrolment, and what was found of its borrower; None where that is not compared."""
+    """An enrolment, and what was found of its borrower; None where that is not compared.
 
-    entry: StoredEnrolment
+    ``entry`` is None for a record that does not read.
+    """
+
+    entry: StoredEnrolment | None
     found: Comparison | None
+    borrower: Borrower | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +130,19 @@ class Reconciliation:
     _mended: Counter[str] = field(init=False)
 
     def begin(self, *, anew: bool = False) -> None:
-        """Go on where a run of the same kind was stopped, else begin; StoreUnavailable."""
+        """Go on where a run of the same kind was stopped, else begin; StoreUnavailable.
+
+        It is written at once, so that an earlier run stops before this one mends anything.
+        """
         now = self.ports.now()
-        self._stored = self._runs.get(_RUN, now)
+        self._stored = self._runs.get(self._key, now)
         self.run = ReconciliationRun(now, self.bounds.applies)
         if self._stored and not anew and self._stored.value.applies == self.bounds.applies:
             self.run = self._stored.value
             self.resumed = True
         self._found = Counter(self.run.found)
         self._mended = Counter(self.run.mended)
+        self._keep()
 
     def findings(self) -> Generator[Finding]:
         """Yield what is found, until the end or what stops the run; the place is kept all along.
@@ -134,15 +153,13 @@ class Reconciliation:
             for keys in self._portions():
                 looks = self.side_by_side(self._look, keys)
                 for key, looked in zip(keys, looks, strict=True):
-                    if looked and looked.found:
-                        yield from self._handle(looked.entry, looked.found)
-                        count = self.run.compared + 1
-                        self.run = replace(self.run, compared=count)
+                    if looked:
+                        yield from self._told(looked)
                     place = _digits(key)[:_DIGITS]
                     self.run = replace(self.run, place=place)
                 self._keep_going()
                 self.told(self.run)
-            self._runs.drop(_RUN)
+            self._runs.drop(self._key)
             self.ended = True
         except Stopped as reason:
             self.stopped = str(reason)
@@ -172,8 +189,11 @@ class Reconciliation:
                 yield digits, key.group
 
     def _look(self, key: Key) -> Compared | None:
-        """Ask the library system about one; LibraryUnavailable, LibraryRefused."""
-        entry = self.ports.records.read(key)
+        """Ask the library system about one; LibraryUnavailable, LibraryRefused by the set-up."""
+        try:
+            entry = self.ports.records.read(key)
+        except RecordUnreadable:
+            return Compared(None, Comparison(surprise=Surprise.UNREAD))
         if entry is None:
             return None
         enrolment = entry.enrolment
@@ -181,31 +201,64 @@ class Reconciliation:
         if number is None or not is_compared(enrolment) or enrolment.id in self.bounds.skipped:
             return Compared(entry, None)
         self.pace()
-        now = self.ports.now()
-        deadline = now + CALL
-        borrower = self.ports.library.read(number, deadline)
+        try:
+            borrower = self.ports.library.read(number, self.ports.now() + CALL)
+        except LibraryRefused as error:
+            if error.setting:
+                raise
+            return Compared(entry, Comparison(surprise=Surprise.REFUSED))
+        return self._compared(entry, borrower)
+
+    def _compared(self, entry: StoredEnrolment, borrower: Borrower | None) -> Compared:
+        key = entry.key
         owner = None
         if borrower and borrower.cpr:
             owner = self.ports.links.of_cpr(borrower.cpr)
+            if self.ports.links.is_barred(borrower.cpr):
+                return Compared(entry, Comparison(left=LeftAlone.BARRED), borrower)
         found = compared(
-            enrolment,
+            entry.enrolment,
             borrower,
             carries=owner == key.group,
             tells=self.ports.mail is not None,
             policies=self.policies,
-            today=now.date(),
+            today=self.ports.now().date(),
         )
-        return Compared(entry, found)
+        if Difference.CATEGORY in found.differences and self._was_kept(key):
+            found = Comparison(left=LeftAlone.KEPT)
+        return Compared(entry, found, borrower)
+
+    def _was_kept(self, key: Key) -> bool:
+        """Return whether the person has said to keep the category of their borrower (R40)."""
+        now = self.ports.now()
+        kept = declined_key(self.ports.hmacs, self.ports.links.holder(key.group))
+        return self.ports.records.store.count(kept, 0, DECLINED.until(now), now) > 0
+
+    def _told(self, looked: Compared) -> Iterator[Finding]:
+        """Yield what was found of one enrolment, and count it."""
+        entry = looked.entry
+        if looked.found is None:
+            if entry and entry.enrolment.granted:
+                self.run = replace(self.run, left_out=self.run.left_out + 1)
+            return
+        if entry:
+            yield from self._handle(entry, looked.found)
+        else:
+            # It has no id that a run could skip it by, and nothing of it is written.
+            self._found[Surprise.UNREAD] += 1
+            yield Finding("", None, (Surprise.UNREAD,), "surprise")
+        self.run = replace(self.run, compared=self.run.compared + 1)
 
     def _handle(self, entry: StoredEnrolment, found: Comparison) -> Iterator[Finding]:
         """Yield what was found of one borrower, once it is mended where it may be."""
         enrolment = entry.enrolment
         surprise = found.surprise
         if surprise:
-            self._found[surprise] += 1
             yield _finding(enrolment, "surprise", surprise)
             if self.bounds.applies:
+                # Counted once the run is past it: the same command begins with it again.
                 raise Stopped(f"{enrolment.id}: {surprise}")
+            self._found[surprise] += 1
         left = found.left
         if left:
             self._found[left] += 1
@@ -221,11 +274,11 @@ class Reconciliation:
         for kind in kinds:
             if self._mended[kind] >= most:
                 raise Stopped(f"more than {most} of {kind}")
-        self._found.update(kinds)
         outcome = "under way"
         if self._mend(entry, found):
             self._mended.update(kinds)
             outcome = "mended"
+        self._found.update(kinds)
         yield _finding(enrolment, outcome, *kinds)
 
     def _mend(self, entry: StoredEnrolment, found: Comparison) -> bool:
@@ -262,32 +315,40 @@ class Reconciliation:
         return True
 
     def _carry_out(self, entry: StoredEnrolment, found: Comparison) -> bool:
-        """Wish for what was granted, and carry that out at once, as after a login."""
-        self.pace()
-        records = self.ports.records
-        lease = records.lease(entry.key)
+        """Mend under the lease what still differs as it was found, as after a login."""
+        lease = self.ports.records.lease(entry.key)
         if lease is None:
             return False
-        now = self.ports.now()
+        try:
+            again = self._look(entry.key)
+            if again is None or again.found is None or again.borrower is None:
+                return False
+            version = again.entry.version if again.entry else None
+            if version != entry.version or not _is_same(again.found, found):
+                return False
+            entry = self._wanted(entry, again.found)
+            if not BorrowerMend(entry, lease, self.ports, again.borrower).mend():
+                return False
+        except NotMended as reason:
+            raise Stopped(f"{entry.enrolment.id}: {reason}") from reason
+        finally:
+            lease.end(self.ports.now())
+        self._demand_mended(entry, found)
+        return True
+
+    def _wanted(self, entry: StoredEnrolment, found: Comparison) -> StoredEnrolment:
+        """Return the enrolment with the wish of a mend, which is on the trail and not stored."""
         wanted = replace(
             entry.enrolment,
             state=EnrolmentState.WANTED,
-            wanted_at=now,
+            wanted_at=self.ports.now(),
             wish=found.wish,
             attempts=0,
             reason=None,
             cause=None,
         )
         self.ports.record_wanted(entry.key, wanted)
-        written = records.write(entry, wanted, now)
-        if written is None:
-            lease.end(now)
-            return False
-        after = EnrolmentAttempt(written, lease, self.ports).run()
-        if after and after.state is not EnrolmentState.DONE:
-            raise Stopped(f"{after.id}: {after.reason}: {after.cause or 'see broker enrolments'}")
-        self._demand_mended(entry, found)
-        return True
+        return entry._replace(enrolment=wanted)
 
     def _demand_mended(self, entry: StoredEnrolment, found: Comparison) -> None:
         """Ask the library system again; Stopped where it took a mend and has the same as before."""
@@ -309,13 +370,24 @@ class Reconciliation:
         now = self.ports.now()
         was = self._stored.version if self._stored else None
         content = Content(self.run, RECONCILED.until(now))
-        written = self._runs.write(_RUN, content, was, now)
+        written = self._runs.write(self._key, content, was, now)
         self._stored = written or self._stored
         return written is not None
 
     @property
+    def _key(self) -> Key:
+        # A comparison in between leaves the place of a mending run as it is.
+        return _MENDING if self.bounds.applies else _COMPARING
+
+    @property
     def _runs(self) -> Records[ReconciliationRun]:
         return Records(self.ports.records.store, ReconciliationRun)
+
+
+def _is_same(again: Comparison, found: Comparison) -> bool:
+    """Return whether a second look has found the same; that a person is told is written by then."""
+    told = {Difference.UNUSED}
+    return set(again.differences) - told == set(found.differences) - told
 
 
 def _finding(enrolment: Enrolment, outcome: str, *kinds: str) -> Finding:

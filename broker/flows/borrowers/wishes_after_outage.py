@@ -1,8 +1,8 @@
 """Wishes that wait for a silent library system: due at once when it answers again, oldest first."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
@@ -17,6 +17,10 @@ from broker.flows.borrowers.enrolment_records import (
 
 # A library system that comes and goes is not followed more often: every enrolment is read for it.
 _EVERY: Final = timedelta(minutes=1)
+# While others succeed, wishes that alone fail keep their growing pauses: no storm of retries.
+_OUTAGE: Final = timedelta(minutes=5)
+# Whether a library system was silent before a process began nobody there knows.
+_BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 _TURN: Final = Key("counter", "wishes after an outage")
 
 
@@ -30,7 +34,7 @@ class WishesAfterOutage:
     carry_out: Callable[[], Enrolment | None]
     records: EnrolmentRecords
     now: Callable[[], datetime]
-    _silent: bool = field(default=False, init=False)
+    _failing_since: datetime | None = field(default=_BEFORE_ALL, init=False)
 
     def step(self) -> Enrolment | None:
         """Carry out what has been due longest; None where nothing is due."""
@@ -38,21 +42,30 @@ class WishesAfterOutage:
         if enrolment is None:
             return None
         if _waits(enrolment):
-            self._silent = True
-        elif self._silent and enrolment.state is EnrolmentState.DONE:
-            self._silent = False
-            self._make_due()
+            self._failing_since = self._failing_since or self.now()
+        elif enrolment.state is EnrolmentState.DONE:
+            self._answered()
         return enrolment
 
-    def _make_due(self) -> None:
-        """Make all that wait due since they were wanted, so that the oldest is claimed first."""
+    def _answered(self) -> None:
+        since = self._failing_since
+        if since is None:
+            return
+        if self.now() - since < _OUTAGE or self._make_due():
+            self._failing_since = None
+
+    def _make_due(self) -> bool:
+        """Make all that wait due since they were wanted, so that the oldest is claimed first.
+
+        False where another process has done so just now.
+        """
         now = self.now()
         if self.records.store.count(_TURN, 1, TURN.ends(now + _EVERY), now) > 1:
-            self._silent = True
-            return
-        for entry in self.records.all():
+            return False
+        for entry in self.records.readable():
             if _waits(entry.enrolment):
                 self.records.amend(entry.key, _due)
+        return True
 
 
 def _waits(enrolment: Enrolment) -> bool:
@@ -64,4 +77,4 @@ def _waits(enrolment: Enrolment) -> bool:
 def _due(entry: StoredEnrolment) -> EnrolmentDraft | None:
     if not _waits(entry.enrolment):
         return None
-    return replace(entry.enrolment, attempts=0), entry.enrolment.wanted_at
+    return entry.enrolment, entry.enrolment.wanted_at

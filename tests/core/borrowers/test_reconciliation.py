@@ -71,7 +71,6 @@ def comparison(
         (borrower(number="6", mark="b" * 32), (Difference.GONE,)),  # merged into that one
         (borrower(category="PRIV"), (Difference.CATEGORY,)),
         (borrower(expires=SOON), (Difference.EXPIRY,)),
-        (borrower(expires=PAST), (Difference.EXPIRY,)),
         (borrower(card=None), (Difference.CARD,)),
         (borrower(mark=None), (Difference.MARK,)),
         (borrower(mark=None, card=None, category="PRIV"), (Difference.CATEGORY, Difference.MARK, Difference.CARD)),
@@ -196,9 +195,19 @@ def test_nothing_is_ever_made_shorter(granted: date, there: date | None, categor
     """Whatever was granted and is there, no change brings an expiry nearer, or moves one that is none."""
     present = borrower(expires=there, category=category)
     found = comparison(enrolment(granted), present)
-    assert found.wish is not None
+    if found.wish is None:
+        assert (found.left, found.differences) == (LeftAlone.CLOSED, ())
+        return
     planned = plan((present,), found.wish, TODAY)
     if isinstance(planned, Change) and planned.expires and there:
         assert planned.expires >= there
     if isinstance(planned, Change) and planned.category:
         assert (category, planned.category) in {("PRIV", "STUD"), ("STUD", "PRIV")}
+
+
+@pytest.mark.parametrize("ends", [TODAY, TODAY - timedelta(days=1), PAST])
+def test_a_borrower_that_staff_have_ended_is_not_opened_again(ends: date) -> None:
+    """By an expiry of today or before, earlier than granted: nothing of it is mended."""
+    there = borrower(expires=ends, card=None, mark=None, category="PRIV")
+    found = comparison(enrolment(), there)
+    assert (found.left, found.differences, found.wish) == (LeftAlone.CLOSED, (), None)

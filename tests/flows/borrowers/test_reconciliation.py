@@ -11,7 +11,7 @@ from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState, Granted
 from broker.core.entities import Text
-from broker.core.errors import LibraryUnavailable
+from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.policy.model import Policy, PolicySet, Requirement
 from broker.flows.borrowers import reconciliation
 from broker.flows.borrowers.category_letters import CategoryLetters
@@ -282,9 +282,7 @@ def test_another_kind_of_run_begins_anew(many: Population) -> None:
 def test_of_two_runs_the_earlier_ends(many: Population) -> None:
     """Whoever comes later takes the place; the other says so and stops."""
     earlier = many.run(applies=False)
-    later = many.run(applies=False).findings()
-    next(later)
-    later.close()
+    many.run(applies=False)
     list(earlier.findings())
     assert (earlier.ended, earlier.stopped) == (False, "another run has begun meanwhile, and goes on")
 
@@ -303,7 +301,7 @@ def test_a_mend_that_does_not_hold_is_a_surprise(population: Population) -> None
 
 
 def test_a_mend_that_fails_stops_the_run(population: Population) -> None:
-    """The enrolment waits as every wish does, the sentence names it, and nothing else is begun."""
+    """The sentence names it, nothing else is begun, and the next run mends it, counted once."""
     done = population.add(1, "category")
 
     def down() -> None:
@@ -313,7 +311,9 @@ def test_a_mend_that_fails_stops_the_run(population: Population) -> None:
     run = population.run()
     assert list(run.findings()) == []
     assert run.stopped == f"{done.id}: library_unavailable: down"
-    population.world.settle()
+    again = population.run()
+    list(again.findings())
+    assert (again.ended, again.run.found, again.run.mended) == (True, {"category": 1}, {"category": 1})
     assert population.world.library.borrowers["1"].category == "STUD"
 
 
@@ -326,3 +326,64 @@ def test_who_was_found_or_adopted_is_not_compared(population: Population) -> Non
     population.world.hooks.calls.clear()
     assert list(population.run().findings()) == []
     assert "read" not in population.world.hooks.calls
+
+
+def test_a_borrower_that_the_library_system_refuses_is_named_and_can_be_skipped(many: Population) -> None:
+    """One that cannot be read stops no comparison, and a mending run says which; the set-up is nobody's."""
+    library, done = many.world.library, many.add(70)
+    read, setting = library.read, [""]
+
+    def refused(number: str, deadline: datetime) -> Borrower | None:
+        if number == "70":
+            raise LibraryRefused("an answer that is no borrower", setting=setting[0] or None)
+        found: Borrower | None = read(number, deadline)
+        return found
+
+    library.read = refused
+    comparing = many.run(applies=False)
+    assert (done.id, ("refused",)) in by_id(comparing.findings()).items()
+    assert comparing.ended
+    mending = many.run()
+    list(mending.findings())
+    assert mending.stopped == f"{done.id}: refused"
+    setting[0] = "library.url"
+    faulty = many.run()
+    list(faulty.findings())
+    assert faulty.stopped == "library_refused: an answer that is no borrower"
+    rest = many.run(skipped=frozenset({done.id}))
+    list(rest.findings())
+    assert (rest.ended, rest.run.left_out) == (True, 1)
+
+
+def test_a_record_that_does_not_read_stops_nothing(many: Population) -> None:
+    """It is a surprise without an id, nothing of it is written, and all others are mended."""
+    many.add(70)
+    key = many.world.live.person_key(f"{70:010}")
+    kept = many.world.store.get(key, many.world.now)
+    many.world.store.put(key, kept._replace(value=b"\x03{}", version="f" * 16), kept.version, many.world.now)
+    run = many.run()
+    assert [each.id for each in run.findings() if each.outcome == "surprise"] == [""]
+    assert (run.ended, run.run.found["unread"], sum(run.run.mended.values())) == (True, 1, 14)
+
+
+def test_a_comparison_in_between_leaves_the_place_of_a_mending_run(many: Population) -> None:
+    """Each kind of run has a place of its own."""
+    findings = many.run().findings()
+    next(findings)
+    findings.close()
+    list(many.run(applies=False).findings())
+    assert many.run().resumed
+
+
+def test_a_surprise_that_was_put_right_is_no_finding_any_more(population: Population) -> None:
+    """However often the run stopped at it before."""
+    population.add(1)
+    shelf = population.world.library.borrowers
+    right = shelf["1"]
+    shelf["1"] = replace(right, mark="B")
+    for _ in range(3):
+        list(population.run().findings())
+    shelf["1"] = right
+    run = population.run()
+    list(run.findings())
+    assert (run.ended, run.run.found, run.run.compared) == (True, {}, 1)

@@ -54,6 +54,7 @@ def test_when_the_library_answers_all_that_wait_are_due_oldest_first(world: Any,
 def test_without_an_outage_nothing_is_read_for_it(world: Any, worker: WishesAfterOutage) -> None:
     """A wish that failed for a reason of its own keeps its pause."""
     wanted(world, "0000000001", "0000000002")
+    assert worker.step()  # the first success of a process, which knows nothing of the time before
     world.store.list = None
     while worker.step():
         pass
@@ -81,3 +82,38 @@ def test_of_all_workers_one_makes_them_due_each_minute(world: Any, worker: Wishe
         assert done
         assert done.state is EnrolmentState.DONE
     assert len(listings) == 1
+
+
+def test_the_first_success_after_a_restart_makes_due_what_waits(world: Any, worker: WishesAfterOutage) -> None:
+    """An outage is not forgotten with the process, and a record that does not read hides none behind it."""
+    wanted(world, "0000000001", "0000000003")
+    fail(world, worker, 12)
+    key = world.live.person_key("0000000003")
+    kept = world.store.get(key, world.now)
+    world.store.put(key, kept._replace(value=b"\x03{}", version="f" * 16, due=None), kept.version, world.now)
+    again = WishesAfterOutage(world.live.step, world.records, world.ports.now)
+    wanted(world, "0000000002")
+    assert [again.step() is None for _ in range(3)] == [False, False, True]
+    assert set(world.library.cprs.values()) == {"0000000001", "0000000002"}
+
+
+def test_wishes_that_alone_fail_are_not_tried_more_for_the_success_of_others(
+    world: Any, worker: WishesAfterOutage
+) -> None:
+    """A record that the library system cannot read keeps its growing pauses."""
+    find, tries = world.library.find, [0]
+
+    def partly(cpr: str, deadline: Any) -> Any:
+        if cpr.startswith("9"):
+            tries[0] += 1
+            raise LibraryUnavailable("500")
+        return find(cpr, deadline)
+
+    world.library.find = partly
+    wanted(world, *(f"9{serial:09}" for serial in range(5)))
+    for minute in range(60):
+        wanted(world, f"1{minute:09}")
+        while worker.step():
+            pass
+    assert len(world.library.borrowers) == 60
+    assert tries[0] <= 5 * 9
