@@ -262,6 +262,7 @@ def test_nobody_is_asked_about_in_vain(desk: Desk) -> None:
     desk.world.hooks.before.clear()
     assert (desk.register.asked, len(desk.owed())) == ([], 1)
     del desk.world.library.borrowers["1"]
+    desk.world.now += timedelta(hours=12)
     desk.run()
     assert (desk.register.asked, desk.owed(), desk.events()) == ([], [], [(ANSWERED, "no_borrower")])
 
