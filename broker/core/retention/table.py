@@ -186,7 +186,7 @@ CATEGORY_LETTER: Final = Retention(
 )
 REGISTER_LOOK_UP: Final = Retention(
     "register",
-    _("a look-up in the register of persons that is owed: CPR number, reason, what to do with it"),
+    _("an owed look-up in the register of persons: CPR number, the new one, reason, what to do"),
     "a keyed hash of the CPR number",
     31 * _DAY,
     _("the login that it is owed for"),

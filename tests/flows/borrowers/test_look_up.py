@@ -264,6 +264,7 @@ def test_nobody_is_asked_about_in_vain(desk: Desk) -> None:
     assert (desk.register.asked, len(desk.owed())) == ([], 1)
     desk.world.now += timedelta(hours=3)  # no pause is longer
     del desk.world.library.borrowers["1"]
+    desk.world.now += timedelta(hours=12)
     desk.run()
     assert (desk.register.asked, desk.owed(), desk.events()) == ([], [], [(ANSWERED, "no_borrower")])
 
