@@ -87,10 +87,16 @@ def test_an_account_keeps_the_bar_of_the_number_that_stood_on_it(world: Any) -> 
         assert links.by_account(account).barred == "person_dead"
         assert links.is_barred(None, "7")
         world.now += YEAR + DAY
+        assert links.by_account(account).barred == "person_dead"
         links.by_cpr(cpr, account)
     links.by_cpr(other, account)
     links.without_cpr(account)
     assert (links.by_account(account).barred, links.is_barred(None, "7")) == (None, False)
+    alone = links.of_borrower("8")
+    links.by_account(alone)
+    links.bar_account(alone, cpr, "person_dead")
+    world.now += YEAR + DAY
+    assert links.by_account(alone).barred == "person_dead"
 
 
 def test_every_way_in_with_the_number_is_one_person(world: Any, names: Names) -> None:
