@@ -36,7 +36,7 @@ class PinRecord:
 
     A call ends by the library system's own answer, and where a mail follows it, with that mail.
     ``done`` says that the PIN is mailed, that the person was told of their choice, or that the
-    library system refuses it.
+    library system refuses it. ``notice`` names the last notice that is owed of a choice.
     """
 
     pin: str
@@ -44,6 +44,7 @@ class PinRecord:
     chosen: bool = False  # by the person: no mail holds it
     calls: tuple[PinCall, ...] = ()
     done: bool = False
+    notice: str = ""
 
     @property
     def until(self) -> datetime:
@@ -56,18 +57,32 @@ class PinRecord:
         """Return whether no other PIN may be set: this one is still owed, or may still come."""
         if not self.done and now < self.began + POINTER_AFTER:
             return True
+        return self.may_come(now)
+
+    def may_come(self, now: datetime) -> bool:
+        """Return whether the library system may still carry out a call."""
         return any(now < call.until for call in self.calls)
 
     def noted(self, call: PinCall) -> "PinRecord":
         """Return the record with a call that is about to be sent."""
         return replace(self, calls=(*self.calls, call))
 
-    def ended(self, token: str, *, done: bool) -> "PinRecord":
-        """Return the record once a call has an end; a record without that call stays as it is."""
+    def ended(self, token: str, now: datetime, *, done: bool) -> "PinRecord":
+        """Return the record once a call has an end; a record without that call stays as it is.
+
+        A choice is not done with while another call may come: it would work, and nobody be told.
+        """
         left = tuple(call for call in self.calls if call.token != token)
         if left == self.calls:
             return self
-        return replace(self, calls=left, done=self.done or done)
+        record = replace(self, calls=left)
+        if self.chosen and record.may_come(now):
+            return record
+        return replace(record, done=self.done or done)
+
+    def is_owed(self, notice: str) -> bool:
+        """Return whether the person is still to be told of their choice, by this notice."""
+        return self.chosen and not self.done and self.notice == notice
 
 
 def record_to_set(before: PinRecord | None, offered: PinRecord, now: datetime) -> PinRecord:
@@ -82,4 +97,6 @@ def record_to_set(before: PinRecord | None, offered: PinRecord, now: datetime) -
         raise PinUnderWay("a PIN that is mailed and one that is chosen wait for each other")
     if before.chosen and before.pin != offered.pin:
         raise PinUnderWay("another choice has no end yet")
+    if before.chosen:
+        return replace(before, notice=offered.notice, done=False)
     return before

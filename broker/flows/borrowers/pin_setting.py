@@ -6,7 +6,7 @@ sent, and ended by the library system's own answer only (docs/reference/design.m
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -40,6 +40,13 @@ _UNUSABLE: Final[Mapping[PinAnswer, type[PinUnusable]]] = {
     PinAnswer.NO_CARD_NUMBER: PinUnproved,
     PinAnswer.UNKNOWN: PinUnproved,
 }
+
+
+def _left(record: PinRecord, now: datetime) -> Content[PinRecord]:
+    """Return what is kept of a record: of one that no longer holds nothing."""
+    if record.holds(now):
+        return Content(record, record.until)
+    return Content(PinRecord(_ERASED, now, done=True), now)
 
 
 def _need_not_hold(_deadline: datetime) -> None:
@@ -87,21 +94,28 @@ class PinSetting:
             raise
         self._end(number, call, done=True)
 
-    def choose(self, number: str, pin: str) -> None:
+    def choose(self, number: str, pin: str, notice: str = "") -> None:
         """Set the PIN that a borrower chose, which works once this returns.
 
-        PinUnderWay while another PIN has no end; PinUnusable where it will not work. PinUnsettled
-        where nobody knows: ``settle_choice`` carries it out.
+        No other PIN is set until ``told`` is called with the same ``notice``. PinUnderWay while
+        another PIN has no end; PinUnusable where it will not work. PinUnsettled where nobody knows:
+        ``settle_choice`` carries it out.
         """
         try:
-            self._choose(number, pin)
-        except (PinUnderWay, PinUnusable):
+            self._choose(number, pin, notice)
+        except PinUnderWay:
+            raise
+        except PinUnusable as error:
+            # An earlier call of the same choice may still come, and then the PIN works.
+            if self._is_owed(number, notice):
+                raise PinUnsettled(str(error)) from error
             raise
         except LibraryUnavailable as error:
             raise PinUnsettled(str(error)) from error
 
-    def _choose(self, number: str, pin: str) -> None:
-        record, call = self._noted(number, PinRecord(pin, self.now(), chosen=True))
+    def _choose(self, number: str, pin: str, notice: str) -> None:
+        offered = PinRecord(pin, self.now(), chosen=True, notice=notice)
+        record, call = self._noted(number, offered)
         self._set(number, record.pin, call)
         try:
             self._prove(number, record.pin, _need_not_hold)
@@ -111,21 +125,41 @@ class PinSetting:
         except LibraryUnavailable:
             self._end(number, call, done=False)
             raise
-        self._end(number, call, done=True)
+        self._end(number, call, done=False)
 
-    def settle_choice(self, number: str) -> bool:
-        """Carry out a choice whose answer was lost; False where its PIN will not work.
+    def settle_choice(self, number: str, notice: str = "") -> bool:
+        """Carry out a choice whose answer was lost, or of which nobody was told.
 
-        True too where nothing of a choice is left to do. PinUnsettled where it is still not known.
+        False where its PIN will not work, and where no choice is on record that this ``notice``
+        tells: it was never begun, or a later notice tells it. PinUnsettled where it is still not
+        known.
         """
         record = self._records.get(self._key(number), self.now())
-        if record is None or not record.value.chosen or record.value.done:
-            return True
+        if record is None or not record.value.is_owed(notice):
+            return False
         try:
-            self.choose(number, record.value.pin)
+            self.choose(number, record.value.pin, notice)
         except PinUnusable:
             return False
         return True
+
+    def told(self, number: str, notice: str) -> bool:
+        """Note that the person is told of their choice: from now on another PIN may be set.
+
+        False where it is no longer this ``notice`` that tells it.
+        """
+        now = self.now()
+
+        def change(record: Record[PinRecord] | None) -> Content[PinRecord] | None:
+            if record is None or not record.value.is_owed(notice):
+                return None
+            return _left(replace(record.value, done=True), now)
+
+        return self._records.amend(self._key(number), change, now).written
+
+    def _is_owed(self, number: str, notice: str) -> bool:
+        record = self._records.get(self._key(number), self.now())
+        return record is not None and record.value.is_owed(notice)
 
     def _noted(self, number: str, offered: PinRecord) -> tuple[PinRecord, PinCall]:
         """Write down a call that is about to be sent, and the PIN that it sets."""
@@ -178,10 +212,7 @@ class PinSetting:
         def change(record: Record[PinRecord] | None) -> Content[PinRecord] | None:
             if record is None:
                 return None
-            ended = record.value.ended(call.token, done=done)
-            if ended.holds(now):
-                return Content(ended, ended.until)
-            return Content(PinRecord(_ERASED, now, done=True), now)
+            return _left(record.value.ended(call.token, now, done=done), now)
 
         self._records.amend(self._key(number), change, now)
 

@@ -18,6 +18,7 @@ from broker.core.errors import (
     LibraryUnavailable,
     MailUnavailable,
     PinUnderWay,
+    PinUnsettled,
     PinUnusable,
     TooMany,
 )
@@ -68,7 +69,8 @@ class Asking:
 class OwedPinMail:
     """A letter to be written: the one that was asked for, a new PIN, or the notice of a change.
 
-    "desk" is the letter that "link" is, asked for by staff.
+    "desk" is the letter that "link" is, asked for by staff. ``choice`` names the choice that a
+    notice tells, ``settled`` says that it is known to work.
     """
 
     what: Literal["link", "desk", "pin", "notice"]
@@ -78,6 +80,8 @@ class OwedPinMail:
     attempts: int = 0
     asked_at: str = ""
     asked_from: str = ""
+    choice: str = ""
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,15 +202,30 @@ class PinRenewal:
             fault = unfit(pin, borrower.suggested_pins())
             if fault:
                 return fault
-            key = Key("pin", self.hmacs.of("pin-notice", secrets.token_hex(16)))
-            notice = OwedPinMail("notice", number, language, self.now())
+            choice = secrets.token_hex(16)
+            key = Key("pin", self.hmacs.of("pin-notice", choice))
+            notice = OwedPinMail("notice", number, language, self.now(), choice=choice)
             with self._owed_beforehand(key, notice) as queued:
-                self._pins.choose(number, pin)
+                self._pins.choose(number, pin, choice)
         PinUse(self.store, self.hmacs, self.now).note(borrower)
-        if queued:
-            self._owed.replace(queued, notice, self.now(), due=self.now())
-        self._wake()
+        self._tell(queued)
         return None
+
+    def _tell(self, notice: Record[OwedPinMail] | None) -> None:
+        """Let the caller tell a choice, and have its notice mailed.
+
+        PinUnsettled where the notice alone tells it: the request took too long, or the same PIN was
+        chosen once more meanwhile.
+        """
+        if notice is not None:
+            owed = notice.value
+            settled = replace(owed, settled=True)
+            is_queued = self._owed.replace(notice, settled, self.now(), due=self.now())
+            # Last of all: another PIN, mailed before this is told, would be the one that works.
+            if is_queued and self._pins.told(owed.whom, owed.choice):
+                self._wake()
+                return
+        raise PinUnsettled("the choice is told by its notice")
 
     @contextmanager
     def _counted(self, number: str) -> Iterator[None]:
@@ -238,9 +257,14 @@ class PinRenewal:
 
     def _write(self, owed: OwedPinMail) -> None:
         borrower = self._recipient(owed)
-        if borrower is None or borrower.email is None:
+        if borrower is None:
             return
         if PersonLinks(self.store, self.hmacs, self.now).is_barred(borrower.cpr):
+            return
+        if owed.what == "notice":
+            self._mail_notice(borrower, owed)
+            return
+        if borrower.email is None:
             return
         match owed.what:
             case "link":
@@ -249,17 +273,17 @@ class PinRenewal:
                 self._mail_letter(borrower.number, borrower.email, owed, _typable(borrower))
             case "pin":
                 self._mail_pin(borrower, borrower.email, owed.language)
-            case "notice":
-                self._mail_notice(borrower.number, borrower.email, owed)
             case _:
                 assert_never(owed.what)
 
-    def _mail_notice(self, number: str, address: str, owed: OwedPinMail) -> None:
+    def _mail_notice(self, borrower: Borrower, owed: OwedPinMail) -> None:
         """Mail that the PIN was changed, once it is: the answer may have been lost."""
-        if not self._pins.settle_choice(number):
+        if not owed.settled and not self._pins.settle_choice(owed.whom, owed.choice):
             return
-        with closing(self.mail.address(address, self._by())) as letter:
-            letter.send(*self.letters.worded(ChangedPinLetter(), owed.language))
+        if borrower.email is not None:
+            with closing(self.mail.address(borrower.email, self._by())) as letter:
+                letter.send(*self.letters.worded(ChangedPinLetter(), owed.language))
+        self._pins.told(owed.whom, owed.choice)
 
     def _recipient(self, owed: OwedPinMail) -> Borrower | None:
         """Return the borrower to write to; None where a typed number is nobody's or several's."""

@@ -39,15 +39,15 @@ def test_a_call_without_an_end_holds_for_ten_minutes() -> None:
 def test_what_is_done_and_has_no_call_left_holds_no_more() -> None:
     """The next PIN is drawn anew."""
     noted = MAILED.noted(CALL).noted(OTHER)
-    half = noted.ended("a", done=True)
+    half = noted.ended("a", NOW, done=True)
     assert half.holds(NOW)
-    assert not half.ended("b", done=False).holds(NOW)
-    assert MAILED.noted(CALL).ended("a", done=False).holds(NOW)
+    assert not half.ended("b", NOW, done=False).holds(NOW)
+    assert MAILED.noted(CALL).ended("a", NOW, done=False).holds(NOW)
 
 
 def test_the_end_of_a_call_is_of_its_own_record() -> None:
     """Who was asleep does not end the PIN that another is giving by now."""
-    assert MAILED.noted(CALL).ended("z", done=True) == MAILED.noted(CALL)
+    assert MAILED.noted(CALL).ended("z", NOW, done=True) == MAILED.noted(CALL)
 
 
 def test_every_mail_holds_the_pin_under_way() -> None:
@@ -77,3 +77,18 @@ def test_the_same_choice_goes_on() -> None:
 def test_no_repr_shows_a_pin() -> None:
     """A record must not reach a log."""
     assert "4071" not in repr(MAILED)
+
+
+def test_a_refused_choice_is_owed_while_another_call_may_come() -> None:
+    """That call would make it work; once none may come the refusal is the end."""
+    record = CHOSEN.noted(CALL).noted(OTHER)
+    assert record.ended("b", NOW, done=True).is_owed("")
+    assert not record.ended("b", CALL.until, done=True).is_owed("")
+
+
+def test_a_choice_that_is_made_again_is_owed_again() -> None:
+    """To whoever makes it, by the last notice only."""
+    before = PinRecord("4071", NOW, chosen=True, calls=(CALL,), done=True, notice="one")
+    again = record_to_set(before, PinRecord("4071", NOW, chosen=True, notice="two"), NOW)
+    assert again.is_owed("two")
+    assert not again.is_owed("one")

@@ -188,17 +188,45 @@ def test_a_choice_without_an_answer_is_carried_out_later(world: Any, mailing: Ma
     assert mailing.setting.settle_choice(NUMBER)
     assert world.library.pins[NUMBER] == "5838"
     world.now += LATE
+    assert mailing.mail() == "pin_under_way"
+    assert mailing.setting.told(NUMBER, "")
+    assert not mailing.setting.told(NUMBER, "")
     assert mailing.mail() is None
 
 
 def test_a_choice_that_comes_to_nothing_is_told_so(world: Any, mailing: Mailing) -> None:
-    """By who carries it out later; and what is not there is settled."""
-    assert mailing.setting.settle_choice(NUMBER)
+    """By who carries it out later; and of what was never begun nothing is told."""
+    assert not mailing.setting.settle_choice(NUMBER)
     world.hooks.before["set_pin"] = failing(LibraryUnavailable("no answer"))
     mailing.choose("5838")
+    world.now += LATE
     world.hooks.before["set_pin"] = failing(LibraryRefused("too short"))
     assert not mailing.setting.settle_choice(NUMBER)
     assert world.library.pins[NUMBER] == "4071"
+
+
+def test_a_refused_choice_is_not_given_up_while_its_lost_call_may_come(world: Any, mailing: Mailing) -> None:
+    """It would work then, and the person believe that the old PIN does."""
+    world.hooks.before["set_pin"] = failing(LibraryUnavailable("no answer"))
+    mailing.choose("5838")
+    world.hooks.before["set_pin"] = failing(LibraryRefused("too short"))
+    assert mailing.choose("5838") == "pin_unsettled"
+    world.now += LATE
+    world.hooks.before["set_pin"] = failing(LibraryRefused("too short"))
+    assert mailing.choose("5838") == "pin_refused"
+    assert mailing.choose("6838") is None
+
+
+def test_a_choice_is_told_by_its_last_notice(mailing: Mailing) -> None:
+    """The same PIN chosen twice is one choice; until it is told no mail overtakes it."""
+    mailing.setting.choose(NUMBER, "5838", "one")
+    mailing.setting.choose(NUMBER, "5838", "two")
+    assert not mailing.setting.settle_choice(NUMBER, "one")
+    assert not mailing.setting.told(NUMBER, "one")
+    assert mailing.mail() == "pin_under_way"
+    assert mailing.setting.told(NUMBER, "two")
+    assert not mailing.setting.settle_choice(NUMBER, "two")
+    assert mailing.mail() is None
 
 
 def test_one_borrowers_pin_is_nothing_to_another(world: Any, mailing: Mailing) -> None:

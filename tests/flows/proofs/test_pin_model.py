@@ -7,7 +7,7 @@ one of the outcomes that such a call may have, or dies.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, Final
@@ -23,13 +23,14 @@ from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES
 from broker.core.borrowers.pin_record import LATE, PinCall, PinRecord, record_to_set
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable
-from broker.core.letters import LetterText
+from broker.core.letters import ChangedPinLetter, LetterText
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, lease_of
 from broker.flows.borrowers import pin_setting
 from broker.flows.borrowers.pin_setting import PinSetting
 from broker.flows.proofs import pin_renewal
 from broker.flows.proofs.pin_renewal import PinRenewal
+from broker.flows.records import load
 from tests.plugins.drawn import drawn
 from tests.plugins.single_turns import SingleTurns
 
@@ -110,6 +111,21 @@ class World:
         self.in_force = FIRST
         self.told = [FIRST]
         self.pending: list[tuple[str, datetime]] = []
+        self.works_or_worked = [FIRST]
+
+    def put_in_force(self, pin: str) -> None:
+        """Let a PIN work, and no other."""
+        self.in_force = pin
+        self.works_or_worked.append(pin)
+
+    def chosen(self, pin: str) -> str:
+        """Give the language of a choice that is made now, by which its notice is known."""
+        return f"{pin} {len(self.works_or_worked) - 1}"
+
+    def note_notice(self, language: str) -> None:
+        """Fail where the PIN that the notice tells of was not in force since it was chosen."""
+        pin, since = language.split()
+        assert pin in self.works_or_worked[int(since) :]
 
     def is_over(self, deadline: datetime) -> bool:
         """Say whether a call of this deadline is sent no more."""
@@ -205,7 +221,7 @@ class ModelLibrary:
         if outcome in {"late", "doubled"}:
             world.pending.append((pin, world.now))
         if outcome in {"ok", "done", "doubled"}:
-            world.in_force = pin
+            world.put_in_force(pin)
         if outcome in {"late", "done", "doubled"}:
             raise LibraryUnavailable("no answer")
 
@@ -240,12 +256,13 @@ class ModelLetter:
 
     def send(self, subject: str, text: str) -> None:
         """Tell the PIN."""
-        del subject
         outcome = self.world.outcome()
         if outcome in {"lost", "late"} or self.world.is_over(self.deadline):
             raise MailUnavailable("no answer")
         if text:
             self.world.told.append(text)
+        if subject:
+            self.world.note_notice(subject)
         if outcome == "done":
             raise MailUnavailable("the 250 was lost")
 
@@ -254,29 +271,26 @@ class ModelLetter:
 
 
 class ModelWording:
-    """Letters whose text is the PIN."""
+    """Letters whose text is the PIN; the subject of a notice is the language, that of its choice."""
 
     pin_url = "https://login.example/pin"
 
     def worded(self, letter: Any, language: str) -> LetterText:
         """Give the PIN of a letter."""
-        del language
-        return LetterText("", getattr(letter, "pin", ""))
+        subject = language if isinstance(letter, ChangedPinLetter) else ""
+        return LetterText(subject, getattr(letter, "pin", ""))
 
 
-def told(world: World, setting: type[PinSetting]) -> type[PinSetting]:
-    """Give the setting of PINs, with a note of each choice that was carried out later, and of which they are told."""
+def telling(world: World, setting: type[PinSetting]) -> type[PinSetting]:
+    """Give the setting of PINs, with a note of each choice whose notice was mailed."""
 
     class Telling(setting):  # type: ignore[valid-type, misc]
-        def settle_choice(self, number: str) -> bool:
-            key = self._key(number)
-            before = self._records.get(key, self.now())
-            settled: bool = super().settle_choice(number)
-            after = self._records.get(key, self.now())
-            owed = before and before.value.chosen and not before.value.done
-            if settled and owed and (after is None or after.value.done):
-                world.told.append(before.value.pin)
-            return settled
+        def told(self, number: str, notice: str) -> bool:
+            before = world.kept.get(self._key(number))
+            is_told: bool = super().told(number, notice)
+            if is_told and before:
+                world.told.append(load(PinRecord, before.value).pin)
+            return is_told
 
     return Telling
 
@@ -292,7 +306,7 @@ class PinMachine(RuleBasedStateMachine):
         store, library = ModelStore(self.world), ModelLibrary(self.world)
         ports = (store, LookupHmacs("i1", b"k" * 32), library, ModelMail(self.world), ModelWording())
         self.renewal = PinRenewal(*ports, self.clock)  # type: ignore[arg-type]
-        self.pins = told(self.world, setting)(store, ports[1], library, self.clock)  # type: ignore[arg-type]
+        self.pins = telling(self.world, setting)(store, ports[1], library, self.clock)  # type: ignore[arg-type]
 
     def clock(self) -> datetime:
         """Give the time that it is."""
@@ -308,7 +322,7 @@ class PinMachine(RuleBasedStateMachine):
 
     def choose(self, pin: str) -> None:
         """Choose a PIN; the person is told once it works."""
-        if self.renewal.choose(NUMBER, pin, "en") is None:
+        if self.renewal.choose(NUMBER, pin, self.world.chosen(pin)) is None:
             self.world.told.append(pin)
 
     @precondition(lambda self: len(self.workers) < WORKERS)
@@ -352,7 +366,7 @@ class PinMachine(RuleBasedStateMachine):
         """Carry out a call that was given up, just under ``LATE`` after it was sent at the latest."""
         pin, sent = self.world.pending.pop(which % len(self.world.pending))
         if self.world.now - sent < LATE:
-            self.world.in_force = pin
+            self.world.put_in_force(pin)
 
     @rule(seconds=st.sampled_from(SPANS))
     def wait(self, seconds: int) -> None:
@@ -381,7 +395,7 @@ class PinMachine(RuleBasedStateMachine):
         for pin, sent in list(world.pending):
             if late and LATE - STEP <= world.now - sent < LATE:
                 world.pending.remove((pin, sent))
-                world.in_force = pin
+                world.put_in_force(pin)
 
     @invariant()
     def the_last_told_pin_works(self) -> None:
@@ -472,10 +486,33 @@ class NotProved(PinSetting):
 class NotSettled(PinSetting):
     """A choice whose answer was lost is left at that."""
 
-    def settle_choice(self, number: str) -> bool:
+    def settle_choice(self, number: str, notice: str = "") -> bool:
         """Do nothing."""
-        del number
+        del number, notice
+        return False
+
+
+class EndsUntold(PinSetting):
+    """A choice is done with once it is proved, before anybody is told."""
+
+    def choose(self, number: str, pin: str, notice: str = "") -> None:
+        """Choose, and forget it."""
+        super().choose(number, pin, notice)
+        super().told(number, notice)
+
+    def told(self, number: str, notice: str) -> bool:
+        """Let it be told."""
+        del number, notice
         return True
+
+
+class NoticeUnasked(PinSetting):
+    """A notice whose choice is not on record is mailed."""
+
+    def settle_choice(self, number: str, notice: str = "") -> bool:
+        """Carry out what there is."""
+        record = self._records.get(self._key(number), self.now())
+        return record is None or super().settle_choice(number, notice)
 
 
 def drawn_anew(before: PinRecord | None, offered: PinRecord, now: datetime) -> PinRecord:
@@ -511,6 +548,14 @@ class DoneAtOnce(PinRecord):
     def holds(self, now: datetime) -> bool:
         """Say whether a call may still come."""
         return any(now < call.until for call in self.calls)
+
+
+class DoneWithRefusal(PinRecord):
+    """A record of a choice that is done with once it is refused, whatever may still come."""
+
+    def ended(self, token: str, now: datetime, *, done: bool) -> "PinRecord":
+        """End a call."""
+        return replace(super().ended(token, now, done=done), done=self.done or done)
 
 
 @dataclass(frozen=True)
@@ -598,6 +643,31 @@ def choice_without_answer(machine: PinMachine) -> None:
     machine.wait(90_000)
 
 
+def refused_after_a_late_choice(machine: PinMachine) -> None:
+    """Give up a call of a choice, which comes later; have the same choice come to nothing meanwhile."""
+    machine.does("choose", "late")
+    machine.does("choose", "void", "ok")
+    machine.come_late(0)
+    machine.wait(626)
+
+
+def dies_before_it_tells(machine: PinMachine) -> None:
+    """Let a worker die that has chosen a PIN and told nobody."""
+    machine.does("choose", "ok")
+    for _ in range(5):
+        machine.step(0)
+    machine.die(0)
+
+
+def mailed_before_the_choice_is_told(machine: PinMachine) -> None:
+    """Mail a first PIN while a worker that has chosen one is slow to tell it."""
+    machine.begin("first", "5838")
+    machine.does("choose", "ok")
+    for _ in range(5):
+        machine.step(1)
+    machine.settle(late=False)
+
+
 CLAUSES: Final = {
     "every mail holds the same PIN": Clause(late_then_mailed, patched=(pin_setting, "record_to_set", drawn_anew)),
     "a timeout is no end": Clause(late_then_mailed, EndsWithTimeout),
@@ -616,6 +686,11 @@ CLAUSES: Final = {
     "asked back": Clause(lambda machine: machine.does("first", "ok", "void", "ok", "ok"), NotProved),
     "until its mail is recorded": Clause(lost_250, patched=(pin_setting, "PinRecord", DoneAtOnce)),
     "a lost choice is carried out": Clause(choice_without_answer, NotSettled),
+    "until the person is told": Clause(dies_before_it_tells, EndsUntold),
+    "no mail before the person is told": Clause(mailed_before_the_choice_is_told, EndsUntold),
+    "while another call may come": Clause(
+        refused_after_a_late_choice, patched=(pin_setting, "PinRecord", DoneWithRefusal)
+    ),
 }
 
 
@@ -634,6 +709,31 @@ def test_no_clause_is_idle(name: str, monkeypatch: pytest.MonkeyPatch, *, withou
     machine.settle(late=False)
     assert machine.is_quiet()
     assert machine.world.in_force == machine.world.told[-1] or without
+
+
+def dies_after(calls: int, machine: PinMachine) -> None:
+    """Let a worker that chooses a PIN die after so many calls, and all that is owed be mailed."""
+    machine.begin("choose", "5838")
+    for _ in range(calls):
+        machine.step(0)
+    machine.die(0)
+    machine.settle(late=False)
+
+
+@pytest.mark.parametrize("calls", range(1, 10))
+def test_a_notice_tells_no_change_that_was_not(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    """Wherever the worker died that began it; what it did is told."""
+    machine = begun(PinMachine, PinSetting, monkeypatch)
+    dies_after(calls, machine)
+    assert machine.is_quiet()
+    machine.the_last_told_pin_works()
+
+
+def test_the_model_sees_a_notice_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that died before it wrote the choice down has changed no PIN."""
+    machine = begun(PinMachine, NoticeUnasked, monkeypatch)
+    with pytest.raises(AssertionError):
+        dies_after(2, machine)
 
 
 @pytest.mark.parametrize("examples", [60, pytest.param(1500, marks=pytest.mark.slow)])
