@@ -53,10 +53,7 @@ def _log_text(cause: str, detail: str) -> str:
 
 
 class MessageRefused(BrokerError):
-    """A SAML message that is malformed, hostile or not meant for us.
-
-    ``cause`` names the check that refused it.
-    """
+    """A SAML message that is malformed, hostile or not meant for us; ``cause`` names the check."""
 
     reason = "message_refused"
     http = 400
@@ -235,6 +232,10 @@ class LibraryUnavailable(LibraryError):
     """The library system did not answer in time, or cannot now; worth trying again."""
 
     reason = "library_unavailable"
+
+
+class ChangeUnanswered(LibraryUnavailable):
+    """A write of a whole borrower was sent and not answered: it may undo what is changed next."""
 
 
 class LibraryRefused(LibraryError):

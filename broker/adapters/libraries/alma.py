@@ -20,7 +20,7 @@ from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
-from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.errors import ChangeUnanswered, LibraryRefused, LibraryUnavailable
 
 
 class AlmaSettings(AlmaKeys):
@@ -168,7 +168,10 @@ class Alma:
     ) -> AlmaAnswer:
         asked = {name: value for name, value in query.items() if value}
         path = alma_requests.numbered_path(number, **asked)
-        return self._calls.call(operation, "PUT", path, deadline, body=body)
+        try:
+            return self._calls.call(operation, "PUT", path, deadline, body=body)
+        except LibraryUnavailable as error:
+            raise ChangeUnanswered(str(error), error.setting) from error
 
     def _demanded(self, answer: AlmaAnswer, operation: str, group: str = "") -> Borrower:
         if answer.code is not None:

@@ -2,17 +2,21 @@
 
 A library system may take a borrower only whole: of two that read it and write it back, the second
 would undo the first. The lease of an enrolment is that of a person; this one is of the borrower.
+A write of a whole borrower whose answer was lost may be carried out later: until then the lease
+stays, and only the same change may be made again, over which it changes nothing.
 """
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import astuple
 from datetime import datetime
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.errors import LibraryUnavailable
+from broker.core.borrowers.pin_record import LATE
+from broker.core.errors import ChangeUnanswered, LibraryUnavailable, StoreUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, LibrarySystem, Store
 from broker.core.retention.table import LEASE
@@ -49,23 +53,45 @@ class LockedChanges:
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Change the borrower; LibraryUnavailable too while another change of it is under way."""
-        with self._alone(change.number, deadline):
+        with self._alone(change.number, f"change {astuple(change)}", deadline):
             return self._library.change(change, deadline)
 
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
         """Set the PIN; LibraryUnavailable too while another change of the borrower is under way."""
-        with self._alone(number, deadline):
+        with self._alone(number, f"pin {pin}", deadline):
             self._library.set_pin(number, pin, deadline)
 
     @contextmanager
-    def _alone(self, number: str, deadline: datetime) -> Iterator[None]:
+    def _alone(self, number: str, what: str, deadline: datetime) -> Iterator[None]:
         """Hold the lease of a borrower, which ends by itself 5 s past the deadline of the call."""
-        now = self._now()
         key = Key("lease", self._hmacs.of("borrower-change", number))
+        same = self._hmacs.of("borrower-change-lost", f"{number} {what}").encode()
         token = secrets.token_hex(16)
-        if not self._store.put(key, Kept(b"", token, LEASE.until(deadline)), None, now):
-            raise LibraryUnavailable("another change of the borrower is under way")
+        may_come_until = self._begin(key, token, same, deadline)
         try:
             yield
+        except ChangeUnanswered:
+            may_come_until = deadline + LATE
+            raise
         finally:
-            Lease(self._store, key, token).end(self._now())
+            now = self._now()
+            if may_come_until is None or may_come_until <= now:
+                Lease(self._store, key, token).end(now)
+            else:
+                lost = Kept(same, secrets.token_hex(16), may_come_until)
+                # Where the store does not answer the lease ends by itself.
+                with suppress(StoreUnavailable):
+                    self._store.put(key, lost, token, now)
+
+    def _begin(self, key: Key, token: str, same: bytes, deadline: datetime) -> datetime | None:
+        """Take the lease; return until when a lost write of the same change may come, if any."""
+        now = self._now()
+        until = LEASE.until(deadline)
+        if self._store.put(key, Kept(b"", token, until), None, now):
+            return None
+        lost = self._store.get(key, now)
+        if lost is not None and lost.value == same:
+            again = Kept(b"", token, max(until, lost.until))
+            if self._store.put(key, again, lost.version, now):
+                return lost.until
+        raise LibraryUnavailable("another change of the borrower is under way")

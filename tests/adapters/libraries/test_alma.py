@@ -15,7 +15,7 @@ from broker.core.borrowers.borrower import Bar, Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
-from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
+from broker.core.errors import BrokerError, ChangeUnanswered, LibraryRefused, LibraryUnavailable
 from broker.demo.alma.simulated_alma import Simulation, create_app
 from broker.demo.alma.user_object import UserRow
 from broker.demo.run.loopback_server import serve_on_loopback
@@ -114,6 +114,19 @@ def test_a_lost_answer_of_a_create_is_found_by_a_look(alma: Simulation, library:
     assert [each.mark for each in library.find(CPR, soon())] == [MARK]
     assert [each.number for each in library.marked(MARK, soon())] == [NUMBER]
     assert len(alma.users.rows()) == 1
+
+
+@pytest.mark.usefixtures("made")
+def test_a_whole_user_without_an_answer_may_still_be_written(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """The error says so for what was sent; a look that is not answered has written nothing."""
+    for work in (lambda: library.set_pin(NUMBER, "4071", soon()), lambda: library.change(Change(NUMBER, ()), soon())):
+        alma.faults.lose_answer = 1
+        with pytest.raises(ChangeUnanswered):
+            work()
+    alma.faults.down = True
+    with pytest.raises(LibraryUnavailable) as looked:
+        library.set_pin(NUMBER, "4071", soon())
+    assert not isinstance(looked.value, ChangeUnanswered)
 
 
 @pytest.mark.usefixtures("made")

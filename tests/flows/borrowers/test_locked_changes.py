@@ -10,7 +10,8 @@ from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.errors import LibraryUnavailable
+from broker.core.borrowers.pin_record import LATE
+from broker.core.errors import ChangeUnanswered, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.flows.borrowers.locked_changes import LockedChanges
 from broker.flows.records import Lease
@@ -82,6 +83,33 @@ def test_a_failed_change_leaves_nothing_locked(house: House) -> None:
     with pytest.raises(LibraryUnavailable, match="down"):
         CHANGES["change"](library, "7")
     CHANGES["change"](library, "7")
+
+
+@pytest.mark.parametrize("first", CHANGES)
+@pytest.mark.parametrize("second", CHANGES)
+def test_a_whole_write_without_an_answer_is_waited_for(house: House, first: str, second: str) -> None:
+    """It may come ten minutes later, over another change; the same one may be made again at once."""
+
+    def lost() -> None:
+        raise ChangeUnanswered("no answer")
+
+    house.hooks.before[first] = lost
+    library = house.process()
+    with pytest.raises(ChangeUnanswered):
+        CHANGES[first](library, "7")
+    with pytest.raises(LibraryUnavailable, match="under way"):
+        library.set_pin("7", "6838", BY)
+    for _ in range(2):
+        if second == first:
+            CHANGES[second](library, "7")
+        else:
+            with pytest.raises(LibraryUnavailable, match="under way"):
+                CHANGES[second](library, "7")
+    house.now = BY + LATE - timedelta(seconds=1)
+    with pytest.raises(LibraryUnavailable, match="under way"):
+        library.set_pin("7", "6838", BY + LATE)
+    house.now = BY + LATE
+    CHANGES[second](library, "7")
 
 
 def test_the_lock_of_a_process_that_died_ends_by_itself(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
