@@ -34,6 +34,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Letter
 from broker.flows.borrowers.enrolment_records import EnrolmentRecords, StoredEnrolment
 from broker.flows.borrowers.known_borrower import person_key
+from broker.flows.borrowers.pin_use import PinUse
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.proofs.pin_check import PinCheck, PinProblem
 from broker.flows.proofs.pin_letters import PinLetters
@@ -469,6 +470,41 @@ def test_a_choice_that_comes_to_nothing_is_not_told_as_made(pin_bench: Bench, mo
     assert letters.step()
     assert not letters.step()
     assert pin_bench.mailbox.mails() == ()
+
+
+def test_a_choice_that_took_too_long_is_told_by_its_notice(pin_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the notice is mailed another PIN may be mailed too; a page that says "it works" now might be wrong."""
+    letters = pin_bench.letters()
+
+    def slow(*_: object) -> None:
+        pin_bench.ahead += timedelta(minutes=1)
+        assert letters.step()
+
+    monkeypatch.setattr(PinUse, "note", slow)
+    with pytest.raises(PinUnsettled):
+        letters.choose(NUMBER, "5837", "en")
+    assert len(pin_bench.mailbox.mails()) == 1
+    assert not letters.step()
+    assert letters.make(NUMBER, "en")
+
+
+def test_a_choice_whose_notice_was_put_off_is_told_by_it(pin_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notice still asks for the choice on record: told before, it would not be mailed."""
+    letters = pin_bench.letters()
+
+    def slow(*_: object) -> None:
+        pin_bench.ahead += timedelta(minutes=1)
+        with monkeypatch.context() as broken:
+            broken.setattr(Conversation, "send", _down)
+            assert letters.step()
+
+    monkeypatch.setattr(PinUse, "note", slow)
+    with pytest.raises(PinUnsettled):
+        letters.choose(NUMBER, "5837", "en")
+    assert pin_bench.mailbox.mails() == ()
+    pin_bench.ahead += timedelta(hours=1)
+    assert letters.step()
+    assert len(pin_bench.mailbox.mails()) == 1
 
 
 def test_a_pin_that_was_set_and_not_mailed_is_mailed_by_the_worker(
