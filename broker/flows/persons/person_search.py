@@ -1,6 +1,6 @@
 """Everything that one person goes by in the store, from whatever of it is known."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations
@@ -152,8 +152,13 @@ class PersonSearch:
         Where nothing leads to the id any more, it is still what its records are kept under.
         """
         links = self._links()
-        numbers = [name for name, link in links.items() if (link.cpr, link.person) == (name, id_)]
-        alone = [name for name, link in links.items() if not link.cpr and link.alone_id == id_]
+        numbers = []
+        alone = []
+        for name, link in links.items():
+            if (link.cpr, link.person) == (name, id_):
+                numbers.append(name)
+            if not link.cpr and link.alone_id == id_:
+                alone.append(name)
         return self._whole(FoundPerson(names=tuple(numbers or alone), ids=(id_,)), links)
 
     def by_reference(self, reference: str) -> FoundPerson:
@@ -276,8 +281,8 @@ class PersonSearch:
         persons = map(trail.of_person, (*person.ids, *person.names, *owners))
         groups = _once(person.trail, (*persons, *map(trail.of_borrower, person.numbers)))
         events = tuple(trail.events(groups, now))
-        about = [str(event["about"]) for event in events if event.get("about")]
-        references = [str(event["reference"]) for event in events if event.get("reference")]
+        about = _facts(events, "about")
+        references = _facts(events, "reference")
         return replace(
             person,
             trail=groups,
@@ -306,6 +311,13 @@ class PersonSearch:
         )
 
 
+def _facts(events: Iterable[Mapping[str, object]], name: str) -> Iterator[str]:
+    """Yield one fact of the events that have it."""
+    for event in events:
+        if event.get(name):
+            yield str(event[name])
+
+
 def _led_on(names: set[str], links: Links) -> set[str]:
     """Return the CPR numbers of some names, and every name that last came with one of them.
 
@@ -313,12 +325,23 @@ def _led_on(names: set[str], links: Links) -> set[str]:
     """
     cprs = _cprs(names, links)
     holders = {_holder(cpr, links) for cpr in cprs}
-    cprs |= {name for name, link in links.items() if link.cpr == name and link.person in holders}
-    return cprs | {name for name, link in links.items() if link.cpr in cprs}
+    for name, link in links.items():
+        if link.cpr == name and link.person in holders:
+            cprs.add(name)
+    led_on = set(cprs)
+    for name, link in links.items():
+        if link.cpr in cprs:
+            led_on.add(name)
+    return led_on
 
 
 def _cprs(names: set[str], links: Links) -> set[str]:
-    return {cpr for name in names & links.keys() if (cpr := links[name].cpr)}
+    found = set()
+    for name in names & links.keys():
+        cpr = links[name].cpr
+        if cpr:
+            found.add(cpr)
+    return found
 
 
 def _holder(cpr: str, links: Links) -> str:

@@ -266,11 +266,6 @@ class PinRenewal:
             return
         if borrower.email is None:
             return
-        if owed.what == "notice":
-            self._mail_notice(borrower, owed)
-            return
-        if borrower.email is None:
-            return
         match owed.what:
             case "link":
                 self._mail_letter(borrower.number, borrower.email, owed, (owed.whom,))
