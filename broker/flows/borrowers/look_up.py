@@ -201,7 +201,12 @@ class LookUp(LeasedEnrolment):
             self.number_now = number_now
             return self._not_given(concerned, now_theirs, _BORN_OTHERWISE)
         try:
-            change = Change(number, (), cpr=number_now, former_cpr=cpr)
+            change = Change(
+                number,
+                (),
+                cpr=number_now,
+                former_cpr=cpr,
+            )
             library.change(change, self._held_by())
         except LibraryRefused as error:
             # Staff do it themselves, and are told why it was not done for them.
@@ -216,7 +221,12 @@ class LookUp(LeasedEnrolment):
     def _not_given(self, borrowers: Names, now_theirs: str, cause: str) -> LookUpOutcome:
         changed = LookUpPlan(LookUpOutcome.NUMBER_CHANGED, cause=cause)
         cases = StaffCases.of(self.ports)
-        cases.register_differs(self.entry.key.group, changed, borrowers, now_theirs)
+        cases.register_differs(
+            self.entry.key.group,
+            changed,
+            borrowers,
+            now_theirs,
+        )
         return changed.outcome
 
     def say_why_not(self, outcome: LookUpOutcome) -> None:
@@ -227,7 +237,13 @@ class LookUp(LeasedEnrolment):
 
     @staticmethod
     def _led_on(enrolment: Enrolment, number_now: str) -> Enrolment:
-        return replace(enrolment, settled=None, carried=None, granted=None, number_now=number_now)
+        return replace(
+            enrolment,
+            settled=None,
+            carried=None,
+            granted=None,
+            number_now=number_now,
+        )
 
     def _heard(self, entry: StoredEnrolment, outcome: LookUpOutcome) -> EnrolmentDraft:
         enrolment = replace(entry.enrolment, registered=self.ports.now())
