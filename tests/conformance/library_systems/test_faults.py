@@ -69,11 +69,13 @@ def _second(library: LibrarySystem, _: Borrower, by: datetime) -> object:
 
 
 def outcome(call: Callable[[], object]) -> object:
-    """Give what a call gives, or the class of its error; the stage sees to it that the error quotes nobody."""
+    """Give what a call gives, or which of the two errors; the stage sees to it that the error quotes nobody."""
     try:
         return call()
-    except (LibraryUnavailable, LibraryRefused) as error:
-        return type(error)
+    except LibraryUnavailable:
+        return LibraryUnavailable
+    except LibraryRefused:
+        return LibraryRefused
 
 
 def struck(stage: Stage, trouble: Trouble, call: Callable[[], object]) -> list[object]:
