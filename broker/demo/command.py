@@ -13,6 +13,7 @@ import click
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.demo.check import persona_check
 from broker.demo.run.demo_folder import Ports, Setting, read, write
+from broker.demo.run.demo_library import SYSTEMS
 from broker.demo.run.running_demo import Running, around, running
 
 _FINDINGS = 1
@@ -64,7 +65,8 @@ def run_demo_command(
 def run_around(folder: Path) -> int:
     """Run the simulated parties around the broker of ``folder``; return the exit code.
 
-    ConfigurationFaults where the folder is none that ``broker init --for demo`` wrote.
+    ConfigurationFaults where the folder is none that ``broker init --for demo`` wrote; UsageError
+    where its library system is none that the demo plays.
     """
     try:
         setting = read(folder)
@@ -72,8 +74,18 @@ def run_around(folder: Path) -> int:
         what = "has no keys of the simulated parties"
         mend = "broker init DIR --for demo writes a folder that has"
         raise ConfigurationFaults([Fault(str(folder), what, mend)]) from None
+    _demand_simulated(setting.system)
     with around(setting):
         return _wait(setting, f"is running around the broker of {folder}")
+
+
+def _demand_simulated(system: str) -> None:
+    if system not in SYSTEMS:
+        simulated = " and ".join(SYSTEMS)
+        raise click.UsageError(
+            f"[library] has system = {system!r}, and the demo plays {simulated} only: start it "
+            "with the [library] that was written, then put yours back and serve"
+        )
 
 
 def _wait(setting: Setting, how: str) -> int:

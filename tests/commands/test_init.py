@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from broker.cli import broker
 from broker.core.errors import ConfigurationFaults
+from broker.demo.run import demo_folder
 from broker.files.checked_files import FILL_IN
 from broker.files.settings import new_folder
 from broker.files.settings.config import load
@@ -97,6 +99,19 @@ def test_the_demo_stands_around_its_own_folders_only(written: Path) -> None:
     refused = subprocess.run(around, capture_output=True, text=True, check=False, cwd=ROOT)
     what = f"{written}: has no keys of the simulated parties (broker init DIR --for demo writes a folder that has)"
     assert (refused.returncode, refused.stderr) == (78, f"{what}\n")
+
+
+@pytest.mark.server
+def test_the_demo_plays_no_library_system_of_others(tmp_path: Path) -> None:
+    """The way past is one sentence: a connector of a third party meets its own server."""
+    folder = tmp_path / "trial"
+    demo_folder.write(folder, demo_folder.Ports(), datetime.now(UTC)).keep_parties()
+    written = (folder / "broker.toml").read_text(encoding="utf-8")
+    (folder / "broker.toml").write_text(written.replace('system = "koha"', 'system = "shelf"'), encoding="utf-8")
+    around = [sys.executable, "-m", "broker.cli", "demo", "--around", str(folder)]
+    refused = subprocess.run(around, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert refused.returncode == 2
+    assert "[library] has system = 'shelf', and the demo plays koha and alma only" in " ".join(refused.stderr.split())
 
 
 def test_the_examples_of_the_documents_are_what_it_writes(written: Path) -> None:

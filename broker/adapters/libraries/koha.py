@@ -93,6 +93,8 @@ class Koha:
         if answer.status != 201:
             raise koha_refusals.refused(answer, "create", body)
         made = self._borrower(answer.json())
+        if made.mark != mark:
+            raise LibraryUnavailable("create: an answer about another patron")
         demand_card(answer.json(), "create")
         return made
 

@@ -33,6 +33,8 @@ _NO_TOKEN: Final = {
 }
 _NOT_NOW: Final = frozenset({401, 408, 429})
 _VERDICTS: Final = frozenset({2, 4})  # the first digits of "done" and "refused"
+_NOT_FOUND: Final = 404
+_OWN_WORDS: Final = frozenset({"error", "errors"})  # of Koha's refusals; a proxy's 404 has none
 _PATRON_ID: Final = re.compile(r"[1-9][0-9]{0,9}")
 _EMBED_ATTRIBUTES: Final = {"x-koha-embed": "extended_attributes"}
 
@@ -106,7 +108,8 @@ def _demand_verdict(answer: HttpAnswer, operation: str, body: Mapping[str, Any] 
     if answer.status == 403:
         raise koha_refusals.right_missing(answer, operation)
     family = answer.status // 100
-    if answer.status in _NOT_NOW or family not in _VERDICTS:
+    is_own = answer.status != _NOT_FOUND or bool(_OWN_WORDS & answer.fields().keys())
+    if answer.status in _NOT_NOW or family not in _VERDICTS or not is_own:
         raise koha_refusals.unavailable(answer, operation, body)
 
 

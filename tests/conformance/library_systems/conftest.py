@@ -1,21 +1,34 @@
-"""Puts each library system on the stage for the laws of its port."""
+"""Puts each library system on the stage for the laws of its port, and reads every error of every call."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from tests.plugins.library_suite.stage import Stage
+from tests.plugins.library_suite.overheard import Observations, overheard
+from tests.plugins.library_suite.stage import Kind, Stage
 from tests.plugins.library_suite.table import chosen, kinds
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Play a test on each kind that its markers leave."""
-    if "stage" in metafunc.fixturenames:
-        names = chosen(kinds(metafunc.config), metafunc.definition)
-        metafunc.parametrize("stage", names, indirect=True)
+    for fixture in ("stage", "kind"):
+        if fixture in metafunc.fixturenames:
+            names = chosen(kinds(metafunc.config), metafunc.definition)
+            metafunc.parametrize(fixture, names, indirect=True)
+
+
+@pytest.fixture(name="observed")
+def _observed() -> Observations:
+    return Observations()
 
 
 @pytest.fixture(name="stage")
-def _stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    with kinds(request.config)[request.param].open() as stage:
-        yield stage
+def _stage(request: pytest.FixtureRequest, observed: Observations) -> Iterator[Stage]:
+    with kinds(request.config)[request.param].open(observed) as stage:
+        yield replace(stage, library=overheard(stage.library))
+
+
+@pytest.fixture(name="kind")
+def _kind(request: pytest.FixtureRequest) -> Kind:
+    return kinds(request.config)[request.param]

@@ -7,6 +7,7 @@ from typing import Final
 from werkzeug.wrappers import Response
 
 from broker.adapters.libraries.alma import AlmaSettings
+from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.demo.alma import alma_desk as circulation
 from broker.demo.alma.administration import Administration
@@ -15,11 +16,19 @@ from broker.demo.alma.sip2_session import Sip2Session
 from broker.demo.alma.users import Users
 from broker.demo.circulation.machine_server import TERMINALS, serve_machines
 from broker.demo.run.loopback_server import serve_on_loopback
-from tests.plugins.library_suite.stage import MANY, Kind, Stage, Strike, Trouble
+from tests.plugins.library_suite.stage import MANY, Kind, SoundKeys, Stage, Strike, Trouble
 from tests.plugins.library_suite.troubled_front import TroubledFront
 from tests.plugins.library_suite.values import QUOTED
 
 _NAMES: Final = "INST_ID"
+_KEY, _PASSWORD = "demo-key-that-nobody-sees", "demo-password-that-nobody-sees"
+_OWN: Final[Mapping[str, object]] = {
+    "api_key": "demo",
+    "external_id": "SIS",
+    "card_number": "cpr",
+    "daily_calls": MANY,
+    "calls_a_second": 50,
+}
 
 
 class AlmaDesk:
@@ -70,14 +79,13 @@ def _refusal() -> Response:
 
 
 @contextmanager
-def _alma(settings: Mapping[str, object], *, with_machine: bool) -> Iterator[Stage]:
+def _alma(observe: LibraryCallObserver, settings: Mapping[str, object], *, with_machine: bool) -> Iterator[Stage]:
     # As many calls as the tests make: the limits have tests of their own.
     app = create_app(administration=Administration(per_second=MANY, per_day=MANY))
     alma = app.extensions["alma"]
     front = TroubledFront(app.wsgi_app, _refusal)
     app.wsgi_app = front  # type: ignore[method-assign]  # as Flask documents it
-    own: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "card_number": "cpr", "daily_calls": MANY}
-    own |= {"calls_a_second": 50, **settings}
+    own = {**_OWN, **settings}
     desk = circulation.AlmaDesk(alma.users, alma.loans)
     with ExitStack() as open_ports:
         own["url"] = open_ports.enter_context(serve_on_loopback(app))
@@ -85,16 +93,28 @@ def _alma(settings: Mapping[str, object], *, with_machine: bool) -> Iterator[Sta
             port = open_ports.enter_context(serve_machines(lambda: Sip2Session(desk, TERMINALS)))
             login, password = next(iter(TERMINALS.items()))
             own["sip2"] = {"host": "127.0.0.1", "port": port, "login": login, "password": password}
-        yield Stage(AlmaSettings.read(own).open(), AlmaDesk(alma.users, front))
+        yield Stage(AlmaSettings.read(own).open(observe), AlmaDesk(alma.users, front))
 
 
 _CAN: Final = frozenset({LibraryCapability.UNIQUE_CPR, LibraryCapability.SETUP_TRIED})
 _TELLS: Final = {LibraryCapability.PIN_CHECKED, LibraryCapability.USER_NAMES}
+
+
+def _kind(can: frozenset[LibraryCapability], settings: Mapping[str, object], *, with_machine: bool) -> Kind:
+    keys: dict[str, object] = {**_OWN, **settings, "url": "https://alma.example", "api_key": _KEY}
+    secrets = [_KEY]
+    if with_machine:
+        keys["sip2"] = {"host": "127.0.0.1", "port": 6001, "login": "broker", "password": _PASSWORD}
+        secrets.append(_PASSWORD)
+    sound = SoundKeys(AlmaSettings.read, keys, tuple(secrets))
+    return Kind("alma", can, lambda observe: _alma(observe, settings, with_machine=with_machine), sound)
+
+
 KINDS: Final[Mapping[str, Kind]] = {
-    "alma, CPR identifier, machine": Kind(
-        "alma",
+    "alma, CPR identifier, machine": _kind(
         _CAN | _TELLS,
-        lambda: _alma({"cpr_identifier_type": "CPR", "user_name_identifier_type": _NAMES}, with_machine=True),
+        {"cpr_identifier_type": "CPR", "user_name_identifier_type": _NAMES},
+        with_machine=True,
     ),
-    "alma, barcode alone": Kind("alma", _CAN, lambda: _alma({"cpr_identifier_type": "BARCODE"}, with_machine=False)),
+    "alma, barcode alone": _kind(_CAN, {"cpr_identifier_type": "BARCODE"}, with_machine=False),
 }

@@ -7,14 +7,18 @@ from typing import Any, Final
 from werkzeug.wrappers import Response
 
 from broker.adapters.libraries.koha import KohaSettings
+from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.injected_faults import InjectedFaults
 from broker.demo.koha.simulated_koha import create_app
 from broker.demo.run.loopback_server import serve_on_loopback
-from tests.plugins.library_suite.stage import MANY, Kind, Stage, Strike, Trouble
+from tests.plugins.library_suite.stage import MANY, Kind, SoundKeys, Stage, Strike, Trouble
 from tests.plugins.library_suite.troubled_front import TroubledFront
 from tests.plugins.library_suite.values import QUOTED
+
+_SECRET: Final = "demo-secret-that-nobody-sees"
+_OWN: Final = {"client_id": "broker", "client_secret": "demo", "library_id": "AUL", "card_number": "cpr"}
 
 
 class KohaDesk:
@@ -57,20 +61,20 @@ def _refusal() -> Response:
 
 
 @contextmanager
-def _koha(settings: Mapping[str, object]) -> Iterator[Stage]:
+def _koha(observe: LibraryCallObserver, settings: Mapping[str, object]) -> Iterator[Stage]:
     app = create_app(administration=FOUR_DIGIT_PINS, faults=InjectedFaults(race_window=0.005))
     front = TroubledFront(app.wsgi_app, _refusal)
     app.wsgi_app = front  # type: ignore[method-assign]  # as Flask documents it
-    own = {"client_id": "broker", "client_secret": "demo", "library_id": "AUL", "card_number": "cpr"}
     with serve_on_loopback(app) as url:
-        library = KohaSettings.read({**own, **settings, "url": url}).open()
+        library = KohaSettings.read({**settings, "url": url}).open(observe)
         yield Stage(library, KohaDesk(app.extensions["koha"].patrons, front))
 
 
 def _kind(unique_field: str, cpr_attribute: str = "") -> Kind:
-    settings = {"unique_field": unique_field, "cpr_attribute": cpr_attribute}
+    keys = {**_OWN, "unique_field": unique_field, "cpr_attribute": cpr_attribute}
     can = ALL_CAPABILITIES - {LibraryCapability.MERGED_TOLD}
-    return Kind("koha", can, lambda: _koha(settings))
+    sound = SoundKeys(KohaSettings.read, {**keys, "url": "https://koha.example", "client_secret": _SECRET}, (_SECRET,))
+    return Kind("koha", can, lambda observe: _koha(observe, keys), sound)
 
 
 KINDS: Final[Mapping[str, Kind]] = {

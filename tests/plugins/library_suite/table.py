@@ -43,6 +43,8 @@ def chosen(every: Mapping[str, Kind], definition: pytest.Function) -> list[str]:
         names = [name for name in names if wanted["needs"] in every[name].capabilities]
     if "lacks" in wanted:
         names = [name for name in names if wanted["lacks"] not in every[name].capabilities]
+    if wanted.get("over_http"):
+        names = [name for name in names if every[name].over_http]
     if wanted.get("once"):
         first = {every[name].system: name for name in reversed(names)}
         names = [name for name in names if name in first.values()]
@@ -62,8 +64,9 @@ class Table:
         for item in items:
             areas = [marker.args[0] for marker in item.iter_markers(MARKER) if marker.args]
             spec = getattr(item, "callspec", None)
-            if areas and spec and "stage" in spec.params:
-                cell = (areas[0], spec.params["stage"])
+            name = (spec.params.get("stage") or spec.params.get("kind")) if spec else None
+            if areas and name:
+                cell = (areas[0], name)
                 item.user_properties.append((MARKER, cell))
                 self.cells.setdefault(cell, "not run")
 

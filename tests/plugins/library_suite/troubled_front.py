@@ -11,6 +11,8 @@ from werkzeug.wrappers import Response
 from tests.plugins.library_suite.stage import MANY, Trouble
 
 _LONGEST = 60  # seconds that a silent server waits for the end of the trouble
+_PACE = 0.1  # seconds from a byte to the next
+_HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 
 
 class FrontStrike:
@@ -58,6 +60,7 @@ class TroubledFront:
         """Pass everything on."""
         self._application, self._refusal = application, refusal
         self._strike: FrontStrike | None = None
+        self._last: dict[str, Response] = {}
 
     @contextmanager
     def troubled(self, trouble: Trouble, after: int = 0, times: int = MANY) -> Iterator[FrontStrike]:
@@ -72,16 +75,21 @@ class TroubledFront:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
         strike = self._strike
-        if strike is None or not strike.meets():
+        if strike is None:
+            answer = self._last[environ["REQUEST_METHOD"]] = Response.from_app(
+                self._application, environ, buffered=True
+            )
+            return answer(environ, start_response)
+        if not strike.meets():
             return self._application(environ, start_response)
         return self._struck(strike, environ)(environ, start_response)
 
     def _struck(self, strike: FrontStrike, environ: dict[str, Any]) -> Response:
         if strike.trouble is Trouble.DOWN:
             return _dropped(environ)
-        if strike.trouble is Trouble.REFUSED:
+        if strike.trouble in _NOT_DONE:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            return self._refusal()
+            return self._instead(strike.trouble, environ["REQUEST_METHOD"])
         if strike.trouble is Trouble.SILENT:
             with strike.held():
                 return Response.from_app(self._application, environ)
@@ -91,7 +99,40 @@ class TroubledFront:
         if strike.trouble is Trouble.HALF:
             whole = answer.get_data()
             answer.set_data(whole[: len(whole) // 2])
+        if strike.trouble is Trouble.TRICKLE:
+            answer.response = _trickled(answer.get_data(), strike.over)
         return answer
+
+    def _instead(self, trouble: Trouble, method: str) -> Response:
+        """Give what answers in the place of the application."""
+        if trouble is Trouble.NO_PAGE:
+            return Response(_HTML.format("404 Not Found"), 404, mimetype="text/html")
+        if trouble is Trouble.NO_ROUTE:
+            return Response('{"message": "no Route matched with those values"}', 404, mimetype="application/json")
+        if trouble is Trouble.BAD_GATEWAY:
+            return Response(_HTML.format("502 Bad Gateway"), 502, mimetype="text/html")
+        if trouble is Trouble.ANOTHER and method in self._last:
+            return self._last[method]
+        answer = self._refusal()
+        if trouble is Trouble.BROKEN:
+            answer.status_code = 500
+        return answer
+
+
+_NOT_DONE = {
+    Trouble.REFUSED,
+    Trouble.NO_PAGE,
+    Trouble.NO_ROUTE,
+    Trouble.BAD_GATEWAY,
+    Trouble.BROKEN,
+    Trouble.ANOTHER,
+}
+
+
+def _trickled(body: bytes, over: threading.Event) -> Iterator[bytes]:
+    for place in range(len(body)):
+        over.wait(_PACE)
+        yield body[place : place + 1]
 
 
 def _dropped(environ: dict[str, Any]) -> Response:

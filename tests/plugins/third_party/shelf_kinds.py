@@ -8,8 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
-from tests.plugins.library_suite.stage import MANY, Kind, Stage, Trouble
+from tests.plugins.library_suite.stage import MANY, Kind, SoundKeys, Stage, Trouble
 from tests.plugins.library_suite.values import QUOTED
 from tests.plugins.third_party.paper_shelf import TABLES, ShelfSettings
 
@@ -118,19 +119,22 @@ class ShelfDesk:
 
 
 @contextmanager
-def _shelf(**settings: object) -> Iterator[Stage]:
+def _shelf(observe: LibraryCallObserver, **settings: object) -> Iterator[Stage]:
     with TemporaryDirectory() as folder:
         database = Path(folder, "shelf.db")
         desk = ShelfDesk(database)
         read = ShelfSettings.read({"url": URL, "database_file": str(database), **settings})
-        yield Stage(read.open(lambda *_: None, desk.connect), desk)
+        yield Stage(read.open(observe, desk.connect), desk)
 
 
+SOUND: Final = SoundKeys(ShelfSettings.read, {"url": URL, "database_file": "/shelf.db", "checks_pins": True})
 KINDS: Final[Mapping[str, Kind]] = {
-    "paper shelf": Kind("paper shelf", ALL_CAPABILITIES, _shelf),
+    "paper shelf": Kind("paper shelf", ALL_CAPABILITIES, _shelf, SOUND, over_http=False),
     "paper shelf, PINs unread": Kind(
         "paper shelf",
         ALL_CAPABILITIES - {LibraryCapability.PIN_CHECKED},
-        lambda: _shelf(checks_pins="false"),
+        lambda observe: _shelf(observe, checks_pins="false"),
+        SOUND,
+        over_http=False,
     ),
 }

@@ -1,0 +1,53 @@
+"""What every connector reads from ``[library]``: all faults at once, texts as well as numbers, and no secret shown."""
+
+import json
+
+import pytest
+
+from broker.core.borrowers.library_calls import unobserved
+from broker.core.errors import ConfigurationFaults, Fault
+from tests.plugins.library_suite.stage import Kind
+
+pytestmark = pytest.mark.library("settings")
+UNKNOWN = ("no_such_key", "nor_this_one")
+
+
+def faulty(kind: Kind, keys: dict[str, object]) -> set[str]:
+    """Give where the faults of the keys are; no fault shows a secret."""
+    faults: tuple[Fault, ...] = ()
+    try:
+        kind.sound.read(keys)
+    except ConfigurationFaults as error:
+        faults = tuple(error.faults)
+    assert [secret for secret in kind.sound.secrets if secret in repr(faults)] == []
+    return {fault.where for fault in faults}
+
+
+def test_no_secret_is_shown(kind: Kind) -> None:
+    """Neither the settings nor the library system opened by them show one, in a log or in a traceback."""
+    settings = kind.sound.read(kind.sound.keys)
+    shown = f"{settings!r} {settings} {settings.open(unobserved)!r}"
+    assert [secret for secret in kind.sound.secrets if secret in shown] == []
+
+
+def test_all_faults_are_told_at_once(kind: Kind) -> None:
+    """Unknown keys and those that are not written are one round of mending; the broker itself demands the address."""
+    keys = dict(kind.sound.keys)
+    assert faulty(kind, keys) == set()
+    expected = {f"library.{key}" for key in UNKNOWN}
+    left = dict.fromkeys(UNKNOWN, "1") | keys
+    for key in keys:
+        alone = faulty(kind, {name: value for name, value in keys.items() if name != key})
+        if key != "url" and alone:
+            expected |= alone
+            del left[key]
+    assert expected <= faulty(kind, left)
+
+
+def test_a_value_may_be_a_text(kind: Kind) -> None:
+    """A key may come from the environment, which has no numbers."""
+    written = {
+        key: json.dumps(value) if isinstance(value, bool | int | float) else value
+        for key, value in kind.sound.keys.items()
+    }
+    assert kind.sound.read(written) == kind.sound.read(kind.sound.keys)
