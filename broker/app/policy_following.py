@@ -147,18 +147,23 @@ class PolicyFollowing:
             saved = self._missed[0]
             if live is None or live.value.digest != digest(saved.files):
                 self._record(live, (saved.files,), Move.SAVED, _edit(), saved)
-            live = self.sets.live(self.now())
-            self._number = live.value.number if live else None
             del self._missed[0]
+            live = self.sets.live(self.now())
         return live
 
     def _has_moved(self, live: Live) -> bool:
-        """Return whether another worker has recorded something since the store went away."""
+        """Return whether another worker has recorded something since the store went away.
+
+        A worker that began while it was away has told of no change: by the time of the last one.
+        """
         if live is None:
             return False
         if self._number is not None:
             return live.value.number != self._number
-        return live.value.digest in {digest(saved.files) for saved in self._missed}
+        return live.value.at >= self._missed[0].at and self._has_missed(live.value.digest)
+
+    def _has_missed(self, name: str) -> bool:
+        return name in {digest(saved.files) for saved in self._missed}
 
     def _in_folder(self) -> Files:
         try:
@@ -188,6 +193,7 @@ class PolicyFollowing:
         proposal = Proposal(files, move, who, "", self.site(), summary)
         change = self.sets.move(live, proposal, saved.at if saved else self.now())
         if change is not None:
+            self._number = change.number
             self.trail.tell(change)
 
 

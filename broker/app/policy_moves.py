@@ -34,7 +34,8 @@ from broker.app.policy_operations import (
 )
 from broker.app.policy_sources import SHOWN
 from broker.core.errors import AuditUnavailable, ConfigurationFaults, Fault, StoreUnavailable
-from broker.core.policy.set_digest import changes, digest
+from broker.core.policy.set_digest import digest
+from broker.core.policy.site_record import part_changes
 from broker.files.policies import live_policies
 from broker.files.policies.policy_folder import FoundFiles
 from broker.flows.policies.second_person import was_recently_in_force
@@ -199,7 +200,7 @@ def _target(desk: PolicyDesk, live: Live, name: str | None) -> str:
 def _since(history: Sequence[SetChange], target: str, site: Mapping[str, str]) -> Iterator[Fault]:
     """Yield what the configuration has changed since a set came into force."""
     for change in [each for each in history if each.digest == target][-1:]:
-        for what in changes(change.site, site):
+        for what in part_changes(change.site, site):
             yield Fault(f"set {target[:SHOWN]}", f"since it was in force: {what}")
 
 

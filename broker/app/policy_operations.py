@@ -1,7 +1,7 @@
 """What administrators see of the policies in force: what a folder would change, and the past."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,8 @@ from broker.core.errors import ConfigurationFaults, Fault, LeadsNowhere
 from broker.core.event_routes import told_nobody
 from broker.core.policy.model import PolicySet
 from broker.core.policy.set_digest import changes, digest
-from broker.files.policies import last_good, live_policies
+from broker.core.policy.site_record import part_changes
+from broker.files.policies import last_good, live_policies, policy_properties
 from broker.files.policies.configured_names import NameableInPolicies
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
 from broker.files.settings.config import Config
@@ -143,12 +144,24 @@ def compared_set(desk: PolicyDesk, live: Live, moment: datetime) -> ComparedSet:
 def plan(desk: PolicyDesk, folder: Path | None, *, proving: bool = True) -> Plan:
     """Return what ``folder``, or the configured one, would change; with the faults that it has.
 
-    Where it is not ``proving`` the site rules are left out.
+    Where it is not ``proving`` the site rules are read, and no set is held against them.
     ConfigurationFaults where it cannot be read. StoreUnavailable.
     """
     found = PolicyFolder(folder or desk.settings.policies).files()
     moment = now()
-    return plan_over(desk, desk.sets.live(moment), found, moment, proving=proving)
+    planned = plan_over(desk, desk.sets.live(moment), found, moment, proving=proving)
+    if proving:
+        return planned
+    return replace(planned, faults=(*planned.faults, *_faults_of_rules(desk)))
+
+
+def _faults_of_rules(desk: PolicyDesk) -> tuple[Fault, ...]:
+    """Return the faults of the site rules themselves, which refuse an apply."""
+    try:
+        policy_properties.load(desk.around.site_rules)
+    except ConfigurationFaults as found:
+        return found.faults
+    return ()
 
 
 def plan_over(
@@ -175,7 +188,7 @@ def plan_over(
         digest(found.files),
         changes(before.files, found.files),
         desk.site,
-        changes(live.value.site, desk.site) if live else (),
+        part_changes(live.value.site, desk.site) if live else (),
         warnings,
         faults,
         _both(desk, before.files, loaded, moment),

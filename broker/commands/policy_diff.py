@@ -146,10 +146,12 @@ def compare(sets: tuple[PolicySet, ...], site: Site, now: datetime) -> Compared:
 def _counts(row: Row) -> bool:
     """Return whether a row is read first: what widens, and what happens to usual people.
 
-    What becomes of people whose affiliation is new stands in one line for each service.
+    What becomes of people whose affiliation is new stands in one line for each service. Another
+    account is always told: an address that no page has leads to every affiliation of the set, and
+    staff act by the category.
     """
     direction = row.change.direction
-    if direction is Direction.WIDER:
+    if direction is Direction.WIDER or row.change.account:
         return True
     return row.offered and (direction is Direction.REFUSED or not row.arrives)
 
@@ -159,7 +161,8 @@ def _arrival(arrival: Arrival) -> str:
     if arrival.leaving is None:
         said = "lets nobody in"
     else:
-        said = f"lets in;  leaves  {', '.join(arrival.leaving) or 'nothing'}"
+        accounts = "".join(f";  borrower: {each}" for each in arrival.accounts)
+        said = f"lets in;  leaves  {', '.join(arrival.leaving) or 'nothing'}{accounts}"
     return f"{head} {said};  who was {', '.join(arrival.before)}"
 
 

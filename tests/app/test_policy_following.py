@@ -213,6 +213,65 @@ def test_what_decided_only_while_the_store_was_away_is_recorded(
     assert len(on_trail(own_setting)) == 4
 
 
+@pytest.mark.parametrize("begins", ["before", "meanwhile"])
+def test_what_decided_is_recorded_also_by_a_worker_that_began_while_the_store_was_away(
+    own_setting: Path, made: Made, monkeypatch: pytest.MonkeyPatch, begins: str
+) -> None:
+    """The set of the store decided at its start too, and is no other worker's record."""
+    parts = made("save")
+    live_reload.refresh(parts)
+    expected = [parts.policies.current.digest]
+    if begins == "before":  # its own record is the last thing that it did
+        edit(own_setting, 7)
+        live_reload.refresh(parts)
+        expected.append(parts.policies.current.digest)
+    with monkeypatch.context() as patched:
+        patched.setattr(SetInForce, "live", store_away)
+        if begins == "meanwhile":
+            parts = made("save")
+        live_reload.refresh(parts)
+        expected += saved_meanwhile(parts, own_setting)
+    live_reload.refresh(parts)
+    assert [name for _, name in moves(parts)] == expected
+
+
+def test_a_worker_knows_its_own_record_where_the_store_goes_away_again(
+    own_setting: Path, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it catches up: the rest is recorded once the store is back for good."""
+    parts = made("save")
+    for _ in range(2):
+        live_reload.refresh(parts)
+    expected, live = [parts.policies.current.digest], SetInForce.live
+    answers = iter([True, False])
+
+    def once(self: SetInForce, now: datetime) -> Live:
+        return live(self, now) if next(answers, True) else store_away(self, now)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SetInForce, "live", store_away)
+        expected += saved_meanwhile(parts, own_setting)
+    monkeypatch.setattr(SetInForce, "live", once)
+    for _ in range(3):
+        live_reload.refresh(parts)
+    assert [name for _, name in moves(parts)] == expected
+
+
+def store_away(_self: SetInForce, _now: datetime) -> Live:
+    """Answer as a store that is away."""
+    raise StoreUnavailable
+
+
+def saved_meanwhile(parts: Parts, folder: Path) -> list[str]:
+    """Save three edits one after the other, and give the sets that decided."""
+    decided = []
+    for number in range(3):
+        edit(folder, number)
+        live_reload.refresh(parts)
+        decided.append(parts.policies.current.digest)
+    return decided
+
+
 def test_a_start_on_the_last_good_set_records_that_and_not_the_folder(own_setting: Path, made: Made) -> None:
     """What lies in the folder is not what decides; without a trace of it a refusal could not be explained."""
     good = made("save").policies.current.digest

@@ -156,20 +156,24 @@ def test_a_new_affiliation_is_summed_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("direction", "offered", "arrives", "counts"),
+    ("direction", "offered", "arrives", "account", "counts"),
     [
-        (Direction.WIDER, False, True, True),
-        (Direction.REFUSED, True, True, True),
-        (Direction.REFUSED, False, False, False),
-        (Direction.OTHER, True, False, True),
-        (Direction.OTHER, True, True, False),
-        (Direction.NARROWER, False, False, False),
+        (Direction.WIDER, False, True, False, True),
+        (Direction.REFUSED, True, True, False, True),
+        (Direction.REFUSED, False, False, False, False),
+        (Direction.OTHER, True, False, False, True),
+        (Direction.OTHER, True, True, False, False),
+        (Direction.OTHER, False, True, True, True),
+        (Direction.NARROWER, False, False, False, False),
     ],
 )
-def test_what_counts_is_listed(direction: Direction, *, offered: bool, arrives: bool, counts: bool) -> None:
-    """What widens, whoever comes to it; else what happens to people who chose what a page offers, or nothing."""
+def test_what_counts_is_listed(
+    direction: Direction, *, offered: bool, arrives: bool, account: bool, counts: bool
+) -> None:
+    """What widens, and another account; else what happens to who chose what a page offers, or nothing."""
     login = DescribedLogin("wayf", AttributeReading(Attributes({}), None, "none", None).without_cpr())
-    row = Row(Change(direction, "x"), "my-loans", "student", login, 1, offered=offered, arrives=arrives)
+    change = Change(direction, "x", account=account)
+    row = Row(change, "my-loans", "student", login, 1, offered=offered, arrives=arrives)
     assert policy_diff._counts(row) is counts
 
 

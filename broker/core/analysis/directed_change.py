@@ -19,10 +19,12 @@ class Direction(StrEnum):
 class Change:
     """One change for one class: its direction, in words, and the line that makes it so.
 
-    ``was`` is whether the line is one of the set before.
+    ``was`` is whether the line is one of the set before, ``account`` whether another account comes
+    of it.
     """
 
     direction: Direction
     text: str
     place: PolicyLine | None = None
     was: bool = False
+    account: bool = False

@@ -35,7 +35,7 @@ def account_changes(before: Outcome, after: Outcome) -> Iterator[Change]:
     yield from _register(old, new)
     if old is None or new is None:
         return
-    if old.months != new.months and not _told(before, after):
+    if old.months and new.months and old.months != new.months and not _told(before, after):
         text = f"expires_after {old.months} -> {new.months} months, where it is moved"
         direction = _more(old.months < new.months)
         yield Change(

@@ -22,10 +22,12 @@ from broker.core.policy.model import (
     PolicyLine,
     PolicySet,
     ProofRule,
+    Release,
 )
 from broker.core.policy.register_rule import RegisterRule
 
 _MAKES: Final = "make"
+_NONE: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,11 @@ class AccountTerms:
     """What a login with a wish for a borrower may write there, now or the next time.
 
     ``fields`` are none of a person who is not known in person, and no ``register`` is asked of
-    them; ``pin`` is None where no account is made.
+    them; ``pin`` is None where no account is made. Of a borrower that is only needed the register
+    alone is asked, and ``months`` is None.
     """
 
-    months: int
+    months: int | None
     fields: tuple[WrittenField, ...]
     pin: PinDelivery | None
     register: RegisterRule | None
@@ -98,18 +101,19 @@ def _asked_by(name: str, intent: str | None, policies: PolicySet) -> ProofRule |
 def account_terms(
     played: PlayedLogin, source: Source, unseen: frozenset[str]
 ) -> AccountTerms | None:
-    """Return what a login may write to the account; None where it has no wish for one.
+    """Return what a login may write to the account; None where it writes to none.
 
     Nothing comes from an earlier proof that is ``unseen``.
     """
     decision = played.decision
     rule = decision.policy.borrower if decision.policy else None
     release = decision.release
-    if rule is None or release is None or release.borrower != _MAKES or not played.permitted:
+    if rule is None or release is None or not played.permitted:
         return None
-    leads = CPR_ATTRIBUTE in rule.find_by and cpr_leads(decision, played.facts.cpr)
-    if source.local or not leads:
+    if source.local or not cpr_leads(decision, played.facts.cpr):
         return None
+    if release.borrower != _MAKES or CPR_ATTRIBUTE not in rule.find_by:
+        return _looked_up(played, release, rule)
     planned = played.borrower
     made = planned is not None and planned.outcome is EnrolmentOutcome.CREATED
     terms = AccountTerms(
@@ -123,6 +127,20 @@ def account_terms(
         return terms
     fields = tuple(_written(rule, source, unseen))
     return replace(terms, fields=fields, register=rule.register)
+
+
+def _looked_up(played: PlayedLogin, release: Release, rule: BorrowerRule) -> AccountTerms | None:
+    """Return what the register is asked for of a borrower that is there and that none wishes."""
+    there = release.borrower != _NONE and played.borrower is not None
+    if not there or rule.register is None or not played.decision.known_in_person:
+        return None
+    return AccountTerms(
+        months=None,
+        fields=(),
+        pin=None,
+        register=rule.register,
+        rule=rule,
+    )
 
 
 def _written(rule: BorrowerRule, source: Source, unseen: frozenset[str]) -> Iterator[WrittenField]:

@@ -181,13 +181,14 @@ def _teller(terms: SharedTerms) -> Notice:
 
 
 def _borrower(old: PlannedBorrower | None, new: PlannedBorrower | None) -> Iterator[Change]:
-    one, other = _plan(old), _plan(new)
+    one, other = account_words(old), account_words(new)
     if one != other:
         place = new.place if new else None
         yield Change(
             _longer(old, new),
             f"borrower: {one} -> {other}",
             place,
+            account=True,
         )
 
 
@@ -208,7 +209,8 @@ def _longer(old: PlannedBorrower | None, new: PlannedBorrower | None) -> Directi
     return Direction.WIDER if new.months > old.months else Direction.NARROWER
 
 
-def _plan(planned: PlannedBorrower | None) -> str:
+def account_words(planned: PlannedBorrower | None) -> str:
+    """Return in words what becomes of the account: its category, and how long it is good for."""
     if planned is None:
         return "none"
     if planned.outcome is EnrolmentOutcome.UNCHANGED:

@@ -5,10 +5,14 @@ Where an upstream names an address, earlier proofs are looked up only if a rule 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 
 from broker.core.analysis.modelled_matching import PROOF
-from broker.core.analysis.source_kinds import SourceKinds, filling_attributes
+from broker.core.analysis.source_kinds import (
+    DECIDING_FIELDS,
+    SourceKinds,
+    field_sources,
+    filling_attributes,
+)
 from broker.core.identity.affiliations import AFFILIATIONS
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
@@ -63,7 +67,11 @@ def _else_known(login: DescribedLogin, proofs: frozenset[str]) -> tuple[str | No
 def _with_fillings(
     login: DescribedLogin, sets: Sequence[PolicySet], proofs: frozenset[str]
 ) -> Iterator[DescribedLogin]:
-    """Yield the login without each set of attributes that only fill a field."""
+    """Yield the login whole, and without what only fills a field: each alone, a field's, and all.
+
+    A field is filled from the first source that is there: so each is seen where another stands in
+    for it, and each field where it stays empty.
+    """
     filling = {name for policies in sets for name in filling_attributes(policies)}
     matched = {
         condition.name
@@ -74,9 +82,17 @@ def _with_fillings(
     }
     there = set(login.reading.attributes)
     removable = sorted(filling & there - matched - proofs - set(AFFILIATIONS) - {MAIL_PROOF})
-    for kept in product((True, False), repeat=len(removable)):
-        absent = [name for name, stays in zip(removable, kept, strict=True) if not stays]
-        yield _without(login, frozenset(absent), login.reading.verified_address)
+    of_fields = (_filling_one(sets, name).intersection(removable) for name in DECIDING_FIELDS)
+    each_alone = (frozenset({name}) for name in removable)
+    left_out = (frozenset[str](), *each_alone, *of_fields, frozenset(removable))
+    for absent in dict.fromkeys(left_out):
+        yield _without(login, absent, login.reading.verified_address)
+
+
+def _filling_one(sets: Sequence[PolicySet], field: str) -> frozenset[str]:
+    """Return the attributes that one borrower field may come from."""
+    rules = (policy.borrower for policies in sets for policy in policies.policies)
+    return frozenset(name for rule in rules if rule for name in field_sources(rule, field))
 
 
 def _without(login: DescribedLogin, names: frozenset[str], verified: str | None) -> DescribedLogin:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from broker.core.analysis.asked_again import AskedAgain, asked_again
 from broker.core.analysis.compared_logins import Analysis, ComparedLogin
 from broker.core.analysis.directed_change import Change, Direction
-from broker.core.analysis.outcome_changes import NOBODY, changes
+from broker.core.analysis.outcome_changes import NOBODY, account_words, changes
 from broker.core.analysis.outcomes import Outcome
 from broker.core.analysis.partial_logins import AgeRange
 from broker.core.analysis.row_ages import ages_of, in_words
+from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Names
 from broker.core.login.described_login import DescribedLogin
 
@@ -38,13 +39,14 @@ class Arrival:
     """What people of an affiliation that the set before has not get at one service.
 
     ``before`` are the affiliations that they had, ``leaving`` the attributes, None where nobody is
-    let in.
+    let in; ``accounts`` says in words which are made or changed.
     """
 
     affiliation: str
     service: str
     before: Names
     leaving: Names | None
+    accounts: Names = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class _Arriving:
 
     before: dict[str, None] = field(default_factory=dict)
     leaving: dict[str, None] = field(default_factory=dict)
+    accounts: dict[str, None] = field(default_factory=dict)
     let_in: bool = False
 
 
@@ -140,6 +143,8 @@ class _Comparison:
         if after.refusal is None:
             arriving.let_in = True
             arriving.leaving |= {each.name: None for each in after.leaving}
+            if after.borrower and after.borrower.outcome is not EnrolmentOutcome.UNCHANGED:
+                arriving.accounts[account_words(after.borrower)] = None
 
     def in_order(self) -> Iterator[Row]:
         """Yield the rows, the widest first."""
@@ -163,7 +168,13 @@ class _Comparison:
         """Yield what was gathered, by affiliation and service."""
         for (affiliation, service), found in sorted(self.arriving.items()):
             leaving = tuple(found.leaving) if found.let_in else None
-            yield Arrival(affiliation, service, tuple(found.before), leaving)
+            yield Arrival(
+                affiliation,
+                service,
+                tuple(found.before),
+                leaving,
+                tuple(found.accounts),
+            )
 
 
 def difference(analysis: Analysis, intents: Collection[str] | None = None) -> Difference:

@@ -1,18 +1,20 @@
 """The people whom a new policy takes from those that were there before, by its precedence."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
 from broker.core.analysis.compared_logins import Analysis
 from broker.core.analysis.login_classes import Member
-from broker.core.analysis.minimal_logins import bases, standing
+from broker.core.analysis.minimal_logins import First, bases, standing
 from broker.core.analysis.modelled_matching import Kinds, ModelledSet, Way
 from broker.core.analysis.modelled_requirements import Known
 from broker.core.analysis.outcomes import described
 from broker.core.analysis.personas import words
 from broker.core.analysis.rule_findings import Finding
 from broker.core.analysis.source_kinds import SourceKinds, interchangeable
+from broker.core.analysis.sources import Source
 from broker.core.entities import Assurance
 from broker.core.policy.model import Policy, PolicyLine
 
@@ -31,7 +33,7 @@ def taken_people(
     """
     (policies,) = analysis.sets
     modelled = ModelledSet(policies, analysis.now.date())
-    sources = [SourceKinds.of(source, analysis.vocabulary) for source in analysis.site.sources]
+    sources = [_Source.of(source, analysis, modelled) for source in analysis.site.sources]
     for at, policy in enumerate(policies.policies):
         if policy.affiliation in before:
             continue
@@ -41,24 +43,49 @@ def taken_people(
                 yield from _taken(modelled, (at, lower), sources)
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A source, with what is the same for every pair of policies: they may be very many."""
+
+    kinds: SourceKinds
+    first: First
+    ways: Mapping[int, Sequence[Way]]
+
+    @classmethod
+    def of(cls, source: Source, analysis: Analysis, modelled: ModelledSet) -> "_Source":
+        kinds = SourceKinds.of(source, analysis.vocabulary)
+        ways: dict[int, list[Way]] = {}
+        for way in kinds.opened(modelled):
+            ways.setdefault(way.policy, []).append(way)
+        return cls(kinds, interchangeable(kinds, (modelled,)), ways)
+
+
 def _taken(
-    modelled: ModelledSet, positions: tuple[int, int], sources: Sequence[SourceKinds]
+    modelled: ModelledSet, positions: tuple[int, int], sources: Sequence[_Source]
 ) -> Iterator[Finding]:
-    for kinds in sources:
-        ways = kinds.opened(modelled)
-        first = interchangeable(kinds, (modelled,))
-        of_both = ([way for way in ways if way.policy == each] for each in positions)
-        for higher, lower in product(*of_both):
-            for base, level in product(bases((higher, lower), kinds, first), kinds.source.levels):
-                matching = [way.policy for way in ways if way.matches(base, level)]
-                if lower.matches(base, level) and matching[0] == higher.policy:
-                    yield _finding(modelled, (higher, lower), kinds, (base, level))
+    for source in sources:
+        kinds = source.kinds
+        of_both = (source.ways.get(each, ()) for each in positions)
+        for ways in product(*of_both):
+            for base, level in product(bases(ways, kinds, source.first), kinds.source.levels):
+                if _takes(ways, source, base, level):
+                    yield _finding(modelled, ways, kinds, (base, level))
                     return
+
+
+def _takes(ways: tuple[Way, ...], source: _Source, base: Kinds, level: Assurance | None) -> bool:
+    """Return whether a login that matches both is decided by the higher one."""
+    higher, lower = ways
+    if not lower.matches(base, level):
+        return False
+    upwards = (way for at in range(higher.policy + 1) for way in source.ways.get(at, ()))
+    first = next((way for way in upwards if way.matches(base, level)), lower)
+    return first.policy == higher.policy
 
 
 def _finding(
     modelled: ModelledSet,
-    ways: tuple[Way, Way],
+    ways: tuple[Way, ...],
     kinds: SourceKinds,
     shown: tuple[Kinds, Assurance | None],
 ) -> Finding:

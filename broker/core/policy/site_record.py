@@ -9,10 +9,12 @@ from typing import Final
 
 from broker.core.entities import Service, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap
+from broker.core.policy.set_digest import changes
 
 # The names of the guards: who may change what decides, and what no change may break.
 SIGNERS: Final = "policy.signers"
 RULES: Final = "policy_properties"
+_EARLIER: Final = 16  # hexadecimal digits of a digest that earlier versions recorded
 # What people read or follow decides nothing.
 _LEFT_OUT: Final = frozenset({"label", "description", "privacy_notice", "url", "friendly"})
 # What metadata says of itself, and a feed may change at any hour.
@@ -46,6 +48,19 @@ def site_record(
 def site_digest(record: Mapping[str, str]) -> str:
     """Return the digest over all parts of a site record."""
     return _digest(record)
+
+
+def same_part(was: str | None, part: str | None) -> bool:
+    """Return whether a part is what it was; earlier versions recorded the beginning of a digest."""
+    if was is None or part is None:
+        return was is part
+    return was == part or (len(was) == _EARLIER and part.startswith(was))
+
+
+def part_changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what differs between two site records, in words by name."""
+    same = {name: part for name, part in after.items() if same_part(before.get(name), part)}
+    return changes({**before, **same}, after)
 
 
 def _digest(part: object) -> str:

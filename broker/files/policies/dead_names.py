@@ -110,12 +110,19 @@ def _of_several(
 def _bound(
     looked_at: Iterable[Condition], upstream: Upstream, maps: Mapping[str, AttributeMap]
 ) -> bool:
-    """Return whether a condition says whose people they are, or what they prove here."""
+    """Return whether a condition says whose people they are, or what they prove here.
+
+    A value that ends with ``*`` has no scope: any institution may assert what it fits.
+    """
     return any(
         condition.name.endswith(PROOF_DOMAIN)
-        or _scope_kind(condition.name, upstream, maps) is not None
+        or (_scope_kind(condition.name, upstream, maps) is not None and _is_whole(condition))
         for condition in looked_at
     )
+
+
+def _is_whole(condition: Condition) -> bool:
+    return not any(value.endswith("*") for value in condition.values)
 
 
 def unused_proof_domains(policies: Iterable[Policy]) -> Iterator[PolicyProblem]:

@@ -3,14 +3,13 @@
 Source: docs/policies-in-force.md.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from itertools import pairwise, product
 from typing import Final
 
-from broker.core.policy.site_record import RULES, SIGNERS, site_digest
+from broker.core.policy.site_record import RULES, SIGNERS, same_part, site_digest
 from broker.flows.policies.set_in_force import Live, SetChange
 
 # What a signature is made for (PROTOCOL.sshsig): one for mail or Git says nothing of policies.
@@ -95,9 +94,9 @@ def unknown_parts(was: Mapping[str, str], site: Mapping[str, str]) -> tuple[str,
     """
     unknown = []
     for name, part in sorted(site.items()):
-        if name not in {SIGNERS, RULES} and was.get(name) != part:
+        if name not in {SIGNERS, RULES} and not same_part(was.get(name), part):
             unknown.append(name)
-    if RULES in was and was[RULES] != site.get(RULES):
+    if RULES in was and not same_part(was[RULES], site.get(RULES)):
         unknown.append(RULES)
     return tuple(unknown)
 
@@ -116,20 +115,30 @@ def may_be_one(names: Iterable[str], others: Iterable[str]) -> bool:
     )
 
 
-@cache
 def _overlap(one: str, other: str) -> bool:
-    """Return whether a text fits both patterns."""
-    if not one or not other:
-        return not (one + other).strip("*")
-    if one[0] == "*":
-        return _overlap(one[1:], other) or _overlap(one, other[1:])
-    if other[0] == "*":
-        return _overlap(other, one)
-    alike = one[0] == other[0] or "?" in (one[0], other[0])
-    return alike and _overlap(one[1:], other[1:])
+    """Return whether a text fits both patterns.
+
+    A row for each beginning of ``one``: which beginnings of ``other`` overlap with it.
+    """
+    row = [True, *_none_needed(other)]
+    for at, letter in enumerate(one, 1):
+        before, row = row, [not one[:at].strip("*")]
+        for to, facing in enumerate(other, 1):
+            if "*" in (letter, facing):
+                fits = before[to] or row[to - 1]
+            else:
+                fits = before[to - 1] and (letter == facing or "?" in (letter, facing))
+            row.append(fits)
+    return row[-1]
+
+
+def _none_needed(pattern: str) -> Iterator[bool]:
+    """Yield for each beginning of a pattern whether an empty text fits it."""
+    stars = len(pattern) - len(pattern.lstrip("*"))
+    return (at < stars for at in range(len(pattern)))
 
 
 def other_signers(live: Live, site: Mapping[str, str]) -> bool:
     """Return whether the list of signers, where there was one, is not what it was."""
     was = live.value.site.get(SIGNERS) if live else None
-    return was is not None and was != site.get(SIGNERS)
+    return was is not None and not same_part(was, site.get(SIGNERS))

@@ -9,7 +9,10 @@ import pytest
 from broker.core.analysis import set_differences
 from broker.core.analysis.compared_logins import Analysis, Site
 from broker.core.analysis.outcome_changes import changes
+from broker.core.analysis.remembered_proofs import _with_fillings
 from broker.core.analysis.set_differences import Row, difference
+from broker.core.identity.canonical_attributes import AttributeReading, Attributes
+from broker.core.login.described_login import DescribedLogin
 from broker.core.policy.model import PolicySet
 from broker.files.checked_files import key_patterns
 from broker.files.policies import live_policies
@@ -184,3 +187,39 @@ def test_each_of_two_files_has_its_own_terms_of_a_proof(tmp_path: Path, old: str
     after = before | {"visitor.yaml": before["visitor.yaml"].replace(old, new)}
     rows = compared(tmp_path, before, after)
     assert any(each.startswith("WIDER my-loans nobody: ") and each.endswith(row) for each in rows), rows
+
+
+def test_a_register_that_is_asked_where_a_borrower_is_only_needed_is_told(tmp_path: Path) -> None:
+    """Of a borrower that is there: the look-up writes address and name, whatever the entry makes."""
+    rule = "  register: {address: set_if_empty, name: never, under_guardianship: make}\n"
+    needed = GUEST.replace("borrower: make", "borrower: need")
+    sets = (
+        loaded(tmp_path / "before", {"guest.yaml": needed.replace(rule, "")}),
+        loaded(tmp_path / "after", {"guest.yaml": needed}),
+    )
+    rows = list(map(told, difference(Analysis(sets, Site((NEMID, WAYF), (LOANS,)), NOW)).rows))
+    words = "+ register: address set_if_empty, name never, under_guardianship make (guest.yaml:18)"
+    assert rows == [f"WIDER my-loans guest: {words}"]
+
+
+def test_a_new_affiliation_is_said_to_make_which_account(tmp_path: Path) -> None:
+    """Beside what leaves: staff act by the category, and so does the library system."""
+    sets = (loaded(tmp_path / "before", {"student.yaml": STUDENT}), loaded(tmp_path / "after", FILES))
+    found = difference(Analysis(sets, Site((WAYF,), SERVICES), NOW))
+    accounts = {each.service: each.accounts for each in found.arrivals}
+    assert accounts["e-resources"] == ()
+    assert accounts["my-loans"] == ("PRIVATE lowered for 6 months",)
+    made = [row.change for row in found.rows if row.change.text.startswith("borrower: ")]
+    assert made
+    assert all(change.account for change in made)
+
+
+def test_each_field_is_seen_without_what_fills_it(tmp_path: Path) -> None:
+    """Each source alone, those of one field together, and all: so that many sources take no longer."""
+    text = STUDENT.replace("from: [mail, proof.kaldemail]", "from: [mail, gn, proof.kaldemail]")
+    policies = loaded(tmp_path / "sets", {"student.yaml": text})
+    there = dict.fromkeys(("cn", "gn", "mail", "sn"), ("x",))
+    reading = AttributeReading(Attributes(there), None, "real", None)
+    login = DescribedLogin("nemid", reading.without_cpr())
+    found = [set(there) - set(each.reading.attributes) for each in _with_fillings(login, (policies,), frozenset())]
+    assert sorted(map(sorted, found)) == [[], ["gn"], ["gn", "sn"], ["sn"]]

@@ -53,6 +53,8 @@ def warnings(folder: Path, names: NameableInPolicies = NAMES) -> list[str]:
         ("eduPersonAffiliation: [guest]", True),
         ("schacHomeOrganization: [au.dk], eduPersonEntitlement: ['urn:x']", False),
         ("eduPersonScopedAffiliation: [guest@au.dk], eduPersonEntitlement: ['urn:x']", False),
+        ("eduPersonScopedAffiliation: ['member@*']", True),
+        ("eduPersonScopedAffiliation: [guest@au.dk, 'staff@*'], eduPersonEntitlement: ['urn:x']", True),
     ],
 )
 @pytest.mark.parametrize("several", [True, False])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from broker.core.policy.site_record import RULES
+from broker.core.policy.site_record import RULES, SIGNERS, part_changes, same_part
 from broker.core.ports import Key
 from broker.flows.policies.second_person import (
     Signer,
@@ -129,6 +129,24 @@ def test_site_rules_that_go_or_change_may_hold_back_less(
     assert unknown_parts(SITE | was, SITE | now) == unknown
 
 
+def test_a_site_whose_digests_were_short_is_what_it_was() -> None:
+    """Earlier versions recorded sixteen digits: an upgrade changes no part, and whoever changes one is seen to."""
+    now = {"library": "a" * 64, SIGNERS: "b" * 64, RULES: "c" * 64}
+    was = {name: digits[:16] for name, digits in now.items()}
+    before = live(1, "a")
+    assert before
+    upgraded = replace(before, value=replace(before.value, site=was))
+    assert unknown_parts(was, now) == part_changes(was, now) == ()
+    assert not other_signers(upgraded, now)
+    for name, digits in now.items():
+        other = now | {name: digits[:15] + "d" * 49}
+        assert part_changes(was, other) == (f"{name} changed",)
+        assert unknown_parts(was, other) == ((name,) if name != SIGNERS else ())
+        assert other_signers(upgraded, other) is (name == SIGNERS)
+    assert part_changes(was, {}) == tuple(f"{name} removed" for name in sorted(now))
+    assert not same_part("a" * 15, "a" * 64)
+
+
 @pytest.mark.parametrize(
     ("one", "other", "may"),
     [
@@ -141,6 +159,11 @@ def test_site_rules_that_go_or_change_may_hold_back_less(
         ("kirsten", "kirste", False),
         ("!*,mads", "kirsten", False),
         ("kirsten", "!kirsten,mads", False),
+        ("", "**", True),
+        ("k**", "k", True),
+        ("*a*b*c", "*c*b*d", False),
+        ("k" * 600, "k" * 600, True),
+        ("k" * 600, "k" * 599, False),
     ],
 )
 def test_patterns_that_one_name_fits_may_be_one_person(one: str, other: str, may: bool) -> None:
