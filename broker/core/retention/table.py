@@ -124,7 +124,7 @@ LEASE: Final = Retention(
     _("which worker carries out a record that is due"),
     "that of the record",
     timedelta(seconds=5),
-    _("the deadline of the call that is under way"),
+    _("the deadline of the call that is under way, or until a lost one may still come"),
     _("two workers do not do one work"),
 )
 PIN_RECORD: Final = Retention(

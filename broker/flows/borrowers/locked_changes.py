@@ -78,7 +78,7 @@ class LockedChanges:
             if may_come_until is None or may_come_until <= now:
                 Lease(self._store, key, token).end(now)
             else:
-                lost = Kept(same, secrets.token_hex(16), may_come_until)
+                lost = Kept(same, secrets.token_hex(16), LEASE.until(may_come_until))
                 # Where the store does not answer the lease ends by itself.
                 with suppress(StoreUnavailable):
                     self._store.put(key, lost, token, now)

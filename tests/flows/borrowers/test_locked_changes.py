@@ -13,6 +13,7 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.pin_record import LATE
 from broker.core.errors import ChangeUnanswered, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.retention.table import LEASE
 from broker.flows.borrowers.locked_changes import LockedChanges
 from broker.flows.records import Lease
 from tests.flows.conftest import Hooks, Shelf
@@ -105,10 +106,10 @@ def test_a_whole_write_without_an_answer_is_waited_for(house: House, first: str,
         else:
             with pytest.raises(LibraryUnavailable, match="under way"):
                 CHANGES[second](library, "7")
-    house.now = BY + LATE - timedelta(seconds=1)
+    house.now = BY + LATE
     with pytest.raises(LibraryUnavailable, match="under way"):
         library.set_pin("7", "6838", BY + LATE)
-    house.now = BY + LATE
+    house.now = LEASE.until(BY + LATE)
     CHANGES[second](library, "7")
 
 
