@@ -271,7 +271,9 @@ def test_broker_work_that_is_killed_is_missed_and_started_again(unchanged: Serve
     until(lambda: started_works(unchanged) == before + 1)
     assert "broker_work_running 1.0" in unchanged.get("/metrics")[1]
     (died,) = [json.loads(line) for line in unchanged.log().splitlines() if '"work_died"' in line]
-    assert (died["pid"], died["level"], died["again_after_seconds"]) == (killed, "error", 1)
+    assert (died["pid"], died["level"]) == (killed, "error")
+    # Longer than the first pause where it had died of another test's faulty file a moment before.
+    assert died["again_after_seconds"] in {1, 2, 4}
 
 
 def started_works(server: Server) -> float:
