@@ -28,8 +28,9 @@ endef
 # One worker more than there are cores, for many tests wait for a server; one that has nothing left takes tests over.
 CORES := $(shell nproc)
 WORKERS ?= $(shell echo $$(($(CORES) < 5 ? $(CORES) + 1 : 6)))
-# Of a random test they tell the first failure, not the smallest: see tests/conftest.py.
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile=whole
+# How random tests draw: see tests/conftest.py.
+DRAWN ?= whole
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile=$(DRAWN)
 
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE

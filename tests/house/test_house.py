@@ -334,14 +334,35 @@ def test_each_test_is_run_by_make_test_or_by_make_slow() -> None:
 
 
 def test_a_whole_run_draws_anew_and_looks_for_no_smallest_failure() -> None:
-    """A failing random test costs the gate no minutes, says how to draw it again, and is made small when run alone."""
-    assert (
-        "--hypothesis-profile=whole" in re.findall(r"^PYTEST = (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[0]
-    )
-    profiles = {name: settings.get_profile(name) for name in ("untimed", "whole", "few")}
+    """A failing random test costs no minutes, says how to draw it again, and is made small when run alone."""
+    makefile = (ROOT / "Makefile").read_text()
+    assert "--hypothesis-profile=$(DRAWN)" in re.findall(r"^PYTEST = (.+)$", makefile, re.MULTILINE)[0]
+    assert re.findall(r"^DRAWN .+$", makefile, re.MULTILINE) == ["DRAWN ?= whole"]
+    profiles = {name: settings.get_profile(name) for name in ("untimed", "whole", "few", "gate")}
     assert [name for name, each in profiles.items() if Phase.shrink in each.phases] == ["untimed"]
-    assert [name for name, each in profiles.items() if each.print_blob or name == "untimed"] == [*profiles]
-    assert not any(each.derandomize for each in profiles.values())
+    assert [name for name, each in profiles.items() if each.print_blob] == ["whole", "few", "gate"]
+
+
+@pytest.mark.server
+def test_only_the_gate_draws_by_a_fixed_seed() -> None:
+    """A run that a person starts tries other examples each time, also where the variable CI is set; the gate never."""
+    code = (
+        "import tests.conftest; from hypothesis import settings;"
+        "print(*(name for name in ('untimed', 'whole', 'few', 'gate') if settings.get_profile(name).derandomize))"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={**os.environ, **extra},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for extra in ({}, {"CI": "true"})
+    ]
+    assert told == [["gate"], ["gate"]]
+    assert (ROOT / ".ci/run").read_text().splitlines().count("export DRAWN=gate") == 1
 
 
 def test_each_fixture_that_starts_something_is_known_by_its_name() -> None:
