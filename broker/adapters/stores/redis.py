@@ -1,6 +1,7 @@
 """The store for more than one machine: Redis, alone, behind Sentinel or as a Cluster."""
 
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -219,8 +220,14 @@ class RedisStore(Store):
         if self._client is None:
             with self._opening:
                 if self._client is None:
-                    self._client = self._address.open()
+                    self._client = self._closed_at_the_end(self._address.open())
         return self._client
+
+    def _closed_at_the_end(self, client: Any) -> Any:
+        """Return the client, whose connections are closed once the store is used no more."""
+        closing = weakref.finalize(self, client.close)
+        closing.atexit = False
+        return client
 
     def _run(
         self,

@@ -1,5 +1,6 @@
 """What the Redis store promises beyond the laws of its port, shown on real servers."""
 
+import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -178,3 +179,19 @@ def test_a_group_lies_under_one_hash_tag() -> None:
         assert len(of_group) == 1
         tags |= of_group
     assert len(tags) == redis_scripts.SHARDS
+
+
+def test_what_a_dropped_store_had_open_is_closed(redis_server: RedisServer, redis_url: str) -> None:
+    """Also where the store is part of a circle, whose parts the collector of garbage ends in any order."""
+    with redis_server.client() as looking:
+        before = len(looking.client_list())
+        store = _open(redis_url)
+        assert isinstance(store, RedisStore)
+        store.get(KEY, NOW)
+        client = store._client
+        store.circle = store  # type: ignore[attr-defined]
+        assert len(looking.client_list()) == before + 1
+        del store
+        gc.collect()
+        assert len(looking.client_list()) == before
+    assert client is not None
