@@ -94,13 +94,22 @@ class LookUp(LeasedEnrolment):
         borrower = self._borrower(number, owed.cpr)
         if borrower is None:
             return LookUpOutcome.NO_BORROWER
-        planned = plan_look_up(
+        planned = self._planned(person, borrower)
+        if planned.fields:
+            # Whose it is may have taken a search, in which staff may have written: theirs stays.
+            last = self.ports.library.read(number, self._held_by())
+            if last is None or last.cpr != borrower.cpr:
+                return LookUpOutcome.NO_BORROWER
+            planned = self._planned(person, last)
+        return self._apply(planned, borrower, person)
+
+    def _planned(self, person: RegisteredPerson | None, borrower: Borrower) -> LookUpPlan:
+        return plan_look_up(
             person,
             borrower.fields,
-            owed.rule,
+            self.claimed.record.value.rule,
             protected_to_library=self.protected_to_library,
         )
-        return self._apply(planned, borrower, person)
 
     def _borrower(self, number: str, cpr: str) -> Borrower | None:
         """Return the borrower as the library system has it; None where it is gone or another's."""

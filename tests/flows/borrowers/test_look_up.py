@@ -617,6 +617,41 @@ def test_a_protected_address_reaches_the_library_system_only_where_it_may(desk: 
     assert "Skjultvej" not in repr(desk.world.post.sent)
 
 
+@pytest.mark.parametrize("to_library", [False, True])
+def test_an_address_of_before_its_protection_is_a_case(desk: Desk, *, to_library: bool) -> None:
+    """With no word of it in case, trail or log; nothing of it is changed, and nobody waits."""
+    desk.enrol()
+    desk.run()
+    desk.register.person = replace(PERSON, protected=True)
+    desk.world.now += REFRESH
+    login(desk)
+    desk.another_loop(to_library=to_library).step()
+    assert desk.fields()["address"] == "Skjultvej 7"
+    assert desk.events()[-1] == (ANSWERED, "unchanged" if to_library else "protected_address_there")
+    cases = [row for row in desk.cases.rows() if row["state"] == "case"]
+    assert [(row["reason"], row["borrowers"]) for row in cases] == [("protected_address_there", ("1",))][to_library:]
+    shown = repr(cases) + repr(desk.trail.events) + repr(desk.told)
+    assert not [word for word in ("Skjultvej", "8000", "Aarhus C") if word in shown]
+    logins = Logins(desk.world)
+    assert logins.persons().person(logins.persons().names(logins.arrived())).case is None
+
+
+def test_what_staff_write_while_we_look_stays(desk: Desk) -> None:
+    """Between the look and the write too: whose the borrower is may take a search, and they write meanwhile."""
+    desk.enrol()
+    library = desk.world.library
+    library.borrowers["1"] = replace(library.borrowers["1"], cpr=None, mark=None)
+
+    def staff_write() -> None:
+        there = library.borrowers["1"]
+        library.borrowers["1"] = replace(there, fields={**there.fields, "address": "Skrankegade 1"})
+
+    desk.register.meanwhile = lambda: desk.world.hooks.after.update(find=staff_write)
+    desk.run()
+    assert (desk.fields()["address"], "city" in desk.fields()) == ("Skrankegade 1", False)
+    assert desk.events()[-1] == (ANSWERED, "unchanged")
+
+
 def test_two_workers_look_nobody_up_twice(desk: Desk) -> None:
     """The second finds nothing due while the first waits for the register."""
     desk.enrol()
