@@ -175,6 +175,7 @@ class LookUp(LeasedEnrolment):
         """Bar whom nobody may be let in as, and list the case."""
         owner = self.entry.key.group
         links = self.ports.links
+        cases = StaffCases.of(self.ports)
         concerned = numbers((borrower,))
         now_theirs = None
         if planned.outcome is LookUpOutcome.DEAD:
@@ -189,7 +190,11 @@ class LookUp(LeasedEnrolment):
                 # By the new number they have no borrower: nobody makes a second one.
                 links.succeed(now_theirs, owner, LookUpOutcome.NUMBER_CHANGED.value)
                 self.number_now = person.current_number
-        cases = StaffCases.of(self.ports)
+        elif planned.outcome is LookUpOutcome.NUMBER_CHANGED:
+            # The register has not said which it is: a name of theirs may have come with it since.
+            now_theirs = cases.come_since(borrower.number)
+            if now_theirs:
+                links.succeed(now_theirs, owner, LookUpOutcome.NUMBER_CHANGED.value)
         cases.register_differs(owner, planned, concerned, now_theirs)
 
     def _give(self, number: str, cpr: str, number_now: str) -> LookUpOutcome:

@@ -28,8 +28,11 @@ _KINDS: Final = {"eduPersonPrincipalName": "eppn"}
 class IdentityCases(Protocol):
     """What staff hear of names and numbers that do not go together; all are pseudonyms."""
 
-    def another_cpr(self, name: str, had: str, cpr: str) -> None:
-        """List a notice: ``name``, which came with ``had`` before, came with ``cpr``."""
+    def another_cpr(self, name: str, had: str, cpr: str) -> str | None:
+        """List a notice: ``name``, which came with ``had`` before, came with ``cpr``.
+
+        Returns why nobody is let in by ``cpr`` for that, None where they are.
+        """
         ...
 
     def cpr_uuid_differs(self, uuid: str, cpr: str) -> str:
@@ -181,9 +184,15 @@ class PersonResolution:
             # id or borrower is given (docs/reference/design.md#invariant-6).
             case = self.cases.cpr_uuid_differs(names.uuid or "", cpr)
             return Person(secrets.token_hex(16), None, "cpr_changed", case)
+        barred = person.barred
         if names.own and person.name_had:
-            self.cases.another_cpr(names.own, person.name_had, cpr)
-        return Person(person.id, case=person.barred, led_by=(cpr,))
+            changed = self.cases.another_cpr(names.own, person.name_had, cpr)
+            barred = barred or changed
+        return Person(
+            person.id,
+            case=barred,
+            led_by=(cpr,),
+        )
 
     def _led(self, name: str, number: str | None = None) -> Person:
         """Return the person of a name that stands for its CPR number: nobody else gets the id."""
