@@ -25,9 +25,9 @@ define install
   $(SUDO) apt-get update --quiet=2 && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes $(2)$(1) >/dev/null; }
 endef
 
-# One worker more than there are cores, for many tests wait for a server; one that has nothing left takes tests over.
+# Two workers more than there are cores, for many tests wait for a server; one that has nothing left takes tests over.
 CORES := $(shell nproc)
-WORKERS ?= $(shell echo $$(($(CORES) < 5 ? $(CORES) + 1 : 6)))
+WORKERS ?= $(shell echo $$(($(CORES) < 5 ? $(CORES) + 2 : 6)))
 # How random tests draw: see tests/conftest.py.
 DRAWN ?= whole
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile=$(DRAWN)

@@ -127,7 +127,7 @@ def test_every_login_falls_in_a_class_that_decides_the_same(
         check(login, model, service)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=15)
 @settings(max_examples=drawn(60), suppress_health_check=UNTOLD)
 @given(SETS, SEEDS, st.sampled_from(SERVICES))
 def test_thousands_of_logins_fall_in_a_class(sets: tuple[PolicySet, ...], seed: int, service: Service) -> None:

@@ -64,7 +64,7 @@ def test_all_that_leaves_is_listed_and_nothing_else(policies: PolicySet, seed: i
     check(policies, seed, 40)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=7)
 @settings(max_examples=50, deadline=None, suppress_health_check=SLOW)
 @given(POLICY_SETS, SEEDS)
 def test_of_many_logins_all_that_leaves_is_listed(policies: PolicySet, seed: int) -> None:
