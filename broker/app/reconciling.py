@@ -10,11 +10,17 @@ from typing import Any, Final
 from broker.app import enrolment_operations
 from broker.app.assembly import Parts
 from broker.app.pace import Pace
+from broker.app.shared_calls import SharedCalls
 from broker.core.borrowers.reconciliation import LeftAlone
-from broker.flows.borrowers.reconciliation import Bounds, Finding, Reconciliation
+from broker.flows.borrowers.reconciliation import Bounds, Finding, Reconciliation, Stopped
 
 _AT_ONCE: Final = 16  # calls of the library system: at 200 ms each eighty a second
 _MOST_ROWS: Final = 1_000
+# Seconds between two looks at a borrower that is not there: a proxy, or a copy, may be behind.
+_APART: Final = 2.0
+_LOW: Final = (
+    "the calls of the day are nearly used up (library.daily_calls): the rest is for logins"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,22 @@ class Reconciled:
             yield "all that were compared are as they were granted"
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A turn of the run: at its pace, and of what logins leave of the library system's calls."""
+
+    pace: Pace
+    calls: SharedCalls
+    interrupted: Event
+
+    def take(self) -> None:
+        """Wait for a turn; Stopped once the rest of the day's calls is kept for logins."""
+        if self.calls.is_low:
+            raise Stopped(_LOW)
+        self.pace.wait()
+        self.calls.wait(self.interrupted.wait)
+
+
 def reconciled(parts: Parts, asked: Asked, tell: Callable[[str], None]) -> Reconciled:
     """Compare, and with ``applies`` mend, all that is left of the run; ``tell`` hears how far.
 
@@ -81,12 +103,14 @@ def reconciled(parts: Parts, asked: Asked, tell: Callable[[str], None]) -> Recon
     skipped = frozenset(enrolment_operations.named(parts, name) for name in asked.skip)
     bounds = Bounds(asked.applies, asked.most, skipped)
     interrupted = Event()
-    pace = Pace(asked.rate, sleep=interrupted.wait)
+    parts.library_calls.give_way()
+    turn = _Turn(Pace(asked.rate, sleep=interrupted.wait), parts.library_calls, interrupted)
     rows: list[Mapping[str, Any]] = []
     more = 0
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         ports = parts.enrolments.ports
-        run = Reconciliation(ports, parts.policies.current, bounds, pace.wait, pool.map)
+        run = Reconciliation(ports, parts.policies.current, bounds, turn.take, pool.map)
+        run.apart = lambda: interrupted.wait(_APART)
         run.told = lambda so_far: tell(f"{so_far.share:.0%}, {so_far.compared} compared")
         run.begin(anew=asked.anew)
         try:

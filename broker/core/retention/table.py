@@ -276,6 +276,14 @@ TURN: Final = Retention(
     _("of all workers one does it"),
     _("two hours at most"),
 )
+CALLS: Final = Retention(
+    "counter",
+    _("how many calls the library system was sent in a second; no person"),
+    "the second",
+    timedelta(seconds=10),
+    _("the call"),
+    _("a long run takes what logins leave"),
+)
 TRACE: Final = Retention(
     "trace",
     _(
