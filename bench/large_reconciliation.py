@@ -93,7 +93,9 @@ class Command:
         """Run it to its end, or until it is sent the signal ``sent`` at so many per cent."""
         words = ("--config", str(self.config), "enrolments", "reconcile", "--json", "--rate", "1000")
         run = Run(arguments)
-        command = [sys.executable, "-m", "broker.cli", *words, *arguments]
+        # A shell lets what it starts in the background ignore Ctrl-C, and its children too.
+        heeding = ("env", "--default-signal=INT")
+        command = [*heeding, sys.executable, "-m", "broker.cli", *words, *arguments]
         began = time.monotonic()
         terminal, shown = pty.openpty()
         with tempfile.TemporaryFile() as printed:
