@@ -137,8 +137,7 @@ def assemble(settings: config.Config) -> Parts:
     trail = open_sinks.told_trail(settings, ring, store, opened.sinks)
     ports = _enrolment_ports(settings, ring, store, opened.library, trail)
     wake = WakeSignal(settings.state)
-    # So many threads may wait for the library system at once: the others keep serving logins.
-    waiting = Semaphore(max(1, settings.serve.threads // 2))
+    waiting = _waiting(settings)
     enrolments = Enrolments(ports, settings.library.mode, wake, time.sleep, waiting)
     cases = StaffCases(ports.records, ports.links, trail)
     return Parts(
@@ -171,6 +170,12 @@ def assemble(settings: config.Config) -> Parts:
         wake=wake,
         messages=opened.messages,
     )
+
+
+def _waiting(settings: config.Config) -> Semaphore:
+    # So many threads may wait for the library system at once: the others keep serving logins.
+    most = settings.serve.threads // 2
+    return Semaphore(max(1, most))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Final
 
@@ -95,6 +95,21 @@ class _Turn:
         self.calls.wait(self.interrupted.wait)
 
 
+@dataclass(slots=True)
+class _Listed:
+    """The rows of a report, as many as are in memory at most, and how many more there are."""
+
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    more: int = 0
+
+    def add(self, finding: Finding) -> None:
+        """Add the row of a finding."""
+        if len(self.rows) < _MOST_ROWS:
+            self.rows.append(_row(finding))
+        else:
+            self.more += 1
+
+
 def reconciled(parts: Parts, asked: Asked, tell: Callable[[str], None]) -> Reconciled:
     """Compare, and with ``applies`` mend, all that is left of the run; ``tell`` hears how far.
 
@@ -105,8 +120,7 @@ def reconciled(parts: Parts, asked: Asked, tell: Callable[[str], None]) -> Recon
     interrupted = Event()
     parts.library_calls.give_way()
     turn = _Turn(Pace(asked.rate, sleep=interrupted.wait), parts.library_calls, interrupted)
-    rows: list[Mapping[str, Any]] = []
-    more = 0
+    listed = _Listed()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         ports = parts.enrolments.ports
         run = Reconciliation(ports, parts.policies.current, bounds, turn.take, pool.map)
@@ -116,10 +130,7 @@ def reconciled(parts: Parts, asked: Asked, tell: Callable[[str], None]) -> Recon
         try:
             with closing(run.findings()) as findings:
                 for finding in findings:
-                    if len(rows) < _MOST_ROWS:
-                        rows.append(_row(finding))
-                    else:
-                        more += 1
+                    listed.add(finding)
         except KeyboardInterrupt:
             # What was found and mended until then is told all the same.
             run.stopped = "interrupted"
@@ -133,8 +144,8 @@ def reconciled(parts: Parts, asked: Asked, tell: Callable[[str], None]) -> Recon
         compared=run.run.compared,
         found=run.run.found,
         mended=run.run.mended,
-        rows=rows,
-        more_rows=more,
+        rows=listed.rows,
+        more_rows=listed.more,
         left_out=run.run.left_out,
     )
 

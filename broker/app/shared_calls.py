@@ -9,9 +9,11 @@ from typing import Final
 from broker.core.borrowers.library_calls import QUOTA_LOW, LibraryCallObserver
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Key, Store
-from broker.core.retention.table import CALLS
+from broker.core.retention.table import TURN
 
 _SECOND: Final = timedelta(seconds=1)
+# A count is asked for in the second after its own; clocks of machines differ a little.
+_COUNTED_FOR: Final = timedelta(seconds=10)
 
 
 class SharedCalls:
@@ -54,8 +56,8 @@ class SharedCalls:
         ``pause`` that returns something true was interrupted, and ends the wait. StoreUnavailable.
         """
         while not self._takes_turn():
-            left = 1 - self._now().microsecond / 1e6
-            if pause(left):
+            gone = self._now().microsecond / 1e6
+            if pause(1 - gone):
                 return
 
     def _takes_turn(self) -> bool:
@@ -75,6 +77,8 @@ class SharedCalls:
     def _count(self, by: int, at: datetime) -> int:
         if self._store is None:
             return 0
-        key = Key("counter", f"library calls {int(at.timestamp())}")
+        second = int(at.timestamp())
+        key = Key("counter", f"library calls {second}")
         now = self._now()
-        return self._store.count(key, by, CALLS.until(now), now)
+        until = TURN.ends(now + _COUNTED_FOR)
+        return self._store.count(key, by, until, now)

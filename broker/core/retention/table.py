@@ -269,20 +269,12 @@ DECLINED: Final = Retention(
 )
 TURN: Final = Retention(
     "counter",
-    _("whose turn it is to sweep, to count, to prove; how many traces an hour has had"),
+    _("whose turn it is to sweep, to count, to prove; how many traces an hour, calls a second"),
     "a word",
     None,
     _("the turn"),
     _("of all workers one does it"),
     _("two hours at most"),
-)
-CALLS: Final = Retention(
-    "counter",
-    _("how many calls the library system was sent in a second; no person"),
-    "the second",
-    timedelta(seconds=10),
-    _("the call"),
-    _("a long run takes what logins leave"),
 )
 TRACE: Final = Retention(
     "trace",

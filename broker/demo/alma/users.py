@@ -73,7 +73,8 @@ class Users:
             raise invalid_type("identifier", str(kind))
         typed = None if kind == ALL_UNIQUE else kind
         with self._lock:
-            keys = self._rows.having(identifier) | self._rows.having(_named(identifier))
+            keys = self._rows.having(identifier)
+            keys |= self._rows.having(_named(identifier))
             rows = [self._rows[key] for key in keys]
             found = [row for row in rows if _carries(row, identifier, typed)]
             if len(found) > 1:
@@ -194,8 +195,12 @@ class Users:
             met.add(identifier)
 
     def _is_anothers(self, identifier: tuple[str, str], own: str | None) -> bool:
-        others = self._rows.having(identifier[1]) - {own}
-        return any(identifier in _typed_identifiers(self._rows[key]) for key in others)
+        _, value = identifier
+        for key in self._rows.having(value) - {own}:
+            other = self._rows[key]
+            if identifier in _typed_identifiers(other):
+                return True
+        return False
 
     def _roles(self, row: UserRow) -> list[UserRow]:
         rules = self.administration.role_rules

@@ -31,15 +31,13 @@ def attribute_value(text: str) -> Value:
 
 def candidates(patrons: IndexedRows[int], query: Any) -> frozenset[int] | None:
     """Return the numbers of patrons outside of whom nobody meets a JSON query; None: of all."""
-    if isinstance(query, Sequence) and not isinstance(query, str):
+    if isinstance(query, list):
         return _of_any(patrons, query)
     if not isinstance(query, Mapping):
         return None
     for name, test in query.items():
-        if name == _ANY:
-            found = candidates(patrons, test)
-        else:
-            found = _of_column(patrons, name.removeprefix("me."), test)
+        column = name.removeprefix("me.")
+        found = _of_condition(patrons, column, test)
         if found is not None:
             return found
     return None
@@ -55,10 +53,19 @@ def _of_any(patrons: IndexedRows[int], queries: Sequence[Any]) -> frozenset[int]
     return frozenset(found)
 
 
+def _of_condition(patrons: IndexedRows[int], name: str, test: Any) -> frozenset[int] | None:
+    if name == _ANY:
+        return candidates(patrons, test)
+    return _of_column(patrons, name, test)
+
+
 def _of_column(patrons: IndexedRows[int], name: str, test: Any) -> frozenset[int] | None:
-    texts = test if isinstance(test, list) else [test]
-    is_indexed = name in INDEXED or name == _ATTRIBUTE
-    if not is_indexed or not all(isinstance(text, str) for text in texts):
+    if name not in {*INDEXED, _ATTRIBUTE}:
+        return None
+    texts = test
+    if not isinstance(test, list):
+        texts = [test]
+    if not all(isinstance(text, str) for text in texts):
         return None
     found: set[int] = set()
     for text in texts:
@@ -68,7 +75,8 @@ def _of_column(patrons: IndexedRows[int], name: str, test: Any) -> frozenset[int
 
 def _values(row: PatronRow) -> Iterator[Value]:
     for name in INDEXED:
-        if row[name] is not None:
-            yield column_value(name, str(row[name]))
+        text = row[name]
+        if text is not None:
+            yield column_value(name, str(text))
     for attribute in row["extended_attributes"]:
         yield attribute_value(str(attribute["value"]))

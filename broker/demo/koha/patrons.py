@@ -85,8 +85,11 @@ class Patrons:
         """
         with self._lock:
             for column in columns:
-                for number in sorted(self._rows.having(column_value(column, identifier))):
-                    return dict(self._rows[number])
+                named = column_value(column, identifier)
+                numbers = self._rows.having(named)
+                if numbers:
+                    oldest = min(numbers)
+                    return dict(self._rows[oldest])
         return None
 
     def create(self, body: Mapping[str, Any]) -> PatronRow:
@@ -290,7 +293,9 @@ class Patrons:
             raise Refused(400, error="Given library_id does not exist")
 
     def _taken(self, name: str, text: str, number: int | None) -> bool:
-        return bool(self._rows.having(column_value(name, text)) - {number})
+        named = column_value(name, text)
+        others = self._rows.having(named) - {number}
+        return bool(others)
 
     def _check_new_attributes(self, values: Sequence[tuple[str, str]]) -> None:
         """Check the attributes of a new patron in their order, then the types it must have."""
@@ -324,7 +329,8 @@ class Patrons:
 
     def _is_had(self, kind: str, text: str, number: int | None) -> bool:
         """Return whether another than ``number`` has an attribute of this type and value."""
-        for other in self._rows.having(attribute_value(text)) - {number}:
+        having = self._rows.having(attribute_value(text))
+        for other in having - {number}:
             for attribute in self._rows[other]["extended_attributes"]:
                 if attribute["type"] == kind and same(attribute["value"], text):
                     return True
