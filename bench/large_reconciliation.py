@@ -161,12 +161,12 @@ class _Watch:
     def _sample(self) -> None:
         while not self.ended.wait(_SAMPLED_EVERY):
             with suppress(OSError):
-                held = _resident(self.pid)
+                held = resident(self.pid)
                 if held and self.run.told:
                     self.run.held.append((self.run.told[-1][0], held))
 
 
-def _resident(pid: int) -> float:
+def resident(pid: int) -> float:
     """Return the megabytes that a process holds; 0 for one that has ended."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
@@ -208,9 +208,9 @@ def _enrol(setting: Setting, seed: Seed) -> None:
 
 
 @contextmanager
-def library_running(seed: Seed, port: int) -> Iterator[None]:
-    """Run the library system in a process of its own."""
-    words = (seed.system, str(port), str(seed.borrowers), str(seed.differing))
+def library_running(seed: Seed, port: int, slow: float = 0.0) -> Iterator[None]:
+    """Run the library system in a process of its own; each call takes ``slow`` seconds."""
+    words = (seed.system, str(port), str(seed.borrowers), str(seed.differing), "--slow", str(slow))
     command = [sys.executable, "-m", "bench.seeded_library", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         try:

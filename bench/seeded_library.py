@@ -183,8 +183,10 @@ def main() -> None:
     parser.add_argument("system", choices=list(_MAKERS))
     for name in ("port", "borrowers", "differing"):
         parser.add_argument(name, type=int)
+    parser.add_argument("--slow", type=float, default=0.0, help="seconds that each call takes")
     asked = parser.parse_args()
     app = application(Seed(asked.system, asked.borrowers, asked.differing))
+    app.extensions[asked.system].faults.slow = asked.slow
     with serve_on_loopback(app, asked.port):
         print("ready", flush=True)
         threading.Event().wait()
