@@ -119,7 +119,8 @@ def reconciled(parts: Parts, asked: Asked, tell: Callable[[str], None]) -> Recon
     bounds = Bounds(asked.applies, asked.most, skipped)
     interrupted = Event()
     parts.library_calls.give_way()
-    turn = _Turn(Pace(asked.rate, sleep=interrupted.wait), parts.library_calls, interrupted)
+    pace = Pace(asked.rate, sleep=interrupted.wait)
+    turn = _Turn(pace, parts.library_calls, interrupted)
     listed = _Listed()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         ports = parts.enrolments.ports

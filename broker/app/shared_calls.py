@@ -24,7 +24,10 @@ class SharedCalls:
     """
 
     def __init__(
-        self, store: Store | None, observe: LibraryCallObserver, now: Callable[[], datetime]
+        self,
+        store: Store | None,
+        observe: LibraryCallObserver,
+        now: Callable[[], datetime],
     ) -> None:
         self.limit: float | None = None
         self.is_low = False
@@ -69,7 +72,8 @@ class SharedCalls:
             second = int(now.timestamp())
             if second != self._second:
                 self._second, self._turns = second, 0
-            if self._turns + others >= self.limit:
+            sent = self._turns + others
+            if sent >= self.limit:
                 return False
             self._turns += 1
             return True

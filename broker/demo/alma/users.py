@@ -141,7 +141,10 @@ class Users:
             moving = self._row(merged)["user_identifier"]
             self.drop(merged)
             row = self._row(kept)
-            identifiers = [*row["user_identifier"], *moving]
+            identifiers = [
+                *row["user_identifier"],
+                *moving,
+            ]
             self._rows[_key(row)] = {**row, "user_identifier": identifiers}
 
     def purge(self, today: str) -> None:
