@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.code_load import parsed
+from tests.plugins.code_load import nodes_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "broker" / "demo"
@@ -47,7 +47,7 @@ def imported(paths: list[Path]) -> Iterator[str]:
     """Give the packages, as locks name them, of all that these files import."""
     distributions = packages_distributions()
     for path in paths:
-        for node in ast.walk(parsed(path)):
+        for node in nodes_of(path):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.module:
                 names = [node.module]
