@@ -155,6 +155,7 @@ def test_a_link_between_documents_is_followed() -> None:
     assert faults("[a](cprs.md)", here) == ["cprs.md"]
 
 
+@pytest.mark.long("reads the whole repository")
 def test_every_citation_leads_to_its_anchor() -> None:
     """Nothing in the repository names a reason that cannot be looked up."""
     found = []

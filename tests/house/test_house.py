@@ -333,10 +333,40 @@ def test_each_test_is_run_by_make_test_or_by_make_slow() -> None:
         target: re.findall(r'^\t\$\(PYTEST\) -m "([^"]+)".* \$\(ARGS\)$', rule(target), re.MULTILINE)
         for target in PARTS
     }
-    assert chosen == {"quick": ["not server and not slow"], "test": ["not slow"], "slow": ["slow"]}
+    assert chosen == {"quick": ["not server and not slow and not long"], "test": ["not slow"], "slow": ["slow"]}
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     assert options["testpaths"] == ["tests"]
     assert not {"-m", "-k", "--ignore", "--deselect"} & {each.partition("=")[0] for each in options["addopts"]}
+
+
+def marks_of(path: Path) -> Iterator[ast.expr]:
+    """Give the marks that functions of a file carry."""
+    for node in functions(path):
+        yield from (each for each in node.decorator_list if ast.unparse(each).startswith("pytest.mark."))
+
+
+def reason_of(mark: ast.expr) -> str:
+    """Give the reason that a mark states, or nothing."""
+    match mark:
+        case ast.Call(args=[ast.Constant(value=str(reason))]):
+            return reason
+        case _:
+            return ""
+
+
+def test_what_is_left_out_as_long_is_little_and_has_its_reason() -> None:
+    """Each test that make quick leaves out for its length alone says what takes so long; there are a few dozen."""
+    found = {
+        f"{shown(path)}:{mark.lineno}": reason_of(mark)
+        for path in TESTS
+        if "mark.long" in text_of(path) and path != Path(__file__)
+        for mark in marks_of(path)
+        if ast.unparse(mark).startswith("pytest.mark.long")
+    }
+    assert [place for place, reason in found.items() if not reason] == []
+    assert 0 < len(found) <= 40
+    others = [shown(path) for path in TESTS if "pytestmark = pytest.mark.long" in text_of(path)]
+    assert others in ([], [shown(Path(__file__))])
 
 
 def test_a_whole_run_draws_anew_and_looks_for_no_smallest_failure() -> None:

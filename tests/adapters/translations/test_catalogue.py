@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
@@ -63,6 +64,7 @@ def names_read(module: Path) -> set[str]:
     return read
 
 
+@pytest.mark.long("finds the texts of the whole package as pybabel does")
 def test_every_text_has_its_danish_and_no_danish_is_left_over() -> None:
     """The catalogue holds exactly the texts in use, each with a Danish one that is not the English."""
     catalogue = {str(message.id): str(message.string) for message in danish() if message.id}
