@@ -10,6 +10,7 @@ FOR_TESTS: Final = (
     "tests.plugins.garbage",
     "tests.plugins.rsa_keys",
     "tests.plugins.servers",
+    "tests.plugins.left_out",
     "tests.plugins.order",
     "tests.plugins.templates",
     "tests.plugins.redis_server",
@@ -35,5 +36,6 @@ def gives_out(config: pytest.Config) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     """Load the rest where tests run; late, for some of it keeps things in the cache that pytest has made by now."""
     if not gives_out(config):
+        pytest.register_assert_rewrite(*FOR_TESTS)
         for name in FOR_TESTS:
             config.pluginmanager.import_plugin(name)
