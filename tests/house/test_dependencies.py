@@ -67,12 +67,14 @@ def test_each_dependency_is_explained() -> None:
     assert explained == asked()
 
 
+@pytest.mark.long("reads the code of the whole package")
 def test_what_serves_needs_no_extra() -> None:
     """No room but the demo's imports a package that requirements.txt does not lock."""
     rooms = [path for path in (ROOT / "broker").rglob("*.py") if not path.is_relative_to(DEMO)]
     assert set(imported(rooms)) - locked("requirements.txt") == set()
 
 
+@pytest.mark.long("reads the code of the whole package")
 def test_the_demo_needs_no_more_than_its_extra() -> None:
     """And its lock holds nothing but that beside what serves."""
     assert set(imported(list(DEMO.rglob("*.py")))) - locked("requirements-demo.txt") == set()

@@ -144,6 +144,7 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=wide)
 
 
+@pytest.mark.long("reads the code of the whole package")
 def test_no_name_holds_a_word_that_says_nothing() -> None:
     """Handler, manager, helper and their like name no thing, so nothing is named so."""
     found = {f"{shown(path)}: {name}" for path in BROKER for name in names(path) if says_nothing(name)}
@@ -193,6 +194,7 @@ def test_no_test_folder_is_a_package() -> None:
     assert [shown(path) for path in TESTS if path.name == "__init__.py"] == []
 
 
+@pytest.mark.long("reads the code of the whole package")
 def test_the_core_and_the_flows_read_no_clock() -> None:
     """Time comes in as an argument, which imports alone cannot show."""
     pure = [path for path in BROKER if path.relative_to(ROOT / "broker").parts[0] in {"core", "flows"}]

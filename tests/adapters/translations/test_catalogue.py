@@ -90,6 +90,7 @@ def test_the_compiled_catalogue_is_that_of_the_edited_one() -> None:
     assert compiled == {message.id: message.string for message in danish() if message.id}
 
 
+@pytest.mark.long("reads the code of the whole package")
 def test_every_constant_of_texts_is_read() -> None:
     """A text that stands in a table or a constant of the code is shown by something."""
     read = {path: names_read(path) for path in modules()}
@@ -102,6 +103,7 @@ def test_every_constant_of_texts_is_read() -> None:
     assert [name for path, name in public if not any(name in names for names in read.values())] == []
 
 
+@pytest.mark.long("reads the code of the whole package")
 def test_no_pair_of_languages_stands_in_the_code() -> None:
     """No literal of a module is Danish but the name that the language has for itself: the rest is in the catalogue."""
     found = set()

@@ -88,6 +88,7 @@ def test_an_unknown_reason_has_the_general_text(code: str) -> None:
     assert explain(code) is GENERAL
 
 
+@pytest.mark.long("reads the code of the whole package")
 def test_every_reason_with_a_text_is_given_by_something() -> None:
     """No text waits for a code that nothing refuses with."""
     given = {
