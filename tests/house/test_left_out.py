@@ -14,6 +14,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 SETTINGS: Final = "[pytest]\nmarkers =\n  server\n  slow\n"
 TABLE: Final = """
 import pytest
+from flask import request
 
 @pytest.fixture
 def house(): pass
@@ -60,7 +61,10 @@ def test_a_plain_function_has_no_marks() -> None:
 
 @pytest.mark.server
 def test_a_run_that_makes_fewer_tests_runs_the_same(tmp_path: Path) -> None:
-    """Marks of a module, a class, a function, an argument and a row: what has none of those left out is run."""
+    """Marks of a module, a class, a function, an argument and a row: what has none of those left out is run.
+
+    Nothing is asked of what stands beside the tests, such as Flask's ``request``.
+    """
     files = {"pytest.ini": SETTINGS, "test_table.py": TABLE, "test_marked.py": MARKED}
     for name, text in files.items():
         (tmp_path / name).write_text(text)
