@@ -66,6 +66,7 @@ MEANT = (
 )
 
 
+@pytest.mark.long("analyses the shipped policies")
 @pytest.mark.parametrize(
     ("precedence", "more", "losing"),
     [

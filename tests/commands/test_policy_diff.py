@@ -177,6 +177,7 @@ def test_what_counts_is_listed(
     assert policy_diff._counts(row) is counts
 
 
+@pytest.mark.long("compares the shipped policies class by class")
 def test_the_same_folder_has_no_difference() -> None:
     """Exit 0, and how many classes that holds for."""
     result = diff(POLICIES, POLICIES)
@@ -262,6 +263,7 @@ def test_a_service_that_is_not_configured_is_said_to_be_left_out(configured: Pat
     assert "not compared" not in diff(configured / "policies", configured / "policies").stderr
 
 
+@pytest.mark.long("compares the shipped policies class by class")
 def test_two_sets_of_the_history_are_compared(configured: Path) -> None:
     """Though the folder holds neither of them any more."""
     files = dict(PolicyFolder(configured / "policies").files().files)
@@ -329,6 +331,7 @@ def test_a_digest_needs_a_configuration() -> None:
     assert result.stderr.startswith("BROKER_CONFIG: is not set")
 
 
+@pytest.mark.long("compares the shipped policies class by class")
 def test_what_is_not_complete_is_no_all_well(setting: Setting, tmp_path: Path) -> None:
     """Where nothing was found and not everything compared, a script must not read that all is the same."""
     before, after = tmp_path / "before", tmp_path / "after"

@@ -117,6 +117,7 @@ EDITED = st.tuples(POLICY_SETS, SEEDS).map(lambda both: (both[0], edited(Random(
 SETS = st.one_of(POLICY_SETS.map(lambda policies: (policies,)), EDITED)
 
 
+@pytest.mark.long("analyses each policy set that it draws")
 @settings(max_examples=drawn(30), suppress_health_check=UNTOLD)
 @given(SETS, SEEDS, st.sampled_from(SERVICES))
 def test_every_login_falls_in_a_class_that_decides_the_same(

@@ -101,6 +101,7 @@ def test_logins_share_a_page_and_looks_do_not(app: Flask) -> None:
     assert len(pages.filled.by_look) == 4
 
 
+@pytest.mark.long("makes more pages than are kept")
 def test_what_is_kept_is_bounded(app: Flask) -> None:
     """However many names of services come, only so many pages are kept."""
     pages = SelfPostingPages(FilledPages(LinkedPages(START, HELP)))
