@@ -238,6 +238,10 @@ class ChangeUnanswered(LibraryUnavailable):
     """A write of a whole borrower was sent and not answered: it may undo what is changed next."""
 
 
+class CallNotMade(LibraryUnavailable):
+    """A call was held back, or turned away before the library system: nothing was carried out."""
+
+
 class LibraryRefused(LibraryError):
     """The library system refused, and will refuse again until something is mended."""
 
