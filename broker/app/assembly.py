@@ -132,7 +132,8 @@ def assemble(settings: config.Config) -> Parts:
     opened = _opened(settings)
     ring, store = opened.keys, opened.store
     trail = open_sinks.told_trail(settings, ring, store, opened.sinks)
-    ports = _enrolment_ports(settings, ring, store, opened.library, trail)
+    library = LockedChanges(opened.library, store, ring.index, now, trail)
+    ports = _enrolment_ports(settings, ring, store, library, trail)
     wake = WakeSignal(settings.state)
     # So many threads may wait for the library system at once: the others keep serving logins.
     waiting = Semaphore(max(1, settings.serve.threads // 2))
@@ -150,7 +151,7 @@ def assemble(settings: config.Config) -> Parts:
         store=store,
         trail=trail.kept,
         tell=trail.tell,
-        library=opened.library,
+        library=library,
         register=opened.register,
         look_ups=_look_ups(settings, ports, opened.register),
         library_proof=_library_proof(opened, store, trail.tell),
@@ -159,7 +160,7 @@ def assemble(settings: config.Config) -> Parts:
         enrolment_counting=EnrolmentCounting(ports.records, now),
         cases=cases,
         mailbox_proof=MailboxProof(store, ring.index, smtp(settings), ports.letters, cases),
-        pin_check=PinCheck(store, ring.index, opened.library, now, waiting, time.sleep),
+        pin_check=PinCheck(store, ring.index, library, now, waiting, time.sleep),
         pin_renewal=_pin_renewal(settings, ports, wake, waiting),
         texts=opened.texts,
         metrics=opened.metrics,
@@ -217,7 +218,7 @@ def _opened(settings: config.Config) -> _Opened:
         metadata=metadata,
         maps=maps,
         store=sealed,
-        library=LockedChanges(library, sealed, keys.index, now),
+        library=library,
         register=register,
         services=surroundings.services,
         upstreams=surroundings.upstreams,

@@ -52,7 +52,7 @@ def opened(request: pytest.FixtureRequest, cell: Cell, library: Any, trail: Any)
     def clock() -> Any:
         return made.now
 
-    locked = LockedChanges(ByTheWorldsClock(library, clock), made.store, made.ports.hmacs, clock)
+    locked = LockedChanges(ByTheWorldsClock(library, clock), made.store, made.ports.hmacs, clock, trail)
     made.ports = replace(made.ports, library=locked, trail=trail)
     made.live = made.enrolments("live")
     return made
@@ -111,6 +111,25 @@ def test_one_borrower_whose_last_mailed_pin_works(
         assert AuditEventKind.PIN_UNTRIED in {event.kind for event in trail.events}
     else:
         assert all(wired.has_pin(number, pin) for pin in pins[-1:])
+
+
+def test_an_alma_that_ends_a_pin_with_a_change_leaves_a_trace(
+    systems: Systems, request: pytest.FixtureRequest, trail: Any
+) -> None:
+    """That it keeps the PIN was never seen: after a change it counts as set and not proved, and the trail says so."""
+    wired = systems[ALMA]()
+    wired.alma.users.administration = wired.alma.users.administration.changed(keeps_pin=False)
+    cell = Cell(ALMA, "change, PUT", "refused", "SQLite", dies=False)
+    world = opened(request, cell, wired.library, trail)
+    world.live.want(world.wish())
+    live_on(world)
+    ((number, _),) = wired.borrowers()
+    assert wired.has_pin(number, world.post.sent[-1].pin)
+    assert AuditEventKind.PIN_UNTRIED not in {event.kind for event in trail.events}
+    world.live.want(world.wish(affiliation="employee", category="EMPL", upgrades=("STUD",), upgrade=True))
+    live_on(world)
+    assert not wired.has_pin(number, world.post.sent[0].pin)
+    assert [event.borrower for event in trail.events if event.kind is AuditEventKind.PIN_UNTRIED] == [number]
 
 
 def test_the_gate_has_a_choice_of_what_the_matrix_has() -> None:
