@@ -132,8 +132,7 @@ def assemble(settings: config.Config) -> Parts:
     opened = _opened(settings)
     ring, store = opened.keys, opened.store
     trail = open_sinks.told_trail(settings, ring, store, opened.sinks)
-    library = LockedChanges(opened.library, store, ring.index, now, trail)
-    ports = _enrolment_ports(settings, ring, store, library, trail)
+    ports = _enrolment_ports(settings, ring, store, opened.library, trail)
     wake = WakeSignal(settings.state)
     # So many threads may wait for the library system at once: the others keep serving logins.
     waiting = Semaphore(max(1, settings.serve.threads // 2))
@@ -151,7 +150,7 @@ def assemble(settings: config.Config) -> Parts:
         store=store,
         trail=trail.kept,
         tell=trail.tell,
-        library=library,
+        library=ports.library,
         register=opened.register,
         look_ups=_look_ups(settings, ports, opened.register),
         library_proof=_library_proof(opened, store, trail.tell),
@@ -160,7 +159,7 @@ def assemble(settings: config.Config) -> Parts:
         enrolment_counting=EnrolmentCounting(ports.records, now),
         cases=cases,
         mailbox_proof=MailboxProof(store, ring.index, smtp(settings), ports.letters, cases),
-        pin_check=PinCheck(store, ring.index, library, now, waiting, time.sleep),
+        pin_check=PinCheck(store, ring.index, ports.library, now, waiting, time.sleep),
         pin_renewal=_pin_renewal(settings, ports, wake, waiting),
         texts=opened.texts,
         metrics=opened.metrics,
@@ -237,7 +236,7 @@ def _enrolment_ports(
     trail: ToldTrail,
 ) -> EnrolmentPorts:
     return EnrolmentPorts(
-        library=library,
+        library=LockedChanges(library, store, ring.index, now, trail),
         mail=smtp(settings),
         hmacs=ring.index,
         letters=_letter_texts(settings),
