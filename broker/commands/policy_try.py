@@ -265,7 +265,9 @@ def _print_json(site: Site, trial: Trial, now: datetime, nears: Nears) -> None:
     rows = []
     for played in trial.played:
         others = policy_trials.with_borrowers(site, trial, played, now)
-        rows.append(played_text.row(played, others, nears(site, trial, played, now)))
+        near = nears(site, trial, played, now)
+        offered = policy_trials.is_offered(site, trial, played)
+        rows.append(played_text.row(played, others, near, offered=offered))
     whole = {
         "set": site.policies.digest,
         "origin": site.origin,
