@@ -79,7 +79,8 @@ def _meant(results: Iterable[Result], policies: PolicySet, moment: datetime) -> 
     """Yield which affiliation examples expect of people who have others too."""
     for result in results:
         expected = result.example.expect.affiliation
-        matched, _ = matching_policies(policies, result.example.login, moment.date())
+        day = result.example.day or moment.date()
+        matched, _ = matching_policies(policies, result.example.login, day)
         if expected is not None:
             yield from ((expected, policy.affiliation) for policy, _ in matched)
 

@@ -253,9 +253,7 @@ def _show_plan(
         click.echo(str(fault), err=True)
 
 
-def _in_force_by(
-    desk: PolicyDesk, found: Plan, folder: Path | None, second: Asked | None
-) -> str:
+def _in_force_by(desk: PolicyDesk, found: Plan, folder: Path | None, second: Asked | None) -> str:
     """Return the apply that belongs to a plan; where it would be refused, what is done instead."""
     settings = desk.settings
     if settings.policy.live == "save":

@@ -90,6 +90,34 @@ def test_who_is_looked_up_in_the_register_is_told(tried: Try) -> None:
     assert "unless lately: nothing of it is written   student.yaml" in tried(*words).stdout
 
 
+def test_a_login_is_tried_on_another_day(tried: Try) -> None:
+    """A domain that has ended by then proves nothing; an example with a day is tried on its own."""
+    path = Path("policies/hospital.yaml")
+    for block in JOBS["end-domain"]:
+        do(Path("policies"), block)
+    words = ("--upstream", "nemid", "--proof", "kaldemail=nurse@ps.rm.dk", "--service", "my-loans")
+    for day, affiliation in (("2027-12-31", "hospital"), ("2028-01-01", "private")):
+        result = tried(*words, "--date", day)
+        first = result.stdout.splitlines()[0]
+        assert first.startswith(f"my-loans, as {affiliation} "), result.output
+        assert first.endswith(f", policies, on {day}")
+        said = json.loads(tried(*words, "--date", day, "--json").stdout)
+        assert (said["date"], said["services"][0]["affiliation"]) == (day, affiliation)
+    lines = path.read_text().splitlines()
+    line = lines.index("  - name: and on the day after") + 1
+    assert "as private " in tried("--example", f"hospital.yaml:{line}", "--service", "my-loans").stdout
+    again = tried("--example", f"hospital.yaml:{line}", "--service", "my-loans", "--date", "2027-12-31")
+    assert "as hospital " in again.stdout
+
+
+def test_a_day_in_a_file_of_a_login_is_refused(tried: Try) -> None:
+    """It would not be looked at: the option says it."""
+    Path("login.yaml").write_text("upstream: nemid\nday: 2028-01-01\n", encoding="utf-8")
+    result = tried("--login", "login.yaml")
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert "login.yaml: day is for examples (say --date DAY)" in result.stderr
+
+
 def test_an_entitlement_that_would_do_is_offered_too(tried: Try) -> None:
     """The institution can give it to the same person, which is less than to come another way."""
     for block in JOBS["add-affiliation"]:

@@ -98,9 +98,9 @@ class PlayedLogin:
 
     @property
     def register(self) -> RegisterRule | None:
-        """Return the rule by which the person is looked up in the register; None where they are not.
+        """Return the rule by which the register is asked about the person; None where it is not.
 
-        Only who has a borrower by the end is, and a number to be looked up by.
+        It is where they have a borrower by the end, and a number to be looked up by.
         """
         if not self.permitted or self.borrower is None or self.facts.cpr != "real":
             return None
