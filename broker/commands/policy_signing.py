@@ -15,6 +15,7 @@ from broker.app.policy_operations import Plan, PolicyDesk
 from broker.app.policy_site import signers
 from broker.commands.analysis_progress import told_progress
 from broker.commands.policy_diff import Compared
+from broker.core.analysis.wider_changes import wider
 from broker.flows.policies.second_person import NAMESPACE, Statement
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -92,7 +93,7 @@ def asked(
         return None
     reasons = list(policy_approval.unknown(found))
     if compared is not None:
-        reasons += policy_approval.wider(compared.difference, compared.incomplete)
+        reasons += wider(compared.difference, compared.incomplete)
     elif not analysed and found.sets and found.file_changes:
         reasons.append(_UNANALYSED)
     return Asked(tuple(reasons), policy_approval.statement_of(desk, found))
