@@ -4,8 +4,8 @@ Every class is one mapping of a file, as it may be written, with a method for th
 engine (core/policy/model.py) that it stands for. The words that both know are the engine's.
 """
 
-from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -93,21 +93,24 @@ class ProofShape(Shape):
 
     def proof(self, name: str, place: FilePlace) -> engine.ProofRule:
         """Return the proof of this name."""
-        domains = tuple(map(_mail_domain, self.domains))
+        listed = place.below("domains")
+        domains = (
+            _mail_domain(written, listed.below(at)) for at, written in enumerate(self.domains)
+        )
         return engine.ProofRule(
             name=name,
-            domains=domains,
+            domains=tuple(domains),
             code_valid_for=self.code_valid_for,
             remembered_for=self.remembered_for,
-            place=place.below("domains").line,
+            place=listed.line,
             lines=place.lines_of(self.model_fields_set),
         )
 
 
-def _mail_domain(written: str | DomainShape) -> engine.MailDomain:
+def _mail_domain(written: str | DomainShape, place: FilePlace) -> engine.MailDomain:
     if isinstance(written, str):
-        return engine.MailDomain(written)
-    return engine.MailDomain(written.name, written.until)
+        return engine.MailDomain(written, place=place.line)
+    return engine.MailDomain(written.name, written.until, place.line)
 
 
 class RequireShape(Shape):
@@ -264,6 +267,7 @@ class ExampleShape(Shape):
 class PolicyShape(Shape):
     """One file: the affiliation, its matches, its borrower and its releases."""
 
+    asides: ClassVar[Mapping[str, str]] = {"until": "; nothing else can end on a day"}
     version: Version
     affiliation: Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,39}$")]
     precedence: Whole
