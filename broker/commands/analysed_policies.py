@@ -76,12 +76,14 @@ def analysed(checked: CheckedPolicies, moment: datetime) -> AnalysedPolicies:
 
 
 def _meant(results: Iterable[Result], policies: PolicySet, moment: datetime) -> Iterator[Taking]:
-    """Yield which affiliation examples expect of people who have others too."""
+    """Yield which affiliation examples expect of people who have others too, and where."""
     for result in results:
-        expected = result.example.expect.affiliation
-        matched, _ = matching_policies(policies, result.example.login, moment.date())
+        example = result.example
+        expected = example.expect.affiliation
+        matched, _ = matching_policies(policies, example.login, moment.date())
         if expected is not None:
-            yield from ((expected, policy.affiliation) for policy, _ in matched)
+            for policy, _ in matched:
+                yield expected, policy.affiliation, example.service
 
 
 def _examples(found: Findings, policies: PolicySet, results: Iterable[Result]) -> list[str]:

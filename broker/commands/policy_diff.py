@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -111,9 +111,9 @@ class Compared:
         was = "was " if change.was else ""
         line = f"  ({was}{change.place})" if change.place else ""
         head = f"  {change.direction:<9} {row.service:<13} {row.affiliation}: {change.text}"
-        ages = f"  {row.ages}" if row.ages else ""
+        about = "".join(f"  {each}" for each in (row.ages, row.days.in_words()) if each)
         aside = "" if row.offered else f"  {_UNOFFERED}"
-        return f"{head}{line}{ages}  e.g. {words(row.login, self.vocabulary)}{aside}"
+        return f"{head}{line}{about}  e.g. {words(row.login, self.vocabulary)}{aside}"
 
     def facts(self) -> dict[str, Any]:
         """Return the same for programs."""
@@ -177,6 +177,10 @@ def _asked_again(found: Difference) -> Iterator[str]:
         yield f"whoever {answered} at {service} ({'; '.join(why)})"
 
 
+def _day(day: date | None) -> str | None:
+    return day.isoformat() if day else None
+
+
 def _fields(row: Row, vocabulary: Vocabulary) -> dict[str, Any]:
     change = row.change
     return {
@@ -190,5 +194,7 @@ def _fields(row: Row, vocabulary: Vocabulary) -> dict[str, Any]:
         "login": example_login(row.login, vocabulary),
         "classes": row.classes,
         "ages": row.ages or None,
+        "after": _day(row.days.after),
+        "until": _day(row.days.until),
         "offered": row.offered,
     }

@@ -198,6 +198,21 @@ def test_programs_read_rows_with_a_login(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
+def test_what_happens_on_a_later_day_is_told_with_the_day(tmp_path: Path) -> None:
+    """A domain that ends takes nothing from anybody before: each line says so, and programs read the day."""
+    after = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
+    for block in JOBS["end-domain"]:
+        do(after, block)
+    rows = json.loads(diff(POLICIES, after, "--json").stdout)["rows"]
+    assert {(row["after"], row["until"]) for row in rows} == {("2027-12-31", None)}
+    back = json.loads(diff(after, POLICIES, "--json").stdout)["rows"]
+    assert {(row["after"], row["until"]) for row in back} == {("2027-12-31", None)}
+    told = diff(POLICIES, after).stdout.splitlines()
+    (young,) = (line for line in told if "too_young" in line and "refused   my-loans" in line)
+    assert "  under 18  after 2027-12-31  e.g. nemid substantial cpr:real age:17 proof:someone@ps.rm.dk" in young
+
+
 def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     """It is named, without a traceback."""
     result = diff(POLICIES, tmp_path / "polices")

@@ -1,6 +1,6 @@
 """The people whom a new policy takes from those that were there before, by its precedence."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -8,18 +8,18 @@ from typing import Final
 from broker.core.analysis.compared_logins import Analysis
 from broker.core.analysis.login_classes import Member
 from broker.core.analysis.minimal_logins import First, bases, standing
-from broker.core.analysis.modelled_matching import Kinds, ModelledSet, Way
+from broker.core.analysis.modelled_matching import PROOF, Kinds, ModelledSet, Way
 from broker.core.analysis.modelled_requirements import Known
 from broker.core.analysis.outcomes import described
 from broker.core.analysis.personas import words
 from broker.core.analysis.rule_findings import Finding
 from broker.core.analysis.source_kinds import SourceKinds, interchangeable
 from broker.core.analysis.sources import Source
-from broker.core.entities import Assurance
+from broker.core.entities import Assurance, Service
 from broker.core.policy.model import Policy, PolicyLine
 
-# The affiliation that takes, and the one that loses.
-Taking = tuple[str, str]
+# The affiliation that takes, the one that loses, and the service at which an example says so.
+Taking = tuple[str, str, str]
 _MEND: Final = "lower its precedence, or say that it is meant by an example with such a person"
 
 
@@ -29,7 +29,7 @@ def taken_people(
     """Yield for each affiliation that is not among those ``before`` from which of them it takes.
 
     With the first line by which it does, and a login that shows it. What is ``meant``, since an
-    example says so, is left out.
+    example says so, is left out; but not at other services that the person loses by it.
     """
     (policies,) = analysis.sets
     modelled = ModelledSet(policies, analysis.now.date())
@@ -38,9 +38,40 @@ def taken_people(
         if policy.affiliation in before:
             continue
         for lower, other in enumerate(policies.policies[at + 1 :], at + 1):
-            pair = (policy.affiliation, other.affiliation)
-            if other.affiliation in before and pair not in meant:
-                yield from _taken(modelled, (at, lower), sources)
+            if other.affiliation in before:
+                losses = _Losses.of((policy, other), analysis.site.services, meant)
+                yield from _taken(modelled, (at, lower), sources, losses)
+
+
+@dataclass(frozen=True, slots=True)
+class _Losses:
+    """The services at which people of the other affiliation get in, and would no more.
+
+    Those of which an example says so are left out; ``meant`` is whether one says so of any.
+    """
+
+    services: tuple[Service, ...]
+    meant: bool
+
+    @classmethod
+    def of(
+        cls,
+        policies: tuple[Policy, Policy],
+        services: Iterable[Service],
+        meant: Collection[Taking],
+    ) -> "_Losses":
+        new, old = policies
+        pair = (new.affiliation, old.affiliation)
+        lost = (
+            each
+            for each in services
+            if _lets_in(old, each) and not _lets_in(new, each) and (*pair, each.name) not in meant
+        )
+        return cls(tuple(lost), any(each[:2] == pair for each in meant))
+
+    def by(self, upstream: str) -> list[str]:
+        """Return the names of those that offer an upstream."""
+        return [each.name for each in self.services if upstream in each.methods]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +91,28 @@ class _Source:
         return cls(kinds, interchangeable(kinds, (modelled,)), ways)
 
 
+def _lets_in(policy: Policy, service: Service) -> bool:
+    """Return whether a policy has an entry for a service, or for a category that it is of."""
+    named = {service.name, *service.categories}
+    return any(release.service in named for release in policy.releases)
+
+
 def _taken(
-    modelled: ModelledSet, positions: tuple[int, int], sources: Sequence[_Source]
+    modelled: ModelledSet,
+    positions: tuple[int, int],
+    sources: Sequence[_Source],
+    losses: _Losses,
 ) -> Iterator[Finding]:
     for source in sources:
         kinds = source.kinds
+        lost = losses.by(kinds.source.upstream)
+        if losses.meant and not lost:
+            continue
         of_both = (source.ways.get(each, ()) for each in positions)
         for ways in product(*of_both):
             for base, level in product(bases(ways, kinds, source.first), kinds.source.levels):
                 if _takes(ways, source, base, level):
-                    yield _finding(modelled, ways, kinds, (base, level))
+                    yield _finding(modelled, ways, kinds, (base, level), lost)
                     return
 
 
@@ -88,15 +131,20 @@ def _finding(
     ways: tuple[Way, ...],
     kinds: SourceKinds,
     shown: tuple[Kinds, Assurance | None],
+    lost: Sequence[str],
 ) -> Finding:
     new, old = (modelled.policies.policies[way.policy] for way in ways)
     places = [_of(policy, way) for policy, way in zip((new, old), ways, strict=True)]
     base, level = shown
     known = Known(standing(base), withheld=False, level=level, cpr="none", age=None)
-    person = described(Member(base, known, None, frozenset(base), verified=False), kinds, None)
+    proved = {name.removesuffix(PROOF) for name in base if name.endswith(PROOF)}
+    member = Member(base, known, None, frozenset(base) | proved, verified=False)
+    person = described(member, kinds, None)
     order = f"precedence {new.precedence} before {old.precedence}"
     becomes = f"who is {old.affiliation} too becomes {new.affiliation}"
-    what = f"takes from {places[1]}: {becomes} ({order}); {_MEND}"
+    loses = f" and loses {', '.join(lost)}" if lost else ""
+    mend = f"{_MEND} at each service that is lost" if lost else _MEND
+    what = f"takes from {places[1]}: {becomes}{loses} ({order}); {mend}"
     return Finding(places[0], what, words(person, kinds.vocabulary))
 
 

@@ -124,11 +124,6 @@ class MailDomain:
 
     name: str
     until: date | None = None
-    place: PolicyLine | None = field(
-        default=None,
-        compare=False,
-        repr=False,
-    )
 
     def proves_on(self, day: date) -> bool:
         """Return whether a mailbox in this domain still proves something on ``day``."""

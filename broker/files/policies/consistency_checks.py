@@ -114,7 +114,7 @@ def overdue(policies: Iterable[Policy], today: date) -> Iterator[PolicyProblem]:
         for proof in policy.proofs:
             for domain in proof.domains:
                 if not domain.proves_on(today):
-                    place = domain.place or _top(policy)
+                    place = proof.lines.get(domain.name) or proof.place or _top(policy)
                     what = f"{domain.name} proved nothing after {domain.until}"
                     yield place, what, "remove it, or set a later day"
 

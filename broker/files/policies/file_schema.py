@@ -94,23 +94,22 @@ class ProofShape(Shape):
     def proof(self, name: str, place: FilePlace) -> engine.ProofRule:
         """Return the proof of this name."""
         listed = place.below("domains")
-        domains = (
-            _mail_domain(written, listed.below(at)) for at, written in enumerate(self.domains)
-        )
+        domains = tuple(map(_mail_domain, self.domains))
+        of_domains = {each.name: listed.below(at).line for at, each in enumerate(domains)}
         return engine.ProofRule(
             name=name,
-            domains=tuple(domains),
+            domains=domains,
             code_valid_for=self.code_valid_for,
             remembered_for=self.remembered_for,
             place=listed.line,
-            lines=place.lines_of(self.model_fields_set),
+            lines=of_domains | place.lines_of(self.model_fields_set),
         )
 
 
-def _mail_domain(written: str | DomainShape, place: FilePlace) -> engine.MailDomain:
+def _mail_domain(written: str | DomainShape) -> engine.MailDomain:
     if isinstance(written, str):
-        return engine.MailDomain(written, place=place.line)
-    return engine.MailDomain(written.name, written.until, place.line)
+        return engine.MailDomain(written)
+    return engine.MailDomain(written.name, written.until)
 
 
 class RequireShape(Shape):
