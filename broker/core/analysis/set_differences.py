@@ -7,7 +7,7 @@ from datetime import date
 from broker.core.analysis.asked_again import AskedAgain, asked_again
 from broker.core.analysis.compared_logins import Analysis, ComparedLogin
 from broker.core.analysis.directed_change import Change, Direction
-from broker.core.analysis.outcome_changes import NOBODY, account_words, changes
+from broker.core.analysis.outcome_changes import MOVES, NOBODY, account_words, changes
 from broker.core.analysis.outcomes import Outcome
 from broker.core.analysis.partial_logins import AgeRange
 from broker.core.analysis.row_ages import ages_of, in_words
@@ -220,4 +220,4 @@ def difference(analysis: Analysis, intents: Collection[str] | None = None) -> Di
 def _affiliation(before: Outcome, after: Outcome) -> str:
     one = before.affiliation or NOBODY
     other = after.affiliation or NOBODY
-    return one if one == other else f"{one} -> {other}"
+    return one if one == other else f"{one}{MOVES}{other}"
