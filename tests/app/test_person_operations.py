@@ -29,7 +29,7 @@ from broker.core.ports import Kept, Key, lease_of
 from broker.core.retention import table
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
-from broker.flows.borrowers.staff_cases import REGISTER_CASE
+from broker.flows.borrowers.enrolment_records import REGISTER_CASE
 from broker.flows.consents.receipts import Receipts
 from broker.flows.login.support_traces import SupportTraces
 from broker.flows.logout.sessions import Sessions

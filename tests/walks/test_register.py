@@ -1,6 +1,7 @@
 """The demo with a register of persons: how each look-up ends, and that nothing leaves it which may not."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import pytest
 from broker.demo.check import persona_check
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.register_check import LookedUp
-from broker.demo.people.register_people import MAJA, REGISTER_PEOPLE, rows
+from broker.demo.people.register_people import DAGNY, MAJA, REGISTER_PEOPLE, RUNA, rows
 from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, running
 from tests.plugins.demo import free_base
@@ -29,10 +30,40 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield found
 
 
-def listed(demo: Running) -> bytes:
-    """Give what staff see of enrolments and cases on the command line."""
-    command = [sys.executable, "-m", "broker.cli", "--config", str(demo.setting.config), "enrolments", "list"]
-    return subprocess.run(command, check=True, capture_output=True, env=os.environ).stdout
+def said(demo: Running, *words: str, given: str = "") -> bytes:
+    """Give what a command of the command line says."""
+    command = [sys.executable, "-m", "broker.cli", "--config", str(demo.setting.config), *words]
+    done = subprocess.run(command, check=True, capture_output=True, env=os.environ, input=given.encode())
+    return done.stdout + done.stderr
+
+
+def told_to_staff(demo: Running) -> Iterator[tuple[str, bytes]]:
+    """Yield what staff and programs are told: lists and cases, the report, metrics, and what is kept of a person."""
+    yield "enrolments list", said(demo, "enrolments", "list")
+    rows = said(demo, "enrolments", "list", "--json")
+    yield "enrolments list --json", rows
+    for case in re.findall(rb'"id": "([0-9a-f]{32})"', rows):
+        for shape in ((), ("--json",)):
+            yield f"enrolments show {shape}", said(demo, "enrolments", "show", case.decode(), *shape)
+    yield "policy report", said(demo, "policy", "report", "--csv")
+    yield "metrics", Browser().get(f"{demo.setting.ports.origin('broker')}/metrics").content
+    for person in (RUNA, DAGNY):
+        assert person.cpr
+        yield f"person export {person.name}", said(demo, "person", "export", "--json", given=person.cpr)
+
+
+def own_choices(demo: Running) -> Iterator[tuple[str, bytes]]:
+    """Yield what the protected person sees of their choices, and the file of them."""
+    browser = Browser()
+    here = f"{demo.setting.ports.origin('broker')}/my-choices"
+    browser.get(f"{here}?with={RUNA.way}")
+    while browser.mark()[0] != "choices":
+        form = browser.forms()[0]
+        browser.submit(form, **({"persona": RUNA.name} if "persona" in dict(form.buttons) else {}))
+    assert browser.page
+    yield "my choices", browser.page.content
+    name = browser.page.url.rpartition("login=")[2]
+    yield "my choices' file", browser.get(f"{here}?login={name}&format=json").content
 
 
 def kept_and_sent(demo: Running) -> Iterator[tuple[str, bytes]]:
@@ -46,7 +77,8 @@ def kept_and_sent(demo: Running) -> Iterator[tuple[str, bytes]]:
     for row in demo.patrons.patrons.rows():
         yield f"borrower {row['patron_id']}", repr(row).encode()
     yield "access log", "\n".join(demo.patrons.access.lines()).encode()
-    yield "enrolments list", listed(demo)
+    yield from told_to_staff(demo)
+    yield from own_choices(demo)
 
 
 def login_while_down(demo: Running) -> None:
@@ -69,6 +101,8 @@ def test_nothing_of_the_protected_and_the_dead_leaves_the_register(
 ) -> None:
     """No page, assertion, log line, mail, trail, store file or borrower holds what only the register has of them.
 
+    Nor does any output of a command, the report, a metric, a case, their own choices or the file of those.
+
     All else ends as it should, though the register is down at first: no login waits for it, addresses arrive later,
     the dead person's login is refused, and so is the changed number, each with a case for staff.
     """
@@ -88,5 +122,9 @@ def test_nothing_of_the_protected_and_the_dead_leaves_the_register(
     marks = [mark for each in hidden for mark in (each.middle, each.address["vejnavn"])]
     assert len(marks) == 4
     assert len(everything) > 4 * len(REGISTER_PEOPLE)
+    spoken = dict(everything)
+    assert b"person_dead" in spoken["enrolments list --json"]
+    assert b"broker_register_look_ups_owed" in spoken["metrics"]
+    assert b'"receipts"' in spoken["my choices' file"] or b"my-loans" in spoken["my choices' file"]
     found = {(place, mark) for place, octets in everything for mark in marks if mark.encode() in octets}
     assert found == set()

@@ -29,6 +29,7 @@ class LookUpOutcome(StrEnum):
     UNCHANGED = "unchanged"
     WRITTEN = "written"
     PROTECTED = "protected"  # name and address stay with the register
+    PROTECTED_THERE = "protected_address_there"  # an address of before stands in the library system
     DEAD = PERSON_DEAD
     NUMBER_CHANGED = "cpr_number_changed"
     UNDER_GUARDIANSHIP = "under_guardianship"
@@ -46,8 +47,10 @@ CASES: Final = frozenset(
         LookUpOutcome.UNDER_GUARDIANSHIP,
         LookUpOutcome.UNCLEAR,
         LookUpOutcome.NOT_WRITTEN,
+        LookUpOutcome.PROTECTED_THERE,
     }
 )
+_THERE: Final = "name and address are protected now, and an address stands in the library system"
 _UNCLEAR: Final = frozenset(
     {
         Residence.ANNULLED,
@@ -109,7 +112,8 @@ def plan_look_up(
     """Return what follows from the register's answer for a borrower whose fields are ``present``.
 
     None is a number that the register does not know. A protected name and address are written only
-    with ``protected_to_library``. No address is written of who is dead, abroad or disappeared.
+    with ``protected_to_library``; without it an address that is there already is a case, where the
+    rule is about addresses at all. No address is written of who is dead, abroad or disappeared.
 
     Source: docs/person-register.md#answers.
     """
@@ -136,6 +140,8 @@ def _written(
     protected_to_library: bool,
 ) -> LookUpPlan:
     if person.protected and not protected_to_library:
+        if rule.address != "never" and _has_address(present):
+            return LookUpPlan(LookUpOutcome.PROTECTED_THERE, cause=_THERE)
         return LookUpPlan(LookUpOutcome.PROTECTED)
     fields = (*_address(person, present, rule), *_name(person.name, present, rule))
     outcome = LookUpOutcome.WRITTEN if fields else LookUpOutcome.UNCHANGED
@@ -149,11 +155,15 @@ def _address(
     fields = address_fields(person.address) if person.address else None
     if fields is None or rule.address == "never":
         return ()
-    if rule.address == "set_if_empty" and any(present.get(name) for name in ADDRESS_FIELDS):
+    if rule.address == "set_if_empty" and _has_address(present):
         return ()
     if all(present.get(name, "") == text for name, text in fields.items()):
         return ()
     return tuple((name, text) for name, text in fields.items() if text or present.get(name))
+
+
+def _has_address(present: Mapping[str, str]) -> bool:
+    return any(present.get(name) for name in ADDRESS_FIELDS)
 
 
 def _name(

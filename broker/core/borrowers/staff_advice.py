@@ -126,6 +126,12 @@ BY_REASON: Final[Mapping[str, Advice]] = {
         "Mend what the cause names, or write it there yourself, then `retry`.",
         _ASKS_AGAIN,
     ),
+    "protected_address_there": Advice(
+        "Name and address of the person are protected now, and an address stands in the library "
+        "system. Take it out there, unless the person wants it to stand; then `end` it. Nobody "
+        "waits.",
+        _ASKS_AGAIN,
+    ),
     "name_with_another_cpr": Advice(
         "Nobody waits. Find out whether the university has given the user name to somebody else.",
         "It ends the notice.",

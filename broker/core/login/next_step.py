@@ -109,6 +109,13 @@ def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
     return _permitted(transaction, decision, terms, now)
 
 
+def is_barred(case: str | None, release: Release | None) -> bool:
+    """Return whether the case of a person, if there is one, ends a login to this release."""
+    if case == PERSON_DEAD:
+        return True
+    return case is not None and release is not None and release.borrower != "none"
+
+
 def _unknown(transaction: Transaction, terms: Terms, now: datetime) -> Step | None:
     """Return the step before the person is known as the request asks; None once they are."""
     if transaction.upstream is None:
@@ -238,10 +245,10 @@ def _barred(transaction: Transaction, decision: Decision) -> Refuse | None:
         # The policies denied when the person arrived and permit now: nothing was looked up, so the
         # login begins anew.
         return Refuse("login_not_finished", AUTHN_FAILED, decision)
+    if person.case and is_barred(person.case, release):
+        return Refuse(person.case, REQUEST_DENIED, decision)
     if release.borrower == "none":
         return None
-    if person.case:
-        return Refuse(person.case, REQUEST_DENIED, decision)
     code = _account_barred(transaction.account, release)
     if code:
         return Refuse(code, REQUEST_DENIED, decision)

@@ -1,6 +1,6 @@
 """One login under way: the facts from outside, each added once by a guarded transition."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
@@ -8,7 +8,7 @@ from typing import Final, Literal
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.owed_look_up import LookUpReason
 from broker.core.consent.consent import Receipt
-from broker.core.entities import PERSISTENT
+from broker.core.entities import PERSISTENT, Names
 from broker.core.errors import BrowserUnmatched, Status, TooMany
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import Mailing, Proved
@@ -182,14 +182,15 @@ class Arrival:
 class Person:
     """The person that the links lead to: the random id behind every NameID, and the borrower.
 
-    ``case`` is set where link and CPR disagree: nothing is made, staff get it listed under the id
-    ``enrolment`` (docs/reference/design.md#invariant-6).
+    ``case`` is why nothing is made: staff get it listed under the id ``enrolment``
+    (docs/reference/design.md#invariant-6). A bar stands on the names ``led_by``.
     """
 
     id: str
     number: str | None = None
     case: str | None = None
     enrolment: str | None = None
+    led_by: Names = field(default=(), compare=False)
 
 
 class AccountState(StrEnum):

@@ -9,7 +9,7 @@ from broker.core.entities import Names
 from broker.core.errors import LibraryUnavailable
 from broker.core.ports import Key, Store
 from broker.core.retention.table import PAUSE
-from broker.flows.records import Content, Record, Records
+from broker.flows.records import Content, Reads, Record, Records
 
 # One person's create may be refused for what they alone bring; three people share the set-up.
 PEOPLE: Final = 3
@@ -35,13 +35,18 @@ class CreatePause:
     store: Store
     now: Callable[[], datetime]
 
-    def admit(self, category: str) -> None:
+    @staticmethod
+    def key(category: str) -> Key:
+        """Return the key of the pause of a category."""
+        return Key("pause", category)
+
+    def admit(self, category: str, reads: Reads) -> None:
         """Let a create be sent, or raise LibraryUnavailable while creates are paused.
 
-        Of all workers one sends a trial each minute.
+        Of all workers one sends a trial each minute. ``reads`` holds the pause of the category.
         """
         now = self.now()
-        record = self._records.get(_key(category), now)
+        record = self._records.found(self.key(category), reads)
         if record is None or len(record.value.people) < PEOPLE:
             return
         refused = record.value
@@ -63,18 +68,14 @@ class CreatePause:
             latest = (*others, person)[-PEOPLE:]
             return Content(RefusedCreates(setting, latest, now), PAUSE.until(now))
 
-        self._records.amend(_key(category), counted, now)
+        self._records.amend(self.key(category), counted, now)
 
     def lifted(self, category: str) -> None:
         """Record that a create of the category went through: the set-up is mended."""
-        key = _key(category)
+        key = self.key(category)
         if self._records.get(key, self.now()):
             self._records.drop(key)
 
     @property
     def _records(self) -> Records[RefusedCreates]:
         return Records(self.store, RefusedCreates)
-
-
-def _key(category: str) -> Key:
-    return Key("pause", category)

@@ -28,6 +28,7 @@ from broker.core.borrowers.enrolment import (
     EnrolmentState,
     Granted,
 )
+from broker.core.borrowers.owed_look_up import LookUpOutcome
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.entities import Names
 from broker.core.errors import (
@@ -45,10 +46,12 @@ from broker.flows.borrowers.enrolment_records import (
     GIVE_UP_AFTER,
     EnrolmentDraft,
     StoredEnrolment,
+    register_case,
 )
 from broker.flows.borrowers.first_pin import FirstPin, suggested_pins
 from broker.flows.borrowers.leased_enrolment import LeasedEnrolment, Overtaken
 from broker.flows.borrowers.register_look_ups import RegisterLookUps
+from broker.flows.records import Reads, read_together
 
 # The desk may register whoever has just been told that there is no account, and spell the number so
 # that no unique field stops a second borrower.
@@ -115,28 +118,42 @@ class EnrolmentAttempt(LeasedEnrolment):
         temporary = borrower_lookup.temporary(library, found, wish, self._by())
         planned = plan(found, wish, now.date(), temporary)
         if isinstance(planned, Create):
-            reason = self._held_back(wish.cpr)
+            reads = self._read_before_create(wish.cpr, wish.category)
+            reason = self._held_back(wish.cpr, reads)
             if reason:
                 self._case(reason)
                 return
             # After each create the matches are counted: a race that no unique field stopped shows
             # here.
-            found = self._look(wish.cpr, self._create(wish))
+            found = self._look(wish.cpr, self._create(wish, reads))
             planned = plan(found, wish, now.date())
         borrower = found[0] if found else temporary
         self._carry_out(planned, borrower, wish)
 
-    def _held_back(self, cpr: str) -> str | None:
+    def _read_before_create(self, cpr: str, category: str) -> Reads:
+        """Return what may keep a borrower from being made, read in one turn of the store."""
+        owner = self.ports.links.of_cpr(cpr)
+        keys = [
+            *self.ports.links.keys(owner),
+            register_case(owner),
+            self.ports.pause.key(category),
+        ]
+        return read_together(self.ports.records.store, keys, self.ports.now())
+
+    def _held_back(self, cpr: str, reads: Reads) -> str | None:
         """Return why no borrower is made by a CPR number; None where one may be.
 
         A case of the register's waits, or the borrower has the number by now that took its place:
-        the person would get a second.
+        the person would get a second. Nobody is made by a number that is in force no more, whether
+        the register says the one in its place or not.
         """
         if self.entry.enrolment.number_now:
             return "cpr_differs"
-        links = self.ports.links
-        holder = links.holder_of(links.of_cpr(cpr))
-        return holder.barred if holder else None
+        owner = self.ports.links.of_cpr(cpr)
+        case = self.ports.records.found(register_case(owner), reads)
+        if case and case.enrolment.reason == LookUpOutcome.NUMBER_CHANGED:
+            return LookUpOutcome.NUMBER_CHANGED.value
+        return self.ports.links.bar_of((owner,), reads)
 
     def _drop_wish(self) -> None:
         # Staff have the case until they end it; the CPR number is not kept for so long.
@@ -222,7 +239,7 @@ class EnrolmentAttempt(LeasedEnrolment):
         )
         self._write(given_up, None)
 
-    def _create(self, wish: Wish) -> Borrower | None:
+    def _create(self, wish: Wish, reads: Reads) -> Borrower | None:
         if self.entry.enrolment.number is not None:
             # The borrower we knew is gone and copies may carry the mark: a new borrower gets a new
             # one, and a PIN.
@@ -231,7 +248,7 @@ class EnrolmentAttempt(LeasedEnrolment):
             self.entry = self.entry._replace(enrolment=anew)
         before = self.entry.enrolment
         pause = self.ports.pause
-        pause.admit(wish.category)
+        pause.admit(wish.category, reads)
         self._write(replace(before, creates=before.creates + 1), self.entry.due)
         made = self.ports.library.create(wish, before.id, self._held_by())
         pause.lifted(wish.category)

@@ -94,13 +94,22 @@ class LookUp(LeasedEnrolment):
         borrower = self._borrower(number, owed.cpr)
         if borrower is None:
             return LookUpOutcome.NO_BORROWER
-        planned = plan_look_up(
+        planned = self._planned(person, borrower)
+        if planned.fields:
+            # Whose it is may have taken a search, in which staff may have written: theirs stays.
+            last = self.ports.library.read(number, self._held_by())
+            if last is None or last.cpr != borrower.cpr:
+                return LookUpOutcome.NO_BORROWER
+            planned = self._planned(person, last)
+        return self._apply(planned, borrower, person)
+
+    def _planned(self, person: RegisteredPerson | None, borrower: Borrower) -> LookUpPlan:
+        return plan_look_up(
             person,
             borrower.fields,
-            owed.rule,
+            self.claimed.record.value.rule,
             protected_to_library=self.protected_to_library,
         )
-        return self._apply(planned, borrower, person)
 
     def _borrower(self, number: str, cpr: str) -> Borrower | None:
         """Return the borrower as the library system has it; None where it is gone or another's."""
@@ -166,6 +175,7 @@ class LookUp(LeasedEnrolment):
         """Bar whom nobody may be let in as, and list the case."""
         owner = self.entry.key.group
         links = self.ports.links
+        cases = StaffCases.of(self.ports)
         concerned = numbers((borrower,))
         now_theirs = None
         if planned.outcome is LookUpOutcome.DEAD:
@@ -180,7 +190,11 @@ class LookUp(LeasedEnrolment):
                 # By the new number they have no borrower: nobody makes a second one.
                 links.succeed(now_theirs, owner, LookUpOutcome.NUMBER_CHANGED.value)
                 self.number_now = person.current_number
-        cases = StaffCases.of(self.ports)
+        elif planned.outcome is LookUpOutcome.NUMBER_CHANGED:
+            # The register has not said which it is: a name of theirs may have come with it since.
+            now_theirs = cases.come_since(borrower.number)
+            if now_theirs:
+                links.succeed(now_theirs, owner, LookUpOutcome.NUMBER_CHANGED.value)
         cases.register_differs(owner, planned, concerned, now_theirs)
 
     def _give(self, number: str, cpr: str, number_now: str) -> LookUpOutcome:

@@ -15,9 +15,11 @@ from broker.core.ports import Key, Trail
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import (
     GIVE_UP_AFTER,
+    REGISTER_CASE,
     EnrolmentDraft,
     EnrolmentRecords,
     StoredEnrolment,
+    register_case,
 )
 from broker.flows.borrowers.enrolment_rows import EnrolmentRow, rank, row
 from broker.flows.identity.person_links import PersonLinks
@@ -26,7 +28,6 @@ from broker.flows.records import Records
 _LINK = "link"
 _PROOF = "proof"
 _NOTICE = "notice"
-REGISTER_CASE: Final = "register"
 _APART: Final = frozenset({_LINK, _PROOF, _NOTICE, REGISTER_CASE})
 _OF_STAFF: Final = frozenset({EnrolmentState.CASE, EnrolmentState.NOTICE})
 
@@ -133,16 +134,47 @@ class StaffCases:
         """
         return self._list(Key("enrolment", owner, _LINK), _Listed(reason, owner, borrowers))
 
-    def another_cpr(self, name: str, had: str, cpr: str) -> None:
+    def another_cpr(self, name: str, had: str, cpr: str) -> str | None:
         """List a notice: a name came with the CPR number ``had`` before, and with ``cpr`` now.
 
         All are pseudonyms. Either the name has another holder or the number was changed; each
-        number has its own person and borrower, and nobody is kept waiting.
+        number has its own person and borrower, and nobody is kept waiting: unless the register says
+        of ``had`` that it is in force no more. Returns why nobody is let in by ``cpr`` then.
         """
         key = Key("enrolment", name, _NOTICE)
         before = self._number(had)
         notice = _Listed("name_with_another_cpr", cpr, self._numbers(cpr), before)
         self._list(key, notice, EnrolmentState.NOTICE)
+        return self._in_place_of(had, cpr)
+
+    def _in_place_of(self, had: str, cpr: str) -> str | None:
+        """Bar ``cpr`` where it may be the number in the place of ``had``, which nobody has told.
+
+        Staff decide the case that they have of ``had`` by then: the person would get a second
+        borrower. Returns the reason of the bar, None for none.
+        """
+
+        def named(stored: StoredEnrolment) -> EnrolmentDraft | None:
+            case = stored.enrolment
+            if case.reason != LookUpOutcome.NUMBER_CHANGED or case.number_now:
+                return None
+            return replace(case, number_now=cpr), stored.due
+
+        if self.records.amend(register_case(had), named) is None:
+            return None
+        reason = LookUpOutcome.NUMBER_CHANGED.value
+        self.links.succeed(cpr, had, reason)
+        return reason
+
+    def come_since(self, number: str) -> str | None:
+        """Return the CPR number that has come with a name of this borrower's person since.
+
+        Its pseudonym, as a notice has it; None where no name came with another.
+        """
+        for entry in self.records.all():
+            if entry.key.name == _NOTICE and entry.enrolment.link == number:
+                return entry.enrolment.person
+        return None
 
     def taken(self, owner: str, address: str) -> str:
         """List a case: ``owner`` proved a mail address that is another's proof already.
@@ -164,7 +196,7 @@ class StaffCases:
         ``number_now`` is that of the CPR number that took the place of theirs; one that the case
         had before stays in it, for it is barred until staff decide the case. Returns its id.
         """
-        key = Key("enrolment", owner, REGISTER_CASE)
+        key = register_case(owner)
         before = self.records.enrolment(key)
         former = before.number_now if before else None
         case = _Listed(
@@ -185,7 +217,7 @@ class StaffCases:
         def said(stored: StoredEnrolment) -> EnrolmentDraft:
             return replace(stored.enrolment, cause=cause), stored.due
 
-        self.records.amend(Key("enrolment", owner, REGISTER_CASE), said)
+        self.records.amend(register_case(owner), said)
 
     def _lift(self, number_now: str, key: Key) -> None:
         """Let the holder of a new number in, unless another case than that of ``key`` names it."""
@@ -202,7 +234,7 @@ class StaffCases:
 
     def register_agrees(self, owner: str) -> None:
         """End the case of what the register said of ``owner``: it is so by now."""
-        self.records.store.drop(Key("enrolment", owner, REGISTER_CASE))
+        self.records.store.drop(register_case(owner))
 
     def _retry_register(self, entry: StoredEnrolment) -> bool:
         """Let the person in again, and have the register asked anew at their next login."""

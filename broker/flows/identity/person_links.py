@@ -8,6 +8,7 @@ from string import ascii_lowercase, ascii_uppercase
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from broker.core.entities import Names
 from broker.core.errors import StoreUnavailable
 from broker.core.identity.identifier_reassignment import (
     PersonLink,
@@ -162,6 +163,14 @@ class PersonLinks:
         else:
             link = self._link(self.of_borrower(number)) if number else None
         return link is not None and link.barred is not None
+
+    def bar_of(self, names: Names, reads: Reads) -> str | None:
+        """Return why nobody is let in by one of ``names``, as ``reads`` has their links."""
+        for key in self.keys(*names):
+            record = self._records.found(key, reads)
+            if record and record.value.barred:
+                return record.value.barred
+        return None
 
     def bar(self, cpr: str, reason: str | None) -> None:
         """Let nobody in by a CPR number for ``reason``, or let its holder in again with None.

@@ -28,8 +28,11 @@ _KINDS: Final = {"eduPersonPrincipalName": "eppn"}
 class IdentityCases(Protocol):
     """What staff hear of names and numbers that do not go together; all are pseudonyms."""
 
-    def another_cpr(self, name: str, had: str, cpr: str) -> None:
-        """List a notice: ``name``, which came with ``had`` before, came with ``cpr``."""
+    def another_cpr(self, name: str, had: str, cpr: str) -> str | None:
+        """List a notice: ``name``, which came with ``had`` before, came with ``cpr``.
+
+        Returns why nobody is let in by ``cpr`` for that, None where they are.
+        """
         ...
 
     def cpr_uuid_differs(self, uuid: str, cpr: str) -> str:
@@ -181,9 +184,15 @@ class PersonResolution:
             # id or borrower is given (docs/reference/design.md#invariant-6).
             case = self.cases.cpr_uuid_differs(names.uuid or "", cpr)
             return Person(secrets.token_hex(16), None, "cpr_changed", case)
+        barred = person.barred
         if names.own and person.name_had:
-            self.cases.another_cpr(names.own, person.name_had, cpr)
-        return Person(person.id, case=person.barred)
+            changed = self.cases.another_cpr(names.own, person.name_had, cpr)
+            barred = barred or changed
+        return Person(
+            person.id,
+            case=barred,
+            led_by=(cpr,),
+        )
 
     def _led(self, name: str, number: str | None = None) -> Person:
         """Return the person of a name that stands for its CPR number: nobody else gets the id."""
@@ -193,7 +202,8 @@ class PersonResolution:
             return known
         made = self.links.by_cpr(cpr, name) if cpr else None
         found = made or self.links.by_account(name)
-        return Person(found.id, number, found.barred)
+        led_by = cpr if cpr and made else name
+        return Person(found.id, number, found.barred, led_by=(led_by,))
 
     def _known_led(self, name: str, number: str) -> Person | None:
         cpr = self.links.cpr(name)
@@ -203,12 +213,14 @@ class PersonResolution:
         account = self.links.holder_of(name)
         if person is None or account is None:
             return None
-        return Person(person, number, account.barred)
+        return Person(person, number, account.barred, led_by=(name,))
 
     def _holder(self, cpr: str | None, number: str | None = None) -> Person | None:
         """Return the person of a CPR number (a pseudonym), with why they are not let in."""
         holder = self.links.holder_of(cpr)
-        return Person(holder.id, number, holder.barred) if holder else None
+        if cpr is None or holder is None:
+            return None
+        return Person(holder.id, number, holder.barred, led_by=(cpr,))
 
     def _account(self, arrived: Arrived) -> str | None:
         """Return the borrower number of a login by the library account, or None."""

@@ -7,11 +7,13 @@ from datetime import datetime
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.entities import PERSISTENT
 from broker.core.errors import TransactionGone
+from broker.core.login.next_step import is_barred
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Authentication, Errand, Issued, Transaction
 from broker.core.logout.sessions import NameID, Session, session_index
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.retention.table import SESSION
+from broker.flows.login.interruptions import Interruptions
 from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.logout.sessions import Sessions, group_of
 from broker.flows.transactions import Held, Transactions
@@ -74,7 +76,8 @@ class Issuance:
 
         Transaction, arrival and session stand in one write. TransactionGone where the person has
         logged out meanwhile: a session is written before the marks of logouts are read, a logout
-        writes its mark before it lists sessions, so that one of them sees the other.
+        writes its mark before it lists sessions, so that one of them sees the other. False too
+        where nobody is let in as the person any more: the transaction says so by then.
         """
         transaction = held.transaction
         session = self._session(transaction, issued, name_id)
@@ -87,16 +90,39 @@ class Issuance:
             self._owe_look_up(held, step, now)
             if not self._recorded(held, step, issued, session, now):
                 return False
-        if not self.sessions.over(transaction, now):
-            return True
-        self.sessions.end([session], now)
+        came = self._interruptions.since(transaction, now)
+        if came.logged_out:
+            self.sessions.end([session], now)
+            self._take_back(transaction, session, issued, now)
+            raise TransactionGone("its person has logged out")
+        if is_barred(came.barred, step.decision.release):
+            if self._take_back(transaction, session, issued, now):
+                self.sessions.call_off(session, now)
+            # Decided anew it is refused: else this would be tried for ever.
+            self._barred(self.transactions.again(held, now), came.barred, now)
+            return False
+        return True
+
+    @property
+    def _interruptions(self) -> Interruptions:
+        return Interruptions(self.sessions, self.lookup.persons.links)
+
+    def _take_back(
+        self,
+        transaction: Transaction,
+        session: Session,
+        issued: Issued,
+        now: datetime,
+    ) -> bool:
+        """Tell that an assertion has not left; False, and untold, where another request gave it."""
         if transaction.issued is None and not self.sessions.is_given_again(session, now):
-            # Another request that gave it before the logout had said so before it looked at the
-            # marks: what left is never told as not released.
+            # Another request that gave it before what came between had said so before it looked:
+            # what left is never told as not released, and a logout finds its session.
             about = issued.assertion.removeprefix("_")
             event = of_login(AuditEventKind.NOT_RELEASED, now, transaction.names, about=about)
             self.lookup.trail.add(event)
-        raise TransactionGone("its person has logged out")
+            return True
+        return False
 
     def _owe_look_up(self, held: Held, step: Issue, now: datetime) -> None:
         """Queue the look-up in the register: the person has been told, and has not said no."""
@@ -148,11 +174,31 @@ class Issuance:
             return False
         return stored.transaction.issued == issued
 
-    def check_logged_in(self, held: Held, now: datetime) -> None:
-        """Raise TransactionGone, and drop the transaction, if its person has logged out since."""
-        if self.sessions.over(held.transaction, now):
+    def resumed(self, held: Held, now: datetime) -> Held:
+        """Return the transaction that its person goes on with, barred where they are since.
+
+        TransactionGone, and the transaction is dropped, if they have logged out since.
+        """
+        came = self._interruptions.since(held.transaction, now)
+        if came.logged_out:
             self.transactions.end(held)
             raise TransactionGone("its person has logged out")
+        return self._barred(held, came.barred, now)
+
+    def _barred(self, held: Held, reason: str | None, now: datetime) -> Held:
+        """Record that nobody is let in as the person any more; nothing lifts that again."""
+        person = held.transaction.person
+        if reason is None or person is None or person.case == reason:
+            return held
+
+        def barred(each: Transaction) -> Transaction:
+            known = each.person or person
+            return replace(
+                each,
+                person=replace(known, case=reason),
+            )
+
+        return self.transactions.change(held, barred, now)
 
     def _session(self, transaction: Transaction, issued: Issued, name_id: NameID) -> Session | None:
         authentication = transaction.authentication

@@ -155,9 +155,10 @@ class LoginFlow:
     def resumed(self, held: Held, now: datetime) -> Held:
         """Return the transaction that its person goes on with, as ``PersonAtLogin.looked_up``.
 
-        TransactionGone where the person has logged out since.
+        Whoever is barred by now is so from here on, whatever page stood open. TransactionGone where
+        the person has logged out since.
         """
-        self.issuance.check_logged_in(held, now)
+        held = self.issuance.resumed(held, now)
         return self.lookup.looked_up(self.transactions.attended(held, now), now)
 
     def asks_to_reveal(self, held: Held, now: datetime) -> Held:
@@ -339,6 +340,8 @@ class LoginFlow:
         recorded = self.transactions.change(
             held, lambda transaction: replace(transaction, account=account), now
         )
+        # A wait is as long as a page: staff, or the register, may have barred the person in it.
+        recorded = self.issuance.resumed(recorded, now)
         return self.lookup.arrived(replace(recorded, arrived=None), now)
 
     @staticmethod

@@ -16,7 +16,7 @@ from broker.core.logout.single_logout import LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store, Write
 from broker.core.retention.table import ENDED
-from broker.flows.records import Content, Record, Records
+from broker.flows.records import Content, Reads, Record, Records, read_together
 
 # Until it is amended: who begins it again finds its own write.
 _BEGUN: Final = "begun"
@@ -111,7 +111,7 @@ class Sessions:
         """
         for session in sessions:
             self.store.drop(Key("transaction", session.transaction))
-            self._amend(session, lambda each: replace(each, ended=each.ended or now), now)
+            self.call_off(session, now)
 
     def end_upstream(self, sessions: Iterable[Session], now: datetime) -> None:
         """Mark that the upstream's own session behind these sessions has ended."""
@@ -139,19 +139,35 @@ class Sessions:
         for name in names or [of_subject.name]:
             self._mark(of_subject._replace(name=name), until)
 
-    def over(self, transaction: Transaction, now: datetime) -> bool:
+    def call_off(self, session: Session, now: datetime) -> None:
+        """Mark as ended a session that no service has heard of; its transaction goes on."""
+        self._amend(session, lambda each: replace(each, ended=each.ended or now), now)
+
+    def over(
+        self,
+        transaction: Transaction,
+        now: datetime,
+        reads: Reads | None = None,
+    ) -> bool:
         """Return whether what this transaction's person authenticated has been ended since.
 
         Since the answer came, not since it met its browser: between the two lies an address that
         somebody may open later. A transaction writes its session before it looks, a logout its mark
-        before it lists: one of them sees the other, so that no login leaves half-ended.
+        before it lists: one of them sees the other, so that no login leaves half-ended. ``reads``
+        holds the ``marks`` of the transaction where the caller has read them.
         """
         answer = transaction.authentication
         if answer is None:
             return False
-        keys = tuple(self._marks(transaction, answer))
-        marks = self._ended.get_many(keys, now)
+        keys = self.marks(transaction)
+        found = read_together(self.store, keys, now) if reads is None else reads
+        marks = (self._ended.found(key, found) for key in keys)
         return any(mark and mark.value.at >= answer.received for mark in marks)
+
+    def marks(self, transaction: Transaction) -> list[Key]:
+        """Return the keys of the marks by which this transaction's login is over."""
+        answer = transaction.authentication
+        return list(self._marks(transaction, answer)) if answer else []
 
     def _marks(self, transaction: Transaction, answer: Authentication) -> Iterator[Key]:
         if transaction.browser:

@@ -20,7 +20,7 @@ from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store
 from broker.core.retention import table
 from broker.core.retention.rows import Retention
 from broker.flows.borrowers.category_letters import OwedCategoryLetter
-from broker.flows.borrowers.staff_cases import REGISTER_CASE
+from broker.flows.borrowers.enrolment_records import REGISTER_CASE
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.login.support_traces import SupportTrace, mark_of
 from broker.flows.logout.sessions import Pointer

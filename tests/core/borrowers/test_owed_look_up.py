@@ -98,6 +98,23 @@ def test_a_protected_person_is_written_only_where_the_library_says_so(
     assert (plan.outcome, plan.fields == ()) == (outcome, not protected_to_library)
 
 
+@pytest.mark.parametrize(
+    ("rule", "outcome"),
+    [
+        (IF_EMPTY, LookUpOutcome.PROTECTED_THERE),
+        (ALL, LookUpOutcome.UNDER_GUARDIANSHIP),
+        (RegisterRule(), LookUpOutcome.PROTECTED),
+    ],
+    ids=["address", "guardian too", "nothing of addresses"],
+)
+def test_an_address_that_is_protected_by_now_is_a_case(rule: RegisterRule, outcome: LookUpOutcome) -> None:
+    """Where people are looked up for their address; the cause says it without a word of the address."""
+    plan = planned(replace(PERSON, protected=True, under_guardianship=True), rule, city="Aarhus C")
+    assert (plan.outcome, plan.fields) == (outcome, ())
+    assert (plan.cause is not None) == (rule.address != "never")
+    assert "Aarhus" not in (plan.cause or "")
+
+
 def test_a_name_fills_only_what_is_empty() -> None:
     """What the desk or the person wrote stays."""
     rule = RegisterRule(name="if_empty")

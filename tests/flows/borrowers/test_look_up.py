@@ -516,6 +516,88 @@ def test_a_new_number_that_somebody_came_by_makes_no_second_account(desk: Desk, 
     assert (list(world.library.borrowers), world.live.stored(NEW).number) == (["1"], "1")
 
 
+CHANGED: Final = replace(PERSON, residence=Residence.NUMBER_CHANGED, address=None)
+
+
+def named(desk: Desk, cpr: str) -> Any:
+    """Log somebody in by one name of a university, with a CPR number; give their person."""
+    persons = Logins(desk.world).persons()
+    links = desk.world.links
+    return persons.person(PersonNames(cpr=links.of_cpr(cpr), own=links.of_name("eppn au", "aase@au.dk")))
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["came after the answer", "came before it"])
+def test_a_new_number_that_the_register_keeps_to_itself_makes_no_second_account(desk: Desk, *, before: bool) -> None:
+    """A name that came with the old one tells it, whichever is first; the case says so, and staff let them in again."""
+    world = desk.world
+    named(desk, CPR)
+    desk.enrol()
+    if before:
+        assert named(desk, NEW).case is None
+    desk.register.person = CHANGED
+    desk.run()
+    assert named(desk, NEW).case == "cpr_number_changed"
+    assert named(desk, NEW).case == "cpr_number_changed"  # nor at the next login
+    world.live.want(world.wish(cpr=NEW))
+    world.settle()
+    waiting = world.live.stored(NEW)
+    assert (waiting.state, waiting.reason) == (EnrolmentState.CASE, "cpr_number_changed")
+    assert list(world.library.borrowers) == ["1"]
+    [case] = [row for row in desk.cases.rows() if (row["state"], row["borrowers"]) == ("case", ("1",))]
+    assert NEW not in repr(case)
+    assert not desk.cases.confirm(str(case["id"]), "1")  # nobody has kept the number: staff write it there
+    assert desk.cases.retry(str(case["id"]))
+    assert named(desk, NEW).case is None
+
+
+def test_the_name_of_somebody_whose_number_still_holds_bars_nobody(desk: Desk) -> None:
+    """It has another holder by now, or the register says nothing of a change."""
+    named(desk, CPR)
+    desk.enrol()
+    desk.run()
+    assert named(desk, NEW).case is None
+    assert not desk.world.links.is_barred(NEW)
+
+
+def test_no_account_is_made_by_a_number_that_is_in_force_no_more(desk: Desk) -> None:
+    """Staff may have merged its borrower away by then: a case, whether the register tells the new number or not."""
+    world = desk.world
+    desk.enrol()
+    desk.register.person = CHANGED
+    desk.run()
+    del world.library.borrowers["1"], world.library.cprs["1"]
+    world.now += timedelta(hours=2)
+    world.live.want(world.wish())
+    refused = world.settle()
+    assert (refused.state, refused.reason) == (EnrolmentState.CASE, "cpr_number_changed")
+    assert world.library.borrowers == {}
+    [case] = [row for row in desk.cases.rows() if row["borrowers"] == ("1",)]
+    assert desk.cases.end(str(case["id"]))
+    assert desk.cases.retry(refused.id)
+    assert world.settle().number == "1"
+
+
+def test_what_keeps_a_borrower_from_being_made_costs_one_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bar, the case and the pause of creates are read together, and after the look that found nobody."""
+    world = desk.world
+    turns: list[str] = []
+
+    def counted(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def read(*given: Any) -> Any:
+            turns.append("read")
+            return plain(*given)
+
+        return read
+
+    for name in ("get", "get_many"):
+        monkeypatch.setattr(world.store, name, counted(getattr(world.store, name)))
+    world.hooks.every = turns.append
+    world.live.want(world.wish())
+    world.settle()
+    after = turns[turns.index("find") + 1 : turns.index("create")]
+    assert after[: after.index("put")].count("read") == 1
+
+
 @pytest.mark.parametrize("gone", [False, True])
 def test_the_old_number_makes_no_second_account_once_the_new_one_is_given(desk: Desk, *, gone: bool) -> None:
     """A university may assert it for months: a case, also of a borrower that staff made, or have merged since."""
@@ -615,6 +697,41 @@ def test_a_protected_address_reaches_the_library_system_only_where_it_may(desk: 
     shown = records.decode() + repr(desk.trail.events) + repr(desk.told) + repr(list(desk.cases.rows()))
     assert "Skjultvej" not in shown
     assert "Skjultvej" not in repr(desk.world.post.sent)
+
+
+@pytest.mark.parametrize("to_library", [False, True])
+def test_an_address_of_before_its_protection_is_a_case(desk: Desk, *, to_library: bool) -> None:
+    """With no word of it in case, trail or log; nothing of it is changed, and nobody waits."""
+    desk.enrol()
+    desk.run()
+    desk.register.person = replace(PERSON, protected=True)
+    desk.world.now += REFRESH
+    login(desk)
+    desk.another_loop(to_library=to_library).step()
+    assert desk.fields()["address"] == "Skjultvej 7"
+    assert desk.events()[-1] == (ANSWERED, "unchanged" if to_library else "protected_address_there")
+    cases = [row for row in desk.cases.rows() if row["state"] == "case"]
+    assert [(row["reason"], row["borrowers"]) for row in cases] == [("protected_address_there", ("1",))][to_library:]
+    shown = repr(cases) + repr(desk.trail.events) + repr(desk.told)
+    assert not [word for word in ("Skjultvej", "8000", "Aarhus C") if word in shown]
+    logins = Logins(desk.world)
+    assert logins.persons().person(logins.persons().names(logins.arrived())).case is None
+
+
+def test_what_staff_write_while_we_look_stays(desk: Desk) -> None:
+    """Between the look and the write too: whose the borrower is may take a search, and they write meanwhile."""
+    desk.enrol()
+    library = desk.world.library
+    library.borrowers["1"] = replace(library.borrowers["1"], cpr=None, mark=None)
+
+    def staff_write() -> None:
+        there = library.borrowers["1"]
+        library.borrowers["1"] = replace(there, fields={**there.fields, "address": "Skrankegade 1"})
+
+    desk.register.meanwhile = lambda: desk.world.hooks.after.update(find=staff_write)
+    desk.run()
+    assert (desk.fields()["address"], "city" in desk.fields()) == ("Skrankegade 1", False)
+    assert desk.events()[-1] == (ANSWERED, "unchanged")
 
 
 def test_two_workers_look_nobody_up_twice(desk: Desk) -> None:

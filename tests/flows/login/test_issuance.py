@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 import pytest
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.borrowers.owed_look_up import PERSON_DEAD
 from broker.core.consent.disclosure import Disclosure, Item, LookedUp
 from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, Text
 from broker.core.errors import AuditUnavailable, TransactionGone
@@ -54,6 +55,12 @@ class Lookup:
     trail: Trail = field(default_factory=Trail)
     reading: str | None = None
     owed: list[Transaction] = field(default_factory=list)
+    links: Any = None
+
+    @property
+    def persons(self) -> Any:
+        """Give what resolves persons, by real links."""
+        return SimpleNamespace(links=self.links)
 
     @property
     def borrowers(self) -> Any:
@@ -77,9 +84,9 @@ class Lookup:
 
 
 @pytest.fixture
-def lookup() -> Lookup:
+def lookup(world: Any) -> Lookup:
     """Give the look-up with an empty trail."""
-    return Lookup()
+    return Lookup(links=world.links)
 
 
 @pytest.fixture
@@ -249,12 +256,61 @@ def test_whose_person_has_logged_out_gets_nothing(
     assert lookup.trail.kinds == ([] if repeated else told)
 
 
+@pytest.fixture
+def led(world: Any, issuance: Issuance, held: Held) -> Held:
+    """Give the login of a person whom a CPR number has led to."""
+    cpr = world.links.of_cpr("0101990000")
+    world.links.by_cpr(cpr)
+    known = Person("asta", "7", led_by=(cpr,))
+    return issuance.transactions.change(held, lambda each: replace(each, person=known), world.now)
+
+
+def bar(world: Any, reason: str = PERSON_DEAD) -> None:
+    """Let nobody in by the number any more."""
+    world.links.bar(world.links.of_cpr("0101990000"), reason)
+
+
+@pytest.mark.parametrize("repeated", [False, True], ids=["the first time", "a second submit"])
+def test_who_is_barred_meanwhile_gets_nothing(
+    world: Any, issuance: Issuance, led: Held, lookup: Lookup, *, repeated: bool
+) -> None:
+    """Decided anew the login is refused; of what left before nothing is called off, for its service has it."""
+    issued = leave(world, issuance, led)
+    if repeated:
+        assert issuance.leave(led, STEP, issued, NameID("n"), world.now)
+        led = issuance.transactions.again(led, world.now)
+    bar(world)
+    assert not issuance.leave(led, STEP, issued, NameID("n"), world.now)
+    assert issuance.transactions.again(led, world.now).transaction.person == Person("asta", "7", PERSON_DEAD)
+    [session] = issuance.sessions.of_browsers(["b"], world.now)
+    assert session.ended == (None if repeated else world.now)
+    told = [AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED]
+    assert lookup.trail.kinds == (told[:1] if repeated else told)
+
+
+def test_a_bar_on_borrowers_lets_a_service_without_accounts_alone(world: Any, issuance: Issuance, led: Held) -> None:
+    """Whose number was changed has a case about borrowers, and none at a service that needs none."""
+    bar(world, "cpr_number_changed")
+    assert issuance.leave(led, STEP, leave(world, issuance, led), NameID("n"), world.now)
+
+
+def test_who_is_barred_goes_on_as_such(world: Any, issuance: Issuance, led: Held) -> None:
+    """From the next page of theirs on, and once only written; nothing lifts it in this login again."""
+    assert issuance.resumed(led, world.now) is led
+    bar(world)
+    barred = issuance.resumed(led, world.now)
+    assert barred.transaction.person == Person("asta", "7", PERSON_DEAD)
+    assert issuance.resumed(barred, world.now) is barred
+    world.links.bar(world.links.of_cpr("0101990000"), None)
+    assert issuance.resumed(barred, world.now) is barred
+
+
 def test_who_is_logged_in_goes_on(world: Any, issuance: Issuance, held: Held) -> None:
     """Until a logout; then the transaction is gone."""
-    issuance.check_logged_in(held, world.now)
+    assert issuance.resumed(held, world.now) is held
     assert issuance.transactions.again(held, world.now) == held
     issuance.sessions.close("b", "asta", world.now)
     with pytest.raises(TransactionGone):
-        issuance.check_logged_in(held, world.now)
+        issuance.resumed(held, world.now)
     with pytest.raises(TransactionGone):
         issuance.transactions.again(held, world.now)

@@ -23,6 +23,7 @@ from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.entities import Service
 from broker.core.errors import FormRefused, TransactionGone
 from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.login.steps import Refuse
 from broker.core.login.transaction import OWN_ERRANDS, Errand, Transaction
 from broker.core.policy.model import LegalBasis
 from broker.flows.arrived_login import read_and_decide
@@ -102,6 +103,9 @@ class MyChoices:
             return self._begin(query.get("with"))
         held = self._entered()
         transaction = held.transaction
+        refused = self._refused(held)
+        if refused:
+            return refused
         if transaction.errand is not Errand.CHOICES:
             return self.records.show(held)
         as_file = query.get("format") == "json"
@@ -121,6 +125,9 @@ class MyChoices:
         now = ports.now()
         held = self._entered()
         transaction = held.transaction
+        refused = self._refused(held)
+        if refused:
+            return refused
         if transaction.errand is Errand.FORGET:
             return self.records.delete(held)
         form = ports.forms.read(request, transaction, "choices", now)
@@ -178,6 +185,11 @@ class MyChoices:
         if held.transaction.errand not in OWN_ERRANDS:
             raise TransactionGone("not a login for one's choices")
         return held
+
+    def _refused(self, held: Held) -> Response | None:
+        """Return the refusal of a person who was let in, and is so no more; None for all others."""
+        step = self.ports.broker.step(held, self.ports.now())
+        return self.pages.refused(held, step) if isinstance(step, Refuse) else None
 
     def _page(self, transaction: Transaction, done: str = "") -> Response:
         """Show every choice; ``done`` is the service of which one was just taken back."""
