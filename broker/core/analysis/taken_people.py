@@ -18,14 +18,12 @@ from broker.core.analysis.sources import Source
 from broker.core.entities import Assurance, Service
 from broker.core.policy.model import Policy, PolicyLine
 
-# The affiliation that takes, the one that loses, and the service at which an example says so.
-Taking = tuple[str, str, str]
+# By the affiliation that takes and the one that loses, the services at which examples say so.
+Meant = Mapping[tuple[str, str], frozenset[str]]
 _MEND: Final = "lower its precedence, or say that it is meant by an example with such a person"
 
 
-def taken_people(
-    analysis: Analysis, before: Collection[str], meant: Collection[Taking]
-) -> Iterator[Finding]:
+def taken_people(analysis: Analysis, before: Collection[str], meant: Meant) -> Iterator[Finding]:
     """Yield for each affiliation that is not among those ``before`` from which of them it takes.
 
     With the first line by which it does, and a login that shows it. What is ``meant``, since an
@@ -34,44 +32,44 @@ def taken_people(
     (policies,) = analysis.sets
     modelled = ModelledSet(policies, analysis.now.date())
     sources = [_Source.of(source, analysis, modelled) for source in analysis.site.sources]
+    services = analysis.site.services
+    entered = [_entered(policy, services) for policy in policies.policies]
     for at, policy in enumerate(policies.policies):
         if policy.affiliation in before:
             continue
         for lower, other in enumerate(policies.policies[at + 1 :], at + 1):
             if other.affiliation in before:
-                losses = _Losses.of((policy, other), analysis.site.services, meant)
+                said = meant.get((policy.affiliation, other.affiliation))
+                lost = entered[lower] - entered[at] - (said or frozenset())
+                losses = _Losses.of(lost, services, meant=said is not None)
                 yield from _taken(modelled, (at, lower), sources, losses)
+
+
+def _entered(policy: Policy, services: Iterable[Service]) -> frozenset[str]:
+    """Return the services of which a policy has an entry, or of a category that they are of."""
+    written = {release.service for release in policy.releases}
+    named = (each for each in services if not written.isdisjoint((each.name, *each.categories)))
+    return frozenset(each.name for each in named)
 
 
 @dataclass(frozen=True, slots=True)
 class _Losses:
     """The services at which people of the other affiliation get in, and would no more.
 
-    Those of which an example says so are left out; ``meant`` is whether one says so of any.
+    By the upstreams that they offer; those of which an example says so are left out, and ``meant``
+    is whether one says so of any.
     """
 
-    services: tuple[Service, ...]
+    by: Mapping[str, Sequence[str]]
     meant: bool
 
     @classmethod
-    def of(
-        cls,
-        policies: tuple[Policy, Policy],
-        services: Iterable[Service],
-        meant: Collection[Taking],
-    ) -> "_Losses":
-        new, old = policies
-        pair = (new.affiliation, old.affiliation)
-        lost = (
-            each
-            for each in services
-            if _lets_in(old, each) and not _lets_in(new, each) and (*pair, each.name) not in meant
-        )
-        return cls(tuple(lost), any(each[:2] == pair for each in meant))
-
-    def by(self, upstream: str) -> list[str]:
-        """Return the names of those that offer an upstream."""
-        return [each.name for each in self.services if upstream in each.methods]
+    def of(cls, lost: Collection[str], services: Iterable[Service], *, meant: bool) -> "_Losses":
+        by: dict[str, list[str]] = {}
+        for each in services if lost else ():
+            for upstream in each.methods if each.name in lost else ():
+                by.setdefault(upstream, []).append(each.name)
+        return cls(by, meant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +89,6 @@ class _Source:
         return cls(kinds, interchangeable(kinds, (modelled,)), ways)
 
 
-def _lets_in(policy: Policy, service: Service) -> bool:
-    """Return whether a policy has an entry for a service, or for a category that it is of."""
-    named = {service.name, *service.categories}
-    return any(release.service in named for release in policy.releases)
-
-
 def _taken(
     modelled: ModelledSet,
     positions: tuple[int, int],
@@ -105,7 +97,7 @@ def _taken(
 ) -> Iterator[Finding]:
     for source in sources:
         kinds = source.kinds
-        lost = losses.by(kinds.source.upstream)
+        lost = losses.by.get(kinds.source.upstream, ())
         if losses.meant and not lost:
             continue
         of_both = (source.ways.get(each, ()) for each in positions)
