@@ -25,9 +25,9 @@ define install
   $(SUDO) apt-get update --quiet=2 && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes $(2)$(1) >/dev/null; }
 endef
 
-# One worker more than there are cores, for many tests wait for a server; one that has nothing left takes tests over.
+# Two workers more than there are cores, for many tests wait for a server; one that has nothing left takes tests over.
 CORES := $(shell nproc)
-WORKERS ?= $(shell echo $$(($(CORES) < 5 ? $(CORES) + 1 : 6)))
+WORKERS ?= $(shell echo $$(($(CORES) < 5 ? $(CORES) + 2 : 6)))
 # How random tests draw: see tests/conftest.py.
 DRAWN ?= whole
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile=$(DRAWN)
@@ -69,9 +69,10 @@ peers:
 	@[ .node/node_modules -nt $(NODE)/package-lock.json ] || { mkdir -p .node && cp $(NODE)/package*.json .node && \
 	  npm ci --prefix .node --ignore-scripts --no-audit --no-fund --silent && touch .node/node_modules; }
 
-# What starts no server, no browser and no other program; of what is drawn at random a fifth of what make test draws.
+# What starts no server, no browser and no other program, and takes no third of a second alone (the mark long); of what
+# is drawn at random a fifth of what make test draws.
 quick: $(VENV)/test.stamp
-	$(PYTEST) -m "not server and not slow" -n $(CORES) --hypothesis-profile=few $(ARGS)
+	$(PYTEST) -m "not server and not slow and not long" -n $(CORES) --hypothesis-profile=few $(ARGS)
 
 # The same under every Python from 3.11 on that this machine has; says which it has not.
 matrix:

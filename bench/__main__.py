@@ -27,6 +27,7 @@ from bench import (
     policy,
     reload,
     satosa,
+    stranger_kinds,
     strangers,
 )
 from bench.figures import Row
@@ -53,6 +54,11 @@ def _satosa(arguments: argparse.Namespace) -> Iterable[Row]:
     return satosa.rows(str(Path(arguments.satosa).absolute()))
 
 
+def _strangers(arguments: argparse.Namespace) -> Iterator[Row]:
+    yield from stranger_kinds.rows(arguments)
+    yield from strangers.rows(arguments)
+
+
 # Name, what it measures, and how. The last is measured only where it is named.
 CASES: Final[dict[str, tuple[str, Case]]] = {
     "layers": ("a login by layer: known browser, SQLite, one worker, one at a time", _layers),
@@ -70,7 +76,7 @@ CASES: Final[dict[str, tuple[str, Case]]] = {
     "metadata": ("a signed feed", lambda _: metadata.rows()),
     "gate": ("what the gate adds to reading, and the largest messages anybody may post", lambda _: gate.rows()),
     "idle": ("a broker that nobody asks", lambda _: layer_figures.idle()),
-    "strangers": ("a stranger's worst at full speed", strangers.rows),
+    "strangers": ("a stranger's request by its kind, and a stranger's worst at full speed", _strangers),
 }
 _BY_NAME_ONLY: Final = ("strangers", "drain")
 

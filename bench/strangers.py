@@ -35,6 +35,8 @@ from broker.demo.run.running_demo import Running
 
 CAMPUS = "130.225.0.0/16"
 HOME, ON_CAMPUS, FLOODED = "203.0.113.7", "130.225.20.4", "198.18.0.9"
+# An address of a network that has begun all it may.
+FULL, FULL_NETWORK = "192.0.2.9", "192.0.2.0/24"
 TOKEN = re.compile(rb'name="token" value="([^"]+)"')
 
 
@@ -116,17 +118,41 @@ class Stranger:
     def asking(self) -> None:
         """Ask for a letter of a number that is nobody's."""
         self.made_up()
+        form = self._form_of_letter()
+        if form is not None:
+            self._ask(*form)
+
+    def asking_again(self) -> Callable[[], None]:
+        """Open the page where a letter is asked for, and return one more asking by it."""
+        self.wire.headers = {"X-Forwarded-For": HOME}
+        self.made_up()
+        form = self._form_of_letter()
+        if form is None:
+            raise SystemExit("no page asks for a letter")
+        cookies, (url, fields) = self.wire.cookies, form
+
+        def ask() -> None:
+            self.wire.cookies = dict(cookies)
+            self.wire.headers = {"X-Forwarded-For": HOME}
+            self._ask(url, fields)
+
+        return ask
+
+    def _form_of_letter(self) -> tuple[str, dict[str, str]] | None:
+        """Return the address and the fields of the form; None where this network may begin no more."""
         location, _ = self.send("GET", "/pin")
         if not location:
-            return
+            return None
         url = f"{urlsplit(location).path}?{urlsplit(location).query}"
         _, page = self.send("GET", url)
         token = TOKEN.search(page)
-        if token:
-            self.wire.headers["Sec-Fetch-Site"] = "same-origin"
-            fields = {"token": token[1].decode(), "do": "letter", "identifier": str(secrets.randbelow(10**9) + 10**9)}
-            self.send("POST", url, fields)
-            del self.wire.headers["Sec-Fetch-Site"]
+        return (url, {"token": token[1].decode(), "do": "letter"}) if token else None
+
+    def _ask(self, url: str, fields: dict[str, str]) -> None:
+        """Post the form with a number that is nobody's."""
+        self.wire.headers["Sec-Fetch-Site"] = "same-origin"
+        self.send("POST", url, {**fields, "identifier": str(secrets.randbelow(10**9) + 10**9)})
+        del self.wire.headers["Sec-Fetch-Site"]
 
     def rubbish(self) -> None:
         """Post what is no SAML to the ACS."""
@@ -205,14 +231,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this case to the driver's."""
     group = parser.add_argument_group("strangers")
     group.add_argument("--seconds", type=int, default=120)
-    group.add_argument("--networks", type=int, nargs="+", default=[1, 10, 1000])
+    group.add_argument("--networks", type=int, nargs="*", default=[1, 10, 1000], help="none: the kinds alone")
     group.add_argument("--connections", type=int, default=4)
     group.add_argument("--store", default="sqlite:state/broker.db")
 
 
 def rows(arguments: argparse.Namespace) -> Iterator[Row]:
     """Flood a broker behind one proxy, which knows a campus and a borrower, from so many networks."""
-    setup = Setup(store=arguments.store, workers=2, prepare=_behind_proxy)
+    setup = Setup(store=arguments.store, workers=2, prepare=behind_proxy)
     with broker_running(setup) as demo:
         mark = marked(demo)
         for networks in arguments.networks:
@@ -250,10 +276,13 @@ def _flooded(demo: Running, arguments: argparse.Namespace, networks: int, mark: 
         yield row(f"{name}, {each.name}", *figures, Figure("ms p95", part(each.times, 0.95) * 1000))
 
 
-def _behind_proxy(setting: Setting) -> None:
+def behind_proxy(setting: Setting) -> None:
+    """Count one proxy, so that strangers may come from many networks; a campus has a ceiling of its own."""
     text = setting.config.read_text().replace("threads = 8", "threads = 8\nproxies = 1")
     text = text.replace("beginnings = 1000000", "")
-    setting.config.write_text(f'{text}\n[[limits.campuses]]\nnetwork = "{CAMPUS}"\nbeginnings = 6000\n')
+    for network, beginnings in ((CAMPUS, 6000), (FULL_NETWORK, 1)):
+        text += f'\n[[limits.campuses]]\nnetwork = "{network}"\nbeginnings = {beginnings}\n'
+    setting.config.write_text(text)
 
 
 def marked(demo: Running) -> str:

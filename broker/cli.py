@@ -97,9 +97,15 @@ def serve() -> None:
     SIGHUP reads everything again, if it is sound.
     """
     with reading_modules():
-        from broker.app import gunicorn_server  # noqa: PLC0415 - no other command needs a web server
+        # Both: broker work is forked from the server, and reads nothing again.
+        from broker.app import background_work, gunicorn_server  # noqa: F401, PLC0415 - no other command needs a web server
 
-    gunicorn_server.serve(configuration)
+    gunicorn_server.serve(configuration, _work_for)
+
+
+def _work_for(server: int) -> None:
+    """Run ``broker work`` in a child of a server; SystemExit, as every command ends."""
+    work.main(["--server", str(server)], prog_name="broker work")
 
 
 @broker.command(short_help="Do the work beside the logins: enrolments, letters, feeds.")

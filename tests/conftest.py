@@ -18,23 +18,9 @@ settings.register_profile("few", settings.get_profile("whole"), max_examples=20)
 settings.register_profile("gate", settings.get_profile("whole"), derandomize=True, database=None)
 settings.load_profile("untimed")
 
+# Those that run tests load the others, which tests/plugins/distribution.py lists.
 pytest_plugins = [
     "tests.plugins.memory_folder",
-    "tests.plugins.garbage",
-    "tests.plugins.rsa_keys",
-    "tests.plugins.servers",
-    "tests.plugins.order",
-    "tests.plugins.templates",
-    "tests.plugins.yaml_trees",
     "tests.plugins.attack_classes",
-    "tests.plugins.redis_server",
-    "tests.plugins.saml_messages",
-    "tests.plugins.saml_parties",
-    "tests.plugins.house",
-    "tests.plugins.lived",
-    "tests.plugins.stage",
-    "tests.plugins.demo",
-    "tests.plugins.chromium",
-    "tests.plugins.firefox",
-    "tests.plugins.pin_bench",
+    "tests.plugins.distribution",
 ]

@@ -36,7 +36,9 @@ from broker.adapters.web.login.letter_pages import LetterPages
 from broker.adapters.web.login.message_logging import LoggedLogoutFace, LoggedUpstreamFace
 from broker.adapters.web.pages import error_pages, error_url_page
 from broker.adapters.web.pages.cookies import BrowserCookies
+from broker.adapters.web.pages.filled_pages import FilledPages
 from broker.adapters.web.pages.form_tokens import FormTokens
+from broker.adapters.web.pages.page_links import LinkedPages
 from broker.adapters.web.pages.pictures import Pictures
 from broker.adapters.web.pages.pictures import blueprint as picture_blueprint
 from broker.adapters.web.pages.self_posting_pages import SelfPostingPages
@@ -95,8 +97,7 @@ def create_app(settings: Config | None = None) -> Flask:
     person_lookup = parts.person_lookup()
     proxies = UncountedProxies(now, parts.tell)
     app.before_request(proxies.look)
-    self_posting = SelfPostingPages(imprint.linked)
-    ports = _web_ports(parts, person_lookup, pictures, self_posting)
+    ports = _web_ports(parts, person_lookup, pictures, imprint.linked)
     pages = StepPages(ports)
     app.register_blueprint(picture_blueprint(pictures))
     for blueprint in _blueprints(parts, ports, pages, person_lookup):
@@ -110,7 +111,7 @@ def _web_ports(
     parts: Parts,
     person_lookup: PersonAtLogin,
     pictures: Pictures,
-    self_posting: SelfPostingPages,
+    linked: LinkedPages,
 ) -> WebPorts:
     config = parts.config
     base_url = config.base_url
@@ -137,7 +138,8 @@ def _web_ports(
         network=addresses.network,
         host=addresses.host,
         count_beginning=_count_beginning(parts, cookies),
-        self_posting=self_posting,
+        self_posting=SelfPostingPages(FilledPages(linked)),
+        filled=FilledPages(linked),
         library=configured_texts.called(config),
         cpr_cards=config.library.settings.get("card_number") != "system",
         sign_up=configured_texts.sign_up_url(config),

@@ -25,7 +25,9 @@ from broker.app.policy_following import PolicyFollowing
 from broker.app.policy_sources import RecordedPolicies
 from broker.app.policy_surroundings import PolicySurroundings, tried
 from broker.app.policy_trail import PolicyTrail
+from broker.app.shared_calls import SharedCalls
 from broker.app.work_folder import WakeSignal
+from broker.core.borrowers.library_calls import CallsLimited
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Service, Upstream
@@ -78,6 +80,7 @@ class Parts:
     library: LibrarySystem
     register: PersonRegister | None
     look_ups: RegisterLoop | None
+    library_calls: SharedCalls
     library_proof: LibraryProof
     links: PersonLinks
     enrolments: Enrolments
@@ -134,8 +137,7 @@ def assemble(settings: config.Config) -> Parts:
     trail = open_sinks.told_trail(settings, ring, store, opened.sinks)
     ports = _enrolment_ports(settings, ring, store, opened.library, trail)
     wake = WakeSignal(settings.state)
-    # So many threads may wait for the library system at once: the others keep serving logins.
-    waiting = Semaphore(max(1, settings.serve.threads // 2))
+    waiting = _waiting(settings)
     enrolments = Enrolments(ports, settings.library.mode, wake, time.sleep, waiting)
     cases = StaffCases(ports.records, ports.links, trail)
     return Parts(
@@ -153,6 +155,7 @@ def assemble(settings: config.Config) -> Parts:
         library=opened.library,
         register=opened.register,
         look_ups=_look_ups(settings, ports, opened.register),
+        library_calls=opened.library_calls,
         library_proof=_library_proof(opened, store, trail.tell),
         links=ports.links,
         enrolments=enrolments,
@@ -169,6 +172,12 @@ def assemble(settings: config.Config) -> Parts:
     )
 
 
+def _waiting(settings: config.Config) -> Semaphore:
+    # So many threads may wait for the library system at once: the others keep serving logins.
+    most = settings.serve.threads // 2
+    return Semaphore(max(1, most))
+
+
 @dataclass(frozen=True, slots=True)
 class _Opened:
     """What was opened from the configuration, each part checked by itself."""
@@ -181,6 +190,7 @@ class _Opened:
     maps: attribute_maps.AttributeMaps
     store: Store
     library: LibrarySystem
+    library_calls: SharedCalls
     register: PersonRegister | None
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]
@@ -202,7 +212,8 @@ def _opened(settings: config.Config) -> _Opened:
     faults += surroundings.faults
     store = tried(faults, lambda: sealed_stores.bare(settings))
     sealed = tried(faults, lambda: sealed_stores.sealed(store, keys))
-    library = tried(faults, lambda: _library(settings, metrics))
+    calls = SharedCalls(sealed, metrics.library_call, now)
+    library = tried(faults, lambda: _library(settings, calls))
     register = tried(faults, lambda: _register(settings, metrics))
     texts = tried(faults, lambda: Texts.load(settings.content))
     messages = tried(faults, lambda: _messages(settings))
@@ -218,6 +229,7 @@ def _opened(settings: config.Config) -> _Opened:
         maps=maps,
         store=sealed,
         library=LockedChanges(library, sealed, keys.index, now),
+        library_calls=calls,
         register=register,
         services=surroundings.services,
         upstreams=surroundings.upstreams,
@@ -313,9 +325,12 @@ def _messages(settings: config.Config) -> MessageLog | None:
     return MessageLog(log.folder, log.public_key, required=log.required, tell=tell)
 
 
-def _library(settings: config.Config, metrics: Metrics) -> LibrarySystem:
+def _library(settings: config.Config, calls: SharedCalls) -> LibrarySystem:
     table = settings.library
-    return open_library(table.system, table.connector_settings(), metrics.library_call)
+    library = open_library(table.system, table.connector_settings(), calls)
+    if isinstance(library, CallsLimited):
+        calls.limit = library.calls_a_second
+    return library
 
 
 def _register(settings: config.Config, metrics: Metrics) -> PersonRegister | None:

@@ -42,9 +42,10 @@ _LISTENING: Final = "LISTEN_FDS"  # set by systemd where a unit has a socket
 _tell = EventSinks({Sink.LOG: to_log(application_log.tell)}).tell
 
 
-def serve(read: Callable[[], Config]) -> None:
+def serve(read: Callable[[], Config], work: Callable[[int], object]) -> None:
     """Serve until told to stop; HUP reads the configuration again, and serves it if it is sound.
 
+    ``work`` is ``broker work`` for the server of a process id; it is run in a child.
     ConfigurationFaults where the parts do not fit, or the store may lose what it acknowledged.
     """
     application_log.configure()
@@ -53,9 +54,9 @@ def serve(read: Callable[[], Config]) -> None:
     with metrics.shared(read().state / "metrics"):
         served = Served(read)
         _refuse_used_address(served.config.serve.bind)
-        served.work = watched_work.start(served.config.state)
-        # What every worker shares from here on: none looks through it for garbage, nor copies it.
+        # What every child shares from here on: none looks through it for garbage, nor copies it.
         gc.freeze()
+        served.work = watched_work.start(served.config.state, work, served.leave)
         try:
             served.run()
         finally:
@@ -97,6 +98,7 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """
 
     work: watched_work.WatchedWork
+    arbiter: Arbiter | None = None
 
     def __init__(self, read: Callable[[], Config]) -> None:
         """Read the configuration by ``read``; ConfigurationFaults where it cannot be served."""
@@ -186,7 +188,17 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def run(self) -> None:
         """Serve until told to stop."""
-        _Reloading(self).run()
+        self.arbiter = _Reloading(self)
+        self.arbiter.run()
+
+    def leave(self) -> None:
+        """Close, in a child that serves nobody, what this process listens at.
+
+        Else whoever connects after a change of ``serve.bind`` would wait for an answer for ever.
+        """
+        if self.arbiter is not None:
+            for listener in self.arbiter.LISTENERS:
+                listener.close()
 
 
 class _Reloading(Arbiter):  # type: ignore[misc]  # gunicorn has no types

@@ -3,18 +3,24 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Final
 
 from broker.app import enrolment_operations
 from broker.app.assembly import Parts
 from broker.app.pace import Pace
+from broker.app.shared_calls import SharedCalls
 from broker.core.borrowers.reconciliation import LeftAlone
-from broker.flows.borrowers.reconciliation import Bounds, Finding, Reconciliation
+from broker.flows.borrowers.reconciliation import Bounds, Finding, Reconciliation, Stopped
 
 _AT_ONCE: Final = 16  # calls of the library system: at 200 ms each eighty a second
 _MOST_ROWS: Final = 1_000
+# Seconds between two looks at a borrower that is not there: a proxy, or a copy, may be behind.
+_APART: Final = 2.0
+_LOW: Final = (
+    "the calls of the day are nearly used up (library.daily_calls): the rest is for logins"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,37 @@ class Reconciled:
             yield "all that were compared are as they were granted"
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A turn of the run: at its pace, and of what logins leave of the library system's calls."""
+
+    pace: Pace
+    calls: SharedCalls
+    interrupted: Event
+
+    def take(self) -> None:
+        """Wait for a turn; Stopped once the rest of the day's calls is kept for logins."""
+        if self.calls.is_low:
+            raise Stopped(_LOW)
+        self.pace.wait()
+        self.calls.wait(self.interrupted.wait)
+
+
+@dataclass(slots=True)
+class _Listed:
+    """The rows of a report, as many as are in memory at most, and how many more there are."""
+
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    more: int = 0
+
+    def add(self, finding: Finding) -> None:
+        """Add the row of a finding."""
+        if len(self.rows) < _MOST_ROWS:
+            self.rows.append(_row(finding))
+        else:
+            self.more += 1
+
+
 def reconciled(parts: Parts, asked: Asked, tell: Callable[[str], None]) -> Reconciled:
     """Compare, and with ``applies`` mend, all that is left of the run; ``tell`` hears how far.
 
@@ -81,21 +118,20 @@ def reconciled(parts: Parts, asked: Asked, tell: Callable[[str], None]) -> Recon
     skipped = frozenset(enrolment_operations.named(parts, name) for name in asked.skip)
     bounds = Bounds(asked.applies, asked.most, skipped)
     interrupted = Event()
+    parts.library_calls.give_way()
     pace = Pace(asked.rate, sleep=interrupted.wait)
-    rows: list[Mapping[str, Any]] = []
-    more = 0
+    turn = _Turn(pace, parts.library_calls, interrupted)
+    listed = _Listed()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         ports = parts.enrolments.ports
-        run = Reconciliation(ports, parts.policies.current, bounds, pace.wait, pool.map)
+        run = Reconciliation(ports, parts.policies.current, bounds, turn.take, pool.map)
+        run.apart = lambda: interrupted.wait(_APART)
         run.told = lambda so_far: tell(f"{so_far.share:.0%}, {so_far.compared} compared")
         run.begin(anew=asked.anew)
         try:
             with closing(run.findings()) as findings:
                 for finding in findings:
-                    if len(rows) < _MOST_ROWS:
-                        rows.append(_row(finding))
-                    else:
-                        more += 1
+                    listed.add(finding)
         except KeyboardInterrupt:
             # What was found and mended until then is told all the same.
             run.stopped = "interrupted"
@@ -109,8 +145,8 @@ def reconciled(parts: Parts, asked: Asked, tell: Callable[[str], None]) -> Recon
         compared=run.run.compared,
         found=run.run.found,
         mended=run.run.mended,
-        rows=rows,
-        more_rows=more,
+        rows=listed.rows,
+        more_rows=listed.more,
         left_out=run.run.left_out,
     )
 

@@ -1,21 +1,21 @@
 """The ``broker work`` that ``broker serve`` starts, and starts again when it has died."""
 
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from signal import SIGHUP
-from typing import Final
+from subprocess import TimeoutExpired
+from typing import Final, Protocol
 
 from broker.adapters.telling import application_log
 from broker.adapters.telling.event_sinks import EventSinks, to_log
+from broker.app.forked_child import forked
 from broker.app.work_folder import sign_of_life
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
 
-_COMMAND: Final = ("-m", "broker.cli", "work", "--server")
-_NOT_FROM_HERE: Final = "-P"  # the folder one stands in may be anybody's
+_NAME: Final = "broker work"
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
 _SOUND_AFTER: Final = 60.0  # seconds after which a death is a first one again
@@ -25,29 +25,58 @@ _PATIENCE: Final = 8.0  # with it the server's own 30 s stay below the 40 of the
 _tell = EventSinks({Sink.LOG: to_log(application_log.tell)}).tell
 
 
-def start(state: Path) -> "WatchedWork":
+class Child(Protocol):
+    """A process that has been started, as ``subprocess.Popen`` has it."""
+
+    @property
+    def pid(self) -> int:
+        """Return its process id."""
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; TimeoutExpired."""
+
+    def send_signal(self, sig: int, /) -> None:
+        """Send it a signal."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+def start(state: Path, run: Callable[[int], object], leave: Callable[[], None]) -> "WatchedWork":
     """Start ``broker work`` beside this process, which is to serve, and return it.
 
-    ``state`` is the folder of the state. To be called before anything is forked. The child reads
-    the configuration by itself, as this process did.
+    ``state`` is the folder of the state. ``run`` is the command, given the process id of this
+    process; it reads the configuration by itself, as this process did, in a child that has all
+    code of this process: that costs neither time nor memory twice, and is of the same release as
+    the web workers. ``leave`` closes there what only a server has open. To be called before
+    anything is forked.
     """
-    command = [*_COMMAND, str(os.getpid())]
-    if sys.path[0] != str(Path.cwd()):
-        command.insert(0, _NOT_FROM_HERE)
-    work = WatchedWork([sys.executable, *command], state)
-    work.look()
-    return work
+    server = os.getpid()
+
+    def work() -> None:
+        leave()
+        run(server)
+
+    watched = WatchedWork(partial(forked, _NAME, work), state)
+    watched.look()
+    return watched
 
 
 class WatchedWork:
     """A child that is started again when it has died, after a pause that grows."""
 
-    def __init__(self, command: Sequence[str], state: Path) -> None:
-        """Take the command, and the folder where it says that it works; ``look`` starts it."""
-        self._command = list(command)
+    def __init__(self, begin: Callable[[], Child], state: Path) -> None:
+        """Take what starts it, and the folder where it says that it works; ``look`` starts it."""
+        self._begin = begin
         self._state = state
         self._owner = os.getpid()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._began = 0.0
         self._due = 0.0
         self._pause = _FIRST_PAUSE
@@ -81,7 +110,7 @@ class WatchedWork:
         child.terminate()
         try:
             child.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
+        except TimeoutExpired:
             child.kill()
             child.wait()
 
@@ -94,9 +123,7 @@ class WatchedWork:
     def _start(self, now: float) -> None:
         self._reload_due = False  # it reads what there is now
         try:
-            self._child = subprocess.Popen(  # noqa: S603 - this program, by its own interpreter
-                self._command, stdin=subprocess.DEVNULL
-            )
+            self._child = self._begin()
         except OSError as error:
             # No memory, no processes left: the web workers serve on.
             application_log.unexpected(error, "server")
@@ -104,7 +131,7 @@ class WatchedWork:
             return
         self._began = now
 
-    def _note_death(self, child: "subprocess.Popen[bytes]", now: float) -> None:
+    def _note_death(self, child: Child, now: float) -> None:
         self._child = None
         if now - self._began >= _SOUND_AFTER:
             self._pause = _FIRST_PAUSE

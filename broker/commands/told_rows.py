@@ -19,35 +19,75 @@ def of_moves(rows: Iterable[Row]) -> list[list[Row]]:
     """
     groups: dict[object, list[Row]] = {}
     for number, row in enumerate(rows):
-        moves = MOVES in row.affiliation
-        alike = (row.change.direction, row.service, row.affiliation)
-        about = (row.ages, row.days, row.offered)
-        key: object = (*alike, *about) if moves else number
-        groups.setdefault(key, []).append(row)
+        key: object = number
+        if MOVES in row.affiliation:
+            key = (
+                row.change.direction,
+                row.service,
+                row.affiliation,
+                row.ages,
+                row.days,
+                row.offered,
+            )
+        groups.setdefault(
+            key,
+            [],
+        ).append(row)
     return list(groups.values())
 
 
 def line_of(rows: Sequence[Row], vocabulary: Vocabulary) -> str:
     """Return the line of one row, or of several that ``of_moves`` has put together."""
     first = rows[0]
+    direction = f"{first.change.direction:<9}"
+    service = f"{first.service:<13}"
     texts = "; ".join(row.change.text for row in rows)
-    head = f"  {first.change.direction:<9} {first.service:<13} {first.affiliation}: {texts}"
-    said = list(_places(rows))
+    places = list(_places(rows))
     if len(rows) > 1:
-        said.insert(0, f"{len(rows)} changes")
-    where = f"  ({', '.join(said)})" if said else ""
-    about = "".join(f"  {each}" for each in (first.ages, first.days.in_words()) if each)
-    aside = "" if first.offered else f"  {_UNOFFERED}"
-    return f"{head}{where}{about}  e.g. {words(first.login, vocabulary)}{aside}"
+        places.insert(
+            0,
+            f"{len(rows)} changes",
+        )
+    parts = [f"{direction} {service} {first.affiliation}: {texts}"]
+    if places:
+        listed = ", ".join(places)
+        parts.append(f"({listed})")
+    parts += filter(
+        None,
+        (
+            first.ages,
+            first.days.in_words(),
+        ),
+    )
+    person = words(
+        first.login,
+        vocabulary,
+    )
+    parts.append(f"e.g. {person}")
+    if not first.offered:
+        parts.append(_UNOFFERED)
+    line = "  ".join(parts)
+    return f"  {line}"
 
 
 def _places(rows: Iterable[Row]) -> Iterator[str]:
     """Yield the lines that make the changes, each file named once."""
-    lines: dict[str, dict[int, None]] = {}
+    lines: dict[str, set[int]] = {}
     for row in rows:
         place = row.change.place
-        if place is not None:
-            was = "was " if row.change.was else ""
-            lines.setdefault(f"{was}{place.file}", {})[place.line] = None
+        if place is None:
+            continue
+        file = place.file
+        if row.change.was:
+            file = f"was {file}"
+        lines.setdefault(
+            file,
+            set(),
+        ).add(place.line)
     for file, found in lines.items():
-        yield f"{file}:{','.join(map(str, sorted(found)))}"
+        numbers = map(
+            str,
+            sorted(found),
+        )
+        listed = ",".join(numbers)
+        yield f"{file}:{listed}"

@@ -1,10 +1,12 @@
 """``broker work``: started and watched by serve, alone on its machine, and missed by no login."""
 
+import errno
 import json
 import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -13,7 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -40,9 +42,6 @@ from broker.files.settings.config import Config, load
 from broker.flows.records import WRITES
 from tests.plugins.ports import free_port
 from tests.plugins.programs import started
-
-if TYPE_CHECKING:
-    import subprocess
 
 pytestmark = pytest.mark.server
 
@@ -153,7 +152,7 @@ def test_a_child_that_dies_is_started_again_after_pauses_that_grow(
     now, told, starts = [0.0], [], []
     monkeypatch.setattr("broker.app.watched_work.time.monotonic", lambda: now[0])
     monkeypatch.setattr(watched_work, "_tell", lambda event: told.append(event.facts["again_after_seconds"]))
-    work = WatchedWork([sys.executable, "-c", ""], tmp_path)
+    work = WatchedWork(lambda: subprocess.Popen([sys.executable, "-c", ""]), tmp_path)
     for _ in range(400):
         before = work._child
         work.look()
@@ -177,17 +176,22 @@ def test_a_child_that_dies_is_started_again_after_pauses_that_grow(
 def test_a_machine_without_room_for_it_serves_on(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A start that the system refuses is told and tried again; the server goes on."""
     application_log.configure()  # commands, which other tests run, tell it elsewhere
-    work = WatchedWork(["/nowhere/to/be/found"], tmp_path)
+
+    def begin() -> "subprocess.Popen[bytes]":
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    work = WatchedWork(begin, tmp_path)
     work.look()
     work.look()
     work.reload()
     work.end()
-    assert capfd.readouterr().out.count("FileNotFoundError") == 1
+    assert capfd.readouterr().out.count("BlockingIOError") == 1
 
 
 def test_a_reload_waits_until_the_child_works(tmp_path: Path) -> None:
     """Before it listens to signals it would die of one; what it had read by then may be old."""
-    work = WatchedWork([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path)
+    sleeping = [sys.executable, "-c", "import time; time.sleep(60)"]
+    work = WatchedWork(lambda: subprocess.Popen(sleeping), tmp_path)
     work.look()
     assert work._child
     work.reload()

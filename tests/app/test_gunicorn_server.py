@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from http.client import HTTPConnection
@@ -288,6 +288,30 @@ def test_no_broker_work_survives_a_server_that_was_killed(server: Server) -> Non
     (left,) = work(server)
     server.running.kill()
     until(lambda: not Path(f"/proc/{left}").exists())
+
+
+def holds(pid: int, port: int) -> bool:
+    """Say whether a process has a socket open that listens at a port."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    listening = {f"socket:[{each[9]}]" for each in lines if each[3] == "0A" and each[1].endswith(f":{port:04X}")}
+    found = set()
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.add(str(each.readlink()))
+    return bool(listening & found)
+
+
+def test_broker_work_that_is_started_again_listens_at_no_address_of_the_server(unchanged: Server) -> None:
+    """After a change of serve.bind whoever still connects to the old one is refused, and waits for nobody."""
+    until(lambda: work(unchanged))
+    (killed,) = work(unchanged)
+    os.kill(killed, signal.SIGKILL)
+    before = started_works(unchanged)
+    until(lambda: started_works(unchanged) > before)
+    (again,) = work(unchanged)
+    assert again != killed
+    assert [holds(each, unchanged.port) for each in sorted(unchanged.workers())] == [True, True]
+    assert not holds(again, unchanged.port)
 
 
 @pytest.mark.slow

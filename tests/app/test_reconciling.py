@@ -2,10 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from broker.app.reconciling import Reconciled
+from broker.app.assembly import Parts, assemble, now
+from broker.app.reconciling import Asked, Reconciled
+from broker.app.reconciling import reconciled as run_reconciliation
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState, Granted
+from broker.core.borrowers.library_calls import QUOTA_LOW
+from broker.demo.run.demo_folder import Ports, Setting, write
+from broker.files.settings.config import load
+from broker.flows.borrowers.enrolment_records import StoredEnrolment
 
 
 def reconciled(
@@ -58,3 +66,32 @@ def test_whoever_was_left_out_is_said() -> None:
         "2 left out: skipped, under way, or a case",
         "nothing was compared",
     ]
+
+
+@pytest.fixture(name="parts")
+def _parts(setting: Setting, tmp_path: Path) -> Parts:
+    environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}
+    return assemble(load(setting.folder / "broker.toml", environ))
+
+
+def test_a_run_leaves_the_rest_of_the_day_to_logins(parts: Parts) -> None:
+    """Once the library system's calls of the day are nearly used up it asks nothing more, and says so."""
+    key = parts.enrolments.person_key("0101990000")
+    at = now()
+    granted = Granted("student", "STUDENT", at.date())
+    done = Enrolment("a" * 32, EnrolmentState.DONE, at, None, key.group, "5", granted=granted)
+    parts.enrolments.ports.records.write(StoredEnrolment(key, done, None, None), done, None)
+    parts.library_calls(QUOTA_LOW, "done", 0.0)
+    asked = Asked(applies=False, rate=100, most=1, skip=(), anew=True)
+    found = run_reconciliation(parts, asked, lambda _: None)
+    assert (found.ended, found.compared) == (False, 0)
+    assert found.stopped is not None
+    assert found.stopped.startswith("the calls of the day are nearly used up (library.daily_calls)")
+
+
+@pytest.mark.parametrize(("system", "limit"), [("koha", None), ("alma", 7.0)])
+def test_the_calls_of_a_second_are_those_of_the_configuration(tmp_path: Path, system: str, limit: float | None) -> None:
+    """An Alma's, which its contract limits; a Koha has no such limit, and nothing is counted for it."""
+    setting = write(tmp_path / "demo", Ports(21_040), now(), system=system)
+    environ = {"BROKER_LIBRARY__CALLS_A_SECOND": "7"} if limit else {}
+    assert assemble(load(setting.config, environ)).library_calls.limit == limit

@@ -27,7 +27,7 @@ from tests.plugins.mutations import Step, mutated
 from tests.plugins.saml_parties import BASE, LOANS, NOW, OPEN, PRINT, Parties
 from tests.plugins.stage import Stage
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=5)
 
 ACS: Final = {
     LOANS: {f"{LOANS}/acs"},

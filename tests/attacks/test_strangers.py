@@ -2,18 +2,20 @@
 
 import hashlib
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from broker.adapters.stores.sqlite import _SWEEP_EVERY
+from broker.adapters.stores.sqlite import _SWEEP_EVERY, SqliteStore
 from broker.adapters.trail.audit_trail import KeptTrail
 from broker.app import diagnostics
 from broker.core.errors import TooMany, TransactionGone
-from broker.core.ports import Key
+from broker.core.ports import Kept, Key
 from broker.demo.library import services
 from broker.flows.proofs.pin_renewal import PER_NETWORK
 from broker.flows.proofs.rate_limits import Limits
@@ -59,6 +61,54 @@ def test_looking_up_logins_that_do_not_exist_leaves_nothing(house: House) -> Non
     pages = [person.get(f"{person.base}/login/{number:032x}") for number in range(1500)]
     assert {page.status_code for page in pages} == {410}
     assert (kept(house), trail_size(house)) == before
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give what the store is asked, in order."""
+    asked: list[str] = []
+    get, get_many, count = SqliteStore.get, SqliteStore.get_many, SqliteStore.count
+
+    def got(store: SqliteStore, key: Key, now: datetime) -> Kept | None:
+        asked.append(f"get {key.kind}")
+        return get(store, key, now)
+
+    def got_many(store: SqliteStore, keys: Sequence[Key], now: datetime) -> list[Kept | None]:
+        asked.append("get_many")
+        return get_many(store, keys, now)
+
+    def counted(store: SqliteStore, key: Key, *values: Any) -> int:
+        asked.append(f"count {key.kind}")
+        return count(store, key, *values)
+
+    monkeypatch.setattr(SqliteStore, "get", got)
+    monkeypatch.setattr(SqliteStore, "get_many", got_many)
+    monkeypatch.setattr(SqliteStore, "count", counted)
+    return asked
+
+
+def test_a_refused_stranger_has_the_store_asked_once(house: House, reads: list[str]) -> None:
+    """A login that does not exist, and one of another browser: looked at once, by the page of the refusal no more."""
+    owner, stranger = house.person(), house.person()
+    chooser = owner.ask()
+    path = f"/login/{chooser.request.path.split('/')[2]}"
+    stranger.client.set_cookie("b-" + "0" * 16, "0" * 64, domain="broker.localhost")
+    expected = {f"/login/{'0' * 32}": 410, path: 403, f"{path}/upstream": 403}
+    for address, status in expected.items():
+        reads.clear()
+        page = stranger.get(f"{stranger.base}{address}")
+        assert (page.status_code, reads) == (status, ["get transaction"])
+    assert stranger.post(f"/login/{'0' * 32}/upstream", {"token": "x"}).status_code == 410
+
+
+def test_an_unbound_login_that_may_show_no_page_is_answered_to_its_service(house: House) -> None:
+    """It is nobody else's yet: whatever goes wrong with it is a status for the service, not a page."""
+    person = house.person()
+    asked = services.request_url(house.site("my-loans"), "my-loans", house.peer, force=False, passive=True)
+    begun = person.client.get(person.path(asked), base_url=person.base)
+    name = urlsplit(begun.headers["Location"]).path.split("/")[2]
+    page = person.post(f"/login/{name}/upstream", {"token": "x"})
+    assert "SAMLResponse" in page.text
 
 
 def test_a_strangers_page_carries_a_reference_that_decodes_itself(house: House) -> None:

@@ -69,6 +69,7 @@ def meant(service: str, effect: str = "deny") -> str:
     return f"  - {{name: both at {service}, login: {LOGIN}, service: {service}, expect: {expect}}}\n"
 
 
+@pytest.mark.long("analyses the shipped policies")
 @pytest.mark.parametrize(
     ("precedence", "more", "losing"),
     [
@@ -100,6 +101,7 @@ def test_whom_a_new_file_takes_is_told(
     assert all(f"becomes guest and loses {lost} (" in line for line in told if "takes from employee" in line)
 
 
+@pytest.mark.long("analyses the shipped policies")
 def test_the_person_of_such_a_warning_is_one_who_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the address that they prove, without which they stay what they are."""
     monkeypatch.chdir(POLICIES.parent)
@@ -115,6 +117,7 @@ def test_the_person_of_such_a_warning_is_one_who_moves(tmp_path: Path, monkeypat
     assert "; e.g. nemid substantial proof:someone@" in told
 
 
+@pytest.mark.long("analyses the shipped policies")
 @pytest.mark.parametrize("key", ["upgrades", "lowers", "temporary"])
 def test_a_category_that_no_login_changes_is_a_warning(tmp_path: Path, key: str) -> None:
     """Where each entry of the file only needs an account: with the line of the key."""

@@ -274,6 +274,7 @@ def test_policies_here_need_no_configuration(run: Run, monkeypatch: pytest.Monke
     assert (tested.exit_code, tested.stdout.splitlines()[-1]) == (0, f"{len(names)} examples hold")
 
 
+@pytest.mark.long("analyses the shipped policies")
 def test_a_strict_check_is_well_only_without_a_warning(run: Run, folder: Path) -> None:
     """What runs before a release stops at what somebody should look at; exit 1, and 0 without."""
     strict = run("policy", "check", "--strict", **configured(folder))

@@ -43,6 +43,7 @@ def cases() -> list[ParameterSet]:
     ]
 
 
+@pytest.mark.long("analyses the policies of the document")
 @pytest.mark.parametrize(("words", "printed"), cases())
 def test_a_command_prints_what_the_document_shows(
     setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, printed: str

@@ -131,6 +131,7 @@ def test_where_no_set_was_ever_in_force_nothing_is_explained(desk: Desk) -> None
     assert "no page of the last thirty days" in desk.run("explain", "bcdf", "ghjk").stderr
 
 
+@pytest.mark.long("analyses whole policy sets")
 def test_site_rules_that_go_are_told_like_a_changed_policy(desk: Desk) -> None:
     """A plan says so, and an apply is needed, though no policy has changed."""
     rules = desk.folder / "policy_properties.yaml"
@@ -144,6 +145,7 @@ def test_site_rules_that_go_are_told_like_a_changed_policy(desk: Desk) -> None:
     assert desk.said("history")[0]["changes"] == ["policy_properties removed"]
 
 
+@pytest.mark.long("analyses whole policy sets")
 def test_a_set_that_breaks_a_site_rule_is_not_applied(desk: Desk) -> None:
     """Plan, check and apply name rule, line and person; without the analysis a plan says nothing of it."""
     rules = desk.folder / "policy_properties.yaml"

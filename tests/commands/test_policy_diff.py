@@ -197,6 +197,7 @@ def test_what_a_move_changes_is_one_line(tmp_path: Path) -> None:
     assert sum(int(many) for line in told for many in SEVERAL.findall(line) or ["1"]) == len(every)
 
 
+@pytest.mark.long("compares the shipped policies class by class")
 def test_the_same_folder_has_no_difference() -> None:
     """Exit 0, and how many classes that holds for."""
     result = diff(POLICIES, POLICIES)
@@ -297,6 +298,7 @@ def test_a_service_that_is_not_configured_is_said_to_be_left_out(configured: Pat
     assert "not compared" not in diff(configured / "policies", configured / "policies").stderr
 
 
+@pytest.mark.long("compares the shipped policies class by class")
 def test_two_sets_of_the_history_are_compared(configured: Path) -> None:
     """Though the folder holds neither of them any more."""
     files = dict(PolicyFolder(configured / "policies").files().files)
@@ -364,6 +366,7 @@ def test_a_digest_needs_a_configuration() -> None:
     assert result.stderr.startswith("BROKER_CONFIG: is not set")
 
 
+@pytest.mark.long("compares the shipped policies class by class")
 def test_what_is_not_complete_is_no_all_well(setting: Setting, tmp_path: Path) -> None:
     """Where nothing was found and not everything compared, a script must not read that all is the same."""
     before, after = tmp_path / "before", tmp_path / "after"

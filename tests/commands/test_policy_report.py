@@ -47,6 +47,7 @@ def report(folder: Path) -> Report:
     return run
 
 
+@pytest.mark.long("analyses the shipped policies several times")
 def test_files_say_who_gets_what(report: Report, tmp_path: Path) -> None:
     """One for all in each language, one for each owner; the same day, the same files; none of a service that went."""
     into = tmp_path / "new" / "out"
@@ -62,12 +63,14 @@ def test_files_say_who_gets_what(report: Report, tmp_path: Path) -> None:
     assert 'data-attribute="cpr"' not in (into / "service-e-resources-da.html").read_text()
 
 
+@pytest.mark.long("analyses the shipped policies several times")
 def test_rows_come_in_the_language_of_the_configuration(report: Report) -> None:
     """Or in the one that is named; on standard output, and nothing else there."""
     assert report("--csv", "--lang", "en").stdout.startswith("service,")
     assert report("--csv", BROKER_LANGUAGE="da").stdout.startswith("tjeneste,")
 
 
+@pytest.mark.long("analyses the shipped policies several times")
 def test_without_a_store_the_folder_is_reported_and_said_so(report: Report, folder: Path, tmp_path: Path) -> None:
     """On the page; no store is made for it, and a history that cannot be read is no empty one."""
     assert report("--html", str(tmp_path / "out"), "--lang", "en").exit_code == 0
@@ -82,6 +85,7 @@ def test_without_a_store_the_folder_is_reported_and_said_so(report: Report, fold
     )
 
 
+@pytest.mark.long("analyses the shipped policies several times")
 def test_a_folder_that_is_named_is_reported(report: Report, folder: Path, tmp_path: Path) -> None:
     """By its own rules, and with what of them gives nothing."""
     proposal = tmp_path / "proposal"
@@ -113,6 +117,7 @@ def test_changes_are_told_with_who_and_what(report: Report, folder: Path, tmp_pa
     assert "the surname is enough" not in (tmp_path / "late" / "report-en.html").read_text()
 
 
+@pytest.mark.long("analyses the shipped policies several times")
 def test_every_key_that_a_question_names_can_be_written(report: Report, folder: Path, tmp_path: Path) -> None:
     """A question's key is one of the configuration's; answered there, it is asked no more."""
     assert report("--html", str(tmp_path / "out"), "--lang", "en").exit_code == 0

@@ -6,7 +6,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from tests.plugins.code_load import parsed
+from tests.plugins.code_load import nodes_of, text_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TABLE = tomllib.loads((Path(__file__).parent / "profile_rows.toml").read_text())
@@ -18,8 +18,8 @@ def borne() -> tuple[tuple[str, frozenset[int]], ...]:
     """Give every test by its name, with the rows that it bears."""
     found = []
     for path in (ROOT / "tests").rglob("test_*.py"):
-        text = path.read_text()
-        for node in ast.walk(parsed(path)) if "mark.profile" in text or "def test_row_" in text else ():
+        text = text_of(path)
+        for node in nodes_of(path) if "mark.profile" in text or "def test_row_" in text else ():
             if isinstance(node, ast.FunctionDef):
                 calls = [each for each in node.decorator_list if isinstance(each, ast.Call)]
                 marked = [each for each in calls if ast.unparse(each.func) == "pytest.mark.profile"]

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from tests.plugins.attack_classes import CLASSES
+from tests.plugins.code_load import text_of
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 REFERENCE: Final = ROOT / "docs" / "reference"
@@ -41,12 +42,12 @@ BARE: Final = (
 def texts() -> Iterator[tuple[Path, str]]:
     """Give every file of the repository that may cite, and its text."""
     for name in SINGLE:
-        yield ROOT / name, (ROOT / name).read_text(encoding="utf-8")
+        yield ROOT / name, text_of(ROOT / name)
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*")):
             generated = GENERATED.intersection(path.parts)
             if path.suffix in ENDINGS and path != Path(__file__) and not generated:
-                yield path, path.read_text(encoding="utf-8")
+                yield path, text_of(path)
 
 
 @cache
@@ -154,6 +155,7 @@ def test_a_link_between_documents_is_followed() -> None:
     assert faults("[a](cprs.md)", here) == ["cprs.md"]
 
 
+@pytest.mark.long("reads the whole repository")
 def test_every_citation_leads_to_its_anchor() -> None:
     """Nothing in the repository names a reason that cannot be looked up."""
     found = []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.code_load import parsed
+from tests.plugins.code_load import nodes_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "broker" / "demo"
@@ -47,7 +47,7 @@ def imported(paths: list[Path]) -> Iterator[str]:
     """Give the packages, as locks name them, of all that these files import."""
     distributions = packages_distributions()
     for path in paths:
-        for node in ast.walk(parsed(path)):
+        for node in nodes_of(path):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.module:
                 names = [node.module]
@@ -67,12 +67,14 @@ def test_each_dependency_is_explained() -> None:
     assert explained == asked()
 
 
+@pytest.mark.long("reads the code of the whole package")
 def test_what_serves_needs_no_extra() -> None:
     """No room but the demo's imports a package that requirements.txt does not lock."""
     rooms = [path for path in (ROOT / "broker").rglob("*.py") if not path.is_relative_to(DEMO)]
     assert set(imported(rooms)) - locked("requirements.txt") == set()
 
 
+@pytest.mark.long("reads the code of the whole package")
 def test_the_demo_needs_no_more_than_its_extra() -> None:
     """And its lock holds nothing but that beside what serves."""
     assert set(imported(list(DEMO.rglob("*.py")))) - locked("requirements-demo.txt") == set()

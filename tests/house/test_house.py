@@ -18,7 +18,7 @@ import pytest
 from hypothesis import Phase, settings
 
 from broker.core.ports import RecordKind
-from tests.plugins.code_load import parsed
+from tests.plugins.code_load import nodes_of, parsed, text_of
 from tests.plugins.servers import FIXTURES, Unmarked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,13 +82,19 @@ TRESPASSES = [
 ]
 
 
-def written() -> Iterator[Path]:
+def is_shown(name: str) -> bool:
+    """Say whether people write in a folder or file of this name."""
+    return name in {".ci", ".gitignore"} or not (name.startswith(".") or name == "__pycache__")
+
+
+@cache
+def written() -> tuple[Path, ...]:
     """Give every text file that people wrote, and the locks."""
-    for path in sorted(ROOT.rglob("*")):
-        parts = path.relative_to(ROOT).parts
-        hidden = any(part.startswith(".") and part not in {".ci", ".gitignore"} for part in parts)
-        if path.is_file() and not hidden and "__pycache__" not in parts and path.suffix not in {".mo", ".db", ".xsd"}:
-            yield path
+    found = []
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = filter(is_shown, folders)  # nor is an environment looked through, which holds thousands of files
+        found += [Path(folder, name) for name in files if is_shown(name)]
+    return tuple(sorted(path for path in found if path.suffix not in {".mo", ".db", ".xsd"}))
 
 
 def shown(path: Path) -> str:
@@ -98,7 +104,7 @@ def shown(path: Path) -> str:
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Give every function of a file, methods and inner ones too."""
-    for node in ast.walk(parsed(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -106,7 +112,7 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 def names(path: Path) -> Iterator[str]:
     """Give every name that a file coins: its own, and those of classes, functions, arguments and variables."""
     yield from path.relative_to(ROOT).with_suffix("").parts
-    for node in ast.walk(parsed(path)):
+    for node in nodes_of(path):
         match node:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 yield name
@@ -118,11 +124,16 @@ def names(path: Path) -> Iterator[str]:
                 pass
 
 
-@cache
 def words(name: str) -> list[str]:
     """Split a name into its words, leaving out what SAML, XML Signature and XML Encryption named before us."""
     spaced = STANDARD.sub("Standard", name)
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", spaced).lower().split("_")
+
+
+@cache
+def says_nothing(name: str) -> bool:
+    """Say whether a name holds a word that names no thing."""
+    return any(FORBIDDEN.fullmatch(word) for word in words(name))
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -133,14 +144,10 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=wide)
 
 
+@pytest.mark.long("reads the code of the whole package")
 def test_no_name_holds_a_word_that_says_nothing() -> None:
     """Handler, manager, helper and their like name no thing, so nothing is named so."""
-    found = {
-        f"{shown(path)}: {name}"
-        for path in BROKER
-        for name in names(path)
-        if any(FORBIDDEN.fullmatch(word) for word in words(name))
-    }
+    found = {f"{shown(path)}: {name}" for path in BROKER for name in names(path) if says_nothing(name)}
     assert found - IMPOSED == set()
 
 
@@ -150,7 +157,7 @@ def test_no_name_holds_a_word_that_says_nothing() -> None:
 )
 def test_the_forbidden_words_are_whole_words(name: str, forbidden: bool) -> None:
     """Metadata and AuthnContext are SAML's words; data and context alone are refused in any spelling of a name."""
-    assert any(FORBIDDEN.fullmatch(word) for word in words(name)) is forbidden
+    assert says_nothing(name) is forbidden
 
 
 def test_packages_begin_with_a_docstring_and_nothing_else() -> None:
@@ -179,7 +186,7 @@ MAY_SKIP = frozenset({Path(__file__), ROOT / "tests" / "plugins" / "unit_machine
 def test_no_test_is_skipped_or_expected_to_fail() -> None:
     """What a test would skip on this machine, make test installs; only mounts need a root that it may not have."""
     marks = re.compile(r"\b(mark\.(skip|skipif|xfail)|pytest\.(skip|xfail|importorskip))\b")
-    assert [shown(path) for path in TESTS if path not in MAY_SKIP and marks.search(path.read_text())] == []
+    assert [shown(path) for path in TESTS if path not in MAY_SKIP and marks.search(text_of(path))] == []
 
 
 def test_no_test_folder_is_a_package() -> None:
@@ -187,6 +194,7 @@ def test_no_test_folder_is_a_package() -> None:
     assert [shown(path) for path in TESTS if path.name == "__init__.py"] == []
 
 
+@pytest.mark.long("reads the code of the whole package")
 def test_the_core_and_the_flows_read_no_clock() -> None:
     """Time comes in as an argument, which imports alone cannot show."""
     pure = [path for path in BROKER if path.relative_to(ROOT / "broker").parts[0] in {"core", "flows"}]
@@ -194,7 +202,7 @@ def test_the_core_and_the_flows_read_no_clock() -> None:
     found = [
         f"{shown(path)}:{node.lineno}"
         for path in pure
-        for node in ast.walk(parsed(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Attribute)
         and node.attr in {"now", "utcnow", "today"}
         and isinstance(node.ctx, ast.Load)
@@ -209,7 +217,7 @@ def test_entry_points_are_read_in_one_place() -> None:
     readers = {
         shown(path)
         for path in BROKER
-        for node in ast.walk(parsed(path))
+        for node in nodes_of(path)
         if (
             isinstance(node, ast.ImportFrom)
             and node.module == "importlib.metadata"
@@ -269,7 +277,7 @@ def test_no_cpr_number_stands_outside_tests_and_demo() -> None:
     for path in written():
         if path.is_relative_to(ROOT / "tests") or path.is_relative_to(ROOT / "broker" / "demo"):
             continue
-        for day, month, year in CPR_SHAPED.findall(path.read_text(encoding="utf-8", errors="replace")):
+        for day, month, year in CPR_SHAPED.findall(text_of(path)):
             try:
                 date(2000 + int(year), int(month), int(day) - 60 if int(day) > 60 else int(day))
             except ValueError:
@@ -284,7 +292,7 @@ def test_no_file_names_a_package_registry() -> None:
         (shown(path), each)
         for path in written()
         for each in (*REGISTRIES, *(() if path.name == "Makefile" else INSTALLER))  # make lock says that they stay out
-        if path != Path(__file__) and each in path.read_text(errors="replace")
+        if path != Path(__file__) and each in text_of(path)
     ]
     assert found == []
 
@@ -327,10 +335,40 @@ def test_each_test_is_run_by_make_test_or_by_make_slow() -> None:
         target: re.findall(r'^\t\$\(PYTEST\) -m "([^"]+)".* \$\(ARGS\)$', rule(target), re.MULTILINE)
         for target in PARTS
     }
-    assert chosen == {"quick": ["not server and not slow"], "test": ["not slow"], "slow": ["slow"]}
+    assert chosen == {"quick": ["not server and not slow and not long"], "test": ["not slow"], "slow": ["slow"]}
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     assert options["testpaths"] == ["tests"]
     assert not {"-m", "-k", "--ignore", "--deselect"} & {each.partition("=")[0] for each in options["addopts"]}
+
+
+def marks_of(path: Path) -> Iterator[ast.expr]:
+    """Give the marks that functions of a file carry."""
+    for node in functions(path):
+        yield from (each for each in node.decorator_list if ast.unparse(each).startswith("pytest.mark."))
+
+
+def reason_of(mark: ast.expr) -> str:
+    """Give the reason that a mark states, or nothing."""
+    match mark:
+        case ast.Call(args=[ast.Constant(value=str(reason))]):
+            return reason
+        case _:
+            return ""
+
+
+def test_what_is_left_out_as_long_is_little_and_has_its_reason() -> None:
+    """Each test that make quick leaves out for its length alone says what takes so long; there are a few dozen."""
+    found = {
+        f"{shown(path)}:{mark.lineno}": reason_of(mark)
+        for path in TESTS
+        if "mark.long" in text_of(path) and path != Path(__file__)
+        for mark in marks_of(path)
+        if ast.unparse(mark).startswith("pytest.mark.long")
+    }
+    assert [place for place, reason in found.items() if not reason] == []
+    assert 0 < len(found) <= 40
+    others = [shown(path) for path in TESTS if "pytestmark = pytest.mark.long" in text_of(path)]
+    assert others in ([], [shown(Path(__file__))])
 
 
 def test_a_whole_run_draws_anew_and_looks_for_no_smallest_failure() -> None:
@@ -368,7 +406,7 @@ def test_only_the_gate_draws_by_a_fixed_seed() -> None:
 def test_each_fixture_that_starts_something_is_known_by_its_name() -> None:
     """One that was renamed would leave its tests unmarked, and make quick without a word about why they fail."""
     made = re.compile(r"@pytest\.fixture.*\ndef (\w+)\(")
-    assert frozenset(name for path in TESTS for name in made.findall(path.read_text())) >= FIXTURES
+    assert frozenset(name for path in TESTS for name in made.findall(text_of(path))) >= FIXTURES
 
 
 def test_a_server_started_by_an_unmarked_test_is_refused() -> None:

@@ -1,8 +1,15 @@
-"""The stock of RSA keys gives each key once a process, and the same keys to the next."""
+"""The stock of RSA keys gives each key once a process, and the same keys to the next; one seen sound is loaded fast."""
 
 from pathlib import Path
 
-from tests.plugins.rsa_keys import MAKE, Stock
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from broker.adapters.saml.gate import signature
+from broker.adapters.saml.keys import key_ring
+from tests.plugins.rsa_keys import MAKE, Sound, Stock
 
 SMALL = 1024
 
@@ -25,3 +32,45 @@ def test_a_key_is_its_owner_s_and_of_the_size_that_was_asked_for(tmp_path: Path)
     assert [stock.generate(65537, size).key_size for size in (SMALL, 2048, SMALL)] == [SMALL, 2048, SMALL]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1024-1.der", "1024-2.der", "2048-1.der"]
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def pem(key: RSAPrivateKey) -> bytes:
+    """Write a key as files hold it."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def test_a_key_that_was_sound_is_loaded_anew_each_time() -> None:
+    """No two that load it share an object."""
+    octets = pem(MAKE(65537, 1024))
+    sound = Sound()
+    first, second = (sound.load(octets, password=None) for _ in range(2))
+    assert first is not second
+    assert first.private_numbers() == second.private_numbers()
+
+
+def test_a_key_that_is_not_sound_is_refused_each_time() -> None:
+    """Also where all but one number is that of a key that was sound, and after somebody has loaded it unseen."""
+    key = MAKE(65537, 1024)
+    sound = Sound()
+    sound.load(pem(key), password=None)
+    numbers = key.private_numbers()
+    changed = rsa.RSAPrivateNumbers(
+        p=numbers.p,
+        q=numbers.q,
+        d=numbers.d + 2,
+        dmp1=numbers.dmp1,
+        dmq1=numbers.dmq1,
+        iqmp=numbers.iqmp,
+        public_numbers=numbers.public_numbers,
+    )
+    octets = pem(changed.private_key(unsafe_skip_rsa_key_validation=True))
+    assert sound.load(octets, password=None, unsafe_skip_rsa_key_validation=True)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="Invalid private key"):
+            sound.load(octets, password=None)
+
+
+def test_the_rooms_load_keys_so() -> None:
+    """The function is exchanged in what reads a broker's keys, whenever that was loaded."""
+    for room in (key_ring, signature):
+        assert isinstance(vars(room)["load_pem_private_key"].__self__, Sound)

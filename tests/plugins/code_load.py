@@ -48,9 +48,21 @@ def python_files(folder: Path) -> list[Path]:
 
 
 @cache
+def text_of(path: Path) -> str:
+    """Return the text of a file of the repository, read once for all tests of a worker."""
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+@cache
 def parsed(path: Path) -> ast.Module:
     """Return the tree of a file, parsed once for all tests of a worker; nobody changes it."""
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return ast.parse(text_of(path))
+
+
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """Return every node of a file, as ``ast.walk`` finds them."""
+    return tuple(ast.walk(parsed(path)))
 
 
 def load_of(text: str) -> Load:

@@ -1,12 +1,17 @@
-"""Runs what starts a server first: at the end, no worker is left alone with a long test while the others have none."""
+"""Runs what takes long first: at the end, no worker is left alone with a long test while the others have none."""
 
 import os
-from collections.abc import Hashable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 
 def shares(tests: Sequence[T], workers: int) -> Iterator[Sequence[T]]:
@@ -18,12 +23,50 @@ def shares(tests: Sequence[T], workers: int) -> Iterator[Sequence[T]]:
         begun += number
 
 
-def ordered(tests: Sequence[tuple[Hashable, T]], first: frozenset[Hashable], workers: int) -> list[T]:
-    """Give tests, each with its module, in the order they came but for the modules ``first`` in each worker's share."""
+def dealt(seconds: Mapping[K, float], workers: int) -> list[list[K]]:
+    """Give each worker some of the modules, the longest first, so that they take all about as long."""
+    hands: list[list[K]] = [[] for _ in range(workers)]
+    loads = [0.0] * workers
+    for module in sorted(seconds, key=lambda each: -seconds[each]):
+        least = loads.index(min(loads))
+        hands[least].append(module)
+        loads[least] += seconds[module]
+    return hands
+
+
+def ordered(
+    tests: Sequence[tuple[K, T]],
+    first: frozenset[K],
+    workers: int,
+    seconds: Mapping[K, float],
+) -> list[T]:
+    """Give tests, each with its module, so that every worker begins with its part of the long modules.
+
+    Then come those ``first``, then the others, in the order they came. ``seconds`` has the long modules.
+    """
+    long: dict[K, list[T]] = {module: [] for module in seconds}
+    others: list[tuple[K, T]] = []
+    for module, test in tests:
+        if module in long:
+            long[module].append(test)
+        else:
+            others.append((module, test))
     found: list[T] = []
-    for share in shares(tests, workers):
-        found += [test for _, test in sorted(share, key=lambda each: each[0] not in first)]
-    return found
+    rest = iter(others)
+    for share, hand in zip(shares(tests, workers), dealt(seconds, workers), strict=True):
+        begun = [test for module in hand for test in long[module]]
+        filled = islice(rest, max(len(share) - len(begun), 0))
+        found += begun
+        found += [test for _, test in sorted(filled, key=lambda each: each[0] not in first)]
+    return found + [test for _, test in rest]
+
+
+def _seconds(item: pytest.Item) -> float:
+    """Give how long a test takes, where its mark says so."""
+    mark = item.get_closest_marker("slow")
+    if mark is None:
+        return 0.0
+    return float(mark.kwargs.get("seconds", 0.0))
 
 
 @pytest.hookimpl(trylast=True)
@@ -34,4 +77,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     starting = frozenset(item.path for item in items if item.get_closest_marker("server"))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    items[:] = ordered([(item.path, item) for item in items], starting, workers)
+    seconds: dict[Path, float] = {}
+    for item in items:
+        taken = _seconds(item)
+        if taken:
+            seconds[item.path] = seconds.get(item.path, 0.0) + taken
+    items[:] = ordered([(item.path, item) for item in items], starting, workers, seconds)

@@ -54,5 +54,5 @@ def children(pid: int) -> Children:
 def _works(pid: int) -> bool:
     """Say whether a process is ``broker work``; one that has ended is not."""
     with suppress(OSError):
-        return b"--server" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return Path(f"/proc/{pid}/comm").read_text() == "broker work\n"
     return False

@@ -1,14 +1,16 @@
 """Keeps the RSA keys that tests make from one run to the next: each took a large part of a second to find.
 
 No process is given a key twice, so that two keys of a test, or of all that lives beside it, are never the same.
+Whether a key is sound is looked at once in a process: a tenth of a second, each time that a broker was put together.
 """
 
 import os
 import secrets
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -18,10 +20,12 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     load_der_private_key,
+    load_pem_private_key,
 )
 
 Make = Callable[[int, int], RSAPrivateKey]
 MAKE: Final[Make] = rsa.generate_private_key
+LOAD: Final = load_pem_private_key
 FOR_OWNER: Final = 0o600
 
 
@@ -56,8 +60,33 @@ class Stock:
         draft.replace(path)
 
 
+class Sound:
+    """The PEM files of keys that were sound: octet by octet, so that one that was changed is looked at anew."""
+
+    def __init__(self) -> None:
+        """Know none."""
+        self.known: set[bytes] = set()
+
+    def load(self, data: bytes, password: bytes | None, **more: Any) -> Any:
+        """Load a key as ``load_pem_private_key`` does, anew each time; ValueError if it is not sound."""
+        octets = bytes(data)
+        skipped = more.pop("unsafe_skip_rsa_key_validation", False)
+        found = LOAD(octets, password, unsafe_skip_rsa_key_validation=skipped or octets in self.known, **more)
+        if not skipped:
+            self.known.add(octets)
+        return found
+
+
+def exchange(load: Callable[..., Any]) -> None:
+    """Let every module load keys by ``load``: those that have the library's function by now, and those to come."""
+    for module in list(sys.modules.values()):
+        if vars(module).get("load_pem_private_key") is LOAD:
+            module.__dict__["load_pem_private_key"] = load
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Give keys of the stock to whatever asks the library for a new one in this process."""
+    exchange(Sound().load)
     if hasattr(config, "cache"):
         stock = Stock(config.cache.mkdir("rsa-keys"))
         setattr(rsa, "generate_private_key", stock.generate)  # noqa: B010 - it has one more argument, which nobody names

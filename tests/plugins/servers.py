@@ -1,7 +1,7 @@
 """Marks each test that starts a server, a browser or another program, and stops one that starts it unmarked.
 
-``make quick`` runs the tests without the marks ``server`` and ``slow``. A test that asks for a fixture named below
-has the mark by that; one that starts something itself carries ``@pytest.mark.server``.
+``make quick`` runs the tests without the marks ``server``, ``slow`` and ``long``. A test that asks for a fixture
+named below has the first by that; one that starts something itself carries ``@pytest.mark.server``.
 """
 
 import gc

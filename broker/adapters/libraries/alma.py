@@ -51,6 +51,11 @@ class Alma:
             can.add(LibraryCapability.USER_NAMES)
         return frozenset(can)
 
+    @property
+    def calls_a_second(self) -> float:
+        """Return how many calls one process sends at most; a long run leaves them to the others."""
+        return self._settings.calls_a_second
+
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the users with this CPR as an identifier, in any spelling that staff use.
 

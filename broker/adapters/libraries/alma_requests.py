@@ -16,13 +16,11 @@ from broker.adapters.http_exchange import Exchange, HttpAnswer, moment
 from broker.adapters.libraries import alma_refusals, alma_users
 from broker.adapters.libraries.alma_budget import CallBudget
 from broker.adapters.libraries.alma_settings import AlmaKeys
-from broker.core.borrowers.library_calls import LibraryCallObserver
+from broker.core.borrowers.library_calls import QUOTA_LOW, LibraryCallObserver
 from broker.core.errors import LibraryRefused
 
 USERS: Final = "/almaws/v1/users"
 ALL_TYPES: Final = "all_unique"
-# The call by which calls are counted that go out when the quota of the day is nearly used up.
-LOW: Final = "quota_low"
 _POSSIBLE: Final = re.compile(r"[\w@+-][\w.@+-]{0,99}")
 
 
@@ -96,7 +94,7 @@ class Calls:
         if alma_refusals.code_of(answer) == alma_refusals.DAILY:
             self.budget.used_up()
         if self.budget.is_low:
-            self._observe(LOW, "done", 0.0)
+            self._observe(QUOTA_LOW, "done", 0.0)
 
 
 def possible(number: str) -> bool:

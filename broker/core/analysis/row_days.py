@@ -33,8 +33,16 @@ def days_of_row(found: Collection[date], compared: Sequence[date]) -> DayRange:
 
     A day that is compared stands for those up to the next one, the last for all that come.
     """
-    first, last = min(found), max(found)
-    after = first - _ONE_DAY if first > compared[0] else None
+    first = min(found)
+    last = max(found)
+    after = None
+    if first > compared[0]:
+        after = first - _ONE_DAY
+    until = None
     later = [day for day in compared if day > last]
-    until = later[0] - _ONE_DAY if later else None
-    return DayRange(after, until)
+    if later:
+        until = later[0] - _ONE_DAY
+    return DayRange(
+        after,
+        until,
+    )

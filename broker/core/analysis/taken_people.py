@@ -39,17 +39,39 @@ def taken_people(analysis: Analysis, before: Collection[str], meant: Meant) -> I
             continue
         for lower, other in enumerate(policies.policies[at + 1 :], at + 1):
             if other.affiliation in before:
-                said = meant.get((policy.affiliation, other.affiliation))
-                lost = entered[lower] - entered[at] - (said or frozenset())
-                losses = _Losses.of(lost, services, meant=said is not None)
-                yield from _taken(modelled, (at, lower), sources, losses)
+                pair = (
+                    policy.affiliation,
+                    other.affiliation,
+                )
+                said = meant.get(pair)
+                lost = entered[lower] - entered[at]
+                if said:
+                    lost -= said
+                losses = _Losses.of(
+                    lost,
+                    services,
+                    meant=said is not None,
+                )
+                yield from _taken(
+                    modelled,
+                    (at, lower),
+                    sources,
+                    losses,
+                )
 
 
 def _entered(policy: Policy, services: Iterable[Service]) -> frozenset[str]:
     """Return the services of which a policy has an entry, or of a category that they are of."""
     written = {release.service for release in policy.releases}
-    named = (each for each in services if not written.isdisjoint((each.name, *each.categories)))
-    return frozenset(each.name for each in named)
+    entered = set()
+    for service in services:
+        names = (
+            service.name,
+            *service.categories,
+        )
+        if not written.isdisjoint(names):
+            entered.add(service.name)
+    return frozenset(entered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +88,18 @@ class _Losses:
     @classmethod
     def of(cls, lost: Collection[str], services: Iterable[Service], *, meant: bool) -> "_Losses":
         by: dict[str, list[str]] = {}
-        for each in services if lost else ():
-            for upstream in each.methods if each.name in lost else ():
-                by.setdefault(upstream, []).append(each.name)
-        return cls(by, meant)
+        for service in services:
+            if service.name not in lost:
+                continue
+            for upstream in service.methods:
+                by.setdefault(
+                    upstream,
+                    [],
+                ).append(service.name)
+        return cls(
+            by,
+            meant,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +134,13 @@ def _taken(
         for ways in product(*of_both):
             for base, level in product(bases(ways, kinds, source.first), kinds.source.levels):
                 if _takes(ways, source, base, level):
-                    yield _finding(modelled, ways, kinds, (base, level), lost)
+                    yield _finding(
+                        modelled,
+                        ways,
+                        kinds,
+                        (base, level),
+                        lost,
+                    )
                     return
 
 
@@ -130,13 +166,26 @@ def _finding(
     base, level = shown
     known = Known(standing(base), withheld=False, level=level, cpr="none", age=None)
     proved = {name.removesuffix(PROOF) for name in base if name.endswith(PROOF)}
-    member = Member(base, known, None, frozenset(base) | proved, verified=False)
-    person = described(member, kinds, None)
+    member = Member(
+        base,
+        known,
+        None,
+        frozenset(base) | proved,
+        verified=False,
+    )
+    person = described(
+        member,
+        kinds,
+        None,
+    )
     order = f"precedence {new.precedence} before {old.precedence}"
     becomes = f"who is {old.affiliation} too becomes {new.affiliation}"
-    loses = f" and loses {', '.join(lost)}" if lost else ""
-    mend = f"{_MEND} at each service that is lost" if lost else _MEND
-    what = f"takes from {places[1]}: {becomes}{loses} ({order}); {mend}"
+    mend = _MEND
+    if lost:
+        services = ", ".join(lost)
+        becomes += f" and loses {services}"
+        mend += " at each service that is lost"
+    what = f"takes from {places[1]}: {becomes} ({order}); {mend}"
     return Finding(places[0], what, words(person, kinds.vocabulary))
 
 

@@ -1,6 +1,9 @@
 """What is heard of every call of the library system."""
 
-from typing import Protocol
+from typing import Final, Protocol, runtime_checkable
+
+# The call by which calls are counted that go out when the quota of the day is nearly used up.
+QUOTA_LOW: Final = "quota_low"
 
 
 class LibraryCallObserver(Protocol):
@@ -11,6 +14,16 @@ class LibraryCallObserver(Protocol):
 
         ``outcome`` is "done", "refused" (by the library system) or "unavailable".
         """
+        ...
+
+
+@runtime_checkable
+class CallsLimited(Protocol):
+    """A library system that takes so many calls a second, whoever of the library sends them."""
+
+    @property
+    def calls_a_second(self) -> float:
+        """Return how many the broker is to send."""
         ...
 
 

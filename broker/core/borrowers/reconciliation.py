@@ -35,6 +35,7 @@ class LeftAlone(StrEnum):
     POLICY = "policy_changed"  # the policy names another category now: the person is asked at login
     NO_POLICY = "no_policy"  # no policy makes borrowers of this affiliation any more
     BARRED = "barred"  # its person is let in no more: dead, or of another number now
+    BARRED_WITHOUT = "barred_without_cpr"  # the same, and the borrower's CPR number was taken off
     CLOSED = "closed_by_staff"  # staff brought its expiry to today or before
     KEPT = "kept_by_person"  # its person has said to keep the category it has
     SEVERAL = "several_lower"  # expired, and policies lower its category to several

@@ -269,7 +269,7 @@ DECLINED: Final = Retention(
 )
 TURN: Final = Retention(
     "counter",
-    _("whose turn it is to sweep, to count, to prove; how many traces an hour has had"),
+    _("whose turn it is to sweep, to count, to prove; how many traces an hour, calls a second"),
     "a word",
     None,
     _("the turn"),

@@ -5,7 +5,7 @@ Source: docs/alma-simulated.md.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
@@ -39,7 +39,7 @@ class Simulation:
 
 
 def create_app(
-    seed: Sequence[Mapping[str, Any]] = (),
+    seed: Iterable[Mapping[str, Any]] = (),
     *,
     administration: Administration | None = None,
     faults: InjectedFaults | None = None,

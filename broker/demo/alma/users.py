@@ -3,7 +3,7 @@
 import copy
 import hmac
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from broker.demo.alma.administration import Administration
@@ -19,6 +19,7 @@ from broker.demo.alma.refusals import (
 )
 from broker.demo.alma.user_object import UserRow, read_user
 from broker.demo.alma.user_rules import EXTERNAL, check, owned, with_defaults
+from broker.demo.circulation.indexed_rows import IndexedRows
 
 ALL_UNIQUE: Final = "all_unique"
 # What a change of an external user may leave alone, by its name in ``override``.
@@ -54,7 +55,7 @@ class Users:
         self.administration = administration
         self.pin_letters: list[str] = []
         self._lock = threading.RLock()
-        self._rows: dict[str, UserRow] = {}
+        self._rows = _indexed(())
 
     def rows(self) -> list[UserRow]:
         """Return a copy of every user, oldest first."""
@@ -72,7 +73,10 @@ class Users:
             raise invalid_type("identifier", str(kind))
         typed = None if kind == ALL_UNIQUE else kind
         with self._lock:
-            found = [row for row in self._rows.values() if _carries(row, identifier, typed)]
+            keys = self._rows.having(identifier)
+            keys |= self._rows.having(_named(identifier))
+            rows = [self._rows[key] for key in keys]
+            found = [row for row in rows if _carries(row, identifier, typed)]
             if len(found) > 1:
                 raise general_error(GENERAL)
             if not found:
@@ -137,7 +141,11 @@ class Users:
             moving = self._row(merged)["user_identifier"]
             self.drop(merged)
             row = self._row(kept)
-            row["user_identifier"] = [*row["user_identifier"], *moving]
+            identifiers = [
+                *row["user_identifier"],
+                *moving,
+            ]
+            self._rows[_key(row)] = {**row, "user_identifier": identifiers}
 
     def purge(self, today: str) -> None:
         """Delete the users whose purge date has passed; ``today`` is a day in ISO 8601."""
@@ -158,12 +166,12 @@ class Users:
     def saved(self) -> SavedUsers:
         """Return all users as they are now, for ``restore``."""
         with self._lock:
-            return copy.deepcopy(self._rows)
+            return copy.deepcopy(dict(self._rows))
 
     def restore(self, saved: SavedUsers) -> None:
         """Make all users what they were: what was done meanwhile had no effect."""
         with self._lock:
-            self._rows = dict(saved)
+            self._rows = _indexed(saved.items())
 
     def _row(self, primary_id: str) -> UserRow:
         row = self._rows.get(primary_id.casefold())
@@ -184,13 +192,18 @@ class Users:
         if own is None and _key(row) in self._rows:
             raise taken("Primary Identifier")
         met: set[tuple[str, str]] = set()
-        for key, other in self._rows.items():
-            if key != own:
-                met.update(_typed_identifiers(other))
         for identifier in _typed_identifiers(row):
-            if identifier in met:
+            if identifier in met or self._is_anothers(identifier, own):
                 raise taken(identifier[0])
             met.add(identifier)
+
+    def _is_anothers(self, identifier: tuple[str, str], own: str | None) -> bool:
+        _, value = identifier
+        for key in self._rows.having(value) - {own}:
+            other = self._rows[key]
+            if identifier in _typed_identifiers(other):
+                return True
+        return False
 
     def _roles(self, row: UserRow) -> list[UserRow]:
         rules = self.administration.role_rules
@@ -225,6 +238,23 @@ def _key(row: UserRow) -> str:
 def _typed_identifiers(row: UserRow) -> Iterator[tuple[str, str]]:
     for identifier in row["user_identifier"]:
         yield identifier["id_type"], identifier["value"]
+
+
+def _indexed(rows: Iterable[tuple[str, UserRow]]) -> IndexedRows[str]:
+    """Return users by primary id, found by the value of each identifier and by that id."""
+    indexed: IndexedRows[str] = IndexedRows(_values)
+    indexed.update(rows)
+    return indexed
+
+
+def _values(row: UserRow) -> Iterator[Hashable]:
+    yield _named(row["primary_id"])
+    for _, value in _typed_identifiers(row):
+        yield value
+
+
+def _named(primary_id: str) -> Hashable:
+    return "primary_id", primary_id.casefold()
 
 
 def _carries(row: UserRow, identifier: str, kind: str | None) -> bool:

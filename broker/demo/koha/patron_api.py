@@ -131,14 +131,13 @@ class Api:
         for query in queries:  # a database knows an unknown column without any row
             holds(query, blank(), embedded=embedded)
         parameters = request.args.to_dict()
-        rows = self._patrons.rows()
         matching = []
-        for row in rows:
+        for row in self._patrons.candidates(queries):
             if not parameters_hold(parameters, row):
                 continue
             if all(holds(query, row, embedded=embedded) for query in queries):
                 matching.append(shown(row, embedded=embedded))
-        return paged(matching, page, len(rows))
+        return paged(matching, page, self._patrons.count())
 
     def _page(self) -> tuple[int, int]:
         return page_size(self._patrons.administration.preferences.rest_default_page_size)

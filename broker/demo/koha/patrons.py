@@ -11,6 +11,12 @@ from typing import Any, Final
 from broker.core.borrowers.wanted_borrower import months_after
 from broker.demo.koha.administration import PASSWORD_CHANGE, Administration
 from broker.demo.koha.collation import same
+from broker.demo.koha.indexed_patrons import (
+    attribute_value,
+    candidates,
+    column_value,
+    indexed_patrons,
+)
 from broker.demo.koha.injected_faults import InjectedFaults
 from broker.demo.koha.passwords import PasswordTable, password_fault
 from broker.demo.koha.patron_schema import PatronRow, blank, cut_to_columns, trimmed
@@ -42,7 +48,7 @@ class Patrons:
         self.administration = administration
         self._faults = faults
         self._lock = threading.RLock()
-        self._rows: dict[int, PatronRow] = {}
+        self._rows = indexed_patrons()
         self._passwords = PasswordTable()
         self._last = self._last_attribute = self._meetings = 0
         self._under_way: Counter[tuple[str, str]] = Counter()
@@ -50,10 +56,20 @@ class Patrons:
     def rows(self) -> list[PatronRow]:
         """Return a copy of every patron, oldest first."""
         with self._lock:
-            return [
-                dict(row, extended_attributes=list(row["extended_attributes"]))
-                for row in self._rows.values()
-            ]
+            return [_copied(row) for row in self._rows.values()]
+
+    def count(self) -> int:
+        """Return how many patrons there are."""
+        return len(self._rows)
+
+    def candidates(self, queries: Sequence[Any]) -> list[PatronRow]:
+        """Return a copy of every patron that may meet all of some JSON queries, oldest first."""
+        with self._lock:
+            for query in queries:
+                numbers = candidates(self._rows, query)
+                if numbers is not None:
+                    return [_copied(self._rows[number]) for number in sorted(numbers)]
+            return self.rows()
 
     def row(self, number: int, missing: str = _NOT_FOUND) -> PatronRow:
         """Return a patron; 404 with the sentence ``missing`` where there is none."""
@@ -69,9 +85,11 @@ class Patrons:
         """
         with self._lock:
             for column in columns:
-                for row in self._rows.values():
-                    if row[column] is not None and same(row[column], identifier):
-                        return dict(row)
+                named = column_value(column, identifier)
+                numbers = self._rows.having(named)
+                if numbers:
+                    oldest = min(numbers)
+                    return dict(self._rows[oldest])
         return None
 
     def create(self, body: Mapping[str, Any]) -> PatronRow:
@@ -274,12 +292,10 @@ class Patrons:
         if row["library_id"] not in self.administration.libraries:
             raise Refused(400, error="Given library_id does not exist")
 
-    def _taken(self, name: str, value: str, number: int | None) -> bool:
-        kept = [row[name] for row in self._others(number) if row[name] is not None]
-        return any(same(text, value) for text in kept)
-
-    def _others(self, number: int | None) -> list[PatronRow]:
-        return [row for other, row in self._rows.items() if other != number]
+    def _taken(self, name: str, text: str, number: int | None) -> bool:
+        named = column_value(name, text)
+        others = self._rows.having(named) - {number}
+        return bool(others)
 
     def _check_new_attributes(self, values: Sequence[tuple[str, str]]) -> None:
         """Check the attributes of a new patron in their order, then the types it must have."""
@@ -307,14 +323,16 @@ class Patrons:
         if repeated:
             text = "Tried to add more than one non-repeatable attributes."
             raise Refused(409, error=f"{text} {named}")
-        if rule.unique and self._has_attribute(self._others(number), kind, value):
+        if rule.unique and self._is_had(kind, value, number):
             text = "Your action breaks a unique constraint on the attribute."
             raise Refused(409, error=f"{text} {named}")
 
-    def _has_attribute(self, rows: Sequence[PatronRow], kind: str, value: str) -> bool:
-        for row in rows:
-            for attribute in row["extended_attributes"]:
-                if attribute["type"] == kind and same(attribute["value"], value):
+    def _is_had(self, kind: str, text: str, number: int | None) -> bool:
+        """Return whether another than ``number`` has an attribute of this type and value."""
+        having = self._rows.having(attribute_value(text))
+        for other in having - {number}:
+            for attribute in self._rows[other]["extended_attributes"]:
+                if attribute["type"] == kind and same(attribute["value"], text):
                     return True
         return False
 
@@ -331,6 +349,10 @@ class Patrons:
             "type": body["type"],
             "value": body["value"],
         }
+
+
+def _copied(row: PatronRow) -> PatronRow:
+    return dict(row, extended_attributes=list(row["extended_attributes"]))
 
 
 def _now() -> datetime:

@@ -1,7 +1,7 @@
 """The simulated Koha: a patron API that answers as Koha 23.05 (docs/reference/koha.md#koha)."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
@@ -32,7 +32,7 @@ class Simulation:
 
 
 def create_app(
-    seed: Sequence[Mapping[str, Any]] = (),
+    seed: Iterable[Mapping[str, Any]] = (),
     *,
     administration: Administration | None = None,
     faults: InjectedFaults | None = None,

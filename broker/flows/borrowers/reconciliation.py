@@ -5,29 +5,21 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from broker.core.audit_events import of_enrolment
-from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.reconciliation import (
-    Comparison,
-    Difference,
-    LeftAlone,
-    Surprise,
-    compared,
-    is_compared,
-)
+from broker.core.borrowers.reconciliation import Comparison, Difference, Surprise
 from broker.core.entities import Names
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.policy.model import PolicySet
-from broker.core.ports import Key, RecordUnreadable
-from broker.core.retention.table import DECLINED, RECONCILED
-from broker.flows.borrowers.borrower_at_login import declined_key
+from broker.core.ports import Key
+from broker.core.retention.table import RECONCILED
+from broker.flows.borrowers.borrower_comparison import BorrowerComparison, Compared
 from broker.flows.borrowers.borrower_mend import BorrowerMend, NotMended
 from broker.flows.borrowers.category_letters import CategoryLetters
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
-from broker.flows.borrowers.enrolment_records import CALL, StoredEnrolment
+from broker.flows.borrowers.enrolment_records import StoredEnrolment
 from broker.flows.records import Content, Record, Records
 
 _MENDING: Final = Key("figures", "reconciliation")
@@ -72,17 +64,6 @@ class Finding:
     outcome: str  # found, mended, left, under way, or surprise
 
 
-class Compared(NamedTuple):
-    """An enrolment, and what was found of its borrower; None where that is not compared.
-
-    ``entry`` is None for a record that does not read.
-    """
-
-    entry: StoredEnrolment | None
-    found: Comparison | None
-    borrower: Borrower | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What a run may do: mend at all, ``most`` of one kind, and nothing of the ids ``skipped``."""
@@ -110,9 +91,10 @@ class Stopped(Exception):
 class Reconciliation:
     """One run over all enrolments, which goes on where an earlier one was stopped.
 
-    ``pace`` is waited for before the library system is asked or a borrower mended, ``told`` hears
-    now and then how far the run has come. ``ended`` is
-    whether the run came to the end of all, ``stopped`` what has stopped it before that.
+    ``pace`` is waited for before a borrower is asked about; it raises Stopped where nobody is to be
+    asked about any more. ``apart`` is waited for before a borrower that is not there is asked about
+    once more. ``told`` hears now and then how far the run has come. ``ended`` is whether the run
+    came to the end of all, ``stopped`` what has stopped it before that.
     """
 
     ports: EnrolmentPorts
@@ -120,6 +102,7 @@ class Reconciliation:
     bounds: Bounds
     pace: Callable[[], object]
     side_by_side: SideBySide = map
+    apart: Callable[[], object] = lambda: None
     told: Callable[[ReconciliationRun], object] = lambda _: None
     run: ReconciliationRun = field(init=False)
     resumed: bool = field(default=False, init=False)
@@ -151,7 +134,7 @@ class Reconciliation:
         """
         try:
             for keys in self._portions():
-                looks = self.side_by_side(self._look, keys)
+                looks = self.side_by_side(self._look_in_turn, keys)
                 for key, looked in zip(keys, looks, strict=True):
                     if looked:
                         yield from self._told(looked)
@@ -188,51 +171,9 @@ class Reconciliation:
             if not key.name and digits > after:
                 yield digits, key.group
 
-    def _look(self, key: Key) -> Compared | None:
-        """Ask the library system about one; LibraryUnavailable, LibraryRefused by the set-up."""
-        try:
-            entry = self.ports.records.read(key)
-        except RecordUnreadable:
-            return Compared(None, Comparison(surprise=Surprise.UNREAD))
-        if entry is None:
-            return None
-        enrolment = entry.enrolment
-        number = enrolment.number
-        if number is None or not is_compared(enrolment) or enrolment.id in self.bounds.skipped:
-            return Compared(entry, None)
-        self.pace()
-        try:
-            borrower = self.ports.library.read(number, self.ports.now() + CALL)
-        except LibraryRefused as error:
-            if error.setting:
-                raise
-            return Compared(entry, Comparison(surprise=Surprise.REFUSED))
-        return self._compared(entry, borrower)
-
-    def _compared(self, entry: StoredEnrolment, borrower: Borrower | None) -> Compared:
-        key = entry.key
-        owner = None
-        if borrower and borrower.cpr:
-            owner = self.ports.links.of_cpr(borrower.cpr)
-            if self.ports.links.is_barred(borrower.cpr):
-                return Compared(entry, Comparison(left=LeftAlone.BARRED), borrower)
-        found = compared(
-            entry.enrolment,
-            borrower,
-            carries=owner == key.group,
-            tells=self.ports.mail is not None,
-            policies=self.policies,
-            today=self.ports.now().date(),
-        )
-        if Difference.CATEGORY in found.differences and self._was_kept(key):
-            found = Comparison(left=LeftAlone.KEPT)
-        return Compared(entry, found, borrower)
-
-    def _was_kept(self, key: Key) -> bool:
-        """Return whether the person has said to keep the category of their borrower (R40)."""
-        now = self.ports.now()
-        kept = declined_key(self.ports.hmacs, self.ports.links.holder(key.group))
-        return self.ports.records.store.count(kept, 0, DECLINED.until(now), now) > 0
+    def _look_in_turn(self, key: Key) -> Compared | None:
+        """Ask the library system about one, at the pace of the run; Stopped."""
+        return self._comparison.look(key, self.pace)
 
     def _told(self, looked: Compared) -> Iterator[Finding]:
         """Yield what was found of one enrolment, and count it."""
@@ -280,6 +221,8 @@ class Reconciliation:
             outcome = "mended"
         self._found.update(kinds)
         yield _finding(enrolment, outcome, *kinds)
+        # A kill before the end of a portion leaves the counts of what is mended as they are.
+        self._keep_going()
 
     def _mend(self, entry: StoredEnrolment, found: Comparison) -> bool:
         """Mend a borrower; False where somebody else is at it. Stopped where it does not work."""
@@ -320,7 +263,7 @@ class Reconciliation:
         if lease is None:
             return False
         try:
-            again = self._look(entry.key)
+            again = self._comparison.look(entry.key)
             if again is None or again.found is None or again.borrower is None:
                 return False
             version = again.entry.version if again.entry else None
@@ -352,7 +295,7 @@ class Reconciliation:
 
     def _demand_mended(self, entry: StoredEnrolment, found: Comparison) -> None:
         """Ask the library system again; Stopped where it took a mend and has the same as before."""
-        looked = self._look(entry.key)
+        looked = self._comparison.look(entry.key)
         if looked and looked.found:
             same = set(looked.found.differences) & set(found.differences)
             if same:
@@ -373,6 +316,10 @@ class Reconciliation:
         written = self._runs.write(self._key, content, was, now)
         self._stored = written or self._stored
         return written is not None
+
+    @property
+    def _comparison(self) -> BorrowerComparison:
+        return BorrowerComparison(self.ports, self.policies, self.bounds.skipped, self.apart)
 
     @property
     def _key(self) -> Key:

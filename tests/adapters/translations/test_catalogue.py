@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
@@ -16,7 +17,7 @@ from babel.messages.pofile import read_po
 import broker
 from broker.adapters.translations.catalogue import FOLDER, in_both, translate
 from broker.core.entities import Text
-from tests.plugins.code_load import parsed
+from tests.plugins.code_load import nodes_of, parsed
 
 PACKAGE = Path(broker.__path__[0])
 DANISH = FOLDER / "da" / "LC_MESSAGES"
@@ -38,15 +39,14 @@ def danish() -> Catalog:
         return read_po(file, locale="da")
 
 
-def modules() -> dict[Path, ast.Module]:
-    """Give the tree of every module of the broker but the demo's."""
-    paths = [path for path in PACKAGE.rglob("*.py") if PACKAGE / "demo" not in path.parents]
-    return {path: parsed(path) for path in paths}
+def modules() -> list[Path]:
+    """Give every module of the broker but the demo's."""
+    return [path for path in PACKAGE.rglob("*.py") if PACKAGE / "demo" not in path.parents]
 
 
-def constants_of_texts(module: ast.Module) -> Iterator[str]:
+def constants_of_texts(module: Path) -> Iterator[str]:
     """Give the name of every constant of a module whose value holds a marked text."""
-    for statement in module.body:
+    for statement in parsed(module).body:
         if isinstance(statement, ast.AnnAssign | ast.Assign) and statement.value:
             calls = [node.func for node in ast.walk(statement.value) if isinstance(node, ast.Call)]
             if any(isinstance(called, ast.Name) and called.id in MARKERS for called in calls):
@@ -54,16 +54,17 @@ def constants_of_texts(module: ast.Module) -> Iterator[str]:
                 yield from (target.id for target in targets if isinstance(target, ast.Name))
 
 
-def names_read(module: ast.Module) -> set[str]:
+def names_read(module: Path) -> set[str]:
     """Give every name that a module reads, imports or takes from another module."""
     read = set()
-    for node in ast.walk(module):
+    for node in nodes_of(module):
         match node:
             case ast.Name(id=name, ctx=ast.Load()) | ast.alias(name=name) | ast.Attribute(attr=name):
                 read.add(name)
     return read
 
 
+@pytest.mark.long("finds the texts of the whole package as pybabel does")
 def test_every_text_has_its_danish_and_no_danish_is_left_over() -> None:
     """The catalogue holds exactly the texts in use, each with a Danish one that is not the English."""
     catalogue = {str(message.id): str(message.string) for message in danish() if message.id}
@@ -89,10 +90,11 @@ def test_the_compiled_catalogue_is_that_of_the_edited_one() -> None:
     assert compiled == {message.id: message.string for message in danish() if message.id}
 
 
+@pytest.mark.long("reads the code of the whole package")
 def test_every_constant_of_texts_is_read() -> None:
     """A text that stands in a table or a constant of the code is shown by something."""
-    read = {path: names_read(module) for path, module in modules().items()}
-    constants = [(path, name) for path, module in modules().items() for name in constants_of_texts(module)]
+    read = {path: names_read(path) for path in modules()}
+    constants = [(path, name) for path in modules() for name in constants_of_texts(path)]
     private = [(path, name) for path, name in constants if name.startswith("_")]
     public = [(path, name) for path, name in constants if not name.startswith("_")]
     assert private
@@ -101,13 +103,15 @@ def test_every_constant_of_texts_is_read() -> None:
     assert [name for path, name in public if not any(name in names for names in read.values())] == []
 
 
+@pytest.mark.long("reads the code of the whole package")
 def test_no_pair_of_languages_stands_in_the_code() -> None:
     """No literal of a module is Danish but the name that the language has for itself: the rest is in the catalogue."""
     found = set()
-    for module in modules().values():
+    for module in modules():
         documented = ast.Module | ast.ClassDef | ast.FunctionDef
-        docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(module) if isinstance(node, documented)}
-        literals = {node.value for node in ast.walk(module) if isinstance(node, ast.Constant)} - docstrings
+        nodes = nodes_of(module)
+        docstrings = {ast.get_docstring(node, clean=False) for node in nodes if isinstance(node, documented)}
+        literals = {node.value for node in nodes if isinstance(node, ast.Constant)} - docstrings
         found |= {text for text in literals if isinstance(text, str) and re.search("[æøåÆØÅ]", text)}
     assert found == set()
 

@@ -127,7 +127,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     """Give every page there is under a name: its template and its values."""
     service = SERVICE.label[spoken]
     url = "https://login.library.example/login/00"
-    marked = {"reference": "K7MW3QZX", "now": NOW}
+    marked = {"reference": "K7MW3QZX", "now": NOW, "iso": NOW.isoformat(), "moment": "1 December 2026"}
     refused = {"step": "refuse", "service": service, "form": FORM, "retry": f"{url}/upstream", **marked}
     refused |= {"shared": False, "decision": None}
     unmet = Decision(Effect.DENY, (Reason("too_young", PolicyLine("private.yaml", 18)),), "private")

@@ -94,7 +94,7 @@ def ends(site: Callable[..., Flask]) -> Iterator[str]:
 
     @app.route("/reason/<code>")
     def end(code: str) -> str:
-        shown: dict[str, object] = {"reference": "K7MW3QZX", "retry": "/again", "back": None}
+        shown: dict[str, object] = {"reference": "K7MW3QZX", "iso": "", "moment": "", "retry": "/again", "back": None}
         if code in REFUSALS:
             shown |= {"service": "My loans", "form": None, "ways": (), "onward": None, "abroad": None}
             shown |= {"shared": False, "admitted": (), "admitted_to": "", "eid": "", "decision": None}

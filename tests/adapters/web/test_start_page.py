@@ -166,7 +166,7 @@ def test_a_person_leaves_their_choices(house: House) -> None:
 def test_every_reason_ends_on_a_page_with_a_way_on(app: Flask, code: str, language: str, in_person: str) -> None:
     """Whatever went wrong, the page offers something to go to, and the place where one is served in person."""
     with app.test_request_context(f"/?lang={language}"):
-        shown: dict[str, object] = {"reference": "K7MW3QZX", "retry": None, "back": None}
+        shown: dict[str, object] = {"reference": "K7MW3QZX", "iso": "", "moment": "", "retry": None, "back": None}
         if code in REFUSALS:
             shown |= {"service": "My loans", "form": None, "ways": (), "onward": None, "abroad": None}
             shown |= {"shared": False, "admitted": (), "admitted_to": "", "eid": "", "decision": None}

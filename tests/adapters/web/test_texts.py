@@ -29,7 +29,7 @@ from broker.core.identity.accepted_text import TEXT_FAULTS
 from broker.core.policy.decision import UNMET_REQUIREMENTS
 from broker.core.retention.table import RECEIPT
 from broker.core.stateless_references import REASONS as NUMBERED
-from tests.plugins.code_load import parsed
+from tests.plugins.code_load import nodes_of, text_of
 
 ROOM = Path(broker.adapters.web.__path__[0])
 CODE = re.compile(r'(?:Refuse|Reason|AttributesRefused|RequestRefused|AddressRefused|CodeRefused)\(\s*"([a-z_]+)"')
@@ -57,7 +57,7 @@ def rooted(error: type[errors.BrokerError]) -> Iterator[type[errors.BrokerError]
 def codes() -> set[str]:
     """Give every reason code that the broker can hand to a page."""
     files = Path(broker.__path__[0]).rglob("*.py")
-    spelt = {code for file in files for code in CODE.findall(file.read_text())}
+    spelt = {code for file in files for code in CODE.findall(text_of(file))}
     return (spelt - PERMITTING) | INDIRECT | {each.reason for each in rooted(errors.BrokerError)}
 
 
@@ -88,13 +88,14 @@ def test_an_unknown_reason_has_the_general_text(code: str) -> None:
     assert explain(code) is GENERAL
 
 
+@pytest.mark.long("reads the code of the whole package")
 def test_every_reason_with_a_text_is_given_by_something() -> None:
     """No text waits for a code that nothing refuses with."""
     given = {
         node.value
         for file in Path(broker.__path__[0]).rglob("*.py")
         if not file.name.endswith("_texts.py")
-        for node in ast.walk(parsed(file))
+        for node in nodes_of(file)
         if isinstance(node, ast.Constant)
     }
     assert set(REASONS) - given - COMPOSED == set()
@@ -110,7 +111,7 @@ def test_every_template_is_a_page_or_part_of_one(templates: Mapping[str, nodes.T
     used = {
         node.value
         for file in ROOM.rglob("*.py")
-        for node in ast.walk(parsed(file))
+        for node in nodes_of(file)
         if isinstance(node, ast.Constant) and node.value in templates
     }
     for template in templates.values():

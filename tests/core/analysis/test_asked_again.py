@@ -18,6 +18,7 @@ from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Ask
 from broker.core.policy.model import PolicySet
 from broker.files.policies import live_policies
+from tests.plugins.drawn import drawn
 from tests.plugins.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, random_logins
 
 WAYF: Final = SOURCES[0]
@@ -146,7 +147,7 @@ EDITED: Final = st.tuples(POLICY_SETS, POLICY_SETS, st.integers(0, 3)).map(lambd
 UNTOLD: Final = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-@settings(max_examples=4, suppress_health_check=UNTOLD)
+@settings(max_examples=drawn(4), suppress_health_check=UNTOLD)
 @given(EDITED, st.integers(0, 2**32))
 def test_nobody_is_asked_again_of_whom_it_is_not_said(edit: tuple[PolicySet, PolicySet], seed: int) -> None:
     """Of any edit of any set, and anybody's remembered yes to all that the set before asked."""

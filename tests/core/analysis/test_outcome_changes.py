@@ -103,6 +103,7 @@ def test_a_row_is_offered_where_somebody_comes_to_it_without_a_choice(tmp_path: 
         assert any(row.offered for row in compared.in_order() if row.change.text.startswith("name_id"))
 
 
+@pytest.mark.long("compares two policy sets class by class")
 def test_under_consent_no_notice_decides(tmp_path: Path) -> None:
     """Our page asks, whatever the entry says of who tells; where it asks no more, that is told too."""
     unasked = ("", "student", "notice: ours", "notice: upstream", "")
@@ -135,6 +136,7 @@ def compared(folder: Path, before: dict[str, str], after: dict[str, str]) -> lis
     return list(map(told, difference(Analysis(sets, Site((WAYF,), (LOANS,)), NOW)).rows))
 
 
+@pytest.mark.long("compares two policy sets class by class")
 def test_an_affiliation_that_a_line_begins_to_name_is_withheld_no_more(tmp_path: Path) -> None:
     """It may match, and leave, by what stood before in another file, no line of which changed."""
     listed = "      eduPersonScopedAffiliation: {why: {en: x, da: x}}\n"
@@ -146,6 +148,7 @@ def test_an_affiliation_that_a_line_begins_to_name_is_withheld_no_more(tmp_path:
     assert "WIDER my-loans student: + eduPersonScopedAffiliation: studying@au.dk (student.yaml:52)" in rows
 
 
+@pytest.mark.long("compares two policy sets class by class")
 @pytest.mark.parametrize("name_id", ["", "    name_id: email\n    name_id_why: {en: x, da: x}\n"])
 def test_what_a_set_begins_to_recall_of_earlier_logins_is_told(tmp_path: Path, name_id: str) -> None:
     """Once a rule can look at a proof by an upstream, what was proved before leaves, and is written, there too."""

@@ -27,6 +27,7 @@ from broker.core.policy.model import (
     ReleasedAttribute,
     Requirement,
 )
+from tests.plugins.drawn import drawn
 from tests.plugins.random_policies import (
     LOCAL,
     NOW,
@@ -231,7 +232,7 @@ def test_a_value_that_few_have_leaves_all_the_same(policies: PolicySet, rule: Si
         assert any(met(value, allowed) for value in values(breach.login, name))
 
 
-@settings(max_examples=12, suppress_health_check=UNTOLD)
+@settings(max_examples=drawn(12), suppress_health_check=UNTOLD)
 @given(POLICY_SETS, RULES, SEEDS)
 def test_a_rule_that_is_proved_holds_for_every_login(policies: PolicySet, rule: SiteRule, seed: int) -> None:
     """And one that any login breaks is reported, with a login that breaks it so."""

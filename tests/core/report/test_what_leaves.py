@@ -20,6 +20,7 @@ from broker.core.policy.model import (
     Requirement,
 )
 from broker.core.report.what_leaves import UnusedLine, WhatLeaves, what_leaves
+from tests.plugins.drawn import drawn
 from tests.plugins.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, WORDS, random_logins
 
 SITE = Site(SOURCES, SERVICES)
@@ -57,14 +58,14 @@ def check(policies: PolicySet, seed: int, many: int) -> None:
         assert (played.decision.affiliation, name in {each.name for each in played.leaving}) == (affiliation, True)
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=drawn(5), deadline=None, suppress_health_check=SLOW)
 @given(POLICY_SETS, SEEDS)
 def test_all_that_leaves_is_listed_and_nothing_else(policies: PolicySet, seed: int) -> None:
     """No random login is given more, and a login that the engine lets go with it stands behind each line."""
     check(policies, seed, 40)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=7)
 @settings(max_examples=50, deadline=None, suppress_health_check=SLOW)
 @given(POLICY_SETS, SEEDS)
 def test_of_many_logins_all_that_leaves_is_listed(policies: PolicySet, seed: int) -> None:

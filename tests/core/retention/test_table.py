@@ -118,6 +118,7 @@ def strangers() -> list[str]:
     return sorted(set(found))
 
 
+@pytest.mark.long("reads the code of five folders")
 def test_every_end_comes_from_the_table() -> None:
     """A record that is put with an end of its own making would be kept for a time that no document tells."""
     assert strangers() == []

@@ -16,6 +16,7 @@ from broker.files.checked_files import plain
 from broker.files.policies import live_policies
 from broker.files.policies.policy_layout import formatted
 from broker.files.strict_yaml import read
+from tests.plugins.drawn import drawn
 from tests.plugins.policies_document import JOBS
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -63,7 +64,7 @@ def rules(name: str, text: str) -> str:
     return re.sub(r"\{?(?:'\w+': )?PolicyLine\(.*?\)[,}]? ?", "", repr(policy))
 
 
-@settings(max_examples=10)
+@settings(max_examples=drawn(10))
 @given(st.sampled_from(sorted(FILES)), st.integers(0, 2**32))
 def test_a_file_says_the_same_in_the_usual_layout(name: str, seed: int) -> None:
     """To the engine, and to people: each comment is there once, no empty line is gone, and nothing is left to do."""

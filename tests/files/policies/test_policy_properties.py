@@ -51,6 +51,7 @@ def said(around: PolicySurroundings, folder: Path, rules: str) -> list[str]:
         return list(map(str, found.faults))
 
 
+@pytest.mark.long("proves site rules of whole policy sets")
 def test_the_rules_of_the_document_hold(around: PolicySurroundings, folder: Path) -> None:
     """The shipped file is what the document shows, and of the shipped policies all of it holds."""
     shipped, _ = SITE_RULES
@@ -106,6 +107,7 @@ def test_a_mistake_is_told_with_its_mend(around: PolicySurroundings, folder: Pat
     assert any(told in each for each in said(around, folder, text)), said(around, folder, text)
 
 
+@pytest.mark.long("proves site rules of whole policy sets")
 def test_a_rule_of_no_service_that_there_is_stops_a_change(around: PolicySurroundings, folder: Path) -> None:
     """It guards nothing; one that names another service beside it still guards that, and is a warning."""
     around.site_rules.write_text(rule(service="libary"), encoding="utf-8")
@@ -119,6 +121,7 @@ def test_a_rule_of_no_service_that_there_is_stops_a_change(around: PolicySurroun
     assert [each.what for each in warned] == ["no service 'libary' is configured"]
 
 
+@pytest.mark.long("proves site rules of whole policy sets")
 def test_an_account_that_is_made_is_told_where_none_may_be(around: PolicySurroundings, folder: Path) -> None:
     """Whoever has one already, or is let in without, breaks no such rule."""
     none = "{borrower: none}"
@@ -136,6 +139,7 @@ def test_without_a_file_nothing_is_said(around: PolicySurroundings, folder: Path
     assert live_policies.load(folder, NOW, around.proving).warnings == ()
 
 
+@pytest.mark.long("proves site rules of whole policy sets")
 def test_of_a_rule_that_is_broken_everywhere_some_lines_are_shown(around: PolicySurroundings, folder: Path) -> None:
     """And how many more there are."""
     told = said(around, folder, rule(expect="{effect: permit}"))
@@ -166,6 +170,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.long("proves site rules of whole policy sets")
 @pytest.mark.parametrize("text", BROKEN)
 def test_a_try_confirms_each_person_that_is_named(around: PolicySurroundings, folder: Path, text: str) -> None:
     """Written as an example has it, and with the borrower that it has, the engine of a try comes to the same."""

@@ -37,6 +37,7 @@ from broker.flows.identity.person_resolution import PersonNames
 from broker.flows.records import dump
 from tests.flows.borrowers.conftest import CPR, STUDENT, KeptTrail, Logins
 from tests.flows.conftest import World
+from tests.plugins.drawn import drawn
 
 NEW: Final = "0202990000"
 REFRESH: Final = timedelta(days=90)
@@ -867,7 +868,9 @@ class Interleavings(RuleBasedStateMachine):
 def test_no_interleaving_loses_a_look_up_or_overwrites_the_staff(empty_store: Path) -> None:
     """Whatever goes down, is edited, comes again or is forgotten between two steps of two workers."""
     Interleavings.empty = empty_store
-    run_state_machine_as_test(Interleavings, settings=settings(max_examples=25, stateful_step_count=12, deadline=None))
+    run_state_machine_as_test(
+        Interleavings, settings=settings(max_examples=drawn(25), stateful_step_count=12, deadline=None)
+    )
 
 
 def test_every_outcome_that_is_a_case_has_its_advice(desk: Desk) -> None:

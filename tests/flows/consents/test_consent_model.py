@@ -53,6 +53,7 @@ from broker.flows.consents.given_consents import GivenConsents
 from broker.flows.consents.receipts import Receipts
 from broker.flows.login.consent_answers import ConsentAnswers
 from broker.flows.transactions import Held, Transactions
+from tests.plugins.drawn import drawn
 from tests.plugins.single_turns import SingleTurns
 
 INSTANT: Final = timedelta(microseconds=1)
@@ -523,4 +524,6 @@ class Consents(RuleBasedStateMachine):
 
 def test_consents_keep_to_the_model() -> None:
     """Every answer, withdrawal, edit and undo, in whatever order, in two browsers at once."""
-    run_state_machine_as_test(Consents, settings=settings(max_examples=30, stateful_step_count=12, deadline=None))
+    run_state_machine_as_test(
+        Consents, settings=settings(max_examples=drawn(30), stateful_step_count=12, deadline=None)
+    )

@@ -667,7 +667,7 @@ def test_what_a_worker_left_undone_is_done_by_the_next(turn: str, fate: str, fre
     assert machine.left
 
 
-@pytest.mark.parametrize("examples", [40, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [40, pytest.param(2000, marks=pytest.mark.slow(seconds=25))])
 def test_an_assertion_leaves_once_told_and_ended_by_a_logout(examples: int, fresh: FRESH) -> None:
     """Whatever happens between its turns, and whatever they come to."""
     run_state_machine_as_test(

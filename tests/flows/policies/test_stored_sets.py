@@ -69,6 +69,7 @@ def test_a_thousand_files_are_a_few_records(store: SqliteStore) -> None:
     assert StoredSets(store).read(digest(files), NOW) == files
 
 
+@pytest.mark.long("spoils every piece of a set in turn")
 def test_a_set_that_lost_a_piece_is_none_until_it_is_kept_again(store: SqliteStore) -> None:
     """What is left of it is not taken for a set; keeping it again makes it whole."""
     files = many()
@@ -88,6 +89,7 @@ def tampered(store: SqliteStore, key: Key) -> None:
     assert store.put(key, broken, kept.version, NOW)
 
 
+@pytest.mark.long("spoils every piece of a set in turn")
 @pytest.mark.parametrize("pieces", [["0000"], ["0001"], ["0000", "0001", "0002"]])
 def test_a_piece_that_does_not_open_makes_the_set_none_until_it_is_kept_again(
     store: SqliteStore, pieces: list[str]

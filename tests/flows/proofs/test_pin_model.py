@@ -736,7 +736,7 @@ def test_the_model_sees_a_notice_of_nothing(monkeypatch: pytest.MonkeyPatch) -> 
         dies_after(2, machine)
 
 
-@pytest.mark.parametrize("examples", [60, pytest.param(1500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [60, pytest.param(1500, marks=pytest.mark.slow(seconds=15))])
 def test_the_last_told_pin_works(monkeypatch: pytest.MonkeyPatch, examples: int) -> None:
     """The one mailed last, or chosen later and told to work, whatever was lost, late or doubled, or died."""
     run_state_machine_as_test(

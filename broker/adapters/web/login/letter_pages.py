@@ -4,7 +4,7 @@ A login by PIN and ``/pin`` share them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from flask_babel import format_datetime
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from broker.adapters.web.pages.filled_pages import look_of
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.security_headers import same_origin
@@ -118,19 +119,43 @@ class LetterPages:
     def code_page(
         self, held: Held, problem: str = "", note: str = "", *, code: str = ""
     ) -> Response:
-        """Show where the code of the letter is written."""
-        return self.page(
-            "pin_asked.html",
-            held,
-            problem or note or "asked",
-            status=problem or note,
-            problem=problem,
-            note=note,
-            code=account_code_of(code) or "",
-            kept={**self._kept(held), "asked": "1"},
-            back=service_to_return_to(self.ports, held.transaction),
-            without=self.without_mail(held),
-        )
+        """Show where the code of the letter is written.
+
+        Whoever asks once more than they may gets it too, so that it must cost little
+        (docs/reference/design.md#4e).
+        """
+        transaction = held.transaction
+        without = self.without_mail(held)
+        back = service_to_return_to(self.ports, transaction)
+        differing = {
+            "action": self.action(held),
+            "token": self.ports.forms.token(transaction, PURPOSE, self.ports.now()),
+            "code": account_code_of(code) or "",
+            "transaction": transaction.id,
+            "others": without.others,
+        }
+
+        def given(marks: Mapping[str, str]) -> Mapping[str, object]:
+            own = {} if logs_in(held) else {"login": marks["transaction"]}
+            others = without.others and marks["others"]
+            return {
+                "step": "pin",
+                "reason": problem or note or "asked",
+                "problem": problem,
+                "note": note,
+                "shared": transaction.shared,
+                "action": marks["action"],
+                "token": marks["token"],
+                "code": marks["code"],
+                "kept": {**own, "asked": "1"},
+                "back": back,
+                "without": replace(without, others=others),
+            }
+
+        ways = (bool(without.others), without.ways, without.terminals)
+        look = (problem, note, logs_in(held), transaction.shared, look_of(back), ways)
+        page = self.ports.filled.page("pin_asked.html", look, differing, given)
+        return Response(page, _STATUS.get(problem or note, _UNPROCESSABLE), mimetype="text/html")
 
     def opened(self, held: Held, code: str) -> PinLetter | str:
         """Return the letter of a code as it was typed, or the code of the problem."""
@@ -223,9 +248,6 @@ class LetterPages:
         # Where no PIN is checked nobody gets in by one, at the library's own computers neither.
         terminals = self.terminals and rules.pins_checked
         return WithoutMail(self.others(held) if ways else "", labels, terminals)
-
-    def _kept(self, held: Held) -> dict[str, str]:
-        return {} if logs_in(held) else {"login": held.transaction.id}
 
     def _asking(self) -> Asking:
         """Word when and from where it is asked, for the owner of the letter to recognise."""

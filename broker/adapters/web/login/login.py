@@ -26,7 +26,7 @@ from broker.core.errors import (
 from broker.core.login.steps import Issue, Refuse
 from broker.core.login.transaction import Errand, Outstanding, Transaction
 from broker.flows.records import MOST_TRIES
-from broker.flows.transactions import Held
+from broker.flows.transactions import Held, TransactionOfOthers
 
 # A page may hold so much of a request that waits for its cookies; a real one has some kilobytes.
 _MOST_POSTED_AGAIN: Final = 32 * 1024
@@ -174,15 +174,17 @@ class LoginEndpoints:
             shared = ports.shared(request)
             return ports.broker.bind(held, browsers[0], now, shared=shared)
         if bound_to not in browsers:
-            raise BrowserUnmatched("not the browser of this transaction")
+            raise TransactionOfOthers(name)
         return self._seen_here(held)
 
     def of_browser(self, name: str) -> Held:
         """Return the transaction if the browser cookie is its own; BrowserUnmatched otherwise."""
         held = self.ports.broker.read(name, self.ports.now())
         browser = held.transaction.browser
-        if browser is None or browser not in self.ports.cookies.browsers(request):
-            raise BrowserUnmatched("not the browser of this transaction")
+        if browser is None:
+            raise BrowserUnmatched("a transaction that no browser has")
+        if browser not in self.ports.cookies.browsers(request):
+            raise TransactionOfOthers(name)
         return self._seen_here(held)
 
     def of_person(self, name: str) -> Held:

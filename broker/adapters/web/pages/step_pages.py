@@ -7,6 +7,7 @@ from flask import render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages import consent_screen, sign_up_result, step_events
+from broker.adapters.web.pages.failure_pages import Failure, FailurePages
 from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.national_eid_link import national_eid_label
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
@@ -245,16 +246,9 @@ class StepPages:
         ``retry`` is the address where the person may try again, ``service`` the name of the one to
         go back to.
         """
-        page = render_template(
-            "error.html",
-            step="error",
-            reason=reason,
-            reference=reference,
-            now=self.ports.now(),
-            explain=explain,
-            retry=retry,
-            back=sign_up_result.place_to_begin(self.ports, service),
-        )
+        back = sign_up_result.place_to_begin(self.ports, service)
+        failure = Failure(reason, reference, retry, back)
+        page = FailurePages(self.ports.filled).page(failure, self.ports.now())
         return Response(page, status, mimetype="text/html")
 
     def to_upstream(self, held: Held, upstream: str) -> Response:

@@ -7,6 +7,7 @@ from datetime import datetime
 from flask import Request
 
 from broker.adapters.web.pages.cookies import BrowserCookies
+from broker.adapters.web.pages.filled_pages import FilledPages
 from broker.adapters.web.pages.form_tokens import FormTokens
 from broker.adapters.web.pages.self_posting_pages import SelfPostingPages
 from broker.core.entities import Service, Text, Upstream
@@ -38,6 +39,7 @@ class WebPorts:
     host: Callable[[Request], str]  # the computer that asks, as limits count
     count_beginning: Callable[[Request], None]  # NetworkBusy for a network that begins too much
     self_posting: SelfPostingPages
+    filled: FilledPages
     library: Text  # what people call the library
     cpr_cards: bool = True  # whether the CPR number is the card number; else the system gives one
     logo: Callable[[str], str] = lambda _service: ""  # the address of a service's picture, or ""

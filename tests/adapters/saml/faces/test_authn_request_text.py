@@ -151,6 +151,7 @@ def test_requests_of_a_kind_are_written_by_pysaml2_once() -> None:
     assert authn_request_text._written.cache_info().misses == 2
 
 
+@pytest.mark.long("writes more kinds of requests than are kept")
 def test_only_so_many_kinds_are_kept() -> None:
     """A service that lists ever other numbers of classes fills nothing."""
     for number in range(1, 400):

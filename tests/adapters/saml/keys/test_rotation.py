@@ -166,6 +166,7 @@ def test_a_new_sealing_key_reads_before_it_writes(folder: Path, tmp_path: Path) 
     assert old in key_ring.load(folder).sealing
 
 
+@pytest.mark.long("dies before every step of a rotation")
 @pytest.mark.parametrize("track", ["sp-encryption", STORE])
 @pytest.mark.parametrize("steps", [0, 1, 2])
 def test_killed_anywhere_the_folder_is_sound_and_the_next_call_goes_on(

@@ -391,6 +391,7 @@ def test_a_change_is_taken_up_once_it_has_settled(folder: Path) -> None:
     assert watched.contents.faults == {}
 
 
+@pytest.mark.long("reads two thousand files")
 def test_two_thousand_files_of_which_fifty_are_broken(parties: Parties, tmp_path: Path) -> None:
     """All others are read, each of the fifty is named with what is wrong, and the next look reads none again."""
     key = key_descriptor(parties.service.certificate)

@@ -153,6 +153,27 @@ def test_what_the_code_page_takes(house: House) -> None:
     assert mark(send(person, refused, code=code_in(letter(house, 1)).upper())) == ("pin", "")
 
 
+def test_the_code_page_of_one_login_holds_nothing_of_another(house: House) -> None:
+    """Two people at once, at /pin and in a login: each form posts to its own login with its own token and code."""
+    people = [house.person(), house.person()]
+    begun = [(person, address) for person in people for address in ("/pin", "")]
+    asked = []
+    for person, address in begun:
+        page = person.get(address) if address else pin_page(person)
+        asked.append((person, send(person, page, "letter", identifier=CPR)))
+    # A form that came too late is shown anew, with the code that was typed.
+    house.clock.ahead += timedelta(minutes=11)
+    typed = ["bcdfg-hjkmn", "mnpqr-stvwx"] * 2
+    pages = [send(person, page, code=code) for (person, page), code in zip(asked, typed, strict=True)]
+    logins = [re.findall(r"\b[0-9a-f]{32}\b", page.text) for page in pages]
+    assert all(len(set(found_in)) == 1 for found_in in logins)
+    assert len({found_in[0] for found_in in logins}) == len(pages)
+    tokens = [found(page, "//input[@name='token']/@value") for page in pages]
+    assert len(set(tokens)) == len(pages)
+    codes = [found(page, "//input[@name='code']/@value") for page in pages]
+    assert codes == [code.replace("-", "") for code in typed]
+
+
 def test_the_code_page_in_the_other_language(house: House) -> None:
     """The link leads to the same page of the same login; no second mail is asked for."""
     person = house.person()

@@ -10,6 +10,7 @@ from flask import Flask, render_template
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from broker.adapters.web.pages.filled_pages import FilledPages
 from broker.adapters.web.pages.page_links import LinkedPages
 from broker.adapters.web.pages.self_posting_pages import SelfPostingPages
 from broker.core.saml_ports import PostForm
@@ -51,7 +52,7 @@ def test_a_page_filled_in_is_the_page_rendered_in_full(
 ) -> None:
     """Octet for octet, whatever stands in form, names and address, when first rendered and when filled in again."""
     address, language = asked
-    pages = SelfPostingPages(LinkedPages(START, HELP))
+    pages = SelfPostingPages(FilledPages(LinkedPages(START, HELP)))
     answer = {"step": "issue", "service": label, "shared": shared}
     request = {"step": "authenticate", "party": label}
     other = PostForm("https://other.example/", dict.fromkeys(form.fields, "another's"))
@@ -65,7 +66,7 @@ def test_a_page_filled_in_is_the_page_rendered_in_full(
 
 def test_a_page_is_never_filled_into_another_look(app: Flask) -> None:
     """Addresses, languages, fields and templates in turn: what was rendered for one is not used for another."""
-    pages = SelfPostingPages(LinkedPages(START, HELP))
+    pages = SelfPostingPages(FilledPages(LinkedPages(START, HELP)))
     fields = [{"SAMLResponse": "x"}, {"SAMLResponse": "x", "RelayState": "y"}, {"SAMLRequest": "x"}]
     values: Mapping[str, Any] = {"service": "My loans", "party": "My loans", "shared": False}
     turns = product(ADDRESSES, ("da", "en"), ("post.html", "peer_post.html"), ("issue", "logout"), fields)
@@ -78,18 +79,18 @@ def test_a_page_is_never_filled_into_another_look(app: Flask) -> None:
 
 def test_nothing_of_a_login_stays_in_what_is_kept(app: Flask) -> None:
     """Neither message nor service's address nor the login's id is in a page that waits to be filled in."""
-    pages = SelfPostingPages(LinkedPages(START, HELP))
+    pages = SelfPostingPages(FilledPages(LinkedPages(START, HELP)))
     form = PostForm("https://loans.example/acs", {"SAMLResponse": "c2VjcmV0", "RelayState": "state-of-one"})
     with app.test_request_context(f"/{LOGIN}?login={LOGIN}"):
         page = pages.page("post.html", form, step="issue", service="My loans", shared=False)
-    kept = str(pages.by_look)
+    kept = str(pages.filled.by_look)
     assert all(value in page for value in (form.action, *form.fields.values(), LOGIN))
     assert not any(value in kept for value in (form.action, *form.fields.values(), LOGIN))
 
 
 def test_logins_share_a_page_and_looks_do_not(app: Flask) -> None:
     """A page is rendered once for a language, service and kind of computer, however many log in by it."""
-    pages = SelfPostingPages(LinkedPages(START, HELP))
+    pages = SelfPostingPages(FilledPages(LinkedPages(START, HELP)))
     for language in ("da", "en"):
         for number in range(20):
             form = PostForm(f"https://loans.example/{number}", {"SAMLResponse": str(number)})
@@ -97,15 +98,16 @@ def test_logins_share_a_page_and_looks_do_not(app: Flask) -> None:
                 for shared in (False, True):
                     page = pages.page("post.html", form, step="issue", service="My loans", shared=shared)
                     assert ("autopost.js" in page) is not shared
-    assert len(pages.by_look) == 4
+    assert len(pages.filled.by_look) == 4
 
 
+@pytest.mark.long("makes more pages than are kept")
 def test_what_is_kept_is_bounded(app: Flask) -> None:
     """However many names of services come, only so many pages are kept."""
-    pages = SelfPostingPages(LinkedPages(START, HELP))
+    pages = SelfPostingPages(FilledPages(LinkedPages(START, HELP)))
     form = PostForm("https://loans.example/acs", {"SAMLResponse": "x"})
     with app.test_request_context("/post"):
         for number in range(1_050):
             page = pages.page("peer_post.html", form, step="authenticate", party=f"Peer {number}")
             assert re.search(rf"Peer {number}\b", page)
-    assert len(pages.by_look) <= 1_000
+    assert len(pages.filled.by_look) <= 1_000

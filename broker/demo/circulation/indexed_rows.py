@@ -1,0 +1,50 @@
+"""Rows of a simulated library system by their key, found by a value as a database's index does."""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, MutableMapping
+from typing import Any, Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+Row = dict[str, Any]
+
+
+class IndexedRows(MutableMapping[K, Row], Generic[K]):
+    """Rows in the order of their coming; ``values`` are those that a row is looked for by.
+
+    A row that is kept is changed by nobody: another takes its place.
+    """
+
+    def __init__(self, values: Callable[[Row], Iterable[Hashable]]) -> None:
+        self._values = values
+        self._rows: dict[K, Row] = {}
+        self._keys: dict[Hashable, set[K]] = {}
+
+    def having(self, value: Hashable) -> frozenset[K]:
+        """Return the keys of the rows that have a value."""
+        return frozenset(self._keys.get(value, ()))
+
+    def __getitem__(self, key: K) -> Row:
+        return self._rows[key]
+
+    def __setitem__(self, key: K, row: Row) -> None:
+        if key in self._rows:
+            self._leave(key)
+        self._rows[key] = row
+        for value in self._values(row):
+            self._keys.setdefault(value, set()).add(key)
+
+    def __delitem__(self, key: K) -> None:
+        self._leave(key)
+        del self._rows[key]
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def _leave(self, key: K) -> None:
+        for value in set(self._values(self._rows[key])):
+            keys = self._keys[value]
+            keys.discard(key)
+            if not keys:
+                del self._keys[value]

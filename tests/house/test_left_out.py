@@ -1,0 +1,75 @@
+"""What a run leaves out by a mark is not made, and nothing else is missed."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.plugins.left_out import left_out, marks
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SETTINGS: Final = "[pytest]\nmarkers =\n  server\n  slow\n"
+TABLE: Final = """
+import pytest
+from flask import request
+
+@pytest.fixture
+def house(): pass
+
+class TestMarked:
+    pytestmark = pytest.mark.slow
+    def test_of_a_class(self): assert False
+
+def test_plain(): pass
+@pytest.mark.server
+def test_marked(): assert False
+def test_by_its_argument(house): assert False
+@pytest.mark.parametrize("row", [1, pytest.param(2, marks=pytest.mark.slow), 3])
+def test_of_a_table(row): assert row != 2
+"""
+MARKED: Final = """
+import pytest
+pytestmark = [pytest.mark.server]
+def test_of_a_marked_module(): assert False
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "marks"),
+    [
+        ("not server and not slow and not long", {"server", "slow", "long"}),
+        ("not slow", {"slow"}),
+        ("slow", set()),
+        ("", set()),
+        ("not slow or server", set()),
+        ("not (slow and server)", set()),
+    ],
+)
+def test_only_an_expression_of_nothing_but_not_leaves_marks_out(expression: str, marks: set[str]) -> None:
+    """Of every other pytest itself decides, test by test."""
+    assert left_out(expression) == marks
+
+
+def test_a_plain_function_has_no_marks() -> None:
+    """Nor one whose arguments start nothing."""
+    assert marks(test_a_plain_function_has_no_marks) == set()
+    assert marks(lambda house: house) == {"server"}
+
+
+@pytest.mark.server
+def test_a_run_that_makes_fewer_tests_runs_the_same(tmp_path: Path) -> None:
+    """Marks of a module, a class, a function, an argument and a row: what has none of those left out is run.
+
+    Nothing is asked of what stands beside the tests, such as Flask's ``request``.
+    """
+    files = {"pytest.ini": SETTINGS, "test_table.py": TABLE, "test_marked.py": MARKED}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    plugins = ("-p", "tests.plugins.servers", "-p", "tests.plugins.left_out", "-p", "no:cacheprovider")
+    command = (sys.executable, "-m", "pytest", "-m", "not server and not slow", *plugins, str(tmp_path))
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    counts = dict(map(reversed, re.findall(r"(\d+) (\w+)", ran.stdout.splitlines()[-1])))
+    assert (counts["passed"], counts["deselected"], "failed" in counts) == ("3", "1", False)

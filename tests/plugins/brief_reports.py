@@ -1,0 +1,30 @@
+"""Lets a worker tell of each test two messages instead of six: all workers wait for the one process that reads them."""
+
+from typing import Final
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+# Whoever gives one of these wants to hear of every step of a test, or of the first failure before the test has ended.
+ASKED_FOR_ALL: Final = ("durations", "xmlpath", "maxfail", "setupshow")
+
+
+def is_brief(config: pytest.Config) -> bool:
+    """Say whether this is a worker, and nobody has asked for more than which tests failed."""
+    asked = any(config.getoption(name, None) for name in ASKED_FOR_ALL)
+    return hasattr(config, "workerinput") and config.get_verbosity() <= 0 and not asked
+
+
+def is_read(report: pytest.TestReport) -> bool:
+    """Say whether anybody reads a report: setting up and tearing down are shown only where they fail."""
+    return report.when == "call" or not report.passed
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a test as pytest does, and tell what is read."""
+    if not is_brief(item.config):
+        return None
+    for report in runtestprotocol(item, log=False, nextitem=nextitem):
+        if is_read(report):
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True

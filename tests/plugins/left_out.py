@@ -1,0 +1,47 @@
+"""Makes no tests of what a run leaves out by a mark: to make them and drop them costs as much as to run some."""
+
+import inspect
+import re
+from types import FunctionType, ModuleType
+from typing import Any, Final
+
+import pytest
+
+from tests.plugins.servers import FIXTURES
+
+MARKED: Final = (ModuleType, type, FunctionType)
+NOTHING_BUT_NOT: Final = re.compile(r"not \w+(?: and not \w+)*")
+
+
+def left_out(expression: str) -> frozenset[str]:
+    """Give the marks that ``make quick`` or ``make test`` leaves out by its ``-m``; of another expression, none."""
+    if not NOTHING_BUT_NOT.fullmatch(expression):
+        return frozenset()
+    return frozenset(re.findall(r"not (\w+)", expression))
+
+
+def marks(marked: object) -> frozenset[str]:
+    """Give the marks of a module, a class or a function by their names, and the one that its arguments bring.
+
+    Whatever else a module holds has none: a proxy of Flask's may not be asked for anything outside a request.
+    """
+    if not issubclass(type(marked), MARKED):
+        return frozenset()
+    found = getattr(marked, "pytestmark", [])
+    listed = found if isinstance(found, list) else [found]
+    names = {each.name for each in listed}
+    if inspect.isfunction(marked) and not FIXTURES.isdisjoint(inspect.signature(marked).parameters):
+        names.add("server")
+    return frozenset(names)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, obj: object) -> list[Any] | None:
+    """Make nothing of what is left out; a run that only collects makes all, and drops it with a count."""
+    option = collector.config.option
+    if option.collectonly:
+        return None
+    leaves = left_out(option.markexpr)
+    if leaves.isdisjoint(marks(collector.obj) | marks(obj)):
+        return None
+    return []
