@@ -46,12 +46,6 @@ class BrokerError(Exception):
     setting: str | None = None
 
 
-def _log_text(cause: str, detail: str) -> str:
-    if not detail:
-        return cause
-    return f"{cause}: {detail}"
-
-
 class MessageRefused(BrokerError):
     """A SAML message that is malformed, hostile or not meant for us; ``cause`` names the check."""
 
@@ -64,7 +58,7 @@ class MessageRefused(BrokerError):
         ``detail`` is for the log; none is a personal value. ``clock_off`` is in seconds, positive
         for a clock ahead of ours.
         """
-        super().__init__(_log_text(cause, detail))
+        super().__init__(f"{cause}: {detail}" if detail else cause)
         self.cause = cause
         self.detail = detail
         self.clock_off = clock_off
@@ -95,10 +89,7 @@ class RequestRefused(BrokerError):
     def __init__(
         self, refusal: Status, cause: str = "", *, detail: str = "", request: object = None
     ) -> None:
-        """Store the SAML status for the service and the refused AuthnRequest.
-
-        ``cause`` and ``detail`` are for the log; none is a personal value.
-        """
+        """Store the status for the service, the request, and what the log may say of it."""
         super().__init__(cause or refusal.second or refusal.top)
         self.refusal = refusal
         self.detail = detail
@@ -190,7 +181,7 @@ class AttributesRefused(BrokerError):
 
     def __init__(self, cause: str, name: str = "") -> None:
         """Store the code; ``name`` is the attribute's canonical name. A value never comes in."""
-        super().__init__(_log_text(cause, name))
+        super().__init__(f"{cause}: {name}" if name else cause)
         self.cause = cause
         self.name = name
 
@@ -236,6 +227,10 @@ class LibraryUnavailable(LibraryError):
 
 class ChangeUnanswered(LibraryUnavailable):
     """A write of a whole borrower was sent and not answered: it may undo what is changed next."""
+
+
+class CallNotMade(LibraryUnavailable):
+    """A call was held back, or turned away before the library system: nothing was carried out."""
 
 
 class LibraryRefused(LibraryError):
@@ -291,6 +286,12 @@ class PinUnproved(PinUnusable):
     reason = "pin_unproved"
 
 
+class PinDoubtful(PinUnusable):
+    """The library system refuses the PIN, and an earlier call may have set it: nobody can tell."""
+
+    reason = "pin_doubtful"
+
+
 PIN_UNUSABLE: Final = frozenset(kind.reason for kind in PinUnusable.__subclasses__())
 
 
@@ -324,10 +325,7 @@ class AddressRefused(BrokerError):
 
 
 class AddressTaken(BrokerError):
-    """An address that proves somebody else: staff must look (one address proves one person).
-
-    ``case`` is the id under which they find it.
-    """
+    """An address that proves somebody else: staff must look, and find it by the id ``case``."""
 
     reason = "address_taken"
     http = 403

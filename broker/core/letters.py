@@ -75,6 +75,11 @@ class ChangedPinLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class DoubtfulPinLetter:
+    """Notice that nobody can tell whether the PIN was changed, and where to make one."""
+
+
+@dataclass(frozen=True, slots=True)
 class CategoryLetter:
     """Notice that the account has the loan terms of another affiliation from now on."""
 
@@ -99,6 +104,7 @@ LetterContent = (
     | AccountCodeLetter
     | RenewedPinLetter
     | ChangedPinLetter
+    | DoubtfulPinLetter
     | CategoryLetter
     | LoweredCategoryLetter
     | ExpiryLetter

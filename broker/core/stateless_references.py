@@ -117,6 +117,7 @@ REASONS: Final[Sequence[str]] = (
     "staff_role_missing",
     "register_unavailable",
     "register_refused",
+    "pin_doubtful",
 )
 
 

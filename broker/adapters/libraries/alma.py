@@ -1,17 +1,18 @@
 """Alma as a library system: borrowers are its users, by REST (docs/alma.md)."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 from broker.adapters.http_exchange import moment
 from broker.adapters.libraries import alma_changes, alma_refusals, alma_requests, alma_users
+from broker.adapters.libraries.alma_changes import Draft
 from broker.adapters.libraries.alma_requests import USERS, AlmaAnswer, Calls
 from broker.adapters.libraries.alma_searches import UserSearches
 from broker.adapters.libraries.alma_settings import AlmaKeys
 from broker.adapters.libraries.alma_setup import SetupProof
 from broker.adapters.libraries.alma_users import User
+from broker.adapters.libraries.alma_writes import WholeWrites, Written
 from broker.adapters.libraries.pin_machine import PinMachine
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
@@ -20,7 +21,7 @@ from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
-from broker.core.errors import ChangeUnanswered, LibraryRefused, LibraryUnavailable
+from broker.core.errors import LibraryRefused, LibraryUnavailable
 
 
 class AlmaSettings(AlmaKeys):
@@ -38,6 +39,7 @@ class Alma:
         self._settings = settings
         self._calls = Calls(settings, observe)
         self._searches = UserSearches(self._calls, settings)
+        self._writes = WholeWrites(self._calls, self._searches, settings.timeout)
         client = settings.machine(observe)
         self._machine = PinMachine(client) if client else None
 
@@ -101,23 +103,24 @@ class Alma:
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Write the whole user back with fields, group, expiry and CPR of ``change`` in it.
 
-        What staff write between the two calls is lost; the next look finds what was wished, or not
-        (docs/alma.md).
+        Then look whether it is there. What staff write between the first two calls is lost
+        (docs/alma.md#writes).
         """
-        user = self._searches.numbered(change.number, deadline, "change")
-        if user is None:
-            raise LibraryRefused("change: no such borrower")
-        body = alma_changes.changed(user, change, self._settings)
-        query: dict[str, Any] = {"override": alma_changes.overridden(change)}
+
+        def draft(user: User) -> Draft:
+            return alma_changes.changed(user, change, self._settings)
+
+        query: dict[str, str | Sequence[str]] = {"override": alma_changes.overridden(change)}
         if change.category is not None:
             query["recalculate_roles"] = "true"
-        answer = self._put(change.number, body, "change", deadline, query)
-        if answer.code == alma_refusals.TAKEN:
+        written = self._writes.write(change.number, "change", draft, query, deadline)
+        if written.answer.code == alma_refusals.TAKEN:
             raise LibraryUnavailable("change: the number is another user's by now")
-        after = self._demanded(answer, "change", change.category or "")
+        after = self._demanded(written.answer, "change", change.category or "")
         _demand_number(after, change.number, "change")
-        _demand_change(change, after)
-        return after
+        if kept := _kept(change, after):
+            raise LibraryRefused(f"change: Alma took it and kept its own {kept}")
+        return self._seen(change, written, deadline) or after
 
     def set_pin(
         self,
@@ -129,12 +132,12 @@ class Alma:
 
         That Alma took it proves nothing: nobody can ask for it by the same way.
         """
-        user = self._searches.numbered(number, deadline, "set_pin")
-        if user is None:
-            raise LibraryRefused("set_pin: no such borrower")
-        body = alma_changes.echo(user) | {"pin_number": pin}
+
+        def draft(user: User) -> Draft:
+            return alma_changes.echo(user) | {"pin_number": pin}
+
         query = {"override": "pin_number", "send_pin_number_letter": "false"}
-        answer = self._put(number, body, "set_pin", deadline, query)
+        answer = self._writes.write(number, "set_pin", draft, query, deadline).answer
         _demand_number(self._demanded(answer, "set_pin"), number, "set_pin")
 
     def check_pin(
@@ -166,20 +169,15 @@ class Alma:
         proof = SetupProof(self._calls, self._settings, expected, deadline, self._machine)
         return proof.faults()
 
-    def _put(
-        self,
-        number: str,
-        body: dict[str, Any],
-        operation: str,
-        deadline: datetime,
-        query: dict[str, Any],
-    ) -> AlmaAnswer:
-        asked = {name: value for name, value in query.items() if value}
-        path = alma_requests.numbered_path(number, **asked)
-        try:
-            return self._calls.call(operation, "PUT", path, deadline, body=body)
-        except LibraryUnavailable as error:
-            raise ChangeUnanswered(str(error), error.setting) from error
+    def _seen(self, change: Change, written: Written, deadline: datetime) -> Borrower | None:
+        """Return the borrower as a look after its change shows it, None where Alma does not say."""
+        user = self._writes.look_back(change.number, written, deadline)
+        if user is None:
+            return None
+        seen = alma_users.borrower(user, self._settings)
+        if missing := _kept(change, seen):
+            raise LibraryUnavailable(f"change: Alma answered it and has not got {missing}")
+        return seen
 
     def _demanded(self, answer: AlmaAnswer, operation: str, group: str = "") -> Borrower:
         if answer.code is not None:
@@ -200,8 +198,8 @@ def _demand_number(borrower: Borrower, number: str, operation: str) -> None:
         raise LibraryUnavailable(f"{operation}: an answer about another user")
 
 
-def _demand_change(change: Change, after: Borrower) -> None:
-    """Raise LibraryRefused where Alma says yes and keeps what it had: staff must look why."""
+def _kept(change: Change, after: Borrower) -> str:
+    """Return what of a change a borrower has not got, "" where it has all."""
     kept = []
     if change.category not in {None, after.category}:
         kept.append("user_group")
@@ -209,5 +207,4 @@ def _demand_change(change: Change, after: Borrower) -> None:
         kept.append("expiry_date")
     if change.cpr not in {None, after.cpr}:
         kept.append("the CPR number")
-    if kept:
-        raise LibraryRefused(f"change: Alma took it and kept its own {', '.join(kept)}")
+    return ", ".join(kept)

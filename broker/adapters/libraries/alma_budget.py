@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from broker.adapters.libraries.alma_refusals import QUOTA
-from broker.core.errors import LibraryUnavailable
+from broker.core.errors import CallNotMade
 
 _REMAINING: Final = "X-Exl-Api-Remaining"
 _ALARM_BELOW: Final = 0.2  # of the day's calls
@@ -33,32 +33,33 @@ class CallBudget:
         self._used_up_until = 0.0
         self._left: int | None = None
 
-    def admit(self, until: float) -> None:
-        """Wait until the next call may go out.
+    def admit(self, until: float, calls: int = 1) -> None:
+        """Wait until the next call may go out, or several without a pause between them.
 
-        LibraryUnavailable where that is not before ``until``, a moment of ``time.monotonic``, or
+        CallNotMade where that is not before ``until``, a moment of ``time.monotonic``, or
         the calls of the day are used up: nothing is sent then.
         """
         with self._lock:
             now = time.monotonic()
             if now < self._used_up_until:
-                raise LibraryUnavailable("the calls of the day are used up", QUOTA)
+                raise CallNotMade("the calls of the day are used up", QUOTA)
             slot = max(self._next, now)
-            wait = max(0.0, slot - self._ahead - now)
+            last = slot + self._gap * (calls - 1)
+            wait = max(0.0, last - self._ahead - now)
             if now + wait >= until:
-                raise LibraryUnavailable("library.calls_a_second are used up")
-            self._next = slot + self._gap
+                raise CallNotMade("library.calls_a_second are used up")
+            self._next = last + self._gap
         time.sleep(wait)
 
     def back_off(self, attempt: int, until: float) -> None:
         """Wait after a refusal for the calls of a second, longer each time and never alike.
 
-        LibraryUnavailable where ``until`` comes before that.
+        CallNotMade where ``until`` comes before that.
         """
         longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt)
         pause = longest * (1 + secrets.randbelow(1000) / 1000) / 2
         if time.monotonic() + pause >= until:
-            raise LibraryUnavailable("Alma takes no more calls this second")
+            raise CallNotMade("Alma takes no more calls this second")
         time.sleep(pause)
 
     def heard(self, headers: Mapping[str, str]) -> None:

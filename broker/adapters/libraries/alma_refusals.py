@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from broker.adapters.http_exchange import HttpAnswer
-from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.errors import CallNotMade, LibraryRefused, LibraryUnavailable
 
 PER_SECOND: Final = "PER_SECOND_THRESHOLD"
 DAILY: Final = "DAILY_THRESHOLD"
@@ -125,8 +125,8 @@ def refused(answer: HttpAnswer, operation: str, group: str = "") -> LibraryRefus
 def demand_verdict(answer: HttpAnswer, operation: str) -> str | None:
     """Return the code of a refusal, None for a success.
 
-    LibraryUnavailable for what is neither: a failure of Alma's, a key that is not taken, an answer
-    that is not Alma's.
+    LibraryUnavailable for what is neither: a failure of Alma's, an answer that is not Alma's;
+    CallNotMade for a key that is not taken and for a quota that is used up.
     """
     code = code_of(answer)
     if code is None:
@@ -135,10 +135,10 @@ def demand_verdict(answer: HttpAnswer, operation: str) -> str | None:
         raise LibraryUnavailable(f"{operation}: {answer.status}: {_kind_of(answer)}")
     if code in _OF_THE_KEY:
         words = "the API key is not taken here, or lacks the right (Users: read/write)"
-        raise LibraryUnavailable(f"{operation}: {words} ({code})", "library.api_key")
+        raise CallNotMade(f"{operation}: {words} ({code})", "library.api_key")
     if code == DAILY:
         words = "the calls of the day are used up; Alma counts anew at midnight"
-        raise LibraryUnavailable(f"{operation}: {words} ({code})", QUOTA)
+        raise CallNotMade(f"{operation}: {words} ({code})", QUOTA)
     known = code in _KNOWN or code in NOT_FOUND or code == TAKEN
     if code in _NOT_NOW or (answer.status >= 500 and not known):
         raise LibraryUnavailable(f"{operation}: Alma fails with {code}")

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from enum import Enum
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -17,11 +18,19 @@ from broker.adapters.libraries import alma_refusals, alma_users
 from broker.adapters.libraries.alma_budget import CallBudget
 from broker.adapters.libraries.alma_settings import AlmaKeys
 from broker.core.borrowers.library_calls import QUOTA_LOW, LibraryCallObserver
-from broker.core.errors import LibraryRefused
+from broker.core.errors import CallNotMade, LibraryRefused
 
 USERS: Final = "/almaws/v1/users"
 ALL_TYPES: Final = "all_unique"
 _POSSIBLE: Final = re.compile(r"[\w@+-][\w.@+-]{0,99}")
+
+
+class Pair(Enum):
+    """The place of a call in a pair that goes out without a pause between the two."""
+
+    NONE = "in no pair"
+    FIRST = "the first, which waits for the turns of both"
+    SECOND = "the second, which rests on the answer to the first"
 
 
 class AlmaAnswer(NamedTuple):
@@ -50,16 +59,18 @@ class Calls:
         deadline: datetime,
         *,
         body: Mapping[str, Any] | None = None,
+        pair: Pair = Pair.NONE,
     ) -> AlmaAnswer:
         """Return the answer, a success or a refusal of ``operation``; LibraryUnavailable otherwise.
 
-        A call that Alma refuses for the calls of a second has done nothing and is sent again. Any
-        other failure does not reveal whether it was done: the enrolment looks again.
+        A call that Alma refuses for the calls of a second has done nothing and is sent again, but
+        for the second of a ``pair``, whose refusal is returned. CallNotMade where nothing was sent.
+        Any other failure does not reveal whether it was done: the enrolment looks again.
         """
         began = time.monotonic()
         outcome = "unavailable"
         try:
-            answer = self._send(method, path, moment(deadline, self._timeout), body)
+            answer = self._send(method, path, moment(deadline, self._timeout), body, pair)
             code = alma_refusals.demand_verdict(answer, operation)
             is_answered = code is None or code in alma_refusals.NOT_FOUND
             outcome = "done" if is_answered else "refused"
@@ -73,6 +84,7 @@ class Calls:
         path: str,
         until: float,
         body: Mapping[str, Any] | None,
+        pair: Pair,
     ) -> HttpAnswer:
         headers = {"Authorization": self._key}
         content = None
@@ -81,13 +93,20 @@ class Calls:
             headers["Content-Type"] = "application/json"
         attempt = 0
         while True:
-            self.budget.admit(until)
+            self._admit(until, pair)
             answer = self._exchange.call(method, path, until, headers=headers, body=content)
             self._note(answer)
-            if alma_refusals.code_of(answer) != alma_refusals.PER_SECOND:
+            is_too_early = alma_refusals.code_of(answer) == alma_refusals.PER_SECOND
+            if pair is Pair.SECOND or not is_too_early:
                 return answer
             self.budget.back_off(attempt, until)
             attempt += 1
+
+    def _admit(self, until: float, pair: Pair) -> None:
+        if pair is not Pair.SECOND:
+            self.budget.admit(until, calls=2 if pair is Pair.FIRST else 1)
+        elif time.monotonic() >= until:
+            raise CallNotMade("no time is left for the second call of a pair")
 
     def _note(self, answer: HttpAnswer) -> None:
         self.budget.heard(answer.headers)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from broker.adapters.libraries import alma_changes, alma_refusals, alma_requests, alma_users
-from broker.adapters.libraries.alma_requests import ALL_TYPES, Calls
+from broker.adapters.libraries.alma_requests import ALL_TYPES, Calls, Pair
 from broker.adapters.libraries.alma_settings import BARCODE, AlmaKeys
 from broker.adapters.libraries.alma_users import User
 from broker.adapters.libraries.cpr_spellings import shaped_as_cpr, spellings
@@ -66,10 +66,16 @@ class UserSearches:
         """Return the user made under this enrolment id, or None."""
         return self.numbered(alma_changes.series_number(mark, self._settings), deadline, "marked")
 
-    def numbered(self, number: str, deadline: datetime, operation: str = "read") -> User | None:
+    def numbered(
+        self,
+        number: str,
+        deadline: datetime,
+        operation: str = "read",
+        pair: Pair = Pair.NONE,
+    ) -> User | None:
         """Return the user of this borrower number, or None."""
         path = alma_requests.numbered_path(number)
-        user = self._user(path, operation, deadline)
+        user = self._user(path, operation, deadline, pair)
         if user is None:
             return None
         wanted = number.casefold()
@@ -123,8 +129,14 @@ class UserSearches:
                 found.append(user)
         return found
 
-    def _user(self, path: str, operation: str, deadline: datetime) -> User | None:
-        answer = self._calls.call(operation, "GET", path, deadline)
+    def _user(
+        self,
+        path: str,
+        operation: str,
+        deadline: datetime,
+        pair: Pair = Pair.NONE,
+    ) -> User | None:
+        answer = self._calls.call(operation, "GET", path, deadline, pair=pair)
         if answer.code in alma_refusals.NOT_FOUND:
             return None
         if answer.code is not None:

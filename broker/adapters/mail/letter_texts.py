@@ -13,6 +13,7 @@ from broker.core.letters import (
     AccountCodeLetter,
     CategoryLetter,
     ChangedPinLetter,
+    DoubtfulPinLetter,
     ExpiryLetter,
     LetterContent,
     LetterText,
@@ -147,6 +148,23 @@ Kind regards
 """
         ),
     ),
+    DoubtfulPinLetter: LetterText(
+        subject=_("Your PIN for %(library)s may have been changed"),
+        text=_(
+            """Hello
+
+There was to be a new PIN for your library account at %(library)s. The library system
+did not answer in time, and now it refuses the PIN. We cannot find out whether your
+old PIN is still in force.
+
+If it does not work, make a new one at %(pin_url)s
+If that fails too, contact %(asked)s
+
+Kind regards
+%(signed)s
+"""
+        ),
+    ),
     CategoryLetter: LetterText(
         subject=_("Your account at %(library)s has new loan terms"),
         text=_(
@@ -155,7 +173,8 @@ Kind regards
 Your library account at %(library)s now has the loan terms of your new affiliation,
 as you agreed to when you logged in.
 
-You keep your loans and reservations, your card number and your PIN.
+You keep your loans and reservations, your card number and your PIN. If the PIN does
+not work any more, make a new one at %(pin_url)s
 
 %(questions)sKind regards
 %(signed)s
@@ -170,8 +189,10 @@ You keep your loans and reservations, your card number and your PIN.
 As far as we know you no longer have the affiliation that your library account at
 %(library)s was made for. So it has other loan terms now.
 
-You keep your loans and reservations, your card number and your PIN. If you still have
-the affiliation, contact %(asked)s
+You keep your loans and reservations, your card number and your PIN. If the PIN does
+not work any more, make a new one at %(pin_url)s
+
+If you still have the affiliation, contact %(asked)s
 
 Kind regards
 %(signed)s

@@ -98,6 +98,11 @@ BY_REASON: Final[Mapping[str, Advice]] = {
     "pin_unproved": Advice(
         "Give the borrower a card number in the library system. " + _TRIED_FOR_A_DAY, _MAILS_AGAIN
     ),
+    "pin_doubtful": Advice(
+        "See by the cause why the library system refuses the PIN; an earlier call without an "
+        "answer may have set it. " + _TRIED_FOR_A_DAY,
+        _MAILS_AGAIN,
+    ),
     "borrower_gone": Advice(
         "Nothing: the person signs up with a CPR number at the next login.", _NO_RETRY
     ),

@@ -41,8 +41,7 @@ class Errand(StrEnum):
     FORGET = "forget"  # to have it deleted
 
 
-# Whatever the policies decide on the person today, what is kept about them is theirs; the look-up
-# makes nothing.
+# What is kept about a person is theirs, whatever policies decide today; a look-up makes nothing.
 OWN_ERRANDS: Final = frozenset({Errand.CHOICES, Errand.KEPT, Errand.FORGET})
 # A PIN may be guessed, a screen left open: these are for whoever logs in afresh, and otherwise.
 GUARDED_ERRANDS: Final = frozenset({Errand.SIGN_UP, Errand.PIN, Errand.KEPT, Errand.FORGET})

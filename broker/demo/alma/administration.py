@@ -62,7 +62,8 @@ class Administration:
     ``external_systems`` are the SIS profiles that the external id of a user may name.
     ``role_rules`` are the role assignment rules: a group's roles. ``mandatory_fields`` are those
     that the library adds to Alma's own. ``per_second`` and ``per_day`` are the calls that the
-    institution has; ``keys`` are its API keys. With ``shows_pin`` a read has the PIN.
+    institution has; ``keys`` are its API keys. With ``shows_pin`` a read has the PIN. Without
+    ``keeps_pin`` a change that names no PIN ends that of an external user too.
 
     Source: docs/alma-simulated.md#set-up.
     """
@@ -81,6 +82,7 @@ class Administration:
     per_second: int = 25
     per_day: int = 100_000
     shows_pin: bool = False
+    keeps_pin: bool = True
 
     def changed(self, **wanted: object) -> "Administration":
         """Return the same with some settings changed."""

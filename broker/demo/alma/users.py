@@ -113,6 +113,8 @@ class Users:
         with self._lock:
             kept = self.read(identifier, kind)
             row = _swapped(kept, read_user(body), override)
+            if not self.administration.keeps_pin:
+                row["pin_number"] = str(body.get("pin_number") or "")
             self._check_change(kept, row)
             row[_BY_HAND] = kept[_BY_HAND]
             if recalculates_roles:

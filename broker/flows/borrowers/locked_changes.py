@@ -3,7 +3,8 @@
 A library system may take a borrower only whole: of two that read it and write it back, the second
 would undo the first. The lease of an enrolment is that of a person; this one is of the borrower.
 A write of a whole borrower whose answer was lost may be carried out later: until then the lease
-stays, and only the same change may be made again, over which it changes nothing.
+stays, and only the same change may be made again, over which it changes nothing. A process that
+dies learns of no answer: its lease stays as long.
 """
 
 import secrets
@@ -12,13 +13,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from datetime import datetime
 
+from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.pin_record import LATE
 from broker.core.errors import ChangeUnanswered, LibraryUnavailable, StoreUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Kept, Key, LibrarySystem, Store
+from broker.core.ports import Kept, Key, LibrarySystem, Store, Trail
 from broker.core.retention.table import LEASE
 from broker.flows.records import Lease
 
@@ -32,11 +34,13 @@ class LockedChanges:
         store: Store,
         hmacs: LookupHmacs,
         now: Callable[[], datetime],
+        trail: Trail = NO_TRAIL,
     ) -> None:
         self._library = library
         self._store = store
         self._hmacs = hmacs
         self._now = now
+        self._trail = trail
         # What changes no borrower that is there goes straight to the library system.
         self.find = library.find
         self.read = library.read
@@ -52,9 +56,16 @@ class LockedChanges:
         return self._library.capabilities
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
-        """Change the borrower; LibraryUnavailable too while another change of it is under way."""
+        """Change the borrower; LibraryUnavailable too while another change of it is under way.
+
+        A PIN that nobody promises to have stayed is on the trail: the borrower has one or not.
+        """
         with self._alone(change.number, f"change {astuple(change)}", deadline):
-            return self._library.change(change, deadline)
+            after = self._library.change(change, deadline)
+        if LibraryCapability.PIN_KEPT not in self.capabilities:
+            untried = AuditEventKind.PIN_UNTRIED
+            self._trail.add(AuditEvent(untried, self._now(), borrower=after.number))
+        return after
 
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
         """Set the PIN; LibraryUnavailable too while another change of the borrower is under way."""
@@ -63,7 +74,7 @@ class LockedChanges:
 
     @contextmanager
     def _alone(self, number: str, what: str, deadline: datetime) -> Iterator[None]:
-        """Hold the lease of a borrower, which ends by itself 5 s past the deadline of the call."""
+        """Hold the lease of a borrower, for the same change until 5 s past the call's deadline."""
         key = Key("lease", self._hmacs.of("borrower-change", number))
         same = self._hmacs.of("borrower-change-lost", f"{number} {what}").encode()
         token = secrets.token_hex(16)
@@ -78,7 +89,8 @@ class LockedChanges:
             if may_come_until is None or may_come_until <= now:
                 Lease(self._store, key, token).end(now)
             else:
-                lost = Kept(same, secrets.token_hex(16), LEASE.until(may_come_until))
+                until = LEASE.until(may_come_until)
+                lost = Kept(_held(same, now), secrets.token_hex(16), until)
                 # Where the store does not answer the lease ends by itself.
                 with suppress(StoreUnavailable):
                     self._store.put(key, lost, token, now)
@@ -86,12 +98,23 @@ class LockedChanges:
     def _begin(self, key: Key, token: str, same: bytes, deadline: datetime) -> datetime | None:
         """Take the lease; return until when a lost write of the same change may come, if any."""
         now = self._now()
-        until = LEASE.until(deadline)
-        if self._store.put(key, Kept(b"", token, until), None, now):
+        held = _held(same, LEASE.until(deadline))
+        until = LEASE.until(deadline + LATE)
+        if self._store.put(key, Kept(held, token, until), None, now):
             return None
         lost = self._store.get(key, now)
-        if lost is not None and lost.value == same:
-            again = Kept(b"", token, max(until, lost.until))
+        if lost is not None and _may_be_repeated(lost.value, same, now):
+            again = Kept(held, token, max(until, lost.until))
             if self._store.put(key, again, lost.version, now):
                 return lost.until
         raise LibraryUnavailable("another change of the borrower is under way")
+
+
+def _held(what: bytes, alive_until: datetime) -> bytes:
+    """Return what a lease keeps: until when its holder may be at the change, and which it is."""
+    return alive_until.isoformat().encode() + b" " + what
+
+
+def _may_be_repeated(held: bytes, same: bytes, now: datetime) -> bool:
+    alive_until, _, what = held.partition(b" ")
+    return what == same and datetime.fromisoformat(alive_until.decode()) <= now

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
 from broker.core.borrowers.library_capabilities import LibraryCapability
@@ -18,6 +18,7 @@ from broker.core.errors import (
     LibraryRefused,
     LibraryUnavailable,
     MailUnavailable,
+    PinDoubtful,
     PinExpired,
     PinLocked,
     PinNotSet,
@@ -40,6 +41,17 @@ _UNUSABLE: Final[Mapping[PinAnswer, type[PinUnusable]]] = {
     PinAnswer.NO_CARD_NUMBER: PinUnproved,
     PinAnswer.UNKNOWN: PinUnproved,
 }
+
+
+class Noted(NamedTuple):
+    """A call that is about to be sent, with the record of its PIN.
+
+    ``is_repeat`` says that the PIN was tried before.
+    """
+
+    record: PinRecord
+    call: PinCall
+    is_repeat: bool = False
 
 
 def _left(record: PinRecord, now: datetime) -> Content[PinRecord]:
@@ -80,30 +92,43 @@ class PinSetting:
         borrower's card number, if it was just read; ``hold`` is called with the deadline before
         each call. PinUnderWay while a choice has no end; PinUnusable where
         the PIN would not work, LibraryUnavailable, MailUnavailable: then no PIN is mailed that does
-        not work, and a later mail holds the same one.
+        not work, and a later mail holds the same one. After PinUnusable the PIN is as it was, but
+        after PinDoubtful: that is to be told, and ``give_up`` called.
         """
         hold(self._by())
-        record, call = self._noted(number, PinRecord(new_pin(avoid), self.now()))
-        self._set(number, record.pin, call)
+        noted = self._noted(number, PinRecord(new_pin(avoid), self.now()))
+        pin, call = noted.record.pin, noted.call
+        refused = self._refusal(number, noted)
         try:
-            self._prove(number, record.pin, hold, card)
+            self._prove_in_force(number, pin, refused, hold, card)
             hold(letter_ends)
-            send(record.pin)
-        except (PinUnusable, LibraryUnavailable, MailUnavailable):
+            send(pin)
+        except PinUnusable as error:
+            raise self._unmailed(number, call, error) from error
+        except (LibraryUnavailable, MailUnavailable):
             self._end(number, call, done=False)
             raise
         self._end(number, call, done=True)
+
+    def give_up(self, number: str) -> None:
+        """Note that the person is told of a doubt (PinDoubtful): another PIN may be set."""
+        now = self.now()
+
+        def change(record: Record[PinRecord] | None) -> Content[PinRecord] | None:
+            return _left(replace(record.value, done=True), now) if record else None
+
+        self._records.amend(self._key(number), change, now)
 
     def choose(self, number: str, pin: str, notice: str = "") -> None:
         """Set the PIN that a borrower chose, which works once this returns.
 
         No other PIN is set until ``told`` is called with the same ``notice``. PinUnderWay while
-        another PIN has no end; PinUnusable where it will not work. PinUnsettled where nobody knows:
-        ``settle_choice`` carries it out.
+        another PIN has no end; PinUnusable where it will not work, PinDoubtful as in ``mail``.
+        PinUnsettled where nobody knows: ``settle_choice`` carries it out.
         """
         try:
             self._choose(number, pin, notice)
-        except PinUnderWay:
+        except (PinUnderWay, PinDoubtful):
             raise
         except PinUnusable as error:
             # An earlier call of the same choice may still come, and then the PIN works.
@@ -115,10 +140,13 @@ class PinSetting:
 
     def _choose(self, number: str, pin: str, notice: str) -> None:
         offered = PinRecord(pin, self.now(), chosen=True, notice=notice)
-        record, call = self._noted(number, offered)
-        self._set(number, record.pin, call)
+        noted = self._noted(number, offered)
+        call = noted.call
+        refused = self._refusal(number, noted)
         try:
-            self._prove(number, record.pin, _need_not_hold)
+            self._prove_in_force(number, noted.record.pin, refused, _need_not_hold)
+        except PinDoubtful as error:
+            raise self._unmailed(number, call, error) from error
         except PinUnusable:
             self._end(number, call, done=True)
             raise
@@ -132,13 +160,15 @@ class PinSetting:
 
         False where its PIN will not work, and where no choice is on record that this ``notice``
         tells: it was never begun, or a later notice tells it. PinUnsettled where it is still not
-        known.
+        known, PinDoubtful as in ``mail``.
         """
         record = self._records.get(self._key(number), self.now())
         if record is None or not record.value.is_owed(notice):
             return False
         try:
             self.choose(number, record.value.pin, notice)
+        except PinDoubtful:
+            raise
         except PinUnusable:
             return False
         return True
@@ -161,26 +191,73 @@ class PinSetting:
         record = self._records.get(self._key(number), self.now())
         return record is not None and record.value.is_owed(notice)
 
-    def _noted(self, number: str, offered: PinRecord) -> tuple[PinRecord, PinCall]:
+    def _noted(self, number: str, offered: PinRecord) -> Noted:
         """Write down a call that is about to be sent, and the PIN that it sets."""
         now = self.now()
         call = PinCall(secrets.token_hex(8), self._by())
-        to_set = offered
+        noted = Noted(offered, call)
 
         def change(record: Record[PinRecord] | None) -> Content[PinRecord]:
-            nonlocal to_set
-            to_set = record_to_set(record.value if record else None, offered, now).noted(call)
-            return Content(to_set, to_set.until)
+            nonlocal noted
+            to_set = record_to_set(record.value if record else None, offered, now)
+            noted = Noted(to_set.noted(call), call, is_repeat=to_set is not offered)
+            return Content(noted.record, noted.record.until)
 
         self._records.amend(self._key(number), change, now)
-        return to_set, call
+        return noted
 
     def _set(self, number: str, pin: str, call: PinCall) -> None:
         try:
             self.library.set_pin(number, pin, call.by)
         except LibraryRefused as error:
-            self._end(number, call, done=True)
             raise self._unusable(number, PinRefused(str(error), error.setting)) from error
+
+    def _refusal(self, number: str, noted: Noted) -> PinRefused | None:
+        """Set the PIN; return a refusal that says nothing: another call may have set it."""
+        try:
+            self._set(number, noted.record.pin, noted.call)
+        except PinRefused as error:
+            if noted.is_repeat or self._others(number, noted.call):
+                return error
+            self._end(number, noted.call, done=True)
+            raise
+        return None
+
+    def _prove_in_force(
+        self,
+        number: str,
+        pin: str,
+        refused: PinRefused | None,
+        hold: Callable[[datetime], None],
+        card: str | None = None,
+    ) -> None:
+        """Prove the PIN; raise ``refused`` where no earlier call has set it."""
+        if refused is None:
+            self._prove(number, pin, hold, card)
+            return
+        if LibraryCapability.PIN_CHECKED not in self.library.capabilities:
+            raise PinDoubtful(str(refused), refused.setting)
+        try:
+            self._prove(number, pin, hold, card)
+        except PinUnusable as error:
+            raise refused from error
+
+    def _unmailed(self, number: str, call: PinCall, error: PinUnusable) -> LibraryUnavailable:
+        """End a call whose PIN would not work; return what that comes to.
+
+        While another call may come the PIN is not as it was: it is owed still.
+        """
+        if any(self.now() < other.until for other in self._others(number, call)):
+            self._end(number, call, done=False)
+            return LibraryUnavailable(f"{error}; an earlier call may still come", error.setting)
+        self._end(number, call, done=isinstance(error, PinRefused))
+        return error
+
+    def _others(self, number: str, call: PinCall) -> tuple[PinCall, ...]:
+        record = self._records.get(self._key(number), self.now())
+        if record is None:
+            return ()
+        return tuple(other for other in record.value.calls if other.token != call.token)
 
     def _prove(
         self,

@@ -27,13 +27,13 @@ from broker.flows.logout.sessions import Pointer
 from broker.flows.persons.legible_records import legible
 from broker.flows.persons.person_search import FoundPerson
 from broker.flows.proofs.known_browsers import KnownBrowser
+from broker.flows.proofs.owed_pin_mails import OwedPinMail
 from broker.flows.proofs.pin_letters import (
     CurrentCode,
     PinLetter,
     TypedNumbers,
     identifier_pseudonym,
 )
-from broker.flows.proofs.pin_renewal import OwedPinMail
 from broker.flows.records import load
 
 

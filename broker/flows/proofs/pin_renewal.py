@@ -17,13 +17,19 @@ from broker.core.errors import (
     LibraryRefused,
     LibraryUnavailable,
     MailUnavailable,
+    PinDoubtful,
     PinUnderWay,
     PinUnsettled,
     PinUnusable,
     TooMany,
 )
 from broker.core.identity.mail_addresses import masked
-from broker.core.letters import AccountCodeLetter, ChangedPinLetter, RenewedPinLetter
+from broker.core.letters import (
+    AccountCodeLetter,
+    ChangedPinLetter,
+    DoubtfulPinLetter,
+    RenewedPinLetter,
+)
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Store, Trail
 from broker.core.retention.table import PIN_MAIL
@@ -31,6 +37,7 @@ from broker.flows.backoff import retry_delay
 from broker.flows.borrowers.pin_setting import PinSetting
 from broker.flows.borrowers.pin_use import PinUse
 from broker.flows.identity.person_links import PersonLinks
+from broker.flows.proofs.owed_pin_mails import OwedPinMail
 from broker.flows.proofs.pin_check import BEHIND_LETTER
 from broker.flows.proofs.pin_letters import (
     LETTER_LASTS,
@@ -63,25 +70,6 @@ class Asking:
     language: str
     at: str = ""
     origin: str = ""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class OwedPinMail:
-    """A letter to be written: the one that was asked for, a new PIN, or the notice of a change.
-
-    "desk" is the letter that "link" is, asked for by staff. ``choice`` names the choice that a
-    notice tells, ``settled`` says that it is known to work.
-    """
-
-    what: Literal["link", "desk", "pin", "notice"]
-    whom: str  # what was typed, as ``pins.identifier_of`` reads it; else a borrower number
-    language: str
-    asked: datetime
-    attempts: int = 0
-    asked_at: str = ""
-    asked_from: str = ""
-    choice: str = ""
-    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,17 +261,38 @@ class PinRenewal:
                 self._mail_letter(borrower.number, borrower.email, owed, _typable(borrower))
             case "pin":
                 self._mail_pin(borrower, borrower.email, owed.language)
+            case "doubt":
+                self._mail_plain(borrower.email, DoubtfulPinLetter(), owed.language)
             case _:
                 assert_never(owed.what)
 
     def _mail_notice(self, borrower: Borrower, owed: OwedPinMail) -> None:
         """Mail that the PIN was changed, once it is: the answer may have been lost."""
-        if not owed.settled and not self._pins.settle_choice(owed.whom, owed.choice):
+        if not owed.settled and not self._is_settled(owed):
             return
         if borrower.email is not None:
-            with closing(self.mail.address(borrower.email, self._by())) as letter:
-                letter.send(*self.letters.worded(ChangedPinLetter(), owed.language))
+            self._mail_plain(borrower.email, ChangedPinLetter(), owed.language)
         self._pins.told(owed.whom, owed.choice)
+
+    def _is_settled(self, owed: OwedPinMail) -> bool:
+        try:
+            return self._pins.settle_choice(owed.whom, owed.choice)
+        except PinDoubtful:
+            self._owe_doubt(owed)
+            return False
+
+    def _mail_plain(
+        self, address: str, content: ChangedPinLetter | DoubtfulPinLetter, language: str
+    ) -> None:
+        with closing(self.mail.address(address, self._by())) as letter:
+            letter.send(*self.letters.worded(content, language))
+
+    def _owe_doubt(self, owed: OwedPinMail) -> None:
+        """Owe the letter that tells a doubt, before another PIN may be set."""
+        now = self.now()
+        doubt = OwedPinMail("doubt", owed.whom, owed.language, now)
+        self._queue(Key("pin", self.hmacs.of("pin-doubt", owed.whom)), doubt, now)
+        self._pins.give_up(owed.whom)
 
     def _recipient(self, owed: OwedPinMail) -> Borrower | None:
         """Return the borrower to write to; None where a typed number is nobody's or several's."""
@@ -353,11 +362,15 @@ class PinRenewal:
     def _owed_beforehand(self, key: Key, owed: OwedPinMail) -> Iterator[Record[OwedPinMail] | None]:
         """Queue a letter before a PIN is set, for whatever dies or fails from then on.
 
-        It is owed no more where the PIN is as it was.
+        It is owed no more where the PIN is as it was, nor where another tells that nobody knows.
         """
         queued = self._queue(key, owed, owed.asked + _AFTER_REQUEST)
         try:
             yield queued
+        except PinDoubtful:
+            self._owe_doubt(owed)
+            self.store.drop(key)
+            raise
         except (PinUnderWay, PinUnusable):
             self.store.drop(key)
             raise

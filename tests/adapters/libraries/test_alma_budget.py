@@ -4,7 +4,7 @@ import pytest
 
 from broker.adapters.libraries import alma_budget
 from broker.adapters.libraries.alma_budget import CallBudget
-from broker.core.errors import LibraryUnavailable
+from broker.core.errors import CallNotMade, LibraryUnavailable
 
 
 class Clock:
@@ -48,6 +48,18 @@ def test_a_call_that_would_come_too_late_is_not_sent(clock: Clock) -> None:
     with pytest.raises(LibraryUnavailable, match="calls_a_second"):
         budget.admit(clock.now + 0.5)
     budget.admit(clock.now + 1.5)
+    assert clock.now == pytest.approx(1001)
+
+
+def test_a_pair_goes_out_without_a_pause_in_it(clock: Clock) -> None:
+    """It waits for the turn of its second call, takes both or none, and the next call waits for two."""
+    budget = CallBudget(2, 1000)
+    budget.admit(clock.now + 60)
+    with pytest.raises(CallNotMade):
+        budget.admit(clock.now + 0.4, calls=2)
+    budget.admit(clock.now + 60, calls=2)
+    assert clock.now == pytest.approx(1000.5)
+    budget.admit(clock.now + 60)
     assert clock.now == pytest.approx(1001)
 
 

@@ -14,6 +14,7 @@ from broker.core.letters import (
     AccountCodeLetter,
     CategoryLetter,
     ChangedPinLetter,
+    DoubtfulPinLetter,
     ExpiryLetter,
     LetterContent,
     LoweredCategoryLetter,
@@ -35,6 +36,7 @@ EVERY_LETTER: tuple[LetterContent, ...] = (
     LoweredCategoryLetter(),
     RenewedPinLetter("5837"),
     ChangedPinLetter(),
+    DoubtfulPinLetter(),
     ExpiryLetter(date(2026, 12, 10)),
 )
 COMMON = {"library", "signed", "pin_url", "questions", "asked"}

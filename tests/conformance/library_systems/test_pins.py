@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.stores.open_store import open_store
+from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import LibraryUnavailable, PinUnsettled
@@ -46,6 +47,15 @@ def test_the_last_pin_works(stage: Stage) -> None:
     stage.library.set_pin(borrower.number, NEXT_PIN, soon())
     assert stage.desk.proves(CPR, NEXT_PIN)
     assert not stage.desk.proves(CPR, PIN)
+
+
+@pytest.mark.library(needs=LibraryCapability.PIN_KEPT)
+def test_a_pin_outlives_a_change(stage: Stage) -> None:
+    """Whoever moves to another category keeps the PIN that was mailed."""
+    borrower = made(stage)
+    stage.library.set_pin(borrower.number, PIN, soon())
+    stage.library.change(Change(borrower.number, (("surname", "Ny"),), "EMPLOYEE"), soon())
+    assert stage.desk.proves(CPR, PIN)
 
 
 @pytest.mark.library(needs=CHECKED)

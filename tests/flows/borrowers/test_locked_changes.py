@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
+from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
 from broker.core.borrowers.pin_record import LATE
 from broker.core.errors import ChangeUnanswered, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
@@ -113,8 +116,39 @@ def test_a_whole_write_without_an_answer_is_waited_for(house: House, first: str,
     CHANGES[second](library, "7")
 
 
+def test_a_change_that_may_end_the_pin_is_on_the_trail(house: House, trail: Any) -> None:
+    """Once it is made, and of a library system that promises to keep the PIN never."""
+    library = LockedChanges(house.shelf, SqliteStore(house.path), LookupHmacs("k1", b"k" * 32), lambda: NOW, trail)
+    CHANGES["change"](library, "7")
+    assert trail.events == []
+    house.shelf.capabilities = ALL_CAPABILITIES - {LibraryCapability.PIN_KEPT}
+    house.hooks.before["change"] = lambda: trail.events == [] or pytest.fail("told before it is made")
+    CHANGES["change"](library, "7")
+    assert [(event.kind, event.borrower) for event in trail.events] == [(AuditEventKind.PIN_UNTRIED, "7")]
+
+
+@pytest.mark.parametrize("first", CHANGES)
+def test_what_a_process_that_died_has_sent_is_waited_for(
+    house: House, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """It learned of no answer: its write may come ten minutes later, over another change, and over the same it may."""
+    with monkeypatch.context() as killed:
+        killed.setattr(Lease, "end", lambda *_: None)
+        CHANGES[first](house.process(), "7")
+    library = house.process()
+    house.now = BY + timedelta(seconds=6)
+    with pytest.raises(LibraryUnavailable, match="under way"):
+        library.set_pin("7", "6838", BY)
+    CHANGES[first](library, "7")
+    house.now = BY + LATE
+    with pytest.raises(LibraryUnavailable, match="under way"):
+        library.set_pin("7", "6838", BY + LATE)
+    house.now += timedelta(seconds=11)
+    library.set_pin("7", "6838", BY + LATE)
+
+
 def test_the_lock_of_a_process_that_died_ends_by_itself(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five seconds after the call must have ended."""
+    """Five seconds after the call must have ended, for the same change."""
     with monkeypatch.context() as killed:
         killed.setattr(Lease, "end", lambda *_: None)
         CHANGES["change"](house.process(), "7")

@@ -22,12 +22,19 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES
 from broker.core.borrowers.pin_record import LATE, PinCall, PinRecord, record_to_set
 from broker.core.borrowers.pins import PinAnswer
-from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable
+from broker.core.errors import (
+    BrokerError,
+    LibraryRefused,
+    LibraryUnavailable,
+    MailUnavailable,
+    PinRefused,
+    PinUnusable,
+)
 from broker.core.letters import ChangedPinLetter, LetterText
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, lease_of
 from broker.flows.borrowers import pin_setting
-from broker.flows.borrowers.pin_setting import PinSetting
+from broker.flows.borrowers.pin_setting import Noted, PinSetting
 from broker.flows.proofs import pin_renewal
 from broker.flows.proofs.pin_renewal import PinRenewal
 from broker.flows.records import load
@@ -40,8 +47,8 @@ FIRST: Final = "9999"  # the PIN that the borrower has and knows
 WORKERS: Final = 2
 MAIL: Final = timedelta(seconds=45)
 # What becomes of a call: carried out and answered; neither; carried out later, or at once, or both, without an answer;
-# answered and not carried out.
-OUTCOMES: Final = ("ok", "ok", "ok", "ok", "lost", "late", "done", "doubled", "void")
+# answered and not carried out, or refused.
+OUTCOMES: Final = ("ok", "ok", "ok", "ok", "lost", "late", "done", "doubled", "void", "refused")
 STEP: Final = timedelta(seconds=61)
 SPANS: Final = (1, 16, 46, 61, 300, 590, 599, 626)
 
@@ -216,7 +223,7 @@ class ModelLibrary:
         outcome, world = self.world.outcome(), self.world
         if outcome == "lost" or world.is_over(deadline):
             raise LibraryUnavailable("no answer")
-        if pin.endswith("7"):
+        if outcome == "refused" or pin.endswith("7"):
             raise LibraryRefused("no sevens")
         if outcome in {"late", "doubled"}:
             world.pending.append((pin, world.now))
@@ -471,9 +478,9 @@ class EndsWithAnswer(PinSetting):
 class NotNoted(PinSetting):
     """Nothing is written down before a call."""
 
-    def _noted(self, number: str, offered: PinRecord) -> tuple[PinRecord, PinCall]:
+    def _noted(self, number: str, offered: PinRecord) -> Noted:
         del number
-        return offered, PinCall("", self._by())
+        return Noted(offered, PinCall("", self._by()))
 
 
 class NotProved(PinSetting):
@@ -481,6 +488,25 @@ class NotProved(PinSetting):
 
     def _prove(self, number: str, pin: str, hold: Callable[[datetime], None], card: str | None = None) -> None:
         del number, pin, hold, card
+
+
+class RefusalIsAnEnd(PinSetting):
+    """A PIN that is refused is not set, whatever was sent before."""
+
+    def _refusal(self, number: str, noted: Noted) -> None:
+        try:
+            self._set(number, noted.record.pin, noted.call)
+        except PinRefused:
+            self._end(number, noted.call, done=True)
+            raise
+
+
+class WrongIsAnEnd(PinSetting):
+    """A mailed PIN that the library system does not know is not owed, whatever may still come."""
+
+    def _unmailed(self, number: str, call: PinCall, error: PinUnusable) -> PinUnusable:
+        self._end(number, call, done=True)
+        return error
 
 
 class NotSettled(PinSetting):
@@ -651,6 +677,34 @@ def refused_after_a_late_choice(machine: PinMachine) -> None:
     machine.wait(626)
 
 
+def refused_after_a_late_call(machine: PinMachine) -> None:
+    """Give up a call of a PIN that is to be mailed, which comes later; have it refused at the second try."""
+    machine.does("make", "ok", "late")
+    machine.does("make", "ok", "refused", "ok")
+    machine.settle(late=True)
+
+
+def refused_after_a_call_that_was_done(machine: PinMachine) -> None:
+    """Lose the answer of a call that was carried out; have it refused at the second try."""
+    machine.does("make", "ok", "done")
+    machine.does("make", "ok", "refused", "ok", "ok")
+    machine.settle(late=False)
+
+
+def refused_after_a_mail_that_was_lost(machine: PinMachine) -> None:
+    """Set a PIN and lose its mail; have it refused at the second try."""
+    machine.does("make", "ok", "ok", "ok", "lost")
+    machine.does("make", "ok", "refused", "ok", "ok")
+    machine.settle(late=False)
+
+
+def unknown_after_a_late_call(machine: PinMachine) -> None:
+    """Give up a call of a PIN that is to be mailed, which comes later; have the second try come to nothing."""
+    machine.does("make", "ok", "late")
+    machine.does("make", "ok", "void", "ok")
+    machine.settle(late=True)
+
+
 def dies_before_it_tells(machine: PinMachine) -> None:
     """Let a worker die that has chosen a PIN and told nobody."""
     machine.does("choose", "ok")
@@ -688,6 +742,10 @@ CLAUSES: Final = {
     "a lost choice is carried out": Clause(choice_without_answer, NotSettled),
     "until the person is told": Clause(dies_before_it_tells, EndsUntold),
     "no mail before the person is told": Clause(mailed_before_the_choice_is_told, EndsUntold),
+    "refused while another call may come": Clause(refused_after_a_late_call, RefusalIsAnEnd),
+    "refused after another was carried out": Clause(refused_after_a_call_that_was_done, RefusalIsAnEnd),
+    "refused after another was answered": Clause(refused_after_a_mail_that_was_lost, RefusalIsAnEnd),
+    "unknown while another call may come": Clause(unknown_after_a_late_call, WrongIsAnEnd),
     "while another call may come": Clause(
         refused_after_a_late_choice, patched=(pin_setting, "PinRecord", DoneWithRefusal)
     ),

@@ -259,6 +259,15 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         advice=(_("Ask the library to give you a card number."), _CONTACT),
         again=True,
     ),
+    "pin_doubtful": Explanation(
+        title=_("We cannot find out whether your PIN was changed"),
+        happened=_(
+            "The library system did not answer an earlier call in time, "
+            "and now it refuses the same PIN."
+        ),
+        advice=(_("If your PIN does not work, get a new one."), _CONTACT),
+        again=True,
+    ),
     "mail_unavailable": Explanation(
         title=_("We could not send the mail"),
         happened=_("The mail server does not take messages right now."),

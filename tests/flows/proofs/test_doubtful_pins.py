@@ -1,0 +1,175 @@
+"""A PIN whose first call had no answer and whose repeat is refused: it works and is mailed, or the person is told."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+
+from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
+from broker.core.errors import (
+    BrokerError,
+    LibraryRefused,
+    LibraryUnavailable,
+    PinDoubtful,
+    PinRefused,
+    PinUnderWay,
+    PinUnsettled,
+)
+from broker.flows.proofs.pin_renewal import PinRenewal
+from tests.plugins.pin_bench import NUMBER, PIN, Bench
+
+LATE: Final = timedelta(minutes=11)  # no call comes so long after it was sent
+OWN: Final = "5838"  # a PIN that the person chooses
+
+
+class Doubtful:
+    """A library system whose calls that set a PIN go wrong as planned; ``sees`` says whether it tells a right PIN."""
+
+    def __init__(self, library: Any, patrons: Any, *, sees: bool) -> None:
+        """Let them go right."""
+        self.capabilities = ALL_CAPABILITIES - (set() if sees else {LibraryCapability.PIN_CHECKED})
+        self.refuses = False
+        self.late: list[tuple[Any, ...]] = []
+        self._library, self._patrons = library, patrons
+        self._loses = False
+
+    def lose(self) -> None:
+        """Give no answer to the next call; it comes later, or never."""
+        self._loses = True
+
+    def come_late(self) -> None:
+        """Carry out the call that had no answer."""
+        number, pin, _ = self.late.pop()
+        self._patrons.set_password(int(number), pin, pin)
+
+    def set_pin(self, *given: Any) -> None:
+        """Set a PIN, or not."""
+        if self._loses:
+            self._loses = False
+            self.late.append(given)
+            raise LibraryUnavailable("no answer")
+        if self.refuses:
+            raise LibraryRefused("not today")
+        self._library.set_pin(*given)
+
+    def __getattr__(self, name: str) -> Any:
+        """Do all else as the library system does."""
+        return getattr(self._library, name)
+
+
+@pytest.fixture(params=[True, False], ids=["sees", "blind"])
+def sees(request: pytest.FixtureRequest) -> bool:
+    """Say whether the library system tells a right PIN from a wrong one."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def library(pin_bench: Bench, *, sees: bool) -> Doubtful:
+    """Put a doubtful library system into the bench."""
+    doubtful = Doubtful(pin_bench.library, pin_bench.koha.patrons, sees=sees)
+    pin_bench.library = doubtful
+    return doubtful
+
+
+def texts(bench: Bench) -> list[str]:
+    """Give the mails, oldest first."""
+    return [mail.text for mail in reversed(bench.mailbox.mails())]
+
+
+def step_all(letters: PinRenewal) -> None:
+    """Write what is due."""
+    while letters.step():
+        pass
+
+
+def failed(work: Any) -> BrokerError | None:
+    """Give the error of a piece of work."""
+    try:
+        work()
+    except BrokerError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_pin_to_be_mailed_is_mailed_or_the_person_told(pin_bench: Bench, library: Doubtful, *, comes: bool) -> None:
+    """Refused while its lost call may come it is owed still; then a system that can say decides, else a letter."""
+    letters = pin_bench.letters()
+    library.lose()
+    assert isinstance(failed(lambda: letters.make(NUMBER, "en")), LibraryUnavailable)
+    library.refuses = True
+    waiting = failed(lambda: letters.make(NUMBER, "en"))
+    assert type(waiting) is LibraryUnavailable
+    if comes:
+        library.come_late()
+    pin_bench.ahead += LATE
+    step_all(letters)
+    sees = LibraryCapability.PIN_CHECKED in library.capabilities
+    if sees and comes:
+        (text,) = texts(pin_bench)
+        assert "new PIN for your library account" in text
+    elif sees:
+        assert (texts(pin_bench), pin_bench.works(PIN)) == ([], True)
+    else:
+        (text,) = texts(pin_bench)
+        assert "whether your\nold PIN is still in force" in text
+        assert "make a new one at https://login.library.example/pin" in text
+    library.refuses = False
+    assert failed(lambda: letters.choose(NUMBER, OWN, "en")) is None
+    assert pin_bench.works(OWN)
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_chosen_pin_is_noticed_or_the_person_told(pin_bench: Bench, library: Doubtful, *, comes: bool) -> None:
+    """The notice says that it works where the system can say so; else the letter says that nobody knows."""
+    letters = pin_bench.letters()
+    library.lose()
+    assert isinstance(failed(lambda: letters.choose(NUMBER, OWN, "en")), PinUnsettled)
+    library.refuses = True
+    assert isinstance(failed(lambda: letters.choose(NUMBER, OWN, "en")), PinUnsettled)
+    if comes:
+        library.come_late()
+    pin_bench.ahead += LATE
+    step_all(letters)
+    sees = LibraryCapability.PIN_CHECKED in library.capabilities
+    told = {True: ["has just been changed"], False: []}[comes] if sees else ["old PIN is still in force"]
+    assert [words in text for words, text in zip(told, texts(pin_bench), strict=True)] == [True] * len(told)
+    library.refuses = False
+    assert failed(lambda: letters.make(NUMBER, "en")) is None
+
+
+def test_a_doubt_is_told_on_the_page_too(pin_bench: Bench, library: Doubtful, *, sees: bool) -> None:
+    """Who asks again after the wait hears that it was refused, or that nobody knows; the letter follows."""
+    letters = pin_bench.letters()
+    library.lose()
+    failed(lambda: letters.make(NUMBER, "en"))
+    library.refuses = True
+    pin_bench.ahead += LATE
+    error = failed(lambda: letters.make(NUMBER, "en"))
+    assert type(error) is (PinRefused if sees else PinDoubtful)
+    step_all(letters)
+    assert len(texts(pin_bench)) == (0 if sees else 1)
+
+
+def test_a_worker_that_dies_in_doubt_leaves_the_letter_owed(
+    pin_bench: Bench, library: Doubtful, monkeypatch: pytest.MonkeyPatch, *, sees: bool
+) -> None:
+    """The record says that the PIN is given up only once the letter that tells so is queued."""
+    letters = pin_bench.letters()
+    library.lose()
+    failed(lambda: letters.make(NUMBER, "en"))
+    library.refuses = True
+    pin_bench.ahead += LATE
+    with monkeypatch.context() as dying:
+        dying.setattr(PinRenewal, "_owe_doubt", _die)
+        if not sees:
+            with pytest.raises(KeyboardInterrupt):
+                letters.step()
+            assert isinstance(failed(lambda: letters.choose(NUMBER, OWN, "en")), PinUnderWay)
+    pin_bench.ahead += LATE
+    step_all(letters)
+    assert len(texts(pin_bench)) == (0 if sees else 1)
+
+
+def _die(*_: Any) -> None:
+    raise KeyboardInterrupt

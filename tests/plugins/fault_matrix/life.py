@@ -1,0 +1,56 @@
+"""A world of enrolments that goes on after a fault: workers, their deaths, staff, and the person's next login."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final, Protocol
+
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+
+CPR: Final = "0101990000"
+GIVEN_UP: Final = timedelta(seconds=15)  # after so long nobody waits for a call any more
+LATE: Final = timedelta(seconds=30)  # such a call is carried out so long after it was sent
+TICK: Final = timedelta(seconds=10)
+FAULTS: Final = ("refused", "500 before", "500 after", "dropped", "late", "without effect")
+
+
+class Killed(BaseException):
+    """What kill -9 looks like from inside."""
+
+
+class Fault(Protocol):
+    """One call that goes wrong."""
+
+    def come_late(self) -> None:
+        """Carry out what was given up long enough ago."""
+        ...
+
+    def bury(self) -> None:
+        """Let another process take over from one that was killed."""
+        ...
+
+
+def live_on(world: Any, fault: Fault | None = None, minutes: int = 10) -> None:
+    """Let workers carry out what is due, each a process of its own, and what was given up come late."""
+    for _ in range(minutes * 6):
+        if fault:
+            fault.come_late()
+        with suppress(Killed):
+            while world.live.step():
+                pass
+        if fault:
+            fault.bury()
+        world.now += TICK
+
+
+def come_back(world: Any, wish: Any) -> Enrolment:
+    """Let staff retry what waits for them, and the person log in again; give the enrolment in the end."""
+    stored = world.live.stored(CPR)
+    if stored.state is EnrolmentState.CASE or stored.pin_given_up:
+        assert world.cases.retry(stored.id)
+        live_on(world)
+    world.now += timedelta(hours=2)
+    if world.known(wish).enrolment is None:
+        world.live.want(wish)
+    live_on(world)
+    ended: Enrolment = world.live.stored(CPR)
+    return ended
