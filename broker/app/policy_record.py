@@ -13,6 +13,7 @@ from broker.app.open_record import record_of
 from broker.app.policy_sources import SHOWN
 from broker.app.policy_surroundings import PolicySurroundings
 from broker.core.analysis.compared_logins import Analysis, Told
+from broker.core.analysis.row_days import EVERY_DAY
 from broker.core.analysis.set_differences import Row, difference
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.event_routes import told_nobody
@@ -225,7 +226,8 @@ def _change(change: SetChange, past: _Past) -> ReportedChange:
 def _words(row: Row) -> str:
     change = row.change
     place = f" ({change.place})" if change.place else ""
-    return f"{change.direction} {row.service} {row.affiliation}: {change.text}{place}"
+    days = f", {row.days.in_words()}" if row.days != EVERY_DAY else ""
+    return f"{change.direction} {row.service} {row.affiliation}: {change.text}{place}{days}"
 
 
 def _found(settings: Config, folder: Path | None) -> _Found:

@@ -13,9 +13,11 @@ import pytest
 
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.app import policy_guards, policy_moves
+from broker.commands.policy_signing import Asked
 from broker.core.ports import Key as StoreKey
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
+from broker.flows.policies.second_person import Statement
 from tests.adapters.test_ssh_signatures import Key, key
 from tests.commands.test_policy_apply import Desk, kept_as_last_good
 
@@ -95,6 +97,24 @@ def test_what_a_plan_prints_is_typed_by_two_and_applies_it(desk: Desk, keys: dic
     assert [name.split()[0] for name in row["approved_by"]] == ["kirsten", "mads"]
     assert trail(desk)[-1]["approved_by"] == row["approved_by"]
     assert desk.said("rollback", "--why", "back within thirty days")["digest"] == first
+
+
+@pytest.mark.parametrize(
+    ("wider", "everything", "lines"),
+    [(3, False, 4), (4, False, 2), (52, False, 2), (52, True, 53)],
+)
+def test_what_stands_above_in_many_lines_is_counted(
+    capsys: pytest.CaptureFixture[str], wider: int, lines: int, *, everything: bool
+) -> None:
+    """What gets wider, unless it is asked for; what else needs two is said, and programs read every reason."""
+    reasons = (*(f"WIDER at my-loans, student: + {number}" for number in range(wider)), "signers of the configuration")
+    wanted = Asked(reasons, Statement("https://broker.example", "none", 1, "0" * 64, "0" * 64))
+    wanted.show(everything=everything)
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  needs a second person: ")]
+    assert len(said) == lines
+    assert (f"  needs a second person: {wider} changes WIDER above" in said) is (lines == 2)
+    assert "  needs a second person: signers of the configuration" in said
+    assert wanted.facts()["reasons"] == reasons
 
 
 def trail(desk: Desk) -> list[dict[str, object]]:

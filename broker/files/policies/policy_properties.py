@@ -88,8 +88,10 @@ def judged(
     warnings: list[Fault] = []
     for rule in rules:
         unknown = list(_unknown(rule, policies, names))
-        faults += unknown
-        warnings += _unconfigured(rule, names.configured)
+        unguarded = list(_unguarded(rule, names.configured))
+        faults += unknown + unguarded
+        if not unguarded:
+            warnings += _unconfigured(rule, names.configured)
         concerned = [each for each in site.services if rule.concerns(each)]
         if not unknown and concerned:
             proof = proved(
@@ -183,6 +185,18 @@ def _unconfigured(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault
         if name not in configured and not did_you_mean(name, configured):
             mend = "add it to broker.toml, or remove it here"
             yield Fault(str(rule.place), f"no service {name!r} is configured", mend)
+
+
+def _unguarded(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
+    """Yield that no service of a rule is there: it would hold whatever anybody changes."""
+    if not rule.services or any(name in configured for name in rule.services):
+        return
+    names = [name for name in rule.services if not did_you_mean(name, configured)]
+    if len(names) == len(rule.services):
+        written = " and ".join(map(repr, names))
+        what = f"no service {written} is configured, and the rule names no other"
+        mend = "add it to broker.toml, or name another"
+        yield Fault(str(rule.place), f"{what}: it guards nothing", mend)
 
 
 def _broken(proof: RuleProof, now: datetime) -> Iterator[Fault]:
