@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -21,7 +21,7 @@ from broker.core.analysis.rule_findings import (
     untried_login,
 )
 from broker.core.analysis.source_kinds import Vocabulary
-from broker.core.analysis.taken_people import Taking, taken_people
+from broker.core.analysis.taken_people import Meant, taken_people
 from broker.core.policy.matching import matching_policies
 from broker.core.policy.model import PolicySet
 from broker.files.policies.examples import Result, run_examples
@@ -66,7 +66,7 @@ def analysed(checked: CheckedPolicies, moment: datetime) -> AnalysedPolicies:
     tried = run_examples(checked.policies, None, moment)
     taken: Iterable[Finding] = ()
     if checked.before:
-        taken = taken_people(analysis, checked.before, set(_meant(tried, checked.policies, moment)))
+        taken = taken_people(analysis, checked.before, _meant(tried, checked.policies, moment))
     return AnalysedPolicies(
         warnings=tuple(map(str, (*taken, *seen.findings, *seen.unmodelled))),
         classes=seen.classes,
@@ -75,14 +75,19 @@ def analysed(checked: CheckedPolicies, moment: datetime) -> AnalysedPolicies:
     )
 
 
-def _meant(results: Iterable[Result], policies: PolicySet, moment: datetime) -> Iterator[Taking]:
-    """Yield which affiliation examples expect of people who have others too."""
+def _meant(results: Iterable[Result], policies: PolicySet, moment: datetime) -> Meant:
+    """Return which affiliation examples expect of people who have others too, and where."""
+    meant: dict[tuple[str, str], frozenset[str]] = {}
     for result in results:
-        expected = result.example.expect.affiliation
-        day = result.example.day or moment.date()
-        matched, _ = matching_policies(policies, result.example.login, day)
+        example = result.example
+        expected = example.expect.affiliation
+        day = example.day or moment.date()
+        matched, _ = matching_policies(policies, example.login, day)
         if expected is not None:
-            yield from ((expected, policy.affiliation) for policy, _ in matched)
+            for policy, _ in matched:
+                pair = (expected, policy.affiliation)
+                meant[pair] = meant.get(pair, frozenset()) | {example.service}
+    return meant
 
 
 def _examples(found: Findings, policies: PolicySet, results: Iterable[Result]) -> list[str]:

@@ -246,7 +246,7 @@ def _show_plan(
     if compared:
         compared.show(everything=everything)
     if second:
-        second.show()
+        second.show(everything=everything)
     for warning in found.warnings:
         click.echo(f"warning: {warning}", err=True)
     for fault in found.faults:

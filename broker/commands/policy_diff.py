@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import click
 from broker.adapters.web.signup import sign_up_questions
 from broker.app import compared_sets
 from broker.app.compared_sets import NamedSet
+from broker.commands import told_rows
 from broker.commands.analysis_progress import told_progress
 from broker.commands.output import CHANGES, FINDINGS, as_json, printing_faults
 from broker.core.analysis.compared_logins import Analysis, Site, named_services
@@ -25,9 +26,11 @@ from broker.core.policy.model import PolicySet
 _DIGEST: Final = re.compile("[0-9a-f]{4,64}")
 _CATEGORY: Final = "://"  # an entity category may have no member yet
 _HIDDEN: Final = "--all lists what else becomes of new people, and of choices that no page offers"
-_UNOFFERED: Final = "(only by an address that no page has)"
 all_rows: Final = click.option(
-    "--all", "all_rows", is_flag=True, help="List also what is summed up, or offered by no page."
+    "--all",
+    "all_rows",
+    is_flag=True,
+    help="List each change by itself, and those that no page offers.",
 )
 
 
@@ -97,23 +100,17 @@ class Compared:
         for arrival in found.arrivals:
             click.echo(_arrival(arrival))
         shown = [row for row in found.rows if everything or _counts(row)]
-        for row in shown:
-            click.echo(self._line(row))
+        groups = [[row] for row in shown] if everything else told_rows.of_moves(shown)
+        for group in groups:
+            click.echo(told_rows.line_of(group, self.vocabulary))
+        if len(groups) < len(shown):
+            click.echo(f"  {told_rows.SUMMED_UP}")
         if hidden := len(found.rows) - len(shown):
             click.echo(f"  and {hidden} lines more: {_HIDDEN}")
         same = f"  same      {found.same} of {found.all_pairs} affiliation x service"
         again = ", ".join(_asked_again(found)) or "nobody"
         click.echo(f"{same};  asked again: {again}" if found.rows else same)
         click.echo(f"  {found.classes} classes of logins were compared")
-
-    def _line(self, row: Row) -> str:
-        change = row.change
-        was = "was " if change.was else ""
-        line = f"  ({was}{change.place})" if change.place else ""
-        head = f"  {change.direction:<9} {row.service:<13} {row.affiliation}: {change.text}"
-        ages = f"  {row.ages}" if row.ages else ""
-        aside = "" if row.offered else f"  {_UNOFFERED}"
-        return f"{head}{line}{ages}  e.g. {words(row.login, self.vocabulary)}{aside}"
 
     def facts(self) -> dict[str, Any]:
         """Return the same for programs."""
@@ -177,6 +174,10 @@ def _asked_again(found: Difference) -> Iterator[str]:
         yield f"whoever {answered} at {service} ({'; '.join(why)})"
 
 
+def _day(day: date | None) -> str | None:
+    return day.isoformat() if day else None
+
+
 def _fields(row: Row, vocabulary: Vocabulary) -> dict[str, Any]:
     change = row.change
     return {
@@ -190,5 +191,7 @@ def _fields(row: Row, vocabulary: Vocabulary) -> dict[str, Any]:
         "login": example_login(row.login, vocabulary),
         "classes": row.classes,
         "ages": row.ages or None,
+        "after": _day(row.days.after),
+        "until": _day(row.days.until),
         "offered": row.offered,
     }

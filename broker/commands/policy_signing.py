@@ -15,11 +15,14 @@ from broker.app.policy_operations import Plan, PolicyDesk
 from broker.app.policy_site import signers
 from broker.commands.analysis_progress import told_progress
 from broker.commands.policy_diff import Compared
+from broker.core.analysis.directed_change import Direction
+from broker.core.analysis.wider_changes import wider
 from broker.flows.policies.second_person import NAMESPACE, Statement
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FILES: Final = ("maker.sig", "approver.sig")
+_FEW: Final = 3
 _UNANALYSED: Final = "without the analysis nothing shows that it lets no more through"
 _signed: Final = click.option(
     "--signed",
@@ -74,13 +77,21 @@ class Asked:
         """Return the same for programs: the statement is the line that is signed."""
         return {"reasons": self.reasons, "statement": str(self.statement)}
 
-    def show(self) -> None:
-        """Print the reasons, and what is to be typed."""
+    def show(self, *, everything: bool = False) -> None:
+        """Print the reasons, and what is to be typed; of many that stand above how many they are.
+
+        With ``everything`` each of them.
+        """
         if not self.reasons:
             click.echo("  needs no second person")
             return
+        wider = [reason for reason in self.reasons if reason.startswith(Direction.WIDER)]
+        summed_up = len(wider) > _FEW and not everything
         for reason in self.reasons:
-            click.echo(f"  needs a second person: {reason}")
+            if not summed_up or reason not in wider:
+                click.echo(f"  needs a second person: {reason}")
+        if summed_up:
+            click.echo(f"  needs a second person: {len(wider)} changes WIDER above")
         click.echo("\n".join(_commands(self.statement)))
 
 
@@ -92,7 +103,7 @@ def asked(
         return None
     reasons = list(policy_approval.unknown(found))
     if compared is not None:
-        reasons += policy_approval.wider(compared.difference, compared.incomplete)
+        reasons += wider(compared.difference, compared.incomplete)
     elif not analysed and found.sets and found.file_changes:
         reasons.append(_UNANALYSED)
     return Asked(tuple(reasons), policy_approval.statement_of(desk, found))

@@ -1,11 +1,11 @@
 """Checks a file against its type: every misfit becomes a fault with its line and its mend."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from functools import cache
-from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -54,6 +54,7 @@ _WORDS: Final = {
     "string_pattern_mismatch": "must be small letters, digits and -, and begin with a letter",
     "too_short": "must not be empty",
 }
+_COMMA: Final = "a comma? put the text in quotes"
 # How a beginner writes what is wanted in its place.
 _WRITTEN: Final = {
     "tuple_type": "write [one, another]",
@@ -64,9 +65,13 @@ _WRITTEN: Final = {
 
 
 class Shape(BaseModel):
-    """The type of a mapping in a checked file; policy.schema.json is made of its subclasses."""
+    """The type of a mapping in a checked file; policy.schema.json is made of its subclasses.
+
+    ``asides`` is what else is said of a key that stands in the wrong place.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    asides: ClassVar[Mapping[str, str]] = {}
 
 
 def _flag(text: object) -> object:
@@ -80,8 +85,13 @@ def _flag(text: object) -> object:
             return text
 
 
+def is_whole(text: str) -> bool:
+    """Return whether a text is a whole number, as files write one."""
+    return _WHOLE.fullmatch(text) is not None
+
+
 def _whole(text: object) -> object:
-    if isinstance(text, str) and not _WHOLE.fullmatch(text):
+    if isinstance(text, str) and not is_whole(text):
         raise ValueError("must be a whole number")
     return text
 
@@ -174,10 +184,8 @@ def _fault(shape: type[Shape], node: YamlNode, name: str, misfit: ErrorDetails) 
     if path:
         key = str(path[-1])
     if kind == "extra_forbidden":
-        known = known_keys(shape, tuple(step for step in path[:-1] if not _is_marker(step)))
         what = f"unknown key {quoted(key)}"
-        mend = _elsewhere(shape, key) or did_you_mean(key, known) or ", ".join(known)
-        return Fault(where, what, mend)
+        return Fault(where, what, _mend_of_unknown(shape, node, path))
     spelt = ".".join(_steps(path)) or key
     if kind == "missing":
         return Fault(where, f"{spelt} is missing")
@@ -185,15 +193,41 @@ def _fault(shape: type[Shape], node: YamlNode, name: str, misfit: ErrorDetails) 
     return Fault(where, f"{spelt}: {what}", _WRITTEN.get(kind, ""))
 
 
-def _elsewhere(shape: type[Shape], key: str) -> str:
+def _mend_of_unknown(shape: type[Shape], node: YamlNode, path: KeyPath) -> str:
+    key = str(path[-1])
+    known = known_keys(shape, tuple(step for step in path[:-1] if not _is_marker(step)))
+    mend = _elsewhere(shape, path) or did_you_mean(key, known)
+    if mend:
+        return mend
+    if _has_no_value(node, path):
+        return _COMMA
+    return ", ".join(known)
+
+
+def _has_no_value(node: YamlNode, path: KeyPath) -> bool:
+    """Return whether nothing stands behind a key, as behind the rest of a text with a comma."""
+    found = node
+    for step in path:
+        entry = _entry(found, step)
+        if entry is not None:
+            found = entry.node
+    return isinstance(found, YamlScalar) and not found.text
+
+
+def _elsewhere(shape: type[Shape], path: KeyPath) -> str:
     """Return where a key belongs that is known in one other place only: its indent is wrong."""
+    key = str(path[-1])
     above = {pattern[:-1] for pattern in key_patterns(shape) if pattern[-1] == key}
     if len(above) != 1:
         return ""
     (steps,) = above
+    if not steps and isinstance(path[-2], int):
+        whole = f"{key} is for the whole file, at the left edge"
+        return f"{whole}; an entry of {path[0]} cannot have one"
     place = ".".join(steps).replace(f".{ANY_ITEM}", "")
     belongs = f"stands under {place}" if place else "stands at the left edge"
-    return f"{key} {belongs}: mind the indent"
+    aside = shape.asides.get(key, "")
+    return f"{key} {belongs}: mind the indent{aside}"
 
 
 def _steps(path: KeyPath) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """broker policy diff: edits of the shipped policies, and what the command says of each."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from broker.flows.policies.set_in_force import Move, Proposal
 from tests.plugins.policies_document import JOBS, do
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
+SEVERAL = re.compile(r"\((\d+) changes, ")
 SURNAME = "      sn: {why: {en: x, da: x}}\n"
 # The file, what is written there, what is put in its place, and the row that tells of it.
 EDITS = [
@@ -42,7 +44,7 @@ EDITS = [
         "private.yaml",
         "library-walk-in@au.dk], assurance: low",
         "library-walk-in@au.dk, member@au.dk], assurance: low",
-        "WIDER myprint nobody -> private: let in, where it was no_affiliation (private.yaml:",
+        "WIDER myprint nobody -> private: let in, where it was no_affiliation; + borrower_number; + ",
     ),
     (
         "private.yaml",
@@ -150,9 +152,12 @@ def test_a_new_affiliation_is_summed_up(tmp_path: Path) -> None:
     for line in told:
         assert not ("-> guest" in line and line.startswith("  other ")), line
         assert ("intent:guest" in line) == line.endswith("(only by an address that no page has)")
-    (hidden,) = [line for line in told if "--all lists" in line]
+    (hidden,) = [line for line in told if "lines more: --all lists" in line]
     every = diff(POLICIES, after, "--all").stdout.splitlines()
-    assert len(every) == len(told) + int(hidden.split()[1]) - 1
+    assert not any(SEVERAL.search(line) for line in every)
+    more = sum(int(many) - 1 for line in told for many in SEVERAL.findall(line))
+    summed_up = sum("a line with several changes" in line for line in told)
+    assert len(every) == len(told) - 1 - summed_up + more + int(hidden.split()[1])
 
 
 @pytest.mark.parametrize(
@@ -177,6 +182,21 @@ def test_what_counts_is_listed(
     assert policy_diff._counts(row) is counts
 
 
+@pytest.mark.slow
+def test_what_a_move_changes_is_one_line(tmp_path: Path) -> None:
+    """For a direction and a service, with every change and its line; people who stay have a line for each change."""
+    after = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
+    for block in JOBS["add-scope"]:
+        do(after, block)
+    told = [line for line in diff(POLICIES, after).stdout.splitlines() if "e.g." in line]
+    every = [line for line in diff(POLICIES, after, "--all").stdout.splitlines() if "e.g." in line]
+    assert len(told) * 3 < len(every) > 90
+    (one,) = (line for line in told if line.startswith("  WIDER     myprint       nobody -> student: "))
+    changes = "let in, where it was no_affiliation; + borrower_number; + displayName; + mail"
+    assert f": {changes}  (4 changes, student.yaml:42,48,49,50)  e.g. wayf au.dk student@health.au.dk low" in one
+    assert sum(int(many) for line in told for many in SEVERAL.findall(line) or ["1"]) == len(every)
+
+
 @pytest.mark.long("compares the shipped policies class by class")
 def test_the_same_folder_has_no_difference() -> None:
     """Exit 0, and how many classes that holds for."""
@@ -197,6 +217,21 @@ def test_programs_read_rows_with_a_login(tmp_path: Path) -> None:
     assert found["asked_again"] == [
         {"service": "e-resources", "agreed": False, "reason": "+ sn", "place": "student.yaml:57"}
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_what_happens_on_a_later_day_is_told_with_the_day(tmp_path: Path) -> None:
+    """A domain that ends takes nothing from anybody before: each line says so, and programs read the day."""
+    after = Path(shutil.copytree(POLICIES, tmp_path / "policies"))
+    for block in JOBS["end-domain"]:
+        do(after, block)
+    rows = json.loads(diff(POLICIES, after, "--json").stdout)["rows"]
+    assert {(row["after"], row["until"]) for row in rows} == {("2027-12-31", None)}
+    back = json.loads(diff(after, POLICIES, "--json").stdout)["rows"]
+    assert {(row["after"], row["until"]) for row in back} == {("2027-12-31", None)}
+    told = diff(POLICIES, after, "--all").stdout.splitlines()
+    (young,) = (line for line in told if "too_young" in line and "refused   my-loans" in line)
+    assert "  under 18  after 2027-12-31  e.g. nemid substantial cpr:real age:17 proof:someone@ps.rm.dk" in young
 
 
 def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:

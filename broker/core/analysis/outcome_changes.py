@@ -13,6 +13,7 @@ from broker.core.policy.model import Notice, PolicyLine
 
 _CONSENT: Final = "consent"
 NOBODY: Final = "nobody"  # the affiliation of a person who has none
+MOVES: Final = " -> "  # between the affiliations before and after
 
 
 def changes(before: Outcome, after: Outcome) -> Iterator[Change]:
@@ -20,7 +21,7 @@ def changes(before: Outcome, after: Outcome) -> Iterator[Change]:
     if before.refusal != after.refusal:
         yield from _admission(before, after)
     if before.affiliation != after.affiliation:
-        text = f"{before.affiliation or NOBODY} -> {after.affiliation or NOBODY}"
+        text = f"{before.affiliation or NOBODY}{MOVES}{after.affiliation or NOBODY}"
         yield Change(
             Direction.OTHER,
             text,

@@ -25,6 +25,8 @@ _REFUSES: Final = {
     "upstream": ("national_eid_required",),
 }
 _NUMBER: Final = _REFUSES["cpr"]
+_NEVER_MADE: Final = ": no entry says borrower: make"
+_CHANGING_CATEGORY: Final = ("upgrades", "lowers", "temporary")
 # Fates of what leaves, and of what no line lists.
 _PASSED: Final = frozenset({"released", "released_in_part", "not_listed"})
 
@@ -91,6 +93,7 @@ def findings(analysis: Analysis) -> Findings:
         *_dead_alternatives(modelled, kinds),
         *_dead_entries(policies, seen, analysis.site.services, vocabulary),
         *_dead_requirements(policies, seen),
+        *_idle_categories(policies),
         *_refused_late(policies, seen, vocabulary),
         *_ties(policies, analysis.site.services),
     ]
@@ -210,9 +213,24 @@ def _dead_requirements(policies: PolicySet, seen: _Seen) -> Iterator[Finding]:
                 yield Finding(place, f"require {key} refuses nobody{_why(policy)}")
 
 
+def _idle_categories(policies: PolicySet) -> Iterator[Finding]:
+    """Find keys that change the category of an account, where no login does."""
+    for policy in policies.policies:
+        rule = policy.borrower
+        if rule is None or _makes(policy):
+            continue
+        for key in _CHANGING_CATEGORY:
+            if getattr(rule, key):
+                what = f"no login changes a category by {key}{_NEVER_MADE}"
+                yield Finding(rule.line_of(key), what)
+
+
+def _makes(policy: Policy) -> bool:
+    return any(release.borrower == "make" for release in policy.releases)
+
+
 def _why(policy: Policy) -> str:
-    makes = any(release.borrower == "make" for release in policy.releases)
-    return "" if makes else ": no entry says borrower: make"
+    return "" if _makes(policy) else _NEVER_MADE
 
 
 def _refused_late(policies: PolicySet, seen: _Seen, vocabulary: Vocabulary) -> Iterator[Finding]:

@@ -2,14 +2,17 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 
 from broker.core.analysis.asked_again import AskedAgain, asked_again
 from broker.core.analysis.compared_logins import Analysis, ComparedLogin
 from broker.core.analysis.directed_change import Change, Direction
-from broker.core.analysis.outcome_changes import NOBODY, account_words, changes
+from broker.core.analysis.outcome_changes import MOVES, NOBODY, account_words, changes
 from broker.core.analysis.outcomes import Outcome
 from broker.core.analysis.partial_logins import AgeRange
 from broker.core.analysis.row_ages import ages_of, in_words
+from broker.core.analysis.row_days import EVERY_DAY, DayRange, days_of_row
+from broker.core.analysis.set_pairs import days_of
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Names
 from broker.core.login.described_login import DescribedLogin
@@ -19,7 +22,8 @@ from broker.core.login.described_login import DescribedLogin
 class Row:
     """One change at one service for the people of one affiliation, with a login that shows it.
 
-    ``classes`` is how many classes it happens to, ``ages`` in words the ages that it is about.
+    ``classes`` is how many classes it happens to, ``ages`` in words the ages that it is about, and
+    ``days`` when it happens.
     ``offered``: it happens to people who chose nothing, or what a page offers. ``arrives``: their
     affiliation is one that the set before has not.
     """
@@ -32,6 +36,7 @@ class Row:
     ages: str = ""
     offered: bool = True
     arrives: bool = False
+    days: DayRange = EVERY_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ class _Counted:
     arrives: bool
     classes: int = 0
     ages: set[AgeRange | None] = field(default_factory=set)
+    days: set[date] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -131,6 +137,7 @@ class _Comparison:
         row.classes += 1
         age = login.login.reading.age
         row.ages.add(ages_of(login.found, age, self.analysis.sets))
+        row.days.add(login.day)
 
     def gather(self, login: ComparedLogin) -> None:
         """Gather what comes of people whose affiliation is new."""
@@ -150,6 +157,7 @@ class _Comparison:
         """Yield the rows, the widest first."""
         order = list(Direction)
         keys = sorted(self.rows, key=lambda key: (order.index(key[0]), key[1], key[2]))
+        compared = days_of(self.analysis.sets, self.analysis.now.date())
         for key in keys:
             row = self.rows[key]
             _, service, affiliation, _ = key
@@ -162,6 +170,7 @@ class _Comparison:
                 ages=in_words(row.ages),
                 offered=row.offered,
                 arrives=row.arrives,
+                days=days_of_row(row.days, compared),
             )
 
     def arrivals(self) -> Iterator[Arrival]:
@@ -211,4 +220,4 @@ def difference(analysis: Analysis, intents: Collection[str] | None = None) -> Di
 def _affiliation(before: Outcome, after: Outcome) -> str:
     one = before.affiliation or NOBODY
     other = after.affiliation or NOBODY
-    return one if one == other else f"{one} -> {other}"
+    return one if one == other else f"{one}{MOVES}{other}"

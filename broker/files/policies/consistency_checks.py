@@ -32,6 +32,9 @@ _MASKED = (
     " and what leaves is shown (docs/consent.md)"
 )
 
+_NOT_IN_MAPS = "the maps yield no such attribute"
+_UNMAPPED = {"until": "only a domain under proofs can end on a day"}
+
 # What is wrong, and how to mend it; and the line that it is wrong in.
 _Problem = tuple[str, str]
 _AttributeCheck = Callable[[Release, ReleasedAttribute], _Problem | None]
@@ -111,8 +114,9 @@ def overdue(policies: Iterable[Policy], today: date) -> Iterator[PolicyProblem]:
         for proof in policy.proofs:
             for domain in proof.domains:
                 if not domain.proves_on(today):
+                    place = proof.lines.get(domain.name) or proof.place or _top(policy)
                     what = f"{domain.name} proved nothing after {domain.until}"
-                    yield _top(policy), what, "remove it, or set a later day"
+                    yield place, what, "remove it, or set a later day"
 
 
 # Within one file
@@ -227,7 +231,7 @@ def _names(policy: Policy, attributes: Collection[str]) -> Iterator[PolicyProble
             yield place, f"{source}: no such proof in this file", "name it under proofs"
     for name, place in _used_attributes(policy):
         if name not in attributes:
-            mend = did_you_mean(name, attributes) or "the maps yield no such attribute"
+            mend = did_you_mean(name, attributes) or _UNMAPPED.get(name, _NOT_IN_MAPS)
             yield place, f"unknown attribute {name!r}", mend
 
 

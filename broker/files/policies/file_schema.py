@@ -4,8 +4,8 @@ Every class is one mapping of a file, as it may be written, with a method for th
 engine (core/policy/model.py) that it stands for. The words that both know are the engine's.
 """
 
-from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -93,14 +93,16 @@ class ProofShape(Shape):
 
     def proof(self, name: str, place: FilePlace) -> engine.ProofRule:
         """Return the proof of this name."""
+        listed = place.below("domains")
         domains = tuple(map(_mail_domain, self.domains))
+        of_domains = {each.name: listed.below(at).line for at, each in enumerate(domains)}
         return engine.ProofRule(
             name=name,
             domains=domains,
             code_valid_for=self.code_valid_for,
             remembered_for=self.remembered_for,
-            place=place.below("domains").line,
-            lines=place.lines_of(self.model_fields_set),
+            place=listed.line,
+            lines=of_domains | place.lines_of(self.model_fields_set),
         )
 
 
@@ -266,6 +268,7 @@ class ExampleShape(Shape):
 class PolicyShape(Shape):
     """One file: the affiliation, its matches, its borrower and its releases."""
 
+    asides: ClassVar[Mapping[str, str]] = {"until": "; nothing else can end on a day"}
     version: Version
     affiliation: Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,39}$")]
     precedence: Whole

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from broker.core.analysis.compared_logins import Site
+from broker.core.analysis.compared_logins import Analysis, Site
 from broker.core.analysis.site_rules import Breach, RuleProof, SiteRule, proved
 from broker.core.entities import Upstream
 from broker.core.errors import ConfigurationFaults, Fault
@@ -82,15 +83,25 @@ def judged(
         return Judgement(found.faults)
     known = Site.of(names.configured, _upstreams(names), names.maps)
     site = known.as_peers_may_become
+    incomplete = cache(Analysis((policies,), site, now).incomplete)
     faults: list[Fault] = []
     warnings: list[Fault] = []
     for rule in rules:
         unknown = list(_unknown(rule, policies, names))
-        faults += unknown
-        warnings += _unconfigured(rule, names.configured)
+        unguarded = list(_unguarded(rule, names.configured))
+        faults += unknown + unguarded
+        if not unguarded:
+            warnings += _unconfigured(rule, names.configured)
         concerned = [each for each in site.services if rule.concerns(each)]
         if not unknown and concerned:
-            proof = proved(rule, policies, site, now, let_others_run)
+            proof = proved(
+                rule,
+                policies,
+                site,
+                now,
+                let_others_run=let_others_run,
+                incomplete=incomplete,
+            )
             faults += _broken(proof, now)
             warnings += _unproved(proof)
     return Judgement(tuple(faults), tuple(warnings))
@@ -174,6 +185,18 @@ def _unconfigured(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault
         if name not in configured and not did_you_mean(name, configured):
             mend = "add it to broker.toml, or remove it here"
             yield Fault(str(rule.place), f"no service {name!r} is configured", mend)
+
+
+def _unguarded(rule: SiteRule, configured: Collection[str]) -> Iterator[Fault]:
+    """Yield that no service of a rule is there: it would hold whatever anybody changes."""
+    if not rule.services or any(name in configured for name in rule.services):
+        return
+    names = [name for name in rule.services if not did_you_mean(name, configured)]
+    if len(names) == len(rule.services):
+        written = " and ".join(map(repr, names))
+        what = f"no service {written} is configured, and the rule names no other"
+        mend = "add it to broker.toml, or name another"
+        yield Fault(str(rule.place), f"{what}: it guards nothing", mend)
 
 
 def _broken(proof: RuleProof, now: datetime) -> Iterator[Fault]:

@@ -2,14 +2,14 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from broker.core.analysis.modelled_matching import Demand
 from broker.core.analysis.partial_logins import AgeRange, PartialLogin
 from broker.core.analysis.site_rules import SiteRule
 from broker.core.entities import Assurance
 from broker.core.policy.model import Expectation, PolicyLine
-from broker.files.checked_files import Flag, Shape, Whole
+from broker.files.checked_files import Flag, Shape, Whole, is_whole
 from broker.files.editor_schemas import JsonSchema, schema_of
 from broker.files.policies.expected_borrowers import (
     NO_BORROWER,
@@ -21,6 +21,15 @@ from broker.files.policies.value_syntax import CprKinds, Levels, OneLineText, Va
 _RULES: Final = "Site rules: each must hold of every login there can be, or a change is refused."
 _NOTHING_SAID: Final = "says nothing of what must come of it"
 _WHOLE_LIFE: Final = AgeRange()
+
+
+def _age(text: object) -> object:
+    if isinstance(text, str) and not is_whole(text):
+        raise ValueError("must be a whole number, or {under: 15}")
+    return text
+
+
+_Age = Annotated[int, BeforeValidator(_age)]
 
 
 class AgeShape(Shape):
@@ -37,7 +46,7 @@ class WhenShape(Shape, extra="allow"):
     upstream: Values = ()
     assurance: Levels = ()
     cpr: CprKinds = ()
-    age: Whole | AgeShape = Field(default_factory=AgeShape)
+    age: _Age | AgeShape = Field(default_factory=AgeShape)
     intent: Values = ()
     borrower: Flag | None = None
 

@@ -9,6 +9,12 @@ from broker.files.checked_files import did_you_mean
 
 UPSTREAM: Final = "upstream"
 
+_NAME_IT: Final = "name it in an alternative of match, which lets more people in"
+_MEND_REQUIRED: Final = (
+    f"{_NAME_IT}; or take upstream out here, and say borrower: need in the entries"
+)
+_MEND_LOWERING: Final = f"{_NAME_IT}; or take it out here"
+
 # The line that is wrong, what is wrong in it, and how to mend it.
 PolicyProblem = tuple[PolicyLine, str, str]
 
@@ -16,17 +22,18 @@ PolicyProblem = tuple[PolicyLine, str, str]
 def unmatched(policy: Policy) -> Iterator[PolicyProblem]:
     """Find an upstream by which nobody is of this affiliation."""
     matched = {upstream for upstream, _ in _matched_upstreams(policy)}
-    for upstream, place in _admitted_upstreams(policy):
-        if upstream not in matched:
-            what = f"nobody of this affiliation comes by {upstream!r}"
-            mend = did_you_mean(upstream, matched) or "name it in an alternative of match"
-            yield place, what, mend
+    for admitted, mend_of_key in ((_required, _MEND_REQUIRED), (_lowering, _MEND_LOWERING)):
+        for upstream, place in admitted(policy):
+            if upstream not in matched:
+                what = f"nobody of this affiliation comes by {upstream!r}"
+                yield place, what, did_you_mean(upstream, matched) or mend_of_key
 
 
 def named_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
     """Yield every upstream that a policy names, with the line."""
     yield from _matched_upstreams(policy)
-    yield from _admitted_upstreams(policy)
+    yield from _required(policy)
+    yield from _lowering(policy)
 
 
 def _matched_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
@@ -36,12 +43,16 @@ def _matched_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
                 yield from ((upstream, condition.place) for upstream in condition.values)
 
 
-def _admitted_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
-    """Yield the upstreams that enrolment or lowering names, with the line."""
+def _required(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
+    """Yield the upstreams by which accounts are made, with the line."""
     place = policy.require.line_of("upstream")
     if place:
         for upstream in policy.require.upstream:
             yield upstream, place
+
+
+def _lowering(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
+    """Yield the upstreams that lower a category, with the line."""
     rule = policy.borrower
     if rule and rule.lowers:
         for upstream in rule.lowers.by:

@@ -321,6 +321,71 @@ BROKEN = [
         "student.yaml:55: unknown key 'pin' (pin stands under borrower: mind the indent)",
     ),
     (
+        "a requirement of one service",
+        "student.yaml",
+        "    name_id: transient",
+        "    require: {cpr: real}\n    name_id: transient",
+        (
+            "student.yaml:55: unknown key 'require' (require is for the whole file, at the left edge; an "
+            "entry of release cannot have one)"
+        ),
+    ),
+    (
+        "a last day of an entry",
+        "student.yaml",
+        "    name_id: transient",
+        "    until: 2027-12-31\n    name_id: transient",
+        (
+            "student.yaml:55: unknown key 'until' (until stands under proofs.NAME.domains: mind the indent; "
+            "nothing else can end on a day)"
+        ),
+    ),
+    (
+        "a last day of a requirement",
+        "student.yaml",
+        "require: {cpr: real,",
+        "require: {until: 2027-12-31, cpr: real,",
+        (
+            "student.yaml:15: unknown key 'until' (until stands under proofs.NAME.domains: mind the indent; "
+            "nothing else can end on a day)"
+        ),
+    ),
+    (
+        "a last day of a way to match",
+        "student.yaml",
+        "{upstream: wayf, schac",
+        "{upstream: wayf, until: 2027-12-31, schac",
+        "student.yaml:11: unknown attribute 'until' (only a domain under proofs can end on a day)",
+    ),
+    (
+        "a comma in a text in braces",
+        "student.yaml",
+        "da: Vises på printeren",
+        "da: Vises på printeren, når du har gemt",
+        "student.yaml:49: unknown key 'når du har gemt' (a comma? put the text in quotes)",
+    ),
+    (
+        "a way to get an account by which nobody comes",
+        "student.yaml",
+        "require: {cpr: real,",
+        "require: {upstream: nemid, cpr: real,",
+        (
+            "student.yaml:15: nobody of this affiliation comes by 'nemid' (name it in an alternative of match, "
+            "which lets more people in; or take upstream out here, and say borrower: need in the entries)"
+        ),
+    ),
+    (
+        "an example of borrower: need that does not say whether there is an account",
+        "student.yaml",
+        "borrower: false, ",
+        "",
+        (
+            "student.yaml:89: example 'printing needs an account': effect is permit, expected deny (ok: an entry "
+            "with borrower: need lets in until somebody has looked, so the login says borrower: false); reason "
+            "is ok, expected no_library_account (student.yaml:42: permits)"
+        ),
+    ),
+    (
         "no-break spaces for an indent",
         "student.yaml",
         "  - service: myprint",

@@ -88,8 +88,10 @@ def test_a_domain_that_has_ended_is_a_reminder(folder: Path) -> None:
     for block in JOBS["end-domain"]:
         do(folder, block)
     assert live_policies.load(folder, datetime(2027, 12, 31, tzinfo=UTC), NAMES).warnings[4:] == ()
-    told = [each.what for each in live_policies.load(folder, datetime(2028, 1, 1, tzinfo=UTC), NAMES).warnings]
-    assert "ps.rm.dk proved nothing after 2027-12-31" in told
+    told = live_policies.load(folder, datetime(2028, 1, 1, tzinfo=UTC), NAMES).warnings
+    (ended,) = (each for each in told if each.what == "ps.rm.dk proved nothing after 2027-12-31")
+    lines = (folder / "hospital.yaml").read_text().splitlines()
+    assert "until: 2027-12-31" in lines[int(ended.where.rpartition(":")[2]) - 1]
 
 
 # Wrong turns, in the order of the document's table of messages: the file, what is replaced, and by what.

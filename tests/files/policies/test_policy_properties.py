@@ -86,10 +86,10 @@ MISTAKES = [
     (rule(expect="{reason: to_young}"), f"unknown reason 'to_young' {DID}'too_young'?)"),
     (rule(expect="{borrower: {category: STUDNET}}"), f"unknown category 'STUDNET' {DID}'STUDENT'?)"),
     (rule(expect="{never_releases: [crp]}"), f"unknown attribute 'crp' {DID}'cpr'?)"),
-    (rule(service="opac"), "no service 'opac' is configured (add it to broker.toml, or remove it here)"),
     (rule(expect="{}"), "expect: says nothing of what must come of it"),
     (rule("{age: {from: 18, under: 18}}"), "when: nobody has such an age: under must be more than from"),
-    (rule("{age: old}"), "must be a whole number"),
+    (rule("{age: old}"), "when.age: must be a whole number, or {under: 15}"),
+    (rule("{age: under 15}"), "when.age: must be a whole number, or {under: 15}"),
     (rule("{age: {unter: 3}}"), f"unknown key 'unter' {DID}'under'?)"),
     (rule("{cpr: " + "010190-" + "1234}"), "policy_properties.yaml:2: holds what looks like a CPR number"),
     (rule().replace("expect", "expct"), f"unknown key 'expct' {DID}'expect'?)"),
@@ -105,6 +105,20 @@ MISTAKES = [
 def test_a_mistake_is_told_with_its_mend(around: PolicySurroundings, folder: Path, text: str, told: str) -> None:
     """A typo guards nothing, and neither does a rule about nobody."""
     assert any(told in each for each in said(around, folder, text)), said(around, folder, text)
+
+
+@pytest.mark.long("proves site rules of whole policy sets")
+def test_a_rule_of_no_service_that_there_is_stops_a_change(around: PolicySurroundings, folder: Path) -> None:
+    """It guards nothing; one that names another service beside it still guards that, and is a warning."""
+    around.site_rules.write_text(rule(service="libary"), encoding="utf-8")
+    with pytest.raises(ConfigurationFaults) as found:
+        live_policies.load(folder, NOW, around.proving)
+    (told,) = found.value.faults
+    said = "no service 'libary' is configured, and the rule names no other: it guards nothing"
+    assert str(told) == f"policy_properties.yaml:1: {said} (add it to broker.toml, or name another)"
+    around.site_rules.write_text(rule("{cpr: constructed}", "{never_releases: [cpr]}", "[libary, my-loans]"))
+    warned = live_policies.load(folder, NOW, around.proving).warnings
+    assert [each.what for each in warned] == ["no service 'libary' is configured"]
 
 
 @pytest.mark.long("proves site rules of whole policy sets")
