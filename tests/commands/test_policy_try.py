@@ -82,9 +82,13 @@ def test_who_is_looked_up_in_the_register_is_told(tried: Try) -> None:
     assert said in tried(*words).stdout
     (row,) = json.loads(tried(*words, "--json").stdout)["services"]
     assert (row["register"]["address"], row["register"]["line"]) == ("set_if_empty", f"student.yaml:{line}")
-    nobody = (("--cpr", "none", "--borrower", "STUDENT"), ("--cpr", "real", "--assurance", "self_asserted"))
-    for more in nobody:
-        assert "looked up" not in tried(*STUDENT, *more, "--service", "my-loans").stdout
+    there = ("--borrower", "STUDENT", "--service", "my-loans")
+    assert "looked up" in tried(*STUDENT, "--cpr", "real", *there).stdout
+    unproved = (*STUDENT, "--cpr", "real", "--assurance", "self_asserted")
+    for nobody in (("--upstream", "library"), (*STUDENT, "--cpr", "none"), unproved):
+        told = tried(*nobody, *there, "--json").stdout
+        assert json.loads(told)["services"][0]["register"] is None
+    assert "borrower: STUDENT stays" in tried("--upstream", "library", *there).stdout
     assert "looked up" not in tried(*STUDENT, "--cpr", "real", "--service", "e-resources").stdout
     path.write_text(path.read_text().replace(rule, "  register: {}\n  pin: mail"))
     assert "unless lately: nothing of it is written   student.yaml" in tried(*words).stdout

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.leading_numbers import cpr_leads
 from broker.core.consent.disclosure import Disclosure, looked_up
 from broker.core.entities import Service
 from broker.core.login.steps import Ask, Done, Issue, Refuse, Step
@@ -102,7 +103,9 @@ class PlayedLogin:
 
         It is where they have a borrower by the end, and a number to be looked up by.
         """
-        if not self.permitted or self.borrower is None or self.facts.cpr != "real":
+        if not self.permitted or self.borrower is None:
+            return None
+        if not cpr_leads(self.decision, self.facts.cpr):
             return None
         policy = self.decision.policy
         if policy is None or policy.borrower is None or not looked_up(self.decision):
