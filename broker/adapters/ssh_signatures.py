@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -36,10 +37,29 @@ class SignatureRefused(LeadsNowhere):
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature as ssh-keygen writes it, and the ``name`` by which people are told of it."""
+
+    name: str
+    octets: bytes
+
+    @classmethod
+    def read(cls, path: Path) -> "Signature":
+        """Return what a file holds; OSError where it cannot be read."""
+        with path.open("rb") as file:
+            return cls(str(path), file.read(_LARGEST + 1))
+
+    def __str__(self) -> str:
+        """Return its name."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
 class SshSignatures:
     """The signatures over one text, by keys of ``allowed``: a file of allowed signers.
 
-    Every method raises ConfigurationFaults where there is no ssh-keygen.
+    They count as keys stand there now, or as they stood ``at`` a time: a key that has expired since
+    takes nothing back. Every method raises ConfigurationFaults where there is no ssh-keygen.
 
     Source: ssh-keygen(1), ALLOWED SIGNERS; OpenSSH PROTOCOL.sshsig.
     """
@@ -47,35 +67,35 @@ class SshSignatures:
     allowed: bytes
     namespace: str
     text: str
+    at: datetime | None = None
 
-    def principals_and_key(self, path: Path) -> tuple[tuple[str, ...], str]:
-        """Return every name of who made the signature in a file, and the fingerprint of their key.
+    def principals_and_key(self, given: Signature) -> tuple[tuple[str, ...], str]:
+        """Return every name of who made a signature, and the fingerprint of their key.
 
-        SignatureRefused for what is no signature, for another text, or of a key that may not sign
-        now. OSError where the file cannot be read.
+        SignatureRefused for what is no signature, for another text, or of a key that may not sign.
         """
-        octets = _read(path)
+        octets = given.octets
         if not octets.lstrip().startswith(_BEGINS) or len(octets) > _LARGEST:
-            raise SignatureRefused(f"{path} is no signature: make it as broker policy plan prints")
+            raise SignatureRefused(f"{given} is no signature: make it as broker policy plan prints")
         with self._files(octets) as (allowed, signature):
             valid = self._run("check-novalidate", signature)
             if valid.returncode:
                 what = "is damaged, or of another change: another base, set, site or broker"
-                raise SignatureRefused(f"{path} {what}; sign what broker policy plan prints now")
+                raise SignatureRefused(f"{given} {what}; sign what broker policy plan prints now")
             found = self._run("find-principals", signature, "-f", allowed)
             if found.returncode or not found.stdout.strip():
-                raise SignatureRefused(f"{path} is signed by a key that {_unknown(found.stderr)}")
+                raise SignatureRefused(f"{given} is signed by a key that {_unknown(found.stderr)}")
             principal = re.split("[,\n]", found.stdout)[0]
             verified = self._run("verify", signature, "-f", allowed, "-I", principal)
         key = _KEY.search(verified.stdout)
         if verified.returncode or key is None:
             what = f"policy.signers has not for the namespace {self.namespace}"
-            raise SignatureRefused(f"{path} is signed by a key that {what}")
+            raise SignatureRefused(f"{given} is signed by a key that {what}")
         return tuple(dict.fromkeys((principal, *principals_of(self.allowed, key[1])))), key[1]
 
-    def speaks_for(self, path: Path, principal: str) -> bool:
-        """Return whether the signature in a file counts as that of this principal, too."""
-        with self._files(_read(path)) as (allowed, signature):
+    def speaks_for(self, given: Signature, principal: str) -> bool:
+        """Return whether a signature counts as that of this principal, too."""
+        with self._files(given.octets) as (allowed, signature):
             return not self._run("verify", signature, "-f", allowed, "-I", principal).returncode
 
     @contextmanager
@@ -92,9 +112,10 @@ class SshSignatures:
         program = shutil.which(_PROGRAM)
         if program is None:
             raise ConfigurationFaults([missing_program()])
+        called = (program, "-Y", question)
         try:
             return subprocess.run(  # noqa: S603 - files of ours, and a principal of the configured list
-                (program, "-Y", question, "-n", self.namespace, "-s", signature, *more),
+                (*called, "-n", self.namespace, "-s", signature, *more, *self._as_of(question)),
                 input=f"{self.text}\n",
                 capture_output=True,
                 encoding="utf-8",
@@ -106,6 +127,12 @@ class SshSignatures:
         except subprocess.TimeoutExpired:
             what = f"{program} has not answered for {_DEADLINE:.0f} seconds"
             raise SignatureRefused(f"{what}: try it by hand") from None
+
+    def _as_of(self, question: str) -> tuple[str, ...]:
+        """Return the option for the time at which keys must have been good, in local time."""
+        if self.at is None or question == "check-novalidate":
+            return ()
+        return ("-O", f"verify-time={self.at.astimezone():%Y%m%d%H%M%S}")
 
 
 def missing_program() -> Fault:
@@ -125,13 +152,30 @@ def key_count(allowed: bytes) -> int:
     return len(set(_LISTED.findall(text)))
 
 
+@dataclass(frozen=True, slots=True)
+class ListedKey:
+    """One line of a file of allowed signers: the names that it gives to a key."""
+
+    line: int
+    names: tuple[str, ...]
+    fingerprint: str
+
+
+def listed_keys(allowed: bytes) -> Iterator[ListedKey]:
+    """Yield the lines of a file of allowed signers that give a key to somebody."""
+    for number, line in enumerate(allowed.decode("utf-8", "replace").splitlines(), 1):
+        listed = _LISTED.match(line)
+        written = _PRINCIPALS.match(line)
+        if listed and written:
+            names = written[0].strip().strip('"').split(",")
+            yield ListedKey(number, tuple(filter(None, names)), _fingerprint(listed[1]))
+
+
 def principals_of(allowed: bytes, fingerprint: str) -> Iterator[str]:
     """Yield every principal that a file of allowed signers gives a key, on whichever lines."""
-    for line in allowed.decode("utf-8", "replace").splitlines():
-        listed = _LISTED.match(line)
-        names = _PRINCIPALS.match(line)
-        if listed and names and _fingerprint(listed[1]) == fingerprint:
-            yield from (name for name in names[0].strip().strip('"').split(",") if name)
+    for each in listed_keys(allowed):
+        if each.fingerprint == fingerprint:
+            yield from each.names
 
 
 def _fingerprint(public: str) -> str:
@@ -147,11 +191,6 @@ def _environment() -> dict[str, str]:
     """Return what ssh-keygen needs of ours, which may hold secrets: its dates are local times."""
     kept = {name: os.environ[name] for name in ("PATH", "TZ") if name in os.environ}
     return {**kept, "LC_ALL": "C"}
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_LARGEST + 1)
 
 
 def _unknown(said: str) -> str:

@@ -25,6 +25,7 @@ from broker.app.policy_following import PolicyFollowing
 from broker.app.policy_sources import RecordedPolicies
 from broker.app.policy_surroundings import PolicySurroundings, tried
 from broker.app.policy_trail import PolicyTrail
+from broker.app.policy_vouching import PolicyVouching
 from broker.app.shared_calls import SharedCalls
 from broker.app.work_folder import WakeSignal
 from broker.core.borrowers.library_calls import CallsLimited
@@ -293,7 +294,9 @@ def _policies(
     source: PolicySource = PolicyFolder(settings.policies)
     if store is not None and settings.policy.live == "apply":
         sets = SetInForce(store)
-        source = RecordedPolicies(sets, PolicyFolder(settings.policies), state, now)
+        vouching = PolicyVouching(settings, surroundings, sets)
+        folder = PolicyFolder(settings.policies)
+        source = RecordedPolicies(sets, folder, state, now, vouching.against)
     return live_policies.LivePolicies.load(
         settings.policies,
         surroundings.proving,

@@ -13,7 +13,7 @@ from broker.app import (
     library_findings,
     metadata_report,
     peer_clocks,
-    policy_approval,
+    policy_guards,
     service_findings,
     staff_findings,
     work_folder,
@@ -126,7 +126,16 @@ def _policy_record(parts: Parts) -> Iterator[str]:
 
 
 def _signers(parts: Parts) -> Iterator[str]:
-    yield from policy_approval.findings(parts.config)
+    yield from policy_guards.of_signers(parts.config)
+
+
+def _site_rules(parts: Parts) -> Iterator[str]:
+    """Yield that the site rules are gone; a record that does not open is told already."""
+    try:
+        live = parts.following.sets.live(now())
+    except (RecordUnreadable, StoreUnavailable):
+        return
+    yield from policy_guards.of_rules(parts.config, live)
 
 
 def _register(parts: Parts) -> Iterator[str]:
@@ -232,6 +241,7 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _policies,
     _policy_record,
     _signers,
+    _site_rules,
     library_findings.findings,
     _register,
     _mail,

@@ -1,5 +1,6 @@
 """What ``broker work`` does for the forgotten: ends what was begun, and forgets them again."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,8 +9,8 @@ from broker.app.assembly import Parts, now
 from broker.app.person_operations import PersonDesk, desk, sentence_of_two
 from broker.core.errors import StoreUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
-from broker.core.ports import Key
 from broker.flows.persons.forgetting import Forgetting, RecordsUnread, StillCarriedOut
+from broker.flows.persons.legible_records import Unread
 
 _EVERY: Final = timedelta(hours=1)
 
@@ -62,9 +63,8 @@ class ForgettingUpkeep:
             self.parts.tell(BrokerEvent(EventKind.FORGET_PENDING, {"fault": sentence}))
 
     def _tell_unread(self, moment: datetime) -> None:
-        for key in self._of.records.unread(moment):
-            facts = {"fault": sentence_of_unread(key)}
-            self.parts.tell(BrokerEvent(EventKind.RECORD_UNREAD, facts))
+        for sentence in sentences_of_unread(self._of.records.unread(moment)):
+            self.parts.tell(BrokerEvent(EventKind.RECORD_UNREAD, {"fault": sentence}))
 
     def may_go_on(self) -> bool:
         """Return whether what is due may be carried out; StoreUnavailable.
@@ -122,7 +122,7 @@ def findings(parts: Parts) -> tuple[str, ...]:
     except OSError as error:
         return (f"person: the record of who was forgotten cannot be read: {error.strerror}",)
     found = [f"person: {sentence_of_two(each.at)}" for each in undecided]
-    found += [f"person: {sentence_of_unread(each)}" for each in unread]
+    found += [f"person: {each}" for each in sentences_of_unread(unread)]
     waiting = len(lost) - len(undecided)
     if waiting:
         what = "broker work does it when it begins, or broker person forget --restored"
@@ -130,8 +130,13 @@ def findings(parts: Parts) -> tuple[str, ...]:
     return tuple(found)
 
 
-def sentence_of_unread(key: Key) -> str:
-    """Return which record cannot be read, what that stops, and how to mend it."""
-    name = f"{key.kind} {key.group} {key.name}".strip()
+def sentences_of_unread(unread: Unread) -> Iterator[str]:
+    """Yield which records cannot be read, what that stops, and how to mend it."""
     what = "nobody knows whose it is, and nobody is forgotten to the end"
-    return f"the record {name} cannot be read: {what}; put its key back, or the store of a backup"
+    mend = "put its key back, or the store of a backup"
+    for key in unread.keys:
+        name = f"{key.kind} {key.group} {key.name}".strip()
+        yield f"the record {name} cannot be read: {what}; {mend}"
+    if unread.unnamed:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(unread.counts.items()))
+        yield f"{unread.unnamed} more records cannot be read (in all: {kinds})"

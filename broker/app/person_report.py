@@ -12,9 +12,9 @@ from broker.core.consent.consent import Receipt
 from broker.core.entities import Controller
 from broker.core.identity.cpr import blotted
 from broker.core.logout.sessions import Session
-from broker.core.ports import Key
 from broker.core.retention.rows import Retention, spelled
 from broker.core.retention.table import DECLINED, FORGOTTEN, LIMIT, LINK, TRAIL_KEY
+from broker.flows.persons.legible_records import Unread
 from broker.flows.persons.person_search import FoundPerson
 from broker.flows.persons.their_records import TheirRecord
 from broker.flows.records import dump
@@ -106,6 +106,8 @@ def left(parts: Parts) -> Iterator[Row]:
     """Yield what stays after a person was forgotten, why, and until when."""
     yield _left("the borrower in the library system", "the library decides", "as it says")
     yield _left("lines of the audit trail", "they are nobody's without the keys", "each month")
+    looks = "who works here answers for them to whoever was looked at"
+    yield _left("what they did and looked at as staff", looks, TRAIL_KEY.for_long)
     yield _left("that the login is over", "a page that is open delivers nothing", "33 minutes")
     yield _left("hashes of a CPR number in a pause of creates", "see docs/privacy.md", "1 day")
     yield _left("wrong PINs of an own browser, as a number", "its name is in its cookie", "1 year")
@@ -129,9 +131,13 @@ def _record(record: TheirRecord) -> Row:
     }
 
 
-def _unread(keys: Iterable[Key]) -> Iterator[str]:
-    for kind in sorted({key.kind for key in keys}):
-        yield f"a record of the kind {kind} cannot be read: it may be about the person"
+def _unread(unread: Unread) -> Iterator[str]:
+    for kind, count in sorted(unread.counts.items()):
+        if count == 1:
+            yield f"a record of the kind {kind} cannot be read: it may be about the person"
+        else:
+            what = "cannot be read: they may be about the person"
+            yield f"{count} records of the kind {kind} {what}"
 
 
 def _counter(name: str, total: int) -> Row:

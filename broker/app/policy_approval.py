@@ -6,28 +6,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from broker.adapters import ssh_signatures
-from broker.adapters.ssh_signatures import SignatureRefused, SshSignatures
+from broker.adapters.ssh_signatures import Signature, SshSignatures
 from broker.app import policy_analysis
 from broker.app.policy_operations import Plan, PolicyDesk, PolicyRefusal
+from broker.app.policy_signatures import two_people
 from broker.app.policy_site import signers
 from broker.core.analysis.compared_logins import Analysis, Told
-from broker.core.analysis.set_differences import Difference, difference
-from broker.core.errors import ConfigurationFaults
-from broker.files.settings.config import Config
+from broker.core.analysis.set_differences import difference
+from broker.core.analysis.wider_changes import wider
+from broker.core.policy.site_record import RULES
 from broker.flows.policies.second_person import (
     NAMESPACE,
-    Signer,
     Statement,
-    may_be_one,
     other_signers,
     unknown_parts,
 )
 from broker.flows.policies.set_in_force import Live
 
-_WIDER: Final = "WIDER"
-_SIGNERS: Final = 2
-_FEWEST_KEYS: Final = 2
+RULES_GONE: Final = "the site rules are gone, and nothing holds back any more what they refused"
 _NO_SIGNERS: Final = "policy.signers is not set, so that no signature counts: set it"
 
 
@@ -59,10 +55,14 @@ NOTHING_BROUGHT: Final = Brought()
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Who has signed a change, and whether one person alone made one that needs two."""
+    """Who has signed a change, and whether one person alone made one that needs two.
+
+    ``signatures`` are theirs as ssh-keygen writes them.
+    """
 
     by: tuple[str, ...] = ()
     alone: bool = False
+    signatures: tuple[str, ...] = ()
 
 
 def statement_of(desk: PolicyDesk, found: Plan) -> Statement:
@@ -88,8 +88,10 @@ def approval(
     if brought.signed:
         if not allowed:
             raise PolicyRefusal(_NO_SIGNERS)
-        signatures = SshSignatures(allowed, NAMESPACE, str(statement))
-        return Approval(by=_two(signatures, brought.signed), alone=new_list)
+        given = tuple(map(Signature.read, brought.signed))
+        by = two_people(SshSignatures(allowed, NAMESPACE, str(statement)), given)
+        texts = tuple(each.octets.decode("ascii", "replace") for each in given)
+        return Approval(by, alone=new_list, signatures=texts)
     if not allowed:
         return Approval(alone=new_list)
     why = reasons()
@@ -116,55 +118,6 @@ def unknown(found: Plan) -> tuple[str, ...]:
     return tuple(_unknown(found))
 
 
-def wider(found: Difference, incomplete: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what gets wider, a sentence each, and what was too much to compare."""
-    return tuple(_wider(found, incomplete))
-
-
-def findings(settings: Config) -> Iterator[str]:
-    """Yield why one person alone can widen what services receive, or nobody with another."""
-    if settings.policy.live == "save":
-        return
-    try:
-        allowed = signers(settings)
-    except ConfigurationFaults as found:
-        yield from map(str, found.faults)
-        return
-    if not allowed.strip():
-        what = "one person alone can put policies in force that release more"
-        yield f"policy.signers is not set: {what}"
-        return
-    if ssh_signatures.key_count(allowed) < _FEWEST_KEYS:
-        yield "policy.signers has fewer than two keys: nobody can be the second person"
-    if not ssh_signatures.is_installed():
-        yield str(ssh_signatures.missing_program())
-
-
-def _two(signatures: SshSignatures, files: tuple[Path, ...]) -> tuple[str, ...]:
-    """Return maker and approver; SignatureRefused where they are one person, or not two."""
-    if len(files) != _SIGNERS:
-        what = "more were given"
-        if len(files) == 1:
-            what = "1 signature was given"
-        raise SignatureRefused(f"maker and approver sign, and {what}: give --signed twice")
-    one, other = files
-    names_of_maker, key = signatures.principals_and_key(one)
-    maker = Signer(names_of_maker[0], key)
-    names_of_approver, key = signatures.principals_and_key(other)
-    approver = Signer(names_of_approver[0], key)
-    both = f"{one} and {other} are signed by"
-    if maker.key == approver.key:
-        raise SignatureRefused(f"{both} one key, {maker.key}")
-    # Of one person the list may have several names, and each key with some of them.
-    of_maker = any(signatures.speaks_for(other, name) for name in names_of_maker)
-    of_approver = any(signatures.speaks_for(one, name) for name in names_of_approver)
-    if of_maker or of_approver or may_be_one(names_of_maker, names_of_approver):
-        names = f"{maker.principal} and {approver.principal}"
-        what = "keys of one person as policy.signers has them"
-        raise SignatureRefused(f"{both} {what}: {names}")
-    return str(maker), str(approver)
-
-
 def changed_parts(found: Plan) -> tuple[str, ...]:
     """Return which parts of the site are not what they were at the last change, in sentences."""
     return tuple(_changed_parts(found))
@@ -173,7 +126,10 @@ def changed_parts(found: Plan) -> tuple[str, ...]:
 def _changed_parts(found: Plan) -> Iterator[str]:
     was = found.live.value.site if found.live else found.site
     for part in unknown_parts(was, found.site):
-        yield f"{part} of the configuration is not what it was, and nothing shows how that was"
+        if part == RULES and part not in found.site:
+            yield RULES_GONE
+        else:
+            yield f"{part} of the configuration is not what it was, and nothing shows how that was"
 
 
 def _unknown(found: Plan) -> Iterator[str]:
@@ -183,24 +139,13 @@ def _unknown(found: Plan) -> Iterator[str]:
         if found.before != found.digest:
             yield "no set is in force that could show that this one is no wider"
         return
+    if found.unvouched:
+        yield f"the set in force does not decide on this machine: {found.unvouched}"
     if found.base not in {found.before, found.digest}:
         yield "the set in force is not to be had, and nothing shows that this one is no wider"
     elif found.file_changes and found.sets is None:
         yield "the set in force names what this machine has not, so that nothing compares them"
     yield from _changed_parts(found)
-
-
-def _wider(found: Difference, incomplete: tuple[str, ...]) -> Iterator[str]:
-    for row in found.rows:
-        change = row.change
-        if change.direction.name != _WIDER:
-            continue
-        sentence = f"WIDER at {row.service}, {row.affiliation}: {change.text}"
-        if change.place:
-            sentence += f" ({change.place})"
-        yield sentence
-    for name in incomplete:
-        yield f"at {name} too many alternatives come together to be compared"
 
 
 def _silently(_done: int, _to_do: int) -> None:

@@ -224,6 +224,7 @@ def _moved(
         granted.by,
         granted.alone,
         proposed.broken,
+        granted.signatures,
     )
     change = _put(desk, proposed.live, wanted)
     if change is None:

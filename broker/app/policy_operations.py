@@ -14,6 +14,7 @@ from broker.app.named_configuration import configuration
 from broker.app.policy_sources import SHOWN
 from broker.app.policy_surroundings import PolicySurroundings
 from broker.app.policy_trail import PolicyTrail
+from broker.app.policy_vouching import PolicyVouching
 from broker.core.errors import ConfigurationFaults, Fault, LeadsNowhere
 from broker.core.event_routes import told_nobody
 from broker.core.policy.model import PolicySet
@@ -62,7 +63,7 @@ class Plan:
     ``before`` is the digest of the set that it was compared with: another than the one in force
     where that is not to be had, and None where there was none. ``sets`` are the two as they decide;
     None where one of them decides nothing here. ``broken`` says which site rules a set of
-    lately breaks.
+    lately breaks, ``unvouched`` why the set in force does not decide on this machine.
     """
 
     live: Live
@@ -76,6 +77,7 @@ class Plan:
     faults: tuple[Fault, ...]
     sets: tuple[PolicySet, PolicySet] | None
     broken: tuple[str, ...] = ()
+    unvouched: str = ""
 
     @property
     def base(self) -> str:
@@ -85,7 +87,7 @@ class Plan:
     @property
     def changed(self) -> bool:
         """Return whether an apply would change anything."""
-        return self.base != self.digest or bool(self.site_changes)
+        return self.base != self.digest or bool(self.site_changes or self.unvouched)
 
     @property
     def summary(self) -> tuple[str, ...]:
@@ -192,7 +194,20 @@ def plan_over(
         warnings,
         faults,
         _both(desk, before.files, loaded, moment),
+        unvouched=_unvouched(desk, live, before.files, moment),
     )
+
+
+def _unvouched(desk: PolicyDesk, live: Live, files: Mapping[str, bytes], moment: datetime) -> str:
+    """Return why the set in force does not decide here; nothing where it is not to be had."""
+    if live is None or digest(files) != live.value.digest:
+        return ""
+    try:
+        return PolicyVouching(desk.settings, desk.around, desk.sets).against(
+            live.value, files, moment
+        )
+    except ConfigurationFaults as found:
+        return str(found.faults[0])
 
 
 def _both(

@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Final
 
-from broker.adapters.saml.keys import key_ring
-from broker.app import policy_analysis, policy_site, policy_surroundings, sealed_stores
+from broker.app import policy_analysis, policy_site, policy_surroundings
 from broker.app.assembly import now
 from broker.app.named_configuration import configuration
+from broker.app.open_record import record_of
 from broker.app.policy_sources import SHOWN
 from broker.app.policy_surroundings import PolicySurroundings
 from broker.core.analysis.compared_logins import Analysis, Told
@@ -248,21 +248,3 @@ def _found(settings: Config, folder: Path | None) -> _Found:
     if files is not None:
         return _Found(FoundFiles(files, "set in force", binding=False))
     return _Found(PolicyFolder(configured).files(), configured, reason)
-
-
-def record_of(settings: Config) -> SetInForce | None:
-    """Return the record of the set in force; None where there is no store, or no key to open it.
-
-    Whoever reports makes nothing: a store that is not there is not made.
-    """
-    url = settings.store.url
-    if url.startswith(_SQLITE):
-        path = settings.keys.parent / url.removeprefix(_SQLITE)
-        if not path.is_file():
-            return None
-    try:
-        ring = key_ring.load(settings.keys)
-        store = sealed_stores.sealed(sealed_stores.bare(settings), ring)
-    except (BrokerError, OSError):
-        return None
-    return SetInForce(store) if store else None

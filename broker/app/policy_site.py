@@ -45,14 +45,22 @@ def signers(settings: Config) -> bytes:
     return "".join(f"{line}\n" for line in named or ()).encode()
 
 
+def rules(settings: Config) -> str | None:
+    """Return the text of the site rules; None where there is no such file."""
+    try:
+        return settings.policy_properties.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return None  # what cannot be read proves nothing: a plan of it has the fault
+
+
 def _guards(settings: Config) -> Iterator[tuple[str, str]]:
     """Yield the list of signers, unless it is empty, and the site rules, if there is their file."""
     allowed = _signers(settings)
     if allowed:
         yield SIGNERS, allowed
-    rules = _rules(settings.policy_properties)
-    if rules is not None:
-        yield RULES, rules
+    written = rules(settings)
+    if written is not None:
+        yield RULES, written
 
 
 def _signers(settings: Config) -> str:
@@ -60,11 +68,3 @@ def _signers(settings: Config) -> str:
         return signers(settings).decode("utf-8", "replace")
     except ConfigurationFaults:
         return str(settings.policy.signers)  # no login waits for a list that only an apply needs
-
-
-def _rules(path: Path) -> str | None:
-    """Return the text of the site rules; None where there is no such file."""
-    try:
-        return path.read_bytes().decode("utf-8", "replace")
-    except OSError:
-        return None  # what cannot be read proves nothing: a plan of it has the fault

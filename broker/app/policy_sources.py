@@ -1,6 +1,6 @@
 """The source of the policies in force where a record of the store names them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,14 @@ _GONE: Final = "stand in no record of the store, and the folder is not what was 
 _APPLIED: Final = "see broker policy plan, then broker policy apply --base none --why TEXT"
 _TRIED_EVERY: Final = timedelta(seconds=10)
 SHOWN: Final = 12  # characters of a digest that people are shown
+_UNVOUCHED: Final = "is in force by the record, and does not decide on this machine"
+_SIGN: Final = "have two people sign it: broker policy plan on this machine says how"
+# Says why the set of a change may not decide here, or nothing.
+Against = Callable[[SetChange, Mapping[str, bytes], datetime], str]
+
+
+def _nothing(_change: SetChange, _files: Mapping[str, bytes], _moment: datetime) -> str:
+    return ""
 
 
 @dataclass(slots=True)
@@ -24,13 +32,15 @@ class RecordedPolicies:
     """The files of the set in force; those of the folder where the store has no record yet.
 
     ``state`` is the folder of the last good set of this machine, which stands in for one that has
-    gone from the store. A record that goes while the broker runs changes nothing.
+    gone from the store. A record that goes while the broker runs changes nothing. ``against`` is
+    asked about each change before its set decides.
     """
 
     sets: SetInForce
     folder: PolicyFolder
     state: Path
     now: Callable[[], datetime]
+    against: Against = _nothing
     change: SetChange | None = field(default=None, init=False)  # that put it in force
     _last: str | None = field(default=None, init=False)
     _failed: datetime | None = field(default=None, init=False)
@@ -53,7 +63,7 @@ class RecordedPolicies:
         moment = self.now()
         try:
             live = self.sets.live(moment)
-            found = self._files(live.value.digest, moment) if live else self._first()
+            found = self._vouched(live.value, moment) if live else self._first()
         except StoreUnavailable as error:
             self._failed = moment
             raise ConfigurationFaults([Fault(error.reason, _AWAY)]) from None
@@ -72,6 +82,14 @@ class RecordedPolicies:
         kept = last_good.last_good_digest(self.state)
         if kept is not None and digest(found.files) != kept:
             raise ConfigurationFaults([Fault("the policies in force", _GONE, _APPLIED)])
+        return found
+
+    def _vouched(self, change: SetChange, moment: datetime) -> FoundFiles:
+        """Return the files of a change; ConfigurationFaults where it may not decide here."""
+        found = self._files(change.digest, moment)
+        why = self.against(change, found.files, moment)
+        if why:
+            raise ConfigurationFaults([Fault(found.place, f"{_UNVOUCHED}: {why}", _SIGN)])
         return found
 
     def _files(self, name: str, moment: datetime) -> FoundFiles:

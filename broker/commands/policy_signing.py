@@ -16,6 +16,7 @@ from broker.app.policy_site import signers
 from broker.commands.analysis_progress import told_progress
 from broker.commands.policy_diff import Compared
 from broker.core.analysis.directed_change import Direction
+from broker.core.analysis.wider_changes import wider
 from broker.flows.policies.second_person import NAMESPACE, Statement
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -84,13 +85,13 @@ class Asked:
         if not self.reasons:
             click.echo("  needs no second person")
             return
-        wider = [reason for reason in self.reasons if reason.startswith(Direction.WIDER)]
-        summed_up = len(wider) > _FEW and not everything
+        above = [reason for reason in self.reasons if reason.startswith(Direction.WIDER)]
+        summed_up = len(above) > _FEW and not everything
         for reason in self.reasons:
-            if not summed_up or reason not in wider:
+            if not summed_up or reason not in above:
                 click.echo(f"  needs a second person: {reason}")
         if summed_up:
-            click.echo(f"  needs a second person: {len(wider)} changes WIDER above")
+            click.echo(f"  needs a second person: {len(above)} changes WIDER above")
         click.echo("\n".join(_commands(self.statement)))
 
 
@@ -102,7 +103,7 @@ def asked(
         return None
     reasons = list(policy_approval.unknown(found))
     if compared is not None:
-        reasons += policy_approval.wider(compared.difference, compared.incomplete)
+        reasons += wider(compared.difference, compared.incomplete)
     elif not analysed and found.sets and found.file_changes:
         reasons.append(_UNANALYSED)
     return Asked(tuple(reasons), policy_approval.statement_of(desk, found))

@@ -2,11 +2,12 @@
 
 import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from broker.adapters.ssh_signatures import SignatureRefused, SshSignatures, key_count
+from broker.adapters.ssh_signatures import Signature, SignatureRefused, SshSignatures, key_count
 from broker.core.errors import ConfigurationFaults
 
 pytestmark = pytest.mark.server  # ssh-keygen itself
@@ -70,7 +71,7 @@ def test_a_signature_says_who_and_by_which_key(kirsten: Key, mads: Key) -> None:
         f'kirsten@library.example,ki namespaces="{NAMESPACE}" {kirsten.public} her laptop',
         f"mads@library.example {mads.public}",
     )
-    found = {allowed.principals_and_key(each.sign()) for each in (kirsten, mads)}
+    found = {allowed.principals_and_key(Signature.read(each.sign())) for each in (kirsten, mads)}
     assert {names for names, _ in found} == {("kirsten@library.example", "ki"), ("mads@library.example",)}
     assert len({fingerprint for _, fingerprint in found}) == 2
     assert all(fingerprint.startswith("SHA256:") for _, fingerprint in found)
@@ -90,8 +91,22 @@ def test_a_signature_says_who_and_by_which_key(kirsten: Key, mads: Key) -> None:
 def test_a_key_that_may_not_sign_now_is_refused(kirsten: Key, line: str, said: str) -> None:
     """With what the list says of it."""
     with pytest.raises(SignatureRefused) as refused:
-        signatures(line.format(key=kirsten.public)).principals_and_key(kirsten.sign())
+        signatures(line.format(key=kirsten.public)).principals_and_key(Signature.read(kirsten.sign()))
     assert said in str(refused.value)
+
+
+def test_a_key_counts_as_it_stood_when_it_signed(kirsten: Key) -> None:
+    """Whoever looks later finds it expired, and the signature good; before it was good it is refused."""
+    line = f'kirsten valid-after="20250101",valid-before="20260101" {kirsten.public}'
+    given = Signature.read(kirsten.sign())
+    for at, said in (((2025, 6), ""), ((2024, 6), "is not yet valid"), ((2026, 6), "has expired")):
+        allowed = SshSignatures(line.encode(), NAMESPACE, TEXT, datetime(*at, 1, 12, tzinfo=UTC))
+        if said:
+            with pytest.raises(SignatureRefused, match=said):
+                allowed.principals_and_key(given)
+        else:
+            assert allowed.principals_and_key(given)[0] == ("kirsten",)
+        assert allowed.speaks_for(given, "kirsten") is not bool(said)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +115,7 @@ def test_a_key_that_may_not_sign_now_is_refused(kirsten: Key, line: str, said: s
 def test_a_signature_for_something_else_is_refused(kirsten: Key, text: str, namespace: str) -> None:
     """Of another change, or made for mail or Git."""
     with pytest.raises(SignatureRefused, match="is damaged, or of another change"):
-        signatures(f"kirsten {kirsten.public}").principals_and_key(kirsten.sign(text, namespace))
+        signatures(f"kirsten {kirsten.public}").principals_and_key(Signature.read(kirsten.sign(text, namespace)))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +133,7 @@ def test_garbage_is_refused(kirsten: Key, tmp_path: Path, octets: bytes) -> None
     path = tmp_path / "-Y sign.sig"
     path.write_bytes(octets)
     with pytest.raises(SignatureRefused) as refused:
-        signatures(f"kirsten {kirsten.public}").principals_and_key(path)
+        signatures(f"kirsten {kirsten.public}").principals_and_key(Signature.read(path))
     assert str(refused.value).startswith(f"{path} is ")
 
 
@@ -127,14 +142,14 @@ def test_a_machine_without_ssh_keygen_says_so(kirsten: Key, monkeypatch: pytest.
     path = kirsten.sign()
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigurationFaults, match="install openssh-client"):
-        signatures(f"kirsten {kirsten.public}").principals_and_key(path)
+        signatures(f"kirsten {kirsten.public}").principals_and_key(Signature.read(path))
 
 
 def test_a_signature_speaks_for_every_name_of_its_key(kirsten: Key, mads: Key) -> None:
     """Also where the first line of the key has another, or a pattern matches."""
     allowed = signatures(f"kirsten {kirsten.public}", f"mads {mads.public}", f"k*@b,mads {kirsten.public}")
     path = kirsten.sign()
-    assert [allowed.speaks_for(path, name) for name in ("kirsten", "mads", "kk@b", "other")] == [
+    assert [allowed.speaks_for(Signature.read(path), name) for name in ("kirsten", "mads", "kk@b", "other")] == [
         True,
         True,
         True,
@@ -151,7 +166,7 @@ def test_every_name_of_a_key_is_found(kirsten: Key, mads: Key) -> None:
         f"mads {mads.public}",
         f'kirsten,ki namespaces="{NAMESPACE}" {kirsten.public}',
     )
-    names, _ = signatures(*lines).principals_and_key(kirsten.sign())
+    names, _ = signatures(*lines).principals_and_key(Signature.read(kirsten.sign()))
     assert sorted(names) == ["k b", "ki", "kirsten"]
 
 

@@ -301,6 +301,27 @@ def test_the_next_holder_of_a_name_who_was_refused_is_not_the_last(lived_parts: 
     assert {f"tx-{ASTA.number}", f"tx-{ASTA.number}-denied"} <= {each.key.group for each in found}
 
 
+@pytest.mark.parametrize(("told", "instead"), [("2", "1"), ("student@au.dk", "affiliate@au.dk")])
+def test_a_number_that_a_stranger_has_typed_makes_nothing_its_holder_s(
+    lived_parts: Parts, told: str, instead: str
+) -> None:
+    """They were refused by it, self-asserted or an affiliate alone: Asta is shown nothing of theirs, and drops none."""
+    transactions = Transactions(lived_parts.store)
+    denied = transactions.read(f"tx-{ASTA.number}-denied", now())
+    answer = denied.transaction.authentication
+    assert answer
+    others = {ASTA.eppn: "stranger@au.dk", told: instead}
+    wire = tuple(
+        replace(each, values=tuple(others.get(value, value) for value in each.values)) for each in answer.attributes
+    )
+    typed = replace(denied.transaction, authentication=replace(answer, attributes=wire))
+    transactions.put(typed, denied.version, now())
+    desk = person_operations.desk(lived_parts)
+    found = desk.records.of(desk.found(NamedPerson(ASTA.cpr)), now())
+    assert f"tx-{ASTA.number}" in {each.key.group for each in found}
+    assert denied.transaction.id not in {each.key.group for each in found}
+
+
 def test_of_a_logout_of_two_people_each_is_shown_their_own(lived_parts: Parts) -> None:
     """One browser was used by both: the other's id is in no export."""
     logouts = Records(lived_parts.store, Logout)

@@ -59,6 +59,7 @@ def test_forgetting_says_first_what_it_does_and_then_does_it(run: Run) -> None:
     assert (code, outcome["forgotten"], outcome["pending"]) == (0, True, [])
     assert [each["service"] for each in outcome["recipients"]] == ["my-loans", "reading-room"]
     assert all(each["why"] and each["for"] for each in outcome["stays"])
+    assert "what they did and looked at as staff" in {each["what"] for each in outcome["stays"]}
     code, _, said = run("forget", "--yes", typed=ASTA.cpr)
     assert (code, said.startswith("person: nothing is kept that this leads to")) == (1, True)
     assert run("export", typed=KARLA.cpr)[0] == 0

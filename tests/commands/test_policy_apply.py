@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.app import policy_operations
+from broker.app import policy_guards, policy_operations
+from broker.app.open_record import record_of
 from broker.cli import broker
 from broker.core.errors import StoreUnavailable
 from broker.core.policy.set_digest import digest
@@ -19,8 +20,9 @@ from broker.core.ports import Key
 from broker.demo.run.demo_folder import Setting
 from broker.files.policies import last_good
 from broker.files.policies.policy_folder import PolicyFolder
+from broker.files.settings.config import load
 from broker.flows.policies import worker_reports
-from broker.flows.policies.set_in_force import SetInForce
+from broker.flows.policies.set_in_force import Live, SetInForce
 from broker.flows.policies.worker_reports import OwnReport, Waiting, WorkerReport
 from tests.walks.test_full_disk import limited_files
 
@@ -107,6 +109,31 @@ def test_a_plan_is_applied_and_undone(desk: Desk) -> None:
     assert desk.run("apply", "--from", str(out), "--base", first[:12], "--why", "again").stdout == (
         f"{first[:12]} is in force already: nothing is changed\n"
     )
+
+
+def test_site_rules_that_are_gone_are_told(desk: Desk) -> None:
+    """By each check and by a plan, until an apply records that there are none; who never had any hears nothing."""
+    rules = desk.folder / "policy_properties.yaml"
+    rules.write_text((Path(__file__).parents[2] / rules.name).read_text())
+    desk.applied()
+    settings = load(desk.folder / "broker.toml", {})
+    checked = ("check", "--no-analysis")
+    gone = "policy_properties.yaml is gone: the set in force was held against site rules"
+    assert gone not in desk.run(*checked).stderr
+    rules.unlink()
+    assert f"warning: {gone}" in desk.run(*checked).stderr
+    live = live_record(desk)
+    assert [gone in finding for finding in policy_guards.of_rules(settings, live)] == [True]
+    assert "  site   policy_properties removed since the last apply" in desk.run("plan", "--no-analysis").stdout
+    desk.applied()
+    assert gone not in desk.run(*checked).stderr
+
+
+def live_record(desk: Desk) -> Live:
+    """Give the record in force."""
+    sets = record_of(load(desk.folder / "broker.toml", {}))
+    assert sets
+    return sets.live(datetime.now(UTC))
 
 
 def test_an_empty_history_says_so(desk: Desk) -> None:

@@ -50,6 +50,8 @@ AU: Final = "https://idp.au.example"
 GONE_SERVICE: Final = "reading-room"
 _CPR: Final = "urn:oid:1.3.6.1.4.1.25178.1.2.15"
 _EPPN: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1.6"
+_AFFILIATION: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1.9"
+_ASSURANCE: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1.11"
 _URN: Final = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 
 
@@ -119,6 +121,7 @@ class Life:
         store, hmacs = self.parts.store, self.parts.keys.index
         end = moment + timedelta(minutes=4)
         values = {_EPPN: self.who.eppn, _CPR: _URN + self.who.cpr}
+        values |= {_AFFILIATION: "student@au.dk", _ASSURANCE: "2"}
         wire = tuple(WireAttribute(name, (value,)) for name, value in values.items())
         answer = Authentication("wayf", "https://wayf.demo.example", AU, (AU,), wire, moment, None, moment, end)
         request = AuthnRequest("_q1", "my-loans", "https://my-loans.demo.example", "https://my-loans/acs")

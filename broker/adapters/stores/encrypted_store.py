@@ -15,6 +15,8 @@ SCHEMA: Final = 1
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _LONGEST_ID: Final = 255
+# A store of another key opens nothing: what is to be told of it is bounded.
+_MOST_NAMED: Final = 20
 _ID_AT: Final = 2  # after the octet of the schema and that of the id's length
 
 
@@ -102,19 +104,23 @@ class EncryptedStore(Store):
     ) -> Iterator[tuple[Key, Kept]]:
         """Yield the unexpired records, opened.
 
-        RecordUnreadable, of the first that does not open, after all that do: whoever may go on
-        without it has the others.
+        RecordUnreadable, with the first that do not open, after all that do: whoever may go on
+        without them has the others.
         """
-        unread: RecordUnreadable | None = None
+        first: RecordUnreadable | None = None
+        unread: list[Key] = []
+        unnamed = 0
         for key, kept in self._store.list(kind, group, now):
             try:
                 opened = self._opened(key, kept)
             except RecordUnreadable as error:
-                unread = unread or error
+                first = first or error
+                unnamed += len(unread) == _MOST_NAMED
+                unread += [key][: _MOST_NAMED - len(unread)]
             else:
                 yield key, opened
-        if unread is not None:
-            raise unread
+        if first is not None:
+            raise RecordUnreadable(str(first), first.key, tuple(unread[1:]), unnamed)
 
     def claim(
         self,

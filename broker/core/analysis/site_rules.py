@@ -1,6 +1,6 @@
 """Rules that hold for every login whatever the policies say, proved over all classes of logins."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Final
@@ -18,9 +18,10 @@ from broker.core.identity.canonical_attributes import Attributes
 from broker.core.login.described_login import DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
 from broker.core.login.login_decision import login_facts
-from broker.core.policy.model import Expectation, PolicyLine, PolicySet
+from broker.core.policy.model import Expectation, PolicyLine, PolicySet, Release
 
 _LET_IN: Final = "ok"
+_NOTHING: Final = Expectation("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,29 +90,84 @@ def proved(
     policies: PolicySet,
     site: Site,
     now: datetime,
+    *,
     let_others_run: Callable[[], None] = lambda: None,
+    incomplete: Callable[[], Sequence[str]] | None = None,
 ) -> RuleProof:
     """Return what every class of logins shows of ``rule`` under ``policies``.
 
-    ``let_others_run`` is called at each login.
+    ``let_others_run`` is called at each login. Whoever proves several rules gives what is
+    ``incomplete`` of the analysis, which is the same for all.
     """
     here = replace(site, services=tuple(filter(rule.concerns, site.services)))
-    analysis = Analysis((policies,), here, now, only=rule.when)
-    shows = _Shows(analysis, policies, rule.when, analysis.vocabulary)
+    every = Analysis((policies,), here, now, only=rule.when)
+    met = next(every.logins(), None) is not None
+    able = tuple(each for each in here.services if _may_break(rule, policies, each))
+    if not able:
+        return RuleProof(rule, (), met)
+    analysis = replace(every, site=replace(here, services=able))
+    breaches = _breaches(
+        rule,
+        policies,
+        analysis,
+        let_others_run,
+    )
+    unproved = (incomplete or every.incomplete)()
+    return RuleProof(
+        rule,
+        breaches,
+        met,
+        tuple(unproved),
+    )
+
+
+def _breaches(
+    rule: SiteRule,
+    policies: PolicySet,
+    analysis: Analysis,
+    let_others_run: Callable[[], None],
+) -> tuple[Breach, ...]:
+    shows = _Shows(
+        analysis,
+        policies,
+        rule.when,
+        analysis.vocabulary,
+    )
     found: dict[tuple[str, str, PolicyLine | None], Breach] = {}
-    met = False
     for login in analysis.logins():
         let_others_run()
-        met = True
         for difference in _differences(rule, policies, login.outcomes[0]):
-            key = (login.service.name, difference.what, difference.place)
+            key = (
+                login.service.name,
+                difference.what,
+                difference.place,
+            )
             known = found.get(key)
             if known is None or known.login.reading.withheld:
                 breach = shows.breach(login, difference)
                 # What a fault held back nobody can describe to a try: another is shown if there is.
                 if breach and (known is None or not breach.login.reading.withheld):
                     found[key] = breach
-    return RuleProof(rule, tuple(found.values()), met, tuple(analysis.incomplete()))
+    return tuple(found.values())
+
+
+def _may_break(rule: SiteRule, policies: PolicySet, service: Service) -> bool:
+    """Return whether anything at a service could be against the rule.
+
+    Of a rule that says only what never leaves it is not so where no file lists any of that: no
+    login has to be played to know it.
+    """
+    if rule.expect != _NOTHING:
+        return True
+    never = frozenset(rule.never_releases)
+    names = {service.name, *service.categories}
+    releases = (each for policy in policies.policies for each in policy.releases)
+    return any(each.service in names and never & _listed(each) for each in releases)
+
+
+def _listed(release: Release) -> frozenset[str]:
+    subject = (release.subject.name,) if release.subject else ()
+    return frozenset((*(each.name for each in release.attributes), *subject))
 
 
 def _differences(rule: SiteRule, policies: PolicySet, found: Outcome) -> Iterator[_Difference]:

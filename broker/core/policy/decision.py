@@ -94,7 +94,7 @@ def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: date
         fates=fates,
         digest=policies.digest,
         mismatch=mismatch,
-        may_find_by_cpr=_may_find_by_cpr(login),
+        may_find_by_cpr=may_find_by_cpr(login),
         known_in_person=_known_in_person(login),
         may_create=not _lacking(policy.require, login),
         may_lower=policy is highest and _may_lower(policy, login),
@@ -133,7 +133,7 @@ def _denied(
         fates=tuple(fates),
         digest=policies.digest,
         mismatch=mismatch,
-        may_find_by_cpr=_may_find_by_cpr(login),
+        may_find_by_cpr=may_find_by_cpr(login),
         known_in_person=_known_in_person(login),
     )
 
@@ -314,7 +314,7 @@ def _cpr_withheld(listed: ReleasedAttribute, login: LoginFacts, service: Service
     return None
 
 
-def _may_find_by_cpr(login: LoginFacts) -> bool:
+def may_find_by_cpr(login: LoginFacts) -> bool:
     """Return whether a CPR number finds the person's borrower, to show it or lower its category.
 
     Whatever the affiliation is, ``affiliate`` alone excepted: people who need no more than a guest

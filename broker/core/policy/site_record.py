@@ -50,6 +50,11 @@ def site_digest(record: Mapping[str, str]) -> str:
     return _digest(record)
 
 
+def part_digest(part: object) -> str:
+    """Return the digest of one part, as a site record has it."""
+    return _digest(part)
+
+
 def same_part(was: str | None, part: str | None) -> bool:
     """Return whether a part is what it was; earlier versions recorded the beginning of a digest."""
     if was is None or part is None:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from broker.core.analysis.compared_logins import Site
+from broker.core.analysis.compared_logins import Analysis, Site
 from broker.core.analysis.site_rules import Breach, RuleProof, SiteRule, proved
 from broker.core.entities import Upstream
 from broker.core.errors import ConfigurationFaults, Fault
@@ -82,6 +83,7 @@ def judged(
         return Judgement(found.faults)
     known = Site.of(names.configured, _upstreams(names), names.maps)
     site = known.as_peers_may_become
+    incomplete = cache(Analysis((policies,), site, now).incomplete)
     faults: list[Fault] = []
     warnings: list[Fault] = []
     for rule in rules:
@@ -92,7 +94,14 @@ def judged(
             warnings += _unconfigured(rule, names.configured)
         concerned = [each for each in site.services if rule.concerns(each)]
         if not unknown and concerned:
-            proof = proved(rule, policies, site, now, let_others_run)
+            proof = proved(
+                rule,
+                policies,
+                site,
+                now,
+                let_others_run=let_others_run,
+                incomplete=incomplete,
+            )
             faults += _broken(proof, now)
             warnings += _unproved(proof)
     return Judgement(tuple(faults), tuple(warnings))

@@ -154,11 +154,11 @@ class Forgetting:
         """Drop an order; it stands, to be tried again each hour, where something is unread."""
         now = self.now()
         unread = self.records.unread(now)
-        if not unread:
+        if not unread.keys:
             self._orders.drop(order.key)
             return
         self._orders.write(order.key, Content(order.value, order.until), order.version, now)
-        kinds = ", ".join(sorted({each.kind for each in unread}))
+        kinds = ", ".join(sorted(unread.counts))
         what = f"what cannot be read may be the person's ({kinds}; see broker check)"
         raise RecordsUnread(f"{what}; the order stands: broker person forget --resume")
 

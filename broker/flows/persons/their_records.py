@@ -24,7 +24,7 @@ from broker.flows.borrowers.enrolment_records import REGISTER_CASE
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.login.support_traces import SupportTrace, mark_of
 from broker.flows.logout.sessions import Pointer
-from broker.flows.persons.legible_records import legible
+from broker.flows.persons.legible_records import Unread, legible
 from broker.flows.persons.person_search import FoundPerson
 from broker.flows.proofs.known_browsers import KnownBrowser
 from broker.flows.proofs.owed_pin_mails import OwedPinMail
@@ -124,16 +124,13 @@ class TheirRecords:
         ]
         return replace(person, typed=tuple(dict.fromkeys((*person.typed, *own))))
 
-    def unread(self, now: datetime) -> tuple[Key, ...]:
-        """Return the keys of the records that cannot be read: nobody knows whose they are.
-
-        Of those of a kind that the store cannot open the first only.
-        """
-        unread: list[Key] = []
+    def unread(self, now: datetime) -> Unread:
+        """Return the records that cannot be read: nobody knows whose they are."""
+        unread = Unread()
         for kind in _KINDS:
             for _ in legible(self.store, kind, _fact, now, unread):
                 pass
-        return tuple(unread)
+        return unread
 
     def _transactions(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         for key, kept, transaction in self._all("transaction", now):

@@ -9,7 +9,7 @@ from broker.core.entities import Names
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, RecordUnreadable, Store
 from broker.core.retention.table import FORGOTTEN
-from broker.flows.persons.legible_records import legible
+from broker.flows.persons.legible_records import Unread, legible
 from broker.flows.persons.person_search import FoundPerson
 from broker.flows.records import Records, load
 
@@ -78,7 +78,9 @@ class Tombstones:
     def lost_by_store(self) -> tuple[Tombstone, ...]:
         """Return those of the file that the store has not: it was put back, or emptied."""
         stored = self._stored()
-        return tuple(each for each in self._filed() if each.name not in stored)
+        lost = [each for each in self._filed() if each.name not in stored]
+        # Of those that do not open a list names some only.
+        return tuple(each for each in lost if not self._is_stored(each))
 
     def last_lost(self) -> Tombstone | None:
         """Return the last of the file if the store has it not: a backup is older than it.
@@ -118,10 +120,10 @@ class Tombstones:
 
     def _stored(self) -> dict[str, Tombstone | None]:
         """Return those of the store by name; None for one that is there and cannot be read."""
-        unread: list[Key] = []
+        unread = Unread()
         found = legible(self.store, "forgotten", _tombstone, self.now(), unread)
         known: dict[str, Tombstone | None] = {key.group: stone for key, _, stone in found}
-        return known | {key.group: None for key in unread}
+        return known | {key.group: None for key in unread.keys}
 
     def _mark(self, id_: str) -> str:
         return self.hmacs.of(_LABEL, id_)

@@ -39,6 +39,12 @@ class Statement:
         number = live.value.number + 1 if live else 1
         return cls(broker, base, number, digest, site_digest(site))
 
+    @classmethod
+    def of_change(cls, broker: str, change: SetChange) -> "Statement":
+        """Return the statement that was signed for a change, as the record has that."""
+        site = site_digest(change.site)
+        return cls(broker, change.base or "none", change.number, change.digest, site)
+
     def __str__(self) -> str:
         """Return the line."""
         change = f"change {self.number} puts {self.digest} in the place of {self.base}"

@@ -33,8 +33,8 @@ class Move(StrEnum):
 class Proposal:
     """A set that is to be in force: its files, who wants it and why, and the site it is for.
 
-    ``approved_by`` are the two who signed it; ``alone`` says that two should have. ``broken`` are
-    the site rules that it breaks, in sentences.
+    ``approved_by`` are the two who signed it, with ``signatures`` that show it; ``alone`` says that
+    two should have. ``broken`` are the site rules that it breaks, in sentences.
     """
 
     files: Mapping[str, bytes]
@@ -46,13 +46,14 @@ class Proposal:
     approved_by: tuple[str, ...] = ()
     alone: bool = False
     broken: tuple[str, ...] = ()
+    signatures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SetChange:
     """One change of the set in force; ``base`` is the digest of the set before it.
 
-    ``approved_by``, ``alone`` and ``broken`` are those of its proposal.
+    ``approved_by``, ``alone``, ``broken`` and ``signatures`` are those of its proposal.
     """
 
     number: int
@@ -67,6 +68,7 @@ class SetChange:
     approved_by: tuple[str, ...] = ()
     alone: bool = False
     broken: tuple[str, ...] = ()
+    signatures: tuple[str, ...] = ()
 
 
 Live = Record[SetChange] | None
@@ -168,6 +170,7 @@ def _change(was: Live, digest: str, proposal: Proposal, now: datetime) -> SetCha
         approved_by=proposal.approved_by,
         alone=proposal.alone,
         broken=proposal.broken,
+        signatures=proposal.signatures,
     )
     if was is None:
         return first

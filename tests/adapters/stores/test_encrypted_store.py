@@ -186,6 +186,21 @@ def test_one_that_does_not_open_is_told_after_all_that_do(bare: Store) -> None:
     assert (sorted(found), caught.value.key) == (opened, Key("trace", "b"))
 
 
+def test_all_that_do_not_open_are_told_up_to_a_bound(bare: Store) -> None:
+    """Of a store of another key the names are bounded, and the count is whole."""
+    store = EncryptedStore(bare, {"k1": OLD}, "k1")
+    for count, unnamed in ((3, 0), (20, 0), (23, 3)):
+        keys = [Key("trace", f"{number:02}") for number in range(count)]
+        for key in keys:
+            _put(bare, key)
+        with pytest.raises(RecordUnreadable) as caught:
+            list(store.list("trace", None, NOW))
+        error = caught.value
+        named = sorted((error.key, *error.others)) if error.key else []
+        assert (len(set(named)), error.unnamed) == (count - unnamed, unnamed)
+        assert set(named) <= set(keys)
+
+
 @pytest.mark.parametrize(
     ("keys", "writes", "faults"),
     [

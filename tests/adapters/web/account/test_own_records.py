@@ -229,7 +229,13 @@ def test_a_record_that_cannot_be_read_stops_nobody_else(house: House) -> None:
     [sentence] = findings(house.parts)
     assert sentence.startswith("person: the record trace zzzz cannot be read")
     assert upkeep.step() is False
-    store.drop(damaged)
+    more = [Key("trace", f"zzz{number:02}") for number in range(24)]
+    for key in more:
+        assert store.put(key, Kept(b"\x03{}", "v", now + timedelta(days=3)), None, now)
+    sentences = findings(house.parts)
+    assert (len(sentences), sentences[-1]) == (21, "person: 5 more records cannot be read (in all: trace 25)")
+    for key in (damaged, *more):
+        store.drop(key)
     assert (ForgettingUpkeep(house.parts).step(), orders(house), findings(house.parts)) == (True, [], ())
 
 
