@@ -192,3 +192,18 @@ def test_one_s_choices_are_shown_to_nobody_as_the_dead(house: House) -> None:
     bar(house)
     assert mark(person.press(listed, do="withdraw")) == ("refuse", PERSON_DEAD)
     assert mark(person.get(listed.request.full_path)) == ("refuse", PERSON_DEAD)
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_no_pin_is_chosen_on_a_page_that_stood_open(house: House, reason: str) -> None:
+    """The form is answered by the refusal, and the library system is asked for nothing."""
+    person = house.person()
+    house.landing(person.agree(person.log_in("asta")))
+    house.pin_proved()
+    begun = person.get("/pin?change=wayf")
+    page = person.get(person.deliver(*house.answer(begun.location, "asta")).location)
+    assert mark(page)[0] == "pin"
+    bar(house, reason)
+    before = house.borrower_calls()
+    assert mark(person.press(page, do="choose", pin="8351", again="8351")) == ("refuse", reason)
+    assert house.borrower_calls() == before

@@ -190,12 +190,10 @@ class LookUp(LeasedEnrolment):
                 # By the new number they have no borrower: nobody makes a second one.
                 links.succeed(now_theirs, owner, LookUpOutcome.NUMBER_CHANGED.value)
                 self.number_now = person.current_number
-        elif planned.outcome is LookUpOutcome.NUMBER_CHANGED:
-            # The register has not said which it is: a name of theirs may have come with it since.
-            now_theirs = cases.come_since(borrower.number)
-            if now_theirs:
-                links.succeed(now_theirs, owner, LookUpOutcome.NUMBER_CHANGED.value)
         cases.register_differs(owner, planned, concerned, now_theirs)
+        if planned.outcome is LookUpOutcome.NUMBER_CHANGED and now_theirs is None:
+            # The register has not said which it is: a name of theirs may have come with it since.
+            cases.come_since(owner, borrower.number)
 
     def _give(self, number: str, cpr: str, number_now: str) -> LookUpOutcome:
         """Give the borrower the number that staff have confirmed; done twice, it is done once."""

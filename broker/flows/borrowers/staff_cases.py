@@ -141,40 +141,42 @@ class StaffCases:
         number has its own person and borrower, and nobody is kept waiting: unless the register says
         of ``had`` that it is in force no more. Returns why nobody is let in by ``cpr`` then.
         """
-        key = Key("enrolment", name, _NOTICE)
         before = self._number(had)
         notice = _Listed("name_with_another_cpr", cpr, self._numbers(cpr), before)
-        self._list(key, notice, EnrolmentState.NOTICE)
+        self._list(Key("enrolment", name, _NOTICE), notice, EnrolmentState.NOTICE)
         return self._in_place_of(had, cpr)
+
+    def come_since(self, owner: str, number: str) -> None:
+        """Bar the CPR number that has come with a name of ``owner``'s since, as ``another_cpr``.
+
+        ``number`` is their borrower, in a notice. The case is listed by then: a login lists its
+        notice before it looks for the case, so that one of them sees the other.
+        """
+        notices = (entry for entry in self.records.all() if entry.key.name == _NOTICE)
+        came = {entry.enrolment.person for entry in notices if entry.enrolment.link == number}
+        for cpr in sorted(came - {owner}):
+            self._in_place_of(owner, cpr)
 
     def _in_place_of(self, had: str, cpr: str) -> str | None:
         """Bar ``cpr`` where it may be the number in the place of ``had``, which nobody has told.
 
-        Staff decide the case that they have of ``had`` by then: the person would get a second
-        borrower. Returns the reason of the bar, None for none.
+        Staff decide the case of ``had`` by then: the person would get a second borrower. Who has
+        one is somebody else, or it is too late. Returns the reason of the bar, None for none.
         """
+        if self._number(cpr):
+            return None
 
         def named(stored: StoredEnrolment) -> EnrolmentDraft | None:
             case = stored.enrolment
-            if case.reason != LookUpOutcome.NUMBER_CHANGED or case.number_now:
+            if case.reason != LookUpOutcome.NUMBER_CHANGED or case.number_now not in {None, cpr}:
                 return None
             return replace(case, number_now=cpr), stored.due
 
         if self.records.amend(register_case(had), named) is None:
             return None
-        reason = LookUpOutcome.NUMBER_CHANGED.value
-        self.links.succeed(cpr, had, reason)
-        return reason
-
-    def come_since(self, number: str) -> str | None:
-        """Return the CPR number that has come with a name of this borrower's person since.
-
-        Its pseudonym, as a notice has it; None where no name came with another.
-        """
-        for entry in self.records.all():
-            if entry.key.name == _NOTICE and entry.enrolment.link == number:
-                return entry.enrolment.person
-        return None
+        # A name may be somebody else's by now: nobody gets the id of ``had`` by a guess.
+        self.links.hold_back(cpr, LookUpOutcome.NUMBER_CHANGED.value)
+        return LookUpOutcome.NUMBER_CHANGED.value
 
     def taken(self, owner: str, address: str) -> str:
         """List a case: ``owner`` proved a mail address that is another's proof already.

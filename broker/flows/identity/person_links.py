@@ -183,6 +183,10 @@ class PersonLinks:
         """Let the holder of a CPR number in again, if ``reason`` is why they are not."""
         self._bar(cpr, lambda barred: None if barred == reason else barred)
 
+    def hold_back(self, cpr: str, reason: str) -> None:
+        """Let nobody in by a CPR number for ``reason``, unless they are not for another."""
+        self._bar(cpr, lambda barred: barred or reason)
+
     def bar_account(self, account: str, cpr: str, reason: str) -> None:
         """Let nobody in by the library account of the holder of ``cpr`` either; both pseudonyms.
 
@@ -212,7 +216,7 @@ class PersonLinks:
         now = self.now()
         made = replace(link, cpr=cpr, alone=None, barred=reason)
         if self._records.add(_key(cpr), made, LINK.until(now), now) is None:
-            self._bar(cpr, lambda barred: barred or reason)
+            self.hold_back(cpr, reason)
 
     def known_by_name(self, name: str | None) -> str | None:
         """Return the person id of a name that comes alone; None where it leads to nobody yet."""

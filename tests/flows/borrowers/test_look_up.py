@@ -26,13 +26,14 @@ from broker.core.borrowers.registered_person import (
     RegisterUnavailable,
     Residence,
 )
-from broker.core.errors import AuditUnavailable, LibraryRefused, LibraryUnavailable
+from broker.core.errors import AuditUnavailable, LibraryRefused, LibraryUnavailable, StoreUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.policy.register_rule import RegisterRule
 from broker.core.ports import Kept, Key, RecordUnreadable, lease_of
 from broker.flows.borrowers.known_borrower import person_key
 from broker.flows.borrowers.look_up import RegisterLoop
 from broker.flows.borrowers.staff_cases import StaffCases
+from broker.flows.identity.person_links import PersonLinks
 from broker.flows.identity.person_resolution import PersonNames
 from broker.flows.records import dump
 from tests.flows.borrowers.conftest import CPR, STUDENT, KeptTrail, Logins
@@ -549,6 +550,76 @@ def test_a_new_number_that_the_register_keeps_to_itself_makes_no_second_account(
     assert not desk.cases.confirm(str(case["id"]), "1")  # nobody has kept the number: staff write it there
     assert desk.cases.retry(str(case["id"]))
     assert named(desk, NEW).case is None
+
+
+def test_a_name_that_comes_while_the_case_is_written_makes_no_second_account(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login lists its notice before it looks for the case, the answer its case before it looks for notices."""
+    named(desk, CPR)
+    desk.enrol()
+    plain = desk.world.store.put
+    let_in: list[Any] = []
+
+    def put(key: Key, *given: Any, **how: Any) -> Any:
+        if key.name == "register" and not let_in:
+            let_in.append(named(desk, NEW).case)
+        return plain(key, *given, **how)
+
+    monkeypatch.setattr(desk.world.store, "put", put)
+    desk.register.person = CHANGED
+    desk.run()
+    assert let_in == [None]
+    assert named(desk, NEW).case == "cpr_number_changed"
+    assert desk.cases.retry(str(desk.case()["id"]))
+    assert named(desk, NEW).case is None
+
+
+def test_a_number_that_the_case_names_already_is_barred_by_the_next_try(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store may be lost between the two writes: nobody comes by a number that staff see held back."""
+    named(desk, CPR)
+    desk.enrol()
+    named(desk, NEW)
+    desk.register.person = CHANGED
+    with monkeypatch.context() as lost:
+        lost.setattr(PersonLinks, "hold_back", lambda *_: raising(StoreUnavailable("lost"))())
+        with pytest.raises(StoreUnavailable):
+            desk.run()
+    desk.world.now += timedelta(hours=2)
+    desk.run()
+    assert named(desk, NEW).case == "cpr_number_changed"
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["came after the answer", "came before it"])
+def test_the_next_holder_of_a_name_who_has_a_borrower_is_let_in(desk: Desk, *, before: bool) -> None:
+    """They are somebody else, or staff have two borrowers to merge: no second one is to be feared."""
+    named(desk, CPR)
+    desk.enrol()
+    desk.world.live.want(desk.world.wish(cpr=NEW))
+    desk.world.settle()
+    assert desk.world.live.stored(NEW).number == "2"
+    if before:
+        assert named(desk, NEW).case is None
+    desk.register.person = CHANGED
+    desk.run()
+    assert named(desk, NEW).case is None
+    assert not desk.world.links.is_barred(NEW)
+
+
+def test_the_next_holder_of_a_name_is_nobody_but_themselves(desk: Desk) -> None:
+    """Held back for a case of the holder before, and let in again: by no guess does anybody get another's id."""
+    first = named(desk, CPR)
+    desk.enrol()
+    named(desk, NEW)
+    links = desk.world.links
+    links.forget(links.of_cpr(NEW))  # its link has ended by then, the notice has not
+    desk.register.person = CHANGED
+    desk.run()
+    [case] = [row for row in desk.cases.rows() if (row["state"], row["borrowers"]) == ("case", ("1",))]
+    assert desk.cases.end(str(case["id"]))
+    assert named(desk, NEW).id != first.id
 
 
 def test_the_name_of_somebody_whose_number_still_holds_bars_nobody(desk: Desk) -> None:

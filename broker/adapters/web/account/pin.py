@@ -219,7 +219,8 @@ class PinPages:
     def _changed(self, held: Held, form: SubmittedForm) -> Response:
         number = self._number(held)
         if number is None:
-            raise FormRefused("nobody is logged in whose PIN could be changed")
+            # Barred while the page stood open, perhaps: they are told so.
+            return self.pages.show(held)
         button = form.choice("do", _BUTTONS)
         try:
             if button == "mail":
