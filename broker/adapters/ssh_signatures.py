@@ -82,7 +82,8 @@ class SshSignatures:
         with self._files(octets) as (allowed, signature):
             valid = self._run("check-novalidate", signature)
             if valid.returncode:
-                what = "is damaged, or of another change: another base, set, site or broker"
+                change = "of another change (another base, set, site or broker)"
+                what = f"is damaged, or {change}, or signed without -n {self.namespace}"
                 raise SignatureRefused(f"{given} {what}; sign what broker policy plan prints now")
             found = self._run("find-principals", signature, "-f", allowed)
             if found.returncode or not found.stdout.strip():

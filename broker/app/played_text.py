@@ -1,6 +1,7 @@
 """A played login for people, in some lines, and for programs, as one row."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
@@ -31,6 +32,8 @@ _OUTCOMES: Final = {
     EnrolmentOutcome.FILLED_IN: "{category} gets what it lacks",
     EnrolmentOutcome.UNCHANGED: "{category} stays as it is",
 }
+# The words of a register rule by which nothing is done with its answer.
+_LEFT_ALONE: Final = frozenset({"never", "make"})
 _OR_ELSE: Final = {
     EnrolmentOutcome.UPGRADED: "upgraded",
     EnrolmentOutcome.LOWERED: "lowered",
@@ -53,19 +56,25 @@ def lines(
     *,
     corner: str,
     made_up: Names,
+    unoffered: str = "",
 ) -> Iterator[str]:
     """Yield the lines of a played login; ``others`` are those with another borrower.
 
     ``corner`` stands at the right of the first line. Of what was ``made_up`` nobody asks why it
-    stays.
+    stays. ``unoffered`` is the way to log in where the service does not offer it: nobody gets that
+    far.
     """
-    yield f"{_title(played):<{_WIDTH - len(corner)}}  {corner}".rstrip()
+    title = _title(played)
+    if unoffered:
+        title = f"{played.service.name} does not offer {plain(unoffered)}; else {title}"
+    yield f"{title:<{_WIDTH - len(corner)}}  {corner}".rstrip()
     if not played.permitted:
         yield from _refusal(played, near)
         return
     on_the_way = [*_asked(played), *_borrower(played, others)]
     if on_the_way:
         yield "  " + "   ".join(on_the_way)
+    yield from _looked_up(played)
     if isinstance(played.end, Done):
         yield "  the sign-up is done; nothing leaves"
         return
@@ -74,11 +83,16 @@ def lines(
 
 
 def row(
-    played: PlayedLogin, others: Sequence[PlayedLogin], near: Sequence[NearLogin]
+    played: PlayedLogin,
+    others: Sequence[PlayedLogin],
+    near: Sequence[NearLogin],
+    *,
+    offered: bool,
 ) -> dict[str, Any]:
-    """Return a played login for programs."""
+    """Return a played login for programs; ``offered`` is whether the service has the way to it."""
     return {
         "service": played.service.name,
+        "offered": offered,
         "effect": "permit" if played.permitted else "deny",
         "affiliation": played.decision.affiliation,
         "reason": played.reason,
@@ -89,6 +103,7 @@ def row(
         "steps": [_step(step) for step in played.steps],
         "borrower": _borrower_row(played.borrower),
         "or_else": [_borrower_row(other.borrower) for other in others if other.borrower],
+        "register": _register_row(played),
         "leaves": [
             {
                 "name": each.name,
@@ -195,6 +210,24 @@ def _borrower_row(planned: PlannedBorrower | None) -> dict[str, Any] | None:
         "months": planned.months,
         "line": _line(planned.place),
     }
+
+
+def _looked_up(played: PlayedLogin) -> Iterator[str]:
+    found = _register_row(played)
+    if found is None:
+        return
+    place = found.pop("line")
+    written = (f"{key} {word}" for key, word in found.items() if word not in _LEFT_ALONE)
+    what = ", ".join(written) or "nothing of it is written"
+    yield f"  looked up in the register of persons, unless lately: {what}   {place}"
+
+
+def _register_row(played: PlayedLogin) -> dict[str, str | None] | None:
+    rule = played.register
+    borrower = played.decision.policy.borrower if played.decision.policy else None
+    if rule is None or borrower is None:
+        return None
+    return {**asdict(rule), "line": _line(borrower.line_of("register"))}
 
 
 def _leaving(played: PlayedLogin) -> Iterator[str]:

@@ -141,6 +141,11 @@ def with_borrowers(
     return [play(login, played.service, site.policies, now, terms) for login in again]
 
 
+def is_offered(site: Site, trial: Trial, played: PlayedLogin) -> bool:
+    """Return whether the service offers the way to log in; any does where nothing is configured."""
+    return not site.configured or trial.login.upstream in played.service.methods
+
+
 def nearest(site: Site, trial: Trial, played: PlayedLogin, now: datetime) -> Sequence[NearLogin]:
     """Return the logins with the least effort that the same service lets in; nothing without one.
 

@@ -32,8 +32,15 @@ def lines(site: Site, trial: Trial, now: datetime, nears: Nears, corner: str = "
         others = policy_trials.with_borrowers(site, trial, played, now)
         near = nears(site, trial, played, now)
         made_up = trial.complete.made_up
-        yield from played_text.lines(played, others, near, corner=corner, made_up=made_up)
-        yield from _remark(site, trial, played)
+        unoffered = "" if policy_trials.is_offered(site, trial, played) else trial.login.upstream
+        yield from played_text.lines(
+            played,
+            others,
+            near,
+            corner=corner,
+            made_up=made_up,
+            unoffered=unoffered,
+        )
         corner = ""
     for note in _notes(site, trial):
         yield f"note: {note}"
@@ -54,9 +61,3 @@ def _categories(policies: PolicySet) -> Iterator[str]:
         if rule:
             yield from (rule.category, *rule.upgrades, *rule.temporary)
             yield from rule.lowers.categories if rule.lowers else ()
-
-
-def _remark(site: Site, trial: Trial, played: PlayedLogin) -> Iterator[str]:
-    upstream = trial.login.upstream
-    if site.configured and upstream not in played.service.methods:
-        yield f"  note    {played.service.name} does not offer {plain(upstream)}"

@@ -81,7 +81,8 @@ def _meant(results: Iterable[Result], policies: PolicySet, moment: datetime) -> 
     for result in results:
         example = result.example
         expected = example.expect.affiliation
-        matched, _ = matching_policies(policies, example.login, moment.date())
+        day = example.day or moment.date()
+        matched, _ = matching_policies(policies, example.login, day)
         if expected is not None:
             for policy, _ in matched:
                 pair = (expected, policy.affiliation)

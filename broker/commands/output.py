@@ -29,6 +29,7 @@ R = TypeVar("R")
 Row = Mapping[str, Any]
 
 existing_folder = click.Path(path_type=Path, exists=True, file_okay=False)
+DAY = click.DateTime(("%Y-%m-%d",))
 folder = click.argument("folder", type=existing_folder, required=False)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print for programs.")
 

@@ -1,7 +1,7 @@
 """The commands that check and test the policy files."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -9,8 +9,11 @@ import click
 
 from broker.app import checked_policies
 from broker.commands.late_group import LateGroup
-from broker.commands.output import FINDINGS, as_json, folder, printing_faults
-from broker.files.policies.examples import run_examples
+from broker.commands.output import DAY, FINDINGS, as_json, folder, printing_faults
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.policy.model import Example, PolicySet
+from broker.files.policies.example_failures import failures
+from broker.files.policies.examples import noon, run_examples
 
 _BESIDE: Final = {
     "apply": "policy_apply:apply_policies",
@@ -78,19 +81,23 @@ def check_policies(
 
 @policy.command("test", short_help="Run the examples of the policy files.")
 @folder
+@click.option("--date", "day", metavar="DAY", type=DAY, help="As on that day, not today.")
 @as_json
 @printing_faults
-def test_policies(folder: Path | None, *, as_json: bool) -> None:
+def test_policies(folder: Path | None, day: datetime | None, *, as_json: bool) -> None:
     """Run the examples of the policy files and print those that hold.
 
-    Exit 78 with all that do not hold, 1 where there is none.
+    They hold today, or nothing is tried; with --date those that say no day of their own are tried
+    once more, as on that one. Exit 78 with all that do not hold, 1 where there is none. A DAY is
+    written 2026-01-31.
     """
     moment = datetime.now(UTC)
     checked = checked_policies.load(folder, moment)
-    rows = []
-    for result in run_examples(checked.policies, None, moment):
-        example = result.example
-        rows.append({"place": str(example.place), "name": str(example.name)})
+    today = day.date() if day else moment.date()
+    rows = [
+        {"place": str(example.place), "name": str(example.name)}
+        for example in _holding(checked.policies, today)
+    ]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:
@@ -99,3 +106,13 @@ def test_policies(folder: Path | None, *, as_json: bool) -> None:
         click.echo(f"{len(rows)} examples hold")
     if not rows:
         raise SystemExit(FINDINGS)
+
+
+def _holding(policies: PolicySet, day: date) -> list[Example]:
+    """Return the examples, which all hold on a day; ConfigurationFaults with those that do not."""
+    results = run_examples(policies, None, noon(day))
+    problems = failures(policies, results, day)
+    failed = [Fault(str(place), what, mend) for place, what, mend in problems]
+    if failed:
+        raise ConfigurationFaults(failed)
+    return [result.example for result in results]

@@ -95,7 +95,10 @@ def plan_policies(folder: Path | None, *, no_analysis: bool, all_rows: bool, as_
     desk = policy_operations.opened()
     found = policy_operations.plan(desk, folder, proving=not no_analysis)
     compared = None if no_analysis else _compared(desk, found)
-    second = asked(desk, found, compared, analysed=not no_analysis)
+    second = None
+    if desk.settings.policy.live != "save":
+        # Of a folder that counts by itself nobody is asked for a signature.
+        second = asked(desk, found, compared, analysed=not no_analysis)
     if as_json:
         rows = compared.facts() if compared else {}
         signing = {"second_person": second.facts() if second else None}
@@ -103,7 +106,7 @@ def plan_policies(folder: Path | None, *, no_analysis: bool, all_rows: bool, as_
     else:
         _show_plan(found, compared, second, everything=all_rows)
         if found.changed and not found.faults:
-            click.echo(_apply_of(found, folder, second))
+            click.echo(_in_force_by(desk, found, folder, second))
     if compared:
         compared.tell_incomplete()
     if found.faults:
@@ -248,6 +251,15 @@ def _show_plan(
         click.echo(f"warning: {warning}", err=True)
     for fault in found.faults:
         click.echo(str(fault), err=True)
+
+
+def _in_force_by(desk: PolicyDesk, found: Plan, folder: Path | None, second: Asked | None) -> str:
+    """Return the apply that belongs to a plan; where it would be refused, what is done instead."""
+    settings = desk.settings
+    if settings.policy.live == "save":
+        where = f"what is saved in {settings.policies} is in force"
+        return f'nothing to apply: policy.live is "save", so {where}'
+    return _apply_of(found, folder, second)
 
 
 def _apply_of(found: Plan, folder: Path | None, second: Asked | None) -> str:

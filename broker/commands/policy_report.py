@@ -12,14 +12,11 @@ from broker.adapters.web.report.report_csv import as_csv
 from broker.app import policy_record
 from broker.app.named_configuration import configuration
 from broker.commands.analysis_progress import told_progress
-from broker.commands.output import existing_folder, printing_faults
+from broker.commands.output import DAY, existing_folder, printing_faults
 from broker.core.report.policy_report import PolicyReport
 
 _ONE_OF_TWO: Final = "say what to write: --html DIR, or --csv"
 _OURS: Final = re.compile(r"(report|service-[a-z0-9-]+)-(da|en)\.html")
-
-
-_DAY: Final = click.DateTime(("%Y-%m-%d",))
 
 
 @click.command("report", short_help="Write who gets what, for the data protection officer.")
@@ -43,8 +40,8 @@ _DAY: Final = click.DateTime(("%Y-%m-%d",))
     type=existing_folder,
     help="Policies to report in place of those in force.",
 )
-@click.option("--since", metavar="DAY", type=_DAY, help="With the changes from that day on.")
-@click.option("--date", "day", metavar="DAY", type=_DAY, help="Report for that day, not today.")
+@click.option("--since", metavar="DAY", type=DAY, help="With the changes from that day on.")
+@click.option("--date", "day", metavar="DAY", type=DAY, help="Report for that day, not today.")
 @printing_faults
 def report(
     into: Path | None,

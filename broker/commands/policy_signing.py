@@ -85,13 +85,13 @@ class Asked:
         if not self.reasons:
             click.echo("  needs no second person")
             return
-        wider = [reason for reason in self.reasons if reason.startswith(Direction.WIDER)]
-        summed_up = len(wider) > _FEW and not everything
+        above = [reason for reason in self.reasons if reason.startswith(Direction.WIDER)]
+        summed_up = len(above) > _FEW and not everything
         for reason in self.reasons:
-            if not summed_up or reason not in wider:
+            if not summed_up or reason not in above:
                 click.echo(f"  needs a second person: {reason}")
         if summed_up:
-            click.echo(f"  needs a second person: {len(wider)} changes WIDER above")
+            click.echo(f"  needs a second person: {len(above)} changes WIDER above")
         click.echo("\n".join(_commands(self.statement)))
 
 

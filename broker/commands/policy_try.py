@@ -13,7 +13,7 @@ from broker.app import played_text, policy_trials, trial_text
 from broker.app.played_text import plain
 from broker.app.policy_trials import NoSuchNameError, Site, Trial
 from broker.app.trial_text import Nears
-from broker.commands.output import as_json, printing_faults
+from broker.commands.output import DAY, as_json, printing_faults
 from broker.core.entities import Assurance, Names
 from broker.core.identity.canonical_attributes import Values
 from broker.core.identity.cpr import looks_like_cpr
@@ -21,7 +21,8 @@ from broker.core.login.described_login import DescribedBorrower
 from broker.core.login.given_facts import UNNAMED_CATEGORY, GivenFacts, of_login
 from broker.core.login.transaction import Errand
 from broker.core.policy.missing_proof import provable_domains
-from broker.core.policy.model import PolicySet
+from broker.core.policy.model import Example, PolicySet
+from broker.files.policies.examples import noon
 
 _KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")
 _LEVELS: Final = tuple(level.name.lower() for level in Assurance)
@@ -89,6 +90,7 @@ _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--login", type=_FILE, help="A YAML file, written as the login of an example.")
 @click.option("--service", type=_TEXT, multiple=True, help="Where to; all services without it.")
 @click.option("--from", "folder", type=_FOLDER, help="The policies of another folder.")
+@click.option("--date", "day", metavar="DAY", type=DAY, help="On that day (2026-01-31), not today.")
 @click.option("--nearest", is_flag=True, help="Of a refusal: what would let them in.")
 @click.option("--as-assertion", is_flag=True, help="Print the unsigned Response of one service.")
 @as_json
@@ -102,6 +104,7 @@ def try_login(*, as_json: bool, **options: Any) -> None:
     now = datetime.now(UTC)
     _check(options)
     site = policy_trials.opened(options["folder"], now)
+    now = _moment(options, site.policies, now)
     given = _facts(options, site.policies, now.date())
     services = options["service"]
     if given.errand is Errand.SIGN_UP and not services and site.signs_up_at:
@@ -145,6 +148,17 @@ def _check_shapes(options: Mapping[str, Any]) -> None:
         raise click.UsageError("--as-assertion goes with one --service")
 
 
+def _moment(options: Mapping[str, Any], policies: PolicySet, now: datetime) -> datetime:
+    """Return the time of the login: that of its day, if there is one."""
+    day: datetime | None = options["day"]
+    if day is not None:
+        return noon(day.date())
+    if options["example"]:
+        example = _example(options["example"], policies)
+        return noon(example.day) if example.day else now
+    return now
+
+
 def _facts(options: Mapping[str, Any], policies: PolicySet, today: date) -> GivenFacts:
     if options["persona"]:
         facts = _of_persona(options["persona"], today)
@@ -172,14 +186,19 @@ def _of_persona(name: str, today: date) -> GivenFacts:
 
 
 def _of_example(place: str, policies: PolicySet) -> GivenFacts:
+    example = _example(place, policies)
+    click.echo(f"example {example.place}: {example.name}, at {example.service}", err=True)
+    return of_login(example.login)
+
+
+def _example(place: str, policies: PolicySet) -> Example:
     file, _, line = place.rpartition(":")
     if not line.isdecimal():
         raise click.UsageError("--example names a file and a line of it: student.yaml:61")
     example = policy_trials.example_at(policies, Path(file).name, int(line))
     if example is None:
         raise click.UsageError(f"no example stands at {place!r}")
-    click.echo(f"example {example.place}: {example.name}, at {example.service}", err=True)
-    return of_login(example.login)
+    return example
 
 
 def _described(options: Mapping[str, Any]) -> GivenFacts:
@@ -255,6 +274,8 @@ def _borrower(written: str, policies: PolicySet) -> DescribedBorrower | None:
 
 def _print_lines(site: Site, trial: Trial, now: datetime, nears: Nears) -> None:
     corner = f"set {site.policies.digest[:12]}, {plain(site.origin)}"
+    if now.date() != datetime.now(UTC).date():
+        corner = f"{corner}, on {now.date()}"
     if not site.configured:
         click.echo("no configuration: every service is there, and as the policies hope", err=True)
     for line in trial_text.lines(site, trial, now, nears, corner):
@@ -265,11 +286,14 @@ def _print_json(site: Site, trial: Trial, now: datetime, nears: Nears) -> None:
     rows = []
     for played in trial.played:
         others = policy_trials.with_borrowers(site, trial, played, now)
-        rows.append(played_text.row(played, others, nears(site, trial, played, now)))
+        near = nears(site, trial, played, now)
+        offered = policy_trials.is_offered(site, trial, played)
+        rows.append(played_text.row(played, others, near, offered=offered))
     whole = {
         "set": site.policies.digest,
         "origin": site.origin,
         "configured": site.configured,
+        "date": now.date().isoformat(),
         "upstream": trial.login.upstream,
         "made_up": trial.complete.made_up,
         "services": rows,

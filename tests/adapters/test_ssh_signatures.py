@@ -116,7 +116,8 @@ def test_a_key_counts_as_it_stood_when_it_signed(kirsten: Key) -> None:
 )
 def test_a_signature_for_something_else_is_refused(kirsten: Key, text: str, namespace: str) -> None:
     """Of another change, or made for mail or Git."""
-    with pytest.raises(SignatureRefused, match="is damaged, or of another change"):
+    said = r"is damaged, or of another change .*, or signed without -n broker-policy;"
+    with pytest.raises(SignatureRefused, match=said):
         signatures(f"kirsten {kirsten.public}").principals_and_key(Signature.read(kirsten.sign(text, namespace)))
 
 

@@ -298,6 +298,18 @@ def test_a_failing_example_is_told_with_its_line(run: Run, folder: Path) -> None
         assert result.stderr.startswith("policies/")
 
 
+def test_examples_are_tried_as_on_another_day(run: Run, folder: Path) -> None:
+    """Those that would fail on it are named; a domain that has ended by then proves nothing."""
+    path = folder / "policies" / "hospital.yaml"
+    path.write_text(path.read_text().replace("ps.rm.dk], code", "{name: ps.rm.dk, until: 2090-12-31}], code"))
+    words = ("policy", "test", str(folder / "policies"))
+    assert run(*words).exit_code == run(*words, "--date", "2090-12-31").exit_code == 0
+    result = run(*words, "--date", "2091-01-01")
+    assert (result.exit_code, result.stdout, len(result.stderr.splitlines())) == (78, "", 1)
+    assert result.stderr.startswith("hospital.yaml:")
+    assert "kaldemail_domain" in result.stderr
+
+
 def test_enrolments_of_an_empty_store(run: Run, folder: Path) -> None:
     """Nothing to show is said, and an id that is not there is a finding."""
     environ = configured(folder)

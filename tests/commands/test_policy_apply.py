@@ -111,6 +111,19 @@ def test_a_plan_is_applied_and_undone(desk: Desk) -> None:
     )
 
 
+def test_where_the_folder_itself_counts_a_plan_names_no_apply(desk: Desk) -> None:
+    """It would be refused: the plan says in its place how the files come into force."""
+    desk.applied()
+    desk.edit("two")
+    desk.environment["BROKER_POLICY__LIVE"] = "save"
+    folder = shutil.copytree(desk.folder / "policies", desk.folder / "draft")
+    planned = desk.run("plan", "--no-analysis", "--from", str(folder))
+    assert planned.exit_code == 3
+    assert planned.stdout.splitlines()[-1] == (
+        f'nothing to apply: policy.live is "save", so what is saved in {desk.folder / "policies"} is in force'
+    )
+
+
 def test_site_rules_that_are_gone_are_told(desk: Desk) -> None:
     """By each check and by a plan, until an apply records that there are none; who never had any hears nothing."""
     rules = desk.folder / "policy_properties.yaml"

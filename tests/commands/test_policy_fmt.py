@@ -83,3 +83,37 @@ def test_a_folder_that_there_is_not_is_a_usage(folder: Path) -> None:
     shutil.rmtree(folder)
     unset = fmt()
     assert (unset.exit_code, unset.stderr.partition(":")[0]) == (78, "BROKER_CONFIG")
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_site_rules_are_put_in_order_too() -> None:
+    """Where no folder is named; comments stay, what is given of a login too. A draft has none: they are left alone."""
+    rules = Path("policy_properties.yaml")
+    shipped = (ROOT / rules).read_text()
+    spoilt = shipped.replace(
+        "- name: a number that is no real CPR number goes to nobody\n  when: {cpr: [replacement, constructed]}\n"
+        "  expect: {never_releases: [cpr]}\n",
+        "# mind the indent\n- expect:   {never_releases: [cpr]}\n  when:\n      cpr: [replacement, constructed]\n"
+        "  # last\n  name: a number that is no real CPR number goes to nobody\n",
+    )
+    assert spoilt != shipped
+    rules.write_text(spoilt)
+    assert fmt("policies").stdout == "4 files are in the usual layout\n"
+    assert rules.read_text() == spoilt
+    assert fmt().stdout == "formatted: policy_properties.yaml\n"
+    assert rules.read_text() == shipped.replace(
+        "- name: a number that is no real CPR number goes to nobody\n  when: {cpr: [replacement, constructed]}\n",
+        "# mind the indent\n  # last\n- name: a number that is no real CPR number goes to nobody\n"
+        "  when:\n    cpr: [replacement, constructed]\n",
+    )
+    assert fmt().stdout == "5 files are in the usual layout\n"
+
+
+def test_site_rules_that_are_no_yaml_stop_the_rest(folder: Path) -> None:
+    """As any other file: nothing is changed."""
+    spoil(folder / "student.yaml")
+    spoilt = (folder / "student.yaml").read_text()
+    Path("policy_properties.yaml").write_text("a: [\n")
+    refused = fmt()
+    assert (refused.exit_code, refused.stderr.startswith("policy_properties.yaml:2: is not YAML")) == (78, True)
+    assert (folder / "student.yaml").read_text() == spoilt

@@ -70,6 +70,58 @@ def test_a_refusal_names_its_rule_and_what_would_let_them_in(tried: Try) -> None
     assert "what would let them in: upstream nemid, assurance substantial (private.yaml:12)" in persona
 
 
+def test_who_is_looked_up_in_the_register_is_told(tried: Try) -> None:
+    """What is written of its answer, with the line; not of whom it is never asked."""
+    path = Path("policies/student.yaml")
+    rule = "  register: {address: set_if_empty, under_guardianship: case}\n  pin: mail"
+    path.write_text(path.read_text().replace("  pin: mail", rule))
+    words = (*STUDENT, "--cpr", "real", "--age", "22", "--service", "my-loans")
+    line = next(at for at, each in enumerate(path.read_text().splitlines(), 1) if "register:" in each)
+    what = "address set_if_empty, under_guardianship case"
+    said = f"  looked up in the register of persons, unless lately: {what}   student.yaml:{line}\n"
+    assert said in tried(*words).stdout
+    (row,) = json.loads(tried(*words, "--json").stdout)["services"]
+    assert (row["register"]["address"], row["register"]["line"]) == ("set_if_empty", f"student.yaml:{line}")
+    there = ("--borrower", "STUDENT", "--service", "my-loans")
+    assert "looked up" in tried(*STUDENT, "--cpr", "real", *there).stdout
+    unproved = (*STUDENT, "--cpr", "real", "--assurance", "self_asserted")
+    for nobody in (("--upstream", "library"), (*STUDENT, "--cpr", "none"), unproved):
+        told = tried(*nobody, *there, "--json").stdout
+        assert json.loads(told)["services"][0]["register"] is None
+    assert "borrower: STUDENT stays" in tried("--upstream", "library", *there).stdout
+    assert "looked up" not in tried(*STUDENT, "--cpr", "real", "--service", "e-resources").stdout
+    path.write_text(path.read_text().replace(rule, "  register: {}\n  pin: mail"))
+    assert "unless lately: nothing of it is written   student.yaml" in tried(*words).stdout
+
+
+def test_a_login_is_tried_on_another_day(tried: Try) -> None:
+    """A domain that has ended by then proves nothing; an example with a day is tried on its own."""
+    path = Path("policies/hospital.yaml")
+    for block in JOBS["end-domain"]:
+        do(Path("policies"), block)
+    words = ("--upstream", "nemid", "--proof", "kaldemail=nurse@ps.rm.dk", "--service", "my-loans")
+    for day, affiliation in (("2027-12-31", "hospital"), ("2028-01-01", "private")):
+        result = tried(*words, "--date", day)
+        first = result.stdout.splitlines()[0]
+        assert first.startswith(f"my-loans, as {affiliation} "), result.output
+        assert first.endswith(f", policies, on {day}")
+        said = json.loads(tried(*words, "--date", day, "--json").stdout)
+        assert (said["date"], said["services"][0]["affiliation"]) == (day, affiliation)
+    lines = path.read_text().splitlines()
+    line = lines.index("  - name: and on the day after") + 1
+    assert "as private " in tried("--example", f"hospital.yaml:{line}", "--service", "my-loans").stdout
+    again = tried("--example", f"hospital.yaml:{line}", "--service", "my-loans", "--date", "2027-12-31")
+    assert "as hospital " in again.stdout
+
+
+def test_a_day_in_a_file_of_a_login_is_refused(tried: Try) -> None:
+    """It would not be looked at: the option says it."""
+    Path("login.yaml").write_text("upstream: nemid\nday: 2028-01-01\n", encoding="utf-8")
+    result = tried("--login", "login.yaml")
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert "login.yaml: day is for examples (say --date DAY)" in result.stderr
+
+
 def test_an_entitlement_that_would_do_is_offered_too(tried: Try) -> None:
     """The institution can give it to the same person, which is less than to come another way."""
     for block in JOBS["add-affiliation"]:
@@ -220,6 +272,9 @@ def test_names_and_scopes_of_a_configuration_count(tried: Try, setting: Setting)
     mistyped = tried(*STUDENT, "--attribute", "displyName=Asta", **environ)
     assert "there is no attribute 'displyName': did you mean 'displayName'?" in mistyped.stderr
     elsewhere = tried("--upstream", "library", "--borrower", "STUDENT", "--service", "e-resources", **environ)
-    assert "e-resources does not offer library" in elsewhere.stdout
+    assert elsewhere.stdout.startswith("e-resources does not offer library; else e-resources, as ")
+    told = tried("--upstream", "library", "--borrower", "STUDENT", "--json", **environ).stdout
+    offered = {row["service"]: row["offered"] for row in json.loads(told)["services"]}
+    assert (offered["e-resources"], offered["my-loans"]) == (False, True)
     assertion = tried(*STUDENT, "--service", "my-loans", "--as-assertion", **environ)
     assert "/my-loans/acs" in assertion.stdout

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.consent.disclosure import Disclosure
+from broker.core.borrowers.leading_numbers import cpr_leads
+from broker.core.consent.disclosure import Disclosure, looked_up
 from broker.core.entities import Service
 from broker.core.login.steps import Ask, Done, Issue, Refuse, Step
 from broker.core.policy.model import Decision, Fate, LoginFacts, PolicyLine
+from broker.core.policy.register_rule import RegisterRule
 
 _RELEASED: Final = frozenset({"released", "released_in_part"})
 
@@ -94,6 +96,21 @@ class PlayedLogin:
     def asked(self) -> Ask | None:
         """Return the question, or the notice, before anything leaves; None without one."""
         return next((step for step in self.steps if isinstance(step, Ask)), None)
+
+    @property
+    def register(self) -> RegisterRule | None:
+        """Return the rule by which the register is asked about the person; None where it is not.
+
+        It is where they have a borrower by the end, and a number to be looked up by.
+        """
+        if not self.permitted or self.borrower is None:
+            return None
+        if not cpr_leads(self.decision, self.facts.cpr):
+            return None
+        policy = self.decision.policy
+        if policy is None or policy.borrower is None or not looked_up(self.decision):
+            return None
+        return policy.borrower.register
 
     @property
     def leaving(self) -> tuple[Leaving, ...]:

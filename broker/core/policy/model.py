@@ -18,8 +18,7 @@ from broker.core.policy.register_rule import RegisterRule
 LegalBasis = Literal["consent", "public_task", "legal_obligation", "contract"]
 AccountDemand = Literal["make", "need", "none"]
 NameIDKind = Literal["persistent", "transient", "email"]
-# The NameID where it is a mail address: what leaves under no attribute's name.
-NAME_ID: Final = "name_id"
+NAME_ID: Final = "name_id"  # where it is a mail address: what leaves under no attribute's name
 _FORMATS: Final[Mapping[NameIDKind, str]] = {
     "persistent": PERSISTENT,
     "transient": TRANSIENT,
@@ -201,13 +200,14 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A login and its expected decision, run at every load."""
+    """A login and its expected decision, run at every load: as on its ``day``, if it has one."""
 
     name: str
     login: "LoginFacts"
     service: str
     expect: "Expectation"
     place: PolicyLine
+    day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def _cause(policies: PolicySet, result: Result, today: date) -> _Cause:
     decision = result.decision
     expected = _expected_policy(policies, result)
     if expected is not None and decision.affiliation != expected.affiliation:
-        return _unmatched(expected, result, today)
+        return _unmatched(expected, result, result.example.day or today)
     if decision.effect.value == result.example.expect.effect:
         found = _other_category(result) or _other_release(result)
         if found:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from typing import Final
 
 from broker.core.borrowers.leading_numbers import cpr_leads
@@ -20,6 +20,7 @@ from broker.core.policy.model import (
     Requirement,
 )
 
+_NOON: Final = time(12, tzinfo=UTC)
 _NOBODY_LOOKED: Final = (
     ": an entry with borrower: need lets in until somebody has looked,"
     " so the login says borrower: false"
@@ -46,7 +47,8 @@ def run_examples(
     """Run every example of every file, in the order of the files.
 
     A service that ``services`` lacks is taken to be as a policy hopes: a stated controller, a key,
-    a scope. ``let_others_run`` is called before each example.
+    a scope. An example with a day is decided on that one. ``let_others_run`` is called before each
+    example.
     """
     known = services or {}
     results = []
@@ -54,10 +56,16 @@ def run_examples(
         let_others_run()
         name = example.service
         service = known.get(name) or ideal_service(name)
-        decision = evaluate(policies, example.login, service, now)
+        moment = noon(example.day) if example.day else now
+        decision = evaluate(policies, example.login, service, moment)
         differences = tuple(_differences(example, decision))
         results.append(Result(example, decision, differences))
     return results
+
+
+def noon(day: date) -> datetime:
+    """Return the time at which what is asked of a day is tried."""
+    return datetime.combine(day, _NOON)
 
 
 def fired(results: Collection[Result]) -> frozenset[PolicyLine]:

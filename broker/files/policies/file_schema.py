@@ -202,6 +202,7 @@ class LoginShape(Shape, extra="allow"):
     borrower: Flag | None = None
     proof: dict[str, OneLineText] = Field(default_factory=dict)
     verified_address: OneLineText | None = None
+    day: Day | None = None
 
     def facts(self) -> engine.LoginFacts:
         """Return the facts of the login, without any number."""
@@ -260,6 +261,7 @@ class ExampleShape(Shape):
             service=self.service,
             expect=self.expect.expectation(),
             place=place.line,
+            day=self.login.day,
         )
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from broker.core.errors import ConfigurationFaults
+from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import LoginFacts
 from broker.files.checked_files import validated
 from broker.files.policies.consistency_checks import cpr_literals, faults_at
@@ -20,4 +20,7 @@ def read_login(path: Path) -> LoginFacts:
     numbers = list(faults_at(str(path.parent), cpr_literals(octets, path.name)))
     if numbers:
         raise ConfigurationFaults(numbers)
-    return validated(LoginShape, read(octets, str(path)), str(path)).facts()
+    written = validated(LoginShape, read(octets, str(path)), str(path))
+    if written.day is not None:
+        raise ConfigurationFaults([Fault(str(path), "day is for examples", "say --date DAY")])
+    return written.facts()

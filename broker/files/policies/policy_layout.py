@@ -1,31 +1,51 @@
-"""A policy file in the layout that all have: keys in the order of the format, usual indents."""
+"""Policy files and site rules in the layout that all have: keys in order, usual indents."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.files.checked_files import KeyPath, known_keys, plain
+from broker.files.checked_files import KeyPath, Shape, known_keys, plain
 from broker.files.policies.file_schema import PolicyShape
+from broker.files.policies.property_schema import SiteRuleShape
 from broker.files.strict_yaml import YamlEntry, YamlMapping, YamlNode, YamlSequence, read
 from broker.files.yaml_layout import UnsettledLayoutError, laid_out
 
 _SCHEMA: Final = "# yaml-language-server:"  # editors look for it in the first line
 _DASH: Final = "- "
 _MOST_TURNS: Final = 9
-# Mappings whose other keys the file chooses: they stand as they were written.
-_CHOSEN: Final = frozenset({("match",), ("examples", "login")})
 
 
-def formatted(octets: bytes, name: str) -> str:
-    """Return a policy file in the usual layout; it says the same, with each comment and empty line.
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """The format of a file: its keys are those of ``shape``; ``listed``, it is a list of such.
 
-    ``name`` is what faults call the file. ConfigurationFaults for what is not YAML of a policy
-    file, and for a line that no layout is known for: there nothing is changed.
+    ``chosen`` are the mappings whose other keys the file chooses: they stand as they were written.
+    """
+
+    shape: type[Shape]
+    chosen: frozenset[tuple[str, ...]]
+    listed: bool = False
+
+    def keys(self, path: KeyPath) -> tuple[str, ...]:
+        """Return the keys of the mapping at a path, in their order."""
+        return known_keys(self.shape, path[1:] if self.listed else path)
+
+
+POLICY: Final = FileFormat(PolicyShape, frozenset({("match",), ("examples", "login")}))
+SITE_RULES: Final = FileFormat(SiteRuleShape, frozenset({("when",)}), listed=True)
+
+
+def formatted(octets: bytes, name: str, form: FileFormat = POLICY) -> str:
+    """Return a file in the usual layout; it says the same, with each comment and empty line.
+
+    ``name`` is what faults call the file. ConfigurationFaults for what is not YAML of its
+    format, and for a line that no layout is known for: there nothing is changed.
     """
     said = plain(read(octets, name))
     try:
         text = laid_out(octets.decode())
-        ordered = _settled(text, name)
+        ordered = _settled(text, name, form)
     except UnsettledLayoutError as unsettled:
         raise _unsettled(f"{name}:{unsettled.line}") from None
     for candidate in (ordered, text):
@@ -34,10 +54,10 @@ def formatted(octets: bytes, name: str) -> str:
     raise _unsettled(name)
 
 
-def _settled(text: str, name: str) -> str:
+def _settled(text: str, name: str, form: FileFormat) -> str:
     """Return the text in order, laid out again until no comment moves any more."""
     for _ in range(_MOST_TURNS):
-        ordered = laid_out(_ordered(text, name))
+        ordered = laid_out(_ordered(text, name, form))
         if ordered == text:
             break
         text = ordered
@@ -56,7 +76,7 @@ def _says(text: str, name: str) -> object:
         return None
 
 
-def _ordered(text: str, name: str) -> str:
+def _ordered(text: str, name: str, form: FileFormat) -> str:
     """Return the text with the keys of each mapping in the order of the format."""
     lines = text.split("\n")
     # Each turn puts one mapping in order, and lines move: so the file is read again.
@@ -65,7 +85,7 @@ def _ordered(text: str, name: str) -> str:
             root = read("\n".join(lines).encode(), name)
         except ConfigurationFaults:
             return text
-        found = next(_unordered(root, (), lines), None)
+        found = next(_unordered(root, (), lines, form), None)
         if found is None:
             break
         lines = _in_order(lines, *found)
@@ -73,22 +93,21 @@ def _ordered(text: str, name: str) -> str:
 
 
 def _unordered(
-    node: YamlNode, path: KeyPath, lines: list[str]
+    node: YamlNode, path: KeyPath, lines: list[str], form: FileFormat
 ) -> Iterator[tuple[YamlMapping, list[YamlEntry]]]:
     """Yield the mappings that are out of order, with their entries in order."""
     if isinstance(node, YamlSequence):
         for at, item in enumerate(node.nodes):
-            yield from _unordered(item, (*path, at), lines)
+            yield from _unordered(item, (*path, at), lines, form)
     elif isinstance(node, YamlMapping):
         names = tuple(step for step in path if isinstance(step, str))
-        known = known_keys(PolicyShape, path)
-        ranks = {key: at for at, key in enumerate(known)}
+        ranks = {key: at for at, key in enumerate(form.keys(path))}
         wanted = sorted(node.entries, key=lambda entry: ranks.get(entry.key, len(ranks)))
-        moves = names not in _CHOSEN and wanted != list(node.entries)
+        moves = names not in form.chosen and wanted != list(node.entries)
         if moves and _one_a_line(node, lines):
             yield node, wanted
         for entry in node.entries:
-            yield from _unordered(entry.node, (*path, entry.key), lines)
+            yield from _unordered(entry.node, (*path, entry.key), lines, form)
 
 
 def _one_a_line(node: YamlMapping, lines: list[str]) -> bool:

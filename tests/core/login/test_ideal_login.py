@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Assurance, Service
+from broker.core.errors import REQUEST_DENIED
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
 from broker.core.login.ideal_login import play
 from broker.core.login.played_login import PlayedLogin
+from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand
 from broker.core.policy.ideal_service import ideal_service
 from broker.core.policy.model import Example, Field, Policy, PolicySet
+from broker.core.policy.register_rule import RegisterRule
 from broker.files.policies import live_policies
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -289,3 +292,30 @@ def test_every_login_has_an_end_and_no_step_comes_twice(
     assert len(asked(end)) == len(set(asked(end)))
     assert end.permitted or not end.leaving
     assert {each.name for each in end.leaving}.isdisjoint(fate.name for fate in end.staying)
+
+
+def with_register(affiliation: str) -> PolicySet:
+    """Give the shipped policies, with the register asked about the people of one file."""
+    policies = [
+        replace(each, borrower=replace(each.borrower, register=RegisterRule("always")))
+        if each.borrower and each.affiliation == affiliation
+        else each
+        for each in POLICIES.policies
+    ]
+    return PolicySet(tuple(policies), POLICIES.digest)
+
+
+def test_the_register_is_asked_by_a_number_that_leads_to_a_borrower() -> None:
+    """Of whom is known in person, and let in with a borrower at the end: of nobody else."""
+    students = with_register("student")
+    found = play(STUDENT, MY_LOANS, students, NOW)
+    assert found.register == RegisterRule("always")
+    assert replace(found, facts=replace(found.facts, cpr="none")).register is None
+    assert replace(found, borrower=None).register is None
+    assert replace(found, steps=(Refuse("a reason", REQUEST_DENIED),)).register is None
+    assert play(STUDENT, ideal_service("e-resources"), students, NOW).register is None
+    assert played(STUDENT).register is None
+    left = replace(login("alum@au.dk"), borrower=DescribedBorrower("STUDENT"))
+    lowered = play(left, MY_LOANS, with_register("private"), NOW)
+    assert lowered.borrower is not None
+    assert lowered.register is None

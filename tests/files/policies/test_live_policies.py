@@ -409,6 +409,32 @@ def test_a_start_without_valid_files_takes_the_last_good_ones(folder: Path, edit
     assert load_or_last_good(tmp_path / "nowhere", state, NOW)[0].policies[2].precedence == 21
 
 
+def test_an_example_with_a_day_is_tried_as_on_that_day(folder: Path, edit: Edit) -> None:
+    """Before and after a domain ends, whatever day it is now; one that does not hold is named, with the condition."""
+    domains = "domains: [auh.rm.dk, aarhus.rm.dk, skejby.rm.dk, "
+    edit(f"{domains}ps.rm.dk]", f"{domains}{{name: ps.rm.dk, until: 2026-12-31}}]", "hospital.yaml")
+    edit("nurse@ps.rm.dk", "nurse@auh.rm.dk", "hospital.yaml")
+    path = folder / "hospital.yaml"
+    person = "upstream: nemid, assurance: substantial, cpr: real, age: 38, proof: {kaldemail: nurse@ps.rm.dk}"
+    undated = path.read_text()
+
+    def on(day: str, affiliation: str) -> str:
+        return (
+            f"  - name: on {day}\n    login: {{{person}, day: {day}}}\n    service: my-loans\n"
+            f"    expect: {{effect: permit, affiliation: {affiliation}}}\n"
+        )
+
+    path.write_text(undated + on("2026-12-31", "hospital") + on("2027-01-01", "private"))
+    for now in (NOW, NOW + timedelta(days=400)):
+        loaded = live_policies.load(folder, now, NAMES)
+        found = [each.example.name for each in run_examples(loaded, None, now) if each.example.day]
+        assert found == ["on 2026-12-31", "on 2027-01-01"]
+    path.write_text(undated + on("2027-01-01", "hospital"))
+    (fault,) = faults(folder)
+    assert "example 'on 2027-01-01': affiliation is private, expected hospital" in fault
+    assert "kaldemail_domain" in fault
+
+
 def test_a_day_that_passes_ends_no_login(folder: Path, edit: Edit, tmp_path: Path) -> None:
     """A domain's last day makes an example of it fail: an edit would be refused, a restart is warned."""
     state, day = tmp_path / "state", datetime(2026, 12, 31, 12, tzinfo=UTC)

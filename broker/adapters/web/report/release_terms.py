@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
-from broker.core.policy.model import LegalBasis, NameIDKind
+from broker.core.policy.model import LegalBasis, NameIDKind, ProofRule
 from broker.core.report.what_leaves import Given
 
 _BASES: Final[Mapping[LegalBasis, str]] = {
@@ -28,6 +29,7 @@ _UPSTREAM: Final = _("People are informed on the page where they log in.")
 _MADE: Final = _("The login makes or changes a library account where there is need.")
 _UNCHANGED: Final = _("A library account is needed, and is left as it is.")
 _NO_ACCOUNT: Final = _("No library account is looked for.")
+_UNTIL: Final = _("%(domain)s (up to and including %(day)s)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +59,26 @@ class ReleaseTerms:
             return translate(_MADE, self.language)
         found = _NO_ACCOUNT if given.release.borrower == "none" else _UNCHANGED
         return translate(found, self.language)
+
+    def mailboxes(self, given: Given, day: date) -> str:
+        """Return the mailboxes that some people show, with the domains that prove something.
+
+        Those that prove nothing on ``day`` any more are left out; of one that ends, with its last
+        day.
+        """
+        rules = {proof.name: proof for proof in given.policy.proofs}
+        shown = (self._mailbox(name, rules.get(name), day) for name in given.proofs)
+        return "; ".join(shown)
+
+    def _mailbox(self, name: str, rule: ProofRule | None, day: date) -> str:
+        if rule is None:
+            return name
+        domains = []
+        for domain in rule.domains:
+            if domain.until is not None and domain.proves_on(day):
+                values = {"domain": domain.name, "day": domain.until}
+                domains.append(translate(_UNTIL, self.language) % values)
+            elif domain.proves_on(day):
+                domains.append(domain.name)
+        listed = ", ".join(domains)
+        return f"{name}: {listed}"

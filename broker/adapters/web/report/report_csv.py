@@ -101,7 +101,7 @@ def _of(report: PolicyReport, given: Given, language: str) -> Row:
         "told": terms.told(given),
         "name_id": terms.name_id(given),
         "ways": ", ".join(ways),
-        "proofs": ", ".join(given.proofs),
+        "proofs": terms.mailboxes(given, report.day),
         "account": terms.account(given),
         "line": str(given.release.place),
     }

@@ -4,9 +4,12 @@ import csv
 import io
 import re
 from dataclasses import replace
+from datetime import date
 
 from broker.adapters.web.report.report_csv import as_csv
+from broker.adapters.web.report.report_pages import files
 from broker.core.entities import Text
+from broker.core.policy.model import MailDomain
 from broker.core.report.policy_report import PolicyReport
 from tests.plugins.reported import SERVICES, reported
 
@@ -35,6 +38,26 @@ def test_a_row_says_on_which_terms() -> None:
     assert "Samtykke" in row["retsgrundlag"]
     assert row["spurgt eller orienteret"].startswith("Brugeren bliver spurgt")
     assert re.fullmatch(r"hospital\.yaml:\d+", row["regel"])
+
+
+def test_mailboxes_are_told_with_their_domains() -> None:
+    """And with the last day of one that ends, until it has passed; one without a rule of its own by its name."""
+    report = reported()
+    given = next(each for each in report.leaves.given if each.proofs)
+    (rule,) = given.policy.proofs
+    domains = (rule.domains[0], MailDomain("ps.rm.dk", date(2027, 12, 31)))
+    policy = replace(given.policy, proofs=(replace(rule, domains=domains),))
+    given = replace(given, policy=policy, proofs=(rule.name, "mail"))
+    ending = replace(report, leaves=replace(report.leaves, given=(given,)))
+    for day, language, said in (
+        (date(2027, 12, 31), "en", "kaldemail: auh.rm.dk, ps.rm.dk (up to and including 2027-12-31); mail"),
+        (date(2027, 12, 31), "da", "kaldemail: auh.rm.dk, ps.rm.dk (til og med 2027-12-31); mail"),
+        (date(2028, 1, 1), "da", "kaldemail: auh.rm.dk; mail"),
+    ):
+        on_day = replace(ending, day=day)
+        column = {"en": "mailboxes shown", "da": "viste postkasser"}[language]
+        assert {row[column] for row in rows(on_day, language) if row[next(iter(row))]} == {said}
+        assert said in dict(files(on_day, (language,)))[f"report-{language}.html"]
 
 
 def test_lines_end_as_the_standard_says() -> None:
