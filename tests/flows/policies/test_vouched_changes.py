@@ -118,6 +118,8 @@ def test_a_store_that_begins_anew_puts_nothing_in_force_that_lets_more_through()
     assert record.against(None) == record.against("abc") == record.against("abcd") == ""
     record.move("abc")
     assert record.against("ab")
+    record.move("abcd", Move.FIRST)
+    assert record.against(None)  # nobody begins what has begun
 
 
 def test_a_change_that_is_missing_in_the_history_vouches_for_nothing() -> None:
