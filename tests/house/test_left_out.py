@@ -68,8 +68,23 @@ def test_a_run_that_makes_fewer_tests_runs_the_same(tmp_path: Path) -> None:
     files = {"pytest.ini": SETTINGS, "test_table.py": TABLE, "test_marked.py": MARKED}
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    plugins = ("-p", "tests.plugins.servers", "-p", "tests.plugins.left_out", "-p", "no:cacheprovider")
-    command = (sys.executable, "-m", "pytest", "-m", "not server and not slow", *plugins, str(tmp_path))
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    counts = dict(map(reversed, re.findall(r"(\d+) (\w+)", ran.stdout.splitlines()[-1])))
+    counts = ran(tmp_path)
     assert (counts["passed"], counts["deselected"], "failed" in counts) == ("3", "1", False)
+
+
+@pytest.mark.server
+def test_one_that_is_named_is_told_as_left_out(tmp_path: Path) -> None:
+    """Whoever asks for a test by its name is not told that there is none."""
+    (tmp_path / "pytest.ini").write_text(SETTINGS)
+    path = tmp_path / "test_table.py"
+    path.write_text(TABLE)
+    assert ran(f"{path}::test_marked", f"{path}::test_plain") == {"passed": "1", "deselected": "1"}
+
+
+def ran(*what: Path | str) -> dict[str, str]:
+    """Run files without the marks ``server`` and ``slow``, and count what became of their tests."""
+    plugins = ("-p", "tests.plugins.servers", "-p", "tests.plugins.left_out", "-p", "no:cacheprovider")
+    command = (sys.executable, "-m", "pytest", "-m", "not server and not slow", *plugins, *map(str, what))
+    told = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT).stdout
+    found = re.findall(r"(\d+) (passed|failed|deselected|error)", told.splitlines()[-1])
+    return {word: number for number, word in found}

@@ -107,7 +107,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Note which tests close which classes, those that ``-m`` leaves out too; the report of each carries it on."""
+    """Note which tests close which classes, also of those that ``-m`` leaves out where they are made.
+
+    Whole modules and functions are not (tests/plugins/left_out.py). The report of each test carries it on.
+    """
     attacks = config.stash[FOUND]
     for item in items:
         if found := closed(item.iter_markers("attack")):

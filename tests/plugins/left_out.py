@@ -37,9 +37,14 @@ def marks(marked: object) -> frozenset[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, obj: object) -> list[Any] | None:
-    """Make nothing of what is left out; a run that only collects makes all, and drops it with a count."""
-    option = collector.config.option
-    if option.collectonly:
+    """Make nothing of what is left out.
+
+    A run that only collects makes all, and drops it with a count; so does one for which tests are named, as pytest
+    would say otherwise that there are none of that name.
+    """
+    config = collector.config
+    option = config.option
+    if option.collectonly or any("::" in given for given in config.args):
         return None
     leaves = left_out(option.markexpr)
     if leaves.isdisjoint(marks(collector.obj) | marks(obj)):

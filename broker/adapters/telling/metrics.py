@@ -299,9 +299,11 @@ def is_serving(folder: Path) -> bool:
 def kept(folder: Path) -> Iterator[None]:
     """Let this process, the only ``broker work``, count on below ``folder`` where the last ended.
 
-    Where that cannot be it counts alone. ``page`` adds its counts to those of the web workers.
+    Where that cannot be it counts with the server it was forked from, else alone. ``page`` adds its
+    counts to those of the web workers.
     """
     own = folder / _WORK
+    of_server = os.environ.get(_SHARED)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(str(folder)):  # a server that starts meanwhile would take it for abandoned
@@ -313,6 +315,9 @@ def kept(folder: Path) -> Iterator[None]:
             drop_dead(int(pid))
     except OSError:
         os.environ.pop(_SHARED, None)
+        if of_server is not None:
+            # The library has been loaded there, and finds no counter without a folder any more.
+            os.environ[_SHARED] = of_server
         yield
         return
     try:

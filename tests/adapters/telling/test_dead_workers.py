@@ -91,6 +91,36 @@ def test_what_broker_work_counts_is_added_to_what_the_web_workers_count(tmp_path
     assert "broker_work_starts_total 2.0" in page
 
 
+WITHOUT_FOLDER = """
+import os, sys
+from pathlib import Path
+from broker.adapters.telling import metrics
+from broker.core.event_routes import BrokerEvent, EventKind
+folder = Path(sys.argv[1])
+with metrics.shared(folder):
+    metrics.Metrics(lambda: 0, folder)
+    (folder / "work").write_text("of somebody else")
+    pid = os.fork()
+    if not pid:
+        with metrics.kept(folder):
+            metrics.Metrics(lambda: 0, folder).count(BrokerEvent(EventKind.WORK_STARTED))
+            os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    print(metrics.Metrics(lambda: 0, folder).page([]).decode())
+"""
+
+
+@pytest.mark.server
+def test_broker_work_that_can_keep_no_counts_counts_with_its_server(tmp_path: Path) -> None:
+    """It was forked from what counts by files, and would die without any at each start: nobody would get an account."""
+    run = subprocess.run(
+        (sys.executable, "-c", WITHOUT_FOLDER, str(tmp_path / "metrics")), capture_output=True, text=True, check=True
+    )
+    code, _, page = run.stdout.partition("\n")
+    assert (code, run.stderr) == ("0", "")
+    assert "broker_work_starts_total 1.0" in page
+
+
 def folders(folder: Path) -> set[str]:
     """Give the folders of the brokers that serve."""
     return {each.name for each in folder.iterdir()}
