@@ -154,16 +154,21 @@ class _Watch:
 
     def _hear(self, percent: int, compared: int) -> None:
         self.run.told.append((percent, compared))
+        # A run that is killed at its first word has been sampled once all the same.
+        self._take_sample()
         if self.sent and percent >= self.at:
             os.kill(self.pid, self.sent)
             self.sent = 0
 
     def _sample(self) -> None:
         while not self.ended.wait(_SAMPLED_EVERY):
-            with suppress(OSError):
-                held = resident(self.pid)
-                if held and self.run.told:
-                    self.run.held.append((self.run.told[-1][0], held))
+            self._take_sample()
+
+    def _take_sample(self) -> None:
+        with suppress(OSError):
+            held = resident(self.pid)
+            if held and self.run.told:
+                self.run.held.append((self.run.told[-1][0], held))
 
 
 def resident(pid: int) -> float:

@@ -38,15 +38,20 @@ class SharedCalls:
         self._lock = threading.Lock()
         self._second = 0
         self._turns = 0
+        self._unheard = 0
 
     def __call__(self, call: str, outcome: str, seconds: float) -> None:
         """Hear of a call; it is counted where that is of use, and a store that is down is none."""
         self._observe(call, outcome, seconds)
         if call == QUOTA_LOW:
             self.is_low = True
-        elif self.limit is not None and self._counts:
+        elif self.limit is None:
+            return
+        elif self._counts:
             with suppress(StoreUnavailable):
                 self._count(1, self._now())
+        else:
+            self._heard_in_run()
 
     def give_way(self) -> None:
         """Let the calls of this process be those of a long run: they take what others leave."""
@@ -69,14 +74,27 @@ class SharedCalls:
         now = self._now()
         others = self._count(0, now - _SECOND)
         with self._lock:
-            second = int(now.timestamp())
-            if second != self._second:
-                self._second, self._turns = second, 0
+            self._begin_second(now)
             sent = self._turns + others
             if sent >= self.limit:
                 return False
             self._turns += 1
+            self._unheard += 1
             return True
+
+    def _heard_in_run(self) -> None:
+        """Let a call without a turn, as of a mend, be one of this second all the same."""
+        with self._lock:
+            self._begin_second(self._now())
+            if self._unheard:
+                self._unheard -= 1
+            else:
+                self._turns += 1
+
+    def _begin_second(self, now: datetime) -> None:
+        second = int(now.timestamp())
+        if second != self._second:
+            self._second, self._turns = second, 0
 
     def _count(self, by: int, at: datetime) -> int:
         if self._store is None:

@@ -110,6 +110,19 @@ def test_the_calls_of_a_run_are_its_turns_and_not_counted_twice(counters: Counte
     assert +counters.counts == Counter()
 
 
+def test_a_call_of_a_run_without_a_turn_is_one_of_its_second(counters: Counters) -> None:
+    """A mend takes four calls and more, a second look two: they come out of what the run has, not on top of it."""
+    calls = run(counters)
+    for _ in range(5):
+        calls.wait(counters.pause)
+    for _ in range(5 + 4):
+        calls("read", "done", 0.2)
+    calls.wait(counters.pause)
+    assert counters.now == AT
+    calls.wait(counters.pause)
+    assert counters.now == AT + timedelta(seconds=1)
+
+
 def test_nothing_is_counted_where_the_library_system_limits_nothing(counters: Counters) -> None:
     """A Koha: no turn of the store for any call, and no wait."""
     worker = counters.process(None)

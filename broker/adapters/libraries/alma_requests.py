@@ -6,6 +6,7 @@ no address is ever logged, told or raised here (docs/alma.md).
 
 import json
 import re
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -41,6 +42,13 @@ class AlmaAnswer(NamedTuple):
     raw: HttpAnswer
 
 
+class _Unheard(threading.local):
+    """The calls of one thread that nobody has heard of yet: kind, outcome and seconds."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str, float]] = []
+
+
 class Calls:
     """Calls one Alma with one API key; safe to share between threads."""
 
@@ -49,6 +57,7 @@ class Calls:
         self._key = f"apikey {settings.api_key.get_secret_value()}"
         self._timeout = settings.timeout
         self._observe = observe
+        self._unheard = _Unheard()
         self.budget = CallBudget(settings.calls_a_second, settings.daily_calls)
 
     def call(
@@ -65,7 +74,8 @@ class Calls:
 
         A call that Alma refuses for the calls of a second has done nothing and is sent again, but
         for the second of a ``pair``, whose refusal is returned. CallNotMade where nothing was sent.
-        Any other failure does not reveal whether it was done: the enrolment looks again.
+        Any other failure does not reveal whether it was done: the enrolment looks again. Of the
+        first of a pair nobody hears before the second is over, or ``let_hear`` is called.
         """
         began = time.monotonic()
         outcome = "unavailable"
@@ -76,7 +86,16 @@ class Calls:
             outcome = "done" if is_answered else "refused"
             return AlmaAnswer(code, answer.fields(), answer)
         finally:
-            self._observe(operation, outcome, time.monotonic() - began)
+            self._unheard.calls.append((operation, outcome, time.monotonic() - began))
+            # Whoever hears may write to a store, and be slow at it.
+            if pair is not Pair.FIRST:
+                self.let_hear()
+
+    def let_hear(self) -> None:
+        """Let the observer hear of the calls of this thread that it has not heard of."""
+        calls = self._unheard.calls
+        while calls:
+            self._observe(*calls.pop(0))
 
     def _send(
         self,

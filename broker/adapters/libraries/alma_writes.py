@@ -56,6 +56,19 @@ class WholeWrites:
         The turns of both calls are waited for before the first. LibraryRefused where there is no
         such user, CallNotMade where nothing was written; ChangeUnanswered where nobody knows.
         """
+        try:
+            return self._written(number, operation, draft, query, deadline)
+        finally:
+            self._calls.let_hear()
+
+    def _written(
+        self,
+        number: str,
+        operation: str,
+        draft: Callable[[User], Draft],
+        query: Query,
+        deadline: datetime,
+    ) -> Written:
         attempt = 0
         while True:
             user = self._searches.numbered(number, deadline, operation, Pair.FIRST)

@@ -18,7 +18,12 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.pin_record import LATE
-from broker.core.errors import ChangeUnanswered, LibraryUnavailable, StoreUnavailable
+from broker.core.errors import (
+    ChangeUnanswered,
+    LibraryError,
+    LibraryUnavailable,
+    StoreUnavailable,
+)
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, LibrarySystem, Store, Trail
 from broker.core.retention.table import LEASE
@@ -82,6 +87,12 @@ class LockedChanges:
         try:
             yield
         except ChangeUnanswered:
+            may_come_until = deadline + LATE
+            raise
+        except LibraryError:
+            raise
+        except BaseException:
+            # Ctrl-C, or a fault of our own: the write is on its way, and nobody read its answer.
             may_come_until = deadline + LATE
             raise
         finally:

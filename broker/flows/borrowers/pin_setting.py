@@ -231,7 +231,7 @@ class PinSetting:
         hold: Callable[[datetime], None],
         card: str | None = None,
     ) -> None:
-        """Prove the PIN; raise ``refused`` where no earlier call has set it."""
+        """Prove the PIN; raise ``refused`` where no earlier call set it, PinDoubtful for doubt."""
         if refused is None:
             self._prove(number, pin, hold, card)
             return
@@ -239,8 +239,11 @@ class PinSetting:
             raise PinDoubtful(str(refused), refused.setting)
         try:
             self._prove(number, pin, hold, card)
-        except PinUnusable as error:
+        except PinNotSet as error:
             raise refused from error
+        except PinUnusable as error:
+            # Locked, expired, no card: only "wrong" says that the PIN of before is still there.
+            raise PinDoubtful(str(refused), refused.setting) from error
 
     def _unmailed(self, number: str, call: PinCall, error: PinUnusable) -> LibraryUnavailable:
         """End a call whose PIN would not work; return what that comes to.

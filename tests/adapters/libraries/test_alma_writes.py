@@ -65,12 +65,31 @@ def _moments(alma: Simulation, monkeypatch: pytest.MonkeyPatch) -> Moments:
     return Moments(alma, monkeypatch)
 
 
+class Heard:
+    """What is heard of each call, and what Alma had answered last by then."""
+
+    def __init__(self, alma: Simulation) -> None:
+        """Have heard nothing."""
+        self.calls: list[tuple[str, str, str]] = []
+        self._alma = alma
+
+    def __call__(self, call: str, outcome: str, seconds: float) -> None:
+        """Hear of a call."""
+        del seconds
+        self.calls.append((call, outcome, lines(self._alma)[-1]))
+
+
+@pytest.fixture(name="heard")
+def _heard(alma: Simulation) -> Heard:
+    return Heard(alma)
+
+
 @pytest.fixture(name="library")
-def _library(app: Flask) -> Iterator[Alma]:
+def _library(app: Flask, heard: Heard) -> Iterator[Alma]:
     keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
     keys |= {"card_number": "cpr", "daily_calls": 100_000, "calls_a_second": 50}
     with serve_on_loopback(app) as url:
-        yield AlmaSettings.read({"url": url} | keys).open()
+        yield AlmaSettings.read({"url": url} | keys).open(heard)
 
 
 @pytest.fixture(name="made", autouse=True)
@@ -112,6 +131,24 @@ def test_no_user_is_looked_at_whose_write_has_no_turn(alma: Simulation, library:
         WRITES[write](library, datetime.now(UTC) + timedelta(seconds=0.9))
     assert lines(alma) == ["POST 200"]
     library.read(NUMBER, soon())
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_nobody_hears_of_the_look_before_the_write_is_answered(
+    library: Alma, heard: Heard, soon: Soon, write: str
+) -> None:
+    """Whoever hears of a call counts it in a store, which may take seconds: staff would have them to write in."""
+    heard.calls.clear()
+    WRITES[write](library, soon())
+    assert heard.calls[:2] == [(write, "done", "PUT 200")] * 2
+
+
+def test_a_look_that_no_write_follows_is_heard_of_at_once(library: Alma, heard: Heard, soon: Soon) -> None:
+    """None is missing from what is counted, for the next call of the thread may be days off."""
+    heard.calls.clear()
+    with pytest.raises(LibraryRefused, match="no such borrower"):
+        library.set_pin("L-nobody", "4071", soon())
+    assert heard.calls == [("set_pin", "done", "GET 400")]
 
 
 @pytest.mark.parametrize("write", WRITES)

@@ -14,7 +14,7 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
 from broker.core.borrowers.pin_record import LATE
-from broker.core.errors import ChangeUnanswered, LibraryUnavailable
+from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.retention.table import LEASE
 from broker.flows.borrowers.locked_changes import LockedChanges
@@ -114,6 +114,41 @@ def test_a_whole_write_without_an_answer_is_waited_for(house: House, first: str,
         library.set_pin("7", "6838", BY + LATE)
     house.now = LEASE.until(BY + LATE)
     CHANGES[second](library, "7")
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, RuntimeError])
+@pytest.mark.parametrize("first", CHANGES)
+def test_a_write_whose_answer_nobody_read_is_waited_for(house: House, first: str, fault: type[BaseException]) -> None:
+    """Ctrl-C in a run that mends, or a fault of our own: the write is on its way and may come as after a death."""
+
+    def interrupted() -> None:
+        raise fault
+
+    house.hooks.before[first] = interrupted
+    library = house.process()
+    with pytest.raises(fault):
+        CHANGES[first](library, "7")
+    with pytest.raises(LibraryUnavailable, match="under way"):
+        library.set_pin("7", "6838", BY)
+    CHANGES[first](library, "7")
+    house.now = LEASE.until(LEASE.until(BY + LATE))
+    library.set_pin("7", "6838", BY + LATE)
+
+
+@pytest.mark.parametrize("error", [LibraryRefused, LibraryUnavailable, CallNotMade])
+def test_an_answer_and_a_write_that_was_not_sent_hold_nothing_up(
+    house: House, error: type[LibraryRefused] | type[LibraryUnavailable]
+) -> None:
+    """Only a write of which nobody knows is waited for."""
+
+    def turned_away() -> None:
+        raise error("no")
+
+    house.hooks.before["change"] = turned_away
+    library = house.process()
+    with pytest.raises(error):
+        CHANGES["change"](library, "7")
+    library.set_pin("7", "6838", BY)
 
 
 def test_a_change_that_may_end_the_pin_is_on_the_trail(house: House, trail: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
+from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import (
     BrokerError,
     LibraryRefused,
@@ -29,6 +30,7 @@ class Doubtful:
         """Let them go right."""
         self.capabilities = ALL_CAPABILITIES - (set() if sees else {LibraryCapability.PIN_CHECKED})
         self.refuses = False
+        self.says: PinAnswer | None = None
         self.late: list[tuple[Any, ...]] = []
         self._library, self._patrons = library, patrons
         self._loses = False
@@ -51,6 +53,11 @@ class Doubtful:
         if self.refuses:
             raise LibraryRefused("not today")
         self._library.set_pin(*given)
+
+    def check_pin(self, *given: Any) -> PinAnswer:
+        """Say what is planned of any PIN, else what the library system says."""
+        answer: PinAnswer = self.says or self._library.check_pin(*given)
+        return answer
 
     def __getattr__(self, name: str) -> Any:
         """Do all else as the library system does."""
@@ -149,6 +156,26 @@ def test_a_doubt_is_told_on_the_page_too(pin_bench: Bench, library: Doubtful, *,
     assert type(error) is (PinRefused if sees else PinDoubtful)
     step_all(letters)
     assert len(texts(pin_bench)) == (0 if sees else 1)
+
+
+@pytest.mark.parametrize("sees", [True], ids=["sees"])
+@pytest.mark.parametrize("says", [each for each in PinAnswer if each not in {PinAnswer.RIGHT, PinAnswer.WRONG}])
+@pytest.mark.parametrize("how", ["mailed", "chosen"])
+def test_an_answer_that_tells_neither_right_nor_wrong_is_a_doubt(
+    pin_bench: Bench, library: Doubtful, says: PinAnswer, how: str
+) -> None:
+    """Locked, expired, without a card: the lost call may have taken the old PIN away, and the person is told."""
+    letters = pin_bench.letters()
+    library.lose()
+    wishes = {"mailed": lambda: letters.make(NUMBER, "en"), "chosen": lambda: letters.choose(NUMBER, OWN, "en")}
+    assert isinstance(failed(wishes[how]), LibraryUnavailable)
+    library.refuses = True
+    library.come_late()
+    library.says = says
+    pin_bench.ahead += LATE
+    step_all(letters)
+    (text,) = texts(pin_bench)
+    assert "old PIN is still in force" in text
 
 
 def test_a_worker_that_dies_in_doubt_leaves_the_letter_owed(
