@@ -28,6 +28,7 @@ _LISTED: Final = re.compile(
 _PRINCIPALS: Final = re.compile(r'\s*("[^"]*"|\S+)')
 _EXPIRED: Final = "key has expired"
 _NOT_YET: Final = "key is not yet valid"
+_NOBODY: Final = "No user exists for uid"
 
 
 class SignatureRefused(LeadsNowhere):
@@ -59,7 +60,8 @@ class SshSignatures:
     """The signatures over one text, by keys of ``allowed``: a file of allowed signers.
 
     They count as keys stand there now, or as they stood ``at`` a time: a key that has expired since
-    takes nothing back. Every method raises ConfigurationFaults where there is no ssh-keygen.
+    takes nothing back. Every method raises ConfigurationFaults where there is no ssh-keygen, or
+    where it cannot be asked now: that says nothing of a signature.
 
     Source: ssh-keygen(1), ALLOWED SIGNERS; OpenSSH PROTOCOL.sshsig.
     """
@@ -102,12 +104,15 @@ class SshSignatures:
     @contextmanager
     def _files(self, octets: bytes) -> Iterator[tuple[str, str]]:
         """Give the names of files that nobody changes between one question and the next."""
-        with TemporaryDirectory() as folder:
-            allowed = Path(folder) / "allowed"
-            signature = Path(folder) / "signature"
-            allowed.write_bytes(self.allowed)
-            signature.write_bytes(octets)
-            yield str(allowed), str(signature)
+        try:
+            with TemporaryDirectory() as folder:
+                allowed = Path(folder) / "allowed"
+                signature = Path(folder) / "signature"
+                allowed.write_bytes(self.allowed)
+                signature.write_bytes(octets)
+                yield str(allowed), str(signature)
+        except OSError as error:
+            raise _unasked(str(error)) from None
 
     def _run(self, question: str, signature: str, *more: str) -> "subprocess.CompletedProcess[str]":
         program = shutil.which(_PROGRAM)
@@ -115,7 +120,7 @@ class SshSignatures:
             raise ConfigurationFaults([missing_program()])
         called = (program, "-Y", question)
         try:
-            return subprocess.run(  # noqa: S603 - files of ours, and a principal of the configured list
+            done = subprocess.run(  # noqa: S603 - files of ours, and a principal of the configured list
                 (*called, "-n", self.namespace, "-s", signature, *more, *self._as_of(question)),
                 input=f"{self.text}\n",
                 capture_output=True,
@@ -126,8 +131,13 @@ class SshSignatures:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            what = f"{program} has not answered for {_DEADLINE:.0f} seconds"
-            raise SignatureRefused(f"{what}: try it by hand") from None
+            raise _unasked(f"no answer for {_DEADLINE:.0f} seconds") from None
+        # Whoever was killed, or is nobody on this machine, has looked at no signature.
+        if done.returncode < 0:
+            raise _unasked(f"ended by signal {-done.returncode}")
+        if done.stderr.startswith(_NOBODY):
+            raise _unasked(done.stderr.strip())
+        return done
 
     def _as_of(self, question: str) -> tuple[str, ...]:
         """Return the option for the time at which keys must have been good, in local time."""
@@ -140,6 +150,12 @@ def missing_program() -> Fault:
     """Return the fault of a machine without ssh-keygen."""
     what = f"{_PROGRAM}, which verifies signatures, is not on this machine"
     return Fault("policy.signers", what, "install openssh-client")
+
+
+def _unasked(why: str) -> ConfigurationFaults:
+    """Return the faults of a machine on which ssh-keygen cannot be asked now."""
+    what = f"{_PROGRAM}, which verifies signatures, cannot be asked: {why}"
+    return ConfigurationFaults([Fault("policy.signers", what, "try it by hand, as this user")])
 
 
 def is_installed() -> bool:

@@ -26,6 +26,7 @@ from broker.app.policy_operations import (
     Plan,
     PolicyDesk,
     PolicyRefusal,
+    against_change,
     described,
     named,
     plan,
@@ -39,7 +40,7 @@ from broker.core.policy.site_record import part_changes
 from broker.files.policies import live_policies
 from broker.files.policies.policy_folder import FoundFiles
 from broker.flows.policies.second_person import was_recently_in_force
-from broker.flows.policies.set_in_force import Live, Move, Proposal, SetChange
+from broker.flows.policies.set_in_force import Live, Move, Proposal, SetChange, next_change
 from broker.flows.policies.worker_reports import NONE_BEHIND, Behind, Waiting
 
 _LOOKED_EVERY: Final = 0.2  # seconds
@@ -146,10 +147,22 @@ def rolled_back(desk: PolicyDesk, name: str | None, order: Order) -> Applied:
 def _reasons_back(
     desk: PolicyDesk, proposed: Plan, order: Order, moment: datetime, *, known: bool
 ) -> tuple[str, ...]:
-    """Return why a rollback needs a second person: of a known set no more than a changed site."""
+    """Return why a rollback needs a second person: of a known set no more than a changed site.
+
+    Or that workers would not take it: what once put it in force may show no signatures that count.
+    """
     if known:
-        return changed_parts(proposed)
+        return (*changed_parts(proposed), *_untaken(desk, proposed, order, moment))
     return reasons_of(desk, proposed, order.brought.told, moment)
+
+
+def _untaken(desk: PolicyDesk, proposed: Plan, order: Order, moment: datetime) -> Iterator[str]:
+    """Yield why workers would go on without a set of lately that nobody signs now."""
+    wanted = Proposal(proposed.files, Move.ROLLED_BACK, who(), order.why, desk.site)
+    change = next_change(proposed.live, proposed.digest, wanted, moment)
+    why = against_change(desk, change, proposed.files, moment)
+    if why:
+        yield why
 
 
 def _broken_rules(desk: PolicyDesk, found: FoundFiles, moment: datetime) -> tuple[Fault, ...]:

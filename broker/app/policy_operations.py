@@ -202,10 +202,16 @@ def _unvouched(desk: PolicyDesk, live: Live, files: Mapping[str, bytes], moment:
     """Return why the set in force does not decide here; nothing where it is not to be had."""
     if live is None or digest(files) != live.value.digest:
         return ""
+    return against_change(desk, live.value, files, moment)
+
+
+def against_change(
+    desk: PolicyDesk, change: SetChange, files: Mapping[str, bytes], moment: datetime
+) -> str:
+    """Return why workers of this machine would not let the set of a change decide, or nothing."""
+    vouching = PolicyVouching(desk.settings, desk.around, desk.sets)
     try:
-        return PolicyVouching(desk.settings, desk.around, desk.sets).against(
-            live.value, files, moment
-        )
+        return vouching.against(change, files, moment)
     except ConfigurationFaults as found:
         return str(found.faults[0])
 

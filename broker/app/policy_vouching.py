@@ -25,7 +25,7 @@ Files = Mapping[str, bytes]
 _UNSIGNED: Final = "no two people have signed it"
 _OTHER_LIST: Final = "somebody put it there alone, by a policy.signers that is not this machine's"
 _SHOWN: Final = 12  # characters of a digest that people are shown
-_PAUSE: Final = 0.001  # seconds in which logins run on, for each institution that is compared
+_PAUSE: Final = 0.001  # seconds in which logins run on, at each file and institution
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class PolicyVouching:
     ) -> str:
         """Return why the set of a change may not decide here; nothing where it may.
 
-        ConfigurationFaults where signatures cannot be verified, or the set itself is at fault.
+        ConfigurationFaults where signatures cannot be verified now: whoever asks again is answered.
         StoreUnavailable.
         """
         allowed = policy_site.signers(self.settings)
@@ -141,16 +141,22 @@ class _Judging:
         one: str,
         other: str,
     ) -> str:
-        """Return what a set lets through that another does not; each by its digest.
+        """Return what a set lets through that another does not, or that it is at fault itself.
 
-        ConfigurationFaults where the one that is judged is at fault itself.
+        Each by its digest.
         """
+        try:
+            after = self._loaded(other)
+        except ConfigurationFaults as found:
+            return str(found.faults[0])
         before = self._loaded(one)
-        after = self._loaded(other)
         return self._wider(before, after) if before and after else UNSHOWN
 
     def _loaded(self, name: str) -> PolicySet | None:
-        """Return a set; None where it is gone, or names what this machine has no more."""
+        """Return a set; None where it is gone, or names what this machine has no more.
+
+        ConfigurationFaults of the one that is judged.
+        """
         files = self.files.get(name) or self.by.sets.sets.read(name, self.moment)
         if files is None:
             return None
@@ -164,6 +170,7 @@ class _Judging:
                 found,
                 self.moment,
                 self.by.around.names,
+                let_others_run=_rest,
             )
         except ConfigurationFaults:
             if name == self.judged:
@@ -193,4 +200,8 @@ class _Judging:
 
 
 def _pausing(_done: int, _to_do: int) -> None:
+    _rest()
+
+
+def _rest() -> None:
     time.sleep(_PAUSE)

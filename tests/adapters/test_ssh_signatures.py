@@ -1,6 +1,8 @@
 """Signatures of ssh-keygen, made and verified by the real one: whose count, and what is said of the others."""
 
+import os
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -178,3 +180,35 @@ def test_the_keys_of_a_list_are_counted(kirsten: Key, mads: Key) -> None:
     assert key_count("\n".join([*lines, f"# d {mads.public}"]).encode()) == 1
     assert key_count("\n".join([*lines, f"d {mads.public}"]).encode()) == 2
     assert key_count(b"") == 0
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("kill -9 $$", "ended by signal 9"),
+        ("echo 'No user exists for uid 999' >&2; exit 255", "No user exists for uid"),
+    ],
+)
+def test_a_program_that_looked_at_nothing_says_nothing_of_a_signature(
+    kirsten: Key, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, does: str, said: str
+) -> None:
+    """The machine is at fault, also where a question that is answered with no would do: a key of somebody else."""
+    given = Signature.read(kirsten.sign())
+    program = tmp_path / "ssh-keygen"
+    program.write_text(f"#!/bin/sh\n{does}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    allowed = signatures(f"kirsten {kirsten.public}")
+    for ask in (lambda: allowed.principals_and_key(given), lambda: allowed.speaks_for(given, "kirsten")):
+        with pytest.raises(ConfigurationFaults, match=f"cannot be asked: {said}"):
+            ask()
+
+
+def test_a_disk_that_takes_no_more_says_nothing_of_a_signature(
+    kirsten: Key, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nor does a machine without a folder for what is temporary."""
+    given = Signature.read(kirsten.sign())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(ConfigurationFaults, match=r"cannot be asked: .*No such file or directory"):
+        signatures(f"kirsten {kirsten.public}").principals_and_key(given)

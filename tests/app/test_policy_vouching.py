@@ -1,9 +1,13 @@
 """A worker on a machine with signers, and what others put into the record: signed, alone, or by nobody."""
 
+import errno
 import shutil
+import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +18,8 @@ from broker.app.policy_sources import RecordedPolicies
 from broker.app.policy_vouching import PolicyVouching
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import told_nobody
+from broker.core.policy.model import PolicySet
+from broker.files.policies import last_good, live_policies
 from broker.files.policies.live_policies import LivePolicies
 from broker.files.policies.policy_folder import PolicyFolder
 from broker.files.settings.config import Config, load
@@ -62,6 +68,13 @@ class Worker:
         return LivePolicies.load(
             settings.policies, around.proving, self.now, state=state, tell=self.told.append, source=source
         )
+
+    def start_with(self, name: str) -> LivePolicies:
+        """Start it where a set decides already, as before there were signatures in the record."""
+        files = self.sets.sets.read(name, self.now)
+        assert files
+        last_good.promote(self.state / "policies", files)
+        return self.start()
 
     def look(self, live: LivePolicies) -> str:
         """Let it look, a minute later: what is refused is read anew every ten seconds."""
@@ -243,3 +256,75 @@ def test_a_machine_without_ssh_keygen_takes_no_signed_set(
     assert worker.said.endswith("(install openssh-client)")
     assert worker.look(live) == desk.digest
     shutil.rmtree(empty)
+
+
+def slow(_program: str) -> object:
+    """Stand in for a machine that is too busy to answer."""
+    raise subprocess.TimeoutExpired("ssh-keygen", 10)
+
+
+def full(_program: str) -> object:
+    """Stand in for a machine that can begin no other process."""
+    raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+
+@pytest.mark.parametrize("fails", [slow, full])
+def test_a_machine_that_could_not_verify_for_a_moment_looks_again(
+    desk: Desk, keys: dict[str, Key], worker: Worker, monkeypatch: pytest.MonkeyPatch, fails: Callable[[str], object]
+) -> None:
+    """It keeps the set that it has, says that, and takes the one that two signed as soon as it can."""
+    first = twice_signed(desk, keys)
+    live = worker.start()
+    widen(desk)
+    wider = twice_signed(desk, keys)
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "run", lambda called, **_: fails(called))
+        assert worker.look(live) == first
+    assert live.stale
+    assert "ssh-keygen" in worker.said
+    assert worker.look(live) == wider
+    assert not live.stale
+
+
+def test_a_rollback_of_lately_asks_for_a_second_person_where_workers_would_not_take_it(
+    desk: Desk, worker: Worker
+) -> None:
+    """The record of before shows no signature that counts: the command says so, and alone it is an alarm."""
+    widen(desk)
+    wide = unguarded(desk)
+    worker.state = desk.folder / "state"
+    live = worker.start_with(wide)
+    path = desk.folder / "policies" / "student.yaml"
+    path.write_text(path.read_text().replace(", 'alum@*'", ""))
+    narrow = desk.applied()
+    assert worker.look(live) == narrow
+    refused = desk.run("rollback", wide[:12], "--why", "x")
+    assert refused.exit_code == 1
+    assert "needs a second person: no two people have signed it, and WIDER at e-resources" in refused.stderr
+    assert worker.look(live) == narrow
+    desk.run("rollback", wide[:12], "--why", "x", "--alone")
+    assert worker.look(live) == wide
+
+
+def test_a_set_at_fault_is_read_once(
+    desk: Desk, keys: dict[str, Key], worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a thousand files a load takes seconds: one that names what this machine has not yet is not loaded for ever."""
+    first = twice_signed(desk, keys)
+    live = worker.start()
+    path = desk.folder / "policies" / "student.yaml"
+    path.write_text(path.read_text().replace("schacHomeOrganization: [", "schacHomeOrg: ["))
+    forged(desk, worker)
+    loads: list[object] = []
+    load_found = live_policies.load_found
+
+    def counted(*of: Any, **how: Any) -> PolicySet:
+        loads.append(of)
+        found: PolicySet = load_found(*of, **how)
+        return found
+
+    monkeypatch.setattr(live_policies, "load_found", counted)
+    for _ in range(3):
+        assert worker.look(live) == first
+    assert "'schacHomeOrg'" in worker.said
+    assert len(loads) == 1

@@ -59,9 +59,13 @@ def load_found(
     now: datetime,
     names: NameableInPolicies = ANY_NAMES,
     in_force: Iterable[Policy] = (),
+    let_others_run: LetOthersRun = lambda: None,
 ) -> PolicySet:
-    """Return the policies of files that were read already; ConfigurationFaults as ``load``."""
-    return _parsed(found, now, names, in_force)
+    """Return the policies of files that were read already; ConfigurationFaults as ``load``.
+
+    ``let_others_run`` is called every few milliseconds.
+    """
+    return _parsed(found, now, names, in_force, let_others_run)
 
 
 def well_formed(files: Mapping[str, bytes], place: str) -> list[Policy]:

@@ -130,7 +130,7 @@ class SetInForce:
         neither does. The entry is due until ``tell_done`` says that it is on the trail.
         """
         digest = self.sets.keep(proposal.files, now)
-        change = _change(was, digest, proposal, now)
+        change = next_change(was, digest, proposal, now)
         records = self._records
         version = was.version if was else None
         live = records.drafted(_LIVE, Content(change, POLICY_SET.until(now)), version)
@@ -156,7 +156,8 @@ class SetInForce:
         return Records(self.store, SetChange, durable=True)
 
 
-def _change(was: Live, digest: str, proposal: Proposal, now: datetime) -> SetChange:
+def next_change(was: Live, digest: str, proposal: Proposal, now: datetime) -> SetChange:
+    """Return the change that puts a proposal, of files of this digest, in the place of ``was``."""
     first = SetChange(
         number=1,
         digest=digest,

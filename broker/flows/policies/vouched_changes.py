@@ -4,7 +4,7 @@ Source: docs/policies-in-force.md.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from broker.flows.policies.second_person import was_recently_in_force
@@ -12,6 +12,19 @@ from broker.flows.policies.set_in_force import Move, SetChange
 
 UNSHOWN: Final = "nothing here shows that it lets no more through"
 _MOST_STEPS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is known already: each answer costs processes or a comparison, and lines have forks.
+
+    By the number of a change, by two digests; of a line by the set that is held and the number of
+    its last change, with the steps that were left for it.
+    """
+
+    unsigned: dict[int, str] = field(default_factory=dict)
+    wider: dict[tuple[str, str], str] = field(default_factory=dict)
+    amiss: dict[tuple[str | None, int], tuple[int, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +39,7 @@ class VouchedChanges:
     held: str | None
     unsigned: Callable[[SetChange], str]
     wider: Callable[[str, str], str]
+    _asked: _Asked = field(default_factory=_Asked, repr=False, compare=False)
 
     def against(
         self,
@@ -38,10 +52,26 @@ class VouchedChanges:
         """
         if self._stands(change):
             return ""
-        amiss = self.wider(self.held, change.digest) if self.held else UNSHOWN
+        amiss = self._wider(self.held, change.digest) if self.held else UNSHOWN
         if not amiss or not self.amiss([*earlier(), change], _MOST_STEPS):
             return ""
-        return f"{self.unsigned(change)}, and {amiss}"
+        return f"{self._unsigned(change)}, and {amiss}"
+
+    def _unsigned(self, change: SetChange) -> str:
+        asked = self._asked.unsigned
+        if change.number not in asked:
+            asked[change.number] = self.unsigned(change)
+        return asked[change.number]
+
+    def _wider(
+        self,
+        one: str,
+        other: str,
+    ) -> str:
+        asked = self._asked.wider
+        if (one, other) not in asked:
+            asked[one, other] = self.wider(one, other)
+        return asked[one, other]
 
     def _stands(self, change: SetChange) -> bool:
         """Return whether a change needs no other to show that its set may decide here.
@@ -50,9 +80,9 @@ class VouchedChanges:
         """
         if change.digest == self.held:
             return True
-        if change.move is Move.FIRST:
+        if change.move is Move.FIRST and change.number == 1:
             return self.held is None
-        return not self.unsigned(change)
+        return not self._unsigned(change)
 
     def amiss(
         self,
@@ -64,6 +94,18 @@ class VouchedChanges:
         One that nobody has signed is as good as the one before it, if it lets no more through. So
         a machine that begins, or was away, goes back to one that stands by itself.
         """
+        name = (self.held, line[-1].number)
+        known = self._asked.amiss.get(name)
+        if known is None or (known[1] and known[0] < steps):
+            known = (steps, self._amiss(line, steps))
+            self._asked.amiss[name] = known
+        return known[1]
+
+    def _amiss(
+        self,
+        line: Sequence[SetChange],
+        steps: int,
+    ) -> str:
         *before, change = line
         if self._stands(change) or self._is_undone(
             before,
@@ -80,7 +122,7 @@ class VouchedChanges:
         one: SetChange,
         other: SetChange,
     ) -> str:
-        return "" if one.digest == other.digest else self.wider(one.digest, other.digest)
+        return "" if one.digest == other.digest else self._wider(one.digest, other.digest)
 
     def _is_undone(
         self,

@@ -118,6 +118,8 @@ def test_a_store_that_begins_anew_puts_nothing_in_force_that_lets_more_through()
     assert record.against(None) == record.against("abc") == record.against("abcd") == ""
     record.move("abc")
     assert record.against("ab")
+    record.move("abcd", Move.FIRST)
+    assert record.against(None)  # nobody begins what has begun
 
 
 def test_a_change_that_is_missing_in_the_history_vouches_for_nothing() -> None:
@@ -166,3 +168,21 @@ def test_whoever_keeps_to_the_rules_is_followed_by_every_machine(
         else:
             assert record.against(last) != ""
             record.changes.pop()
+
+
+def test_many_rollbacks_that_nobody_vouches_for_are_soon_refused() -> None:
+    """Each leads back along two ways: a machine that begins asks about each change once, however many there are."""
+    record = Record()
+    record.move("ab")
+    for number in range(24):
+        record.move("abc" if number % 2 else "ab", Move.ROLLED_BACK)
+    asked: list[int] = []
+
+    def counted(change: SetChange) -> str:
+        asked.append(change.number)
+        return unsigned(change)
+
+    *earlier, last = record.changes
+    judge = VouchedChanges(None, counted, wider)
+    assert judge.against(last, lambda: earlier)
+    assert len(asked) < 200
