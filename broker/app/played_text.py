@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from broker.adapters.translations.catalogue import marked as _
+from broker.app.told_words import Wording, plain
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Names
 from broker.core.identity.canonical_attributes import ASSURANCE, CPR_ATTRIBUTE
@@ -24,29 +26,22 @@ _KEYS: Final = {
     "no_library_account": "borrower: need",
 }
 _OUTCOMES: Final = {
-    EnrolmentOutcome.CREATED: "{category} is made",
-    EnrolmentOutcome.UPGRADED: "{before} is upgraded to {category}",
-    EnrolmentOutcome.LOWERED: "{before} is lowered to {category}",
-    EnrolmentOutcome.ADOPTED: "{before} gets the CPR number and becomes {category}",
-    EnrolmentOutcome.UPDATED: "{category} is brought up to date",
-    EnrolmentOutcome.FILLED_IN: "{category} gets what it lacks",
-    EnrolmentOutcome.UNCHANGED: "{category} stays as it is",
+    EnrolmentOutcome.CREATED: _("%(category)s is made"),
+    EnrolmentOutcome.UPGRADED: _("%(before)s is upgraded to %(category)s"),
+    EnrolmentOutcome.LOWERED: _("%(before)s is lowered to %(category)s"),
+    EnrolmentOutcome.ADOPTED: _("%(before)s gets the CPR number and becomes %(category)s"),
+    EnrolmentOutcome.UPDATED: _("%(category)s is brought up to date"),
+    EnrolmentOutcome.FILLED_IN: _("%(category)s gets what it lacks"),
+    EnrolmentOutcome.UNCHANGED: _("%(category)s stays as it is"),
 }
 # The words of a register rule by which nothing is done with its answer.
 _LEFT_ALONE: Final = frozenset({"never", "make"})
 _OR_ELSE: Final = {
-    EnrolmentOutcome.UPGRADED: "upgraded",
-    EnrolmentOutcome.LOWERED: "lowered",
-    EnrolmentOutcome.ADOPTED: "adopted",
+    EnrolmentOutcome.UPGRADED: _(", or %(categories)s upgraded"),
+    EnrolmentOutcome.LOWERED: _(", or %(categories)s lowered"),
+    EnrolmentOutcome.ADOPTED: _(", or %(categories)s adopted"),
 }
-
-
-def plain(text: str) -> str:
-    """Return ``text`` with everything escaped that a terminal would act on, or not show."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
+_LABEL_WIDTH: Final = 8
 
 
 def lines(
@@ -56,30 +51,36 @@ def lines(
     *,
     corner: str,
     made_up: Names,
+    words: Wording,
     unoffered: str = "",
 ) -> Iterator[str]:
-    """Yield the lines of a played login; ``others`` are those with another borrower.
+    """Yield the lines of a played login in ``words``; ``others`` are those with another borrower.
 
     ``corner`` stands at the right of the first line. Of what was ``made_up`` nobody asks why it
     stays. ``unoffered`` is the way to log in where the service does not offer it: nobody gets that
     far.
     """
-    title = _title(played)
+    title = _title(played, words)
     if unoffered:
-        title = f"{played.service.name} does not offer {plain(unoffered)}; else {title}"
+        title = words.say(
+            _("%(service)s does not offer %(upstream)s; else %(title)s"),
+            service=played.service.name,
+            upstream=plain(unoffered),
+            title=title,
+        )
     yield f"{title:<{_WIDTH - len(corner)}}  {corner}".rstrip()
     if not played.permitted:
-        yield from _refusal(played, near)
+        yield from _refusal(played, near, words)
         return
-    on_the_way = [*_asked(played), *_borrower(played, others)]
+    on_the_way = [*_asked(played, words), *_borrower(played, others, words)]
     if on_the_way:
         yield "  " + "   ".join(on_the_way)
-    yield from _looked_up(played)
+    yield from _looked_up(played, words)
     if isinstance(played.end, Done):
-        yield "  the sign-up is done; nothing leaves"
+        yield "  " + words.say(_("the sign-up is done; nothing leaves"))
         return
-    yield from _leaving(played)
-    yield from _staying(played, {*made_up, ASSURANCE})
+    yield from _leaving(played, words)
+    yield from _staying(played, {*made_up, ASSURANCE}, words)
 
 
 def row(
@@ -128,27 +129,34 @@ def _near_row(near: NearLogin) -> dict[str, Any]:
     return {"changes": near.changes, "line": str(near.place)}
 
 
-def _title(played: PlayedLogin) -> str:
+def _title(played: PlayedLogin, words: Wording) -> str:
     decision = played.decision
     title = played.service.name
     if decision.affiliation is None:
         return title
     matched = [reason.place for reason in decision.reasons if reason.code == "matched"]
     file = decision.policy.file if decision.policy else ""
-    return f"{title}, as {decision.affiliation} ({matched[0] if matched else file})"
+    return words.say(
+        _("%(service)s, as %(affiliation)s (%(place)s)"),
+        service=title,
+        affiliation=decision.affiliation,
+        place=matched[0] if matched else file,
+    )
 
 
-def _refusal(played: PlayedLogin, near: Sequence[NearLogin]) -> Iterator[str]:
+def _refusal(played: PlayedLogin, near: Sequence[NearLogin], words: Wording) -> Iterator[str]:
     key = _KEYS.get(played.reason, "")
     place = f"{_line(played.place) or ''} {key}".strip()
-    yield f"  refused   {played.reason}   {place}".rstrip()
+    refused = words.say(_("refused"))
+    yield f"  {refused}   {played.reason}   {place}".rstrip()
+    near_by = words.say(_("near:"))
     for reason in _missed(played)[:_MOST_NEAR]:
-        yield f"            near: {reason.place} {reason.code}"
-    head = "what would let them in"
+        yield f"            {near_by} {reason.place} {reason.code}"
+    head = words.say(_("what would let them in"))
     for each in near:
-        changes = ", ".join(map(plain, each.changes))
+        changes = ", ".join(map(words.fact, each.changes))
         yield f"            {head}: {changes} ({each.place})"
-        head = "or, as another affiliation"
+        head = words.say(_("or, as another affiliation"))
 
 
 def _missed(played: PlayedLogin) -> tuple[Reason, ...]:
@@ -156,19 +164,20 @@ def _missed(played: PlayedLogin) -> tuple[Reason, ...]:
     return decision.reasons[1:] if decision.affiliation is None else ()
 
 
-def _asked(played: PlayedLogin) -> Iterator[str]:
+def _asked(played: PlayedLogin, words: Wording) -> Iterator[str]:
     place = played.decision.release.place if played.decision.release else None
     for step in played.steps:
         match step:
             case ProveMailbox(name):
-                yield f"asks for a mailbox ({name})"
+                yield words.say(_("asks for a mailbox (%(proof)s)"), proof=name)
             case OfferUpgrade(category):
-                yield f"offers another category than {category}"
-            case Ask(question):
-                asks = "asks for consent" if question.variant == "ask" else "informs"
-                yield f"{asks} ({place})"
+                yield words.say(_("offers another category than %(category)s"), category=category)
+            case Ask(question) if question.variant == "ask":
+                yield words.say(_("asks for consent (%(place)s)"), place=place)
+            case Ask():
+                yield words.say(_("informs (%(place)s)"), place=place)
             case TellChange():
-                yield "tells of the new category"
+                yield words.say(_("tells of the new category"))
             case _:
                 continue
 
@@ -179,25 +188,27 @@ def _step(step: Step) -> str:
     return type(step).__name__
 
 
-def _borrower(played: PlayedLogin, others: Sequence[PlayedLogin]) -> Iterator[str]:
+def _borrower(played: PlayedLogin, others: Sequence[PlayedLogin], words: Wording) -> Iterator[str]:
     planned = played.borrower
     if planned is None:
         return
-    text = _OUTCOMES[planned.outcome].format(category=planned.category, before=planned.before)
-    text += "".join(_or_else(others))
-    months = f", for {planned.months} months" if planned.months else ""
-    yield f"borrower: {text}{months} ({planned.place})"
+    outcome = _OUTCOMES[planned.outcome]
+    text = words.say(outcome, category=planned.category, before=planned.before)
+    text += "".join(_or_else(others, words))
+    if planned.months:
+        text += words.say(_(", for %(months)s months"), months=planned.months)
+    yield words.say(_("borrower: %(outcome)s (%(place)s)"), outcome=text, place=planned.place)
 
 
-def _or_else(others: Sequence[PlayedLogin]) -> Iterator[str]:
-    for outcome, word in _OR_ELSE.items():
+def _or_else(others: Sequence[PlayedLogin], words: Wording) -> Iterator[str]:
+    for outcome, message in _OR_ELSE.items():
         before = [
             other.borrower.before or ""
             for other in others
             if other.borrower and other.borrower.outcome is outcome
         ]
         if before:
-            yield f", or {', '.join(before)} {word}"
+            yield words.say(message, categories=", ".join(before))
 
 
 def _borrower_row(planned: PlannedBorrower | None) -> dict[str, Any] | None:
@@ -212,14 +223,17 @@ def _borrower_row(planned: PlannedBorrower | None) -> dict[str, Any] | None:
     }
 
 
-def _looked_up(played: PlayedLogin) -> Iterator[str]:
+def _looked_up(played: PlayedLogin, words: Wording) -> Iterator[str]:
     found = _register_row(played)
     if found is None:
         return
     place = found.pop("line")
     written = (f"{key} {word}" for key, word in found.items() if word not in _LEFT_ALONE)
-    what = ", ".join(written) or "nothing of it is written"
-    yield f"  looked up in the register of persons, unless lately: {what}   {place}"
+    what = ", ".join(written) or words.say(_("nothing of it is written"))
+    looked = words.say(
+        _("looked up in the register of persons, unless lately: %(what)s"), what=what
+    )
+    yield f"  {looked}   {place}"
 
 
 def _register_row(played: PlayedLogin) -> dict[str, str | None] | None:
@@ -230,37 +244,51 @@ def _register_row(played: PlayedLogin) -> dict[str, str | None] | None:
     return {**asdict(rule), "line": _line(borrower.line_of("register"))}
 
 
-def _leaving(played: PlayedLogin) -> Iterator[str]:
+def _leaving(played: PlayedLogin, words: Wording) -> Iterator[str]:
+    label = words.say(_("leaves"))
+    if not played.leaving:
+        nothing = words.say(_("nothing but a name that is made for the service"))
+        yield f"  {label:<{_LABEL_WIDTH}}{nothing}"
+        return
     ordinary: list[Leaving] = []
-    special: list[Leaving] = []
+    special: list[tuple[Leaving, str]] = []
     for each in played.leaving:
-        listed = special if _remark(each, played) else ordinary
-        listed.append(each)
-    label = "leaves"
+        remark = _remark(each, played, words)
+        if remark:
+            special.append((each, remark))
+        else:
+            ordinary.append(each)
     if ordinary:
         names = ", ".join(each.name for each in ordinary)
-        yield f"  {label:<8}{names}   {_places(each.place for each in ordinary)}"
+        yield f"  {label:<{_LABEL_WIDTH}}{names}   {_places(each.place for each in ordinary)}"
         label = ""
-    for each in special:
-        yield f"  {label:<8}{each.name}   {_remark(each, played)}   {_line(each.place)}"
+    for each, remark in special:
+        yield f"  {label:<{_LABEL_WIDTH}}{each.name}   {remark}   {_line(each.place)}"
         label = ""
-    if not played.leaving:
-        yield "  leaves  nothing but a name that is made for the service"
 
 
-def _remark(each: Leaving, played: PlayedLogin) -> str:
+def _remark(each: Leaving, played: PlayedLogin, words: Wording) -> str:
     remarks = []
     if each.mask:
-        remarks.append("masked")
+        remarks.append(words.say(_("masked")))
     if each.optional:
-        remarks.append("if the person ticks it")
+        remarks.append(words.say(_("if the person ticks it")))
     if each.in_part:
-        remarks.append("some of its values")
+        remarks.append(words.say(_("some of its values")))
     if each.name == CPR_ATTRIBUTE:
-        controller = played.service.controller
-        name = controller.name.en if controller else "none"
-        remarks.append(f"{played.service.name} encrypts, controller {name}")
+        remarks.append(_encrypted(played, words))
     return "; ".join(remarks)
+
+
+def _encrypted(played: PlayedLogin, words: Wording) -> str:
+    service = played.service
+    if service.controller is None:
+        return words.say(_("%(service)s encrypts, controller none"), service=service.name)
+    return words.say(
+        _("%(service)s encrypts, controller %(controller)s"),
+        service=service.name,
+        controller=words.name(service.controller.name),
+    )
 
 
 def _places(places: Iterable[PolicyLine | None]) -> str:
@@ -275,14 +303,15 @@ def _places(places: Iterable[PolicyLine | None]) -> str:
     return ", ".join(shown)
 
 
-def _staying(played: PlayedLogin, unasked: Collection[str]) -> Iterator[str]:
+def _staying(played: PlayedLogin, unasked: Collection[str], words: Wording) -> Iterator[str]:
     staying = [
         f"{fate.name}   {fate.code}"
         for fate in played.staying
         if fate.code != "not_listed" or fate.name not in unasked
     ]
     if staying:
-        yield "  stays   " + "        ".join(staying)
+        label = words.say(_("stays"))
+        yield f"  {label:<{_LABEL_WIDTH}}" + "        ".join(staying)
 
 
 def _line(place: PolicyLine | None) -> str | None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from broker.adapters.saml.faces import unsigned_response
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata
+from broker.adapters.translations.catalogue import marked as _
 from broker.app import policy_surroundings
 from broker.app.named_configuration import configuration
 from broker.core.entities import Controller, Institution, Names, Service, Text, Upstream
@@ -46,15 +47,30 @@ _LIBRARY: Final = "library"
 _EID: Final = "nemid"
 
 
+_GONE: Final[Mapping[str, str]] = {
+    "upstream": _("there is no upstream %(name)s"),
+    "service": _("there is no service %(name)s"),
+}
+
+
 class NoSuchNameError(LookupError):
-    """A name that is not there; its text is a sentence that names those that are."""
+    """A name that is not there; its text is a sentence that names those that are.
+
+    ``message`` says of an upstream or service only that it is gone, with a place for its ``name``.
+    """
+
+    def __init__(self, text: str, kind: str, name: str) -> None:
+        """Take the sentence, and of what kind and name it is."""
+        super().__init__(text)
+        self.message = _GONE.get(kind, "%(name)s")
+        self.name = name
 
     @classmethod
     def of(cls, kind: str, name: str, known: Iterable[str]) -> "NoSuchNameError":
         """Return the error of an unknown ``name``, with the one that may have been meant."""
         names = tuple(known)
         mend = did_you_mean(name, names) or f"one of {', '.join(names)}"
-        return cls(f"there is no {kind} {name!r}: {mend}")
+        return cls(f"there is no {kind} {name!r}: {mend}", kind, name)
 
 
 @dataclass(frozen=True, slots=True)

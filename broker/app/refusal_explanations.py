@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from broker.adapters.saml.keys import key_ring
+from broker.adapters.translations.catalogue import marked as _
 from broker.app import diagnostics, policy_trials, sealed_stores
 from broker.app.assembly import Parts, now
 from broker.app.named_configuration import configuration
@@ -18,6 +19,8 @@ from broker.flows.login.support_traces import SupportTrace, SupportTraces
 from broker.flows.policies.set_in_force import SetChange, SetInForce
 
 _NEVER: Final = "no set of policies was ever in force here, so that none has refused anybody"
+ANOTHER_PAGE: Final = _("another page")
+ANOTHER_REASON: Final = _("another reason")
 _SEE: Final = "broker check says what stands against the folder's"
 
 
@@ -44,7 +47,7 @@ class Explanation:
     in_force: str
     refused: RefusedFacts | None = None
     replay: Replay | None = None
-    gone: str = ""
+    gone: NoSuchNameError | None = None
     replaced: SetChange | None = None
     stranger: bool = False
 
@@ -93,8 +96,8 @@ def explained(parts: Parts, reference: str, now: datetime) -> Explanation | None
     if stranger is not None:
         return Explanation(
             at=stranger.at,
-            step=stranger.step or "another page",
-            reason=stranger.reason or "another reason",
+            step=stranger.step or ANOTHER_PAGE,
+            reason=stranger.reason or ANOTHER_REASON,
             upstream=None,
             in_force=in_force,
             stranger=True,
@@ -109,12 +112,12 @@ def _of_trace(parts: Parts, trace: SupportTrace, now: datetime) -> Explanation:
     site = of_parts(parts)
     refused = trace.refused
     replay = None
-    gone = ""
+    gone = None
     if refused is not None:
         try:
             replay = policy_trials.replayed_now(site, refused, now)
         except NoSuchNameError as missing:
-            gone = str(missing)
+            gone = missing
     return Explanation(
         at=trace.at,
         step=trace.step or "",

@@ -3,84 +3,142 @@
 from collections.abc import Iterator
 from typing import Final
 
-from broker.app.played_text import plain
-from broker.app.refusal_explanations import Explanation
+from broker.adapters.translations.catalogue import marked as _
+from broker.app.refusal_explanations import ANOTHER_PAGE, ANOTHER_REASON, Explanation
+from broker.app.told_words import Wording, plain
 from broker.core.entities import Assurance
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay
-from broker.flows.policies.set_in_force import SetChange
+from broker.core.policy.rule_words import NO_ENTRY
+from broker.flows.policies.set_in_force import Move, SetChange
 
-_NO_FACTS: Final = (
+_STRANGER: Final = _("nobody was logged in: %(reason)s, at %(step)s; of strangers nothing is kept")
+_NO_FACTS: Final = _(
     "no facts of it were kept: the login was held up before the policies, or after them"
 )
+_MOVES: Final = {
+    Move.FIRST: _("first"),
+    Move.APPLIED: _("applied"),
+    Move.ROLLED_BACK: _("rolled back"),
+    Move.SAVED: _("saved"),
+}
+# A step or reason that the letters of a reference have no number for.
+_UNNAMED: Final = frozenset({ANOTHER_PAGE, ANOTHER_REASON})
 
 
-def lines(found: Explanation) -> Iterator[str]:
-    """Yield the lines of an explanation, the deciding line first."""
+def lines(found: Explanation, words: Wording) -> Iterator[str]:
+    """Yield the lines of an explanation in ``words``, the deciding line first."""
     if found.stranger:
-        yield f"nobody was logged in: {found.reason}, at {found.step}; of strangers nothing is kept"
+        reason, step = _named(found.reason, words), _named(found.step, words)
+        yield words.say(_STRANGER, reason=reason, step=step)
         return
     refused = found.refused
     if refused is None:
         yield f"{found.step} {_when(found)}: {found.reason}"
-        yield f"  {_NO_FACTS}"
+        yield f"  {words.say(_NO_FACTS)}"
         return
-    parts = [f"refused {_when(found)} at {refused.service} by {refused.upstream}: {found.reason}"]
-    parts.append(_then(refused, found))
-    parts.append(_now(found))
+    parts = [_at(refused, found, words)]
+    parts.append(_then(refused, found, words))
+    parts.append(_now(found, words))
     yield ";  ".join(parts)
-    yield from (f"  near    {line}" for line in refused.near)
-    yield f"  facts   {plain(', '.join(_facts(refused)))}"
+    near, facts = words.say(_("near")), words.say(_("facts"))
+    yield from (f"  {near}    {line}" for line in refused.near)
+    yield f"  {facts}   {', '.join(_facts(refused, words))}"
+
+
+def _named(code: str, words: Wording) -> str:
+    return words.say(code) if code in _UNNAMED else code
 
 
 def _when(found: Explanation) -> str:
     return f"{found.at:%Y-%m-%d %H:%M} UTC"
 
 
-def _then(refused: RefusedFacts, found: Explanation) -> str:
+def _at(refused: RefusedFacts, found: Explanation, words: Wording) -> str:
+    return words.say(
+        _("refused %(when)s at %(service)s by %(upstream)s: %(reason)s"),
+        when=_when(found),
+        service=refused.service,
+        upstream=refused.upstream,
+        reason=found.reason,
+    )
+
+
+def _then(refused: RefusedFacts, found: Explanation, words: Wording) -> str:
+    line = _line(refused, words)
     digest = refused.digest[:12]
-    standing = "in force" if refused.digest == found.in_force else _replaced(found.replaced)
-    line = f"{refused.line} ({refused.rule})" if refused.line and refused.rule else refused.line
-    let_in = "the policies let them in, by " if refused.permitted else ""
-    return f"{let_in}{line or 'no line'} of set {digest}, {standing}"
+    standing = _standing(refused, found, words)
+    if refused.permitted:
+        let_in = _("the policies let them in, by %(line)s of set %(digest)s, %(standing)s")
+        return words.say(let_in, line=line, digest=digest, standing=standing)
+    by = _("%(line)s of set %(digest)s, %(standing)s")
+    return words.say(by, line=line, digest=digest, standing=standing)
 
 
-def _replaced(change: SetChange | None) -> str:
+def _line(refused: RefusedFacts, words: Wording) -> str:
+    if not refused.line:
+        return words.say(_("no line"))
+    return f"{refused.line} ({_rule(refused.rule, words)})" if refused.rule else refused.line
+
+
+def _rule(rule: str, words: Wording) -> str:
+    """Return a rule as its file writes it; one that is not there is said in words."""
+    affiliation, lacks, _after = rule.partition(f" {NO_ENTRY}")
+    if not lacks:
+        return rule
+    return words.say(_("%(affiliation)s has no entry for the service"), affiliation=affiliation)
+
+
+def _standing(refused: RefusedFacts, found: Explanation, words: Wording) -> str:
     """Say when, by whom and why another set came in its place, as far as the history goes."""
+    if refused.digest == found.in_force:
+        return words.say(_("in force"))
+    change = found.replaced
     if change is None:
-        return "replaced since"
-    why = f': "{change.why}"' if change.why else f", {change.move}"
-    return f"replaced {change.at:%Y-%m-%d %H:%M} UTC ({plain(change.who + why)})"
+        return words.say(_("replaced since"))
+    return words.say(
+        _("replaced %(when)s (%(change)s)"),
+        when=f"{change.at:%Y-%m-%d %H:%M} UTC",
+        change=_change(change, words),
+    )
 
 
-def _now(found: Explanation) -> str:
-    if found.gone:
-        return f"cannot say what would come of it now: {found.gone}"
+def _change(change: SetChange, words: Wording) -> str:
+    if change.why:
+        return plain(f'{change.who}: "{change.why}"')
+    return f"{plain(change.who)}, {words.say(_MOVES[change.move])}"
+
+
+def _now(found: Explanation, words: Wording) -> str:
+    if found.gone is not None:
+        gone = words.say(found.gone.message, name=repr(found.gone.name))
+        return words.say(_("cannot say what would come of it now: %(gone)s"), gone=gone)
     if found.replay is None:
-        return "cannot say what would come of it now"
-    return f"in force now: {_outcome(found.replay)}"
+        return words.say(_("cannot say what would come of it now"))
+    return words.say(_("in force now: %(outcome)s"), outcome=_outcome(found.replay, words))
 
 
-def _outcome(replay: Replay) -> str:
+def _outcome(replay: Replay, words: Wording) -> str:
     if replay.depends_on:
-        return f"cannot say: depends on {', '.join(map(plain, replay.depends_on))}"
+        facts = ", ".join(map(words.fact, replay.depends_on))
+        return words.say(_("cannot say: depends on %(facts)s"), facts=facts)
     if replay.permitted:
-        return "permitted"
-    rule = f", {replay.place} ({replay.rule})" if replay.place else ""
-    return f"refused: {replay.reason}{rule}"
+        return words.say(_("permitted"))
+    rule = f", {replay.place} ({_rule(replay.rule, words)})" if replay.place else ""
+    return words.say(_("refused: %(reason)s"), reason=f"{replay.reason}{rule}")
 
 
-def _facts(refused: RefusedFacts) -> Iterator[str]:
+def _facts(refused: RefusedFacts, words: Wording) -> Iterator[str]:
     level = refused.assurance
-    yield f"assurance {Assurance(level).name.lower() if level else 'none'}"
-    yield f"cpr {refused.cpr}"
+    yield words.fact(f"assurance {Assurance(level).name.lower() if level else 'none'}")
+    yield words.fact(f"cpr {refused.cpr}")
     if refused.age is not None:
-        yield f"age {refused.age}"
-    yield f"borrower {refused.borrower}"
+        yield words.fact(f"age {refused.age}")
+    yield words.fact(f"borrower {refused.borrower}")
     if refused.intent:
-        yield f"intent {refused.intent}"
+        yield words.fact(f"intent {refused.intent}")
     values = dict(refused.values)
     for name in refused.present:
-        yield f"{name} {' '.join(values[name])}" if name in values else name
+        yield plain(f"{name} {' '.join(values[name])}" if name in values else name)
     for name, code in refused.withheld:
-        yield f"{name} withheld ({code})"
+        yield plain(words.say(_("%(name)s withheld (%(code)s)"), name=name, code=code))

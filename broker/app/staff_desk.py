@@ -6,6 +6,7 @@ from typing import Final
 from broker.adapters.web.admin.staff_ports import CallerAccount, CallerCase
 from broker.app import refusal_explanations, refusal_text
 from broker.app.assembly import Parts, now
+from broker.app.told_words import Wording
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.staff_advice import advice
 from broker.core.entities import Names
@@ -17,16 +18,17 @@ from broker.flows.proofs.rate_limits import Limit, Limits
 RETRIES: Final = Limit("staff-retries", 6, timedelta(hours=1))
 
 
-def case(parts: Parts, reference: str) -> CallerCase | None:
+def case(parts: Parts, reference: str, language: str) -> CallerCase | None:
     """Return what a reference stands for and leads to; None for one that no page had."""
     found = refusal_explanations.explained(parts, reference, now())
     if found is None:
         return None
+    words = Wording(language)
     entry, ended = _entry(parts, reference)
     return CallerCase(
         reason=found.reason,
-        lines=tuple(refusal_text.lines(found)),
-        account=_account(parts, entry) if entry else None,
+        lines=tuple(refusal_text.lines(found, words)),
+        account=_account(parts, entry, words) if entry else None,
         ended=ended,
     )
 
@@ -65,7 +67,7 @@ def _entry(parts: Parts, reference: str) -> tuple[StoredEnrolment | None, bool]:
     return entry, entry is None
 
 
-def _account(parts: Parts, entry: StoredEnrolment) -> CallerAccount:
+def _account(parts: Parts, entry: StoredEnrolment, words: Wording) -> CallerAccount:
     enrolment = entry.enrolment
     advised = advice(enrolment, listed_apart=bool(entry.key.name))
     return CallerAccount(
@@ -73,8 +75,8 @@ def _account(parts: Parts, entry: StoredEnrolment) -> CallerAccount:
         reason=enrolment.listed_reason or "",
         cause=enrolment.cause or "",
         numbers=_numbers(entry),
-        todo=advised.todo,
-        retry_would=advised.retry,
+        todo=words.say(advised.todo),
+        retry_would=words.say(advised.retry),
         may_retry=bool(entry.key.name) or enrolment.wish is not None,
         may_letter=_own_number(entry) is not None and parts.pin_renewal.live,
     )

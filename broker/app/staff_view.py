@@ -32,6 +32,7 @@ from broker.app import (
     trial_text,
 )
 from broker.app.assembly import Parts, now
+from broker.app.told_words import Wording
 from broker.core.retention.table import POLICY_WORKER
 from broker.core.staff import StaffRules
 from broker.flows.login.arrivals import Arrivals
@@ -82,9 +83,9 @@ def _ports(parts: Parts) -> StaffPorts:
         live=lambda: live(parts),
         report=lambda language: kept_report.shown(parts, language),
         tryable=lambda: tryable(parts),
-        tried=lambda login: tried(parts, login),
-        explained=lambda reference: explained(parts, reference),
-        case=lambda reference: staff_desk.case(parts, reference),
+        tried=lambda login, language: tried(parts, login, language),
+        explained=lambda reference, language: explained(parts, reference, language),
+        case=lambda reference, language: staff_desk.case(parts, reference, language),
         retry=lambda reference: staff_desk.retry(parts, reference),
         mail_letter=lambda reference, asking: staff_desk.mail_letter(parts, reference, asking),
     )
@@ -99,22 +100,23 @@ def tryable(parts: Parts) -> TryableLogins:
     )
 
 
-def tried(parts: Parts, login: LoginToTry) -> TriedLogin:
+def tried(parts: Parts, login: LoginToTry, language: str) -> TriedLogin:
     """Play a login by the policies in force, as ``broker policy try`` does; nothing is stored."""
     site = refusal_explanations.of_parts(parts)
     services = (login.service,) if login.service else ()
     trial = policy_trials.tried(site, login.given, services, now())
     nears = trial_text.nearest if login.nearest else trial_text.no_nearest
-    told = trial_text.lines(site, trial, now(), nears)
+    told = trial_text.lines(site, trial, now(), nears, words=Wording(language))
     return TriedLogin(site.policies.digest, tuple(told))
 
 
-def explained(parts: Parts, reference: str) -> ExplainedRefusal | None:
+def explained(parts: Parts, reference: str, language: str) -> ExplainedRefusal | None:
     """Return what a reference stands for; None for one that no page of thirty days had."""
     found = refusal_explanations.explained(parts, reference, now())
     if found is None:
         return None
-    return ExplainedRefusal(found.reason, tuple(refusal_text.lines(found)))
+    lines = refusal_text.lines(found, Wording(language))
+    return ExplainedRefusal(found.reason, tuple(lines))
 
 
 def live(parts: Parts) -> LivePolicies:

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
+from broker.adapters.translations.catalogue import marked as _
 from broker.app import played_text, policy_trials
-from broker.app.played_text import plain
 from broker.app.policy_trials import Site, Trial
+from broker.app.told_words import Wording
 from broker.core.login.given_facts import UNNAMED_CATEGORY
 from broker.core.login.nearest_login import NearLogin
 from broker.core.login.played_login import PlayedLogin
@@ -21,17 +22,25 @@ def nearest(site: Site, trial: Trial, played: PlayedLogin, now: datetime) -> Seq
     return policy_trials.nearest(site, trial, played, now)
 
 
-def no_nearest(*_: object) -> Sequence[NearLogin]:
+def no_nearest(*_asked: object) -> Sequence[NearLogin]:
     """Return nothing: nobody asked what would let them in."""
     return ()
 
 
-def lines(site: Site, trial: Trial, now: datetime, nears: Nears, corner: str = "") -> Iterator[str]:
-    """Yield the lines of a trial; ``corner`` stands at the right of the first."""
+def lines(
+    site: Site,
+    trial: Trial,
+    now: datetime,
+    nears: Nears,
+    *,
+    words: Wording,
+    corner: str = "",
+) -> Iterator[str]:
+    """Yield the lines of a trial in ``words``; ``corner`` stands at the right of the first."""
+    made_up = trial.complete.made_up
     for played in trial.played:
         others = policy_trials.with_borrowers(site, trial, played, now)
         near = nears(site, trial, played, now)
-        made_up = trial.complete.made_up
         unoffered = "" if policy_trials.is_offered(site, trial, played) else trial.login.upstream
         yield from played_text.lines(
             played,
@@ -39,19 +48,20 @@ def lines(site: Site, trial: Trial, now: datetime, nears: Nears, corner: str = "
             near,
             corner=corner,
             made_up=made_up,
+            words=words,
             unoffered=unoffered,
         )
         corner = ""
-    for note in _notes(site, trial):
-        yield f"note: {note}"
-    if trial.complete.made_up:
-        yield f"made up: {', '.join(map(plain, trial.complete.made_up))}"
+    yield from _notes(site, trial, words)
+    if made_up:
+        yield words.say(_("made up: %(facts)s"), facts=", ".join(map(words.fact, made_up)))
 
 
-def _notes(site: Site, trial: Trial) -> Iterator[str]:
+def _notes(site: Site, trial: Trial, words: Wording) -> Iterator[str]:
     borrower = trial.given.borrower
     if borrower and borrower.category not in (UNNAMED_CATEGORY, *_categories(site.policies)):
-        yield f"no rule names the category {borrower.category!r}"
+        category = repr(borrower.category)
+        yield words.say(_("note: no rule names the category %(category)s"), category=category)
 
 
 def _categories(policies: PolicySet) -> Iterator[str]:

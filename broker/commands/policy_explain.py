@@ -9,6 +9,7 @@ import click
 
 from broker.app import refusal_explanations, refusal_text
 from broker.app.refusal_explanations import Explanation
+from broker.app.told_words import ENGLISH
 from broker.commands.output import as_json, printing_faults
 from broker.core.identity.cpr import looks_like_cpr
 from broker.flows.policies.set_in_force import SetChange
@@ -34,7 +35,7 @@ def explain(reference: tuple[str, ...], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_row(found), indent=2))
         return
-    for line in refusal_text.lines(found):
+    for line in refusal_text.lines(found, ENGLISH):
         click.echo(line)
 
 
@@ -65,5 +66,5 @@ def _row(found: Explanation) -> dict[str, Any]:
         "replaced": _change(found.replaced) if found.replaced else None,
         "in_force": found.in_force,
         "now": now,
-        "gone": found.gone or None,
+        "gone": str(found.gone) if found.gone else None,
     }

@@ -10,8 +10,8 @@ from typing import Any, Final
 import click
 
 from broker.app import played_text, policy_trials, trial_text
-from broker.app.played_text import plain
 from broker.app.policy_trials import NoSuchNameError, Site, Trial
+from broker.app.told_words import ENGLISH, plain
 from broker.app.trial_text import Nears
 from broker.commands.output import DAY, as_json, printing_faults
 from broker.core.entities import Assurance, Names
@@ -278,7 +278,7 @@ def _print_lines(site: Site, trial: Trial, now: datetime, nears: Nears) -> None:
         corner = f"{corner}, on {now.date()}"
     if not site.configured:
         click.echo("no configuration: every service is there, and as the policies hope", err=True)
-    for line in trial_text.lines(site, trial, now, nears, corner):
+    for line in trial_text.lines(site, trial, now, nears, words=ENGLISH, corner=corner):
         click.echo(line)
 
 

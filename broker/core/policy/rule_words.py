@@ -6,6 +6,8 @@ from typing import Final
 from broker.core.policy.model import Decision, Requirement
 
 _MOST_NEAR: Final = 3
+# What is not in a file cannot be quoted from it.
+NO_ENTRY: Final = "has no entry for the service"
 
 # By the code of what is lacking, the key of ``require`` and its value as a file writes them.
 _REQUIRED: Final[Mapping[str, Callable[[Requirement], str]]] = {
@@ -24,7 +26,7 @@ def rule_words(decision: Decision) -> str:
         return ""
     code = decision.reasons[0].code
     if code == "no_policy_for_service":
-        return f"affiliation: {decision.affiliation} has no entry for the service"
+        return f"affiliation: {decision.affiliation} {NO_ENTRY}"
     if code in _REQUIRED:
         return _REQUIRED[code](decision.policy.require)
     release = decision.release

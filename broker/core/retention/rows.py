@@ -5,11 +5,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 
-def marked(message: str) -> str:
-    """Return ``message`` as it is; imported as ``_``, it marks a text for the catalogue."""
-    return message
-
-
 @dataclass(frozen=True, slots=True)
 class Retention:
     """One row of the table.

@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import Final
 
+from broker.core.marked_text import marked as _
 from broker.core.retention.rows import Retention
-from broker.core.retention.rows import marked as _
 
 _MINUTE: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)

@@ -65,7 +65,7 @@ class StaffDesk:
         if typed.problem:
             return self._page(member, _Shown(problem=typed.problem))
         taken = self.guesses.take(member.who)
-        found = self.ports.case(typed.name)
+        found = self.ports.case(typed.name, language())
         if found is None:
             return self._page(member, _Shown(typed.name, problem="reference_unknown"))
         self.guesses.led_somewhere(taken)
@@ -74,7 +74,9 @@ class StaffDesk:
         # Written before it does anything: what cannot be written does not happen.
         self.door.acted(member, button, typed.name)
         done = self._buttons[button](typed.name)
-        return self._page(member, _Shown(typed.name, self.ports.case(typed.name), done=done))
+        return self._page(
+            member, _Shown(typed.name, self.ports.case(typed.name, language()), done=done)
+        )
 
     @property
     def _buttons(self) -> Mapping[str, Callable[[str], str]]:

@@ -124,13 +124,13 @@ class CallerCase:
 
 @dataclass(frozen=True, slots=True)
 class StaffPorts:
-    """Everything that the pages ask of the application."""
+    """Everything that the pages ask of the application; a second word is the page's language."""
 
     live: Callable[[], LivePolicies]
-    report: Callable[[str], ShownReport | None]  # in a language; None before it is made
+    report: Callable[[str], ShownReport | None]  # by the language alone; None before it is made
     tryable: Callable[[], TryableLogins]
-    tried: Callable[[LoginToTry], TriedLogin]
-    explained: Callable[[str], ExplainedRefusal | None]
-    case: Callable[[str], CallerCase | None]
+    tried: Callable[[LoginToTry, str], TriedLogin]
+    explained: Callable[[str, str], ExplainedRefusal | None]
+    case: Callable[[str, str], CallerCase | None]
     retry: Callable[[str], bool]  # whether there was anything left to try
     mail_letter: Callable[[str, Asking], bool]  # TooMany; False where there is none to mail

@@ -10,6 +10,7 @@ from broker.adapters.web.admin.form_problems import PROBLEMS
 from broker.adapters.web.admin.staff_door import PATH, StaffDoor
 from broker.adapters.web.admin.staff_ports import ExplainedRefusal, StaffPorts
 from broker.adapters.web.pages.form_tokens import SubmittedForm
+from broker.adapters.web.pages.language import language
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.staff import StaffPage
 from broker.core.stateless_references import compact, is_stateless
@@ -61,7 +62,7 @@ class StaffReferences:
         if typed.problem:
             return self._page(member, problem=typed.problem)
         taken = self.guesses.take(member.who)
-        found = self.ports.explained(typed.name)
+        found = self.ports.explained(typed.name, language())
         if found is None:
             return self._page(member, typed.name, "reference_unknown")
         self.guesses.led_somewhere(taken)

@@ -16,6 +16,7 @@ from broker.adapters.web.admin.staff_ports import (
     TryableLogins,
 )
 from broker.adapters.web.pages.form_tokens import SubmittedForm
+from broker.adapters.web.pages.language import language
 from broker.core.entities import Assurance, Names
 from broker.core.identity.accepted_text import scoped_text_fault
 from broker.core.identity.cpr import blotted
@@ -72,7 +73,7 @@ class StaffTrials:
         if problem:
             return self._page(member, typed, problem)
         login = LoginToTry(_facts(typed), typed.service or None, typed.nearest)
-        return self._page(member, typed, tried=self.ports.tried(login))
+        return self._page(member, typed, tried=self.ports.tried(login, language()))
 
     def _typed(self, form: SubmittedForm) -> tuple[_Typed, str]:
         """Return the fields and the code of a problem; FormRefused for what no page offers.

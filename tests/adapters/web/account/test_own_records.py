@@ -120,6 +120,16 @@ def test_a_person_sees_what_is_kept_and_saves_it(house: House) -> None:
         assert ASTA_CPR[:6] not in re.sub(r"[0-9a-f]{32,}", "", text)
 
 
+def test_a_person_is_told_that_what_staff_looked_at_stays(house: House) -> None:
+    """Where they see what is kept and before they delete it: those who look cannot take it away (docs/privacy.md)."""
+    agreed(house)
+    _, page = shown(house)
+    assert "også når det, der er gemt om dig, bliver slettet, så du kan spørge, hvem det var." in page.text
+    person, choices = entered(house)
+    warning = person.get(link(choices, "do=forget"))
+    assert "i to år, så du kan spørge, hvem det var." in warning.text
+
+
 def test_what_is_kept_is_asked_of_the_upstream_afresh(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A browser that is logged in there lets nobody in who comes to it; no PIN lets anybody in."""
     agreed(house)

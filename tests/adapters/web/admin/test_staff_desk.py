@@ -54,7 +54,7 @@ def test_a_caller_is_helped_from_the_reference_to_the_account(desk: Person) -> N
     text = page.get_data(as_text=True)
     assert found(page, "//section/@data-state") == "case"
     assert f"<dd>{', '.join(pair)}</dd>" in text
-    assert "Merge the borrowers" in text
+    assert "Slå lånerne sammen" in text
     assert told(page)
     assert ASTA not in text
     assert SPELLED not in text

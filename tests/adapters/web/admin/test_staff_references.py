@@ -26,7 +26,8 @@ def admin(old_house: House) -> Person:
 
 
 def test_the_page_says_what_the_command_says(admin: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rule that refused, what would come of it now, and what the person read."""
+    """In English the rule that refused, what would come of it now, and what the person read."""
+    admin.get("/admin?lang=en")
     spoken = refused(admin.house)
     page = send(admin, "/admin/explain", reference=spoken, do="find")
     assert (page.status_code, mark(page)) == (200, ("admin", "explain"))
@@ -40,7 +41,7 @@ def test_a_stranger_s_reference_is_explained_too(admin: Person) -> None:
     """Its twelve letters hold step and reason themselves."""
     page = admin.house.person().get("/login/nothing")
     spoken = found(page, "//div[@class='reference']//strong/text()")
-    assert told(send(admin, "/admin/explain", reference=spoken))[0].startswith("nobody was logged in")
+    assert told(send(admin, "/admin/explain", reference=spoken))[0].startswith("ingen var logget ind")
 
 
 @pytest.mark.parametrize(

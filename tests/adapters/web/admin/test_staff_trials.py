@@ -42,7 +42,8 @@ def tried(staff: Person, **fields: str) -> list[str]:
 def test_the_page_says_what_the_command_says(
     admin: Person, monkeypatch: pytest.MonkeyPatch, fields: dict[str, str], words: tuple[str, ...]
 ) -> None:
-    """Line for line, but for the set and where it is from, which stand apart on the page."""
+    """Line for line in English, but for the set and where it is from, which stand apart on the page."""
+    admin.get("/admin?lang=en")
     parts = admin.house.parts
     monkeypatch.setattr(policy_trials, "opened", lambda *_: refusal_explanations.of_parts(parts))
     printed = CliRunner().invoke(broker, ("policy", "try", "--upstream", "wayf", *words)).stdout.splitlines()

@@ -1,0 +1,183 @@
+"""The staff view in Danish: no English of ours but what the commands print of files and causes, marked as such."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from functools import cache
+from typing import Any
+
+import pytest
+from babel.messages.pofile import read_po
+from lxml import html
+from werkzeug.test import TestResponse
+
+from broker.adapters.translations.catalogue import FOLDER
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.staff_advice import BY_REASON
+from broker.core.borrowers.wanted_borrower import Wish
+from broker.demo.people.personas import persona
+from broker.flows.login.support_traces import SupportTraces
+from broker.flows.policies.set_in_force import Move, Proposal, SetInForce
+from tests.plugins.house import House, Person, found, mark
+from tests.plugins.staff import ADMIN, DESK, enter, send
+
+EMPTY = dict.fromkeys(("cpr", "age", "assurance", "service", "intent", "affiliation"), "")
+LOGINS = {
+    "a student everywhere": {"upstream": "wayf", "affiliation": "student@au.dk", "cpr": "real", "age": "22"},
+    "nobody of the library's": {"upstream": "wayf", "affiliation": "affiliate@au.dk", "nearest": "yes"},
+    "by the national eID": {"upstream": "nemid", "assurance": "low", "cpr": "constructed", "nearest": "yes"},
+    "chosen at the sign-up": {"upstream": "nemid", "intent": "hospital", "cpr": "replacement", "nearest": "yes"},
+    "by number and PIN": {"upstream": "library", "cpr": "none", "nearest": "yes"},
+    "two affiliations": {"upstream": "wayf", "affiliation": "student@au.dk employee@au.dk", "assurance": "high"},
+}
+WISH = Wish("0101990000", "student", "STUD", (), date(2028, 1, 1), (), None)
+CAUSE = "the library system answered 400"
+REFUSED = ("lars", "finn", "gry")
+# Names of attributes, services and affiliations are words of the files in any language.
+CODES = {
+    "mail",
+    "student",
+    "private",
+    "employee",
+    "hospital",
+    "affiliate",
+    "matched",
+    "service",
+    "browser",
+    "library",
+    "cpr",
+}
+# A rule is quoted as its file writes it.
+QUOTED = r"\b(?:upstream|assurance|age|cpr|service|borrower|affiliation): [\w-]+(?:, [\w-]+)*"
+
+
+def words(text: str) -> set[str]:
+    """Give the words of a text that are no codes, paths, names of files, or quoted commands."""
+    spoken = re.sub(QUOTED + r"|`[^`]*`|%\(\w+\)s|\S*[_.:@/*\d]\S*\w", " ", text)
+    return {each.lower() for each in re.findall(r"(?<![\w-])[^\W\d_]{2,}(?![\w-])", spoken)}
+
+
+@cache
+def english() -> frozenset[str]:
+    """Give the words that stand in an English text of ours, and in no Danish one."""
+    with (FOLDER / "da" / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        texts = [(str(each.id), str(each.string)) for each in read_po(file, locale="da") if each.id]
+    ours = {word for text, _ in texts for word in words(text)}
+    danish = {word for _, text in texts for word in words(text)}
+    return frozenset(ours - danish - CODES)
+
+
+def read(page: TestResponse) -> Iterator[str]:
+    """Give the texts of a page outside what is marked as English."""
+    texts = html.fromstring(page.get_data(as_text=True)).xpath("//body//text()[not(ancestor::*[@lang='en'])]")
+    assert isinstance(texts, list)
+    yield from map(str, texts)
+
+
+def check(page: TestResponse) -> None:
+    """Hold that a page is Danish: in its texts, and in all but what is printed elsewhere in English."""
+    assert page.status_code == 200, page.get_data(as_text=True)
+    tree = html.fromstring(page.get_data(as_text=True))
+    assert tree.get("lang") == "da"
+    assert tree.xpath("//main//*[@lang='en' and not(@data-printed)]") == []
+    assert {word for text in read(page) for word in words(text)} & english() == set()
+
+
+def refused(house: House, name: str) -> str:
+    """Let a person of the demo be refused, and give the reference."""
+    page = house.person().log_in(name, persona(name).way)
+    assert mark(page)[0] == "refuse"
+    return found(page, "//div[@class='reference']//strong/text()")
+
+
+@pytest.fixture
+def admin(old_house: House) -> Person:
+    """Give an identity admin who is logged in, and reads Danish."""
+    return enter(old_house, ADMIN)
+
+
+def test_the_words_that_are_looked_for_are_english() -> None:
+    """Of the lines of a trial and the advice of staff, too: the other tests would find them."""
+    assert {"refused", "leaves", "stays", "would", "merge", "nothing", "borrower", "the", "masked"} <= english()
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/live", "/admin/report", "/admin/try", "/admin/explain"])
+def test_every_page_of_an_admin_is_danish(admin: Person, path: str) -> None:
+    """As it opens; what the checks say of files is marked as English."""
+    check(admin.get(path))
+
+
+@pytest.mark.parametrize("move", [Move.FIRST, Move.SAVED])
+def test_a_set_that_nobody_put_in_force_is_told_in_danish(house: House, move: Move) -> None:
+    """By an edit of the folder or the first start: what the record says of it is for the commands."""
+    files = {path.name: path.read_bytes() for path in house.parts.config.policies.glob("*.yaml")}
+    record, now = SetInForce(house.parts.store), house.clock.now()
+    told = ("employee.yaml added",)
+    assert record.move(record.live(now), Proposal(files, move, "an edit of the folder on vm", "", {}, told), now)
+    page = enter(house, ADMIN).get("/admin/live")
+    check(page)
+    assert "employee.yaml added" in found(page, "//ul[@data-printed]/li/text()")
+
+
+@pytest.mark.parametrize("login", LOGINS)
+def test_what_comes_of_a_trial_is_danish(admin: Person, login: str) -> None:
+    """And names every line and code that the English page names, in their order."""
+    fields = {**EMPTY, **LOGINS[login]}
+    danish = send(admin, "/admin/try", **fields)
+    check(danish)
+    admin.get("/admin?lang=en")
+    assert named(danish) == named(send(admin, "/admin/try", **fields))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_explained_refusal_is_danish(admin: Person, name: str) -> None:
+    """With the same lines and codes as in English."""
+    reference = refused(admin.house, name)
+    danish = send(admin, "/admin/explain", reference=reference)
+    check(danish)
+    admin.get("/admin?lang=en")
+    assert named(danish) == named(send(admin, "/admin/explain", reference=reference))
+
+
+def test_a_stranger_s_reference_is_explained_in_danish(admin: Person) -> None:
+    """Of whom nothing is kept."""
+    page = admin.house.person().get("/login/nothing")
+    check(send(admin, "/admin/explain", reference=found(page, "//div[@class='reference']//strong/text()")))
+
+
+def named(page: TestResponse) -> list[str]:
+    """Give the lines of files and the codes that a page shows of what it found."""
+    return re.findall(r"\w*\.?\w*:\d+|\b[a-z]+_[a-z_]+\b", found(page, "//pre/text()"))
+
+
+def states() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give every state and reason that an account can be listed with, by what an enrolment holds then."""
+    for state in EnrolmentState:
+        yield state.value, {"state": state, "reason": None}
+    yield "pin_owed", {"state": EnrolmentState.DONE, "reason": None, "pin_owed": True}
+    yield "pin_given_up", {"state": EnrolmentState.DONE, "reason": None, "pin_given_up": "pin_refused"}
+    for reason in BY_REASON:
+        yield "case", {"state": EnrolmentState.CASE, "reason": reason}
+
+
+def test_the_desk_is_danish_for_every_state_and_reason_of_an_account(house: House) -> None:
+    """What staff do, what trying again would do, and the state; the cause alone is what the log has."""
+    person = house.person()
+    person.agree(person.log_in("asta"))
+    house.pin_proved()
+    reference = "BCDFGHJK"
+    [row] = house.parts.cases.rows()
+    facts = {"step": "/pin", "reason": "pin_refused", "enrolment": str(row["id"])}
+    SupportTraces(house.parts.store).leave(reference, house.clock.now(), refused=None, **facts)
+    desk = enter(house, DESK)
+    [first] = house.parts.cases.records.all()
+    for state, changed in states():
+        for wish in (WISH, None):
+            [entry] = house.parts.cases.records.all()
+            there: Enrolment = replace(first.enrolment, wish=wish, cause=CAUSE, **changed)
+            house.parts.cases.records.write(entry, there, None)
+            page = send(desk, "/admin/desk", reference=reference, do="find")
+            check(page)
+            assert found(page, "//section/@data-state") == state
+            assert found(page, "//section[@data-state]//*[@data-printed]/text()") == CAUSE
