@@ -25,6 +25,8 @@ FOR_TESTS: Final = (
     "tests.plugins.pin_bench",
     "tests.plugins.yaml_trees",  # the last: it changes what the modules loaded so far read with
 )
+# Now, for the conftest of a folder that is named on the command line imports some of them before they are configured.
+pytest.register_assert_rewrite(*FOR_TESTS)
 
 
 def gives_out(config: pytest.Config) -> bool:
@@ -36,6 +38,5 @@ def gives_out(config: pytest.Config) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     """Load the rest where tests run; late, for some of it keeps things in the cache that pytest has made by now."""
     if not gives_out(config):
-        pytest.register_assert_rewrite(*FOR_TESTS)
         for name in FOR_TESTS:
             config.pluginmanager.import_plugin(name)
