@@ -83,7 +83,8 @@ def judged(
         return Judgement(found.faults)
     known = Site.of(names.configured, _upstreams(names), names.maps)
     site = known.as_peers_may_become
-    incomplete = cache(Analysis((policies,), site, now).incomplete)
+    every = Analysis((policies,), site, now)
+    incomplete = cache(every.incomplete)
     faults: list[Fault] = []
     warnings: list[Fault] = []
     for rule in rules:
@@ -101,6 +102,7 @@ def judged(
                 now,
                 let_others_run=let_others_run,
                 incomplete=incomplete,
+                modelled=every.modelled,
             )
             faults += _broken(proof, now)
             warnings += _unproved(proof)
