@@ -9,7 +9,8 @@ from typing import Final
 from broker.app import policy_surroundings
 from broker.app.named_configuration import configuration
 from broker.app.policy_surroundings import PolicySurroundings
-from broker.core.analysis.compared_logins import Site, named_services
+from broker.core.analysis.compared_logins import Site
+from broker.core.analysis.set_pairs import named_services
 from broker.core.analysis.sources import CATEGORY, ideal_sources
 from broker.core.errors import ConfigurationFaults
 from broker.core.event_routes import told_nobody

@@ -16,10 +16,11 @@ from broker.app.compared_sets import NamedSet
 from broker.commands import told_rows
 from broker.commands.analysis_progress import told_progress
 from broker.commands.output import CHANGES, FINDINGS, as_json, printing_faults
-from broker.core.analysis.compared_logins import Analysis, Site, named_services
+from broker.core.analysis.compared_logins import Analysis, Site
 from broker.core.analysis.directed_change import Direction
 from broker.core.analysis.personas import example_login, words
 from broker.core.analysis.set_differences import Arrival, Difference, Row, difference
+from broker.core.analysis.set_pairs import named_services
 from broker.core.analysis.source_kinds import Vocabulary
 from broker.core.policy.model import PolicySet
 

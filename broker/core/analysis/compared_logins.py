@@ -7,12 +7,13 @@ from typing import Final
 
 from broker.core.analysis.login_classes import Classes, LoginClass, Member
 from broker.core.analysis.minimal_logins import too_many
-from broker.core.analysis.modelled_matching import ModelledSet
+from broker.core.analysis.modelled_sets import ModelledSets
 from broker.core.analysis.outcomes import Outcome, described, outcome, read_without
 from broker.core.analysis.partial_logins import PartialLogin
+from broker.core.analysis.remembered_hmacs import RememberedHmacs
 from broker.core.analysis.remembered_proofs import Recall, recalls
-from broker.core.analysis.set_pairs import Pairs, days_of, unchanged_policies
-from broker.core.analysis.source_kinds import SourceKinds, Vocabulary
+from broker.core.analysis.set_pairs import Pairs, days_of, named_services, unchanged_policies
+from broker.core.analysis.source_kinds import Vocabulary
 from broker.core.analysis.sources import Source, sources_of
 from broker.core.borrowers.library_setup import categories_of
 from broker.core.entities import Service, Upstream
@@ -24,6 +25,7 @@ from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.model import BorrowerRule, Policy, PolicySet
 
 OTHER_CATEGORY: Final = "(another category)"
+_HMACS: Final = RememberedHmacs("analysis", b"no person is behind it")
 Told = Callable[[int, int], None]
 Played = tuple[PlayedLogin, Outcome]
 
@@ -90,7 +92,8 @@ class ComparedLogin:
 class Analysis:
     """All classes of logins of a site under one policy set, or two that are compared.
 
-    With ``only`` those of the logins that are so, at every service.
+    With ``only`` those of the logins that are so, at every service. ``asked`` are the sets with the
+    values by which those are so, ``modelled`` without; ``known`` is what is modelled already.
     """
 
     sets: tuple[PolicySet, ...]
@@ -102,11 +105,21 @@ class Analysis:
         repr=False,
     )
     only: PartialLogin | None = None
+    known: ModelledSets | None = field(default=None, compare=False, repr=False)
+    modelled: ModelledSets = field(init=False, compare=False, repr=False)
+    asked: ModelledSets = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        modelled = self.known or ModelledSets.of(self.sets)
+        demands = self.only.demands if self.only else ()
+        asked = ModelledSets.of(self.sets, demands) if demands else modelled
+        object.__setattr__(self, "modelled", modelled)
+        object.__setattr__(self, "asked", asked)
 
     @property
     def vocabulary(self) -> Vocabulary:
         """Return all values that the sets name, and those by which logins are so."""
-        return Vocabulary.of(self.sets, self.only.demands if self.only else ())
+        return self.asked.vocabulary
 
     def logins(self) -> Iterator[ComparedLogin]:
         """Yield every class at every service that offers its upstream, on every day that differs.
@@ -116,13 +129,12 @@ class Analysis:
         unchanged = unchanged_policies(self.sets)
         for day in days_of(self.sets, self.now.date()):
             at = self.at(day)
-            vocabulary = self.vocabulary
-            modelled = tuple(ModelledSet(each, day) for each in self.sets)
+            modelled = self.asked.on(day)
             for position, source in enumerate(self.site.sources):
                 self.tell(position, len(self.site.sources))
                 if self.only and not self.only.comes_from(source):
                     continue
-                kinds = SourceKinds.of(source, vocabulary)
+                kinds = self.asked.kinds(source)
                 classes = Classes(
                     position,
                     kinds,
@@ -146,14 +158,10 @@ class Analysis:
 
     def incomplete(self) -> list[str]:
         """Return the upstreams and institutions where too many ways come together for a proof."""
-        vocabulary = Vocabulary.of(self.sets)
-        days = [
-            tuple(ModelledSet(each, day) for each in self.sets)
-            for day in days_of(self.sets, self.now.date())
-        ]
+        days = [self.modelled.on(day) for day in days_of(self.sets, self.now.date())]
         names = []
         for source in self.site.sources:
-            kinds = SourceKinds.of(source, vocabulary)
+            kinds = self.modelled.kinds(source)
             if any(too_many(kinds, modelled) for modelled in days):
                 names.append(f"{source.upstream} {source.institution}".strip())
         return names
@@ -267,7 +275,7 @@ class _Stage:
     def _recalled(self, compared: ComparedLogin, recall: Recall) -> ComparedLogin:
         """Return the login as each set sees it by what it recalls of earlier proofs."""
         kinds = self.classes.kinds
-        terms = IdealTerms(giver=kinds.source.giver, local=self.analysis.site.local)
+        terms = self._terms()
         found = []
         for policies, login in zip(self.analysis.sets, recall.seen, strict=True):
             read = self._read(login, policies)
@@ -309,10 +317,17 @@ class _Stage:
         if key not in self.kept:
             policies = self.analysis.sets[at]
             kinds = self.classes.kinds
-            terms = IdealTerms(giver=kinds.source.giver, local=self.analysis.site.local)
+            terms = self._terms()
             played = play(self._read(login, policies), service, policies, self.now, terms)
             self.kept[key] = (played, outcome(played, kinds, policies))
         return self.kept[key]
+
+    def _terms(self) -> IdealTerms:
+        return IdealTerms(
+            giver=self.classes.kinds.source.giver,
+            local=self.analysis.site.local,
+            hmacs=_HMACS,
+        )
 
     def _read(self, login: DescribedLogin, policies: PolicySet) -> DescribedLogin:
         """Return the login as it is read where ``policies`` are in force."""
@@ -376,13 +391,3 @@ def borrowers(rules: Sequence[BorrowerRule | None]) -> Iterator[DescribedBorrowe
     if temporary:  # else they are found by nobody, as if there were none
         for category in (*temporary, OTHER_CATEGORY):
             yield DescribedBorrower(category, temporary=True)
-
-
-def named_services(sets: Sequence[PolicySet]) -> set[str]:
-    """Return the services and categories that have an entry: of all others nobody gets anything."""
-    return {
-        release.service
-        for policies in sets
-        for policy in policies.policies
-        for release in policy.releases
-    }

@@ -1,7 +1,7 @@
 """The finite set of classes that stands for all logins, and the class of any one login."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Final
 
@@ -208,18 +208,15 @@ class Classes:
     def _numbers(self, decidings: Sequence[Deciding], known: KnownBySets) -> Iterator[KnownBySets]:
         """Yield what is known with each kind of CPR number, and each age that matters."""
         only = self.only or PartialLogin()
-        numbers = self._all_numbers(decidings, known)
-        yield from (shown for shown in numbers if only.numbered(shown[0].cpr, shown[0].age))
+        for kind, age in self._all_numbers(decidings):
+            if only.numbered(kind, age):
+                yield tuple(each.numbered(kind, age) for each in known)
 
-    def _all_numbers(
-        self, decidings: Sequence[Deciding], known: KnownBySets
-    ) -> Iterator[KnownBySets]:
+    def _all_numbers(self, decidings: Sequence[Deciding]) -> Iterator[tuple[str, int | None]]:
         for kind in _WITHOUT_AGE if self.kinds.source.asserts_cpr else ("none",):
-            yield tuple(replace(each, cpr=kind) for each in known)
-        if not self.kinds.source.asserts_cpr:
-            return
-        for kind, age in product(("real", "replacement"), self._ages(decidings)):
-            yield tuple(replace(each, cpr=kind, age=age) for each in known)
+            yield kind, None
+        if self.kinds.source.asserts_cpr:
+            yield from product(("real", "replacement"), self._ages(decidings))
 
     def _ages(self, decidings: Sequence[Deciding]) -> Iterator[int]:
         policies = (

@@ -25,6 +25,16 @@ class Known:
     cpr: str
     age: int | None
 
+    def numbered(self, cpr: str, age: int | None) -> "Known":
+        """Return the same of a person with this kind of CPR number, and the age with it."""
+        return Known(
+            self.standing,
+            self.withheld,
+            self.level,
+            cpr,
+            age,
+        )
+
     @property
     def in_person(self) -> bool:
         """Return whether somebody has seen the person and their papers."""

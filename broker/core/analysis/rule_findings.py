@@ -82,13 +82,13 @@ class _Seen:
 def findings(analysis: Analysis) -> Findings:
     """Return what all logins of a site show of the one set of ``analysis``."""
     (policies,) = analysis.sets
-    vocabulary = Vocabulary.of(analysis.sets)
+    vocabulary = analysis.vocabulary
     seen = _Seen()
     for login in analysis.logins():
         seen.classes.add((login.day, login.found))
         _note(seen, login)
-    modelled = ModelledSet(policies, analysis.now.date())
-    kinds = [SourceKinds.of(source, vocabulary) for source in analysis.site.sources]
+    (modelled,) = analysis.modelled.on(analysis.now.date())
+    kinds = [analysis.modelled.kinds(source) for source in analysis.site.sources]
     found = [
         *_dead_alternatives(modelled, kinds),
         *_dead_entries(policies, seen, analysis.site.services, vocabulary),

@@ -38,3 +38,13 @@ def days_of(sets: Sequence[PolicySet], today: date) -> tuple[date, ...]:
         if domain.until is not None and domain.until >= today
     }
     return (today, *(end + timedelta(days=1) for end in sorted(ends)))
+
+
+def named_services(sets: Sequence[PolicySet]) -> set[str]:
+    """Return the services and categories that have an entry: of all others nobody gets anything."""
+    return {
+        release.service
+        for policies in sets
+        for policy in policies.policies
+        for release in policy.releases
+    }

@@ -7,7 +7,8 @@ from typing import Final
 
 from broker.core.analysis.compared_logins import Analysis, ComparedLogin, Site
 from broker.core.analysis.login_classes import Classes
-from broker.core.analysis.modelled_matching import PROOF, ModelledSet
+from broker.core.analysis.modelled_matching import PROOF
+from broker.core.analysis.modelled_sets import ModelledSets
 from broker.core.analysis.outcomes import LeavingKinds, Outcome
 from broker.core.analysis.partial_logins import PartialLogin
 from broker.core.analysis.personas import words
@@ -93,14 +94,16 @@ def proved(
     *,
     let_others_run: Callable[[], None] = lambda: None,
     incomplete: Callable[[], Sequence[str]] | None = None,
+    modelled: ModelledSets | None = None,
 ) -> RuleProof:
     """Return what every class of logins shows of ``rule`` under ``policies``.
 
     ``let_others_run`` is called at each login. Whoever proves several rules gives what is
-    ``incomplete`` of the analysis, which is the same for all.
+    ``incomplete`` of the analysis, and the set as it is ``modelled``: both are the same for all.
     """
     here = replace(site, services=tuple(filter(rule.concerns, site.services)))
-    every = Analysis((policies,), here, now, only=rule.when)
+    sets = (policies,)
+    every = Analysis(sets, here, now, only=rule.when, known=modelled or ModelledSets.of(sets))
     met = next(every.logins(), None) is not None
     able = tuple(each for each in here.services if _may_break(rule, policies, each))
     if not able:
@@ -271,8 +274,8 @@ class _Shows:
     def _of(self, login: ComparedLogin) -> Classes:
         key = (login.found.source, login.day)
         if key not in self._classes:
-            kinds = SourceKinds.of(self.analysis.site.sources[key[0]], self.vocabulary)
-            modelled = (ModelledSet(self.policies, login.day),)
+            kinds = self.analysis.asked.kinds(self.analysis.site.sources[key[0]])
+            modelled = self.analysis.asked.on(login.day)
             self._classes[key] = Classes(key[0], kinds, modelled, self.when)
         return self._classes[key]
 

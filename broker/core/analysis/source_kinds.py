@@ -162,7 +162,8 @@ class SourceKinds:
     source: Source
     vocabulary: Vocabulary
     values: Mapping[str, Mapping[ValueKind, str]] = field(repr=False)
-    _opened: dict[int, tuple[Way, ...]] = field(
+    # With the set itself: of one that is gone another may have the same identity.
+    _opened: dict[int, tuple[ModelledSet, tuple[Way, ...]]] = field(
         default_factory=dict,
         repr=False,
         compare=False,
@@ -225,9 +226,9 @@ class SourceKinds:
         known = self._opened.get(id(modelled))
         if known is None:
             ways = modelled.by(self.source.upstream)
-            known = tuple(way for way in ways if self.opens(way))
+            known = (modelled, tuple(way for way in ways if self.opens(way)))
             self._opened[id(modelled)] = known
-        return known
+        return known[1]
 
     def standings(self) -> Iterator[tuple[str, ValueKind]]:
         """Yield the kinds of affiliations that say something of the person."""

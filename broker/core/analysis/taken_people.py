@@ -30,7 +30,7 @@ def taken_people(analysis: Analysis, before: Collection[str], meant: Meant) -> I
     example says so, is left out; but not at other services that the person loses by it.
     """
     (policies,) = analysis.sets
-    modelled = ModelledSet(policies, analysis.now.date())
+    (modelled,) = analysis.modelled.on(analysis.now.date())
     sources = [_Source.of(source, analysis, modelled) for source in analysis.site.sources]
     services = analysis.site.services
     entered = [_entered(policy, services) for policy in policies.policies]
@@ -112,7 +112,7 @@ class _Source:
 
     @classmethod
     def of(cls, source: Source, analysis: Analysis, modelled: ModelledSet) -> "_Source":
-        kinds = SourceKinds.of(source, analysis.vocabulary)
+        kinds = analysis.modelled.kinds(source)
         ways: dict[int, list[Way]] = {}
         for way in kinds.opened(modelled):
             ways.setdefault(way.policy, []).append(way)

@@ -81,9 +81,9 @@ def judged(
         rules = load(names.site_rules)
     except ConfigurationFaults as found:
         return Judgement(found.faults)
-    known = Site.of(names.configured, _upstreams(names), names.maps)
-    site = known.as_peers_may_become
-    incomplete = cache(Analysis((policies,), site, now).incomplete)
+    site = Site.of(names.configured, _upstreams(names), names.maps).as_peers_may_become
+    every = Analysis((policies,), site, now)
+    incomplete = cache(every.incomplete)
     faults: list[Fault] = []
     warnings: list[Fault] = []
     for rule in rules:
@@ -92,8 +92,7 @@ def judged(
         faults += unknown + unguarded
         if not unguarded:
             warnings += _unconfigured(rule, names.configured)
-        concerned = [each for each in site.services if rule.concerns(each)]
-        if not unknown and concerned:
+        if not unknown and any(map(rule.concerns, site.services)):
             proof = proved(
                 rule,
                 policies,
@@ -101,6 +100,7 @@ def judged(
                 now,
                 let_others_run=let_others_run,
                 incomplete=incomplete,
+                modelled=every.modelled,
             )
             faults += _broken(proof, now)
             warnings += _unproved(proof)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.core.analysis.compared_logins import Analysis, Site, named_services
+from broker.core.analysis.compared_logins import Analysis, Site
 from broker.core.analysis.directed_change import Direction
 from broker.core.analysis.set_differences import Difference, difference
+from broker.core.analysis.set_pairs import named_services
 from broker.core.analysis.sources import Source
 from broker.core.borrowers.leading_numbers import cpr_leads
 from broker.core.borrowers.wanted_borrower import Wish, wish
