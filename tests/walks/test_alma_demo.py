@@ -1,12 +1,13 @@
 """The demo with an Alma in the place of the Koha: the same personas end as they do there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import pytest
 
 from broker.demo.alma.simulated_alma import Simulation
 from broker.demo.check import persona_check
+from broker.demo.check.persona_check import PersonaReport
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, running
@@ -27,9 +28,14 @@ def _demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield found
 
 
-def test_personas_end_as_with_a_koha_and_no_letter_is_almas(demo: Running) -> None:
+@pytest.fixture(name="reports", scope="module")
+def _reports(demo: Running) -> Sequence[PersonaReport]:
+    """Let each persona log in, and give what each ended as."""
+    return persona_check.check(demo, [persona(name) for name in WALKED])
+
+
+def test_personas_end_as_with_a_koha_and_no_letter_is_almas(demo: Running, reports: Sequence[PersonaReport]) -> None:
     """Each ends with the category that is expected of it and a PIN that a machine takes, mailed by the broker alone."""
-    reports = persona_check.check(demo, [persona(name) for name in WALKED])
     assert [report.persona for report in reports if not report.ok] == []
     assert [report.borrower for report in reports] == [
         "created",
@@ -46,6 +52,7 @@ def test_personas_end_as_with_a_koha_and_no_letter_is_almas(demo: Running) -> No
     assert alma.users.pin_letters == []
 
 
+@pytest.mark.usefixtures("reports")
 def test_a_borrower_of_the_broker_is_an_external_user_with_typed_identifiers(demo: Running) -> None:
     """Whom the broker made has a primary id of its own series, and the CPR number as typed identifiers only."""
     alma = demo.system
@@ -59,6 +66,7 @@ def test_a_borrower_of_the_broker_is_an_external_user_with_typed_identifiers(dem
     assert row["expiry_date"] < row["purge_date"]
 
 
+@pytest.mark.usefixtures("reports")
 def test_no_cpr_number_stands_in_the_log_of_the_broker(demo: Running) -> None:
     """Identifiers stand in the paths of Alma's calls, and its errors repeat them: none reaches the broker's log."""
     log = (demo.setting.folder / "broker.log").read_text(encoding="utf-8")
