@@ -31,6 +31,21 @@ _FIND: Final = """const find = selector => {
 };
 const seen = each => each.getClientRects().length > 0 && getComputedStyle(each).visibility !== "hidden";
 """
+# The same place as when it was asked before, on a page that is whole, and nothing lies over it.
+_RESTS: Final = """found => {
+    const it = found.find(seen);
+    it?.scrollIntoView({block: "center"});
+    const box = it?.getClientRects()[0] ?? new DOMRect();
+    const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+    const [before, now] = [window.pressAt, `${x} ${y}`];
+    window.pressAt = now;
+    return document.readyState === "complete" && before === now && it.contains(document.elementFromPoint(x, y));
+}"""
+# What scripts of a page answer for; where none run, no listener is called.
+_LISTEN: Final = """window.pressCame = false;
+    const hear = event => { window.pressCame = it.contains(event.target); };
+    window.addEventListener("click", hear, {capture: true, once: true});
+"""
 _IS_FUNCTION: Final = re.compile(r"\s*(async )?(\w+|\([^)]*\)) =>")
 
 
@@ -154,14 +169,22 @@ class Page:
         self._settle()
 
     def click(self, selector: str) -> None:
-        """Press something in the middle."""
+        """Press something in the middle once it rests there; again where the press met something else."""
         self.wait_for_selector(selector)
-        function = "found => { const it = found.find(seen); it.scrollIntoView({block: 'center'}); return it; }"
+        until = time.monotonic() + _TIMEOUT
+        while not self._pressed(selector):
+            assert time.monotonic() < until, f"nothing presses {selector} on {self.url}"
+
+    def _pressed(self, selector: str) -> bool:
+        """Press, and say whether the press came: a page that still grows moves what is on it away from under it."""
+        self._until(lambda: bool(self.on_found(selector, _RESTS)), f"{selector} at rest")
+        function = f"found => {{ const it = found.find(seen); {_LISTEN} return it; }}"
         element = self._call(f"() => {{ {_FIND} return ({function})(find({json.dumps(selector)})); }}")
         origin = {"type": "element", "element": {"sharedId": element["sharedId"]}}
         press = [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
         actions = [{"type": "pointerMove", "x": 0, "y": 0, "origin": origin}, *press]
         self.act([{"type": "pointer", "id": "mouse", "actions": actions}])
+        return not self.context.scripts or self.evaluate("() => window.pressCame") is not False
 
     def fill(self, selector: str, text: str) -> None:
         """Write into a field, in place of what stands there."""
@@ -285,6 +308,7 @@ class Context:
 
     connection: Connection
     user_context: str
+    scripts: bool = True
     _pages: list[Page] = field(default_factory=list)
 
     def new_page(self) -> Page:
@@ -373,7 +397,7 @@ class Firefox:
         connection = self._running[java_script_enabled]
         made = connection.send("browser.createUserContext")["userContext"]
         connection.send("emulation.setLocaleOverride", locale=locale, userContexts=[made])
-        return Context(connection, made)
+        return Context(connection, made, java_script_enabled)
 
 
 @pytest.fixture(scope="session")
