@@ -28,11 +28,18 @@ BROKEN = [
         ),
     ),
     (
+        "a word in place of a text's two languages",
+        "student.yaml",
+        "label: {en: Student at Aarhus University, da: Studerende på Aarhus Universitet}",
+        "label: Student",
+        "student.yaml:5: label: must be a mapping (write {en: ..., da: ...})",
+    ),
+    (
         "a category in place of its key",
         "student.yaml",
         "borrower: {category: STUDENT}, releases",
         "borrower: STUDENT, releases",
-        "student.yaml:64: examples.1.expect.borrower: must be a mapping (write key: value)",
+        "student.yaml:64: examples.1.expect.borrower: must be a mapping (write {category: ...})",
     ),
     (
         "a last day in a line of match",
