@@ -257,6 +257,26 @@ def test_a_renamed_category_is_told_wherever_it_is_named(edited: Edited) -> None
     assert told == ["policies/employee.yaml", "policies/hospital.yaml", "policies/student.yaml"]
 
 
+def test_an_account_whose_pin_would_lead_nowhere_is_told(edited: Edited) -> None:
+    """A new category without a line for the library account; the shipped files have one for each that they make."""
+    assert isinstance(NAMES.upstreams, dict)
+    library = replace(NAMES.upstreams["library"], profile="library")
+    names = replace(NAMES, upstreams={**NAMES.upstreams, "library": library})
+    assert warnings(ROOT / "policies", names) == []
+    line = "  - {upstream: library, borrower_category: [HOSPITAL]}"
+    folder = edited("hospital.yaml", line, f"  # {line}")
+    file = folder / "hospital.yaml"
+    text, _, _ = file.read_text().partition("  - name: the library account has the terms")
+    file.write_text(text)
+    assert warnings(folder, names) == [
+        (
+            "policies/hospital.yaml:24: makes the category HOSPITAL, and who logs in by library with such an account"
+            " fits no file (add - {upstream: library, borrower_category: [HOSPITAL]} under match)"
+        )
+    ]
+    assert warnings(folder) == []
+
+
 def test_scopes_below_an_institutions_are_its_own_and_those_of_a_feed_are_still_to_come(edited: Edited) -> None:
     """A department's scope is no foreign one; where a feed brings the scopes there is nothing to compare yet."""
     folder = edited("private.yaml", "library-walk-in@au.dk", "walk-in@clin.au.dk, 'library-walk-in@*'")
