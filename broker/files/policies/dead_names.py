@@ -74,7 +74,9 @@ def _scopes(upstream: Upstream) -> set[str]:
 
 def _scopes_of(upstreams: Iterable[Upstream], scope: str) -> str:
     known = {scope for upstream in upstreams for scope in _scopes(upstream)}
-    return did_you_mean(scope, known) or "add it to an institution in broker.toml, or remove it"
+    added = "add it to an institution in broker.toml, or remove it"
+    meant = did_you_mean(scope, known)
+    return f"{meant} else {added}" if meant else added
 
 
 def unscoped_demands(

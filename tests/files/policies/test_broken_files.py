@@ -591,6 +591,23 @@ BROKEN = [
         "student.yaml:40: unknown attribute 'mial' (did you mean 'mail'?)",
     ),
     (
+        "an attribute by what people call it",
+        "student.yaml",
+        "      displayName: {why",
+        "      fullName: {why",
+        "student.yaml:49: unknown attribute 'fullName' (did you mean 'displayName'?)",
+    ),
+    (
+        "an attribute that there is not",
+        "student.yaml",
+        "      displayName: {why",
+        "      shoeSize: {why",
+        (
+            "student.yaml:49: unknown attribute 'shoeSize'"
+            " (the maps yield no such attribute; labels.yaml lists those there are)"
+        ),
+    ),
+    (
         "an attribute of an example misspelt",
         "student.yaml",
         "mail: asta@post.example}",
