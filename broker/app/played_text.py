@@ -12,7 +12,7 @@ from broker.core.identity.canonical_attributes import ASSURANCE, CPR_ATTRIBUTE
 from broker.core.login.nearest_login import NearLogin
 from broker.core.login.played_login import Leaving, PlannedBorrower, PlayedLogin
 from broker.core.login.steps import Ask, Done, OfferUpgrade, ProveMailbox, Step, TellChange
-from broker.core.policy.model import PolicyLine, Reason
+from broker.core.policy.model import Condition, PolicyLine, Reason
 
 _WIDTH: Final = 78
 _MOST_NEAR: Final = 3
@@ -42,6 +42,10 @@ _OR_ELSE: Final = {
     EnrolmentOutcome.ADOPTED: _(", or %(categories)s adopted"),
 }
 _LABEL_WIDTH: Final = 8
+_UNCOUNTED: Final = _(
+    "the CPR number does not count: the login is self-asserted, or its university calls them"
+    " no student, employee, staff, faculty or member"
+)
 
 
 def lines(
@@ -49,6 +53,7 @@ def lines(
     others: Sequence[PlayedLogin],
     near: Sequence[NearLogin],
     *,
+    missed: Sequence[tuple[Reason, Condition]] = (),
     corner: str,
     made_up: Names,
     words: Wording,
@@ -56,7 +61,8 @@ def lines(
 ) -> Iterator[str]:
     """Yield the lines of a played login in ``words``; ``others`` are those with another borrower.
 
-    ``corner`` stands at the right of the first line. Of what was ``made_up`` nobody asks why it
+    ``missed`` is why the nearest policies do not match whoever fits none. ``corner`` stands at the
+    right of the first line. Of what was ``made_up`` nobody asks why it
     stays. ``unoffered`` is the way to log in where the service does not offer it: nobody gets that
     far.
     """
@@ -70,7 +76,7 @@ def lines(
         )
     yield f"{title:<{_WIDTH - len(corner)}}  {corner}".rstrip()
     if not played.permitted:
-        yield from _refusal(played, near, words)
+        yield from _refusal(played, near, missed, words)
         return
     on_the_way = [*_asked(played, words), *_borrower(played, others, words)]
     if on_the_way:
@@ -144,19 +150,37 @@ def _title(played: PlayedLogin, words: Wording) -> str:
     )
 
 
-def _refusal(played: PlayedLogin, near: Sequence[NearLogin], words: Wording) -> Iterator[str]:
+def _refusal(
+    played: PlayedLogin,
+    near: Sequence[NearLogin],
+    missed: Sequence[tuple[Reason, Condition]],
+    words: Wording,
+) -> Iterator[str]:
     key = _KEYS.get(played.reason, "")
+    uncounted = played.reason == "cpr_required" and played.facts.cpr == "real"
+    if uncounted and not played.decision.known_in_person:
+        # The requirement holds: the account is what nobody of this affiliation gets.
+        key = "borrower: make"
     place = f"{_line(played.place) or ''} {key}".strip()
     refused = words.say(_("refused"))
     yield f"  {refused}   {played.reason}   {place}".rstrip()
+    if uncounted and not played.decision.known_in_person:
+        yield f"            {words.say(_UNCOUNTED)}"
     near_by = words.say(_("near:"))
-    for reason in _missed(played)[:_MOST_NEAR]:
-        yield f"            {near_by} {reason.place} {reason.code}"
+    for reason, condition in missed[:_MOST_NEAR]:
+        wanted = f"{condition.name} {_some(condition.values)}"
+        yield f"            {near_by} {reason.place} {reason.code}   {wanted}"
     head = words.say(_("what would let them in"))
     for each in near:
         changes = ", ".join(map(words.fact, each.changes))
         yield f"            {head}: {changes} ({each.place})"
         head = words.say(_("or, as another affiliation"))
+
+
+def _some(values: Sequence[str]) -> str:
+    """Return the first of the values that would do."""
+    shown = ", ".join(values[:_MOST_NEAR])
+    return f"{shown}, ..." if len(values) > _MOST_NEAR else shown
 
 
 def _missed(played: PlayedLogin) -> tuple[Reason, ...]:

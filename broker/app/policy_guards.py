@@ -16,6 +16,7 @@ from broker.flows.policies.second_person import may_be_one
 from broker.flows.policies.set_in_force import Live
 
 _FEWEST_KEYS: Final = 2
+_LINES: Final = "a line each, as kirsten@library.example ssh-ed25519 AAAA..., or a file of them"
 _PATTERN: Final = frozenset("*?")
 _GONE: Final = "is gone: the set in force was held against site rules, and the next is against none"
 _MEND: Final = "put it back, or let broker policy apply record that there is none"
@@ -35,7 +36,8 @@ def of_signers(settings: Config) -> Iterator[str]:
         yield f"policy.signers is not set: {what}"
         return
     if ssh_signatures.key_count(allowed) < _FEWEST_KEYS:
-        yield "policy.signers has fewer than two keys: nobody can be the second person"
+        few = "policy.signers has fewer than two keys: nobody can be the second person"
+        yield f"{few} ({_LINES})"
     yield from _overlaps(allowed)
     if not ssh_signatures.is_installed():
         yield str(ssh_signatures.missing_program())

@@ -10,7 +10,8 @@ from broker.app.told_words import Wording
 from broker.core.login.given_facts import UNNAMED_CATEGORY
 from broker.core.login.nearest_login import NearLogin
 from broker.core.login.played_login import PlayedLogin
-from broker.core.policy.model import PolicySet
+from broker.core.policy.matching import missed_conditions
+from broker.core.policy.model import Condition, PolicySet, Reason
 
 Nears = Callable[[Site, Trial, PlayedLogin, datetime], Sequence[NearLogin]]
 
@@ -46,6 +47,7 @@ def lines(
             played,
             others,
             near,
+            missed=_missed(site, played, now),
             corner=corner,
             made_up=made_up,
             words=words,
@@ -55,6 +57,13 @@ def lines(
     yield from _notes(site, trial, words)
     if made_up:
         yield words.say(_("made up: %(facts)s"), facts=", ".join(map(words.fact, made_up)))
+
+
+def _missed(site: Site, played: PlayedLogin, now: datetime) -> Sequence[tuple[Reason, Condition]]:
+    """Return why the nearest policies do not match, of a login that fits none."""
+    if played.reason != "no_affiliation":
+        return ()
+    return missed_conditions(site.policies, played.facts, now.date())
 
 
 def _notes(site: Site, trial: Trial, words: Wording) -> Iterator[str]:

@@ -26,6 +26,13 @@ from broker.core.policy.model import PolicySet
 
 _DIGEST: Final = re.compile("[0-9a-f]{4,64}")
 _CATEGORY: Final = "://"  # an entity category may have no member yet
+# Whoever agreed or was told before, and is asked or told now: said where it is not the same.
+_NOW: Final = {
+    (True, True): "",
+    (True, False): ", and is now told, not asked",
+    (False, True): ", and is now asked",
+    (False, False): "",
+}
 _HIDDEN: Final = "--all lists what else becomes of new people, and of choices that no page offers"
 all_rows: Final = click.option(
     "--all",
@@ -166,13 +173,13 @@ def _arrival(arrival: Arrival) -> str:
 
 def _asked_again(found: Difference) -> Iterator[str]:
     """Yield whose answers do not cover what is asked now: a service each, with every reason."""
-    reasons: dict[tuple[str, bool], list[str]] = {}
+    reasons: dict[tuple[str, bool, bool], list[str]] = {}
     for each in found.asked_again:
         reason = f"{each.reason}, {each.place}"
-        reasons.setdefault((each.service, each.agreed), []).append(reason)
-    for (service, agreed), why in sorted(reasons.items()):
+        reasons.setdefault((each.service, each.agreed, each.asks), []).append(reason)
+    for (service, agreed, asks), why in sorted(reasons.items()):
         answered = "agreed" if agreed else "was told"
-        yield f"whoever {answered} at {service} ({'; '.join(why)})"
+        yield f"whoever {answered} at {service}{_NOW[agreed, asks]} ({'; '.join(why)})"
 
 
 def _day(day: date | None) -> str | None:

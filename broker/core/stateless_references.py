@@ -164,8 +164,8 @@ class StatelessReferences:
 
 
 def compact(spoken: str) -> str:
-    """Return a reference as it is written, from any case and spacing."""
-    return "".join(spoken.split()).upper()
+    """Return a reference as it is written, from any case, spacing and hyphens."""
+    return "".join(spoken.replace("-", " ").split()).upper()
 
 
 def is_stateless(spoken: str) -> bool:

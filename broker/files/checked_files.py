@@ -54,6 +54,7 @@ _WORDS: Final = {
     "string_pattern_mismatch": "must be small letters, digits and -, and begin with a letter",
     "too_short": "must not be empty",
 }
+_FEW_KEYS: Final = 2
 _COMMA: Final = "a comma? put the text in quotes"
 # How a beginner writes what is wanted in its place.
 _WRITTEN: Final = {
@@ -128,15 +129,22 @@ def validated(shape: type[S], node: YamlNode, name: str) -> S:
 
 
 def once(model: type[BaseModel], misfits: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
-    """Yield the misfits but for keys that are missing because they stand there misspelt."""
+    """Yield the misfits but for those that only follow from another.
+
+    A key is missing because it stands there misspelt; a list is too short because what it holds is
+    wrong.
+    """
     misspelt: set[KeyPath] = set()
+    wrong_inside = {misfit["loc"][:at] for misfit in misfits for at in range(len(misfit["loc"]))}
     for misfit in misfits:
         if misfit["type"] == "extra_forbidden":
             *above, key = misfit["loc"]
             near = get_close_matches(str(key), known_keys(model, tuple(above)), n=1)
             misspelt.update((*above, meant) for meant in near)
     for misfit in misfits:
-        if misfit["type"] != "missing" or misfit["loc"] not in misspelt:
+        follows = misfit["type"] == "missing" and misfit["loc"] in misspelt
+        emptied = misfit["type"] == "too_short" and misfit["loc"] in wrong_inside
+        if not follows and not emptied:
             yield misfit
 
 
@@ -190,7 +198,25 @@ def _fault(shape: type[Shape], node: YamlNode, name: str, misfit: ErrorDetails) 
     if kind == "missing":
         return Fault(where, f"{spelt} is missing")
     what = _WORDS.get(kind) or sentence(misfit)
-    return Fault(where, f"{spelt}: {what}", _WRITTEN.get(kind, ""))
+    return Fault(where, f"{spelt}: {what}", _needed_keys(misfit) or _WRITTEN.get(kind, ""))
+
+
+def _needed_keys(misfit: ErrorDetails) -> str:
+    """Return the mapping that belongs where a bare word stands, if it needs few keys."""
+    name = misfit.get("ctx", {}).get("class_name")
+    for shape in _all_below(Shape):
+        if shape.__name__ != name:
+            continue
+        needed = [key for key, field in shape.model_fields.items() if field.is_required()]
+        if 0 < len(needed) <= _FEW_KEYS:
+            return f"write {{{', '.join(f'{key}: ...' for key in needed)}}}"
+    return ""
+
+
+def _all_below(shape: type[Shape]) -> Iterator[type[Shape]]:
+    for below in shape.__subclasses__():
+        yield below
+        yield from _all_below(below)
 
 
 def _mend_of_unknown(shape: type[Shape], node: YamlNode, path: KeyPath) -> str:

@@ -117,7 +117,7 @@ def without_examples(text: str) -> str:
 ASKED_AGAIN = {
     "WIDER e-resources student": "whoever was told at e-resources (+ ",
     "WIDER e-resources hospital": "whoever was told at e-resources (name_id, hospital.yaml:",
-    "WIDER my-loans hospital": "whoever agreed at my-loans (legal basis, hospital.yaml:",
+    "WIDER my-loans hospital": "whoever agreed at my-loans, and is now told, not asked (legal basis, hospital.yaml:",
     "refused e-resources employee": "whoever was told at e-resources (+ ",
 }
 
@@ -215,7 +215,7 @@ def test_programs_read_rows_with_a_login(tmp_path: Path) -> None:
     assert (row["direction"], row["service"], row["line"]) == ("WIDER", "e-resources", "student.yaml:57")
     assert row["login"]["upstream"] == "wayf"
     assert found["asked_again"] == [
-        {"service": "e-resources", "agreed": False, "reason": "+ sn", "place": "student.yaml:57"}
+        {"service": "e-resources", "agreed": False, "asks": False, "reason": "+ sn", "place": "student.yaml:57"}
     ]  # fmt: skip
 
 

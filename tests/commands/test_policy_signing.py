@@ -293,7 +293,10 @@ def test_where_nobody_may_sign_one_is_enough(desk: Desk, keys: dict[str, Key]) -
         ([], "policy.signers is not set: one person alone can put policies in force that release more"),
         (
             ["kirsten {kirsten}", "mads {kirsten}"],
-            "policy.signers has fewer than two keys: nobody can be the second person",
+            (
+                "policy.signers has fewer than two keys: nobody can be the second person"
+                " (a line each, as kirsten@library.example ssh-ed25519 AAAA..., or a file of them)"
+            ),
         ),
         (["kirsten {kirsten}", "mads {mads}"], None),
         (

@@ -19,6 +19,9 @@ STUDENT = ("--upstream", "wayf", "--as", "student@au.dk")
 AFFILIATE = ("--upstream", "wayf", "--as", "affiliate@au.dk")
 NUMBER = "1403044004"
 Try = Callable[..., Result]
+_NOTHING = """examples:
+  - {name: nobody, login: {upstream: wayf}, service: my-loans, expect: {effect: deny}}
+"""
 
 
 @pytest.fixture
@@ -68,6 +71,27 @@ def test_a_refusal_names_its_rule_and_what_would_let_them_in(tried: Try) -> None
     assert "or, as another affiliation" not in result.stdout
     persona = tried("--persona", "lars", "--service", "my-loans", "--nearest").stdout
     assert "what would let them in: upstream nemid, assurance substantial (private.yaml:12)" in persona
+
+
+def test_whoever_fits_no_file_is_told_what_would_fit(tried: Try) -> None:
+    """The attribute and the values of the line; a way that anybody has comes before a mailbox at work."""
+    result = tried("--upstream", "wayf", "--as", "student@health.au.dk", "--service", "my-loans", "--nearest").stdout
+    assert "near: student.yaml:11 value_not_matched   eduPersonScopedAffiliation student@au.dk\n" in result
+    many = "near: employee.yaml:11 value_not_matched   eduPersonScopedAffiliation employee@au.dk, staff@au.dk, facul"
+    assert many in result
+    assert "what would let them in: upstream nemid, assurance substantial, cpr real, age 18 (private.yaml:12)" in result
+
+
+def test_a_number_that_does_not_count_is_not_said_to_be_missing(tried: Try) -> None:
+    """An affiliate brings one, and no account is made of them: the line is that of the account."""
+    path = Path("policies/hospital.yaml")
+    path.write_text(path.read_text().replace("[employee@clin.au.dk], assurance", "[affiliate@clin.au.dk], assurance"))
+    path.write_text(path.read_text().partition("examples:")[0] + _NOTHING)
+    person = ("--upstream", "wayf", "--as", "affiliate@clin.au.dk", "--cpr", "real", "--service", "my-loans")
+    result = tried(*person)
+    assert "refused   cpr_required   hospital.yaml:34 borrower: make\n" in result.stdout, result.output
+    said = "the CPR number does not count: the login is self-asserted, or its university calls them no student"
+    assert said in result.stdout
 
 
 def test_who_is_looked_up_in_the_register_is_told(tried: Try) -> None:

@@ -12,6 +12,7 @@ from broker.core.stateless_references import (
     STEPS,
     ReferenceFacts,
     StatelessReferences,
+    compact,
 )
 
 NOW = datetime(2026, 11, 25, 12, 34, 56, tzinfo=UTC)
@@ -35,6 +36,12 @@ def test_what_has_no_number_is_another() -> None:
     """A step or reason that the tables do not know leads to a reference all the same."""
     reference = REFERENCES.of("/no-such-route", "no_such_reason", NOW)
     assert REFERENCES.read(reference, NOW) == ReferenceFacts(MINUTE, "", "")
+
+
+def test_a_reference_may_be_typed_as_it_is_heard() -> None:
+    """In small letters, in groups, with hyphens between them."""
+    for typed in ("gszh psw6", "GSZH-PSW6", " gszh - psw6 "):
+        assert compact(typed) == "GSZHPSW6"
 
 
 def test_a_mistyped_or_invented_reference_says_nothing() -> None:

@@ -28,7 +28,7 @@ class Shelf(Shape):
     """A mapping under a name of the file's own."""
 
     source: str = Field(alias="from", default="")
-    books: tuple[Book, ...] = ()
+    books: Annotated[tuple[Book, ...], Field(min_length=1)] = ()
     lent: tuple[Annotated[str, Field(min_length=1)] | LoanShape, ...] = ()
 
 
@@ -89,6 +89,8 @@ def test_the_nearest_word_is_offered() -> None:
             "f.yaml:1: shelves.a.lent.2.until: must be a day like 2027-06-30",
         ),
         ("shelves: {a: {lent: [Asta, '']}}", "f.yaml:1: shelves.a.lent.2: must not be empty"),
+        ("shelves: {a: {books: [Emma]}}", "f.yaml:1: shelves.a.books.1: must be a mapping (write {title: ...})"),
+        ("shelves: {a: {books: []}}", "f.yaml:1: shelves.a.books: must not be empty"),
         ("shelves: []", "f.yaml:1: shelves: must be a mapping (write key: value)"),
         ("shelves: {a: {0101800007: x}}", "f.yaml:1: unknown key (not shown) (from, books, lent)"),
     ],

@@ -22,7 +22,7 @@ def upstream(name: str, attribute_map: str, *institutions: Institution) -> Upstr
 
 
 SERVICES = {name: service(name) for name in ("my-loans", "myprint", "e-resources")}
-AARHUS = Institution("https://idp.au.example", scopes=("au.dk",))
+AARHUS = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}))
 NAMES = NameableInPolicies(
     SERVICES,
     MAPS.attributes,

@@ -10,6 +10,7 @@ from broker.adapters.trail.monthly_files import TrailFiles
 from broker.adapters.trail.person_keys import KIND, PersonKeys, tag, unsealed
 from broker.adapters.trail.verification import lines
 from broker.core.ports import Store
+from broker.core.stateless_references import compact
 
 _SEALED: Final = frozenset({"who", "tag"})
 _MonthAndTag = tuple[str, str]
@@ -34,7 +35,7 @@ class EventSearch:
 
     def by_reference(self, reference: str, now: datetime) -> Iterator[Facts]:
         """Yield the events of a page's reference, oldest first."""
-        reference = _typed(reference)
+        reference = compact(reference)
         keys = self._keys(reference, now)
         for facts in self._lines():
             key = keys.get(_month_and_tag(facts))
@@ -45,7 +46,7 @@ class EventSearch:
 
     def groups_of(self, reference: str, now: datetime) -> tuple[str, ...]:
         """Return the groups of the keys of a reference's person; none where it has no person."""
-        keys = self._keys(_typed(reference), now)
+        keys = self._keys(compact(reference), now)
         groups: list[str] = []
         for facts in self._lines():
             key = keys.get(_month_and_tag(facts))
@@ -86,10 +87,6 @@ class EventSearch:
             for _, _, line in lines(self.journal, month):
                 if line is not None:
                     yield {"n": line.number, **line.facts}
-
-
-def _typed(reference: str) -> str:
-    return "".join(reference.split()).upper()
 
 
 def _month(facts: Facts) -> str:

@@ -2,23 +2,28 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from broker.core.analysis.outcomes import MADE, LeavingKinds, Outcome, SharedTerms
 from broker.core.consent.disclosure import WATCHED, told_of
 from broker.core.login.next_step import OURS
 from broker.core.policy.model import PolicyLine
 
+_CONSENT: Final = "consent"
+
 
 @dataclass(frozen=True, slots=True)
 class AskedAgain:
     """One reason why whoever answered at a service is asked again, with its line.
 
-    ``agreed``: they agreed; else they were told. Whoever has agreed to as much before, and has not
-    said no since, is not asked (docs/reference/consent.md#covers).
+    ``agreed``: they agreed; else they were told. ``asks``: now they are asked; else told. Whoever
+    has agreed to as much before, and has not said no since, is not asked
+    (docs/reference/consent.md#covers).
     """
 
     service: str
     agreed: bool
+    asks: bool
     reason: str
     place: PolicyLine | None
 
@@ -29,7 +34,7 @@ def asked_again(service: str, before: Outcome, after: Outcome) -> Iterator[Asked
     if old is None or new is None or not (_is_shown(before, old) and _is_shown(after, new)):
         return
     for reason, place in (*_of_terms(old, new), *_of_attributes(before, after)):
-        yield AskedAgain(service, old.basis == "consent", reason, place)
+        yield AskedAgain(service, old.basis == _CONSENT, new.basis == _CONSENT, reason, place)
 
 
 def _is_shown(outcome: Outcome, terms: SharedTerms) -> bool:
@@ -37,7 +42,7 @@ def _is_shown(outcome: Outcome, terms: SharedTerms) -> bool:
     names = {each.name for each in outcome.leaving}
     if terms.name_id == "persistent" or terms.looked_up:
         return True
-    if terms.basis == "consent" or terms.notice == "ours":
+    if terms.basis == _CONSENT or terms.notice == "ours":
         return bool(names)
     return not names.isdisjoint(OURS)
 

@@ -75,7 +75,7 @@ def _near(
         changes=tuple(steps.words),
         place=alternative.place,
         affiliation=policy.affiliation,
-        effort=len(steps.words) + steps.identities * _ANOTHER_PERSON,
+        effort=len(steps.words) + steps.mailboxes + steps.identities * _ANOTHER_PERSON,
     )
 
 
@@ -113,6 +113,7 @@ class _Changes:
     facts: GivenFacts
     words: list[str] = field(default_factory=list)
     identities: int = 0
+    mailboxes: int = 0  # at work: not everybody has one, and each weighs one more
 
     def by_upstream(self, allowed: Names) -> None:
         """Come by one of these upstreams; any, where there are none."""
@@ -173,6 +174,7 @@ class _Changes:
         proved = {**self.facts.proved, name: f"someone@{domains[0]}"}
         self.facts = replace(self.facts, proved=proved)
         self.words.append(f"proof {name} in {domains[0]}")
+        self.mailboxes += 1
 
     def with_number(self, *, needed: bool) -> None:
         """Bring a real CPR number."""

@@ -31,7 +31,7 @@ NEVER_BY_CATEGORY: Final = frozenset({CPR_ATTRIBUTE, BORROWER_NUMBER})
 
 # Affiliations of people whom an institution has seen and keeps papers on. A list of the others
 # would let in every word it does not know.
-_IN_PERSON: Final = frozenset({"student", "employee", "staff", "faculty", "member"})
+IN_PERSON: Final = frozenset({"student", "employee", "staff", "faculty", "member"})
 _AFFILIATE: Final = "affiliate"
 _REAL: Final = "real"
 _NOT_REAL: Final = {"replacement": "replacement_number", "constructed": "constructed_number"}
@@ -218,7 +218,7 @@ def _may_lower(policy: Policy, login: LoginFacts) -> bool:
         return False
     if not login.withheld.keys().isdisjoint(AFFILIATIONS):
         return False
-    return _roles(login).isdisjoint(_IN_PERSON)
+    return _roles(login).isdisjoint(IN_PERSON)
 
 
 def _filtered(
@@ -336,7 +336,7 @@ def _known_in_person(login: LoginFacts) -> bool:
         return False
     roles = _roles(login)
     if roles:
-        return not roles.isdisjoint(_IN_PERSON)
+        return not roles.isdisjoint(IN_PERSON)
     if not login.withheld.keys().isdisjoint(AFFILIATIONS):
         return False
     return login.assurance >= Assurance.SUBSTANTIAL

@@ -34,6 +34,14 @@ def matching_policies(
     return [], list(_near_misses(policies, candidates, login, today))
 
 
+def missed_conditions(
+    policies: PolicySet, login: LoginFacts, today: date
+) -> list[tuple[Reason, Condition]]:
+    """Return the reasons why the nearest policies do not match, each with its condition."""
+    facts = [("upstream", (login.upstream,)), *login.attributes.items()]
+    return list(_missed(policies, policies.index.candidates(facts), login, today))
+
+
 def _matching_alternative(policy: Policy, login: LoginFacts, today: date) -> Alternative | None:
     for alternative in policy.match:
         failures = (
@@ -48,6 +56,14 @@ def _matching_alternative(policy: Policy, login: LoginFacts, today: date) -> Alt
 def _near_misses(
     policies: PolicySet, candidates: Sequence[int], login: LoginFacts, today: date
 ) -> Iterator[Reason]:
+    """Yield why the nearest policies did not match."""
+    for reason, _ in _missed(policies, candidates, login, today):
+        yield reason
+
+
+def _missed(
+    policies: PolicySet, candidates: Sequence[int], login: LoginFacts, today: date
+) -> Iterator[tuple[Reason, Condition]]:
     """Yield why the candidates, then the highest policies, did not match: eight at most."""
     highest = range(len(policies.policies))
     nearest = dict.fromkeys(candidates[:_EXPLAINED])
@@ -58,7 +74,7 @@ def _near_misses(
             yield _near_miss(policy, login, today)
 
 
-def _near_miss(policy: Policy, login: LoginFacts, today: date) -> Reason:
+def _near_miss(policy: Policy, login: LoginFacts, today: date) -> tuple[Reason, Condition]:
     """Return the first condition that failed in the alternative that failed least."""
     failures = [_failures(alternative, policy, login, today) for alternative in policy.match]
     return min(failures, key=len)[0]
@@ -66,13 +82,13 @@ def _near_miss(policy: Policy, login: LoginFacts, today: date) -> Reason:
 
 def _failures(
     alternative: Alternative, policy: Policy, login: LoginFacts, today: date
-) -> list[Reason]:
-    reasons = []
+) -> list[tuple[Reason, Condition]]:
+    failures = []
     for condition in alternative.conditions:
         code = condition_failure(condition, policy, login, today)
         if code:
-            reasons.append(Reason(code, condition.place))
-    return reasons
+            failures.append((Reason(code, condition.place), condition))
+    return failures
 
 
 def condition_failure(

@@ -41,6 +41,7 @@ def warnings(
     yield from dead_names.foreign_scopes(policies, names)
     yield from dead_names.unscoped_demands(policies, names)
     yield from dead_names.unused_proof_domains(policies)
+    yield from dead_names.unreached_categories(policies, names)
     if names.guardianship is False:
         yield from _never_cases(policies)
     if names.desk_categories is not None:

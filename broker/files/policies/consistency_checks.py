@@ -32,7 +32,19 @@ _MASKED = (
     " and what leaves is shown (docs/consent.md)"
 )
 
-_NOT_IN_MAPS = "the maps yield no such attribute"
+_NOT_IN_MAPS = "the maps yield no such attribute; labels.yaml lists those there are"
+# What people call an attribute, and what the maps call it.
+_CALLED = {
+    "name": "displayName",
+    "fullname": "displayName",
+    "firstname": "gn",
+    "givenname": "gn",
+    "lastname": "sn",
+    "surname": "sn",
+    "email": "mail",
+    "phone": "mobile",
+    "number": BORROWER_NUMBER,
+}
 _UNMAPPED = {"until": "only a domain under proofs can end on a day"}
 
 # What is wrong, and how to mend it; and the line that it is wrong in.
@@ -231,8 +243,15 @@ def _names(policy: Policy, attributes: Collection[str]) -> Iterator[PolicyProble
             yield place, f"{source}: no such proof in this file", "name it under proofs"
     for name, place in _used_attributes(policy):
         if name not in attributes:
-            mend = did_you_mean(name, attributes) or _UNMAPPED.get(name, _NOT_IN_MAPS)
-            yield place, f"unknown attribute {name!r}", mend
+            yield place, f"unknown attribute {name!r}", _meant(name, attributes)
+
+
+def _meant(name: str, attributes: Collection[str]) -> str:
+    """Return what a name that no map yields was meant for, or where the names stand."""
+    called = _CALLED.get(name.casefold().replace("_", ""))
+    if called in attributes:
+        return f"did you mean {called!r}?"
+    return did_you_mean(name, attributes) or _UNMAPPED.get(name, _NOT_IN_MAPS)
 
 
 def _used_attributes(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:

@@ -7,13 +7,14 @@ from typing import Final
 from broker.core.entities import Upstream
 from broker.core.identity.attribute_values import in_scope
 from broker.core.identity.canonical_attributes import AttributeMap
-from broker.core.policy.matching import PROOF_DOMAIN
+from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
 from broker.core.policy.model import Alternative, BorrowerRule, Condition, Policy, PolicyLine
 from broker.files.checked_files import did_you_mean
 from broker.files.policies.configured_names import NameableInPolicies
 from broker.files.policies.upstream_checks import UPSTREAM, PolicyProblem
 
 _SCOPES: Final = "scopes"
+_CATEGORY: Final = "borrower_category"
 _NO_ATTRIBUTE: Final = frozenset({UPSTREAM, "assurance"})
 
 
@@ -73,7 +74,9 @@ def _scopes(upstream: Upstream) -> set[str]:
 
 def _scopes_of(upstreams: Iterable[Upstream], scope: str) -> str:
     known = {scope for upstream in upstreams for scope in _scopes(upstream)}
-    return did_you_mean(scope, known) or "add it to an institution in broker.toml, or remove it"
+    added = "add it to an institution in broker.toml, or remove it"
+    meant = did_you_mean(scope, known)
+    return f"{meant} else {added}" if meant else added
 
 
 def unscoped_demands(
@@ -158,6 +161,36 @@ def unmade_categories(
             if category not in known:
                 mend = did_you_mean(category, known) or "name it in library.desk_categories"
                 yield place, f"no file makes the borrower category {category!r}", mend
+
+
+def unreached_categories(
+    policies: Collection[Policy], names: NameableInPolicies
+) -> Iterator[PolicyProblem]:
+    """Find categories that a file makes, and whose holders fit no file by the library account.
+
+    They have an account of ours, and number and PIN would let them in nowhere.
+    """
+    ways = sorted(upstream.name for upstream in names.upstream_values if upstream.local)
+    for policy in policies:
+        rule = policy.borrower
+        if rule is None or not rule.find_by:
+            continue
+        for way in ways:
+            if not any(_is_reached(rule.category, way, each) for each in policies):
+                what = f"makes the category {rule.category}, and who logs in by {way} with such"
+                line = f"{{upstream: {way}, borrower_category: [{rule.category}]}}"
+                place = rule.line_of("category")
+                yield place, f"{what} an account fits no file", f"add - {line} under match"
+
+
+def _is_reached(category: str, way: str, policy: Policy) -> bool:
+    """Return whether an alternative takes the people of a category who come by ``way``."""
+    for alternative in policy.match:
+        named = {each.name: each.values for each in alternative.conditions}
+        comes = way in named.get(UPSTREAM, (way,))
+        if comes and value_allowed(category, named.get(_CATEGORY, (category,))):
+            return True
+    return False
 
 
 def _changed(rule: BorrowerRule) -> Iterator[tuple[str, PolicyLine]]:

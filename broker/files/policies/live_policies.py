@@ -23,6 +23,7 @@ from broker.files.policies.policy_folder import (
     PolicySource,
     file_marks,
 )
+from broker.files.policies.unlike_live_logins import unlike_live_logins
 from broker.files.strict_yaml import read
 
 __all__ = [
@@ -228,6 +229,8 @@ def _parsed(
     ]
     loaded = PolicySet(tuple(policies), last_good.digest(files), tuple(warnings))
     results = run_examples(loaded, None, now, let_others_run)
+    unlike = tuple(faults_at(folder, unlike_live_logins(results, names)))
+    loaded = replace(loaded, warnings=(*loaded.warnings, *unlike))
     failed = list(faults_at(folder, failures(loaded, results, now.date())))
     if found.binding:
         return _judged(loaded, failed, names, now, let_others_run)

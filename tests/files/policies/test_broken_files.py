@@ -28,11 +28,18 @@ BROKEN = [
         ),
     ),
     (
+        "a word in place of a text's two languages",
+        "student.yaml",
+        "label: {en: Student at Aarhus University, da: Studerende på Aarhus Universitet}",
+        "label: Student",
+        "student.yaml:5: label: must be a mapping (write {en: ..., da: ...})",
+    ),
+    (
         "a category in place of its key",
         "student.yaml",
         "borrower: {category: STUDENT}, releases",
         "borrower: STUDENT, releases",
-        "student.yaml:64: examples.1.expect.borrower: must be a mapping (write key: value)",
+        "student.yaml:64: examples.1.expect.borrower: must be a mapping (write {category: ...})",
     ),
     (
         "a last day in a line of match",
@@ -582,6 +589,23 @@ BROKEN = [
         "      mail: {why",
         "      mial: {why",
         "student.yaml:40: unknown attribute 'mial' (did you mean 'mail'?)",
+    ),
+    (
+        "an attribute by what people call it",
+        "student.yaml",
+        "      displayName: {why",
+        "      fullName: {why",
+        "student.yaml:49: unknown attribute 'fullName' (did you mean 'displayName'?)",
+    ),
+    (
+        "an attribute that there is not",
+        "student.yaml",
+        "      displayName: {why",
+        "      shoeSize: {why",
+        (
+            "student.yaml:49: unknown attribute 'shoeSize'"
+            " (the maps yield no such attribute; labels.yaml lists those there are)"
+        ),
     ),
     (
         "an attribute of an example misspelt",

@@ -187,7 +187,7 @@ def test_a_register_that_cannot_do_what_a_policy_asks_is_a_fault(
             "affiliate@au.dk, alum@aud.dk, alum@au.dk",
             (
                 "policies/private.yaml:13: eduPersonScopedAffiliation: no institution may assert aud.dk"
-                " (did you mean 'au.dk'?)"
+                " (did you mean 'au.dk'? else add it to an institution in broker.toml, or remove it)"
             ),
         ),
         (
@@ -255,6 +255,61 @@ def test_a_renamed_category_is_told_wherever_it_is_named(edited: Edited) -> None
     file.write_text(file.read_text().replace("borrower: {category: PRIVATE}", "borrower: {category: CITIZEN}"))
     told = [each.partition(":")[0] for each in warnings(folder) if "'PRIVATE'" in each]
     assert told == ["policies/employee.yaml", "policies/hospital.yaml", "policies/student.yaml"]
+
+
+def test_an_account_whose_pin_would_lead_nowhere_is_told(edited: Edited) -> None:
+    """A new category without a line for the library account; the shipped files have one for each that they make."""
+    assert isinstance(NAMES.upstreams, dict)
+    library = replace(NAMES.upstreams["library"], profile="library")
+    names = replace(NAMES, upstreams={**NAMES.upstreams, "library": library})
+    assert warnings(ROOT / "policies", names) == []
+    line = "  - {upstream: library, borrower_category: [HOSPITAL]}"
+    folder = edited("hospital.yaml", line, f"  # {line}")
+    file = folder / "hospital.yaml"
+    text, _, _ = file.read_text().partition("  - name: the library account has the terms")
+    file.write_text(text)
+    assert warnings(folder, names) == [
+        (
+            "policies/hospital.yaml:24: makes the category HOSPITAL, and who logs in by library with such an account"
+            " fits no file (add - {upstream: library, borrower_category: [HOSPITAL]} under match)"
+        )
+    ]
+    assert warnings(folder) == []
+
+
+def test_an_example_of_a_number_that_counts_for_nobody_is_told(edited: Edited) -> None:
+    """It holds, and a live login of an affiliate is refused; whoever has an account already is not."""
+    listed = "eduPersonScopedAffiliation: [employee@clin.au.dk"
+    folder = edited("hospital.yaml", f"{listed}]", f"{listed}, affiliate@clin.au.dk]")
+    login = "upstream: wayf, assurance: low, cpr: real, age: 40, schacHomeOrganization: au.dk"
+    file = folder / "hospital.yaml"
+    shipped = file.read_text()
+
+    def told(more: str) -> list[str]:
+        person = f"{{{login}, eduPersonScopedAffiliation: {more}}}"
+        tried = f"  - {{name: a friend, login: {person}, service: my-loans, expect: {{effect: permit}}}}\n"
+        file.write_text(shipped + tried)
+        return [each for each in warnings(folder) if "'a friend'" in each]
+
+    (said,) = told("affiliate@clin.au.dk")
+    assert "'a friend': holds, and who logs in so is refused, since no account is made of them" in said
+    assert told("affiliate@clin.au.dk, borrower: true") == []
+    assert told("[affiliate@clin.au.dk, staff@clin.au.dk]") == []
+
+
+@pytest.mark.parametrize(("may_assert", "told"), [({"cpr"}, False), (set(), True)])
+def test_an_example_of_a_number_that_nobody_may_assert_is_told(may_assert: set[str], *, told: bool) -> None:
+    """A live login of that institution brings none, and another rule decides."""
+    assert isinstance(NAMES.upstreams, dict)
+    institution = replace(AARHUS, may_assert=frozenset(may_assert))
+    names = replace(NAMES, upstreams={**NAMES.upstreams, "wayf": upstream("wayf", "wayf", institution)})
+    found = [each for each in warnings(ROOT / "policies", names) if "may assert one" in each]
+    assert bool(found) == told
+    if told:
+        (only,) = found
+        assert only.startswith("policies/hospital.yaml:71: example 'a doctor who teaches comes by the university': ")
+        assert "brings a CPR number, and no institution of au.dk may assert one" in only
+        assert only.endswith('(add may_assert = ["cpr"] to it in broker.toml, or write cpr: none)')
 
 
 def test_scopes_below_an_institutions_are_its_own_and_those_of_a_feed_are_still_to_come(edited: Edited) -> None:
