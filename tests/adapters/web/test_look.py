@@ -48,7 +48,7 @@ def visit(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
     ("language", "looks"),
     [
         ("da", [FIRST]),
-        *(pytest.param(language, LOOKS, marks=pytest.mark.slow) for language in ("da", "en")),
+        *(pytest.param(language, LOOKS, marks=pytest.mark.slow(seconds=15)) for language in ("da", "en")),
     ],
 )
 def test_pages_are_accessible_and_whole(
@@ -87,7 +87,7 @@ def ends(site: Callable[..., Flask]) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=8)
 @pytest.mark.parametrize("language", ["da", "en"])
 def test_every_reason_ends_on_a_page_that_is_accessible_and_whole(
     ends: str, visit: Callable[..., BrowserContext], language: str
