@@ -35,7 +35,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-pro
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo quick matrix test slow interop libraries faults check static programs peers map walks bench satosa fuzz lock clean
+.PHONY: venv demo quick matrix test slow full interop libraries faults check static programs peers map walks bench satosa fuzz lock clean
 
 venv: $(VENV)/run.stamp
 
@@ -82,9 +82,16 @@ matrix:
 test: $(VENV)/test.stamp programs peers
 	$(PYTEST) -m "not slow" $(ARGS)
 
-# Fuzz, races at two workers, every look of every page, the longer tables of browsers, kills and starts.
+# Fuzz, races at two workers, every look of every page, the longer tables of browsers, kills and starts. By hand in full;
+# the gate (DRAWN=gate) runs at_gate of tests/plugins/drawn.py.
 slow: $(VENV)/test.stamp programs peers
 	$(PYTEST) -m "slow" $(ARGS)
+
+# Every size that is promised: what slow draws in full, and a hundred thousand borrowers of a Koha and an Alma. Hours.
+full: DRAWN = whole
+full: slow
+	$(BIN)/python -m bench.large_reconciliation koha 100000
+	$(BIN)/python -m bench.large_reconciliation alma 100000
 
 # The random tests many times over.
 fuzz: $(VENV)/test.stamp

@@ -94,7 +94,7 @@ class Server:
         path.write_text(path.read_text().replace(old, new))
 
 
-def until(true: Callable[[], object], seconds: float = 20) -> None:
+def until(true: Callable[[], object], seconds: float = 60) -> None:
     """Wait until something holds."""
     end = time.monotonic() + seconds
     while not true():

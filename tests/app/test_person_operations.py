@@ -614,7 +614,7 @@ def test_whoever_dies_over_it_is_followed_by_one_who_ends_it(lived_parts: Parts,
     assert killed_and_resumed(lived_parts, after)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=20)
 def test_a_death_at_every_change_is_followed_by_the_end(lived_parts: Parts) -> None:
     """From the last of the counters to the last change of all: there are no more than the test tries."""
     backup = rows_of(lived_parts)

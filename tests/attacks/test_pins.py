@@ -9,6 +9,7 @@ from werkzeug.test import TestResponse
 
 from broker.demo.check.http_browser import Browser
 from broker.demo.run.running_demo import Running
+from tests.plugins.drawn import at_gate
 from tests.plugins.house import TERMINAL, House, Person, form, mark
 from tests.plugins.pin_pages import (
     CPR,
@@ -65,7 +66,11 @@ def test_two_hundred_guesses_at_two_workers_reach_nobody(demo: Running) -> None:
     assert statuses <= {200, 429, 503}
 
 
-@pytest.mark.parametrize("guesses", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+# At the gate fewer, from six ranges of networks: ten thousand are those of tests/flows/proofs/test_pin_renewal.py.
+GUESSES = at_gate(1_500, otherwise=10_000)
+
+
+@pytest.mark.parametrize("guesses", [300, pytest.param(GUESSES, marks=pytest.mark.slow(seconds=30))])
 def test_guesses_from_everywhere_teach_nothing_and_shut_nobody_out(house: House, guesses: int) -> None:
     """Each from another network and browser, with right and wrong PINs and numbers that have an account or none.
 

@@ -19,6 +19,7 @@ from hypothesis import Phase, settings
 
 from broker.core.ports import RecordKind
 from tests.plugins.code_load import nodes_of, parsed, text_of
+from tests.plugins.drawn import at_gate
 from tests.plugins.servers import FIXTURES, Unmarked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -369,6 +370,17 @@ def test_what_is_left_out_as_long_is_little_and_has_its_reason() -> None:
     assert 0 < len(found) <= 40
     others = [shown(path) for path in TESTS if "pytestmark = pytest.mark.long" in text_of(path)]
     assert others in ([], [shown(Path(__file__))])
+
+
+@pytest.mark.parametrize(("profile", "size"), [("gate", 3), ("whole", 10), ("few", 10), ("untimed", 10)])
+def test_only_the_gate_runs_a_smaller_size(profile: str, size: int) -> None:
+    """Whoever runs a test by hand gets the size that is promised, whatever they draw."""
+    before = settings.get_current_profile_name()
+    settings.load_profile(profile)
+    try:
+        assert at_gate(3, otherwise=10) == size
+    finally:
+        settings.load_profile(before)
 
 
 def test_a_whole_run_draws_anew_and_looks_for_no_smallest_failure() -> None:

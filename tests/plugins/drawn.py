@@ -1,4 +1,4 @@
-"""How much is drawn at random: ``make test`` draws the number that a test names, ``make quick`` a fifth of it."""
+"""How much is drawn at random: what a test names, a fifth of it by ``make quick``, at the gate less if it says so."""
 
 from typing import Final
 
@@ -10,3 +10,11 @@ _WHOLE: Final = 100  # what Hypothesis draws where nothing is said, and what ``m
 def drawn(examples: int) -> int:
     """Give how many examples this run draws of so many."""
     return max(1, examples * min(settings().max_examples, _WHOLE) // _WHOLE)
+
+
+def at_gate(fewer: int, *, otherwise: int) -> int:
+    """Give the size of a test that a change waits for; it is the other where a person runs it.
+
+    The gate draws the same each time: beyond what a fault needs to show itself it finds nothing new.
+    """
+    return fewer if settings.get_current_profile_name() == "gate" else otherwise

@@ -34,7 +34,7 @@ def send(person: Person, page: TestResponse, do: str = "", **fields: str) -> Tes
 
 def letter(house: House, number: int) -> str:
     """Give the text of the newest mail once so many have come."""
-    for _ in range(200):
+    for _ in range(600):
         if len(house.mailbox.mails()) >= number:
             return house.mailbox.mails()[0].text
         time.sleep(0.05)

@@ -25,7 +25,7 @@ from tests.plugins.demo import free_base
 from tests.plugins.fed_broker import Fed
 from tests.plugins.feed_server import publishing
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=15)
 
 _BROWSERS = 2
 
@@ -53,7 +53,7 @@ def logging_in(demo: Running) -> Iterator[Callable[[], int]]:
             each.result()
 
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until something holds."""
     end = time.monotonic() + seconds
     while not true():

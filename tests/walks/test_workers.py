@@ -112,14 +112,14 @@ def test_the_demo_s_own_check_passes(demo: Running) -> None:
 def test_health_is_answered_and_the_store_s_death_is_told(fresh: Running) -> None:
     """Liveness needs nothing; readiness says whether logins would work."""
     base = f"http://127.0.0.1:{fresh.setting.ports.number('broker')}"
-    assert requests.get(f"{base}/healthz", timeout=5).text == "ok\n"
-    ready = requests.get(f"{base}/readyz", timeout=5)
+    assert requests.get(f"{base}/healthz", timeout=30).text == "ok\n"
+    ready = requests.get(f"{base}/readyz", timeout=30)
     assert ready.json()["ready"] is True
     policy = fresh.setting.folder / "policies" / "student.yaml"
     policy.write_text(policy.read_text().replace("precedence", "precedense"))
-    _until(lambda: requests.get(f"{base}/readyz", timeout=5).json().get("policies") == "stale")
-    assert requests.get(f"{base}/readyz", timeout=5).status_code == 200
-    hidden = requests.get(f"{base}/readyz", timeout=5, headers={"X-Forwarded-For": "192.0.2.1"})
+    _until(lambda: requests.get(f"{base}/readyz", timeout=30).json().get("policies") == "stale")
+    assert requests.get(f"{base}/readyz", timeout=30).status_code == 200
+    hidden = requests.get(f"{base}/readyz", timeout=30, headers={"X-Forwarded-For": "192.0.2.1"})
     assert set(hidden.json()) == {"ready"}
 
 

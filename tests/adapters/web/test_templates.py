@@ -249,6 +249,16 @@ def test_the_stylesheet_is_small_and_ours() -> None:
         assert query in css
 
 
+@pytest.mark.parametrize("name", ["style.css", "report.css"])
+def test_the_dark_scheme_sets_colours_and_nothing_else(name: str) -> None:
+    """Whatever is no colour is the same in both schemes, so that it need be looked at in one of them only."""
+    css = (ROOM / "static" / name).read_text()
+    dark = re.findall(r"@media [^{]*prefers-color-scheme[^{]*\{\s*:root \{([^{}]*)\}\s*\}", css)
+    assert css.count("prefers-color-scheme") == len(dark)
+    for declarations in dark:
+        assert re.fullmatch(r"(\s*--[a-z-]+: #[0-9a-f]{3,6};)+\s*", declarations)
+
+
 @pytest.mark.attack(32)
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_templates_switch_no_escaping_off(template: str) -> None:

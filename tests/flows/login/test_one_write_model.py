@@ -36,7 +36,7 @@ from broker.flows.logout import sessions as sessions_room
 from broker.flows.logout.sessions import Ended
 from broker.flows.records import load
 from tests.flows.conftest import CPR
-from tests.plugins.drawn import drawn
+from tests.plugins.drawn import at_gate, drawn
 from tests.plugins.taken_turns import FATES, Worker, befallen, present_worker
 
 pytestmark = pytest.mark.attack(15, 29)
@@ -667,7 +667,9 @@ def test_what_a_worker_left_undone_is_done_by_the_next(turn: str, fate: str, fre
     assert machine.left
 
 
-@pytest.mark.parametrize("examples", [40, pytest.param(2000, marks=pytest.mark.slow(seconds=25))])
+@pytest.mark.parametrize(
+    "examples", [40, pytest.param(at_gate(500, otherwise=2000), marks=pytest.mark.slow(seconds=15))]
+)
 def test_an_assertion_leaves_once_told_and_ended_by_a_logout(examples: int, fresh: FRESH) -> None:
     """Whatever happens between its turns, and whatever they come to."""
     run_state_machine_as_test(

@@ -14,7 +14,7 @@ PEOPLE = {"da-DK": ("dorte", "jens", "sara", "finn"), "en-GB": ("kim", "jytte", 
 
 # Only Chromium shows a page in another colour scheme when it is told to.
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.slow(seconds=8),
     pytest.mark.parametrize("language", list(PEOPLE)),
     pytest.mark.parametrize("browser", ["chromium"], indirect=True),
 ]

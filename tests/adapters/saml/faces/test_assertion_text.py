@@ -23,7 +23,7 @@ from broker.core.entities import PERSISTENT, TRANSIENT
 from broker.core.errors import BrokerError
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow
 from tests.plugins import reference_assertion
-from tests.plugins.drawn import drawn
+from tests.plugins.drawn import at_gate, drawn
 from tests.plugins.saml_parties import IDP, WORDS, Parties
 
 ROWS = (
@@ -93,7 +93,9 @@ def signed(parties: Parties, item: Item) -> str:
     return assertion_text.assertion(of, MAP, encrypted=True).signed(parties.idp.key, DEFAULT_SIGNING)
 
 
-@pytest.mark.parametrize("runs", [100, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "runs", [100, pytest.param(at_gate(1_500, otherwise=10_000), marks=pytest.mark.slow(seconds=15))]
+)
 def test_the_text_is_the_canonical_form_of_the_reference(parties: Parties, runs: int) -> None:
     """Whatever stands in it: octet for octet pysaml2's classes, canonicalised by lxml."""
 

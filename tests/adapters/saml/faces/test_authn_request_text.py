@@ -18,7 +18,7 @@ from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST
 from broker.core.errors import BrokerError
 from broker.core.login.transaction import SubjectHint
 from tests.plugins import reference_assertion
-from tests.plugins.drawn import drawn
+from tests.plugins.drawn import at_gate, drawn
 from tests.plugins.saml_parties import HUB, LOANS, NOW, PASSWORD, Parties, stamp
 
 # All that XML can hold, and often what an escape is for, or looks like our own text; but for the carriage return, of
@@ -90,7 +90,9 @@ def said(root: Any) -> list[str]:
 
 
 @pytest.mark.attack(32)
-@pytest.mark.parametrize("runs", [200, pytest.param(2_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "runs", [200, pytest.param(at_gate(1_500, otherwise=10_000), marks=pytest.mark.slow(seconds=10))]
+)
 def test_a_request_is_the_canonical_form_of_the_reference(runs: int) -> None:
     """Whatever stands in it: octet for octet pysaml2's classes, canonicalised by lxml; so nothing leaves its place."""
 

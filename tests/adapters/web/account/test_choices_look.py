@@ -1,14 +1,13 @@
 """The pages of a person's choices in a real browser: accessible, whole on a narrow screen, and fit to print."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from flask import Flask, render_template
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from broker.adapters.web.account.kept_texts import KEPT_TEXTS
 from broker.adapters.web.account.my_choices import Card, ConsentLine
@@ -18,8 +17,8 @@ from broker.adapters.web.pages.consent_screen import ResponsibleParty
 from broker.core.consent.consent import ReceiptEvent
 from broker.core.entities import Text
 from broker.demo.run.loopback_server import serve_on_loopback
+from tests.plugins.page_looks import FIRST, LOOKS, Look, amiss, show
 
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 IMPRINT = Imprint(
     name=Text("The Example Library", "Eksempelbiblioteket"),
@@ -134,28 +133,24 @@ def address() -> Iterator[str]:
         yield url
 
 
-def faults(page: Page) -> list[str]:
-    """Give what is amiss with the page that is open."""
-    violations = Axe().run(page, options={"runOnly": RULES, "resultTypes": ["violations"]}).response["violations"]
-    amiss = [f"{page.url}: {each['id']} {[node['target'] for node in each['nodes']]}" for each in violations]
-    wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-    return [*amiss, *([f"{page.url} is too wide"] if wide else [])]
-
-
-@pytest.mark.parametrize("language", ["da", pytest.param("en", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("width", [320, pytest.param(1280, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("language", "looks"),
+    [
+        ("da", [FIRST]),
+        *(pytest.param(language, LOOKS, marks=pytest.mark.slow) for language in ("da", "en")),
+    ],
+)
 def test_the_pages_are_accessible_and_whole(
-    address: str, chromium: Browser, language: str, scheme: str, width: int
+    address: str, chromium: Browser, language: str, looks: Sequence[Look]
 ) -> None:
     """No rule of WCAG 2.2 AA that a program can check is broken, open or closed, and nothing is too wide."""
-    options = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
-    with chromium.new_context(**options) as opened:  # type: ignore[arg-type]
+    with chromium.new_context() as opened:
         page, found = opened.new_page(), []
+        page.goto(f"{address}/{min(PAGES)}")
         for name in PAGES:
-            page.goto(f"{address}/{name}?lang={language}")
+            show(page, f"{address}/{name}?lang={language}")
             page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-            found += faults(page)
+            found += amiss(page, name, looks, leads_on=False)
     assert found == []
 
 

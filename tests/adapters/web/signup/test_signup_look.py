@@ -1,18 +1,17 @@
 """The sign-up pages in a real browser: accessible in both schemes and widths, by keyboard, and without scripts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from broker.adapters.web.signup import sign_up_questions
 from broker.demo.run.loopback_server import serve_on_loopback
+from tests.plugins.page_looks import FIRST, LOOKS, Look, amiss, show
 from tests.plugins.ports import free_port
 from tests.plugins.signup_pages import PATHS, signup_site
 
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WRONG = "/sign-up?answer="
 ENDS = [node.name for node in sign_up_questions.NODES.values() if not node.question]
 
@@ -25,27 +24,21 @@ def address() -> Iterator[str]:
         yield url
 
 
-def faults(page: Page) -> list[str]:
-    """Give what is wrong with a page: rules of WCAG 2.2 AA, too wide, too small to hit."""
-    broken = Axe().run(page, options={"runOnly": RULES, "resultTypes": ["violations"]}).response["violations"]
-    found = [f"{page.url}: {each['id']} {[node['target'] for node in each['nodes']]}" for each in broken]
-    if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
-        found.append(f"{page.url} is too wide")
-    return found
-
-
-@pytest.mark.parametrize("language", ["da", pytest.param("en", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("width", [320, pytest.param(1280, marks=pytest.mark.slow)])
-def test_pages_are_accessible_and_whole(
-    address: str, chromium: Browser, width: int, scheme: str, language: str
-) -> None:
+@pytest.mark.parametrize(
+    ("language", "looks"),
+    [
+        ("da", [FIRST]),
+        *(pytest.param(language, LOOKS, marks=pytest.mark.slow) for language in ("da", "en")),
+    ],
+)
+def test_pages_are_accessible_and_whole(address: str, chromium: Browser, language: str, looks: Sequence[Look]) -> None:
     """No rule that a program can check is broken on any page, and nothing is wider than the screen."""
-    with chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme) as visit:  # type: ignore[arg-type]
+    with chromium.new_context() as visit:
         page, found = visit.new_page(), []
+        page.goto(f"{address}{PATHS[0]}")
         for path in (*PATHS, WRONG):
-            page.goto(f"{address}{path}{'&' if '?' in path else '?'}lang={language}&service=my-loans")
-            found += faults(page)
+            show(page, f"{address}{path}{'&' if '?' in path else '?'}lang={language}&service=my-loans")
+            found += amiss(page, path, looks, leads_on=False)
     assert found == []
 
 

@@ -1,0 +1,74 @@
+"""Pages in each of their looks, held against axe one after another in one window."""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import requests
+from axe_playwright_python.base import AXE_SCRIPT
+from lxml import etree, html
+from playwright.sync_api import Page
+
+Look = tuple[Literal["light", "dark"], int]
+
+FIRST: Final[Look] = ("light", 320)
+LOOKS: Final[Sequence[Look]] = [FIRST, ("dark", 320), ("light", 1280), ("dark", 1280)]
+# The dark scheme sets other values of the same colours and nothing else, as tests/adapters/web/test_templates.py
+# holds: of what axe looks for, only what is about colours can differ from the light scheme at the same width.
+_OF_COLOUR: Final = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+_RULES: Final = {
+    "type": "tag",
+    "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}
+_HAS_AXE: Final = "typeof axe === 'object'"
+_AMISS: Final = """async rules => {
+    const found = await axe.run({runOnly: rules, resultTypes: ["violations"]});
+    const root = document.documentElement;
+    const ways = document.querySelectorAll("main a[href]:not([href^='#']), main button");
+    return [...found.violations.map(each => each.id + " " + each.nodes.map(node => node.target)),
+            ...(ways.length ? [] : ["no way on"]),
+            ...(root.scrollWidth > root.clientWidth ? ["too wide"] : [])];
+}"""
+
+
+def show(page: Page, address: str) -> str:
+    """Write what is at an address into the document that is open, and return it.
+
+    For pages of one site, and the document is one of them: to open each costs five times as much, and they look the
+    same.
+    """
+    answer = requests.get(address, timeout=10)
+    source = answer.content.decode()
+    page.set_content(source)
+    return source
+
+
+def amiss(page: Page, name: str, looks: Sequence[Look] = LOOKS, *, leads_on: bool = True) -> list[str]:
+    """Return what is amiss with the page that is open: rules of WCAG 2.2 AA, its width, and that nothing leads on.
+
+    ``leads_on`` is False for a page that may be where a way ends.
+    """
+    if not page.evaluate(_HAS_AXE):
+        page.evaluate(AXE_SCRIPT)
+    found = []
+    for scheme, width in looks:
+        # Without motion no colour is half-way when it is looked at.
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.set_viewport_size({"width": width, "height": 800})
+        seen_in_light = scheme == "dark" and ("light", width) in looks
+        told = page.evaluate(_AMISS, _OF_COLOUR if seen_in_light else _RULES)
+        found += [f"{name} {scheme} {width}: {each}" for each in told]
+    if leads_on:
+        return found
+    return [each for each in found if not each.endswith(": no way on")]
+
+
+def shape(source: str, name: str) -> str:
+    """Return a page without its words: what axe asks of them is that there are some. ``name`` may stand in it too."""
+    tree = html.document_fromstring(source.replace(name, "-"))
+    for each in tree.iter(etree.Element):
+        each.text, each.tail = _worded(each.text), _worded(each.tail)
+    return str(html.tostring(tree, encoding="unicode"))
+
+
+def _worded(text: str | None) -> str:
+    return "-" if (text or "").strip() else ""
