@@ -592,6 +592,44 @@ def test_a_number_that_the_case_names_already_is_barred_by_the_next_try(
     assert named(desk, NEW).case == "cpr_number_changed"
 
 
+@pytest.mark.parametrize("written", range(5))
+def test_a_death_between_the_writes_of_a_login_loses_no_bar(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """After each: the name's link, that of the number, the notice, the case. The next login tells what is untold."""
+    world = desk.world
+    named(desk, CPR)
+    desk.enrol()
+    desk.register.person = CHANGED
+    desk.run()
+    plain, writes = world.store.put, iter(range(written))
+
+    def put(*given: Any, **how: Any) -> Any:
+        if next(writes, None) is None:
+            raise StoreUnavailable("dead")
+        return plain(*given, **how)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(world.store, "put", put)
+        with pytest.raises(StoreUnavailable):
+            named(desk, NEW)
+    assert named(desk, NEW).case == "cpr_number_changed"
+    assert [row["state"] for row in desk.cases.rows()].count("notice") == 1
+    world.live.want(world.wish(cpr=NEW))
+    world.settle()
+    assert list(world.library.borrowers) == ["1"]
+
+
+def test_what_a_name_had_is_told_once(desk: Desk) -> None:
+    """Staff who have ended the notice see no other, however often the name comes with the number."""
+    named(desk, CPR)
+    named(desk, NEW)
+    [notice] = [row for row in desk.cases.rows() if row["state"] == "notice"]
+    assert desk.cases.end(str(notice["id"]))
+    named(desk, NEW)
+    assert list(desk.cases.rows()) == []
+
+
 @pytest.mark.parametrize("before", [False, True], ids=["came after the answer", "came before it"])
 def test_the_next_holder_of_a_name_who_has_a_borrower_is_let_in(desk: Desk, *, before: bool) -> None:
     """They are somebody else, or staff have two borrowers to merge: no second one is to be feared."""
@@ -668,6 +706,45 @@ def test_what_keeps_a_borrower_from_being_made_costs_one_read(desk: Desk, monkey
     world.settle()
     after = turns[turns.index("find") + 1 : turns.index("create")]
     assert after[: after.index("put")].count("read") == 1
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "kept to itself"])
+@pytest.mark.parametrize("merged", [False, True])
+def test_the_old_number_makes_no_second_account_once_staff_have_written_the_new_one(
+    desk: Desk, *, told: bool, merged: bool
+) -> None:
+    """To a borrower that they made, and said retry: a university may send the old number for months."""
+    world, library = desk.world, desk.world.library
+    staffs = library.add(CPR, Borrower("8", "STUD", cpr=CPR))
+    desk.enrol()
+    desk.register.person = replace(CHANGED, current_number=NEW if told else None)
+    desk.run()
+    library.add(NEW, replace(staffs, number="9" if merged else "8", cpr=NEW))
+    if merged:
+        del library.borrowers["8"], library.cprs["8"]
+    assert desk.cases.retry(str(desk.case()["id"]))
+    world.live.want(world.wish())
+    refused = world.settle()
+    assert (refused.state, refused.reason) == (EnrolmentState.CASE, "cpr_differs")
+    assert len(library.borrowers) == 1
+
+
+def test_a_number_that_the_register_says_holds_makes_an_account_again(desk: Desk) -> None:
+    """It was wrong, and staff said retry: once it says otherwise a borrower that is deleted is made anew."""
+    world, library = desk.world, desk.world.library
+    library.add(CPR, Borrower("8", "STUD", cpr=CPR))
+    desk.enrol()
+    desk.register.person = replace(CHANGED, current_number=NEW)
+    desk.run()
+    assert desk.cases.retry(str(desk.case()["id"]))
+    desk.register.person = PERSON
+    login(desk)
+    desk.run()
+    del library.borrowers["8"], library.cprs["8"]
+    world.now += timedelta(hours=2)
+    world.live.want(world.wish())
+    assert world.settle().state is EnrolmentState.DONE
+    assert len(library.borrowers) == 1
 
 
 @pytest.mark.parametrize("gone", [False, True])
