@@ -15,6 +15,7 @@ from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.pin_record import PinCall, PinRecord, record_to_set
 from broker.core.borrowers.pins import PinAnswer, new_pin
 from broker.core.errors import (
+    CallNotMade,
     LibraryRefused,
     LibraryUnavailable,
     MailUnavailable,
@@ -46,7 +47,7 @@ _UNUSABLE: Final[Mapping[PinAnswer, type[PinUnusable]]] = {
 class Noted(NamedTuple):
     """A call that is about to be sent, with the record of its PIN.
 
-    ``is_repeat`` says that the PIN was tried before.
+    ``is_repeat`` says that a call before it may have set the PIN.
     """
 
     record: PinRecord
@@ -96,7 +97,7 @@ class PinSetting:
         after PinDoubtful: that is to be told, and ``give_up`` called.
         """
         hold(self._by())
-        noted = self._noted(number, PinRecord(new_pin(avoid), self.now()))
+        noted = self._noted(number, PinRecord(new_pin(avoid), self.now(), untried=True))
         pin, call = noted.record.pin, noted.call
         refused = self._refusal(number, noted)
         try:
@@ -139,7 +140,7 @@ class PinSetting:
             raise PinUnsettled(str(error)) from error
 
     def _choose(self, number: str, pin: str, notice: str) -> None:
-        offered = PinRecord(pin, self.now(), chosen=True, notice=notice)
+        offered = PinRecord(pin, self.now(), chosen=True, notice=notice, untried=True)
         noted = self._noted(number, offered)
         call = noted.call
         refused = self._refusal(number, noted)
@@ -200,7 +201,7 @@ class PinSetting:
         def change(record: Record[PinRecord] | None) -> Content[PinRecord]:
             nonlocal noted
             to_set = record_to_set(record.value if record else None, offered, now)
-            noted = Noted(to_set.noted(call), call, is_repeat=to_set is not offered)
+            noted = Noted(to_set.noted(call), call, is_repeat=to_set.may_be_set)
             return Content(noted.record, noted.record.until)
 
         self._records.amend(self._key(number), change, now)
@@ -216,6 +217,9 @@ class PinSetting:
         """Set the PIN; return a refusal that says nothing: another call may have set it."""
         try:
             self._set(number, noted.record.pin, noted.call)
+        except CallNotMade:
+            self._withdraw(number, noted.call)
+            raise
         except PinRefused as error:
             if noted.is_repeat or self._others(number, noted.call):
                 return error
@@ -293,6 +297,15 @@ class PinSetting:
             if record is None:
                 return None
             return _left(record.value.ended(call.token, now, done=done), now)
+
+        self._records.amend(self._key(number), change, now)
+
+    def _withdraw(self, number: str, call: PinCall) -> None:
+        """Note that a call was never sent: it leaves no doubt, and nobody waits for it."""
+        now = self.now()
+
+        def change(record: Record[PinRecord] | None) -> Content[PinRecord] | None:
+            return _left(record.value.not_made(call.token), now) if record else None
 
         self._records.amend(self._key(number), change, now)
 

@@ -24,6 +24,7 @@ from broker.core.borrowers.pin_record import LATE, PinCall, PinRecord, record_to
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import (
     BrokerError,
+    CallNotMade,
     LibraryRefused,
     LibraryUnavailable,
     MailUnavailable,
@@ -47,8 +48,8 @@ FIRST: Final = "9999"  # the PIN that the borrower has and knows
 WORKERS: Final = 2
 MAIL: Final = timedelta(seconds=45)
 # What becomes of a call: carried out and answered; neither; carried out later, or at once, or both, without an answer;
-# answered and not carried out, or refused.
-OUTCOMES: Final = ("ok", "ok", "ok", "ok", "lost", "late", "done", "doubled", "void", "refused")
+# answered and not carried out, or refused; or never sent.
+OUTCOMES: Final = ("ok", "ok", "ok", "ok", "lost", "late", "done", "doubled", "void", "refused", "unsent")
 STEP: Final = timedelta(seconds=61)
 SPANS: Final = (1, 16, 46, 61, 300, 590, 599, 626)
 
@@ -221,6 +222,8 @@ class ModelLibrary:
         """Set the PIN, or not, or later."""
         del number
         outcome, world = self.world.outcome(), self.world
+        if outcome == "unsent":
+            raise CallNotMade("held back")
         if outcome == "lost" or world.is_over(deadline):
             raise LibraryUnavailable("no answer")
         if outcome == "refused" or pin.endswith("7"):
@@ -509,6 +512,17 @@ class WrongIsAnEnd(PinSetting):
         return error
 
 
+class ForgetsTries(PinSetting):
+    """A call that was not made takes those before it along."""
+
+    def _refusal(self, number: str, noted: Noted) -> PinRefused | None:
+        try:
+            return super()._refusal(number, noted)
+        except CallNotMade:
+            self._records.drop(self._key(number))
+            raise
+
+
 class NotSettled(PinSetting):
     """A choice whose answer was lost is left at that."""
 
@@ -698,6 +712,14 @@ def refused_after_a_mail_that_was_lost(machine: PinMachine) -> None:
     machine.settle(late=False)
 
 
+def held_back_after_a_late_call(machine: PinMachine) -> None:
+    """Give up a call of a PIN that is to be mailed, which comes later; send the second nowhere, and mail a new one."""
+    machine.does("make", "ok", "late")
+    machine.does("make", "ok", "unsent")
+    machine.does("make", *OK)
+    machine.settle(late=True)
+
+
 def unknown_after_a_late_call(machine: PinMachine) -> None:
     """Give up a call of a PIN that is to be mailed, which comes later; have the second try come to nothing."""
     machine.does("make", "ok", "late")
@@ -745,6 +767,7 @@ CLAUSES: Final = {
     "refused while another call may come": Clause(refused_after_a_late_call, RefusalIsAnEnd),
     "refused after another was carried out": Clause(refused_after_a_call_that_was_done, RefusalIsAnEnd),
     "refused after another was answered": Clause(refused_after_a_mail_that_was_lost, RefusalIsAnEnd),
+    "held back while another call may come": Clause(held_back_after_a_late_call, ForgetsTries),
     "unknown while another call may come": Clause(unknown_after_a_late_call, WrongIsAnEnd),
     "while another call may come": Clause(
         refused_after_a_late_choice, patched=(pin_setting, "PinRecord", DoneWithRefusal)
