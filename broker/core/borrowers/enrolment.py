@@ -89,6 +89,8 @@ class Enrolment:
     # pseudonym of the CPR number in the place of theirs, or UNTOLD_NUMBER: of a case, or once the
     # borrower has it or staff have decided the case
     number_now: str | None = None
+    # pseudonyms of CPR numbers that may be in the place of theirs, where the register tells none
+    guessed: Names = ()
     # in observe mode: the names of the fields that would have been written
     would: Names = ()
     granted: Granted | None = None  # of a borrower that we made
@@ -157,6 +159,12 @@ class Enrolment:
         if kept and (kept.affiliation, kept.category) == (wish.affiliation, wish.category):
             expires = max(expires, kept.expires)
         return Granted(wish.affiliation, wish.category, expires, wish.language)
+
+    @property
+    def held_back(self) -> Names:
+        """Return the CPR numbers, as pseudonyms, that are barred until staff decide this case."""
+        told = (self.number_now,) if self.number_now else ()
+        return (*told, *self.guessed)
 
     @property
     def listed_state(self) -> str:

@@ -37,17 +37,19 @@ class RegisterDecisions:
         return True
 
     def let_number_go(self, entry: StoredEnrolment) -> None:
-        """Let whoever comes by the number that took the place of theirs in, and keep it no more."""
-        if entry.key.name == REGISTER_CASE and entry.enrolment.number_now:
-            self.lift(entry.enrolment.number_now, entry.key)
-            self.records.store.drop(Key("register", entry.key.group))
+        """Let whoever comes by a number that the case holds back in, and keep it no more."""
+        if entry.key.name != REGISTER_CASE or not entry.enrolment.held_back:
+            return
+        for number in entry.enrolment.held_back:
+            self.lift(number, entry.key)
+        self.records.store.drop(Key("register", entry.key.group))
 
-    def lift(self, number_now: str, key: Key) -> None:
+    def lift(self, number: str, key: Key) -> None:
         """Let the holder of a new number in, unless another case than that of ``key`` names it."""
         cases = (entry for entry in self.records.all() if entry.key.name == REGISTER_CASE)
-        others = (entry for entry in cases if entry.key != key)
-        if all(entry.enrolment.number_now != number_now for entry in others):
-            self.links.lift(number_now, LookUpOutcome.NUMBER_CHANGED.value)
+        others = (entry.enrolment for entry in cases if entry.key != key)
+        if all(number not in other.held_back for other in others):
+            self.links.lift(number, LookUpOutcome.NUMBER_CHANGED.value)
 
     def confirm(self, entry: StoredEnrolment, number: str) -> bool:
         """Let the borrower ``number`` get the new number; False where the case waits for none."""

@@ -42,6 +42,7 @@ class _Listed:
     link: str | None = None
     cause: str | None = None
     number_now: str | None = None
+    guessed: Names = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,9 @@ class StaffCases:
             case = stored.enrolment
             if case.reason != LookUpOutcome.NUMBER_CHANGED or case.number_now not in {None, cpr}:
                 return None
-            return replace(case, number_now=cpr), stored.due
+            # Of several that come so nobody knows which it is.
+            guessed = case.guessed if cpr in case.held_back else (*case.guessed, cpr)
+            return replace(case, guessed=guessed), stored.due
 
         if self.records.amend(register_case(had), named) is None:
             return None
@@ -195,22 +198,24 @@ class StaffCases:
     ) -> str:
         """List a case of what the register of persons says of ``owner``, a pseudonym.
 
-        ``number_now`` is that of the CPR number that took the place of theirs; one that the case
-        had before stays in it, for it is barred until staff decide the case. Returns its id.
+        ``number_now`` is that of the CPR number that took the place of theirs; without it those
+        that the case had before stay in it, for they are barred until staff decide the case.
+        Returns its id.
         """
         key = register_case(owner)
         before = self.records.enrolment(key)
-        former = before.number_now if before else None
         case = _Listed(
             planned.case or "",
             owner,
             borrowers,
             cause=planned.cause,
-            number_now=number_now or former,
+            number_now=number_now or (before.number_now if before else None),
+            guessed=before.guessed if before and not number_now else (),
         )
         listed = self._list(key, case)
-        if former and former != case.number_now:
-            self._decisions.lift(former, key)
+        for held in before.held_back if before else ():
+            if held not in {case.number_now, *case.guessed}:
+                self._decisions.lift(held, key)
         return listed
 
     def number_not_given(self, owner: str, cause: str) -> None:
@@ -295,6 +300,7 @@ class StaffCases:
             borrowers=listed.borrowers,
             cause=listed.cause,
             number_now=listed.number_now,
+            guessed=listed.guessed,
         )
         unstored = StoredEnrolment(key, case, None, None)
         self.records.write(entry or unstored, case, None)

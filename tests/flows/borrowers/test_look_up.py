@@ -620,6 +620,59 @@ def test_a_death_between_the_writes_of_a_login_loses_no_bar(
     assert list(world.library.borrowers) == ["1"]
 
 
+@pytest.mark.parametrize("before", [False, True], ids=["came after the answer", "came before it"])
+@pytest.mark.parametrize("decision", ["retry", "end"])
+def test_of_several_numbers_that_may_be_the_new_one_each_is_held_back(
+    desk: Desk, *, before: bool, decision: str
+) -> None:
+    """Nobody knows which it is: none makes a second account, and staff who decide the case let all of them in."""
+    world = desk.world
+    candidates = (NEW, "0303990000", "0404990000")
+    named(desk, CPR)
+    desk.enrol()
+    if before:
+        by_names(desk, candidates)
+    desk.register.person = CHANGED
+    desk.run()
+    assert set(by_names(desk, candidates)) == {"cpr_number_changed"}
+    for cpr in candidates:
+        world.live.want(world.wish(cpr=cpr))
+    world.settle()
+    assert list(world.library.borrowers) == ["1"]
+    [case] = [row for row in desk.cases.rows() if (row["state"], row["borrowers"]) == ("case", ("1",))]
+    assert not [cpr for cpr in candidates if cpr in repr(case)]
+    assert getattr(desk.cases, decision)(str(case["id"]))
+    assert set(by_names(desk, candidates)) == {None}
+
+
+def by_names(desk: Desk, cprs: tuple[str, ...]) -> list[str | None]:
+    """Log each number in by a name of its own that came with the old one before; give why each is held back."""
+    links, persons = desk.world.links, Logins(desk.world).persons()
+    old = links.of_cpr(CPR)
+    found = []
+    for place, cpr in enumerate(cprs):
+        own = links.of_name("eppn au", f"name{place}@au.dk")
+        if links.cpr(own) is None:
+            links.by_cpr(old, own)
+        found.append(persons.person(PersonNames(cpr=links.of_cpr(cpr), own=own)).case)
+    return found
+
+
+def test_the_number_that_the_register_tells_at_last_lets_the_guesses_in(desk: Desk) -> None:
+    """They were held back for want of it; the one that it tells is barred until staff decide."""
+    named(desk, CPR)
+    desk.enrol()
+    desk.register.person = CHANGED
+    desk.run()
+    by_names(desk, ("0303990000", "0404990000"))
+    desk.register.person = replace(CHANGED, current_number=NEW)
+    desk.world.now += REFRESH + timedelta(days=1)
+    login(desk)
+    desk.run()
+    links = desk.world.links
+    assert [links.is_barred(cpr) for cpr in (NEW, "0303990000", "0404990000")] == [True, False, False]
+
+
 def test_what_a_name_had_is_told_once(desk: Desk) -> None:
     """Staff who have ended the notice see no other, however often the name comes with the number."""
     named(desk, CPR)
