@@ -15,6 +15,7 @@ from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.pin_record import PinCall, PinRecord, record_to_set
 from broker.core.borrowers.pins import PinAnswer, new_pin
 from broker.core.errors import (
+    PIN_AS_BEFORE,
     CallNotMade,
     LibraryRefused,
     LibraryUnavailable,
@@ -93,8 +94,8 @@ class PinSetting:
         borrower's card number, if it was just read; ``hold`` is called with the deadline before
         each call. PinUnderWay while a choice has no end; PinUnusable where
         the PIN would not work, LibraryUnavailable, MailUnavailable: then no PIN is mailed that does
-        not work, and a later mail holds the same one. After PinUnusable the PIN is as it was, but
-        after PinDoubtful: that is to be told, and ``give_up`` called.
+        not work, and a later mail holds the same one. After PinRefused and PinNotSet the PIN is as
+        it was; any other doubt is to be told, and ``give_up`` called.
         """
         hold(self._by())
         noted = self._noted(number, PinRecord(new_pin(avoid), self.now(), untried=True))
@@ -112,7 +113,7 @@ class PinSetting:
         self._end(number, call, done=True)
 
     def give_up(self, number: str) -> None:
-        """Note that the person is told of a doubt (PinDoubtful): another PIN may be set."""
+        """Note that the person is told of a doubt: another PIN may be set."""
         now = self.now()
 
         def change(record: Record[PinRecord] | None) -> Content[PinRecord] | None:
@@ -124,7 +125,7 @@ class PinSetting:
         """Set the PIN that a borrower chose, which works once this returns.
 
         No other PIN is set until ``told`` is called with the same ``notice``. PinUnderWay while
-        another PIN has no end; PinUnusable where it will not work, PinDoubtful as in ``mail``.
+        another PIN has no end; PinUnusable where it will not work, with the doubts of ``mail``.
         PinUnsettled where nobody knows: ``settle_choice`` carries it out.
         """
         try:
@@ -161,16 +162,14 @@ class PinSetting:
 
         False where its PIN will not work, and where no choice is on record that this ``notice``
         tells: it was never begun, or a later notice tells it. PinUnsettled where it is still not
-        known, PinDoubtful as in ``mail``.
+        known, PinUnusable for a doubt as in ``mail``.
         """
         record = self._records.get(self._key(number), self.now())
         if record is None or not record.value.is_owed(notice):
             return False
         try:
             self.choose(number, record.value.pin, notice)
-        except PinDoubtful:
-            raise
-        except PinUnusable:
+        except PIN_AS_BEFORE:
             return False
         return True
 
