@@ -41,6 +41,8 @@ _SAMPLED_EVERY: Final = 0.2
 _LEASE: Final = 21.0
 _KILOBYTE: Final = 1024
 _END: Final = 100
+# A run tells how far it has come after each 64: of fewer it is over before anybody can interrupt it twice.
+_SMALLEST: Final = 192
 
 
 @dataclass
@@ -229,7 +231,12 @@ def library_running(seed: Seed, port: int, slow: float = 0.0) -> Iterator[None]:
 def interrupted_and_mended(
     command: Command, seed: Seed, tell: Callable[[str, Run], None], lease: float = _LEASE
 ) -> Mapping[str, Run]:
-    """Mend with Ctrl-C at a quarter and a kill at a half, to the end, and once more; each run by its name."""
+    """Mend with Ctrl-C at a quarter and a kill at a half, to the end, and once more; each run by its name.
+
+    SystemExit for so few borrowers that a run has ended by then, or that some kind of difference is not among them.
+    """
+    if seed.borrowers < _SMALLEST or 0 in seed.of_each_kind().values():
+        raise SystemExit(f"too few: {_SMALLEST} borrowers are needed, and one that differs for each kind")
     applies = ("--apply", "--most", str(max(1, seed.differing)))
     runs = {}
     for name, sent, at in (
@@ -269,6 +276,8 @@ def faulty(runs: Mapping[str, Run], seed: Seed) -> Iterator[str]:
         yield f"Ctrl-C: {first.code}, {first.report}"
     if killed.code != -signal.SIGKILL:
         yield f"kill -9: {killed.code}"
+    if not mended.report["resumed"]:
+        yield "kill -9: the run had ended before it, so nothing was gone on with"
     seeded, found = seed.of_each_kind(), mended.report["found"]
     missed = {kind: count - found.get(kind, 0) for kind, count in seeded.items()}
     if sum(missed.values()) not in {0, 1} or not set(missed.values()) <= {0, 1}:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError
 
 from broker.adapters.deadline_sockets import end_by, left, time_out
 from broker.core.errors import BrokerError, LibraryUnavailable
@@ -78,7 +78,7 @@ class Exchange:
 
     ``ca_file`` names the authorities to trust in place of the public ones, ``client`` the files of
     our certificate and its key where the peer asks for them. ``unavailable`` is the error of a peer
-    that gives no answer.
+    that gives no answer, ``unsent`` that of one to which no connection was made, if it is another.
     """
 
     def __init__(
@@ -87,11 +87,13 @@ class Exchange:
         ca_file: str = "",
         client: tuple[str, str] | None = None,
         unavailable: type[BrokerError] = LibraryUnavailable,
+        unsent: type[BrokerError] | None = None,
     ) -> None:
         self._base = base.rstrip("/")
         self._verify: bool | str = ca_file or True
         self._client = client
         self._unavailable = unavailable
+        self._unsent = unsent or unavailable
         self._mine = threading.local()
 
     def call(
@@ -110,15 +112,18 @@ class Exchange:
         would carry the token and the CPR wherever the answer points.
         """
         end_by(until)
+        failed = self._unavailable
         try:
             return self._exchange(method, path, headers, body)
         except _Unreadable as error:
             cause = str(error)
         except _NO_ANSWER as error:
             cause = type(error).__name__
+            if _was_never_sent(error):
+                failed = self._unsent
         # Raised out here, so that no traceback reaches the failed request, whose headers and body
         # hold the CPR.
-        raise self._unavailable(f"no answer: {cause}")
+        raise failed(f"no answer: {cause}")
 
     def _exchange(
         self,
@@ -159,6 +164,12 @@ class Exchange:
         own: requests.Session = self._mine.session
         own.cookies.clear()
         return own
+
+
+def _was_never_sent(error: Exception) -> bool:
+    """Return whether no connection was made; one that broke may have carried the request."""
+    cause = error.args[0] if error.args else None
+    return isinstance(getattr(cause, "reason", None), NewConnectionError)
 
 
 def _bounded(response: requests.Response) -> bytes:

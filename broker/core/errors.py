@@ -292,6 +292,8 @@ class PinDoubtful(PinUnusable):
     reason = "pin_doubtful"
 
 
+# After these the PIN is as it was. Any other may have taken the place of the one before it.
+PIN_AS_BEFORE: Final = (PinRefused, PinNotSet)
 PIN_UNUSABLE: Final = frozenset(kind.reason for kind in PinUnusable.__subclasses__())
 
 

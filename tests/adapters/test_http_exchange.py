@@ -18,7 +18,7 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 from broker.adapters.http_exchange import Exchange, HttpAnswer
-from broker.core.errors import LibraryUnavailable
+from broker.core.errors import CallNotMade, LibraryUnavailable
 
 pytestmark = pytest.mark.server
 
@@ -176,6 +176,19 @@ def test_no_one_listening_is_worth_another_try() -> None:
     """A refused connection is the library system being down."""
     with pytest.raises(LibraryUnavailable, match="no answer: ConnectionError"):
         _called("http://127.0.0.1:9", 20)
+
+
+def test_what_was_never_sent_is_told_apart(raw: Raw) -> None:
+    """By an error of its own where there is one: a call whose connection broke may have been carried out."""
+
+    def called(url: str) -> None:
+        Exchange(url, unsent=CallNotMade).call("POST", "/", time.monotonic() + 20, headers={}, body=b"{}")
+
+    with pytest.raises(CallNotMade, match="no answer: ConnectionError"):
+        called("http://127.0.0.1:9")
+    with raw(lambda: iter([b""])) as url, pytest.raises(LibraryUnavailable) as broken:
+        called(url)
+    assert type(broken.value) is LibraryUnavailable
 
 
 def test_an_error_carries_no_trace_of_the_request() -> None:

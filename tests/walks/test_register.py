@@ -1,13 +1,14 @@
 """The demo with a register of persons: how each look-up ends, and that nothing leaves it which may not."""
 
+import json
 import os
-import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -37,19 +38,49 @@ def said(demo: Running, *words: str, given: str = "") -> bytes:
     return done.stdout + done.stderr
 
 
+def read(printed: bytes) -> Any:
+    """Give the JSON of what a command said; its words for people come after it."""
+    return json.JSONDecoder().raw_decode(printed.decode())[0]
+
+
 def told_to_staff(demo: Running) -> Iterator[tuple[str, bytes]]:
-    """Yield what staff and programs are told: lists and cases, the report, metrics, and what is kept of a person."""
+    """Yield what staff and programs are told: lists and cases, their events, the report, and metrics."""
     yield "enrolments list", said(demo, "enrolments", "list")
     rows = said(demo, "enrolments", "list", "--json")
     yield "enrolments list --json", rows
-    for case in re.findall(rb'"id": "([0-9a-f]{32})"', rows):
+    for row in read(rows):
         for shape in ((), ("--json",)):
-            yield f"enrolments show {shape}", said(demo, "enrolments", "show", case.decode(), *shape)
+            shown = said(demo, "enrolments", "show", row["id"], *shape)
+            yield f"enrolments show {shape}", shown
+        for reference in read(shown)["references"]:
+            yield "audit show --reference", said(demo, "audit", "show", "--json", "--reference", reference)
+    yield from events_of_borrowers(demo)
     yield "policy report", said(demo, "policy", "report", "--csv")
+    folder = demo.setting.folder / "report"
+    said(demo, "policy", "report", "--html", str(folder), "--since", "2026-01-01")
+    for page in folder.iterdir():
+        yield f"policy report {page.name}", page.read_bytes()
     yield "metrics", Browser().get(f"{demo.setting.ports.origin('broker')}/metrics").content
+
+
+def events_of_borrowers(demo: Running) -> Iterator[tuple[str, bytes]]:
+    """Yield what the trail shows of each of those who have a borrower, and may have something to hide."""
+    hidden = {RUNA.cpr: RUNA.name, DAGNY.cpr: DAGNY.name}
+    for row in demo.patrons.patrons.rows():
+        name = hidden.get(row["userid"])
+        for shape in ((), ("--json",)) if name else ():
+            events = said(demo, "audit", "show", *shape, "--borrower", str(row["patron_id"]))
+            yield f"audit show {name}{''.join(shape)}", events
+
+
+def kept_of_persons(demo: Running) -> Iterator[tuple[str, bytes]]:
+    """Yield what is written for somebody who asks what is kept about them: for programs, as text, as a page."""
     for person in (RUNA, DAGNY):
         assert person.cpr
-        yield f"person export {person.name}", said(demo, "person", "export", "--json", given=person.cpr)
+        page = demo.setting.folder / f"{person.name}.html"
+        for shape in (("--json",), (), ("--html", str(page))):
+            yield f"person export {person.name}", said(demo, "person", "export", *shape, given=person.cpr)
+        yield f"person export {person.name} --html", page.read_bytes()
 
 
 def own_choices(demo: Running) -> Iterator[tuple[str, bytes]]:
@@ -78,6 +109,7 @@ def kept_and_sent(demo: Running) -> Iterator[tuple[str, bytes]]:
         yield f"borrower {row['patron_id']}", repr(row).encode()
     yield "access log", "\n".join(demo.patrons.access.lines()).encode()
     yield from told_to_staff(demo)
+    yield from kept_of_persons(demo)
     yield from own_choices(demo)
 
 
@@ -126,5 +158,9 @@ def test_nothing_of_the_protected_and_the_dead_leaves_the_register(
     assert b"person_dead" in spoken["enrolments list --json"]
     assert b"broker_register_look_ups_owed" in spoken["metrics"]
     assert b'"receipts"' in spoken["my choices' file"] or b"my-loans" in spoken["my choices' file"]
+    assert b"register_asked" in spoken["audit show dagny--json"]
+    assert b"register_asked" in spoken["audit show runa"]
+    assert b"my-loans" in spoken["policy report report-en.html"]
+    assert all(b"</html>" in spoken[f"person export {each.name} --html"] for each in (RUNA, DAGNY))
     found = {(place, mark) for place, octets in everything for mark in marks if mark.encode() in octets}
     assert found == set()

@@ -71,7 +71,7 @@ class WholeWrites:
     ) -> Written:
         attempt = 0
         while True:
-            user = self._searches.numbered(number, deadline, operation, Pair.FIRST)
+            user = self._present(number, deadline, operation)
             if user is None:
                 raise LibraryRefused(f"{operation}: no such borrower")
             sent = draft(user)
@@ -81,6 +81,13 @@ class WholeWrites:
             # By the end of the pause staff may have changed the user: it is read anew.
             self._calls.budget.back_off(attempt, moment(deadline, self._timeout))
             attempt += 1
+
+    def _present(self, number: str, deadline: datetime, operation: str) -> User | None:
+        """Return the user as it is; CallNotMade where Alma does not say: nothing was written."""
+        try:
+            return self._searches.numbered(number, deadline, operation, Pair.FIRST)
+        except LibraryUnavailable as error:
+            raise CallNotMade(str(error), error.setting) from error
 
     def look_back(self, number: str, written: Written, deadline: datetime) -> User | None:
         """Return the user as it is after a write, None where Alma does not say.

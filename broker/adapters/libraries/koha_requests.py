@@ -16,7 +16,7 @@ from broker.adapters.oauth_tokens import AccessTokens, Cause, OauthClient
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.wanted_borrower import Wish
-from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.errors import CallNotMade, LibraryRefused, LibraryUnavailable
 
 PATRONS: Final = "/api/v1/patrons"
 _TOKEN_PATH: Final = "/api/v1/oauth/token"  # noqa: S105 - an address
@@ -46,8 +46,8 @@ class Calls:
 
     def __init__(self, settings: KohaKeys, observe: LibraryCallObserver) -> None:
         secret = settings.client_secret.get_secret_value()
-        self._exchange = Exchange(settings.url, settings.ca_file)
-        client = OauthClient(settings.client_id, secret, _NO_TOKEN, LibraryUnavailable)
+        self._exchange = Exchange(settings.url, settings.ca_file, unsent=CallNotMade)
+        client = OauthClient(settings.client_id, secret, _NO_TOKEN, CallNotMade)
         self._tokens = AccessTokens(self._exchange, _TOKEN_PATH, client)
         self._timeout = settings.timeout
         self._observe = observe
@@ -65,8 +65,9 @@ class Calls:
     ) -> HttpAnswer:
         """Return the answer, a success or a refusal of ``operation``; LibraryUnavailable otherwise.
 
-        ``also`` is one more status that the operation reads itself. A 5xx does not reveal whether
-        it was done: the enrolment looks again, by mark and by CPR.
+        CallNotMade where nothing was sent. ``also`` is one more status that the operation reads
+        itself. A 5xx does not reveal whether it was done: the enrolment looks again, by mark and
+        by CPR.
         """
         began = time.monotonic()
         outcome = "unavailable"
@@ -94,14 +95,21 @@ class Calls:
         if body is not None:
             content = json.dumps(body).encode()
             sent["Content-Type"] = "application/json"
-        token = self._tokens.current(until)
+        token = self._token(until)
         sent["Authorization"] = f"Bearer {token}"
         answer = self._exchange.call(method, path, until, headers=sent, body=content)
         if answer.status != 401:
             return answer
-        token = self._tokens.current(until, refused=token)
+        token = self._token(until, token)
         sent["Authorization"] = f"Bearer {token}"
         return self._exchange.call(method, path, until, headers=sent, body=content)
+
+    def _token(self, until: float, refused: str = "") -> str:
+        """Return a token that is not the ``refused`` one; CallNotMade where there is none."""
+        try:
+            return self._tokens.current(until, refused)
+        except LibraryUnavailable as error:
+            raise CallNotMade(str(error), error.setting) from error
 
 
 def _demand_verdict(answer: HttpAnswer, operation: str, body: Mapping[str, Any] | None) -> None:

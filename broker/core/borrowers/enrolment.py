@@ -3,11 +3,15 @@
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.entities import Names
 from broker.core.errors import PIN_UNUSABLE
+
+# In the place of a CPR number's: the register says that it was changed, and not to which.
+UNTOLD_NUMBER: Final = "untold"
 
 
 class EnrolmentState(StrEnum):
@@ -82,8 +86,11 @@ class Enrolment:
     # when the library system was last asked about the borrower: it was as found then, or not there
     settled: datetime | None = None
     registered: datetime | None = None  # when the register of persons was last heard of the person
-    # pseudonym of the CPR number in the place of theirs: of a case, or once the borrower has it
+    # pseudonym of the CPR number in the place of theirs, or UNTOLD_NUMBER: of a case, or once the
+    # borrower has it or staff have decided the case
     number_now: str | None = None
+    # pseudonyms of CPR numbers that may be in the place of theirs, where the register tells none
+    guessed: Names = ()
     # in observe mode: the names of the fields that would have been written
     would: Names = ()
     granted: Granted | None = None  # of a borrower that we made
@@ -152,6 +159,12 @@ class Enrolment:
         if kept and (kept.affiliation, kept.category) == (wish.affiliation, wish.category):
             expires = max(expires, kept.expires)
         return Granted(wish.affiliation, wish.category, expires, wish.language)
+
+    @property
+    def held_back(self) -> Names:
+        """Return the CPR numbers, as pseudonyms, that are barred until staff decide this case."""
+        told = (self.number_now,) if self.number_now else ()
+        return (*told, *self.guessed)
 
     @property
     def listed_state(self) -> str:

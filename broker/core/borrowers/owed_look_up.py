@@ -50,6 +50,17 @@ CASES: Final = frozenset(
         LookUpOutcome.PROTECTED_THERE,
     }
 )
+# The register would have said if another number were in the place of the one asked about.
+NUMBER_HOLDS: Final = frozenset(
+    {
+        LookUpOutcome.UNCHANGED,
+        LookUpOutcome.WRITTEN,
+        LookUpOutcome.PROTECTED,
+        LookUpOutcome.PROTECTED_THERE,
+        LookUpOutcome.UNDER_GUARDIANSHIP,
+        LookUpOutcome.NOT_WRITTEN,
+    }
+)
 _THERE: Final = "name and address are protected now, and an address stands in the library system"
 _UNCLEAR: Final = frozenset(
     {

@@ -45,6 +45,7 @@ class PinRecord:
     calls: tuple[PinCall, ...] = ()
     done: bool = False
     notice: str = ""
+    untried: bool = False  # no call that is not among ``calls`` can have set it
 
     @property
     def until(self) -> datetime:
@@ -52,6 +53,11 @@ class PinRecord:
         return PIN_RECORD.ends(
             max([self.began + POINTER_AFTER, *(call.until for call in self.calls)])
         )
+
+    @property
+    def may_be_set(self) -> bool:
+        """Return whether a call may have set this PIN, or may still come to set it."""
+        return bool(self.calls) or not self.untried
 
     def holds(self, now: datetime) -> bool:
         """Return whether no other PIN may be set: this one is still owed, or may still come."""
@@ -67,15 +73,19 @@ class PinRecord:
         """Return the record with a call that is about to be sent."""
         return replace(self, calls=(*self.calls, call))
 
+    def not_made(self, token: str) -> "PinRecord":
+        """Return the record without a call that was noted, and never sent."""
+        return replace(self, calls=tuple(call for call in self.calls if call.token != token))
+
     def ended(self, token: str, now: datetime, *, done: bool) -> "PinRecord":
         """Return the record once a call has an end; a record without that call stays as it is.
 
         A choice is not done with while another call may come: it would work, and nobody be told.
         """
-        left = tuple(call for call in self.calls if call.token != token)
-        if left == self.calls:
+        left = self.not_made(token)
+        if left == self:
             return self
-        record = replace(self, calls=left)
+        record = replace(left, untried=False)
         if self.chosen and record.may_come(now):
             return record
         return replace(record, done=self.done or done)

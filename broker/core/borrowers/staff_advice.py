@@ -31,7 +31,13 @@ _WISH_GONE: Final = _(
 _ASKS_AGAIN: Final = _(
     "It ends the case and lets them in; the CPR register is asked again at their next login."
 )
+_NOBODY_BY_IT: Final = _(
+    "It ends the case and lets them in. Nobody is made by the old number any more, unless the CPR "
+    "register says that it holds; it is asked again at their next login."
+)
 _MERGE: Final = _("Merge the borrowers in the library system, then `retry`.")
+
+_OF_THE_REGISTER: Final = frozenset({_ASKS_AGAIN, _NOBODY_BY_IT})
 
 # The reasons of docs/operations.md.
 BY_REASON: Final[Mapping[str, Advice]] = {
@@ -156,7 +162,7 @@ BY_REASON: Final[Mapping[str, Advice]] = {
             "them in the library system, then `retry`. Until then nobody comes to a borrower "
             "by the new number."
         ),
-        _ASKS_AGAIN,
+        _NOBODY_BY_IT,
     ),
     "under_guardianship": Advice(
         _("The person has a guardian. See what the library has agreed with them, then `end` it."),
@@ -219,6 +225,6 @@ def advice(enrolment: Enrolment, *, listed_apart: bool) -> Advice:
         return replace(found, retry=_ENDS) if found.retry == _LOOKS_AGAIN else found
     if enrolment.wish is not None:
         # Of a wish that waits for another case, which is the register's.
-        return replace(found, retry=_LOOKS_AGAIN) if found.retry == _ASKS_AGAIN else found
+        return replace(found, retry=_LOOKS_AGAIN) if found.retry in _OF_THE_REGISTER else found
     is_case = enrolment.state is EnrolmentState.CASE
     return replace(found, retry=_WISH_GONE if is_case else _NO_RETRY)

@@ -24,7 +24,8 @@ class PersonLink:
     the number that last came with the name (None: none did), ``alone`` the id of whoever comes by
     the name alone once a number has come, ``confirmed`` when the name last came. ``barred`` is the
     reason why who comes by a CPR number, or by a library account, is not let in: its holder is
-    dead, say.
+    dead, say. ``had`` is the pseudonym of the number that came with the name before ``cpr``, until
+    staff have been told: it is written with ``cpr``, so that no death between the two loses it.
     """
 
     person: str
@@ -32,6 +33,7 @@ class PersonLink:
     confirmed: datetime
     alone: str | None = None
     barred: str | None = None
+    had: str | None = None
 
     @property
     def alone_id(self) -> str | None:
@@ -85,7 +87,7 @@ def came_with_cpr(link: PersonLink | None, cpr: str, now: datetime, new_id: str)
     if link.has_own_id:
         return replace(link, cpr=cpr, confirmed=now)
     # The name may be somebody else's by now: what its holder had by the name alone is not theirs.
-    return PersonLink(new_id, cpr, now)
+    return PersonLink(new_id, cpr, now, had=link.cpr)
 
 
 def came_without_cpr(link: PersonLink, new_id: str, barred: str | None = None) -> PersonLink:

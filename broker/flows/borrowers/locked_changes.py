@@ -19,9 +19,9 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.pin_record import LATE
 from broker.core.errors import (
+    CallNotMade,
     ChangeUnanswered,
     LibraryError,
-    LibraryUnavailable,
     StoreUnavailable,
 )
 from broker.core.lookup_hmacs import LookupHmacs
@@ -61,7 +61,7 @@ class LockedChanges:
         return self._library.capabilities
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
-        """Change the borrower; LibraryUnavailable too while another change of it is under way.
+        """Change the borrower; CallNotMade while another change of it is under way.
 
         A PIN that nobody promises to have stayed is on the trail: the borrower has one or not.
         """
@@ -73,7 +73,7 @@ class LockedChanges:
         return after
 
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
-        """Set the PIN; LibraryUnavailable too while another change of the borrower is under way."""
+        """Set the PIN; CallNotMade while another change of the borrower is under way."""
         with self._alone(number, f"pin {pin}", deadline):
             self._library.set_pin(number, pin, deadline)
 
@@ -118,7 +118,7 @@ class LockedChanges:
             again = Kept(held, token, max(until, lost.until))
             if self._store.put(key, again, lost.version, now):
                 return lost.until
-        raise LibraryUnavailable("another change of the borrower is under way")
+        raise CallNotMade("another change of the borrower is under way")
 
 
 def _held(what: bytes, alive_until: datetime) -> bytes:

@@ -12,6 +12,7 @@ from broker.core.borrowers.borrower import Borrower, numbers, wrong_with_borrowe
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.owed_look_up import (
+    NUMBER_HOLDS,
     LookUpOutcome,
     LookUpPlan,
     OwedLookUp,
@@ -259,6 +260,8 @@ class LookUp(LeasedEnrolment):
 
     def _heard(self, entry: StoredEnrolment, outcome: LookUpOutcome) -> EnrolmentDraft:
         enrolment = replace(entry.enrolment, registered=self.ports.now())
+        if outcome in NUMBER_HOLDS:
+            enrolment = replace(enrolment, number_now=None)
         if outcome is LookUpOutcome.DEAD and enrolment.state is EnrolmentState.DONE:
             # Nobody opens a letter to the dead but somebody else.
             return replace(enrolment, pin_owed=False, pin_given_up=None, wish=None), None

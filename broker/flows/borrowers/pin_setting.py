@@ -15,6 +15,8 @@ from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.pin_record import PinCall, PinRecord, record_to_set
 from broker.core.borrowers.pins import PinAnswer, new_pin
 from broker.core.errors import (
+    PIN_AS_BEFORE,
+    CallNotMade,
     LibraryRefused,
     LibraryUnavailable,
     MailUnavailable,
@@ -46,7 +48,7 @@ _UNUSABLE: Final[Mapping[PinAnswer, type[PinUnusable]]] = {
 class Noted(NamedTuple):
     """A call that is about to be sent, with the record of its PIN.
 
-    ``is_repeat`` says that the PIN was tried before.
+    ``is_repeat`` says that a call before it may have set the PIN.
     """
 
     record: PinRecord
@@ -92,11 +94,11 @@ class PinSetting:
         borrower's card number, if it was just read; ``hold`` is called with the deadline before
         each call. PinUnderWay while a choice has no end; PinUnusable where
         the PIN would not work, LibraryUnavailable, MailUnavailable: then no PIN is mailed that does
-        not work, and a later mail holds the same one. After PinUnusable the PIN is as it was, but
-        after PinDoubtful: that is to be told, and ``give_up`` called.
+        not work, and a later mail holds the same one. After PinRefused and PinNotSet the PIN is as
+        it was; any other doubt is to be told, and ``give_up`` called.
         """
         hold(self._by())
-        noted = self._noted(number, PinRecord(new_pin(avoid), self.now()))
+        noted = self._noted(number, PinRecord(new_pin(avoid), self.now(), untried=True))
         pin, call = noted.record.pin, noted.call
         refused = self._refusal(number, noted)
         try:
@@ -111,7 +113,7 @@ class PinSetting:
         self._end(number, call, done=True)
 
     def give_up(self, number: str) -> None:
-        """Note that the person is told of a doubt (PinDoubtful): another PIN may be set."""
+        """Note that the person is told of a doubt: another PIN may be set."""
         now = self.now()
 
         def change(record: Record[PinRecord] | None) -> Content[PinRecord] | None:
@@ -123,7 +125,7 @@ class PinSetting:
         """Set the PIN that a borrower chose, which works once this returns.
 
         No other PIN is set until ``told`` is called with the same ``notice``. PinUnderWay while
-        another PIN has no end; PinUnusable where it will not work, PinDoubtful as in ``mail``.
+        another PIN has no end; PinUnusable where it will not work, with the doubts of ``mail``.
         PinUnsettled where nobody knows: ``settle_choice`` carries it out.
         """
         try:
@@ -139,7 +141,7 @@ class PinSetting:
             raise PinUnsettled(str(error)) from error
 
     def _choose(self, number: str, pin: str, notice: str) -> None:
-        offered = PinRecord(pin, self.now(), chosen=True, notice=notice)
+        offered = PinRecord(pin, self.now(), chosen=True, notice=notice, untried=True)
         noted = self._noted(number, offered)
         call = noted.call
         refused = self._refusal(number, noted)
@@ -160,16 +162,14 @@ class PinSetting:
 
         False where its PIN will not work, and where no choice is on record that this ``notice``
         tells: it was never begun, or a later notice tells it. PinUnsettled where it is still not
-        known, PinDoubtful as in ``mail``.
+        known, PinUnusable for a doubt as in ``mail``.
         """
         record = self._records.get(self._key(number), self.now())
         if record is None or not record.value.is_owed(notice):
             return False
         try:
             self.choose(number, record.value.pin, notice)
-        except PinDoubtful:
-            raise
-        except PinUnusable:
+        except PIN_AS_BEFORE:
             return False
         return True
 
@@ -200,7 +200,7 @@ class PinSetting:
         def change(record: Record[PinRecord] | None) -> Content[PinRecord]:
             nonlocal noted
             to_set = record_to_set(record.value if record else None, offered, now)
-            noted = Noted(to_set.noted(call), call, is_repeat=to_set is not offered)
+            noted = Noted(to_set.noted(call), call, is_repeat=to_set.may_be_set)
             return Content(noted.record, noted.record.until)
 
         self._records.amend(self._key(number), change, now)
@@ -216,6 +216,9 @@ class PinSetting:
         """Set the PIN; return a refusal that says nothing: another call may have set it."""
         try:
             self._set(number, noted.record.pin, noted.call)
+        except CallNotMade:
+            self._withdraw(number, noted.call)
+            raise
         except PinRefused as error:
             if noted.is_repeat or self._others(number, noted.call):
                 return error
@@ -293,6 +296,15 @@ class PinSetting:
             if record is None:
                 return None
             return _left(record.value.ended(call.token, now, done=done), now)
+
+        self._records.amend(self._key(number), change, now)
+
+    def _withdraw(self, number: str, call: PinCall) -> None:
+        """Note that a call was never sent: it leaves no doubt, and nobody waits for it."""
+        now = self.now()
+
+        def change(record: Record[PinRecord] | None) -> Content[PinRecord] | None:
+            return _left(record.value.not_made(call.token), now) if record else None
 
         self._records.amend(self._key(number), change, now)
 

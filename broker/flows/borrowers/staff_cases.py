@@ -7,14 +7,13 @@ from typing import Final
 
 from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.owed_look_up import LookUpOutcome, LookUpPlan, OwedLookUp
+from broker.core.borrowers.owed_look_up import LookUpOutcome, LookUpPlan
 from broker.core.borrowers.staff_advice import advice
 from broker.core.entities import Names
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.ports import Key, Trail
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import (
-    GIVE_UP_AFTER,
     REGISTER_CASE,
     EnrolmentDraft,
     EnrolmentRecords,
@@ -22,6 +21,7 @@ from broker.flows.borrowers.enrolment_records import (
     register_case,
 )
 from broker.flows.borrowers.enrolment_rows import EnrolmentRow, rank, row
+from broker.flows.borrowers.register_decisions import RegisterDecisions
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.records import Records
 
@@ -42,6 +42,7 @@ class _Listed:
     link: str | None = None
     cause: str | None = None
     number_now: str | None = None
+    guessed: Names = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class StaffCases:
             _LINK: self._retry_link,
             _PROOF: self._retry_proof,
             _NOTICE: self._end_notice,
-            REGISTER_CASE: self._retry_register,
+            REGISTER_CASE: self._decisions.retry,
         }
         retry = retries.get(entry.key.name, self._retry_enrolment)
         if not retry(entry):
@@ -110,7 +111,7 @@ class StaffCases:
             return False
         person = self.links.holder(entry.key.group)
         if entry.key.name:
-            self._let_number_go(entry)
+            self._decisions.let_number_go(entry)
             self.records.store.drop(entry.key)
         elif not self._give_up(entry):
             return False
@@ -170,7 +171,9 @@ class StaffCases:
             case = stored.enrolment
             if case.reason != LookUpOutcome.NUMBER_CHANGED or case.number_now not in {None, cpr}:
                 return None
-            return replace(case, number_now=cpr), stored.due
+            # Of several that come so nobody knows which it is.
+            guessed = case.guessed if cpr in case.held_back else (*case.guessed, cpr)
+            return replace(case, guessed=guessed), stored.due
 
         if self.records.amend(register_case(had), named) is None:
             return None
@@ -195,22 +198,24 @@ class StaffCases:
     ) -> str:
         """List a case of what the register of persons says of ``owner``, a pseudonym.
 
-        ``number_now`` is that of the CPR number that took the place of theirs; one that the case
-        had before stays in it, for it is barred until staff decide the case. Returns its id.
+        ``number_now`` is that of the CPR number that took the place of theirs; without it those
+        that the case had before stay in it, for they are barred until staff decide the case.
+        Returns its id.
         """
         key = register_case(owner)
         before = self.records.enrolment(key)
-        former = before.number_now if before else None
         case = _Listed(
             planned.case or "",
             owner,
             borrowers,
             cause=planned.cause,
-            number_now=number_now or former,
+            number_now=number_now or (before.number_now if before else None),
+            guessed=before.guessed if before and not number_now else (),
         )
         listed = self._list(key, case)
-        if former and former != case.number_now:
-            self._lift(former, key)
+        for held in before.held_back if before else ():
+            if held not in {case.number_now, *case.guessed}:
+                self._decisions.lift(held, key)
         return listed
 
     def number_not_given(self, owner: str, cause: str) -> None:
@@ -221,37 +226,9 @@ class StaffCases:
 
         self.records.amend(register_case(owner), said)
 
-    def _lift(self, number_now: str, key: Key) -> None:
-        """Let the holder of a new number in, unless another case than that of ``key`` names it."""
-        cases = (entry for entry in self.records.all() if entry.key.name == REGISTER_CASE)
-        others = (entry for entry in cases if entry.key != key)
-        if all(entry.enrolment.number_now != number_now for entry in others):
-            self.links.lift(number_now, LookUpOutcome.NUMBER_CHANGED.value)
-
-    def _let_number_go(self, entry: StoredEnrolment) -> None:
-        """Let whoever comes by the number that took the place of theirs in, and keep it no more."""
-        if entry.key.name == REGISTER_CASE and entry.enrolment.number_now:
-            self._lift(entry.enrolment.number_now, entry.key)
-            self.records.store.drop(Key("register", entry.key.group))
-
     def register_agrees(self, owner: str) -> None:
         """End the case of what the register said of ``owner``: it is so by now."""
         self.records.store.drop(register_case(owner))
-
-    def _retry_register(self, entry: StoredEnrolment) -> bool:
-        """Let the person in again, and have the register asked anew at their next login."""
-        owner = entry.key.group
-        self.links.bar(owner, None)
-        for number in entry.enrolment.borrowers:
-            self.links.bar(self.links.of_borrower(number), None)
-        self._let_number_go(entry)
-
-        def asked_anew(stored: StoredEnrolment) -> EnrolmentDraft:
-            return replace(stored.enrolment, registered=None), stored.due
-
-        self.records.amend(Key("enrolment", owner), asked_anew)
-        self.records.store.drop(entry.key)
-        return True
 
     def _end_notice(self, entry: StoredEnrolment) -> bool:
         self.records.store.drop(entry.key)
@@ -323,6 +300,7 @@ class StaffCases:
             borrowers=listed.borrowers,
             cause=listed.cause,
             number_now=listed.number_now,
+            guessed=listed.guessed,
         )
         unstored = StoredEnrolment(key, case, None, None)
         self.records.write(entry or unstored, case, None)
@@ -382,19 +360,12 @@ class StaffCases:
         return True
 
     def _confirm_number(self, entry: StoredEnrolment, number: str) -> bool:
-        if entry.enrolment.borrowers != (number,):
-            return False
-        now = self.records.now()
-        key = Key("register", entry.key.group)
-        owed = Records(self.records.store, OwedLookUp, durable=True)
-        record = owed.get(key, now)
-        if record is None or record.value.number_now is None:
-            return False
-        if now - record.value.since >= GIVE_UP_AFTER:
-            return False
-        confirmed = replace(record.value, confirmed=True, attempts=0)
-        if owed.replace(record, confirmed, now, due=now) is None:
+        if not self._decisions.confirm(entry, number):
             return False
         person = self.links.holder(entry.key.group)
         self._record(AuditEventKind.ENROLMENT_RETRIED, person, entry.enrolment)
         return True
+
+    @property
+    def _decisions(self) -> RegisterDecisions:
+        return RegisterDecisions(self.records, self.links)

@@ -37,7 +37,8 @@ _SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 class CprPerson(NamedTuple):
     """The person id of a CPR number, and the number that the name beside it came with before.
 
-    ``barred`` is why its holder is not let in, None where they are.
+    ``name_had`` is None once staff have been ``told``. ``barred`` is why its holder is not let in,
+    None where they are.
     """
 
     id: str
@@ -112,7 +113,7 @@ class PersonLinks:
         if name:
             claim = self._amended(name, lambda link: self._with_cpr(link, cpr), reads)
             claims.append(claim)
-            had = self._had(claim.before, cpr)
+            had = claim.link.had
         ids = [claim.link.person for claim in sorted(claims, key=lambda claim: claim.is_drawn)]
         person = ids[0] if ids else _new_id()
         made = self._amended(cpr, lambda link: self._of_number(link, person, cpr), reads)
@@ -131,6 +132,16 @@ class PersonLinks:
         """Return the person of a library account without a CPR number, as ``by_name`` does."""
         link = self._amended(name, lambda link: came_alone(link, self.now(), _new_id())).link
         return CprPerson(link.alone_id or link.person, None, link.barred)
+
+    def told(self, name: str, had: str) -> None:
+        """Note that staff have been told that ``name`` came with the number ``had`` before."""
+
+        def changed(record: Record[PersonLink] | None) -> Content[PersonLink] | None:
+            if record is None or record.value.had != had:
+                return None
+            return Content(replace(record.value, had=None), record.until)
+
+        self._records.amend(_key(name), changed, self.now(), read=self._read(name))
 
     def without_cpr(self, name: str) -> None:
         """Let a name lead to the CPR number that came with it no more; its bar stays."""
@@ -275,11 +286,6 @@ class PersonLinks:
         if link is None:
             return PersonLink(person, cpr, self.now())
         return seen(link, self.now(), _CPR_SEEN_EVERY)
-
-    def _had(self, link: PersonLink | None, cpr: str) -> str | None:
-        if link is None or is_stale(link, self.now()):
-            return None
-        return another_cpr(link, cpr)
 
     def _link(self, name: str | None) -> PersonLink | None:
         if name is None:

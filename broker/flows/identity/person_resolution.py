@@ -140,7 +140,10 @@ class PersonResolution:
         account = self.links.of_borrower(borrower.number)
         cpr = borrower.cpr
         if cpr and not borrower.is_anothers(cpr) and self.borrowers.is_only(borrower, cpr):
-            self.links.by_cpr(self.links.of_cpr(cpr), account)
+            person = self.links.by_cpr(self.links.of_cpr(cpr), account)
+            if person and person.name_had:
+                # Staff have written another number to it themselves.
+                self.links.told(account, person.name_had)
         else:
             self.links.without_cpr(account)
 
@@ -188,6 +191,7 @@ class PersonResolution:
         if names.own and person.name_had:
             changed = self.cases.another_cpr(names.own, person.name_had, cpr)
             barred = barred or changed
+            self.links.told(names.own, person.name_had)
         return Person(
             person.id,
             case=barred,

@@ -13,11 +13,11 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import identifier_of, unfit
 from broker.core.entities import Names
 from broker.core.errors import (
+    PIN_AS_BEFORE,
     BrokerError,
     LibraryRefused,
     LibraryUnavailable,
     MailUnavailable,
-    PinDoubtful,
     PinUnderWay,
     PinUnsettled,
     PinUnusable,
@@ -177,8 +177,9 @@ class PinRenewal:
         """Set the PIN that a borrower who is logged in chose, and owe a notice of it.
 
         Returns the reason where the PIN will not do, else None. TooMany after ten an hour, those
-        that will not do included. PinUnderWay, PinUnusable: the PIN is as it was. After
-        PinUnsettled it is set as soon as can be, and the notice says so.
+        that will not do included. PinUnderWay, PinRefused, PinNotSet: the PIN is as it was. After
+        another PinUnusable nobody knows, and a letter says so; after PinUnsettled it is set as soon
+        as can be, and the notice says so.
         """
         fault = unfit(pin, ())
         if fault:
@@ -277,7 +278,7 @@ class PinRenewal:
     def _is_settled(self, owed: OwedPinMail) -> bool:
         try:
             return self._pins.settle_choice(owed.whom, owed.choice)
-        except PinDoubtful:
+        except PinUnusable:
             self._owe_doubt(owed)
             return False
 
@@ -367,11 +368,9 @@ class PinRenewal:
         queued = self._queue(key, owed, owed.asked + _AFTER_REQUEST)
         try:
             yield queued
-        except PinDoubtful:
-            self._owe_doubt(owed)
-            self.store.drop(key)
-            raise
-        except (PinUnderWay, PinUnusable):
+        except (PinUnderWay, PinUnusable) as error:
+            if not isinstance(error, (PinUnderWay, *PIN_AS_BEFORE)):
+                self._owe_doubt(owed)
             self.store.drop(key)
             raise
 

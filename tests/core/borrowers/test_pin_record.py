@@ -45,6 +45,17 @@ def test_what_is_done_and_has_no_call_left_holds_no_more() -> None:
     assert MAILED.noted(CALL).ended("a", NOW, done=False).holds(NOW)
 
 
+def test_a_pin_is_untried_while_no_call_of_it_was_made() -> None:
+    """One that may still come, or has an answer, may have set it; one that was not made has done nothing."""
+    fresh = PinRecord("4071", NOW, untried=True)
+    assert not fresh.may_be_set
+    assert fresh.noted(CALL).may_be_set
+    assert not fresh.noted(CALL).not_made("a").may_be_set
+    assert fresh.noted(CALL).noted(OTHER).not_made("a").may_be_set
+    assert fresh.noted(CALL).ended("a", NOW, done=False).may_be_set
+    assert PinRecord("4071", NOW).may_be_set  # as an older release wrote it
+
+
 def test_the_end_of_a_call_is_of_its_own_record() -> None:
     """Who was asleep does not end the PIN that another is giving by now."""
     assert MAILED.noted(CALL).ended("z", NOW, done=True) == MAILED.noted(CALL)

@@ -592,6 +592,97 @@ def test_a_number_that_the_case_names_already_is_barred_by_the_next_try(
     assert named(desk, NEW).case == "cpr_number_changed"
 
 
+@pytest.mark.parametrize("written", range(5))
+def test_a_death_between_the_writes_of_a_login_loses_no_bar(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """After each: the name's link, that of the number, the notice, the case. The next login tells what is untold."""
+    world = desk.world
+    named(desk, CPR)
+    desk.enrol()
+    desk.register.person = CHANGED
+    desk.run()
+    plain, writes = world.store.put, iter(range(written))
+
+    def put(*given: Any, **how: Any) -> Any:
+        if next(writes, None) is None:
+            raise StoreUnavailable("dead")
+        return plain(*given, **how)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(world.store, "put", put)
+        with pytest.raises(StoreUnavailable):
+            named(desk, NEW)
+    assert named(desk, NEW).case == "cpr_number_changed"
+    assert [row["state"] for row in desk.cases.rows()].count("notice") == 1
+    world.live.want(world.wish(cpr=NEW))
+    world.settle()
+    assert list(world.library.borrowers) == ["1"]
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["came after the answer", "came before it"])
+@pytest.mark.parametrize("decision", ["retry", "end"])
+def test_of_several_numbers_that_may_be_the_new_one_each_is_held_back(
+    desk: Desk, *, before: bool, decision: str
+) -> None:
+    """Nobody knows which it is: none makes a second account, and staff who decide the case let all of them in."""
+    world = desk.world
+    candidates = (NEW, "0303990000", "0404990000")
+    named(desk, CPR)
+    desk.enrol()
+    if before:
+        by_names(desk, candidates)
+    desk.register.person = CHANGED
+    desk.run()
+    assert set(by_names(desk, candidates)) == {"cpr_number_changed"}
+    for cpr in candidates:
+        world.live.want(world.wish(cpr=cpr))
+    world.settle()
+    assert list(world.library.borrowers) == ["1"]
+    [case] = [row for row in desk.cases.rows() if (row["state"], row["borrowers"]) == ("case", ("1",))]
+    assert not [cpr for cpr in candidates if cpr in repr(case)]
+    assert getattr(desk.cases, decision)(str(case["id"]))
+    assert set(by_names(desk, candidates)) == {None}
+
+
+def by_names(desk: Desk, cprs: tuple[str, ...]) -> list[str | None]:
+    """Log each number in by a name of its own that came with the old one before; give why each is held back."""
+    links, persons = desk.world.links, Logins(desk.world).persons()
+    old = links.of_cpr(CPR)
+    found = []
+    for place, cpr in enumerate(cprs):
+        own = links.of_name("eppn au", f"name{place}@au.dk")
+        if links.cpr(own) is None:
+            links.by_cpr(old, own)
+        found.append(persons.person(PersonNames(cpr=links.of_cpr(cpr), own=own)).case)
+    return found
+
+
+def test_the_number_that_the_register_tells_at_last_lets_the_guesses_in(desk: Desk) -> None:
+    """They were held back for want of it; the one that it tells is barred until staff decide."""
+    named(desk, CPR)
+    desk.enrol()
+    desk.register.person = CHANGED
+    desk.run()
+    by_names(desk, ("0303990000", "0404990000"))
+    desk.register.person = replace(CHANGED, current_number=NEW)
+    desk.world.now += REFRESH + timedelta(days=1)
+    login(desk)
+    desk.run()
+    links = desk.world.links
+    assert [links.is_barred(cpr) for cpr in (NEW, "0303990000", "0404990000")] == [True, False, False]
+
+
+def test_what_a_name_had_is_told_once(desk: Desk) -> None:
+    """Staff who have ended the notice see no other, however often the name comes with the number."""
+    named(desk, CPR)
+    named(desk, NEW)
+    [notice] = [row for row in desk.cases.rows() if row["state"] == "notice"]
+    assert desk.cases.end(str(notice["id"]))
+    named(desk, NEW)
+    assert list(desk.cases.rows()) == []
+
+
 @pytest.mark.parametrize("before", [False, True], ids=["came after the answer", "came before it"])
 def test_the_next_holder_of_a_name_who_has_a_borrower_is_let_in(desk: Desk, *, before: bool) -> None:
     """They are somebody else, or staff have two borrowers to merge: no second one is to be feared."""
@@ -668,6 +759,45 @@ def test_what_keeps_a_borrower_from_being_made_costs_one_read(desk: Desk, monkey
     world.settle()
     after = turns[turns.index("find") + 1 : turns.index("create")]
     assert after[: after.index("put")].count("read") == 1
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "kept to itself"])
+@pytest.mark.parametrize("merged", [False, True])
+def test_the_old_number_makes_no_second_account_once_staff_have_written_the_new_one(
+    desk: Desk, *, told: bool, merged: bool
+) -> None:
+    """To a borrower that they made, and said retry: a university may send the old number for months."""
+    world, library = desk.world, desk.world.library
+    staffs = library.add(CPR, Borrower("8", "STUD", cpr=CPR))
+    desk.enrol()
+    desk.register.person = replace(CHANGED, current_number=NEW if told else None)
+    desk.run()
+    library.add(NEW, replace(staffs, number="9" if merged else "8", cpr=NEW))
+    if merged:
+        del library.borrowers["8"], library.cprs["8"]
+    assert desk.cases.retry(str(desk.case()["id"]))
+    world.live.want(world.wish())
+    refused = world.settle()
+    assert (refused.state, refused.reason) == (EnrolmentState.CASE, "cpr_differs")
+    assert len(library.borrowers) == 1
+
+
+def test_a_number_that_the_register_says_holds_makes_an_account_again(desk: Desk) -> None:
+    """It was wrong, and staff said retry: once it says otherwise a borrower that is deleted is made anew."""
+    world, library = desk.world, desk.world.library
+    library.add(CPR, Borrower("8", "STUD", cpr=CPR))
+    desk.enrol()
+    desk.register.person = replace(CHANGED, current_number=NEW)
+    desk.run()
+    assert desk.cases.retry(str(desk.case()["id"]))
+    desk.register.person = PERSON
+    login(desk)
+    desk.run()
+    del library.borrowers["8"], library.cprs["8"]
+    world.now += timedelta(hours=2)
+    world.live.want(world.wish())
+    assert world.settle().state is EnrolmentState.DONE
+    assert len(library.borrowers) == 1
 
 
 @pytest.mark.parametrize("gone", [False, True])

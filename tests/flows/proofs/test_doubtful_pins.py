@@ -9,6 +9,7 @@ from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, Library
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import (
     BrokerError,
+    CallNotMade,
     LibraryRefused,
     LibraryUnavailable,
     PinDoubtful,
@@ -33,11 +34,15 @@ class Doubtful:
         self.says: PinAnswer | None = None
         self.late: list[tuple[Any, ...]] = []
         self._library, self._patrons = library, patrons
-        self._loses = False
+        self._loses = self._holds_back = False
 
     def lose(self) -> None:
         """Give no answer to the next call; it comes later, or never."""
         self._loses = True
+
+    def hold_back(self) -> None:
+        """Send the next call nowhere."""
+        self._holds_back = True
 
     def come_late(self) -> None:
         """Carry out the call that had no answer."""
@@ -46,6 +51,9 @@ class Doubtful:
 
     def set_pin(self, *given: Any) -> None:
         """Set a PIN, or not."""
+        if self._holds_back:
+            self._holds_back = False
+            raise CallNotMade("no call is left in this second")
         if self._loses:
             self._loses = False
             self.late.append(given)
@@ -176,6 +184,35 @@ def test_an_answer_that_tells_neither_right_nor_wrong_is_a_doubt(
     step_all(letters)
     (text,) = texts(pin_bench)
     assert "old PIN is still in force" in text
+
+
+@pytest.mark.parametrize("how", ["mailed", "chosen"])
+def test_a_call_that_was_never_made_leaves_no_doubt(pin_bench: Bench, library: Doubtful, how: str) -> None:
+    """Held back, or turned away on its way: a PIN that is refused next cannot have been set, and no letter goes out."""
+    letters = pin_bench.letters()
+    library.hold_back()
+    wishes = {"mailed": lambda: letters.make(NUMBER, "en"), "chosen": lambda: letters.choose(NUMBER, OWN, "en")}
+    assert isinstance(failed(wishes[how]), LibraryUnavailable)
+    library.refuses = True
+    assert type(failed(wishes[how])) is PinRefused
+    pin_bench.ahead += LATE
+    step_all(letters)
+    assert (texts(pin_bench), pin_bench.works(PIN)) == ([], True)
+
+
+def test_a_call_that_was_never_made_hides_none_that_was(pin_bench: Bench, library: Doubtful, *, sees: bool) -> None:
+    """The one before it may have set the PIN: the doubt stays, and is told."""
+    letters = pin_bench.letters()
+    library.lose()
+    failed(lambda: letters.make(NUMBER, "en"))
+    library.hold_back()
+    failed(lambda: letters.make(NUMBER, "en"))
+    library.come_late()
+    library.refuses = True
+    pin_bench.ahead += LATE
+    step_all(letters)
+    (text,) = texts(pin_bench)
+    assert ("new PIN for your library account" if sees else "old PIN is still in force") in text
 
 
 def test_a_worker_that_dies_in_doubt_leaves_the_letter_owed(

@@ -24,13 +24,16 @@ from broker.core.borrowers.pin_record import LATE, PinCall, PinRecord, record_to
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import (
     BrokerError,
+    CallNotMade,
     LibraryRefused,
     LibraryUnavailable,
     MailUnavailable,
+    PinLocked,
+    PinNotSet,
     PinRefused,
     PinUnusable,
 )
-from broker.core.letters import ChangedPinLetter, LetterText
+from broker.core.letters import ChangedPinLetter, DoubtfulPinLetter, LetterText
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, lease_of
 from broker.flows.borrowers import pin_setting
@@ -47,8 +50,24 @@ FIRST: Final = "9999"  # the PIN that the borrower has and knows
 WORKERS: Final = 2
 MAIL: Final = timedelta(seconds=45)
 # What becomes of a call: carried out and answered; neither; carried out later, or at once, or both, without an answer;
-# answered and not carried out, or refused.
-OUTCOMES: Final = ("ok", "ok", "ok", "ok", "lost", "late", "done", "doubled", "void", "refused")
+# answered and not carried out, or refused; or never sent. A PIN that is asked back may be locked, or expired.
+OUTCOMES: Final = (
+    "ok",
+    "ok",
+    "ok",
+    "ok",
+    "lost",
+    "late",
+    "done",
+    "doubled",
+    "void",
+    "refused",
+    "unsent",
+    "locked",
+    "expired",
+)
+UNUSABLE: Final = {"locked": PinAnswer.LOCKED, "expired": PinAnswer.EXPIRED}
+DOUBT: Final = "?"  # told in the place of a PIN: nobody knows which is in force
 STEP: Final = timedelta(seconds=61)
 SPANS: Final = (1, 16, 46, 61, 300, 590, 599, 626)
 
@@ -128,6 +147,10 @@ class World:
     def chosen(self, pin: str) -> str:
         """Give the language of a choice that is made now, by which its notice is known."""
         return f"{pin} {len(self.works_or_worked) - 1}"
+
+    def is_told(self) -> bool:
+        """Say whether the PIN told last works, or nobody was let believe that one does."""
+        return self.told[-1] in {self.in_force, DOUBT}
 
     def note_notice(self, language: str) -> None:
         """Fail where the PIN that the notice tells of was not in force since it was chosen."""
@@ -221,6 +244,8 @@ class ModelLibrary:
         """Set the PIN, or not, or later."""
         del number
         outcome, world = self.world.outcome(), self.world
+        if outcome == "unsent":
+            raise CallNotMade("held back")
         if outcome == "lost" or world.is_over(deadline):
             raise LibraryUnavailable("no answer")
         if outcome == "refused" or pin.endswith("7"):
@@ -235,8 +260,11 @@ class ModelLibrary:
     def check_pin(self, number: str, pin: str, deadline: datetime, card: str | None = None) -> PinAnswer:
         """Say whether this is the PIN."""
         del number, card
-        if self.world.outcome() == "lost" or self.world.is_over(deadline):
+        outcome = self.world.outcome()
+        if outcome == "lost" or self.world.is_over(deadline):
             raise LibraryUnavailable("no answer")
+        if outcome in UNUSABLE:
+            return UNUSABLE[outcome]
         return PinAnswer.RIGHT if self.world.in_force == pin else PinAnswer.WRONG
 
 
@@ -278,12 +306,14 @@ class ModelLetter:
 
 
 class ModelWording:
-    """Letters whose text is the PIN; the subject of a notice is the language, that of its choice."""
+    """Letters whose text is the PIN, or a doubt; the subject of a notice is the language, that of its choice."""
 
     pin_url = "https://login.example/pin"
 
     def worded(self, letter: Any, language: str) -> LetterText:
         """Give the PIN of a letter."""
+        if isinstance(letter, DoubtfulPinLetter):
+            return LetterText("", DOUBT)
         subject = language if isinstance(letter, ChangedPinLetter) else ""
         return LetterText(subject, getattr(letter, "pin", ""))
 
@@ -313,6 +343,7 @@ class PinMachine(RuleBasedStateMachine):
         store, library = ModelStore(self.world), ModelLibrary(self.world)
         ports = (store, LookupHmacs("i1", b"k" * 32), library, ModelMail(self.world), ModelWording())
         self.renewal = PinRenewal(*ports, self.clock)  # type: ignore[arg-type]
+        self.doubt = Key("pin", ports[1].of("pin-doubt", NUMBER))
         self.pins = telling(self.world, setting)(store, ports[1], library, self.clock)  # type: ignore[arg-type]
 
     def clock(self) -> datetime:
@@ -408,14 +439,15 @@ class PinMachine(RuleBasedStateMachine):
     def the_last_told_pin_works(self) -> None:
         """Whenever nothing is under way."""
         if self.is_quiet():
-            assert self.world.in_force == self.world.told[-1]
+            assert self.world.is_told()
 
     def is_quiet(self) -> bool:
         """Say whether nothing is under way: no worker, no call that may still come, no PIN that is owed."""
         world = self.world
         may_come = [sent for _, sent in world.pending if world.now - sent < LATE]
         record = self.pins._records.get(self.pins._key(NUMBER), world.now)
-        return not self.workers and not may_come and not (record and record.value.holds(world.now))
+        is_doubt_owed = self.renewal._owed.get(self.doubt, world.now) is not None
+        return not (self.workers or may_come or is_doubt_owed or (record and record.value.holds(world.now)))
 
     def does(self, what: str, *outcomes: str, pin: str = "5838") -> None:
         """Let a worker begin and do some calls."""
@@ -507,6 +539,27 @@ class WrongIsAnEnd(PinSetting):
     def _unmailed(self, number: str, call: PinCall, error: PinUnusable) -> PinUnusable:
         self._end(number, call, done=True)
         return error
+
+
+class ForgetsTries(PinSetting):
+    """A call that was not made takes those before it along."""
+
+    def _refusal(self, number: str, noted: Noted) -> PinRefused | None:
+        try:
+            return super()._refusal(number, noted)
+        except CallNotMade:
+            self._records.drop(self._key(number))
+            raise
+
+
+class LockedIsAsBefore(PinSetting):
+    """A PIN that was taken, and is locked, is said not to be set."""
+
+    def _prove(self, number: str, pin: str, hold: Callable[[datetime], None], card: str | None = None) -> None:
+        try:
+            super()._prove(number, pin, hold, card)
+        except PinLocked as error:
+            raise PinNotSet(str(error)) from error
 
 
 class NotSettled(PinSetting):
@@ -698,6 +751,35 @@ def refused_after_a_mail_that_was_lost(machine: PinMachine) -> None:
     machine.settle(late=False)
 
 
+def held_back_after_a_late_call(machine: PinMachine) -> None:
+    """Give up a call of a PIN that is to be mailed, which comes later; send the second nowhere, and mail a new one."""
+    machine.does("make", "ok", "late")
+    machine.does("make", "ok", "unsent")
+    machine.does("make", *OK)
+    machine.settle(late=True)
+
+
+def mailed_and_locked(machine: PinMachine) -> None:
+    """Set a PIN that is to be mailed, and find the account locked."""
+    machine.does("make", "ok", "ok", "locked")
+    machine.settle(late=False)
+    machine.wait(90_000)
+
+
+def chosen_and_locked(machine: PinMachine) -> None:
+    """Set a PIN that was chosen, and find the account locked."""
+    machine.does("choose", "ok", "locked")
+    machine.settle(late=False)
+
+
+def settled_and_locked(machine: PinMachine) -> None:
+    """Lose the answer of a choice that was carried out, and find the account locked when it is asked back."""
+    machine.does("choose", "done")
+    machine.wait(626)
+    machine.does("queued", "ok", "locked")
+    machine.settle(late=False)
+
+
 def unknown_after_a_late_call(machine: PinMachine) -> None:
     """Give up a call of a PIN that is to be mailed, which comes later; have the second try come to nothing."""
     machine.does("make", "ok", "late")
@@ -745,6 +827,10 @@ CLAUSES: Final = {
     "refused while another call may come": Clause(refused_after_a_late_call, RefusalIsAnEnd),
     "refused after another was carried out": Clause(refused_after_a_call_that_was_done, RefusalIsAnEnd),
     "refused after another was answered": Clause(refused_after_a_mail_that_was_lost, RefusalIsAnEnd),
+    "a mailed PIN that is locked is told": Clause(mailed_and_locked, LockedIsAsBefore),
+    "a chosen PIN that is locked is told": Clause(chosen_and_locked, LockedIsAsBefore),
+    "a lost choice that is locked is told": Clause(settled_and_locked, LockedIsAsBefore),
+    "held back while another call may come": Clause(held_back_after_a_late_call, ForgetsTries),
     "unknown while another call may come": Clause(unknown_after_a_late_call, WrongIsAnEnd),
     "while another call may come": Clause(
         refused_after_a_late_choice, patched=(pin_setting, "PinRecord", DoneWithRefusal)
@@ -762,11 +848,11 @@ def test_no_clause_is_idle(name: str, monkeypatch: pytest.MonkeyPatch, *, withou
     machine = begun(PinMachine, clause.setting if without else PinSetting, monkeypatch)
     machine.world.deadlines_hold = clause.deadlines_hold or not without
     clause.course(machine)
-    works = machine.world.in_force == machine.world.told[-1]
+    works = machine.world.is_told()
     assert (works or not machine.is_quiet()) is not without
     machine.settle(late=False)
     assert machine.is_quiet()
-    assert machine.world.in_force == machine.world.told[-1] or without
+    assert machine.world.is_told() or without
 
 
 def dies_after(calls: int, machine: PinMachine) -> None:
