@@ -98,7 +98,7 @@ class LetterPages:
 
     def _is_asked(self, identifier: str) -> bool:
         try:
-            self.renewal.ask(identifier, self.ports.network(request), self._asking())
+            self.renewal.ask(identifier, self.ports.network(request), self._asking)
         except TooMany:
             return False
         return True
