@@ -44,7 +44,7 @@ _SHAPED: Final = re.compile(rf"(?<![0-9]){_NUMBER}(?![0-9])")
 _APART: Final = re.compile(rf"(?<![0-9A-Za-z]){_NUMBER}(?![0-9A-Za-z])")
 _SERIAL: Final = "(?![0-9]{3})[0-9A-Za-z]{3}[0-9](?![0-9A-Za-z])"
 # Every number begins with its day, in two digits: a text without them is looked at no further. That
-# takes a tenth of the time (measured), and log and trail of a login have forty such texts.
+# takes a tenth of the time (measured), and a login has thirty texts to look at.
 _TWO_DIGITS: Final = re.compile("[0-9][0-9]")
 _ANY_KIND: Final = re.compile(rf"(?<![0-9])(?:{_NUMBER}(?![0-9])|{_DATE}{_SERIAL})")
 # What is not seen between two digits, or only around one: zero-width characters, accents, the frame

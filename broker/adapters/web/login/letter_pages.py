@@ -243,7 +243,8 @@ class LetterPages:
         transaction = held.transaction
         rules = self.ports.broker.rules
         errand = transaction.errand if logs_in(held) else Errand.PIN
-        ways = [way for way in rules.ways(transaction.request, errand) if way not in rules.local]
+        local = rules.local
+        ways = [way for way in rules.ways(transaction.request, errand) if way not in local]
         labels = tuple(spoken(self.ports.upstreams[way].label) for way in ways)
         # Where no PIN is checked nobody gets in by one, at the library's own computers neither.
         terminals = self.terminals and rules.pins_checked
