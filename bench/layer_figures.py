@@ -27,7 +27,7 @@ REQUESTS: Final = ("SSO GET", "ACS POST", "GET")
 _SERIES: Final = 5
 _LOGINS: Final = 100
 _SAMPLED: Final = 1_500
-_COUNTED: Final = 20
+_COUNTED: Final = 64  # of so many logins the trail has one anchor
 _TURNS: Final = 9
 # What a request may ask of store and trail (docs/reference/design.md#8).
 _MOST: Final = {
@@ -159,11 +159,12 @@ def rows(found: Layers) -> Iterator[Row]:
 
 
 def _turns(turns: dict[str, dict[str, float]]) -> Iterator[Row]:
-    total = 0.0
+    total = anchors = 0.0
     for request in REQUESTS:
         counted: Counter[str] = Counter()
         for word, count in turns.get(request, {}).items():
             counted[word.split()[0]] += count  # type: ignore[assignment]
+        anchors += counted.pop("anchor", 0)
         total += counted.total()
         figures = [
             Figure(f"{word}s" if word != "trail" else word, counted[word], most=most)
@@ -171,6 +172,7 @@ def _turns(turns: dict[str, dict[str, float]]) -> Iterator[Row]:
         ]
         yield row(f"{request}: turns of store and trail", *figures)
     yield row("a login: turns of store and trail", Figure("turns", total, most=_TURNS))
+    yield row("beside them: the trail's anchors in the store", Figure("writes", anchors))
 
 
 def idle() -> Iterator[Row]:

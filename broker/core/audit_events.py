@@ -157,24 +157,19 @@ def of_login(
     **more: Any,
 ) -> AuditEvent:
     """Return the event with the facts of a login; ``more`` are further fields of ``AuditEvent``."""
-    event = AuditEvent(
-        kind,
-        at,
-        reference=login.reference,
-        person=login.person,
-        service=login.service,
-        upstream=login.upstream,
-        institution=login.institution,
-    )
+    facts: dict[str, Any] = {
+        "reference": login.reference,
+        "person": login.person,
+        "service": login.service,
+        "upstream": login.upstream,
+        "institution": login.institution,
+    }
     if decision is not None:
-        event = replace(
-            event,
-            affiliation=decision.affiliation,
-            policy=deciding_line(decision),
-            near_misses=near_misses(decision),
-            digest=decision.digest[:12] or None,
-        )
-    return replace(event, **more)
+        facts["affiliation"] = decision.affiliation
+        facts["policy"] = deciding_line(decision)
+        facts["near_misses"] = near_misses(decision)
+        facts["digest"] = decision.digest[:12] or None
+    return AuditEvent(kind, at, **{**facts, **more})
 
 
 def of_enrolment(

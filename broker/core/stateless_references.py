@@ -143,7 +143,7 @@ class StatelessReferences:
         """
         minute = _minute(at) % _MINUTES
         facts = (minute * _STEPS + _place(step, STEPS)) * _REASONS + _place(reason, REASONS)
-        return _written(facts * _MACS + self._mac(facts))
+        return spelt(facts * _MACS + self._mac(facts), LENGTH)
 
     def read(self, spoken: str, now: datetime) -> ReferenceFacts | None:
         """Return the facts of a reference in any case and spacing; None for one never written."""
@@ -186,9 +186,10 @@ def _entry(place: int, table: Sequence[str]) -> str:
     return table[place] if place < len(table) else ""
 
 
-def _written(number: int) -> str:
+def spelt(number: int, length: int) -> str:
+    """Return a number below ``len(SPEAKABLE) ** length`` in so many speakable letters."""
     letters = []
-    for _ in range(LENGTH):
+    for _ in range(length):
         number, digit = divmod(number, len(SPEAKABLE))
         letters.append(SPEAKABLE[digit])
     return "".join(reversed(letters))

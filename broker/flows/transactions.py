@@ -9,7 +9,7 @@ from typing import Final
 from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
 from broker.core.login.transaction import Transaction
 from broker.core.ports import Key, Store, Write
-from broker.core.stateless_references import SPEAKABLE, compact
+from broker.core.stateless_references import SPEAKABLE, compact, spelt
 from broker.flows.arrived_login import Arrived
 from broker.flows.records import Content, Reads, Record, Records
 
@@ -51,7 +51,8 @@ class Held:
 
 def reference() -> str:
     """Return eight speakable characters that name a page to the service desk."""
-    return "".join(secrets.choice(SPEAKABLE) for _ in range(_LENGTH))
+    # One draw of all the letters: the system is asked once.
+    return spelt(secrets.randbelow(len(SPEAKABLE) ** _LENGTH), _LENGTH)
 
 
 def is_reference(spoken: str) -> bool:

@@ -1,5 +1,8 @@
 """LookupHmacs: keyed, labelled, and unambiguous."""
 
+import hmac
+from concurrent.futures import ThreadPoolExecutor
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,3 +35,24 @@ def test_same_compares() -> None:
 def test_the_key_is_not_shown() -> None:
     """A repr names the key's id only."""
     assert "1111" not in repr(ONE)
+
+
+def by_the_book(key: bytes, parts: list[str]) -> str:
+    """Return the HMAC-SHA256 (RFC 2104) of parts, each behind its length in four octets."""
+    octets = [part.encode() for part in parts]
+    return hmac.digest(key, b"".join(len(each).to_bytes(4) + each for each in octets), "sha256").hex()
+
+
+@given(PARTS)
+def test_a_pseudonym_is_an_hmac_whatever_was_made_before(parts: list[str]) -> None:
+    """What is kept of a key between two pseudonyms holds nothing of either: records of years are found by them."""
+    for hmacs in (ONE, TWO, ONE):
+        assert hmacs.of("label", *parts) == f"{hmacs.key_id}.{by_the_book(hmacs.key, ['label', *parts])}"
+
+
+def test_threads_that_share_a_key_do_not_disturb_each_other() -> None:
+    """Each pseudonym is of its own parts only."""
+    parts = [str(number) * 400 for number in range(200)]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda part: ONE.of("label", part), parts * 5))
+    assert found == [f"k1.{by_the_book(ONE.key, ['label', part])}" for part in parts] * 5

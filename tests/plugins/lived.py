@@ -180,7 +180,7 @@ class Life:
         Records(store, PinRecord).add(
             Key("pin", hmacs.of("pin-record", self.who.number), "record"), record, record.until, now()
         )
-        self.parts.pin_renewal.ask(self.who.cpr, "192.0.2.0/24", Asking("da"))
+        self.parts.pin_renewal.ask(self.who.cpr, "192.0.2.0/24", lambda: Asking("da"))
         letters = PinLetters(store, hmacs, now)
         letters.current(self.who.number, self.who.cpr)
         letters.typed(f"browser-{self.who.number}", self.who.cpr, "tx")

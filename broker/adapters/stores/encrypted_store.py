@@ -160,7 +160,7 @@ class EncryptedStore(Store):
         return self._store.faults()
 
     def _sealed_write(self, write: Write) -> Write:
-        return write._replace(kept=self._sealed(write.key, write.kept))
+        return Write(write.key, self._sealed(write.key, write.kept), write.was)
 
     def _sealed(self, key: Key, kept: Kept) -> Kept:
         if key.kind == "lease":
@@ -170,7 +170,7 @@ class EncryptedStore(Store):
         nonce = secrets.token_bytes(_NONCE_BYTES)
         authenticated = head + _place(key)
         ciphertext = self._ciphers[key_id].encrypt(nonce, kept.value, authenticated)
-        return kept._replace(value=head + nonce + ciphertext)
+        return Kept(head + nonce + ciphertext, kept.version, kept.until, kept.due)
 
     def _opened(self, key: Key, kept: Kept) -> Kept:
         if key.kind == "lease":
@@ -191,7 +191,7 @@ class EncryptedStore(Store):
             value = cipher.decrypt(nonce, ciphertext, head + _place(key))
         except (InvalidTag, ValueError):  # ValueError: cut so short that no nonce is left
             raise RecordUnreadable(f"{key.kind}: the seal is broken", key) from None
-        return kept._replace(value=value)
+        return Kept(value, kept.version, kept.until, kept.due)
 
 
 def _key_faults(keys: Mapping[str, bytes], write_key_id: str) -> Iterator[Fault]:

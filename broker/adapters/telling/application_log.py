@@ -13,6 +13,7 @@ from broker.core.identity import cpr
 
 _MASK: Final = "******-****"
 _FRAMES: Final = 6
+_JSON: Final = json.JSONEncoder(ensure_ascii=False)
 
 dropped = 0  # lines of this process that could not be masked or written
 
@@ -87,7 +88,7 @@ def _mask(_: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, A
 
 
 def _render(_: object, __: str, event: Mapping[str, Any]) -> str:
-    return json.dumps(event, ensure_ascii=False)
+    return _JSON.encode(event)
 
 
 class _LibraryLog(logging.Handler):

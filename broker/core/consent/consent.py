@@ -188,8 +188,9 @@ def left_out(answers: Iterable[Receipt]) -> frozenset[str]:
     """
     told: dict[str, bool] = {}
     for made in answers:
+        told_then = frozenset(made.told)
         for name in made.names:
-            told.setdefault(name, name in made.told)
+            told.setdefault(name, name in told_then)
     return frozenset(name for name, was_told in told.items() if not was_told)
 
 

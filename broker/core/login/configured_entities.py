@@ -99,7 +99,8 @@ class ConfiguredEntities:
         if errand is Errand.PIN_BY_MAIL:
             return ()
         if errand in GUARDED_ERRANDS:
-            return tuple(name for name in methods if name not in self.local)
+            local = self.local
+            return tuple(name for name in methods if name not in local)
         ways = self._in_idp_list(methods, request)
         return self._meeting_class(self._with_answer(ways, request, errand), request)
 

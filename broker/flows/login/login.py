@@ -96,10 +96,9 @@ class LoginFlow:
             what = f"more than {MOST_OCTETS} octets of names and classes"
             raise RequestRefused(REQUEST_UNSUPPORTED, what, request=request)
         self.rules.check_name_id(request)
-        begun = _begun(request, now, shared=shared)
         ways = self.rules.ways(request)
-        if len(ways) == 1:
-            begun = replace(begun, upstream=ways[0])
+        only = ways[0] if len(ways) == 1 else None
+        begun = _begun(request, now, shared=shared, upstream=only)
         if browser is None:
             return self.transactions.add(begun, now), None
         bound = begun.bound(browser)
@@ -139,12 +138,11 @@ class LoginFlow:
         if back not in self.rules.services:
             back = None
         transaction = replace(
-            _begun(request, now, shared=shared),
+            _begun(request, now, shared=shared, upstream=upstream),
             errand=errand,
             back=back,
             awaited=awaited,
             intent=intent,
-            upstream=upstream,
         )
         return self.transactions.add(transaction, now)
 
@@ -387,7 +385,9 @@ def _upgraded(transaction: Transaction) -> Transaction:
     return replace(transaction, upgrade=True)
 
 
-def _begun(request: AuthnRequest, now: datetime, *, shared: bool) -> Transaction:
+def _begun(
+    request: AuthnRequest, now: datetime, *, shared: bool, upstream: str | None = None
+) -> Transaction:
     return Transaction(
         secrets.token_hex(16),
         reference(),
@@ -395,4 +395,5 @@ def _begun(request: AuthnRequest, now: datetime, *, shared: bool) -> Transaction
         TRANSACTION_BEGUN.until(now),
         request,
         shared=shared,
+        upstream=upstream,
     )

@@ -122,8 +122,9 @@ class PersonAtLogin:
             person = self.persons.known(self.persons.names(arrived))
             return replace(transaction, person=person), arrived
         proofs = self._proofs(transaction, arrived, now)
-        known = replace(transaction, proofs=proofs)
+        known = transaction
         if proofs != transaction.proofs:
+            known = replace(transaction, proofs=proofs)
             arrived = self._again(known, arrived, now)
         if not arrived.permitted and arrived.decision.reasons[0].code not in UNMET_REQUIREMENTS:
             return known, arrived

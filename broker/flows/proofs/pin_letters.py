@@ -61,6 +61,8 @@ class PinLetters:
     hmacs: LookupHmacs
     now: Callable[[], datetime]
     refused: RefusedNames = field(default_factory=RefusedNames)
+    # The browsers for which no more is kept of a refused asking, by what was read just now.
+    full: RefusedNames = field(default_factory=RefusedNames)
 
     def typed(
         self, browser: str, identifier: str, transaction: str, *, refused: bool = False
@@ -68,11 +70,13 @@ class PinLetters:
         """Keep that ``browser`` typed ``identifier`` in a transaction.
 
         Where its asking was ``refused``, or its codes were, only the first few numbers are kept:
-        whoever goes on typing writes nothing.
+        whoever goes on typing writes nothing, and after that has nothing read.
         """
         limits = Limits(self.store, self.hmacs, self.now, self.refused)
         refused = refused or limits.is_refused(CODES, browser)
         now = self.now()
+        if refused and self.full.holds(browser, now):
+            return
         pseudonym = identifier_pseudonym(self.hmacs, identifier)
 
         def added(record: Record[TypedNumbers] | None) -> Content[TypedNumbers] | None:
@@ -85,7 +89,11 @@ class PinLetters:
                 return None  # it lives longer than the transaction
             return Content(typed, PIN_TYPED.until(now))
 
-        Records(self.store, TypedNumbers).amend(self._key_of_browser(browser), added, now)
+        key = self._key_of_browser(browser)
+        kept = Records(self.store, TypedNumbers).amend(key, added, now).record
+        # A number more pushes another out, so that whatever is typed meanwhile it stays full.
+        if refused and kept and len(kept.value.identifiers) == _MOST_NUMBERS:
+            self.full.add(browser, now)
 
     def waiting(self, browsers: Sequence[str]) -> str | None:
         """Return the transaction in which one of the browsers has typed a number last; or None."""

@@ -88,21 +88,22 @@ class PinRenewal:
     trail: Trail = NO_TRAIL
     refused: RefusedNames = field(default_factory=RefusedNames)
 
-    def ask(self, identifier: str, network: str, asking: Asking) -> None:
+    def ask(self, identifier: str, network: str, worded: Callable[[], Asking]) -> None:
         """Queue the letter for whoever has ``identifier`` (of ``pins.identifier_of``).
 
-        Nothing is looked up. TooMany for a network that asks too often. The letter that is asked
-        for a fourth time within an hour is written an hour later, and nobody is told.
+        Nothing is looked up. TooMany, with nothing worded, for a network that asks too often. The
+        letter that is asked for a fourth time within an hour is written an hour later, and nobody
+        is told.
         """
-        limits = self._limits
         Limits(self.store, self.hmacs, self.now, self.refused).take((PER_NETWORK, network))
         now = self.now()
         due = now
         pseudonym = identifier_pseudonym(self.hmacs, identifier)
         try:
-            limits.take((PER_IDENTIFIER, pseudonym))
+            self._limits.take((PER_IDENTIFIER, pseudonym))
         except TooMany:
             due = now + PER_IDENTIFIER.within
+        asking = worded()
         owed = OwedPinMail("link", identifier, asking.language, now)
         owed = replace(owed, asked_at=asking.at, asked_from=asking.origin)
         self._queue(Key("pin", self.hmacs.of("pin-asked", pseudonym)), owed, due)

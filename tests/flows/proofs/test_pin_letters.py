@@ -195,3 +195,27 @@ def test_a_browser_whose_codes_are_refused_writes_its_first_few_numbers_only(wor
         with pytest.raises(TooMany):
             watched.opened("bcdfghjkmn", HOME)
     assert set(store.calls) == {"get"}
+
+
+def test_a_refused_asking_of_a_full_browser_asks_no_store(world: Any, letters: PinLetters) -> None:
+    """Once its four numbers are kept, whatever number comes next; what is not refused is kept as before."""
+    store = Watched(world.store)
+    letters = replace(letters, store=store)
+    for number in range(4):
+        letters.typed(HOME, str(number), "t", refused=True)
+    asked = len(store.calls)
+    for typed in ("0", CPR, CARD):
+        letters.typed(HOME, typed, "t", refused=True)
+    assert len(store.calls) == asked
+    letters.typed(HOME, CPR, "later")
+    letters.typed(ELSEWHERE, CPR, "elsewhere", refused=True)
+    assert [letters.waiting([browser]) for browser in (HOME, ELSEWHERE)] == ["later", "elsewhere"]
+
+
+def test_a_full_browser_is_looked_at_again(world: Any, letters: PinLetters) -> None:
+    """What it typed is forgotten after half an hour: then a refused number is kept again."""
+    for number in range(5):
+        letters.typed(HOME, str(number), "first", refused=True)
+    world.now += LIFETIME
+    letters.typed(HOME, CPR, "second", refused=True)
+    assert letters.waiting([HOME]) == "second"

@@ -84,7 +84,7 @@ class Pins(RuleBasedStateMachine):
         self.queued.setdefault(typed, self.now if len(recent) < 3 else self.now + HOUR)
         if len(recent) < 3:
             self.places[typed] = [*recent, self.now]
-        self.renewal.ask(typed, f"network {self.networks}", Asking("en"))
+        self.renewal.ask(typed, f"network {self.networks}", lambda: Asking("en"))
         self._write()
 
     @rule(hours=st.sampled_from([0.1, 0.6, 1.1, 5, 22.9, 24.1]))

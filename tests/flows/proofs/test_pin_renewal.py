@@ -56,7 +56,7 @@ HERE = "192.0.2.0/24"
 def asked(bench: Bench, typed: str = CPR, network: str = HERE, language: str = "en") -> PinRenewal:
     """Ask for a letter, and write what is due."""
     letters = bench.letters()
-    letters.ask(typed, network, Asking(language, "26 November 2026", "the library"))
+    letters.ask(typed, network, lambda: Asking(language, "26 November 2026", "the library"))
     while letters.step():
         pass
     return letters
@@ -86,7 +86,7 @@ def test_a_code_is_mailed_to_the_address_on_file(pin_bench: Bench, typed: str) -
 def test_nothing_is_looked_up_before_the_answer(pin_bench: Bench) -> None:
     """Asking only queues: known and unknown numbers take the same time, and read the same."""
     for typed in (CPR, "0303820000"):
-        pin_bench.letters().ask(typed, HERE, Asking("da"))
+        pin_bench.letters().ask(typed, HERE, lambda: Asking("da"))
     assert pin_bench.shape() == []
     assert pin_bench.mailbox.mails() == ()
 
@@ -161,7 +161,7 @@ def test_presses_at_once_leave_the_pin_that_was_mailed_last(pin_bench: Bench, tm
     """Twelve presses in two workers: three make and mail a PIN at most, and the last mail's works."""
     stores = [open_store(url, tmp_path, accept_loss=True) for _ in range(2)]
     workers = [pin_bench.letters(store) for store in stores]
-    workers[0].ask(CPR, HERE, Asking("en"))
+    workers[0].ask(CPR, HERE, lambda: Asking("en"))
     assert workers[1].step()
     pin_bench.codes(stores[0]).typed("browser", CPR, "t")
     letter = pin_bench.codes(stores[1]).opened(pin_bench.code(), "browser")
@@ -239,7 +239,7 @@ def test_a_borrower_that_is_gone_gets_no_pin(pin_bench: Bench) -> None:
 def test_what_was_asked_survives_a_library_that_is_down(pin_bench: Bench) -> None:
     """The mail comes when the library answers again; a question a day old is dropped."""
     letters = pin_bench.letters()
-    letters.ask(CPR, HERE, Asking("en"))
+    letters.ask(CPR, HERE, lambda: Asking("en"))
     pin_bench.koha.faults.down = True
     assert letters.step()
     assert not letters.step()
@@ -252,7 +252,7 @@ def test_what_was_asked_survives_a_library_that_is_down(pin_bench: Bench) -> Non
 def test_a_question_is_given_up_after_a_day(pin_bench: Bench) -> None:
     """A library that is down for a day does not send letters that nobody waits for."""
     letters = pin_bench.letters()
-    letters.ask(CPR, HERE, Asking("en"))
+    letters.ask(CPR, HERE, lambda: Asking("en"))
     pin_bench.koha.faults.down = True
     pin_bench.ahead += timedelta(hours=25)
     assert letters.step()
@@ -264,7 +264,7 @@ def test_five_hundred_askings_leave_one_code_and_three_mails(pin_bench: Bench) -
     """By every number of one borrower and from as many networks; the owner's own asking opens what came before it."""
     for number in range(500):
         typed = (CPR, CARD)[number % 2]
-        pin_bench.letters().ask(typed, f"network {number}", Asking("en"))
+        pin_bench.letters().ask(typed, f"network {number}", lambda: Asking("en"))
         pin_bench.letters().step()
     assert len(pin_bench.mailbox.mails()) == MAILINGS.most
     assert len({pin_bench.code(mail) for mail in range(MAILINGS.most)}) == 1
@@ -294,7 +294,7 @@ def test_ten_thousand_guesses_shut_nobody_out_and_open_nothing(world: Any) -> No
         browser = f"browser {guess}"
         asked = len(world.hooks.calls)
         codes.typed(browser, typed, "t")
-        letters.ask(typed, f"network {guess}", Asking("en"))
+        letters.ask(typed, f"network {guess}", lambda: Asking("en"))
         with pytest.raises(LinkGone):
             codes.opened("bcdfg-hjkmn", browser)
         assert set(world.hooks.calls[asked:]) <= {"put"}
@@ -312,7 +312,7 @@ def test_ten_thousand_guesses_shut_nobody_out_and_open_nothing(world: Any) -> No
         written = [code[1] for code in found if code]
         assert all(written.count(code) <= 3 for code in written)
         codes.typed("home", typed, "t")
-        letters.ask(typed, "network 9999", Asking("en"))
+        letters.ask(typed, "network 9999", lambda: Asking("en"))
         assert isinstance(check.behind_letter(codes.opened(written[-1], "home"), PIN), Borrower)
 
 
@@ -320,7 +320,7 @@ def test_nobody_uses_up_the_letters_of_another_day(pin_bench: Bench) -> None:
     """A stranger who asks all day long leaves the owner with a code that works, at every hour of it."""
     for _ in range(50):
         for number in range(6):
-            pin_bench.letters().ask(CPR, f"network {number}", Asking("en"))
+            pin_bench.letters().ask(CPR, f"network {number}", lambda: Asking("en"))
         while pin_bench.letters().step():
             pass
         assert pin_bench.opened(browser=str(pin_bench.ahead)).number == NUMBER
@@ -331,7 +331,7 @@ def test_nobody_uses_up_the_letters_of_another_day(pin_bench: Bench) -> None:
 def test_a_mail_that_did_not_leave_is_not_counted(pin_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mail server that was down for a moment costs nobody a letter."""
     letters = pin_bench.letters()
-    letters.ask(CPR, HERE, Asking("en"))
+    letters.ask(CPR, HERE, lambda: Asking("en"))
     with monkeypatch.context() as broken:
         broken.setattr(type(pin_bench.smtp), "address", _down)
         for _ in range(4):
@@ -392,10 +392,10 @@ def test_a_network_may_ask_a_hundred_times_an_hour(pin_bench: Bench) -> None:
     letters = pin_bench.letters()
     assert PER_NETWORK.most == 100
     for number in range(PER_NETWORK.most):
-        letters.ask(str(100 + number), HERE, Asking("da"))
+        letters.ask(str(100 + number), HERE, lambda: Asking("da"))
     with pytest.raises(TooMany):
-        letters.ask("99", HERE, Asking("da"))
-    letters.ask("99", "198.51.100.0/24", Asking("da"))
+        letters.ask("99", HERE, lambda: Asking("da"))
+    letters.ask("99", "198.51.100.0/24", lambda: Asking("da"))
 
 
 class Untouched:
@@ -406,17 +406,22 @@ class Untouched:
         raise AssertionError(f"the store was asked to {name}")
 
 
+def unworded() -> Asking:
+    """Refuse to word a letter."""
+    raise AssertionError("a letter was worded that is not written")
+
+
 def test_a_network_that_goes_on_asking_costs_the_store_nothing(pin_bench: Bench) -> None:
-    """It is refused from memory."""
+    """It is refused from memory, and nothing is worded for it."""
     letters = pin_bench.letters()
     for number in range(PER_NETWORK.most):
-        letters.ask(str(100 + number), HERE, Asking("da"))
+        letters.ask(str(100 + number), HERE, lambda: Asking("da"))
     with pytest.raises(TooMany):
-        letters.ask("99", HERE, Asking("da"))
+        letters.ask("99", HERE, lambda: Asking("da"))
     remembering = replace(letters, store=Untouched())
     for number in range(20):
         with pytest.raises(TooMany):
-            remembering.ask(str(number), HERE, Asking("da"))
+            remembering.ask(str(number), HERE, unworded)
 
 
 @pytest.mark.parametrize(
@@ -571,7 +576,7 @@ def test_where_the_library_is_only_observed_no_pin_is_set(pin_bench: Bench, deed
     with pytest.raises(BrokerError):
         getattr(letters, deed)(*what)
     assert pin_bench.works(PIN)
-    letters.ask(CPR, HERE, Asking("en"))
+    letters.ask(CPR, HERE, lambda: Asking("en"))
     assert not letters.step()
 
 

@@ -1,6 +1,6 @@
 """The metadata of the moment: the folder and the feeds, looked at again while logins run."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -279,3 +279,11 @@ class LiveMapping(Mapping[str, _Configured]):
 
     def __len__(self) -> int:
         return len(self._current())
+
+    def items(self) -> ItemsView[str, _Configured]:
+        """Return the names with what they name, all of one moment."""
+        return self._current().items()
+
+    def values(self) -> ValuesView[_Configured]:
+        """Return what is named, all of one moment."""
+        return self._current().values()

@@ -90,9 +90,10 @@ class PinPages:
     def answer(self) -> Response:
         """Answer a number, a code, the press of its button, or how a PIN is to be changed."""
         name = request.args.get("login", "")
-        if not self.ports.cookies.browsers(request):
+        browsers = self.ports.cookies.browsers(request)
+        if not browsers:
             raise CookiesNeeded("no cookie came back with the form")
-        held = self.login.of_browser(name)
+        held = self.login.of_browser(name, browsers)
         now = self.ports.now()
         if held.transaction.errand is Errand.PIN:
             held = self.login.of_person(name)

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.filled_pages import look_of
 from broker.adapters.web.pages.form_tokens import SubmittedForm
-from broker.adapters.web.pages.language import language, spoken
+from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.security_headers import same_origin
 from broker.adapters.web.pages.sign_up_result import service_to_return_to
 from broker.adapters.web.pages.step_pages import StepPages
@@ -98,7 +98,7 @@ class LetterPages:
 
     def _is_asked(self, identifier: str) -> bool:
         try:
-            self.renewal.ask(identifier, self.ports.network(request), self._asking())
+            self.renewal.ask(identifier, self.ports.network(request), self._asking)
         except TooMany:
             return False
         return True
@@ -243,8 +243,10 @@ class LetterPages:
         transaction = held.transaction
         rules = self.ports.broker.rules
         errand = transaction.errand if logs_in(held) else Errand.PIN
-        ways = [way for way in rules.ways(transaction.request, errand) if way not in rules.local]
-        labels = tuple(spoken(self.ports.upstreams[way].label) for way in ways)
+        local = rules.local
+        ways = [way for way in rules.ways(transaction.request, errand) if way not in local]
+        of_page = language()
+        labels = tuple(self.ports.upstreams[way].label[of_page] for way in ways)
         # Where no PIN is checked nobody gets in by one, at the library's own computers neither.
         terminals = self.terminals and rules.pins_checked
         return WithoutMail(self.others(held) if ways else "", labels, terminals)

@@ -177,13 +177,16 @@ class LoginEndpoints:
             raise TransactionOfOthers(name)
         return self._seen_here(held)
 
-    def of_browser(self, name: str) -> Held:
-        """Return the transaction if the browser cookie is its own; BrowserUnmatched otherwise."""
+    def of_browser(self, name: str, brought: Sequence[str] = ()) -> Held:
+        """Return the transaction if the browser cookie is its own; BrowserUnmatched otherwise.
+
+        ``brought`` are the browsers of the present request where the caller has read them already.
+        """
         held = self.ports.broker.read(name, self.ports.now())
         browser = held.transaction.browser
         if browser is None:
             raise BrowserUnmatched("a transaction that no browser has")
-        if browser not in self.ports.cookies.browsers(request):
+        if browser not in (brought or self.ports.cookies.browsers(request)):
             raise TransactionOfOthers(name)
         return self._seen_here(held)
 

@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from flask import Request, current_app
+from flask import Request
+from flask.globals import request_ctx
 from flask_babel import get_locale
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
@@ -105,7 +106,7 @@ def switchable(request: Request) -> bool:
         return False
     if request.method in {"GET", "HEAD"}:
         return True
-    addresses = current_app.create_url_adapter(request)
+    addresses = request_ctx.url_adapter
     return addresses is not None and addresses.test(method="GET")
 
 

@@ -14,7 +14,7 @@ from broker.adapters.saml.faces.service_provider import ServiceProviderFace
 from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.feed_fetch import Feed
 from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
-from broker.adapters.saml.metadata.live_metadata import LiveMetadata, PartyChange, feed_refreshes
+from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadata, PartyChange, feed_refreshes
 from broker.adapters.saml.metadata.metadata_folder import MetadataFolder
 from broker.adapters.saml.metadata.scope_record import ScopeRecord
 from broker.adapters.saml.metadata.wanted_entities import WantedEntities
@@ -619,3 +619,13 @@ def test_a_scope_that_was_had_undisputed_outlives_a_restart(station: Station) ->
     for each in (live, again):
         assert [one.scopes for one in each.current.completed_upstreams["wayf"].institutions] == [("au.dk",), ("ku.dk",)]
         assert len(each.snapshot.notices) == 2
+
+
+def test_a_mapping_of_the_moment_lists_one_moment() -> None:
+    """Names and what they name are of one state, though the next one is put in force while they are read."""
+    states: list[dict[str, int]] = [{"one": 1, "two": 2}, {"two": 22}]
+    now = LiveMapping(lambda: states[0])
+    names, values, items = iter(now), now.values(), now.items()
+    del states[0]
+    assert (list(names), list(values), list(items)) == (["one", "two"], [1, 2], [("one", 1), ("two", 2)])
+    assert dict(now) == {"two": 22}
