@@ -21,6 +21,8 @@ from broker.core.report.policy_report import ReportedSet
 from broker.files import durable_files
 
 _LOOKED_EVERY: Final = timedelta(seconds=10)
+# What a start owes those who log in comes first. The page says: within a minute.
+_AFTER_START: Final = timedelta(seconds=30)
 _AFTER_FAULT: Final = timedelta(minutes=5)
 _FILE: Final = "report.json"
 _STAMPS: Final = ("digest", "site", "day")
@@ -49,9 +51,14 @@ class ReportUpkeep:
     _next: datetime | None = None
 
     def step(self) -> bool:
-        """Make the report if it is not that of now; ConfigurationFaults where it cannot be."""
+        """Make the report if it is not that of now; ConfigurationFaults where it cannot be.
+
+        The first call makes none: half a minute after it is the first look.
+        """
         moment = now()
-        if self._next and moment < self._next:
+        if self._next is None:
+            self._next = moment + _AFTER_START
+        if moment < self._next:
             return False
         self._next = moment + _LOOKED_EVERY
         policies = self.parts.policies.refresh(moment)

@@ -28,9 +28,13 @@ def test_the_report_is_made_once_and_anew_when_the_day_or_the_set_changes(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In both languages; what is there is shown until the next is whole, and a damaged file is none."""
-    moment = NOON
+    moment = NOON - timedelta(seconds=30)
     monkeypatch.setattr(kept_report, "now", lambda: moment)
     upkeep = ReportUpkeep(parts)
+    assert not upkeep.step(), "it has only just started"
+    moment = NOON - timedelta(seconds=1)
+    assert not upkeep.step(), "it started within half a minute"
+    moment = NOON
     assert shown(parts, "da") is None
     assert upkeep.step()
     danish, english = shown(parts, "da"), shown(parts, "en")

@@ -1,14 +1,17 @@
 """What a run leaves out by a mark is not made, and nothing else is missed."""
 
+import functools
+import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import FunctionType
 from typing import Final
 
 import pytest
 
-from tests.plugins.left_out import left_out, marks
+from tests.plugins.left_out import arguments, left_out, marks
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SETTINGS: Final = "[pytest]\nmarkers =\n  server\n  slow\n"
@@ -57,6 +60,34 @@ def test_a_plain_function_has_no_marks() -> None:
     """Nor one whose arguments start nothing."""
     assert marks(test_a_plain_function_has_no_marks) == set()
     assert marks(lambda house: house) == {"server"}
+
+
+def plain(first: int, /, house: int = 0, *, demo: int = 0, **more: int) -> object:
+    """Have a variable of a fixture's name beside what is asked for."""
+    stage = first + house + demo
+    return stage, more
+
+
+@functools.wraps(plain)
+def wrapping(*given: int, **more: int) -> object:
+    """Ask for what another asks for."""
+    return given, more
+
+
+def signed(*given: int) -> object:
+    """Say by itself what it asks for."""
+    return given
+
+
+signed.__signature__ = inspect.signature(plain)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("function", [plain, wrapping, signed])
+def test_the_arguments_of_a_function_are_those_that_pytest_gives_it(function: FunctionType) -> None:
+    """Also where it stands before another, or says what it takes; no variable is taken for one."""
+    named = [each for each in inspect.signature(function).parameters if each != "more"]
+    assert [each for each in arguments(function) if each != "more"] == named == ["first", "house", "demo"]
+    assert marks(function) == {"server"}
 
 
 @pytest.mark.server

@@ -13,6 +13,7 @@ FOR_TESTS: Final = (
     "tests.plugins.left_out",
     "tests.plugins.order",
     "tests.plugins.templates",
+    "tests.plugins.address_rules",
     "tests.plugins.redis_server",
     "tests.plugins.saml_messages",
     "tests.plugins.saml_parties",

@@ -2,6 +2,8 @@
 
 import inspect
 import re
+from collections.abc import Iterable
+from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any, Final
 
@@ -13,11 +15,20 @@ MARKED: Final = (ModuleType, type, FunctionType)
 NOTHING_BUT_NOT: Final = re.compile(r"not \w+(?: and not \w+)*")
 
 
+@cache
 def left_out(expression: str) -> frozenset[str]:
     """Give the marks that ``make quick`` or ``make test`` leaves out by its ``-m``; of another expression, none."""
     if not NOTHING_BUT_NOT.fullmatch(expression):
         return frozenset()
     return frozenset(re.findall(r"not (\w+)", expression))
+
+
+def arguments(function: FunctionType) -> Iterable[str]:
+    """Give the names of a function's arguments: of a plain one as its code has them, which is asked fast."""
+    if hasattr(function, "__wrapped__") or hasattr(function, "__signature__"):
+        return inspect.signature(function).parameters
+    code = function.__code__
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 def marks(marked: object) -> frozenset[str]:
@@ -30,7 +41,7 @@ def marks(marked: object) -> frozenset[str]:
     found = getattr(marked, "pytestmark", [])
     listed = found if isinstance(found, list) else [found]
     names = {each.name for each in listed}
-    if inspect.isfunction(marked) and not FIXTURES.isdisjoint(inspect.signature(marked).parameters):
+    if inspect.isfunction(marked) and not FIXTURES.isdisjoint(arguments(marked)):
         names.add("server")
     return frozenset(names)
 

@@ -28,6 +28,7 @@ from broker.demo.check.http_browser import Browser, _Loopback
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, running
+from tests.plugins.chromium import EXECUTABLE, TURNED_OFF
 from tests.plugins.demo import free_base
 from tests.plugins.nginx import DEPLOY, NAME, Front, nginx
 from tests.plugins.ports import free_port
@@ -252,7 +253,7 @@ def test_a_browser_with_too_many_cookies_comes_in_after_the_page(chromium: Chrom
     """The next step of that page works: what stood in the way is gone."""
     # It drops cookies for nobody whose certificate it only puts up with.
     known = f"--ignore-certificate-errors-spki-list={site.front.fingerprint}"
-    browser = chromium.browser_type.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", known])
+    browser = chromium.browser_type.launch(executable_path=EXECUTABLE, args=["--no-sandbox", TURNED_OFF, known])
     page = browser.new_page()
     many: Any = [{"name": f"n{each}", "value": "x" * 4000, "url": site.front.origin} for each in range(6)]
     page.context.add_cookies(many)

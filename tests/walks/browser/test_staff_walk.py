@@ -1,7 +1,9 @@
 """The staff view in a real browser: an admin and the desk from login to logout, every page whole in every look."""
 
 import re
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +36,14 @@ def look_up(person: Visitor, typed: str, button: str = "find") -> None:
     person.press(f"button[name=do][value={button}]")
 
 
+def made(report: Path) -> None:
+    """Wait until the broker's work has made the report: it begins half a minute after its start."""
+    end = time.monotonic() + 180
+    while not report.exists():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
 def refused(person: Visitor) -> str:
     """Be refused as somebody else, and give the reference that the page shows."""
     person.open("library", "/")
@@ -62,6 +72,7 @@ def test_the_pages_of_an_admin(visit: Visit, language: str) -> None:
     whole(admin)
     go(admin, "live")
     whole(admin)
+    made(admin.demo.setting.folder / "state" / "report.json")
     go(admin, "report")
     whole(admin)
     # It is a document to be printed, and may weigh more than a page of a login.
