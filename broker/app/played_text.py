@@ -62,9 +62,8 @@ def lines(
     """Yield the lines of a played login in ``words``; ``others`` are those with another borrower.
 
     ``missed`` is why the nearest policies do not match whoever fits none. ``corner`` stands at the
-    right of the first line. Of what was ``made_up`` nobody asks why it
-    stays. ``unoffered`` is the way to log in where the service does not offer it: nobody gets that
-    far.
+    right of the first line. Of what was ``made_up`` nobody asks why it stays. ``unoffered`` is the
+    way to log in where the service does not offer it: nobody gets that far.
     """
     title = _title(played, words)
     if unoffered:
@@ -168,7 +167,7 @@ def _refusal(
         yield f"            {words.say(_UNCOUNTED)}"
     near_by = words.say(_("near:"))
     for reason, condition in missed[:_MOST_NEAR]:
-        wanted = f"{condition.name} {_some(condition.values)}"
+        wanted = f"{condition.name}: {_some(condition.values)}"
         yield f"            {near_by} {reason.place} {reason.code}   {wanted}"
     head = words.say(_("what would let them in"))
     for each in near:

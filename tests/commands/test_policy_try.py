@@ -76,8 +76,8 @@ def test_a_refusal_names_its_rule_and_what_would_let_them_in(tried: Try) -> None
 def test_whoever_fits_no_file_is_told_what_would_fit(tried: Try) -> None:
     """The attribute and the values of the line; a way that anybody has comes before a mailbox at work."""
     result = tried("--upstream", "wayf", "--as", "student@health.au.dk", "--service", "my-loans", "--nearest").stdout
-    assert "near: student.yaml:11 value_not_matched   eduPersonScopedAffiliation student@au.dk\n" in result
-    many = "near: employee.yaml:11 value_not_matched   eduPersonScopedAffiliation employee@au.dk, staff@au.dk, facul"
+    assert "near: student.yaml:11 value_not_matched   eduPersonScopedAffiliation: student@au.dk\n" in result
+    many = "near: employee.yaml:11 value_not_matched   eduPersonScopedAffiliation: employee@au.dk, staff@au.dk, facul"
     assert many in result
     assert "what would let them in: upstream nemid, assurance substantial, cpr real, age 18 (private.yaml:12)" in result
 
