@@ -19,7 +19,10 @@ _FEWEST_KEYS: Final = 2
 _LINES: Final = "a line each, as kirsten@library.example ssh-ed25519 AAAA..., or a file of them"
 _PATTERN: Final = frozenset("*?")
 _GONE: Final = "is gone: the set in force was held against site rules, and the next is against none"
-_MEND: Final = "put it back, or let broker policy apply record that there is none"
+_MENDS: Final = {
+    "apply": "put it back, or let broker policy apply record that there is none",
+    "save": "put it back, or save a policy file: the record of that says that there is none",
+}
 
 
 def of_signers(settings: Config) -> Iterator[str]:
@@ -47,7 +50,8 @@ def of_rules(settings: Config, live: Live) -> Iterator[str]:
     """Yield that the site rules are gone which the set in force was held against."""
     was = live.value.site if live else {}
     if RULES in was and rules(settings) is None:
-        yield f"{settings.policy_properties.name} {_GONE} ({_MEND})"
+        mend = _MENDS[settings.policy.live]
+        yield f"{settings.policy_properties.name} {_GONE} ({mend})"
 
 
 def of_missing_rules(settings: Config, moment: datetime) -> Iterator[str]:

@@ -138,6 +138,11 @@ def test_site_rules_that_are_gone_are_told(desk: Desk) -> None:
     live = live_record(desk)
     assert [gone in finding for finding in policy_guards.of_rules(settings, live)] == [True]
     assert "  site   policy_properties removed since the last apply" in desk.run("plan", "--no-analysis").stdout
+    desk.environment["BROKER_POLICY__LIVE"] = "save"
+    told = next(line for line in desk.run(*checked).stderr.splitlines() if gone in line)
+    assert "apply" not in told
+    assert told.endswith("(put it back, or save a policy file: the record of that says that there is none)")
+    del desk.environment["BROKER_POLICY__LIVE"]
     desk.applied()
     assert gone not in desk.run(*checked).stderr
 

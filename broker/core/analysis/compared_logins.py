@@ -121,10 +121,11 @@ class Analysis:
         """Return all values that the sets name, and those by which logins are so."""
         return self.asked.vocabulary
 
-    def logins(self) -> Iterator[ComparedLogin]:
+    def logins(self, *, apart: bool = True) -> Iterator[ComparedLogin]:
         """Yield every class at every service that offers its upstream, on every day that differs.
 
-        ``tell`` is called with the sources done and to do.
+        Where ``apart``, those of ``only`` once for each way to be so. ``tell`` is called with the
+        sources done and to do.
         """
         unchanged = unchanged_policies(self.sets)
         for day in days_of(self.sets, self.now.date()):
@@ -140,6 +141,7 @@ class Analysis:
                     kinds,
                     modelled,
                     self.only,
+                    apart,
                 )
                 yield from self._from(
                     classes,
@@ -290,13 +292,14 @@ class _Stage:
         )
 
     def _stands(self, found: LoginClass) -> bool:
-        """Return whether both sets decide the class by the same rules, so that one play will do."""
+        """Return whether both sets decide the class by the same rules, so that one play will do.
+
+        That another policy is above counts for nothing but a lowering, which is among the rights.
+        """
         if len(found.decidings) == 1 or any(self.classes.hidden):
             return False
         old, new = found.decidings
-        if (old.policy, new.policy) not in self.unchanged or old.highest != new.highest:
-            return False
-        if old.offered or new.offered:
+        if (old.policy, new.policy) not in self.unchanged or old.offered or new.offered:
             return False
         return found.rights[0] == found.rights[1] and found.written[0] == found.written[1]
 
@@ -313,7 +316,8 @@ class _Stage:
             at,
             login.borrower,
         )
-        key = (at, service.name, found.decidings[at], decides, _state(login.borrower))
+        deciding = found.decidings[at]
+        key = (at, service.name, deciding.counts, decides, _state(login.borrower))
         if key not in self.kept:
             policies = self.analysis.sets[at]
             kinds = self.classes.kinds
@@ -368,11 +372,13 @@ def _decides(
     }
     known = borrower is not None and not borrower.temporary
     if "make" in demands and not known:
-        # Who lacks something is refused for the first of it, whatever else they have.
-        rest = right.lacking[:1] or (right, found.written[at])
+        # Who lacks something is refused for the first of it, whatever else they have; but not where
+        # another entry may be the one that counts, and asks for less.
+        refused_for = right.lacking[:1] if demands == {"make"} else ()
+        rest = refused_for or (right, found.written[at])
         return (rest, found.verified)
     if "need" in demands or "make" in demands:
-        return (replace(right, lacking=()), found.verified)
+        return (right.whatever_lacks, found.verified)
     if demands:
         return (right.in_person, right.number, found.verified)
     return None

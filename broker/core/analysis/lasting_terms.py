@@ -92,10 +92,9 @@ def mailboxes(played: PlayedLogin, policies: PolicySet) -> Iterator[MailboxTerms
 
 def _asked_by(name: str, intent: str | None, policies: PolicySet) -> ProofRule | None:
     """Return the rule of the affiliation that was chosen."""
-    for policy in policies.policies:
-        if policy.affiliation == intent:
-            return next((proof for proof in policy.proofs if proof.name == name), None)
-    return None
+    policy = policies.named.get(intent or "")
+    proofs = policy.proofs if policy else ()
+    return next((proof for proof in proofs if proof.name == name), None)
 
 
 def account_terms(

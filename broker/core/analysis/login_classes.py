@@ -1,12 +1,20 @@
 """The finite set of classes that stands for all logins, and the class of any one login."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Final
 
 from broker.core.analysis.minimal_logins import minimal_logins, standing
-from broker.core.analysis.modelled_matching import PROOF, Deciding, Kinds, ModelledSet, Way, decided
+from broker.core.analysis.modelled_matching import (
+    PROOF,
+    Deciding,
+    Kinds,
+    ModelledSet,
+    Shown,
+    Way,
+    decided,
+)
 from broker.core.analysis.modelled_requirements import Known, Rights, rights
 from broker.core.analysis.partial_logins import PartialLogin
 from broker.core.analysis.source_kinds import (
@@ -54,23 +62,34 @@ class Member:
 KnownBySets = tuple[Known, ...]
 # The borrower rule of each set that decides.
 Rules = tuple[BorrowerRule | None, ...]
+# The borrower fields that can be written, by each set.
+Written = tuple[frozenset[str], ...]
+# Attributes that are there, and the fields that each set could write from them.
+Presence = tuple[frozenset[str], Written]
 
 
 @dataclass(frozen=True, slots=True)
 class Classes:
     """The classes of all logins from one source on one day, under all sets together.
 
-    With ``only`` those of the logins that are so, a class once for each way to be so.
-    ``hidden`` are, of each set, the affiliations that it withholds and another set does not.
+    With ``only`` those of the logins that are so; where ``apart`` a class once for each way to be
+    so. ``hidden`` are, of each set, the affiliations that it withholds and another set does not.
     """
 
     at: int
     kinds: SourceKinds
     modelled: tuple[ModelledSet, ...]
     only: PartialLogin | None = None
+    apart: bool = True
     ways: tuple[tuple[Way, ...], ...] = field(init=False, repr=False)
     hidden: tuple[frozenset[str], ...] = field(init=False, repr=False)
     named_by_subject: bool = field(init=False)
+    _presences: dict[object, tuple[Presence, ...]] = field(
+        default_factory=dict,
+        init=False,
+        repr=False,
+        compare=False,
+    )
 
     def __post_init__(self) -> None:
         vocabulary = self.kinds.vocabulary
@@ -98,22 +117,23 @@ class Classes:
         """
         sorted_values = self.kinds.vocabulary.kinds_of(login.attributes)
         withheld = not login.withheld.keys().isdisjoint(AFFILIATIONS)
+        seen = self._shown(sorted_values)
         known = tuple(
             Known(
-                standing=standing(shown),
-                withheld=withheld or hides,
+                standing=standing(shown.kinds),
+                withheld=withheld or shown.hides,
                 level=login.assurance,
                 cpr=login.cpr,
                 age=login.age,
             )
-            for shown, hides in self._shown(sorted_values)
+            for shown in seen
         )
-        decidings = self._decided(sorted_values, login.assurance, login.intent)
+        decidings = self._decided(seen, login.assurance, login.intent)
         present = frozenset(login.attributes)
         verified = login.verified_address is not None
-        rules = self.rules(decidings)
+        fields = _fields_from(present, self.rules(decidings))
         held = self._held(decidings, known)
-        written = self._written(rules, held, present)
+        written = _written(fields, held)
         return self._class(decidings, held, written, verified=verified)
 
     def members(self) -> Iterator[tuple[LoginClass, Member]]:
@@ -121,12 +141,11 @@ class Classes:
         seen: set[object] = set()
         for decidings, known, kinds, intent in self._people():
             told_apart = self._told_apart(kinds)
-            rules = self.rules(decidings)
-            presences = tuple(self._presences(rules, kinds))
+            presences = self._told_presences(decidings, kinds)
             for person, *shown in self._numbers(decidings, known):
                 held = self._held(decidings, shown)
-                for present, verified in product(presences, self._verifications()):
-                    written = self._written(rules, held, present)
+                for (present, fields), verified in product(presences, self._verifications()):
+                    written = _written(fields, held)
                     found = self._class(decidings, held, written, verified=verified)
                     mark = (found, told_apart)
                     if mark not in seen:
@@ -136,19 +155,12 @@ class Classes:
     def _verifications(self) -> tuple[bool, ...]:
         return (True, False) if self.named_by_subject else (False,)
 
-    def _shown(self, kinds: Kinds) -> Iterator[tuple[Kinds, bool]]:
-        """Yield for each set what it sees of these kinds, and whether it withholds any."""
-        for hidden in self.hidden:
-            if not hidden:
-                yield kinds, False
-                continue
-            shown = {
-                name: frozenset(kind for kind in chosen if kind.pattern not in hidden)
-                for name, chosen in kinds.items()
-                if name in AFFILIATIONS
-            }
-            hides = any(len(shown[name]) < len(kinds[name]) for name in shown)
-            yield {**kinds, **shown}, hides
+    def _shown(self, kinds: Kinds) -> tuple[Shown, ...]:
+        """Return for each set what it sees of a login of these kinds."""
+        return tuple(
+            _shown_to(hidden, kinds, ways)
+            for hidden, ways in zip(self.hidden, self.ways, strict=True)
+        )
 
     def _people(self) -> Iterator[tuple[tuple[Deciding, ...], KnownBySets, Kinds, str | None]]:
         """Yield, each once, what decides and what is known beside the CPR number."""
@@ -157,12 +169,13 @@ class Classes:
         affiliated = any(name in self.kinds.values for name in AFFILIATIONS)
         only = self.only or PartialLogin()
         for kinds in minimal_logins(self.kinds, self.modelled, only.demands):
-            shown_to = ((kinds, False), *self._shown(kinds))
-            stands = [(standing(shown), hides) for shown, hides in shown_to]
+            seen_by = self._shown(kinds)
+            stands = [(standing(kinds), False)]
+            stands += [(standing(each.kinds), each.hides) for each in seen_by]
             matching = (None, *sorted(self._intents(kinds)))
             intents: tuple[str | None, ...] = only.intents or matching
             for level, intent in product(only.levels_of(self.kinds.source), intents):
-                decidings = self._decided(kinds, level, intent)
+                decidings = self._decided(seen_by, level, intent)
                 for withheld in (False, True) if affiliated else (False,):
                     known = tuple(
                         Known(stand, withheld or hides, level, "none", None)
@@ -178,7 +191,7 @@ class Classes:
 
         Of those that are so, what leaves may hang on the values by which they are.
         """
-        return frozenset(kinds.items()) if self.only else None
+        return frozenset(kinds.items()) if self.only and self.apart else None
 
     def _telling(self) -> frozenset[str]:
         """Return the attributes whose presence is part of a class, whatever their values."""
@@ -196,13 +209,11 @@ class Classes:
         }
 
     def _decided(
-        self, kinds: Kinds, level: Assurance | None, intent: str | None
+        self, seen_by: Sequence[Shown], level: Assurance | None, intent: str | None
     ) -> tuple[Deciding, ...]:
         return tuple(
-            decided(each, ways, shown, level, upstream=self.upstream, intent=intent)
-            for each, ways, (shown, _) in zip(
-                self.modelled, self.ways, self._shown(kinds), strict=True
-            )
+            decided(each, shown, level, upstream=self.upstream, intent=intent)
+            for each, shown in zip(self.modelled, seen_by, strict=True)
         )
 
     def _numbers(self, decidings: Sequence[Deciding], known: KnownBySets) -> Iterator[KnownBySets]:
@@ -231,7 +242,21 @@ class Classes:
         if ages and ages[0] > 0:
             yield ages[0] - 1
 
-    def _presences(self, rules: Rules, kinds: Kinds) -> Iterator[frozenset[str]]:
+    def _told_presences(self, decidings: Sequence[Deciding], kinds: Kinds) -> tuple[Presence, ...]:
+        """Return the attributes that are there, once for all that can be written from them."""
+        policies = tuple(deciding.policy for deciding in decidings)
+        key = (policies, frozenset(kinds))
+        known = self._presences.get(key)
+        if known is None:
+            rules = self.rules(decidings)
+            first: dict[Written, frozenset[str]] = {}
+            for present in self._all_presences(rules, kinds):
+                first.setdefault(_fields_from(present, rules), present)
+            known = tuple((present, fields) for fields, present in first.items())
+            self._presences[key] = known
+        return known
+
+    def _all_presences(self, rules: Rules, kinds: Kinds) -> Iterator[frozenset[str]]:
         """Yield the attributes that are there: all, and all but those that fill a field."""
         proved = {name.removesuffix(PROOF) for name in kinds if name.endswith(PROOF)}
         unlooked = set(self.kinds.values) - self.kinds.vocabulary.matched - set(AFFILIATIONS)
@@ -257,13 +282,6 @@ class Classes:
             for each, deciding, shown in zip(self.modelled, decidings, known, strict=True)
         )
 
-    def _written(
-        self, rules: Rules, held: Sequence[Rights], present: frozenset[str]
-    ) -> tuple[frozenset[str], ...]:
-        return tuple(
-            _written(rule, right, present) for rule, right in zip(rules, held, strict=True)
-        )
-
     def _class(
         self,
         decidings: tuple[Deciding, ...],
@@ -285,11 +303,35 @@ def _filling(rules: Rules) -> set[str]:
     return filling
 
 
-def _written(rule: BorrowerRule | None, right: Rights, present: Iterable[str]) -> frozenset[str]:
-    """Return which of the fields that decide a login can write; of one that cannot wish, none."""
-    if rule is None or not (right.wishes and right.in_person):
+def _shown_to(hidden: frozenset[str], kinds: Kinds, ways: tuple[Way, ...]) -> Shown:
+    """Return what a set sees of a login that withholds the affiliations ``hidden``."""
+    if not hidden:
+        return Shown(kinds, ways)
+    shown = {
+        name: frozenset(kind for kind in chosen if kind.pattern not in hidden)
+        for name, chosen in kinds.items()
+        if name in AFFILIATIONS
+    }
+    hides = any(len(shown[name]) < len(kinds[name]) for name in shown)
+    return Shown({**kinds, **shown}, ways, hides)
+
+
+def _fields_from(present: frozenset[str], rules: Rules) -> Written:
+    """Return which of the fields that decide each rule could fill from these attributes."""
+    return tuple(_fields_of(rule, present) for rule in rules)
+
+
+def _fields_of(rule: BorrowerRule | None, present: frozenset[str]) -> frozenset[str]:
+    if rule is None:
         return frozenset()
-    there = set(present)
     return frozenset(
-        name for name in DECIDING_FIELDS if not there.isdisjoint(field_sources(rule, name))
+        name for name in DECIDING_FIELDS if not present.isdisjoint(field_sources(rule, name))
+    )
+
+
+def _written(fields: Written, held: Sequence[Rights]) -> Written:
+    """Return which of the fields a login can write; of one that cannot wish, none."""
+    return tuple(
+        of_rule if right.wishes and right.in_person else frozenset()
+        for of_rule, right in zip(fields, held, strict=True)
     )

@@ -1,6 +1,6 @@
 """Who matches, worked out from kinds of values: never by the matching of the engine itself."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
@@ -73,7 +73,11 @@ class Way:
 
     def matches(self, kinds: Kinds, level: Assurance | None) -> bool:
         """Return whether all demands hold, and the level is enough."""
-        return self.sure(level) and all(demand.holds(kinds) for demand in self.demands)
+        return self.sure(level) and self.met_by(kinds)
+
+    def met_by(self, kinds: Kinds) -> bool:
+        """Return whether all demands hold, whatever the level."""
+        return all(demand.holds(kinds) for demand in self.demands)
 
     def sure(self, level: Assurance | None) -> bool:
         """Return whether the level is enough."""
@@ -102,6 +106,11 @@ class Deciding:
     policy: int | None
     highest: bool = True
     offered: Offer | None = None
+
+    @property
+    def counts(self) -> object:
+        """Return what counts of it beside the rights: ``highest`` does for a lowering alone."""
+        return (self.policy, self.offered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,21 +233,37 @@ def _demand(condition: Condition, policy: Policy, day: date) -> Demand:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What one set sees of a login, whatever its level: kinds of values, and ways that they meet.
+
+    ``ways`` are all that are open to it, ``hides`` is whether the set withholds an affiliation.
+    """
+
+    kinds: Kinds
+    ways: tuple[Way, ...]
+    hides: bool = False
+    met: tuple[Way, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        met = (way for way in self.ways if way.met_by(self.kinds))
+        object.__setattr__(
+            self,
+            "met",
+            tuple(met),
+        )
+
+
 def decided(
     modelled: ModelledSet,
-    ways: tuple[Way, ...],
-    kinds: Kinds,
+    shown: Shown,
     level: Assurance | None,
     *,
     upstream: str,
     intent: str | None,
 ) -> Deciding:
-    """Return what decides a login of these kinds by one of ``ways``, those of ``upstream``."""
-    matched = _matched(
-        ways,
-        kinds,
-        level,
-    )
+    """Return what decides a login by ``upstream`` that shows this, by one of its ways."""
+    matched = _matched(shown.met, level)
     highest = matched[0] if matched else None
     chosen = modelled.positions.get(intent or "")
     if chosen is None or chosen == highest:
@@ -248,9 +273,9 @@ def decided(
         return Deciding(chosen, highest=False) if picked else Deciding(highest)
     proof = next(
         _offered(
-            ways,
+            shown.ways,
             chosen,
-            kinds,
+            shown.kinds,
             level,
         ),
         None,
@@ -258,12 +283,9 @@ def decided(
     return Deciding(highest, offered=modelled.offers[chosen, proof] if proof else None)
 
 
-def _matched(ways: tuple[Way, ...], kinds: Kinds, level: Assurance | None) -> list[int]:
+def _matched(met: Iterable[Way], level: Assurance | None) -> list[int]:
     """Return the positions of the policies that match, the highest first."""
-    found: dict[int, None] = {}
-    for way in ways:
-        if way.policy not in found and way.matches(kinds, level):
-            found[way.policy] = None
+    found = dict.fromkeys(way.policy for way in met if way.sure(level))
     return list(found)
 
 

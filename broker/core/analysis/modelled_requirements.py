@@ -67,6 +67,16 @@ class Rights:
     lowers: bool
 
     @property
+    def whatever_lacks(self) -> object:
+        """Return the rights that count where nothing is required."""
+        return (
+            self.in_person,
+            self.findable,
+            self.number,
+            self.lowers,
+        )
+
+    @property
     def wishes(self) -> bool:
         """Return whether the login can have a wish for a borrower at all."""
         return self.findable and self.number == _REAL

@@ -19,7 +19,8 @@ from broker.core.identity.canonical_attributes import Attributes
 from broker.core.login.described_login import DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
 from broker.core.login.login_decision import login_facts
-from broker.core.policy.model import Expectation, PolicyLine, PolicySet, Release
+from broker.core.policy.expectation import Expectation
+from broker.core.policy.model import PolicyLine, PolicySet, Release
 
 _LET_IN: Final = "ok"
 _NOTHING: Final = Expectation("")
@@ -130,6 +131,13 @@ def _breaches(
     analysis: Analysis,
     let_others_run: Callable[[], None],
 ) -> tuple[Breach, ...]:
+    if not _may_be_broken(
+        rule,
+        policies,
+        analysis,
+        let_others_run,
+    ):
+        return ()
     shows = _Shows(
         analysis,
         policies,
@@ -152,6 +160,24 @@ def _breaches(
                 if breach and (known is None or not breach.login.reading.withheld):
                     found[key] = breach
     return tuple(found.values())
+
+
+def _may_be_broken(
+    rule: SiteRule,
+    policies: PolicySet,
+    analysis: Analysis,
+    let_others_run: Callable[[], None],
+) -> bool:
+    """Return whether what comes of any class is against the rule, or may be.
+
+    What comes of a class is the same in whatever way its logins are as the rule says: only to show
+    one of them each way is looked at. Most rules hold, and this is all that they cost.
+    """
+    for login in analysis.logins(apart=False):
+        let_others_run()
+        if any(_differences(rule, policies, login.outcomes[0])):
+            return True
+    return False
 
 
 def _may_break(rule: SiteRule, policies: PolicySet, service: Service) -> bool:
@@ -194,16 +220,13 @@ def _differences(rule: SiteRule, policies: PolicySet, found: Outcome) -> Iterato
 
 
 def _other_category(expected: str, policies: PolicySet, found: Outcome) -> Iterator[_Difference]:
-    for policy in policies.policies:
-        if policy.affiliation == found.affiliation:
-            borrower = policy.borrower
-            if borrower is None:
-                yield _Difference(f"makes no borrower, not {expected}", found.place)
-            elif borrower.category != expected:
-                what = f"makes the category {borrower.category}, not {expected}"
-                yield _Difference(what, borrower.line_of("category"))
-    if found.affiliation is None:
+    policy = policies.named.get(found.affiliation or "")
+    borrower = policy.borrower if policy else None
+    if borrower is None:
         yield _Difference(f"makes no borrower, not {expected}", found.place)
+    elif borrower.category != expected:
+        what = f"makes the category {borrower.category}, not {expected}"
+        yield _Difference(what, borrower.line_of("category"))
 
 
 def _other_release(rule: SiteRule, found: Outcome) -> Iterator[_Difference]:

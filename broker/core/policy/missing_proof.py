@@ -20,8 +20,7 @@ def missing_proof(policies: PolicySet, login: LoginFacts, today: date) -> ProofR
     None where there is no such intent or policy, where it matches already, where more than a proof
     is missing, and where no mailbox can prove it today.
     """
-    chosen = (policy for policy in policies.policies if policy.affiliation == login.intent)
-    policy = next(chosen, None)
+    policy = policies.named.get(login.intent or "")
     if policy is None:
         return None
     lacking = [_lacking(alternative, policy, login, today) for alternative in policy.match]

@@ -12,6 +12,7 @@ from broker.core.errors import Fault
 from broker.core.identity.affiliations import AFFILIATIONS
 from broker.core.identity.canonical_attributes import Attributes, Values
 from broker.core.policy.condition_index import ConditionIndex, NamedValues
+from broker.core.policy.expectation import Expectation
 from broker.core.policy.register_rule import RegisterRule
 
 # The words of a policy file; file_schema.py reads them from here.
@@ -205,21 +206,9 @@ class Example:
     name: str
     login: "LoginFacts"
     service: str
-    expect: "Expectation"
+    expect: Expectation
     place: PolicyLine
     day: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """The decision that an example expects; a None is not checked."""
-
-    effect: str
-    reason: str | None = None
-    category: str | None = None
-    releases: Names | None = None
-    affiliation: str | None = None
-    no_borrower: bool = False  # no account is made
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +231,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """All policies, the highest precedence first.
+    """All policies, the highest precedence first; ``named`` are the same by affiliation.
 
     ``digest`` is the SHA-256 that every decision names, ``warnings`` stop nothing, ``provable`` are
     the upstreams where a proof can matter, ``named_affiliations`` the affiliations that some line
@@ -256,6 +245,7 @@ class PolicySet:
     provable: frozenset[str] = field(init=False, repr=False, compare=False)
     named_affiliations: frozenset[str] = field(init=False, repr=False, compare=False)
     name_id_formats: Mapping[str, frozenset[str]] = field(init=False, repr=False, compare=False)
+    named: Mapping[str, Policy] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.policies, key=lambda policy: -policy.precedence))
@@ -265,6 +255,9 @@ class PolicySet:
         object.__setattr__(self, "provable", _provable(matches))
         object.__setattr__(self, "named_affiliations", frozenset(_named_affiliations(ordered)))
         object.__setattr__(self, "name_id_formats", _name_id_formats(ordered))
+        # Of two files of one affiliation, which a load refuses, the higher counts.
+        named = {policy.affiliation: policy for policy in reversed(ordered)}
+        object.__setattr__(self, "named", named)
 
 
 def _indexed(policy: Policy) -> list[list[NamedValues]]:

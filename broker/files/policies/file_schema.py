@@ -12,6 +12,7 @@ from pydantic import Field
 from broker.core.entities import Assurance, Text
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, CPR_STAND_IN, Attributes
 from broker.core.policy import model as engine
+from broker.core.policy.expectation import Expectation
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.files.checked_files import Day, Flag, Shape, Version, Whole
 from broker.files.editor_schemas import JsonSchema, schema_of
@@ -233,9 +234,9 @@ class ExpectShape(Shape):
     borrower: ExpectedBorrower | None = None
     releases: tuple[OneLineText, ...] | None = None
 
-    def expectation(self) -> engine.Expectation:
+    def expectation(self) -> Expectation:
         """Return the expectation."""
-        return engine.Expectation(
+        return Expectation(
             effect=self.effect,
             reason=self.reason,
             category=expected_category(self.borrower),

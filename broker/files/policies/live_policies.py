@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Policy, PolicySet
@@ -34,6 +35,9 @@ __all__ = [
     "load_or_last_good",
     "run_examples",
 ]
+
+# What ended by no fault of the files, as a disk that is full for a while.
+_TRIED_EVERY: Final = timedelta(seconds=10)
 
 LetOthersRun = Callable[[], None]
 # Hears the digest of the set before, and of the one that replaces it.
@@ -129,6 +133,7 @@ class LivePolicies:
         self._held = held
         self._seen = seen
         self._reloading = Lock()
+        self._try_again_from: datetime | None = None
 
     @classmethod
     def load(
@@ -170,6 +175,7 @@ class LivePolicies:
     def refresh(self, now: datetime, let_others_run: LetOthersRun = lambda: None) -> PolicySet:
         """Load the files if they have changed, and return the set in force.
 
+        What nobody foresaw is raised, for the caller to tell, and tried again after ten seconds.
         Never called by a request: a request reads ``current``. ``let_others_run`` is called every
         few milliseconds of a load.
         """
@@ -177,12 +183,19 @@ class LivePolicies:
             return self._held[0]
         try:
             seen = _signature(self._source, self._names)
-            if seen != self._seen:
+            if seen != self._seen or self._is_due(now):
                 self._seen = seen
+                self._try_again_from = now
                 self._reload(now, let_others_run)
+                self._try_again_from = None
         finally:
             self._reloading.release()
         return self._held[0]
+
+    def _is_due(self, now: datetime) -> bool:
+        """Return whether a load that ended by no fault of the files is to be tried again."""
+        ended = self._try_again_from
+        return ended is not None and abs(now - ended) >= _TRIED_EVERY
 
     def _reload(self, now: datetime, let_others_run: LetOthersRun) -> None:
         policies, faults_before = self._held

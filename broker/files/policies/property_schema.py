@@ -8,7 +8,8 @@ from broker.core.analysis.modelled_matching import Demand
 from broker.core.analysis.partial_logins import AgeRange, PartialLogin
 from broker.core.analysis.site_rules import SiteRule
 from broker.core.entities import Assurance
-from broker.core.policy.model import Expectation, PolicyLine
+from broker.core.policy.expectation import Expectation
+from broker.core.policy.model import PolicyLine
 from broker.files.checked_files import Flag, Shape, Whole, is_whole
 from broker.files.editor_schemas import JsonSchema, schema_of
 from broker.files.policies.expected_borrowers import (

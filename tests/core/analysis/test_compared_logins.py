@@ -1,9 +1,81 @@
 """Every class of logins at every service: the site that two sets are compared for."""
 
+from collections.abc import Iterable
 from dataclasses import replace
+from random import Random
 
-from broker.core.analysis.compared_logins import Site
-from tests.plugins.random_policies import SERVICES, SOURCES
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from broker.core.analysis.compared_logins import Analysis, ComparedLogin, Site
+from broker.core.analysis.modelled_matching import Demand
+from broker.core.analysis.outcomes import outcome, read_without
+from broker.core.analysis.partial_logins import PartialLogin
+from broker.core.entities import Assurance
+from broker.core.login.described_login import IdealTerms
+from broker.core.login.ideal_login import play
+from broker.core.policy.model import PolicySet
+from tests.plugins.drawn import drawn
+from tests.plugins.random_edits import edited
+from tests.plugins.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES
+
+UNTOLD = [HealthCheck.too_slow, HealthCheck.data_too_large]
+EDITED = st.tuples(POLICY_SETS, st.integers(0, 2**32)).map(
+    lambda both: (both[0], edited(Random(both[1]), both[0])),
+)
+SETS = st.one_of(POLICY_SETS.map(lambda policies: (policies,)), EDITED)
+PARTIAL_LOGINS = st.builds(
+    PartialLogin,
+    levels=st.sampled_from([(), (Assurance.LOW,), (Assurance.SELF_ASSERTED, Assurance.HIGH)]),
+    cpr=st.sampled_from([(), ("real",), ("none", "replacement")]),
+    intents=st.sampled_from([(), ("a1",)]),
+    borrower=st.sampled_from([None, True, False]),
+    demands=st.sampled_from(
+        [
+            (),
+            (Demand("eduPersonScopedAffiliation", ("student@*", "alum@x.au.dk")),),
+            (Demand("mail", ("a@au.dk",)), Demand("schacHomeOrganization", ("*",))),
+        ]
+    ),
+)
+
+
+def recalls_alike(sets: Iterable[PolicySet]) -> bool:
+    """Say whether earlier proofs are looked up under all sets, or under none, of each upstream."""
+    return len({policies.provable for policies in sets}) == 1
+
+
+def afresh(login: ComparedLogin, analysis: Analysis, at: int) -> object:
+    """Play a login by itself, as if nothing had been played before."""
+    source = SOURCES[login.found.source]
+    kinds = analysis.asked.kinds(source)
+    policies = analysis.sets[at]
+    read = read_without(login.login, kinds.vocabulary.hidden(policies))
+    terms = IdealTerms(giver=source.giver, local=LOCAL)
+    return outcome(play(read, login.service, policies, analysis.at(login.day), terms), kinds, policies)
+
+
+@settings(max_examples=drawn(5), suppress_health_check=UNTOLD)
+@given(SETS)
+def test_what_was_played_once_comes_of_each_login_that_it_stands_for(sets: tuple[PolicySet, ...]) -> None:
+    """Most logins are not played, but take what came of one that differs in nothing that counts: so would they."""
+    analysis = Analysis(sets, Site(SOURCES, SERVICES), NOW)
+    if not recalls_alike(sets):
+        return
+    for login in analysis.logins():
+        assert [afresh(login, analysis, at) for at in range(len(sets))] == list(login.outcomes)
+
+
+@settings(max_examples=drawn(8), suppress_health_check=UNTOLD)
+@given(POLICY_SETS, PARTIAL_LOGINS)
+def test_a_class_comes_to_the_same_in_whatever_way_its_logins_are_so(policies: PolicySet, when: PartialLogin) -> None:
+    """A rule that holds where each class comes once holds in each way to be as it says."""
+    analysis = Analysis((policies,), Site(SOURCES, SERVICES), NOW, only=when)
+    apart, once = [
+        {(each.found, each.service.name, each.day, each.login.borrower, each.outcomes) for each in found}
+        for found in (analysis.logins(), analysis.logins(apart=False))
+    ]
+    assert apart == once
 
 
 def test_what_a_service_publishes_now_holds_nothing_back() -> None:

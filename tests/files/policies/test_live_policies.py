@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from broker.files import attribute_maps
 from broker.files.policies import last_good, live_policies
 from broker.files.policies.examples import fired, rules
 from broker.files.policies.live_policies import LivePolicies, NameableInPolicies, load_or_last_good, run_examples
+from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "policies"
@@ -384,6 +385,40 @@ def test_an_edit_of_the_site_rules_alone_is_seen(folder: Path, tmp_path: Path) -
     live.refresh(NOW)
     assert live.stale == ()
     assert len(told) == 2
+
+
+@dataclass
+class FailingSource:
+    """A folder that nobody can read for a while, and nobody foresaw why."""
+
+    folder: PolicyFolder
+    failures: int = 0
+
+    def signature(self) -> object:
+        """Mark the files as they are."""
+        return self.folder.signature()
+
+    def files(self) -> FoundFiles:
+        """Read them, if nothing is in the way."""
+        if self.failures:
+            self.failures -= 1
+            msg = "something that nobody foresaw"
+            raise RuntimeError(msg)
+        return self.folder.files()
+
+
+def test_a_load_that_ends_as_nobody_foresaw_is_tried_again(folder: Path, edit: Edit) -> None:
+    """It is raised each time, for the log; the set in force decides until a load comes to its end."""
+    source = FailingSource(PolicyFolder(folder))
+    live = LivePolicies.load(folder, NameableInPolicies(), NOW, source=source)
+    first = live.current
+    source.failures = 2
+    edit("precedence: 20", "precedence: 25")
+    for seconds in (0, 10):
+        with pytest.raises(RuntimeError, match="nobody foresaw"):
+            live.refresh(NOW + timedelta(seconds=seconds))
+        assert live.refresh(NOW + timedelta(seconds=seconds + 9)) is first
+    assert live.refresh(NOW + timedelta(seconds=20)).policies[2].precedence == 25
 
 
 def test_a_vanished_folder_changes_nothing(folder: Path) -> None:
