@@ -35,7 +35,8 @@ _DIGITS: Final = 4
 class ReconciliationRun:
     """How far a run has come, and what it found; no person.
 
-    ``place`` are the first digits of the keyed hash that was reached; the hashes are spread evenly.
+    ``place`` are the first digits of the keyed hashes that have all been compared; the hashes are
+    spread evenly.
     """
 
     began: datetime
@@ -111,6 +112,10 @@ class Reconciliation:
     _stored: Record[ReconciliationRun] | None = field(default=None, init=False)
     _found: Counter[str] = field(init=False)
     _mended: Counter[str] = field(init=False)
+    # What a run that goes on counts no second time, and the digits of what it compares again.
+    _whole: ReconciliationRun = field(init=False)
+    _lasting: Counter[str] = field(init=False)
+    _at: str = field(default="", init=False)
 
     def begin(self, *, anew: bool = False) -> None:
         """Go on where a run of the same kind was stopped, else begin; StoreUnavailable.
@@ -125,6 +130,7 @@ class Reconciliation:
             self.resumed = True
         self._found = Counter(self.run.found)
         self._mended = Counter(self.run.mended)
+        self._come_to("")
         self._keep()
 
     def findings(self) -> Generator[Finding]:
@@ -136,12 +142,12 @@ class Reconciliation:
             for keys in self._portions():
                 looks = self.side_by_side(self._look_in_turn, keys)
                 for key, looked in zip(keys, looks, strict=True):
+                    self._come_to(_digits(key)[:_DIGITS])
                     if looked:
                         yield from self._told(looked)
-                    place = _digits(key)[:_DIGITS]
-                    self.run = replace(self.run, place=place)
                 self._keep_going()
                 self.told(self.run)
+            self._come_to("")
             self._runs.drop(self._key)
             self.ended = True
         except Stopped as reason:
@@ -151,6 +157,15 @@ class Reconciliation:
         finally:
             if not self.ended:
                 self._keep()
+
+    def _come_to(self, place: str) -> None:
+        """Come to an enrolment: whatever has other first digits than ``place`` is behind the run."""
+        if self._at and place == self._at:
+            return
+        self.run = replace(self.run, place=self._at or self.run.place)
+        self._at = place
+        self._whole = self.run
+        self._lasting = Counter(self._found)
 
     def _portions(self) -> Iterator[Sequence[Key]]:
         """Yield the keys of all enrolments in the order of their hashes, some at a time."""
@@ -165,10 +180,11 @@ class Reconciliation:
             after = at_hand[-1][0]
 
     def _digits_after(self, after: str) -> Iterator[tuple[str, str]]:
-        # The digits of a place are fewer, so whatever has the same is compared again.
+        # The digits of a place are fewer: whatever has the same is behind it.
         for key, _ in self.ports.records.store.list("enrolment", None, self.ports.now()):
             digits = _digits(key)
-            if not key.name and digits > after:
+            is_ahead = not after or digits[: len(after)] > after
+            if is_ahead and not key.name:
                 yield digits, key.group
 
     def _look_in_turn(self, key: Key) -> Compared | None:
@@ -218,6 +234,8 @@ class Reconciliation:
         outcome = "under way"
         if self._mend(entry, found):
             self._mended.update(kinds)
+            # The next look does not find it.
+            self._lasting.update(kinds)
             outcome = "mended"
         self._found.update(kinds)
         yield _finding(enrolment, outcome, *kinds)
@@ -308,11 +326,12 @@ class Reconciliation:
 
     def _keep(self) -> bool:
         """Keep the place and the counts; False where another run has begun meanwhile."""
-        found, mended = dict(self._found), dict(self._mended)
-        self.run = replace(self.run, found=found, mended=mended)
+        mended = dict(self._mended)
+        self.run = replace(self.run, found=dict(self._found), mended=mended)
+        kept = replace(self._whole, found=dict(self._lasting), mended=mended)
         now = self.ports.now()
         was = self._stored.version if self._stored else None
-        content = Content(self.run, RECONCILED.until(now))
+        content = Content(kept, RECONCILED.until(now))
         written = self._runs.write(self._key, content, was, now)
         self._stored = written or self._stored
         return written is not None

@@ -1,5 +1,6 @@
 """Runs over many borrowers: all differences found, mended and gone; stopped, resumed, and bounded."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -256,6 +257,41 @@ def test_what_was_compared_before_the_stop_is_not_asked_for_again(many: Populati
     list(rest.findings())
     assert (rest.ended, rest.run.share > 0.9) == (True, True)
     assert 60 < asked[0] - 2 < 60 + 4
+
+
+@pytest.mark.parametrize("applies", [False, True])
+@pytest.mark.parametrize("call", range(2, 16))
+def test_wherever_a_run_was_stopped_nobody_is_counted_twice(
+    population: Population, call: int, *, applies: bool
+) -> None:
+    """Stopped by the library system at any of its calls, a comparison has counted in the end what one run counts.
+
+    A mending run may have lost the count of the one whose mend was asked for when nobody answered, and no other.
+    """
+    for serial in range(1, 15):
+        population.add(serial, KINDS[serial % len(KINDS)])
+    library, asked = population.world.library, [0]
+    read = library.read
+
+    def down_at_one(number: str, deadline: datetime) -> Borrower | None:
+        asked[0] += 1
+        if asked[0] == call:
+            raise LibraryUnavailable("down")
+        found: Borrower | None = read(number, deadline)
+        return found
+
+    library.read = down_at_one
+    stopped = population.run(applies=applies)
+    list(stopped.findings())
+    rest = population.run(applies=applies)
+    list(rest.findings())
+    assert (stopped.ended, rest.resumed, rest.ended) == (False, True, True)
+    once = Counter(dict.fromkeys(KINDS, 2))
+    found = Counter(rest.run.found)
+    assert found <= once
+    assert rest.run.compared <= 14
+    lost = once.total() - found.total(), 14 - rest.run.compared
+    assert lost in (((0, 0), (0, 1), (1, 0), (1, 1)) if applies else ((0, 0),))
 
 
 def test_more_than_are_at_hand_are_taken_in_portions(many: Population, monkeypatch: pytest.MonkeyPatch) -> None:
