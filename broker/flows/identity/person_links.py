@@ -133,6 +133,18 @@ class PersonLinks:
         link = self._amended(name, lambda link: came_alone(link, self.now(), _new_id())).link
         return CprPerson(link.alone_id or link.person, None, link.barred)
 
+    def untold(self, name: str, cpr: str, reads: Reads) -> PersonLink | None:
+        """Return the link of a name whose ``had`` nobody has told, before ``cpr`` takes its place.
+
+        ``reads`` holds what the caller has read of it. None where nothing is lost by that.
+        """
+        key = _key(name)
+        record = self._records.found(key, reads) if key in reads else self._read(name)
+        link = record.value if record else None
+        if link is None or link.had is None or link.cpr == cpr:
+            return None
+        return link
+
     def told(self, name: str, had: str) -> None:
         """Note that staff have been told that ``name`` came with the number ``had`` before."""
 
