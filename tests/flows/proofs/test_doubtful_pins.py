@@ -235,5 +235,28 @@ def test_a_worker_that_dies_in_doubt_leaves_the_letter_owed(
     assert len(texts(pin_bench)) == (0 if sees else 1)
 
 
+@pytest.mark.parametrize("sees", [True], ids=["sees"])
+@pytest.mark.parametrize("says", [PinAnswer.LOCKED, PinAnswer.EXPIRED])
+@pytest.mark.parametrize("how", ["mailed", "chosen"])
+def test_a_process_that_dies_before_it_tells_a_doubt_leaves_it_told(
+    pin_bench: Bench, library: Doubtful, monkeypatch: pytest.MonkeyPatch, says: PinAnswer, how: str
+) -> None:
+    """The PIN was taken, and is locked or expired: whoever carries on finds it so, and writes the letter, once."""
+    letters = pin_bench.letters()
+    library.says = says
+    wishes = {"mailed": lambda: letters.make(NUMBER, "en"), "chosen": lambda: letters.choose(NUMBER, OWN, "en")}
+    with monkeypatch.context() as dying:
+        dying.setattr(PinRenewal, "_owe_doubt", _die)
+        with pytest.raises(KeyboardInterrupt):
+            wishes[how]()
+    pin_bench.ahead += LATE
+    step_all(letters)
+    (text,) = texts(pin_bench)
+    assert "old PIN is still in force" in text
+    pin_bench.ahead += timedelta(days=2)
+    step_all(letters)
+    assert len(texts(pin_bench)) == 1
+
+
 def _die(*_: Any) -> None:
     raise KeyboardInterrupt
