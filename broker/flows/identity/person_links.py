@@ -256,9 +256,10 @@ class PersonLinks:
         """Let ``name`` lead to nobody."""
         self.store.drop(_key(name))
 
-    def forget_person(self, name: str, ids: Collection[str]) -> None:
+    def forget_person(self, name: str, ids: Collection[str], cprs: Collection[str] = ()) -> None:
         """Let ``name`` lead to the person of ``ids`` no more; another's id of it stays.
 
+        Nor does it name one of ``cprs``, the pseudonyms of their numbers.
         Where nothing stays the link is written away, for another may come by the name at this
         moment: a drop would take their id. Source: docs/reference/design.md#names.
         """
@@ -266,7 +267,7 @@ class PersonLinks:
         gone = Content(PersonLink("", None, now), LINK.until(now - _LONG_ENDED))
 
         def left(record: Record[PersonLink] | None) -> Content[PersonLink]:
-            link = without_person(record.value, ids) if record else None
+            link = without_person(record.value, ids, cprs) if record else None
             return Content(link, record.until) if record and link else gone
 
         self._records.amend(_key(name), left, now, read=self._read(name))
