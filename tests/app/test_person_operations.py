@@ -349,6 +349,24 @@ def test_a_notice_of_two_people_names_one_of_them_to_each(lived_parts: Parts) ->
     assert set(listed) <= {KARLA.number, None}
 
 
+def test_what_a_name_had_is_shown_to_nobody_else_and_forgotten(lived_parts: Parts) -> None:
+    """A login died before staff were told: the one's number is in no export of the other's, and goes with the one."""
+    links, store = lived_parts.links, lived_parts.store
+    asta, karla = Life(lived_parts, ASTA), Life(lived_parts, KARLA)
+    shared = links.of_name(f"eppn {AU}", "shared@au.dk")
+    for cpr in (asta.cpr, karla.cpr):
+        links.by_cpr(cpr, shared)
+    desk = person_operations.desk(lived_parts)
+    for person, others in ((ASTA, karla), (KARLA, asta)):
+        report = person_report.report(desk, desk.found(NamedPerson(person.cpr)))
+        shown = repr([each for each in report["kept"] if each["kind"] == "link"])
+        assert others.cpr not in shown
+        assert (asta.cpr in shown) == (person is ASTA)
+    person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
+    assert asta.cpr.encode() not in b"".join(kept.value for _, kept in store.list("link", None, now()))
+    assert links.cpr(shared) == karla.cpr
+
+
 def test_whoever_logs_in_by_a_name_alone_is_nobody_of_the_number(lived_parts: Parts) -> None:
     """By the id of the login: none of the records of whoever came by the name with a number, nor the other way."""
     desk, asta = person_operations.desk(lived_parts), Life(lived_parts, ASTA)

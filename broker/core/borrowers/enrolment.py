@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.owed_look_up import LookUpOutcome
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.entities import Names
 from broker.core.errors import PIN_UNUSABLE
@@ -165,6 +166,11 @@ class Enrolment:
         """Return the CPR numbers, as pseudonyms, that are barred until staff decide this case."""
         told = (self.number_now,) if self.number_now else ()
         return (*told, *self.guessed)
+
+    @property
+    def is_of_changed_number(self) -> bool:
+        """Return whether this case says, or has said before, that another is their number now."""
+        return self.reason == LookUpOutcome.NUMBER_CHANGED or bool(self.held_back)
 
     @property
     def listed_state(self) -> str:

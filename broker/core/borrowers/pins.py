@@ -8,6 +8,7 @@ from enum import StrEnum
 from itertools import permutations
 from typing import Final, Literal
 
+from broker.core.errors import PIN_AS_BEFORE, BrokerError, PinUnusable
 from broker.core.input_normalization import without_invisible, without_spaces
 
 
@@ -115,3 +116,8 @@ def shown_again(typed: str) -> str:
 def is_cpr(digits: str) -> bool:
     """Return whether the result of ``identifier_of`` is a CPR number."""
     return bool(_CPR.fullmatch(digits))
+
+
+def leaves_doubt(error: BrokerError) -> bool:
+    """Return whether nobody knows after an error which PIN is in force."""
+    return isinstance(error, PinUnusable) and not isinstance(error, PIN_AS_BEFORE)

@@ -101,26 +101,38 @@ def came_without_cpr(link: PersonLink, new_id: str, barred: str | None = None) -
     return replace(link, person=alone, cpr=None, alone=alone, barred=barred or link.barred)
 
 
-def without_person(link: PersonLink, ids: Collection[str]) -> PersonLink | None:
+def without_person(
+    link: PersonLink, ids: Collection[str], cprs: Collection[str] = ()
+) -> PersonLink | None:
     """Return what a link is once the person of ``ids`` is forgotten; None where nothing is left.
 
-    A name that came with a CPR number and alone may have two holders: the other's id stays, for it
-    is all that leads to what is kept about them.
+    ``cprs`` are the pseudonyms of their numbers. A name that came with a CPR number and alone may
+    have two holders: the other's id stays, for it is all that leads to what is kept about them.
     """
     alone = None if link.alone in ids else link.alone
     if link.person not in ids:
-        return replace(link, alone=alone)
+        had = None if link.had in cprs else link.had
+        return replace(link, alone=alone, had=had)
     return PersonLink(alone, None, link.confirmed, alone=alone) if alone else None
 
 
-def of_person(link: PersonLink, ids: Collection[str]) -> PersonLink:
+def of_person(link: PersonLink, ids: Collection[str], cprs: Collection[str] = ()) -> PersonLink:
     """Return a link as far as it is the person's of ``ids``: whoever else had the name is left out.
 
-    ``link`` leads to them, by ``person`` or by ``alone``.
+    ``link`` leads to them, by ``person`` or by ``alone``; ``cprs`` are their numbers.
     """
     if link.alone in ids and link.person not in ids:
         return PersonLink(str(link.alone), None, link.confirmed)
-    return link if link.alone in ids else replace(link, alone=None)
+    alone = link.alone if link.alone in ids else None
+    had = link.had if link.had in cprs else None
+    return replace(link, alone=alone, had=had)
+
+
+def naming(link: PersonLink, cprs: Collection[str]) -> PersonLink | None:
+    """Return of another's link that it had one of ``cprs``; None where it had none of them."""
+    if link.had not in cprs:
+        return None
+    return PersonLink("", None, link.confirmed, had=link.had)
 
 
 def another_cpr(link: PersonLink | None, cpr: str) -> str | None:

@@ -150,10 +150,11 @@ class EnrolmentAttempt(LeasedEnrolment):
         if self.entry.enrolment.number_now:
             return "cpr_differs"
         owner = self.ports.links.of_cpr(cpr)
+        barred = self.ports.links.bar_of((owner,), reads)
         case = self.ports.records.found(register_case(owner), reads)
-        if case and case.enrolment.reason == LookUpOutcome.NUMBER_CHANGED:
-            return LookUpOutcome.NUMBER_CHANGED.value
-        return self.ports.links.bar_of((owner,), reads)
+        if case and case.enrolment.is_of_changed_number:
+            return barred or LookUpOutcome.NUMBER_CHANGED.value
+        return barred
 
     def _drop_wish(self) -> None:
         # Staff have the case until they end it; the CPR number is not kept for so long.

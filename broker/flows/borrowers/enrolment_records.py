@@ -101,6 +101,12 @@ class EnrolmentRecords:
 
         return self._records.amend(key, changed, now)
 
+    def end(self, entry: StoredEnrolment) -> bool:
+        """End a record as it was read, as a drop would; False where another wrote meanwhile."""
+        now = self.now()
+        ended = Content(entry.enrolment, now)
+        return self._records.write(entry.key, ended, entry.version, now) is not None
+
     def claim(self) -> tuple[StoredEnrolment, Lease] | None:
         """Lease the enrolment that has been due longest, for a first call; None if none is due."""
         now = self.now()

@@ -130,12 +130,12 @@ class PinSetting:
         """
         try:
             self._choose(number, pin, notice)
-        except (PinUnderWay, PinDoubtful):
-            raise
-        except PinUnusable as error:
+        except PIN_AS_BEFORE as error:
             # An earlier call of the same choice may still come, and then the PIN works.
             if self._is_owed(number, notice):
                 raise PinUnsettled(str(error)) from error
+            raise
+        except (PinUnderWay, PinUnusable):
             raise
         except LibraryUnavailable as error:
             raise PinUnsettled(str(error)) from error
@@ -147,11 +147,12 @@ class PinSetting:
         refused = self._refusal(number, noted)
         try:
             self._prove_in_force(number, noted.record.pin, refused, _need_not_hold)
-        except PinDoubtful as error:
-            raise self._unmailed(number, call, error) from error
-        except PinUnusable:
+        except PIN_AS_BEFORE:
             self._end(number, call, done=True)
             raise
+        except PinUnusable as error:
+            # Owed until the doubt is: a process may die before it writes that down.
+            raise self._unmailed(number, call, error) from error
         except LibraryUnavailable:
             self._end(number, call, done=False)
             raise

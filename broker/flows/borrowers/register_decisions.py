@@ -32,13 +32,30 @@ class RegisterDecisions:
         self.links.bar(owner, None)
         for number in entry.enrolment.borrowers:
             self.links.bar(self.links.of_borrower(number), None)
-        self.let_number_go(entry)
-        self.records.store.drop(entry.key)
+        self._close(entry)
         return True
 
-    def let_number_go(self, entry: StoredEnrolment) -> None:
+    def end(self, entry: StoredEnrolment) -> None:
+        """End the case: of a changed number staff say by it that the old one is still theirs."""
+        if entry.enrolment.is_of_changed_number:
+            self.records.amend(person_key(entry.key.group), _makes_again)
+        self._close(entry)
+
+    def _close(self, entry: StoredEnrolment) -> None:
+        """End the case with all that it holds back: a login may add a number at any moment.
+
+        A bar that no case names could be lifted by nobody.
+        """
+        case: StoredEnrolment | None = entry
+        while case:
+            self._let_number_go(case)
+            if self.records.end(case):
+                return
+            case = self.records.read(entry.key)
+
+    def _let_number_go(self, entry: StoredEnrolment) -> None:
         """Let whoever comes by a number that the case holds back in, and keep it no more."""
-        if entry.key.name != REGISTER_CASE or not entry.enrolment.held_back:
+        if not entry.enrolment.held_back:
             return
         for number in entry.enrolment.held_back:
             self.lift(number, entry.key)
@@ -73,7 +90,7 @@ class RegisterDecisions:
         old one, which a university may send for months, the person would get a second.
         """
         key = person_key(entry.key.group)
-        is_changed = entry.enrolment.reason == LookUpOutcome.NUMBER_CHANGED
+        is_changed = entry.enrolment.is_of_changed_number
         number_now = entry.enrolment.number_now or UNTOLD_NUMBER
 
         def asked_anew(stored: StoredEnrolment | None) -> EnrolmentDraft | None:
@@ -90,3 +107,7 @@ class RegisterDecisions:
     def _ended(self, key: Key) -> Enrolment:
         """Return an enrolment that has ended: its record may be gone before its case is decided."""
         return replace(new_enrolment(key, self.records.now()), state=EnrolmentState.GIVEN_UP)
+
+
+def _makes_again(entry: StoredEnrolment) -> EnrolmentDraft:
+    return replace(entry.enrolment, number_now=None), entry.due

@@ -1,11 +1,10 @@
 """The enrolments as staff see them: listed, shown, tried again, with the cases of links."""
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
+from broker.core.audit_events import NO_TRAIL, AuditEventKind
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.owed_look_up import LookUpOutcome, LookUpPlan
 from broker.core.borrowers.staff_advice import advice
@@ -21,6 +20,7 @@ from broker.flows.borrowers.enrolment_records import (
     register_case,
 )
 from broker.flows.borrowers.enrolment_rows import EnrolmentRow, rank, row
+from broker.flows.borrowers.listed_cases import ListedCase, ListedCases
 from broker.flows.borrowers.register_decisions import RegisterDecisions
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.records import Records
@@ -29,20 +29,9 @@ _LINK = "link"
 _PROOF = "proof"
 _NOTICE = "notice"
 _APART: Final = frozenset({_LINK, _PROOF, _NOTICE, REGISTER_CASE})
+# A university that sends one name for everybody must not let a notice grow.
+_MOST_CAME: Final = 20
 _OF_STAFF: Final = frozenset({EnrolmentState.CASE, EnrolmentState.NOTICE})
-
-
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    """A case as it is listed: its reason, a pseudonym, and the numbers of the borrowers."""
-
-    reason: str
-    person: str
-    borrowers: Names = ()
-    link: str | None = None
-    cause: str | None = None
-    number_now: str | None = None
-    guessed: Names = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +86,7 @@ class StaffCases:
         retry = retries.get(entry.key.name, self._retry_enrolment)
         if not retry(entry):
             return False
-        self._record(AuditEventKind.ENROLMENT_RETRIED, person, entry.enrolment)
+        self._listed.record(AuditEventKind.ENROLMENT_RETRIED, person, entry.enrolment)
         return True
 
     def end(self, enrolment_id: str) -> bool:
@@ -110,12 +99,13 @@ class StaffCases:
         if entry is None or entry.enrolment.state not in _OF_STAFF:
             return False
         person = self.links.holder(entry.key.group)
-        if entry.key.name:
-            self._decisions.let_number_go(entry)
+        if entry.key.name == REGISTER_CASE:
+            self._decisions.end(entry)
+        elif entry.key.name:
             self.records.store.drop(entry.key)
         elif not self._give_up(entry):
             return False
-        self._record(AuditEventKind.ENROLMENT_ENDED, person, entry.enrolment)
+        self._listed.record(AuditEventKind.ENROLMENT_ENDED, person, entry.enrolment)
         return True
 
     def cpr_uuid_differs(self, uuid: str, cpr: str) -> str:
@@ -125,15 +115,16 @@ class StaffCases:
         changed, the person is the same, and else one of the two is wrong. Returns the case's id.
         """
         before = self._number(self.links.cpr(uuid))
-        case = _Listed("cpr_changed", cpr, self._numbers(cpr), before)
-        return self._list(Key("enrolment", uuid, _LINK), case)
+        case = ListedCase("cpr_changed", cpr, self._numbers(cpr), before)
+        return self._listed.write(Key("enrolment", uuid, _LINK), lambda _: case).id
 
     def borrowers_differ(self, owner: str, reason: str, borrowers: Names) -> str:
         """List a case of the borrowers that the CPR number of ``owner``, a pseudonym, finds.
 
         For a login that wishes nothing, so that no enrolment says it. Returns the case's id.
         """
-        return self._list(Key("enrolment", owner, _LINK), _Listed(reason, owner, borrowers))
+        case = ListedCase(reason, owner, borrowers)
+        return self._listed.write(Key("enrolment", owner, _LINK), lambda _: case).id
 
     def another_cpr(self, name: str, had: str, cpr: str) -> str | None:
         """List a notice: a name came with the CPR number ``had`` before, and with ``cpr`` now.
@@ -142,9 +133,17 @@ class StaffCases:
         number has its own person and borrower, and nobody is kept waiting: unless the register says
         of ``had`` that it is in force no more. Returns why nobody is let in by ``cpr`` then.
         """
-        before = self._number(had)
-        notice = _Listed("name_with_another_cpr", cpr, self._numbers(cpr), before)
-        self._list(Key("enrolment", name, _NOTICE), notice, EnrolmentState.NOTICE)
+        number = self._number(had)
+        notice = ListedCase("name_with_another_cpr", cpr, self._numbers(cpr), number)
+
+        def listed(before: Enrolment | None) -> ListedCase:
+            if before is None or number not in {None, before.link}:
+                return notice
+            # It came with the number of that borrower first, and with several since.
+            came = dict.fromkeys((*before.guessed, before.person))
+            return replace(notice, link=before.link, guessed=tuple(came)[-_MOST_CAME:])
+
+        self._listed.write(Key("enrolment", name, _NOTICE), listed, EnrolmentState.NOTICE)
         return self._in_place_of(had, cpr)
 
     def come_since(self, owner: str, number: str) -> None:
@@ -154,7 +153,8 @@ class StaffCases:
         notice before it looks for the case, so that one of them sees the other.
         """
         notices = (entry for entry in self.records.all() if entry.key.name == _NOTICE)
-        came = {entry.enrolment.person for entry in notices if entry.enrolment.link == number}
+        theirs = (entry.enrolment for entry in notices if entry.enrolment.link == number)
+        came = {cpr for notice in theirs for cpr in (notice.person, *notice.guessed)}
         for cpr in sorted(came - {owner}):
             self._in_place_of(owner, cpr)
 
@@ -169,17 +169,32 @@ class StaffCases:
 
         def named(stored: StoredEnrolment) -> EnrolmentDraft | None:
             case = stored.enrolment
-            if case.reason != LookUpOutcome.NUMBER_CHANGED or case.number_now not in {None, cpr}:
+            if not case.is_of_changed_number or case.number_now not in {None, cpr}:
                 return None
             # Of several that come so nobody knows which it is.
             guessed = case.guessed if cpr in case.held_back else (*case.guessed, cpr)
             return replace(case, guessed=guessed), stored.due
 
-        if self.records.amend(register_case(had), named) is None:
+        key = self._case_of(had)
+        if self.records.amend(key, named) is None:
             return None
         # A name may be somebody else's by now: nobody gets the id of ``had`` by a guess.
         self.links.hold_back(cpr, LookUpOutcome.NUMBER_CHANGED.value)
-        return LookUpOutcome.NUMBER_CHANGED.value
+        case = self.records.enrolment(key)
+        if case and cpr in case.held_back:
+            return LookUpOutcome.NUMBER_CHANGED.value
+        # Staff have decided it meanwhile: nobody could lift the bar of no case.
+        self._decisions.lift(cpr, key)
+        return None
+
+    def _case_of(self, had: str) -> Key:
+        """Return the key of the case of ``had``, or of the one that holds ``had`` back."""
+        holder = self.links.holder_of(had)
+        if holder and holder.barred == LookUpOutcome.NUMBER_CHANGED:
+            for entry in self.records.all():
+                if entry.key.name == REGISTER_CASE and had in entry.enrolment.held_back:
+                    return entry.key
+        return register_case(had)
 
     def taken(self, owner: str, address: str) -> str:
         """List a case: ``owner`` proved a mail address that is another's proof already.
@@ -187,7 +202,8 @@ class StaffCases:
         Both are pseudonyms. One mailbox speaks for one person; whether somebody has read another's
         mail or inherited the address, only people can tell. Returns the case's id.
         """
-        return self._list(Key("enrolment", owner, _PROOF), _Listed("address_taken", address))
+        case = ListedCase("address_taken", address)
+        return self._listed.write(Key("enrolment", owner, _PROOF), lambda _: case).id
 
     def register_differs(
         self,
@@ -203,20 +219,25 @@ class StaffCases:
         Returns its id.
         """
         key = register_case(owner)
-        before = self.records.enrolment(key)
-        case = _Listed(
-            planned.case or "",
-            owner,
-            borrowers,
-            cause=planned.cause,
-            number_now=number_now or (before.number_now if before else None),
-            guessed=before.guessed if before and not number_now else (),
-        )
-        listed = self._list(key, case)
-        for held in before.held_back if before else ():
-            if held not in {case.number_now, *case.guessed}:
-                self._decisions.lift(held, key)
-        return listed
+        held: Names = ()
+
+        def said(before: Enrolment | None) -> ListedCase:
+            nonlocal held
+            held = before.held_back if before else ()
+            return ListedCase(
+                planned.case or "",
+                owner,
+                borrowers,
+                cause=planned.cause,
+                number_now=number_now or (before.number_now if before else None),
+                guessed=before.guessed if before and not number_now else (),
+            )
+
+        listed = self._listed.write(key, said)
+        for number in held:
+            if number not in listed.held_back:
+                self._decisions.lift(number, key)
+        return listed.id
 
     def number_not_given(self, owner: str, cause: str) -> None:
         """Say in the case of ``owner`` why its borrower has not got the confirmed number."""
@@ -279,36 +300,6 @@ class StaffCases:
         now = self.records.now()
         return self.records.write(entry, enrolment.retried(now), now) is not None
 
-    def _list(
-        self,
-        key: Key,
-        listed: _Listed,
-        state: EnrolmentState = EnrolmentState.CASE,
-    ) -> str:
-        """List a case or notice, and return its id: the same as long as it is listed."""
-        entry = self.records.read(key)
-        before = entry.enrolment if entry else None
-        is_new = before is None or before.reason != listed.reason
-        case = Enrolment(
-            id=before.id if before else secrets.token_hex(16),
-            state=state,
-            wanted_at=self.records.now() if before is None or is_new else before.wanted_at,
-            wish=None,
-            person=listed.person,
-            reason=listed.reason,
-            link=listed.link,
-            borrowers=listed.borrowers,
-            cause=listed.cause,
-            number_now=listed.number_now,
-            guessed=listed.guessed,
-        )
-        unstored = StoredEnrolment(key, case, None, None)
-        self.records.write(entry or unstored, case, None)
-        if is_new:
-            person = self.links.holder(key.group)
-            self._record(AuditEventKind.ENROLMENT_CASE, person, case)
-        return case.id
-
     def _numbers(self, owner: str) -> Names:
         number = self._number(owner)
         return (number,) if number else ()
@@ -319,22 +310,6 @@ class StaffCases:
             return None
         enrolment = self.records.enrolment(Key("enrolment", owner))
         return enrolment.number if enrolment else None
-
-    def _record(
-        self,
-        kind: AuditEventKind,
-        person: str,
-        enrolment: Enrolment,
-    ) -> None:
-        self.trail.add(
-            AuditEvent(
-                kind,
-                self.records.now(),
-                person=person,
-                reason=enrolment.reason,
-                about=enrolment.id,
-            )
-        )
 
     def confirm(self, enrolment_id: str, number: str) -> bool:
         """Let a temporary borrower become its person's, although the desk wrote another name.
@@ -356,15 +331,19 @@ class StaffCases:
         confirmed = replace(enrolment, wish=replace(enrolment.wish, confirmed=True))
         if not self._retry_enrolment(entry._replace(enrolment=confirmed)):
             return False
-        self._record(AuditEventKind.ENROLMENT_RETRIED, enrolment.person, enrolment)
+        self._listed.record(AuditEventKind.ENROLMENT_RETRIED, enrolment.person, enrolment)
         return True
 
     def _confirm_number(self, entry: StoredEnrolment, number: str) -> bool:
         if not self._decisions.confirm(entry, number):
             return False
         person = self.links.holder(entry.key.group)
-        self._record(AuditEventKind.ENROLMENT_RETRIED, person, entry.enrolment)
+        self._listed.record(AuditEventKind.ENROLMENT_RETRIED, person, entry.enrolment)
         return True
+
+    @property
+    def _listed(self) -> ListedCases:
+        return ListedCases(self.records, self.links, self.trail)
 
     @property
     def _decisions(self) -> RegisterDecisions:

@@ -133,6 +133,18 @@ class PersonLinks:
         link = self._amended(name, lambda link: came_alone(link, self.now(), _new_id())).link
         return CprPerson(link.alone_id or link.person, None, link.barred)
 
+    def untold(self, name: str, cpr: str, reads: Reads) -> PersonLink | None:
+        """Return the link of a name whose ``had`` nobody has told, before ``cpr`` takes its place.
+
+        ``reads`` holds what the caller has read of it. None where nothing is lost by that.
+        """
+        key = _key(name)
+        record = self._records.found(key, reads) if key in reads else self._read(name)
+        link = record.value if record else None
+        if link is None or link.had is None or link.cpr == cpr:
+            return None
+        return link
+
     def told(self, name: str, had: str) -> None:
         """Note that staff have been told that ``name`` came with the number ``had`` before."""
 
@@ -244,9 +256,10 @@ class PersonLinks:
         """Let ``name`` lead to nobody."""
         self.store.drop(_key(name))
 
-    def forget_person(self, name: str, ids: Collection[str]) -> None:
+    def forget_person(self, name: str, ids: Collection[str], cprs: Collection[str] = ()) -> None:
         """Let ``name`` lead to the person of ``ids`` no more; another's id of it stays.
 
+        Nor does it name one of ``cprs``, the pseudonyms of their numbers.
         Where nothing stays the link is written away, for another may come by the name at this
         moment: a drop would take their id. Source: docs/reference/design.md#names.
         """
@@ -254,7 +267,7 @@ class PersonLinks:
         gone = Content(PersonLink("", None, now), LINK.until(now - _LONG_ENDED))
 
         def left(record: Record[PersonLink] | None) -> Content[PersonLink]:
-            link = without_person(record.value, ids) if record else None
+            link = without_person(record.value, ids, cprs) if record else None
             return Content(link, record.until) if record and link else gone
 
         self._records.amend(_key(name), left, now, read=self._read(name))

@@ -181,6 +181,8 @@ class PersonResolution:
 
     def _by_cpr(self, names: PersonNames, reads: Reads) -> Person:
         cpr = names.cpr or ""
+        if names.own:
+            self._tell_before(names.own, cpr, reads)
         person = self.links.by_cpr(cpr, names.own, names.uuid, reads)
         if person is None:
             # The register gives a cprUuid to nobody else: one of the two is wrong, and neither's
@@ -197,6 +199,13 @@ class PersonResolution:
             case=barred,
             led_by=(cpr,),
         )
+
+    def _tell_before(self, name: str, cpr: str, reads: Reads) -> None:
+        """Tell staff what a login that died had not, before ``cpr`` is written over it."""
+        link = self.links.untold(name, cpr, reads)
+        if link and link.cpr and link.had:
+            self.cases.another_cpr(name, link.had, link.cpr)
+            self.links.told(name, link.had)
 
     def _led(self, name: str, number: str | None = None) -> Person:
         """Return the person of a name that stands for its CPR number: nobody else gets the id."""

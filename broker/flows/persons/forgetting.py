@@ -177,7 +177,7 @@ class Forgetting:
             self._drop(record)
         self._erase_trail(person)
         for record in links:
-            self.search.links.forget_person(record.key.group, person.ids)
+            self.search.links.forget_person(record.key.group, person.ids, person.cprs)
         return len(records)
 
     def _end_sessions(self, records: tuple[TheirRecord, ...], now: datetime) -> None:

@@ -10,7 +10,7 @@ from broker.core.borrowers.owed_look_up import OwedLookUp
 from broker.core.borrowers.pin_record import PinRecord
 from broker.core.consent.consent import Receipt
 from broker.core.errors import StoreUnavailable
-from broker.core.identity.identifier_reassignment import PersonLink, of_person
+from broker.core.identity.identifier_reassignment import PersonLink, naming, of_person
 from broker.core.identity.mailbox_proofs import ProofOwner, Proved
 from broker.core.login.transaction import Arrival, Authentication, Transaction
 from broker.core.logout.sessions import Session
@@ -240,8 +240,11 @@ class TheirRecords:
 
     def _links(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         for key, kept, link in self._all("link", now):
+            own = naming(link, person.cprs)
             if key.group in person.names or link.alone in person.ids:
-                yield TheirRecord(key, table.LINK, kept.until, of_person(link, person.ids))
+                own = of_person(link, person.ids, person.cprs)
+            if own:
+                yield TheirRecord(key, table.LINK, kept.until, own)
 
     def _all(self, kind: RecordKind, now: datetime) -> Iterator[tuple[Key, Kept, Any]]:
         return legible(self.store, kind, _fact, now)

@@ -10,10 +10,9 @@ from typing import Final, Literal, assert_never
 from broker.core.audit_events import NO_TRAIL
 from broker.core.borrowers.account_codes import in_halves
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.pins import identifier_of, unfit
+from broker.core.borrowers.pins import identifier_of, leaves_doubt, unfit
 from broker.core.entities import Names
 from broker.core.errors import (
-    PIN_AS_BEFORE,
     BrokerError,
     LibraryRefused,
     LibraryUnavailable,
@@ -222,8 +221,10 @@ class PinRenewal:
         taken = self._limits.take((CHANGES, number))
         try:
             yield
-        except (LibraryUnavailable, MailUnavailable):
-            self._limits.give_back(taken)
+        except (LibraryUnavailable, MailUnavailable) as error:
+            # Each doubt has a letter: uncounted, an account that is locked would mail without end.
+            if not leaves_doubt(error):
+                self._limits.give_back(taken)
             raise
 
     @property
@@ -370,7 +371,7 @@ class PinRenewal:
         try:
             yield queued
         except (PinUnderWay, PinUnusable) as error:
-            if not isinstance(error, (PinUnderWay, *PIN_AS_BEFORE)):
+            if leaves_doubt(error):
                 self._owe_doubt(owed)
             self.store.drop(key)
             raise

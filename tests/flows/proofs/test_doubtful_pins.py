@@ -16,6 +16,7 @@ from broker.core.errors import (
     PinRefused,
     PinUnderWay,
     PinUnsettled,
+    TooMany,
 )
 from broker.flows.proofs.pin_renewal import PinRenewal
 from tests.plugins.pin_bench import NUMBER, PIN, Bench
@@ -153,6 +154,27 @@ def test_a_chosen_pin_is_noticed_or_the_person_told(pin_bench: Bench, library: D
     assert failed(lambda: letters.make(NUMBER, "en")) is None
 
 
+@pytest.mark.parametrize("sees", [True], ids=["sees"])
+@pytest.mark.parametrize("how", ["mailed", "chosen"])
+def test_an_account_that_is_locked_mails_ten_doubts_an_hour_at_most(
+    pin_bench: Bench, library: Doubtful, how: str
+) -> None:
+    """Whoever tries on has a letter of each try; an error that leaves no doubt is not counted."""
+    letters = pin_bench.letters()
+    library.hold_back()
+    library.says = PinAnswer.LOCKED
+    wishes = {"mailed": lambda: letters.make(NUMBER, "en"), "chosen": lambda: letters.choose(NUMBER, OWN, "en")}
+    failed(wishes[how])
+    pin_bench.ahead += LATE
+    step_all(letters)
+    before = len(texts(pin_bench))
+    for _ in range(12):
+        failed(wishes[how])
+        step_all(letters)
+    assert isinstance(failed(wishes[how]), TooMany)
+    assert len(texts(pin_bench)) - before == 10
+
+
 def test_a_doubt_is_told_on_the_page_too(pin_bench: Bench, library: Doubtful, *, sees: bool) -> None:
     """Who asks again after the wait hears that it was refused, or that nobody knows; the letter follows."""
     letters = pin_bench.letters()
@@ -233,6 +255,32 @@ def test_a_worker_that_dies_in_doubt_leaves_the_letter_owed(
     pin_bench.ahead += LATE
     step_all(letters)
     assert len(texts(pin_bench)) == (0 if sees else 1)
+
+
+@pytest.mark.parametrize("sees", [True], ids=["sees"])
+@pytest.mark.parametrize("says", [PinAnswer.LOCKED, PinAnswer.EXPIRED])
+@pytest.mark.parametrize("how", ["mailed", "chosen"])
+def test_a_process_that_dies_before_it_tells_a_doubt_leaves_it_told(
+    pin_bench: Bench, library: Doubtful, monkeypatch: pytest.MonkeyPatch, says: PinAnswer, how: str
+) -> None:
+    """The PIN was taken, and is locked or expired: whoever carries on finds it so, and writes the letter, once."""
+    letters = pin_bench.letters()
+    library.says = says
+    wishes: dict[str, Any] = {
+        "mailed": lambda: letters.make(NUMBER, "en"),
+        "chosen": lambda: letters.choose(NUMBER, OWN, "en"),
+    }
+    with monkeypatch.context() as dying:
+        dying.setattr(PinRenewal, "_owe_doubt", _die)
+        with pytest.raises(KeyboardInterrupt):
+            wishes[how]()
+    pin_bench.ahead += LATE
+    step_all(letters)
+    (text,) = texts(pin_bench)
+    assert "old PIN is still in force" in text
+    pin_bench.ahead += timedelta(days=2)
+    step_all(letters)
+    assert len(texts(pin_bench)) == 1
 
 
 def _die(*_: Any) -> None:

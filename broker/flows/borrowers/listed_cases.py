@@ -1,0 +1,102 @@
+"""Cases and notices as they are listed for staff, each by its key: nothing personal is in one."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.entities import Names
+from broker.core.errors import StoreUnavailable
+from broker.core.ports import Key, Trail
+from broker.flows.borrowers.enrolment_records import (
+    EnrolmentDraft,
+    EnrolmentRecords,
+    StoredEnrolment,
+)
+from broker.flows.identity.person_links import PersonLinks
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCase:
+    """A case as it is listed: its reason, a pseudonym, and the numbers of the borrowers."""
+
+    reason: str
+    person: str
+    borrowers: Names = ()
+    link: str | None = None
+    cause: str | None = None
+    number_now: str | None = None
+    guessed: Names = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCases:
+    """Writes cases and notices, and what becomes of them on the trail."""
+
+    records: EnrolmentRecords
+    links: PersonLinks
+    trail: Trail
+
+    def write(
+        self,
+        key: Key,
+        say: Callable[[Enrolment | None], ListedCase],
+        state: EnrolmentState = EnrolmentState.CASE,
+    ) -> Enrolment:
+        """List what ``say`` makes of the case or notice as it stands, and return it.
+
+        It is asked again where another writes first: what that wrote is not lost. The id is the
+        same as long as it is listed. StoreUnavailable.
+        """
+        is_new = True
+
+        def drafted(entry: StoredEnrolment | None) -> EnrolmentDraft:
+            nonlocal is_new
+            before = entry.enrolment if entry else None
+            case = self._drafted(say(before), state)
+            is_new = before is None or before.reason != case.reason
+            if before:
+                began = case.wanted_at if is_new else before.wanted_at
+                case = replace(case, id=before.id, wanted_at=began)
+            return case, None
+
+        written = self.records.decide(key, drafted).record
+        if written is None:
+            raise StoreUnavailable("a case was not written")
+        if is_new:
+            person = self.links.holder(key.group)
+            self.record(AuditEventKind.ENROLMENT_CASE, person, written.value)
+        return written.value
+
+    def record(
+        self,
+        kind: AuditEventKind,
+        person: str,
+        enrolment: Enrolment,
+    ) -> None:
+        """Write on the trail what became of a case."""
+        self.trail.add(
+            AuditEvent(
+                kind,
+                self.records.now(),
+                person=person,
+                reason=enrolment.reason,
+                about=enrolment.id,
+            )
+        )
+
+    def _drafted(self, listed: ListedCase, state: EnrolmentState) -> Enrolment:
+        return Enrolment(
+            id=secrets.token_hex(16),
+            state=state,
+            wanted_at=self.records.now(),
+            wish=None,
+            person=listed.person,
+            reason=listed.reason,
+            link=listed.link,
+            borrowers=listed.borrowers,
+            cause=listed.cause,
+            number_now=listed.number_now,
+            guessed=listed.guessed,
+        )
