@@ -1,9 +1,6 @@
 """The demo with a register of persons: how each look-up ends, and that nothing leaves it which may not."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,7 +8,9 @@ from functools import partial
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from broker.cli import broker as command
 from broker.demo.check import persona_check
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.register_check import LookedUp
@@ -20,7 +19,7 @@ from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, running
 from tests.plugins.demo import free_base
 
-pytestmark = [pytest.mark.server, pytest.mark.slow(seconds=20)]
+pytestmark = [pytest.mark.server, pytest.mark.slow(seconds=40)]
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +32,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def said(demo: Running, *words: str, given: str = "") -> bytes:
     """Give what a command of the command line says."""
-    command = [sys.executable, "-m", "broker.cli", "--config", str(demo.setting.config), *words]
-    done = subprocess.run(command, check=True, capture_output=True, env=os.environ, input=given.encode())
-    return done.stdout + done.stderr
+    done = CliRunner().invoke(command, ["--config", str(demo.setting.config), *words], input=given)
+    assert done.exit_code == 0, done.output
+    return done.stdout_bytes + done.stderr_bytes
 
 
 def read(printed: bytes) -> Any:

@@ -159,7 +159,7 @@ class Reconciliation:
                 self._keep()
 
     def _come_to(self, place: str) -> None:
-        """Come to an enrolment: whatever has other first digits than ``place`` is behind the run."""
+        """Come to an enrolment: what has other first digits than ``place`` is behind the run."""
         if self._at and place == self._at:
             return
         self.run = replace(self.run, place=self._at or self.run.place)
