@@ -15,6 +15,7 @@ def drawn(examples: int) -> int:
 def at_gate(fewer: int, *, otherwise: int) -> int:
     """Give the size of a test that a change waits for; it is the other where a person runs it.
 
-    The gate draws the same each time: beyond what a fault needs to show itself it finds nothing new.
+    Only for a test that finds as many faults at it, put in on purpose: the gate draws the same each time, and a fault
+    that its draw does not show is merged.
     """
     return fewer if settings.get_current_profile_name() == "gate" else otherwise

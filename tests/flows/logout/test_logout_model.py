@@ -39,7 +39,7 @@ from broker.flows.logout import affected_sessions as affected_room
 from broker.flows.logout import sessions as sessions_room
 from broker.flows.logout import single_logout as logout_room
 from broker.flows.logout.single_logout import SingleLogoutFlow
-from tests.plugins.drawn import at_gate, drawn
+from tests.plugins.drawn import drawn
 from tests.plugins.single_turns import SingleTurns
 
 START: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -628,9 +628,8 @@ def test_another_browser_with_a_login_of_its_own_hears_no_success() -> None:
 
 
 @pytest.mark.attack(29)
-@pytest.mark.parametrize(
-    "examples", [60, pytest.param(at_gate(400, otherwise=1500), marks=pytest.mark.slow(seconds=5))]
-)
+# At the gate too: of the clauses above, each taken away, 400 examples of its draw found five, and 1,500 six.
+@pytest.mark.parametrize("examples", [60, pytest.param(1500, marks=pytest.mark.slow(seconds=10))])
 def test_no_live_session_survives_a_success(examples: int) -> None:
     """And none that is newer than a request is ended by it, whatever is lost, late, brought again, or goes on."""
     run_state_machine_as_test(

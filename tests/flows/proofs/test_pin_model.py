@@ -41,7 +41,7 @@ from broker.flows.borrowers.pin_setting import Noted, PinSetting
 from broker.flows.proofs import pin_renewal
 from broker.flows.proofs.pin_renewal import PinRenewal
 from broker.flows.records import load
-from tests.plugins.drawn import at_gate, drawn
+from tests.plugins.drawn import drawn
 from tests.plugins.single_turns import SingleTurns
 
 START: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -880,9 +880,8 @@ def test_the_model_sees_a_notice_of_nothing(monkeypatch: pytest.MonkeyPatch) -> 
         dies_after(2, machine)
 
 
-@pytest.mark.parametrize(
-    "examples", [60, pytest.param(at_gate(400, otherwise=1500), marks=pytest.mark.slow(seconds=10))]
-)
+# At the gate too: of the clauses above, each taken away, 400 examples of its draw found ten, and 1,500 sixteen.
+@pytest.mark.parametrize("examples", [60, pytest.param(1500, marks=pytest.mark.slow(seconds=15))])
 def test_the_last_told_pin_works(monkeypatch: pytest.MonkeyPatch, examples: int) -> None:
     """The one mailed last, or chosen later and told to work, whatever was lost, late or doubled, or died."""
     run_state_machine_as_test(
