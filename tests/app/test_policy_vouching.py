@@ -19,6 +19,7 @@ from broker.app.policy_vouching import PolicyVouching
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import told_nobody
 from broker.core.policy.model import PolicySet
+from broker.core.ports import Key as StoreKey
 from broker.files.policies import last_good, live_policies
 from broker.files.policies.live_policies import LivePolicies
 from broker.files.policies.policy_folder import PolicyFolder
@@ -162,6 +163,39 @@ def test_a_record_that_nobody_signed_decides_nothing_more(desk: Desk, keys: dict
     wider = forged(desk, worker)
     assert worker.look(live) == first != wider
     assert "no two people have signed it, and WIDER at e-resources, student: + eduPersonScoped" in worker.said
+
+
+def test_a_wider_folder_that_began_an_emptied_store_does_not_come_back_by_a_rollback(
+    desk: Desk, keys: dict[str, Key], worker: Worker
+) -> None:
+    """Neither what the machine has refused, nor by way of the set that it has: that is narrower, and asks nobody."""
+    path = desk.folder / "policies" / "student.yaml"
+    narrow = path.read_text()
+    first = twice_signed(desk, keys)
+    live = worker.start()
+    widen(desk)
+    wide = begun_anew(desk, worker)
+    assert worker.look(live) == first
+    path.write_text(narrow)
+    assert desk.applied() == first == worker.look(live)
+    assert not live.stale
+    desk.run("rollback", wide[:12], "--why", "within thirty days")
+    assert worker.look(live) == worker.start().current.digest == first
+    assert "no two people have signed it, and WIDER at e-resources, student: + eduPersonScoped" in worker.said
+
+
+def begun_anew(desk: Desk, worker: Worker) -> str:
+    """Empty the record, and begin it with the folder, as the first start of another machine does."""
+    sets = worker.sets
+    live = sets.live(worker.now)
+    assert live
+    entries = [key for key, _ in sets.store.list("policy", "live", worker.now)]
+    for key in (StoreKey("policy", "live"), *entries):
+        sets.store.drop(key)
+    files = PolicyFolder(desk.folder / "policies").files().files
+    change = sets.move(None, Proposal(files, Move.FIRST, "the first start", "", live.value.site), worker.now)
+    assert change
+    return change.digest
 
 
 def forged(desk: Desk, worker: Worker) -> str:

@@ -1,11 +1,12 @@
 """Where logins come from: an institution behind an upstream, and what it may assert of a person."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from broker.core.entities import Assurance, Controller, Institution, Names, Upstream
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap
+from broker.core.identity.mailbox_proofs import MAIL_PROOF
 
 CATEGORY: Final = "borrower_category"
 # What the readers of a complete map make of the other names; as ``national_eid`` does.
@@ -47,10 +48,16 @@ class Source:
     giver: Controller | None = None
 
     def shape(self, name: str) -> AssertedShape | None:
-        """Return the shape of the attribute ``name``, None where it may not be asserted."""
+        """Return the shape of the attribute ``name``, None where no login from here has it.
+
+        Whoever comes without a mail address may have proved one, in whatever domain.
+        """
         if self.shapes is None:
             return AssertedShape()
-        return self.shapes.get(name)
+        asserted = self.shapes.get(name)
+        if name == MAIL_PROOF and not self.local:
+            return replace(asserted or AssertedShape(single=True), scope=None)
+        return asserted
 
 
 def sources_of(upstream: Upstream, maps: Mapping[str, AttributeMap]) -> Iterator[Source]:

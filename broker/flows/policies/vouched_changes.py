@@ -33,12 +33,14 @@ class VouchedChanges:
 
     ``unsigned`` says why the signatures of a change do not count, or nothing where they do, or
     where one person acted alone in the open; ``wider`` what the second of two sets lets through
-    that the first does not, or nothing.
+    that the first does not, or nothing. ``begins`` is whether nothing has ever decided there, so
+    that somebody has to begin.
     """
 
     held: str | None
     unsigned: Callable[[SetChange], str]
     wider: Callable[[str, str], str]
+    begins: bool = True
     _asked: _Asked = field(default_factory=_Asked, repr=False, compare=False)
 
     def against(
@@ -81,7 +83,7 @@ class VouchedChanges:
         if change.digest == self.held:
             return True
         if change.move is Move.FIRST and change.number == 1:
-            return self.held is None
+            return self.held is None and self.begins
         return not self._unsigned(change)
 
     def amiss(
@@ -133,7 +135,8 @@ class VouchedChanges:
         """Return whether a change puts back what was rightly in force within thirty days.
 
         What was done alone is not done alone again: to come back it takes two. It had to be right
-        by itself, as for a machine that begins.
+        by itself, as for a machine that begins; but of one that has a set nobody was asked about
+        the first of a record. A store that was emptied may have begun anew with a wider one.
         """
         if not steps or change.move is not Move.ROLLED_BACK:
             return False
@@ -148,4 +151,9 @@ class VouchedChanges:
         if not same:
             return False
         line = before[: same[-1]]
-        return not replace(self, held=None).amiss(line, steps - 1)
+        by_itself = replace(
+            self,
+            held=None,
+            begins=self.begins and self.held is None,
+        )
+        return not by_itself.amiss(line, steps - 1)

@@ -4,11 +4,24 @@ from dataclasses import replace
 
 import pytest
 
+from broker.core.analysis.compared_logins import Analysis, Site
+from broker.core.analysis.set_differences import difference
 from broker.core.analysis.sources import sources_of
 from broker.core.entities import Names
-from tests.plugins.random_policies import MAPS, UNIVERSITY, UPSTREAMS
+from broker.core.policy.model import (
+    Alternative,
+    Condition,
+    Policy,
+    PolicyLine,
+    PolicySet,
+    Release,
+    ReleasedAttribute,
+    Requirement,
+)
+from tests.plugins.random_policies import LOCAL, MAPS, NOW, SERVICES, UNIVERSITY, UPSTREAMS, WORDS
 
 LEFT = frozenset({"scopes"})
+PLACE = PolicyLine("a.yaml", 1)
 
 
 @pytest.mark.parametrize(
@@ -25,3 +38,33 @@ def test_scopes_that_are_not_at_hand_may_be_any(scopes: Names, unwritten: frozen
     institution = replace(UNIVERSITY, scopes=scopes, unwritten=unwritten)
     (source,) = sources_of(replace(UPSTREAMS["wayf"], institutions=(institution,)), MAPS)
     assert source.scopes == found
+
+
+def policy(at: int, *names: str, mail: str = "") -> Policy:
+    """Give a policy for all of wayf, or for those with a mail address that begins so, that releases something."""
+    upstream = Condition("upstream", ("wayf",), PLACE)
+    conditions = (upstream, Condition("mail", (mail,), PLACE)) if mail else (upstream,)
+    listed = tuple(ReleasedAttribute(name, WORDS, PLACE) for name in names)
+    entry = Release("my-loans", "none", "public_task", WORDS, "transient", listed, PLACE)
+    match = (Alternative(conditions, PLACE),)
+    return Policy(f"a{at}.yaml", f"a{at}", at, WORDS, "o", NOW.date(), match, (), Requirement(), None, (entry,))
+
+
+@pytest.mark.parametrize("asserted", ["none", "of its own domain"])
+def test_an_address_that_only_a_proof_gives_is_seen(asserted: str) -> None:
+    """Where an institution names none, or none but its own, people prove one: what that lets through is wider."""
+    rows = [replace(row, scope="exact") if row.name == "mail" else row for row in MAPS["wayf"].rows]
+    kept = tuple(row for row in rows if row.name != "mail" or asserted != "none")
+    maps = {**MAPS, "wayf": replace(MAPS["wayf"], rows=kept)}
+    site = Site(tuple(sources_of(UPSTREAMS["wayf"], maps)), SERVICES)
+    before = PolicySet((policy(0, "sn"),), "before")
+    after = PolicySet((policy(0, "sn"), policy(1, "sn", "gn", mail="b@post.*")), "after")
+    rows_found = difference(Analysis((before, after), site, NOW)).rows
+    assert "WIDER + gn" in {f"{row.change.direction} {row.change.text}" for row in rows_found}
+
+
+def test_a_login_by_the_account_has_no_address() -> None:
+    """The library system tells of a category alone."""
+    (local,) = LOCAL
+    (source,) = sources_of(UPSTREAMS[local], MAPS)
+    assert source.shape("mail") is None

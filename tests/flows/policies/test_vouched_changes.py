@@ -48,10 +48,10 @@ class Record:
         return VouchedChanges(held, unsigned, wider).against(last, lambda: earlier)
 
 
-def begun(*digests: str) -> Record:
-    """Give a record that a start began, with changes that nobody signed."""
+def begun(*digests: str, signed: bool = False) -> Record:
+    """Give a record that a start began, or two who signed, with changes that nobody signed."""
     record = Record()
-    record.move("ab", Move.FIRST)
+    record.move("ab", Move.APPLIED if signed else Move.FIRST, signed=signed)
     for digest in digests:
         record.move(digest)
     return record
@@ -77,13 +77,13 @@ def test_two_signatures_or_an_alarm_put_it_there(*, signed: bool) -> None:
 
 def test_what_is_put_back_within_thirty_days_needs_nobody() -> None:
     """After thirty days it does, where it lets more through; and what was put there alone at any time."""
-    record = begun("a")
+    record = begun("a", signed=True)
     record.move("ab", Move.ROLLED_BACK)
     assert record.against("a") == record.against(None) == ""
-    old = begun("a", *["a"] * 32)
+    old = begun("a", *["a"] * 32, signed=True)
     old.move("ab", Move.ROLLED_BACK)
     assert old.against("a")
-    forced = begun()
+    forced = begun(signed=True)
     forced.move("abc", alone=True)
     forced.move("ab", Move.ROLLED_BACK)
     assert forced.against("abc") == forced.against(None) == ""
@@ -120,6 +120,20 @@ def test_a_store_that_begins_anew_puts_nothing_in_force_that_lets_more_through()
     assert record.against("ab")
     record.move("abcd", Move.FIRST)
     assert record.against(None)  # nobody begins what has begun
+
+
+def test_what_began_a_store_anew_is_not_put_back_without_signatures() -> None:
+    """Of a machine that has refused it nobody has asked anything: a narrower set after it, and back, say no more."""
+    record = Record()
+    record.move("abc", Move.FIRST)
+    assert record.against("ab")
+    record.move("ab")
+    assert record.against("ab") == record.against(None) == ""
+    record.move("abc", Move.ROLLED_BACK)
+    assert record.against("ab") == "nobody has signed it, and WIDER c"
+    record = begun("a", "")
+    record.move("a", Move.ROLLED_BACK)
+    assert record.against("")
 
 
 def test_a_change_that_is_missing_in_the_history_vouches_for_nothing() -> None:
@@ -159,7 +173,7 @@ def test_whoever_keeps_to_the_rules_is_followed_by_every_machine(
     drawn: list[tuple[str, str]], data: st.DataObject
 ) -> None:
     """By one that follows, that was away, or that begins; and who does not is not, by the one that follows."""
-    record = begun()
+    record = begun(signed=True)
     for digest, how in drawn:
         last = record.changes[-1].digest
         if rightly(record, digest, how):
