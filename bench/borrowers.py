@@ -293,7 +293,8 @@ def _granted(parts: Parts, number: int, kind: str) -> tuple[StoredEnrolment, Bor
     made = Borrower(str(number), "STUDENT", ends, mark, cpr=cpr, card=cpr)
     differing = {
         "category": replace(made, category="PRIVATE"),
-        "expiry": replace(made, expires=datetime.now(UTC).date()),
+        # Not today's: whoever staff close is left alone.
+        "expiry": replace(made, expires=datetime.now(UTC).date() + timedelta(days=30)),
         "card": replace(made, card=None),
         "mark": replace(made, mark=None),
     }

@@ -10,7 +10,8 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 # Of a whole answer: 2 MB of body, and as much again of headers and of what chunks are framed in.
-_MOST_OCTETS: Final = 4 * 1024 * 1024
+_MOST_BODY: Final = 2 * 1024 * 1024
+_MOST_FRAMING: Final = 2 * 1024 * 1024
 
 if TYPE_CHECKING:
     import socket
@@ -21,20 +22,25 @@ if TYPE_CHECKING:
 class _Call(threading.local):
     """The moment (of ``time.monotonic``) by which this thread's present call has ended.
 
-    Beside it what has been read in that call.
+    Beside it what has been read in that call, and what may be.
     """
 
     until: float = 0.0
     octets: int = 0
+    most: int = 0
 
 
 _call = _Call()
 
 
-def end_by(until: float) -> None:
-    """Let the calls of this thread end by ``until``, a moment of ``time.monotonic``."""
+def end_by(until: float, most: int = _MOST_BODY) -> None:
+    """Let the calls of this thread end by ``until``, a moment of ``time.monotonic``.
+
+    ``most`` are the octets that the body of an answer may have.
+    """
     _call.until = until
     _call.octets = 0
+    _call.most = most + _MOST_FRAMING
 
 
 def left() -> float:
@@ -63,7 +69,7 @@ class _TimedReader(io.RawIOBase):
         self._sock.settimeout(left())
         count = self._raw.readinto(buffer)
         _call.octets += count or 0
-        if _call.octets > _MOST_OCTETS:
+        if _call.octets > _call.most:
             raise OSError("the answer is too long")
         return count
 

@@ -1,5 +1,6 @@
 """Changes of the policies in force on the audit trail: each of them, also where its maker died."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,6 +8,7 @@ from typing import Final
 
 from broker.app.policy_sources import SHOWN
 from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.entities import Names
 from broker.core.errors import AuditUnavailable
 from broker.core.ports import Trail
 from broker.flows.policies.set_in_force import Move, SetChange, SetInForce
@@ -20,6 +22,8 @@ _KINDS: Final[Mapping[Move, AuditEventKind]] = {
 ALONE: Final = "alone"  # one person made a change that two should have signed
 _WRITTEN_WITHIN: Final = timedelta(seconds=15)
 _LOOKED_EVERY: Final = timedelta(seconds=10)
+# A line of the trail is 16 kB at most, and has two lists of what changes.
+_MOST_OCTETS: Final = 6_000
 
 
 @dataclass(slots=True)
@@ -65,8 +69,21 @@ def _event(change: SetChange, now: datetime) -> AuditEvent:
         base=change.base[:SHOWN] if change.base else None,
         by=change.who,
         why=change.why or None,
-        changes=(*change.summary, *change.broken),
+        changes=(*_shortened(change.summary), *_shortened(change.broken)),
         approved_by=change.approved_by,
         reason=ALONE if change.alone else None,
         count=change.number,
     )
+
+
+def _shortened(lines: Names) -> Names:
+    """Return as many of the lines as a line of the trail has room for; the record has them all."""
+    kept = []
+    octets = 0
+    for line in lines:
+        octets += len(json.dumps(line))
+        if octets > _MOST_OCTETS:
+            break
+        kept.append(line)
+    left = len(lines) - len(kept)
+    return (*kept, f"and {left} more") if left else lines

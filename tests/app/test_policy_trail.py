@@ -1,5 +1,6 @@
 """Changes of the policies on the trail: what they say, and none is lost where its maker died or the disk was full."""
 
+import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.stores.sqlite import SqliteStore, prepare
+from broker.adapters.trail.hash_chain import LONGEST
 from broker.app.policy_trail import PolicyTrail
 from broker.core.audit_events import AuditEvent, AuditEventKind, NoTrail
 from broker.core.errors import AuditUnavailable
@@ -45,6 +47,20 @@ def moved(sets: SetInForce, move: Move, text: str) -> SetChange:
     change = sets.move(sets.live(NOW), proposal, NOW)
     assert change
     return change
+
+
+def test_a_change_of_a_thousand_files_has_room_on_the_trail(told: tuple[PolicyTrail, Listed]) -> None:
+    """Its line says how many more there are: one that is too long would never be written, and be tried for ever."""
+    trail, listed = told
+    many = tuple(f"{number:04}-universitet-på-øen.yaml tilføjet" for number in range(1_000))
+    change = trail.sets.move(None, Proposal({"a.yaml": b""}, Move.SAVED, "", "", {}, many, broken=many), NOW)
+    assert change
+    assert trail.tell(change)
+    (event,) = listed.events
+    assert len(json.dumps(event.changes)) < LONGEST - 2_000
+    lines = [int(each.split()[1]) if each.startswith("and ") else 1 for each in event.changes]
+    assert (sum(lines), lines.count(1) > 100) == (2_000, True)
+    assert change.summary == many
 
 
 def test_a_line_says_what_from_who_and_why(told: tuple[PolicyTrail, Listed]) -> None:

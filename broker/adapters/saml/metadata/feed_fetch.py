@@ -95,7 +95,7 @@ def fetch(
     among them: where it leads, somebody else would decide), ``feed.absent`` of an entity that is
     asked for by name, ``feed.size``.
     """
-    end_by(time.monotonic() + _WITHIN)
+    end_by(time.monotonic() + _WITHIN, feed.trust.largest)
     try:
         with _answer(feed, document, marks) as answer:
             if answer.status_code == requests.codes.not_modified and marks.headers():

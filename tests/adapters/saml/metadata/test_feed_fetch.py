@@ -88,6 +88,13 @@ def test_it_is_cut_off_where_it_grows_too_large(publisher: Publisher) -> None:
     assert sent < 20_000_000
 
 
+def test_a_feed_of_a_whole_federation_is_fetched(publisher: Publisher) -> None:
+    """As large as its configuration lets it be: other answers over such connections end at a few megabytes."""
+    publisher.publish(b"<feed/>" * 1_500_000)
+    body, _ = fetched(feed(publisher.url, largest=20_000_000))
+    assert body == publisher.documents["/feed.xml"]
+
+
 def test_it_ends_however_slowly_it_trickles(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that sends a byte at a time keeps the worker no longer than one that sends none."""
     monkeypatch.setattr(feed_fetch, "_WITHIN", 0.5)
