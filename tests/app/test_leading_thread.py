@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -51,26 +52,29 @@ def test_another_takes_over_where_work_takes_long() -> None:
 
 def test_nobody_wakes_while_nothing_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that nobody asks spends nothing on watching itself."""
-    waits: list[float] = []
+    waits: Counter[threading.Thread] = Counter()
 
     class Counting:
         monotonic = staticmethod(time.monotonic)
 
         @staticmethod
         def sleep(seconds: float) -> None:
-            waits.append(seconds)
+            waits[threading.current_thread()] += 1
             time.sleep(seconds)
 
     monkeypatch.setattr(leading_thread, "time", Counting)
-    lead = LeadingThread(0.001)
+    lead = LeadingThread(0.5)
     lead.follow()
-    following(lead, int)
+    watching = following(lead, int)
     while not lead._asleep:
         time.sleep(0.001)
     assert lead.keeps(lead.begin())
-    time.sleep(0.1)
+    time.sleep(0.6)
+    while not lead._asleep:
+        time.sleep(0.001)
+    time.sleep(0.01)
     assert lead._asleep
-    assert len(waits) <= 3
+    assert waits[watching] <= 3
 
 
 def test_never_do_two_lead() -> None:
@@ -84,7 +88,8 @@ def test_never_do_two_lead() -> None:
         nonlocal leading, most
         while len(ended) < 60:
             lead.follow()
-            while True:
+            kept = True
+            while kept and len(ended) < 60:
                 leading += 1
                 most = max(most, leading)
                 time.sleep(0)
@@ -93,8 +98,6 @@ def test_never_do_two_lead() -> None:
                 time.sleep((0.0, 0.0001, 0.006)[number % 3])
                 kept = lead.keeps(number)
                 ended.append(number)
-                if not kept:
-                    break
 
     for _ in range(5):
         threading.Thread(target=serve, daemon=True).start()
