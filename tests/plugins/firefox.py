@@ -21,7 +21,7 @@ from tests.plugins.bidi import BidiError, Connection
 from tests.plugins.bidi import firefox as started_firefox
 
 _KEYS: Final = {"Tab": "\ue004", "Enter": "\ue007", "Space": " ", "ArrowDown": "\ue015", "Control": "\ue009", "A": "a"}
-_TIMEOUT: Final = 15.0
+_TIMEOUT: Final = 90.0
 _STARTS_WITHIN: Final = 0.12  # seconds after a press in which a navigation has begun if it leads to one
 _ENDS: Final = ("load", "navigationFailed", "navigationAborted", "fragmentNavigated", "downloadWillBegin")
 # Of CSS, and of what Playwright adds to it: has-text at the end.

@@ -32,7 +32,8 @@ from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
 from broker.demo.upstreams import nemlogin, wayf_hub
 
-_READY_WITHIN: Final = 60.0
+_READY_WITHIN: Final = 120.0  # seconds, on a busy machine
+_ENDS_WITHIN: Final = 40.0  # as its unit has it
 _MD: Final = "{urn:oasis:names:tc:SAML:2.0:metadata}"
 _DS: Final = "{http://www.w3.org/2000/09/xmldsig#}"
 
@@ -247,7 +248,7 @@ def running(setting: Setting) -> Iterator[Running]:
 def _end(broker: subprocess.Popen[bytes]) -> None:
     broker.terminate()
     try:
-        broker.wait(10)
+        broker.wait(_ENDS_WITHIN)
     except subprocess.TimeoutExpired:
         broker.kill()
         broker.wait()
