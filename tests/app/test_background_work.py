@@ -151,7 +151,7 @@ def test_a_child_that_dies_is_started_again_after_pauses_that_grow(
 ) -> None:
     """A second, two, four, half a minute at most; after a minute of life the first pause again. Each death is told."""
     now, told, starts = [0.0], [], []
-    monkeypatch.setattr("broker.app.watched_work.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(watched_work, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(watched_work, "_tell", lambda event: told.append(event.facts["again_after_seconds"]))
     work = WatchedWork(lambda: subprocess.Popen([sys.executable, "-c", ""]), tmp_path)
     for _ in range(400):
