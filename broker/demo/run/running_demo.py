@@ -87,7 +87,7 @@ class Running:
 def _peer(setting: Setting) -> services.BrokerAsIdp:
     """Read the broker's IdP metadata as a service does."""
     port = setting.ports.number("broker")
-    answer = requests.get(f"http://127.0.0.1:{port}/saml/idp/metadata", timeout=10)
+    answer = requests.get(f"http://127.0.0.1:{port}/saml/idp/metadata", timeout=60)
     root = etree.fromstring(answer.content)
     keys = tuple(map(signature.VerifyKey.of, _certificates(root, "signing")))
     sso = _redirect_location(root, "SingleSignOnService")
@@ -110,7 +110,7 @@ def _redirect_location(root: etree._Element, kind: str) -> str:
 def _eid_peer(setting: Setting) -> nemlogin.BrokerAsSp:
     """Read the broker's metadata toward NemLog-in as NemLog-in does."""
     port = setting.ports.number("broker")
-    answer = requests.get(f"http://127.0.0.1:{port}/saml/sp/nemid/metadata", timeout=10)
+    answer = requests.get(f"http://127.0.0.1:{port}/saml/sp/nemid/metadata", timeout=60)
     root = etree.fromstring(answer.content)
     keys = tuple(map(signature.VerifyKey.of, _certificates(root, "signing")))
     acs = next(root.iter(f"{_MD}AssertionConsumerService")).get("Location")
