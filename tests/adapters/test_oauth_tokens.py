@@ -1,9 +1,11 @@
 """A token's lifetime as its endpoint states it, sense or none."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from broker.adapters import oauth_tokens
 from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.oauth_tokens import AccessTokens, OauthClient
 from broker.core.errors import LibraryUnavailable
@@ -32,5 +34,5 @@ def test_a_lifetime_that_is_none_is_taken_as_unstated(seconds: str, monkeypatch:
     tokens = AccessTokens(endpoint, "/token", client)  # type: ignore[arg-type]
     began = time.monotonic()
     assert [tokens.current(began + 9), tokens.current(began + 9)] == ["t1", "t1"]
-    monkeypatch.setattr(time, "monotonic", lambda: began + 600)
+    monkeypatch.setattr(oauth_tokens, "time", SimpleNamespace(monotonic=lambda: began + 600))
     assert tokens.current(began + 609) == "t2"

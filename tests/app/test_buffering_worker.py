@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -23,7 +23,7 @@ from broker.app.gunicorn_server import Terse
 
 pytestmark = pytest.mark.server
 
-_PATIENCE = 20.0  # seconds until a test that waits in vain fails
+_PATIENCE = 60.0  # seconds until a test that waits in vain fails
 _LARGE = 1_000_000
 HEAD = b"GET /page HTTP/1.1\r\nHost: broker\r\n"
 BODY = b"POST /page HTTP/1.1\r\nHost: broker\r\nContent-Length: %d\r\n\r\n" % _LARGE
@@ -74,15 +74,22 @@ class Running:
     port: int
 
     def connect(self, octets: bytes = b"") -> socket.socket:
-        """Open a connection and send something."""
+        """Open a connection and send something; what is given up before all of it was sent shows when it is read."""
         wire = socket.create_connection(("127.0.0.1", self.port), _PATIENCE)
-        wire.sendall(octets)
+        with suppress(ConnectionError):
+            wire.sendall(octets)
         return wire
 
     def ask(self, path: str = "/page") -> bytes:
         """Ask by a connection of its own and give the whole answer."""
         with self.connect(asking(path)) as wire:
             return everything(wire)
+
+    def work(self) -> float:
+        """Give the seconds of processor time that its own threads have had."""
+        own = [each for each in threading.enumerate() if vars(each).get("_target") == self.worker._serve]
+        assert own
+        return sum(time.clock_gettime(time.pthread_getcpuclockid(each.ident or 0)) for each in own)
 
     def end(self) -> None:
         """Tell it to end, as gunicorn does by a signal."""
@@ -121,10 +128,10 @@ def until(true: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def serving(threads: int = 2, connections: int = 100) -> Iterator[Running]:
-    """Run a worker in a thread of this process until the block ends."""
+def serving(threads: int = 2, connections: int = 100, idle: int = 60) -> Iterator[Running]:
+    """Run a worker in a thread of this process until the block ends; a connection may be idle for so many seconds."""
     settings = Settings()
-    options = {"threads": threads, "worker_connections": connections, "graceful_timeout": 5, "keepalive": 1}
+    options = {"threads": threads, "worker_connections": connections, "graceful_timeout": 60, "keepalive": idle}
     for name, value in options.items():
         settings.set(name, value)
     log = Terse(settings)
@@ -144,6 +151,13 @@ def serving(threads: int = 2, connections: int = 100) -> Iterator[Running]:
         assert not thread.is_alive()
         worker.tmp.close()
         listener.close()  # which a worker that ends by a fault leaves to the end of its process
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody run out of time because the machine is busy; a test of what runs out says when."""
+    monkeypatch.setattr(buffering_worker, "_ENDING", _PATIENCE)
+    monkeypatch.setattr(buffering_worker, "_LINGERING", _PATIENCE)
 
 
 @pytest.mark.parametrize("begun", [b"", HEAD + b"X-Slow: ", BODY + b"x"])
@@ -199,9 +213,9 @@ def test_of_too_many_that_wait_for_a_thread_the_next_wait_unaccepted() -> None:
         until(lambda: len(running.worker._whole) >= 4)
         time.sleep(0.3)
         assert len(running.worker._open) < 10
-        began = time.process_time()
+        began = running.work()
         time.sleep(0.5)
-        assert time.process_time() - began < 0.3
+        assert running.work() - began < 0.3
         running.application.go_on.set()
         assert all(everything(wire).endswith(b"page") for wire in wires)
 
@@ -320,9 +334,9 @@ def test_a_client_that_sends_on_while_it_waits_is_read_after(monkeypatch: pytest
         until(lambda: running.application.asked == ["/wait"])
         assert running.ask().endswith(b"page")
         wire.sendall(asking("/page"))
-        began = time.process_time()
+        began = running.work()
         time.sleep(0.5)
-        assert time.process_time() - began < 0.3
+        assert running.work() - began < 0.3
         assert running.application.asked == ["/wait", "/page"]
         running.application.go_on.set()
         assert everything(wire).count(b"HTTP/1.1 200") == 2
@@ -336,9 +350,9 @@ def test_a_client_that_sends_on_while_it_waits_for_a_thread_is_read_after() -> N
         wire = held.enter_context(running.connect(asking("/page", keep=True)))
         until(lambda: len(running.worker._whole) == 1)
         wire.sendall(asking("/page"))
-        began = time.process_time()
+        began = running.work()
         time.sleep(0.5)
-        assert time.process_time() - began < 0.3
+        assert running.work() - began < 0.3
         assert len(running.worker._whole) == 1
         running.application.go_on.set()
         assert everything(wire).count(b"HTTP/1.1 200") == 2
@@ -350,7 +364,7 @@ def test_an_answer_that_took_long_waits_for_no_other(monkeypatch: pytest.MonkeyP
     with serving(threads=2) as running, ExitStack() as held:
         application = running.application
         slow = held.enter_context(running.connect(asking("/wait", keep=True)))
-        until(lambda: application.asked == ["/wait"])
+        until(lambda: application.asked == ["/wait"] and not running.worker._lead._under_way)
         running.worker._lead._quick = _PATIENCE
         over = threading.Event()
         held.callback(over.set)
@@ -386,7 +400,7 @@ def test_an_idle_connection_and_one_that_takes_nothing_run_out(monkeypatch: pyte
     """The first after the seconds of ``keepalive``, the second when it has had time for an answer."""
     monkeypatch.setattr(buffering_worker, "_TURN", 0.1)
     monkeypatch.setattr(buffering_worker, "_TAKING", 0.2)
-    with serving() as running, running.connect(asking("/page", keep=True)) as idle:
+    with serving(idle=1) as running, running.connect(asking("/page", keep=True)) as idle:
         assert idle.recv(1000).endswith(b"page")
         running.application.page = b"x" * 8_000_000
         with running.connect(asking("/page", keep=True)) as taking:
@@ -527,14 +541,19 @@ def test_a_log_that_cannot_be_written_costs_no_thread(
 def test_strangers_fill_no_log(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """However many send what is no request, the log has a line a second, with their number and nothing they sent."""
     monkeypatch.setattr(buffering_worker, "_TURN", 0.5)
+    lines: list[str] = []
+
+    def told() -> int:
+        lines.extend(line for line in capfd.readouterr().err.splitlines() if "Invalid requests" in line)
+        return sum(int(line.rpartition(" ")[2]) for line in lines)
+
+    began = time.monotonic()
     with serving() as running:
         for _ in range(200):
             with running.connect(b"GET /1403044004\r\n\r\n") as wire:
                 assert everything(wire).startswith(b"HTTP/1.1 400 ")
-        time.sleep(1.2)
-    lines = [line for line in capfd.readouterr().err.splitlines() if "Invalid requests" in line]
-    assert sum(int(line.rpartition(" ")[2]) for line in lines) == 200
-    assert len(lines) < 50
+        until(lambda: told() == 200)
+    assert len(lines) <= 1 + (time.monotonic() - began) / 0.5
     assert "1403044004" not in "".join(lines)
 
 

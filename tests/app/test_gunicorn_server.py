@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from http.client import HTTPConnection
@@ -44,12 +44,10 @@ class Server:
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask it."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        body = answer.read().decode()
-        connection.close()
-        return answer.status, body
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
 
     def answers(self) -> bool:
         """Say whether it is ready."""
@@ -196,14 +194,14 @@ def test_sigterm_ends_it_in_order(server: Server) -> None:
     until(lambda: work(server))
     workers = server.workers() | work(server)
     server.running.terminate()
-    assert server.running.wait(20) == 0
+    assert server.running.wait(60) == 0
     assert "Traceback" not in server.log()
     assert [each for each in workers if Path(f"/proc/{each}").exists()] == []
 
 
 def test_a_request_in_flight_is_finished(server: Server) -> None:
     """Whoever is in the middle of a login when the broker is restarted gets an answer."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as wire:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as wire:
         wire.sendall(
             b"POST /saml/idp/sso HTTP/1.1\r\nHost: broker\r\nContent-Type: application/x-www-form-urlencoded\r\n"
             b"Content-Length: 13\r\nExpect: 100-continue\r\n\r\n"
@@ -213,7 +211,7 @@ def test_a_request_in_flight_is_finished(server: Server) -> None:
         time.sleep(0.5)
         wire.sendall(b"SAMLRequest=x")
         assert b" 400 " in wire.recv(1000).splitlines()[0]
-    assert server.running.wait(20) == 0
+    assert server.running.wait(60) == 0
 
 
 def test_hup_brings_new_configuration_metadata_and_policies(server: Server) -> None:
@@ -260,20 +258,32 @@ def test_a_killed_worker_is_replaced(unchanged: Server) -> None:
 
 def test_broker_work_that_is_killed_is_missed_and_started_again(unchanged: Server) -> None:
     """Logins go on meanwhile; log, metrics and readiness say what happened, and what it had counted is not lost."""
-    until(lambda: "work" not in unchanged.notes())
+    until(lambda: "work" not in unchanged.notes() and started_works(unchanged))
     before = started_works(unchanged)
     (killed,) = work(unchanged)
-    os.kill(killed, signal.SIGKILL)
-    until(lambda: unchanged.notes().get("work", "").startswith("no broker work runs"))
-    assert "broker_work_running 0.0" in unchanged.get("/metrics")[1]
+    # The server starts the next within a second or two, which a busy machine may need to look.
+    with stopped(unchanged.running.pid):
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: unchanged.notes().get("work", "").startswith("no broker work runs"))
+        assert "broker_work_running 0.0" in unchanged.get("/metrics")[1]
     until(lambda: "work" not in unchanged.notes())
     assert work(unchanged) - {killed}
-    until(lambda: started_works(unchanged) == before + 1)
+    until(lambda: started_works(unchanged) > before)
     assert "broker_work_running 1.0" in unchanged.get("/metrics")[1]
     (died,) = [json.loads(line) for line in unchanged.log().splitlines() if '"work_died"' in line]
     assert (died["pid"], died["level"]) == (killed, "error")
     # Longer than the first pause where it had died of another test's faulty file a moment before.
     assert died["again_after_seconds"] in {1, 2, 4}
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Let a process do nothing while the block runs."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def started_works(server: Server) -> float:
@@ -306,10 +316,8 @@ def test_broker_work_that_is_started_again_listens_at_no_address_of_the_server(u
     until(lambda: work(unchanged))
     (killed,) = work(unchanged)
     os.kill(killed, signal.SIGKILL)
-    before = started_works(unchanged)
-    until(lambda: started_works(unchanged) > before)
-    (again,) = work(unchanged)
-    assert again != killed
+    until(lambda: work(unchanged) - {killed} and "work" not in unchanged.notes())
+    (again,) = work(unchanged) - {killed}
     assert [holds(each, unchanged.port) for each in sorted(unchanged.workers())] == [True, True]
     assert not holds(again, unchanged.port)
 
@@ -371,7 +379,7 @@ def test_no_line_quotes_a_request_that_is_no_http(unchanged: Server) -> None:
 
     Source: docs/reference/design.md#invariant-4.
     """
-    with socket.create_connection(("127.0.0.1", unchanged.port), timeout=10) as wire:
+    with socket.create_connection(("127.0.0.1", unchanged.port), timeout=60) as wire:
         wire.sendall(f"GET /?cpr={CPR}&mail=aase@example.org\r\n\r\n".encode())
         assert b" 400 " in wire.recv(1000)
     until(lambda: "Invalid request" in unchanged.log())
@@ -383,7 +391,7 @@ def test_no_line_quotes_a_request_that_is_no_http(unchanged: Server) -> None:
 def test_no_header_moves_a_request_or_says_its_scheme(unchanged: Server, header: str) -> None:
     """From this machine too, where a proxy passes on what strangers write: only ``serve.proxies`` is believed."""
     for path, status in (("/readyz", b"200 OK"), ("/other/readyz", b"404 NOT FOUND")):
-        with socket.create_connection(("127.0.0.1", unchanged.port), timeout=10) as wire:
+        with socket.create_connection(("127.0.0.1", unchanged.port), timeout=60) as wire:
             wire.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n\r\n".encode())
             assert wire.recv(1000).startswith(b"HTTP/1.1 " + status)
     assert "unexpected" not in unchanged.log()

@@ -69,7 +69,7 @@ def test_login_csrf_is_refused(sit: Sit) -> None:
     fields = {"SAMLResponse": attacker.find("input[name=SAMLResponse]").get_attribute("value")}
     broker = attacker.origin("broker")
     acs = broker.replace("broker.localhost", "127.0.0.1") + "/saml/sp/wayf/acs"
-    arrived = requests.post(acs, fields, allow_redirects=False, timeout=10)
+    arrived = requests.post(acs, fields, allow_redirects=False, timeout=60)
     assert arrived.status_code == 303
     victim.page.goto(arrived.headers["Location"])
     victim.at("error", "other_browser")

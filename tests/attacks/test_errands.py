@@ -271,10 +271,8 @@ def test_a_yes_that_was_taken_back_meanwhile_lets_nothing_leave_either(house: Ho
 
 def _once_enrolled(person: Person, path: str) -> str:
     """Look at a page that waits for the library system until it waits no longer, and give its step."""
-    for _ in range(200):
-        step = mark(person.get(path))[0]
-        if step != "enrol":
-            break
+    until = time.monotonic() + 120
+    while (step := mark(person.get(path))[0]) == "enrol" and time.monotonic() < until:
         time.sleep(0.05)
     return step
 

@@ -31,7 +31,7 @@ _QUIET: Final[Mapping[str, Any]] = {
 }
 _EVENTS: Final = ("log.entryAdded", "browsingContext")
 _PORT: Final = "WebDriverBiDiServer.json"
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 120.0
 
 
 class BidiError(Exception):

@@ -9,10 +9,10 @@ import pytest
 
 from broker.demo.run.demo_folder import PARTIES, Ports, write
 from broker.demo.run.running_demo import Running, running
-from tests.plugins.ports import taken
+from tests.plugins.ports import own, taken
 
 # Below the ports that the system takes for connections; in steps, so that two bases share all ports or none.
-_BASES: Final = range(20000, 32000, 16)
+_BASES: Final = own(range(20000, 32000, 16))
 
 
 def free_base() -> int:

@@ -2,8 +2,11 @@
 
 from typing import Final
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
+# What Hypothesis need not check of a test that draws beside a fixture. What a test says of it stands in place of what
+# tests/conftest.py does, so here too: how long a draw takes says how busy the machine is.
+BESIDE_FIXTURES: Final = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
 _WHOLE: Final = 100  # what Hypothesis draws where nothing is said, and what ``make test`` leaves so
 
 

@@ -21,8 +21,9 @@ from tests.plugins.bidi import BidiError, Connection
 from tests.plugins.bidi import firefox as started_firefox
 
 _KEYS: Final = {"Tab": "\ue004", "Enter": "\ue007", "Space": " ", "ArrowDown": "\ue015", "Control": "\ue009", "A": "a"}
-_TIMEOUT: Final = 15.0
+_TIMEOUT: Final = 90.0
 _STARTS_WITHIN: Final = 0.12  # seconds after a press in which a navigation has begun if it leads to one
+_LEAVES_WITHIN: Final = 20.0  # the same on a busy machine, where the page says that the press leads away
 _ENDS: Final = ("load", "navigationFailed", "navigationAborted", "fragmentNavigated", "downloadWillBegin")
 # Of CSS, and of what Playwright adds to it: has-text at the end.
 _FIND: Final = """const find = selector => {
@@ -46,6 +47,19 @@ _LISTEN: Final = """window.pressCame = false;
     const hear = event => { window.pressCame = it.contains(event.target); };
     window.addEventListener("click", hear, {capture: true, once: true});
 """
+# Whether what is done next leads to another page; a form may lead to a file instead, and the page stay.
+_WATCH: Final = """() => {
+    window.pressLeads = false;
+    if (window.pressWatched) return;
+    window.pressWatched = true;
+    const away = "a[href]:not([href^='#'], [target], [download])";
+    const leads = event => event.type === "submit" || event.target.closest(away) !== null;
+    const hear = event => { window.pressLeads ||= !event.defaultPrevented && leads(event); };
+    window.addEventListener("submit", hear);
+    window.addEventListener("click", hear);
+}"""
+# What a page that moves or is left makes of a press before anything is pressed.
+_TOO_LATE: Final = ("move target out of bounds", "no such element", "no such node")
 _IS_FUNCTION: Final = re.compile(r"\s*(async )?(\w+|\([^)]*\)) =>")
 
 
@@ -183,7 +197,12 @@ class Page:
         origin = {"type": "element", "element": {"sharedId": element["sharedId"]}}
         press = [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
         actions = [{"type": "pointerMove", "x": 0, "y": 0, "origin": origin}, *press]
-        self.act([{"type": "pointer", "id": "mouse", "actions": actions}])
+        try:
+            self.act([{"type": "pointer", "id": "mouse", "actions": actions}])
+        except BidiError as error:
+            if error.args[0] in _TOO_LATE:
+                return False
+            raise
         return not self.context.scripts or self.evaluate("() => window.pressCame") is not False
 
     def fill(self, selector: str, text: str) -> None:
@@ -194,9 +213,13 @@ class Page:
 
     def act(self, actions: list[dict[str, Any]]) -> None:
         """Do something with keys or mouse, and wait for the page that it leads to."""
+        if self.context.scripts:
+            self.evaluate(_WATCH)
         self._send("input.performActions", actions=actions)
         self._send("input.releaseActions")
         self._settle()
+        if self.context.scripts:
+            self._leave()
 
     def wait_for_selector(self, selector: str, *, state: str = "visible") -> None:
         """Wait until something is there, and seen if asked."""
@@ -274,6 +297,13 @@ class Page:
     def _send(self, method: str, **params: Any) -> dict[str, Any]:
         where = {} if method.startswith("script.") else {"context": self.id}
         return self.context.connection.send(method, **where, **params)
+
+    def _leave(self) -> None:
+        """Wait until a page from which the last press leads is left."""
+        until = time.monotonic() + _LEAVES_WITHIN
+        while self.evaluate("() => window.pressLeads") is True and time.monotonic() < until:
+            self.context.connection.listen(0.03)
+        self._until(lambda: not self._loading, "the page that was asked for")
 
     def _settle(self) -> None:
         self.context.connection.listen(_STARTS_WITHIN)

@@ -358,4 +358,4 @@ def standing(
         yield found
         ending.set()
         found.parts.wake.set()
-        loop.join(20)
+        loop.join(60)

@@ -46,7 +46,7 @@ _CERTIFICATE: Final = (
     *("-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME},IP:127.0.0.1"),
     *("-keyout", "privkey.pem", "-out", "fullchain.pem"),
 )
-_UP_WITHIN: Final = 10.0
+_UP_WITHIN: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)

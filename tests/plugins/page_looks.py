@@ -36,7 +36,7 @@ def show(page: Page, address: str) -> str:
     For pages of one site, and the document is one of them: to open each costs five times as much, and they look the
     same.
     """
-    answer = requests.get(address, timeout=10)
+    answer = requests.get(address, timeout=60)
     source = answer.content.decode()
     page.set_content(source)
     return source

@@ -20,7 +20,7 @@ _WEIGHT: Final = """() => {
 }"""
 _MOST_TABS: Final = 90
 _PRESSES: Final = 20
-_MAIL_WITHIN: Final = 30.0
+_MAIL_WITHIN: Final = 120.0
 _CODE: Final = re.compile(r"(?:The code is|Koden er): *(\d{6})")
 _PIN: Final = re.compile(r"(?:PIN|pinkode)[^.\n]*: *(\d{4})$", re.MULTILINE)
 _LINK: Final = re.compile(r"https?://\S+(?:/proof/|\?code=)\S+")
@@ -221,7 +221,7 @@ def visitor(
 ) -> Visitor:
     """Give a person at a new incognito window."""
     window = chromium.new_context(java_script_enabled=scripts, locale=language)
-    window.set_default_timeout(30_000)
+    window.set_default_timeout(90_000)
     if looking:
         window.add_init_script(AXE_SCRIPT)  # once for all pages: the browser compiles it once
     return Visitor(window.new_page(), demo, keys, scripts, looking)

@@ -73,7 +73,7 @@ def refused(house: House, service: str = "my-loans") -> str:
 
 def carried_out(staff: Staff, enrolment: str) -> dict[str, Any]:
     """Show an enrolment once the loop beside the requests, which may hold its lease, has carried it out."""
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 120
     while True:
         row: dict[str, Any] = json.loads(staff("show", enrolment, "--json").stdout)
         if row["state"] != "wanted" or time.monotonic() > ends:

@@ -118,7 +118,7 @@ class Peers:
     def learn(self, broker: str) -> None:
         """Take the broker's descriptors, as step 4 says."""
         idp, campus, entra = (
-            requests.get(f"{broker}/saml/{each}/metadata", timeout=10).content
+            requests.get(f"{broker}/saml/{each}/metadata", timeout=60).content
             for each in ("idp", "sp/campus", "sp/entra")
         )
         self.campus.learn(campus)

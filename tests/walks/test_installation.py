@@ -33,7 +33,7 @@ STUDENT: Final = "asta"
 SHELL: Final = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
+def until(true: Callable[[], bool], seconds: float = 180) -> None:
     """Wait until something holds."""
     end = time.monotonic() + seconds
     while not true():
@@ -43,7 +43,7 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
 
 def ready(port: int) -> bool:
     """Say whether the broker at this port takes logins."""
-    with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == 200

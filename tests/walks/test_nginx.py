@@ -10,7 +10,7 @@ import time
 import zlib
 from base64 import b64decode
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event, Thread
@@ -82,7 +82,7 @@ class Site:
     def connect(self, address: str = _HONEST) -> ssl.SSLSocket:
         """Give a bare connection from an address of loopback."""
         trust = ssl.create_default_context(cafile=str(self.front.certificate))
-        bare = socket.create_connection((_HONEST, self.front.port), 10, (address, 0))
+        bare = socket.create_connection((_HONEST, self.front.port), 60, (address, 0))
         return trust.wrap_socket(bare, server_hostname=NAME)
 
 
@@ -120,7 +120,7 @@ def test_logins_and_mailed_links_leave_no_secret_in_the_log(site: Site) -> None:
         assert browser.get(link).status_code in {200, 410}
     pin = f"{site.front.origin}/pin?code=abcdefghij&lang=da"
     browser.get(pin)
-    requests.get(f"http://127.0.0.1:{site.front.plain_port}/pin?code=abcdefghij", allow_redirects=False, timeout=5)
+    requests.get(f"http://127.0.0.1:{site.front.plain_port}/pin?code=abcdefghij", allow_redirects=False, timeout=60)
     written = site.front.all_logs
     for wanted in ("/login/-/proof 200", "/login/-/consent 200", "/saml/sp/nemid/acs 303", "/pin 410"):
         assert wanted in written
@@ -137,7 +137,7 @@ def test_the_log_holds_no_secret_of_what_the_broker_never_answered() -> None:
             assert page.headers["Retry-After"] == "60"
             assert page.text == _own("down")
         posted = requests.post(
-            _url(front, "/saml/sp/wayf/acs"), {"SAMLResponse": "x"}, verify=str(front.certificate), timeout=10
+            _url(front, "/saml/sp/wayf/acs"), {"SAMLResponse": "x"}, verify=str(front.certificate), timeout=60
         )
         assert posted.text == page.text
         assert "hush" not in front.all_logs
@@ -196,7 +196,8 @@ def _dribbling(bodies: list[ssl.SSLSocket]) -> Iterator[None]:
     def dribble() -> None:
         while not ended.wait(1):
             for each in bodies:
-                each.sendall(b"x")
+                with suppress(OSError):  # one that was given up: this thread had no turn for long
+                    each.sendall(b"x")
 
     thread = Thread(target=dribble)
     thread.start()
@@ -302,16 +303,16 @@ def test_a_body_is_bounded_and_a_large_one_stays_in_memory(site: Site) -> None:
     """One above the broker's own bound never reaches it, one below does though no file may be written."""
     acs = _url(site.front, "/saml/sp/wayf/acs")
     verify = str(site.front.certificate)
-    refused = requests.post(acs, {"SAMLResponse": "x" * 1_100_000}, verify=verify, timeout=10)
+    refused = requests.post(acs, {"SAMLResponse": "x" * 1_100_000}, verify=verify, timeout=60)
     assert (refused.status_code, refused.text) == (413, _own("unreadable"))
-    assert requests.post(acs, {"SAMLResponse": "x" * 900_000}, verify=verify, timeout=10).status_code == 400
+    assert requests.post(acs, {"SAMLResponse": "x" * 900_000}, verify=verify, timeout=60).status_code == 400
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
 def test_what_is_for_this_machine_is_not_for_others(site: Site, path: str) -> None:
     """Metrics are not here at all, and readiness tells no details."""
     assert _get(site.front, path).status_code == 404
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while f"GET {path} 404 - " not in site.front.log:  # it is written after the answer has left
         assert time.monotonic() < end
     assert _get(site.front, "/readyz").text.strip() == '{"ready":true}'
@@ -324,7 +325,7 @@ def test_answers_tell_browsers_to_stay_with_https(site: Site) -> None:
         assert page.headers["Strict-Transport-Security"] == "max-age=31536000"
         assert page.headers["Server"] in {"nginx", "gunicorn"}
         assert "Content-Encoding" not in page.headers
-    plain = requests.get(f"http://127.0.0.1:{site.front.plain_port}/sign-up", allow_redirects=False, timeout=5)
+    plain = requests.get(f"http://127.0.0.1:{site.front.plain_port}/sign-up", allow_redirects=False, timeout=60)
     assert (plain.status_code, plain.headers["Location"]) == (301, f"https://{NAME}/sign-up")
 
 
@@ -340,7 +341,7 @@ def _agreed(site: Site, ciphers: str) -> bool:
     trust = ssl.create_default_context(cafile=str(site.front.certificate))
     trust.maximum_version = ssl.TLSVersion.TLSv1_2
     trust.set_ciphers(ciphers)
-    bare = socket.create_connection((_HONEST, site.front.port), 5)
+    bare = socket.create_connection((_HONEST, site.front.port), 60)
     with trust.wrap_socket(bare, server_hostname=NAME) as tls:
         tls.sendall(f"GET /error_pages/style.css HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n".encode())
         assert tls.recv(12) == b"HTTP/1.1 200"
@@ -357,4 +358,4 @@ def _url(front: Front, path: str) -> str:
 
 def _get(front: Front, path: str, **headers: str) -> requests.Response:
     headers.setdefault("Host", f"{NAME}:{front.port}")
-    return requests.get(_url(front, path), headers=headers, verify=str(front.certificate), timeout=10)
+    return requests.get(_url(front, path), headers=headers, verify=str(front.certificate), timeout=60)

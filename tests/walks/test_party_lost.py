@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow(seconds=30)
 LOST = SERVICES["myprint"][2]
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
+def until(true: Callable[[], bool], seconds: float = 120) -> None:
     """Wait until something holds."""
     end = time.monotonic() + seconds
     while not true():
@@ -38,7 +38,7 @@ def address(demo: Running, path: str) -> str:
 
 def note(demo: Running) -> str:
     """Give what readiness says of metadata while it is ready."""
-    answer = requests.get(address(demo, "/readyz"), timeout=10)
+    answer = requests.get(address(demo, "/readyz"), timeout=60)
     assert answer.status_code == 200
     found: dict[str, Any] = answer.json()
     return str(found["metadata"])
@@ -83,7 +83,7 @@ def test_a_service_that_runs_out_takes_nobody_along(tmp_path: Path) -> None:
         until(lambda: asked_by_lost_service(demo) == gone)
         others_log_in(demo)
         until(lambda: f"{LOST} has no metadata in force: metadata/myprint.xml: it ran out" in note(demo))
-        assert "broker_metadata_alarms 1.0" in requests.get(address(demo, "/metrics"), timeout=10).text
+        assert "broker_metadata_alarms 1.0" in requests.get(address(demo, "/metrics"), timeout=60).text
         until(lambda: bool(told_lost(setting)))
     lost = told_lost(setting)
     assert all('"level": "error"' in line and LOST in line for line in lost)

@@ -18,6 +18,7 @@ from broker.demo.people.register_people import DAGNY, MAJA, REGISTER_PEOPLE, RUN
 from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, running
 from tests.plugins.demo import free_base
+from tests.plugins.lying_files import lying_files
 
 pytestmark = [pytest.mark.server, pytest.mark.slow(seconds=40)]
 
@@ -99,9 +100,9 @@ def own_choices(demo: Running) -> Iterator[tuple[str, bytes]]:
 def kept_and_sent(demo: Running) -> Iterator[tuple[str, bytes]]:
     """Yield what the broker keeps, logs, mails and sends to the library system."""
     folder = demo.setting.folder
-    for path in [*folder.glob("state/**/*"), folder / "broker.log"]:
-        if path.is_file():
-            yield path.name, path.read_bytes()
+    for path, octets in lying_files(folder / "state"):
+        yield path.name, octets
+    yield "broker.log", (folder / "broker.log").read_bytes()
     for mail in demo.mailbox.mails():
         yield f"mail {mail.subject}", mail.octets + mail.text.encode()
     for row in demo.patrons.patrons.rows():
@@ -120,7 +121,7 @@ def login_while_down(demo: Running) -> None:
     persona_check.walk(browser, demo.setting.ports.origin("library"), MAJA, demo=demo)
     assert persona_check.texts(browser, "//strong[@id='status']/text()") == ("Success",)
     log = demo.setting.folder / "broker.log"
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while b'"register_held_up"' not in log.read_bytes():
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -3,6 +3,7 @@
 import errno
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -58,6 +59,7 @@ def all_at_once(
         ended = trail.journal.syncs._ended
         while len(ended._waiters) < AT_ONCE - 1:  # type: ignore[attr-defined]
             assert not any(each.done() for each in pages)
+            time.sleep(0.001)
         yield pages
         disk.let.release(AT_ONCE)
 

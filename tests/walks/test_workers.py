@@ -17,6 +17,7 @@ from broker.demo.people.personas import PERSONAS, Persona, persona
 from broker.demo.run.demo_folder import SERVICES, Ports, write
 from broker.demo.run.running_demo import Running, running
 from tests.plugins.demo import free_base
+from tests.plugins.lying_files import lying_files
 from tests.plugins.programs import children
 
 pytestmark = pytest.mark.server
@@ -86,7 +87,7 @@ def test_nothing_personal_lies_about(demo: Running) -> None:
         browser = Browser(seen=seen)
         persona_check.walk(browser, demo.setting.ports.origin("library"), person, demo=demo)
     folder = demo.setting.folder
-    left = [path.read_bytes() for path in [*folder.glob("state/**/*"), folder / "broker.log"] if path.is_file()]
+    left = [*dict(lying_files(folder / "state")).values(), (folder / "broker.log").read_bytes()]
     pages = [page for page in seen if b"data-step" in page]
     assert len(pages) > len(PERSONAS)
     for cpr in CPRS:
@@ -96,7 +97,7 @@ def test_nothing_personal_lies_about(demo: Running) -> None:
     names = [name for person in PERSONAS for name in _names(person)]
     assert not any(name.encode() in octets for name in names for octets in left[:-1])
     # The report names every service, whoever has been there.
-    visited = [path.read_bytes() for path in folder.glob("state/**/*") if path.is_file() and path.name != "report.json"]
+    visited = [octets for path, octets in lying_files(folder / "state") if path.name != "report.json"]
     services = [site[2] for site in SERVICES.values()]
     assert not any(name.encode() in octets for name in services for octets in visited)
 
@@ -129,8 +130,7 @@ def _names(person: Persona) -> tuple[str, ...]:
 
 
 def _until(reached: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if reached():
-            return
+    until = time.monotonic() + 120
+    while not reached():
+        assert time.monotonic() < until, "it did not come to that"
         time.sleep(0.1)
-    raise AssertionError("it did not come to that")

@@ -9,7 +9,7 @@ from broker.demo.library.sip2_client import BorrowerAtMachine, Machine, MachineF
 from broker.demo.people.persona import Persona
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
 
-_MAIL_WITHIN: Final = 10.0  # seconds
+_MAIL_WITHIN: Final = 60.0  # seconds
 _PIN: Final = re.compile(r": ([0-9]{4})$", re.MULTILINE)
 
 

@@ -15,6 +15,7 @@ from flask import Flask, Response, jsonify, render_template_string
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 _KEPT: Final = 200
+_READY_WITHIN: Final = 60.0  # seconds, on a busy machine
 _PAGE: Final = """<!doctype html>
 <html lang="en">
 <head>
@@ -58,7 +59,10 @@ class Mailbox:
     def __init__(self, port: int, page_port: int) -> None:
         """Take the ports; nothing listens before ``start``."""
         self._kept: deque[ReceivedMail] = deque(maxlen=_KEPT)
-        self._controller = Controller(_Drop(self._kept), hostname="127.0.0.1", port=port)
+        drop = _Drop(self._kept)
+        self._controller = Controller(
+            drop, hostname="127.0.0.1", port=port, ready_timeout=_READY_WITHIN
+        )
         self._page_port = page_port
         self._server: BaseWSGIServer | None = None
 

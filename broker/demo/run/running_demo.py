@@ -32,7 +32,8 @@ from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
 from broker.demo.upstreams import nemlogin, wayf_hub
 
-_READY_WITHIN: Final = 60.0
+_READY_WITHIN: Final = 120.0  # seconds, on a busy machine
+_ENDS_WITHIN: Final = 40.0  # as its unit has it
 _MD: Final = "{urn:oasis:names:tc:SAML:2.0:metadata}"
 _DS: Final = "{http://www.w3.org/2000/09/xmldsig#}"
 
@@ -86,7 +87,7 @@ class Running:
 def _peer(setting: Setting) -> services.BrokerAsIdp:
     """Read the broker's IdP metadata as a service does."""
     port = setting.ports.number("broker")
-    answer = requests.get(f"http://127.0.0.1:{port}/saml/idp/metadata", timeout=10)
+    answer = requests.get(f"http://127.0.0.1:{port}/saml/idp/metadata", timeout=60)
     root = etree.fromstring(answer.content)
     keys = tuple(map(signature.VerifyKey.of, _certificates(root, "signing")))
     sso = _redirect_location(root, "SingleSignOnService")
@@ -109,7 +110,7 @@ def _redirect_location(root: etree._Element, kind: str) -> str:
 def _eid_peer(setting: Setting) -> nemlogin.BrokerAsSp:
     """Read the broker's metadata toward NemLog-in as NemLog-in does."""
     port = setting.ports.number("broker")
-    answer = requests.get(f"http://127.0.0.1:{port}/saml/sp/nemid/metadata", timeout=10)
+    answer = requests.get(f"http://127.0.0.1:{port}/saml/sp/nemid/metadata", timeout=60)
     root = etree.fromstring(answer.content)
     keys = tuple(map(signature.VerifyKey.of, _certificates(root, "signing")))
     acs = next(root.iter(f"{_MD}AssertionConsumerService")).get("Location")
@@ -247,7 +248,7 @@ def running(setting: Setting) -> Iterator[Running]:
 def _end(broker: subprocess.Popen[bytes]) -> None:
     broker.terminate()
     try:
-        broker.wait(10)
+        broker.wait(_ENDS_WITHIN)
     except subprocess.TimeoutExpired:
         broker.kill()
         broker.wait()

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from broker.adapters.mail.smtp import Smtp, mailbox
 from broker.core.errors import ConfigurationFaults, MailUnavailable, RecipientRefused
+from tests.plugins.ports import free_port
 
 TO = "aase@example.org"
 
@@ -48,7 +49,7 @@ class Server:
         return self.end
 
 
-def soon(seconds: float = 5) -> datetime:
+def soon(seconds: float = 60) -> datetime:
     """Give a deadline."""
     return datetime.now(UTC) + timedelta(seconds=seconds)
 
@@ -56,10 +57,8 @@ def soon(seconds: float = 5) -> datetime:
 @contextmanager
 def serving(server: Server, **options: Any) -> Iterator[int]:
     """Let a real SMTP server run; give its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    controller = Controller(server, hostname="127.0.0.1", port=port, **options)
+    port = free_port()
+    controller = Controller(server, hostname="127.0.0.1", port=port, ready_timeout=60.0, **options)
     controller.start()
     try:
         yield port

@@ -6,14 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.adapters.trail.hash_chain import GENESIS, TrailHead, head_octets, read, written
 from broker.adapters.trail.monthly_files import HEAD, TrailFiles
 from broker.adapters.trail.verification import VerificationReport, verify
 from broker.core.errors import AuditUnavailable
-from tests.plugins.drawn import drawn
+from tests.plugins.drawn import BESIDE_FIXTURES, drawn
 from tests.plugins.trail_bench import KEY, NOVEMBER, NOW, OCTOBER
 
 Spoil = Callable[[Path], object]
@@ -264,7 +264,7 @@ def _found(report: VerificationReport) -> bool:
     return bool(report.findings or report.notes)
 
 
-@settings(max_examples=drawn(120), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(120), deadline=None, suppress_health_check=BESIDE_FIXTURES)
 @given(drawn=st.data())
 def test_any_single_edit_is_found(two_months: TrailFiles, drawn: st.DataObject) -> None:
     """Law: an octet changed, put in or taken out, or two lines in each other's place, anywhere, is never unseen."""

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class SlowDisk:
         """Cover what stood in the file when the sync began."""
         size = os.fstat(file).st_size
         self.begun.release()
-        assert self.let.acquire(timeout=10)
+        assert self.let.acquire(timeout=60)
         self.covered = max(self.covered, size)
         self.syncs += 1
 
@@ -44,8 +45,10 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
 
 def queued(syncs: SharedSync, waiting: int) -> None:
     """Wait until so many wait for a sync that has not ended."""
+    until = time.monotonic() + 60
     while len(syncs._ended._waiters) < waiting:  # type: ignore[attr-defined]
-        pass
+        assert time.monotonic() < until
+        time.sleep(0.001)
 
 
 def test_lines_of_one_moment_share_a_sync(journal: TrailFiles, disk: SlowDisk) -> None:
@@ -57,11 +60,11 @@ def test_lines_of_one_moment_share_a_sync(journal: TrailFiles, disk: SlowDisk) -
 
     with ThreadPoolExecutor(16) as writers:
         told = [writers.submit(appended, 0)]
-        assert disk.begun.acquire(timeout=10)
+        assert disk.begun.acquire(timeout=60)
         told += [writers.submit(appended, number) for number in range(15)]
         queued(journal.syncs, 15)
         disk.let.release(16)
-        assert all(each.result(timeout=10) for each in told)
+        assert all(each.result(timeout=60) for each in told)
     assert disk.syncs == 2
     assert verify(journal).findings == []
 
@@ -70,15 +73,15 @@ def test_a_sync_that_had_begun_covers_nothing_that_came_after(journal: TrailFile
     """Who writes while a sync runs waits for the next one."""
     with ThreadPoolExecutor(2) as writers:
         first = writers.submit(journal.append, NOW, FACTS, sync=True)
-        assert disk.begun.acquire(timeout=10)
+        assert disk.begun.acquire(timeout=60)
         second = writers.submit(journal.append, NOW, FACTS, sync=True)
         queued(journal.syncs, 1)
         disk.let.release()
-        first.result(timeout=10)
-        assert disk.begun.acquire(timeout=10)
+        first.result(timeout=60)
+        assert disk.begun.acquire(timeout=60)
         assert not second.done()
         disk.let.release()
-        second.result(timeout=10)
+        second.result(timeout=60)
     assert disk.syncs == 2
 
 
@@ -90,7 +93,7 @@ def test_another_file_has_a_sync_of_its_own(tmp_path: Path, disk: SlowDisk) -> N
         file.touch()
     with ThreadPoolExecutor(3) as writers:
         writers.submit(shared.wait, files[0])
-        assert disk.begun.acquire(timeout=10)
+        assert disk.begun.acquire(timeout=60)
         for file in files:
             writers.submit(shared.wait, file)
         queued(shared, 2)
@@ -133,11 +136,11 @@ def test_a_sync_that_failed_fails_for_all_whom_it_covered(
     monkeypatch.setattr("broker.adapters.trail.shared_sync.os.fdatasync", fdatasync)
     with ThreadPoolExecutor(16) as writers:
         told = [writers.submit(journal.append, NOW, FACTS, sync=True)]
-        assert disk.begun.acquire(timeout=10)
+        assert disk.begun.acquire(timeout=60)
         told += [writers.submit(journal.append, NOW, FACTS, sync=True) for _ in range(15)]
         queued(journal.syncs, 15)
         disk.let.release(16)
-    refused = [each.exception(timeout=10) for each in told]
+    refused = [each.exception(timeout=60) for each in told]
     assert [type(each) for each in refused] == [type(None), *[AuditUnavailable] * 15]
     assert disk.syncs == 2
     disk.let.release()

@@ -168,7 +168,7 @@ def test_the_keyboard_reaches_everything_in_reading_order(address: str, visit: C
                     "Is something wrong?", "optional", "remember", "Yes, send the information", "No, do not send",
                     "See and withdraw your choices"]  # fmt: skip
     page.goto(f"{address}/ask-problem?lang=en")
-    assert page.evaluate("document.activeElement.dataset.problem") == "token_refused"
+    page.wait_for_selector("[data-problem=token_refused]:focus")
 
 
 def test_the_whole_number_is_asked_for_by_its_own_form(address: str, visit: Callable[..., BrowserContext]) -> None:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Barrier
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from broker.core.borrowers.wanted_borrower import months_after
+from broker.demo.koha import patrons
 from broker.demo.koha.administration import AttributeType
 from broker.demo.koha.simulated_koha import Simulation
 
@@ -163,9 +165,11 @@ def _together(ask: Ask, bodies: Sequence[Mapping[str, object]]) -> list[int]:
         return list(threads.map(post, bodies))
 
 
-def test_the_unique_attribute_has_a_race(ask: Ask, koha: Simulation) -> None:
+def test_the_unique_attribute_has_a_race(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """1.2: two who look before either inserts both pass, so one CPR has two patrons; the fourth meeting deadlocks."""
-    koha.faults.set({"race_window": 0.2})
+    both_have_looked = Barrier(2)
+    window = SimpleNamespace(sleep=lambda _: both_have_looked.wait(60))
+    monkeypatch.setattr(patrons, "time", window)
     outcomes = []
     for number in range(4):
         attribute = [{"type": "CPR", "value": f"010180000{number}"}]

@@ -3,15 +3,16 @@
 Source: docs/reference/koha.md#pin, #pin-lies, #lock-out, #numbers.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
-from threading import Thread
+from threading import Event, Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
 
+from broker.demo.koha import patrons
 from broker.demo.koha.administration import FOUR_DIGIT_PINS, Administration, Category
 from broker.demo.koha.simulated_koha import Simulation
 
@@ -152,15 +153,26 @@ def test_who_gets_no_notice_gets_the_password(ask: Ask, add: Add, koha: Simulati
 
 
 @pytest.mark.usefixtures("anna")
-def test_with_a_mail_server_that_hangs_the_password_is_set_late(ask: Ask, koha: Simulation) -> None:
+def test_with_a_mail_server_that_hangs_the_password_is_set_late(
+    ask: Ask, koha: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It overrides the one that was set meanwhile, when whoever asked for it has long given up."""
+    hangs, answers = Event(), Event()
+
+    def hang(seconds: float) -> None:
+        if seconds:
+            hangs.set()
+            assert answers.wait(60)
+
+    monkeypatch.setattr(patrons, "time", SimpleNamespace(sleep=hang))
     koha.faults.set({"mail_hangs": 0.4})
     late = Thread(target=_set, args=(ask, "4071"))
     late.start()
-    time.sleep(0.1)
+    assert hangs.wait(60)
     koha.faults.set({"mail_hangs": 0.0})
     _set(ask, "5182")
     assert _validated(ask, "5182")[0] == 201
+    answers.set()
     late.join()
     assert [_validated(ask, pin)[0] for pin in ("4071", "5182")] == [201, 400]
 

@@ -48,7 +48,7 @@ class Wire:
     """A raw connection of a machine."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), 5)
+        self._socket = socket.create_connection(("127.0.0.1", port), 60)
 
     def send(self, *messages: str) -> list[str]:
         """Send messages in one packet; give as many answers without CR LF, "" where the connection ended."""

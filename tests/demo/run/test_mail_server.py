@@ -30,13 +30,13 @@ def mailbox(ports: tuple[int, int]) -> Iterator[Mailbox]:
 
 def put(port: int, subject: str, text: str) -> None:
     """Send one mail."""
-    with smtplib.SMTP("127.0.0.1", port, timeout=5) as server:
+    with smtplib.SMTP("127.0.0.1", port, timeout=60) as server:
         server.sendmail("library@example.org", ["aase@example.org"], f"Subject: {subject}\n\n{text}".encode())
 
 
 def page(port: int, path: str) -> str:
     """Read a page of the mailbox."""
-    with urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+    with urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
         return str(answer.read().decode())
 
 
@@ -59,7 +59,7 @@ def test_mails_are_shown_newest_first_and_escaped(mailbox: Mailbox, ports: tuple
 
 def test_the_last_two_hundred_are_kept(mailbox: Mailbox, ports: tuple[int, int]) -> None:
     """A demo that runs for weeks does not grow."""
-    with smtplib.SMTP("127.0.0.1", ports[0], timeout=5) as server:
+    with smtplib.SMTP("127.0.0.1", ports[0], timeout=60) as server:
         for number in range(201):
             server.sendmail("library@example.org", ["aase@example.org"], f"Subject: {number}\n\n.".encode())
     kept = [mail.subject for mail in mailbox.mails()]

@@ -24,7 +24,7 @@ from tests.plugins.ports import free_port
 MODULES: Final = "/usr/lib/apache2/modules"
 NOBODY: Final = "nobody"  # whom the servers run as where the tests run as root: Apache serves nothing as root
 _CONF: Final = Path(__file__).parent / "conf"
-_WITHIN: Final = 20.0
+_WITHIN: Final = 60.0
 _PAGE: Final = "<title>Seen</title><pre id=seen><!--#printenv --></pre>"
 _STOCK_MAP: Final = Path("/etc/shibboleth/attribute-map.xml")
 # What Debian's map has commented out and a library needs; schacPersonalUniqueID carries the CPR number.
@@ -75,7 +75,7 @@ class Apache:
     def _asked(self, peer: str, path: str) -> requests.Response:
         host = {"Host": self.origin(peer).removeprefix("http://")}
         url = f"http://127.0.0.1:{self.port}{path}"
-        return requests.get(url, headers=host, timeout=5, allow_redirects=False)
+        return requests.get(url, headers=host, timeout=30, allow_redirects=False)
 
     def _await(self, come: Callable[[], bool]) -> None:
         until = time.monotonic() + _WITHIN
@@ -171,7 +171,7 @@ def _run(stack: ExitStack, folder: Path, *command: str) -> "subprocess.Popen[byt
 def _end(server: "subprocess.Popen[bytes]") -> None:
     server.terminate()
     try:
-        server.wait(10)
+        server.wait(30)
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()

@@ -15,7 +15,7 @@ from tests.plugins.ports import free_port
 
 PYTHON: Final = "/usr/bin/python3"
 _PROGRAM: Final = Path(__file__).with_name("lasso_idp.py")
-_WITHIN: Final = 10.0
+_WITHIN: Final = 60.0
 _METADATA: Final = """<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"
  xmlns:ds="http://www.w3.org/2000/09/xmldsig#" entityID="{entity_id}">
 <md:IDPSSODescriptor WantAuthnRequestsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
@@ -62,7 +62,7 @@ def serving(
         yield made
     finally:
         running.terminate()
-        running.wait(10)
+        running.wait(60)
 
 
 def _await(running: "subprocess.Popen[bytes]", port: int, folder: Path) -> None:

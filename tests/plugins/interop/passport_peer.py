@@ -18,7 +18,7 @@ from broker.demo.saml.key_pair import KeyPair
 NODE: Final = "/usr/bin/node"
 _PROGRAM: Final = Path(__file__).parent / "node" / "passport_service.js"
 _PACKAGES: Final = Path(__file__).parents[3] / ".node" / "node_modules"
-_WITHIN: Final = 15.0
+_WITHIN: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Place:
 
     def metadata(self) -> bytes:
         """Give its metadata as passport-saml writes it."""
-        return requests.get(f"http://127.0.0.1:{self.port}/metadata", timeout=10).content
+        return requests.get(f"http://127.0.0.1:{self.port}/metadata", timeout=30).content
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def serving(folder: Path, key: KeyPair, places: Sequence[Place]) -> Iterator[Pas
         yield Passport(folder, places)
     finally:
         running.terminate()
-        running.wait(10)
+        running.wait(60)
 
 
 def _await(running: "subprocess.Popen[bytes]", last: Place, folder: Path) -> None:

@@ -131,7 +131,7 @@ class World:
         """Give the broker's own descriptors to everybody, as an operator would."""
         port = self.demo.setting.ports.number("broker")
         paths = ("idp", *(f"sp/{name}" for name in UPSTREAMS))
-        answers = [requests.get(f"http://127.0.0.1:{port}/saml/{each}/metadata", timeout=10) for each in paths]
+        answers = [requests.get(f"http://127.0.0.1:{port}/saml/{each}/metadata", timeout=60) for each in paths]
         idp, lasso, pysaml2 = (each.content for each in answers)
         self.apache.learn(idp)
         self.service.learn(self.broker, idp)

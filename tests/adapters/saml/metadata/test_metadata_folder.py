@@ -403,13 +403,13 @@ def test_two_thousand_files_of_which_fifty_are_broken(parties: Parties, tmp_path
         written = spoiled[number % 3] if number % 40 == 0 else xml
         (tmp_path / "metadata" / f"{number}.xml").write_text(written)
     wanted = WantedIds(services=frozenset(ids))
-    begun = time.process_time()
+    begun = time.thread_time()
     found = metadata_folder.read(tmp_path / "metadata", wanted)
-    assert time.process_time() - begun < 20  # 2 s where nothing else runs
+    assert time.thread_time() - begun < 20  # 2 s where nothing else runs
     broken = {entity_id for number, entity_id in enumerate(ids) if number % 40 == 0}
     assert (set(found.faults), set(ids) - found.metadata.services.keys()) == (broken, broken)
     told = "\n".join(str(fault) for each in found.faults.values() for fault in each)
     assert all(f"metadata/{number}.xml: " in told for number in range(0, 2000, 40))
-    begun = time.process_time()
+    begun = time.thread_time()
     assert metadata_folder.read(tmp_path / "metadata", wanted, found).metadata == found.metadata
-    assert time.process_time() - begun < 2
+    assert time.thread_time() - begun < 2

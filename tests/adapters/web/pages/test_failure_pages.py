@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 from flask import Flask, render_template
 from flask_babel import format_datetime
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.adapters.web.pages.failure_pages import Failure, FailurePages
@@ -14,6 +14,7 @@ from broker.adapters.web.pages.filled_pages import FilledPages
 from broker.adapters.web.pages.page_links import LinkedPages
 from broker.adapters.web.pages.reason_texts import REASONS, explain
 from broker.core.entities import Service, Text
+from tests.plugins.drawn import BESIDE_FIXTURES
 
 START = "https://login.library.example/"
 HELP = "https://login.library.example/sign-up/faq"
@@ -62,7 +63,7 @@ def full(failure: Failure, now: datetime) -> str:
 
 
 @given(FAILURES, MOMENTS, st.sampled_from(ADDRESSES), st.sampled_from(["da", "en"]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=BESIDE_FIXTURES, deadline=None)
 @pytest.mark.attack(32)
 def test_a_page_filled_in_is_the_page_rendered_in_full(
     app: Flask, failure: Failure, now: datetime, address: str, language: str

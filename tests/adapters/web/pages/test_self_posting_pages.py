@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from flask import Flask, render_template
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.adapters.web.pages.filled_pages import FilledPages
 from broker.adapters.web.pages.page_links import LinkedPages
 from broker.adapters.web.pages.self_posting_pages import SelfPostingPages
 from broker.core.saml_ports import PostForm
+from tests.plugins.drawn import BESIDE_FIXTURES
 
 START = "https://login.library.example/"
 HELP = "https://login.library.example/sign-up/faq"
@@ -45,7 +46,7 @@ def full(template: str, form: PostForm, values: Mapping[str, Any]) -> str:
 
 
 @given(FORMS, TEXTS, st.booleans(), st.tuples(st.sampled_from(ADDRESSES), st.sampled_from(["da", "en"])))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=BESIDE_FIXTURES, deadline=None)
 @pytest.mark.attack(32)
 def test_a_page_filled_in_is_the_page_rendered_in_full(
     app: Flask, form: PostForm, label: str, shared: bool, asked: tuple[str, str]

@@ -77,7 +77,7 @@ def test_the_keyboard_reaches_everything_in_reading_order(address: str, chromium
         page.keyboard.press("Enter")
         page.wait_for_url(f"{address}/sign-up/employee?lang=en")
         page.get_by_role("button", name="Continue").press("Enter")
-        assert page.evaluate("document.activeElement.dataset.problem") == "answer_missing"
+        page.wait_for_selector("[data-problem=answer_missing]:focus")
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
-        assert page.evaluate("document.activeElement.id") == "answer-yes"
+        page.wait_for_selector("#answer-yes:focus")
