@@ -156,14 +156,19 @@ def _refusal(
     words: Wording,
 ) -> Iterator[str]:
     key = _KEYS.get(played.reason, "")
+    release = played.decision.release
+    if key and release and release.borrower == "need":
+        # Nothing is required to make an account here: the entry needs one that is there.
+        key = "borrower: need"
     uncounted = played.reason == "cpr_required" and played.facts.cpr == "real"
-    if uncounted and not played.decision.known_in_person:
+    uncounted = uncounted and not played.decision.known_in_person
+    if uncounted and key == _KEYS["cpr_required"]:
         # The requirement holds: the account is what nobody of this affiliation gets.
         key = "borrower: make"
     place = f"{_line(played.place) or ''} {key}".strip()
     refused = words.say(_("refused"))
     yield f"  {refused}   {played.reason}   {place}".rstrip()
-    if uncounted and not played.decision.known_in_person:
+    if uncounted:
         yield f"            {words.say(_UNCOUNTED)}"
     near_by = words.say(_("near:"))
     for reason, condition in missed[:_MOST_NEAR]:

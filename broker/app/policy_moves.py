@@ -315,4 +315,6 @@ def _first_come(live: Live) -> str:
     said = f': "{change.why}"' if change.why else ""
     since = described(change.at)
     by = f"by {change.who}{said}"
-    return f"{change.digest[:SHOWN]} is in force since {since}, {change.move} {by}; plan again"
+    came = f"{change.digest[:SHOWN]} is in force since {since}, {change.move} {by}"
+    # The folder was made before: planned as it is, it would take the other change back.
+    return f"{came}; a folder made before lacks it: bring it in (broker policy show), plan again"

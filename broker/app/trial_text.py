@@ -2,18 +2,32 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from typing import Final
 
 from broker.adapters.translations.catalogue import marked as _
 from broker.app import played_text, policy_trials
 from broker.app.policy_trials import Site, Trial
 from broker.app.told_words import Wording
-from broker.core.login.given_facts import UNNAMED_CATEGORY
+from broker.core.borrowers.leading_numbers import cpr_leads
+from broker.core.login.given_facts import CATEGORY, UNNAMED_CATEGORY
 from broker.core.login.nearest_login import NearLogin
 from broker.core.login.played_login import PlayedLogin
 from broker.core.policy.matching import missed_conditions
-from broker.core.policy.model import Condition, PolicySet, Reason
+from broker.core.policy.model import Condition, Policy, PolicySet, Reason
 
 Nears = Callable[[Site, Trial, PlayedLogin, datetime], Sequence[NearLogin]]
+
+_SENT: Final = frozenset({"real", "replacement", "constructed"})
+_FOR_WANT_OF_A_BORROWER: Final = frozenset(
+    {"cpr_required", "national_eid_required", "no_library_account"}
+)
+_UNHEARD: Final = _(
+    "note: a CPR number of this institution counts as not sent: it has no may_assert in broker.toml"
+)
+_UNFOUND: Final = _(
+    "note: this login does not lead to the account: no CPR number came that finds one; an earlier"
+    " login that brought one, or number and PIN, would"
+)
 
 
 def nearest(site: Site, trial: Trial, played: PlayedLogin, now: datetime) -> Sequence[NearLogin]:
@@ -67,16 +81,37 @@ def _missed(site: Site, played: PlayedLogin, now: datetime) -> Sequence[tuple[Re
 
 
 def _notes(site: Site, trial: Trial, words: Wording) -> Iterator[str]:
-    borrower = trial.given.borrower
-    if borrower and borrower.category not in (UNNAMED_CATEGORY, *_categories(site.policies)):
+    given = trial.given
+    if given.cpr in _SENT and trial.login.reading.cpr == "none":
+        yield words.say(_UNHEARD)
+    borrower = given.borrower
+    if borrower is None:
+        return
+    if any(_is_unfound(played) for played in trial.played):
+        yield words.say(_UNFOUND)
+    if borrower.category not in (UNNAMED_CATEGORY, *_categories(site.policies)):
         category = repr(borrower.category)
         yield words.say(_("note: no rule names the category %(category)s"), category=category)
 
 
+def _is_unfound(played: PlayedLogin) -> bool:
+    """Return whether a borrower that is there was needed, and nothing of the login leads to it."""
+    wanted = played.reason in _FOR_WANT_OF_A_BORROWER
+    return wanted and not cpr_leads(played.decision, played.facts.cpr)
+
+
 def _categories(policies: PolicySet) -> Iterator[str]:
-    """Yield the categories that the rules of borrowers name."""
+    """Yield the categories that the policies name: those of borrowers, and those they match."""
     for policy in policies.policies:
+        yield from _matched_categories(policy)
         rule = policy.borrower
         if rule:
             yield from (rule.category, *rule.upgrades, *rule.temporary)
             yield from rule.lowers.categories if rule.lowers else ()
+
+
+def _matched_categories(policy: Policy) -> Iterator[str]:
+    for alternative in policy.match:
+        for condition in alternative.conditions:
+            if condition.name == CATEGORY:
+                yield from condition.values

@@ -242,7 +242,8 @@ def test_of_two_plans_over_one_base_the_later_is_refused(desk: Desk) -> None:
     late = desk.run("apply", "--from", str(other), "--base", base, "--why", "other")
     assert late.exit_code == 1
     assert late.stderr.startswith(f"policy: {first[:12]} is in force since ")
-    assert late.stderr.endswith(': "mine"; plan again\n')
+    mend = "a folder made before lacks it: bring it in (broker policy show), plan again"
+    assert late.stderr.endswith(f': "mine"; {mend}\n')
     assert len(desk.said("history")) == 2
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,25 @@ STUDENT = ("--upstream", "wayf", "--as", "student@au.dk")
 AFFILIATE = ("--upstream", "wayf", "--as", "affiliate@au.dk")
 NUMBER = "1403044004"
 Try = Callable[..., Result]
+_WALKER = """version: 1
+affiliation: walker
+precedence: 5
+label: {en: Walk-in, da: Gæst}
+owner: identity@library.example
+review_by: 2027-06-30
+match: [{upstream: library, borrower_category: [WALKER]}]
+release:
+  - service: e-resources
+    borrower: need
+    legal_basis: public_task
+    purpose: {en: To let you read, da: At lade dig læse}
+    attributes: {}
+examples:
+  - name: a walker reads
+    login: {upstream: library, borrower: true, borrower_category: WALKER}
+    service: e-resources
+    expect: {effect: permit, affiliation: walker, releases: []}
+"""
 _NOTHING = """examples:
   - {name: nobody, login: {upstream: wayf}, service: my-loans, expect: {effect: deny}}
 """
@@ -92,6 +112,47 @@ def test_a_number_that_does_not_count_is_not_said_to_be_missing(tried: Try) -> N
     assert "refused   cpr_required   hospital.yaml:34 borrower: make\n" in result.stdout, result.output
     said = "the CPR number does not count: the login is self-asserted, or its university calls them no student"
     assert said in result.stdout
+
+
+def test_an_account_that_nothing_leads_to_is_said_to_be_there_in_vain(tried: Try) -> None:
+    """An affiliate's number finds no account; whoever is told that it is missing would look in the wrong place."""
+    said = "note: this login does not lead to the account: no CPR number came that finds one"
+    person = ("--cpr", "real", "--service", "my-loans", "--borrower", "PRIVATE")
+    assert said in tried(*AFFILIATE, *person).stdout
+    assert "note:" not in tried("--upstream", "wayf", "--as", "alum@au.dk", *person).stdout
+    assert "note:" not in tried(*AFFILIATE, "--service", "e-resources", "--borrower", "PRIVATE").stdout
+
+
+def test_an_entry_that_needs_an_account_names_itself_and_no_requirement(tried: Try) -> None:
+    """``require`` is about making an account: whoever comes without a number to one that is needed misses that."""
+    told = tried(*STUDENT, "--cpr", "none", "--service", "myprint").stdout
+    assert re.search(r"refused   cpr_required   student.yaml:\d+ borrower: need\n", told)
+
+
+def test_a_number_that_its_institution_may_not_assert_is_told(tried: Try, setting: Setting) -> None:
+    """It counts as not sent, and the cause stands in the configuration, where no policy file shows it."""
+    by_pin = "{upstream: library, borrower_category: [WALKER]}"
+    by_wayf = "{upstream: wayf, schacHomeOrganization: [ku.dk], eduPersonScopedAffiliation: [faculty@ku.dk]}"
+    policy = _WALKER.replace(by_pin, by_wayf).partition("examples:")[0] + _NOTHING
+    Path("policies/walker.yaml").write_text(policy)
+    person = ("--from", "policies", "--upstream", "wayf", "--as", "faculty@ku.dk", "--service", "e-resources")
+    said = "note: a CPR number of this institution counts as not sent: it has no may_assert in broker.toml\n"
+    environ = {"BROKER_CONFIG": str(setting.config)}
+    silent = tried(*person, "--cpr", "real", **environ)
+    assert said in silent.stdout, silent.output
+    assert "refused   cpr_required" in silent.stdout
+    assert said not in tried(*person, "--cpr", "none", **environ).stdout
+    assert said not in tried(*STUDENT, "--cpr", "real", **environ).stdout
+
+
+def test_a_category_of_people_without_an_account_rule_is_known(tried: Try) -> None:
+    """A file may only match a category that the desk makes; the account that stays as it is has the entry's line."""
+    Path("policies/walker.yaml").write_text(_WALKER)
+    person = ("--upstream", "library", "--service", "e-resources")
+    told = tried(*person, "--borrower", "WALKER").stdout
+    assert "borrower: WALKER stays as it is (walker.yaml:9)\n" in told
+    assert "note: no rule names" not in told
+    assert "note: no rule names the category 'WALKR'" in tried(*person, "--borrower", "WALKR").stdout
 
 
 def test_who_is_looked_up_in_the_register_is_told(tried: Try) -> None:

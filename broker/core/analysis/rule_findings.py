@@ -15,7 +15,15 @@ from broker.core.entities import Service
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
 from broker.core.login.missing_address import NO_ADDRESS
 from broker.core.login.played_login import PlayedLogin
-from broker.core.policy.model import Decision, Effect, Policy, PolicyLine, PolicySet, Release
+from broker.core.policy.model import (
+    Alternative,
+    Decision,
+    Effect,
+    Policy,
+    PolicyLine,
+    PolicySet,
+    Release,
+)
 
 # The reasons that each key of a requirement refuses for.
 _REFUSES: Final = {
@@ -178,9 +186,29 @@ def _dead_entries(
             if not _served(release, services):
                 continue  # told where the names are checked
             if release.place not in seen.entries:
-                yield Finding(release.place, "no login reaches this entry")
+                why = _unoffered(policy, release, services)
+                yield Finding(release.place, f"no login reaches this entry{why}")
             else:
                 yield from _dead_attributes(release, seen, vocabulary)
+
+
+def _unoffered(policy: Policy, release: Release, services: tuple[Service, ...]) -> str:
+    """Return that the services of an entry offer no way by which its people come, or nothing."""
+    offered = {
+        method
+        for service in services
+        if _is_served_at(service, release)
+        for method in service.methods
+    }
+    if any(_comes_by(alternative, offered) for alternative in policy.match):
+        return ""
+    return f": methods in broker.toml are {', '.join(sorted(offered))} alone"
+
+
+def _comes_by(alternative: Alternative, offered: set[str]) -> bool:
+    """Return whether an alternative leaves the way to log in open, or names one of ``offered``."""
+    named = [each.values for each in alternative.conditions if each.name == "upstream"]
+    return all(not offered.isdisjoint(values) for values in named)
 
 
 def _dead_attributes(release: Release, seen: _Seen, vocabulary: Vocabulary) -> Iterator[Finding]:
@@ -194,10 +222,11 @@ def _dead_attributes(release: Release, seen: _Seen, vocabulary: Vocabulary) -> I
 
 
 def _served(release: Release, services: tuple[Service, ...]) -> bool:
-    return any(
-        release.service == service.name or release.service in service.categories
-        for service in services
-    )
+    return any(_is_served_at(service, release) for service in services)
+
+
+def _is_served_at(service: Service, release: Release) -> bool:
+    return release.service == service.name or release.service in service.categories
 
 
 def _dead_requirements(policies: PolicySet, seen: _Seen) -> Iterator[Finding]:

@@ -258,7 +258,9 @@ def _kept(scene: _Scene) -> _Scene:
     policy = scene.decision.policy
     rule = policy.borrower if policy else None
     category = there.category if there else _verified_category(scene)
-    place = rule.place if rule else None
+    release = scene.decision.release
+    entry = release.place if release else None
+    place = rule.place if rule else entry
     kept = PlannedBorrower(EnrolmentOutcome.UNCHANGED, category, category, None, place)
     return replace(scene, borrower=kept)
 

@@ -109,6 +109,7 @@ TURNS: Final = [
         "      # mail: {why: {en: So that you can be told",
     ),
     ("student.yaml", "releases: [borrower_number, displayName, mail]", "releases: [borrower_number, displayName]"),
+    ("student.yaml", "  - service: myprint", "    service: myprint"),
     ("hospital.yaml", "ps.rm.dk], code", "rm.dk], code"),
     ("student.yaml", "precedence: 20", "precedence: 10"),
     (
