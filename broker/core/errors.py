@@ -313,8 +313,8 @@ class RecipientRefused(MailUnavailable):
 class AddressRefused(BrokerError):
     """A mail address, as a person typed it, that cannot be taken.
 
-    ``cause`` is a stable code: address_empty, address_too_long, address_not_plain,
-    address_other_domain, address_cpr, address_unreachable.
+    ``cause`` is a stable code: address_empty, address_too_long, address_without_at,
+    address_not_plain, address_other_domain, address_cpr, address_unreachable.
     """
 
     reason = "address_refused"

@@ -59,7 +59,7 @@ def typed(text: str, domains: tuple[str, ...]) -> str:
     ``domains`` are the accepted ones, in small ASCII letters; none of them: any of at least two
     labels. Where there are some, the local part holds letters, digits, dots, hyphens, underscores
     and apostrophes only. AddressRefused, whose cause is address_empty, address_too_long,
-    address_cpr, address_not_plain or address_other_domain (R17).
+    address_cpr, address_without_at, address_not_plain or address_other_domain (R17).
     """
     trimmed = _without_scheme(text.strip(_EDGES))
     if not trimmed:
@@ -69,6 +69,8 @@ def typed(text: str, domains: tuple[str, ...]) -> str:
         raise AddressRefused("address_too_long")
     if looks_like_cpr(trimmed):
         raise AddressRefused("address_cpr")
+    if "@" not in trimmed:
+        raise AddressRefused("address_without_at")
     address = plain(trimmed)
     if address is None:
         raise AddressRefused("address_not_plain")

@@ -19,6 +19,7 @@ from tests.plugins.requirements.visits import (
     creates,
     hall,
     landed,
+    links,
     log_in,
     proof,
     proved,
@@ -85,6 +86,8 @@ def r22(house: House) -> None:
     page = log_in(person, ida)
     assert mark(page) == ("proof", "mail")
     assert texts(page, "//button[@value='without']") == []
+    assert _IN_PERSON["en"] in words(page)
+    assert f"{house.setting.ports.origin('library')}/locations?lang=en" in links(page)
     transaction = page.request.path.removesuffix("/proof")
     for refused in (proof(person, page, "without"), proof(person, page, "mail", address="")):
         assert refused.status_code == 422

@@ -65,6 +65,11 @@ def r15(house: House) -> None:
     [how] = [each for each in links(page) if urlsplit(each).path == NODES["hospital.kaldemail"].path]
     back = found(person.get(how), "//div[@class='notice']//a/@href")
     assert mark(person.get(back)) == ("proof", "kaldemail")
+    printing = visitor(house)
+    begun = printing.get(f"{action(leaf, 'login_eid_hospital')}&service=myprint")
+    asked = arrived(printing, begun.location, EVA)
+    [how] = [each for each in links(asked) if urlsplit(each).path == NODES["hospital.kaldemail"].path]
+    assert action(printing.get(how), "login_eid_hospital").endswith("service=myprint")
     transaction = page.request.path.removesuffix("/proof")
     for path in ("", "/consent", "/upgrade"):
         assert mark(person.get(transaction + path)) == ("proof", "kaldemail")
@@ -95,6 +100,8 @@ def r17(house: House) -> None:
     person = visitor(house)
     first = sign_up(person, DORTE, "hospital")
     assert texts(first, "//main//ul[1]/li") == [f"@{each}" for each in _DOMAINS]
+    without_at = proof(person, first, "mail", address="dorteauh.rm.dk")
+    assert "The mail address has no @" in words(without_at)
     for address in _REFUSED:
         refused = proof(person, first, "mail", address=address)
         assert (address, refused.status_code, mark(refused)[0]) == (address, 422, "proof")

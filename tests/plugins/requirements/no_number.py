@@ -179,6 +179,7 @@ def r36(house: House) -> None:
         page = log_in(visitor(house), who)
         assert (page.status_code, mark(page)) == (403, ("refuse", "cpr_required"))
         assert "If you study or work at the university, come to a service location" in words(page)
+        assert "If you are a private user, or work at the hospital, ask the library" in words(page)
         assert not any("/temporary" in each for each in links(page))
         assert f"{house.setting.ports.origin('library')}/locations?lang=en" in links(page)
     for who, affiliation in ((_STUDENT_WITHOUT, "student"), (EMPLOYEE_WITHOUT, "employee")):

@@ -206,7 +206,10 @@ def r39(house: House) -> None:
 
 
 def r46(house: House) -> None:
-    """Every page but the first has a Back to the page that led to it, language and service kept, down to the first."""
+    """Every page but the first has a Back to the page that led to it, language and service kept, down to the first.
+
+    The questions and answers lead back to the page from which they were opened, by whichever of its links.
+    """
     for language, label in (("en", "Back"), ("da", "Tilbage")):
         person = house.person()
         for node in NODES.values():
@@ -225,5 +228,7 @@ def r46(house: House) -> None:
             [answer] = [each for each, following in NODES[node.back].answers.items() if following == node.name]
             again = person.get(f"{form(led)[0]}?answer={answer}&service=my-loans")
             assert mark(again) == ("sign-up", node.name)
+            for questions in texts(page, f"//a[contains(@href, '{FAQ}')]/@href"):
+                assert urlsplit(found(person.get(questions), f"{back}/@href")).path == node.path
         faq = person.get(f"{FAQ}?from=student.pin")
         assert urlsplit(found(faq, "//p[@class='back']/a/@href")).path == NODES["student.pin"].path

@@ -263,8 +263,9 @@ class MailboxProofPages:
         sign_up = self.ports.sign_up
         if sign_up is None or step.name != _KALDEMAIL:
             return ""
-        login = f"{transaction.id}/proof"
-        return with_query(f"{sign_up}/hospital/kaldemail", {"login": login})
+        # Its button begins the sign-up anew, which must end at the same service.
+        query = {"service": transaction.back, "login": f"{transaction.id}/proof"}
+        return with_query(f"{sign_up}/hospital/kaldemail", query)
 
     def _elsewhere(self, held: Held, mailing: Mailing) -> Response:
         asker = named(self.persons.asker(held, self.ports.now()))

@@ -29,6 +29,11 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
         happened=_("No mail address is as long as what you wrote. Write the address only."),
         advice=(_AS_USUAL,),
     ),
+    "address_without_at": Explanation(
+        title=_("The mail address has no @"),
+        happened=_("Write the whole mail address: a name, @ and an ending."),
+        advice=(_AS_USUAL,),
+    ),
     "address_not_plain": Explanation(
         title=_("This is not a mail address that we can use"),
         happened=_(
@@ -93,7 +98,7 @@ _CODES: Final[Mapping[str, Explanation]] = {
     ),
     "code_wrong": Explanation(
         title=_("The code is not right"),
-        happened=_("This is not the code in our newest mail. You have five tries."),
+        happened=_("This is not the code in our newest mail. You have five tries in all."),
         advice=(_SIX,),
     ),
     "code_used_up": Explanation(

@@ -122,6 +122,10 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
             _("If you have a CPR number, log in with your national eID."),
             _HAS_ACCOUNT,
             _WITHOUT_CPR,
+            _(
+                "If you are a private user, or work at the hospital, ask the library what you "
+                "can do without a CPR number."
+            ),
         ),
         places=("service_locations",),
         again=True,

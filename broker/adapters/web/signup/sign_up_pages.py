@@ -89,7 +89,8 @@ def _begun(site: _Site) -> ViewResult:
 def _faq(site: _Site) -> ViewResult:
     came = request.args.get("from", "")
     view = site.view(came if came in sign_up_questions.NODES else "")
-    return render_template("faq.html", step="sign-up", reason="faq", view=view, kept=view.kept)
+    shown = {"step": "sign-up", "reason": "faq", "view": view, "kept": view.kept}
+    return render_template("faq.html", **shown, help=view.help(view.came))
 
 
 def _page(site: _Site, node: sign_up_questions.WizardNode) -> ViewResult:
@@ -100,6 +101,7 @@ def _page(site: _Site, node: sign_up_questions.WizardNode) -> ViewResult:
         "view": view,
         "node": node,
         "page": site.texts.pages[node.name],
+        "help": view.help(node.name),
     }
     if not node.question:
         return render_template("signup_leaf.html", **shown, kept=view.carried)
@@ -185,6 +187,10 @@ class _View:
             return sign_up_questions.FIXED[target]
         address = self.setting.links.get(target)
         return spoken(address) if address else None
+
+    def help(self, here: str) -> str:
+        """Return the address of the questions and answers, whose Back leads to ``here``."""
+        return self._faq("", here)
 
     def doing(self, action: sign_up_questions.Action) -> str:
         """Return the address of something to do at an end, with the intent that it begins with."""
