@@ -123,7 +123,13 @@ def test_the_examples_of_the_documents_are_what_it_writes(written: Path) -> None
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("document", ["docs/configuration.md", "docs/operations.md", "README.md"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        "README.md",
+        *(pytest.param(f"docs/{name}.md", marks=pytest.mark.slow) for name in ("configuration", "operations")),
+    ],
+)
 def test_what_the_documents_type_prints_what_they_show(tmp_path: Path, document: str) -> None:
     """The commands of every console example, in an empty folder; a line of ``...`` stands for any lines."""
     examples = CONSOLE.findall((ROOT / document).read_text(encoding="utf-8"))

@@ -1,7 +1,9 @@
 """Every store that has to keep the laws of its port: SQLite, Redis, a Cluster, and each of them sealed."""
 
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,16 +11,25 @@ from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.core.ports import Store
 
-
-@pytest.fixture(params=["sqlite", *(pytest.param(name, marks=pytest.mark.server) for name in ("redis", "cluster"))])
-def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """Give each store as its URL opens it."""
-    urls = {"redis": "redis_url", "cluster": "redis_cluster_url"}
-    url = request.getfixturevalue(urls[request.param]) if request.param in urls else "sqlite:broker.db"
-    return open_store(url, tmp_path)
+URLS = {"redis": "redis_url", "cluster": "redis_cluster_url"}
 
 
-@pytest.fixture(params=["bare", "sealed"])
-def store(request: pytest.FixtureRequest, bare: Store) -> Store:
-    """Give each store as it is and sealed."""
-    return bare if request.param == "bare" else EncryptedStore(bare, {"k1": secrets.token_bytes(32)}, "k1")
+def _stores() -> Iterator[Any]:
+    """Give each store bare and sealed; what seals asks the same of every store, so make test seals the first only."""
+    for name in ("sqlite", *URLS):
+        for sealed in (False, True):
+            marks = [pytest.mark.server] if name in URLS else []
+            if name in URLS and sealed:
+                marks.append(pytest.mark.slow)
+            yield pytest.param((name, sealed), marks=marks, id=f"{name}, sealed" if sealed else name)
+
+
+@pytest.fixture(params=list(_stores()))
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """Give each store as its URL opens it, bare and sealed."""
+    name, sealed = request.param
+    url = request.getfixturevalue(URLS[name]) if name in URLS else "sqlite:broker.db"
+    bare = open_store(url, tmp_path)
+    if not sealed:
+        return bare
+    return EncryptedStore(bare, {"k1": secrets.token_bytes(32)}, "k1")

@@ -56,7 +56,9 @@ def test_only_what_leaves_all_tests_to_workers_loads_no_room(config: Any, given_
 
 @pytest.mark.server
 @pytest.mark.parametrize(
-    "more", [(), ("--durations=3",), ("-v",), ("-n0",)], ids=lambda more: " ".join(more) or "brief"
+    "more",
+    [(), *(pytest.param(each, marks=pytest.mark.slow) for each in (("--durations=3",), ("-v",))), ("-n0",)],
+    ids=lambda more: " ".join(more) or "brief",
 )
 def test_a_run_tells_the_same_results_however_brief(tmp_path: Path, more: tuple[str, ...]) -> None:
     """A test that fails as it is set up, runs or is torn down is told by a worker as by a run without one."""

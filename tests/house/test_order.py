@@ -1,11 +1,16 @@
 """The order of a whole run: what takes long, then what starts a server, and else as it was drawn."""
 
 from itertools import groupby
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.plugins.order import dealt, ordered, shares
+from tests.plugins.order import WORLDS, dealt, ordered, pytest_collection_modifyitems, shares, world_of
+from tests.plugins.servers import FIXTURES
 
 NAMES = st.sampled_from("abcdefgh")
 MODULES = st.lists(st.tuples(NAMES, st.integers(1, 5)), unique_by=lambda each: each[0])
@@ -61,3 +66,52 @@ def test_every_worker_begins_with_its_part_of_the_long_ones() -> None:
 def test_every_worker_has_its_share() -> None:
     """All tests, in a row, as even as can be."""
     assert [list(each) for each in shares(range(8), 3)] == [[0, 1], [2, 3, 4], [5, 6, 7]]
+
+
+def item(module: str, number: int, *fixtures: str, scope: str = "session", **marks: float) -> Any:
+    """Give a test of a module; ``seconds`` is how long it says that it takes."""
+    known = {"slow": pytest.mark.slow(**marks).mark} if marks else {}
+    made = {name: [SimpleNamespace(scope=scope)] for name in fixtures}
+    return SimpleNamespace(
+        name=f"{module}{number}",
+        path=Path(module),
+        get_closest_marker=known.get,
+        _fixtureinfo=SimpleNamespace(name2fixturedefs=made),
+    )
+
+
+@pytest.mark.parametrize(
+    ("fixtures", "world"),
+    [
+        ({"interop", "chromium"}, "the products of interop"),
+        ({"visit", "browser", "fresh"}, "a demo and the browsers at it"),
+        ({"demo", "chromium"}, "a demo and the browsers at it"),
+        ({"chromium", "address"}, "a browser of pages alone"),
+        ({"house", "tmp_path"}, None),
+    ],
+)
+def test_a_module_is_of_the_world_that_its_fixtures_start(fixtures: set[str], world: str | None) -> None:
+    """The one that costs most, where they start several."""
+    assert world_of(fixtures) == world
+
+
+def test_the_fixtures_of_worlds_are_known_as_those_that_start_something() -> None:
+    """One that was renamed would leave its modules spread over all workers without a word."""
+    assert frozenset().union(*WORLDS.values()) <= FIXTURES
+
+
+def test_the_modules_of_one_world_begin_at_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stay whole, whichever of their tests asks for it; one that is long by itself or makes its own is not."""
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "2")
+    worlds = {"a": ("demo",), "c": ("interop",), "e": ("browser",)}
+    items = [
+        item(module, number, *(worlds.get(module, ()) if number else ())) for module in "abcde" for number in range(2)
+    ]
+    items += [item("f", number, "demo", scope="function") for number in range(2)]
+    items += [item("g", number, "demo", seconds=9.0) for number in range(2)]
+    pytest_collection_modifyitems(items)
+    names = [each.name for each in items]
+    assert sorted(names) == sorted(f"{module}{number}" for module in "abcdefg" for number in range(2))
+    begun = [names[:7], names[7:]]
+    assert begun[0][:2] == ["g0", "g1"]
+    assert begun[1][:6] == ["a0", "a1", "e0", "e1", "c0", "c1"]

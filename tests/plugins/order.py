@@ -1,9 +1,9 @@
-"""Runs what takes long first: at the end, no worker is left alone with a long test while the others have none."""
+"""Runs what takes long first, and what shares a world in one worker: none is left alone with a long test at the end."""
 
 import os
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import pytest
 
@@ -12,6 +12,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
+# What is started once in a process and used by several modules, by the fixtures that lead to it. Each group of modules
+# is given to one worker: spread over all, they start their world in each of them.
+WORLDS: Final[Mapping[str, frozenset[str]]] = {
+    "the products of interop": frozenset({"interop"}),
+    "a demo and the browsers at it": frozenset({"demo", "browser"}),
+    "a browser of pages alone": frozenset({"chromium"}),
+}
+
+
+def world_of(fixtures: Collection[str]) -> str | None:
+    """Give the world in which a module's tests take place; None where they start nothing that others use too."""
+    for world, leading in WORLDS.items():
+        if not leading.isdisjoint(fixtures):
+            return world
+    return None
 
 
 def shares(tests: Sequence[T], workers: int) -> Iterator[Sequence[T]]:
@@ -69,17 +84,42 @@ def _seconds(item: pytest.Item) -> float:
     return float(mark.kwargs.get("seconds", 0.0))
 
 
+def _lasting(item: pytest.Item) -> set[str]:
+    """Give the fixtures of a test that outlast it: what is made for it, or stands in its table, starts no world."""
+    asked = getattr(item, "_fixtureinfo", None)
+    if asked is None:
+        return set()
+    return {name for name, made in asked.name2fixturedefs.items() if made[-1].scope != "function"}
+
+
+def _asked_for(items: Sequence[pytest.Item]) -> Mapping["Path", set[str]]:
+    """Give the lasting fixtures that the tests of each module ask for."""
+    found: dict[Path, set[str]] = {}
+    for item in items:
+        found.setdefault(item.path, set()).update(_lasting(item))
+    return found
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the random order otherwise; a module stays in one piece, for the sake of its fixtures.
 
-    A worker that has nothing left takes tests from the end of another's: there the short ones stand.
+    A worker that has nothing left takes tests from the end of another's: there the short ones stand. Of the modules of
+    one world none is among the long ones: those are as long as they are by what they do in it.
     """
-    starting = frozenset(item.path for item in items if item.get_closest_marker("server"))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    seconds: dict[Path, float] = {}
+    seconds: dict[Path | str, float] = {}
     for item in items:
         taken = _seconds(item)
         if taken:
             seconds[item.path] = seconds.get(item.path, 0.0) + taken
-    items[:] = ordered([(item.path, item) for item in items], starting, workers, seconds)
+    pieces: dict[Path, Path | str] = {}
+    for path, fixtures in _asked_for(items).items():
+        world = None if path in seconds else world_of(fixtures)
+        pieces[path] = world or path
+    for item in items:
+        piece = pieces[item.path]
+        if isinstance(piece, str):
+            seconds[piece] = seconds.get(piece, 0.0) + 1.0
+    starting = frozenset(pieces[item.path] for item in items if item.get_closest_marker("server"))
+    items[:] = ordered([(pieces[item.path], item) for item in items], starting, workers, seconds)

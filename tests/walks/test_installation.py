@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -59,13 +60,19 @@ def first_login(ports: Ports) -> str:
     return "".join(texts(browser, "//strong[@id='status']/text()"))
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[UnitMachine]:
-    """Give a machine on which the broker is installed, up to the commands of deploy/README.md."""
-    kept = tmp_path / "machine"
-    kept.mkdir()
-    with unit_machine(kept) as found:
-        yield found
+@dataclass(frozen=True)
+class Installed:
+    """A machine on which deploy/README.md was typed up to the first check, and what that check said."""
+
+    machine: UnitMachine
+    said: "subprocess.CompletedProcess[str]"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """Give a machine on which the broker is installed; who uses it leaves nothing in the state folder."""
+    with unit_machine(tmp_path_factory.mktemp("machine")) as machine:
+        yield Installed(machine, machine.run(typed()))
 
 
 @pytest.fixture
@@ -117,11 +124,11 @@ def filled(ports: Ports) -> str:
 
 
 def test_an_installation_by_the_documents_starts_under_its_unit(
-    machine: UnitMachine, world: Setting, tmp_path: Path
+    installed: Installed, world: Setting, tmp_path: Path
 ) -> None:
     """Typed as deploy/README.md says; /etc is read-only, the secret a credential, the state folder empty."""
     ports = world.ports
-    left = machine.run(typed())
+    machine, left = installed.machine, installed.said
     template = new_folder.wayf_toml(Path("/var/lib/broker"))
     open_places = [line for line in template.splitlines() if f'"{FILL_IN}' in line]
     faults = [line for line in left.stderr.splitlines() if "is to be filled in" in line]
@@ -149,12 +156,13 @@ def test_an_installation_by_the_documents_starts_under_its_unit(
     assert set(machine.run("ls -A /var/lib/broker").stdout.split()) >= {"broker.db", "audit", "policies"}
 
 
-def test_configuration_that_the_unit_could_write_is_no_test_of_it(machine: UnitMachine) -> None:
+def test_configuration_that_the_unit_could_write_is_no_test_of_it(installed: Installed) -> None:
     """Under the restrictions nothing but the state folder can be written, and the credential only be read."""
-    machine.run(typed())
+    machine = installed.machine
     for place, code in (("/etc/broker/x", 1), ("/opt/broker/x", 1), ("/var/lib/broker/x", 0)):
         tried = subprocess.run(machine.under_unit(f"touch {place}"), capture_output=True, check=False)
         assert tried.returncode == code, tried
+    assert machine.run("rm /var/lib/broker/x").returncode == 0
     credential = "stat -c '%a %U' /run/credentials/broker.service/koha"
     seen = subprocess.run(machine.under_unit(credential), capture_output=True, check=False, text=True)
     assert seen.stdout == "400 broker\n"

@@ -3,8 +3,9 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,12 +28,29 @@ CPRS = tuple(
 )
 
 
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Running]:
+@dataclass
+class Checked:
+    """A demo at which everybody has been, what was reported of them, and every page they saw."""
+
+    demo: Running
+    seen: list[bytes] = field(default_factory=list)
+    reports: Sequence[persona_check.PersonaReport] = ()
+
+    def browser(self) -> Browser:
+        """Give a browser whose pages are kept."""
+        return Browser(seen=self.seen)
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checked]:
     """Give a demo of its own: a borrower's code is mailed three times a day, and other walks ask for it too."""
-    setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC))
+    setting = write(tmp_path_factory.mktemp("checked") / "demo", Ports(free_base()), datetime.now(UTC))
     with running(setting) as demo:
-        yield demo
+        found = Checked(demo)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(persona_check, "Browser", found.browser)
+            found.reports = persona_check.check(demo)
+        yield found
 
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.slow)])
@@ -80,15 +98,11 @@ def test_a_wish_survives_the_death_of_every_worker(fresh: Running) -> None:
     assert landed(log_in(fresh, "asta", "wayf")) != ""
 
 
-def test_nothing_personal_lies_about(demo: Running) -> None:
+def test_nothing_personal_lies_about(checked: Checked) -> None:
     """After every persona's login no CPR number stands in log, store file or any page that the broker sent."""
-    seen: list[bytes] = []
-    for person in PERSONAS:
-        browser = Browser(seen=seen)
-        persona_check.walk(browser, demo.setting.ports.origin("library"), person, demo=demo)
-    folder = demo.setting.folder
+    folder = checked.demo.setting.folder
     left = [*dict(lying_files(folder / "state")).values(), (folder / "broker.log").read_bytes()]
-    pages = [page for page in seen if b"data-step" in page]
+    pages = [page for page in checked.seen if b"data-step" in page]
     assert len(pages) > len(PERSONAS)
     for cpr in CPRS:
         for spelling in (cpr.encode(), f"{cpr[:6]}-{cpr[6:]}".encode()):
@@ -102,11 +116,11 @@ def test_nothing_personal_lies_about(demo: Running) -> None:
     assert not any(name.encode() in octets for name in services for octets in visited)
 
 
-def test_the_demo_s_own_check_passes(demo: Running) -> None:
+def test_the_demo_s_own_check_passes(checked: Checked) -> None:
     """``broker demo --check`` reports every persona as expected, in the form that programs rely on."""
-    reports = persona_check.check(demo)
-    assert [each.persona for each in reports if not each.ok] == []
-    row = persona_check.as_json(reports)["logins"][0]  # type: ignore[index]
+    assert {each.persona for each in checked.reports} == {each.name for each in PERSONAS}
+    assert [each.persona for each in checked.reports if not each.ok] == []
+    row = persona_check.as_json(checked.reports)["logins"][0]  # type: ignore[index]
     assert set(row) == {"persona", "affiliation", "decision", "released", "borrower", "account", "machine"}
 
 

@@ -341,6 +341,19 @@ def looked_at() -> tuple[str, ...]:
     return tuple(sorted(set(specimens("da")) - {"onward"}))
 
 
+@pytest.fixture(scope="session")
+def one_of_each(looked_at: tuple[str, ...]) -> tuple[str, ...]:
+    """Give the name of one page of each template: the one that is the longest, for it shows the most."""
+    longest: dict[str, str] = {}
+    shown = specimens("da")
+    for name in looked_at:
+        template, values = shown[name]
+        other = longest.get(template)
+        if other is None or len(repr(values)) > len(repr(shown[other][1])):
+            longest[template] = name
+    return tuple(longest.values())
+
+
 @pytest.fixture
 def handed_in() -> tuple[str, ...]:
     """Give every text on the specimens that came from outside the templates."""

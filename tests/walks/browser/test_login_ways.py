@@ -56,6 +56,7 @@ def land(person: Visitor) -> str:
     return person.text("#borrower")
 
 
+@pytest.mark.slow
 def test_three_ways_lead_to_one_account(visit: Visit) -> None:
     """Number and PIN, university login and national eID show the same borrower; only the last two send the CPR."""
     person = visit()
@@ -108,6 +109,7 @@ def test_a_way_is_remembered_until_the_person_changes_it(visit: Visit) -> None:
     assert not person.find("#remember").is_checked()
 
 
+@pytest.mark.slow
 def test_a_cancelled_login_leads_to_the_other_ways(visit: Visit) -> None:
     """Who cancels where they log in meets a page that says so, and logs in again another way."""
     person = visit()

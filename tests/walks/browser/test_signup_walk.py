@@ -169,7 +169,10 @@ def test_the_mailed_link_proves_in_its_own_browser_only(visit: Visit) -> None:
     assert kim.row(finish(kim, "kim"))["category_id"] == "HOSPITAL"
 
 
-@pytest.mark.parametrize(("name", "answer", "category"), [("jens", "yes", "STUDENT"), ("jytte", "no", "PRIVATE")])
+@pytest.mark.parametrize(
+    ("name", "answer", "category"),
+    [("jens", "yes", "STUDENT"), pytest.param("jytte", "no", "PRIVATE", marks=pytest.mark.slow)],
+)
 def test_a_private_borrower_answers_the_offer(visit: Visit, name: str, answer: str, category: str) -> None:
     """Yes changes the category and no does not; number and mail address stay, and no second account is made."""
     person = visit()

@@ -13,7 +13,7 @@ from tests.plugins.visitor import forward
 
 LOOKS = [
     ("chromium", "da-DK", "light", 1280),
-    ("firefox", "en-GB", "light", 1280),
+    pytest.param(("firefox", "en-GB", "light", 1280), marks=pytest.mark.slow),
     pytest.param(("chromium", "en-GB", "dark", 320), marks=pytest.mark.slow),
 ]
 
@@ -120,6 +120,7 @@ def test_it_works_without_javascript(browser: Browser, demo: Running) -> None:
     window.close()
 
 
+@pytest.mark.slow
 def test_twelve_first_tabs_of_one_browser_all_land(browser: Browser, demo: Running) -> None:
     """Opened side by side before any cookie was there, each logged in, then Yes in each: all end at the service."""
     window: Any = browser.new_context()
