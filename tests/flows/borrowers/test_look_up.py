@@ -31,7 +31,7 @@ from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.policy.register_rule import RegisterRule
 from broker.core.ports import Kept, Key, RecordUnreadable, lease_of
 from broker.flows.borrowers.known_borrower import person_key
-from broker.flows.borrowers.look_up import RegisterLoop
+from broker.flows.borrowers.register_loop import RegisterLoop
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.identity.person_resolution import PersonNames
