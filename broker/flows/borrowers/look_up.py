@@ -160,28 +160,50 @@ class LookUp(LeasedEnrolment):
         borrower: Borrower,
         person: RegisteredPerson | None,
     ) -> None:
-        """Bar whom nobody may be let in as, and list the case."""
-        owner = self.entry.key.group
-        links = self.ports.links
-        cases = StaffCases.of(self.ports)
+        """List the case, and bar whom nobody may be let in as."""
         concerned = numbers((borrower,))
         now_theirs = None
-        if planned.outcome is LookUpOutcome.DEAD:
-            links.bar(owner, planned.case)
-            account = links.of_borrower(borrower.number)
-            links.bar_account(account, owner, planned.outcome.value)
-        elif person and person.current_number:
+        if planned.outcome is not LookUpOutcome.DEAD and person and person.current_number:
             found = self.ports.library.find(person.current_number, self._held_by())
             concerned = numbers((borrower, *found))
-            now_theirs = links.of_cpr(person.current_number)
+            now_theirs = self.ports.links.of_cpr(person.current_number)
             if len(concerned) == 1:
-                # By the new number they have no borrower: nobody makes a second one.
-                links.succeed(now_theirs, owner, LookUpOutcome.NUMBER_CHANGED.value)
                 self.number_now = person.current_number
-        cases.register_differs(owner, planned, concerned, now_theirs)
+        self._list_and_bar(planned, concerned, now_theirs)
         if planned.outcome is LookUpOutcome.NUMBER_CHANGED and now_theirs is None:
             # The register has not said which it is: a name of theirs may have come with it since.
-            cases.come_since(owner, borrower.number)
+            StaffCases.of(self.ports).come_since(self.entry.key.group, borrower.number)
+
+    def _list_and_bar(
+        self,
+        planned: LookUpPlan,
+        concerned: Names,
+        now_theirs: str | None,
+    ) -> None:
+        """List a case and bar by it, until both stand.
+
+        Staff may decide the case of before between the two: they have not seen this one.
+        """
+        cases = StaffCases.of(self.ports)
+        is_standing = False
+        while not is_standing:
+            cases.register_differs(self.entry.key.group, planned, concerned, now_theirs)
+            self._bar(planned, concerned, now_theirs)
+            is_standing = cases.stands(self.entry.key.group, planned, now_theirs)
+
+    def is_waited_for(self, number_now: str) -> bool:
+        """Return whether a case still waits for staff to confirm the number that is kept for it."""
+        planned = LookUpPlan(LookUpOutcome.NUMBER_CHANGED)
+        now_theirs = self.ports.links.of_cpr(number_now)
+        return StaffCases.of(self.ports).stands(self.entry.key.group, planned, now_theirs)
+
+    def _bar(self, planned: LookUpPlan, concerned: Names, now_theirs: str | None) -> None:
+        owner = self.entry.key.group
+        if planned.outcome is LookUpOutcome.DEAD:
+            StaffCases.of(self.ports).decisions.bar_dead(owner, concerned)
+        elif now_theirs and len(concerned) == 1:
+            # By the new number they have no borrower: nobody makes a second one.
+            self.ports.links.succeed(now_theirs, owner, LookUpOutcome.NUMBER_CHANGED.value)
 
     def _give(self, number: str, cpr: str, number_now: str) -> LookUpOutcome:
         """Give the borrower the number that staff have confirmed; done twice, it is done once."""
@@ -212,21 +234,14 @@ class LookUp(LeasedEnrolment):
             # Staff do it themselves, and are told why it was not done for them.
             return self._not_given(concerned, now_theirs, str(error))
         self._hold(self.ports.now() + CALL)
-        self.ports.links.lift(now_theirs, LookUpOutcome.NUMBER_CHANGED.value)
         # By the old number they have no borrower any more: whoever comes with it is looked for.
         self._amend(lambda entry: (self._led_on(entry.enrolment, now_theirs), entry.due))
-        StaffCases.of(self.ports).register_agrees(self.entry.key.group)
+        StaffCases.of(self.ports).decisions.agreed(self.entry.key.group, now_theirs)
         return LookUpOutcome.NUMBER_GIVEN
 
     def _not_given(self, borrowers: Names, now_theirs: str, cause: str) -> LookUpOutcome:
         changed = LookUpPlan(LookUpOutcome.NUMBER_CHANGED, cause=cause)
-        cases = StaffCases.of(self.ports)
-        cases.register_differs(
-            self.entry.key.group,
-            changed,
-            borrowers,
-            now_theirs,
-        )
+        self._list_and_bar(changed, borrowers, now_theirs)
         return changed.outcome
 
     def say_why_not(self, outcome: LookUpOutcome) -> None:

@@ -81,7 +81,8 @@ class RegisterLoop:
             look_up.say_why_not(outcome)
             if look_up.number_now:
                 look_ups.keep_number(record, look_up.number_now)
-            else:
+            # Staff may have decided the case since: then nobody would drop the number.
+            if look_up.number_now is None or not look_up.is_waited_for(look_up.number_now):
                 look_ups.done(record)
             look_up.tell(outcome)
 
