@@ -1,14 +1,18 @@
 """Numbers that a case of the register's names are barred for as long, whatever comes between any two writes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from threading import Condition, get_ident
 from typing import Any, Final
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from broker.adapters.stores.open_store import open_store
 from broker.core.borrowers.borrower import Borrower
@@ -20,6 +24,7 @@ from broker.flows.borrowers.enrolment_records import REGISTER_CASE
 from broker.flows.identity.person_resolution import PersonNames
 from tests.flows.borrowers.conftest import CPR, Logins
 from tests.flows.borrowers.test_look_up import CHANGED, NEW, PERSON, REFRESH, RULE, Desk, login
+from tests.plugins.drawn import drawn
 
 OTHER: Final = "0303990000"
 THIRD: Final = "0404990000"
@@ -151,6 +156,10 @@ FIRST: Final = {"unclear": None, "told": told(NEW), "kept": told(None)}
 NEXT: Final = {"again": told(NEW), "another": told(OTHER), "dead": DEAD, "kept": told(None)}
 
 
+SAME: Final = {("told", "again"), ("told", "kept"), ("kept", "kept")}
+LISTED: Final = {each: "person_dead" if each == "dead" else "cpr_number_changed" for each in NEXT}
+
+
 @pytest.mark.parametrize("decision", ["retry", "end"])
 @pytest.mark.parametrize("then", NEXT)
 @pytest.mark.parametrize("first", FIRST)
@@ -205,6 +214,9 @@ def test_a_look_up_between_any_two_writes_of_a_decision_leaves_bars_and_cases_as
             writes = at_write(desk, between, at, desk.run)
             getattr(desk.cases, decision)(case)
         agree(desk, ended=decision == "end")
+        if at <= len(writes) and (first, then) not in SAME:
+            # Staff have not seen it: their decision is of what they have.
+            assert [entry.enrolment.reason for entry in cases(desk)] == [LISTED[then]]
 
 
 @pytest.mark.parametrize("first", ["told", "kept"])
@@ -229,6 +241,109 @@ def test_a_look_up_that_dies_leaves_nobody_barred_by_no_case(
     desk.world.now += timedelta(hours=3)
     desk.run()
     agree(desk)
+
+
+@pytest.mark.parametrize("after", range(1, 4))
+@pytest.mark.parametrize("at", range(1, 6))
+def test_a_look_up_that_dies_after_staff_have_decided_is_carried_out_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, at: int, after: int
+) -> None:
+    """What it has barred has a case by then, or is let in."""
+    began(desk, told(NEW))
+    [case] = [entry.enrolment.id for entry in cases(desk)]
+    desk.world.now += REFRESH + timedelta(days=1)
+    desk.register.person = told(OTHER)
+    login(desk)
+
+    def die() -> None:
+        raise StoreUnavailable("dead")
+
+    def decide() -> None:
+        between.undo()
+        desk.cases.retry(case)
+        at_write(desk, dying, after, die)
+
+    with monkeypatch.context() as dying, pytest.MonkeyPatch.context() as between, suppress(StoreUnavailable):
+        at_write(desk, between, at, decide)
+        desk.run()
+    desk.world.now += timedelta(hours=3)
+    desk.run()
+    agree(desk)
+
+
+@dataclass
+class Turns:
+    """Two threads of which one runs at a time: at each write ``order`` says which goes on."""
+
+    order: Iterator[int]
+    going: set[int] = field(default_factory=lambda: {0, 1})
+    parked: set[int] = field(default_factory=set)
+    whose: int | None = None
+    changed: Condition = field(default_factory=Condition)
+
+    def run(self, me: int, step: Callable[[], object]) -> None:
+        """Carry out a step in turns."""
+        try:
+            self.take(me)
+            step()
+        finally:
+            with self.changed:
+                self.going.discard(me)
+                self._choose()
+
+    def take(self, me: int) -> None:
+        """Wait for a turn."""
+        with self.changed:
+            self.parked.add(me)
+            self._choose()
+            assert self.changed.wait_for(lambda: self.whose == me, 30)
+            self.parked.discard(me)
+            self.whose = None
+
+    def _choose(self) -> None:
+        if self.going and self.parked == self.going:
+            chosen = next(self.order, 0)
+            self.whose = chosen if chosen in self.going else min(self.going)
+            self.changed.notify_all()
+
+
+@given(
+    order=st.lists(st.integers(0, 1), max_size=40),
+    first=st.sampled_from(sorted(FIRST)),
+    then=st.sampled_from(sorted(NEXT)),
+    decision=st.sampled_from(["retry", "end"]),
+)
+@settings(max_examples=drawn(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_look_up_and_a_decision_in_turns_leave_bars_and_cases_as_one(
+    world: Any, order: list[int], first: str, then: str, decision: str
+) -> None:
+    """Whichever of the two goes on at each of their writes."""
+    desk = Desk(world)
+    emptied(desk)
+    began(desk, FIRST[first])
+    [case] = [entry.enrolment.id for entry in cases(desk)]
+    desk.world.now += REFRESH + timedelta(days=1)
+    desk.register.person = NEXT[then]
+    login(desk)
+    turns = Turns(iter(order))
+    names: dict[int, int] = {}
+    plain = world.store.put
+
+    def put(key: Key, *given: Any, **how: Any) -> Any:
+        if key.kind != "lease":
+            turns.take(names[get_ident()])
+        return plain(key, *given, **how)
+
+    def named_as(me: int, step: Callable[[], object]) -> None:
+        names[get_ident()] = me
+        turns.run(me, step)
+
+    with pytest.MonkeyPatch.context() as between, ThreadPoolExecutor(2) as pool:
+        between.setattr(world.store, "put", put)
+        steps = (desk.run, partial(getattr(desk.cases, decision), case))
+        for done in [pool.submit(named_as, me, step) for me, step in enumerate(steps)]:
+            done.result()
+    agree(desk, ended=decision == "end")
 
 
 @pytest.mark.parametrize("by", [PersonNames(), PersonNames(own="eppn of another")], ids=["no name", "another name"])
