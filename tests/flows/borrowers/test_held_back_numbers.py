@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from broker.adapters.stores.open_store import open_store
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.borrowers.owed_look_up import OwedLookUp
 from broker.core.borrowers.registered_person import RegisteredPerson, Residence
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Key
 from broker.flows.borrowers.enrolment_records import REGISTER_CASE
 from broker.flows.identity.person_resolution import PersonNames
+from broker.flows.records import Records
 from tests.flows.borrowers.conftest import CPR, Logins
 from tests.flows.borrowers.test_look_up import CHANGED, NEW, PERSON, REFRESH, RULE, Desk, login
 from tests.plugins.drawn import drawn
@@ -90,6 +92,9 @@ def agree(desk: Desk, *, ended: bool = False) -> None:
     named = {number for entry in cases(desk) for number in entry.enrolment.held_back}
     for cpr in (NEW, OTHER, THIRD):
         assert links.is_barred(cpr) == (links.of_cpr(cpr) in named), cpr
+    owners = {entry.key.group for entry in cases(desk)}
+    owed = Records(desk.world.store, OwedLookUp).list("register", None, desk.world.now)
+    assert {each.key.group for each in owed if each.value.number_now} <= owners  # else nobody would drop the number
     is_dead = [entry.enrolment.reason for entry in cases(desk)] == ["person_dead"]
     for barred in (links.is_barred(CPR), links.is_barred(None, "1")):
         assert barred == is_dead or (ended and barred and not cases(desk))
@@ -340,7 +345,8 @@ def test_a_look_up_and_a_decision_in_turns_leave_bars_and_cases_as_one(
 
     with pytest.MonkeyPatch.context() as between, ThreadPoolExecutor(2) as pool:
         between.setattr(world.store, "put", put)
-        steps = (desk.run, partial(getattr(desk.cases, decision), case))
+        decide: Callable[[], object] = partial(getattr(desk.cases, decision), case)
+        steps: tuple[Callable[[], object], ...] = (desk.run, decide)
         for done in [pool.submit(named_as, me, step) for me, step in enumerate(steps)]:
             done.result()
     agree(desk, ended=decision == "end")
