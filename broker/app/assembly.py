@@ -47,7 +47,7 @@ from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.borrowers.enrolments import Enrolments
 from broker.flows.borrowers.library_proof import LibraryProof
 from broker.flows.borrowers.locked_changes import LockedChanges
-from broker.flows.borrowers.look_up import RegisterLoop
+from broker.flows.borrowers.register_loop import RegisterLoop
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.identity.person_resolution import PersonResolution

@@ -88,7 +88,8 @@ def retry_enrolment(name: str, *, as_json: bool) -> None:
     parts = diagnostics.opened()
     row = enrolment_operations.shown(parts, name)
     if not parts.cases.retry(str(row["id"])):
-        raise click.ClickException(f"nothing is left to try. {row['retry_would']}")
+        what = "nothing is left to try, or it says something else by now"
+        raise click.ClickException(f"{what}. {row['retry_would']}")
     due = bool(row["wish_until"] or row["due"])
     sentence = "it is due now" if due else str(row["retry_would"])
     show_done(sentence, as_json=as_json, id=row["id"], due=due)
@@ -123,7 +124,8 @@ def end_case(name: str, *, as_json: bool) -> None:
     parts = diagnostics.opened()
     named = enrolment_operations.named(parts, name)
     if not parts.cases.end(named):
-        raise click.ClickException("it is neither a case nor a notice: there is nothing to end")
+        what = "it is neither a case nor a notice, or it says something else by now"
+        raise click.ClickException(f"{what}: nothing is ended")
     sentence = "ended; the person begins anew at the next login"
     show_done(sentence, as_json=as_json, id=named, ended=True)
 

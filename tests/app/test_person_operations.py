@@ -428,6 +428,37 @@ def test_a_case_of_the_register_s_goes_with_its_person(lived_parts: Parts) -> No
     lived_parts.store.drop(Key("enrolment", owner, REGISTER_CASE))
 
 
+def held_back(parts: Parts) -> str:
+    """Have a case of Asta's hold back the number that Karla comes by; give the case's id."""
+    asta, karla = Life(parts, ASTA).cpr, Life(parts, KARLA).cpr
+    changed = LookUpPlan(LookUpOutcome.NUMBER_CHANGED)
+    case = parts.cases.register_differs(asta, changed, (ASTA.number,), karla)
+    parts.links.hold_back(karla, LookUpOutcome.NUMBER_CHANGED.value)
+    return case
+
+
+def test_a_number_that_anothers_case_holds_back_stays_so_when_its_person_is_forgotten(lived_parts: Parts) -> None:
+    """Nobody makes an account by it before staff have decided the case; nothing of the person is left in it."""
+    case = held_back(lived_parts)
+    links, karla = lived_parts.links, Life(lived_parts, KARLA)
+    before = karla.id
+    desk = person_operations.desk(lived_parts)
+    person_operations.forgotten(desk, desk.found(NamedPerson(KARLA.cpr)))
+    assert links.is_barred(KARLA.cpr)
+    assert karla.id != before
+    assert lived_parts.cases.retry(case)
+    assert not links.is_barred(KARLA.cpr)
+
+
+def test_a_case_that_goes_with_its_person_holds_nobody_back(lived_parts: Parts) -> None:
+    """Its numbers may be somebody else's, and no staff could let them in any more."""
+    held_back(lived_parts)
+    desk = person_operations.desk(lived_parts)
+    person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
+    assert not lived_parts.links.is_barred(KARLA.cpr)
+    assert Life(lived_parts, KARLA).id
+
+
 def test_what_is_forgotten_is_the_persons_and_nobody_elses(lived_parts: Parts) -> None:
     """Of every record, counter and key of theirs only the spent arrival is left; the other person keeps all.
 

@@ -92,6 +92,9 @@ class Enrolment:
     number_now: str | None = None
     # pseudonyms of CPR numbers that may be in the place of theirs, where the register tells none
     guessed: Names = ()
+    # of a case: pseudonyms of those that the register told before ``number_now``; they stay barred,
+    # for by one the person may come as well
+    told_before: Names = ()
     # in observe mode: the names of the fields that would have been written
     would: Names = ()
     granted: Granted | None = None  # of a borrower that we made
@@ -165,7 +168,7 @@ class Enrolment:
     def held_back(self) -> Names:
         """Return the CPR numbers, as pseudonyms, that are barred until staff decide this case."""
         told = (self.number_now,) if self.number_now else ()
-        return (*told, *self.guessed)
+        return (*told, *self.told_before, *self.guessed)
 
     @property
     def is_of_changed_number(self) -> bool:

@@ -286,7 +286,8 @@ class EnrolmentAttempt(LeasedEnrolment):
             pin_tried=done.pin_tried or now,
             pin_avoids=avoided,
         )
-        self._write(owing, now)
+        # Due since it was wanted: whoever dies now leaves it its place before all that waits.
+        self._write(owing, before.wanted_at)
 
     def _granted(self, borrower: Borrower, wish: Wish) -> Granted | None:
         return self.entry.enrolment.grant(borrower, wish)

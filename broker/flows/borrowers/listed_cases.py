@@ -28,6 +28,27 @@ class ListedCase:
     cause: str | None = None
     number_now: str | None = None
     guessed: Names = ()
+    told_before: Names = ()
+
+    def holding_back(self, before: Enrolment | None) -> "ListedCase":
+        """Return the case of what the register says now, with what that of ``before`` held back.
+
+        The numbers that were guessed were so for want of the one that is told now. One that was
+        told before it stays: it is the person's own, though not in force.
+        """
+        if before is None:
+            return self
+        told = (*self.told_before, *before.told_before)
+        if self.number_now is None:
+            return replace(
+                self,
+                number_now=before.number_now,
+                guessed=before.guessed,
+                told_before=_but(before.number_now, told),
+            )
+        if before.number_now:
+            told = (*told, before.number_now)
+        return replace(self, told_before=_but(self.number_now, told))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +120,10 @@ class ListedCases:
             cause=listed.cause,
             number_now=listed.number_now,
             guessed=listed.guessed,
+            told_before=listed.told_before,
         )
+
+
+def _but(number: str | None, numbers: Names) -> Names:
+    """Return each of ``numbers`` once, but for ``number``."""
+    return tuple(each for each in dict.fromkeys(numbers) if each != number)

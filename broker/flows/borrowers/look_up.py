@@ -1,10 +1,7 @@
 """One look-up of a person under the lease on their enrolment: asked, applied, and told."""
 
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
@@ -21,30 +18,20 @@ from broker.core.borrowers.owed_look_up import (
 from broker.core.borrowers.registered_person import (
     RegisteredPerson,
     RegisterError,
-    RegisterRefused,
 )
 from broker.core.entities import Names
-from broker.core.errors import AuditUnavailable, BrokerError, LibraryRefused, LibraryUnavailable
+from broker.core.errors import BrokerError, LibraryRefused
 from broker.core.event_routes import BrokerEvent, EventKind
-from broker.core.ports import Kept, PersonRegister, lease_of
-from broker.core.retention.table import LEASE
-from broker.flows.backoff import retry_delay
-from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
+from broker.core.ports import PersonRegister
 from broker.flows.borrowers.enrolment_records import (
     CALL,
-    GIVE_UP_AFTER,
     EnrolmentDraft,
     StoredEnrolment,
 )
-from broker.flows.borrowers.known_borrower import person_key
 from broker.flows.borrowers.leased_enrolment import LeasedEnrolment, Overtaken
-from broker.flows.borrowers.register_look_ups import RegisterLookUps
 from broker.flows.borrowers.staff_cases import StaffCases
-from broker.flows.records import Claimed, Lease
+from broker.flows.records import Claimed
 
-_LONGEST_REST: Final = timedelta(minutes=10)
-# Of one person by no setting's fault: the register has a record of them that cannot be read.
-_MOST_REFUSALS: Final = 5
 _HAS_ANOTHER: Final = "the new number has a borrower of its own by now"
 _BORN_OTHERWISE: Final = (
     "the new number has another date of birth than the borrower: "
@@ -173,28 +160,50 @@ class LookUp(LeasedEnrolment):
         borrower: Borrower,
         person: RegisteredPerson | None,
     ) -> None:
-        """Bar whom nobody may be let in as, and list the case."""
-        owner = self.entry.key.group
-        links = self.ports.links
-        cases = StaffCases.of(self.ports)
+        """List the case, and bar whom nobody may be let in as."""
         concerned = numbers((borrower,))
         now_theirs = None
-        if planned.outcome is LookUpOutcome.DEAD:
-            links.bar(owner, planned.case)
-            account = links.of_borrower(borrower.number)
-            links.bar_account(account, owner, planned.outcome.value)
-        elif person and person.current_number:
+        if planned.outcome is not LookUpOutcome.DEAD and person and person.current_number:
             found = self.ports.library.find(person.current_number, self._held_by())
             concerned = numbers((borrower, *found))
-            now_theirs = links.of_cpr(person.current_number)
+            now_theirs = self.ports.links.of_cpr(person.current_number)
             if len(concerned) == 1:
-                # By the new number they have no borrower: nobody makes a second one.
-                links.succeed(now_theirs, owner, LookUpOutcome.NUMBER_CHANGED.value)
                 self.number_now = person.current_number
-        cases.register_differs(owner, planned, concerned, now_theirs)
+        self._list_and_bar(planned, concerned, now_theirs)
         if planned.outcome is LookUpOutcome.NUMBER_CHANGED and now_theirs is None:
             # The register has not said which it is: a name of theirs may have come with it since.
-            cases.come_since(owner, borrower.number)
+            StaffCases.of(self.ports).come_since(self.entry.key.group, borrower.number)
+
+    def _list_and_bar(
+        self,
+        planned: LookUpPlan,
+        concerned: Names,
+        now_theirs: str | None,
+    ) -> None:
+        """List a case and bar by it, until both stand.
+
+        Staff may decide the case of before between the two: they have not seen this one.
+        """
+        cases = StaffCases.of(self.ports)
+        is_standing = False
+        while not is_standing:
+            cases.register_differs(self.entry.key.group, planned, concerned, now_theirs)
+            self._bar(planned, concerned, now_theirs)
+            is_standing = cases.stands(self.entry.key.group, planned, now_theirs)
+
+    def is_waited_for(self, number_now: str) -> bool:
+        """Return whether a case still waits for staff to confirm the number that is kept for it."""
+        planned = LookUpPlan(LookUpOutcome.NUMBER_CHANGED)
+        now_theirs = self.ports.links.of_cpr(number_now)
+        return StaffCases.of(self.ports).stands(self.entry.key.group, planned, now_theirs)
+
+    def _bar(self, planned: LookUpPlan, concerned: Names, now_theirs: str | None) -> None:
+        owner = self.entry.key.group
+        if planned.outcome is LookUpOutcome.DEAD:
+            StaffCases.of(self.ports).decisions.bar_dead(owner, concerned)
+        elif now_theirs and len(concerned) == 1:
+            # By the new number they have no borrower: nobody makes a second one.
+            self.ports.links.succeed(now_theirs, owner, LookUpOutcome.NUMBER_CHANGED.value)
 
     def _give(self, number: str, cpr: str, number_now: str) -> LookUpOutcome:
         """Give the borrower the number that staff have confirmed; done twice, it is done once."""
@@ -225,21 +234,14 @@ class LookUp(LeasedEnrolment):
             # Staff do it themselves, and are told why it was not done for them.
             return self._not_given(concerned, now_theirs, str(error))
         self._hold(self.ports.now() + CALL)
-        self.ports.links.lift(now_theirs, LookUpOutcome.NUMBER_CHANGED.value)
         # By the old number they have no borrower any more: whoever comes with it is looked for.
         self._amend(lambda entry: (self._led_on(entry.enrolment, now_theirs), entry.due))
-        StaffCases.of(self.ports).register_agrees(self.entry.key.group)
+        StaffCases.of(self.ports).decisions.agreed(self.entry.key.group, now_theirs)
         return LookUpOutcome.NUMBER_GIVEN
 
     def _not_given(self, borrowers: Names, now_theirs: str, cause: str) -> LookUpOutcome:
         changed = LookUpPlan(LookUpOutcome.NUMBER_CHANGED, cause=cause)
-        cases = StaffCases.of(self.ports)
-        cases.register_differs(
-            self.entry.key.group,
-            changed,
-            borrowers,
-            now_theirs,
-        )
+        self._list_and_bar(changed, borrowers, now_theirs)
         return changed.outcome
 
     def say_why_not(self, outcome: LookUpOutcome) -> None:
@@ -295,106 +297,3 @@ class LookUp(LeasedEnrolment):
         about = self.entry.enrolment.id
         now = self.ports.now()
         self.ports.trail.add(AuditEvent(kind, now, person=person, reason=reason, about=about))
-
-
-@dataclass(slots=True)
-class RegisterLoop:
-    """Carries out the look-ups that are due; it rests, longer each time, while none is answered."""
-
-    ports: EnrolmentPorts
-    register: PersonRegister
-    protected_to_library: bool = False
-    _failures: int = field(default=0, init=False)
-    _rests_until: datetime | None = field(default=None, init=False)
-
-    def step(self) -> bool:
-        """Carry out the look-up that has been due longest; False where none is due, or it rests.
-
-        An error that is none of the register's or the library system's is raised, once the look-up
-        has been put off.
-        """
-        now = self.ports.now()
-        if self._rests_until and now < self._rests_until:
-            return False
-        look_ups = RegisterLookUps(self.ports)
-        claimed = look_ups.claim()
-        if claimed is None:
-            return False
-        try:
-            with suppress(Overtaken):
-                self._carry_out(claimed, look_ups)
-        except Exception:
-            # Still due, it would be claimed before all others again, and nobody else looked up.
-            self._rest()
-            look_ups.later(claimed.record)
-            raise
-        finally:
-            claimed.lease.end(self.ports.now())
-        return True
-
-    def _carry_out(self, claimed: Claimed[OwedLookUp], look_ups: RegisterLookUps) -> None:
-        record = claimed.record
-        with self._leased(record.key.group) as lease:
-            entry = self.ports.records.read(person_key(record.key.group))
-            if lease is None:
-                look_ups.later(record)
-                return
-            if entry is None:
-                look_ups.done(record)
-                return
-            look_up = LookUp(
-                entry, lease, self.ports, claimed, self.register, self.protected_to_library
-            )
-            outcome = self._outcome(look_up)
-            if outcome is None:
-                look_ups.later(record)
-                return
-            look_up.say_why_not(outcome)
-            if look_up.number_now:
-                look_ups.keep_number(record, look_up.number_now)
-            else:
-                look_ups.done(record)
-            look_up.tell(outcome)
-
-    def _outcome(self, look_up: LookUp) -> LookUpOutcome | None:
-        """Return what came of a look-up; None where it is to be tried again."""
-        owed = look_up.claimed.record.value
-        if self.ports.now() - owed.since >= GIVE_UP_AFTER:
-            return LookUpOutcome.GIVEN_UP
-        try:
-            outcome = look_up.run()
-        except RegisterError as error:
-            look_up.tell_held_up(error)
-            is_theirs = isinstance(error, RegisterRefused) and error.setting is None
-            if is_theirs and owed.attempts + 1 >= _MOST_REFUSALS:
-                return look_up.unreadable(error)
-            self._rest()
-            return None
-        except (LibraryUnavailable, LibraryRefused, AuditUnavailable) as error:
-            look_up.tell_held_up(error)
-            return None
-        self._failures = 0
-        return outcome
-
-    def _rest(self) -> None:
-        """Leave a register alone that is down or has had enough: all would ask it again at once."""
-        rest = min(retry_delay(self._failures), _LONGEST_REST)
-        self._failures += 1
-        self._rests_until = self.ports.now() + rest
-
-    @contextmanager
-    def _leased(self, owner: str) -> Iterator[Lease | None]:
-        """Hold the lease on a person's enrolment; None where a worker is at it."""
-        store = self.ports.records.store
-        place = lease_of(person_key(owner))
-        token = secrets.token_hex(8)
-        now = self.ports.now()
-        kept = Kept(b"", token, LEASE.until(now + CALL))
-        if not store.put(place, kept, None, now):
-            yield None
-            return
-        lease = Lease(store, place, token)
-        try:
-            yield lease
-        finally:
-            lease.end(self.ports.now())

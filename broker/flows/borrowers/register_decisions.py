@@ -1,17 +1,20 @@
 """What follows once staff decide a case of what the register of persons says of somebody."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from broker.core.borrowers.enrolment import UNTOLD_NUMBER, Enrolment, EnrolmentState
-from broker.core.borrowers.owed_look_up import LookUpOutcome, OwedLookUp
+from broker.core.borrowers.owed_look_up import PERSON_DEAD, OwedLookUp
+from broker.core.entities import Names
 from broker.core.ports import Key
 from broker.flows.borrowers.enrolment_records import (
     GIVE_UP_AFTER,
-    REGISTER_CASE,
     EnrolmentDraft,
     EnrolmentRecords,
     StoredEnrolment,
+    register_case,
 )
+from broker.flows.borrowers.held_back_numbers import HeldBackNumbers
 from broker.flows.borrowers.known_borrower import new_enrolment, person_key
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.records import Records
@@ -19,54 +22,112 @@ from broker.flows.records import Records
 
 @dataclass(frozen=True, slots=True)
 class RegisterDecisions:
-    """The decisions over enrolments and links; each case is given as it is stored."""
+    """The decisions over enrolments and links; each case is given as it is stored.
+
+    Of a case that says something else by then nothing is decided: staff have not seen it.
+    """
 
     records: EnrolmentRecords
     links: PersonLinks
 
     def retry(self, entry: StoredEnrolment) -> bool:
-        """End the case: let the person in, and have the register asked anew at their next login."""
-        owner = entry.key.group
+        """End the case: let the person in, and have the register asked anew at their next login.
+
+        False where it says something else by now.
+        """
         # First: whoever comes by the old number meanwhile, or after a death, finds it so.
         self._ask_anew(entry)
-        self.links.bar(owner, None)
-        for number in entry.enrolment.borrowers:
-            self.links.bar(self.links.of_borrower(number), None)
-        self._close(entry)
-        return True
+        return self._close(entry, self._let_in)
 
-    def end(self, entry: StoredEnrolment) -> None:
-        """End the case: of a changed number staff say by it that the old one is still theirs."""
+    def end(self, entry: StoredEnrolment) -> bool:
+        """End the case: of a changed number staff say by it that the old one is still theirs.
+
+        False where it says something else by now.
+        """
         if entry.enrolment.is_of_changed_number:
             self.records.amend(person_key(entry.key.group), _makes_again)
-        self._close(entry)
+        return self._close(entry, self._let_numbers_go)
 
-    def _close(self, entry: StoredEnrolment) -> None:
+    def agreed(self, owner: str, number_now: str) -> None:
+        """End the case of ``owner``: their borrower has the number ``number_now``, a pseudonym."""
+        key = register_case(owner)
+        case = self.records.read(key)
+        while case:
+            self._make_nobody(case.enrolment.told_before, number_now)
+            if self._close(case, self._let_numbers_go):
+                break
+            case = self.records.read(key)
+        HeldBackNumbers(self.records, self.links).lift(number_now, key)
+
+    def _close(self, entry: StoredEnrolment, let_go: Callable[[StoredEnrolment], Names]) -> bool:
         """End the case with all that it holds back: a login may add a number at any moment.
 
-        A bar that no case names could be lifted by nobody.
+        A bar that no case names could be lifted by nobody, and a look-up may list the case anew
+        between any two of these: what it names then is barred again.
         """
-        case: StoredEnrolment | None = entry
-        while case:
-            self._let_number_go(case)
-            if self.records.end(case):
-                return
-            case = self.records.read(entry.key)
+        case = entry
+        while True:
+            freed = let_go(case)
+            is_ended = self.records.end(case)
+            if is_ended:
+                freed = (*freed, *let_go(case))
+            after = self.records.read(entry.key)
+            if after is None:
+                return True
+            if is_ended or not _says_the_same(after, entry):
+                self._hold_again(after, freed)
+                return is_ended
+            case = after
 
-    def _let_number_go(self, entry: StoredEnrolment) -> None:
-        """Let whoever comes by a number that the case holds back in, and keep it no more."""
-        if not entry.enrolment.held_back:
-            return
-        for number in entry.enrolment.held_back:
-            self.lift(number, entry.key)
-        self.records.store.drop(Key("register", entry.key.group))
+    def _let_in(self, entry: StoredEnrolment) -> Names:
+        """Let in whomever the case bars; what other cases bar stays so.
 
-    def lift(self, number: str, key: Key) -> None:
-        """Let the holder of a new number in, unless another case than that of ``key`` names it."""
-        cases = (entry for entry in self.records.all() if entry.key.name == REGISTER_CASE)
-        others = (entry.enrolment for entry in cases if entry.key != key)
-        if all(number not in other.held_back for other in others):
-            self.links.lift(number, LookUpOutcome.NUMBER_CHANGED.value)
+        Returns the numbers that were barred.
+        """
+        freed = self._let_numbers_go(entry)
+        if entry.enrolment.reason != PERSON_DEAD:
+            return freed
+        owner = entry.key.group
+        for number in entry.enrolment.borrowers:
+            self.links.lift_account(self.links.of_borrower(number), owner, PERSON_DEAD)
+        if self.links.lift(owner, PERSON_DEAD):
+            freed = (*freed, owner)
+        return freed
+
+    def _let_numbers_go(self, entry: StoredEnrolment) -> Names:
+        """Let whoever comes by a number that the case holds back in, and keep it no more.
+
+        Returns the numbers that were barred.
+        """
+        self._drop_kept_number(entry.key.group)
+        held = HeldBackNumbers(self.records, self.links)
+        numbers = entry.enrolment.held_back
+        return tuple(number for number in numbers if held.lift(number, entry.key))
+
+    def _drop_kept_number(self, owner: str) -> None:
+        """Drop the number that waits for a ``confirm``.
+
+        A look-up that is owed stays: it may be under way, and what it bars it has to list.
+        """
+        owed = Records(self.records.store, OwedLookUp, durable=True)
+        record = owed.get(Key("register", owner), self.records.now())
+        if record and record.value.number_now:
+            owed.drop(record.key)
+
+    def _hold_again(self, entry: StoredEnrolment, freed: Names) -> None:
+        """Bar anew what a case that was listed meanwhile names, of what was let in for the last."""
+        held = HeldBackNumbers(self.records, self.links)
+        for number in freed:
+            if number in entry.enrolment.held_back:
+                held.hold(number, entry.key)
+        if entry.enrolment.reason == PERSON_DEAD:
+            self.bar_dead(entry.key.group, entry.enrolment.borrowers)
+
+    def bar_dead(self, owner: str, borrowers: Names) -> None:
+        """Let nobody in by the number of the dead, nor by the accounts of their ``borrowers``."""
+        self.links.bar(owner, PERSON_DEAD)
+        for number in borrowers:
+            self.links.bar_account(self.links.of_borrower(number), owner, PERSON_DEAD)
 
     def confirm(self, entry: StoredEnrolment, number: str) -> bool:
         """Let the borrower ``number`` get the new number; False where the case waits for none."""
@@ -87,27 +148,51 @@ class RegisterDecisions:
         """Have the register asked anew; of a changed number remember that it makes nobody.
 
         Staff may have written the new one to the borrower, or have merged it into another: by the
-        old one, which a university may send for months, the person would get a second.
+        old one, which a university may send for months, the person would get a second. So they
+        would by one that the register has told before the new one.
         """
-        key = person_key(entry.key.group)
-        is_changed = entry.enrolment.is_of_changed_number
-        number_now = entry.enrolment.number_now or UNTOLD_NUMBER
+        owner = entry.key.group
+        case = entry.enrolment
+        if case.is_of_changed_number:
+            number_now = case.number_now or UNTOLD_NUMBER
+            self._make_nobody((owner, *case.told_before), number_now)
+        else:
+            self.records.amend(person_key(owner), _asked_anew)
 
-        def asked_anew(stored: StoredEnrolment | None) -> EnrolmentDraft | None:
-            if stored is None and not is_changed:
-                return None
-            enrolment = replace(stored.enrolment if stored else self._ended(key), registered=None)
-            if is_changed:
-                # The library system's word of before is believed no more, either.
-                enrolment = replace(enrolment, number_now=number_now, settled=None, carried=None)
-            return enrolment, stored.due if stored else None
+    def _make_nobody(self, numbers: Names, number_now: str) -> None:
+        """Remember of ``numbers`` that another is in their place: nobody is made by them."""
+        for number in numbers:
+            self._let_make_nobody(person_key(number), number_now)
 
-        self.records.decide(key, asked_anew)
+    def _let_make_nobody(self, key: Key, number_now: str) -> None:
+        def out_of_force(stored: StoredEnrolment | None) -> EnrolmentDraft:
+            enrolment = stored.enrolment if stored else self._ended(key)
+            # The library system's word of before is believed no more, either.
+            marked = replace(
+                enrolment,
+                registered=None,
+                number_now=number_now,
+                settled=None,
+                carried=None,
+            )
+            return marked, stored.due if stored else None
+
+        self.records.decide(key, out_of_force)
 
     def _ended(self, key: Key) -> Enrolment:
         """Return an enrolment that has ended: its record may be gone before its case is decided."""
         return replace(new_enrolment(key, self.records.now()), state=EnrolmentState.GIVEN_UP)
 
 
+def _asked_anew(entry: StoredEnrolment) -> EnrolmentDraft:
+    return replace(entry.enrolment, registered=None), entry.due
+
+
 def _makes_again(entry: StoredEnrolment) -> EnrolmentDraft:
     return replace(entry.enrolment, number_now=None), entry.due
+
+
+def _says_the_same(one: StoredEnrolment, other: StoredEnrolment) -> bool:
+    """Return whether two answers of the register's are one; names that came since may differ."""
+    told, before = one.enrolment, other.enrolment
+    return (told.reason, told.number_now) == (before.reason, before.number_now)

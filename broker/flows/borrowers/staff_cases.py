@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from broker.core.audit_events import NO_TRAIL, AuditEventKind
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.enrolment import UNTOLD_NUMBER, Enrolment, EnrolmentState
 from broker.core.borrowers.owed_look_up import LookUpOutcome, LookUpPlan
 from broker.core.borrowers.staff_advice import advice
 from broker.core.entities import Names
@@ -20,6 +20,7 @@ from broker.flows.borrowers.enrolment_records import (
     register_case,
 )
 from broker.flows.borrowers.enrolment_rows import EnrolmentRow, rank, row
+from broker.flows.borrowers.held_back_numbers import HeldBackNumbers
 from broker.flows.borrowers.listed_cases import ListedCase, ListedCases
 from broker.flows.borrowers.register_decisions import RegisterDecisions
 from broker.flows.identity.person_links import PersonLinks
@@ -81,7 +82,7 @@ class StaffCases:
             _LINK: self._retry_link,
             _PROOF: self._retry_proof,
             _NOTICE: self._end_notice,
-            REGISTER_CASE: self._decisions.retry,
+            REGISTER_CASE: self.decisions.retry,
         }
         retry = retries.get(entry.key.name, self._retry_enrolment)
         if not retry(entry):
@@ -100,7 +101,8 @@ class StaffCases:
             return False
         person = self.links.holder(entry.key.group)
         if entry.key.name == REGISTER_CASE:
-            self._decisions.end(entry)
+            if not self.decisions.end(entry):
+                return False
         elif entry.key.name:
             self.records.store.drop(entry.key)
         elif not self._give_up(entry):
@@ -179,12 +181,8 @@ class StaffCases:
         if self.records.amend(key, named) is None:
             return None
         # A name may be somebody else's by now: nobody gets the id of ``had`` by a guess.
-        self.links.hold_back(cpr, LookUpOutcome.NUMBER_CHANGED.value)
-        case = self.records.enrolment(key)
-        if case and cpr in case.held_back:
+        if self._held.hold(cpr, key):
             return LookUpOutcome.NUMBER_CHANGED.value
-        # Staff have decided it meanwhile: nobody could lift the bar of no case.
-        self._decisions.lift(cpr, key)
         return None
 
     def _case_of(self, had: str) -> Key:
@@ -215,29 +213,41 @@ class StaffCases:
         """List a case of what the register of persons says of ``owner``, a pseudonym.
 
         ``number_now`` is that of the CPR number that took the place of theirs; without it those
-        that the case had before stay in it, for they are barred until staff decide the case.
-        Returns its id.
+        that the case had before stay in it, for they are barred until staff decide the case. So do
+        those that the register told before it: by each the person may come. Returns its id.
         """
         key = register_case(owner)
+        known = self._told_before(owner)
         held: Names = ()
 
         def said(before: Enrolment | None) -> ListedCase:
             nonlocal held
             held = before.held_back if before else ()
-            return ListedCase(
+            case = ListedCase(
                 planned.case or "",
                 owner,
                 borrowers,
                 cause=planned.cause,
-                number_now=number_now or (before.number_now if before else None),
-                guessed=before.guessed if before and not number_now else (),
+                number_now=number_now,
+                told_before=known,
             )
+            return case.holding_back(before)
 
         listed = self._listed.write(key, said)
         for number in held:
             if number not in listed.held_back:
-                self._decisions.lift(number, key)
+                self._held.lift(number, key)
+        for number in known:
+            self._held.hold(number, key)
         return listed.id
+
+    def _told_before(self, owner: str) -> Names:
+        """Return the number that staff have decided a case of before, if nobody has it by now."""
+        enrolment = self.records.enrolment(Key("enrolment", owner))
+        number = enrolment.number_now if enrolment else None
+        if number in {None, UNTOLD_NUMBER} or self._number(number):
+            return ()
+        return (number,)
 
     def number_not_given(self, owner: str, cause: str) -> None:
         """Say in the case of ``owner`` why its borrower has not got the confirmed number."""
@@ -247,9 +257,12 @@ class StaffCases:
 
         self.records.amend(register_case(owner), said)
 
-    def register_agrees(self, owner: str) -> None:
-        """End the case of what the register said of ``owner``: it is so by now."""
-        self.records.store.drop(register_case(owner))
+    def stands(self, owner: str, planned: LookUpPlan, number_now: str | None) -> bool:
+        """Return whether the case of ``owner`` says what a look-up has just listed."""
+        case = self.records.enrolment(register_case(owner))
+        if case is None or case.reason != planned.case:
+            return False
+        return number_now in {None, case.number_now}
 
     def _end_notice(self, entry: StoredEnrolment) -> bool:
         self.records.store.drop(entry.key)
@@ -335,7 +348,7 @@ class StaffCases:
         return True
 
     def _confirm_number(self, entry: StoredEnrolment, number: str) -> bool:
-        if not self._decisions.confirm(entry, number):
+        if not self.decisions.confirm(entry, number):
             return False
         person = self.links.holder(entry.key.group)
         self._listed.record(AuditEventKind.ENROLMENT_RETRIED, person, entry.enrolment)
@@ -346,5 +359,10 @@ class StaffCases:
         return ListedCases(self.records, self.links, self.trail)
 
     @property
-    def _decisions(self) -> RegisterDecisions:
+    def _held(self) -> HeldBackNumbers:
+        return HeldBackNumbers(self.records, self.links)
+
+    @property
+    def decisions(self) -> RegisterDecisions:
+        """Return what follows once a case of the register's is decided."""
         return RegisterDecisions(self.records, self.links)

@@ -46,6 +46,13 @@ class CprPerson(NamedTuple):
     barred: str | None = None
 
 
+class ChangedNumber(NamedTuple):
+    """The CPR number that came with a name before, and the one that came after; pseudonyms."""
+
+    had: str
+    came: str
+
+
 class _Amended(NamedTuple):
     """A link as it was made, and as it stood before; None where there was none."""
 
@@ -133,17 +140,21 @@ class PersonLinks:
         link = self._amended(name, lambda link: came_alone(link, self.now(), _new_id())).link
         return CprPerson(link.alone_id or link.person, None, link.barred)
 
-    def untold(self, name: str, cpr: str, reads: Reads) -> PersonLink | None:
-        """Return the link of a name whose ``had`` nobody has told, before ``cpr`` takes its place.
+    def changes_of(self, name: str, cpr: str, reads: Reads) -> tuple[ChangedNumber, ...]:
+        """Return what staff have to be told before ``cpr`` comes with a name.
 
-        ``reads`` holds what the caller has read of it. None where nothing is lost by that.
+        By then it may have come with another, or have changed already in a login that died.
+        ``reads`` holds what the caller has read of its link.
         """
         key = _key(name)
         record = self._records.found(key, reads) if key in reads else self._read(name)
         link = record.value if record else None
-        if link is None or link.had is None or link.cpr == cpr:
-            return None
-        return link
+        if link is None or link.cpr in {None, cpr}:
+            return ()
+        changes = [ChangedNumber(link.had, link.cpr)] if link.had else []
+        if not is_stale(link, self.now()):
+            changes.append(ChangedNumber(link.cpr, cpr))
+        return tuple(changes)
 
     def told(self, name: str, had: str) -> None:
         """Note that staff have been told that ``name`` came with the number ``had`` before."""
@@ -202,13 +213,29 @@ class PersonLinks:
         """
         self._bar(cpr, lambda _: reason)
 
-    def lift(self, cpr: str, reason: str) -> None:
-        """Let the holder of a CPR number in again, if ``reason`` is why they are not."""
-        self._bar(cpr, lambda barred: None if barred == reason else barred)
+    def lift(self, cpr: str, reason: str) -> bool:
+        """Let the holder of a CPR number in again, and return whether ``reason`` held them back."""
+        return self._bar(cpr, lambda barred: None if barred == reason else barred)
+
+    def lift_account(self, account: str, cpr: str, reason: str) -> None:
+        """Let the holder of ``cpr`` in by a library account again; another's bar of it stays."""
+
+        def lifted(link: PersonLink) -> PersonLink:
+            if link.barred != reason or link.cpr not in {None, cpr}:
+                return link
+            return replace(link, barred=None)
+
+        self._change(account, lifted)
 
     def hold_back(self, cpr: str, reason: str) -> None:
-        """Let nobody in by a CPR number for ``reason``, unless they are not for another."""
-        self._bar(cpr, lambda barred: barred or reason)
+        """Let nobody in by a CPR number for ``reason``, unless they are not for another.
+
+        Where nobody has come with it yet whoever does is barred: it gets an id of its own.
+        """
+        now = self.now()
+        made = PersonLink(_new_id(), cpr, now, barred=reason)
+        if self._records.add(_key(cpr), made, LINK.until(now), now) is None:
+            self._bar(cpr, lambda barred: barred or reason)
 
     def bar_account(self, account: str, cpr: str, reason: str) -> None:
         """Let nobody in by the library account of the holder of ``cpr`` either; both pseudonyms.
@@ -256,10 +283,18 @@ class PersonLinks:
         """Let ``name`` lead to nobody."""
         self.store.drop(_key(name))
 
-    def forget_person(self, name: str, ids: Collection[str], cprs: Collection[str] = ()) -> None:
+    def forget_person(
+        self,
+        name: str,
+        ids: Collection[str],
+        cprs: Collection[str] = (),
+        *,
+        kept_barred: bool = False,
+    ) -> None:
         """Let ``name`` lead to the person of ``ids`` no more; another's id of it stays.
 
-        Nor does it name one of ``cprs``, the pseudonyms of their numbers.
+        Nor does it name one of ``cprs``, the pseudonyms of their numbers. A number that is barred
+        and ``kept_barred`` stays so, with an id that is nobody's.
         Where nothing stays the link is written away, for another may come by the name at this
         moment: a drop would take their id. Source: docs/reference/design.md#names.
         """
@@ -268,20 +303,26 @@ class PersonLinks:
 
         def left(record: Record[PersonLink] | None) -> Content[PersonLink]:
             link = without_person(record.value, ids, cprs) if record else None
+            if record and link is None and kept_barred and record.value.barred:
+                link = PersonLink(_new_id(), name, now, barred=record.value.barred)
             return Content(link, record.until) if record and link else gone
 
         self._records.amend(_key(name), left, now, read=self._read(name))
 
-    def _bar(self, name: str, change: Callable[[str | None], str | None]) -> None:
+    def _bar(self, name: str, change: Callable[[str | None], str | None]) -> bool:
+        return self._change(name, lambda link: replace(link, barred=change(link.barred)))
+
+    def _change(self, name: str, change: Callable[[PersonLink], PersonLink]) -> bool:
+        """Make a link that leads to somebody what ``change`` says; return whether it differs."""
+
         def changed(record: Record[PersonLink] | None) -> Content[PersonLink] | None:
             if record is None or not record.value.person:
                 return None
-            barred = change(record.value.barred)
-            if barred == record.value.barred:
-                return None
-            return Content(replace(record.value, barred=barred), record.until)
+            link = change(record.value)
+            return None if link == record.value else Content(link, record.until)
 
-        self._records.amend(_key(name), changed, self.now(), read=self._read(name))
+        read = self._read(name)
+        return self._records.amend(_key(name), changed, self.now(), read=read).written
 
     def _with_cpr(self, link: PersonLink | None, cpr: str) -> PersonLink:
         return came_with_cpr(link, cpr, self.now(), _new_id())

@@ -181,18 +181,20 @@ class PersonResolution:
 
     def _by_cpr(self, names: PersonNames, reads: Reads) -> Person:
         cpr = names.cpr or ""
-        if names.own:
-            self._tell_before(names.own, cpr, reads)
+        # Before the name leads to the number: whoever comes by that alone, once a process has died
+        # between the two, finds what bars it.
+        told = self._tell_before(names, cpr, reads)
         person = self.links.by_cpr(cpr, names.own, names.uuid, reads)
         if person is None:
             # The register gives a cprUuid to nobody else: one of the two is wrong, and neither's
             # id or borrower is given (docs/reference/design.md#invariant-6).
             case = self.cases.cpr_uuid_differs(names.uuid or "", cpr)
             return Person(secrets.token_hex(16), None, "cpr_changed", case)
-        barred = person.barred
+        barred = person.barred or told.get(person.name_had or "")
         if names.own and person.name_had:
-            changed = self.cases.another_cpr(names.own, person.name_had, cpr)
-            barred = barred or changed
+            if person.name_had not in told:
+                changed = self.cases.another_cpr(names.own, person.name_had, cpr)
+                barred = barred or changed
             self.links.told(names.own, person.name_had)
         return Person(
             person.id,
@@ -200,12 +202,19 @@ class PersonResolution:
             led_by=(cpr,),
         )
 
-    def _tell_before(self, name: str, cpr: str, reads: Reads) -> None:
-        """Tell staff what a login that died had not, before ``cpr`` is written over it."""
-        link = self.links.untold(name, cpr, reads)
-        if link and link.cpr and link.had:
-            self.cases.another_cpr(name, link.had, link.cpr)
-            self.links.told(name, link.had)
+    def _tell_before(self, names: PersonNames, cpr: str, reads: Reads) -> dict[str, str | None]:
+        """Tell staff what numbers the login's name had, before ``cpr`` is written over the last.
+
+        Returns by each why nobody is let in by ``cpr`` for that, None where they are.
+        """
+        own = names.own
+        changes = self.links.changes_of(own, cpr, reads) if own else ()
+        if own is None or not changes:
+            return {}
+        if self.links.cpr(names.uuid) not in {None, cpr}:
+            # A number that comes with another's cprUuid is given to no name.
+            return {}
+        return {had: self.cases.another_cpr(own, had, came) for had, came in changes}
 
     def _led(self, name: str, number: str | None = None) -> Person:
         """Return the person of a name that stands for its CPR number: nobody else gets the id."""

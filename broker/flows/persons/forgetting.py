@@ -8,12 +8,15 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from broker.core.borrowers.enrolment import Enrolment
 from broker.core.errors import LeadsNowhere
 from broker.core.login.transaction import Arrival, Transaction
 from broker.core.logout.sessions import Session
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store, lease_of
 from broker.core.retention.table import FORGETTING, LEASE
+from broker.flows.borrowers.enrolment_records import REGISTER_CASE, EnrolmentRecords
+from broker.flows.borrowers.held_back_numbers import HeldBackNumbers
 from broker.flows.login.arrivals import Arrivals
 from broker.flows.logout.sessions import Sessions
 from broker.flows.persons.legible_records import legible
@@ -173,12 +176,28 @@ class Forgetting:
         # Before the records: some are named after what only these hold.
         for key in counters:
             self.store.drop(key)
+        self._let_go(others)
         for record in others:
             self._drop(record)
         self._erase_trail(person)
+        # Whoever comes by a number that another's case holds back makes no account for all that.
+        named = self._held.named() if links else frozenset[str]()
         for record in links:
-            self.search.links.forget_person(record.key.group, person.ids, person.cprs)
+            name = record.key.group
+            kept_barred = name in named
+            self.search.links.forget_person(name, person.ids, person.cprs, kept_barred=kept_barred)
         return len(records)
+
+    def _let_go(self, records: list[TheirRecord]) -> None:
+        """Let in whoever comes by a number that their own cases hold back: the cases go."""
+        for record in records:
+            if isinstance(record.fact, Enrolment) and record.key.name == REGISTER_CASE:
+                for number in record.fact.held_back:
+                    self._held.lift(number, record.key)
+
+    @property
+    def _held(self) -> HeldBackNumbers:
+        return HeldBackNumbers(EnrolmentRecords(self.store, self.now), self.search.links)
 
     def _end_sessions(self, records: tuple[TheirRecord, ...], now: datetime) -> None:
         """Mark as over whatever was authenticated: a request under way delivers nothing more."""

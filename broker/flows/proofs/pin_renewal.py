@@ -60,6 +60,7 @@ _CALLS: Final = timedelta(seconds=45)
 # A request that sets a PIN has ended by then, or died.
 _AFTER_REQUEST: Final = timedelta(seconds=60)
 _GIVE_UP_AFTER: Final = timedelta(days=1)
+_UNAVAILABLE: Final = (LibraryUnavailable, MailUnavailable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,22 +142,17 @@ class PinRenewal:
     def renew(self, letter: PinLetter, language: str) -> str:
         """Make and mail a new PIN for whoever has opened the borrower's letter.
 
-        Returns the address, masked. TooMany after three for one letter. After any other error the
-        letter is as good as before; until the mail server has accepted the recipient the old PIN
-        works.
+        Returns the address, masked. TooMany after three for one letter, doubts included. After any
+        other error the letter is as good as before; until the mail server has accepted the
+        recipient the old PIN works.
         """
-        limits = self._limits
-        taken = limits.take((NEW_PINS, letter.code))
-        try:
-            with waiting_slot(self.waiting_slots):
-                address = self._make(letter.number, language)
+        behind = (NEW_PINS, letter.code)
+        with self._counted(behind, BrokerError), waiting_slot(self.waiting_slots):
+            address = self._make(letter.number, language)
             if address is None:
                 raise LibraryRefused("a borrower whose mail address is gone")
-        except BrokerError:
-            limits.give_back(taken)
-            raise
         # What was tried before says nothing of the PIN that was mailed just now.
-        limits.forget(BEHIND_LETTER, letter.code)
+        self._limits.forget(BEHIND_LETTER, letter.code)
         return address
 
     def make(self, number: str, language: str) -> str | None:
@@ -165,7 +161,8 @@ class PinRenewal:
         TooMany after ten an hour. None, with nothing changed, for a borrower without a mail
         address.
         """
-        with self._counted(number), waiting_slot(self.waiting_slots):
+        logged_in = (CHANGES, number)
+        with self._counted(logged_in, *_UNAVAILABLE), waiting_slot(self.waiting_slots):
             return self._make(number, language)
 
     def choose(
@@ -186,7 +183,8 @@ class PinRenewal:
             return fault
         # Counted before the library is asked: one login must not have it read the same record all
         # day.
-        with self._counted(number), waiting_slot(self.waiting_slots):
+        logged_in = (CHANGES, number)
+        with self._counted(logged_in, *_UNAVAILABLE), waiting_slot(self.waiting_slots):
             borrower = self._borrower(number)
             fault = unfit(pin, borrower.suggested_pins())
             if fault:
@@ -217,11 +215,12 @@ class PinRenewal:
         raise PinUnsettled("the choice is told by its notice")
 
     @contextmanager
-    def _counted(self, number: str) -> Iterator[None]:
-        taken = self._limits.take((CHANGES, number))
+    def _counted(self, place: tuple[Limit, str], *uncounted: type[BrokerError]) -> Iterator[None]:
+        """Take a place; one of the errors ``uncounted`` gives it back, unless it leaves a doubt."""
+        taken = self._limits.take(place)
         try:
             yield
-        except (LibraryUnavailable, MailUnavailable) as error:
+        except uncounted as error:
             # Each doubt has a letter: uncounted, an account that is locked would mail without end.
             if not leaves_doubt(error):
                 self._limits.give_back(taken)

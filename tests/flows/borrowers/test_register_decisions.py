@@ -95,15 +95,7 @@ def test_a_name_that_comes_while_staff_decide_is_not_held_back_for_ever(
     """No case would name its number any more, and nobody could let it in."""
     case = changed(desk)
     came(desk, NEW)
-    plain = desk.world.store.drop
-    between: list[Any] = []
-
-    def drop(key: Key) -> None:
-        if key.name == "register" and not between:
-            between.append(came(desk, OTHER, "another@au.dk"))
-        plain(key)
-
-    monkeypatch.setattr(desk.world.store, "drop", drop)
+    at_write(desk, monkeypatch, 1, lambda: came(desk, OTHER, "another@au.dk"))
     assert getattr(desk.cases, decision)(case)
     monkeypatch.undo()
     barred = [desk.world.links.is_barred(cpr) for cpr in (NEW, OTHER)]

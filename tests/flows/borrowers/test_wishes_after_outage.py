@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from broker.core.borrowers.enrolment import EnrolmentState
-from broker.core.errors import LibraryUnavailable
+from broker.core.errors import LibraryUnavailable, MailUnavailable
 from broker.flows.borrowers.wishes_after_outage import WishesAfterOutage
 
 
@@ -44,7 +44,7 @@ def test_when_the_library_answers_all_that_wait_are_due_oldest_first(world: Any,
     fail(world, worker, 6)
     wanted(world, "0000000002")
     fail(world, worker, 1)
-    wanted(world, "0000000003")
+    world.live.want(replace(world.wish(), cpr="0000000003"))
     assert worker.step()  # the third: those before it wait for the end of their pauses
     assert [worker.step() for _ in range(2)] != [None, None]
     assert worker.step() is None
@@ -119,3 +119,53 @@ def test_wishes_that_alone_fail_are_not_tried_more_for_the_success_of_others(
             pass
     assert len(world.library.borrowers) == 60
     assert tries[0] <= 5 * 9
+
+
+def fails() -> None:
+    """Be silent for one call."""
+    raise LibraryUnavailable("late")
+
+
+def dies() -> None:
+    """Die."""
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("call", ["find", "create", "set_pin", "RCPT"])
+def test_a_wish_that_fails_once_waits_for_its_pause_and_not_for_all_the_others(
+    world: Any, worker: WishesAfterOutage, call: str
+) -> None:
+    """It has been wanted longest: among hundreds that wait it is next once it may be tried again."""
+    wanted(world, *(f"{serial:010}" for serial in range(40)))
+    assert worker.step()  # the first success of a process, after which nothing is read for an outage
+    world.hooks.before[call] = (lambda: (_ for _ in ()).throw(MailUnavailable("late"))) if call == "RCPT" else fails
+    mailed = mailed_in_order(world, worker)
+    # At a second each, behind those of a pause of 7.5 s at most.
+    assert 0 < mailed.index(1) <= 8
+    assert sorted(mailed) == list(range(1, 40))
+
+
+@pytest.mark.parametrize(("call", "seconds"), [("find", 20), ("create", 20), ("set_pin", 20), ("RCPT", 50)])
+def test_a_wish_whose_worker_dies_waits_for_the_end_of_its_lease_alone(
+    world: Any, worker: WishesAfterOutage, call: str, seconds: int
+) -> None:
+    """Also when the account stands and the PIN is owed: it is due since it was wanted."""
+    wanted(world, *(f"{serial:010}" for serial in range(70)))
+    assert worker.step()
+    world.hooks.before[call] = dies
+    with pytest.raises(KeyboardInterrupt):
+        worker.step()
+    mailed = mailed_in_order(world, worker)
+    assert 0 < mailed.index(1) <= seconds + 2
+
+
+def mailed_in_order(world: Any, worker: WishesAfterOutage) -> list[int]:
+    """Carry out all that waits, one a second; give whom a PIN was mailed, in their order."""
+    mailed: list[int] = []
+    for _ in range(80):
+        before = len(world.post.sent)
+        done = worker.step()
+        if done and len(world.post.sent) > before:
+            mailed.append(int(world.library.cprs[done.number]))
+        world.now += timedelta(seconds=1)
+    return mailed

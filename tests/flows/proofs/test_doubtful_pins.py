@@ -18,7 +18,8 @@ from broker.core.errors import (
     PinUnsettled,
     TooMany,
 )
-from broker.flows.proofs.pin_renewal import PinRenewal
+from broker.flows.proofs.pin_letters import PinLetter
+from broker.flows.proofs.pin_renewal import NEW_PINS, PinRenewal
 from tests.plugins.pin_bench import NUMBER, PIN, Bench
 
 LATE: Final = timedelta(minutes=11)  # no call comes so long after it was sent
@@ -173,6 +174,24 @@ def test_an_account_that_is_locked_mails_ten_doubts_an_hour_at_most(
         step_all(letters)
     assert isinstance(failed(wishes[how]), TooMany)
     assert len(texts(pin_bench)) - before == 10
+
+
+@pytest.mark.parametrize("sees", [True], ids=["sees"])
+def test_behind_one_letter_a_locked_account_mails_three_doubts_at_most(pin_bench: Bench, library: Doubtful) -> None:
+    """Whoever opened it asks on for a day: each doubt takes a place, and an error that leaves none gives it back."""
+    letters = pin_bench.letters()
+    letter = PinLetter(NUMBER, "abcdeabcde")
+    library.hold_back()
+    library.says = PinAnswer.LOCKED
+    failed(lambda: letters.renew(letter, "en"))
+    pin_bench.ahead += LATE
+    step_all(letters)
+    before = len(texts(pin_bench))
+    for _ in range(6):
+        failed(lambda: letters.renew(letter, "en"))
+        step_all(letters)
+    assert isinstance(failed(lambda: letters.renew(letter, "en")), TooMany)
+    assert len(texts(pin_bench)) - before == NEW_PINS.most
 
 
 def test_a_doubt_is_told_on_the_page_too(pin_bench: Bench, library: Doubtful, *, sees: bool) -> None:

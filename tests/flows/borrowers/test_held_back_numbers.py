@@ -1,0 +1,456 @@
+"""Numbers that a case of the register's names are barred for as long, whatever comes between any two writes."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from threading import Condition, get_ident
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from broker.adapters.stores.open_store import open_store
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.borrowers.owed_look_up import OwedLookUp
+from broker.core.borrowers.registered_person import RegisteredPerson, Residence
+from broker.core.errors import StoreUnavailable
+from broker.core.ports import Key
+from broker.flows.borrowers.enrolment_records import REGISTER_CASE
+from broker.flows.identity.person_resolution import PersonNames
+from broker.flows.records import Records
+from tests.flows.borrowers.conftest import CPR, Logins
+from tests.flows.borrowers.test_look_up import CHANGED, NEW, PERSON, REFRESH, RULE, Desk, login
+from tests.plugins.drawn import drawn
+
+OTHER: Final = "0303990000"
+THIRD: Final = "0404990000"
+DEAD: Final = replace(PERSON, residence=Residence.DEAD, address=None)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=[pytest.mark.server, pytest.mark.slow])])
+def desk(request: pytest.FixtureRequest, world: Any, tmp_path: Path) -> Desk:
+    """Give a desk on each store."""
+    if request.param == "sqlite":
+        return Desk(world)
+    store = open_store(request.getfixturevalue("redis_url"), tmp_path, accept_loss=True)
+    return Desk(type(world)(tmp_path / "unused.db", kept_in=store))
+
+
+def told(number: str | None) -> RegisteredPerson:
+    """Give the answer that the number was changed."""
+    return replace(CHANGED, current_number=number)
+
+
+def answered(desk: Desk, answer: RegisteredPerson | None) -> None:
+    """Have the register answer so at the next login but ninety days."""
+    desk.world.now += REFRESH + timedelta(days=1)
+    desk.register.person = answer
+    login(desk)
+    desk.run()
+
+
+def began(desk: Desk, answer: RegisteredPerson | None) -> None:
+    """Enrol somebody who has come by their number, and have the register answer so."""
+    links = desk.world.links
+    links.by_cpr(links.of_cpr(CPR))
+    desk.enrol()
+    there = desk.world.library.borrowers["1"]
+    desk.world.library.borrowers["1"] = replace(there, cpr=CPR)
+    desk.register.person = answer
+    desk.run()
+
+
+def cases(desk: Desk) -> list[Any]:
+    """Give the cases of the register's as they are stored."""
+    return [entry for entry in desk.world.records.all() if entry.key.name == REGISTER_CASE]
+
+
+def makes(desk: Desk, cpr: str) -> Any:
+    """Wish for an account by a number; give the enrolment as it ends."""
+    desk.world.now += timedelta(hours=2)
+    desk.world.live.want(desk.world.wish(cpr=cpr))
+    desk.world.settle()
+    return desk.world.live.stored(cpr)
+
+
+def enrolled(desk: Desk, cpr: str) -> str:
+    """Enrol somebody by a number; give that of the borrower."""
+    desk.world.live.want(desk.world.wish(register=RULE, cpr=cpr))
+    desk.world.settle()
+    return str(desk.world.live.stored(cpr).number)
+
+
+def agree(desk: Desk, *, ended: bool = False) -> None:
+    """Hold that whom a case names is barred, and nobody else; the dead stay out once staff have ``ended`` it."""
+    links = desk.world.links
+    named = {number for entry in cases(desk) for number in entry.enrolment.held_back}
+    for cpr in (NEW, OTHER, THIRD):
+        assert links.is_barred(cpr) == (links.of_cpr(cpr) in named), cpr
+    owners = {entry.key.group for entry in cases(desk)}
+    owed = Records(desk.world.store, OwedLookUp).list("register", None, desk.world.now)
+    assert {each.key.group for each in owed if each.value.number_now} <= owners  # else nobody would drop the number
+    is_dead = [entry.enrolment.reason for entry in cases(desk)] == ["person_dead"]
+    for barred in (links.is_barred(CPR), links.is_barred(None, "1")):
+        assert barred == is_dead or (ended and barred and not cases(desk))
+
+
+@pytest.mark.parametrize("decision", ["retry", "confirm", "end"])
+def test_a_number_that_was_told_before_another_makes_no_account(desk: Desk, decision: str) -> None:
+    """The person got two after the old one: by each they may come, before staff decide and for months after it."""
+    began(desk, told(NEW))
+    answered(desk, told(OTHER))
+    agree(desk)
+    assert desk.world.links.is_barred(NEW)
+    assert makes(desk, NEW).reason == "cpr_number_changed"
+    [case] = cases(desk)
+    if decision == "confirm":
+        assert desk.cases.confirm(case.enrolment.id, "1")
+        desk.run()
+        assert desk.world.library.borrowers["1"].cpr == OTHER
+    else:
+        assert getattr(desk.cases, decision)(case.enrolment.id)
+    assert cases(desk) == []
+    agree(desk)
+    assert desk.cases.retry(desk.world.live.stored(NEW).id)
+    desk.world.settle()
+    wanted = desk.world.live.stored(NEW)
+    if decision == "end":
+        assert wanted.state is EnrolmentState.DONE
+    else:
+        assert (wanted.state, wanted.reason) == (EnrolmentState.CASE, "cpr_differs")
+        assert list(desk.world.library.borrowers) == ["1"]
+
+
+@pytest.mark.parametrize("has_account", [False, True])
+def test_a_number_whose_case_staff_have_decided_is_held_back_when_another_is_told(
+    desk: Desk, *, has_account: bool
+) -> None:
+    """They said retry and wrote nothing: it is in force no more by now, unless somebody has an account by it."""
+    began(desk, told(NEW))
+    assert desk.cases.retry(cases(desk)[0].enrolment.id)
+    if has_account:
+        assert makes(desk, NEW).state is EnrolmentState.DONE
+    answered(desk, told(OTHER))
+    assert desk.world.links.is_barred(NEW) == (not has_account)
+    agree(desk)
+
+
+def at_write(desk: Desk, monkeypatch: pytest.MonkeyPatch, at: int, meanwhile: Callable[[], object]) -> list[Key]:
+    """Have somebody else do something before the write ``at`` of links and enrolments."""
+    plain = desk.world.store.put
+    writes: list[Key] = []
+
+    def put(key: Key, *given: Any, **how: Any) -> Any:
+        if key.kind in {"link", "enrolment", "register"}:
+            writes.append(key)
+            if len(writes) == at:
+                meanwhile()
+        return plain(key, *given, **how)
+
+    monkeypatch.setattr(desk.world.store, "put", put)
+    return writes
+
+
+FIRST: Final = {"unclear": None, "told": told(NEW), "kept": told(None)}
+NEXT: Final = {"again": told(NEW), "another": told(OTHER), "dead": DEAD, "kept": told(None)}
+
+
+SAME: Final = {("told", "again"), ("told", "kept"), ("kept", "kept")}
+LISTED: Final = {each: "person_dead" if each == "dead" else "cpr_number_changed" for each in NEXT}
+
+
+@pytest.mark.parametrize("decision", ["retry", "end"])
+@pytest.mark.parametrize("then", NEXT)
+@pytest.mark.parametrize("first", FIRST)
+def test_staff_who_decide_between_any_two_writes_of_a_look_up_leave_bars_and_cases_as_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, first: str, then: str, decision: str
+) -> None:
+    """The case of before, by what they have seen of it: an answer that came meanwhile has a case of its own."""
+    at = 0
+    writes: list[Key] = []
+    while at <= len(writes):
+        at += 1
+        emptied(desk)
+        began(desk, FIRST[first])
+        [case] = [entry.enrolment.id for entry in cases(desk)]
+        desk.world.now += REFRESH + timedelta(days=1)
+        desk.register.person = NEXT[then]
+        login(desk)
+        with monkeypatch.context() as between:
+            writes = at_write(desk, between, at, partial(getattr(desk.cases, decision), case))
+            desk.run()
+        agree(desk, ended=decision == "end")
+        assert len(desk.world.library.borrowers) == 1
+
+
+def emptied(desk: Desk) -> None:
+    """Begin anew in the same store."""
+    for kind in ("link", "enrolment", "register", "lease"):
+        for key, _ in list(desk.world.store.list(kind, None, desk.world.now)):
+            desk.world.store.drop(key)
+    desk.world.library.borrowers.clear()
+    desk.world.library.cprs.clear()
+
+
+@pytest.mark.parametrize("then", NEXT)
+@pytest.mark.parametrize("first", FIRST)
+@pytest.mark.parametrize("decision", ["retry", "end"])
+def test_a_look_up_between_any_two_writes_of_a_decision_leaves_bars_and_cases_as_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, decision: str, first: str, then: str
+) -> None:
+    """What the register says then has a case, which staff see, and by which it bars."""
+    at = 0
+    writes: list[Key] = []
+    while at <= len(writes):
+        at += 1
+        emptied(desk)
+        began(desk, FIRST[first])
+        [case] = [entry.enrolment.id for entry in cases(desk)]
+        desk.world.now += REFRESH + timedelta(days=1)
+        desk.register.person = NEXT[then]
+        login(desk)
+        with monkeypatch.context() as between:
+            writes = at_write(desk, between, at, desk.run)
+            getattr(desk.cases, decision)(case)
+        agree(desk, ended=decision == "end")
+        if at <= len(writes) and (first, then) not in SAME:
+            # Staff have not seen it: their decision is of what they have.
+            assert [entry.enrolment.reason for entry in cases(desk)] == [LISTED[then]]
+
+
+@pytest.mark.parametrize("first", ["told", "kept"])
+@pytest.mark.parametrize("at", range(1, 12))
+def test_a_look_up_that_dies_leaves_nobody_barred_by_no_case(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, first: str, at: int
+) -> None:
+    """Staff decide before it is carried out again, or after it."""
+    began(desk, FIRST[first])
+    [case] = cases(desk)
+    desk.world.now += REFRESH + timedelta(days=1)
+    desk.register.person = told(OTHER)
+    login(desk)
+
+    def die() -> None:
+        raise StoreUnavailable("dead")
+
+    with monkeypatch.context() as dying, suppress(StoreUnavailable):
+        at_write(desk, dying, at, die)
+        desk.run()
+    desk.cases.retry(case.enrolment.id)
+    desk.world.now += timedelta(hours=3)
+    desk.run()
+    agree(desk)
+
+
+@pytest.mark.parametrize("after", range(1, 4))
+@pytest.mark.parametrize("at", range(1, 6))
+def test_a_look_up_that_dies_after_staff_have_decided_is_carried_out_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, at: int, after: int
+) -> None:
+    """What it has barred has a case by then, or is let in."""
+    began(desk, told(NEW))
+    [case] = [entry.enrolment.id for entry in cases(desk)]
+    desk.world.now += REFRESH + timedelta(days=1)
+    desk.register.person = told(OTHER)
+    login(desk)
+
+    def die() -> None:
+        raise StoreUnavailable("dead")
+
+    def decide() -> None:
+        between.undo()
+        desk.cases.retry(case)
+        at_write(desk, dying, after, die)
+
+    with monkeypatch.context() as dying, pytest.MonkeyPatch.context() as between, suppress(StoreUnavailable):
+        at_write(desk, between, at, decide)
+        desk.run()
+    desk.world.now += timedelta(hours=3)
+    desk.run()
+    agree(desk)
+
+
+@dataclass
+class Turns:
+    """Two threads of which one runs at a time: at each write ``order`` says which goes on."""
+
+    order: Iterator[int]
+    going: set[int] = field(default_factory=lambda: {0, 1})
+    parked: set[int] = field(default_factory=set)
+    whose: int | None = None
+    changed: Condition = field(default_factory=Condition)
+
+    def run(self, me: int, step: Callable[[], object]) -> None:
+        """Carry out a step in turns."""
+        try:
+            self.take(me)
+            step()
+        finally:
+            with self.changed:
+                self.going.discard(me)
+                self._choose()
+
+    def take(self, me: int) -> None:
+        """Wait for a turn."""
+        with self.changed:
+            self.parked.add(me)
+            self._choose()
+            assert self.changed.wait_for(lambda: self.whose == me, 30)
+            self.parked.discard(me)
+            self.whose = None
+
+    def _choose(self) -> None:
+        if self.going and self.parked == self.going:
+            chosen = next(self.order, 0)
+            self.whose = chosen if chosen in self.going else min(self.going)
+            self.changed.notify_all()
+
+
+@given(
+    order=st.lists(st.integers(0, 1), max_size=40),
+    first=st.sampled_from(sorted(FIRST)),
+    then=st.sampled_from(sorted(NEXT)),
+    decision=st.sampled_from(["retry", "end"]),
+)
+@settings(max_examples=drawn(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_look_up_and_a_decision_in_turns_leave_bars_and_cases_as_one(
+    world: Any, order: list[int], first: str, then: str, decision: str
+) -> None:
+    """Whichever of the two goes on at each of their writes."""
+    desk = Desk(world)
+    emptied(desk)
+    began(desk, FIRST[first])
+    [case] = [entry.enrolment.id for entry in cases(desk)]
+    desk.world.now += REFRESH + timedelta(days=1)
+    desk.register.person = NEXT[then]
+    login(desk)
+    turns = Turns(iter(order))
+    names: dict[int, int] = {}
+    plain = world.store.put
+
+    def put(key: Key, *given: Any, **how: Any) -> Any:
+        if key.kind != "lease":
+            turns.take(names[get_ident()])
+        return plain(key, *given, **how)
+
+    def named_as(me: int, step: Callable[[], object]) -> None:
+        names[get_ident()] = me
+        turns.run(me, step)
+
+    with pytest.MonkeyPatch.context() as between, ThreadPoolExecutor(2) as pool:
+        between.setattr(world.store, "put", put)
+        decide: Callable[[], object] = partial(getattr(desk.cases, decision), case)
+        steps: tuple[Callable[[], object], ...] = (desk.run, decide)
+        for done in [pool.submit(named_as, me, step) for me, step in enumerate(steps)]:
+            done.result()
+    agree(desk, ended=decision == "end")
+
+
+@pytest.mark.parametrize("by", [PersonNames(), PersonNames(own="eppn of another")], ids=["no name", "another name"])
+@pytest.mark.parametrize("before", [False, True], ids=["case is there", "answer comes later"])
+@pytest.mark.parametrize("written", range(6))
+def test_a_login_that_dies_between_its_writes_lets_nobody_in_by_another_name(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, by: PersonNames, written: int, *, before: bool
+) -> None:
+    """What its name had before is told before the name leads to the new number."""
+    world = desk.world
+    links = world.links
+    persons = Logins(world).persons()
+    own = links.of_name("eppn au", "aase@au.dk")
+    persons.person(PersonNames(cpr=links.of_cpr(CPR), own=own))
+    desk.enrol()
+    desk.register.person = CHANGED
+    if not before:
+        desk.run()
+    came = PersonNames(cpr=links.of_cpr(NEW), own=own)
+    plain, left = world.store.put, iter(range(written))
+
+    def put(*given: Any, **how: Any) -> Any:
+        if next(left, None) is None:
+            raise StoreUnavailable("dead")
+        return plain(*given, **how)
+
+    dies = False
+    with monkeypatch.context() as dying:
+        dying.setattr(world.store, "put", put)
+        try:
+            persons.person(came)
+        except StoreUnavailable:
+            dies = True
+    is_told = links.cpr(own) == links.of_cpr(NEW) or not dies
+    if before:
+        desk.run()
+    persons.person(replace(by, cpr=links.of_cpr(NEW)))
+    world.live.want(world.wish(cpr=NEW))
+    world.settle()
+    if is_told:
+        assert list(world.library.borrowers) == ["1"]
+        assert persons.person(replace(by, cpr=links.of_cpr(NEW))).case == "cpr_number_changed"
+
+
+def test_a_retry_lets_nobody_in_whom_another_case_bars(desk: Desk) -> None:
+    """A case of two borrowers names that of somebody who is dead; the number of its own person is held back, too."""
+    world, library = desk.world, desk.world.library
+    links = world.links
+    links.by_cpr(links.of_cpr(OTHER))
+    desk.register.person = DEAD
+    enrolled(desk, OTHER)
+    desk.run()
+    dead = world.live.stored(OTHER).number
+    assert links.is_barred(None, dead)
+    library.add(NEW, replace(library.borrowers[dead], cpr=NEW))
+    links.by_cpr(links.of_cpr(CPR))
+    desk.enrol()
+    own = world.live.stored(CPR).number
+    library.borrowers[own] = replace(library.borrowers[own], cpr=CPR)
+    desk.register.person = told(NEW)
+    desk.run()
+    [case] = [each for each in cases(desk) if each.enrolment.reason == "cpr_number_changed"]
+    assert case.enrolment.borrowers == (own, dead)
+    assert desk.cases.retry(case.enrolment.id)
+    assert links.is_barred(OTHER)
+    assert links.is_barred(None, dead)
+
+
+def test_a_retry_of_a_number_that_another_case_holds_back_lets_nobody_in(desk: Desk) -> None:
+    """The register tells of one person's number that it is another's now, and of that one that it is not clear."""
+    world, links = desk.world, desk.world.links
+    links.by_cpr(links.of_cpr(OTHER))
+    enrolled(desk, OTHER)
+    desk.register.person = None
+    desk.run()
+    [unclear] = cases(desk)
+    del world.library.borrowers["1"], world.library.cprs["1"]
+    links.by_cpr(links.of_cpr(CPR))
+    desk.enrol()
+    desk.register.person = told(OTHER)
+    desk.run()
+    assert links.is_barred(OTHER)
+    assert desk.cases.retry(unclear.enrolment.id)
+    assert links.is_barred(OTHER)
+    [changed] = cases(desk)
+    assert desk.cases.retry(changed.enrolment.id)
+    assert not links.is_barred(OTHER)
+
+
+def test_the_account_of_two_who_are_dead_is_let_in_once_both_live(desk: Desk) -> None:
+    """Staff had typed the second one's number into the record of the first."""
+    library, links = desk.world.library, desk.world.links
+    began(desk, DEAD)
+    first = cases(desk)[0].enrolment.id
+    library.borrowers["1"] = Borrower("1", "STUD", cpr=OTHER)
+    library.cprs["1"] = OTHER
+    links.by_cpr(links.of_cpr(OTHER))
+    enrolled(desk, OTHER)
+    desk.run()
+    assert desk.cases.retry(first)
+    assert (links.is_barred(CPR), links.is_barred(None, "1")) == (False, True)
+    [second] = cases(desk)
+    assert desk.cases.retry(second.enrolment.id)
+    assert (links.is_barred(OTHER), links.is_barred(None, "1")) == (False, False)
