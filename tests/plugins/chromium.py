@@ -46,6 +46,8 @@ def chromium() -> Iterator[Browser]:
             args=[
                 "--no-sandbox",
                 "--disable-gpu",
+                # It kills what draws the pages where that has no turn for long, as on a busy machine.
+                "--disable-gpu-watchdog",
                 "--disable-quic",
                 "--disable-background-networking",
                 "--no-first-run",
