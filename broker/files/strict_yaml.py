@@ -194,10 +194,12 @@ class _Reader:
     def _scalar(self, event: Any) -> None:
         """Find what looks like another text than it is: a slip of the keyboard or of a copy."""
         text = event.value
+        ends = text[:1] + text[-1:]
+        if ends.isascii():
+            return
         if not event.style and text[:1] in TYPOGRAPHIC:
             mend = f"write \" or ' in place of {text[0]}, or put the whole between them"
             self._fault(event, "has a value that begins with a typographic quote", mend)
-        ends = text[:1] + text[-1:]
         if unseen := UNSEEN.search(ends):
             what = f"has a word that begins or ends with U+{ord(unseen[0]):04X}, which is no blank"
             self._fault(event, what, TYPE_ANEW)
@@ -217,7 +219,7 @@ class _Reader:
             node = self._node(next(events), events, depth + 1)
             if not isinstance(key, YamlScalar):
                 self._fault(event, "has a key that is not a text")
-            elif unseen := UNSEEN.search(key.text[1:-1]):
+            elif not key.text.isascii() and (unseen := UNSEEN.search(key.text[1:-1])):
                 what = f"has a key that holds U+{ord(unseen[0]):04X}, which is no blank"
                 self._fault(event, what, TYPE_ANEW)
             elif key.text == "<<":

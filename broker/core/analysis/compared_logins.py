@@ -1,12 +1,14 @@
 """Every class of logins at every service, with what comes of it under each policy set."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from typing import Final
 
-from broker.core.analysis.login_classes import Classes, LoginClass, Member
+from broker.core.analysis.borrower_states import OTHER_CATEGORY, borrowers
+from broker.core.analysis.login_classes import Classes, LoginClass
 from broker.core.analysis.minimal_logins import too_many
+from broker.core.analysis.modelled_matching import Deciding
 from broker.core.analysis.modelled_sets import ModelledSets
 from broker.core.analysis.outcomes import Outcome, described, outcome, read_without
 from broker.core.analysis.partial_logins import PartialLogin
@@ -15,16 +17,14 @@ from broker.core.analysis.remembered_proofs import Recall, recalls
 from broker.core.analysis.set_pairs import Pairs, days_of, named_services, unchanged_policies
 from broker.core.analysis.source_kinds import Vocabulary
 from broker.core.analysis.sources import Source, sources_of
-from broker.core.borrowers.library_setup import categories_of
 from broker.core.entities import Service, Upstream
 from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
 from broker.core.login.login_decision import with_required_names
 from broker.core.login.played_login import PlayedLogin
-from broker.core.policy.model import BorrowerRule, Policy, PolicySet
+from broker.core.policy.model import Policy, PolicySet
 
-OTHER_CATEGORY: Final = "(another category)"
 _HMACS: Final = RememberedHmacs("analysis", b"no person is behind it")
 Told = Callable[[int, int], None]
 Played = tuple[PlayedLogin, Outcome]
@@ -181,13 +181,19 @@ class Analysis:
             classes,
             now,
             unchanged,
+            {after: before for before, after in unchanged},
             {},
         )
         for found, member in classes.members():
+            login = described(
+                member,
+                classes.kinds,
+                None,
+            )
             for service in services:
                 yield from stage.at(
                     found,
-                    member,
+                    login,
                     service,
                 )
 
@@ -196,33 +202,32 @@ class Analysis:
 class _Stage:
     """The logins from one source on one day; what was played is kept until its end.
 
-    ``unchanged`` are the positions, in both sets, of the policies that stand in both.
+    ``unchanged`` are the positions, in both sets, of the policies that stand in both, ``earlier``
+    those in the set before, by those in the one after.
     """
 
     analysis: Analysis
     classes: Classes
     now: datetime
     unchanged: Pairs
+    earlier: Mapping[int | None, int | None]
     kept: dict[object, Played]
 
-    def at(self, found: LoginClass, member: Member, service: Service) -> Iterator[ComparedLogin]:
-        """Yield the class at one service, with each borrower that makes a difference.
+    def at(
+        self, found: LoginClass, login: DescribedLogin, service: Service
+    ) -> Iterator[ComparedLogin]:
+        """Yield the class of a login at one service, with each borrower that makes a difference.
 
         And once more where one set alone recalls what the person proved in an earlier login.
         """
-        for compared in self._with_borrowers(found, member, service):
+        for compared in self._with_borrowers(found, login, service):
             yield compared
             for recall in recalls(compared.login, self.analysis.sets, self.classes.kinds):
                 yield self._recalled(compared, recall)
 
     def _with_borrowers(
-        self, found: LoginClass, member: Member, service: Service
+        self, found: LoginClass, login: DescribedLogin, service: Service
     ) -> Iterator[ComparedLogin]:
-        login = described(
-            member,
-            self.classes.kinds,
-            None,
-        )
         without = self._compared(
             found,
             login,
@@ -303,6 +308,16 @@ class _Stage:
             return False
         return found.rights[0] == found.rights[1] and found.written[0] == found.written[1]
 
+    def _counting(self, at: int, deciding: Deciding) -> object:
+        """Return what counts of that which decides; of a policy that stands in both sets one thing.
+
+        What came of a login under one of the sets comes of each such login under the other.
+        """
+        shared = at == 1 and deciding.offered is None and not any(self.classes.hidden)
+        if shared and deciding.policy in self.earlier:
+            return (0, self.earlier[deciding.policy], None)
+        return (at, deciding.policy, deciding.offered)
+
     def _played(
         self, at: int, found: LoginClass, login: DescribedLogin, service: Service
     ) -> Played:
@@ -316,8 +331,8 @@ class _Stage:
             at,
             login.borrower,
         )
-        deciding = found.decidings[at]
-        key = (at, service.name, deciding.counts, decides, _state(login.borrower))
+        counting = self._counting(at, found.decidings[at])
+        key = (counting, service.name, decides, _state(login.borrower))
         if key not in self.kept:
             policies = self.analysis.sets[at]
             kinds = self.classes.kinds
@@ -382,18 +397,3 @@ def _decides(
     if demands:
         return (right.in_person, right.number, found.verified)
     return None
-
-
-def borrowers(rules: Sequence[BorrowerRule | None]) -> Iterator[DescribedBorrower]:
-    """Yield a borrower of each category the rules name, of one other, and without a CPR."""
-    categories: dict[str, None] = {}
-    temporary: dict[str, None] = {}
-    for rule in rules:
-        if rule is not None:
-            categories |= dict.fromkeys(categories_of(rule))
-            temporary |= dict.fromkeys(rule.temporary)
-    for category in (*categories, OTHER_CATEGORY):
-        yield DescribedBorrower(category, linked=True)
-    if temporary:  # else they are found by nobody, as if there were none
-        for category in (*temporary, OTHER_CATEGORY):
-            yield DescribedBorrower(category, temporary=True)

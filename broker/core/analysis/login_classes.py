@@ -139,9 +139,17 @@ class Classes:
     def members(self) -> Iterator[tuple[LoginClass, Member]]:
         """Yield every class once, with a login that stands for it."""
         seen: set[object] = set()
+        tried: set[object] = set()
         for decidings, known, kinds, intent in self._people():
             told_apart = self._told_apart(kinds)
             presences = self._told_presences(decidings, kinds)
+            # Who has the same rights without a number has the same with each; the attributes that
+            # may be there are kept as long as this is: no others can have the same identity.
+            _, *unnumbered = known
+            content = (decidings, self._held(decidings, unnumbered), id(presences), told_apart)
+            if content in tried:
+                continue
+            tried.add(content)
             for person, *shown in self._numbers(decidings, known):
                 held = self._held(decidings, shown)
                 for (present, fields), verified in product(presences, self._verifications()):

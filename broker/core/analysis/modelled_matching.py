@@ -107,11 +107,6 @@ class Deciding:
     highest: bool = True
     offered: Offer | None = None
 
-    @property
-    def counts(self) -> object:
-        """Return what counts of it beside the rights: ``highest`` does for a lowering alone."""
-        return (self.policy, self.offered)
-
 
 @dataclass(frozen=True, slots=True)
 class ModelledSet:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.policy.missing_proof import remembering_proof
-from broker.core.policy.model import PolicySet
+from broker.core.policy.model import Policy, PolicySet
 
 # Positions of policies in the set before and the one after; None of nobody's.
 Pairs = frozenset[tuple[int | None, int | None]]
@@ -22,9 +22,21 @@ def unchanged_policies(sets: Sequence[PolicySet]) -> Pairs:
     pairs: list[tuple[int | None, int | None]] = [(None, None)]
     for at, policy in enumerate(before):
         other = positions.get(policy.affiliation)
-        if other is not None and after[other] == policy:
+        if other is not None and _stands_alike(policy, after[other]):
             pairs.append((at, other))
     return frozenset(pairs)
+
+
+def _stands_alike(one: Policy, other: Policy) -> bool:
+    """Return whether two policies are one, on the same lines: a change that both make names one."""
+    return one == other and _lines(one) == _lines(other)
+
+
+def _lines(policy: Policy) -> list[object]:
+    """Return the lines of keys by which no two rules differ."""
+    of_proofs = [rule.lines for rule in policy.proofs]
+    of_releases = [rule.lines for rule in policy.releases]
+    return [*of_proofs, *of_releases]
 
 
 def days_of(sets: Sequence[PolicySet], today: date) -> tuple[date, ...]:

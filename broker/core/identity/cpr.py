@@ -47,6 +47,7 @@ _SERIAL: Final = "(?![0-9]{3})[0-9A-Za-z]{3}[0-9](?![0-9A-Za-z])"
 # takes a tenth of the time (measured), and a login has thirty texts to look at.
 _TWO_DIGITS: Final = re.compile("[0-9][0-9]")
 _ANY_KIND: Final = re.compile(rf"(?<![0-9])(?:{_NUMBER}(?![0-9])|{_DATE}{_SERIAL})")
+_NOT_ASCII: Final = re.compile("[^\x00-\x7f]")
 # What is not seen between two digits, or only around one: zero-width characters, accents, the frame
 # of a keycap.
 _UNSEEN: Final = frozenset({"Cf", "Mn", "Me"})
@@ -172,12 +173,12 @@ def _plain(text: str) -> str:
     """Return ``text`` as it is read: digits, dashes, dots, bullets and spaces as the ASCII ones."""
     if text.isascii():
         return text
-    return "".join(map(_plain_character, unicodedata.normalize("NFKC", text)))
+    # Most of a text is ASCII all the same, and a thousand policy files are long.
+    return _NOT_ASCII.sub(_plain_character, unicodedata.normalize("NFKC", text))
 
 
-def _plain_character(character: str) -> str:
-    if character.isascii():
-        return character
+def _plain_character(found: re.Match[str]) -> str:
+    character = found[0]
     category = unicodedata.category(character)
     if category == "Nd":
         return str(unicodedata.decimal(character))

@@ -9,12 +9,18 @@ _MOST_NEAR: Final = 3
 # What is not in a file cannot be quoted from it.
 NO_ENTRY: Final = "has no entry for the service"
 
+
+def _number_or_age(require: Requirement) -> str:
+    """Return the key that demands a number; where it is not the number, it is the age in it."""
+    return "cpr: real" if require.cpr else f"age: {require.age}"
+
+
 # By the code of what is lacking, the key of ``require`` and its value as a file writes them.
 _REQUIRED: Final[Mapping[str, Callable[[Requirement], str]]] = {
     "national_eid_required": lambda require: f"upstream: {', '.join(require.upstream)}",
     "assurance_too_low": lambda require: f"assurance: {_level(require)}",
     "too_young": lambda require: f"age: {require.age}",
-    "cpr_required": lambda _: "cpr: real",
+    "cpr_required": _number_or_age,
     "replacement_number": lambda _: "cpr: real",
     "constructed_number": lambda _: "cpr: real",
 }

@@ -1,7 +1,7 @@
 """A place in a policy file, by which each rule keeps the line that it stands on."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from broker.core.policy.model import PolicyLine
 from broker.files.checked_files import line
@@ -18,7 +18,7 @@ class FilePlace:
 
     def below(self, *steps: str | int) -> "FilePlace":
         """Return the place that ``steps`` lead to from here."""
-        return replace(self, path=(*self.path, *steps))
+        return FilePlace(self.file, self.root, (*self.path, *steps))
 
     @property
     def line(self) -> PolicyLine:

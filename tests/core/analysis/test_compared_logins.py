@@ -1,9 +1,12 @@
 """Every class of logins at every service: the site that two sets are compared for."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 from random import Random
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -11,10 +14,12 @@ from broker.core.analysis.compared_logins import Analysis, ComparedLogin, Site
 from broker.core.analysis.modelled_matching import Demand
 from broker.core.analysis.outcomes import outcome, read_without
 from broker.core.analysis.partial_logins import PartialLogin
+from broker.core.analysis.sources import Source
 from broker.core.entities import Assurance
 from broker.core.login.described_login import IdealTerms
 from broker.core.login.ideal_login import play
-from broker.core.policy.model import PolicySet
+from broker.core.policy.model import Alternative, Condition, Policy, PolicyLine, PolicySet
+from broker.files.policies import live_policies
 from tests.plugins.drawn import drawn
 from tests.plugins.random_edits import edited
 from tests.plugins.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES
@@ -23,6 +28,7 @@ UNTOLD = [HealthCheck.too_slow, HealthCheck.data_too_large]
 EDITED = st.tuples(POLICY_SETS, st.integers(0, 2**32)).map(
     lambda both: (both[0], edited(Random(both[1]), both[0])),
 )
+SHIPPED = live_policies.load(Path(__file__).resolve().parents[3] / "policies", NOW)
 SETS = st.one_of(POLICY_SETS.map(lambda policies: (policies,)), EDITED)
 PARTIAL_LOGINS = st.builds(
     PartialLogin,
@@ -45,9 +51,9 @@ def recalls_alike(sets: Iterable[PolicySet]) -> bool:
     return len({policies.provable for policies in sets}) == 1
 
 
-def afresh(login: ComparedLogin, analysis: Analysis, at: int) -> object:
+def afresh(login: ComparedLogin, analysis: Analysis, at: int, sources: Sequence[Source] = SOURCES) -> object:
     """Play a login by itself, as if nothing had been played before."""
-    source = SOURCES[login.found.source]
+    source = sources[login.found.source]
     kinds = analysis.asked.kinds(source)
     policies = analysis.sets[at]
     read = read_without(login.login, kinds.vocabulary.hidden(policies))
@@ -64,6 +70,52 @@ def test_what_was_played_once_comes_of_each_login_that_it_stands_for(sets: tuple
         return
     for login in analysis.logins():
         assert [afresh(login, analysis, at) for at in range(len(sets))] == list(login.outcomes)
+
+
+def other_domains(policies: PolicySet) -> PolicySet:
+    """Give the set with a proof of the hospital's that is asked for under other terms."""
+    hospital = policies.named["hospital"]
+    proofs = tuple(replace(each, code_valid_for=timedelta(minutes=5)) for each in hospital.proofs)
+    return with_policy(policies, replace(hospital, proofs=proofs))
+
+
+def another_word(policies: PolicySet) -> PolicySet:
+    """Give the set with a policy that knows an affiliation which the others withhold."""
+    value = Condition("eduPersonScopedAffiliation", ("studying@au.dk",), PolicyLine("new.yaml", 9))
+    way = Alternative((Condition("upstream", ("wayf",), value.place), value), value.place)
+    new = replace(policies.named["hospital"], affiliation="studying", precedence=1, match=(way,), proofs=())
+    return PolicySet((*policies.policies, new), "after")
+
+
+def with_policy(policies: PolicySet, changed: Policy) -> PolicySet:
+    """Give the set with one policy in the place of that of its name."""
+    others = (each for each in policies.policies if each.affiliation != changed.affiliation)
+    return PolicySet((*others, changed), "after")
+
+
+def freely_released(policies: PolicySet) -> PolicySet:
+    """Give the set with all affiliations of a student leaving for the electronic resources."""
+    student = policies.named["student"]
+    *others, last = student.releases
+    listed = tuple(replace(each, values=()) for each in last.attributes)
+    return with_policy(policies, replace(student, releases=(*others, replace(last, attributes=listed))))
+
+
+@pytest.mark.parametrize(
+    ("edit", "upstream"),
+    [(other_domains, "nemid"), (another_word, "wayf")],
+    ids=["a proof that is offered", "an affiliation that one set withholds"],
+)
+def test_a_policy_that_stands_is_played_for_each_set_where_something_else_of_the_set_counts(
+    edit: Callable[[PolicySet], PolicySet], upstream: str
+) -> None:
+    """What came of a login under one set is taken for the other only where that would come of it there."""
+    before = freely_released(SHIPPED)
+    sources = tuple(each for each in SOURCES if each.upstream == upstream)
+    analysis = Analysis((before, edit(before)), Site(sources, SERVICES), NOW)
+
+    for login in analysis.logins():
+        assert [afresh(login, analysis, at, sources) for at in range(2)] == list(login.outcomes)
 
 
 @settings(max_examples=drawn(8), suppress_health_check=UNTOLD)

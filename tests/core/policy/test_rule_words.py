@@ -10,7 +10,7 @@ from broker.core.entities import Assurance
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.decision import evaluate
 from broker.core.policy.ideal_service import ideal_service
-from broker.core.policy.model import LoginFacts
+from broker.core.policy.model import LoginFacts, PolicySet
 from broker.core.policy.rule_words import near_lines, rule_words
 from broker.files.policies import live_policies
 
@@ -43,3 +43,15 @@ def test_the_key_and_its_value_are_those_of_the_file(login: LoginFacts, service:
 
     assert rule_words(decision) == words
     assert bool(near_lines(decision)) is (words == "")
+
+
+def test_an_age_that_no_number_tells_is_the_rule_where_no_number_is_demanded() -> None:
+    """The line that decided is that of the age, and so are its words."""
+    *others, private = POLICIES.policies
+    by_age = replace(private, require=replace(private.require, cpr=False, upstream=()))
+    policies = PolicySet((*others, by_age), "d")
+
+    decision = evaluate(policies, replace(GUEST, cpr="none", age=None), ideal_service("my-loans"), NOW)
+
+    assert decision.reasons[0].code == "cpr_required"
+    assert rule_words(decision) == "age: 18"
