@@ -1,9 +1,12 @@
 """A real browser between the products: scripts, policies of content and cookies across sites as people have them."""
 
+import pytest
 from playwright.sync_api import Browser
 
 from tests.plugins.interop.pages import CPR, page
 from tests.plugins.interop.world import World
+
+pytestmark = pytest.mark.slow  # of the products of the field, make test runs those of tests/walks/test_connect.py
 
 
 def test_a_browser_logs_in_at_mod_shib_by_lasso(chromium: Browser, interop: World) -> None:

@@ -11,6 +11,8 @@ from tests.plugins.interop.table import OWN_PAGES, SERVICES, UPSTREAMS, row
 from tests.plugins.interop.watching import Watched
 from tests.plugins.interop.world import KARLA, World
 
+pytestmark = pytest.mark.slow  # of the products of the field, make test runs those of tests/walks/test_connect.py
+
 # Where a product begins a logout, and where its person then comes back to.
 LEAVE: Final = {
     "shib": "/Shibboleth.sso/Logout?return={home}",

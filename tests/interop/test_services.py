@@ -4,6 +4,7 @@ import base64
 from typing import Final
 from urllib.parse import parse_qs, quote
 
+import pytest
 from lxml import etree
 
 from broker.core.entities import PERSISTENT
@@ -12,6 +13,8 @@ from tests.plugins.interop.pages import SHOWN, log_in, page
 from tests.plugins.interop.table import OWN_PAGES, SERVICES, row
 from tests.plugins.interop.watching import Watched, sealed_by
 from tests.plugins.interop.world import KARLA, OWN_SCOPE, UPSTREAMS, World
+
+pytestmark = pytest.mark.slow  # of the products of the field, make test runs those of tests/walks/test_connect.py
 
 SHA256: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 GCM: Final = ["http://www.w3.org/2009/xmlenc11#aes256-gcm", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"]

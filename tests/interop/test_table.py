@@ -10,6 +10,8 @@ import pytest
 
 from tests.plugins.interop import table
 
+pytestmark = pytest.mark.slow  # of the products of the field, make test runs those of tests/walks/test_connect.py
+
 HERE = Path(__file__).parent
 
 

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import pytest
+
 from broker.demo.check.persona_walk import onward
 from broker.demo.people.personas import AU
 from tests.plugins.interop.pages import SHOWN, log_in, page
@@ -9,6 +11,8 @@ from tests.plugins.interop.table import UPSTREAMS, row
 from tests.plugins.interop.watching import Watched, sealed_by
 from tests.plugins.interop.world import KARLA, STRAY, TARGETED, World
 from tests.plugins.interop.world import UPSTREAMS as ENTITY_IDS
+
+pytestmark = pytest.mark.slow  # of the products of the field, make test runs those of tests/walks/test_connect.py
 
 SHA256: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 CBC: Final = ["http://www.w3.org/2001/04/xmlenc#aes256-cbc", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"]
