@@ -350,7 +350,7 @@ def test_a_check_finds_what_of_the_policies_in_force_does_not_open(own_setting: 
         store = SqliteStore(own_setting / "state" / "broker.db")
         kept = store.get(key, parts.following.now())
         assert kept
-        broken = kept._replace(value=kept.value[:-1] + b"?", version="another")
+        broken = kept._replace(value=kept.value[:-1] + bytes([kept.value[-1] ^ 1]), version="another")
         assert store.put(key, broken, kept.version, parts.following.now())
         (found,) = findings._policy_record(parts)
         named = f"policies: set {name[:12]} is in force, and is not whole in the store (broker policy apply"

@@ -384,7 +384,8 @@ def damaged(desk: Desk, name: str) -> None:
     now = datetime.now(UTC)
     kept = store.get(key, now)
     assert kept
-    store.put(key, kept._replace(value=kept.value[:-1] + b"?", version="another"), kept.version, now)
+    broken = kept._replace(value=kept.value[:-1] + bytes([kept.value[-1] ^ 1]), version="another")
+    store.put(key, broken, kept.version, now)
 
 
 def test_a_set_that_does_not_open_stops_neither_plan_nor_apply_nor_rollback(desk: Desk) -> None:
@@ -407,7 +408,7 @@ def test_a_record_in_force_that_does_not_open_is_told_as_what_it_is(desk: Desk) 
     store = SqliteStore(desk.folder / "state" / "broker.db")
     kept = store.get(Key("policy", "live"), datetime.now(UTC))
     assert kept
-    broken = kept._replace(value=kept.value[:-1] + b"?", version="another")
+    broken = kept._replace(value=kept.value[:-1] + bytes([kept.value[-1] ^ 1]), version="another")
     store.put(Key("policy", "live"), broken, kept.version, datetime.now(UTC))
     result = desk.run("plan")
     assert result.exit_code == 1
