@@ -145,6 +145,19 @@ def test_a_number_that_its_institution_may_not_assert_is_told(tried: Try, settin
     assert said not in tried(*STUDENT, "--cpr", "real", **environ).stdout
 
 
+def test_a_number_that_was_not_read_for_another_reason_is_no_matter_of_its_institution(
+    tried: Try, setting: Setting
+) -> None:
+    """Of a login that is not trusted nothing is read, and number and PIN come from no institution: no mend is named."""
+    environ = {"BROKER_CONFIG": str(setting.config)}
+    person = ("--cpr", "real", "--borrower", "PRIVATE", "--service", "my-loans")
+    distrusted = tried("--upstream", "wayf", "--as", "student@evil.example", *person, **environ)
+    by_pin = tried("--upstream", "library", *person, **environ)
+    assert "refused   scope_mismatch" in distrusted.stdout
+    assert "leaves  borrower_number" in by_pin.stdout
+    assert "may_assert in broker.toml" not in distrusted.stdout + by_pin.stdout
+
+
 def test_a_category_of_people_without_an_account_rule_is_known(tried: Try) -> None:
     """A file may only match a category that the desk makes; the account that stays as it is has the entry's line."""
     Path("policies/walker.yaml").write_text(_WALKER)
