@@ -412,6 +412,16 @@ def test_an_idle_connection_and_one_that_takes_nothing_run_out(monkeypatch: pyte
         assert given_up(idle)
 
 
+def test_whoever_has_their_last_answer_and_does_not_go_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they still send is read for a moment, and never answered; then their connection is for others."""
+    monkeypatch.setattr(buffering_worker, "_TURN", 0.1)
+    monkeypatch.setattr(buffering_worker, "_LINGERING", 0.2)
+    with serving() as running, running.connect(asking("/page")) as wire:
+        assert everything(wire).endswith(b"page")
+        until(lambda: not running.worker._open)
+        assert running.application.asked == ["/page"]
+
+
 def test_a_client_with_many_requests_in_one_packet_waits_its_turn() -> None:
     """Whoever comes while it is answered is read and answered before its next two hundred are."""
     many = asking("/first", keep=True) + asking("/many", keep=True) * 200
