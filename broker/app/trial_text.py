@@ -9,6 +9,7 @@ from broker.app import played_text, policy_trials
 from broker.app.policy_trials import Site, Trial
 from broker.app.told_words import Wording
 from broker.core.borrowers.leading_numbers import cpr_leads
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.login.given_facts import CATEGORY, UNNAMED_CATEGORY
 from broker.core.login.nearest_login import NearLogin
 from broker.core.login.played_login import PlayedLogin
@@ -82,7 +83,7 @@ def _missed(site: Site, played: PlayedLogin, now: datetime) -> Sequence[tuple[Re
 
 def _notes(site: Site, trial: Trial, words: Wording) -> Iterator[str]:
     given = trial.given
-    if given.cpr in _SENT and trial.login.reading.cpr == "none":
+    if given.cpr in _SENT and _is_unheard(trial):
         yield words.say(_UNHEARD)
     borrower = given.borrower
     if borrower is None:
@@ -92,6 +93,15 @@ def _notes(site: Site, trial: Trial, words: Wording) -> Iterator[str]:
     if borrower.category not in (UNNAMED_CATEGORY, *_categories(site.policies)):
         category = repr(borrower.category)
         yield words.say(_("note: no rule names the category %(category)s"), category=category)
+
+
+def _is_unheard(trial: Trial) -> bool:
+    """Return whether an institution sent a CPR number that it may not assert.
+
+    Number and PIN come from none, and of a login that is not trusted nothing at all is read.
+    """
+    withheld = (CPR_ATTRIBUTE, "may_not_assert") in trial.login.reading.withheld
+    return withheld and trial.complete.institution is not None
 
 
 def _is_unfound(played: PlayedLogin) -> bool:

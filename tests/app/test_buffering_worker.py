@@ -24,6 +24,7 @@ from broker.app.gunicorn_server import Terse
 pytestmark = pytest.mark.server
 
 _PATIENCE = 60.0  # seconds until a test that waits in vain fails
+_NEVER = 10 * _PATIENCE
 _LARGE = 1_000_000
 HEAD = b"GET /page HTTP/1.1\r\nHost: broker\r\n"
 BODY = b"POST /page HTTP/1.1\r\nHost: broker\r\nContent-Length: %d\r\n\r\n" % _LARGE
@@ -412,6 +413,16 @@ def test_an_idle_connection_and_one_that_takes_nothing_run_out(monkeypatch: pyte
         assert given_up(idle)
 
 
+def test_whoever_has_their_last_answer_and_does_not_go_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they still send is read for a moment, and never answered; then their connection is for others."""
+    monkeypatch.setattr(buffering_worker, "_TURN", 0.1)
+    monkeypatch.setattr(buffering_worker, "_LINGERING", 0.2)
+    with serving() as running, running.connect(asking("/page")) as wire:
+        assert everything(wire).endswith(b"page")
+        until(lambda: not running.worker._open)
+        assert running.application.asked == ["/page"]
+
+
 def test_a_client_with_many_requests_in_one_packet_waits_its_turn() -> None:
     """Whoever comes while it is answered is read and answered before its next two hundred are."""
     many = asking("/first", keep=True) + asking("/many", keep=True) * 200
@@ -582,6 +593,7 @@ def test_its_end_waits_for_nobody_who_says_nothing(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(buffering_worker, "_ENDING", 0.2)
     monkeypatch.setattr(buffering_worker, "_LINGERING", 0.1)
     monkeypatch.setattr(buffering_worker, "_TURN", 0.1)
+    monkeypatch.setattr(buffering_worker, "_ARRIVING", _NEVER)  # by that alone both would go too
     with serving() as running, running.connect(HEAD) as half, running.connect() as silent, ExitStack() as held:
         waiting = held.enter_context(running.connect(asking("/wait")))
         until(lambda: len(running.worker._open) == 3 and running.application.asked == ["/wait"])
@@ -590,3 +602,16 @@ def test_its_end_waits_for_nobody_who_says_nothing(monkeypatch: pytest.MonkeyPat
         assert given_up(silent)
         running.application.go_on.set()
         assert everything(waiting).endswith(b"page")
+
+
+def test_at_its_end_who_is_idle_goes_before_half_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one has begun nothing that could be lost; the other may send the rest, and is answered."""
+    monkeypatch.setattr(buffering_worker, "_LINGERING", 0.1)
+    monkeypatch.setattr(buffering_worker, "_TURN", 0.1)
+    monkeypatch.setattr(buffering_worker, "_ARRIVING", _NEVER)
+    with serving() as running, running.connect(HEAD) as half, running.connect() as silent:
+        until(lambda: len(running.worker._open) == 2)
+        running.end()
+        assert given_up(silent)
+        half.sendall(b"\r\n")
+        assert everything(half).endswith(b"page")

@@ -121,12 +121,15 @@ def test_an_account_that_nothing_leads_to_is_said_to_be_there_in_vain(tried: Try
     assert said in tried(*AFFILIATE, *person).stdout
     assert "note:" not in tried("--upstream", "wayf", "--as", "alum@au.dk", *person).stdout
     assert "note:" not in tried(*AFFILIATE, "--service", "e-resources", "--borrower", "PRIVATE").stdout
+    # A number that counts came: that it finds no account of the desk's is no matter of the login.
+    assert "note:" not in tried(*STUDENT, "--cpr", "real", "--borrower", "temporary", "--service", "myprint").stdout
 
 
 def test_an_entry_that_needs_an_account_names_itself_and_no_requirement(tried: Try) -> None:
     """``require`` is about making an account: whoever comes without a number to one that is needed misses that."""
     told = tried(*STUDENT, "--cpr", "none", "--service", "myprint").stdout
     assert re.search(r"refused   cpr_required   student.yaml:\d+ borrower: need\n", told)
+    assert "does not count" not in told  # none came
 
 
 def test_a_number_that_its_institution_may_not_assert_is_told(tried: Try, setting: Setting) -> None:
@@ -143,6 +146,19 @@ def test_a_number_that_its_institution_may_not_assert_is_told(tried: Try, settin
     assert "refused   cpr_required" in silent.stdout
     assert said not in tried(*person, "--cpr", "none", **environ).stdout
     assert said not in tried(*STUDENT, "--cpr", "real", **environ).stdout
+
+
+def test_a_number_that_was_not_read_for_another_reason_is_no_matter_of_its_institution(
+    tried: Try, setting: Setting
+) -> None:
+    """Of a login that is not trusted nothing is read, and number and PIN come from no institution: no mend is named."""
+    environ = {"BROKER_CONFIG": str(setting.config)}
+    person = ("--cpr", "real", "--borrower", "PRIVATE", "--service", "my-loans")
+    distrusted = tried("--upstream", "wayf", "--as", "student@evil.example", *person, **environ)
+    by_pin = tried("--upstream", "library", *person, **environ)
+    assert "refused   scope_mismatch" in distrusted.stdout
+    assert "leaves  borrower_number" in by_pin.stdout
+    assert "may_assert in broker.toml" not in distrusted.stdout + by_pin.stdout
 
 
 def test_a_category_of_people_without_an_account_rule_is_known(tried: Try) -> None:

@@ -218,6 +218,18 @@ def test_the_shipped_policies_are_found_sound(shipped: PolicySet) -> None:
     assert found.classes > 100
 
 
+def test_an_entry_of_people_who_may_come_by_any_way_is_not_put_down_to_the_methods(shipped: PolicySet) -> None:
+    """A file that names no way to log in: whoever the national eID brings is no student, whatever a service offers."""
+    (policy,) = [each for each in shipped.policies if each.affiliation == "student"]
+    first = policy.match[0]
+    by_any_way = Alternative(tuple(each for each in first.conditions if each.name != "upstream"), first.place)
+    entry_of_it = replace(policy.releases[0], service="eid-only")
+    changed = replace(policy, match=(by_any_way,), releases=(entry_of_it,))
+    others = tuple(each for each in shipped.policies if each is not policy)
+    found = found_in(PolicySet((*others, changed), "d"))
+    assert f"{entry_of_it.place}: no login reaches this entry" in [str(each) for each in found.findings]
+
+
 @dataclass(frozen=True)
 class NegatedCondition(Condition):
     """A condition of a format to come."""
