@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.stores import redis, redis_scripts
+from broker.adapters.stores import redis, redis_connection, redis_scripts
 from broker.adapters.stores.open_store import open_store
 from broker.adapters.stores.redis import RedisStore
 from broker.core.errors import StoreUnavailable
@@ -43,6 +43,11 @@ def pair(start: Start, monkeypatch: pytest.MonkeyPatch) -> tuple[RedisServer, Re
         client.set("begun", "1")
         _wait(lambda: bool(client.wait(1, 100)))
     return master, replica
+
+
+def test_the_wait_for_a_replica_ends_before_that_for_redis() -> None:
+    """Without an end, or with a later one, a replica that is slow would be told as a Redis that does not answer."""
+    assert 0 < redis._REPLICA_WAIT < 1000 * redis_connection._SETTINGS["socket_timeout"]
 
 
 def test_durable_waits_for_a_replica(pair: tuple[RedisServer, RedisServer], monkeypatch: pytest.MonkeyPatch) -> None:

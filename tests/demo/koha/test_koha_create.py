@@ -165,12 +165,18 @@ def _together(ask: Ask, bodies: Sequence[Mapping[str, object]]) -> list[int]:
         return list(threads.map(post, bodies))
 
 
-def test_the_unique_attribute_has_a_race(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_unique_attribute_has_a_race(ask: Ask, koha: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
     """1.2: two who look before either inserts both pass, so one CPR has two patrons; the fourth meeting deadlocks."""
+    koha.faults.set({"race_window": 0.2})
     both_have_looked = Barrier(2)
-    window = SimpleNamespace(sleep=lambda _: both_have_looked.wait(60))
-    monkeypatch.setattr(patrons, "time", window)
+    windows: set[float] = set()
     outcomes = []
+
+    def sleep(seconds: float) -> None:
+        windows.add(seconds)
+        both_have_looked.wait(60)
+
+    monkeypatch.setattr(patrons, "time", SimpleNamespace(sleep=sleep))
     for number in range(4):
         attribute = [{"type": "CPR", "value": f"010180000{number}"}]
         pair = [
@@ -179,6 +185,7 @@ def test_the_unique_attribute_has_a_race(ask: Ask, monkeypatch: pytest.MonkeyPat
         ]
         outcomes.append(sorted(_together(ask, pair)))
     assert outcomes == [[201, 201], [201, 201], [201, 201], [201, 500]]
+    assert windows == {0.2}
 
 
 def test_the_database_keeps_user_name_and_card_number_unique(ask: Ask, koha: Simulation) -> None:
