@@ -74,7 +74,7 @@ class RegisterDecisions:
             after = self.records.read(entry.key)
             if after is None:
                 return True
-            if is_ended or not _says_the_same(after, entry):
+            if is_ended or after.enrolment.id != entry.enrolment.id:
                 self._hold_again(after, freed)
                 return is_ended
             case = after
@@ -190,9 +190,3 @@ def _asked_anew(entry: StoredEnrolment) -> EnrolmentDraft:
 
 def _makes_again(entry: StoredEnrolment) -> EnrolmentDraft:
     return replace(entry.enrolment, number_now=None), entry.due
-
-
-def _says_the_same(one: StoredEnrolment, other: StoredEnrolment) -> bool:
-    """Return whether two answers of the register's are one; names that came since may differ."""
-    told, before = one.enrolment, other.enrolment
-    return (told.reason, told.number_now) == (before.reason, before.number_now)
