@@ -51,13 +51,23 @@ class RegisterDecisions:
     def agreed(self, owner: str, number_now: str) -> None:
         """End the case of ``owner``: their borrower has the number ``number_now``, a pseudonym."""
         key = register_case(owner)
-        case = self.records.read(key)
-        while case:
+
+        def let_go(case: StoredEnrolment) -> Names:
             self._make_nobody(case.enrolment.told_before, number_now)
-            if self._close(case, self._let_numbers_go):
-                break
-            case = self.records.read(key)
+            return self._let_numbers_go(case)
+
+        self._close_all(key, let_go)
         HeldBackNumbers(self.records, self.links).lift(number_now, key)
+
+    def forget(self, key: Key) -> None:
+        """End a case whatever it says by then: its person is forgotten."""
+        self._close_all(key, self._let_numbers_go)
+
+    def _close_all(self, key: Key, let_go: Callable[[StoredEnrolment], Names]) -> None:
+        """End the case of ``key``, and any that is listed in its place meanwhile."""
+        case = self.records.read(key)
+        while case and not self._close(case, let_go):
+            case = self.records.read(key)
 
     def _close(self, entry: StoredEnrolment, let_go: Callable[[StoredEnrolment], Names]) -> bool:
         """End the case with all that it holds back: a login may add a number at any moment.
