@@ -459,6 +459,37 @@ def test_a_case_that_goes_with_its_person_holds_nobody_back(lived_parts: Parts) 
     assert Life(lived_parts, KARLA).id
 
 
+def test_a_number_that_comes_while_its_case_is_forgotten_is_barred_by_none(
+    lived_parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login by the name lists it in the case right before that goes: no staff could let its holder in."""
+    links, store = lived_parts.links, lived_parts.store
+    asta, changed = links.of_cpr(ASTA.cpr), links.of_cpr(CHANGED)
+    lived_parts.cases.register_differs(asta, LookUpPlan(LookUpOutcome.NUMBER_CHANGED), (ASTA.number,))
+    case = Key("enrolment", asta, REGISTER_CASE)
+    came: list[str | None] = []
+
+    def after_a_login(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def write(key: Key, *given: Any, **how: Any) -> Any:
+            if key == case and not came:
+                came.append("")
+                came[0] = lived_parts.cases.another_cpr("name", asta, changed)
+            return plain(key, *given, **how)
+
+        return write
+
+    desk = person_operations.desk(lived_parts)
+    with monkeypatch.context() as meanwhile:
+        for name in ("put", "drop"):
+            meanwhile.setattr(store, name, after_a_login(getattr(store, name)))
+        person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
+    assert came == ["cpr_number_changed"]
+    assert store.get(case, now()) is None
+    assert not links.is_barred(CHANGED)
+    for key in (Key("enrolment", "name", "notice"), Key("link", changed)):
+        store.drop(key)
+
+
 def test_what_is_forgotten_is_the_persons_and_nobody_elses(lived_parts: Parts) -> None:
     """Of every record, counter and key of theirs only the spent arrival is left; the other person keeps all.
 

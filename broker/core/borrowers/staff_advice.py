@@ -159,8 +159,8 @@ BY_REASON: Final[Mapping[str, Advice]] = {
         _(
             "The CPR register has given the person another number. `confirm` it, with the "
             "borrower's number, and the borrower gets it; where two borrowers are named, merge "
-            "them in the library system, then `retry`. Until then nobody comes to a borrower "
-            "by the new number."
+            "them in the library system into one that has the new number, then `retry`. Where "
+            "one is named, nobody comes to a borrower by the new number until then."
         ),
         _NOBODY_BY_IT,
     ),

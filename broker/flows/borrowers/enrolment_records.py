@@ -21,6 +21,8 @@ from broker.flows.records import Amended, Content, Lease, Reads, Record, Records
 CALL: Final = timedelta(seconds=15)
 GIVE_UP_AFTER: Final = timedelta(days=30)
 _AFTER_EXPIRY: Final = timedelta(days=60)  # to lower a leaver's category in
+# Redis keeps what has ended for five minutes more; what ended before that it drops at once.
+_LONG_ENDED: Final = CASE.span + timedelta(minutes=6)
 # A person's requests, a worker and staff may all write one enrolment at once.
 MOST_TRIES: Final = 50
 REGISTER_CASE: Final = "register"
@@ -104,7 +106,7 @@ class EnrolmentRecords:
     def end(self, entry: StoredEnrolment) -> bool:
         """End a record as it was read, as a drop would; False where another wrote meanwhile."""
         now = self.now()
-        ended = Content(entry.enrolment, now)
+        ended = Content(entry.enrolment, CASE.until(now - _LONG_ENDED))
         return self._records.write(entry.key, ended, entry.version, now) is not None
 
     def claim(self) -> tuple[StoredEnrolment, Lease] | None:

@@ -10,6 +10,7 @@ from broker.core.entities import Names
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Key, Trail
 from broker.flows.borrowers.enrolment_records import (
+    REGISTER_CASE,
     EnrolmentDraft,
     EnrolmentRecords,
     StoredEnrolment,
@@ -68,18 +69,19 @@ class ListedCases:
         """List what ``say`` makes of the case or notice as it stands, and return it.
 
         It is asked again where another writes first: what that wrote is not lost. The id is the
-        same as long as it is listed. StoreUnavailable.
+        same as long as it is listed; that of a case of the register's only as long as it says the
+        same, for what staff decide by an id they have seen. StoreUnavailable.
         """
         is_new = True
 
         def drafted(entry: StoredEnrolment | None) -> EnrolmentDraft:
             nonlocal is_new
-            before = entry.enrolment if entry else None
-            case = self._drafted(say(before), state)
-            is_new = before is None or before.reason != case.reason
-            if before:
-                began = case.wanted_at if is_new else before.wanted_at
-                case = replace(case, id=before.id, wanted_at=began)
+            case = self._drafted(say(entry.enrolment if entry else None), state)
+            is_new = entry is None or _is_another(entry, case)
+            if entry and entry.enrolment.reason == case.reason:
+                case = replace(case, wanted_at=entry.enrolment.wanted_at)
+            if entry and not (is_new and key.name == REGISTER_CASE):
+                case = replace(case, id=entry.enrolment.id)
             return case, None
 
         written = self.records.decide(key, drafted).record
@@ -122,6 +124,15 @@ class ListedCases:
             guessed=listed.guessed,
             told_before=listed.told_before,
         )
+
+
+def _is_another(entry: StoredEnrolment, case: Enrolment) -> bool:
+    """Return whether ``case`` is another to staff than the one that is listed in its place."""
+    before = entry.enrolment
+    if entry.key.name != REGISTER_CASE:
+        return before.reason != case.reason
+    told = (case.reason, case.number_now, case.borrowers)
+    return told != (before.reason, before.number_now, before.borrowers)
 
 
 def _but(number: str | None, numbers: Names) -> Names:

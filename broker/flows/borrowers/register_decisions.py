@@ -51,13 +51,23 @@ class RegisterDecisions:
     def agreed(self, owner: str, number_now: str) -> None:
         """End the case of ``owner``: their borrower has the number ``number_now``, a pseudonym."""
         key = register_case(owner)
-        case = self.records.read(key)
-        while case:
+
+        def let_go(case: StoredEnrolment) -> Names:
             self._make_nobody(case.enrolment.told_before, number_now)
-            if self._close(case, self._let_numbers_go):
-                break
-            case = self.records.read(key)
+            return self._let_numbers_go(case)
+
+        self._close_all(key, let_go)
         HeldBackNumbers(self.records, self.links).lift(number_now, key)
+
+    def forget(self, key: Key) -> None:
+        """End a case whatever it says by then: its person is forgotten."""
+        self._close_all(key, self._let_numbers_go)
+
+    def _close_all(self, key: Key, let_go: Callable[[StoredEnrolment], Names]) -> None:
+        """End the case of ``key``, and any that is listed in its place meanwhile."""
+        case = self.records.read(key)
+        while case and not self._close(case, let_go):
+            case = self.records.read(key)
 
     def _close(self, entry: StoredEnrolment, let_go: Callable[[StoredEnrolment], Names]) -> bool:
         """End the case with all that it holds back: a login may add a number at any moment.
@@ -74,7 +84,7 @@ class RegisterDecisions:
             after = self.records.read(entry.key)
             if after is None:
                 return True
-            if is_ended or not _says_the_same(after, entry):
+            if is_ended or after.enrolment.id != entry.enrolment.id:
                 self._hold_again(after, freed)
                 return is_ended
             case = after
@@ -190,9 +200,3 @@ def _asked_anew(entry: StoredEnrolment) -> EnrolmentDraft:
 
 def _makes_again(entry: StoredEnrolment) -> EnrolmentDraft:
     return replace(entry.enrolment, number_now=None), entry.due
-
-
-def _says_the_same(one: StoredEnrolment, other: StoredEnrolment) -> bool:
-    """Return whether two answers of the register's are one; names that came since may differ."""
-    told, before = one.enrolment, other.enrolment
-    return (told.reason, told.number_now) == (before.reason, before.number_now)

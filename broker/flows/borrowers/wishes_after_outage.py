@@ -26,6 +26,8 @@ _OUTAGE: Final = timedelta(minutes=5)
 _BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 # Of more than so many it is an outage, and they are read from the store after it.
 _MOST_REMEMBERED: Final = 1_000
+# Given its place once more it would fail before everybody who is new.
+_MOST_PLACES: Final = 2
 # One trial a minute is made of these, whoever waits.
 _SET_UP: Final = "library_setup"
 _TURN: Final = Key("counter", "wishes after an outage")
@@ -37,7 +39,8 @@ class WishesAfterOutage:
 
     The pauses after failures grow to hours: without this the oldest would wait longest after it.
     And what is due after a pause is due later than all that has waited meanwhile: without this one
-    call that fails would cost a wish its place before thousands.
+    call that fails would cost a wish its place before thousands. Whoever fails on keeps the pauses:
+    a hundred whose calls end at their deadlines would leave no time for anybody else.
     """
 
     carry_out: Callable[[], Enrolment | None]
@@ -46,6 +49,8 @@ class WishesAfterOutage:
     _failing_since: datetime | None = field(default=_BEFORE_ALL, init=False)
     # When the pause of each ends, and whose it is: the earliest first.
     _paused: list[tuple[datetime, str]] = field(default_factory=list, init=False)
+    # How often each wish that waits was made due before all others, by its id.
+    _places: dict[str, int] = field(default_factory=dict, init=False)
 
     def step(self) -> Enrolment | None:
         """Carry out what has been due longest; None where nothing is due."""
@@ -53,7 +58,7 @@ class WishesAfterOutage:
         enrolment = self.carry_out()
         if enrolment is None:
             return None
-        if _is_held_up(enrolment):
+        if _is_held_up(enrolment) and enrolment.attempts == 1:
             self._remember(enrolment.person)
         if _waits(enrolment):
             self._failing_since = self._failing_since or self.now()
@@ -93,16 +98,20 @@ class WishesAfterOutage:
             self._failing_since = None
 
     def _make_due(self) -> bool:
-        """Make all that wait due since they were wanted, so that the oldest is claimed first.
+        """Make what waits due since it was wanted, so that the oldest is claimed first.
 
         False where another process has done so just now.
         """
         now = self.now()
         if self.records.store.count(_TURN, 1, TURN.ends(now + _EVERY), now) > 1:
             return False
-        for entry in self.records.readable():
-            if _waits(entry.enrolment):
+        places: dict[str, int] = {}
+        for entry in filter(_is_waiting, self.records.readable()):
+            id_ = entry.enrolment.id
+            places[id_] = self._places.get(id_, 0) + 1
+            if places[id_] <= _MOST_PLACES:
                 self.records.amend(entry.key, _due)
+        self._places = places
         return True
 
 
@@ -112,8 +121,12 @@ def _waits(enrolment: Enrolment) -> bool:
     return enrolment.reason == LibraryUnavailable.reason
 
 
+def _is_waiting(entry: StoredEnrolment) -> bool:
+    return _waits(entry.enrolment)
+
+
 def _due(entry: StoredEnrolment) -> EnrolmentDraft | None:
-    if not _waits(entry.enrolment):
+    if not _is_waiting(entry):
         return None
     return entry.enrolment, entry.enrolment.wanted_at
 

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from broker.core.borrowers.enrolment import Enrolment
 from broker.core.errors import LeadsNowhere
 from broker.core.login.transaction import Arrival, Transaction
 from broker.core.logout.sessions import Session
@@ -17,6 +16,7 @@ from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store, le
 from broker.core.retention.table import FORGETTING, LEASE
 from broker.flows.borrowers.enrolment_records import REGISTER_CASE, EnrolmentRecords
 from broker.flows.borrowers.held_back_numbers import HeldBackNumbers
+from broker.flows.borrowers.register_decisions import RegisterDecisions
 from broker.flows.login.arrivals import Arrivals
 from broker.flows.logout.sessions import Sessions
 from broker.flows.persons.legible_records import legible
@@ -176,7 +176,6 @@ class Forgetting:
         # Before the records: some are named after what only these hold.
         for key in counters:
             self.store.drop(key)
-        self._let_go(others)
         for record in others:
             self._drop(record)
         self._erase_trail(person)
@@ -188,16 +187,13 @@ class Forgetting:
             self.search.links.forget_person(name, person.ids, person.cprs, kept_barred=kept_barred)
         return len(records)
 
-    def _let_go(self, records: list[TheirRecord]) -> None:
-        """Let in whoever comes by a number that their own cases hold back: the cases go."""
-        for record in records:
-            if isinstance(record.fact, Enrolment) and record.key.name == REGISTER_CASE:
-                for number in record.fact.held_back:
-                    self._held.lift(number, record.key)
-
     @property
     def _held(self) -> HeldBackNumbers:
-        return HeldBackNumbers(EnrolmentRecords(self.store, self.now), self.search.links)
+        return HeldBackNumbers(self._enrolments, self.search.links)
+
+    @property
+    def _enrolments(self) -> EnrolmentRecords:
+        return EnrolmentRecords(self.store, self.now)
 
     def _end_sessions(self, records: tuple[TheirRecord, ...], now: datetime) -> None:
         """Mark as over whatever was authenticated: a request under way delivers nothing more."""
@@ -214,9 +210,15 @@ class Forgetting:
             self._spend(record)
         elif record.key.kind in _LEASED:
             with self._leased(record.key):
-                self.store.drop(record.key)
+                self._drop_leased(record.key)
         else:
             self.store.drop(record.key)
+
+    def _drop_leased(self, key: Key) -> None:
+        if key.name == REGISTER_CASE:
+            RegisterDecisions(self._enrolments, self.search.links).forget(key)
+        else:
+            self.store.drop(key)
 
     def _spend(self, record: TheirRecord) -> None:
         """Take the answer out, and leave that it came: it must not come a second time."""

@@ -9,10 +9,11 @@ import pytest
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.borrowers.registered_person import Residence
 from broker.core.ports import Key
 from broker.flows.identity.person_resolution import PersonNames
 from tests.flows.borrowers.conftest import CPR, Logins
-from tests.flows.borrowers.test_look_up import CHANGED, NEW, REFRESH, Desk, login, named
+from tests.flows.borrowers.test_look_up import CHANGED, NEW, PERSON, REFRESH, Desk, login, named
 from tests.flows.borrowers.test_look_up import _desk as desk
 
 __all__ = ["desk"]
@@ -166,3 +167,42 @@ def test_a_name_that_came_with_several_numbers_holds_back_each(desk: Desk, last:
     desk.world.live.want(desk.world.wish(cpr=NEW))
     desk.world.settle()
     assert list(desk.world.library.borrowers) == ["1"]
+
+
+@pytest.mark.parametrize("decision", ["retry", "end", "confirm"])
+@pytest.mark.parametrize("then", ["another number", "dead", "another borrower", "unclear"])
+def test_what_staff_have_not_seen_is_decided_by_no_id_that_they_have(desk: Desk, then: str, decision: str) -> None:
+    """They look, write the number that is told into the borrower, and type an hour later: the case says otherwise."""
+    world = desk.world
+    world.links.by_cpr(world.links.of_cpr(CPR))
+    seen = changed(desk, NEW)
+    if then == "another borrower":
+        world.library.add(NEW, Borrower("9", "STUD", cpr=NEW))
+    answers = {
+        "another number": replace(CHANGED, current_number=OTHER),
+        "dead": replace(PERSON, residence=Residence.DEAD, address=None),
+        "another borrower": replace(CHANGED, current_number=NEW),
+        "unclear": None,
+    }
+    desk.register.person = answers[then]
+    world.now += REFRESH + timedelta(days=1)
+    login(desk)
+    desk.run()
+    arguments = ("1",) if decision == "confirm" else ()
+    assert not getattr(desk.cases, decision)(seen, *arguments)
+    case = desk.case()
+    assert case["id"] != seen
+    assert world.links.is_barred(NEW)
+    assert desk.cases.end(str(case["id"]))
+
+
+def test_a_case_that_says_the_same_again_keeps_its_id(desk: Desk) -> None:
+    """Staff may be at it for months; a name that has come since changes nothing of what they decide."""
+    seen = changed(desk)
+    assert came(desk, NEW)
+    world = desk.world
+    world.now += REFRESH + timedelta(days=1)
+    login(desk)
+    desk.run()
+    assert desk.case()["id"] == seen
+    assert desk.cases.retry(seen)

@@ -121,6 +121,32 @@ def test_wishes_that_alone_fail_are_not_tried_more_for_the_success_of_others(
     assert tries[0] <= 5 * 9
 
 
+def test_wishes_whose_calls_end_at_their_deadlines_leave_time_for_everybody_else(
+    world: Any, worker: WishesAfterOutage
+) -> None:
+    """Sixty take a quarter of an hour a round: none of them goes before who is new again and again."""
+    find = world.library.find
+
+    def hangs(cpr: str, deadline: Any) -> Any:
+        if cpr.startswith("9"):
+            world.now += timedelta(seconds=15)
+            raise LibraryUnavailable("no answer")
+        return find(cpr, deadline)
+
+    world.library.find = hangs
+    for serial in range(60):
+        world.live.want(world.wish(cpr=f"9{serial:09}"))
+    begun = came = world.now
+    for serial in range(60):
+        while world.now < came:
+            if worker.step() is None:
+                world.now = came
+        world.live.want(world.wish(cpr=f"1{serial:09}"))
+        came += timedelta(minutes=2)
+    assert world.now - begun < timedelta(hours=3)
+    assert len(world.library.borrowers) > 50
+
+
 def fails() -> None:
     """Be silent for one call."""
     raise LibraryUnavailable("late")
