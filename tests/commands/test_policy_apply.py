@@ -272,6 +272,20 @@ def test_a_folder_that_is_half_copied_is_not_applied(desk: Desk) -> None:
     assert len(desk.said("history")) == 1
 
 
+def test_an_affiliation_that_its_own_file_renames_goes_too(desk: Desk) -> None:
+    """The file is there, under its name; its people are refused all the same. Of a file that is renamed nobody is."""
+    desk.applied()
+    path = desk.folder / "policies" / "hospital.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("affiliation: hospital\n", "affiliation: clinic\n", 1))
+    refused = desk.run("plan", "--no-analysis")
+    assert refused.exit_code == 78
+    assert "the affiliation hospital is in force, and no file is of it any more" in refused.stderr
+    path.unlink()
+    path.with_name("ward.yaml").write_text(text)
+    assert "no file is of it any more" not in desk.run("plan", "--no-analysis").stderr
+
+
 def kept_as_last_good(desk: Desk) -> None:
     """Keep the folder as the last good set of the machine, as a worker does."""
     files = PolicyFolder(desk.folder / "policies").files().files

@@ -16,9 +16,10 @@ from broker.core.analysis.outcomes import outcome, read_without
 from broker.core.analysis.partial_logins import PartialLogin
 from broker.core.analysis.sources import Source
 from broker.core.entities import Assurance
+from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.login.described_login import IdealTerms
 from broker.core.login.ideal_login import play
-from broker.core.policy.model import Alternative, Condition, Policy, PolicyLine, PolicySet
+from broker.core.policy.model import Alternative, Condition, Policy, PolicyLine, PolicySet, ProofRule
 from broker.files.policies import live_policies
 from tests.plugins.drawn import drawn
 from tests.plugins.random_edits import edited
@@ -87,6 +88,18 @@ def another_word(policies: PolicySet) -> PolicySet:
     return PolicySet((*policies.policies, new), "after")
 
 
+def highest_gone(policies: PolicySet) -> PolicySet:
+    """Give the set without its highest policy, so that each of the others stands at another place."""
+    return PolicySet(policies.policies[1:], "after")
+
+
+def address_remembered(policies: PolicySet) -> PolicySet:
+    """Give the set with a policy by which an address that anybody has shown is remembered for a day."""
+    rule = ProofRule(MAIL_PROOF, (), timedelta(minutes=30), timedelta(days=1))
+    hospital = policies.named["hospital"]
+    return with_policy(policies, replace(hospital, proofs=(*hospital.proofs, rule)))
+
+
 def with_policy(policies: PolicySet, changed: Policy) -> PolicySet:
     """Give the set with one policy in the place of that of its name."""
     others = (each for each in policies.policies if each.affiliation != changed.affiliation)
@@ -103,8 +116,18 @@ def freely_released(policies: PolicySet) -> PolicySet:
 
 @pytest.mark.parametrize(
     ("edit", "upstream"),
-    [(other_domains, "nemid"), (another_word, "wayf")],
-    ids=["a proof that is offered", "an affiliation that one set withholds"],
+    [
+        (other_domains, "nemid"),
+        (another_word, "wayf"),
+        (highest_gone, "wayf"),
+        (address_remembered, "nemid"),
+    ],
+    ids=[
+        "a proof that is offered",
+        "an affiliation that one set withholds",
+        "a place among the others",
+        "how long an address is remembered",
+    ],
 )
 def test_a_policy_that_stands_is_played_for_each_set_where_something_else_of_the_set_counts(
     edit: Callable[[PolicySet], PolicySet], upstream: str

@@ -1,5 +1,9 @@
 """The proof that the classes are complete: whatever login there is falls in one that decides as it does."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -7,19 +11,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.core.analysis.login_classes import Classes, LoginClass, Member
-from broker.core.analysis.modelled_matching import ModelledSet
+from broker.core.analysis.modelled_matching import Demand, ModelledSet
 from broker.core.analysis.modelled_requirements import Rights
+from broker.core.analysis.modelled_sets import ModelledSets
 from broker.core.analysis.outcomes import MADE, Outcome, described, outcome, read_without
+from broker.core.analysis.partial_logins import PartialLogin
 from broker.core.analysis.source_kinds import SourceKinds, Vocabulary
 from broker.core.analysis.sources import Source
 from broker.core.consent.disclosure import looked_up
-from broker.core.entities import Service
+from broker.core.entities import Assurance, Service
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
 from broker.core.login.login_decision import login_facts
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import Issue
-from broker.core.policy.model import PolicySet
+from broker.core.policy.model import Field, Policy, PolicySet
+from broker.files.policies import live_policies
 from tests.plugins.drawn import drawn
 from tests.plugins.random_edits import edited
 from tests.plugins.random_policies import (
@@ -115,6 +122,72 @@ def compare_question(played: PlayedLogin) -> None:
 
 EDITED = st.tuples(POLICY_SETS, SEEDS).map(lambda both: (both[0], edited(Random(both[1]), both[0])))
 SETS = st.one_of(POLICY_SETS.map(lambda policies: (policies,)), EDITED)
+
+SHIPPED = live_policies.load(Path(__file__).resolve().parents[3] / "policies", NOW)
+
+
+def surer(policy: Policy) -> Policy:
+    """Give the policy with accounts made of people of a higher level alone."""
+    return replace(policy, require=replace(policy.require, assurance=Assurance.HIGH))
+
+
+def by_proof(policy: Policy) -> Policy:
+    """Give the policy with accounts that have an address only if a hospital's mailbox was shown."""
+    rule = policy.borrower
+    if rule is None:
+        return policy
+    email = Field("email", "proof.kaldemail", "create", rule.place)
+    return replace(policy, borrower=replace(rule, fields=(email,)))
+
+
+SURER = PolicySet(tuple(map(surer, SHIPPED.policies)), "surer")
+BY_PROOF = PolicySet(tuple(map(by_proof, SHIPPED.policies)), "by proof")
+STUDENTS = PartialLogin(demands=(Demand("eduPersonScopedAffiliation", ("student@*", "alum@x.au.dk")),))
+
+
+def every_class(classes: Classes) -> Iterator[tuple[LoginClass, object]]:
+    """Give the class of each person with each number and all attributes that count, one by one."""
+    for decidings, known, kinds, intent in classes._people():
+        numbers = [person for person, *_ in classes._numbers(decidings, known)]
+        presences = [present for present, _ in classes._told_presences(decidings, kinds)]
+        for person, present, verified in product(numbers, presences, (True, False)):
+            login = described(Member(kinds, person, intent, present, verified), classes.kinds, None)
+            facts = login_facts(login.reading, upstream=login.upstream, intent=intent)
+            yield classes.class_of(facts), classes._told_apart(kinds)
+
+
+def check_every_class(sets: tuple[PolicySet, ...], only: PartialLogin | None) -> None:
+    """Compare the classes, each with what tells it apart, with those of the people one by one."""
+    modelled = ModelledSets.of(sets, only.demands if only else ())
+    for at, source in enumerate(SOURCES):
+        classes = Classes(at, modelled.kinds(source), modelled.on(TODAY), only)
+        members = [(found, classes._told_apart(member.kinds)) for found, member in classes.members()]
+        assert members == list(dict.fromkeys(every_class(classes)))
+
+
+@pytest.mark.parametrize(
+    ("sets", "only"),
+    [
+        ((SHIPPED,), None),
+        ((BY_PROOF,), None),
+        ((SHIPPED,), STUDENTS),
+        ((SHIPPED, SURER), None),
+        ((SURER, SHIPPED), None),
+    ],
+    ids=["one set", "an address that few have", "of those that are so", "more is asked after", "more is asked before"],
+)
+def test_whoever_is_passed_over_adds_no_class(sets: tuple[PolicySet, ...], only: PartialLogin | None) -> None:
+    """Numbers and ages are tried with one person of each kind, and each kind of person is tried."""
+    check_every_class(sets, only)
+
+
+@settings(max_examples=drawn(5), suppress_health_check=UNTOLD)
+@given(SETS, st.sampled_from([None, STUDENTS]))
+def test_whoever_is_passed_over_adds_no_class_of_any_policies(
+    sets: tuple[PolicySet, ...], only: PartialLogin | None
+) -> None:
+    """The same, of random sets alone and compared."""
+    check_every_class(sets, only)
 
 
 @pytest.mark.long("analyses each policy set that it draws")
