@@ -20,6 +20,7 @@ from broker.adapters.saml.gate import encryption, http_bindings, signature
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.app import assembly
 from broker.app.application import create_app
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.demo.koha import simulated_koha
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import Circulation
@@ -123,12 +124,17 @@ class House:
         return [line for line in self.koha.access.lines() if "/api/v1/patrons" in line or "/auth/password/" in line]
 
     def pin_proved(self) -> None:
-        """Wait for the last call of a first login: its PIN is set and proved beside it."""
-        for _ in range(400):
-            if "/auth/password/" in self.borrower_calls()[-1]:
+        """Wait for the end of a first login: its PIN is set, proved, mailed and written down beside it."""
+        for _ in range(1200):
+            if "/auth/password/" in self.borrower_calls()[-1] and not self.owed():
                 return
             self.parts.enrolments.pause(0.05)
         pytest.fail("no PIN was set and proved")
+
+    def owed(self) -> list[Enrolment]:
+        """Give the enrolments that somebody is still at: a PIN is owed, or a wish is open."""
+        kept = (entry.enrolment for entry in self.parts.cases.records.all())
+        return [each for each in kept if each.pin_owed or each.state is EnrolmentState.WANTED]
 
 
 def forms(response: TestResponse) -> list[tuple[str, dict[str, str]]]:

@@ -176,7 +176,7 @@ def test_the_desk_is_danish_for_every_state_and_reason_of_an_account(house: Hous
         for wish in (WISH, None):
             [entry] = house.parts.cases.records.all()
             there: Enrolment = replace(first.enrolment, wish=wish, cause=CAUSE, **changed)
-            house.parts.cases.records.write(entry, there, None)
+            assert house.parts.cases.records.write(entry, there, None)
             page = send(desk, "/admin/desk", reference=reference, do="find")
             check(page)
             assert found(page, "//section/@data-state") == state
