@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from lxml import html
 
@@ -22,6 +22,7 @@ KNOWN: Final = {"b-" + "0" * 16: "0" * 64}  # the cookie by which the broker kno
 _KEPT_COOKIES: Final = ("b-", "mark")
 _MOST_REDIRECTS: Final = 5
 _TOKEN: Final = re.compile(rb'name="token" value="([^"]+)"')
+_RESERVED: Final = re.compile(rb"[^A-Za-z0-9_.~-]")
 _HEADERS_OF_FORMS: Final = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -53,13 +54,25 @@ class HttpWire:
         headers = {"Host": self.host, "Cookie": cookie_header(self.cookies), **self.headers}
         if fields is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        body = urlencode(fields) if fields is not None else None
+        body = form_encoded(fields) if fields is not None else None
         self.connection.request(method, f"{parts.path}?{parts.query}", body, headers)
         answer = self.connection.getresponse()
         for name, value in answer.getheaders():
             if name.lower() == "set-cookie":
                 keep_cookie(self.cookies, value)
         return answer.status, answer.getheader("Location") or "", answer.read()
+
+
+def form_encoded(fields: dict[str, str]) -> bytes:
+    """Return the body of a form.
+
+    ``urlencode`` looks at each octet of a Response by itself, for a millisecond that the broker does not get.
+    """
+    return b"&".join(_encoded(name) + b"=" + _encoded(value) for name, value in fields.items())
+
+
+def _encoded(text: str) -> bytes:
+    return _RESERVED.sub(lambda found: b"%%%02X" % ord(found[0]), text.encode())
 
 
 def cookie_header(cookies: dict[str, str]) -> str:

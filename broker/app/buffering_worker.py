@@ -39,6 +39,11 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     The thread at the loop answers itself; where that takes long, another goes on with the loop.
 
+    All workers share one queue, the kernel's: none accepts while it has a request to answer, or no
+    thread for one; and where others wait, an answer closes its connection, so that the next request
+    of its client stands in that queue too. A connection that is kept binds its client to a worker:
+    where one had ten of sixteen clients and another six, the ten waited half as long again.
+
     A stranger who sends slowly, or takes slowly, costs a connection and no thread. Where there are
     too many, those go that would have run out first, and never the one that comes.
 
@@ -59,6 +64,9 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         self._over = False
         self._lead = LeadingThread(_QUICK)
         self._poller = selectors.DefaultSelector()
+        self._queue = select.poll()
+        for listener in self.sockets:
+            self._queue.register(listener, select.POLLIN)
         self._wakes = os.pipe()
         for end in self._wakes:
             os.set_blocking(end, False)
@@ -102,11 +110,11 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             self._look(now)
         if not self.alive:
             self._end(now)
-        self._listen(wanted=self.alive and self._has_room())
+        self._listen(wanted=self.alive and not self._whole and self._has_thread())
         for connection in self._whole:
             self._await(connection, _NOTHING)
         wait = _TURN
-        if self._whole and self._answering < self.cfg.threads:
+        if self._whole and self._has_thread():
             wait = 0.0
         for key, _ in self._poller.select(wait):
             key.data(key.fileobj)
@@ -162,16 +170,6 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         self._over = not self._open or now >= self._ends
 
     # From the first octet of a request to its last.
-
-    def _has_room(self) -> bool:
-        """Whether one that comes may come: of those kept, half may wait for a thread, or have it.
-
-        Else the kernel keeps it waiting. The other half are those that can be given up, so that the
-        descriptors last for what the threads open.
-        """
-        at_hand = len(self._whole) + self._answering
-        most: int = self.cfg.worker_connections // 2
-        return at_hand <= most
 
     def _listen(self, *, wanted: bool) -> None:
         if wanted == self._listening:
@@ -235,13 +233,13 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     # A thread answers.
 
-    def _answer_next(self) -> bool:
-        """Answer what is whole first; False where that took long, and another thread leads now.
+    def _has_thread(self) -> bool:
+        """Whether a request that is whole can be answered now."""
+        return bool(self._answering < self.cfg.threads)
 
-        One a turn, and one accepted: who comes meanwhile goes to the worker that is free. Workers
-        that took all who wait let some wait twice as long.
-        """
-        if not self._whole or self._answering >= self.cfg.threads:
+    def _answer_next(self) -> bool:
+        """Answer what is whole first; False where that took long, and another thread leads now."""
+        if not self._whole or not self._has_thread():
             return True
         self._at_hand = connection = self._whole.popleft()
         self._answering += 1
@@ -259,11 +257,15 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _answer(self, connection: BufferedConnection) -> None:
         try:
-            connection.answer(self.wsgi, last=not self.alive)
+            connection.answer(self.wsgi, last=not self.alive or self._others_wait())
         except Exception as error:
             # What no endpoint has caught.
             self.log.exception("")
             connection.refuse(error)
+
+    def _others_wait(self) -> bool:
+        """Whether a request is at hand, or somebody waits in the kernel's queue."""
+        return bool(self._whole) or bool(self._queue.poll(0))
 
     def _finish_answered(self, pipe: int) -> None:
         os.read(pipe, 4096)
