@@ -17,6 +17,7 @@ from broker.adapters.web.login.login import LoginEndpoints
 from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import StoreUnavailable
 from broker.core.login.transaction import Transaction
+from broker.core.ports import Store
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.flows.consents.receipts import Receipts
 from broker.flows.logout.sessions import group_of
@@ -29,6 +30,12 @@ pytestmark = pytest.mark.attack(15, 29, 30)
 Around = Callable[[Transaction, Callable[[], bool]], bool]
 STANDS: Final = ("released",)
 OVERTAKEN: Final = ("released", "not_released", "released")
+
+
+@pytest.fixture(autouse=True)
+def in_two_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the write and the reading behind it be two turns, as at a Cluster: more can happen around either."""
+    monkeypatch.setattr(EncryptedStore, "put_many_then_get", Store.put_many_then_get)
 
 
 @pytest.fixture

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from broker.core.entities import Names
 from broker.core.login.transaction import Transaction
+from broker.core.ports import Key
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.logout.sessions import Sessions
-from broker.flows.records import read_together
+from broker.flows.records import Reads, read_together
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +37,21 @@ class Interruptions:
         """
         if transaction.authentication is None:
             return _NONE
-        names = transaction.person.led_by if transaction.person else ()
+        reads = read_together(self.sessions.store, self.keys(transaction), now)
+        return self.found(transaction, now, reads)
+
+    def keys(self, transaction: Transaction) -> list[Key]:
+        """Return the keys of what may have come between: marks of logouts, and bars."""
         marks = self.sessions.marks(transaction)
-        bars = self.links.keys(*names)
-        reads = read_together(
-            self.sessions.store,
-            [*marks, *bars],
-            now,
-        )
+        return [*marks, *self.links.keys(*_names(transaction))]
+
+    def found(self, transaction: Transaction, now: datetime, reads: Reads) -> Interruption:
+        """Return what has come between as ``reads`` has it, which holds the ``keys``."""
         return Interruption(
             logged_out=self.sessions.over(transaction, now, reads),
-            barred=self.links.bar_of(names, reads),
+            barred=self.links.bar_of(_names(transaction), reads),
         )
+
+
+def _names(transaction: Transaction) -> Names:
+    return transaction.person.led_by if transaction.person else ()

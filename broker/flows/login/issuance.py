@@ -16,6 +16,7 @@ from broker.core.retention.table import SESSION
 from broker.flows.login.interruptions import Interruptions
 from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.logout.sessions import Sessions, group_of
+from broker.flows.records import Reads
 from broker.flows.transactions import Held, Transactions
 
 
@@ -86,11 +87,13 @@ class Issuance:
         if transaction.issued:
             # The process may have died between the transaction and its session.
             self.sessions.add(session, now)
+            came = self._interruptions.since(transaction, now)
         else:
             self._owe_look_up(held, step, now)
-            if not self._recorded(held, step, issued, session, now):
+            reads = self._recorded(held, step, issued, session, now)
+            if reads is None:
                 return False
-        came = self._interruptions.since(transaction, now)
+            came = self._interruptions.found(transaction, now, reads)
         if came.logged_out:
             self.sessions.end([session], now)
             self._take_back(transaction, session, issued, now)
@@ -137,8 +140,10 @@ class Issuance:
         issued: Issued,
         session: Session,
         now: datetime,
-    ) -> bool:
-        """Write that the assertion leaves; False where the transaction has changed meanwhile.
+    ) -> Reads | None:
+        """Write that the assertion leaves, and read behind it what may have come between.
+
+        None where the transaction has changed meanwhile.
 
         On the audit trail first: AuditUnavailable, with nothing recorded, where it cannot be
         written down there. What dies in between is recorded as having left and has not, never the
@@ -155,12 +160,13 @@ class Issuance:
             about=issued.assertion.removeprefix("_"),
         )
         trail.add(event)
+        left = transaction.left(issued)
         others = [*held.others, *self.sessions.drafted(session)]
-        if self.transactions.put(transaction.left(issued), held.version, now, others):
-            return True
-        if not self._stands(transaction, issued, now):
+        keys = self._interruptions.keys(transaction)
+        reads = self.transactions.put_then_read(left, held.version, now, others, keys)
+        if reads is None and not self._stands(transaction, issued, now):
             trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
-        return False
+        return reads
 
     def _stands(self, transaction: Transaction, issued: Issued, now: datetime) -> bool:
         """Return whether a write that seemed to lose is the one that another wrote upon.

@@ -124,7 +124,7 @@ class LoginEndpoints:
         arrival_token = request.args.get("arrival")
         if arrival_token is not None:
             return self._arrived(name, arrival_token)
-        held_or_answer = self.bound(name, self.pages.url)
+        held_or_answer = self.bound(name, self.pages.url, onward=True)
         if isinstance(held_or_answer, Response):
             return held_or_answer
         held = held_or_answer
@@ -156,11 +156,14 @@ class LoginEndpoints:
         ports.forms.verify(token, held.transaction, _purpose_of(upstream), now)
         return self.pages.to_upstream(held, upstream)
 
-    def bound(self, name: str, url: Callable[[Transaction], str]) -> Held | Response:
+    def bound(
+        self, name: str, url: Callable[[Transaction], str], *, onward: bool = False
+    ) -> Held | Response:
         """Return the transaction, bound to this browser; or the answer that introduces the browser.
 
-        That answer sets the browser cookie and comes back to ``url`` once. BrowserUnmatched where
-        the transaction is another browser's, CookiesNeeded where the browser keeps no cookie
+        That answer sets the browser cookie and comes back to ``url`` once. With ``onward`` a
+        browser that is bound may get the answer that leads it to the upstream. BrowserUnmatched
+        where the transaction is another browser's, CookiesNeeded where the browser keeps no cookie
         (docs/reference/design.md#4a-1).
         """
         ports = self.ports
@@ -171,6 +174,8 @@ class LoginEndpoints:
         if bound_to is None:
             if not browsers:
                 return self._introduce(held, url)
+            if onward:
+                return self._bound_and_asked(held, browsers[0])
             shared = ports.shared(request)
             return ports.broker.bind(held, browsers[0], now, shared=shared)
         if bound_to not in browsers:
@@ -267,6 +272,18 @@ class LoginEndpoints:
         response = redirect(again, 303)
         self.ports.cookies.set_browser_cookie(response)
         return response
+
+    def _bound_and_asked(self, held: Held, browser: str) -> Held | Response:
+        """Bind the transaction; where the only way leads off, answer with the AuthnRequest to it.
+
+        Both stand in one write, before the AuthnRequest is made.
+        """
+        ports = self.ports
+        shared = ports.shared(request)
+        bound, outstanding = ports.broker.bind_and_ask(held, browser, ports.now(), shared=shared)
+        if outstanding is None:
+            return bound
+        return self.pages.outgoing.away(bound, outstanding)
 
     def _remembered(self, transaction: Transaction) -> str | None:
         """Return the upstream that this browser remembers, if it is one of this request's."""
