@@ -73,8 +73,7 @@ class Attributes(Mapping[str, Values]):
         """Count the names."""
         return len(self._values)
 
-    # These three a mapping has anyway, by catching what it raises; a login asks a hundred times.
-
+    # Every mapping has these three, by catching KeyError; a login asks fifty times.
     def __contains__(self, name: object) -> bool:
         """Return whether there are values of ``name``."""
         return name in self._values
@@ -194,7 +193,7 @@ class AttributeReading:
         """Return the reading with ``CPR_STAND_IN`` where a CPR number stood."""
         attributes = self.attributes
         if CPR_ATTRIBUTE in attributes:
-            attributes = Attributes({**attributes, CPR_ATTRIBUTE: CPR_STAND_IN})
+            attributes = Attributes(dict(attributes.items()) | {CPR_ATTRIBUTE: CPR_STAND_IN})
         return ReadingWithoutCpr(replace(self, attributes=attributes))
 
 
@@ -293,8 +292,10 @@ def _refuse_companies(gathered: _Gathered) -> None:
 
 def _accepted(name: str, pairs: _Pairs, institution: Institution, withheld: Withheld) -> Values:
     """Return the values of one attribute that pass; a fault of an identity attribute refuses."""
-    identity = any(row.identity for row, _ in pairs)
-    single = any(row.single for row, _ in pairs)
+    identity = single = False
+    for row, _ in pairs:
+        identity = identity or row.identity
+        single = single or row.single
     most = 1 if single else _MOST_VALUES
     if len(pairs) > most:
         if identity:

@@ -143,7 +143,7 @@ def looks_like_cpr(text: str, *, apart: bool = False) -> bool:
     Replacement numbers and spaced ones count. With ``apart`` it must not run on into letters: of
     ids of 40 random hex digits one in 360 holds such a run.
     """
-    plain = _plain(text)
+    plain = text if text.isascii() else _plain(text)
     digits = _TWO_DIGITS.search(plain)
     if digits is None:
         return False
@@ -157,7 +157,7 @@ def blotted(text: str, blot: str) -> str:
     Constructed numbers are included. Where there is none the text comes back as it was, else in
     plain characters.
     """
-    plain = _plain(text)
+    plain = text if text.isascii() else _plain(text)
     if not _TWO_DIGITS.search(plain):
         return text
     without_numbers = _ANY_KIND.sub(lambda _: blot, plain)
@@ -174,7 +174,7 @@ def spellings(value: str) -> tuple[str, ...]:
 
 def _plain(text: str) -> str:
     """Return ``text`` as it is read: digits, dashes, dots, bullets and spaces as the ASCII ones."""
-    if text.isascii() or not _NOT_LATIN.search(text):
+    if not _NOT_LATIN.search(text):
         return text
     # Most of a text is ASCII all the same, and a thousand policy files are long.
     return _NOT_ASCII.sub(_plain_character, unicodedata.normalize("NFKC", text))

@@ -367,7 +367,7 @@ class Transaction:
         Source: docs/reference/design.md#4a-3.
         """
         refusal = answer if isinstance(answer, UpstreamRefusal) else None
-        authentication = answer if isinstance(answer, Authentication) else None
+        authentication = None if isinstance(answer, UpstreamRefusal) else answer
         shows = authentication is not None and self.reveal == "asked"
         return replace(
             self.cleared(),

@@ -24,6 +24,19 @@ _NONE: Final = Interruption()
 
 
 @dataclass(frozen=True, slots=True)
+class Watched:
+    """The keys of what may come between: the marks of logouts, and what a bar would stand on."""
+
+    marks: tuple[Key, ...]
+    bars: tuple[Key, ...]
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Return all of them."""
+        return (*self.marks, *self.bars)
+
+
+@dataclass(frozen=True, slots=True)
 class Interruptions:
     """Reads the marks of logouts and the bars on a login's person together."""
 
@@ -37,18 +50,20 @@ class Interruptions:
         """
         if transaction.authentication is None:
             return _NONE
-        reads = read_together(self.sessions.store, self.keys(transaction), now)
-        return self.found(transaction, now, reads)
+        watched = self.watched(transaction)
+        reads = read_together(self.sessions.store, watched.keys, now)
+        return self.found(transaction, watched, reads)
 
-    def keys(self, transaction: Transaction) -> list[Key]:
-        """Return the keys of what may have come between: marks of logouts, and bars."""
+    def watched(self, transaction: Transaction) -> Watched:
+        """Return where that stands which may come between."""
         marks = self.sessions.marks(transaction)
-        return [*marks, *self.links.keys(*_names(transaction))]
+        bars = self.links.keys(*_names(transaction))
+        return Watched(tuple(marks), tuple(bars))
 
-    def found(self, transaction: Transaction, now: datetime, reads: Reads) -> Interruption:
-        """Return what has come between as ``reads`` has it, which holds the ``keys``."""
+    def found(self, transaction: Transaction, watched: Watched, reads: Reads) -> Interruption:
+        """Return what has come between as ``reads`` has it; KeyError where it was not read."""
         return Interruption(
-            logged_out=self.sessions.over(transaction, now, reads),
+            logged_out=self.sessions.ended(transaction, watched.marks, reads),
             barred=self.links.bar_of(_names(transaction), reads),
         )
 

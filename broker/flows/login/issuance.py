@@ -13,10 +13,9 @@ from broker.core.login.transaction import Authentication, Errand, Issued, Transa
 from broker.core.logout.sessions import NameID, Session, session_index
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.retention.table import SESSION
-from broker.flows.login.interruptions import Interruptions
+from broker.flows.login.interruptions import Interruption, Interruptions
 from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.logout.sessions import Sessions, group_of
-from broker.flows.records import Reads
 from broker.flows.transactions import Held, Transactions
 
 
@@ -90,10 +89,10 @@ class Issuance:
             came = self._interruptions.since(transaction, now)
         else:
             self._owe_look_up(held, step, now)
-            reads = self._recorded(held, step, issued, session, now)
-            if reads is None:
+            recorded = self._recorded(held, step, issued, session, now)
+            if recorded is None:
                 return False
-            came = self._interruptions.found(transaction, now, reads)
+            came = recorded
         if came.logged_out:
             self.sessions.end([session], now)
             self._take_back(transaction, session, issued, now)
@@ -140,8 +139,8 @@ class Issuance:
         issued: Issued,
         session: Session,
         now: datetime,
-    ) -> Reads | None:
-        """Write that the assertion leaves, and read behind it what may have come between.
+    ) -> Interruption | None:
+        """Write that the assertion leaves, and return what has come between, read behind it.
 
         None where the transaction has changed meanwhile.
 
@@ -162,11 +161,13 @@ class Issuance:
         trail.add(event)
         left = transaction.left(issued)
         others = [*held.others, *self.sessions.drafted(session)]
-        keys = self._interruptions.keys(transaction)
-        reads = self.transactions.put_then_read(left, held.version, now, others, keys)
-        if reads is None and not self._stands(transaction, issued, now):
+        watched = self._interruptions.watched(transaction)
+        reads = self.transactions.put_then_read(left, held.version, now, others, watched.keys)
+        if reads is not None:
+            return self._interruptions.found(transaction, watched, reads)
+        if not self._stands(transaction, issued, now):
             trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
-        return reads
+        return None
 
     def _stands(self, transaction: Transaction, issued: Issued, now: datetime) -> bool:
         """Return whether a write that seemed to lose is the one that another wrote upon.

@@ -546,9 +546,10 @@ class Clause:
 CLAUSES: Final = {
     "only upon what was read": Clause(
         two_tabs,
-        "self.transactions.put_then_read(left, held.version, now, others, keys)",
-        "self.transactions.put_then_read(left, held.version, now, others, keys) or self.transactions.put_then_read("
-        "left, self.transactions.read(transaction.id, now).version, now, others, keys)",
+        "self.transactions.put_then_read(left, held.version, now, others, watched.keys)",
+        "self.transactions.put_then_read(left, held.version, now, others, watched.keys) or"
+        " self.transactions.put_then_read(left, self.transactions.read(transaction.id, now).version, now, others,"
+        " watched.keys)",
     ),
     "with its arrival": Clause(straight, "[*held.others, *self", "[*self"),
     "the arrival among what is written": Clause(
@@ -588,12 +589,12 @@ CLAUSES: Final = {
         "        trail.add(event)\n"
         "        left = transaction.left(issued)\n"
         "        others = [*held.others, *self.sessions.drafted(session)]\n"
-        "        keys = self._interruptions.keys(transaction)\n"
-        "        reads = self.transactions.put_then_read(left, held.version, now, others, keys)\n",
+        "        watched = self._interruptions.watched(transaction)\n"
+        "        reads = self.transactions.put_then_read(left, held.version, now, others, watched.keys)\n",
         "        left = transaction.left(issued)\n"
         "        others = [*held.others, *self.sessions.drafted(session)]\n"
-        "        keys = self._interruptions.keys(transaction)\n"
-        "        reads = self.transactions.put_then_read(left, held.version, now, others, keys)\n"
+        "        watched = self._interruptions.watched(transaction)\n"
+        "        reads = self.transactions.put_then_read(left, held.version, now, others, watched.keys)\n"
         "        if reads is not None:\n"
         "            trail.add(event)\n",
     ),
@@ -622,7 +623,7 @@ CLAUSES: Final = {
     "not called off where another gave it": Clause(
         barred_after_another_tab, " and not self.sessions.is_given_again(session, now)", ""
     ),
-    "not taken back where it stands": Clause(asked_twice, " and not self._stands(transaction, issued, now):", ":"),
+    "not taken back where it stands": Clause(asked_twice, "if not self._stands(transaction, issued, now):", "if True:"),
     "not taken back where another gave it": Clause(
         left_by_another_tab, " and not self.sessions.is_given_again(session, now)", ""
     ),
