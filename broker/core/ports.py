@@ -139,7 +139,11 @@ class Store(Protocol):
         ...
 
     def put_many_then_get(
-        self, first: Write, others: Sequence[Write], keys: Sequence[Key], now: datetime
+        self,
+        first: Write,
+        others: Sequence[Write],
+        keys: Sequence[Key],
+        now: datetime,
     ) -> list[Kept | None] | None:
         """Put as ``put_many``, then return what ``get_many`` returns for ``keys``.
 

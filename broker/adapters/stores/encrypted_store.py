@@ -90,7 +90,11 @@ class EncryptedStore(Store):
         return self._store.put_many(leading, following, now, durable=durable)
 
     def put_many_then_get(
-        self, first: Write, others: Sequence[Write], keys: Sequence[Key], now: datetime
+        self,
+        first: Write,
+        others: Sequence[Write],
+        keys: Sequence[Key],
+        now: datetime,
     ) -> "list[Kept | None] | None":
         """Compare and set all of them, then read, opened as ``get_many`` does."""
         leading = self._sealed_write(first)
@@ -101,7 +105,9 @@ class EncryptedStore(Store):
         return self._opened_each(keys, read)
 
     def _opened_each(
-        self, keys: Sequence[Key], read: "Sequence[Kept | None]"
+        self,
+        keys: Sequence[Key],
+        read: "Sequence[Kept | None]",
     ) -> "list[Kept | None]":
         pairs = zip(keys, read, strict=True)
         return [self._opened(key, kept) if kept else None for key, kept in pairs]

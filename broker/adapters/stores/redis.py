@@ -114,7 +114,11 @@ class RedisStore(Store):
         return True
 
     def put_many_then_get(
-        self, first: Write, others: Sequence[Write], keys: Sequence[Key], now: datetime
+        self,
+        first: Write,
+        others: Sequence[Write],
+        keys: Sequence[Key],
+        now: datetime,
     ) -> "list[Kept | None] | None":
         """Send the script and what reads behind it by one connection, which keeps their order.
 

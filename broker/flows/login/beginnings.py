@@ -9,7 +9,11 @@ from broker.flows.transactions import reference
 
 
 def begun(
-    request: AuthnRequest, now: datetime, *, shared: bool, upstream: str | None = None
+    request: AuthnRequest,
+    now: datetime,
+    *,
+    shared: bool,
+    upstream: str | None = None,
 ) -> Transaction:
     """Return a new transaction, which no browser has yet."""
     return Transaction(
@@ -23,7 +27,11 @@ def begun(
     )
 
 
-def outstanding(transaction: Transaction, upstream: str, now: datetime) -> Outstanding:
+def outstanding(
+    transaction: Transaction,
+    upstream: str,
+    now: datetime,
+) -> Outstanding:
     """Return a new AuthnRequest to ``upstream``, which is still to be recorded."""
     # The id carries the transaction, so that no RelayState is needed that could be swapped (attacks
     # 16).

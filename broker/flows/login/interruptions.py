@@ -60,13 +60,19 @@ class Interruptions:
         bars = self.links.keys(*_names(transaction))
         return Watched(tuple(marks), tuple(bars))
 
-    def found(self, transaction: Transaction, watched: Watched, reads: Reads) -> Interruption:
+    def found(
+        self,
+        transaction: Transaction,
+        watched: Watched,
+        reads: Reads,
+    ) -> Interruption:
         """Return what has come between as ``reads`` has it; KeyError where it was not read."""
-        return Interruption(
-            logged_out=self.sessions.ended(transaction, watched.marks, reads),
-            barred=self.links.bar_of(_names(transaction), reads),
-        )
+        logged_out = self.sessions.ended(transaction, watched.marks, reads)
+        barred = self.links.bar_of(_names(transaction), reads)
+        return Interruption(logged_out, barred)
 
 
 def _names(transaction: Transaction) -> Names:
-    return transaction.person.led_by if transaction.person else ()
+    if transaction.person is None:
+        return ()
+    return transaction.person.led_by

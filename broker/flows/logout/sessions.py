@@ -157,7 +157,12 @@ class Sessions:
         marks = self.marks(transaction)
         return self.ended(transaction, marks, read_together(self.store, marks, now))
 
-    def ended(self, transaction: Transaction, marks: Iterable[Key], reads: Reads) -> bool:
+    def ended(
+        self,
+        transaction: Transaction,
+        marks: Iterable[Key],
+        reads: Reads,
+    ) -> bool:
         """Return whether the login is ``over`` by its ``marks`` as ``reads`` has them."""
         answer = transaction.authentication
         if answer is None:

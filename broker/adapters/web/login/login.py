@@ -159,7 +159,11 @@ class LoginEndpoints:
         return self.pages.to_upstream(held, upstream)
 
     def bound(
-        self, name: str, url: Callable[[Transaction], str], *, onward: bool = False
+        self,
+        name: str,
+        url: Callable[[Transaction], str],
+        *,
+        onward: bool = False,
     ) -> Held | Response:
         """Return the transaction, bound to this browser; or the answer that introduces the browser.
 
