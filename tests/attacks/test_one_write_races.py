@@ -32,10 +32,9 @@ STANDS: Final = ("released",)
 OVERTAKEN: Final = ("released", "not_released", "released")
 
 
-@pytest.fixture(autouse=True)
-def in_two_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def in_two_turns(patch: pytest.MonkeyPatch) -> None:
     """Let the write and the reading behind it be two turns, as at a Cluster: more can happen around either."""
-    monkeypatch.setattr(EncryptedStore, "put_many_then_get", Store.put_many_then_get)
+    patch.setattr(EncryptedStore, "put_many_then_get", Store.put_many_then_get)
 
 
 @pytest.fixture
@@ -49,6 +48,7 @@ def ready(house: House) -> tuple[Person, str]:
 
 def around_the_write(patch: pytest.MonkeyPatch, around: Around) -> None:
     """Do ``around`` the first write of a transaction that an assertion leaves by."""
+    in_two_turns(patch)
     plain = EncryptedStore.put_many
     done: list[bool] = []
 
@@ -145,6 +145,7 @@ def test_a_store_that_dies_between_first_and_others(
             raise StoreUnavailable("gone")
         return plain(self, first, others, now, **how)
 
+    in_two_turns(monkeypatch)
     monkeypatch.setattr(EncryptedStore, "put_many", half)
     assert mark(person.get(url)) == ("error", "store_unavailable")
     assert halves == [True]
@@ -240,6 +241,7 @@ def test_a_store_that_says_no_for_ever_is_not_asked_for_ever(
         return bool(first.key.kind != "transaction" or not others) and plain(self, first, others, now, **how)
 
     with monkeypatch.context() as patched:
+        in_two_turns(patched)
         patched.setattr(EncryptedStore, "put_many", never)
         assert mark(person.get(url)) == ("error", "store_unavailable")
     assert releases(house, before) == OVERTAKEN[:2] * MOST_TRIES
