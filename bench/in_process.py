@@ -195,9 +195,9 @@ class Bench:
             (store, name, f"{'read' if name in _READS else 'write'} {name}") for name in methods
         ]
         counted.append((TrailFiles, "append", "trail"))
-        replaced = [(owner, name, vars(owner)[name]) for owner, name, _ in counted]
+        replaced = [(owner, name, getattr(owner, name)) for owner, name, _ in counted]
         for owner, name, word in counted:
-            setattr(owner, name, self.meter.counted(word, vars(owner)[name]))
+            setattr(owner, name, self.meter.counted(word, getattr(owner, name)))
         try:
             yield
         finally:

@@ -33,7 +33,7 @@ _TURNS: Final = 9
 _MOST: Final = {
     "SSO GET": {"read": 0, "write": 1, "trail": 0},
     "ACS POST": {"read": 1, "write": 1, "trail": 0},
-    "GET": {"read": 4, "write": 1, "trail": 1},
+    "GET": {"read": 3, "write": 1, "trail": 1},
 }
 
 

@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 import click
 
 from broker.app.named_configuration import configuration, keep_no_tls_secrets
-from broker.commands.late_group import LateGroup, reading_modules
+from broker.commands.late_group import LateGroup
 from broker.commands.output import (
     CONFIGURATION,
     FINDINGS,
@@ -24,6 +24,7 @@ from broker.commands.output import (
     waiting,
 )
 from broker.files.settings.toml_and_environment import CONFIG
+from broker.files.uncollected import uncollected
 
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DEMO_EXTRA: Final = 'the demo needs the extra "demo", which "make demo" installs'
@@ -96,7 +97,7 @@ def serve() -> None:
 
     SIGHUP reads everything again, if it is sound.
     """
-    with reading_modules():
+    with uncollected():
         # Both: broker work is forked from the server, and reads nothing again.
         from broker.app import background_work, gunicorn_server  # noqa: F401, PLC0415 - no other command needs a web server
 
@@ -117,7 +118,7 @@ def work(server: int | None) -> None:
     Run it by itself where another server serves the broker. One works on a machine: a second waits
     until the first has ended. SIGHUP reads everything again, if it is sound.
     """
-    with reading_modules():
+    with uncollected():
         from broker.app import background_work  # noqa: PLC0415 - no other command works beside logins
 
     background_work.work(configuration, server)
@@ -132,7 +133,7 @@ def check(reference: str | None, *, as_json: bool) -> None:
 
     Exit 1 with findings, 78 with faults.
     """
-    with reading_modules():
+    with uncollected():
         from broker.app import diagnostics, findings  # noqa: PLC0415 - they open the whole broker
 
     parts = diagnostics.opened()
@@ -155,7 +156,7 @@ def healthcheck(*, as_json: bool) -> None:
 
     Exit 1 if it is not, with the reasons.
     """
-    with reading_modules():
+    with uncollected():
         from broker.app import health_probe  # noqa: PLC0415 - no other command asks by HTTP
 
     health = health_probe.health(configuration())
@@ -224,7 +225,7 @@ def demo(
         raise click.UsageError("--json goes with --check")
     _refuse_beside_around(around, {"--check": checks, "--library": system, "--register": register})
     try:
-        with reading_modules():
+        with uncollected():
             from broker.demo import command  # noqa: PLC0415 - the simulated parties are no part of a broker in service
     except ModuleNotFoundError as missing:
         package, _, _ = str(missing.name).partition(".")

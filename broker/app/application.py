@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from ipaddress import ip_network
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Request
@@ -66,6 +66,14 @@ from broker.flows.proofs.pin_letters import PinLetters
 LARGEST_BODY: Final = 1024 * 1024
 
 
+class _Application(Flask):
+    """Flask as ours is: no endpoint is a coroutine, and none is looked at for that at each call."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is."""
+        return func
+
+
 def create_app(settings: Config | None = None) -> Flask:
     """Return the broker as a WSGI application; it starts no thread.
 
@@ -83,7 +91,7 @@ def create_app(settings: Config | None = None) -> Flask:
     parts = assemble(settings or read_config())
     parts.following.begin()
     config = parts.config
-    app = Flask("broker.adapters.web", static_url_path="/static")
+    app = _Application("broker.adapters.web", static_url_path="/static")
     if config.serve.proxies:
         # Only what the proxies we count have added is believed: whoever asks may write the rest of
         # the header.

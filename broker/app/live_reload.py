@@ -10,6 +10,7 @@ from typing import Final
 
 from broker.adapters.telling import application_log, loaded_policies
 from broker.app.assembly import Parts, now
+from broker.files.uncollected import uncollected
 from broker.flows.worker_loop import run_worker_loop
 
 _EVERY: Final = 1.0
@@ -101,19 +102,15 @@ class _Sharing:
 def _letting_requests_go_on() -> Iterator[None]:
     """Let requests have the interpreter soon, and no collection of what is loaded hold them up.
 
-    A collection looks through all there is and holds the interpreter meanwhile: 0.1 s and more
-    while a thousand policies are loaded.
+    One would hold the interpreter for 0.1 s and more while a thousand policies are loaded.
     """
     interval = sys.getswitchinterval()
-    collects = gc.isenabled()
     sys.setswitchinterval(min(interval, _LETS_GO))
-    gc.disable()
     try:
-        yield
+        with uncollected():
+            yield
     finally:
         sys.setswitchinterval(interval)
-        if collects:
-            gc.enable()
 
 
 def _report(error: Exception) -> None:

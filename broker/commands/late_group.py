@@ -1,28 +1,13 @@
 """A group of commands that are imported when they are asked for."""
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from typing import cast
 
 import click
 
-
-@contextmanager
-def reading_modules() -> Iterator[None]:
-    """Collect no garbage while the block imports modules: next to nothing of theirs is garbage.
-
-    A server's are read an eighth sooner so.
-    """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
+from broker.files.uncollected import uncollected
 
 
 class LateGroup(click.Group):
@@ -46,7 +31,7 @@ class LateGroup(click.Group):
         if place is None:
             return super().get_command(ctx, cmd_name)
         module, _, name = place.partition(":")
-        with reading_modules():
+        with uncollected():
             found = import_module(f"broker.commands.{module}")
         return cast("click.Command", getattr(found, name))
 

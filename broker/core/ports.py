@@ -138,6 +138,22 @@ class Store(Protocol):
         """
         ...
 
+    def put_many_then_get(
+        self,
+        first: Write,
+        others: Sequence[Write],
+        keys: Sequence[Key],
+        now: datetime,
+    ) -> list[Kept | None] | None:
+        """Put as ``put_many``, then return what ``get_many`` returns for ``keys``.
+
+        None where ``first`` does not stand: nothing was read then. In one turn where the store can.
+        What is returned stood there after the write, whatever stood there before it.
+        """
+        if not self.put_many(first, others, now):
+            return None
+        return self.get_many(keys, now)
+
     def drop(self, key: Key) -> None:
         """Remove the record if there is one."""
         ...

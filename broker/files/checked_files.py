@@ -150,36 +150,33 @@ def once(model: type[BaseModel], misfits: Sequence[ErrorDetails]) -> Iterator[Er
 
 def plain(node: YamlNode) -> Any:
     """Return ``node`` as text, lists and dicts, for a validator; ``line`` finds the lines again."""
-    match node:
-        case YamlScalar():
-            return node.text
-        case YamlSequence():
-            return [plain(item) for item in node.nodes]
-        case YamlMapping():
-            return {entry.key: plain(entry.node) for entry in node.entries}
+    if isinstance(node, YamlScalar):
+        return node.text
+    if isinstance(node, YamlSequence):
+        return [plain(item) for item in node.nodes]
+    return {entry.key: plain(entry.node) for entry in node.entries}
 
 
 def line(node: YamlNode, path: KeyPath) -> int:
     """Return the line of the key or item at ``path``, or of the nearest thing above that exists."""
     line_number = node.line
     for step in path:
-        entry = _entry(node, step)
+        entry = entry_at(node, step)
         if entry is None:
             break
         node, line_number = entry.node, entry.line
     return line_number
 
 
-def _entry(node: YamlNode, step: str | int) -> YamlEntry | None:
+def entry_at(node: YamlNode | None, step: str | int) -> YamlEntry | None:
     """Return the entry of a mapping or a sequence at a step; None where there is none."""
     if isinstance(node, YamlMapping):
         for entry in node.entries:
             if entry.key == step:
                 return entry
-    elif isinstance(node, YamlSequence):
-        for position, item in enumerate(node.nodes):
-            if position == step:
-                return YamlEntry(str(position), item.line, item)
+    elif isinstance(node, YamlSequence) and isinstance(step, int) and step < len(node.nodes):
+        item = node.nodes[step]
+        return YamlEntry(str(step), item.line, item)
     return None
 
 
@@ -234,7 +231,7 @@ def _has_no_value(node: YamlNode, path: KeyPath) -> bool:
     """Return whether nothing stands behind a key, as behind the rest of a text with a comma."""
     found = node
     for step in path:
-        entry = _entry(found, step)
+        entry = entry_at(found, step)
         if entry is not None:
             found = entry.node
     return isinstance(found, YamlScalar) and not found.text

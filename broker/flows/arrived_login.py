@@ -72,7 +72,9 @@ def read_and_decide(
     basis = _basis(transaction, transaction.authentication)
     if before is None:
         return _made(rules, rules.policies(), basis, now)
-    if _holds(before, basis):
+    if before.basis == basis:
+        return before
+    if _lets_in_still(before, basis):
         return replace(before, basis=basis)
     if before.trusted and _reads_alike(before.basis, basis):
         decision = _decided(rules, before.policies, before.reading, basis, now)
@@ -154,9 +156,7 @@ def _reads_alike(before: Basis, basis: Basis) -> bool:
     return (before.authentication, before.proofs) == (basis.authentication, basis.proofs)
 
 
-def _holds(before: Arrived, basis: Basis) -> bool:
-    if before.basis == basis:
-        return True
+def _lets_in_still(before: Arrived, basis: Basis) -> bool:
     # Who is let in without regard to a borrower is let in with one too, to the same release: a
     # borrower only ever stands in for what self-service lacks.
     return before.permitted and replace(before.basis, borrower=True) == basis

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -273,8 +273,8 @@ def read_together(store: Store, keys: Sequence[Key], now: datetime) -> Reads:
 
 def dump(fact: object) -> bytes:
     """Return the bytes of a frozen dataclass: one octet for the record number, then JSON."""
-    adapter = _adapter(cast("Any", type(fact)))
-    return bytes([WRITES]) + adapter.dump_json(fact)
+    kind: Any = type(fact)
+    return bytes([WRITES]) + _adapter(kind).dump_json(fact)
 
 
 def load(kind: type[T], octets: bytes) -> T:
@@ -284,9 +284,9 @@ def load(kind: type[T], octets: bytes) -> T:
     """
     if not octets or octets[0] not in READS:
         raise RecordUnreadable(f"{kind.__name__} record of an unknown release")
-    adapter = _adapter(cast("Any", kind))
+    of_kind: Any = kind
     try:
-        fact: T = adapter.validate_json(octets[1:])
+        fact: T = _adapter(of_kind).validate_json(octets[1:])
     except ValidationError:
         # The validator's text quotes the value, which may be personal: the chain is cut.
         raise RecordUnreadable(f"{kind.__name__} record does not read") from None

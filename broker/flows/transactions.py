@@ -108,6 +108,20 @@ class Transactions:
             return None
         return Held(transaction, draft.kept.version)
 
+    def put_then_read(
+        self,
+        transaction: Transaction,
+        was: str | None,
+        now: datetime,
+        others: Sequence[Write],
+        keys: Sequence[Key],
+    ) -> Reads | None:
+        """Write as ``put``, then read ``keys``, in one turn; None where another wrote first."""
+        content = Content(transaction, transaction.until)
+        draft = self._records.drafted(self.key(transaction.id), content, was)
+        read = self.store.put_many_then_get(draft, others, keys, now)
+        return None if read is None else dict(zip(keys, read, strict=True))
+
     def again(self, held: Held, now: datetime) -> Held:
         """Read a transaction again.
 

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from broker.adapters.saml.gate import http_bindings, safe_parser, signature
 from broker.adapters.saml.gate.xml_names import RESPONSE
 from broker.demo.saml import logout_messages
+from broker.flows.records import read_together
 from broker.flows.transactions import Transactions
 from tests.plugins.house import House, form, mark
 from tests.plugins.leaving import PARTIAL, Leaver, rows, to
@@ -141,20 +142,20 @@ def test_an_answer_from_before_the_logout_lets_nobody_in(house: House, by: str) 
 @pytest.mark.parametrize("first", ["logout", "session"])
 def test_a_login_that_races_a_logout_leaves_no_half(house: House, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
     """Whichever is written first, the session or the logout's mark: no assertion leaves, and no session stays."""
-    plain = Transactions.put
     sessions = house.broker.issuance.sessions
 
     def racing(self: Transactions, transaction: Any, *written: Any) -> Any:
-        if first == "session":
-            done = plain(self, transaction, *written)
-        sessions.close(transaction.browser, transaction.person.id, house.clock.now())
+        *_, now, others, keys = written
         if first == "logout":
-            done = plain(self, transaction, *written)
-        return done
+            sessions.close(transaction.browser, transaction.person.id, house.clock.now())
+        stands = self.put(transaction, written[0], now, others)
+        if first == "session":
+            sessions.close(transaction.browser, transaction.person.id, house.clock.now())
+        return read_together(self.store, keys, now) if stands else None
 
     asta = leaver(house)
     page = asta.page()
-    monkeypatch.setattr(Transactions, "put", racing)
+    monkeypatch.setattr(Transactions, "put_then_read", racing)
     assert mark(asta.person.agree(page)) == ("error", "transaction_gone")
     monkeypatch.undo()
     kept = [each for _, each in house.parts.store.list("session", None, house.clock.now()) if b"ended" in each.value]

@@ -17,6 +17,7 @@ from broker.adapters.web.login.login import LoginEndpoints
 from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import StoreUnavailable
 from broker.core.login.transaction import Transaction
+from broker.core.ports import Store
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.flows.consents.receipts import Receipts
 from broker.flows.logout.sessions import group_of
@@ -31,6 +32,11 @@ STANDS: Final = ("released",)
 OVERTAKEN: Final = ("released", "not_released", "released")
 
 
+def in_two_turns(patch: pytest.MonkeyPatch) -> None:
+    """Let the write and the reading behind it be two turns, as at a Cluster: more can happen around either."""
+    patch.setattr(EncryptedStore, "put_many_then_get", Store.put_many_then_get)
+
+
 @pytest.fixture
 def ready(house: House) -> tuple[Person, str]:
     """Give a browser whose person has agreed before, and the address of an arrival that goes straight through."""
@@ -42,6 +48,7 @@ def ready(house: House) -> tuple[Person, str]:
 
 def around_the_write(patch: pytest.MonkeyPatch, around: Around) -> None:
     """Do ``around`` the first write of a transaction that an assertion leaves by."""
+    in_two_turns(patch)
     plain = EncryptedStore.put_many
     done: list[bool] = []
 
@@ -138,6 +145,7 @@ def test_a_store_that_dies_between_first_and_others(
             raise StoreUnavailable("gone")
         return plain(self, first, others, now, **how)
 
+    in_two_turns(monkeypatch)
     monkeypatch.setattr(EncryptedStore, "put_many", half)
     assert mark(person.get(url)) == ("error", "store_unavailable")
     assert halves == [True]
@@ -233,6 +241,7 @@ def test_a_store_that_says_no_for_ever_is_not_asked_for_ever(
         return bool(first.key.kind != "transaction" or not others) and plain(self, first, others, now, **how)
 
     with monkeypatch.context() as patched:
+        in_two_turns(patched)
         patched.setattr(EncryptedStore, "put_many", never)
         assert mark(person.get(url)) == ("error", "store_unavailable")
     assert releases(house, before) == OVERTAKEN[:2] * MOST_TRIES

@@ -147,6 +147,30 @@ def test_the_same_call_again_writes_what_was_lost(store: Store, others: list[Key
         assert store.get_many(others, NOW) == [kept(b"other", "o")] * len(others)
 
 
+@pytest.mark.parametrize("others", [[], WITH_IT, ELSEWHERE])
+def test_what_is_read_behind_a_write_stands_after_it(store: Store, others: list[Key]) -> None:
+    """The first, the others and what another wrote, as ``get_many`` gives them then; an absent one is None."""
+    first, theirs = Key("transaction", "g"), Key("ended", "h")
+    store.put(theirs, kept(b"theirs", "9"), None, NOW)
+    writes = [Write(key, kept(b"other", "o"), None) for key in others]
+    keys = [first, *others, theirs, Key("ended", "nobody")]
+    read = store.put_many_then_get(Write(first, kept(b"new", "2"), None), writes, keys, NOW)
+    assert read == [kept(b"new", "2"), *[kept(b"other", "o")] * len(others), kept(b"theirs", "9"), None]
+    assert store.get_many(keys, NOW) == read
+
+
+def test_nothing_is_read_behind_a_write_that_does_not_stand(store: Store) -> None:
+    """Whoever lost learns that, and nothing has changed; the same write again is one that stands."""
+    first, other = Key("transaction", "g"), Write(Key("session", "n"), kept(b"other", "o"), None)
+    store.put(first, kept(b"theirs", "9"), None, NOW)
+    lost = Write(first, kept(b"ours", "2"), "1")
+    assert store.put_many_then_get(lost, [other], [first], NOW) is None
+    assert store.get_many([first, other.key], NOW) == [kept(b"theirs", "9"), None]
+    again = lost._replace(was="9")
+    for _ in range(2):
+        assert store.put_many_then_get(again, [other], [other.key], NOW) == [other.kept]
+
+
 def test_expired_is_absent(store: Store) -> None:
     """At ``until`` a record is gone for get, list, claim and compare; before it, by a microsecond, it is there."""
     key, record = Key("enrolment", "g", "n"), kept(until=NOW + SECOND, due=NOW)

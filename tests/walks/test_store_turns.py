@@ -14,7 +14,7 @@ from broker.adapters.trail.monthly_files import TrailFiles
 from tests.plugins.house import House
 
 READS: Final = ("get", "get_many", "list")
-WRITES: Final = ("put", "put_many", "drop", "claim", "count")
+WRITES: Final = ("put", "put_many", "put_many_then_get", "drop", "claim", "count")
 Turns = tuple[int, int, int]
 
 
@@ -60,6 +60,14 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     return made
 
 
+def test_a_fresh_browser_is_bound_and_sent_on_by_one_write(house: House, counted: Counted) -> None:
+    """Beside the write that begins: twice the transaction is read, once it is bound and its AuthnRequest recorded."""
+    person = house.person()
+    with counted.of(2, 2, 0):
+        asked = person.get(f"{person.base}/sign-up/begin?affiliation=student&upstream=wayf")
+    assert "SAMLRequest=" in asked.location
+
+
 def test_an_answer_is_one_read_and_one_write(house: House, counted: Counted) -> None:
     """The transaction is read, and the arrival added if it is absent."""
     person = house.person()
@@ -69,12 +77,12 @@ def test_an_answer_is_one_read_and_one_write(house: House, counted: Counted) -> 
 
 
 def test_an_assertion_leaves_by_one_write(house: House, counted: Counted) -> None:
-    """Transaction with arrival; what names and CPR lead to; the receipts: then one write, and the marks of logouts."""
+    """Transaction with arrival; what names and CPR lead to; the receipts: then a write with the marks of logouts."""
     person = house.person()
     person.agree(person.log_in("asta"), remember=True)
     house.landing(person.log_in("asta"))
     arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
-    with counted.of(4, 1, 1):
+    with counted.of(3, 1, 1):
         page = person.get(arrived.location)
     house.landing(page)
 

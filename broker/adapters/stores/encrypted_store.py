@@ -74,10 +74,7 @@ class EncryptedStore(Store):
 
     def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
         """Return the records, opened; RecordUnreadable if one of them does not open."""
-        opened: list[Kept | None] = []
-        for key, kept in zip(keys, self._store.get_many(keys, now), strict=True):
-            opened.append(self._opened(key, kept) if kept else None)
-        return opened
+        return self._opened_each(keys, self._store.get_many(keys, now))
 
     def put_many(
         self,
@@ -91,6 +88,29 @@ class EncryptedStore(Store):
         leading = self._sealed_write(first)
         following = [self._sealed_write(write) for write in others]
         return self._store.put_many(leading, following, now, durable=durable)
+
+    def put_many_then_get(
+        self,
+        first: Write,
+        others: Sequence[Write],
+        keys: Sequence[Key],
+        now: datetime,
+    ) -> "list[Kept | None] | None":
+        """Compare and set all of them, then read, opened as ``get_many`` does."""
+        leading = self._sealed_write(first)
+        following = [self._sealed_write(write) for write in others]
+        read = self._store.put_many_then_get(leading, following, keys, now)
+        if read is None:
+            return None
+        return self._opened_each(keys, read)
+
+    def _opened_each(
+        self,
+        keys: Sequence[Key],
+        read: "Sequence[Kept | None]",
+    ) -> "list[Kept | None]":
+        pairs = zip(keys, read, strict=True)
+        return [self._opened(key, kept) if kept else None for key, kept in pairs]
 
     def drop(self, key: Key) -> None:
         """Remove the record or counter if there is one."""

@@ -4,7 +4,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha1
 from heapq import heappop, heappush
 from itertools import islice
@@ -14,13 +14,11 @@ from redis.exceptions import AskError, MovedError, NoScriptError, RedisClusterEx
 
 from broker.adapters.stores import redis_files, redis_scripts
 from broker.adapters.stores.redis_connection import Address, loss_faults, servers
+from broker.adapters.stores.redis_scripts import LEEWAY, milliseconds_to_keep
 from broker.adapters.stores.timestamps import micros, moment
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, RecordKind, Store, Write
 
-# Redis forgets this long after ``until``, for machines whose clocks differ.
-_LEEWAY: Final = timedelta(minutes=5)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _REPLICA_WAIT: Final = 1000  # milliseconds
 _TRIES: Final = 3
 _PAGE: Final = 200
@@ -115,23 +113,38 @@ class RedisStore(Store):
                 self._put([write], now, durable=durable)
         return True
 
+    def put_many_then_get(
+        self,
+        first: Write,
+        others: Sequence[Write],
+        keys: Sequence[Key],
+        now: datetime,
+    ) -> "list[Kept | None] | None":
+        """Send the script and what reads behind it by one connection, which keeps their order.
+
+        Two servers of a Cluster keep none: there the reading waits for the writing.
+        """
+        with _failing_as_unavailable():
+            if _is_cluster(self._opened()):
+                return super().put_many_then_get(first, others, keys, now)
+            pipeline = self._opened().pipeline(transaction=False)
+            written, arguments = redis_scripts.put_arguments([first, *others], now, durable=False)
+            script = _DIGESTS[redis_scripts.PUT]
+            pipeline.execute_command("EVALSHA", script, len(written), *written, *arguments)
+            for key in keys:
+                record = redis_scripts.place(key).record
+                pipeline.execute_command("HMGET", record, *_FIELDS)
+            stands, *rows = pipeline.execute(raise_on_error=False)
+            if isinstance(stands, NoScriptError):  # as in _run; nothing is written yet
+                return super().put_many_then_get(first, others, keys, now)
+            for answer in (stands, *rows):
+                if isinstance(answer, Exception):
+                    raise answer
+        return [_kept(fields, now) for fields in rows] if stands else None
+
     def _put(self, writes: Sequence[Write], now: datetime, *, durable: bool) -> bool:
         """Run the script over ``writes``; True where the first stands."""
-        keys: list[str] = []
-        arguments: list[object] = [micros(now), micros(now - _LEEWAY), int(durable)]
-        for key, kept, was in writes:
-            place = redis_scripts.place(key)
-            keys += (place.record, place.names, place.due)
-            arguments += (
-                kept.value,
-                kept.version,
-                micros(kept.until),
-                "" if kept.due is None else micros(kept.due),
-                "" if was is None else f"={was}",
-                _milliseconds(kept.until, now),
-                place.member,
-                place.name,
-            )
+        keys, arguments = redis_scripts.put_arguments(writes, now, durable=durable)
         run = self._run_durably if durable else self._run
         return bool(run(redis_scripts.PUT, keys, *arguments))
 
@@ -177,8 +190,8 @@ class RedisStore(Store):
         prefix = ""
         if group is not None:
             prefix = redis_scripts.place(Key(kind, group)).member
-        lasts = _milliseconds(until, now)
-        arguments = (prefix, micros(now), token, micros(until), lasts, micros(now - _LEEWAY))
+        lasts = milliseconds_to_keep(until, now)
+        arguments = (prefix, micros(now), token, micros(until), lasts, micros(now - LEEWAY))
         with _failing_as_unavailable():
             claimed = self._claimed(kind, self._heads(kind, group, now), arguments)
         if claimed is None:
@@ -198,7 +211,7 @@ class RedisStore(Store):
     ) -> int:
         """Add ``by`` and return the sum; never tried twice, for it might be added twice."""
         keys = (redis_scripts.place(key).counter,)
-        arguments = (by, micros(until), micros(now), _milliseconds(until, now))
+        arguments = (by, micros(until), micros(now), milliseconds_to_keep(until, now))
         with _failing_as_unavailable():
             return int(self._run(redis_scripts.COUNT, keys, *arguments))
 
@@ -351,11 +364,6 @@ def _kept(fields: Sequence[Any], now: datetime) -> Kept | None:
         return None
     due_at = moment(int(due)) if due else None
     return Kept(value, version.decode(), moment(int(until)), due_at)
-
-
-def _milliseconds(until: datetime, now: datetime) -> int:
-    """Return how long Redis is to keep what ends at ``until``: PEXPIRE demands one at least."""
-    return max((until - now + _LEEWAY) // _MILLISECOND, 1)
 
 
 def _is_cluster(client: Any) -> bool:

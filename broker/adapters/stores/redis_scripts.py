@@ -10,14 +10,19 @@ later. Every script begins with the write that Redis may refuse for want of memo
 refused one has changed nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 from zlib import crc32
 
-from broker.core.ports import Key, RecordKind
+from broker.adapters.stores.timestamps import micros
+from broker.core.ports import Key, RecordKind, Write
 
 SHARDS: Final = 16  # part of the layout: another number would look for every record elsewhere
+# Redis forgets this long after ``until``, for machines whose clocks differ.
+LEEWAY: Final = timedelta(minutes=5)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 # Named in every key, so that a later layout finds and moves what this one wrote.
 _LAYOUT: Final = "broker1"
 
@@ -171,6 +176,36 @@ def place(key: Key) -> RedisKeys:
         member=member,
         name=name,
     )
+
+
+def put_arguments(
+    writes: Sequence[Write],
+    now: datetime,
+    *,
+    durable: bool,
+) -> tuple[list[str], list[object]]:
+    """Return the keys and the arguments by which ``PUT`` puts ``writes``."""
+    keys: list[str] = []
+    arguments: list[object] = [micros(now), micros(now - LEEWAY), int(durable)]
+    for key, kept, was in writes:
+        lies = place(key)
+        keys += (lies.record, lies.names, lies.due)
+        arguments += (
+            kept.value,
+            kept.version,
+            micros(kept.until),
+            "" if kept.due is None else micros(kept.due),
+            "" if was is None else f"={was}",
+            milliseconds_to_keep(kept.until, now),
+            lies.member,
+            lies.name,
+        )
+    return keys, arguments
+
+
+def milliseconds_to_keep(until: datetime, now: datetime) -> int:
+    """Return how long Redis is to keep what ends at ``until``: PEXPIRE demands one at least."""
+    return max((until - now + LEEWAY) // _MILLISECOND, 1)
 
 
 def hash_tag(key: Key) -> str:

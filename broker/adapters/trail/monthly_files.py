@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +42,7 @@ _FOR_THE_LOCK: Final = _OURS | os.O_RDWR | os.O_CREAT
 _FOR_APPENDING: Final = _OURS | os.O_RDWR | os.O_CREAT | os.O_APPEND
 _FOR_A_NEW_FILE: Final = _OURS | os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _ACCEPTED_A_LINE: Final = 400
+_MOST_FILES: Final = 64
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -88,7 +90,7 @@ class TrailFiles:
         root's would keep the broker out.
         """
         flags = _FOR_THE_LOCK if writing else _FOR_READING
-        lock = os.open(self.folder / HEAD, flags, 0o600)
+        lock = os.open(_file(self.folder, HEAD), flags, 0o600)
         try:
             _wait_for(lock)
             yield lock
@@ -156,7 +158,7 @@ class TrailFiles:
 
     def path(self, month: str) -> Path:
         """Return the file of a month, ``2026-11``."""
-        return self.folder / f"audit-{month}.jsonl"
+        return _file(self.folder, f"audit-{month}.jsonl")
 
     def months(self) -> list[str]:
         """Return the months that there are lines of, oldest first.
@@ -332,6 +334,12 @@ class TrailFiles:
             "lines": octets.count(b"\n"),
             "digest": digest,
         }
+
+
+@lru_cache(maxsize=_MOST_FILES)
+def _file(folder: Path, name: str) -> Path:
+    """Return the path of a file; a line needs three, and to make one takes longer than to hash."""
+    return folder / name
 
 
 def _no_line(month: str) -> TrailHead:

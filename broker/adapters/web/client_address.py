@@ -8,8 +8,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, Self
 
-import flask
 from flask import Request
+from flask.globals import request_ctx
 
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 
@@ -106,7 +106,7 @@ class UncountedProxies:
 
     def look(self) -> None:
         """Look at the present request, and tell the first in an hour."""
-        if not is_unaccounted(flask.request):
+        if not is_unaccounted(request_ctx.request):
             return
         before = self.seen
         self.seen = self.now()

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from babel import Locale
-from flask import Flask, abort, request
+from flask import Flask, abort
+from flask.globals import request_ctx
 from flask_babel import Babel
 from jinja2 import StrictUndefined
 from werkzeug.wrappers import Response
@@ -72,13 +73,15 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
     app.config.setdefault("BABEL_TRANSLATION_DIRECTORIES", str(catalogue.FOLDER))
     Babel(
         app,
-        locale_selector=lambda: _LOCALES[language.of(request, default)],
+        locale_selector=lambda: _LOCALES[language.of(request_ctx.request, default)],
         default_locale=default,
         default_timezone="Europe/Copenhagen",
     )
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     static_url = _static_urls(base_url)
+    # Whatever is asked of ``flask.request`` takes three calls: here, where every answer passes, the
+    # request itself is asked.
     app.context_processor(lambda: _template_names(imprint, static_url, base_url))
 
     @app.get("/was")
@@ -89,6 +92,7 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
 
     @app.after_request
     def _finish(response: Response) -> Response:
+        request = request_ctx.request
         if request.endpoint in _PICTURES and "Content-Security-Policy" in response.headers:
             return response  # a picture; where there is none, a page like any other
         if request.endpoint == "static" and response.status_code in {200, 304}:
@@ -101,7 +105,7 @@ def _template_names(
     imprint: Imprint, static_url: Callable[[str], str], base_url: str
 ) -> dict[str, Any]:
     spoken = language.language()
-    links = imprint.linked.of(request)
+    links = imprint.linked.of(request_ctx.request)
     other = next(code for code in language.LANGUAGES if code != spoken)
     return {
         "imprint": imprint,

@@ -177,7 +177,8 @@ def governing(
         return None
     for made in answers:
         if made.remembered(now) and covers(made, disclosure, hmacs):
-            return replace(made, chosen=tuple(name for name in made.chosen if name not in left))
+            chosen = tuple(name for name in made.chosen if name not in left)
+            return made if chosen == made.chosen else replace(made, chosen=chosen)
     return None
 
 

@@ -1,10 +1,10 @@
 """An upstream's attributes under our names, with cardinality, syntax, scopes and CPR checked."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, ItemsView, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Final, NewType
+from typing import Final, NewType, TypeVar, overload
 
 from broker.core.entities import Assurance, Institution
 from broker.core.errors import AttributesRefused
@@ -45,6 +45,8 @@ _MOST_VALUES: Final = 100
 _NO_CPR: Final = "none"
 _NAME_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:attrname-format:"
 
+T = TypeVar("T")
+
 Values = tuple[str, ...]  # of one attribute
 Withheld = list[tuple[str, str]]  # attribute name and reason code, in the order they were found
 
@@ -71,9 +73,27 @@ class Attributes(Mapping[str, Values]):
         """Count the names."""
         return len(self._values)
 
+    # Every mapping has these three, by catching KeyError; a login asks fifty times.
+    def __contains__(self, name: object) -> bool:
+        """Return whether there are values of ``name``."""
+        return name in self._values
+
+    @overload
+    def get(self, name: str, default: None = None, /) -> Values | None: ...
+    @overload
+    def get(self, name: str, default: Values | T, /) -> Values | T: ...
+    def get(self, name: str, default: object = None, /) -> object:
+        """Return the values of ``name``, or ``default``."""
+        return self._values.get(name, default)
+
+    def items(self) -> ItemsView[str, Values]:
+        """Return the names with their values."""
+        return self._values.items()
+
     def one(self, name: str) -> str | None:
         """Return the first value of ``name``, or None."""
-        return next(iter(self._values.get(name, ())), None)
+        values = self._values.get(name)
+        return values[0] if values else None
 
     def __repr__(self) -> str:
         """Show names only: values are personal."""
@@ -173,7 +193,7 @@ class AttributeReading:
         """Return the reading with ``CPR_STAND_IN`` where a CPR number stood."""
         attributes = self.attributes
         if CPR_ATTRIBUTE in attributes:
-            attributes = Attributes({**attributes, CPR_ATTRIBUTE: CPR_STAND_IN})
+            attributes = Attributes(dict(attributes.items()) | {CPR_ATTRIBUTE: CPR_STAND_IN})
         return ReadingWithoutCpr(replace(self, attributes=attributes))
 
 
@@ -272,8 +292,10 @@ def _refuse_companies(gathered: _Gathered) -> None:
 
 def _accepted(name: str, pairs: _Pairs, institution: Institution, withheld: Withheld) -> Values:
     """Return the values of one attribute that pass; a fault of an identity attribute refuses."""
-    identity = any(row.identity for row, _ in pairs)
-    single = any(row.single for row, _ in pairs)
+    identity = single = False
+    for row, _ in pairs:
+        identity = identity or row.identity
+        single = single or row.single
     most = 1 if single else _MOST_VALUES
     if len(pairs) > most:
         if identity:

@@ -48,6 +48,8 @@ _SERIAL: Final = "(?![0-9]{3})[0-9A-Za-z]{3}[0-9](?![0-9A-Za-z])"
 _TWO_DIGITS: Final = re.compile("[0-9][0-9]")
 _ANY_KIND: Final = re.compile(rf"(?<![0-9])(?:{_NUMBER}(?![0-9])|{_DATE}{_SERIAL})")
 _NOT_ASCII: Final = re.compile("[^\x00-\x7f]")
+# Beside ASCII the letters of Danish and its neighbours, which are read as they stand.
+_NOT_LATIN: Final = re.compile("[^\x00-\x7fÀ-ÖØ-öø-ÿ]")
 # What is not seen between two digits, or only around one: zero-width characters, accents, the frame
 # of a keycap.
 _UNSEEN: Final = frozenset({"Cf", "Mn", "Me"})
@@ -141,11 +143,12 @@ def looks_like_cpr(text: str, *, apart: bool = False) -> bool:
     Replacement numbers and spaced ones count. With ``apart`` it must not run on into letters: of
     ids of 40 random hex digits one in 360 holds such a run.
     """
-    plain = _plain(text)
-    if not _TWO_DIGITS.search(plain):
+    plain = text if text.isascii() else _plain(text)
+    digits = _TWO_DIGITS.search(plain)
+    if digits is None:
         return False
     shape = _APART if apart else _SHAPED
-    return shape.search(plain) is not None
+    return shape.search(plain, digits.start()) is not None
 
 
 def blotted(text: str, blot: str) -> str:
@@ -154,7 +157,7 @@ def blotted(text: str, blot: str) -> str:
     Constructed numbers are included. Where there is none the text comes back as it was, else in
     plain characters.
     """
-    plain = _plain(text)
+    plain = text if text.isascii() else _plain(text)
     if not _TWO_DIGITS.search(plain):
         return text
     without_numbers = _ANY_KIND.sub(lambda _: blot, plain)
@@ -171,7 +174,7 @@ def spellings(value: str) -> tuple[str, ...]:
 
 def _plain(text: str) -> str:
     """Return ``text`` as it is read: digits, dashes, dots, bullets and spaces as the ASCII ones."""
-    if text.isascii():
+    if not _NOT_LATIN.search(text):
         return text
     # Most of a text is ASCII all the same, and a thousand policy files are long.
     return _NOT_ASCII.sub(_plain_character, unicodedata.normalize("NFKC", text))

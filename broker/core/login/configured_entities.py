@@ -1,7 +1,7 @@
 """The configured services, upstreams and maps with the current policies, and questions to them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from broker.core.entities import Assurance, Controller, Names, Service, Upstream
 from broker.core.errors import (
@@ -30,7 +30,8 @@ class ConfiguredEntities:
     """Services, upstreams and maps as configured, and the policy set of the moment.
 
     ``pins_checked`` is whether the library system tells a right PIN from a wrong one: without it
-    nobody logs in by a PIN (docs/library-systems.md#capabilities).
+    nobody logs in by a PIN (docs/library-systems.md#capabilities). ``local`` are the upstreams
+    where the library system itself verifies the person, by a PIN.
     """
 
     services: Mapping[str, Service]
@@ -38,6 +39,11 @@ class ConfiguredEntities:
     maps: Mapping[str, AttributeMap]
     policies: Callable[[], PolicySet]
     pins_checked: bool = True
+    local: frozenset[str] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        local = frozenset(name for name, upstream in self.upstreams.items() if upstream.local)
+        object.__setattr__(self, "local", local)
 
     # The class of authentication
 
@@ -154,11 +160,6 @@ class ConfiguredEntities:
             raise RequestRefused(
                 INVALID_NAME_ID_POLICY, "no policy gives this NameID format", request=request
             )
-
-    @property
-    def local(self) -> frozenset[str]:
-        """Return the upstreams where the library system itself verifies the person, by a PIN."""
-        return frozenset(name for name, upstream in self.upstreams.items() if upstream.local)
 
     # What is configured
 

@@ -147,10 +147,11 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
     if account is not None and account.state is AccountState.MAIL_REQUIRED:
         prove_mail = ProveMailbox(MAIL_PROOF, (), _MAIL_LASTS, None, optional=False)
         return _unless_passive(transaction, prove_mail, decision)
-    asked = _asked(transaction, decision, terms, now)
+    disclosure = _disclosed(transaction, decision, terms)
+    asked = _asked(transaction, decision, disclosure, terms, now)
     if asked:
         return asked
-    return _made(transaction, decision, terms, now)
+    return _made(transaction, decision, disclosure, terms, now)
 
 
 def _new_pin(account: Account | None, decision: Decision) -> Done | Refuse:
@@ -163,10 +164,13 @@ def _new_pin(account: Account | None, decision: Decision) -> Done | Refuse:
 
 
 def _asked(
-    transaction: Transaction, decision: Decision, terms: Terms, now: datetime
+    transaction: Transaction,
+    decision: Decision,
+    disclosure: Disclosure,
+    terms: Terms,
+    now: datetime,
 ) -> Step | None:
     """Return the step that asks or informs the person before anything leaves, or None."""
-    disclosure = _disclosed(transaction, decision, terms)
     if transaction.request.name_id_format not in {None, disclosure.name_id_format}:
         return Refuse("request_refused", INVALID_NAME_ID_POLICY, decision)
     if transaction.receipt and transaction.receipt.event is ReceiptEvent.REFUSED:
@@ -199,7 +203,13 @@ def _disclosed(transaction: Transaction, decision: Decision, terms: Terms) -> Di
     return with_cpr(named(disclosure, terms.ids), terms.cpr)
 
 
-def _made(transaction: Transaction, decision: Decision, terms: Terms, now: datetime) -> Step:
+def _made(
+    transaction: Transaction,
+    decision: Decision,
+    disclosure: Disclosure,
+    terms: Terms,
+    now: datetime,
+) -> Step:
     account = transaction.account
     number = account.number if account else None
     unfinished = _unfinished(account, decision)
@@ -212,7 +222,6 @@ def _made(transaction: Transaction, decision: Decision, terms: Terms, now: datet
     moved = _category_moved(transaction)
     if moved:
         return TellChange(moved, decision)
-    disclosure = _disclosed(transaction, decision, terms)
     on_file = governing(disclosure, transaction.receipts, terms.hmacs, now)
     leaving = agreed(disclosure, transaction.receipt or on_file)
     return Issue(numbered(leaving, number), decision, number)

@@ -161,9 +161,7 @@ class Arrival:
     answer: Authentication | UpstreamRefusal | None
 
     def usable_by(
-        self,
-        transaction: "Transaction",
-        now: datetime,
+        self, transaction: "Transaction", now: datetime
     ) -> Authentication | UpstreamRefusal | None:
         """Return the answer that this brings to ``transaction``.
 
@@ -323,11 +321,7 @@ class Transaction:
         asked = self.outstanding if self.forced or not shared else ()
         until = self.until if self.browser else TRANSACTION.until(self.begun)
         return replace(
-            self,
-            browser=browser,
-            shared=self.shared or shared,
-            outstanding=asked,
-            until=until,
+            self, browser=browser, shared=self.shared or shared, outstanding=asked, until=until
         )
 
     def attended(self, now: datetime) -> "Transaction":
@@ -360,8 +354,10 @@ class Transaction:
 
     def consumed(self, request: str) -> "Transaction":
         """Remove ``request`` from those that may be answered."""
-        others = (sent for sent in self.outstanding if sent.id != request)
-        return replace(self, outstanding=tuple(others))
+        return replace(self, outstanding=self._without(request))
+
+    def _without(self, request: str) -> tuple[Outstanding, ...]:
+        return tuple(sent for sent in self.outstanding if sent.id != request)
 
     def authenticated_by(
         self, answer: Authentication | UpstreamRefusal, request: str, arrival: str, now: datetime
@@ -370,16 +366,19 @@ class Transaction:
 
         Source: docs/reference/design.md#4a-3.
         """
-        answered = replace(
-            self.cleared().consumed(request),
+        refusal = answer if isinstance(answer, UpstreamRefusal) else None
+        authentication = None if isinstance(answer, UpstreamRefusal) else answer
+        shows = authentication is not None and self.reveal == "asked"
+        return replace(
+            self.cleared(),
+            outstanding=self._without(request),
             arrival=arrival,
             authenticated=now,
             upstream=answer.upstream,
-        )
-        if isinstance(answer, UpstreamRefusal):
-            return replace(answered, authentication=None, failure=answer)
-        reveal: Literal["", "open"] = "open" if self.reveal == "asked" else ""
-        return replace(answered, authentication=answer, failure=None, reveal=reveal).attended(now)
+            authentication=authentication,
+            failure=refusal,
+            reveal="open" if shows else "",
+        ).attended(now)
 
     def cleared(self) -> "Transaction":
         """Drop everything that an authentication led to."""

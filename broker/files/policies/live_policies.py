@@ -9,15 +9,12 @@ from typing import Final
 
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.policy.model import Policy, PolicySet
-from broker.files.checked_files import validated
-from broker.files.policies import checks, consistency_checks, last_good, removals
+from broker.files.policies import checks, last_good, removals
+from broker.files.policies.compiled_files import CompiledFiles
 from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.files.policies.consistency_checks import faults_at
 from broker.files.policies.example_failures import failures
 from broker.files.policies.examples import Result, run_examples
-from broker.files.policies.file_place import FilePlace
-from broker.files.policies.file_schema import PolicyShape
-from broker.files.policies.open_questions import open_questions
 from broker.files.policies.policy_folder import (
     FoundFiles,
     PolicyFolder,
@@ -25,7 +22,7 @@ from broker.files.policies.policy_folder import (
     file_marks,
 )
 from broker.files.policies.unlike_live_logins import unlike_live_logins
-from broker.files.strict_yaml import read
+from broker.files.uncollected import uncollected
 
 __all__ = [
     "LivePolicies",
@@ -75,7 +72,7 @@ def load_found(
 
 def well_formed(files: Mapping[str, bytes], place: str) -> list[Policy]:
     """Return the policies of the files that are well formed; nothing else is checked."""
-    return _compiled(files, place, lambda: None)[0]
+    return CompiledFiles().compiled(files, place, lambda: None)[0]
 
 
 def load_or_last_good(
@@ -84,15 +81,18 @@ def load_or_last_good(
     now: datetime,
     names: NameableInPolicies = ANY_NAMES,
     source: PolicySource | None = None,
+    *,
+    compiled: CompiledFiles | None = None,
 ) -> tuple[PolicySet, tuple[Fault, ...]]:
     """Return the policies of ``folder``, promoted; or the last good ones and the faults.
 
-    With ``source`` its files are read in place of the folder's. ConfigurationFaults (exit code 78)
-    where neither is valid (docs/reference/design.md#6).
+    With ``source`` its files are read in place of the folder's. ``compiled`` remembers them for the
+    next load. ConfigurationFaults (exit code 78) where neither is valid
+    (docs/reference/design.md#6).
     """
     try:
         found = (source or PolicyFolder(folder)).files()
-        policies = _parsed(found, now, names, _in_force(found, state))
+        policies = _parsed(found, now, names, _in_force(found, state), compiled=compiled)
     except ConfigurationFaults as refused:
         kept = last_good.last_good_files(state) if state else None
         if not kept:
@@ -101,7 +101,7 @@ def load_or_last_good(
             # They were good once: what only time has changed (a domain's ``until``) must not end
             # every login.
             good = FoundFiles(kept, folder.name, binding=False)
-            return _parsed(good, now, names), refused.faults
+            return _parsed(good, now, names, compiled=compiled), refused.faults
         except ConfigurationFaults:
             raise refused from None
     return _promoted(state, found.files, policies), ()
@@ -120,16 +120,19 @@ class LivePolicies:
         state: Path | None,
         tell: Callable[[tuple[Fault, ...]], None],
         changed: TellChange,
+        compiled: CompiledFiles,
     ) -> None:
         """Begin with the set and faults of ``held``; ``seen`` is the signature of the files then.
 
         ``tell`` gets the faults of a bad edit, ``changed`` the digests of the set before and after.
+        ``compiled`` remembers the files that ``held`` is made of.
         """
         self._source = source
         self._state = state
         self._names = names
         self._tell = tell
         self._changed = changed
+        self._compiled = compiled
         self._held = held
         self._seen = seen
         self._reloading = Lock()
@@ -155,12 +158,22 @@ class LivePolicies:
         # Before reading: an edit meanwhile is seen at the first refresh.
         seen = _signature(read, names)
         before = last_good.last_good_digest(state) if state else None
-        held = load_or_last_good(folder, state, now, names, read)
+        compiled = CompiledFiles()
+        held = load_or_last_good(folder, state, now, names, read, compiled=compiled)
         if held[1]:
             tell(held[1])
         if before not in {None, held[0].digest}:
             changed(before or "", held[0].digest)
-        return cls(read, held, seen=seen, names=names, state=state, tell=tell, changed=changed)
+        return cls(
+            read,
+            held,
+            seen=seen,
+            names=names,
+            state=state,
+            tell=tell,
+            changed=changed,
+            compiled=compiled,
+        )
 
     @property
     def current(self) -> PolicySet:
@@ -203,7 +216,14 @@ class LivePolicies:
         faults: tuple[Fault, ...] = ()
         try:
             found = self._source.files()
-            parsed = _parsed(found, now, self._names, policies.policies, let_others_run)
+            parsed = _parsed(
+                found,
+                now,
+                self._names,
+                policies.policies,
+                let_others_run,
+                compiled=self._compiled,
+            )
             policies = _promoted(self._state, found.files, parsed)
         except ConfigurationFaults as found:
             faults = found.faults
@@ -225,22 +245,35 @@ def _parsed(
     names: NameableInPolicies,
     in_force: Iterable[Policy] = (),
     let_others_run: LetOthersRun = lambda: None,
+    *,
+    compiled: CompiledFiles | None = None,
 ) -> PolicySet:
     """Parse, check and try the files; failed examples are faults if they bind, else warnings."""
-    files = found.files
+    with uncollected():
+        remembering = compiled or CompiledFiles()
+        policies, faults = remembering.compiled(found.files, found.place, let_others_run)
+        faults += faults_at(found.place, checks.problems(policies, names))
+        faults += found.misnamed
+        if not faults:
+            faults += removals.unannounced(found, policies, in_force)
+        if faults:
+            raise ConfigurationFaults(faults)
+        return _tried(found, policies, now, names, let_others_run)
+
+
+def _tried(
+    found: FoundFiles,
+    policies: list[Policy],
+    now: datetime,
+    names: NameableInPolicies,
+    let_others_run: LetOthersRun,
+) -> PolicySet:
     folder = found.place
-    policies, faults = _compiled(files, folder, let_others_run)
-    faults += faults_at(folder, checks.problems(policies, names))
-    faults += found.misnamed
-    if not faults:
-        faults += removals.unannounced(found, policies, in_force)
-    if faults:
-        raise ConfigurationFaults(faults)
     warnings = [
         *faults_at(folder, checks.warnings(policies, now, names)),
         *removals.unneeded(found, policies),
     ]
-    loaded = PolicySet(tuple(policies), last_good.digest(files), tuple(warnings))
+    loaded = PolicySet(tuple(policies), last_good.digest(found.files), tuple(warnings))
     results = run_examples(loaded, None, now, let_others_run)
     unlike = tuple(faults_at(folder, unlike_live_logins(results, names)))
     loaded = replace(loaded, warnings=(*loaded.warnings, *unlike))
@@ -282,30 +315,6 @@ def _in_force(found: FoundFiles, state: Path | None) -> list[Policy]:
         name: octets for name, octets in (kept or {}).items() if found.files.get(name) != octets
     }
     return well_formed(changed, found.place)
-
-
-def _compiled(
-    files: Mapping[str, bytes], folder: str, let_others_run: LetOthersRun
-) -> tuple[list[Policy], list[Fault]]:
-    """Return the policies of the files that are well formed, and the faults of the others."""
-    policies: list[Policy] = []
-    faults: list[Fault] = []
-    for name, octets in sorted(files.items()):
-        let_others_run()
-        path = f"{folder}/{name}"
-        faults += faults_at(folder, consistency_checks.cpr_literals(octets, name))
-        asked: set[str] = set()
-        try:
-            node = read(octets, path)
-            unanswered = list(open_questions(node, path))
-            faults += unanswered
-            asked = {question.where for question in unanswered}
-            written = validated(PolicyShape, node, path)
-            policies.append(written.policy(FilePlace(name, node)))
-        except ConfigurationFaults as found:
-            # That a question is no answer needs not to be said twice.
-            faults += [fault for fault in found.faults if fault.where not in asked]
-    return policies, faults
 
 
 def _promoted(state: Path | None, files: Mapping[str, bytes], policies: PolicySet) -> PolicySet:

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from broker.core.entities import Names
 from broker.core.login.transaction import Transaction
+from broker.core.ports import Key
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.logout.sessions import Sessions
-from broker.flows.records import read_together
+from broker.flows.records import Reads, read_together
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,19 @@ class Interruption:
 
 
 _NONE: Final = Interruption()
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The keys of what may come between: the marks of logouts, and what a bar would stand on."""
+
+    marks: tuple[Key, ...]
+    bars: tuple[Key, ...]
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Return all of them."""
+        return (*self.marks, *self.bars)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +50,29 @@ class Interruptions:
         """
         if transaction.authentication is None:
             return _NONE
-        names = transaction.person.led_by if transaction.person else ()
+        watched = self.watched(transaction)
+        reads = read_together(self.sessions.store, watched.keys, now)
+        return self.found(transaction, watched, reads)
+
+    def watched(self, transaction: Transaction) -> Watched:
+        """Return where that stands which may come between."""
         marks = self.sessions.marks(transaction)
-        bars = self.links.keys(*names)
-        reads = read_together(
-            self.sessions.store,
-            [*marks, *bars],
-            now,
-        )
-        return Interruption(
-            logged_out=self.sessions.over(transaction, now, reads),
-            barred=self.links.bar_of(names, reads),
-        )
+        bars = self.links.keys(*_names(transaction))
+        return Watched(tuple(marks), tuple(bars))
+
+    def found(
+        self,
+        transaction: Transaction,
+        watched: Watched,
+        reads: Reads,
+    ) -> Interruption:
+        """Return what has come between as ``reads`` has it; KeyError where it was not read."""
+        logged_out = self.sessions.ended(transaction, watched.marks, reads)
+        barred = self.links.bar_of(_names(transaction), reads)
+        return Interruption(logged_out, barred)
+
+
+def _names(transaction: Transaction) -> Names:
+    if transaction.person is None:
+        return ()
+    return transaction.person.led_by

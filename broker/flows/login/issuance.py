@@ -13,7 +13,7 @@ from broker.core.login.transaction import Authentication, Errand, Issued, Transa
 from broker.core.logout.sessions import NameID, Session, session_index
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.retention.table import SESSION
-from broker.flows.login.interruptions import Interruptions
+from broker.flows.login.interruptions import Interruption, Interruptions
 from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.logout.sessions import Sessions, group_of
 from broker.flows.transactions import Held, Transactions
@@ -86,11 +86,13 @@ class Issuance:
         if transaction.issued:
             # The process may have died between the transaction and its session.
             self.sessions.add(session, now)
+            came = self._interruptions.since(transaction, now)
         else:
             self._owe_look_up(held, step, now)
-            if not self._recorded(held, step, issued, session, now):
+            recorded = self._recorded(held, step, issued, session, now)
+            if recorded is None:
                 return False
-        came = self._interruptions.since(transaction, now)
+            came = recorded
         if came.logged_out:
             self.sessions.end([session], now)
             self._take_back(transaction, session, issued, now)
@@ -137,8 +139,10 @@ class Issuance:
         issued: Issued,
         session: Session,
         now: datetime,
-    ) -> bool:
-        """Write that the assertion leaves; False where the transaction has changed meanwhile.
+    ) -> Interruption | None:
+        """Write that the assertion leaves, and return what has come between, read behind it.
+
+        None where the transaction has changed meanwhile.
 
         On the audit trail first: AuditUnavailable, with nothing recorded, where it cannot be
         written down there. What dies in between is recorded as having left and has not, never the
@@ -155,12 +159,15 @@ class Issuance:
             about=issued.assertion.removeprefix("_"),
         )
         trail.add(event)
+        left = transaction.left(issued)
         others = [*held.others, *self.sessions.drafted(session)]
-        if self.transactions.put(transaction.left(issued), held.version, now, others):
-            return True
+        watched = self._interruptions.watched(transaction)
+        reads = self.transactions.put_then_read(left, held.version, now, others, watched.keys)
+        if reads is not None:
+            return self._interruptions.found(transaction, watched, reads)
         if not self._stands(transaction, issued, now):
             trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
-        return False
+        return None
 
     def _stands(self, transaction: Transaction, issued: Issued, now: datetime) -> bool:
         """Return whether a write that seemed to lose is the one that another wrote upon.

@@ -1,6 +1,7 @@
 """One login from request to assertion: each method adds a fact to the transaction."""
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -30,14 +31,14 @@ from broker.core.login.transaction import (
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import PolicySet
 from broker.core.ports import Store
-from broker.core.retention.table import TRANSACTION_BEGUN
+from broker.flows.login import beginnings
 from broker.flows.login.arrival_matching import ArrivalMatching
 from broker.flows.login.arrivals import Arrivals
 from broker.flows.login.consent_answers import ConsentAnswers
 from broker.flows.login.issuance import Issuance
 from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.logout.sessions import Sessions
-from broker.flows.transactions import Held, Transactions, reference
+from broker.flows.transactions import Held, Transactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +99,13 @@ class LoginFlow:
         self.rules.check_name_id(request)
         ways = self.rules.ways(request)
         only = ways[0] if len(ways) == 1 else None
-        begun = _begun(request, now, shared=shared, upstream=only)
+        begun = beginnings.begun(request, now, shared=shared, upstream=only)
         if browser is None:
             return self.transactions.add(begun, now), None
         bound = begun.bound(browser)
-        if bound.upstream is None or bound.upstream in self.rules.local:
-            return self.transactions.add(bound, now), None
-        sent = self._outstanding(bound, bound.upstream, now)
-        return self.transactions.add(bound.asked(sent), now), sent
+        sent = self._asked_at_once(bound, ways, now)
+        asked = bound.asked(sent) if sent else bound
+        return self.transactions.add(asked, now), sent
 
     def begin_errand(
         self,
@@ -138,7 +138,7 @@ class LoginFlow:
         if back not in self.rules.services:
             back = None
         transaction = replace(
-            _begun(request, now, shared=shared, upstream=upstream),
+            beginnings.begun(request, now, shared=shared, upstream=upstream),
             errand=errand,
             back=back,
             awaited=awaited,
@@ -206,20 +206,33 @@ class LoginFlow:
             trusted=arrived.trusted,
         )
 
-    def bind(
-        self,
-        held: Held,
-        browser: str,
-        now: datetime,
-        *,
-        shared: bool = False,
-    ) -> Held:
+    def bind(self, held: Held, browser: str, now: datetime, *, shared: bool = False) -> Held:
         """Bind the transaction to a browser, by the pseudonym of its browser cookie."""
         if held.transaction.bound(browser, shared=shared) == held.transaction:
             return held
         return self.transactions.change(
             held, lambda transaction: transaction.bound(browser, shared=shared), now
         )
+
+    def bind_and_ask(
+        self, held: Held, browser: str, now: datetime, *, shared: bool = False
+    ) -> tuple[Held, Outstanding | None]:
+        """Bind a transaction, and record in the same put the AuthnRequest to the one way there is.
+
+        None beside it where there is another step before that, or another request has bound it
+        meanwhile: it may have been asked for already.
+        """
+        ways = self.rules.ways(held.transaction.request, held.transaction.errand)
+        sent = self._asked_at_once(held.transaction, ways, now)
+
+        def changed(each: Transaction) -> Transaction:
+            bound = each.bound(browser, shared=shared)
+            first = each.browser is None
+            return bound.asked(sent) if sent and first else bound
+
+        bound = self.transactions.change(held, changed, now)
+        stands = sent is not None and bound.transaction.awaits(sent.id)
+        return bound, sent if stands else None
 
     def ask_upstream(
         self,
@@ -237,7 +250,7 @@ class LoginFlow:
         ways = self.rules.ways(held.transaction.request, held.transaction.errand)
         if upstream not in ways or upstream in self.rules.local:
             raise FormRefused("not a way to log in to this service")
-        sent = self._outstanding(held.transaction, upstream, now)
+        sent = beginnings.outstanding(held.transaction, upstream, now)
         asked = self.transactions.change(
             held, lambda transaction: transaction.asked(sent), now, of_person=False
         )
@@ -342,16 +355,14 @@ class LoginFlow:
         recorded = self.issuance.resumed(recorded, now)
         return self.lookup.arrived(replace(recorded, arrived=None), now)
 
-    @staticmethod
-    def _outstanding(
-        transaction: Transaction,
-        upstream: str,
-        now: datetime,
-    ) -> Outstanding:
-        # The id carries the transaction, so that no RelayState is needed that could be swapped
-        # (attacks 16).
-        request_id = f"_{transaction.id}{secrets.token_hex(16)}"
-        return Outstanding(request_id, upstream, now)
+    def _asked_at_once(
+        self, transaction: Transaction, ways: Collection[str], now: datetime
+    ) -> Outstanding | None:
+        """Return the AuthnRequest to the one way to log in, which leads elsewhere; else None."""
+        upstream = transaction.upstream
+        if upstream is None or upstream not in ways or upstream in self.rules.local:
+            return None
+        return beginnings.outstanding(transaction, upstream, now)
 
     def _terms(self, held: Held) -> Terms:
         transaction = held.transaction
@@ -383,17 +394,3 @@ class LoginFlow:
 
 def _upgraded(transaction: Transaction) -> Transaction:
     return replace(transaction, upgrade=True)
-
-
-def _begun(
-    request: AuthnRequest, now: datetime, *, shared: bool, upstream: str | None = None
-) -> Transaction:
-    return Transaction(
-        secrets.token_hex(16),
-        reference(),
-        now,
-        TRANSACTION_BEGUN.until(now),
-        request,
-        shared=shared,
-        upstream=upstream,
-    )

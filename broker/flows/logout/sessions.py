@@ -147,22 +147,31 @@ class Sessions:
         self,
         transaction: Transaction,
         now: datetime,
-        reads: Reads | None = None,
     ) -> bool:
         """Return whether what this transaction's person authenticated has been ended since.
 
         Since the answer came, not since it met its browser: between the two lies an address that
         somebody may open later. A transaction writes its session before it looks, a logout its mark
-        before it lists: one of them sees the other, so that no login leaves half-ended. ``reads``
-        holds the ``marks`` of the transaction where the caller has read them.
+        before it lists: one of them sees the other, so that no login leaves half-ended.
         """
+        marks = self.marks(transaction)
+        return self.ended(transaction, marks, read_together(self.store, marks, now))
+
+    def ended(
+        self,
+        transaction: Transaction,
+        marks: Iterable[Key],
+        reads: Reads,
+    ) -> bool:
+        """Return whether the login is ``over`` by its ``marks`` as ``reads`` has them."""
         answer = transaction.authentication
         if answer is None:
             return False
-        keys = self.marks(transaction)
-        found = read_together(self.store, keys, now) if reads is None else reads
-        marks = (self._ended.found(key, found) for key in keys)
-        return any(mark and mark.value.at >= answer.received for mark in marks)
+        for key in marks:
+            mark = self._ended.found(key, reads)
+            if mark and mark.value.at >= answer.received:
+                return True
+        return False
 
     def marks(self, transaction: Transaction) -> list[Key]:
         """Return the keys of the marks by which this transaction's login is over."""

@@ -13,7 +13,7 @@ from broker.adapters.stores import redis_connection, redis_scripts
 from broker.adapters.stores.open_store import open_store
 from broker.adapters.stores.redis import RedisStore
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Kept, Key, Store, Write
 from tests.plugins.redis_server import KEEPING, RedisServer
 
 pytestmark = pytest.mark.server
@@ -27,6 +27,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "get": lambda store: store.get(KEY, NOW),
     "put": lambda store: store.put(KEY, Kept(MARKER, "1", LATER), None, NOW),
     "durable put": lambda store: store.put(KEY, Kept(MARKER, "1", LATER), None, NOW, durable=True),
+    "put and get": lambda store: store.put_many_then_get(Write(KEY, Kept(MARKER, "1", LATER), None), [], [KEY], NOW),
     "drop": lambda store: store.drop(KEY),
     "list": lambda store: list(store.list("enrolment", None, NOW)),
     "list group": lambda store: list(store.list("enrolment", "g", NOW)),

@@ -290,3 +290,6 @@ def test_attributes_are_a_mapping_without_empty_names() -> None:
     attributes = Attributes({"sn": ("Ravn",), "gn": ()})
     assert list(attributes) == ["sn"]
     assert (attributes.one("sn"), attributes.one("gn")) == ("Ravn", None)
+    assert ("sn" in attributes, "gn" in attributes) == (True, False)
+    assert (attributes.get("sn"), attributes.get("gn"), attributes.get("gn", ())) == (("Ravn",), None, ())
+    assert dict(attributes.items()) == {"sn": ("Ravn",)}

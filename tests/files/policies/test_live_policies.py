@@ -2,21 +2,26 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from broker.core.entities import Controller, Service, Text
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.cpr import looks_like_cpr
+from broker.core.policy.model import PolicySet
 from broker.files import attribute_maps
 from broker.files.policies import last_good, live_policies
 from broker.files.policies.examples import fired, rules
 from broker.files.policies.live_policies import LivePolicies, NameableInPolicies, load_or_last_good, run_examples
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
+from tests.plugins.drawn import drawn
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "policies"
@@ -341,6 +346,59 @@ def test_a_good_edit_is_taken_and_a_bad_one_changes_nothing(folder: Path, edit: 
     assert second.policies[2].precedence == 25
     assert (second.digest == first.digest, live.stale, counts) == (False, (), [1, 0])
     assert live.refresh(NOW + timedelta(seconds=8)) is second
+
+
+def test_a_reload_reads_what_has_changed_and_no_other_file(folder: Path, edit: Edit) -> None:
+    """The policies of the other files are the very same objects, a thousand of which need not be made again."""
+    live = LivePolicies.load(folder, NameableInPolicies(), NOW)
+    before = {each.file: each for each in live.current.policies}
+    edit("precedence: 20", "precedence: 25")
+    after = {each.file: each for each in live.refresh(NOW + timedelta(seconds=2)).policies}
+    assert {name for name, policy in after.items() if policy is not before[name]} == {"student.yaml"}
+
+
+SHIPPED = {path.name: path.read_text() for path in FOLDER.glob("*.yaml")}
+STUDENT = SHIPPED["student.yaml"]
+# What administrators do to the files of a folder: a name, and its new text; None takes it away.
+DONE = {
+    "another precedence": ("student.yaml", STUDENT.replace("precedence: 20", "precedence: 25")),
+    "a typo": ("student.yaml", STUDENT.replace("precedence: 20", "precedence: high")),
+    "a number": ("student.yaml", f"{STUDENT}# 010199-0000\n"),
+    "a question": ("student.yaml", STUDENT.replace("2027-06-30", "FILL IN: the day")),
+    "an example that fails": ("student.yaml", STUDENT.replace("reason: cpr_required", "reason: too_young")),
+    "a file taken away": ("student.yaml", None),
+    "a file under another name": ("learner.yaml", STUDENT),
+    "the other name taken away": ("learner.yaml", None),
+    "as it was": ("student.yaml", STUDENT),
+    "another file": ("employee.yaml", SHIPPED["employee.yaml"].replace("2027-06-30", "2028-06-30")),
+}
+
+
+@given(st.lists(st.sampled_from(sorted(DONE)), min_size=1, max_size=8))
+@settings(max_examples=drawn(25), deadline=None)
+def test_a_reload_says_what_a_first_load_says(edits: list[str]) -> None:
+    """Whatever was read before, and in whatever order: the same policies, faults and warnings."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(shutil.copytree(FOLDER, Path(temporary) / "policies"))
+        live = LivePolicies.load(folder, NameableInPolicies(), NOW)
+        for at, edit in enumerate(edits, 1):
+            name, text = DONE[edit]
+            (folder / name).unlink(missing_ok=True)
+            if text is not None:
+                (folder / name).write_text(text)
+                os.utime(folder / name, (at, at))
+            before = live.current
+            now = live.refresh(NOW + timedelta(seconds=at))
+            assert (now, live.stale) == loaded_first(folder, before)
+
+
+def loaded_first(folder: Path, before: PolicySet) -> tuple[PolicySet, tuple[Fault, ...]]:
+    """Give what a broker that has read nothing yet makes of a folder, upon the set in force, and the faults."""
+    try:
+        found = PolicyFolder(folder).files()
+        return live_policies.load_found(found, NOW, NameableInPolicies(), before.policies), ()
+    except ConfigurationFaults as refused:
+        return before, refused.faults
 
 
 def test_every_change_of_the_set_in_force_is_told(folder: Path, edit: Edit, tmp_path: Path) -> None:

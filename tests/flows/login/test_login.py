@@ -234,6 +234,47 @@ def test_an_upstream_is_asked_of_a_bound_login_only(logins: Any) -> None:
         logins.flow.ask_upstream(held, "wayf", logins.world.now)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_whoever_has_one_way_is_bound_and_asked_in_one_write(logins: Any, *, shared: bool) -> None:
+    """A fresh browser is sent on by the very write that binds it, on a shared computer to a login afresh."""
+    held, _ = logins.flow.begin(logins.request("e-resources"), logins.world.now)
+    puts = logins.world.hooks.calls.count("put")
+    bound, sent = logins.flow.bind_and_ask(held, "b", logins.world.now, shared=shared)
+    assert logins.world.hooks.calls.count("put") == puts + 1
+    assert (sent.upstream, sent.id[1:33]) == ("wayf", held.transaction.id)
+    known = stored(logins, held)
+    assert known == bound.transaction
+    assert (known.browser, known.outstanding, known.sent, known.forced) == ("b", (sent,), 1, shared)
+    assert known.until == logins.world.now + 30 * MINUTE
+
+
+@pytest.mark.parametrize("service", ["my-loans", "reading-room"])
+def test_whoever_may_choose_or_types_a_pin_is_only_bound(logins: Any, service: str) -> None:
+    """Nothing is outstanding: a page comes first."""
+    held, _ = logins.flow.begin(logins.request(service), logins.world.now)
+    bound, sent = logins.flow.bind_and_ask(held, "b", logins.world.now)
+    assert (sent, bound.transaction.outstanding) == (None, ())
+    assert stored(logins, held) == replace(held.transaction, browser="b", until=bound.transaction.until)
+
+
+def test_a_pin_by_mail_is_bound_and_nobody_asked(logins: Any) -> None:
+    """Nobody logs in for it, whatever way it was begun by."""
+    begun = logins.flow.begin_errand(Errand.PIN_BY_MAIL, logins.world.now)
+    held = replace(begun, transaction=replace(begun.transaction, upstream="wayf"))
+    assert logins.flow.bind_and_ask(held, "b", logins.world.now)[1] is None
+
+
+def test_of_two_requests_that_bind_a_login_one_asks(logins: Any) -> None:
+    """The other finds it bound: of the same browser it goes on as any later one, of another it is refused."""
+    held, _ = logins.flow.begin(logins.request("e-resources"), logins.world.now)
+    bound, sent = logins.flow.bind_and_ask(held, "b", logins.world.now)
+    again, second = logins.flow.bind_and_ask(held, "b", logins.world.now)
+    assert (second, again.transaction) == (None, bound.transaction)
+    with pytest.raises(BrowserUnmatched):
+        logins.flow.bind_and_ask(held, "another", logins.world.now)
+    assert stored(logins, held).outstanding == (sent,)
+
+
 @pytest.mark.parametrize(
     ("service", "facts", "upstream"),
     [

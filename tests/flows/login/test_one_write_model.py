@@ -546,16 +546,27 @@ class Clause:
 CLAUSES: Final = {
     "only upon what was read": Clause(
         two_tabs,
-        "if self.transactions.put(transaction.left(issued), held.version, now, others):",
-        "if self.transactions.put(transaction.left(issued), held.version, now, others) or self.transactions.put("
-        "transaction.left(issued), self.transactions.read(transaction.id, now).version, now, others):",
+        "self.transactions.put_then_read(left, held.version, now, others, watched.keys)",
+        "self.transactions.put_then_read(left, held.version, now, others, watched.keys) or"
+        " self.transactions.put_then_read(left, self.transactions.read(transaction.id, now).version, now, others,"
+        " watched.keys)",
     ),
     "with its arrival": Clause(straight, "[*held.others, *self", "[*self"),
     "the arrival among what is written": Clause(
         straight, "others=(self.arrivals.spending(brought.arrival),)", "others=()", matching_room
     ),
     "all in one write": Clause(
-        straight, "self.store.put_many(draft, others, now)", "self.store.put_many(draft, (), now)", transactions_room
+        straight,
+        "put_many_then_get(draft, others, keys, now)",
+        "put_many_then_get(draft, (), keys, now)",
+        transactions_room,
+    ),
+    "the marks of logouts after it": Clause(
+        logout_before_the_write,
+        "read = self.store.put_many_then_get(draft, others, keys, now)",
+        "marks = self.store.get_many(keys, now)\n"
+        "        read = marks if self.store.put_many(draft, others, now) else None",
+        transactions_room,
     ),
     "with its session": Clause(straight, ", *self.sessions.drafted(session)]", "]"),
     "its session again": Clause(
@@ -576,11 +587,16 @@ CLAUSES: Final = {
     "told first": Clause(
         dies("dies after"),
         "        trail.add(event)\n"
+        "        left = transaction.left(issued)\n"
         "        others = [*held.others, *self.sessions.drafted(session)]\n"
-        "        if self.transactions.put(transaction.left(issued), held.version, now, others):",
+        "        watched = self._interruptions.watched(transaction)\n"
+        "        reads = self.transactions.put_then_read(left, held.version, now, others, watched.keys)\n",
+        "        left = transaction.left(issued)\n"
         "        others = [*held.others, *self.sessions.drafted(session)]\n"
-        "        if self.transactions.put(transaction.left(issued), held.version, now, others):\n"
-        "            trail.add(event)",
+        "        watched = self._interruptions.watched(transaction)\n"
+        "        reads = self.transactions.put_then_read(left, held.version, now, others, watched.keys)\n"
+        "        if reads is not None:\n"
+        "            trail.add(event)\n",
     ),
     "taken back where it lost": Clause(
         another_tab_asks,
@@ -615,8 +631,8 @@ CLAUSES: Final = {
     "the same ids again": Clause(dies("dies after"), "        if before is not None:\n            return before\n", ""),
     "one answer a request": Clause(
         two_answers,
-        "others = (sent for sent in self.outstanding if sent.id != request)",
-        "others = self.outstanding",
+        "tuple(sent for sent in self.outstanding if sent.id != request)",
+        "self.outstanding",
         transaction_room,
     ),
 }

@@ -74,12 +74,12 @@ class ReceivedResponse:
     expected: Outstanding
     now: datetime
 
-    @property
+    @cached_property
     def traits(self) -> ProfileTraits:
         """Return the traits of the upstream's profile."""
         return traits_of(self.upstream)
 
-    @property
+    @cached_property
     def skew(self) -> timedelta:
         """Return how far the upstream's clock may differ from ours."""
         return self.traits.skew
@@ -160,7 +160,7 @@ class ReceivedAssertion:
     force_authn: bool
     idp_list: tuple[str, ...]  # what the service's request allows; empty means all
 
-    @property
+    @cached_property
     def traits(self) -> ProfileTraits:
         """Return the traits of the upstream's profile."""
         return self.response.traits

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from urllib.parse import urlencode
 
 from flask import Blueprint, Request, request
+from flask.globals import request_ctx
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.form_tokens import SubmittedForm
@@ -87,12 +88,13 @@ class LoginEndpoints:
             return self.pages.outgoing.posted_again(dict(pairs(request)))
         now = ports.now()
         browser = None
-        if request.method == "GET":
-            asked = ports.service_face.read_redirect(query_of(request), now)
-            browser = next(iter(ports.cookies.browsers(request)), None)
+        received = request_ctx.request
+        if received.method == "GET":
+            asked = ports.service_face.read_redirect(query_of(received), now)
+            browser = next(iter(ports.cookies.browsers(received)), None)
         else:
-            asked = ports.service_face.read_post(pairs(request), now)
-        shared = ports.shared(request)
+            asked = ports.service_face.read_post(pairs(received), now)
+        shared = ports.shared(received)
         held, outstanding = ports.broker.begin(asked, now, browser, shared=shared)
         if outstanding:
             return self.pages.outgoing.away(held, outstanding)
@@ -124,7 +126,7 @@ class LoginEndpoints:
         arrival_token = request.args.get("arrival")
         if arrival_token is not None:
             return self._arrived(name, arrival_token)
-        held_or_answer = self.bound(name, self.pages.url)
+        held_or_answer = self.bound(name, self.pages.url, onward=True)
         if isinstance(held_or_answer, Response):
             return held_or_answer
         held = held_or_answer
@@ -156,11 +158,18 @@ class LoginEndpoints:
         ports.forms.verify(token, held.transaction, _purpose_of(upstream), now)
         return self.pages.to_upstream(held, upstream)
 
-    def bound(self, name: str, url: Callable[[Transaction], str]) -> Held | Response:
+    def bound(
+        self,
+        name: str,
+        url: Callable[[Transaction], str],
+        *,
+        onward: bool = False,
+    ) -> Held | Response:
         """Return the transaction, bound to this browser; or the answer that introduces the browser.
 
-        That answer sets the browser cookie and comes back to ``url`` once. BrowserUnmatched where
-        the transaction is another browser's, CookiesNeeded where the browser keeps no cookie
+        That answer sets the browser cookie and comes back to ``url`` once. With ``onward`` a
+        browser that is bound may get the answer that leads it to the upstream. BrowserUnmatched
+        where the transaction is another browser's, CookiesNeeded where the browser keeps no cookie
         (docs/reference/design.md#4a-1).
         """
         ports = self.ports
@@ -171,6 +180,8 @@ class LoginEndpoints:
         if bound_to is None:
             if not browsers:
                 return self._introduce(held, url)
+            if onward:
+                return self._bound_and_asked(held, browsers[0])
             shared = ports.shared(request)
             return ports.broker.bind(held, browsers[0], now, shared=shared)
         if bound_to not in browsers:
@@ -268,6 +279,18 @@ class LoginEndpoints:
         self.ports.cookies.set_browser_cookie(response)
         return response
 
+    def _bound_and_asked(self, held: Held, browser: str) -> Held | Response:
+        """Bind the transaction; where the only way leads off, answer with the AuthnRequest to it.
+
+        Both stand in one write, before the AuthnRequest is made.
+        """
+        ports = self.ports
+        shared = ports.shared(request)
+        bound, outstanding = ports.broker.bind_and_ask(held, browser, ports.now(), shared=shared)
+        if outstanding is None:
+            return bound
+        return self.pages.outgoing.away(bound, outstanding)
+
     def _remembered(self, transaction: Transaction) -> str | None:
         """Return the upstream that this browser remembers, if it is one of this request's."""
         asked = transaction.request
@@ -301,7 +324,8 @@ class LoginEndpoints:
         ports = self.ports
         matching = ports.broker.matching
         brought = matching.brought(name, arrival_token, ports.now())
-        browsers = ports.cookies.browsers(request)
+        received = request_ctx.request
+        browsers = ports.cookies.browsers(received)
         if brought.held.transaction.browser in browsers:
             brought = replace(brought, held=self._seen_here(brought.held))
         joined = matching.match(brought, browsers, ports.now())
@@ -312,7 +336,7 @@ class LoginEndpoints:
             return None
         transaction = joined.transaction
         if transaction.authentication is not None:
-            ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
+            ports.cookies.set_login_cookie(received, response, transaction, arrival_token)
         return response
 
     def _joined(self, matched: Held) -> Response | None:

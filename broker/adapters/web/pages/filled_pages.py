@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote_plus
 
-from flask import render_template, request
+from flask import render_template
+from flask.globals import request_ctx
 from markupsafe import Markup
 
 from broker.adapters.web.pages.language import language
@@ -45,7 +46,7 @@ class FilledPages:
         ``look`` is all else that this depends on. The page is, octet for octet, what the template
         gives with the values themselves.
         """
-        links = self.linked.of(request)
+        links = self.linked.of(request_ctx.request)
         shape = (bool(links.help), links.elsewhere, bool(links.login))
         of_look = (template, language(), shape, look, *differing)
         filling = {**differing, "help": links.help, "login": quote_plus(links.login)}

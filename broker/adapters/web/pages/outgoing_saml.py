@@ -50,7 +50,9 @@ class OutgoingSaml:
         ports = self.ports
         now = ports.now()
         transaction = held.transaction
-        asked = replace(transaction.request, force_authn=transaction.forced)
+        asked = transaction.request
+        if transaction.forced != asked.force_authn:
+            asked = replace(asked, force_authn=transaction.forced)
         leaving = ports.upstream_face.ask(outstanding.upstream, outstanding.id, asked, now)
         facts = {"reference": transaction.reference, "upstream": outstanding.upstream}
         ports.tell(BrokerEvent(EventKind.UPSTREAM_ASKED, facts))

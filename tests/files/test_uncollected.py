@@ -1,4 +1,4 @@
-"""What a command imports late: read without looking for garbage, which is looked for again afterwards."""
+"""Work that makes many objects: done without looking for garbage, which is looked for again afterwards."""
 
 import gc
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from broker.commands.late_group import reading_modules
+from broker.files.uncollected import uncollected
 
 
 @pytest.fixture(params=[True, False])
@@ -19,9 +19,9 @@ def collects(request: pytest.FixtureRequest) -> Iterator[bool]:
 
 
 @pytest.mark.parametrize("missing", [None, ModuleNotFoundError("the demo's extra")])
-def test_garbage_is_collected_again_after_the_reading(*, collects: bool, missing: Exception | None) -> None:
+def test_garbage_is_collected_again_after_the_work(*, collects: bool, missing: Exception | None) -> None:
     """Whatever is missing: a server that never collected would grow for ever."""
-    with suppress(ModuleNotFoundError), reading_modules():
+    with suppress(ModuleNotFoundError), uncollected():
         assert not gc.isenabled()
         if missing:
             raise missing
