@@ -13,8 +13,8 @@ from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolments import Enrolments
 from broker.flows.borrowers.put_off_pins import PutOffPins
 
-# Of the 64 loops that make accounts: twenty a second, each of which takes a second to mail.
-_MOST_AT_ONCE: Final = 24
+# Half of the loops that make accounts: twenty a second, each of which takes a second and a half.
+_MOST_AT_ONCE: Final = 32
 # Seconds that letters of another machine may lie.
 IDLE: Final = (2.0, *(30.0,) * 7)
 Step = Callable[[], object]
