@@ -59,7 +59,8 @@ class Mails:
         return sorted(place - (serial - _KNOWN.borrowers) for place, serial in enumerate(first))
 
 
-def _wish(serial: int) -> Wish:
+def wish_of(serial: int) -> Wish:
+    """Return the wish of a synthetic person."""
     ends = (datetime.now(UTC) + _LASTS).date()
     email = f"synthetic{serial}@example.org"
     fields = (WishedField("surname", "Synthetic", "always"), WishedField("email", email, "create"))
@@ -72,16 +73,16 @@ def drained(wishes: int) -> Iterator[Row]:
         parts = assemble(config.load(setting.config, {}))
         first = _KNOWN.borrowers
         for serial in range(first, first + wishes):
-            parts.enrolments.want(_wish(serial))
+            parts.enrolments.want(wish_of(serial))
         mails = Mails()
         server = Controller(mails, hostname="127.0.0.1", port=setting.ports.number("smtp"))
         server.start()
         try:
             with library_running(_KNOWN, setting.ports.number("patrons"), _CALL):
-                known = KnownLogins(parts, [_wish(serial) for serial in _KNOWN.numbers()])
+                known = KnownLogins(parts, [wish_of(serial) for serial in _KNOWN.numbers()])
                 with known.beside() as before:
                     time.sleep(_ALONE)
-                with _working(setting.config) as pid, known.beside() as during:
+                with working(setting.config) as pid, known.beside() as during:
                     yield _watched(pid, mails, wishes)
                 yield known_meanwhile(before, during)
         finally:
@@ -89,7 +90,7 @@ def drained(wishes: int) -> Iterator[Row]:
 
 
 @contextmanager
-def _working(settings: Path) -> Iterator[int]:
+def working(settings: Path) -> Iterator[int]:
     """Run ``broker work`` while the block runs; yield its process id."""
     command = [sys.executable, "-m", "broker.cli", "--config", str(settings), "work"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as work:

@@ -14,16 +14,17 @@ from typing import Final
 from broker.adapters.telling import application_log, metrics
 from broker.adapters.telling.event_sinks import EventSinks, to_log
 from broker.adapters.telling.sealed_message_log import MessageLog
-from broker.app import assembly
+from broker.app import assembly, mail_work
 from broker.app.forgetting_upkeep import ForgettingUpkeep
 from broker.app.kept_report import ReportUpkeep
+from broker.app.mail_work import MailWork
 from broker.app.pace import Pace, PacedWork
 from broker.app.work_folder import WakeListener, WorkLock
+from broker.core.borrowers.enrolment import Enrolment
 from broker.core.errors import BrokerError, ConfigurationFaults
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
 from broker.files import durable_files
 from broker.files.settings.config import Config
-from broker.flows.borrowers.category_letters import CategoryLetters
 from broker.flows.borrowers.wishes_after_outage import WishesAfterOutage
 from broker.flows.store_sweep import StoreSweep
 from broker.flows.worker_loop import run_worker_loop
@@ -36,6 +37,8 @@ _BORROWER_LOOPS: Final = (2.0, *(30.0,) * 7)
 # at 200 ms each keep thirty loops waiting, more where the disk is slow. Asleep they cost nothing.
 _MORE_LOOPS: Final = 56
 _MORE_IDLE: Final = 30.0
+# As many mails may hold half of the usual loops.
+_MANY_MAILS: Final = 4
 _IDLE: Final = 2.0
 _SIGN_OF_LIFE_EVERY: Final = 1.0
 _LOCK_TRIED_EVERY: Final = 0.2
@@ -133,7 +136,7 @@ def _work_on(
         loops = Loops(parts)
         loops.start()
         try:
-            renewed = _until_told(read, parts, lock, told)
+            renewed = _until_told(read, loops, lock, told)
         finally:
             loops.end()
         parts = renewed
@@ -141,19 +144,20 @@ def _work_on(
 
 def _until_told(
     read: Callable[[], Config],
-    parts: assembly.Parts,
+    loops: "Loops",
     lock: WorkLock,
     told: _Told,
 ) -> assembly.Parts | None:
     """Show that this process lives until it is told what to do; return what to go on with."""
     while not told.end:
-        lock.tell_alive(parts.trail.lost())
+        lock.tell_alive(loops.parts.trail.lost(), loops.mails.silence.lasts())
         if told.pipe.wait(_SIGN_OF_LIFE_EVERY):
-            parts.wake.local.set()
+            loops.wake()
+        loops.look()
         told.look()
         if told.reload:
             told.reload = False
-            renewed = _renewed(read, parts)
+            renewed = _renewed(read, loops.parts)
             if renewed is not None:
                 return renewed
     return None
@@ -187,16 +191,19 @@ class Loops:
     ending: Event = field(default_factory=Event)
     feeds_wake: Event = field(default_factory=Event)
     more_wake: Event = field(default_factory=Event)
+    mails_wake: Event = field(default_factory=Event)
     threads: list[Thread] = field(default_factory=list)
+    mails: MailWork = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Know of no mail yet."""
+        self.mails = MailWork(self.parts, self.mails_wake)
 
     def start(self) -> None:
         """Start every loop."""
         parts = self.parts
-        letters = CategoryLetters(parts.enrolments.ports)
         forgetting = ForgettingUpkeep(parts)
-        enrolling = self._enrolling()
-        due = (enrolling, parts.pin_renewal.step, letters.step)
-        borrowers = [partial(_after, forgetting, step) for step in due]
+        enrolling = [partial(_after, forgetting, self._enrolling())]
         if parts.look_ups is not None and parts.enrolments.mode == "live":
             # A loop of its own: no borrower waits for a register that is slow.
             asks = partial(_after, forgetting, parts.look_ups.step)
@@ -204,10 +211,13 @@ class Loops:
         # A loop of its own, too: all that is due waits for its first look.
         self._start("forgetting", [forgetting.step], self.feeds_wake, _IDLE)
         for idle in _BORROWER_LOOPS:
-            self._start("borrowers", borrowers, parts.wake.local, idle)
+            self._start("borrowers", enrolling, parts.wake.local, idle)
         for _ in range(_MORE_LOOPS):
-            more = [partial(_after, forgetting, enrolling)]
-            self._start("more borrowers", more, self.more_wake, _MORE_IDLE)
+            self._start("more borrowers", enrolling, self.more_wake, _MORE_IDLE)
+        for number, idle in enumerate(mail_work.IDLE):
+            # Loops of their own: a mail server that hangs keeps no borrower waiting.
+            mails = [partial(_after, forgetting, step) for step in self.mails.steps(number)]
+            self._start("mails", mails, self.mails_wake, idle)
         if parts.config.admin is not None:
             # A loop of its own, too: for a thousand policy files it works for a minute and more.
             self._start("report", [ReportUpkeep(parts).step], self.feeds_wake, _IDLE)
@@ -224,14 +234,27 @@ class Loops:
                 # Set again: a loop clears it before it looks whether it is to end.
                 self.parts.wake.local.set()
                 self.more_wake.set()
+                self.mails_wake.set()
                 thread.join(0.05)
+
+    def wake(self) -> None:
+        """Wake the loops: something is wanted, or a letter asked for."""
+        self.parts.wake.local.set()
+        self.mails_wake.set()
+
+    def look(self) -> None:
+        """Wake more loops while mails hold the usual ones: they wake nobody until a mail ends."""
+        if self.mails.turns.under_way >= _MANY_MAILS:
+            self.more_wake.set()
 
     def _enrolling(self) -> Step:
         parts = self.parts
         records = parts.enrolments.ports.records
-        wishes = WishesAfterOutage(parts.enrolments.step, records, assembly.now)
+        wishes = WishesAfterOutage(self.mails.enrolments().step, records, assembly.now)
         pace = Pace(parts.config.library.drain_per_second)
-        return PacedWork(wishes.step, pace, len(_BORROWER_LOOPS), self.more_wake.set)
+        step = partial(self.mails.noted, wishes.step)
+        usual = len(_BORROWER_LOOPS)
+        return PacedWork(step, pace, usual, self.more_wake.set, _asked_nothing)
 
     def _start(
         self,
@@ -262,6 +285,11 @@ def _upkeep(parts: assembly.Parts) -> Iterator[Step]:
 def _after(forgetting: ForgettingUpkeep, step: Step) -> object:
     """Do what is due, once whom a backup brought back is forgotten again."""
     return forgetting.may_go_on() and step()
+
+
+def _asked_nothing(done: object) -> bool:
+    """Return whether a step did nothing but to put a mail off."""
+    return isinstance(done, Enrolment) and done.was_put_off_again
 
 
 def _fetch(parts: assembly.Parts) -> None:

@@ -46,18 +46,24 @@ class Pace:
         self._counted = now
 
 
+def _none_is_free(_: object) -> bool:
+    """Say of no step that it used up no turn."""
+    return False
+
+
 @dataclass(slots=True)
 class PacedWork:
     """Work of several threads at one pace, ``step`` by step; a step without work uses up no turn.
 
     ``all_at_work`` is called where a thread has ended a step and ``usual`` threads were at work
-    until then: there is more to do than they can.
+    until then: there is more to do than they can. A step that ``is_free`` uses up no turn either.
     """
 
     step: Callable[[], object]
     pace: Pace
     usual: int
     all_at_work: Callable[[], object]
+    is_free: Callable[[object], bool] = _none_is_free
     _at_work: int = field(default=0, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -69,9 +75,9 @@ class PacedWork:
             done = self.step()
         finally:
             at_work = self._count(-1) + 1
-        if not done:
+        if not done or self.is_free(done):
             self.pace.give_back()
-        elif at_work >= self.usual:
+        if done and at_work >= self.usual:
             self.all_at_work()
         return done
 

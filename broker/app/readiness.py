@@ -51,6 +51,9 @@ def notes(parts: Parts) -> Mapping[str, str]:
     found = _library_notes(parts) | _enrolment_notes(parts, moment)
     if amiss_with_work := work_folder.note(parts.config.state):
         found["work"] = amiss_with_work
+    silent = work_folder.mail_silent(parts.config.state)
+    if silent is not None:
+        found["mail"] = _mail_note(silent)
     if parts.policies.stale:
         found["policies"] = "stale"
     loaded = loaded_policies.by_worker(parts.policies.current.digest)
@@ -60,6 +63,12 @@ def notes(parts: Parts) -> Mapping[str, str]:
     if amiss := [*parts.metadata.alarms(moment), *parts.metadata.warnings(moment)]:
         found["metadata"] = _joined(amiss)
     return found
+
+
+def _mail_note(seconds: float) -> str:
+    """Return that the mail server hangs: logins go on, and accounts are made."""
+    what = f"the mail server has left mails without an answer for {seconds:.0f} s"
+    return f"{what}: PINs and letters wait, see mail.url and the mail server"
 
 
 def _joined(sentences: Sequence[str]) -> str:

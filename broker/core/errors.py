@@ -104,10 +104,7 @@ class TransactionGone(BrokerError):
 
 
 class BrowserUnmatched(BrokerError):
-    """The browser that asks is not the one the transaction belongs to.
-
-    Source: docs/reference/design.md#4a.
-    """
+    """The browser that asks is not the transaction's (docs/reference/design.md#4a)."""
 
     reason = "other_browser"
     http = 403
@@ -123,10 +120,7 @@ class LoginCookieMissing(BrowserUnmatched):
 
 
 class CookiesNeeded(BrokerError):
-    """The browser keeps no cookie, so nothing can tell it from another.
-
-    Source: docs/reference/design.md#4a-1.
-    """
+    """The browser keeps no cookie that tells it from another (docs/reference/design.md#4a-1)."""
 
     reason = "cookies_needed"
     http = 400
@@ -308,6 +302,12 @@ class RecipientRefused(MailUnavailable):
 
     reason = "recipient_refused"
     http = 422
+
+
+class MailPutOff(MailUnavailable):
+    """No mail was begun: the mail server leaves mails without an answer, or has enough of them."""
+
+    reason = "mail_put_off"
 
 
 class AddressRefused(BrokerError):

@@ -72,6 +72,8 @@ class EventKind(Enum):
     PROXY_UNCOUNTED = auto()  # X-Forwarded-For that no configured proxy accounts for
     LIBRARY_FAULT = auto()  # in the set-up of the library system, or it is down
     LIBRARY_MENDED = auto()
+    MAIL_SILENT = auto()  # mails of broker work are left without an answer
+    MAIL_ANSWERS = auto()
     METADATA_FETCHED = auto()
     METADATA_REFUSED = auto()
     METADATA_RENEWED = auto()
@@ -159,6 +161,8 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.PROXY_UNCOUNTED: _logged("proxy_uncounted"),
     EventKind.LIBRARY_FAULT: _alarm("library_fault"),
     EventKind.LIBRARY_MENDED: _logged("library_mended"),
+    EventKind.MAIL_SILENT: _alarm("mail_silent"),
+    EventKind.MAIL_ANSWERS: _logged("mail_answers"),
     EventKind.METADATA_FETCHED: Route((Sink.METRIC,)),
     EventKind.METADATA_REFUSED: _logged("metadata_refused"),
     EventKind.METADATA_RENEWED: _logged("metadata_renewed"),

@@ -118,6 +118,7 @@ REASONS: Final[Sequence[str]] = (
     "register_unavailable",
     "register_refused",
     "pin_doubtful",
+    "mail_put_off",
 )
 
 

@@ -9,7 +9,7 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.owed_look_up import LookUpOutcome
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.entities import Names
-from broker.core.errors import PIN_UNUSABLE
+from broker.core.errors import PIN_UNUSABLE, MailPutOff
 
 # In the place of a CPR number's: the register says that it was changed, and not to which.
 UNTOLD_NUMBER: Final = "untold"
@@ -193,6 +193,14 @@ class Enrolment:
     def promises_pin(self) -> bool:
         """Return whether a PIN mail is on its way: owed, and nothing is known against it."""
         return self.pin_owed and self.reason not in PIN_UNUSABLE
+
+    @property
+    def was_put_off_again(self) -> bool:
+        """Return whether the last attempt did nothing but to put a mail off.
+
+        A mail that is put off at once when its account is there is the first attempt at it.
+        """
+        return self.reason == MailPutOff.reason and self.attempts > 1
 
     def retried(self, now: datetime) -> "Enrolment":
         """Return the enrolment as staff let it be tried again, a PIN that was given up too."""

@@ -101,6 +101,13 @@ BY_REASON: Final[Mapping[str, Advice]] = {
         _("Nothing; the mail is tried again. If it lasts, see [mail] url, and the mail server."),
         _("It tries at once, in place of when it is due."),
     ),
+    "mail_put_off": Advice(
+        _(
+            "Nothing; it is mailed as soon as the mail server answers. If it lasts, see [mail] "
+            "url, and the mail server."
+        ),
+        _("It tries at once, unless the mail server is silent: then it waits on."),
+    ),
     "pin_refused": Advice(
         _(
             "Lower the length and strength of PINs in the library system by what the cause "

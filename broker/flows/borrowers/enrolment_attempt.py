@@ -38,7 +38,7 @@ from broker.core.errors import (
     LibraryUnavailable,
     MailUnavailable,
 )
-from broker.flows.backoff import retry_delay
+from broker.flows.backoff import delay_after
 from broker.flows.borrowers import borrower_lookup
 from broker.flows.borrowers.category_letters import CategoryLetters
 from broker.flows.borrowers.enrolment_records import (
@@ -391,7 +391,7 @@ class EnrolmentAttempt(LeasedEnrolment):
             return
         attempts = enrolment.attempts
         reason = error.reason
-        delay = retry_delay(attempts)
+        delay = delay_after(error, attempts)
         if error.setting and enrolment.state is EnrolmentState.WANTED:
             reason = "library_setup"
             delay = min(delay, _SET_UP_PAUSE)

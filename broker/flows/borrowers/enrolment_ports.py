@@ -21,10 +21,16 @@ from broker.flows.proof_ownership import claim_ownership
 Mode = Literal["live", "observe", "frozen"]
 
 
+def _never() -> bool:
+    """Put no mail off."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class EnrolmentPorts:
     """Library system, mail, links, records and trail; ``mail`` None: no PIN is mailed.
 
+    While ``puts_off_mails`` says so no mail is begun: its person waits, and nobody for them.
     ``trust_for`` is how long the library system's word on a borrower is believed,
     ``refresh_after`` when the register of persons is asked again; None: no register is asked.
     """
@@ -40,6 +46,7 @@ class EnrolmentPorts:
     trail: Trail = NO_TRAIL
     tell: TellPort = told_nobody
     refresh_after: timedelta | None = None
+    puts_off_mails: Callable[[], bool] = _never
 
     @property
     def pause(self) -> CreatePause:

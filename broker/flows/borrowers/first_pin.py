@@ -10,6 +10,7 @@ from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.pin_record import POINTER_AFTER
 from broker.core.borrowers.pins import suggested_by
 from broker.core.entities import Names
+from broker.core.errors import MailPutOff
 from broker.core.letters import PinLetter, PinPointerLetter
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Letter
@@ -49,6 +50,9 @@ class FirstPin:
         """
         number = self.enrolment.number
         ports = self.ports
+        if ports.puts_off_mails():
+            # Before the library system is asked: hundreds may be put off in a row.
+            raise MailPutOff("no mail is begun now")
         now = ports.now()
         self.hold(now + CALL)
         borrower = ports.library.read(number, now + CALL) if number else None

@@ -274,6 +274,12 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         advice=(_LATER, _CONTACT),
         again=True,
     ),
+    "mail_put_off": Explanation(
+        title=_("We could not send the mail"),
+        happened=_("The mail server does not take messages right now."),
+        advice=(_LATER, _CONTACT),
+        again=True,
+    ),
     "recipient_refused": Explanation(
         title=_("No mail gets through to the address"),
         happened=_(

@@ -1,0 +1,87 @@
+"""The first PINs whose mail was put off: mailed when it is time, beside the wishes for accounts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.errors import MailPutOff, MailUnavailable
+from broker.core.ports import Key
+from broker.flows.borrowers.enrolment_attempt import EnrolmentAttempt
+from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
+from broker.flows.borrowers.known_borrower import person_key
+from broker.flows.waiting_slots import WakeSignal
+
+# Whoever is not remembered is tried when their pause ends.
+_MOST_REMEMBERED: Final = 10_000
+
+
+@dataclass(slots=True)
+class PutOffPins:
+    """The persons whose PIN was put off, the earliest first, and the step that mails the next.
+
+    No record but the enrolment: that has a pause of its own, which holds where this process dies.
+    ``is_silent`` says whether the mail server leaves mails without an answer.
+    """
+
+    ports: EnrolmentPorts
+    is_silent: Callable[[], bool]
+    wake: WakeSignal
+    _owed: dict[Key, None] = field(default_factory=dict, init=False)
+
+    def recall(self) -> None:
+        """Remember what was put off before this process began."""
+        for entry in self.ports.records.readable():
+            self.note(entry.enrolment)
+
+    def note(self, enrolment: Enrolment) -> None:
+        """Remember an enrolment whose PIN was put off."""
+        if enrolment.reason == MailPutOff.reason and _owes_pin(enrolment):
+            self._remember(person_key(enrolment.person))
+
+    def step(self) -> bool:
+        """Mail the PIN that was put off first; False where none was."""
+        key = self._next()
+        if key is None:
+            return False
+        enrolment = self._carried_out(key)
+        if enrolment and _has_tried(enrolment) and self.is_silent():
+            # Whoever was the trial keeps no longer pause than the others.
+            self._remember(key)
+        return True
+
+    def _remember(self, key: Key) -> None:
+        if len(self._owed) < _MOST_REMEMBERED:
+            self._owed[key] = None
+            self.wake.set()
+
+    def _next(self) -> Key | None:
+        """Return whose PIN was put off first; several threads may ask at once."""
+        while self._owed:
+            try:
+                key = next(iter(self._owed))
+                del self._owed[key]
+            except (StopIteration, KeyError, RuntimeError):
+                continue
+            return key
+        return None
+
+    def _carried_out(self, key: Key) -> Enrolment | None:
+        lease = self.ports.records.lease(key)
+        if lease is None:
+            return None
+        entry = self.ports.records.read(key)
+        if entry is None or not _owes_pin(entry.enrolment):
+            lease.end(self.ports.now())
+            return None
+        return EnrolmentAttempt(entry, lease, self.ports).run()
+
+
+def _has_tried(enrolment: Enrolment) -> bool:
+    """Return whether a mail failed: where the library system did, the pause is for its sake."""
+    return _owes_pin(enrolment) and enrolment.reason == MailUnavailable.reason
+
+
+def _owes_pin(enrolment: Enrolment) -> bool:
+    """Return whether a PIN alone is owed; where more is wanted, the worker of wishes does both."""
+    return enrolment.state is EnrolmentState.DONE and enrolment.pin_owed

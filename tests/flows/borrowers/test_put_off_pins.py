@@ -1,0 +1,177 @@
+"""PINs whose mail is put off: the account is there at once, the mail follows, and nobody gets two."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.errors import LibraryUnavailable, MailPutOff, MailUnavailable
+from broker.flows.borrowers.put_off_pins import PutOffPins
+from broker.flows.borrowers.wishes_after_outage import WishesAfterOutage
+
+CPR = "0101990000"
+
+
+class Server:
+    """Whether the mail server is silent, as the loops find it."""
+
+    silent = False
+
+    def is_silent(self) -> bool:
+        """Say so."""
+        return self.silent
+
+
+@pytest.fixture
+def server() -> Server:
+    """Give a server that is silent."""
+    found = Server()
+    found.silent = True
+    return found
+
+
+@pytest.fixture
+def wishes(world: Any, server: Server) -> WishesAfterOutage:
+    """Give a worker of wishes, who puts mails off while the server is silent."""
+    ports = replace(world.ports, puts_off_mails=server.is_silent)
+    return WishesAfterOutage(replace(world.live, ports=ports).step, world.records, world.ports.now)
+
+
+@pytest.fixture
+def put_off(world: Any, server: Server) -> PutOffPins:
+    """Give those whose mails were put off."""
+    return PutOffPins(world.ports, server.is_silent, world.wake)
+
+
+def enrolled(world: Any, wishes: WishesAfterOutage, put_off: PutOffPins, cpr: str = CPR) -> Enrolment:
+    """Enrol while mails are put off."""
+    world.live.want(world.wish(cpr=cpr))
+    enrolment = wishes.step()
+    assert enrolment is not None
+    put_off.note(enrolment)
+    return enrolment
+
+
+def test_the_account_is_there_though_no_mail_is_begun(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins
+) -> None:
+    """The PIN stays owed, no PIN is set for it, and staff read why."""
+    enrolment = enrolled(world, wishes, put_off)
+    assert (enrolment.state, enrolment.pin_owed) == (EnrolmentState.DONE, True)
+    assert world.cases.show(enrolment.id)["reason"] == "mail_put_off"
+    assert (len(world.library.borrowers), world.library.pins, world.post.sent) == (1, {}, [])
+
+
+def test_once_mails_leave_again_the_pin_is_mailed_before_its_pause_has_ended(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins, server: Server
+) -> None:
+    """In the order in which they were put off; the one that was mailed works, and nothing is owed any more."""
+    for serial in range(3):
+        enrolled(world, wishes, put_off, f"{serial:010}")
+    server.silent = False
+    assert [put_off.step() for _ in range(4)] == [True, True, True, False]
+    assert [sent.pin for sent in world.post.sent] == [world.library.pins[number] for number in "123"]
+    world.now += timedelta(days=1)
+    assert wishes.step() is None
+
+
+def test_who_is_put_off_again_costs_no_call_and_waits_three_minutes_and_more(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins
+) -> None:
+    """Hundreds that are due at once are before those who are new, and must not keep them waiting."""
+    enrolled(world, wishes, put_off)
+    world.now += timedelta(minutes=11)
+    world.hooks.calls.clear()
+    again = wishes.step()
+    assert again is not None
+    assert again.was_put_off_again
+    assert not {"find", "read", "create", "RCPT"} & set(world.hooks.calls)
+    assert world.hooks.calls.count("put") == 1
+    world.now += timedelta(minutes=3)
+    assert wishes.step() is None
+
+
+def reasons(*enrolments: Enrolment | None) -> list[str]:
+    """Give why each of them waits."""
+    return [str(each.reason) for each in enrolments if each]
+
+
+def test_a_mail_put_off_again_is_no_answer_of_the_library_system(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins
+) -> None:
+    """It was not asked: whoever waits for it keeps the pause."""
+    enrolled(world, wishes, put_off)
+    world.now += timedelta(minutes=11)
+    world.live.want(world.wish(cpr="0000000002"))
+    world.hooks.before["find"] = lambda: (_ for _ in ()).throw(LibraryUnavailable("down"))
+    assert reasons(wishes.step(), wishes.step()) == ["mail_put_off", "library_unavailable"]
+    world.now += timedelta(hours=1)
+    world.hooks.before["find"] = lambda: (_ for _ in ()).throw(LibraryUnavailable("down"))
+    world.store.list = None  # what waits is read from it after an outage
+    assert sorted(reasons(wishes.step(), wishes.step())) == ["library_unavailable", "mail_put_off"]
+
+
+def test_a_later_wish_mails_the_pin_and_nobody_mails_a_second(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins, server: Server
+) -> None:
+    """What is remembered is looked at again before anything is done for it."""
+    enrolled(world, wishes, put_off)
+    server.silent = False
+    world.live.want(replace(world.wish(), category="PRIV"))
+    assert put_off.step()  # both are owed: the worker of wishes does both
+    assert world.post.sent == []
+    assert wishes.step()
+    assert len(world.post.sent) == 1
+    put_off.note(replace(world.live.stored(CPR), pin_owed=True, reason=MailPutOff.reason))
+    assert put_off.step()
+    assert len(world.post.sent) == 1
+
+
+def test_what_another_is_at_is_left_to_it(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins, server: Server
+) -> None:
+    """One lease, whoever carries it out."""
+    enrolled(world, wishes, put_off)
+    server.silent = False
+    assert world.records.lease(world.live.person_key(CPR))
+    assert [put_off.step(), put_off.step()] == [True, False]
+    assert world.post.sent == []
+
+
+def test_a_process_that_begins_remembers_what_the_one_before_has_put_off(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins, server: Server
+) -> None:
+    """Nobody waits for the end of a pause because of a restart; who is owed nothing is not among them."""
+    enrolled(world, wishes, put_off)
+    server.silent = False
+    world.live.want(world.wish(cpr="0000000002"))
+    assert wishes.step()
+    world.post.sent.clear()
+    again = PutOffPins(world.ports, server.is_silent, world.wake)
+    again.recall()
+    assert [again.step(), again.step()] == [True, False]
+    assert [sent.pin for sent in world.post.sent] == [world.library.pins["1"]]
+
+
+def test_the_trial_that_hangs_waits_with_the_others_and_a_call_that_fails_for_its_own_pause(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins
+) -> None:
+    """A library system that is down would else be asked again and again."""
+    enrolled(world, wishes, put_off)
+    for _ in range(3):
+        world.hooks.before["RCPT"] = lambda: (_ for _ in ()).throw(MailUnavailable("late"))
+        assert put_off.step()
+    world.hooks.before["read"] = lambda: (_ for _ in ()).throw(LibraryUnavailable("down"))
+    assert [put_off.step(), put_off.step()] == [True, False]
+
+
+def test_a_failed_mail_of_a_server_that_answers_waits_for_its_pause(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins, server: Server
+) -> None:
+    """Of those that fail at once none is tried without a pause."""
+    enrolled(world, wishes, put_off)
+    server.silent = False
+    world.hooks.before["RCPT"] = lambda: (_ for _ in ()).throw(MailUnavailable("RCPT answered 451"))
+    assert [put_off.step(), put_off.step()] == [True, False]
