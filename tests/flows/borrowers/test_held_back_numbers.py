@@ -131,7 +131,7 @@ def test_a_number_that_was_told_before_another_makes_no_account(desk: Desk, deci
 def test_a_number_whose_case_staff_have_decided_is_held_back_when_another_is_told(
     desk: Desk, *, has_account: bool
 ) -> None:
-    """They said retry and wrote nothing, so it made nobody; it is in force no more by now, or staff made its account."""
+    """They said retry and wrote nothing: it made nobody; it is in force no more by now, or staff made its account."""
     began(desk, told(NEW))
     assert desk.cases.retry(cases(desk)[0].enrolment.id)
     assert makes(desk, NEW).reason == "cpr_differs"
