@@ -52,8 +52,8 @@ class RegisterDecisions:
         False where it says something else by now.
         """
         if entry.enrolment.is_of_changed_number:
-            for number in (entry.key.group, *entry.enrolment.held_back):
-                self.records.amend(person_key(number), _makes_again)
+            # No other number: another case than this may have left it to make nobody.
+            self.records.amend(person_key(entry.key.group), _makes_again)
         return self._close(entry, self._let_numbers_go)
 
     def agreed(self, owner: str, number_now: str) -> None:

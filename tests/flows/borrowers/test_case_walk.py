@@ -53,8 +53,9 @@ YEAR: Final = timedelta(days=300)  # a course ends before names and records do
 
 # What the register says next: of its last number, of all before it, and ("gone on") of all what it says of the last.
 HEARD: Final = ("told", "told", "told of the last", "untold", "untold", "untold of the last", "gone on")
-ODD: Final = ("unclear", "clear", "dead", "errs")
+ODD: Final = ("unclear", "clear", "dead", "errs", "of the stranger")
 
+CARELESS: Final = 2  # who stands at this place
 places = st.integers(0, 7)
 answers = st.none() | st.sampled_from(HEARD) | st.sampled_from(HEARD) | st.sampled_from(ODD)
 logins = st.tuples(st.just("login"), places, st.sampled_from(NAMES))
@@ -146,7 +147,7 @@ class Cases(RuleBasedStateMachine):
         self.says: dict[str, tuple[object, ...]] = {}
         self.deciding: list[tuple[Worker, str | None]] = []
         self.half_decided: set[Key] = set()
-        self.died = False
+        self.died = self.has_died = False
         self._logs_in(OWN[0], "aase")
         self._recovers()
         for answer, name in ((first, "aase.b"), (second, None)):
@@ -175,7 +176,7 @@ class Cases(RuleBasedStateMachine):
                 raise worker.error
         self.half_decided &= {case.key for case in self._register_cases()}
         if any(worker.hurt for worker in workers):
-            self.died = True
+            self.died = self.has_died = True
             self.loop = self.desk.another_loop()
 
     @invariant()
@@ -197,12 +198,12 @@ class Cases(RuleBasedStateMachine):
 
     @invariant()
     def whom_no_case_names_is_let_in(self) -> None:
-        """Or a notice names them, which staff end: nobody is kept out by what nobody sees."""
+        """After a death a notice may name them, which staff end: nobody is kept out by what nobody sees."""
         if self.died:
             return
         named = {number for case in self._register_cases() for number in case.enrolment.held_back}
         for notice in self.world.records.all():
-            if notice.enrolment.state is EnrolmentState.NOTICE:
+            if self.has_died and notice.enrolment.state is EnrolmentState.NOTICE:
                 named |= {notice.enrolment.person, *notice.enrolment.guessed}
         for number in self.number_of:
             assert self._bar(number) != CHANGED_NUMBER or number in named, self.number_of[number]
@@ -249,26 +250,29 @@ class Cases(RuleBasedStateMachine):
     def _register_hears(self, answer: str | None) -> None:
         """Let the register say something else, at the next look-up."""
         says = self.register.says
-        had = OWN[: OWN.index(self.truth) + 1]
-        after = OWN[min(len(had), len(OWN) - 1)]
+        had = OWN[: OWN.index(self.truth)]
         match answer:
             case "told" | "untold" | "told of the last" | "untold of the last":
-                number = after if answer.startswith("told") else None
-                for cpr in had[-1:] if answer.endswith("last") else had:
-                    if cpr != after:
-                        says[cpr] = replace(CHANGED, current_number=number)
-                self.truth = after
+                self._number_changes(is_told=answer.startswith("told"), of_all=not answer.endswith("last"))
             case "gone on":
-                for cpr in had[:-1]:
-                    says[cpr] = replace(CHANGED, current_number=self.truth)
+                says.update(dict.fromkeys(had, replace(CHANGED, current_number=self.truth)))
             case "unclear":
                 says[self.truth] = None
             case "clear":
                 says.pop(self.truth, None)
             case "dead":
                 says[self.truth] = DEAD
-            case "errs" if self.truth == OWN[0]:
-                says[self.truth] = CHANGED
+            case "errs" | "of the stranger":
+                # Of the first number that is no error once there is another.
+                says[OWN[0] if answer == "errs" else STRANGER] = CHANGED
+
+    def _number_changes(self, *, is_told: bool, of_all: bool) -> None:
+        had = OWN[: OWN.index(self.truth) + 1]
+        if had == OWN:
+            return
+        self.truth = OWN[len(had)]
+        said = replace(CHANGED, current_number=self.truth if is_told else None)
+        self.register.says.update(dict.fromkeys(had if of_all else had[-1:], said))
 
     def _login(self, place: int, name: str | None) -> Callable[[], Any]:
         """Give a login by a number that the broker can know of, else nothing keeps its person from a second account.
@@ -307,7 +311,7 @@ class Cases(RuleBasedStateMachine):
         return self.links.of_name("eppn au", f"{name}@au.dk")
 
     def _decision(self, decision: str, place: int, *, is_late: bool) -> Work | None:
-        """Give a decision of what staff see, or saw a while ago; before a ``retry`` they write what they must."""
+        """Give a decision of what staff see, or saw a while ago; most write what they must before a ``retry``."""
         if not is_late or not self.seen:
             self.seen = [each for each in self.world.records.all() if each.enrolment.state in OF_STAFF]
         if not self.seen:
@@ -317,7 +321,9 @@ class Cases(RuleBasedStateMachine):
         is_changed = seen.key.name == REGISTER_CASE and seen.enrolment.is_of_changed_number
         if is_changed and decision == "end" and self.truth != OWN[0]:
             decision = "retry"  # the old number is not theirs
-        if is_listed and is_changed and decision == "retry":
+        # Of a number that nobody has come with they alone can know.
+        is_forgotten = place == CARELESS and self.truth in self.came
+        if is_listed and is_changed and decision == "retry" and not is_forgotten:
             self._staff_write()
         cases, case = self.desk.cases, seen.enrolment
         if decision == "confirm":
