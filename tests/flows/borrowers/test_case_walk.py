@@ -380,7 +380,7 @@ class Cases(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize(
-    "courses", [25, pytest.param(at_gate(400, otherwise=1500), marks=pytest.mark.slow(seconds=60))]
+    "courses", [40, pytest.param(at_gate(400, otherwise=1500), marks=pytest.mark.slow(seconds=60))]
 )
 def test_no_course_makes_a_second_account_or_lets_in_whom_a_case_bars(courses: int) -> None:
     """Of twenty steps each, as many as are asked for."""
