@@ -10,6 +10,7 @@ from broker.flows.borrowers.enrolment_records import (
     EnrolmentRecords,
     StoredEnrolment,
 )
+from broker.flows.borrowers.known_borrower import person_key
 from broker.flows.identity.person_links import PersonLinks
 
 _CHANGED: Final = LookUpOutcome.NUMBER_CHANGED.value
@@ -19,8 +20,8 @@ _CHANGED: Final = LookUpOutcome.NUMBER_CHANGED.value
 class HeldBackNumbers:
     """Bars and lifts numbers, all as pseudonyms, beside others who list and decide cases.
 
-    Whoever writes a case does it first, then the bar, and then looks at the cases again: of two who
-    meet one sees what the other wrote.
+    Whoever writes a case then bars, and then looks at the cases again: of two who meet one sees
+    what the other wrote.
     """
 
     records: EnrolmentRecords
@@ -51,6 +52,12 @@ class HeldBackNumbers:
         if is_lifted and self._is_named_beside(number, key):
             self.hold(number, key)
         return is_lifted
+
+    def settle(self, number: str) -> None:
+        """Let the holder of a number in where no case names it: a login may have died meanwhile."""
+        holder = self.links.holder_of(number)
+        if holder and holder.barred == _CHANGED:
+            self.lift(number, person_key(number))
 
     def named(self) -> frozenset[str]:
         """Return every number that a case names, of those that read."""

@@ -10,7 +10,6 @@ from broker.core.entities import Names
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Key, Trail
 from broker.flows.borrowers.enrolment_records import (
-    REGISTER_CASE,
     EnrolmentDraft,
     EnrolmentRecords,
     StoredEnrolment,
@@ -34,8 +33,8 @@ class ListedCase:
     def holding_back(self, before: Enrolment | None) -> "ListedCase":
         """Return the case of what the register says now, with what that of ``before`` held back.
 
-        The numbers that were guessed were so for want of the one that is told now. One that was
-        told before it stays: it is the person's own, though not in force.
+        One that was told before the one that is told now is the person's own, though not in force;
+        so may be one that was guessed for want of it.
         """
         if before is None:
             return self
@@ -49,7 +48,11 @@ class ListedCase:
             )
         if before.number_now:
             told = (*told, before.number_now)
-        return replace(self, told_before=_but(self.number_now, told))
+        return replace(
+            self,
+            guessed=_but(self.number_now, before.guessed),
+            told_before=_but(self.number_now, told),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +71,9 @@ class ListedCases:
     ) -> Enrolment:
         """List what ``say`` makes of the case or notice as it stands, and return it.
 
-        It is asked again where another writes first: what that wrote is not lost. The id is the
-        same as long as it is listed; that of a case of the register's only as long as it says the
-        same, for what staff decide by an id they have seen. StoreUnavailable.
+        It is asked again where another writes first: what that wrote is not lost. The id of a
+        notice is the same as long as it is listed; that of a case only as long as it says the same,
+        for what staff decide by an id they have seen. StoreUnavailable.
         """
         is_new = True
 
@@ -80,7 +83,7 @@ class ListedCases:
             is_new = entry is None or _is_another(entry, case)
             if entry and entry.enrolment.reason == case.reason:
                 case = replace(case, wanted_at=entry.enrolment.wanted_at)
-            if entry and not (is_new and key.name == REGISTER_CASE):
+            if entry and (state is EnrolmentState.NOTICE or not is_new):
                 case = replace(case, id=entry.enrolment.id)
             return case, None
 
@@ -129,10 +132,14 @@ class ListedCases:
 def _is_another(entry: StoredEnrolment, case: Enrolment) -> bool:
     """Return whether ``case`` is another to staff than the one that is listed in its place."""
     before = entry.enrolment
-    if entry.key.name != REGISTER_CASE:
+    if case.state is EnrolmentState.NOTICE:
         return before.reason != case.reason
-    told = (case.reason, case.number_now, case.borrowers)
-    return told != (before.reason, before.number_now, before.borrowers)
+    return _told(case) != _told(before)
+
+
+def _told(case: Enrolment) -> tuple[object, ...]:
+    """Return what staff decide by: of a number that came meanwhile they have decided nothing."""
+    return (case.reason, case.person, case.link, case.number_now, case.borrowers)
 
 
 def _but(number: str | None, numbers: Names) -> Names:

@@ -33,11 +33,18 @@ class RegisterDecisions:
     def retry(self, entry: StoredEnrolment) -> bool:
         """End the case: let the person in, and have the register asked anew at their next login.
 
-        False where it says something else by now.
+        False where it says something else by now. Staff have written to the borrower the number
+        that is theirs today. By the others nobody is made: each may be the person's of the time
+        between, and whose it is instead gets a case of their own.
         """
+
+        def let_in(case: StoredEnrolment) -> Names:
+            self._make_nobody(case.enrolment.held_back, UNTOLD_NUMBER)
+            return self._let_in(case)
+
         # First: whoever comes by the old number meanwhile, or after a death, finds it so.
         self._ask_anew(entry)
-        return self._close(entry, self._let_in)
+        return self._close(entry, let_in)
 
     def end(self, entry: StoredEnrolment) -> bool:
         """End the case: of a changed number staff say by it that the old one is still theirs.
@@ -45,6 +52,7 @@ class RegisterDecisions:
         False where it says something else by now.
         """
         if entry.enrolment.is_of_changed_number:
+            # No other number: another case than this may have left it to make nobody.
             self.records.amend(person_key(entry.key.group), _makes_again)
         return self._close(entry, self._let_numbers_go)
 
@@ -53,8 +61,10 @@ class RegisterDecisions:
         key = register_case(owner)
 
         def let_go(case: StoredEnrolment) -> Names:
-            self._make_nobody(case.enrolment.told_before, number_now)
-            return self._let_numbers_go(case)
+            others = (*case.enrolment.told_before, *case.enrolment.guessed)
+            self._make_nobody(others, number_now)
+            # The number is kept until the case has ended: a look-up that dies gives it again.
+            return self._lifted(case)
 
         self._close_all(key, let_go)
         HeldBackNumbers(self.records, self.links).lift(number_now, key)
@@ -110,6 +120,10 @@ class RegisterDecisions:
         Returns the numbers that were barred.
         """
         self._drop_kept_number(entry.key.group)
+        return self._lifted(entry)
+
+    def _lifted(self, entry: StoredEnrolment) -> Names:
+        """Let in whom the case holds back, and return the numbers that were barred."""
         held = HeldBackNumbers(self.records, self.links)
         numbers = entry.enrolment.held_back
         return tuple(number for number in numbers if held.lift(number, entry.key))
@@ -158,14 +172,13 @@ class RegisterDecisions:
         """Have the register asked anew; of a changed number remember that it makes nobody.
 
         Staff may have written the new one to the borrower, or have merged it into another: by the
-        old one, which a university may send for months, the person would get a second. So they
-        would by one that the register has told before the new one.
+        old one, which a university may send for months, the person would get a second.
         """
         owner = entry.key.group
         case = entry.enrolment
         if case.is_of_changed_number:
             number_now = case.number_now or UNTOLD_NUMBER
-            self._make_nobody((owner, *case.told_before), number_now)
+            self._make_nobody((owner,), number_now)
         else:
             self.records.amend(person_key(owner), _asked_anew)
 

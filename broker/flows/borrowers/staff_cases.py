@@ -103,8 +103,12 @@ class StaffCases:
         if entry.key.name == REGISTER_CASE:
             if not self.decisions.end(entry):
                 return False
+        elif entry.key.name == _NOTICE:
+            if not self._end_notice(entry):
+                return False
         elif entry.key.name:
-            self.records.store.drop(entry.key)
+            if not self.records.end(entry):
+                return False
         elif not self._give_up(entry):
             return False
         self._listed.record(AuditEventKind.ENROLMENT_ENDED, person, entry.enrolment)
@@ -170,17 +174,17 @@ class StaffCases:
             return None
 
         def named(stored: StoredEnrolment) -> EnrolmentDraft | None:
-            case = stored.enrolment
-            if not case.is_of_changed_number or case.number_now not in {None, cpr}:
-                return None
-            # Of several that come so nobody knows which it is.
-            guessed = case.guessed if cpr in case.held_back else (*case.guessed, cpr)
-            return replace(case, guessed=guessed), stored.due
+            return _naming(stored, cpr)
 
         key = self._case_of(had)
-        if self.records.amend(key, named) is None:
+        case = self.records.read(key)
+        if case is None or named(case) is None:
+            self._held.settle(cpr)
             return None
-        # A name may be somebody else's by now: nobody gets the id of ``had`` by a guess.
+        # First: a login that dies in between must let nobody in whom staff see held back. A name
+        # may be somebody else's by now: nobody gets the id of ``had`` by a guess.
+        self.links.hold_back(cpr, LookUpOutcome.NUMBER_CHANGED.value)
+        self.records.amend(key, named)
         if self._held.hold(cpr, key):
             return LookUpOutcome.NUMBER_CHANGED.value
         return None
@@ -218,11 +222,8 @@ class StaffCases:
         """
         key = register_case(owner)
         known = self._told_before(owner)
-        held: Names = ()
 
         def said(before: Enrolment | None) -> ListedCase:
-            nonlocal held
-            held = before.held_back if before else ()
             case = ListedCase(
                 planned.case or "",
                 owner,
@@ -234,9 +235,6 @@ class StaffCases:
             return case.holding_back(before)
 
         listed = self._listed.write(key, said)
-        for number in held:
-            if number not in listed.held_back:
-                self._held.lift(number, key)
         for number in known:
             self._held.hold(number, key)
         return listed.id
@@ -265,7 +263,11 @@ class StaffCases:
         return number_now in {None, case.number_now}
 
     def _end_notice(self, entry: StoredEnrolment) -> bool:
-        self.records.store.drop(entry.key)
+        if not self.records.end(entry):
+            return False
+        # A login that died may have barred one of its numbers, and not have told the case.
+        for number in (entry.enrolment.person, *entry.enrolment.guessed):
+            self._held.settle(number)
         return True
 
     def _give_up(self, entry: StoredEnrolment) -> bool:
@@ -280,13 +282,16 @@ class StaffCases:
         return self.records.write(entry, ended, None) is not None
 
     def _retry_link(self, entry: StoredEnrolment) -> bool:
+        if not self.records.end(entry):
+            return False
         if entry.key.group != entry.enrolment.person:
             # The cprUuid counts no more, and learns the number that it comes with next.
             self.links.forget(entry.key.group)
-        self.records.store.drop(entry.key)
         return True
 
     def _retry_proof(self, entry: StoredEnrolment) -> bool:
+        if not self.records.end(entry):
+            return False
         # The mailbox is the other's now: the person who proves it next holds it, and the one who
         # held it proves nothing by it.
         claims = Records(self.records.store, ProofOwner)
@@ -295,7 +300,6 @@ class StaffCases:
         if claim:
             claims.drop(Key("proof", claim.value.owner, claim.value.name))
         claims.drop(place)
-        self.records.store.drop(entry.key)
         return True
 
     def _retry_enrolment(self, entry: StoredEnrolment) -> bool:
@@ -366,3 +370,13 @@ class StaffCases:
     def decisions(self) -> RegisterDecisions:
         """Return what follows once a case of the register's is decided."""
         return RegisterDecisions(self.records, self.links)
+
+
+def _naming(stored: StoredEnrolment, cpr: str) -> EnrolmentDraft | None:
+    """Return the case with ``cpr`` among the numbers that may be the new one; None: it says it."""
+    case = stored.enrolment
+    if not case.is_of_changed_number or case.number_now not in {None, cpr}:
+        return None
+    # Of several that come so nobody knows which it is.
+    guessed = case.guessed if cpr in case.held_back else (*case.guessed, cpr)
+    return replace(case, guessed=guessed), stored.due

@@ -131,11 +131,13 @@ def test_a_number_that_was_told_before_another_makes_no_account(desk: Desk, deci
 def test_a_number_whose_case_staff_have_decided_is_held_back_when_another_is_told(
     desk: Desk, *, has_account: bool
 ) -> None:
-    """They said retry and wrote nothing: it is in force no more by now, unless somebody has an account by it."""
+    """They said retry and wrote nothing: it made nobody; it is in force no more by now, or staff made its account."""
     began(desk, told(NEW))
     assert desk.cases.retry(cases(desk)[0].enrolment.id)
+    assert makes(desk, NEW).reason == "cpr_differs"
     if has_account:
-        assert makes(desk, NEW).state is EnrolmentState.DONE
+        desk.world.library.add(NEW, Borrower("9", "STUD", cpr=NEW))
+        assert makes(desk, NEW).number == "9"
     answered(desk, told(OTHER))
     assert desk.world.links.is_barred(NEW) == (not has_account)
     agree(desk)
@@ -454,3 +456,132 @@ def test_the_account_of_two_who_are_dead_is_let_in_once_both_live(desk: Desk) ->
     [second] = cases(desk)
     assert desk.cases.retry(second.enrolment.id)
     assert (links.is_barred(OTHER), links.is_barred(None, "1")) == (False, False)
+
+
+def named_case(desk: Desk) -> Any:
+    """Enrol somebody by a name and their number, which the register says was changed, not to which; give the case."""
+    links = desk.world.links
+    came(desk, CPR)
+    began(desk, told(None))
+    assert links.is_barred(CPR) is False
+    return cases(desk)[0]
+
+
+def came(desk: Desk, cpr: str, name: str | None = "aase") -> Any:
+    """Log somebody in by a number, and by a name of a university if they have one; give their person."""
+    links = desk.world.links
+    own = links.of_name("eppn au", f"{name}@au.dk") if name else None
+    return Logins(desk.world).persons().person(PersonNames(cpr=links.of_cpr(cpr), own=own))
+
+
+@pytest.mark.parametrize("written", range(8))
+def test_a_login_that_dies_leaves_no_number_let_in_that_a_case_names(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """It bars the number before the case names it: staff see it held back, and it comes by any other name."""
+    world = desk.world
+    case = named_case(desk)
+    plain, left = world.store.put, iter(range(written))
+
+    def put(*given: Any, **how: Any) -> Any:
+        if next(left, None) is None:
+            raise StoreUnavailable("dead")
+        return plain(*given, **how)
+
+    with monkeypatch.context() as dying, suppress(StoreUnavailable):
+        dying.setattr(world.store, "put", put)
+        came(desk, NEW)
+    stored = world.records.read(case.key)
+    if world.links.of_cpr(NEW) in stored.enrolment.held_back:
+        assert came(desk, NEW, None).case == "cpr_number_changed"
+        assert makes(desk, NEW).reason == "cpr_number_changed"
+        assert list(world.library.borrowers) == ["1"]
+    came(desk, NEW)
+    agree(desk)
+
+
+@pytest.mark.parametrize("then", ["it comes again", "staff end the notice"])
+def test_a_number_that_a_login_barred_before_it_died_is_let_in_once_no_case_waits(desk: Desk, then: str) -> None:
+    """Where the case was decided meanwhile: its name comes again, or staff end the notice that names it."""
+    links = desk.world.links
+    case = named_case(desk)
+    with pytest.MonkeyPatch.context() as dying:
+        dying.setattr(desk.world.records.__class__, "amend", died)
+        with pytest.raises(StoreUnavailable):
+            came(desk, NEW)
+    assert links.is_barred(NEW)
+    assert desk.cases.end(case.enrolment.id)
+    if then == "it comes again":
+        came(desk, NEW)
+    else:
+        [notice] = [row for row in desk.cases.rows() if row["state"] == "notice"]
+        assert desk.cases.end(str(notice["id"]))
+    assert not links.is_barred(NEW)
+
+
+def died(*_: Any) -> None:
+    """Die."""
+    raise StoreUnavailable("dead")
+
+
+@pytest.mark.parametrize("wrote", [NEW, OTHER, THIRD], ids=["the first", "the second", "one that never came"])
+def test_of_numbers_that_may_be_the_new_one_none_makes_an_account_once_staff_have_written_theirs(
+    desk: Desk, wrote: str
+) -> None:
+    """It was changed twice, say: whoever comes by the number of the time between would get a second one."""
+    library = desk.world.library
+    case = named_case(desk)
+    came(desk, NEW)
+    came(desk, CPR, "aase.b")
+    came(desk, OTHER, "aase.b")
+    library.borrowers["1"] = replace(library.borrowers["1"], cpr=wrote)
+    library.cprs["1"] = wrote
+    assert desk.cases.retry(case.enrolment.id)
+    for cpr in (NEW, OTHER):
+        assert came(desk, cpr).case is None
+        enrolment = makes(desk, cpr)
+        if cpr == wrote:
+            assert (enrolment.state, enrolment.number) == (EnrolmentState.DONE, "1")
+        else:
+            assert (enrolment.state, enrolment.reason) == (EnrolmentState.CASE, "cpr_differs")
+    assert list(library.borrowers) == ["1"]
+
+
+@pytest.mark.parametrize("before", ["nothing", "retry"])
+def test_a_number_that_was_held_back_is_somebodys_once_staff_say_that_the_old_one_holds(
+    desk: Desk, before: str
+) -> None:
+    """Its holder has had the name since, and gets an account; after a `retry` by hand, for it may be another case's."""
+    case = named_case(desk)
+    came(desk, NEW)
+    if before == "retry":
+        assert desk.cases.retry(case.enrolment.id)
+        answered(desk, told(None))
+        [case] = cases(desk)
+    assert desk.cases.end(case.enrolment.id)
+    if before == "retry":
+        assert makes(desk, NEW).reason == "cpr_differs"
+        desk.world.library.add(NEW, Borrower("9", "STUD", cpr=NEW))
+    assert makes(desk, NEW).state is EnrolmentState.DONE
+
+
+@pytest.mark.parametrize("decision", ["retry", "confirm"])
+def test_a_number_that_may_be_of_the_time_between_makes_no_account_once_another_is_told(
+    desk: Desk, decision: str
+) -> None:
+    """It stays held back until staff decide, and is made nobody by afterwards."""
+    links, library = desk.world.links, desk.world.library
+    named_case(desk)
+    came(desk, NEW)
+    answered(desk, told(OTHER))
+    assert links.is_barred(NEW)
+    agree(desk)
+    [case] = cases(desk)
+    if decision == "confirm":
+        assert desk.cases.confirm(case.enrolment.id, "1")
+        desk.run()
+    else:
+        assert desk.cases.retry(case.enrolment.id)
+    agree(desk)
+    assert makes(desk, NEW).reason == "cpr_differs"
+    assert list(library.borrowers) == ["1"]

@@ -116,7 +116,7 @@ def test_an_address_that_is_anothers_is_listed_once_and_stops_nothing(world: Any
 
 
 def test_a_case_and_its_retry_are_on_the_trail(world: Any, trail: Any) -> None:
-    """Once as long as its reason is the same, under the person of the CPR number."""
+    """Once as long as it says the same, under the person of the CPR number; each has its own id."""
     cases, owner = StaffCases(world.records, world.links, trail), world.links.of_cpr(CPR)
     person = world.links.by_cpr(owner).id
     for reason in ("two_borrowers", "two_borrowers", "birth_date_differs"):
@@ -129,7 +129,9 @@ def test_a_case_and_its_retry_are_on_the_trail(world: Any, trail: Any) -> None:
         (AuditEventKind.ENROLMENT_CASE, "birth_date_differs"),
         (AuditEventKind.ENROLMENT_RETRIED, "birth_date_differs"),
     ]
-    assert {(each.about, each.person, each.at) for each in trail.events} == {(row["id"], person, world.now)}
+    first, second, third = (each.about for each in trail.events)
+    assert (first != second, second, third) == (True, row["id"], row["id"])
+    assert {(each.person, each.at) for each in trail.events} == {(person, world.now)}
     assert world.links.by_cpr(owner).id == person
 
 
@@ -158,6 +160,69 @@ def test_a_cpr_uuid_against_a_number_is_a_case_until_staff_end_it(world: Any) ->
     assert world.cases.retry(case["id"])
     assert world.cases.show(case["id"]) is None
     assert links.by_cpr(other, uuid=uuid).id != links.by_cpr(owner).id
+
+
+@pytest.mark.parametrize("decision", ["retry", "end"])
+def test_a_cpr_uuid_that_came_with_a_third_number_meanwhile_is_decided_by_no_id_of_before(
+    world: Any, decision: str
+) -> None:
+    """Staff saw the second number: the cprUuid still counts for the first, and the third has a case of its own."""
+    links = world.links
+    uuid = links.of_name("cprUuid", "6f1c")
+    owner, second, third = map(links.of_cpr, (CPR, "0202990000", "0303990000"))
+    assert links.by_cpr(owner, uuid=uuid)
+    seen = world.cases.cpr_uuid_differs(uuid, second)
+    listed = world.cases.cpr_uuid_differs(uuid, third)
+    assert not getattr(world.cases, decision)(seen)
+    assert links.by_cpr(third, uuid=uuid) is None
+    assert [row["id"] for row in world.cases.rows()] == [listed]
+    assert getattr(world.cases, decision)(listed)
+    assert (links.by_cpr(third, uuid=uuid) is None) == (decision == "end")
+
+
+@pytest.mark.parametrize("decision", ["retry", "end"])
+@pytest.mark.parametrize("kind", ["cprUuid", "mailbox"])
+def test_a_case_that_says_something_else_at_that_moment_is_not_decided(
+    world: Any, monkeypatch: pytest.MonkeyPatch, kind: str, decision: str
+) -> None:
+    """A login that comes between the look of a decision and its write has a case that staff have not seen."""
+    links, cases = world.links, world.cases
+    uuid, owner = links.of_name("cprUuid", "6f1c"), links.of_cpr(CPR)
+    assert links.by_cpr(owner, uuid=uuid)
+
+    def comes(number: str) -> str:
+        cpr = links.of_cpr(number)
+        return str(cases.cpr_uuid_differs(uuid, cpr) if kind == "cprUuid" else cases.taken(owner, cpr))
+
+    seen = comes("0202990000")
+    plain = world.store.put
+    listed: list[str] = []
+
+    def put(*given: Any, **how: Any) -> Any:
+        if not listed:
+            listed.append("")
+            listed[0] = comes("0303990000")
+        return plain(*given, **how)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(world.store, "put", put)
+        assert not getattr(cases, decision)(seen)
+    assert [row["id"] for row in cases.rows()] == listed
+    assert links.cpr(uuid) == owner
+
+
+def test_a_mailbox_of_another_proof_is_not_freed_by_what_staff_saw_of_the_first(world: Any) -> None:
+    """The same person has proved a second address that is another's: of that nothing is decided yet."""
+    owner, store = world.links.of_cpr(CPR), world.records.store
+    seen, second = (world.links.of_name("address", each) for each in ("nurse@auh.rm.dk", "other@auh.rm.dk"))
+    claim = Kept(dump(ProofOwner("k1.first", "kaldemail")), "v", world.now + timedelta(days=365))
+    store.put(Key("proof", second), claim, None, world.now)
+    first_case = world.cases.taken(owner, seen)
+    second_case = world.cases.taken(owner, second)
+    assert not world.cases.retry(first_case)
+    assert store.get(Key("proof", second), world.now)
+    assert world.cases.retry(second_case)
+    assert store.get(Key("proof", second), world.now) is None
 
 
 def test_a_name_with_another_number_is_a_notice_that_stops_nothing(world: Any) -> None:
