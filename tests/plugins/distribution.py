@@ -8,6 +8,7 @@ import pytest
 FOR_TESTS: Final = (
     "tests.plugins.brief_reports",
     "tests.plugins.garbage",
+    "tests.plugins.argument_names",
     "tests.plugins.rsa_keys",
     "tests.plugins.servers",
     "tests.plugins.left_out",
