@@ -61,7 +61,7 @@ def codes() -> set[str]:
     return (spelt - PERMITTING) | INDIRECT | {each.reason for each in rooted(errors.BrokerError)}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def templates(app: Flask) -> Mapping[str, nodes.Template]:
     """Give every template, parsed, by its name."""
     paths = (ROOM / "templates").glob("*.html")
