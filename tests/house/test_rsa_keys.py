@@ -1,6 +1,7 @@
 """The stock of RSA keys gives each key once a process, and the same keys to the next; one seen sound is loaded fast."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -9,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from broker.adapters.saml.gate import signature
 from broker.adapters.saml.keys import key_ring
-from tests.plugins.rsa_keys import MAKE, Sound, Stock
+from tests.plugins import rsa_keys
+from tests.plugins.rsa_keys import LOAD, MAKE, Sound, Stock
 
 SMALL = 1024
 
@@ -51,7 +53,7 @@ def test_a_key_that_was_sound_is_loaded_anew_each_time() -> None:
 def test_a_key_that_is_not_sound_is_refused_each_time() -> None:
     """Also where all but one number is that of a key that was sound, and after somebody has loaded it unseen."""
     key = MAKE(65537, 1024)
-    sound = Sound()
+    sound = Sound({key.private_numbers()})
     sound.load(pem(key), password=None)
     numbers = key.private_numbers()
     changed = rsa.RSAPrivateNumbers(
@@ -68,6 +70,22 @@ def test_a_key_that_is_not_sound_is_refused_each_time() -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match="Invalid private key"):
             sound.load(octets, password=None)
+
+
+def test_a_key_of_the_stock_is_known_to_be_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its numbers, in whatever file it is found; any other is looked at."""
+    stock = Stock(tmp_path)
+    sound = Sound(stock.numbers)
+    looked: list[bool] = []
+
+    def load(data: bytes, password: bytes | None, *, unsafe_skip_rsa_key_validation: bool = False) -> Any:
+        looked.append(not unsafe_skip_rsa_key_validation)
+        return LOAD(data, password, unsafe_skip_rsa_key_validation=unsafe_skip_rsa_key_validation)
+
+    monkeypatch.setattr(rsa_keys, "LOAD", load)
+    for key in (stock.generate(65537, SMALL), MAKE(65537, SMALL)):
+        sound.load(pem(key), password=None)
+    assert looked == [False, False, True]
 
 
 def test_the_rooms_load_keys_so() -> None:

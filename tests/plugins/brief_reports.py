@@ -1,5 +1,10 @@
-"""Lets a worker tell of each test two messages instead of six: all workers wait for the one process that reads them."""
+"""Lets a worker tell of each test two messages instead of six: all workers wait for the one process that reads them.
 
+It keeps no log beside them where no test asks for one: to listen to each of two hundred loggers, three times a test,
+takes as long as to run many of them. Who runs a test alone is shown what it logged.
+"""
+
+import logging
 from typing import Final
 
 import pytest
@@ -28,3 +33,12 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         if is_read(report):
             item.ihook.pytest_runtest_logreport(report=report)
     return True
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Listen to no logger where nobody reads it."""
+    config = session.config
+    if not is_brief(config) or any("caplog" in getattr(item, "fixturenames", ()) for item in session.items):
+        return
+    config.pluginmanager.unregister(name="logging-plugin")
+    logging.getLogger().addHandler(logging.NullHandler())  # without any it would go to the error output

@@ -8,6 +8,8 @@ import pytest
 FOR_TESTS: Final = (
     "tests.plugins.brief_reports",
     "tests.plugins.garbage",
+    "tests.plugins.argument_names",
+    "tests.plugins.hook_proxies",
     "tests.plugins.rsa_keys",
     "tests.plugins.servers",
     "tests.plugins.left_out",

@@ -19,8 +19,7 @@ def pytest_collection() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Set aside what is there now; what a test leaves behind is collected as ever."""
-    gc.collect()
+    """Set aside what is there now, unsearched; what a test leaves behind is collected as ever."""
     gc.freeze()
     gc.set_threshold(ALLOCATIONS, *gc.get_threshold()[1:])
     gc.enable()

@@ -1,9 +1,10 @@
 """People of whom the store holds everything that it can hold, written by the rooms that write it."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -48,6 +49,8 @@ from broker.flows.transactions import Transactions
 
 AU: Final = "https://idp.au.example"
 GONE_SERVICE: Final = "reading-room"
+FRESH: Final = timedelta(minutes=1)
+LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _CPR: Final = "urn:oid:1.3.6.1.4.1.25178.1.2.15"
 _EPPN: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1.6"
 _AFFILIATION: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1.9"
@@ -292,17 +295,53 @@ def opened_parts(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> 
     return assemble(load(setting.config, environ))
 
 
+@dataclass(slots=True)
+class LeftBehind:
+    """What two people leave behind in a store and on a trail, put there again for each test of a module.
+
+    They live anew after a minute: what is in force for four minutes is so during each test.
+    """
+
+    parts: Parts
+    copies: Path
+    rows: tuple[list[Any], list[Any]] = ([], [])
+    since: datetime = LONG_AGO
+
+    def put_there(self) -> None:
+        """Put it in the place of whatever the test before has left."""
+        trail = self._trail()
+        trail.person_keys.cache.clear()
+        for path in (*trail.journal.folder.iterdir(), *self.parts.config.state.glob("forgotten*")):
+            path.unlink()
+        if now() - self.since >= FRESH:
+            put_back(self.parts, ([], []))
+            self._live()
+            return
+        put_back(self.parts, self.rows)
+        shutil.copytree(self.copies, trail.journal.folder, dirs_exist_ok=True)
+
+    def _live(self) -> None:
+        self.since = now()
+        for who in (ASTA, KARLA):
+            Life(self.parts, who).lived()
+        self.rows = rows_of(self.parts)
+        shutil.rmtree(self.copies, ignore_errors=True)
+        shutil.copytree(self._trail().journal.folder, self.copies)
+
+    def _trail(self) -> KeptTrail:
+        trail = self.parts.trail
+        assert isinstance(trail, KeptTrail)
+        return trail
+
+
+@pytest.fixture(scope="module")
+def left_behind(opened_parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> LeftBehind:
+    """Give what two people leave behind, with nothing there yet."""
+    return LeftBehind(opened_parts, tmp_path_factory.mktemp("left") / "trail")
+
+
 @pytest.fixture
-def lived_parts(opened_parts: Parts) -> Parts:
+def lived_parts(opened_parts: Parts, left_behind: LeftBehind) -> Parts:
     """Give them over a store in which are two people, with an empty trail before them and no tombstone."""
-    trail = opened_parts.trail
-    assert isinstance(trail, KeptTrail)
-    with closing(sqlite3.connect(store_file(opened_parts))) as connection, connection:
-        connection.execute("DELETE FROM record")
-        connection.execute("DELETE FROM counter")
-    for path in (*trail.journal.folder.iterdir(), *opened_parts.config.state.glob("forgotten*")):
-        path.unlink()
-    trail.person_keys.cache.clear()
-    for who in (ASTA, KARLA):
-        Life(opened_parts, who).lived()
+    left_behind.put_there()
     return opened_parts

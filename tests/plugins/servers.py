@@ -52,13 +52,12 @@ class Watch:
             raise Unmarked(f"{event} in {self.unmarked}, which has neither the mark server nor slow")
 
 
-WATCH: Final = pytest.StashKey[Watch]()
+WATCH: Final = Watch()
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Begin to watch; an audit hook stays until the interpreter ends."""
-    config.stash[WATCH] = Watch()
-    sys.addaudithook(config.stash[WATCH].hear)
+    sys.addaudithook(WATCH.hear)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -72,20 +71,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Watch one test, its fixtures included."""
-    watch = item.config.stash[WATCH]
     marked = any(item.get_closest_marker(name) for name in ("server", "slow"))
-    watch.unmarked = "" if marked else item.nodeid
+    WATCH.unmarked = "" if marked else item.nodeid
     try:
         return (yield)
     finally:
-        watch.unmarked = ""
+        WATCH.unmarked = ""
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _left_open(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Find what a room that starts something leaves open, as it ends: later a stranger would be blamed for it."""
+def _left_open() -> Iterator[None]:
+    """Find what a room that starts something leaves open, as it ends: later a stranger would be blamed for it.
+
+    It asks for nothing: whatever it asked for would be found anew for each test of the room.
+    """
     yield
-    watch = request.config.stash[WATCH]
-    if watch.has_started:
-        watch.has_started = False
+    if WATCH.has_started:
+        WATCH.has_started = False
         gc.collect()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,9 @@ TEMPLATES = sorted(path.name for path in (ROOM / "templates").glob("*.html"))
 CPR = "0101881235"
 
 
+@cache
 def page(app: Flask, name: str, language: str = "en") -> str:
-    """Give the source of a specimen."""
+    """Give the source of a specimen, made once: several tests look at each, of an application that nobody changes."""
     return app.test_client().get(f"/{name}?lang={language}").text
 
 

@@ -114,6 +114,7 @@ def freely_released(policies: PolicySet) -> PolicySet:
     return with_policy(policies, replace(student, releases=(*others, replace(last, attributes=listed))))
 
 
+@pytest.mark.long("plays each login of the shipped policies anew; what is drawn of any policies stays")
 @pytest.mark.parametrize(
     ("edit", "upstream"),
     [

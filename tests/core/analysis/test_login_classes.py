@@ -165,6 +165,7 @@ def check_every_class(sets: tuple[PolicySet, ...], only: PartialLogin | None) ->
         assert members == list(dict.fromkeys(every_class(classes)))
 
 
+@pytest.mark.long("analyses the shipped policies person by person; what is drawn of any policies stays")
 @pytest.mark.parametrize(
     ("sets", "only"),
     [
