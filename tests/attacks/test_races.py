@@ -360,7 +360,7 @@ def test_what_is_told_while_the_person_is_looked_up_is_not_lost(
     page = person.log_in("asta")
     name, now = page.request.path.split("/")[2], house.clock.now()
     held = house.broker.read(name, now)
-    house.broker.transactions.put(held.transaction.relearning(), held.version, now)
+    assert house.broker.transactions.put(held.transaction.relearning(), held.version, now)
     moment.before("transaction", then=telling(house, name, told))
     person.get(f"/login/{name}")
     seen = house.broker.read(name, now).transaction

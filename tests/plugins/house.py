@@ -35,6 +35,7 @@ from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
 from broker.demo.upstreams import wayf_hub
 from broker.files.settings.config import load
+from broker.flows.borrowers import known_borrower
 from broker.flows.borrowers.category_letters import CategoryLetters
 from broker.flows.login.login import LoginFlow
 from broker.flows.proofs import pin_check
@@ -368,6 +369,9 @@ def standing(
         stack.callback(mailbox.stop)
         # That a wrong PIN takes as long for everybody is shown of Guesses alone; nobody waits for it here.
         patch.setattr(pin_check, "FAILURE_LASTS", timedelta(milliseconds=20))
+        # Nor does a look, or a check, end before its answer because the machine is busy.
+        for room, lasts in ((known_borrower, "_LOOK"), (pin_check, "_CALLS")):
+            patch.setattr(room, lasts, timedelta(seconds=PATIENCE))
         environ = {
             "BROKER_LIBRARY__URL": url,
             "BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}",
