@@ -9,6 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -415,6 +416,14 @@ def test_quick_requests_run_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
         assert all(everything(wire).endswith(b"page") for wire in wires)
         assert running.application.most == 1
         assert len(running.application.threads) == 1
+
+
+def test_threads_that_look_at_once_who_waits_all_hear_it() -> None:
+    """Two that were held up between a request and its answer look at one moment: neither answer is an error."""
+    with serving() as running, ThreadPoolExecutor(4) as threads:
+        assert running.ask().endswith(b"page")
+        looks = [threads.submit(lambda: [running.worker._others_wait() for _ in range(5_000)]) for _ in range(4)]
+        assert all(look.result() == [False] * 5_000 for look in looks)
 
 
 def test_a_client_that_sends_on_while_it_waits_is_read_after(monkeypatch: pytest.MonkeyPatch) -> None:
