@@ -238,7 +238,10 @@ def test_while_every_thread_is_taken_who_comes_waits_in_the_kernel() -> None:
 def test_who_comes_is_answered_by_the_worker_that_is_free() -> None:
     """Not by one whose threads wait for the library system, nor by one that has requests to answer first."""
     with serving(threads=1) as one, serving(threads=1, beside=one) as other, ExitStack() as held:
-        waiting = [held.enter_context(one.connect(asking("/wait"))) for _ in range(2)]
+        waiting = [held.enter_context(one.connect(asking("/wait")))]
+        # Before its request is here, whoever took the first may take the second too.
+        until(lambda: one.application.asked + other.application.asked == ["/wait"])
+        waiting.append(held.enter_context(one.connect(asking("/wait"))))
         until(lambda: one.application.asked == other.application.asked == ["/wait"])
         other.application.go_on.set()
         for _ in range(20):
