@@ -64,9 +64,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         self._over = False
         self._lead = LeadingThread(_QUICK)
         self._poller = selectors.DefaultSelector()
-        self._queue = select.poll()
-        for listener in self.sockets:
-            self._queue.register(listener, select.POLLIN)
+        self._queues = [listener.fileno() for listener in self.sockets]
         self._wakes = os.pipe()
         for end in self._wakes:
             os.set_blocking(end, False)
@@ -265,7 +263,14 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _others_wait(self) -> bool:
         """Whether a request is at hand, or somebody waits in the kernel's queue."""
-        return bool(self._whole) or bool(self._queue.poll(0))
+        if self._whole:
+            return True
+        # One for each look: two threads that look at one moment may not share it, and a request
+        # was answered by the error of that (RuntimeError: concurrent poll() invocation).
+        kernel = select.poll()
+        for descriptor in self._queues:
+            kernel.register(descriptor, select.POLLIN)
+        return bool(kernel.poll(0))
 
     def _finish_answered(self, pipe: int) -> None:
         os.read(pipe, 4096)

@@ -9,6 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -237,7 +238,10 @@ def test_while_every_thread_is_taken_who_comes_waits_in_the_kernel() -> None:
 def test_who_comes_is_answered_by_the_worker_that_is_free() -> None:
     """Not by one whose threads wait for the library system, nor by one that has requests to answer first."""
     with serving(threads=1) as one, serving(threads=1, beside=one) as other, ExitStack() as held:
-        waiting = [held.enter_context(one.connect(asking("/wait"))) for _ in range(2)]
+        waiting = [held.enter_context(one.connect(asking("/wait")))]
+        # Before its request is here, whoever took the first may take the second too.
+        until(lambda: one.application.asked + other.application.asked == ["/wait"])
+        waiting.append(held.enter_context(one.connect(asking("/wait"))))
         until(lambda: one.application.asked == other.application.asked == ["/wait"])
         other.application.go_on.set()
         for _ in range(20):
@@ -415,6 +419,14 @@ def test_quick_requests_run_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
         assert all(everything(wire).endswith(b"page") for wire in wires)
         assert running.application.most == 1
         assert len(running.application.threads) == 1
+
+
+def test_threads_that_look_at_once_who_waits_all_hear_it() -> None:
+    """Two that were held up between a request and its answer look at one moment: neither answer is an error."""
+    with serving() as running, ThreadPoolExecutor(4) as threads:
+        assert running.ask().endswith(b"page")
+        looks = [threads.submit(lambda: [running.worker._others_wait() for _ in range(5_000)]) for _ in range(4)]
+        assert all(look.result() == [False] * 5_000 for look in looks)
 
 
 def test_a_client_that_sends_on_while_it_waits_is_read_after(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from datetime import date
 from http.client import HTTPConnection
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gunicorn.config import Config as Settings
@@ -98,6 +99,12 @@ def until(true: Callable[[], object], seconds: float = 60) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def told(server: Server, event: str) -> list[dict[str, Any]]:
+    """Give the lines of an event in its log, those that have been written to their end."""
+    whole, _, _ = server.log().rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines() if f'"event": "{event}"' in line]
 
 
 @contextmanager
@@ -220,7 +227,7 @@ def test_hup_brings_new_configuration_metadata_and_policies(server: Server) -> N
     server.running.send_signal(signal.SIGHUP)
     until(lambda: len(server.workers()) == 3 and not before & server.workers())
     assert "Renamed" in server.get("/saml/idp/metadata")[1]
-    assert '"event": "reloaded"' in server.log()
+    until(lambda: '"event": "reloaded"' in server.log())
     until(lambda: server.log().count('"event": "work_started"') == 2)
 
 
@@ -238,9 +245,7 @@ def test_hup_with_a_fault_changes_nothing(unchanged: Server, name: str, old: str
     before = unchanged.workers()
     with unchanged.edited(name, old, new):
         unchanged.running.send_signal(signal.SIGHUP)
-        until(lambda: "reload_refused" in unchanged.log())
-    told = [json.loads(line) for line in unchanged.log().splitlines() if "reload_refused" in line]
-    assert any(fault in each["fault"] for each in told)
+        until(lambda: [each for each in told(unchanged, "reload_refused") if fault in each["fault"]])
     assert (unchanged.workers(), unchanged.answers()) == (before, True)
 
 
@@ -267,7 +272,7 @@ def test_broker_work_that_is_killed_is_missed_and_started_again(unchanged: Serve
     assert work(unchanged) - {killed}
     until(lambda: started_works(unchanged) > before)
     assert "broker_work_running 1.0" in unchanged.get("/metrics")[1]
-    (died,) = [json.loads(line) for line in unchanged.log().splitlines() if '"work_died"' in line]
+    (died,) = told(unchanged, "work_died")
     assert (died["pid"], died["level"]) == (killed, "error")
     # Longer than the first pause where it had died of another test's faulty file a moment before.
     assert died["again_after_seconds"] in {1, 2, 4}
@@ -328,7 +333,7 @@ def test_a_worker_that_cannot_start_takes_no_other_down(server: Server) -> None:
     killed, stays = sorted(server.workers())
     os.kill(killed, signal.SIGKILL)
     until(lambda: "exited with code 1" in server.log())
-    assert "worker_waits" in server.log()
+    until(lambda: "worker_waits" in server.log())
     assert stays in server.workers()
     assert server.answers()
     path.write_bytes(whole)
@@ -344,10 +349,10 @@ def test_a_reload_keeps_what_an_edit_has_broken(server: Server) -> None:
     server.running.send_signal(signal.SIGHUP)
     until(lambda: not before & server.workers() and both(server))
     assert "Renamed" in server.get("/saml/idp/metadata")[1]
-    until(lambda: '"event": "metadata_lost"' in server.log())
-    told = [json.loads(line) for line in server.log().splitlines() if '"metadata_lost"' in line]
-    assert {each["level"] for each in told} == {"error"}
-    assert all("is as it was before its metadata broke: metadata/hub.xml: is no" in each["fault"] for each in told)
+    until(lambda: told(server, "metadata_lost"))
+    lost = told(server, "metadata_lost")
+    assert {each["level"] for each in lost} == {"error"}
+    assert all("is as it was before its metadata broke: metadata/hub.xml: is no" in each["fault"] for each in lost)
     status, notes = server.get("/readyz")
     assert (status, "metadata/hub.xml" in json.loads(notes)["metadata"]) == (200, True)
 

@@ -10,7 +10,7 @@ import pytest
 from broker.app import leading_thread
 from broker.app.leading_thread import LeadingThread
 
-_PATIENCE = 20.0  # seconds until a test that waits in vain fails
+_PATIENCE = 60.0  # seconds until a test that waits in vain fails
 _NEVER = 1000.0
 
 

@@ -276,7 +276,7 @@ def test_a_login_on_the_same_page_is_of_whoever_logged_in_last(lived_parts: Part
     """Asta's page, on which Karla has logged in since, is Karla's: Asta is shown none of what Karla brought."""
     transactions = Transactions(lived_parts.store)
     hers = transactions.read(f"tx-{KARLA.number}", now())
-    transactions.put(replace(hers.transaction, reference=ASTA.reference), hers.version, now())
+    assert transactions.put(replace(hers.transaction, reference=ASTA.reference), hers.version, now())
     desk = person_operations.desk(lived_parts)
     found = desk.records.of(desk.found(NamedPerson(ASTA.cpr)), now())
     assert hers.transaction.id not in {each.key.group for each in found}
@@ -295,7 +295,7 @@ def test_the_next_holder_of_a_name_who_was_refused_is_not_the_last(lived_parts: 
         replace(each, values=(ASTA.eppn,)) if KARLA.eppn in each.values else each for each in answer.attributes
     )
     by_her_name = replace(denied.transaction, authentication=replace(answer, attributes=wire))
-    transactions.put(by_her_name, denied.version, now())
+    assert transactions.put(by_her_name, denied.version, now())
     desk = person_operations.desk(lived_parts)
     found = desk.records.of(desk.found(NamedPerson(ASTA.cpr)), now())
     assert denied.transaction.id not in {each.key.group for each in found}
@@ -316,7 +316,7 @@ def test_a_number_that_a_stranger_has_typed_makes_nothing_its_holder_s(
         replace(each, values=tuple(others.get(value, value) for value in each.values)) for each in answer.attributes
     )
     typed = replace(denied.transaction, authentication=replace(answer, attributes=wire))
-    transactions.put(typed, denied.version, now())
+    assert transactions.put(typed, denied.version, now())
     desk = person_operations.desk(lived_parts)
     found = desk.records.of(desk.found(NamedPerson(ASTA.cpr)), now())
     assert f"tx-{ASTA.number}" in {each.key.group for each in found}
@@ -330,7 +330,7 @@ def test_of_a_logout_of_two_people_each_is_shown_their_own(lived_parts: Parts) -
     assert kept
     karla = Life(lived_parts, KARLA).id
     both = replace(kept.value, groups=(*kept.value.groups, (f"browser-{ASTA.number}", karla)))
-    logouts.replace(kept, both, now())
+    assert logouts.replace(kept, both, now())
     desk = person_operations.desk(lived_parts)
     report = person_report.report(desk, desk.found(NamedPerson(ASTA.cpr)))
     assert "logout" in {each["kind"] for each in report["kept"]}

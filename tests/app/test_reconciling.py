@@ -80,7 +80,7 @@ def test_a_run_leaves_the_rest_of_the_day_to_logins(parts: Parts) -> None:
     at = now()
     granted = Granted("student", "STUDENT", at.date())
     done = Enrolment("a" * 32, EnrolmentState.DONE, at, None, key.group, "5", granted=granted)
-    parts.enrolments.ports.records.write(StoredEnrolment(key, done, None, None), done, None)
+    assert parts.enrolments.ports.records.write(StoredEnrolment(key, done, None, None), done, None)
     parts.library_calls(QUOTA_LOW, "done", 0.0)
     asked = Asked(applies=False, rate=100, most=1, skip=(), anew=True)
     found = run_reconciliation(parts, asked, lambda _: None)

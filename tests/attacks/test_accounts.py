@@ -60,15 +60,6 @@ def ruled(house: House, monkeypatch: pytest.MonkeyPatch, change: Callable[[Borro
     monkeypatch.setattr(policies, "_held", (replace(ours, policies=changed), *rest))
 
 
-def mailed(house: House, mails: int) -> None:
-    """Wait until so many mails have come."""
-    for _ in range(100):
-        if len(house.mailbox.mails()) >= mails:
-            return
-        house.parts.enrolments.pause(0.05)
-    raise AssertionError(house.mailbox.mails())
-
-
 @pytest.fixture
 def mistyped(house: House, arrive: Arrive) -> str:
     """Let the desk have typed Asta's CPR into another's record, Asta have come, and the desk have corrected it."""
@@ -84,7 +75,7 @@ def mistyped(house: House, arrive: Arrive) -> str:
 def test_a_copy_of_a_record_is_not_its_person(house: House, arrive: Arrive, born: str | None, *, gone: bool) -> None:
     """A sibling's record copied from Asta's, mark and all, keeps name and PIN; Asta gets her own or a new one."""
     hers = number(house, arrive("my-loans"))
-    mailed(house, 1)
+    house.pin_proved()
     copied = {"statistics_1": house.koha.patrons.row(int(hers))["statistics_1"], "date_of_birth": born}
     sibling = house.koha.patrons.create({**DESK, "cardnumber": "S-1", "userid": "ida", **copied})["patron_id"]
     if gone:
@@ -92,7 +83,8 @@ def test_a_copy_of_a_record_is_not_its_person(house: House, arrive: Arrive, born
     house.clock.ahead = timedelta(days=1, minutes=1)
     now = number(house, arrive("my-loans", sn=("Ravn-Nielsen",)))
     assert (now not in {hers, str(sibling)}) if gone else now == hers
-    mailed(house, 1 + gone)
+    house.at_rest()
+    assert len(house.mailbox.mails()) == 1 + gone
     assert house.koha.patrons.row(sibling)["surname"] == "Ravn"
     assert not house.koha.patrons.has_password(sibling)
     assert house.koha.patrons.has_password(int(now))
@@ -173,6 +165,7 @@ def test_a_corrected_cpr_ends_the_wrong_number(house: House, arrive: Arrive, mis
     hers = number(house, arrive("my-loans"))
     assert hers != mistyped
     assert number(house, arrive("myprint")) == hers
+    house.at_rest()
     assert house.koha.patrons.row(int(mistyped)) == before
     assert [row["state"] for row in house.parts.cases.rows()] == ["done"]
 
@@ -325,6 +318,7 @@ def test_a_policy_without_pins_enrols(house: House, arrive: Arrive, monkeypatch:
     """No PIN by mail is no missing address: the borrower is made, and no mail is sent."""
     ruled(house, monkeypatch, lambda rule: replace(rule, pin="none"))
     hers = number(house, arrive("my-loans"))
+    house.at_rest()
     assert not house.koha.patrons.has_password(int(hers))
     assert house.mailbox.mails() == ()
     assert mark(

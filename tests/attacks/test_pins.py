@@ -89,6 +89,7 @@ def test_guesses_from_everywhere_teach_nothing_and_shut_nobody_out(house: House,
         assert stranger.cookies("a-") == []
     assert len(answers) == 1
     owner = house.person()
+    house.at_rest()
     letters = [mail for mail in house.mailbox.mails() if "karla@post.example" in mail.recipients]
     assert 0 < len(letters) <= 3
     asked = send(owner, pin_page(owner), identifier=CPR)
@@ -122,6 +123,7 @@ def test_a_typed_number_tells_nobody_who_is_registered(house: House, begin: str)
         answers.append(plain(send(person, page, "letter", identifier=typed)))
     assert len({(status, body) for status, body, _ in answers}) == 1
     assert answers[0][0] == 200
+    house.at_rest()
     assert house.mailbox.mails() == ()
 
 
@@ -188,6 +190,7 @@ def test_a_form_from_elsewhere_does_nothing(house: House, begin: object, forged:
         ("pin", "page_too_old") if again else ("error", "token_refused"),
     )
     assert person.cookies("a-") == []
+    house.at_rest()
     assert not any(CHECK in line for line in house.koha.access.lines())
     assert house.mailbox.mails() == ()
 
@@ -358,6 +361,7 @@ def test_a_scanner_that_opens_links_uses_nothing_up(house: House) -> None:
         scanner = house.person()
         assert scanner.get(link_in(text)).status_code == 200
         assert scanner.client.head(scanner.path(link_in(text)), base_url=scanner.base).status_code == 200
+    house.at_rest()
     assert house.koha.patrons.proven(USER_NAME, PIN)
     assert len(house.mailbox.mails()) == 1
     assert send(owner, send(owner, asked, code=code_in(text)), pin=PIN).status_code == 303

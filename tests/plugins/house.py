@@ -1,7 +1,7 @@
 """A whole broker in the test's own process, over real HTTP to a simulated Koha and a real mail server."""
 
 import shutil
-import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.app import assembly
 from broker.app.application import create_app
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.ports import Key
 from broker.demo.koha import simulated_koha
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import Circulation
@@ -31,13 +32,14 @@ from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting, write
 from broker.demo.run.demo_library import CLIENT_SECRET, lent, seeds
 from broker.demo.run.loopback_server import serve_on_loopback
-from broker.demo.run.mail_server import Mailbox
+from broker.demo.run.mail_server import Mailbox, ReceivedMail
 from broker.demo.upstreams import wayf_hub
 from broker.files.settings.config import load
-from broker.flows import worker_loop
+from broker.flows.borrowers import known_borrower
 from broker.flows.borrowers.category_letters import CategoryLetters
 from broker.flows.login.login import LoginFlow
 from broker.flows.proofs import pin_check
+from tests.plugins.beside import PATIENCE, QUEUED, beside
 from tests.plugins.ports import free_port
 
 TERMINAL: Final = "192.0.2.77"  # where number and PIN are enough
@@ -123,18 +125,41 @@ class House:
         """Give the calls of the library system's borrowers so far: method and path."""
         return [line for line in self.koha.access.lines() if "/api/v1/patrons" in line or "/auth/password/" in line]
 
+    def until(self, holds: Callable[[], object], what: str) -> None:
+        """Wait until something holds that the loop beside the requests brings about."""
+        ends = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < ends, f"waited in vain until {what}"
+            self.parts.enrolments.pause(0.02)
+
+    def mailed(self, number: int) -> ReceivedMail:
+        """Wait until so many mails have come, and give the newest."""
+        self.until(lambda: len(self.mailbox.mails()) >= number, f"{number} mails came")
+        return self.mailbox.mails()[0]
+
     def pin_proved(self) -> None:
         """Wait for the end of a first login: its PIN is set, proved, mailed and written down beside it."""
-        for _ in range(1200):
-            if "/auth/password/" in self.borrower_calls()[-1] and not self.owed():
-                return
-            self.parts.enrolments.pause(0.05)
-        pytest.fail("no PIN was set and proved")
+        self.until(lambda: "/auth/password/" in self.borrower_calls()[-1] and not self.owed(), "a PIN was proved")
+        self.at_rest()
 
     def owed(self) -> list[Enrolment]:
-        """Give the enrolments that somebody is still at: a PIN is owed, or a wish is open."""
+        """Give the enrolments that are not done: a PIN is owed, or a wish is open."""
         kept = (entry.enrolment for entry in self.parts.cases.records.all())
         return [each for each in kept if each.pin_owed or each.state is EnrolmentState.WANTED]
+
+    def at_rest(self) -> None:
+        """Wait until the loop beside the requests has done what is due, lines on the trail included.
+
+        For tests that change what it writes, move the clock under it, or say that it has done nothing more.
+        """
+        self.until(lambda: not self.under_way(), "nothing was under way")
+
+    def under_way(self) -> list[Key]:
+        """Give the records that are due, and the leases of whoever is at one."""
+        store, now = self.parts.store, self.clock.now()
+        queued = [entry for kind in QUEUED for entry in store.list(kind, None, now)]
+        due = [key for key, kept in queued if kept.due and kept.due <= now]
+        return due + [key for key, _ in store.list("lease", None, now)]
 
 
 def forms(response: TestResponse) -> list[tuple[str, dict[str, str]]]:
@@ -344,6 +369,9 @@ def standing(
         stack.callback(mailbox.stop)
         # That a wrong PIN takes as long for everybody is shown of Guesses alone; nobody waits for it here.
         patch.setattr(pin_check, "FAILURE_LASTS", timedelta(milliseconds=20))
+        # Nor does a look, or a check, end before its answer because the machine is busy.
+        for room, lasts in ((known_borrower, "_LOOK"), (pin_check, "_CALLS")):
+            patch.setattr(room, lasts, timedelta(seconds=PATIENCE))
         environ = {
             "BROKER_LIBRARY__URL": url,
             "BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}",
@@ -355,13 +383,10 @@ def standing(
         app = create_app(load(setting.config, environ))
         machine = Machine(sip2, *next(iter(TERMINALS.items())))
         found = House(setting, app, koha, circulation, machine, mailbox, clock)
-        ending = threading.Event()
+        object.__setattr__(
+            found.ports, "patience", PATIENCE
+        )  # a login waits for its borrower, though the machine is busy
         letters = CategoryLetters(found.parts.enrolments.ports)
         steps = (found.parts.enrolments.step, found.parts.pin_renewal.step, letters.step)
-        turns = (steps, found.parts.wake, ending.is_set, 0.05, report)
-        loop = threading.Thread(target=worker_loop.run_worker_loop, args=turns, daemon=True)
-        loop.start()
-        yield found
-        ending.set()
-        found.parts.wake.set()
-        loop.join(60)
+        with beside(found.parts.wake, steps, report):
+            yield found

@@ -52,7 +52,7 @@ class Bench:
 
     def proving(self) -> MailboxProof:
         """Give the proofs as one more worker has them, with a store of its own on the same file."""
-        smtp = Smtp(f"smtp://127.0.0.1:{self.port}", "library@library.example", timeout=5)
+        smtp = Smtp(f"smtp://127.0.0.1:{self.port}", "library@library.example", timeout=60)
         letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         return MailboxProof(SqliteStore(self.path), self.hmacs, smtp, letters, self.desk)
 

@@ -39,10 +39,7 @@ def _events(house: House) -> list[object]:
 
 def _settled(house: House) -> None:
     """Wait until the loop has written that the PIN is mailed: it may be after the assertion has left."""
-    for _ in range(200):
-        if {"enrolment_made", "pin_mailed"} <= set(_events(house)):
-            return
-        house.parts.enrolments.pause(0.05)
+    house.until(lambda: set(_events(house)) >= LOOP, "the PIN was mailed")
 
 
 def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(house: House) -> None:

@@ -94,10 +94,10 @@ class Connected:
         return browser
 
     def logged(self) -> dict[str, str]:
-        """Give the last line of the broker's log."""
+        """Give the last line of the broker's log about a login; broker work writes there too, whenever it likes."""
         written = (self.setting.folder / "broker.log").read_text().splitlines()
         lines = [json.loads(line) for line in written if line.startswith("{")]
-        told: list[dict[str, str]] = [line for line in lines if not line["event"].startswith("work_")]
+        told: list[dict[str, str]] = [line for line in lines if line["event"] in {"issued", "refused"}]
         return told[-1]
 
 

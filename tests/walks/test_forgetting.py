@@ -65,6 +65,7 @@ def test_who_has_no_borrower_is_forgotten_by_a_page_s_reference(house: House) ->
     """Every event of that person goes, those of other logins too, and nobody else's."""
     for _ in range(2):
         (mine,) = house.landing(_of_wayf(house, "asta")).attributes["uid"]
+    house.pin_proved()  # and on the trail
     theirs = _number(house, "karla.dam")
     _by_pin(house, "karla.dam")
     other = audit_operations.events(house.parts, borrower=theirs)

@@ -8,7 +8,6 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.demo.people.personas import PERSONAS, persona
-from broker.demo.run.mail_server import ReceivedMail
 from tests.plugins.house import House, form, found, mark
 
 MAKING = [each for each in PERSONAS if each.plain and each.expect.isupper()]
@@ -136,7 +135,7 @@ def test_the_pin_is_mailed_to_a_new_borrower_and_works(house: House) -> None:
     """The letter holds the PIN that the library system now knows, and no personal number."""
     person = house.person()
     number = house.landing(person.agree(person.log_in("asta"))).attributes["uid"][0]
-    mail = _mail(house)
+    mail = house.mailed(1)
     assert parseaddr(mail.recipients[0])[1] == "asta@post.au.example"
     pin = re.search(r"\b\d{4}\b", mail.text)
     assert pin is not None
@@ -147,18 +146,11 @@ def test_the_pin_is_mailed_to_a_new_borrower_and_works(house: House) -> None:
     assert "140304-4004" not in mail.text
 
 
-def _mail(house: House) -> ReceivedMail:
-    for _ in range(100):
-        if house.mailbox.mails():
-            return house.mailbox.mails()[0]
-        house.parts.enrolments.pause(0.05)
-    raise AssertionError("no mail came")
-
-
 def test_a_borrower_of_the_desk_keeps_pin_and_card(house: House) -> None:
     """Whom the desk registered gets no new PIN, no mail and no second account."""
     person = house.person()
     house.landing(person.agree(person.log_in("karla")))
+    house.at_rest()
     assert house.koha.patrons.proven("111102-4568", "4071") is not None
     assert house.mailbox.mails() == ()
 
@@ -172,12 +164,9 @@ def test_a_library_that_is_down_gets_the_wish_later(house: House) -> None:
     house.koha.faults.down = False
     row = next(iter(house.parts.cases.rows()))
     assert house.parts.cases.retry(str(row["id"]))
-    for _ in range(400):
-        landed = person.get(page.request.path.removesuffix("/consent"))
-        if mark(landed)[0] == "issue":
-            break
-        house.parts.enrolments.pause(0.05)
-    assert house.landing(landed).status == "Success"
+    waits = page.request.path.removesuffix("/consent")
+    house.until(lambda: mark(person.get(waits))[0] == "issue", "the account is made")
+    assert house.landing(person.get(waits)).status == "Success"
 
 
 def test_a_transaction_lives_thirty_minutes(house: House) -> None:

@@ -102,11 +102,7 @@ class Walk:
             return self.pressed(page, "do", "without")
         before = len(self.house.mailbox.mails())
         page = self.pressed(page, "do", "mail", address=self.who.mailbox)
-        for _ in range(1_500):
-            if len(self.house.mailbox.mails()) > before:
-                break
-            time.sleep(0.02)
-        code = CODE.search(self.house.mailbox.mails()[0].text)
+        code = CODE.search(self.house.mailed(before + 1).text)
         assert code
         return self.pressed(page, "do", "code", code=code[1])
 

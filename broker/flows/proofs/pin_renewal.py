@@ -205,11 +205,12 @@ class PinRenewal:
         chosen once more meanwhile.
         """
         if notice is not None:
-            owed = notice.value
-            settled = replace(owed, settled=True)
-            is_queued = self._owed.replace(notice, settled, self.now(), due=self.now())
+            settled = replace(notice.value, settled=True)
+            # Not due yet: a worker that mailed it now would have told the choice before this does.
+            queued = self._owed.replace(notice, settled, self.now(), due=notice.due)
             # Last of all: another PIN, mailed before this is told, would be the one that works.
-            if is_queued and self._pins.told(owed.whom, owed.choice):
+            if queued is not None and self._pins.told(settled.whom, settled.choice):
+                self._owed.replace(queued, settled, self.now(), due=self.now())
                 self._wake()
                 return
         raise PinUnsettled("the choice is told by its notice")

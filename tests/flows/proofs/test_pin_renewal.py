@@ -34,6 +34,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Letter
 from broker.flows.borrowers.enrolment_records import EnrolmentRecords, StoredEnrolment
 from broker.flows.borrowers.known_borrower import person_key
+from broker.flows.borrowers.pin_setting import PinSetting
 from broker.flows.borrowers.pin_use import PinUse
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.proofs.pin_check import PinCheck, PinProblem
@@ -491,6 +492,25 @@ def test_a_choice_that_took_too_long_is_told_by_its_notice(pin_bench: Bench, mon
     assert len(pin_bench.mailbox.mails()) == 1
     assert not letters.step()
     assert letters.make(NUMBER, "en")
+
+
+def test_a_worker_that_looks_while_a_choice_is_told_does_not_tell_it_first(
+    pin_bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page says that the PIN works, and the notice follows, however quick the worker and slow the request."""
+    letters, told = pin_bench.letters(), PinSetting.told
+    seen: list[bool] = []
+
+    def overtaken(setting: PinSetting, *given: Any) -> bool:
+        monkeypatch.undo()
+        seen.append(pin_bench.letters().step())
+        return told(setting, *given)
+
+    monkeypatch.setattr(PinSetting, "told", overtaken)
+    assert letters.choose(NUMBER, "5837", "da") is None
+    assert (seen, pin_bench.works("5837")) == ([False], True)
+    assert letters.step()
+    assert [mail.subject for mail in pin_bench.mailbox.mails()] == ["Din pinkode til the library er ændret"]
 
 
 def test_a_choice_whose_notice_was_put_off_is_told_by_it(pin_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

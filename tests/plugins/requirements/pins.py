@@ -74,6 +74,7 @@ def r09(house: House) -> None:
     assert house.koha.patrons.proven(_VERA, pin)
     assert not house.koha.patrons.proven(_VERA, _HERS)
     assert mail_to(house, "ivan@own.example")
+    house.at_rest()
     assert {mail.recipients for mail in house.mailbox.mails()} == {("vera@own.example",), ("ivan@own.example",)}
     assert sum("/pin?code=" in mail.text for mail in house.mailbox.mails()) == 2
     greedy = visitor(house)

@@ -1,7 +1,6 @@
 """What people do at the broker, and what is then seen on pages, in assertions, in the library system and in mails."""
 
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +26,6 @@ from tests.plugins.house import TERMINAL, House, Person, form, found, mark
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 CPR = "schacPersonalUniqueID"
 LANGUAGES = ("en", "da")
-_MAIL_WITHIN = 10.0
 _STEPS = 8
 
 
@@ -180,13 +178,12 @@ def creates(house: House) -> int:
 
 def mail_to(house: House, address: str, pattern: str = "") -> ReceivedMail:
     """Give the newest mail to ``address`` in which ``pattern`` is found, once it has come."""
-    until = time.monotonic() + _MAIL_WITHIN
-    while time.monotonic() < until:
-        for mail in house.mailbox.mails():
-            if mail.recipients == (address,) and re.search(pattern, mail.text):
-                return mail
-        time.sleep(0.02)
-    raise AssertionError("no such mail came")
+
+    def fits(mail: ReceivedMail) -> bool:
+        return mail.recipients == (address,) and re.search(pattern, mail.text) is not None
+
+    house.until(lambda: any(map(fits, house.mailbox.mails())), f"a mail came to {address}")
+    return next(filter(fits, house.mailbox.mails()))
 
 
 def code_to(house: House, address: str) -> str:

@@ -400,6 +400,7 @@ def test_the_link_in_another_browser_asks_for_the_number(house: House) -> None:
         assert (refused.status_code, mark(refused)) == (422, ("pin", reason))
     opened = send(other, page, identifier="111102-4568")
     assert mark(send(other, opened)) == ("pin", "mailed")
+    house.at_rest()
     assert len(house.mailbox.mails()) == 2
 
 

@@ -39,6 +39,11 @@ def find(staff: Person, spoken: str) -> TestResponse:
     return send(staff, "/admin/desk", reference=spoken, do="find")
 
 
+def state(staff: Person, spoken: str) -> str:
+    """Give how the page of a reference says that the account stands."""
+    return found(find(staff, spoken), "//section/@data-state")
+
+
 def press(staff: Person, spoken: str, button: str) -> str:
     """Press a button of the page, and give what it says that was done."""
     page = send(staff, "/admin/desk", reference=spoken, do=button)
@@ -61,11 +66,8 @@ def test_a_caller_is_helped_from_the_reference_to_the_account(desk: Person) -> N
     assert 'value="letter"' not in text
     house.koha.patrons.merge(int(pair[0]), int(pair[1]))
     assert press(desk, spoken, "retry") == "retried"
-    for _ in range(200):
-        if found(find(desk, spoken), "//section/@data-state") not in {"case", "wanted"}:
-            break
-        house.parts.enrolments.pause(0.05)
-    assert found(find(desk, spoken), "//section/@data-state") in {"done", "pin_owed"}
+    house.until(lambda: state(desk, spoken) not in {"case", "wanted"}, "the retry was carried out")
+    assert state(desk, spoken) in {"done", "pin_owed"}
 
 
 def test_a_press_is_on_the_trail_before_it_does_anything(desk: Person) -> None:
@@ -97,11 +99,7 @@ def test_a_letter_goes_to_the_address_on_file(desk: Person) -> None:
     house = desk.house
     spoken = account_of_a_caller(house)
     assert press(desk, spoken, "letter") == "letter"
-    for _ in range(200):
-        if re.search(CODE, house.mailbox.mails()[0].text):
-            break
-        house.parts.enrolments.pause(0.05)
-    mail = house.mailbox.mails()[0]
+    mail = house.mailed(2)  # the first had the PIN
     assert mail.recipients == ("asta@post.au.example",)
     code = re.search(CODE, mail.text)
     assert code
@@ -161,13 +159,14 @@ def test_the_cause_of_a_case_is_text_and_its_borrowers_get_no_letter(desk: Perso
     spoken, pair = two_borrowers(house)
     [entry] = [each for each in house.parts.cases.records.all() if each.enrolment.reason == "two_borrowers"]
     hostile = replace(entry.enrolment, cause="<script>alert(1)</script>", number=pair[0])
-    house.parts.cases.records.write(entry, hostile, entry.due)
+    written = house.parts.cases.records.write(entry, hostile, entry.due)
+    assert written
     text = find(desk, spoken).get_data(as_text=True)
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text
     assert 'value="letter"' not in text
     assert press(desk, spoken, "letter") == "no_letter"
     retried = replace(hostile, state=EnrolmentState.WANTED, reason=None, borrowers=())
-    house.parts.cases.records.write(entry, retried, None)
+    assert house.parts.cases.records.write(written, retried, None)
     assert 'value="letter"' not in find(desk, spoken).get_data(as_text=True)
     assert press(desk, spoken, "letter") == "no_letter"
