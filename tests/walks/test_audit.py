@@ -2,20 +2,20 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from broker.adapters.trail.audit_trail import KeptTrail
 from broker.app import audit_operations, readiness
 from broker.core.login.transaction import Transaction
-from broker.core.ports import Write
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Setting
-from broker.flows.transactions import Held, Transactions
+from broker.flows.records import Reads
+from broker.flows.transactions import Transactions
 from tests.plugins.house import Clock, House, mark, standing
 from tests.plugins.staff import unstaffed
 
@@ -137,18 +137,16 @@ def test_an_overtaken_release_is_said_not_to_have_left(house: House, monkeypatch
     person = house.person()
     house.landing(person.agree(person.log_in("asta"), remember=True))
     _settled(house)
-    put = Transactions.put
+    release = Transactions.put_then_read
     lost: list[str] = []
 
-    def overtaken(
-        self: Transactions, transaction: Transaction, was: str | None, now: datetime, others: Sequence[Write] = ()
-    ) -> Held | None:
-        if transaction.issued and not lost:
+    def overtaken(self: Transactions, transaction: Transaction, *further: Any) -> Reads | None:
+        if not lost:
             lost.append(transaction.id)
             return None
-        return put(self, transaction, was, now, others)
+        return release(self, transaction, *further)
 
-    monkeypatch.setattr(Transactions, "put", overtaken)
+    monkeypatch.setattr(Transactions, "put_then_read", overtaken)
     house.landing(house.person().log_in("asta"))
     assert _events(house)[-3:] == ["released", "not_released", "released"]
 
