@@ -21,7 +21,8 @@ from broker.core.borrowers.owed_look_up import OwedLookUp
 from broker.core.borrowers.registered_person import RegisteredPerson, Residence
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Key
-from broker.flows.borrowers.enrolment_records import REGISTER_CASE
+from broker.flows.borrowers.enrolment_records import REGISTER_CASE, register_case
+from broker.flows.borrowers.held_back_numbers import HeldBackNumbers
 from broker.flows.borrowers.known_borrower import person_key
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_resolution import PersonNames
@@ -775,3 +776,114 @@ def test_the_old_number_makes_an_account_again_once_staff_say_that_it_holds(desk
     desk.world.library.borrowers.clear()
     desk.world.library.cprs.clear()
     assert makes(desk, CPR).state is EnrolmentState.DONE
+
+
+def test_a_number_that_one_name_brings_after_another_is_held_back_by_the_case_of_the_first(desk: Desk) -> None:
+    """Each may be the new one; of the second nobody has a case of its own."""
+    links = desk.world.links
+    named_case(desk)
+    assert came(desk, NEW).case == "cpr_number_changed"
+    assert came(desk, OTHER).case == "cpr_number_changed"
+    [case] = cases(desk)
+    assert case.enrolment.guessed == (links.of_cpr(NEW), links.of_cpr(OTHER))
+    agree(desk)
+
+
+def test_a_number_that_comes_with_the_name_once_the_register_has_told_another_is_somebodys(desk: Desk) -> None:
+    """Nothing is guessed then: the name has its next holder, who is let in."""
+    came(desk, CPR)
+    began(desk, told(NEW))
+    assert came(desk, OTHER).case is None
+    [case] = cases(desk)
+    assert case.enrolment.held_back == (desk.world.links.of_cpr(NEW),)
+    agree(desk)
+
+
+@pytest.mark.parametrize("decision", ["retry", "end"])
+@pytest.mark.parametrize("when", ["named", "barred"])
+def test_a_case_that_is_decided_while_a_login_bars_its_number_leaves_no_bar(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, when: str, decision: str
+) -> None:
+    """Before the login's last bar, or between the two lifts of the decision: nobody could lift the bar of no case."""
+    links, world = desk.world.links, desk.world
+    case = named_case(desk)
+    if when == "barred":
+        came(desk, NEW)
+    place, name = (HeldBackNumbers, "hold") if when == "named" else (world.records.__class__, "end")
+    plain = getattr(place, name)
+
+    def comes(self: Any, *given: Any) -> Any:
+        monkeypatch.setattr(place, name, plain)
+        if when == "named":
+            assert getattr(desk.cases, decision)(case.enrolment.id)
+        else:
+            HeldBackNumbers(world.records, links).hold(links.of_cpr(NEW), case.key)
+        return plain(self, *given)
+
+    monkeypatch.setattr(place, name, comes)
+    if when == "named":
+        came(desk, NEW)
+    else:
+        assert getattr(desk.cases, decision)(case.enrolment.id)
+    assert cases(desk) == []
+    agree(desk)
+
+
+def test_a_number_that_is_named_anew_while_its_bar_is_lifted_is_held(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login has found no case that names it, and lifts its bar; the case is listed at that moment."""
+    links, world = desk.world.links, desk.world
+    case = named_case(desk)
+    number = links.of_cpr(NEW)
+    links.by_cpr(number)
+    plain = links.__class__.lift
+
+    def lifted(self: Any, cpr: str, reason: str) -> bool:
+        monkeypatch.setattr(links.__class__, "lift", plain)
+        world.records.amend(case.key, lambda entry: (replace(entry.enrolment, guessed=(number,)), entry.due))
+        return bool(plain(self, cpr, reason))
+
+    monkeypatch.setattr(links.__class__, "lift", lifted)
+    assert HeldBackNumbers(world.records, links).hold(number, case.key)
+    agree(desk)
+
+
+def test_a_case_that_says_something_else_once_its_person_is_forgotten_is_ended_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was listed anew between the look and the write: nothing of theirs may stay."""
+    world = desk.world
+    case = named_case(desk)
+    place = world.records.__class__
+    plain = place.end
+
+    def ended(self: Any, entry: Any) -> bool:
+        monkeypatch.setattr(place, "end", plain)
+        world.records.amend(case.key, lambda each: (replace(each.enrolment, id="another"), each.due))
+        return bool(plain(self, entry))
+
+    monkeypatch.setattr(place, "end", ended)
+    desk.cases.decisions.forget(case.key)
+    assert cases(desk) == []
+
+
+def test_a_number_that_another_case_names_while_a_decision_lifts_it_is_held_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision has found none that does: between its look and its write a look-up has listed one."""
+    links, world = desk.world.links, desk.world
+    case = named_case(desk)
+    came(desk, NEW)
+    number, another = links.of_cpr(NEW), register_case(links.of_cpr(OTHER))
+    plain = links.__class__.lift
+
+    def lifted(self: Any, cpr: str, reason: str) -> bool:
+        monkeypatch.setattr(links.__class__, "lift", plain)
+        world.records.decide(another, lambda _: (replace(case.enrolment, id="another", guessed=(number,)), None))
+        return bool(plain(self, cpr, reason))
+
+    monkeypatch.setattr(links.__class__, "lift", lifted)
+    assert desk.cases.end(case.enrolment.id)
+    agree(desk)
+    assert links.is_barred(NEW)
