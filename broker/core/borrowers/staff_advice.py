@@ -32,8 +32,9 @@ _ASKS_AGAIN: Final = _(
     "It ends the case and lets them in; the CPR register is asked again at their next login."
 )
 _NOBODY_BY_IT: Final = _(
-    "It ends the case and lets them in. Nobody is made by the old number any more, unless the CPR "
-    "register says that it holds; it is asked again at their next login."
+    "It ends the case and lets them in. Nobody is made by the old number any more, nor by another "
+    "that the case held back, unless the CPR register says that it holds; it is asked again at "
+    "their next login."
 )
 _MERGE: Final = _("Merge the borrowers in the library system, then `retry`.")
 

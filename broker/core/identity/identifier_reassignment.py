@@ -47,6 +47,10 @@ class PersonLink:
         """Return whether no CPR number has ever come with the name: the first takes its id."""
         return self.cpr is None and self.alone is None
 
+    def parted(self, person: str | None, new_id: str) -> "PersonLink":
+        """Return the link of a number that was taken for another one of ``person``, and is none."""
+        return replace(self, person=new_id) if self.person == person else self
+
 
 def is_stale(link: PersonLink, now: datetime) -> bool:
     """Return whether a name has gone unseen for so long that it may be somebody else's."""

@@ -139,7 +139,9 @@ def _is_another(entry: StoredEnrolment, case: Enrolment) -> bool:
 
 def _told(case: Enrolment) -> tuple[object, ...]:
     """Return what staff decide by: of a number that came meanwhile they have decided nothing."""
-    return (case.reason, case.person, case.link, case.number_now, case.borrowers)
+    # The library system may find the same borrowers in another order.
+    borrowers = frozenset(case.borrowers)
+    return (case.reason, case.person, case.link, case.number_now, borrowers)
 
 
 def _but(number: str | None, numbers: Names) -> Names:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from broker.core.borrowers.enrolment import UNTOLD_NUMBER, Enrolment, EnrolmentState
-from broker.core.borrowers.owed_look_up import PERSON_DEAD, OwedLookUp
+from broker.core.borrowers.owed_look_up import PERSON_DEAD, LookUpOutcome, OwedLookUp
 from broker.core.entities import Names
 from broker.core.ports import Key
 from broker.flows.borrowers.enrolment_records import (
@@ -42,6 +42,8 @@ class RegisterDecisions:
             self._make_nobody(case.enrolment.held_back, UNTOLD_NUMBER)
             return self._let_in(case)
 
+        if not self._stands(entry):
+            return False
         # First: whoever comes by the old number meanwhile, or after a death, finds it so.
         self._ask_anew(entry)
         return self._close(entry, let_in)
@@ -49,12 +51,24 @@ class RegisterDecisions:
     def end(self, entry: StoredEnrolment) -> bool:
         """End the case: of a changed number staff say by it that the old one is still theirs.
 
+        The other is a stranger's then, and leads to an id of its own. Of a case with another reason
+        by now, which held numbers back before, staff say nothing of these: nobody is made by them.
         False where it says something else by now.
         """
-        if entry.enrolment.is_of_changed_number:
-            # No other number: another case than this may have left it to make nobody.
-            self.records.amend(person_key(entry.key.group), _makes_again)
-        return self._close(entry, self._let_numbers_go)
+        if not self._stands(entry):
+            return False
+        if entry.enrolment.reason != LookUpOutcome.NUMBER_CHANGED:
+            return self._close(entry, self._let_nobody_new_in)
+        if not self._close(entry, self._let_strangers_in):
+            return False
+        # No other number: another case than this may have left it to make nobody.
+        self.records.amend(person_key(entry.key.group), _makes_again)
+        return True
+
+    def _stands(self, entry: StoredEnrolment) -> bool:
+        """Return whether the case still says what staff have seen: of two decisions one counts."""
+        case = self.records.enrolment(entry.key)
+        return case is not None and case.id == entry.enrolment.id
 
     def agreed(self, owner: str, number_now: str) -> None:
         """End the case of ``owner``: their borrower has the number ``number_now``, a pseudonym."""
@@ -93,7 +107,7 @@ class RegisterDecisions:
                 freed = (*freed, *let_go(case))
             after = self.records.read(entry.key)
             if after is None:
-                return True
+                return is_ended
             if is_ended or after.enrolment.id != entry.enrolment.id:
                 self._hold_again(after, freed)
                 return is_ended
@@ -121,6 +135,28 @@ class RegisterDecisions:
         """
         self._drop_kept_number(entry.key.group)
         return self._lifted(entry)
+
+    def _let_strangers_in(self, entry: StoredEnrolment) -> Names:
+        """Let whoever comes by a number of the case in, as somebody else than its owner.
+
+        The register's answer has given it the owner's id. Returns the numbers that were barred.
+        """
+        owner = entry.key.group
+        for number in entry.enrolment.held_back:
+            if number != owner:
+                self.links.part(number, owner)
+        return self._let_numbers_go(entry)
+
+    def _let_nobody_new_in(self, entry: StoredEnrolment) -> Names:
+        """Let whoever comes by a number of the case in; none of them makes an account.
+
+        Returns the numbers that were barred.
+        """
+        held = entry.enrolment.held_back
+        if held:
+            self._make_nobody(held, UNTOLD_NUMBER)
+            self.records.amend(person_key(entry.key.group), _makes_nobody)
+        return self._let_numbers_go(entry)
 
     def _lifted(self, entry: StoredEnrolment) -> Names:
         """Let in whom the case holds back, and return the numbers that were barred."""
@@ -162,6 +198,9 @@ class RegisterDecisions:
         owed = Records(self.records.store, OwedLookUp, durable=True)
         record = owed.get(key, now)
         if record is None or record.value.number_now is None:
+            return False
+        if self.links.of_cpr(record.value.number_now) != entry.enrolment.number_now:
+            # The register has told another since: staff have not seen that case.
             return False
         if now - record.value.since >= GIVE_UP_AFTER:
             return False
@@ -209,6 +248,11 @@ class RegisterDecisions:
 
 def _asked_anew(entry: StoredEnrolment) -> EnrolmentDraft:
     return replace(entry.enrolment, registered=None), entry.due
+
+
+def _makes_nobody(entry: StoredEnrolment) -> EnrolmentDraft:
+    number_now = entry.enrolment.number_now or UNTOLD_NUMBER
+    return replace(entry.enrolment, number_now=number_now), entry.due
 
 
 def _makes_again(entry: StoredEnrolment) -> EnrolmentDraft:

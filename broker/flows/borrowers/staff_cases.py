@@ -377,6 +377,9 @@ def _naming(stored: StoredEnrolment, cpr: str) -> EnrolmentDraft | None:
     case = stored.enrolment
     if not case.is_of_changed_number or case.number_now not in {None, cpr}:
         return None
+    if cpr == stored.key.group:
+        # Their own, with a name that has come with another meanwhile: it takes no place of itself.
+        return None
     # Of several that come so nobody knows which it is.
     guessed = case.guessed if cpr in case.held_back else (*case.guessed, cpr)
     return replace(case, guessed=guessed), stored.due

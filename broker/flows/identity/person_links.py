@@ -268,6 +268,11 @@ class PersonLinks:
         if self._records.add(_key(cpr), made, LINK.until(now), now) is None:
             self.hold_back(cpr, reason)
 
+    def part(self, cpr: str, former: str) -> None:
+        """Give a CPR number an id of its own where it leads to the person of ``former``."""
+        person = self.known_by_cpr(former)
+        self._change(cpr, lambda link: link.parted(person, _new_id()))
+
     def known_by_name(self, name: str | None) -> str | None:
         """Return the person id of a name that comes alone; None where it leads to nobody yet."""
         link = self._link(name)

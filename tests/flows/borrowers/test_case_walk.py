@@ -146,6 +146,7 @@ class Cases(RuleBasedStateMachine):
         self.seen: list[StoredEnrolment] = []
         self.says: dict[str, tuple[object, ...]] = {}
         self.deciding: list[tuple[Worker, str | None]] = []
+        self.decided: dict[str | None, Key] = {}
         self.half_decided: set[Key] = set()
         self.died = self.has_died = False
         self._logs_in(OWN[0], "aase")
@@ -174,6 +175,9 @@ class Cases(RuleBasedStateMachine):
         for worker in workers:
             if worker.error:
                 raise worker.error
+        # Of a decision that was carried out, or came too late, everything holds.
+        hurt = {seen for worker, seen in self.deciding if worker.hurt}
+        self.half_decided |= {self.decided[seen] for seen in hurt if seen in self.decided}
         self.half_decided &= {case.key for case in self._register_cases()}
         if any(worker.hurt for worker in workers):
             self.died = self.has_died = True
@@ -319,7 +323,8 @@ class Cases(RuleBasedStateMachine):
         seen = self.seen[place % len(self.seen)]
         is_listed = self.desk.cases.find(seen.enrolment.id) is not None
         is_changed = seen.key.name == REGISTER_CASE and seen.enrolment.is_of_changed_number
-        if is_changed and decision == "end" and self.truth != OWN[0]:
+        is_said = seen.enrolment.reason == CHANGED_NUMBER
+        if is_said and decision == "end" and self.truth != OWN[0]:
             decision = "retry"  # the old number is not theirs
         # Of a number that nobody has come with they alone can know.
         is_forgotten = place == CARELESS and self.truth in self.came
@@ -329,7 +334,7 @@ class Cases(RuleBasedStateMachine):
         if decision == "confirm":
             number = case.borrowers[0] if case.borrowers else ""
             return (lambda: cases.confirm(case.id, number)), case.id
-        self.half_decided.add(seen.key)
+        self.decided[case.id] = seen.key
         return (lambda: getattr(cases, decision)(case.id)), case.id
 
     def _staff_write(self) -> None:

@@ -21,7 +21,10 @@ from broker.core.borrowers.owed_look_up import OwedLookUp
 from broker.core.borrowers.registered_person import RegisteredPerson, Residence
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Key
-from broker.flows.borrowers.enrolment_records import REGISTER_CASE
+from broker.flows.borrowers.enrolment_records import REGISTER_CASE, register_case
+from broker.flows.borrowers.held_back_numbers import HeldBackNumbers
+from broker.flows.borrowers.known_borrower import person_key
+from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_resolution import PersonNames
 from broker.flows.records import Records
 from tests.flows.borrowers.conftest import CPR, Logins
@@ -585,3 +588,302 @@ def test_a_number_that_may_be_of_the_time_between_makes_no_account_once_another_
     agree(desk)
     assert makes(desk, NEW).reason == "cpr_differs"
     assert list(library.borrowers) == ["1"]
+
+
+@pytest.mark.parametrize("decision", ["end", "retry"])
+def test_a_number_that_the_register_told_wrongly_leads_to_somebody_else(desk: Desk, decision: str) -> None:
+    """Its answer gave the number the person's id: a stranger would be them to every service."""
+    began(desk, told(NEW))
+    [case] = cases(desk)
+    assert getattr(desk.cases, decision)(case.enrolment.id)
+    person = came(desk, CPR, None)
+    another = came(desk, NEW, None)
+    assert (person.case, another.case) == (None, None)
+    assert (person.id == another.id) == (decision == "retry")
+
+
+@pytest.mark.parametrize("answer", [None, DEAD], ids=["unclear", "dead"])
+@pytest.mark.parametrize("how", ["told", "by a name"])
+def test_staff_who_end_what_a_changed_number_has_become_make_no_second_account(
+    desk: Desk, how: str, answer: RegisteredPerson | None
+) -> None:
+    """As they are told to: they read another reason by then, and say nothing of the numbers before it."""
+    if how == "told":
+        began(desk, told(NEW))
+    else:
+        named_case(desk)
+        came(desk, NEW)
+    answered(desk, answer)
+    [case] = cases(desk)
+    assert case.enrolment.reason != "cpr_number_changed"
+    assert desk.cases.end(case.enrolment.id)
+    agree(desk, ended=True)
+    assert makes(desk, NEW).reason == "cpr_differs"
+    desk.world.library.borrowers["1"] = replace(desk.world.library.borrowers["1"], cpr=NEW, mark=None)
+    desk.world.library.cprs["1"] = NEW
+    makes(desk, CPR)
+    assert makes(desk, NEW).number == "1"
+    assert list(desk.world.library.borrowers) == ["1"]
+
+
+def test_a_number_is_given_by_the_case_alone_that_names_it(desk: Desk) -> None:
+    """Staff confirm the case that they have read; the register tells another number at that moment."""
+    began(desk, told(NEW))
+    [seen] = cases(desk)
+    desk.world.now += timedelta(days=31)
+    answered(desk, told(OTHER))
+    [listed] = cases(desk)
+    assert not desk.cases.decisions.confirm(seen, "1")
+    assert desk.cases.decisions.confirm(listed, "1")
+
+
+def test_a_case_does_not_hold_back_whose_it_is(desk: Desk) -> None:
+    """Their name comes with another number, and with theirs again, once what is known of their account has expired."""
+    world = desk.world
+    named_case(desk)
+    came(desk, NEW)
+    world.store.drop(person_key(world.links.of_cpr(CPR)))
+    assert came(desk, CPR).case is None
+    [case] = cases(desk)
+    assert case.enrolment.held_back == (world.links.of_cpr(NEW),)
+
+
+def test_a_register_that_tells_the_number_it_was_asked_for_changes_nobodys_id(desk: Desk) -> None:
+    """Staff say that it is still theirs: they stay who they are to every service."""
+    links = desk.world.links
+    began(desk, told(CPR))
+    before = links.known_by_cpr(links.of_cpr(CPR))
+    [case] = cases(desk)
+    assert desk.cases.end(case.enrolment.id)
+    assert came(desk, CPR, None).id == before
+
+
+def test_every_number_of_a_notice_is_let_in_where_no_case_waits_once_staff_end_it(desk: Desk) -> None:
+    """A login that died has barred the first; its name has come with another since, and nobody else lifts the bar."""
+    links = desk.world.links
+    case = named_case(desk)
+    with pytest.MonkeyPatch.context() as dying:
+        dying.setattr(desk.world.records.__class__, "amend", died)
+        with pytest.raises(StoreUnavailable):
+            came(desk, NEW)
+    came(desk, OTHER)
+    assert desk.cases.end(case.enrolment.id)
+    assert links.is_barred(NEW)
+    [notice] = [row for row in desk.cases.rows() if row["state"] == "notice"]
+    assert desk.cases.end(str(notice["id"]))
+    assert (links.is_barred(NEW), links.is_barred(OTHER)) == (False, False)
+
+
+@pytest.mark.parametrize("decision", ["retry", "end"])
+def test_a_notice_that_names_another_number_at_that_moment_stays(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, decision: str
+) -> None:
+    """A login comes between the look of staff and their write: nobody has read of its number."""
+    links, world = desk.world.links, desk.world
+    came(desk, CPR)
+    came(desk, NEW)
+    [notice] = [entry for entry in world.records.all() if entry.enrolment.state is EnrolmentState.NOTICE]
+    plain = StaffCases.find
+
+    def find(cases: StaffCases, enrolment_id: str) -> Any:
+        found = plain(cases, enrolment_id)
+        came(desk, OTHER)
+        return found
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(StaffCases, "find", find)
+        assert not getattr(desk.cases, decision)(notice.enrolment.id)
+    [after] = [entry for entry in world.records.all() if entry.enrolment.state is EnrolmentState.NOTICE]
+    assert after.enrolment.person == links.of_cpr(OTHER)
+
+
+def test_a_look_up_that_dies_before_the_case_has_ended_ends_it_when_it_comes_again(desk: Desk) -> None:
+    """The number that staff confirmed is kept for it until then: the borrower has it, and its case would wait on."""
+    began(desk, told(NEW))
+    [case] = cases(desk)
+    assert desk.cases.confirm(case.enrolment.id, "1")
+    with pytest.MonkeyPatch.context() as dying:
+        dying.setattr(desk.world.records.__class__, "end", died)
+        with suppress(StoreUnavailable):
+            desk.run()
+    assert desk.world.library.borrowers["1"].cpr == NEW
+    assert len(cases(desk)) == 1
+    desk.world.now += timedelta(hours=2)
+    desk.loop = desk.another_loop()
+    desk.run()
+    assert cases(desk) == []
+    agree(desk)
+
+
+def test_a_case_that_names_another_borrower_has_another_id(desk: Desk) -> None:
+    """Staff have seen one borrower, and the new number has one of its own by now: which stays is not said."""
+    began(desk, told(NEW))
+    [seen] = cases(desk)
+    desk.world.now += timedelta(days=31)
+    desk.world.library.add(NEW, Borrower("9", "STUD", cpr=NEW))
+    answered(desk, told(NEW))
+    [listed] = cases(desk)
+    assert (seen.enrolment.borrowers, listed.enrolment.borrowers) == (("1",), ("1", "9"))
+    assert [desk.cases.retry(each.enrolment.id) for each in (seen, listed)] == [False, True]
+
+
+@pytest.mark.parametrize("second", ["retry", "end"])
+@pytest.mark.parametrize("first", ["retry", "end"])
+@pytest.mark.parametrize("when", ["find", "end"])
+def test_of_two_who_decide_a_case_at_once_one_does(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, when: str, first: str, second: str
+) -> None:
+    """The other is told so: an `end` undoes nothing of a `retry`, by which the old number makes no second account."""
+    world = desk.world
+    began(desk, told(NEW))
+    world.library.borrowers["1"] = replace(world.library.borrowers["1"], cpr=NEW, mark=None)
+    world.library.cprs["1"] = NEW
+    before = world.links.known_by_cpr(world.links.of_cpr(CPR))
+    [case] = cases(desk)
+    place = StaffCases if when == "find" else world.records.__class__
+    plain = getattr(place, when)
+    decided: list[bool] = []
+
+    def comes(self: Any, given: Any) -> Any:
+        found = plain(self, given) if when == "find" else None
+        if not decided:
+            decided.append(False)
+            decided[0] = getattr(desk.cases, first)(case.enrolment.id)
+        return found or plain(self, given)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(place, when, comes)
+        decided.append(getattr(desk.cases, second)(case.enrolment.id))
+    assert decided == [True, False]
+    assert cases(desk) == []
+    if first == "retry" and when == "find":
+        assert came(desk, NEW, None).id == before
+    if first == "retry":
+        makes(desk, CPR)
+        assert list(world.library.borrowers) == ["1"]
+    elif when == "find":
+        world.library.borrowers.clear()
+        world.library.cprs.clear()
+        assert makes(desk, CPR).state is EnrolmentState.DONE
+
+
+def test_the_old_number_makes_an_account_again_once_staff_say_that_it_holds(desk: Desk) -> None:
+    """They had said `retry` before; the account is deleted since."""
+    began(desk, told(NEW))
+    assert desk.cases.retry(cases(desk)[0].enrolment.id)
+    answered(desk, told(NEW))
+    assert desk.cases.end(cases(desk)[0].enrolment.id)
+    desk.world.library.borrowers.clear()
+    desk.world.library.cprs.clear()
+    assert makes(desk, CPR).state is EnrolmentState.DONE
+
+
+def test_a_number_that_one_name_brings_after_another_is_held_back_by_the_case_of_the_first(desk: Desk) -> None:
+    """Each may be the new one; of the second nobody has a case of its own."""
+    links = desk.world.links
+    named_case(desk)
+    assert came(desk, NEW).case == "cpr_number_changed"
+    assert came(desk, OTHER).case == "cpr_number_changed"
+    [case] = cases(desk)
+    assert case.enrolment.guessed == (links.of_cpr(NEW), links.of_cpr(OTHER))
+    agree(desk)
+
+
+def test_a_number_that_comes_with_the_name_once_the_register_has_told_another_is_somebodys(desk: Desk) -> None:
+    """Nothing is guessed then: the name has its next holder, who is let in."""
+    came(desk, CPR)
+    began(desk, told(NEW))
+    assert came(desk, OTHER).case is None
+    [case] = cases(desk)
+    assert case.enrolment.held_back == (desk.world.links.of_cpr(NEW),)
+    agree(desk)
+
+
+@pytest.mark.parametrize("decision", ["retry", "end"])
+@pytest.mark.parametrize("when", ["named", "barred"])
+def test_a_case_that_is_decided_while_a_login_bars_its_number_leaves_no_bar(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, when: str, decision: str
+) -> None:
+    """Before the login's last bar, or between the two lifts of the decision: nobody could lift the bar of no case."""
+    links, world = desk.world.links, desk.world
+    case = named_case(desk)
+    if when == "barred":
+        came(desk, NEW)
+    place, name = (HeldBackNumbers, "hold") if when == "named" else (world.records.__class__, "end")
+    plain = getattr(place, name)
+
+    def comes(self: Any, *given: Any) -> Any:
+        monkeypatch.setattr(place, name, plain)
+        if when == "named":
+            assert getattr(desk.cases, decision)(case.enrolment.id)
+        else:
+            HeldBackNumbers(world.records, links).hold(links.of_cpr(NEW), case.key)
+        return plain(self, *given)
+
+    monkeypatch.setattr(place, name, comes)
+    if when == "named":
+        came(desk, NEW)
+    else:
+        assert getattr(desk.cases, decision)(case.enrolment.id)
+    assert cases(desk) == []
+    agree(desk)
+
+
+def test_a_number_that_is_named_anew_while_its_bar_is_lifted_is_held(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login has found no case that names it, and lifts its bar; the case is listed at that moment."""
+    links, world = desk.world.links, desk.world
+    case = named_case(desk)
+    number = links.of_cpr(NEW)
+    links.by_cpr(number)
+    plain = links.__class__.lift
+
+    def lifted(self: Any, cpr: str, reason: str) -> bool:
+        monkeypatch.setattr(links.__class__, "lift", plain)
+        world.records.amend(case.key, lambda entry: (replace(entry.enrolment, guessed=(number,)), entry.due))
+        return bool(plain(self, cpr, reason))
+
+    monkeypatch.setattr(links.__class__, "lift", lifted)
+    assert HeldBackNumbers(world.records, links).hold(number, case.key)
+    agree(desk)
+
+
+def test_a_case_that_says_something_else_once_its_person_is_forgotten_is_ended_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was listed anew between the look and the write: nothing of theirs may stay."""
+    world = desk.world
+    case = named_case(desk)
+    place = world.records.__class__
+    plain = place.end
+
+    def ended(self: Any, entry: Any) -> bool:
+        monkeypatch.setattr(place, "end", plain)
+        world.records.amend(case.key, lambda each: (replace(each.enrolment, id="another"), each.due))
+        return bool(plain(self, entry))
+
+    monkeypatch.setattr(place, "end", ended)
+    desk.cases.decisions.forget(case.key)
+    assert cases(desk) == []
+
+
+def test_a_number_that_another_case_names_while_a_decision_lifts_it_is_held_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision has found none that does: between its look and its write a look-up has listed one."""
+    links, world = desk.world.links, desk.world
+    case = named_case(desk)
+    came(desk, NEW)
+    number, another = links.of_cpr(NEW), register_case(links.of_cpr(OTHER))
+    plain = links.__class__.lift
+
+    def lifted(self: Any, cpr: str, reason: str) -> bool:
+        monkeypatch.setattr(links.__class__, "lift", plain)
+        world.records.decide(another, lambda _: (replace(case.enrolment, id="another", guessed=(number,)), None))
+        return bool(plain(self, cpr, reason))
+
+    monkeypatch.setattr(links.__class__, "lift", lifted)
+    assert desk.cases.end(case.enrolment.id)
+    agree(desk)
+    assert links.is_barred(NEW)
