@@ -158,6 +158,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             self._ends = now + self.cfg.graceful_timeout
             self._listen(wanted=False)
             for listener in self.sockets:
+                self._accept_all(listener)
                 listener.close()
             for connection in self._open.values():
                 wait = _ENDING
@@ -179,13 +180,19 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             else:
                 self._poller.unregister(listener)
 
-    def _accept(self, listener: Any) -> None:
+    def _accept_all(self, listener: Any) -> None:
+        """Accept whoever waits in the kernel's queue: it goes with the last worker that listens."""
+        while len(self._open) < self.cfg.worker_connections and self._accept(listener):
+            pass
+
+    def _accept(self, listener: Any) -> bool:
+        """Accept one that waits; False where nobody does, or nobody can be."""
         try:
             sock, peer = listener.accept()
         except OSError as error:
             if error.errno in _NO_DESCRIPTORS:
                 self._give_one_up()
-            return
+            return False
         if len(self._open) >= self.cfg.worker_connections:
             self._give_one_up()
         connection = BufferedConnection(sock, peer, listener.getsockname(), self.cfg)
@@ -194,6 +201,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         self._open[connection.fileno()] = connection
         self._await(connection, selectors.EVENT_READ)
         self._step(connection)
+        return True
 
     def _receive(self, connection: BufferedConnection) -> None:
         if connection.idle:

@@ -476,6 +476,30 @@ def test_an_answer_that_took_long_waits_for_no_other(monkeypatch: pytest.MonkeyP
         assert application.at_once == 1
 
 
+def test_whoever_waits_in_the_kernel_when_a_worker_ends_is_answered() -> None:
+    """It may be the last that listens: the kernel's queue goes with it, and a person in mid-login would be reset."""
+    with serving(threads=1, connections=20) as running, ExitStack() as held:
+        wires = [held.enter_context(running.connect(asking("/wait")))]
+        until(lambda: running.application.asked == ["/wait"])
+        wires += [held.enter_context(running.connect(asking("/page", keep=True))) for _ in range(10)]
+        running.end()
+        until(lambda: running.worker._ends is not None)
+        running.application.go_on.set()
+        assert all(everything(wire).endswith(b"page") for wire in wires)
+
+
+def test_a_worker_that_ends_accepts_no_more_than_may_be_open() -> None:
+    """Nobody whom it has goes for one that comes at its end."""
+    with serving(threads=1, connections=5) as running, ExitStack() as held:
+        wires = [held.enter_context(running.connect(asking("/wait")))]
+        until(lambda: running.application.asked == ["/wait"])
+        wires += [held.enter_context(running.connect(asking("/page"))) for _ in range(10)]
+        running.end()
+        assert all(given_up(wire) for wire in wires[5:])
+        running.application.go_on.set()
+        assert all(everything(wire).endswith(b"page") for wire in wires[:5])
+
+
 def test_it_ends_when_the_process_is_gone_that_watches_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that nobody would replace or tell to end must not hold the port."""
     monkeypatch.setattr(buffering_worker, "_TURN", 0.1)
