@@ -58,6 +58,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         self._at_hand: BufferedConnection | None = None  # of the thread that leads, or led last
         self._answering = 0
         self._listening = False
+        self._coming: list[Any] = []  # where somebody waits in the kernel's queue
         self._looked = 0.0
         self._refused = 0  # since last told
         self._ends: float | None = None  # when it ends at the latest, once it has been told to
@@ -108,7 +109,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             self._look(now)
         if not self.alive:
             self._end(now)
-        self._listen(wanted=self.alive and not self._whole and self._has_thread())
+        self._listen(wanted=self.alive and self._has_thread())
         for connection in self._whole:
             self._await(connection, _NOTHING)
         wait = _TURN
@@ -116,6 +117,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             wait = 0.0
         for key, _ in self._poller.select(wait):
             key.data(key.fileobj)
+        self._accept_who_comes()
         return self._answer_next()
 
     def _look(self, now: float) -> None:
@@ -158,6 +160,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             self._ends = now + self.cfg.graceful_timeout
             self._listen(wanted=False)
             for listener in self.sockets:
+                self._accept_all(listener)
                 listener.close()
             for connection in self._open.values():
                 wait = _ENDING
@@ -175,17 +178,30 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         self._listening = wanted
         for listener in self.sockets:
             if wanted:
-                self._poller.register(listener, selectors.EVENT_READ, self._accept)
+                self._poller.register(listener, selectors.EVENT_READ, self._coming.append)
             else:
                 self._poller.unregister(listener)
 
-    def _accept(self, listener: Any) -> None:
+    def _accept_who_comes(self) -> None:
+        """Accept who waits, unless a request became whole in this turn: it is answered first."""
+        while self._coming:
+            listener = self._coming.pop()
+            if not self._whole:
+                self._accept(listener)
+
+    def _accept_all(self, listener: Any) -> None:
+        """Accept whoever waits in the kernel's queue: it goes with the last worker that listens."""
+        while len(self._open) < self.cfg.worker_connections and self._accept(listener):
+            pass
+
+    def _accept(self, listener: Any) -> bool:
+        """Accept one that waits; False where nobody does, or nobody can be."""
         try:
             sock, peer = listener.accept()
         except OSError as error:
             if error.errno in _NO_DESCRIPTORS:
                 self._give_one_up()
-            return
+            return False
         if len(self._open) >= self.cfg.worker_connections:
             self._give_one_up()
         connection = BufferedConnection(sock, peer, listener.getsockname(), self.cfg)
@@ -194,6 +210,7 @@ class BufferingWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         self._open[connection.fileno()] = connection
         self._await(connection, selectors.EVENT_READ)
         self._step(connection)
+        return True
 
     def _receive(self, connection: BufferedConnection) -> None:
         if connection.idle:

@@ -3,6 +3,12 @@
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
+from typing import Final
+
+# Two threads that begin and end at once could each leave it to the other to collect again, and a
+# server would grow until it is restarted.
+_CHANGING: Final = Lock()
 
 
 @contextmanager
@@ -12,10 +18,12 @@ def uncollected() -> Iterator[None]:
     A collection looks through all there is, and holds the interpreter meanwhile: a third of the
     time of reading a thousand policy files, an eighth of that of importing a server.
     """
-    collects = gc.isenabled()
-    gc.disable()
+    with _CHANGING:
+        collects = gc.isenabled()
+        gc.disable()
     try:
         yield
     finally:
         if collects:
-            gc.enable()
+            with _CHANGING:
+                gc.enable()

@@ -293,6 +293,39 @@ def test_a_worker_with_requests_to_answer_accepts_nobody(monkeypatch: pytest.Mon
         assert everything(comes[0]).endswith(b"page")
 
 
+@pytest.mark.parametrize("first", ["what is kept", "who comes"])
+def test_of_one_turn_what_becomes_whole_goes_before_who_comes(monkeypatch: pytest.MonkeyPatch, first: str) -> None:
+    """Whichever the kernel tells first: a worker that took both would let one wait beside another that is free."""
+    monkeypatch.setattr(buffering_worker, "_QUICK", _PATIENCE)
+    with serving(threads=1) as running, ExitStack() as held:
+        wires = []
+        for _ in range(2):
+            wires.append(held.enter_context(running.connect(asking("/page", keep=True))))
+            assert wires[-1].recv(1000).endswith(b"page")
+        kept, begun = wires
+        open_then: list[int] = []
+        comes: list[socket.socket] = []
+
+        def come() -> None:
+            comes.append(held.enter_context(running.connect(asking("/comes"))))
+
+        def at_once() -> None:
+            open_then.append(len(running.worker._open))
+            if len(open_then) == 2:
+                return
+            if first == "who comes":
+                come()
+            begun.sendall(asking("/first"))
+            if first == "what is kept":
+                come()
+
+        running.application.meanwhile = at_once
+        kept.sendall(asking("/first", keep=True))
+        assert everything(begun).endswith(b"page")
+        assert everything(comes[0]).endswith(b"page")
+        assert open_then == [2, 2]
+
+
 def test_a_kept_connection_goes_before_who_comes() -> None:
     """Its request is here already; who comes may be for another worker."""
     with serving(threads=1) as running, ExitStack() as held:
@@ -474,6 +507,30 @@ def test_an_answer_that_took_long_waits_for_no_other(monkeypatch: pytest.MonkeyP
         application.go_on.set()
         assert slow.recv(1000).endswith(b"page")
         assert application.at_once == 1
+
+
+def test_whoever_waits_in_the_kernel_when_a_worker_ends_is_answered() -> None:
+    """It may be the last that listens: the kernel's queue goes with it, and a person in mid-login would be reset."""
+    with serving(threads=1, connections=20) as running, ExitStack() as held:
+        wires = [held.enter_context(running.connect(asking("/wait")))]
+        until(lambda: running.application.asked == ["/wait"])
+        wires += [held.enter_context(running.connect(asking("/page", keep=True))) for _ in range(10)]
+        running.end()
+        until(lambda: running.worker._ends is not None)
+        running.application.go_on.set()
+        assert all(everything(wire).endswith(b"page") for wire in wires)
+
+
+def test_a_worker_that_ends_accepts_no_more_than_may_be_open() -> None:
+    """Nobody whom it has goes for one that comes at its end."""
+    with serving(threads=1, connections=5) as running, ExitStack() as held:
+        wires = [held.enter_context(running.connect(asking("/wait")))]
+        until(lambda: running.application.asked == ["/wait"])
+        wires += [held.enter_context(running.connect(asking("/page"))) for _ in range(10)]
+        running.end()
+        assert all(given_up(wire) for wire in wires[5:])
+        running.application.go_on.set()
+        assert all(everything(wire).endswith(b"page") for wire in wires[:5])
 
 
 def test_it_ends_when_the_process_is_gone_that_watches_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """Work that makes many objects: done without looking for garbage, which is looked for again afterwards."""
 
 import gc
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -26,3 +28,28 @@ def test_garbage_is_collected_again_after_the_work(*, collects: bool, missing: E
         if missing:
             raise missing
     assert gc.isenabled() is collects
+
+
+def test_garbage_is_collected_again_whoever_ends_last() -> None:
+    """Of several threads that load at once none leaves it to another: the report of a server, and its reload."""
+    interval = sys.getswitchinterval()
+    begin = threading.Barrier(4)
+
+    def load_often() -> None:
+        begin.wait()
+        for _ in range(150_000):
+            with uncollected():
+                pass
+
+    threads = [threading.Thread(target=load_often) for _ in range(4)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+        enabled = gc.isenabled()
+        gc.enable()
+    assert enabled

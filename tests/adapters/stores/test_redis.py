@@ -115,12 +115,24 @@ def test_a_full_redis_is_unavailable_and_unchanged(start: Start) -> None:
     store = _open(server.url)
     with server.client() as client:
         client.config_set("maxmemory", "1kb")
-        for call in ("put", "durable put", "count"):
+        for call in ("put", "put and get", "durable put", "count"):
             with pytest.raises(StoreUnavailable):
                 CALLS[call](store)
         assert client.keys() == []
         client.config_set("maxmemory", "0")
     assert _put(store)
+
+
+def test_what_cannot_be_read_behind_a_write_is_unavailable(redis_server: RedisServer, redis_url: str) -> None:
+    """One answer of several is an error: no assertion leaves over a mark that nobody could read."""
+    store = _open(redis_url)
+    CALLS["put and get"](store)  # by now the server knows the script
+    unreadable = KEY._replace(name="other")
+    with redis_server.client() as client:
+        client.rpush(redis_scripts.place(unreadable).record, "no record")
+    write = Write(KEY, Kept(MARKER, "2", LATER), "1")
+    with pytest.raises(StoreUnavailable):
+        store.put_many_then_get(write, [], [KEY, unreadable], NOW)
 
 
 @pytest.mark.parametrize("call", CALLS)
