@@ -10,6 +10,7 @@ from broker.core.ports import Key
 from broker.flows.borrowers.enrolment_attempt import EnrolmentAttempt
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.known_borrower import person_key
+from broker.flows.records import Lease
 from broker.flows.waiting_slots import WakeSignal
 
 # Whoever is not remembered is tried when their pause ends.
@@ -40,15 +41,27 @@ class PutOffPins:
             self._remember(person_key(enrolment.person))
 
     def step(self) -> bool:
-        """Mail the PIN that was put off first; False where none was."""
-        key = self._next()
-        if key is None:
-            return False
-        enrolment = self._carried_out(key)
+        """Mail the PIN that was put off first; False where none was, or others are at them all.
+
+        What another is at stays remembered: they may have died, and its pause may be of hours.
+        """
+        for _ in range(len(self._owed)):
+            key = self._next()
+            if key is None:
+                return False
+            lease = self.ports.records.lease(key)
+            if lease is not None:
+                self._mail(key, lease)
+                return True
+            # Nobody is woken for it: the lease may have most of a minute to go.
+            self._owed[key] = None
+        return False
+
+    def _mail(self, key: Key, lease: Lease) -> None:
+        enrolment = self._carried_out(key, lease)
         if enrolment and _has_tried(enrolment) and self.is_silent():
             # Whoever was the trial keeps no longer pause than the others.
             self._remember(key)
-        return True
 
     def _remember(self, key: Key) -> None:
         if len(self._owed) < _MOST_REMEMBERED:
@@ -66,10 +79,7 @@ class PutOffPins:
             return key
         return None
 
-    def _carried_out(self, key: Key) -> Enrolment | None:
-        lease = self.ports.records.lease(key)
-        if lease is None:
-            return None
+    def _carried_out(self, key: Key, lease: Lease) -> Enrolment | None:
         entry = self.ports.records.read(key)
         if entry is None or not _owes_pin(entry.enrolment):
             lease.end(self.ports.now())

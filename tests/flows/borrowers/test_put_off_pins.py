@@ -135,9 +135,13 @@ def test_what_another_is_at_is_left_to_it(
     """One lease, whoever carries it out."""
     enrolled(world, wishes, put_off)
     server.silent = False
-    assert world.records.lease(world.live.person_key(CPR))
-    assert [put_off.step(), put_off.step()] == [True, False]
+    lease = world.records.lease(world.live.person_key(CPR))
+    assert lease
+    assert [put_off.step(), put_off.step()] == [False, False]
     assert world.post.sent == []
+    lease.end(world.now)
+    assert [put_off.step(), put_off.step()] == [True, False]
+    assert len(world.post.sent) == 1
 
 
 def test_a_process_that_begins_remembers_what_the_one_before_has_put_off(
@@ -175,3 +179,21 @@ def test_a_failed_mail_of_a_server_that_answers_waits_for_its_pause(
     server.silent = False
     world.hooks.before["RCPT"] = lambda: (_ for _ in ()).throw(MailUnavailable("RCPT answered 451"))
     assert [put_off.step(), put_off.step()] == [True, False]
+
+
+def test_a_process_that_dies_at_a_trial_leaves_it_to_the_next(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins, server: Server
+) -> None:
+    """Its lease ends within a minute; the pause of what was put off would be hours."""
+    enrolled(world, wishes, put_off)
+    server.silent = False
+    lease = world.records.lease(world.live.person_key(CPR))
+    assert lease
+    again = PutOffPins(world.ports, server.is_silent, world.wake)
+    again.recall()
+    world.wake.clear()
+    assert not again.step()
+    assert not world.wake.is_set()
+    world.now += timedelta(seconds=30)
+    assert again.step()
+    assert len(world.post.sent) == 1
