@@ -181,6 +181,24 @@ def test_a_failed_mail_of_a_server_that_answers_waits_for_its_pause(
     assert [put_off.step(), put_off.step()] == [True, False]
 
 
+def test_who_is_refused_for_a_while_after_many_put_offs_waits_no_hours(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins, server: Server
+) -> None:
+    """Nothing failed while the mail was put off: a greylist costs the minutes it would else."""
+    enrolled(world, wishes, put_off)
+    for _ in range(12):
+        world.now += timedelta(hours=4)
+        assert wishes.step()
+    server.silent = False
+    world.hooks.before["RCPT"] = lambda: (_ for _ in ()).throw(MailUnavailable("RCPT answered 451"))
+    put_off.note(world.live.stored(CPR))
+    assert put_off.step()
+    assert world.post.sent == []
+    world.now += timedelta(minutes=2)
+    assert wishes.step()
+    assert len(world.post.sent) == 1
+
+
 def test_a_process_that_dies_at_a_trial_leaves_it_to_the_next(
     world: Any, wishes: WishesAfterOutage, put_off: PutOffPins, server: Server
 ) -> None:
