@@ -1,6 +1,7 @@
 """The first PINs whose mail was put off: mailed when it is time, beside the wishes for accounts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,6 +30,8 @@ class PutOffPins:
     is_silent: Callable[[], bool]
     wake: WakeSignal
     _owed: dict[Key, None] = field(default_factory=dict, init=False)
+    # Who comes after those: tried in vain while the server was silent, or another is at them.
+    _after: dict[Key, None] = field(default_factory=dict, init=False)
 
     def recall(self) -> None:
         """Remember what was put off before this process began."""
@@ -37,15 +40,19 @@ class PutOffPins:
 
     def note(self, enrolment: Enrolment) -> None:
         """Remember an enrolment whose PIN was put off."""
-        if enrolment.reason == MailPutOff.reason and _owes_pin(enrolment):
-            self._remember(person_key(enrolment.person))
+        if enrolment.reason != MailPutOff.reason or not _owes_pin(enrolment):
+            return
+        key = person_key(enrolment.person)
+        if key not in self._after and self._remembered < _MOST_REMEMBERED:
+            self._owed[key] = None
+            self.wake.set()
 
     def step(self) -> bool:
         """Mail the PIN that was put off first; False where none was, or others are at them all.
 
         What another is at stays remembered: they may have died, and its pause may be of hours.
         """
-        for _ in range(len(self._owed)):
+        for _ in range(self._remembered):
             key = self._next()
             if key is None:
                 return False
@@ -54,30 +61,27 @@ class PutOffPins:
                 self._mail(key, lease)
                 return True
             # Nobody is woken for it: the lease may have most of a minute to go.
-            self._owed[key] = None
+            self._after[key] = None
         return False
+
+    @property
+    def _remembered(self) -> int:
+        return len(self._owed) + len(self._after)
 
     def _mail(self, key: Key, lease: Lease) -> None:
         enrolment = self._carried_out(key, lease)
         if enrolment and _has_tried(enrolment) and self.is_silent():
             # Whoever was the trial keeps no longer pause than the others.
-            self._remember(key)
-
-    def _remember(self, key: Key) -> None:
-        if len(self._owed) < _MOST_REMEMBERED:
-            self._owed[key] = None
-            self.wake.set()
+            self._after[key] = None
 
     def _next(self) -> Key | None:
-        """Return whose PIN was put off first; several threads may ask at once."""
-        while self._owed:
-            try:
-                key = next(iter(self._owed))
-                del self._owed[key]
-            except (StopIteration, KeyError, RuntimeError):
-                continue
-            return key
-        return None
+        """Return whose PIN is next: the one put off first, or a trial, the one put off last.
+
+        A relay may hang for one domain alone, whose people would all be tried before anybody else.
+        """
+        if self.is_silent():
+            return _taken(self._owed, reversed) or _taken(self._after, iter)
+        return _taken(self._owed, iter) or _taken(self._after, iter)
 
     def _carried_out(self, key: Key, lease: Lease) -> Enrolment | None:
         entry = self.ports.records.read(key)
@@ -85,6 +89,16 @@ class PutOffPins:
             lease.end(self.ports.now())
             return None
         return EnrolmentAttempt(entry, lease, self.ports).run()
+
+
+def _taken(keys: dict[Key, None], order: Callable[[dict[Key, None]], Iterator[Key]]) -> Key | None:
+    """Take the first key in an order; several threads may at once."""
+    while keys:
+        with suppress(StopIteration, KeyError, RuntimeError):
+            key = next(order(keys))
+            del keys[key]
+            return key
+    return None
 
 
 def _has_tried(enrolment: Enrolment) -> bool:

@@ -215,3 +215,27 @@ def test_a_process_that_dies_at_a_trial_leaves_it_to_the_next(
     world.now += timedelta(seconds=30)
     assert again.step()
     assert len(world.post.sent) == 1
+
+
+def test_people_whose_mailboxes_hang_keep_nobody_waiting_who_comes_later(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins
+) -> None:
+    """A relay may hang for one domain alone: the next trial is whoever came last and was not tried yet."""
+    for serial in range(5):
+        enrolled(world, wishes, put_off, f"{serial:010}")
+    tried = [trial(world, put_off, hangs=True) for _ in range(2)]
+    enrolled(world, wishes, put_off, "0000000005")
+    tried += [trial(world, put_off, hangs=True) for _ in range(5)]
+    assert tried == ["5", "4", "6", "3", "2", "1", "5"]
+
+
+def trial(world: Any, put_off: PutOffPins, *, hangs: bool) -> str:
+    """Let a trial be made, and give whose it was."""
+    asked: list[str] = []
+    world.hooks.before["RCPT"] = lambda: (_ for _ in ()).throw(MailUnavailable("late"))
+    read = world.library.read
+    world.library.read = lambda number, by: asked.append(number) or read(number, by)
+    assert put_off.step() is hangs
+    world.library.read = read
+    (number,) = asked
+    return number
