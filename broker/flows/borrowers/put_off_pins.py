@@ -1,13 +1,14 @@
 """The first PINs whose mail was put off: mailed when it is time, beside the wishes for accounts."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.errors import MailPutOff, MailUnavailable
-from broker.core.ports import Key
+from broker.core.errors import MailPutOff, MailUnavailable, StoreUnavailable
+from broker.core.ports import Key, RecordUnreadable
 from broker.flows.borrowers.enrolment_attempt import EnrolmentAttempt
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.known_borrower import person_key
@@ -35,12 +36,13 @@ class PutOffPins:
 
     def recall(self) -> None:
         """Remember what was put off before this process began."""
-        for entry in self.ports.records.readable():
-            self.note(entry.enrolment)
+        stored = (entry.enrolment for entry in self.ports.records.readable())
+        for enrolment in sorted(filter(_is_put_off, stored), key=_wanted_at):
+            self.note(enrolment)
 
     def note(self, enrolment: Enrolment) -> None:
         """Remember an enrolment whose PIN was put off."""
-        if enrolment.reason != MailPutOff.reason or not _owes_pin(enrolment):
+        if not _is_put_off(enrolment):
             return
         key = person_key(enrolment.person)
         if key not in self._after and self._remembered < _MOST_REMEMBERED:
@@ -56,13 +58,25 @@ class PutOffPins:
             key = self._next()
             if key is None:
                 return False
-            lease = self.ports.records.lease(key)
-            if lease is not None:
-                self._mail(key, lease)
-                return True
+            with self._kept(key):
+                lease = self.ports.records.lease(key)
+                if lease is not None:
+                    self._mail(key, lease)
+                    return True
             # Nobody is woken for it: the lease may have most of a minute to go.
             self._after[key] = None
         return False
+
+    @contextmanager
+    def _kept(self, key: Key) -> Iterator[None]:
+        """Remember a key where the store does not answer; a record that does not read is not."""
+        try:
+            yield
+        except RecordUnreadable:
+            raise
+        except StoreUnavailable:
+            self._after[key] = None
+            raise
 
     @property
     def _remembered(self) -> int:
@@ -70,9 +84,16 @@ class PutOffPins:
 
     def _mail(self, key: Key, lease: Lease) -> None:
         enrolment = self._carried_out(key, lease)
-        if enrolment and _has_tried(enrolment) and self.is_silent():
-            # Whoever was the trial keeps no longer pause than the others.
+        if enrolment and self._is_to_be_kept(enrolment):
             self._after[key] = None
+
+    def _is_to_be_kept(self, enrolment: Enrolment) -> bool:
+        if _is_put_off(enrolment):
+            # The lease ended under it, so that nothing was written: a name server may hang for so
+            # long.
+            return True
+        # Whoever was the trial keeps no longer pause than the others.
+        return _has_tried(enrolment) and self.is_silent()
 
     def _next(self) -> Key | None:
         """Return whose PIN is next: the one put off first, or a trial, the one put off last.
@@ -99,6 +120,14 @@ def _taken(keys: dict[Key, None], order: Callable[[dict[Key, None]], Iterator[Ke
             del keys[key]
             return key
     return None
+
+
+def _is_put_off(enrolment: Enrolment) -> bool:
+    return enrolment.reason == MailPutOff.reason and _owes_pin(enrolment)
+
+
+def _wanted_at(enrolment: Enrolment) -> datetime:
+    return enrolment.wanted_at
 
 
 def _has_tried(enrolment: Enrolment) -> bool:

@@ -1,13 +1,15 @@
 """PINs whose mail is put off: the account is there at once, the mail follows, and nobody gets two."""
 
+from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.errors import LibraryUnavailable, MailPutOff, MailUnavailable
+from broker.core.errors import LibraryUnavailable, MailPutOff, MailUnavailable, StoreUnavailable
+from broker.core.ports import RecordUnreadable
 from broker.flows.borrowers.put_off_pins import PutOffPins
 from broker.flows.borrowers.wishes_after_outage import WishesAfterOutage
 
@@ -111,6 +113,18 @@ def test_a_mail_put_off_again_is_no_answer_of_the_library_system(
     world.hooks.before["find"] = lambda: (_ for _ in ()).throw(LibraryUnavailable("down"))
     world.store.list = None  # what waits is read from it after an outage
     assert sorted(reasons(wishes.step(), wishes.step())) == ["library_unavailable", "mail_put_off"]
+
+
+def test_an_account_that_is_made_is_an_answer_though_its_mail_is_put_off(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins
+) -> None:
+    """Whoever waits for the library system is due at once."""
+    world.live.want(world.wish(cpr="0000000002"))
+    world.hooks.before["find"] = lambda: (_ for _ in ()).throw(LibraryUnavailable("down"))
+    assert reasons(wishes.step()) == ["library_unavailable"]
+    assert wishes.step() is None
+    enrolled(world, wishes, put_off)
+    assert reasons(wishes.step()) == ["mail_put_off"]
 
 
 def test_a_later_wish_mails_the_pin_and_nobody_mails_a_second(
@@ -223,19 +237,83 @@ def test_people_whose_mailboxes_hang_keep_nobody_waiting_who_comes_later(
     """A relay may hang for one domain alone: the next trial is whoever came last and was not tried yet."""
     for serial in range(5):
         enrolled(world, wishes, put_off, f"{serial:010}")
-    tried = [trial(world, put_off, hangs=True) for _ in range(2)]
+    tried = [trial(world, put_off) for _ in range(2)]
     enrolled(world, wishes, put_off, "0000000005")
-    tried += [trial(world, put_off, hangs=True) for _ in range(5)]
+    tried += [trial(world, put_off) for _ in range(5)]
     assert tried == ["5", "4", "6", "3", "2", "1", "5"]
 
 
-def trial(world: Any, put_off: PutOffPins, *, hangs: bool) -> str:
-    """Let a trial be made, and give whose it was."""
-    asked: list[str] = []
+def trial(world: Any, put_off: PutOffPins) -> str:
+    """Let a trial hang, and give whose it was."""
+    read, asked = world.library.read, list[str]()
+
+    def noted(number: str, by: datetime) -> Any:
+        asked.append(number)
+        return read(number, by)
+
     world.hooks.before["RCPT"] = lambda: (_ for _ in ()).throw(MailUnavailable("late"))
-    read = world.library.read
-    world.library.read = lambda number, by: asked.append(number) or read(number, by)
-    assert put_off.step() is hangs
+    world.library.read = noted
+    assert put_off.step()
     world.library.read = read
     (number,) = asked
     return number
+
+
+@pytest.mark.parametrize("call", ["lease", "put"])
+def test_a_store_that_does_not_answer_makes_nobody_forgotten(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins, server: Server, call: str
+) -> None:
+    """Their pause may be of hours by then, and the store is there again within the minute."""
+    enrolled(world, wishes, put_off)
+    server.silent = False
+    for _ in range(3):
+        world.hooks.before[call] = lambda: (_ for _ in ()).throw(StoreUnavailable("down"))
+        with suppress(StoreUnavailable):
+            put_off.step()
+        world.hooks.before.clear()
+    world.now += timedelta(seconds=60)
+    put_off.step()
+    assert len(world.post.sent) == 1
+
+
+def test_a_record_that_does_not_read_is_not_tried_again_and_again(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins, server: Server
+) -> None:
+    """It would be told in the log every two seconds; its pause ends too."""
+    enrolled(world, wishes, put_off)
+    server.silent = False
+    world.hooks.before["lease"] = lambda: (_ for _ in ()).throw(RecordUnreadable("damaged"))
+    with pytest.raises(RecordUnreadable):
+        put_off.step()
+    assert not put_off.step()
+
+
+def test_who_is_so_late_that_the_lease_has_ended_is_tried_again(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins, server: Server
+) -> None:
+    """A name server may hang beyond every deadline; nothing is written then."""
+    enrolled(world, wishes, put_off)
+    server.silent = False
+
+    def another_has_it() -> None:
+        world.now += timedelta(seconds=60)
+        assert world.records.lease(world.live.person_key(CPR))
+        raise MailUnavailable("late")
+
+    world.hooks.before["RCPT"] = another_has_it
+    assert put_off.step()
+    assert world.live.stored(CPR).reason == "mail_put_off"
+    world.now += timedelta(seconds=60)
+    assert [put_off.step(), len(world.post.sent)] == [True, 1]
+
+
+def test_a_process_that_begins_keeps_the_order(world: Any, wishes: WishesAfterOutage, put_off: PutOffPins) -> None:
+    """Whoever came first has waited longest."""
+    for serial in range(8):
+        enrolled(world, wishes, put_off, f"{serial:010}")
+        world.now += timedelta(seconds=1)
+    again = PutOffPins(world.ports, lambda: False, world.wake)
+    again.recall()
+    while again.step():
+        pass
+    assert [sent.pin for sent in world.post.sent] == [world.library.pins[number] for number in "12345678"]
