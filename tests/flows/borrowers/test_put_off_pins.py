@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.errors import LibraryUnavailable, MailPutOff, MailUnavailable, StoreUnavailable
 from broker.core.ports import RecordUnreadable
+from broker.flows.borrowers import put_off_pins
 from broker.flows.borrowers.put_off_pins import PutOffPins
 from broker.flows.borrowers.wishes_after_outage import WishesAfterOutage
 
@@ -243,6 +245,30 @@ def test_people_whose_mailboxes_hang_keep_nobody_waiting_who_comes_later(
     assert tried == ["5", "4", "6", "3", "2", "1", "5"]
 
 
+def test_whoever_was_the_trial_is_put_off_again_and_stays_behind_the_others(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins
+) -> None:
+    """Its own pause ends before the next trial; else the same one would be tried for ever."""
+    for serial in range(2):
+        enrolled(world, wishes, put_off, f"{serial:010}")
+    assert trial(world, put_off) == "2"
+    world.now += timedelta(minutes=2)
+    again = wishes.step()
+    assert again is not None
+    put_off.note(again)
+    assert (again.number, trial(world, put_off)) == ("2", "1")
+
+
+def test_a_trial_is_made_though_another_is_at_whoever_came_last(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins
+) -> None:
+    """The others are looked at in the same step."""
+    for serial in range(3):
+        enrolled(world, wishes, put_off, f"{serial:010}")
+    assert world.records.lease(world.live.person_key("0000000002"))
+    assert trial(world, put_off) == "2"
+
+
 def trial(world: Any, put_off: PutOffPins) -> str:
     """Let a trial hang, and give whose it was."""
     read, asked = world.library.read, list[str]()
@@ -317,3 +343,25 @@ def test_a_process_that_begins_keeps_the_order(world: Any, wishes: WishesAfterOu
     while again.step():
         pass
     assert [sent.pin for sent in world.post.sent] == [world.library.pins[number] for number in "12345678"]
+
+
+def test_who_is_put_off_wakes_the_loops_of_mails(world: Any, wishes: WishesAfterOutage, server: Server) -> None:
+    """They sleep for half a minute else."""
+    woken = Event()
+    put_off = PutOffPins(world.ports, server.is_silent, woken)
+    enrolled(world, wishes, put_off)
+    assert woken.is_set()
+
+
+def test_beyond_those_that_are_remembered_the_pauses_hold(
+    world: Any, wishes: WishesAfterOutage, put_off: PutOffPins, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory has a bound, and nobody is lost by it."""
+    monkeypatch.setattr(put_off_pins, "_MOST_REMEMBERED", 1)
+    for serial in range(2):
+        enrolled(world, wishes, put_off, f"{serial:010}")
+    server.silent = False
+    assert [put_off.step(), put_off.step()] == [True, False]
+    world.now += timedelta(minutes=11)
+    assert wishes.step()
+    assert [sent.pin for sent in world.post.sent] == [world.library.pins[number] for number in "12"]
