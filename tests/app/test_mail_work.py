@@ -15,6 +15,7 @@ import pytest
 from broker.app import background_work, mail_work, metric_gauges, readiness, work_folder
 from broker.app.assembly import Parts, assemble
 from broker.app.background_work import Loops
+from broker.app.forgetting_upkeep import ForgettingUpkeep
 from broker.app.mail_work import MailWork
 from broker.app.pace import PacedWork
 from broker.app.work_folder import WorkLock
@@ -248,6 +249,28 @@ def test_the_first_loop_of_mails_remembers_what_a_process_before_has_put_off(par
     assert not any(step() for step in after.steps(1))
     assert any(step() for step in after.steps(0))
     assert len(held.sent) == 1
+
+
+def test_nobody_is_mailed_before_the_forgotten_are_forgotten_again(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup may have brought them back, and what was owed to them."""
+    held, steps = Held(), list[Callable[[], object]]()
+    held.go.set()
+    parts = mailing(parts, held)
+    mails = MailWork(parts, threading.Event())
+    owe_letter(parts, mails, enrolled(parts, mails, 0))
+
+    def noted(_: Loops, name: str, found: list[Callable[[], object]], *_more: object) -> None:
+        if name == "mails":
+            steps.extend(found)
+
+    monkeypatch.setattr(ForgettingUpkeep, "may_go_on", lambda _: False)
+    monkeypatch.setattr(Loops, "_start", noted)
+    Loops(parts).start()
+    assert (bool(steps), any(step() for step in steps), len(held.came)) == (True, False, 1)
+    monkeypatch.setattr(ForgettingUpkeep, "may_go_on", lambda _: True)
+    assert (any(step() for step in steps), len(held.came)) == (True, 2)
 
 
 def test_a_mail_put_off_again_uses_up_no_turn_of_the_pace(parts: Parts) -> None:
