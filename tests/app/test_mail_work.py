@@ -274,10 +274,11 @@ def test_nobody_is_mailed_before_the_forgotten_are_forgotten_again(
 
 
 def test_a_mail_put_off_again_uses_up_no_turn_of_the_pace(parts: Parts) -> None:
-    """Hundreds may be due at once, before those who are new."""
+    """Nor a call of the library system: hundreds may be due at once, before those who are new."""
     loops = Loops(mailing(parts, Held()))
     fall_silent(loops.mails)
     first = enrolled(parts, loops.mails, 0)
+    assert loops.mails.enrolments().ports.puts_off_mails()
     paced = loops._enrolling()
     assert isinstance(paced, PacedWork)
     assert not paced.is_free(first)
