@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from broker.core.errors import MailPutOff, MailUnavailable
+from broker.core.errors import MailPutOff, MailUnavailable, RecipientRefused
 from broker.core.event_routes import BrokerEvent, EventKind, TellPort, told_nobody
-from broker.core.identity.mail_addresses import plain
+from broker.core.identity.mail_addresses import one_mailbox, plain
 from broker.core.ports import Letter, Mail
 
 # Who is refused in less holds nobody up: a mailbox that is unknown, a server that is switched off.
 _HANGS_AFTER: Final = 5.0
-# One mailbox may hang for its own sake; three in a row share the server.
+# One mailbox may hang for its own sake, however often it is tried; three in a row share the server.
 _IN_A_ROW: Final = 3
 _TRIAL_EVERY: Final = 60.0
 
@@ -29,7 +29,8 @@ class MailSilence:
 
     tell: TellPort = told_nobody
     clock: Callable[[], float] = time.monotonic
-    _in_a_row: int = field(default=0, init=False)
+    # The mailboxes of those that have hung since the last answer.
+    _in_a_row: set[str] = field(default_factory=set, init=False, repr=False)
     _since: float | None = field(default=None, init=False)
     _last: float = field(default=0.0, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -47,29 +48,31 @@ class MailSilence:
         """Return whether not even a trial is to be begun; asked by the one thread that tries."""
         return self.is_silent() and self.clock() - self._last < _TRIAL_EVERY
 
-    def hung(self) -> None:
-        """Note a mail that failed without an answer."""
+    def hung(self, recipient: str) -> None:
+        """Note a mail to ``recipient`` that failed without an answer."""
         with self._lock:
             self._last = self.clock()
-            self._in_a_row += 1
-            begins = self._since is None and self._in_a_row >= _IN_A_ROW
+            if self._since is not None:
+                return
+            self._in_a_row.add(one_mailbox(recipient))
+            begins = len(self._in_a_row) >= _IN_A_ROW
             if begins:
                 self._since = self._last
         if begins:
             self.tell(BrokerEvent(EventKind.MAIL_SILENT))
 
     def answered(self) -> None:
-        """Note that the server took a mail, or refused it without delay."""
+        """Note that the server took a mail, refused it without delay, or refused its mailbox."""
         lasted = self.lasts()
         with self._lock:
             ends = self._since is not None
-            self._in_a_row = 0
+            self._in_a_row.clear()
             self._since = None
         if ends:
             self.tell(BrokerEvent(EventKind.MAIL_ANSWERS, {"seconds": round(lasted or 0.0)}))
 
     @contextmanager
-    def watching(self, *, ends_mail: bool) -> Iterator[None]:
+    def watching(self, recipient: str, *, ends_mail: bool) -> Iterator[None]:
         """Note how a call of the mail server ends; one that ``ends_mail`` answers for all of it.
 
         That the recipient is accepted says nothing: a server may hang with the text.
@@ -77,9 +80,13 @@ class MailSilence:
         began = self.clock()
         try:
             yield
+        except RecipientRefused:
+            # It may be slow for everybody, and others' mails leave.
+            self.answered()
+            raise
         except MailUnavailable:
             if self.clock() - began >= _HANGS_AFTER:
-                self.hung()
+                self.hung(recipient)
             else:
                 self.answered()
             raise
@@ -147,9 +154,9 @@ class WatchedMail:
         if plain(recipient) is None:
             # It is refused before the server is asked, and says nothing of it.
             return self.mail.address(recipient, deadline)
-        with self.silence.watching(ends_mail=False):
+        with self.silence.watching(recipient, ends_mail=False):
             letter = self.mail.address(recipient, deadline)
-        return _WatchedLetter(letter, self.silence, closed)
+        return _WatchedLetter(letter, recipient, self.silence, closed)
 
 
 @dataclass(slots=True)
@@ -157,12 +164,13 @@ class _WatchedLetter:
     """A letter whose end is noted, and gives a turn back."""
 
     letter: Letter
+    to: str = field(repr=False)
     silence: MailSilence
     closed: Callable[[], None]
 
     def send(self, subject: str, text: str) -> None:
         """Send the text, as ``letter`` does."""
-        with self.silence.watching(ends_mail=True):
+        with self.silence.watching(self.to, ends_mail=True):
             self.letter.send(subject, text)
 
     def close(self) -> None:

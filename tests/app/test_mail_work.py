@@ -12,12 +12,16 @@ from typing import Any, Final
 
 import pytest
 
-from broker.app import background_work, mail_work, metric_gauges, readiness
+from broker.app import background_work, mail_work, metric_gauges, readiness, work_folder
 from broker.app.assembly import Parts, assemble
 from broker.app.background_work import Loops
+from broker.app.forgetting_upkeep import ForgettingUpkeep
+from broker.app.mail_work import MailWork
+from broker.app.pace import PacedWork
 from broker.app.work_folder import WorkLock
-from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.errors import MailPutOff
 from broker.demo.koha import simulated_koha
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.run.demo_folder import Setting
@@ -25,10 +29,12 @@ from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.files import durable_files
 from broker.files.settings.config import load
+from broker.flows.borrowers.category_letters import CategoryLetters
 from broker.flows.proofs.pin_renewal import Asking
 
 PIN: Final = re.compile(r"(?:pinkode er|PIN is): (\d{4})")
 # Those that hold a turn of the makers of accounts, and those of the loops that mail alone.
+ENDS: Final = date(2036, 1, 1)
 MOST: Final = mail_work._MOST_AT_ONCE + len(mail_work.IDLE)
 
 pytestmark = pytest.mark.server
@@ -89,13 +95,17 @@ def nobody_looks_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_work, "_MORE_IDLE", 3600.0)
 
 
+def mailing(parts: Parts, held: Held) -> Parts:
+    """Give what ``broker work`` opens, with this mail server."""
+    ports = replace(parts.enrolments.ports, mail=held)
+    enrolments = replace(parts.enrolments, ports=ports)
+    return replace(parts, enrolments=enrolments, pin_renewal=replace(parts.pin_renewal, mail=held))
+
+
 @contextmanager
 def working(parts: Parts, held: Held) -> Iterator[Loops]:
     """Let the loops work while the block runs, with this mail server."""
-    ports = replace(parts.enrolments.ports, mail=held)
-    enrolments = replace(parts.enrolments, ports=ports)
-    renewal = replace(parts.pin_renewal, mail=held)
-    loops = Loops(replace(parts, enrolments=enrolments, pin_renewal=renewal))
+    loops = Loops(mailing(parts, held))
     loops.start()
     try:
         yield loops
@@ -122,10 +132,15 @@ def cpr(serial: int) -> str:
 def want(parts: Parts, loops: Loops, serials: range) -> None:
     """Let people want accounts."""
     for serial in serials:
-        address = f"synthetic{serial}@example.org"
-        fields = (WishedField("surname", "Prøvesen", "always"), WishedField("email", address, "create"))
-        parts.enrolments.want(Wish(cpr(serial), "student", "STUDENT", (), date(2036, 1, 1), fields, address))
+        parts.enrolments.want(wish(serial))
         loops.wake()
+
+
+def wish(serial: int) -> Wish:
+    """Give an invented wish."""
+    address = f"synthetic{serial}@example.org"
+    fields = (WishedField("surname", "Prøvesen", "always"), WishedField("email", address, "create"))
+    return Wish(cpr(serial), "student", "STUDENT", (), ENDS, fields, address)
 
 
 def made(parts: Parts, serials: range) -> bool:
@@ -165,6 +180,125 @@ def test_letters_that_hang_hold_no_loop_that_makes_accounts(parts: Parts) -> Non
         until(loops, lambda: len(held.came) == len(people) + len(mail_work.IDLE))
         want(parts, loops, range(20, 21))
         until(loops, lambda: made(parts, range(20, 21)))
+
+
+def enrolled(parts: Parts, mails: MailWork, serial: int) -> Enrolment:
+    """Let somebody have an account."""
+    parts.enrolments.want(wish(serial))
+    enrolment = mails.noted(mails.enrolments().step)
+    assert enrolment is not None
+    return enrolment
+
+
+def fall_silent(mails: MailWork) -> None:
+    """Let three mails hang."""
+    for serial in range(3):
+        mails.silence.hung(f"{serial}@example.org")
+    assert mails.silence.is_silent()
+
+
+def owe_pin(parts: Parts, mails: MailWork, before: Enrolment) -> None:
+    """Put the PIN of another person off."""
+    del before
+    assert enrolled(parts, mails, 1).reason == MailPutOff.reason
+
+
+def owe_letter(parts: Parts, mails: MailWork, before: Enrolment) -> None:
+    """Owe the letter behind which a PIN is made."""
+    del mails, before
+    parts.pin_renewal.ask(cpr(0), "192.0.2.1", lambda: Asking("da"))
+
+
+def owe_expiry_letter(parts: Parts, mails: MailWork, before: Enrolment) -> None:
+    """Owe the letter that an account ends."""
+    del mails
+    CategoryLetters(parts.enrolments.ports).owe_before_expiry(before, ENDS)
+
+
+@pytest.mark.parametrize("owe", [owe_pin, owe_letter, owe_expiry_letter])
+def test_only_the_first_loop_of_mails_tries_a_silent_server(
+    parts: Parts, owe: Callable[[Parts, MailWork, Enrolment], None]
+) -> None:
+    """Whatever is owed: once a minute, and what leaves is its answer."""
+    held = Held()
+    held.go.set()
+    parts = mailing(parts, held)
+    mails = MailWork(parts, threading.Event())
+    before = enrolled(parts, mails, 0)
+    assert len(held.sent) == 1
+    fall_silent(mails)
+    owe(parts, mails, before)
+    loops = [list(mails.steps(number)) for number in range(2)]
+    assert not any(step() for steps in loops for step in steps)
+    mails.silence.clock = lambda: time.monotonic() + 61
+    assert not any(step() for step in loops[1])
+    assert len(held.came) == 1
+    assert any(step() for step in loops[0])
+    assert (len(held.sent), mails.silence.is_silent()) == (2, False)
+
+
+def test_the_first_loop_of_mails_remembers_what_a_process_before_has_put_off(parts: Parts) -> None:
+    """Nobody waits for the end of a pause because of a restart."""
+    held = Held()
+    held.go.set()
+    parts = mailing(parts, held)
+    before = MailWork(parts, threading.Event())
+    fall_silent(before)
+    assert enrolled(parts, before, 0).reason == MailPutOff.reason
+    after = MailWork(parts, threading.Event())
+    assert not any(step() for step in after.steps(1))
+    assert any(step() for step in after.steps(0))
+    assert len(held.sent) == 1
+
+
+def test_nobody_is_mailed_before_the_forgotten_are_forgotten_again(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup may have brought them back, and what was owed to them."""
+    held, steps = Held(), list[Callable[[], object]]()
+    held.go.set()
+    parts = mailing(parts, held)
+    mails = MailWork(parts, threading.Event())
+    owe_letter(parts, mails, enrolled(parts, mails, 0))
+
+    def noted(_: Loops, name: str, found: list[Callable[[], object]], *_more: object) -> None:
+        if name == "mails":
+            steps.extend(found)
+
+    monkeypatch.setattr(ForgettingUpkeep, "may_go_on", lambda _: False)
+    monkeypatch.setattr(Loops, "_start", noted)
+    Loops(parts).start()
+    assert (bool(steps), any(step() for step in steps), len(held.came)) == (True, False, 1)
+    monkeypatch.setattr(ForgettingUpkeep, "may_go_on", lambda _: True)
+    assert (any(step() for step in steps), len(held.came)) == (True, 2)
+
+
+def test_a_mail_put_off_again_uses_up_no_turn_of_the_pace(parts: Parts) -> None:
+    """Nor a call of the library system: hundreds may be due at once, before those who are new."""
+    loops = Loops(mailing(parts, Held()))
+    fall_silent(loops.mails)
+    first = enrolled(parts, loops.mails, 0)
+    assert loops.mails.enrolments().ports.puts_off_mails()
+    paced = loops._enrolling()
+    assert isinstance(paced, PacedWork)
+    assert not paced.is_free(first)
+    assert paced.is_free(replace(first, attempts=first.attempts + 1))
+
+
+def test_the_process_says_that_the_mail_server_is_silent(parts: Parts) -> None:
+    """The sign of life has it; a server that is gone ends the process at once."""
+    lock = WorkLock(parts.config.state)
+    assert lock.take()
+    loops = Loops(parts)
+    for silent in (False, True):
+        if silent:
+            fall_silent(loops.mails)
+        with lock.listening() as pipe:
+            pipe.wake()
+            told = background_work._Told(pipe, server=-1)
+            assert background_work._until_told(lambda: parts.config, loops, lock, told) is None
+        assert (work_folder.mail_silent(parts.config.state) is not None) is silent
+        assert loops.mails_wake.is_set()
 
 
 def test_a_silent_mail_server_is_told_while_it_is_silent(parts: Parts) -> None:

@@ -13,6 +13,8 @@ from broker.core.errors import PIN_UNUSABLE, MailPutOff
 
 # In the place of a CPR number's: the register says that it was changed, and not to which.
 UNTOLD_NUMBER: Final = "untold"
+# So many attempts that put a mail off count as failures.
+_MOST_PUT_OFF: Final = 2
 
 
 class EnrolmentState(StrEnum):
@@ -201,6 +203,15 @@ class Enrolment:
         A mail that is put off at once when its account is there is the first attempt at it.
         """
         return self.reason == MailPutOff.reason and self.attempts > 1
+
+    def failures_before(self, reason: str) -> int:
+        """Return how many attempts count before one that fails for ``reason``.
+
+        Where mails were put off nothing failed: what fails after that waits for no hours.
+        """
+        if self.reason == MailPutOff.reason and reason != MailPutOff.reason:
+            return min(self.attempts, _MOST_PUT_OFF)
+        return self.attempts
 
     def retried(self, now: datetime) -> "Enrolment":
         """Return the enrolment as staff let it be tried again, a PIN that was given up too."""

@@ -389,7 +389,7 @@ class EnrolmentAttempt(LeasedEnrolment):
         if tried and enrolment.pin_owed and now - tried >= GIVE_UP_AFTER:
             self._pin_closed(None, error.reason)
             return
-        attempts = enrolment.attempts
+        attempts = enrolment.failures_before(error.reason)
         reason = error.reason
         delay = delay_after(error, attempts)
         if error.setting and enrolment.state is EnrolmentState.WANTED:
