@@ -26,6 +26,7 @@ from broker.core.analysis.source_kinds import (
 from broker.core.analysis.sources import CATEGORY
 from broker.core.entities import Assurance
 from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.policy.model import BorrowerRule, LoginFacts
 
 _WITHOUT_AGE: Final = ("none", "invalid", "constructed")
@@ -197,9 +198,15 @@ class Classes:
     def _told_apart(self, kinds: Kinds) -> object:
         """Return what tells two logins of a class apart: of all logins nothing does.
 
-        Of those that are so, what leaves may hang on the values by which they are.
+        Of those that are so, what leaves may hang on the values by which they are. Where one set
+        alone recalls earlier proofs, it hangs on these, and on the address that keeps the other
+        from it: neither shows in what decides.
         """
-        return frozenset(kinds.items()) if self.only and self.apart else None
+        if self.only and self.apart:
+            return frozenset(kinds.items())
+        if not self.kinds.recalled_apart:
+            return None
+        return frozenset(name for name in kinds if name == MAIL_PROOF or name.endswith(PROOF))
 
     def _telling(self) -> frozenset[str]:
         """Return the attributes whose presence is part of a class, whatever their values."""

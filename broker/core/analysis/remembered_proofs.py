@@ -39,10 +39,9 @@ def recalls(
 
     With every attribute that fills a field there, and each left out: without the proof they decide.
     """
-    recalling = [kinds.source.upstream in policies.provable for policies in sets]
-    differ = len(set(recalling)) > 1 and not kinds.source.local
-    if not differ or MAIL_PROOF not in login.reading.attributes:
+    if not kinds.recalled_apart or MAIL_PROOF not in login.reading.attributes:
         return
+    recalling = [kinds.source.upstream in policies.provable for policies in sets]
     proofs = kinds.vocabulary.proofs
     names = proofs.union(f"{name}{PROOF}" for name in proofs)
     for known in _else_known(login, proofs):
