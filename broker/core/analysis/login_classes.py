@@ -274,7 +274,9 @@ class Classes:
     def _all_presences(self, rules: Rules, kinds: Kinds) -> Iterator[frozenset[str]]:
         """Yield the attributes that are there: all, and all but those that fill a field."""
         proved = {name.removesuffix(PROOF) for name in kinds if name.endswith(PROOF)}
-        unlooked = set(self.kinds.values) - self.kinds.vocabulary.matched - set(AFFILIATIONS)
+        vocabulary = self.kinds.vocabulary
+        unlooked = set(self.kinds.values) - vocabulary.matched - set(AFFILIATIONS)
+        unlooked = {name for name in unlooked if not self.kinds.only_proved(name)}
         every = unlooked | proved | set(kinds)
         every -= {name for name in every if name.endswith(PROOF) and name not in kinds}
         if self.kinds.source.local:

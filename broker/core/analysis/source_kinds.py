@@ -76,6 +76,15 @@ class Vocabulary:
             apart,
         )
 
+    @property
+    def proved(self) -> frozenset[str]:
+        """Return the attributes that are proved, never asserted: addresses, and their domains.
+
+        Without the address to write to, which is added only where none was asserted.
+        """
+        addresses = self.proofs - {MAIL_PROOF}
+        return addresses.union(f"{name}{PROOF}" for name in addresses)
+
     def hidden(self, policies: PolicySet) -> frozenset[str]:
         """Return the affiliations that are withheld where ``policies`` are in force."""
         return self.contested - policies.named_affiliations if self.contested else self.contested
@@ -184,7 +193,7 @@ class SourceKinds:
         values = {}
         anything = Source(source.upstream)
         for name, named in vocabulary.named.items():
-            if name.endswith(PROOF):
+            if name.endswith(PROOF) or name in vocabulary.proved:
                 known = witnesses(named, anything)
             else:
                 known = witnesses(
@@ -200,6 +209,14 @@ class SourceKinds:
             values,
         )
 
+    def only_proved(self, name: str) -> bool:
+        """Return whether the attribute ``name`` is proved, and never asserted from here."""
+        return name in self.vocabulary.proved and self.source.shape(name) is None
+
+    def may_have(self, name: str) -> bool:
+        """Return whether logins from here may have the attribute ``name``, asserted or proved."""
+        return name in self.vocabulary.proved or self.source.shape(name) is not None
+
     @property
     def recalled_apart(self) -> bool:
         """Return whether one set alone recalls earlier proofs of somebody who comes from here.
@@ -211,7 +228,7 @@ class SourceKinds:
 
     def single(self, name: str) -> bool:
         """Return whether a person has one value of ``name`` at most."""
-        if name.endswith(PROOF):
+        if name.endswith(PROOF) or self.only_proved(name):
             return True
         shape = self.source.shape(name)
         return shape is not None and shape.single

@@ -1,5 +1,6 @@
 """Logins in which one of two sets recalls an earlier proof: what it adds is told, whatever else stands in the files."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
@@ -12,7 +13,9 @@ from broker.core.analysis.source_kinds import SourceKinds, Vocabulary
 from broker.core.analysis.sources import AssertedShape, Source
 from broker.core.policy.model import (
     Alternative,
+    BorrowerRule,
     Condition,
+    Field,
     MailDomain,
     Policy,
     PolicyLine,
@@ -91,6 +94,44 @@ def test_a_policy_that_stands_gives_away_what_another_file_begins_to_recall(
     source = BY[upstream]
     assert "WIDER stands: + kaldemail_domain" in rows((stands, blind), (stands, looking), source)
     assert "narrower stands: - kaldemail_domain" in rows((stands, looking), (stands, blind), source)
+
+
+@pytest.mark.parametrize("upstream", ["wayf", "nemid"])
+@pytest.mark.parametrize("released", ["kaldemail", "kaldemail_domain"])
+def test_what_was_proved_leaves_whole_or_by_its_domain(upstream: str, released: str) -> None:
+    """The address itself, too, which no upstream asserts: where an entry lists it, and where it is recalled."""
+    listing, silent = (policy("lists", 0, way(upstream, DOMAIN), *names) for names in (("sn", released), ("sn",)))
+    assert rows((silent,), (listing,), BY[upstream]) == [f"WIDER lists: + {released}"]
+
+    stands = policy("stands", 0, way(upstream), released)
+    blind, looking = (policy("other", -1, match) for match in (way("library"), way(upstream, DOMAIN)))
+    assert f"WIDER stands: + {released}" in rows((stands, blind), (stands, looking), BY[upstream])
+
+
+def test_a_field_is_filled_from_the_address_that_was_proved() -> None:
+    """By its bare name as by the name of the proof: what the account gets is told."""
+    line = PolicyLine("p.yaml", 4)
+    silent = policy("lists", 0, way("nemid", DOMAIN), "sn")
+    rule = BorrowerRule(("cpr",), "STUDENT", (), 12, (Field("email", "mail", "create", line),), "mail", line)
+    entry = replace(silent.releases[0], borrower="make")
+    names = ("mail", "kaldemail", "proof.kaldemail")
+    by_mail, bare, named = (
+        replace(silent, releases=(entry,), borrower=replace(rule, fields=(Field("email", name, "create", line),)))
+        for name in names
+    )
+    for other, name in ((bare, "kaldemail"), (named, "proof.kaldemail")):
+        assert f"WIDER lists: + field email: from {name}" in rows((by_mail,), (other,), BY["nemid"])
+
+
+def test_an_asserted_address_is_none_that_is_recalled() -> None:
+    """A rule for addresses to write to, which are proved where none is asserted, makes nothing of it new."""
+    addresses = ProofRule("mail", (), timedelta(1), timedelta(2))
+    stands = policy("stands", 0, way("wayf"), "mail")
+    blind, looking = (
+        replace(other, proofs=(*other.proofs, addresses))
+        for other in (policy("other", -1, way("library")), policy("other", -1, way("wayf", DOMAIN)))
+    )
+    assert "WIDER stands: + mail" not in rows((stands, blind), (stands, looking), BY["wayf"])
 
 
 def test_whoever_comes_without_an_address_is_recalled_by_every_set() -> None:
