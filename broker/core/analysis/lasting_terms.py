@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
-from broker.core.analysis.source_kinds import PROOF_SOURCE
-from broker.core.analysis.sources import Source
+from broker.core.analysis.source_kinds import PROOF_SOURCE, SourceKinds
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.leading_numbers import cpr_leads
 from broker.core.entities import Names
@@ -98,7 +97,7 @@ def _asked_by(name: str, intent: str | None, policies: PolicySet) -> ProofRule |
 
 
 def account_terms(
-    played: PlayedLogin, source: Source, unseen: frozenset[str]
+    played: PlayedLogin, kinds: SourceKinds, unseen: frozenset[str]
 ) -> AccountTerms | None:
     """Return what a login may write to the account; None where it writes to none.
 
@@ -109,7 +108,7 @@ def account_terms(
     release = decision.release
     if rule is None or release is None or not played.permitted:
         return None
-    if source.local or not cpr_leads(decision, played.facts.cpr):
+    if kinds.source.local or not cpr_leads(decision, played.facts.cpr):
         return None
     if release.borrower != _MAKES or CPR_ATTRIBUTE not in rule.find_by:
         return _looked_up(played, release, rule)
@@ -124,7 +123,7 @@ def account_terms(
     )
     if not decision.known_in_person:
         return terms
-    fields = tuple(_written(rule, source, unseen))
+    fields = tuple(_written(rule, kinds, unseen))
     return replace(terms, fields=fields, register=rule.register)
 
 
@@ -142,9 +141,11 @@ def _looked_up(played: PlayedLogin, release: Release, rule: BorrowerRule) -> Acc
     )
 
 
-def _written(rule: BorrowerRule, source: Source, unseen: frozenset[str]) -> Iterator[WrittenField]:
+def _written(
+    rule: BorrowerRule, kinds: SourceKinds, unseen: frozenset[str]
+) -> Iterator[WrittenField]:
     for written in rule.fields:
-        named = (name for name in _sources(written) if _has(source, name))
+        named = (name for name in _sources(written) if _has(kinds, name))
         sources = tuple(name for name in named if name.removeprefix(PROOF_SOURCE) not in unseen)
         if sources:
             yield WrittenField(
@@ -159,5 +160,5 @@ def _sources(written: Field) -> Names:
     return (written.source, *written.otherwise)
 
 
-def _has(source: Source, name: str) -> bool:
-    return name.startswith(PROOF_SOURCE) or source.shape(name) is not None
+def _has(kinds: SourceKinds, name: str) -> bool:
+    return name.startswith(PROOF_SOURCE) or kinds.may_have(name)

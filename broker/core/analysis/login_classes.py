@@ -26,6 +26,7 @@ from broker.core.analysis.source_kinds import (
 from broker.core.analysis.sources import CATEGORY
 from broker.core.entities import Assurance
 from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.policy.model import BorrowerRule, LoginFacts
 
 _WITHOUT_AGE: Final = ("none", "invalid", "constructed")
@@ -197,9 +198,15 @@ class Classes:
     def _told_apart(self, kinds: Kinds) -> object:
         """Return what tells two logins of a class apart: of all logins nothing does.
 
-        Of those that are so, what leaves may hang on the values by which they are.
+        Of those that are so, what leaves may hang on the values by which they are. Where one set
+        alone recalls earlier proofs, it hangs on these, and on the address that keeps the other
+        from it: neither shows in what decides.
         """
-        return frozenset(kinds.items()) if self.only and self.apart else None
+        if self.only and self.apart:
+            return frozenset(kinds.items())
+        if not self.kinds.recalled_apart:
+            return None
+        return frozenset(name for name in kinds if name == MAIL_PROOF or name.endswith(PROOF))
 
     def _telling(self) -> frozenset[str]:
         """Return the attributes whose presence is part of a class, whatever their values."""
@@ -267,7 +274,9 @@ class Classes:
     def _all_presences(self, rules: Rules, kinds: Kinds) -> Iterator[frozenset[str]]:
         """Yield the attributes that are there: all, and all but those that fill a field."""
         proved = {name.removesuffix(PROOF) for name in kinds if name.endswith(PROOF)}
-        unlooked = set(self.kinds.values) - self.kinds.vocabulary.matched - set(AFFILIATIONS)
+        vocabulary = self.kinds.vocabulary
+        unlooked = set(self.kinds.values) - vocabulary.matched - set(AFFILIATIONS)
+        unlooked = {name for name in unlooked if not self.kinds.only_proved(name)}
         every = unlooked | proved | set(kinds)
         every -= {name for name in every if name.endswith(PROOF) and name not in kinds}
         if self.kinds.source.local:

@@ -16,6 +16,7 @@ from broker.core.analysis.source_kinds import (
     interchangeable,
 )
 from broker.core.analysis.value_kinds import Standing, ValueKind
+from broker.core.identity.mailbox_proofs import MAIL_PROOF
 
 # Of more ways together each is looked at alone, and the analysis says that it is not complete.
 MOST_COMBINATIONS: Final = 5_000
@@ -238,8 +239,13 @@ def _proofs(kinds: SourceKinds, first: First) -> Iterator[list[Base]]:
 def _filling(
     kinds: SourceKinds, modelled: Sequence[ModelledSet], first: First
 ) -> Iterator[list[Base]]:
-    """Yield for each attribute that fills a deciding field, and is matched: none, or a value."""
+    """Yield for each attribute that fills a deciding field, and is matched: none, or a value.
+
+    So of the mail address too, where one set alone recalls earlier proofs of whoever has it.
+    """
     filling = {name for each in modelled for name in filling_attributes(each.policies)}
+    if kinds.recalled_apart:
+        filling.add(MAIL_PROOF)
     for name in sorted(filling & kinds.vocabulary.matched & kinds.values.keys()):
         values = dict.fromkeys(first[name].values())
         yield [{}, *({name: frozenset({kind})} for kind in values)]

@@ -205,7 +205,7 @@ def outcome(
         else (),
         place=played.place,
         mailboxes=tuple(mailboxes(played, policies)),
-        account=account_terms(played, kinds.source, unseen),
+        account=account_terms(played, kinds, unseen),
     )
 
 

@@ -6,7 +6,6 @@ Where an upstream names an address, earlier proofs are looked up only if a rule 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from broker.core.analysis.modelled_matching import PROOF
 from broker.core.analysis.source_kinds import (
     DECIDING_FIELDS,
     SourceKinds,
@@ -39,27 +38,25 @@ def recalls(
 
     With every attribute that fills a field there, and each left out: without the proof they decide.
     """
-    recalling = [kinds.source.upstream in policies.provable for policies in sets]
-    differ = len(set(recalling)) > 1 and not kinds.source.local
-    if not differ or MAIL_PROOF not in login.reading.attributes:
+    if not kinds.recalled_apart or MAIL_PROOF not in login.reading.attributes:
         return
-    proofs = kinds.vocabulary.proofs
-    names = proofs.union(f"{name}{PROOF}" for name in proofs)
-    for known in _else_known(login, proofs):
-        for whole in _with_fillings(login, sets, names):
-            blind = _without(whole, names, known)
+    recalling = [kinds.source.upstream in policies.provable for policies in sets]
+    proved = kinds.vocabulary.proved
+    for known in _else_known(login, proved):
+        for whole in _with_fillings(login, sets, proved):
+            blind = _without(whole, proved, known)
             seen = tuple(whole if recalls_it else blind for recalls_it in recalling)
-            yield Recall(whole, seen, names)
+            yield Recall(whole, seen, proved)
 
 
-def _else_known(login: DescribedLogin, proofs: frozenset[str]) -> tuple[str | None, ...]:
+def _else_known(login: DescribedLogin, proved: frozenset[str]) -> tuple[str | None, ...]:
     """Return the verified addresses that may be left where nothing is recalled, each once.
 
     An address may have been proved before, or be asserted: then every set knows it. Nothing is
     returned of whom nothing is proved.
     """
     verified = login.reading.verified_address
-    if not proofs.isdisjoint(login.reading.attributes):
+    if not proved.isdisjoint(login.reading.attributes):
         return tuple(dict.fromkeys((None, verified)))
     return () if verified is None else (None,)
 

@@ -52,6 +52,15 @@ def days_of(sets: Sequence[PolicySet], today: date) -> tuple[date, ...]:
     return (today, *(end + timedelta(days=1) for end in sorted(ends)))
 
 
+def recalled_apart(sets: Sequence[PolicySet]) -> frozenset[str]:
+    """Return the upstreams where one set recalls what was proved in earlier logins, another not."""
+    recalling = [policies.provable for policies in sets]
+    some = frozenset[str]().union(*recalling)
+    return frozenset(
+        upstream for upstream in some if not all(upstream in each for each in recalling)
+    )
+
+
 def named_services(sets: Sequence[PolicySet]) -> set[str]:
     """Return the services and categories that have an entry: of all others nobody gets anything."""
     return {

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from broker.core.analysis.modelled_matching import PROOF, Demand, Kinds, ModelledSet, Way
+from broker.core.analysis.set_pairs import recalled_apart
 from broker.core.analysis.sources import Source
 from broker.core.analysis.value_kinds import NamedValues, Standing, ValueKind
 from broker.core.analysis.witness_values import witnesses
 from broker.core.entities import Names
 from broker.core.identity.affiliations import AFFILIATIONS, VOCABULARY, role
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
+from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.subject_ids import MINTED
 from broker.core.policy.model import BorrowerRule, PolicySet, ReleasedAttribute
 
@@ -27,7 +29,8 @@ class Vocabulary:
     """All values that the compared policy sets name, by attribute.
 
     ``matched`` are the attributes that an alternative looks at, ``proofs`` the names of the proofs,
-    ``contested`` the affiliations that one set knows and the other withholds.
+    ``contested`` the affiliations that one set knows and the other withholds, ``recalled_apart``
+    the upstreams where one set recalls earlier proofs and the other does not.
     """
 
     named: Mapping[str, NamedValues]
@@ -35,6 +38,7 @@ class Vocabulary:
     proofs: frozenset[str]
     affiliations: frozenset[str]
     contested: frozenset[str] = frozenset()
+    recalled_apart: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, sets: Iterable[PolicySet], asked: Iterable[Demand] = ()) -> "Vocabulary":
@@ -45,6 +49,10 @@ class Vocabulary:
         compared = tuple(sets)
         affiliations = _all_affiliations(compared)
         contested = _contested(compared)
+        apart = recalled_apart(compared)
+        if apart:
+            # Whoever comes with an address is asked for none, and recalled only where a rule looks.
+            written[MAIL_PROOF] = set()
         for name in AFFILIATIONS:
             written[name] |= contested
         for policies in compared:
@@ -65,7 +73,17 @@ class Vocabulary:
             frozenset(proofs),
             affiliations,
             contested,
+            apart,
         )
+
+    @property
+    def proved(self) -> frozenset[str]:
+        """Return the attributes that are proved, never asserted: addresses, and their domains.
+
+        Without the address to write to, which is added only where none was asserted.
+        """
+        addresses = self.proofs - {MAIL_PROOF}
+        return addresses.union(f"{name}{PROOF}" for name in addresses)
 
     def hidden(self, policies: PolicySet) -> frozenset[str]:
         """Return the affiliations that are withheld where ``policies`` are in force."""
@@ -175,7 +193,7 @@ class SourceKinds:
         values = {}
         anything = Source(source.upstream)
         for name, named in vocabulary.named.items():
-            if name.endswith(PROOF):
+            if name.endswith(PROOF) or name in vocabulary.proved:
                 known = witnesses(named, anything)
             else:
                 known = witnesses(
@@ -191,9 +209,26 @@ class SourceKinds:
             values,
         )
 
+    def only_proved(self, name: str) -> bool:
+        """Return whether the attribute ``name`` is proved, and never asserted from here."""
+        return name in self.vocabulary.proved and self.source.shape(name) is None
+
+    def may_have(self, name: str) -> bool:
+        """Return whether logins from here may have the attribute ``name``, asserted or proved."""
+        return name in self.vocabulary.proved or self.source.shape(name) is not None
+
+    @property
+    def recalled_apart(self) -> bool:
+        """Return whether one set alone recalls earlier proofs of somebody who comes from here.
+
+        Of whoever comes without an address every set recalls them.
+        """
+        apart = self.source.upstream in self.vocabulary.recalled_apart
+        return apart and self.source.names_mail
+
     def single(self, name: str) -> bool:
         """Return whether a person has one value of ``name`` at most."""
-        if name.endswith(PROOF):
+        if name.endswith(PROOF) or self.only_proved(name):
             return True
         shape = self.source.shape(name)
         return shape is not None and shape.single

@@ -47,6 +47,11 @@ class Source:
     local: bool = False
     giver: Controller | None = None
 
+    @property
+    def names_mail(self) -> bool:
+        """Return whether its logins may come with a mail address that the person did not prove."""
+        return self.shapes is None or MAIL_PROOF in self.shapes
+
     def shape(self, name: str) -> AssertedShape | None:
         """Return the shape of the attribute ``name``, None where no login from here has it.
 
