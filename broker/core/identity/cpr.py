@@ -49,7 +49,7 @@ _TWO_DIGITS: Final = re.compile("[0-9][0-9]")
 _ANY_KIND: Final = re.compile(rf"(?<![0-9])(?:{_NUMBER}(?![0-9])|{_DATE}{_SERIAL})")
 _NOT_ASCII: Final = re.compile("[^\x00-\x7f]")
 # Beside ASCII the letters of Danish and its neighbours, which are read as they stand.
-_NOT_LATIN: Final = re.compile("[^\x00-\x7fÀ-ÖØ-öø-ÿ]")
+_NOT_LATIN: Final = re.compile(r"[^\x00-\x7f\xc0-\xd6\xd8-\xf6\xf8-\xff]")
 # What is not seen between two digits, or only around one: zero-width characters, accents, the frame
 # of a keycap.
 _UNSEEN: Final = frozenset({"Cf", "Mn", "Me"})
