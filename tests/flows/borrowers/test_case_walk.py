@@ -328,7 +328,9 @@ class Cases(RuleBasedStateMachine):
             decision = "retry"  # the old number is not theirs
         # Of a number that nobody has come with they alone can know.
         is_forgotten = place == CARELESS and self.truth in self.came
-        if is_listed and is_changed and decision == "retry" and not is_forgotten:
+        # Of the stranger's number the register has erred: there is nothing to write.
+        is_own = self.number_of[seen.enrolment.person] in OWN
+        if is_listed and is_changed and is_own and decision == "retry" and not is_forgotten:
             self._staff_write()
         cases, case = self.desk.cases, seen.enrolment
         if decision == "confirm":
