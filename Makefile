@@ -35,7 +35,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-pro
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo quick matrix test slow full interop libraries faults check static programs peers map walks bench satosa fuzz lock clean
+.PHONY: venv demo quick matrix test slow full interop libraries faults check static programs peers bench satosa fuzz lock clean
 
 venv: $(VENV)/run.stamp
 
@@ -107,7 +107,7 @@ libraries: $(VENV)/test.stamp
 
 # Each call that an enrolment sends to Alma and Koha with each fault, survived or died of, on both stores; prints a table.
 faults: $(VENV)/test.stamp programs
-	FAULT_CELLS=all $(PYTEST) -p tests.plugins.fault_matrix.table tests/flows/borrowers/test_faults_on_the_wire.py $(ARGS)
+	FAULT_CELLS=all $(PYTEST) -p tests.plugins.fault_matrix.table tests/use_cases/borrowers/test_faults_on_the_wire.py $(ARGS)
 
 # Everything a change must pass that is not a test: format, lint, types, import law, the shipped policies' own examples.
 static: $(VENV)/test.stamp
@@ -118,13 +118,6 @@ static: $(VENV)/test.stamp
 	$(BIN)/broker policy check
 
 check: static test slow
-
-# The house drawn from its own imports, and the ways of a CPR number, a Response and a PIN through it.
-map: $(VENV)/test.stamp
-	$(BIN)/python -m tests.plugins.house_map
-
-walks: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -q -s -p no:randomly tests/house/test_value_walks.py
 
 # What a login costs, every case beside its budget; SATOSA beside it where it is installed.
 bench: $(VENV)/test.stamp programs

@@ -32,8 +32,8 @@ from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import LibraryUnavailable
 from broker.demo.run import demo_folder
 from broker.files.settings import config
-from broker.flows.borrowers.enrolment_records import StoredEnrolment
-from broker.flows.records import Content
+from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
+from broker.use_cases.records import Content
 
 _WISHES: Final = int(os.environ.get("BENCH_WISHES", "10000"))
 _BORROWERS: Final = int(os.environ.get("BENCH_BORROWERS", "100000"))

@@ -26,8 +26,8 @@ from broker.core.errors import MailUnavailable
 from broker.core.event_routes import told_nobody
 from broker.core.ports import Key
 from broker.files.settings import config
-from broker.flows.borrowers.enrolment_records import EnrolmentDraft, StoredEnrolment
-from broker.flows.borrowers.known_borrower import person_key
+from broker.use_cases.borrowers.enrolment_records import EnrolmentDraft, StoredEnrolment
+from broker.use_cases.borrowers.known_borrower import person_key
 
 _CALL: Final = 0.2  # seconds
 _KNOWN: Final = Seed("koha", 200, 0)

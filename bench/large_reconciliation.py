@@ -29,7 +29,7 @@ from broker.app.assembly import assemble
 from broker.demo.run import demo_folder
 from broker.demo.run.demo_folder import Ports, Setting
 from broker.files.settings import config
-from broker.flows.records import Content
+from broker.use_cases.records import Content
 
 # As many calls of an Alma as the broker can be told to send; a real one allows 25 to 50 a second.
 _MOST_CALLS: Final = "\ncalls_a_second = 50\n"

@@ -35,10 +35,10 @@ ROOMS: Final[dict[str, tuple[str, ...]]] = {
     GATE: ("broker/adapters/saml/gate/",),
     VERIFICATION: ("broker/adapters/saml/gate/signature.py", "broker/adapters/saml/gate/signature_profile.py"),
     CHECKS: ("broker/adapters/saml/",),
-    FLOW: ("broker/flows/", "broker/core/", "broker/adapters/web/login/"),
+    FLOW: ("broker/use_cases/", "broker/core/", "broker/adapters/web/login/"),
     POLICY: ("broker/core/identity/", "broker/core/policy/", "broker/core/consent/", "broker/files/"),
     HMACS: ("broker/core/lookup_hmacs.py",),
-    RECORDS: ("broker/flows/records.py", "broker/adapters/stores/encrypted_store.py"),
+    RECORDS: ("broker/use_cases/records.py", "broker/adapters/stores/encrypted_store.py"),
     STORE: ("broker/adapters/stores/",),
     TRAIL: ("broker/adapters/trail/", "broker/core/audit_events.py"),
     WRITING: (

@@ -20,10 +20,7 @@ from broker.demo.run.loopback_server import serve_on_loopback
 
 _KINDS: Final = ("category", "expiry", "card", "mark", "leaver", "gone", "pin_unused")
 # The mark of an Alma's borrower is its number: nobody clears it.
-KINDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "koha": _KINDS,
-    "alma": tuple(kind for kind in _KINDS if kind != "mark"),
-}
+KINDS: Final[Mapping[str, tuple[str, ...]]] = {"koha": _KINDS, "alma": tuple(kind for kind in _KINDS if kind != "mark")}
 _LASTS: Final = timedelta(days=600)
 _SOON: Final = timedelta(days=20)
 _PAST: Final = timedelta(days=20)
@@ -71,14 +68,7 @@ def enrolment(seed: Seed, serial: int, person: str) -> Enrolment:
     made = _granted(seed, serial)
     granted = Granted("student", made.category, made.expires or date.min)
     done = Enrolment(made.mark or "", EnrolmentState.DONE, _MADE, None, person, granted=granted)
-    return replace(
-        done,
-        number=made.number,
-        category=made.category,
-        expires=made.expires,
-        creates=1,
-        pin_mailed=_MADE,
-    )
+    return replace(done, number=made.number, category=made.category, expires=made.expires, creates=1, pin_mailed=_MADE)
 
 
 def _granted(seed: Seed, serial: int) -> Borrower:

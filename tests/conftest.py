@@ -19,8 +19,4 @@ settings.register_profile("gate", settings.get_profile("whole"), derandomize=Tru
 settings.load_profile("untimed")
 
 # Those that run tests load the others, which tests/plugins/distribution.py lists.
-pytest_plugins = [
-    "tests.plugins.memory_folder",
-    "tests.plugins.attack_classes",
-    "tests.plugins.distribution",
-]
+pytest_plugins = ["tests.plugins.memory_folder", "tests.plugins.attack_classes", "tests.plugins.distribution"]

@@ -126,11 +126,7 @@ class Exchange:
         raise failed(f"no answer: {cause}")
 
     def _exchange(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
     ) -> HttpAnswer:
         with self._session().request(
             method,

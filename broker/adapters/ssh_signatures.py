@@ -21,10 +21,7 @@ _BEGINS: Final = b"-----BEGIN SSH SIGNATURE-----"
 _LARGEST: Final = 20_000  # octets: of RSA with 16,384 bits it is 6,000
 _DEADLINE: Final = 10.0
 _KEY: Final = re.compile("with [A-Z0-9-]+ key (SHA256:[A-Za-z0-9+/]{43})$", re.MULTILINE)
-_LISTED: Final = re.compile(
-    r"^[^#\n]*?\s((?:ssh|ecdsa|sk)-\S+ [A-Za-z0-9+/=]+)",
-    re.MULTILINE,
-)
+_LISTED: Final = re.compile(r"^[^#\n]*?\s((?:ssh|ecdsa|sk)-\S+ [A-Za-z0-9+/=]+)", re.MULTILINE)
 _PRINCIPALS: Final = re.compile(r'\s*("[^"]*"|\S+)')
 _EXPIRED: Final = "key has expired"
 _NOT_YET: Final = "key is not yet valid"

@@ -15,12 +15,7 @@ from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
 from broker.adapters.saml.faces.service_provider import ServiceProviderFace
 from broker.adapters.saml.faces.single_logout import SingleLogout
 from broker.adapters.telling import application_log
-from broker.adapters.web import (
-    metadata_and_health,
-    metrics_endpoint,
-    page_layout,
-    start_page,
-)
+from broker.adapters.web import metadata_and_health, metrics_endpoint, page_layout, start_page
 from broker.adapters.web.account import my_choices, pin
 from broker.adapters.web.beginning_limits import BeginningLimits, Campus, Ceilings
 from broker.adapters.web.client_address import ClientAddresses, UncountedProxies
@@ -54,13 +49,13 @@ from broker.app.readiness import notes, readiness
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.saml_ports import LogoutFace, UpstreamFace
 from broker.files.settings.config import Config
-from broker.flows.consents.given_consents import GivenConsents
-from broker.flows.login.login import LoginFlow
-from broker.flows.login.person_at_login import PersonAtLogin
-from broker.flows.logout.sessions import Sessions
-from broker.flows.logout.single_logout import SingleLogoutFlow
-from broker.flows.proofs.known_browsers import KnownBrowsers
-from broker.flows.proofs.pin_letters import PinLetters
+from broker.use_cases.consents.given_consents import GivenConsents
+from broker.use_cases.login.login import LoginFlow
+from broker.use_cases.login.person_at_login import PersonAtLogin
+from broker.use_cases.logout.sessions import Sessions
+from broker.use_cases.logout.single_logout import SingleLogoutFlow
+from broker.use_cases.proofs.known_browsers import KnownBrowsers
+from broker.use_cases.proofs.pin_letters import PinLetters
 
 # One megabyte is far above any message or form of ours.
 LARGEST_BODY: Final = 1024 * 1024
@@ -116,10 +111,7 @@ def create_app(settings: Config | None = None) -> Flask:
 
 
 def _web_ports(
-    parts: Parts,
-    person_lookup: PersonAtLogin,
-    pictures: Pictures,
-    linked: LinkedPages,
+    parts: Parts, person_lookup: PersonAtLogin, pictures: Pictures, linked: LinkedPages
 ) -> WebPorts:
     config = parts.config
     base_url = config.base_url
@@ -167,10 +159,7 @@ def _login_flow(parts: Parts, person_lookup: PersonAtLogin) -> LoginFlow:
 
 
 def _blueprints(
-    parts: Parts,
-    ports: WebPorts,
-    pages: StepPages,
-    person_lookup: PersonAtLogin,
+    parts: Parts, ports: WebPorts, pages: StepPages, person_lookup: PersonAtLogin
 ) -> Iterator[Blueprint]:
     """Yield the endpoints: of a login, of the account, of the sign-up pages, and for machines."""
     staff_door = staff_view.door(parts, ports)
@@ -197,10 +186,7 @@ def _blueprints(
 
 
 def _pins(
-    parts: Parts,
-    ports: WebPorts,
-    pages: StepPages,
-    entry: login.LoginEndpoints,
+    parts: Parts, ports: WebPorts, pages: StepPages, entry: login.LoginEndpoints
 ) -> Iterator[Blueprint]:
     index = parts.keys.index
     written = PinLetters(parts.store, index, now)

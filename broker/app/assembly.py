@@ -40,22 +40,22 @@ from broker.files import attribute_maps
 from broker.files.policies import live_policies
 from broker.files.policies.policy_folder import PolicyFolder, PolicySource
 from broker.files.settings import config
-from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
-from broker.flows.borrowers.enrolment_figures import EnrolmentCounting
-from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
-from broker.flows.borrowers.enrolment_records import EnrolmentRecords
-from broker.flows.borrowers.enrolments import Enrolments
-from broker.flows.borrowers.library_proof import LibraryProof
-from broker.flows.borrowers.locked_changes import LockedChanges
-from broker.flows.borrowers.register_loop import RegisterLoop
-from broker.flows.borrowers.staff_cases import StaffCases
-from broker.flows.identity.person_links import PersonLinks
-from broker.flows.identity.person_resolution import PersonResolution
-from broker.flows.login.person_at_login import PersonAtLogin
-from broker.flows.policies.set_in_force import SetInForce
-from broker.flows.proofs.mailbox_proof import MailboxProof
-from broker.flows.proofs.pin_check import PinCheck
-from broker.flows.proofs.pin_renewal import PinRenewal
+from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
+from broker.use_cases.borrowers.enrolment_figures import EnrolmentCounting
+from broker.use_cases.borrowers.enrolment_ports import EnrolmentPorts
+from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords
+from broker.use_cases.borrowers.enrolments import Enrolments
+from broker.use_cases.borrowers.library_proof import LibraryProof
+from broker.use_cases.borrowers.locked_changes import LockedChanges
+from broker.use_cases.borrowers.register_loop import RegisterLoop
+from broker.use_cases.borrowers.staff_cases import StaffCases
+from broker.use_cases.identity.person_links import PersonLinks
+from broker.use_cases.identity.person_resolution import PersonResolution
+from broker.use_cases.login.person_at_login import PersonAtLogin
+from broker.use_cases.policies.set_in_force import SetInForce
+from broker.use_cases.proofs.mailbox_proof import MailboxProof
+from broker.use_cases.proofs.pin_check import PinCheck
+from broker.use_cases.proofs.pin_renewal import PinRenewal
 
 
 def now() -> datetime:
@@ -264,10 +264,7 @@ def _enrolment_ports(
 
 
 def _pin_renewal(
-    settings: config.Config,
-    ports: EnrolmentPorts,
-    wake: WakeSignal,
-    waiting: Semaphore,
+    settings: config.Config, ports: EnrolmentPorts, wake: WakeSignal, waiting: Semaphore
 ) -> PinRenewal:
     live = settings.library.mode == "live"
     return PinRenewal(
@@ -285,10 +282,7 @@ def _pin_renewal(
 
 
 def _policies(
-    settings: config.Config,
-    surroundings: PolicySurroundings,
-    tell: TellPort,
-    store: Store | None,
+    settings: config.Config, surroundings: PolicySurroundings, tell: TellPort, store: Store | None
 ) -> live_policies.LivePolicies:
     state = settings.state / "policies"
     source: PolicySource = PolicyFolder(settings.policies)

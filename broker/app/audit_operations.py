@@ -11,7 +11,7 @@ from broker.adapters.trail.verification import VerificationReport, verify
 from broker.app.assembly import Parts, now
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.flows.staff import staff_sessions
+from broker.use_cases.staff import staff_sessions
 
 
 def journal(parts: Parts) -> TrailFiles:

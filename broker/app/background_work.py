@@ -25,9 +25,9 @@ from broker.core.errors import BrokerError, ConfigurationFaults
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
 from broker.files import durable_files
 from broker.files.settings.config import Config
-from broker.flows.borrowers.wishes_after_outage import WishesAfterOutage
-from broker.flows.store_sweep import StoreSweep
-from broker.flows.worker_loop import run_worker_loop
+from broker.use_cases.borrowers.wishes_after_outage import WishesAfterOutage
+from broker.use_cases.store_sweep import StoreSweep
+from broker.use_cases.worker_loop import run_worker_loop
 
 # Seconds that a wish of another machine may lie; those of this machine wake the loops. Each spends
 # its time waiting for the library system: people who come together are served together. Only the
@@ -120,12 +120,7 @@ def _locked(lock: WorkLock, told: _Told) -> bool:
     return False
 
 
-def _work_on(
-    read: Callable[[], Config],
-    settings: Config,
-    lock: WorkLock,
-    told: _Told,
-) -> None:
+def _work_on(read: Callable[[], Config], settings: Config, lock: WorkLock, told: _Told) -> None:
     """Work by the configuration of the moment until told to end."""
     if told.reload:
         told.reload = False  # before the reading: what is told meanwhile is read once more
@@ -143,10 +138,7 @@ def _work_on(
 
 
 def _until_told(
-    read: Callable[[], Config],
-    loops: "Loops",
-    lock: WorkLock,
-    told: _Told,
+    read: Callable[[], Config], loops: "Loops", lock: WorkLock, told: _Told
 ) -> assembly.Parts | None:
     """Show that this process lives until it is told what to do; return what to go on with."""
     while not told.end:
@@ -256,13 +248,7 @@ class Loops:
         usual = len(_BORROWER_LOOPS)
         return PacedWork(step, pace, usual, self.more_wake.set, _asked_nothing)
 
-    def _start(
-        self,
-        name: str,
-        steps: Sequence[Step],
-        wake: Event,
-        idle: float,
-    ) -> None:
+    def _start(self, name: str, steps: Sequence[Step], wake: Event, idle: float) -> None:
         arguments = (steps, wake, self.ending.is_set, idle, _report)
         thread = Thread(target=run_worker_loop, args=arguments, name=name, daemon=True)
         self.threads.append(thread)

@@ -14,7 +14,7 @@ from broker.files import attribute_maps
 from broker.files.policies import live_policies
 from broker.files.settings import config
 from broker.files.settings.toml_and_environment import CONFIG
-from broker.flows.login.support_traces import SupportTraces
+from broker.use_cases.login.support_traces import SupportTraces
 
 _Reader = Callable[[Path], object]
 

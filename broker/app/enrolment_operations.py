@@ -9,10 +9,10 @@ from broker.app.fault_accounts import NoEnrolment
 from broker.core.borrowers.borrower import Bar
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.stateless_references import StatelessReferences
-from broker.flows.borrowers.borrower_look import BorrowerLook, Found, Looked
-from broker.flows.borrowers.enrolment_records import StoredEnrolment
-from broker.flows.login.support_traces import SupportTrace, SupportTraces
-from broker.flows.transactions import is_reference
+from broker.use_cases.borrowers.borrower_look import BorrowerLook, Found, Looked
+from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
+from broker.use_cases.login.support_traces import SupportTrace, SupportTraces
+from broker.use_cases.transactions import is_reference
 
 Row = Mapping[str, Any]
 

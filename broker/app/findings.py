@@ -25,7 +25,7 @@ from broker.app.readiness import readiness
 from broker.core.entities import Assurance, Upstream
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import RecordUnreadable
-from broker.flows.borrowers.library_proof import PROOF
+from broker.use_cases.borrowers.library_proof import PROOF
 
 _MAIL: Final = timedelta(seconds=15)
 _STORE_DOWN: Final = "see store.url, and whether its Redis is up and lets the broker in"

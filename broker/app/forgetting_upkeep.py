@@ -9,8 +9,8 @@ from broker.app.assembly import Parts, now
 from broker.app.person_operations import PersonDesk, desk, sentence_of_two
 from broker.core.errors import StoreUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
-from broker.flows.persons.forgetting import Forgetting, RecordsUnread, StillCarriedOut
-from broker.flows.persons.legible_records import Unread
+from broker.use_cases.persons.forgetting import Forgetting, RecordsUnread, StillCarriedOut
+from broker.use_cases.persons.legible_records import Unread
 
 _EVERY: Final = timedelta(hours=1)
 

@@ -6,7 +6,7 @@ from typing import Final
 from broker.app.assembly import Parts, now
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup
-from broker.flows.borrowers.library_proof import PROOF
+from broker.use_cases.borrowers.library_proof import PROOF
 
 _DOWN: Final = "see library.url, and whether the library system is up"
 _UNAVAILABLE: Final = "unavailable"  # the setting of a fault, where the library system is down

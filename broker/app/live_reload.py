@@ -11,7 +11,7 @@ from typing import Final
 from broker.adapters.telling import application_log, loaded_policies
 from broker.app.assembly import Parts, now
 from broker.files.uncollected import uncollected
-from broker.flows.worker_loop import run_worker_loop
+from broker.use_cases.worker_loop import run_worker_loop
 
 _EVERY: Final = 1.0
 # Seconds after which a thread that only computes lets another go on. A request lets go of the

@@ -8,10 +8,10 @@ from typing import Final
 from broker.app.assembly import Parts
 from broker.app.mail_turns import MailSilence, MailTurns, WatchedMail
 from broker.core.borrowers.enrolment import Enrolment
-from broker.flows.borrowers.category_letters import CategoryLetters
-from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
-from broker.flows.borrowers.enrolments import Enrolments
-from broker.flows.borrowers.put_off_pins import PutOffPins
+from broker.use_cases.borrowers.category_letters import CategoryLetters
+from broker.use_cases.borrowers.enrolment_ports import EnrolmentPorts
+from broker.use_cases.borrowers.enrolments import Enrolments
+from broker.use_cases.borrowers.put_off_pins import PutOffPins
 
 # Half of the loops that make accounts: twenty a second, each of which takes a second and a half.
 _MOST_AT_ONCE: Final = 32

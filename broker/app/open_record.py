@@ -6,7 +6,7 @@ from broker.adapters.saml.keys import key_ring
 from broker.app import sealed_stores
 from broker.core.errors import BrokerError
 from broker.files.settings.config import Config
-from broker.flows.policies.set_in_force import SetInForce
+from broker.use_cases.policies.set_in_force import SetInForce
 
 _SQLITE: Final = "sqlite:"
 

@@ -6,13 +6,7 @@ from pathlib import Path
 
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.telling import application_log
-from broker.adapters.telling.event_sinks import (
-    EventSinks,
-    ToldTrail,
-    to_log,
-    to_traces,
-    to_trail,
-)
+from broker.adapters.telling.event_sinks import EventSinks, ToldTrail, to_log, to_traces, to_trail
 from broker.adapters.telling.log_budget import LogBudget
 from broker.adapters.telling.metrics import Metrics
 from broker.adapters.trail import audit_trail
@@ -22,7 +16,7 @@ from broker.core.audit_events import NO_TRAIL
 from broker.core.event_routes import Sink
 from broker.core.ports import Store, Trail
 from broker.files.settings.config import Config
-from broker.flows.login.support_traces import SupportTraces, mark_of
+from broker.use_cases.login.support_traces import SupportTraces, mark_of
 
 
 def startup_sinks(metrics: Metrics, log_budget: LogBudget) -> EventSinks:
@@ -32,10 +26,7 @@ def startup_sinks(metrics: Metrics, log_budget: LogBudget) -> EventSinks:
 
 
 def told_trail(
-    settings: Config,
-    ring: key_ring.KeyRing,
-    store: Store,
-    startup: EventSinks,
+    settings: Config, ring: key_ring.KeyRing, store: Store, startup: EventSinks
 ) -> ToldTrail:
     """Return the trail that tells by every sink that there is (``core.event_routes``)."""
     trail = kept_trail(settings, ring, store)

@@ -11,9 +11,9 @@ from broker.app import person_report
 from broker.app.assembly import Parts, now
 from broker.app.person_operations import NoPerson, PersonDesk, desk
 from broker.core.errors import TooMany
-from broker.flows.persons.person_search import FoundPerson
-from broker.flows.persons.their_counters import OWN_LOOKS
-from broker.flows.proofs.rate_limits import Limits
+from broker.use_cases.persons.person_search import FoundPerson
+from broker.use_cases.persons.their_counters import OWN_LOOKS
+from broker.use_cases.proofs.rate_limits import Limits
 
 # A request waits no longer for the library system (docs/reference/design.md#waiting).
 _PATIENCE: Final = timedelta(seconds=5)

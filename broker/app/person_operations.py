@@ -23,14 +23,14 @@ from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.transaction import Authentication
 from broker.core.policy.decision import may_find_by_cpr
 from broker.core.policy.model import LoginFacts
-from broker.flows.identity.person_resolution import NAMES, PersonResolution
-from broker.flows.persons.forgetting import Forgetting, RecordsUnread
-from broker.flows.persons.person_search import FoundPerson, PersonSearch
-from broker.flows.persons.their_counters import TheirCounters
-from broker.flows.persons.their_records import AssertedNames, TheirRecords
-from broker.flows.persons.tombstones import Tombstones
-from broker.flows.proofs.pin_letters import identifier_pseudonym
-from broker.flows.proofs.rate_limits import Limits
+from broker.use_cases.identity.person_resolution import NAMES, PersonResolution
+from broker.use_cases.persons.forgetting import Forgetting, RecordsUnread
+from broker.use_cases.persons.person_search import FoundPerson, PersonSearch
+from broker.use_cases.persons.their_counters import TheirCounters
+from broker.use_cases.persons.their_records import AssertedNames, TheirRecords
+from broker.use_cases.persons.tombstones import Tombstones
+from broker.use_cases.proofs.pin_letters import identifier_pseudonym
+from broker.use_cases.proofs.rate_limits import Limits
 
 _REAL: Final = "real"
 _CALL: Final = timedelta(seconds=10)
@@ -198,10 +198,7 @@ class PersonDesk:
                     yield persons.of_own(kind, institution, typed)
 
     def _with_library(
-        self,
-        search: PersonSearch,
-        person: FoundPerson,
-        named: NamedPerson,
+        self, search: PersonSearch, person: FoundPerson, named: NamedPerson
     ) -> FoundPerson:
         """Add what the library system knows: what may be typed leads to letters that wait."""
         found = tuple(self._borrowers(person, named))

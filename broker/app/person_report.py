@@ -14,10 +14,10 @@ from broker.core.identity.cpr import blotted
 from broker.core.logout.sessions import Session
 from broker.core.retention.rows import Retention, spelled
 from broker.core.retention.table import DECLINED, FORGOTTEN, LIMIT, LINK, TRAIL_KEY
-from broker.flows.persons.legible_records import Unread
-from broker.flows.persons.person_search import FoundPerson
-from broker.flows.persons.their_records import TheirRecord
-from broker.flows.records import dump
+from broker.use_cases.persons.legible_records import Unread
+from broker.use_cases.persons.person_search import FoundPerson
+from broker.use_cases.persons.their_records import TheirRecord
+from broker.use_cases.records import dump
 
 Row = Mapping[str, Any]
 
@@ -61,9 +61,7 @@ def report(desk: PersonDesk, person: FoundPerson) -> dict[str, Any]:
 
 
 def recipients(
-    parts: Parts,
-    records: Iterable[TheirRecord],
-    events: Iterable[Row],
+    parts: Parts, records: Iterable[TheirRecord], events: Iterable[Row]
 ) -> Iterator[Row]:
     """Yield each service that was sent something, by name, with who is responsible for it.
 

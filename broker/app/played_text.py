@@ -89,11 +89,7 @@ def lines(
 
 
 def row(
-    played: PlayedLogin,
-    others: Sequence[PlayedLogin],
-    near: Sequence[NearLogin],
-    *,
-    offered: bool,
+    played: PlayedLogin, others: Sequence[PlayedLogin], near: Sequence[NearLogin], *, offered: bool
 ) -> dict[str, Any]:
     """Return a played login for programs; ``offered`` is whether the service has the way to it."""
     return {

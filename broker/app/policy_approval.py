@@ -15,13 +15,13 @@ from broker.core.analysis.compared_logins import Analysis, Told
 from broker.core.analysis.set_differences import difference
 from broker.core.analysis.wider_changes import wider
 from broker.core.policy.site_record import RULES
-from broker.flows.policies.second_person import (
+from broker.use_cases.policies.second_person import (
     NAMESPACE,
     Statement,
     other_signers,
     unknown_parts,
 )
-from broker.flows.policies.set_in_force import Live
+from broker.use_cases.policies.set_in_force import Live
 
 RULES_GONE: Final = "the site rules are gone, and nothing holds back any more what they refused"
 _NO_SIGNERS: Final = "policy.signers is not set, so that no signature counts: set it"

@@ -15,8 +15,8 @@ from broker.core.policy.set_digest import changes, digest
 from broker.files.policies import last_good
 from broker.files.policies.live_policies import LivePolicies
 from broker.files.policies.policy_folder import PolicyFolder
-from broker.flows.policies.set_in_force import Live, Move, Proposal, SetInForce
-from broker.flows.policies.worker_reports import OwnReport, WorkerReport
+from broker.use_cases.policies.set_in_force import Live, Move, Proposal, SetInForce
+from broker.use_cases.policies.worker_reports import OwnReport, WorkerReport
 
 Files = Mapping[str, bytes] | None
 _MOST_FAULTS: Final = 3  # that a report carries: an administrator sees them all by a check
@@ -172,12 +172,7 @@ class PolicyFollowing:
             return None
 
     def _record(
-        self,
-        live: Live,
-        found: Iterable[Files],
-        move: Move,
-        who: str,
-        saved: _Saved | None = None,
+        self, live: Live, found: Iterable[Files], move: Move, who: str, saved: _Saved | None = None
     ) -> None:
         """Move the record to the set that decides here, or did, where it is among those found.
 

@@ -12,8 +12,8 @@ from broker.app.policy_site import rules, signers
 from broker.core.errors import ConfigurationFaults, StoreUnavailable
 from broker.core.policy.site_record import RULES
 from broker.files.settings.config import Config
-from broker.flows.policies.second_person import may_be_one
-from broker.flows.policies.set_in_force import Live
+from broker.use_cases.policies.second_person import may_be_one
+from broker.use_cases.policies.set_in_force import Live
 
 _FEWEST_KEYS: Final = 2
 _LINES: Final = "a line each, as kirsten@library.example ssh-ed25519 AAAA..., or a file of them"

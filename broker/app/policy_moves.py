@@ -39,9 +39,9 @@ from broker.core.policy.set_digest import digest
 from broker.core.policy.site_record import part_changes
 from broker.files.policies import live_policies
 from broker.files.policies.policy_folder import FoundFiles
-from broker.flows.policies.second_person import was_recently_in_force
-from broker.flows.policies.set_in_force import Live, Move, Proposal, SetChange, next_change
-from broker.flows.policies.worker_reports import NONE_BEHIND, Behind, Waiting
+from broker.use_cases.policies.second_person import was_recently_in_force
+from broker.use_cases.policies.set_in_force import Live, Move, Proposal, SetChange, next_change
+from broker.use_cases.policies.worker_reports import NONE_BEHIND, Behind, Waiting
 
 _LOOKED_EVERY: Final = 0.2  # seconds
 _UNWRITTEN: Final = "its line is not on the audit trail yet: broker work writes it"
@@ -218,11 +218,7 @@ def _since(history: Sequence[SetChange], target: str, site: Mapping[str, str]) -
 
 
 def _moved(
-    desk: PolicyDesk,
-    proposed: Plan,
-    move: Move,
-    granted: Approval,
-    order: Order,
+    desk: PolicyDesk, proposed: Plan, move: Move, granted: Approval, order: Order
 ) -> Applied:
     faults = desk.trail.trail.faults() if desk.settings.audit.required else ()
     if faults:

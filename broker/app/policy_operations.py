@@ -24,7 +24,7 @@ from broker.files.policies import last_good, live_policies, policy_properties
 from broker.files.policies.configured_names import NameableInPolicies
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
 from broker.files.settings.config import Config
-from broker.flows.policies.set_in_force import Live, SetChange, SetInForce
+from broker.use_cases.policies.set_in_force import Live, SetChange, SetInForce
 
 NO_SET: Final = "none"  # the base of a plan over an empty store
 _LOOKED_EVERY: Final = 0.2  # seconds
@@ -225,10 +225,7 @@ def against_change(
 
 
 def _both(
-    desk: PolicyDesk,
-    before: Mapping[str, bytes],
-    loaded: PolicySet | None,
-    moment: datetime,
+    desk: PolicyDesk, before: Mapping[str, bytes], loaded: PolicySet | None, moment: datetime
 ) -> tuple[PolicySet, PolicySet] | None:
     if not before or loaded is None:
         return None

@@ -33,7 +33,7 @@ from broker.files.policies import live_policies
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
 from broker.files.settings.config import Config
 from broker.files.settings.tables import ReceiverTable, optional_text
-from broker.flows.policies.set_in_force import SetChange, SetInForce
+from broker.use_cases.policies.set_in_force import SetChange, SetInForce
 
 _NOON: Final = time(12, tzinfo=UTC)
 _SQLITE: Final = "sqlite:"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from broker.adapters.ssh_signatures import Signature, SignatureRefused, SshSignatures
-from broker.flows.policies.second_person import Signer, may_be_one
+from broker.use_cases.policies.second_person import Signer, may_be_one
 
 _SIGNERS: Final = 2
 

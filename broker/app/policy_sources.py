@@ -10,7 +10,7 @@ from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.policy.set_digest import digest
 from broker.files.policies import last_good
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
-from broker.flows.policies.set_in_force import SetChange, SetInForce
+from broker.use_cases.policies.set_in_force import SetChange, SetInForce
 
 _AWAY: Final = "the store does not answer, and it says which policies are in force"
 _GONE: Final = "stand in no record of the store, and the folder is not what was in force here"

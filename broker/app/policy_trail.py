@@ -11,7 +11,7 @@ from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.entities import Names
 from broker.core.errors import AuditUnavailable
 from broker.core.ports import Trail
-from broker.flows.policies.set_in_force import Move, SetChange, SetInForce
+from broker.use_cases.policies.set_in_force import Move, SetChange, SetInForce
 
 _KINDS: Final[Mapping[Move, AuditEventKind]] = {
     Move.FIRST: AuditEventKind.POLICIES_BEGUN,

@@ -17,9 +17,9 @@ from broker.core.policy.site_record import SIGNERS, part_digest, same_part
 from broker.files.policies import last_good, live_policies
 from broker.files.policies.policy_folder import FoundFiles
 from broker.files.settings.config import Config
-from broker.flows.policies.second_person import NAMESPACE, Statement
-from broker.flows.policies.set_in_force import SetChange, SetInForce
-from broker.flows.policies.vouched_changes import UNSHOWN, VouchedChanges
+from broker.use_cases.policies.second_person import NAMESPACE, Statement
+from broker.use_cases.policies.set_in_force import SetChange, SetInForce
+from broker.use_cases.policies.vouched_changes import UNSHOWN, VouchedChanges
 
 Files = Mapping[str, bytes]
 _UNSIGNED: Final = "no two people have signed it"
@@ -44,12 +44,7 @@ class PolicyVouching:
     sets: SetInForce
     _judged: tuple[object, str] | None = field(default=None, init=False)
 
-    def against(
-        self,
-        change: SetChange,
-        files: Files,
-        moment: datetime,
-    ) -> str:
+    def against(self, change: SetChange, files: Files, moment: datetime) -> str:
         """Return why the set of a change may not decide here; nothing where it may.
 
         ConfigurationFaults where signatures cannot be verified now: whoever asks again is answered.
@@ -61,16 +56,7 @@ class PolicyVouching:
         held = last_good.last_good_files(self.settings.state / "policies") or {}
         asked = (change, allowed, digest(held))
         if self._judged is None or self._judged[0] != asked:
-            self._judged = (
-                asked,
-                self._against(
-                    change,
-                    files,
-                    held,
-                    allowed,
-                    moment,
-                ),
-            )
+            self._judged = (asked, self._against(change, files, held, allowed, moment))
         return self._judged[1]
 
     def _against(
@@ -80,18 +66,8 @@ class PolicyVouching:
         at_hand = {change.digest: files}
         if name:
             at_hand[name] = held
-        judging = _Judging(
-            self,
-            allowed,
-            at_hand,
-            change.digest,
-            moment,
-        )
-        vouched = VouchedChanges(
-            name,
-            judging.unsigned,
-            judging.wider,
-        )
+        judging = _Judging(self, allowed, at_hand, change.digest, moment)
+        vouched = VouchedChanges(name, judging.unsigned, judging.wider)
         return vouched.against(change, lambda: judging.earlier(change))
 
 
@@ -118,12 +94,7 @@ class _Judging:
             return _OTHER_LIST if change.alone else _UNSIGNED
         statement = Statement.of_change(self.by.settings.base_url, change)
         # As the keys stood then: one that expires takes nothing back that it has signed.
-        signatures = SshSignatures(
-            self.allowed,
-            NAMESPACE,
-            str(statement),
-            change.at,
-        )
+        signatures = SshSignatures(self.allowed, NAMESPACE, str(statement), change.at)
         name = f"a signature of change {change.number}"
         try:
             two_people(signatures, [Signature(name, each.encode()) for each in change.signatures])
@@ -136,11 +107,7 @@ class _Judging:
         own = part_digest(self.allowed.decode("utf-8", "replace"))
         return same_part(change.site.get(SIGNERS), own)
 
-    def wider(
-        self,
-        one: str,
-        other: str,
-    ) -> str:
+    def wider(self, one: str, other: str) -> str:
         """Return what a set lets through that another does not, or that it is at fault itself.
 
         Each by its digest.
@@ -160,28 +127,17 @@ class _Judging:
         files = self.files.get(name) or self.by.sets.sets.read(name, self.moment)
         if files is None:
             return None
-        found = FoundFiles(
-            files,
-            f"set {name[:_SHOWN]}",
-            binding=False,
-        )
+        found = FoundFiles(files, f"set {name[:_SHOWN]}", binding=False)
         try:
             return live_policies.load_found(
-                found,
-                self.moment,
-                self.by.around.names,
-                let_others_run=_rest,
+                found, self.moment, self.by.around.names, let_others_run=_rest
             )
         except ConfigurationFaults:
             if name == self.judged:
                 raise
             return None
 
-    def _wider(
-        self,
-        before: PolicySet,
-        after: PolicySet,
-    ) -> str:
+    def _wider(self, before: PolicySet, after: PolicySet) -> str:
         # Imported where nobody has signed: all else compares nothing.
         from broker.app import policy_analysis  # noqa: PLC0415
         from broker.core.analysis.compared_logins import Analysis  # noqa: PLC0415
@@ -189,12 +145,7 @@ class _Judging:
         from broker.core.analysis.wider_changes import wider  # noqa: PLC0415
 
         site = policy_analysis.compared_site(self.by.around)
-        analysis = Analysis(
-            (before, after),
-            site,
-            self.moment,
-            _pausing,
-        )
+        analysis = Analysis((before, after), site, self.moment, _pausing)
         found = wider(difference(analysis), tuple(analysis.incomplete()))
         return found[0] if found else ""
 

@@ -12,7 +12,7 @@ from broker.app.assembly import Parts
 from broker.app.pace import Pace
 from broker.app.shared_calls import SharedCalls
 from broker.core.borrowers.reconciliation import LeftAlone
-from broker.flows.borrowers.reconciliation import Bounds, Finding, Reconciliation, Stopped
+from broker.use_cases.borrowers.reconciliation import Bounds, Finding, Reconciliation, Stopped
 
 _AT_ONCE: Final = 16  # calls of the library system: at 200 ms each eighty a second
 _MOST_ROWS: Final = 1_000

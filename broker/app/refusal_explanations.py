@@ -15,8 +15,8 @@ from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay
 from broker.core.stateless_references import StatelessReferences
 from broker.files.policies import last_good
-from broker.flows.login.support_traces import SupportTrace, SupportTraces
-from broker.flows.policies.set_in_force import SetChange, SetInForce
+from broker.use_cases.login.support_traces import SupportTrace, SupportTraces
+from broker.use_cases.policies.set_in_force import SetChange, SetInForce
 
 _NEVER: Final = "no set of policies was ever in force here, so that none has refused anybody"
 ANOTHER_PAGE: Final = _("another page")

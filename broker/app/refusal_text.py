@@ -10,7 +10,7 @@ from broker.core.entities import Assurance
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay
 from broker.core.policy.rule_words import NO_ENTRY
-from broker.flows.policies.set_in_force import Move, SetChange
+from broker.use_cases.policies.set_in_force import Move, SetChange
 
 _STRANGER: Final = _("nobody was logged in: %(reason)s, at %(step)s; of strangers nothing is kept")
 _NO_FACTS: Final = _(

@@ -24,10 +24,7 @@ class SharedCalls:
     """
 
     def __init__(
-        self,
-        store: Store | None,
-        observe: LibraryCallObserver,
-        now: Callable[[], datetime],
+        self, store: Store | None, observe: LibraryCallObserver, now: Callable[[], datetime]
     ) -> None:
         self.limit: float | None = None
         self.is_low = False

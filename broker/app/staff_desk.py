@@ -10,10 +10,10 @@ from broker.app.told_words import Wording
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.staff_advice import advice
 from broker.core.entities import Names
-from broker.flows.borrowers.enrolment_records import StoredEnrolment
-from broker.flows.login.support_traces import SupportTraces
-from broker.flows.proofs.pin_renewal import Asking
-from broker.flows.proofs.rate_limits import Limit, Limits
+from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
+from broker.use_cases.login.support_traces import SupportTraces
+from broker.use_cases.proofs.pin_renewal import Asking
+from broker.use_cases.proofs.rate_limits import Limit, Limits
 
 RETRIES: Final = Limit("staff-retries", 6, timedelta(hours=1))
 

@@ -35,11 +35,11 @@ from broker.app.assembly import Parts, now
 from broker.app.told_words import Wording
 from broker.core.retention.table import POLICY_WORKER
 from broker.core.staff import StaffRules
-from broker.flows.login.arrivals import Arrivals
-from broker.flows.policies.worker_reports import SILENT_FOR, current
-from broker.flows.staff.reference_guesses import ReferenceGuesses
-from broker.flows.staff.staff_logins import StaffLogins
-from broker.flows.staff.staff_sessions import StaffSessions
+from broker.use_cases.login.arrivals import Arrivals
+from broker.use_cases.policies.worker_reports import SILENT_FOR, current
+from broker.use_cases.staff.reference_guesses import ReferenceGuesses
+from broker.use_cases.staff.staff_logins import StaffLogins
+from broker.use_cases.staff.staff_sessions import StaffSessions
 
 
 def logins(parts: Parts) -> StaffLogins | None:

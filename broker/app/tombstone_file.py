@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.files import durable_files
-from broker.flows.persons.tombstones import Tombstone
+from broker.use_cases.persons.tombstones import Tombstone
 
 _NAME: Final = "forgotten.jsonl"
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW

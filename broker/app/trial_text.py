@@ -44,13 +44,7 @@ def no_nearest(*_asked: object) -> Sequence[NearLogin]:
 
 
 def lines(
-    site: Site,
-    trial: Trial,
-    now: datetime,
-    nears: Nears,
-    *,
-    words: Wording,
-    corner: str = "",
+    site: Site, trial: Trial, now: datetime, nears: Nears, *, words: Wording, corner: str = ""
 ) -> Iterator[str]:
     """Yield the lines of a trial in ``words``; ``corner`` stands at the right of the first."""
     made_up = trial.complete.made_up

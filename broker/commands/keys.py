@@ -75,11 +75,7 @@ def rotate(folder: Path | None, tracks: tuple[str, ...], *, early: bool, as_json
     now = datetime.now(UTC)
     rotation_record.refuse_clock_in_the_past(place, now)
     turns = rotation.rotate(
-        place,
-        now,
-        tracks or rotation.TRACKS,
-        early=early,
-        running=rotation_record.boot(now),
+        place, now, tracks or rotation.TRACKS, early=early, running=rotation_record.boot(now)
     )
     show([asdict(turn) for turn in turns], as_json=as_json)
     if not any(turn.did for turn in turns):

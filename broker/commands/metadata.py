@@ -7,14 +7,7 @@ from typing import Any, Final
 import click
 
 from broker.app import diagnostics, metadata_report
-from broker.commands.output import (
-    FINDINGS,
-    as_json,
-    printing_faults,
-    show,
-    show_findings,
-    waiting,
-)
+from broker.commands.output import FINDINGS, as_json, printing_faults, show, show_findings, waiting
 
 _SHOWN: Final = ("feed", "result", "cause", "entity_id")
 _FAILED: Final = frozenset({"refused", "older", "busy"})

@@ -12,7 +12,7 @@ from broker.app.refusal_explanations import Explanation
 from broker.app.told_words import ENGLISH
 from broker.commands.output import as_json, printing_faults
 from broker.core.identity.cpr import looks_like_cpr
-from broker.flows.policies.set_in_force import SetChange
+from broker.use_cases.policies.set_in_force import SetChange
 
 
 @click.command(short_help="Explain a refusal by the reference on its page.")

@@ -13,7 +13,7 @@ from broker.commands.output import as_json, printing_faults, show, show_done
 from broker.commands.policy_apply import show_applied, wait_option, why_option
 from broker.commands.policy_signing import brought_by, second_person, showing_what_to_sign
 from broker.core.policy.site_record import site_digest
-from broker.flows.policies.set_in_force import SetChange
+from broker.use_cases.policies.set_in_force import SetChange
 
 _SHOWN: Final = 12
 _DIGEST: Final = re.compile("[0-9a-f]{4,64}")

@@ -17,7 +17,7 @@ from broker.commands.analysis_progress import told_progress
 from broker.commands.policy_diff import Compared
 from broker.core.analysis.directed_change import Direction
 from broker.core.analysis.wider_changes import wider
-from broker.flows.policies.second_person import NAMESPACE, Statement
+from broker.use_cases.policies.second_person import NAMESPACE, Statement
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -32,9 +32,7 @@ _signed: Final = click.option(
     help="A signature of the change: twice, the maker's and the approver's.",
 )
 _alone: Final = click.option(
-    "--alone",
-    is_flag=True,
-    help="Do alone what needs two people: an alarm on trail and log.",
+    "--alone", is_flag=True, help="Do alone what needs two people: an alarm on trail and log."
 )
 
 

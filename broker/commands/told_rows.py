@@ -29,10 +29,7 @@ def of_moves(rows: Iterable[Row]) -> list[list[Row]]:
                 row.days,
                 row.offered,
             )
-        groups.setdefault(
-            key,
-            [],
-        ).append(row)
+        groups.setdefault(key, []).append(row)
     return list(groups.values())
 
 
@@ -44,25 +41,13 @@ def line_of(rows: Sequence[Row], vocabulary: Vocabulary) -> str:
     texts = "; ".join(row.change.text for row in rows)
     places = list(_places(rows))
     if len(rows) > 1:
-        places.insert(
-            0,
-            f"{len(rows)} changes",
-        )
+        places.insert(0, f"{len(rows)} changes")
     parts = [f"{direction} {service} {first.affiliation}: {texts}"]
     if places:
         listed = ", ".join(places)
         parts.append(f"({listed})")
-    parts += filter(
-        None,
-        (
-            first.ages,
-            first.days.in_words(),
-        ),
-    )
-    person = words(
-        first.login,
-        vocabulary,
-    )
+    parts += filter(None, (first.ages, first.days.in_words()))
+    person = words(first.login, vocabulary)
     parts.append(f"e.g. {person}")
     if not first.offered:
         parts.append(_UNOFFERED)
@@ -80,14 +65,8 @@ def _places(rows: Iterable[Row]) -> Iterator[str]:
         file = place.file
         if row.change.was:
             file = f"was {file}"
-        lines.setdefault(
-            file,
-            set(),
-        ).add(place.line)
+        lines.setdefault(file, set()).add(place.line)
     for file, found in lines.items():
-        numbers = map(
-            str,
-            sorted(found),
-        )
+        numbers = map(str, sorted(found))
         listed = ",".join(numbers)
         yield f"{file}:{listed}"

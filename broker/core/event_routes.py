@@ -26,7 +26,7 @@ class Sink(Enum):
 
 
 class EventKind(Enum):
-    """What web and app tell; the flows tell kinds of the audit trail."""
+    """What web and app tell; the use cases tell kinds of the audit trail."""
 
     # A login
     REQUEST_REFUSED = auto()  # an AuthnRequest that its service gets an error Response for
@@ -183,7 +183,7 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.FORGET_UNDECIDED: _alarm("forget_undecided"),
     EventKind.RECORD_UNREAD: _alarm("record_unread"),
     EventKind.FORGET_PENDING: _alarm("forget_pending"),
-    # What the flows tell is written on the trail, and nowhere else, but for the alarms.
+    # What the use cases tell is written on the trail, and nowhere else, but for the alarms.
     **dict.fromkeys(AuditEventKind, Route((Sink.TRAIL,))),
     AuditEventKind.PIN_UNUSABLE: _logged("pin_unusable", Sink.TRAIL),
     AuditEventKind.PIN_GIVEN_UP: _logged("pin_given_up", Sink.TRAIL),

@@ -68,11 +68,7 @@ class RecordUnreadable(StoreUnavailable):
     """
 
     def __init__(
-        self,
-        what: str,
-        key: Key | None = None,
-        others: tuple[Key, ...] = (),
-        unnamed: int = 0,
+        self, what: str, key: Key | None = None, others: tuple[Key, ...] = (), unnamed: int = 0
     ) -> None:
         """Store the sentence for the log, which holds no name of a record, and the keys."""
         super().__init__(what)
@@ -139,11 +135,7 @@ class Store(Protocol):
         ...
 
     def put_many_then_get(
-        self,
-        first: Write,
-        others: Sequence[Write],
-        keys: Sequence[Key],
-        now: datetime,
+        self, first: Write, others: Sequence[Write], keys: Sequence[Key], now: datetime
     ) -> list[Kept | None] | None:
         """Put as ``put_many``, then return what ``get_many`` returns for ``keys``.
 
@@ -261,11 +253,7 @@ class LibrarySystem(Protocol):
         ...
 
     def check_pin(
-        self,
-        number: str,
-        pin: str,
-        deadline: datetime,
-        card: str | None = None,
+        self, number: str, pin: str, deadline: datetime, card: str | None = None
     ) -> PinAnswer:
         """Return what ``pin`` is to this borrower; nobody's number is WRONG after equal calls.
 

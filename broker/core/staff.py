@@ -30,12 +30,7 @@ class StaffPage(StrEnum):
 # The desk answers a caller; whether the policies are right is not its work, and the accounts of
 # borrowers are none of the identity admins'.
 PAGES: Final[Mapping[StaffRole, tuple[StaffPage, ...]]] = {
-    StaffRole.IDENTITY_ADMIN: (
-        StaffPage.LIVE,
-        StaffPage.REPORT,
-        StaffPage.TRY,
-        StaffPage.EXPLAIN,
-    ),
+    StaffRole.IDENTITY_ADMIN: (StaffPage.LIVE, StaffPage.REPORT, StaffPage.TRY, StaffPage.EXPLAIN),
     StaffRole.SERVICE_DESK: (StaffPage.DESK, StaffPage.EXPLAIN),
 }
 

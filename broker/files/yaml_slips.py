@@ -26,11 +26,7 @@ _PROBLEMS: Final = (
         "write key: value, with a blank after the colon",
     ),
     ("found unexpected end of stream", "a quote that nothing ends", "end it with the same quote"),
-    (
-        "alphabetic or numeric character",
-        "a value that begins with * or &",
-        "put it between quotes",
-    ),
+    ("alphabetic or numeric character", "a value that begins with * or &", "put it between quotes"),
     (
         "cannot start any token",
         "a value that begins with a character of YAML's own",
@@ -39,16 +35,8 @@ _PROBLEMS: Final = (
     ("unknown escape character", "a \\ between double quotes", "use single quotes"),
     ("comment or line break", "a text that begins with | or >", "put it between quotes"),
     ("mapping values are not allowed", "a colon where none may stand", _QUOTES),
-    (
-        "',' or '}'",
-        "a comma or the closing } is missing",
-        f"close what {{ opens, and {_QUOTES}",
-    ),
-    (
-        "',' or ']'",
-        "a comma or the closing ] is missing",
-        f"close what [ opens, and {_QUOTES}",
-    ),
+    ("',' or '}'", "a comma or the closing } is missing", f"close what {{ opens, and {_QUOTES}"),
+    ("',' or ']'", "a comma or the closing ] is missing", f"close what [ opens, and {_QUOTES}"),
     (
         "'-' indicator",
         "a line that breaks the list above",

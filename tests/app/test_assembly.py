@@ -5,7 +5,7 @@ from pathlib import Path
 from broker.app.assembly import assemble
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
-from broker.flows.borrowers.locked_changes import LockedChanges
+from broker.use_cases.borrowers.locked_changes import LockedChanges
 
 
 def test_whatever_changes_a_borrower_does_so_under_the_lock(setting: Setting, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from broker.core.identity.identifier_reassignment import PersonLink
 from broker.core.ports import Kept, Key
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
-from broker.flows.records import dump
+from broker.use_cases.records import dump
 from tests.plugins.staff import unstaffed
 
 NUMBER = "4711"

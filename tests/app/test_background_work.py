@@ -39,7 +39,7 @@ from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
 from broker.files import durable_files
 from broker.files.settings.config import Config, load
-from broker.flows.records import WRITES
+from broker.use_cases.records import WRITES
 from tests.plugins.ports import free_port
 from tests.plugins.programs import started
 
@@ -324,7 +324,7 @@ def test_of_two_on_one_machine_the_second_waits_and_takes_over(
 
 
 @pytest.mark.slow(seconds=12)
-@pytest.mark.parametrize("calls", [1, 3, 5, 8])  # at every call of an attempt: tests/flows/borrowers/test_crashes.py
+@pytest.mark.parametrize("calls", [1, 3, 5, 8])  # see tests/use_cases/borrowers/test_crashes.py
 def test_killed_after_any_call_it_leaves_one_borrower_whose_pin_was_mailed(
     parts: Parts, environ: dict[str, str], koha: tuple[Any, str], mailbox: Mailbox, calls: int
 ) -> None:

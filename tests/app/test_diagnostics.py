@@ -29,8 +29,8 @@ from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.stateless_references import StatelessReferences
 from broker.demo.run.demo_folder import HUB, Setting
 from broker.files.settings.config import Config, load
-from broker.flows.borrowers.enrolment_figures import EnrolmentCount, EnrolmentCounting, EnrolmentFigures
-from broker.flows.login.support_traces import SupportTraces
+from broker.use_cases.borrowers.enrolment_figures import EnrolmentCount, EnrolmentCounting, EnrolmentFigures
+from broker.use_cases.login.support_traces import SupportTraces
 from tests.plugins.ports import free_port
 from tests.plugins.staff import unstaffed
 
@@ -43,13 +43,7 @@ def parts(setting: Setting, tmp_path: Path) -> Parts:
 
 def test_a_sound_broker_is_ready(parts: Parts) -> None:
     """Nothing is said under any of what is checked."""
-    assert readiness.readiness(parts) == {
-        "store": (),
-        "metadata": [],
-        "policies": [],
-        "library": [],
-        "audit": [],
-    }
+    assert readiness.readiness(parts) == {"store": (), "metadata": [], "policies": [], "library": [], "audit": []}
 
 
 def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Path) -> None:
@@ -255,24 +249,14 @@ def test_no_link_leads_to_sign_up_pages_that_are_not_there(setting: Setting) -> 
     assert imprinted(config).sign_up == Text(f"{config.base_url}/sign-up", f"{config.base_url}/sign-up")
     assert imprinted(config).help.endswith("/sign-up/faq")
     bare = config.model_copy(update={"sign_up": config.sign_up.model_copy(update={"university": None})})
-    assert (
-        imprinted(bare).sign_up,
-        imprinted(bare).help,
-        configured_texts.sign_up_url(bare),
-    ) == (None, "", None)
+    assert (imprinted(bare).sign_up, imprinted(bare).help, configured_texts.sign_up_url(bare)) == (None, "", None)
 
 
 def test_a_library_without_a_name_has_one_in_each_language(setting: Setting) -> None:
     """Alone and in a sentence: English words do not stand on Danish pages."""
     config = load(setting.config, {"BROKER_CONTACT__NAME": ""})
-    assert (imprinted(config).name.da, configured_texts.called(config).da) == (
-        "Biblioteket",
-        "biblioteket",
-    )
-    assert (imprinted(config).name.en, configured_texts.called(config).en) == (
-        "The library",
-        "the library",
-    )
+    assert (imprinted(config).name.da, configured_texts.called(config).da) == ("Biblioteket", "biblioteket")
+    assert (imprinted(config).name.en, configured_texts.called(config).en) == ("The library", "the library")
     assert configured_texts.called(load(setting.config, {})).da == "Demobiblioteket"
 
 

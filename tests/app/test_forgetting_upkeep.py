@@ -13,9 +13,9 @@ from broker.app.forgetting_upkeep import ForgettingUpkeep
 from broker.app.person_operations import NamedPerson, NoPerson
 from broker.core.event_routes import EventKind
 from broker.core.ports import Key
-from broker.flows.persons.person_search import FoundPerson
-from broker.flows.persons.tombstones import Tombstone
-from broker.flows.records import Records
+from broker.use_cases.persons.person_search import FoundPerson
+from broker.use_cases.persons.tombstones import Tombstone
+from broker.use_cases.records import Records
 from tests.plugins.lived import ASTA, KARLA, Life, keys, put_back, records_of, rows_of, stay
 
 
@@ -138,10 +138,7 @@ def test_a_backup_that_is_put_back_is_forgotten_again(lived_parts: Parts, monkey
     telling = replace(lived_parts, tell=lambda event: told.append((event.kind, dict(event.facts))))
     upkeep = ForgettingUpkeep(telling)
     assert (upkeep.step(), upkeep.step()) == (True, False)
-    assert told == [
-        (EventKind.FORGOTTEN_AGAIN, {"count": 1}),
-        (EventKind.FORGET_PENDING, {"fault": "not allowed"}),
-    ]
+    assert told == [(EventKind.FORGOTTEN_AGAIN, {"count": 1}), (EventKind.FORGET_PENDING, {"fault": "not allowed"})]
     assert mine & keys(lived_parts) <= stay(lived_parts)
     assert records_of(desk, KARLA) == theirs
 

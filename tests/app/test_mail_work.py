@@ -29,8 +29,8 @@ from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.files import durable_files
 from broker.files.settings.config import load
-from broker.flows.borrowers.category_letters import CategoryLetters
-from broker.flows.proofs.pin_renewal import Asking
+from broker.use_cases.borrowers.category_letters import CategoryLetters
+from broker.use_cases.proofs.pin_renewal import Asking
 
 PIN: Final = re.compile(r"(?:pinkode er|PIN is): (\d{4})")
 # Those that hold a turn of the makers of accounts, and those of the loops that mail alone.

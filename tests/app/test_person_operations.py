@@ -29,16 +29,16 @@ from broker.core.ports import Kept, Key, lease_of
 from broker.core.retention import table
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
-from broker.flows.borrowers.enrolment_records import REGISTER_CASE
-from broker.flows.consents.receipts import Receipts
-from broker.flows.login.support_traces import SupportTraces
-from broker.flows.logout.sessions import Sessions
-from broker.flows.persons.forgetting import StillCarriedOut
-from broker.flows.persons.tombstones import Tombstone
-from broker.flows.proofs.known_browsers import KnownBrowser
-from broker.flows.proofs.pin_letters import PinLetter
-from broker.flows.records import Records
-from broker.flows.transactions import Transactions
+from broker.use_cases.borrowers.enrolment_records import REGISTER_CASE
+from broker.use_cases.consents.receipts import Receipts
+from broker.use_cases.login.support_traces import SupportTraces
+from broker.use_cases.logout.sessions import Sessions
+from broker.use_cases.persons.forgetting import StillCarriedOut
+from broker.use_cases.persons.tombstones import Tombstone
+from broker.use_cases.proofs.known_browsers import KnownBrowser
+from broker.use_cases.proofs.pin_letters import PinLetter
+from broker.use_cases.records import Records
+from broker.use_cases.transactions import Transactions
 from tests.plugins.lived import (
     ASTA,
     AU,

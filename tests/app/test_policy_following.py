@@ -21,8 +21,8 @@ from broker.core.ports import Key
 from broker.files.policies.live_policies import LivePolicies
 from broker.files.policies.policy_folder import PolicyFolder
 from broker.files.settings.config import load
-from broker.flows.policies.set_in_force import Live, Move, Proposal, SetInForce
-from broker.flows.policies.worker_reports import OwnReport, current
+from broker.use_cases.policies.set_in_force import Live, Move, Proposal, SetInForce
+from broker.use_cases.policies.worker_reports import OwnReport, current
 from tests.plugins.house import Clock
 
 Made = Callable[..., Parts]

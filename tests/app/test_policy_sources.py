@@ -15,7 +15,7 @@ from broker.core.ports import Key
 from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.files.policies.live_policies import LivePolicies
 from broker.files.policies.policy_folder import PolicyFolder
-from broker.flows.policies.set_in_force import Move, Proposal, SetInForce
+from broker.use_cases.policies.set_in_force import Move, Proposal, SetInForce
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -12,7 +12,7 @@ from broker.adapters.trail.hash_chain import LONGEST
 from broker.app.policy_trail import PolicyTrail
 from broker.core.audit_events import AuditEvent, AuditEventKind, NoTrail
 from broker.core.errors import AuditUnavailable
-from broker.flows.policies.set_in_force import Move, Proposal, SetChange, SetInForce
+from broker.use_cases.policies.set_in_force import Move, Proposal, SetChange, SetInForce
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

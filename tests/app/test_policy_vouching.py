@@ -24,7 +24,7 @@ from broker.files.policies import last_good, live_policies
 from broker.files.policies.live_policies import LivePolicies
 from broker.files.policies.policy_folder import PolicyFolder
 from broker.files.settings.config import Config, load
-from broker.flows.policies.set_in_force import Move, Proposal, SetInForce
+from broker.use_cases.policies.set_in_force import Move, Proposal, SetInForce
 from tests.adapters.test_ssh_signatures import Key
 from tests.commands.test_policy_apply import Desk
 from tests.commands.test_policy_signing import desk, keys, signed, statement, widen

@@ -13,7 +13,7 @@ from broker.core.borrowers.enrolment import Enrolment, EnrolmentState, Granted
 from broker.core.borrowers.library_calls import QUOTA_LOW
 from broker.demo.run.demo_folder import Ports, Setting, write
 from broker.files.settings.config import load
-from broker.flows.borrowers.enrolment_records import StoredEnrolment
+from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
 
 
 def reconciled(

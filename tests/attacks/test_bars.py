@@ -11,15 +11,8 @@ from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.owed_look_up import PERSON_DEAD, LookUpOutcome
 from broker.core.errors import REQUEST_DENIED
 from broker.core.login.transaction import Transaction
-from broker.flows.login.person_at_login import PersonAtLogin
-from tests.attacks.test_one_write_races import (
-    OVERTAKEN,
-    STANDS,
-    around_the_write,
-    live_sessions,
-    releases,
-    told,
-)
+from broker.use_cases.login.person_at_login import PersonAtLogin
+from tests.attacks.test_one_write_races import OVERTAKEN, STANDS, around_the_write, live_sessions, releases, told
 from tests.plugins.house import House, Person, form, forms, mark
 
 pytestmark = pytest.mark.attack(15, 30)

@@ -17,9 +17,9 @@ from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.form_tokens import FormTokens
 from broker.core.login import transaction
 from broker.core.login.transaction import Transaction
-from broker.flows.login.arrival_matching import ArrivalMatching
-from broker.flows.login.arrivals import Arrivals
-from broker.flows.login.login import LoginFlow
+from broker.use_cases.login.arrival_matching import ArrivalMatching
+from broker.use_cases.login.arrivals import Arrivals
+from broker.use_cases.login.login import LoginFlow
 from tests.plugins.house import House, Person, found, mark
 
 

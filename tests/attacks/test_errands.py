@@ -289,7 +289,6 @@ def _withdraw(house: House, person: Person) -> None:
 def _newest(house: House) -> str:
     listed = house.parts.store.list("transaction", None, house.clock.now())
     newest = max(
-        (key.group for key, _ in listed),
-        key=lambda name: house.broker.read(name, house.clock.now()).transaction.begun,
+        (key.group for key, _ in listed), key=lambda name: house.broker.read(name, house.clock.now()).transaction.begun
     )
     return str(newest)

@@ -69,11 +69,7 @@ _OPEN: Final = b'<md:EntityDescriptor entityID="x">'
 ENDLESS: Final[dict[str, tuple[Callable[[Forge], tuple[bytes, bytes]], str, int]]] = {
     "space before the root": (lambda _: (b"<?xml version='1.0'?>", b" " * KB), "feed.root", 64 * KB),
     "comments before the root": (lambda _: (b"", b"<!-- " + b"x" * KB + b"-->"), "feed.root", 64 * KB),
-    "the root's own tag": (
-        lambda f: (_cut(_begun(f), b"<md:EntitiesDescriptor"), b' a="x"'),
-        "feed.root",
-        64 * KB,
-    ),
+    "the root's own tag": (lambda f: (_cut(_begun(f), b"<md:EntitiesDescriptor"), b' a="x"'), "feed.root", 64 * KB),
     "one attribute of the root": (
         lambda f: (_cut(_begun(f), b"<md:EntitiesDescriptor") + b' a="', b"x" * KB),
         "feed.root",
@@ -135,11 +131,7 @@ def _entity(inside: str = "", more: str = "") -> str:
 COSTLY: Final[dict[str, tuple[Callable[[int], str], int, str]]] = {
     "namespaces on the root": (lambda n: feeds.collection(_entity(), more=_spaces(n)), 98, "feed.namespaces"),
     "namespaces on an entity": (lambda n: feeds.collection(_entity(more=_spaces(n))), 99, "feed.namespaces"),
-    "namespaces in each other": (
-        lambda n: feeds.collection(_entity(_nested(n))),
-        99,
-        "feed.namespaces",
-    ),
+    "namespaces in each other": (lambda n: feeds.collection(_entity(_nested(n))), 99, "feed.namespaces"),
     "attributes of the root": (lambda n: feeds.collection(_entity(), more=_attributes(n)), 98, "feed.attributes"),
     "attributes of an entity": (lambda n: feeds.collection(_entity(more=_attributes(n))), 99, "feed.attributes"),
     "attributes deep within": (

@@ -14,8 +14,8 @@ from werkzeug.test import TestResponse
 from broker.adapters.saml.gate import http_bindings, safe_parser, signature
 from broker.adapters.saml.gate.xml_names import RESPONSE
 from broker.demo.saml import logout_messages
-from broker.flows.records import read_together
-from broker.flows.transactions import Transactions
+from broker.use_cases.records import read_together
+from broker.use_cases.transactions import Transactions
 from tests.plugins.house import House, form, mark
 from tests.plugins.leaving import PARTIAL, Leaver, rows, to
 
@@ -44,10 +44,7 @@ def test_a_service_ends_its_own_sessions_only(house: House) -> None:
     asta.log_in()
     for service in ("my-loans", "myprint"):
         assert asta.read(asta.ask(service, theirs)).status == UNKNOWN
-    assert rows(asta.ask("e-resources", theirs)) == {
-        "Mine lån": "open",
-        "Universitetslogin (WAYF)": "kept",
-    }
+    assert rows(asta.ask("e-resources", theirs)) == {"Mine lån": "open", "Universitetslogin (WAYF)": "kept"}
 
 
 @pytest.mark.attack(29)

@@ -193,10 +193,7 @@ HOSTILE: Final[dict[str, tuple[Make, str]]] = {
     "two SignedInfos": (_by(_twice("SignedInfo")), "gate.signed_infos"),
     "two References": (_by(_twice("Reference")), "gate.references"),
     "a Reference to nothing": (_with(uri=""), "gate.reference"),
-    "a Reference elsewhere": (
-        _by(lambda root: root.find(f".//{_ds}Reference").set("URI", "#_e1")),
-        "gate.reference",
-    ),
+    "a Reference elsewhere": (_by(lambda root: root.find(f".//{_ds}Reference").set("URI", "#_e1")), "gate.reference"),
     "the root's ID taken away": (_by(lambda root: root.attrib.pop("ID")), "gate.reference"),
     # algorithms
     "signed by SHA-1": (_with(method="http://www.w3.org/2000/09/xmldsig#rsa-sha1"), "gate.signature_method"),
@@ -215,13 +212,7 @@ HOSTILE: Final[dict[str, tuple[Make, str]]] = {
         "gate.transforms",
     ),
     "XPath chooses what is signed": (
-        _with(
-            transforms=(
-                signature_profile.ENVELOPED,
-                XPATH,
-                EXCLUSIVE,
-            )
-        ),
+        _with(transforms=(signature_profile.ENVELOPED, XPATH, EXCLUSIVE)),
         "gate.transforms",
     ),
     # time

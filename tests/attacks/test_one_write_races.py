@@ -18,11 +18,11 @@ from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import StoreUnavailable
 from broker.core.login.transaction import Transaction
 from broker.core.ports import Store
-from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
-from broker.flows.consents.receipts import Receipts
-from broker.flows.logout.sessions import group_of
-from broker.flows.records import MOST_TRIES, load
-from broker.flows.transactions import Held
+from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
+from broker.use_cases.consents.receipts import Receipts
+from broker.use_cases.logout.sessions import group_of
+from broker.use_cases.records import MOST_TRIES, load
+from broker.use_cases.transactions import Held
 from tests.plugins.house import House, Person, mark
 from tests.plugins.stored_arrivals import stored_arrival
 

@@ -22,7 +22,7 @@ from broker.demo.people.persona import Persona
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
-from broker.flows.records import load
+from broker.use_cases.records import load
 from tests.plugins.house import House, Person, found, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"

@@ -11,18 +11,7 @@ from broker.demo.check.http_browser import Browser
 from broker.demo.run.running_demo import Running
 from tests.plugins.drawn import at_gate
 from tests.plugins.house import TERMINAL, House, Person, form, mark
-from tests.plugins.pin_pages import (
-    CPR,
-    PIN,
-    USER_NAME,
-    behind_letter,
-    code_in,
-    karla,
-    letter,
-    link_in,
-    pin_page,
-    send,
-)
+from tests.plugins.pin_pages import CPR, PIN, USER_NAME, behind_letter, code_in, karla, letter, link_in, pin_page, send
 
 NOBODY = "0303820008"
 WRONG = "wrong-8362-wrong"  # no run of digits that a reference or a time could hold
@@ -66,7 +55,7 @@ def test_two_hundred_guesses_at_two_workers_reach_nobody(demo: Running) -> None:
     assert statuses <= {200, 429, 503}
 
 
-# At the gate fewer, from six ranges of networks: ten thousand are those of tests/flows/proofs/test_pin_renewal.py.
+# At the gate fewer, from six ranges of networks: ten thousand are those of tests/use_cases/proofs/test_pin_renewal.py.
 GUESSES = at_gate(1_500, otherwise=10_000)
 
 

@@ -12,8 +12,8 @@ import pytest
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import BrowserUnmatched, CodeRefused
 from broker.core.ports import Kept, Key
-from broker.flows.proofs import mailbox_proof as proving
-from broker.flows.transactions import Held
+from broker.use_cases.proofs import mailbox_proof as proving
+from broker.use_cases.transactions import Held
 from tests.plugins.house import House, found, mark
 from tests.plugins.proofs import DOMAINS, NURSE, YEAR, Bench, Post, opened, other, outcome, posted
 from tests.plugins.requirements.people import EVA, asserted

@@ -16,19 +16,7 @@ from broker.adapters.saml.gate import http_bindings, signature
 from broker.adapters.saml.gate.xml_names import DS, SIGNATURE
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import AuthnRequest
-from tests.plugins.saml_parties import (
-    IDP,
-    LOANS,
-    NOW,
-    OPEN,
-    PRINT,
-    Change,
-    Parties,
-    add,
-    drop,
-    edit,
-    say,
-)
+from tests.plugins.saml_parties import IDP, LOANS, NOW, OPEN, PRINT, Change, Parties, add, drop, edit, say
 
 SCOPING = "<samlp:Scoping%s>%s</samlp:Scoping>"
 

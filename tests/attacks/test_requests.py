@@ -9,14 +9,7 @@ from broker.core.errors import MessageRefused, RequestRefused, Status
 from broker.core.login.transaction import AuthnRequest
 from tests.plugins.defences import REQUEST, closing
 from tests.plugins.hostile_requests import ACS, ACS_VARIANTS, HOSTILE, REFUSED
-from tests.plugins.saml_parties import (
-    LOANS,
-    NOW,
-    OPEN,
-    Change,
-    Parties,
-    edit,
-)
+from tests.plugins.saml_parties import LOANS, NOW, OPEN, Change, Parties, edit
 
 
 def cause(parties: Parties, query: str, **more: Any) -> str:

@@ -10,13 +10,7 @@ import pytest
 
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication, Outstanding
-from tests.plugins.saml_parties import (
-    NOW,
-    Change,
-    Parties,
-    edit,
-    stamp,
-)
+from tests.plugins.saml_parties import NOW, Change, Parties, edit, stamp
 
 SUBJECT = "saml:Assertion/saml:Subject"
 CONFIRMATION = f"{SUBJECT}/saml:SubjectConfirmation"

@@ -14,18 +14,7 @@ from broker.core.errors import MessageRefused
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.login.transaction import Authentication, UpstreamRefusal
 from tests.plugins.saml_messages import Forge
-from tests.plugins.saml_parties import (
-    AU,
-    EPPN,
-    HUB,
-    KU,
-    Change,
-    Parties,
-    add,
-    drop,
-    edit,
-    say,
-)
+from tests.plugins.saml_parties import AU, EPPN, HUB, KU, Change, Parties, add, drop, edit, say
 
 SUBJECT = "saml:Assertion/saml:Subject"
 CONFIRMATION = f"{SUBJECT}/saml:SubjectConfirmation"

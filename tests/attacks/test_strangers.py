@@ -17,8 +17,8 @@ from broker.app import diagnostics
 from broker.core.errors import TooMany, TransactionGone
 from broker.core.ports import Kept, Key
 from broker.demo.library import services
-from broker.flows.proofs.pin_renewal import PER_NETWORK
-from broker.flows.proofs.rate_limits import Limits
+from broker.use_cases.proofs.pin_renewal import PER_NETWORK
+from broker.use_cases.proofs.rate_limits import Limits
 from tests.plugins.house import House, form, found, mark
 from tests.plugins.pin_pages import CPR, karla, send
 
@@ -122,7 +122,7 @@ def test_a_strangers_page_carries_a_reference_that_decodes_itself(house: House) 
 
 def test_posts_with_a_made_up_cookie_take_no_callers_reference(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """3,700 of them used up the hour's traces: whoever was refused after them had a reference that nobody found."""
-    monkeypatch.setattr("broker.flows.login.support_traces._MOST_AN_HOUR", 30)
+    monkeypatch.setattr("broker.use_cases.login.support_traces._MOST_AN_HOUR", 30)
     stranger = house.person()
     stranger.client.set_cookie("b-" + "0" * 16, "0" * 64, domain="broker.localhost")
     # The same login, bound to the made-up cookie, is good for as many refusals as anybody likes.

@@ -21,9 +21,9 @@ from broker.demo.run.demo_folder import Setting
 from broker.files.policies import last_good
 from broker.files.policies.policy_folder import PolicyFolder
 from broker.files.settings.config import load
-from broker.flows.policies import worker_reports
-from broker.flows.policies.set_in_force import Live, SetInForce
-from broker.flows.policies.worker_reports import OwnReport, Waiting, WorkerReport
+from broker.use_cases.policies import worker_reports
+from broker.use_cases.policies.set_in_force import Live, SetInForce
+from broker.use_cases.policies.worker_reports import OwnReport, Waiting, WorkerReport
 from tests.walks.test_full_disk import limited_files
 
 NO_DIGEST = "0" * 12

@@ -20,7 +20,7 @@ from broker.core.login.described_login import DescribedLogin
 from broker.core.policy.set_digest import digest
 from broker.demo.run.demo_folder import Setting
 from broker.files.policies.policy_folder import PolicyFolder
-from broker.flows.policies.set_in_force import Move, Proposal
+from broker.use_cases.policies.set_in_force import Move, Proposal
 from tests.plugins.policies_document import JOBS, do
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
@@ -46,12 +46,7 @@ EDITS = [
         "library-walk-in@au.dk, member@au.dk], assurance: low",
         "WIDER myprint nobody -> private: let in, where it was no_affiliation; + borrower_number; + ",
     ),
-    (
-        "private.yaml",
-        "age: 18, ",
-        "age: 17, ",
-        "WIDER my-loans private: let in, where it was too_young",
-    ),
+    ("private.yaml", "age: 18, ", "age: 17, ", "WIDER my-loans private: let in, where it was too_young"),
     (
         "employee.yaml",
         "[employee@au.dk, staff@au.dk, faculty@au.dk]",

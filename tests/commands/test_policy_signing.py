@@ -17,7 +17,7 @@ from broker.commands.policy_signing import Asked
 from broker.core.ports import Key as StoreKey
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
-from broker.flows.policies.second_person import Statement
+from broker.use_cases.policies.second_person import Statement
 from tests.adapters.test_ssh_signatures import Key, key
 from tests.commands.test_policy_apply import Desk, kept_as_last_good
 
@@ -100,8 +100,7 @@ def test_what_a_plan_prints_is_typed_by_two_and_applies_it(desk: Desk, keys: dic
 
 
 @pytest.mark.parametrize(
-    ("wider", "everything", "lines"),
-    [(3, False, 4), (4, False, 2), (52, False, 2), (52, True, 53)],
+    ("wider", "everything", "lines"), [(3, False, 4), (4, False, 2), (52, False, 2), (52, True, 53)]
 )
 def test_what_stands_above_in_many_lines_is_counted(
     capsys: pytest.CaptureFixture[str], wider: int, lines: int, *, everything: bool

@@ -74,7 +74,7 @@ def test_a_login_is_told_in_some_lines(tried: Try) -> None:
     )
     assert lines[2].startswith("  leaves  borrower_number, gn, sn")
     assert lines[3].split() == [
-        *("cpr", "masked;", "my-loans", "encrypts,", "controller", "my-loans", "student.yaml:37"),
+        *("cpr", "masked;", "my-loans", "encrypts,", "controller", "my-loans", "student.yaml:37")
     ]
     assert lines[-1].startswith("made up: assurance low, gn")
     assert "ideal" not in result.stdout

@@ -4,8 +4,8 @@ import random
 from datetime import UTC, datetime, timedelta
 
 from broker.core.ports import Store
-from broker.flows.policies.set_in_force import Live, Move, Proposal, SetInForce
-from broker.flows.policies.worker_reports import OwnReport, WorkerReport, current
+from broker.use_cases.policies.set_in_force import Live, Move, Proposal, SetInForce
+from broker.use_cases.policies.worker_reports import OwnReport, WorkerReport, current
 
 NOW = datetime(2031, 3, 30, 1, 59, 59, 123456, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)

@@ -12,7 +12,7 @@ from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
-from broker.flows.logout.sessions import Sessions
+from broker.use_cases.logout.sessions import Sessions
 
 NOW: Final = datetime(2031, 3, 30, 1, 59, 59, tzinfo=UTC)
 SECOND: Final = timedelta(seconds=1)

@@ -14,7 +14,7 @@ TRACE = TraceFacts("BCDFGHJK", NOW, "proof", "code_wrong")
 
 
 def test_every_kind_has_a_row() -> None:
-    """What web, app and the flows can tell is in the table, and nothing else is."""
+    """What web, app and the use cases can tell is in the table, and nothing else is."""
     assert set(ROUTES) == {*EventKind, *AuditEventKind}
 
 

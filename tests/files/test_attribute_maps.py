@@ -107,14 +107,8 @@ def test_no_upstream_asserts_what_is_ours(tmp_path: Path, name: str) -> None:
             "wayf.yaml:4: wire 'x' stands in two rows (keep one)",
         ),
         (MAP + "  - {wire: x, name: sn, patern: y}\n", "wayf.yaml:4: unknown key 'patern' (did you mean 'pattern'?)"),
-        (
-            MAP + "  - {wire: x, name: sn, single: yes}\n",
-            "wayf.yaml:4: attributes.1.single: must be true or false",
-        ),
-        (
-            MAP + "  - {wire: x, name: sn, pattern: '['}\n",
-            "wayf.yaml:4: attributes.1.pattern: no regular expression",
-        ),
+        (MAP + "  - {wire: x, name: sn, single: yes}\n", "wayf.yaml:4: attributes.1.single: must be true or false"),
+        (MAP + "  - {wire: x, name: sn, pattern: '['}\n", "wayf.yaml:4: attributes.1.pattern: no regular expression"),
         (MAP + "  - {wire: x, name: sn, prefix: y}\n", "wayf.yaml:4: prefix is for writing"),
         (MAP + "  - {wire: x, name: gn}\n", "labels.yaml:2: no label for gn"),
         (MAP + "  - {name: sn}\n", "wayf.yaml:4: attributes.1.wire is missing"),

@@ -12,8 +12,8 @@ from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.core.identity.identifier_reassignment import PersonLink
 from broker.core.letters import LetterText
 from broker.files.settings.raw_settings import RawSettings
-from broker.flows.proofs.known_browsers import BrowserToken
-from broker.flows.proofs.pin_letters import CurrentCode, PinLetter
+from broker.use_cases.proofs.known_browsers import BrowserToken
+from broker.use_cases.proofs.pin_letters import CurrentCode, PinLetter
 
 SECRET = "f1e2d3c4"
 

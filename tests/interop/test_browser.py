@@ -16,8 +16,7 @@ def test_a_browser_logs_in_at_mod_shib_by_lasso(chromium: Browser, interop: Worl
     view = window.new_page()
     faults: list[str] = []
     view.on(
-        "console",
-        lambda each: faults.append(f"{each.location['url']}: {each.text}") if each.type == "error" else None,
+        "console", lambda each: faults.append(f"{each.location['url']}: {each.text}") if each.type == "error" else None
     )
     view.goto(page(interop, "shib"))
     view.click("button[name=upstream][value=lasso]")

@@ -31,10 +31,7 @@ PASSIVE: Final = {
 }
 # Where a product names the upstream in its request, and how it is then told to look only.
 NAMING: Final = {"shib": "/Shibboleth.sso/Lasso?target={page}", "python": "/protected/?way={lasso}"}
-POSTING: Final = {
-    "shib": "/Shibboleth.sso/Post?target={page}",
-    **dict.fromkeys(OWN_PAGES, "/protected/?binding=post"),
-}
+POSTING: Final = {"shib": "/Shibboleth.sso/Post?target={page}", **dict.fromkeys(OWN_PAGES, "/protected/?binding=post")}
 LOOKING: Final = {"shib": "isPassive=true", "python": "passive"}
 
 

@@ -9,12 +9,7 @@ from playwright.sync_api import Browser, sync_playwright
 EXECUTABLE: Final = "/usr/bin/chromium"
 # Each window made a page of suggestions for its address bar, which nobody sees: more than half of what a window costs.
 # The last is a process that waits for the next page.
-UNSEEN: Final = (
-    "WebUIOmniboxPopup",
-    "WebUIOmniboxAimPopup",
-    "WebUIOmniboxFullPopup",
-    "SpareRendererForSitePerProcess",
-)
+UNSEEN: Final = ("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup", "SpareRendererForSitePerProcess")
 # What Playwright turns off: only the last list that Chromium is given counts.
 BY_PLAYWRIGHT: Final = (
     "AvoidUnnecessaryBeforeUnloadCheckSync",

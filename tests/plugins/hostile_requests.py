@@ -13,18 +13,7 @@ from broker.core.errors import (
     UNSUPPORTED_BINDING,
     Status,
 )
-from tests.plugins.saml_parties import (
-    BASE,
-    IDP,
-    LOANS,
-    NOW,
-    OPEN,
-    SSO,
-    Change,
-    add,
-    edit,
-    stamp,
-)
+from tests.plugins.saml_parties import BASE, IDP, LOANS, NOW, OPEN, SSO, Change, add, edit, stamp
 
 ACS = "AssertionConsumerServiceURL"
 SCOPING = "<samlp:Scoping%s>%s</samlp:Scoping>"

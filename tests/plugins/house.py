@@ -35,10 +35,10 @@ from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
 from broker.demo.upstreams import wayf_hub
 from broker.files.settings.config import load
-from broker.flows.borrowers import known_borrower
-from broker.flows.borrowers.category_letters import CategoryLetters
-from broker.flows.login.login import LoginFlow
-from broker.flows.proofs import pin_check
+from broker.use_cases.borrowers import known_borrower
+from broker.use_cases.borrowers.category_letters import CategoryLetters
+from broker.use_cases.login.login import LoginFlow
+from broker.use_cases.proofs import pin_check
 from tests.plugins.beside import PATIENCE, QUEUED, beside
 from tests.plugins.ports import free_port
 

@@ -29,23 +29,23 @@ from broker.core.policy.register_rule import RegisterRule
 from broker.core.ports import Key, RecordKind
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
-from broker.flows.borrowers.borrower_at_login import declined_key
-from broker.flows.borrowers.category_letters import CategoryLetters
-from broker.flows.borrowers.create_pause import CreatePause
-from broker.flows.borrowers.enrolment_records import StoredEnrolment
-from broker.flows.borrowers.register_look_ups import RegisterLookUps
-from broker.flows.consents.receipts import Receipts
-from broker.flows.login.arrivals import Arrivals
-from broker.flows.login.support_traces import SupportTraces
-from broker.flows.logout.sessions import Sessions
-from broker.flows.proof_ownership import claim_ownership, keep_proof, mailbox_place
-from broker.flows.proofs.known_browsers import KnownBrowsers
-from broker.flows.proofs.pin_check import OF_PERSON
-from broker.flows.proofs.pin_letters import PinLetters
-from broker.flows.proofs.pin_renewal import CHANGES, Asking
-from broker.flows.proofs.rate_limits import Limits
-from broker.flows.records import Records
-from broker.flows.transactions import Transactions
+from broker.use_cases.borrowers.borrower_at_login import declined_key
+from broker.use_cases.borrowers.category_letters import CategoryLetters
+from broker.use_cases.borrowers.create_pause import CreatePause
+from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
+from broker.use_cases.borrowers.register_look_ups import RegisterLookUps
+from broker.use_cases.consents.receipts import Receipts
+from broker.use_cases.login.arrivals import Arrivals
+from broker.use_cases.login.support_traces import SupportTraces
+from broker.use_cases.logout.sessions import Sessions
+from broker.use_cases.proof_ownership import claim_ownership, keep_proof, mailbox_place
+from broker.use_cases.proofs.known_browsers import KnownBrowsers
+from broker.use_cases.proofs.pin_check import OF_PERSON
+from broker.use_cases.proofs.pin_letters import PinLetters
+from broker.use_cases.proofs.pin_renewal import CHANGES, Asking
+from broker.use_cases.proofs.rate_limits import Limits
+from broker.use_cases.records import Records
+from broker.use_cases.transactions import Transactions
 
 AU: Final = "https://idp.au.example"
 GONE_SERVICE: Final = "reading-room"

@@ -49,12 +49,7 @@ def dealt(seconds: Mapping[K, float], workers: int) -> list[list[K]]:
     return hands
 
 
-def ordered(
-    tests: Sequence[tuple[K, T]],
-    first: frozenset[K],
-    workers: int,
-    seconds: Mapping[K, float],
-) -> list[T]:
+def ordered(tests: Sequence[tuple[K, T]], first: frozenset[K], workers: int, seconds: Mapping[K, float]) -> list[T]:
     """Give tests, each with its module, so that every worker begins with its part of the long modules.
 
     Then come those ``first``, then the others, in the order they came. ``seconds`` has the long modules.

@@ -15,10 +15,7 @@ LOOKS: Final[Sequence[Look]] = [FIRST, ("dark", 320), ("light", 1280), ("dark", 
 # The dark scheme sets other values of the same colours and nothing else, as tests/adapters/web/test_templates.py
 # holds: of what axe looks for, only what is about colours can differ from the light scheme at the same width.
 _OF_COLOUR: Final = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
-_RULES: Final = {
-    "type": "tag",
-    "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-}
+_RULES: Final = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 _HAS_AXE: Final = "typeof axe === 'object'"
 _AMISS: Final = """async rules => {
     const found = await axe.run({runOnly: rules, resultTypes: ["violations"]});

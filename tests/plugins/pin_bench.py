@@ -19,9 +19,9 @@ from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.simulated_koha import Simulation, create_app
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
-from broker.flows.proofs.pin_check import PinCheck
-from broker.flows.proofs.pin_letters import PinLetter, PinLetters
-from broker.flows.proofs.pin_renewal import PinRenewal
+from broker.use_cases.proofs.pin_check import PinCheck
+from broker.use_cases.proofs.pin_letters import PinLetter, PinLetters
+from broker.use_cases.proofs.pin_renewal import PinRenewal
 from tests.plugins.ports import free_port
 
 CPR, CARD, NUMBER, PIN = "0101800000", "T-2001", "1", "4071"  # of Åse, with mail

@@ -17,8 +17,8 @@ from broker.core.errors import BrokerError
 from broker.core.login.transaction import LIFETIME, AuthnRequest, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
-from broker.flows.proofs.mailbox_proof import MailboxProof
-from broker.flows.transactions import Held, Transactions
+from broker.use_cases.proofs.mailbox_proof import MailboxProof
+from broker.use_cases.transactions import Held, Transactions
 from tests.plugins.ports import free_port
 
 DOMAINS = ("auh.rm.dk", "ps.rm.dk")

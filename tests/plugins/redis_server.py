@@ -103,8 +103,7 @@ def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Re
     """Give three servers that share the slots of one Cluster, for the whole run."""
     nodes = [
         RedisServer(
-            tmp_path_factory.mktemp("node"),
-            (*KEEPING, "--cluster-enabled", "yes", "--cluster-port", str(free_port())),
+            tmp_path_factory.mktemp("node"), (*KEEPING, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
         )
         for _ in range(3)
     ]

@@ -58,8 +58,7 @@ def _subject_element(of: Assertable) -> saml.Subject:
         ),
     )
     return saml.Subject(
-        name_id=name_id(subject(of.issuer, of.request, of.disclosure, of.issued)),
-        subject_confirmation=[confirmation],
+        name_id=name_id(subject(of.issuer, of.request, of.disclosure, of.issued)), subject_confirmation=[confirmation]
     )
 
 
@@ -108,17 +107,10 @@ def _attributes(of: Assertable, attribute_map: AttributeMap) -> Iterator[saml.At
             )
 
 
-def _value(
-    of: Assertable,
-    row: MapRow,
-    value: str,
-) -> saml.AttributeValue:
+def _value(of: Assertable, row: MapRow, value: str) -> saml.AttributeValue:
     if row.wire != _TARGETED_ID:
         return saml.AttributeValue(text=row.written(value))
     targeted = saml.NameID(
-        format=PERSISTENT,
-        name_qualifier=of.issuer,
-        sp_name_qualifier=of.request.entity_id,
-        text=row.written(value),
+        format=PERSISTENT, name_qualifier=of.issuer, sp_name_qualifier=of.request.entity_id, text=row.written(value)
     )
     return saml.AttributeValue(extension_elements=[element_to_extension_element(targeted)])

@@ -14,8 +14,8 @@ from broker.app import audit_operations, readiness
 from broker.core.login.transaction import Transaction
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Setting
-from broker.flows.records import Reads
-from broker.flows.transactions import Transactions
+from broker.use_cases.records import Reads
+from broker.use_cases.transactions import Transactions
 from tests.plugins.house import Clock, House, mark, standing
 from tests.plugins.staff import unstaffed
 

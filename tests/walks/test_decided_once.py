@@ -12,8 +12,8 @@ from werkzeug.test import TestResponse
 from broker.core.entities import Text
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.policy.decision import evaluate
-from broker.flows import arrived_login
-from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
+from broker.use_cases import arrived_login
+from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
 from tests.plugins.house import House, mark
 from tests.plugins.proofs import NURSE, secrets_in
 

@@ -243,14 +243,7 @@ def test_a_newcomer_gets_from_an_empty_folder_to_a_login(tmp_path: Path) -> None
         assert world.stdout is not None
         while "Ctrl-C" not in (line := world.stdout.readline()):
             assert line
-        checked = subprocess.run(
-            broker(*check),
-            env=environ,
-            cwd=tmp_path,
-            capture_output=True,
-            check=False,
-            text=True,
-        )
+        checked = subprocess.run(broker(*check), env=environ, cwd=tmp_path, capture_output=True, check=False, text=True)
         assert (checked.stdout, checked.stderr, checked.returncode) == ("all well\n", "", 0)
         with (
             (tmp_path / "log").open("wb") as log,

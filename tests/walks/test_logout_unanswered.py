@@ -11,7 +11,7 @@ import pytest
 
 from broker.core.logout.sessions import NameID
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest
-from broker.flows.logout.sessions import Sessions
+from broker.use_cases.logout.sessions import Sessions
 from tests.plugins.eid_house import DIRECT, log_in, switched
 from tests.plugins.house import House, mark
 from tests.plugins.leaving import PARTIAL, Leaver, rows, to

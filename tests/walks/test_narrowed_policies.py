@@ -9,8 +9,8 @@ from werkzeug.test import TestResponse
 
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.policy.model import Policy, Release
-from broker.flows.consents.receipts import Receipts
-from broker.flows.records import Records
+from broker.use_cases.consents.receipts import Receipts
+from broker.use_cases.records import Records
 from tests.plugins.house import House, Person, found, mark
 
 Edit = Callable[[Callable[[Release], Release]], None]

@@ -32,8 +32,8 @@ from broker.demo.run.running_demo import Running, running
 from broker.files.policies.configured_names import ANY_NAMES
 from broker.files.policies.live_policies import LivePolicies
 from broker.files.policies.policy_folder import PolicyFolder
-from broker.flows.policies.set_in_force import Move, Proposal
-from broker.flows.policies.worker_reports import NONE_BEHIND
+from broker.use_cases.policies.set_in_force import Move, Proposal
+from broker.use_cases.policies.worker_reports import NONE_BEHIND
 from tests.plugins.demo import free_base
 from tests.plugins.drawn import at_gate
 

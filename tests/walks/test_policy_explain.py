@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 
 from broker.cli import broker
 from broker.demo.people.personas import persona
-from broker.flows.login.support_traces import SupportTraces
-from broker.flows.policies.set_in_force import Move, Proposal, SetInForce
+from broker.use_cases.login.support_traces import SupportTraces
+from broker.use_cases.policies.set_in_force import Move, Proposal, SetInForce
 from tests.plugins.house import Clock, House, mark
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -81,12 +81,7 @@ class Alma:
         """Return the users of a CPR number or barcode; of a user name where it is nobody's card."""
         return self._borrowers(self._searches.typed(text, deadline))
 
-    def create(
-        self,
-        wish: Wish,
-        mark: str,
-        deadline: datetime,
-    ) -> Borrower | None:
+    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
         """Make the user; None where one of its identifiers is taken.
 
         Which one Alma does not say: our own, where an answer was lost, or another's.
@@ -122,12 +117,7 @@ class Alma:
             raise LibraryRefused(f"change: Alma took it and kept its own {kept}")
         return self._seen(change, written, deadline) or after
 
-    def set_pin(
-        self,
-        number: str,
-        pin: str,
-        deadline: datetime,
-    ) -> None:
+    def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
         """Make ``pin`` the user's PIN at the machines; Alma is told to send no letter of its own.
 
         That Alma took it proves nothing: nobody can ask for it by the same way.
@@ -141,11 +131,7 @@ class Alma:
         _demand_number(self._demanded(answer, "set_pin"), number, "set_pin")
 
     def check_pin(
-        self,
-        number: str,
-        pin: str,
-        deadline: datetime,
-        card: str | None = None,
+        self, number: str, pin: str, deadline: datetime, card: str | None = None
     ) -> PinAnswer:
         """Return what a machine says of barcode and PIN; UNKNOWN where there is none to ask.
 

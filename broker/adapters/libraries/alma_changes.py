@@ -209,11 +209,7 @@ def _whole(draft: Draft) -> Draft:
     """Return the draft without entries that Alma refuses whole: without a line, a number, ..."""
     contact = draft.get("contact_info")
     if isinstance(contact, dict):
-        demanded = {
-            "address": "line1",
-            "email": "email_address",
-            "phone": "phone_number",
-        }
+        demanded = {"address": "line1", "email": "email_address", "phone": "phone_number"}
         for listed, name in demanded.items():
             if isinstance(contact.get(listed), list):
                 present = alma_users.entries(contact[listed])

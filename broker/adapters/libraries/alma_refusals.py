@@ -42,50 +42,17 @@ class _Known(NamedTuple):
 
 
 _KNOWN: Final[Mapping[str, _Known]] = {
-    "401664": _Known(
-        "a field is mandatory: {name}",
-        "mandatory field {name}",
-        _MISSING,
-    ),
-    "401676": _Known(
-        "the user object is not understood",
-    ),
-    "401852": _Known(
-        "there is no user group {group}",
-        "user_group {group}",
-    ),
-    "401853": _Known(
-        "an internal user has no external_id",
-        "external_id",
-    ),
-    "401854": _Known(
-        "external_id is no SIS profile",
-        "external_id",
-    ),
-    "401855": _Known(
-        "the account type is not taken",
-        "account_type",
-    ),
-    "401857": _Known(
-        "the account type is not taken",
-        "account_type",
-    ),
-    "401858": _Known(
-        "the external_id of a user cannot be changed",
-    ),
-    "401860": _Known(
-        "the user cannot be updated",
-    ),
-    "401863": _Known(
-        "the {name} type does not fit the record type",
-        "{name} type",
-        _TYPED,
-    ),
-    "401864": _Known(
-        "the {name} type is not in its code table",
-        "{name} type",
-        _TYPED,
-    ),
+    "401664": _Known("a field is mandatory: {name}", "mandatory field {name}", _MISSING),
+    "401676": _Known("the user object is not understood"),
+    "401852": _Known("there is no user group {group}", "user_group {group}"),
+    "401853": _Known("an internal user has no external_id", "external_id"),
+    "401854": _Known("external_id is no SIS profile", "external_id"),
+    "401855": _Known("the account type is not taken", "account_type"),
+    "401857": _Known("the account type is not taken", "account_type"),
+    "401858": _Known("the external_id of a user cannot be changed"),
+    "401860": _Known("the user cannot be updated"),
+    "401863": _Known("the {name} type does not fit the record type", "{name} type", _TYPED),
+    "401864": _Known("the {name} type is not in its code table", "{name} type", _TYPED),
 }
 _UNNAMED: Final = "of another name"
 

@@ -98,12 +98,7 @@ class Calls:
             self._observe(*calls.pop(0))
 
     def _send(
-        self,
-        method: str,
-        path: str,
-        until: float,
-        body: Mapping[str, Any] | None,
-        pair: Pair,
+        self, method: str, path: str, until: float, body: Mapping[str, Any] | None, pair: Pair
     ) -> HttpAnswer:
         headers = {"Authorization": self._key}
         content = None

@@ -67,11 +67,7 @@ class UserSearches:
         return self.numbered(alma_changes.series_number(mark, self._settings), deadline, "marked")
 
     def numbered(
-        self,
-        number: str,
-        deadline: datetime,
-        operation: str = "read",
-        pair: Pair = Pair.NONE,
+        self, number: str, deadline: datetime, operation: str = "read", pair: Pair = Pair.NONE
     ) -> User | None:
         """Return the user of this borrower number, or None."""
         path = alma_requests.numbered_path(number)
@@ -90,11 +86,7 @@ class UserSearches:
         raise LibraryUnavailable(f"{operation}: an answer about another user")
 
     def _of_types(
-        self,
-        values: Iterable[str],
-        types: Iterable[str],
-        operation: str,
-        deadline: datetime,
+        self, values: Iterable[str], types: Iterable[str], operation: str, deadline: datetime
     ) -> list[User]:
         kinds = tuple(types)
         looked = [
@@ -102,13 +94,7 @@ class UserSearches:
         ]
         return [user for user in looked if user is not None]
 
-    def _identified(
-        self,
-        value: str,
-        kind: str,
-        operation: str,
-        deadline: datetime,
-    ) -> User | None:
+    def _identified(self, value: str, kind: str, operation: str, deadline: datetime) -> User | None:
         user = self._user(alma_requests.user_path(value, kind), operation, deadline)
         if user is not None and value not in alma_users.identifiers(user, kind):
             raise LibraryUnavailable(f"{operation}: Alma gave a user that was not asked for")
@@ -130,11 +116,7 @@ class UserSearches:
         return found
 
     def _user(
-        self,
-        path: str,
-        operation: str,
-        deadline: datetime,
-        pair: Pair = Pair.NONE,
+        self, path: str, operation: str, deadline: datetime, pair: Pair = Pair.NONE
     ) -> User | None:
         answer = self._calls.call(operation, "GET", path, deadline, pair=pair)
         if answer.code in alma_refusals.NOT_FOUND:

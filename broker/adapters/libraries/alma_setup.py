@@ -45,14 +45,7 @@ class SetupProof:
     def faults(self) -> tuple[SetupFault, ...]:
         """Return every fault, once for each setting; the proof ends where Alma is unavailable."""
         fields = partial(unknown_fields, "Alma", self._expected, FIELDS)
-        steps = (
-            fields,
-            self._searching,
-            self._types,
-            self._groups,
-            self._quota,
-            self._pins,
-        )
+        steps = (fields, self._searching, self._types, self._groups, self._quota, self._pins)
         return proved("Alma", steps, goes_on=(_CONFIGURATION, alma_refusals.QUOTA))
 
     def _searching(self) -> Iterator[SetupFault]:

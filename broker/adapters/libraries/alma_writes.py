@@ -108,12 +108,7 @@ class WholeWrites:
         return after
 
     def _put(
-        self,
-        number: str,
-        body: Draft,
-        operation: str,
-        query: Query,
-        deadline: datetime,
+        self, number: str, body: Draft, operation: str, query: Query, deadline: datetime
     ) -> AlmaAnswer:
         asked = {name: value for name, value in query.items() if value}
         path = alma_requests.numbered_path(number, **asked)

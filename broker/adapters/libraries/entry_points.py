@@ -30,9 +30,7 @@ class LibrarySettings(Protocol):
 
 
 def open_library(
-    system: str,
-    settings: Mapping[str, object],
-    observe: LibraryCallObserver,
+    system: str, settings: Mapping[str, object], observe: LibraryCallObserver
 ) -> LibrarySystem:
     """Return the library system named ``system``, from the keys of ``[library]`` that are its own.
 

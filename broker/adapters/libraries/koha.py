@@ -75,12 +75,7 @@ class Koha:
         """
         return self._borrowers(self._searches.typed(text, deadline))
 
-    def create(
-        self,
-        wish: Wish,
-        mark: str,
-        deadline: datetime,
-    ) -> Borrower | None:
+    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
         """Make the borrower; None where its card number, user name or attribute is taken.
 
         LibraryRefused too where Koha made it without the card number that it was to give: it is
@@ -110,21 +105,12 @@ class Koha:
         cpr = change.cpr or self._borrower(patron).cpr
         return replace(after, cpr=cpr)
 
-    def set_pin(
-        self,
-        number: str,
-        pin: str,
-        deadline: datetime,
-    ) -> None:
+    def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
         """Make ``pin`` the borrower's password, the PIN of Koha's self-service machines."""
         self._pins.set_pin(number, pin, deadline)
 
     def check_pin(
-        self,
-        number: str,
-        pin: str,
-        deadline: datetime,
-        card: str | None = None,
+        self, number: str, pin: str, deadline: datetime, card: str | None = None
     ) -> PinAnswer:
         """Return what Koha, and with ``[library.sip2]`` a machine too, says of a PIN."""
         if card is not None and self._pins.proves(card, number, pin, deadline):
@@ -147,8 +133,5 @@ class Koha:
     def _borrower(self, patron: Any) -> Borrower:
         settings = self._settings
         return koha_responses.borrower(
-            patron,
-            settings.mark_field,
-            settings.cpr_fields,
-            settings.cpr_attribute,
+            patron, settings.mark_field, settings.cpr_fields, settings.cpr_attribute
         )

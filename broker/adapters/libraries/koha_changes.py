@@ -100,12 +100,7 @@ class PatronChanges:
         return kept
 
     def _put(
-        self,
-        patron: Patron,
-        body: dict[str, Any],
-        deadline: datetime,
-        *,
-        identifying: bool = False,
+        self, patron: Patron, body: dict[str, Any], deadline: datetime, *, identifying: bool = False
     ) -> Any:
         path = koha_requests.patron_path(str(patron.get("patron_id")))
         answer = self._calls.call("change", "PUT", path, deadline, body=body)

@@ -25,11 +25,7 @@ class PatronPins:
     """PINs of one Koha; with ``machine`` each right one is also tried as a machine tries it."""
 
     def __init__(
-        self,
-        calls: Calls,
-        searches: PatronSearches,
-        machine: Sip2Client | None,
-        timeout: float,
+        self, calls: Calls, searches: PatronSearches, machine: Sip2Client | None, timeout: float
     ) -> None:
         self._calls = calls
         self._searches = searches
@@ -88,12 +84,7 @@ class PatronPins:
         return self._calls.call("check_pin", "POST", _VALIDATION, deadline, body=body, also=500)
 
     def _right(
-        self,
-        patron: Patron,
-        number: str,
-        answer: HttpAnswer,
-        pin: str,
-        deadline: datetime,
+        self, patron: Patron, number: str, answer: HttpAnswer, pin: str, deadline: datetime
     ) -> PinAnswer:
         proved = answer.fields()
         if not proved:
@@ -165,8 +156,4 @@ def _is_null_card(answer: HttpAnswer) -> bool:
 
 def _secrets(patron: Patron, pin: str) -> dict[str, object]:
     """Return what was sent, which may stand in no text."""
-    return {
-        "password": pin,
-        "userid": patron.get("userid"),
-        "cardnumber": patron.get("cardnumber"),
-    }
+    return {"password": pin, "userid": patron.get("userid"), "cardnumber": patron.get("cardnumber")}

@@ -138,9 +138,7 @@ class Said(NamedTuple):
 
 
 def refused(
-    answer: HttpAnswer,
-    operation: str,
-    sent: Mapping[str, Any] | None = None,
+    answer: HttpAnswer, operation: str, sent: Mapping[str, Any] | None = None
 ) -> LibraryRefused:
     """Return the error for a refusal; ``sent`` is the body that was refused."""
     words, setting = said(answer, sent or {})
@@ -148,9 +146,7 @@ def refused(
 
 
 def unavailable(
-    answer: HttpAnswer,
-    operation: str,
-    sent: Mapping[str, Any] | None = None,
+    answer: HttpAnswer, operation: str, sent: Mapping[str, Any] | None = None
 ) -> LibraryUnavailable:
     """Return the error for an answer that says neither yes nor no."""
     words, setting = said(answer, sent or {})

@@ -36,10 +36,7 @@ def day(text: object) -> date | None:
 
 
 def borrower(
-    patron: Any,
-    mark_field: str,
-    cpr_fields: Sequence[str] = (),
-    kind: str = "",
+    patron: Any, mark_field: str, cpr_fields: Sequence[str] = (), kind: str = ""
 ) -> Borrower:
     """Read a patron object; LibraryUnavailable where it is none.
 

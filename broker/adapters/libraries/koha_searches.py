@@ -76,12 +76,7 @@ class PatronSearches:
         return patron
 
     def search(
-        self,
-        operation: str,
-        query: Query,
-        deadline: datetime,
-        *,
-        most: int = 20,
+        self, operation: str, query: Query, deadline: datetime, *, most: int = 20
     ) -> list[Patron]:
         """Return the first ``most`` patrons that meet a query, with their attributes.
 
@@ -95,11 +90,7 @@ class PatronSearches:
         return koha_responses.patrons(answer, operation)
 
     def _carrying(
-        self,
-        cpr: str,
-        fields: Sequence[str],
-        operation: str,
-        deadline: datetime,
+        self, cpr: str, fields: Sequence[str], operation: str, deadline: datetime
     ) -> list[Patron]:
         """Return the patrons that carry a CPR in one of ``fields`` or in the attribute.
 

@@ -34,9 +34,7 @@ def proved(
 
 
 def unknown_fields(
-    system: str,
-    expected: ExpectedSetup,
-    fields: frozenset[str],
+    system: str, expected: ExpectedSetup, fields: frozenset[str]
 ) -> Iterator[SetupFault]:
     """Yield a fault for each field of a policy that the system has not."""
     for field, place in expected.fields.items():

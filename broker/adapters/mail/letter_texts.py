@@ -241,8 +241,7 @@ class LetterTexts:
         subject, text = LETTERS[type(letter)]
         values = self._values(letter, language)
         return LetterText(
-            subject=translate(subject, language) % values,
-            text=translate(text, language) % values,
+            subject=translate(subject, language) % values, text=translate(text, language) % values
         )
 
     def _values(self, letter: LetterContent, language: str) -> Mapping[str, object]:

@@ -67,12 +67,7 @@ class Datafordeler:
         self._keys = keys
         self._observe = observe
         certificate = keys.client_certificate
-        self._service = Exchange(
-            keys.url,
-            keys.ca_file,
-            certificate,
-            RegisterUnavailable,
-        )
+        self._service = Exchange(keys.url, keys.ca_file, certificate, RegisterUnavailable)
         self._path = f"/CPR/custom/PublicSector/{keys.version}"
         self._tokens = _tokens(keys, certificate)
         self._query = _QUERY % " ".join(_ALSO[part] for part in keys.also)
@@ -114,13 +109,7 @@ class Datafordeler:
 
     def _post(self, body: bytes, token: str, until: float) -> HttpAnswer:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        return self._service.call(
-            "POST",
-            self._path,
-            until,
-            headers=headers,
-            body=body,
-        )
+        return self._service.call("POST", self._path, until, headers=headers, body=body)
 
 
 def _understood(answer: HttpAnswer) -> Mapping[str, Any]:
@@ -170,12 +159,7 @@ def _tokens(keys: DatafordelerKeys, certificate: tuple[str, str] | None) -> Acce
         f"https://{endpoint.netloc}", keys.ca_file, certificate, RegisterUnavailable
     )
     secret = keys.client_secret.get_secret_value()
-    client = OauthClient(
-        keys.client_id,
-        secret,
-        _NO_TOKEN,
-        RegisterUnavailable,
-    )
+    client = OauthClient(keys.client_id, secret, _NO_TOKEN, RegisterUnavailable)
     return AccessTokens(exchange, endpoint.path, client)
 
 

@@ -24,9 +24,7 @@ class RegisterSettings(Protocol):
 
 
 def open_register(
-    system: str,
-    settings: Mapping[str, object],
-    observe: LibraryCallObserver,
+    system: str, settings: Mapping[str, object], observe: LibraryCallObserver
 ) -> PersonRegister:
     """Return the register named ``system``, by its own keys of ``[person_register]``.
 

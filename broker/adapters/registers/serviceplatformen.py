@@ -99,13 +99,7 @@ class _BoundedTransport(Transport):
         """Return the answer to one message; the address is the configured one."""
         del address
         wanted = {**headers, "Accept": "text/xml"}
-        answer = self._exchange.call(
-            "POST",
-            self._path,
-            self._until,
-            headers=wanted,
-            body=message,
-        )
+        answer = self._exchange.call("POST", self._path, self._until, headers=wanted, body=message)
         if answer.status in _NOT_NOW:
             raise RegisterUnavailable(f"the register answered {answer.status}")
         if answer.status not in {200, 500}:
@@ -124,12 +118,7 @@ class Serviceplatformen:
         address = urlsplit(keys.url)
         base = f"https://{address.netloc}"
         certificate = keys.client_certificate
-        self._exchange = Exchange(
-            base,
-            keys.ca_file,
-            certificate,
-            RegisterUnavailable,
-        )
+        self._exchange = Exchange(base, keys.ca_file, certificate, RegisterUnavailable)
         self._path = address.path
 
     def look_up(self, cpr: str, deadline: datetime) -> RegisteredPerson | None:
@@ -153,12 +142,7 @@ class Serviceplatformen:
         """
         until = moment(deadline, self._keys.timeout)
         try:
-            self._exchange.call(
-                "GET",
-                self._path,
-                until,
-                headers={"Accept": "text/xml"},
-            )
+            self._exchange.call("GET", self._path, until, headers={"Accept": "text/xml"})
         except RegisterError as error:
             return (SetupFault(error.setting or "person_register.certificate", str(error)),)
         return ()

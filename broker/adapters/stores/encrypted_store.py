@@ -31,12 +31,7 @@ class EncryptedStore(Store):
     Source: docs/reference/design.md#sealing, NIST SP 800-38D.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        keys: Mapping[str, bytes],
-        write_key_id: str,
-    ) -> None:
+    def __init__(self, store: Store, keys: Mapping[str, bytes], write_key_id: str) -> None:
         """Encrypt what ``store`` keeps; ``keys`` of 32 octets may read, the one named may write.
 
         ConfigurationFaults where a key is not of that length, an id is empty, or the writing key is
@@ -60,13 +55,7 @@ class EncryptedStore(Store):
         return self._opened(key, kept)
 
     def put(
-        self,
-        key: Key,
-        kept: Kept,
-        was: str | None,
-        now: datetime,
-        *,
-        durable: bool = False,
+        self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
     ) -> bool:
         """Compare and set, sealed by the writing key."""
         sealed = self._sealed(key, kept)
@@ -77,12 +66,7 @@ class EncryptedStore(Store):
         return self._opened_each(keys, self._store.get_many(keys, now))
 
     def put_many(
-        self,
-        first: Write,
-        others: Sequence[Write],
-        now: datetime,
-        *,
-        durable: bool = False,
+        self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False
     ) -> bool:
         """Compare and set all of them, sealed by the writing key."""
         leading = self._sealed_write(first)
@@ -90,11 +74,7 @@ class EncryptedStore(Store):
         return self._store.put_many(leading, following, now, durable=durable)
 
     def put_many_then_get(
-        self,
-        first: Write,
-        others: Sequence[Write],
-        keys: Sequence[Key],
-        now: datetime,
+        self, first: Write, others: Sequence[Write], keys: Sequence[Key], now: datetime
     ) -> "list[Kept | None] | None":
         """Compare and set all of them, then read, opened as ``get_many`` does."""
         leading = self._sealed_write(first)
@@ -105,9 +85,7 @@ class EncryptedStore(Store):
         return self._opened_each(keys, read)
 
     def _opened_each(
-        self,
-        keys: Sequence[Key],
-        read: "Sequence[Kept | None]",
+        self, keys: Sequence[Key], read: "Sequence[Kept | None]"
     ) -> "list[Kept | None]":
         pairs = zip(keys, read, strict=True)
         return [self._opened(key, kept) if kept else None for key, kept in pairs]
@@ -117,10 +95,7 @@ class EncryptedStore(Store):
         self._store.drop(key)
 
     def list(
-        self,
-        kind: RecordKind,
-        group: str | None,
-        now: datetime,
+        self, kind: RecordKind, group: str | None, now: datetime
     ) -> Iterator[tuple[Key, Kept]]:
         """Yield the unexpired records, opened.
 
@@ -143,12 +118,7 @@ class EncryptedStore(Store):
             raise RecordUnreadable(str(first), first.key, tuple(unread[1:]), unnamed)
 
     def claim(
-        self,
-        kind: RecordKind,
-        group: str | None,
-        token: str,
-        until: datetime,
-        now: datetime,
+        self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
     ) -> tuple[Key, Kept] | None:
         """Lease the earliest record due at ``now``, opened; one that does not open stays leased."""
         claimed = self._store.claim(kind, group, token, until, now)
@@ -157,13 +127,7 @@ class EncryptedStore(Store):
         key, kept = claimed
         return key, self._opened(key, kept)
 
-    def count(
-        self,
-        key: Key,
-        by: int,
-        until: datetime,
-        now: datetime,
-    ) -> int:
+    def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
         """Add ``by`` to the counter, which is not sealed: it holds a number only."""
         return self._store.count(key, by, until, now)
 

@@ -9,13 +9,7 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.ports import Store
 
 
-def open_store(
-    url: str,
-    folder: Path,
-    *,
-    accept_loss: bool = False,
-    replicas: int = 0,
-) -> Store:
+def open_store(url: str, folder: Path, *, accept_loss: bool = False, replicas: int = 0) -> Store:
     """Return the store, not yet encrypted; call it before forking, for it makes the SQLite file.
 
     ``sqlite:broker.db`` is relative to ``folder``; Redis is not asked before the first use.

@@ -42,13 +42,7 @@ class RedisStore(Store):
     Source: docs/reference/design.md#4b.
     """
 
-    def __init__(
-        self,
-        address: Address,
-        *,
-        accept_loss: bool = False,
-        replicas: int = 0,
-    ) -> None:
+    def __init__(self, address: Address, *, accept_loss: bool = False, replicas: int = 0) -> None:
         """Use the Redis at ``address``, which is asked at the first use.
 
         ``accept_loss`` leaves out of ``faults`` the settings that may lose writes. ``replicas`` is
@@ -68,13 +62,7 @@ class RedisStore(Store):
         return _kept(fields, now)
 
     def put(
-        self,
-        key: Key,
-        kept: Kept,
-        was: str | None,
-        now: datetime,
-        *,
-        durable: bool = False,
+        self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
     ) -> bool:
         """Compare and set; ``durable`` also waits until a replica, if one is attached, has it."""
         with _failing_as_unavailable():
@@ -91,12 +79,7 @@ class RedisStore(Store):
         return [_kept(fields, now) for fields in rows]
 
     def put_many(
-        self,
-        first: Write,
-        others: Sequence[Write],
-        now: datetime,
-        *,
-        durable: bool = False,
+        self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False
     ) -> bool:
         """Compare and set all of them by one script; in a Cluster, first and others apart.
 
@@ -114,11 +97,7 @@ class RedisStore(Store):
         return True
 
     def put_many_then_get(
-        self,
-        first: Write,
-        others: Sequence[Write],
-        keys: Sequence[Key],
-        now: datetime,
+        self, first: Write, others: Sequence[Write], keys: Sequence[Key], now: datetime
     ) -> "list[Kept | None] | None":
         """Send the script and what reads behind it by one connection, which keeps their order.
 
@@ -156,10 +135,7 @@ class RedisStore(Store):
             self._run(redis_scripts.DROP, keys, place.member, place.name)
 
     def list(
-        self,
-        kind: RecordKind,
-        group: str | None,
-        now: datetime,
+        self, kind: RecordKind, group: str | None, now: datetime
     ) -> Iterator[tuple[Key, Kept]]:
         """Yield the unexpired records: of a group as of one moment, of a whole kind by scanning.
 
@@ -179,12 +155,7 @@ class RedisStore(Store):
                 yield redis_scripts.key_of(kind, member), kept
 
     def claim(
-        self,
-        kind: RecordKind,
-        group: str | None,
-        token: str,
-        until: datetime,
-        now: datetime,
+        self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
     ) -> tuple[Key, Kept] | None:
         """Lease the earliest record due at ``now``: in the group, or over all shards."""
         prefix = ""
@@ -202,13 +173,7 @@ class RedisStore(Store):
             return None
         return redis_scripts.key_of(kind, member), kept
 
-    def count(
-        self,
-        key: Key,
-        by: int,
-        until: datetime,
-        now: datetime,
-    ) -> int:
+    def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
         """Add ``by`` and return the sum; never tried twice, for it might be added twice."""
         keys = (redis_scripts.place(key).counter,)
         arguments = (by, micros(until), micros(now), milliseconds_to_keep(until, now))
@@ -242,12 +207,7 @@ class RedisStore(Store):
         closing.atexit = False
         return client
 
-    def _run(
-        self,
-        script: str,
-        keys: Sequence[str],
-        *arguments: object,
-    ) -> Any:
+    def _run(self, script: str, keys: Sequence[str], *arguments: object) -> Any:
         client = self._opened()
         given = (len(keys), *keys, *arguments)
         try:
@@ -255,12 +215,7 @@ class RedisStore(Store):
         except NoScriptError:  # the server was restarted, or another one was promoted
             return client.execute_command("EVAL", script, *given)
 
-    def _run_durably(
-        self,
-        script: str,
-        keys: Sequence[str],
-        *arguments: object,
-    ) -> Any:
+    def _run_durably(self, script: str, keys: Sequence[str], *arguments: object) -> Any:
         """Run a script and WAIT on the same connection: on another WAIT is about its own writes."""
         client = self._opened()
         for _ in range(_TRIES):
@@ -279,10 +234,7 @@ class RedisStore(Store):
         raise StoreUnavailable("redis: the slot is being moved")
 
     def _claimed(
-        self,
-        kind: RecordKind,
-        heads: Sequence[tuple[int, str]],
-        arguments: Sequence[object],
+        self, kind: RecordKind, heads: Sequence[tuple[int, str]], arguments: Sequence[object]
     ) -> Any:
         """Return member and fields of the record claimed, or None where none can be.
 
@@ -324,10 +276,7 @@ class RedisStore(Store):
                     yield redis_scripts.key_of(kind, member), kept
 
     def _heads(
-        self,
-        kind: RecordKind,
-        group: str | None,
-        now: datetime,
+        self, kind: RecordKind, group: str | None, now: datetime
     ) -> Sequence[tuple[int, str]]:
         """Return when the first record of each shard to claim from is due, and the shard."""
         if group is not None:

@@ -54,14 +54,10 @@ class _RequiredSetting(NamedTuple):
 # (docs/reference/design.md#4b).
 _REQUIRED_SETTINGS: Final = (
     _RequiredSetting(
-        "appendonly",
-        "yes",
-        "without it a restart forgets every write since the last snapshot",
+        "appendonly", "yes", "without it a restart forgets every write since the last snapshot"
     ),
     _RequiredSetting(
-        "appendfsync",
-        "always",
-        "otherwise a power cut forgets writes that were acknowledged",
+        "appendfsync", "always", "otherwise a power cut forgets writes that were acknowledged"
     ),
     _RequiredSetting(
         "no-appendfsync-on-rewrite",

@@ -179,10 +179,7 @@ def place(key: Key) -> RedisKeys:
 
 
 def put_arguments(
-    writes: Sequence[Write],
-    now: datetime,
-    *,
-    durable: bool,
+    writes: Sequence[Write], now: datetime, *, durable: bool
 ) -> tuple[list[str], list[object]]:
     """Return the keys and the arguments by which ``PUT`` puts ``writes``."""
     keys: list[str] = []

@@ -82,13 +82,7 @@ class SqliteStore(Store):
         return _kept(*row)
 
     def put(
-        self,
-        key: Key,
-        kept: Kept,
-        was: str | None,
-        now: datetime,
-        *,
-        durable: bool = False,
+        self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
     ) -> bool:
         """Compare and set; ``durable`` commits with an fsync, otherwise writes are only ordered."""
         write = Write(key, kept, was)
@@ -109,12 +103,7 @@ class SqliteStore(Store):
         return [_kept(*row) if row else None for row in rows]
 
     def put_many(
-        self,
-        first: Write,
-        others: Sequence[Write],
-        now: datetime,
-        *,
-        durable: bool = False,
+        self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False
     ) -> bool:
         """Compare and set all of them in one transaction, or none."""
         if not others:
@@ -136,10 +125,7 @@ class SqliteStore(Store):
                 connection.execute(statement, key)
 
     def list(
-        self,
-        kind: RecordKind,
-        group: str | None,
-        now: datetime,
+        self, kind: RecordKind, group: str | None, now: datetime
     ) -> Iterator[tuple[Key, Kept]]:
         """Yield the unexpired records as of the moment of the first, read as they are asked for."""
         with self._reading() as connection:
@@ -151,12 +137,7 @@ class SqliteStore(Store):
                 yield Key(kind, record_group, name), _kept(*columns)
 
     def claim(
-        self,
-        kind: RecordKind,
-        group: str | None,
-        token: str,
-        until: datetime,
-        now: datetime,
+        self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
     ) -> tuple[Key, Kept] | None:
         """Lease the earliest record due at ``now``; an idle queue never takes the write lock."""
         wanted = {"kind": kind, "grp": group, "now": micros(now)}
@@ -174,13 +155,7 @@ class SqliteStore(Store):
             self._sweep(connection, now)
         return key, _kept(*columns)
 
-    def count(
-        self,
-        key: Key,
-        by: int,
-        until: datetime,
-        now: datetime,
-    ) -> int:
+    def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
         """Add ``by`` and return the sum; an expired counter begins anew, with this ``until``."""
         if not by:
             return self._total(key, now)
@@ -372,11 +347,6 @@ def _mode_faults(path: Path) -> Iterator[str]:
             yield f"The store file {part.name} can be read by other users; give it mode 0600."
 
 
-def _kept(
-    value: bytes,
-    version: str,
-    until: int,
-    due: int | None,
-) -> Kept:
+def _kept(value: bytes, version: str, until: int, due: int | None) -> Kept:
     due_at = None if due is None else moment(due)
     return Kept(value, version, moment(until), due_at)

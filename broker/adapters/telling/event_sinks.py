@@ -63,7 +63,7 @@ class EventSinks:
 
 @dataclass(frozen=True, slots=True)
 class ToldTrail:
-    """The port ``Trail`` as the flows have it: what they add is told like every other event."""
+    """The port ``Trail`` as the use cases have it: what they add is told like every other event."""
 
     tell: TellPort
     kept: Trail

@@ -50,12 +50,7 @@ class MessageLog:
     """The log in one folder; if ``required``, a message that cannot be kept ends its login."""
 
     def __init__(
-        self,
-        folder: Path,
-        public_key: Path,
-        *,
-        required: bool,
-        tell: Callable[..., None],
+        self, folder: Path, public_key: Path, *, required: bool, tell: Callable[..., None]
     ) -> None:
         """Make the folder if need be; ConfigurationFaults where it or the key cannot be used."""
         self.folder = folder
@@ -170,12 +165,7 @@ def opened(line: bytes, key: X25519PrivateKey, day: date) -> dict[str, str] | No
     return record
 
 
-def read(
-    folder: Path,
-    private: Path,
-    first: date,
-    last: date,
-) -> Iterator[dict[str, str] | None]:
+def read(folder: Path, private: Path, first: date, last: date) -> Iterator[dict[str, str] | None]:
     """Yield the records of these days in the order written; None for a line that does not open.
 
     ConfigurationFaults where ``private`` is no X25519 private key.

@@ -103,11 +103,7 @@ class KeptTrail:
         must = event.kind in REQUIRED
         kind = str(event.kind)
         try:
-            facts = {
-                "event": kind,
-                **_plain(event),
-                **self.person_keys.sealed(event),
-            }
+            facts = {"event": kind, **_plain(event), **self.person_keys.sealed(event)}
             head = self.journal.append(event.at, facts, sync=must and self.sync)
         except (AuditUnavailable, StoreUnavailable) as error:
             self.losses.lost += 1

@@ -55,12 +55,7 @@ def linked(key: bytes, before: str, body: bytes) -> str:
     return _mac(key, b"line\0" + before.encode() + b"\0" + body)
 
 
-def written(
-    key: bytes,
-    before: str,
-    number: int,
-    facts: Facts,
-) -> tuple[bytes, str]:
+def written(key: bytes, before: str, number: int, facts: Facts) -> tuple[bytes, str]:
     """Return the bytes of line ``number``, newline included, and its link.
 
     ``before`` is the link of the line before it.

@@ -56,13 +56,7 @@ class TrailFiles:
     key: bytes
     syncs: SharedSync = field(default_factory=SharedSync)
 
-    def append(
-        self,
-        at: datetime,
-        facts: Facts,
-        *,
-        sync: bool,
-    ) -> TrailHead:
+    def append(self, at: datetime, facts: Facts, *, sync: bool) -> TrailHead:
         """Write one line and return it as the new head.
 
         ``sync`` waits until a power cut cannot undo it. AuditUnavailable where it cannot be
@@ -133,11 +127,7 @@ class TrailFiles:
                 head = self._named(lock, self._last(at))
             for begin in range(0, len(findings), _ACCEPTED_A_LINE):
                 these = list(findings[begin : begin + _ACCEPTED_A_LINE])
-                facts = {
-                    "event": AuditEventKind.ACCEPTED,
-                    "count": len(these),
-                    "findings": these,
-                }
+                facts = {"event": AuditEventKind.ACCEPTED, "count": len(these), "findings": these}
                 head = self._appended(lock, head, at, facts)
         if findings:
             self.syncs.wait(self.path(head.month))
@@ -198,13 +188,7 @@ class TrailFiles:
                 head = TrailHead(line.number, line.link, month, size)
         return head
 
-    def _appended(
-        self,
-        lock: int,
-        head: TrailHead,
-        at: datetime,
-        facts: Facts,
-    ) -> TrailHead:
+    def _appended(self, lock: int, head: TrailHead, at: datetime, facts: Facts) -> TrailHead:
         head, notes = self._settled(head)
         # A clock set back writes into the month that is open: no month is opened twice.
         month = max(f"{at:%Y-%m}", head.month)
@@ -213,11 +197,7 @@ class TrailFiles:
             head, more = self._settled(opened)
             notes += more
         if head.size == 0:
-            opening = {
-                "event": AuditEventKind.OPENED,
-                "month": month,
-                "after": head.link,
-            }
+            opening = {"event": AuditEventKind.OPENED, "month": month, "after": head.link}
             notes.insert(0, opening)
         notes.append(facts)
         size = head.size
@@ -227,10 +207,7 @@ class TrailFiles:
         return self._named(lock, head)
 
     def _lines_after(
-        self,
-        head: TrailHead,
-        at: datetime,
-        lines: Sequence[Facts],
+        self, head: TrailHead, at: datetime, lines: Sequence[Facts]
     ) -> tuple[TrailHead, bytes]:
         """Return the new head and the bytes of ``lines``, in the chain after ``head``."""
         stamp = {"at": at.isoformat(timespec="seconds")}
@@ -311,12 +288,7 @@ class TrailFiles:
             return False
         return line.number == head.number + 1
 
-    def _set_aside(
-        self,
-        file: int,
-        head: TrailHead,
-        octets: bytes,
-    ) -> Facts:
+    def _set_aside(self, file: int, head: TrailHead, octets: bytes) -> Facts:
         digest = hashlib.sha256(octets).hexdigest()
         aside = self.folder / f"torn-{head.month}-{digest[:16]}"
         # It may be of a writer that died before the next step, or a link that somebody laid there.

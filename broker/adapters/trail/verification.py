@@ -71,8 +71,7 @@ class _Named(NamedTuple):
 
 
 def verify(
-    journal: TrailFiles,
-    anchors: Mapping[int, str] = MappingProxyType({}),
+    journal: TrailFiles, anchors: Mapping[int, str] = MappingProxyType({})
 ) -> VerificationReport:
     """Verify every line of every month there is.
 
@@ -101,9 +100,7 @@ def verify(
 
 
 def lines(
-    journal: TrailFiles,
-    month: str,
-    size: int | None = None,
+    journal: TrailFiles, month: str, size: int | None = None
 ) -> Iterator[tuple[int, bytes, TrailLine | None]]:
     """Yield the lines of a month: place, octets, and the line as read (None for none of ours)."""
     path = journal.path(month)
@@ -135,14 +132,7 @@ class _Walk:
     accepted: set[str] = field(default_factory=set)
     seen: bytes = b""
 
-    def line(
-        self,
-        where: str,
-        line: TrailLine,
-        month: str,
-        *,
-        first: bool,
-    ) -> None:
+    def line(self, where: str, line: TrailLine, month: str, *, first: bool) -> None:
         """Hold a line against the one before it."""
         self.seen = line.body + line.link.encode()
         opening = line.facts.get("event") == AuditEventKind.OPENED
@@ -212,12 +202,7 @@ class _Walk:
         self.report.notes.append(TrailFault(where, what))
 
 
-def _walk_month(
-    journal: TrailFiles,
-    month: str,
-    size: int,
-    walk: _Walk,
-) -> None:
+def _walk_month(journal: TrailFiles, month: str, size: int, walk: _Walk) -> None:
     name = journal.path(month).name
     report = walk.report
     for place, octets, line in lines(journal, month, size):
@@ -247,11 +232,7 @@ def _by_number(named: Sequence[_Named]) -> Mapping[int, Sequence[_Named]]:
     return lines
 
 
-def _missing_at_the_end(
-    named: Sequence[_Named],
-    highest: int,
-    last: str,
-) -> Iterator[TrailFault]:
+def _missing_at_the_end(named: Sequence[_Named], highest: int, last: str) -> Iterator[TrailFault]:
     furthest = {line.by: line.number for line in sorted(named)}
     for by, number in furthest.items():
         if number > highest:

@@ -57,12 +57,7 @@ class Site:
         What a peer publishes may be otherwise in an hour; what is put in force until then stays.
         """
         services = (
-            replace(
-                each,
-                encrypts=True,
-                required=None,
-                subject_id_req=None,
-            )
+            replace(each, encrypts=True, required=None, subject_id_req=None)
             for each in self.services
         )
         return replace(self, services=tuple(services))
@@ -99,11 +94,7 @@ class Analysis:
     sets: tuple[PolicySet, ...]
     site: Site
     now: datetime
-    tell: Told = field(
-        default=lambda *_: None,
-        compare=False,
-        repr=False,
-    )
+    tell: Told = field(default=lambda *_: None, compare=False, repr=False)
     only: PartialLogin | None = None
     known: ModelledSets | None = field(default=None, compare=False, repr=False)
     modelled: ModelledSets = field(init=False, compare=False, repr=False)
@@ -136,27 +127,13 @@ class Analysis:
                 if self.only and not self.only.comes_from(source):
                     continue
                 kinds = self.asked.kinds(source)
-                classes = Classes(
-                    position,
-                    kinds,
-                    modelled,
-                    self.only,
-                    apart,
-                )
-                yield from self._from(
-                    classes,
-                    at,
-                    unchanged,
-                )
+                classes = Classes(position, kinds, modelled, self.only, apart)
+                yield from self._from(classes, at, unchanged)
         self.tell(len(self.site.sources), len(self.site.sources))
 
     def at(self, day: date) -> datetime:
         """Return the time of ``day`` that its logins are played at."""
-        return datetime.combine(
-            day,
-            time(12),
-            self.now.tzinfo,
-        )
+        return datetime.combine(day, time(12), self.now.tzinfo)
 
     def incomplete(self) -> list[str]:
         """Return the upstreams and institutions where too many ways come together for a proof."""
@@ -177,25 +154,12 @@ class Analysis:
             and (self.only or not named.isdisjoint((each.name, *each.categories)))
         ]
         stage = _Stage(
-            self,
-            classes,
-            now,
-            unchanged,
-            {after: before for before, after in unchanged},
-            {},
+            self, classes, now, unchanged, {after: before for before, after in unchanged}, {}
         )
         for found, member in classes.members():
-            login = described(
-                member,
-                classes.kinds,
-                None,
-            )
+            login = described(member, classes.kinds, None)
             for service in services:
-                yield from stage.at(
-                    found,
-                    login,
-                    service,
-                )
+                yield from stage.at(found, login, service)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +192,7 @@ class _Stage:
     def _with_borrowers(
         self, found: LoginClass, login: DescribedLogin, service: Service
     ) -> Iterator[ComparedLogin]:
-        without = self._compared(
-            found,
-            login,
-            service,
-        )
+        without = self._compared(found, login, service)
         local = self.classes.kinds.source.local
         wanted = self.classes.only.borrower if self.classes.only else None
         looked_up = not local and any(map(_looks_up, without.played))
@@ -241,11 +201,7 @@ class _Stage:
         if not looked_up or wanted is False:
             return
         for borrower in self._borrowers(found, without):
-            yield self._compared(
-                found,
-                replace(login, borrower=borrower),
-                service,
-            )
+            yield self._compared(found, replace(login, borrower=borrower), service)
 
     def _borrowers(self, found: LoginClass, without: ComparedLogin) -> Iterable[DescribedBorrower]:
         """Return the borrowers that make a difference; only a wish tells categories apart."""
@@ -261,15 +217,7 @@ class _Stage:
     def _compared(
         self, found: LoginClass, login: DescribedLogin, service: Service
     ) -> ComparedLogin:
-        played = [
-            self._played(
-                at,
-                found,
-                login,
-                service,
-            )
-            for at in range(len(self.analysis.sets))
-        ]
+        played = [self._played(at, found, login, service) for at in range(len(self.analysis.sets))]
         return ComparedLogin(
             found=found,
             login=login,
@@ -324,13 +272,7 @@ class _Stage:
         if self._stands(found):
             at = 0
         policy = self.classes.modelled[at].policy(found.decidings[at])
-        decides = _decides(
-            policy,
-            service,
-            found,
-            at,
-            login.borrower,
-        )
+        decides = _decides(policy, service, found, at, login.borrower)
         counting = self._counting(at, found.decidings[at])
         key = (counting, service.name, decides, _state(login.borrower))
         if key not in self.kept:
@@ -343,9 +285,7 @@ class _Stage:
 
     def _terms(self) -> IdealTerms:
         return IdealTerms(
-            giver=self.classes.kinds.source.giver,
-            local=self.analysis.site.local,
-            hmacs=_HMACS,
+            giver=self.classes.kinds.source.giver, local=self.analysis.site.local, hmacs=_HMACS
         )
 
     def _read(self, login: DescribedLogin, policies: PolicySet) -> DescribedLogin:

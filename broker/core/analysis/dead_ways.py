@@ -32,13 +32,7 @@ def dead_ways(modelled: ModelledSet, sources: Sequence[SourceKinds]) -> Iterator
         for way in ways:
             if way in living:
                 continue
-            shadow = _shadow(
-                way,
-                ways,
-                kinds,
-                modelled,
-                first,
-            )
+            shadow = _shadow(way, ways, kinds, modelled, first)
             if shadow is None:
                 living.add(way)
             else:
@@ -55,14 +49,7 @@ def _shadow(
     """Return a way that decides in place of ``way`` whatever the login; None where it decides."""
     shadow = None
     picked = modelled.admits(way.policy, kinds.source.upstream)
-    for base, level in product(
-        bases(
-            (way,),
-            kinds,
-            first,
-        ),
-        kinds.source.levels,
-    ):
+    for base, level in product(bases((way,), kinds, first), kinds.source.levels):
         if not way.matches(base, level):
             continue
         highest, own = _deciding(way, [each for each in ways if each.matches(base, level)])

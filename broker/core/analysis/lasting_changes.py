@@ -38,18 +38,10 @@ def account_changes(before: Outcome, after: Outcome) -> Iterator[Change]:
     if old.months and new.months and old.months != new.months and not _told(before, after):
         text = f"expires_after {old.months} -> {new.months} months, where it is moved"
         direction = _more(old.months < new.months)
-        yield Change(
-            direction,
-            text,
-            new.rule.line_of("expires_after"),
-        )
+        yield Change(direction, text, new.rule.line_of("expires_after"))
     if old.pin and new.pin and old.pin != new.pin:
         text = f"pin {old.pin} -> {new.pin}"
-        yield Change(
-            _more(new.pin == "mail"),
-            text,
-            new.rule.line_of("pin"),
-        )
+        yield Change(_more(new.pin == "mail"), text, new.rule.line_of("pin"))
 
 
 def _told(before: Outcome, after: Outcome) -> bool:
@@ -62,18 +54,9 @@ def _fields(before: AccountTerms | None, after: AccountTerms | None) -> Iterator
     new = {each.name: each for each in after.fields} if after else {}
     for name in dict.fromkeys((*new, *old)):
         if name not in old:
-            yield Change(
-                Direction.WIDER,
-                f"+ field {name}",
-                new[name].place,
-            )
+            yield Change(Direction.WIDER, f"+ field {name}", new[name].place)
         elif name not in new:
-            yield Change(
-                Direction.NARROWER,
-                f"- field {name}",
-                old[name].place,
-                was=True,
-            )
+            yield Change(Direction.NARROWER, f"- field {name}", old[name].place, was=True)
         else:
             yield from _field(old[name], new[name])
 
@@ -108,33 +91,16 @@ def _field(old: WrittenField, new: WrittenField) -> Iterator[Change]:
     fewer = [name for name in old.sources if name not in new.sources]
     if more:
         text = f"+ field {new.name}: from {', '.join(more)}"
-        yield Change(
-            Direction.WIDER,
-            text,
-            new.place,
-        )
+        yield Change(Direction.WIDER, text, new.place)
     if fewer:
         text = f"- field {new.name}: from {', '.join(fewer)}"
-        yield Change(
-            Direction.NARROWER,
-            text,
-            old.place,
-            was=True,
-        )
+        yield Change(Direction.NARROWER, text, old.place, was=True)
     if old.sources != new.sources and not more and not fewer:
         text = f"field {new.name}: from {new.sources[0]} first, where it was {old.sources[0]}"
-        yield Change(
-            Direction.OTHER,
-            text,
-            new.place,
-        )
+        yield Change(Direction.OTHER, text, new.place)
     if old.set != new.set:
         direction = _more(_WRITING.index(old.set) < _WRITING.index(new.set))
-        yield Change(
-            direction,
-            f"field {new.name}: set {old.set} -> {new.set}",
-            new.place,
-        )
+        yield Change(direction, f"field {new.name}: set {old.set} -> {new.set}", new.place)
 
 
 def mailbox_changes(
@@ -152,36 +118,19 @@ def _mailbox(old: MailboxTerms, new: MailboxTerms) -> Iterator[Change]:
     more, fewer = new.domains - old.domains, old.domains - new.domains
     if more:
         text = f"+ {head}: domains {', '.join(sorted(more))}"
-        yield Change(
-            Direction.WIDER,
-            text,
-            _line(new.asked_by, "domains"),
-        )
+        yield Change(Direction.WIDER, text, _line(new.asked_by, "domains"))
     if fewer:
         text = f"- {head}: domains {', '.join(sorted(fewer))}"
-        yield Change(
-            Direction.NARROWER,
-            text,
-            _line(old.asked_by, "domains"),
-            was=True,
-        )
+        yield Change(Direction.NARROWER, text, _line(old.asked_by, "domains"), was=True)
     if old.code_valid_for != new.code_valid_for:
         spans = f"{_span(old.code_valid_for)} -> {_span(new.code_valid_for)}"
         direction = _more(old.code_valid_for < new.code_valid_for)
         place = _line(new.asked_by, "code_valid_for")
-        yield Change(
-            direction,
-            f"{head}: code_valid_for {spans}",
-            place,
-        )
+        yield Change(direction, f"{head}: code_valid_for {spans}", place)
     if old.remembered_for != new.remembered_for:
         spans = f"{_span(old.remembered_for)} -> {_span(new.remembered_for)}"
         place = _line(new.remembered_by, "remembered_for")
-        yield Change(
-            _remembered(old, new),
-            f"{head}: remembered_for {spans}",
-            place,
-        )
+        yield Change(_remembered(old, new), f"{head}: remembered_for {spans}", place)
 
 
 def _remembered(old: MailboxTerms, new: MailboxTerms) -> Direction:

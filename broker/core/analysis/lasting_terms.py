@@ -80,11 +80,7 @@ def mailboxes(played: PlayedLogin, policies: PolicySet) -> Iterator[MailboxTerms
             domains=frozenset(step.domains),
             code_valid_for=step.lasts,
             remembered_for=remembered_by.remembered_for if remembered_by else None,
-            asked_by=_asked_by(
-                step.name,
-                played.facts.intent,
-                policies,
-            ),
+            asked_by=_asked_by(step.name, played.facts.intent, policies),
             remembered_by=remembered_by,
         )
 
@@ -132,13 +128,7 @@ def _looked_up(played: PlayedLogin, release: Release, rule: BorrowerRule) -> Acc
     there = release.borrower != _NONE and played.borrower is not None
     if not there or rule.register is None or not played.decision.known_in_person:
         return None
-    return AccountTerms(
-        months=None,
-        fields=(),
-        pin=None,
-        register=rule.register,
-        rule=rule,
-    )
+    return AccountTerms(months=None, fields=(), pin=None, register=rule.register, rule=rule)
 
 
 def _written(
@@ -148,12 +138,7 @@ def _written(
         named = (name for name in _sources(written) if _has(kinds, name))
         sources = tuple(name for name in named if name.removeprefix(PROOF_SOURCE) not in unseen)
         if sources:
-            yield WrittenField(
-                written.name,
-                sources,
-                written.set,
-                written.place,
-            )
+            yield WrittenField(written.name, sources, written.set, written.place)
 
 
 def _sources(written: Field) -> Names:

@@ -86,10 +86,7 @@ class Classes:
     hidden: tuple[frozenset[str], ...] = field(init=False, repr=False)
     named_by_subject: bool = field(init=False)
     _presences: dict[object, tuple[Presence, ...]] = field(
-        default_factory=dict,
-        init=False,
-        repr=False,
-        compare=False,
+        default_factory=dict, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:

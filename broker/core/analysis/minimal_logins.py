@@ -10,11 +10,7 @@ from itertools import combinations, product
 from typing import Final
 
 from broker.core.analysis.modelled_matching import PROOF, Demand, Kinds, ModelledSet, Way
-from broker.core.analysis.source_kinds import (
-    SourceKinds,
-    filling_attributes,
-    interchangeable,
-)
+from broker.core.analysis.source_kinds import SourceKinds, filling_attributes, interchangeable
 from broker.core.analysis.value_kinds import Standing, ValueKind
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 

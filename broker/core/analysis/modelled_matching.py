@@ -122,31 +122,11 @@ class ModelledSet:
         ways = []
         for position, policy in enumerate(self.policies.policies):
             for at, alternative in enumerate(policy.match):
-                ways.append(
-                    _way(
-                        position,
-                        at,
-                        policy,
-                        alternative,
-                        self.day,
-                    )
-                )
+                ways.append(_way(position, at, policy, alternative, self.day))
         named = {each.affiliation: at for at, each in enumerate(self.policies.policies)}
-        object.__setattr__(
-            self,
-            "ways",
-            tuple(ways),
-        )
-        object.__setattr__(
-            self,
-            "positions",
-            named,
-        )
-        object.__setattr__(
-            self,
-            "offers",
-            _offers(self.policies, self.day),
-        )
+        object.__setattr__(self, "ways", tuple(ways))
+        object.__setattr__(self, "positions", named)
+        object.__setattr__(self, "offers", _offers(self.policies, self.day))
 
     def policy(self, deciding: Deciding) -> Policy | None:
         """Return the policy that counts."""
@@ -174,20 +154,8 @@ def _way(position: int, at: int, policy: Policy, alternative: Alternative, day: 
         elif condition.name == _ASSURANCE:
             least = max(_least(condition.values), least or Assurance.SELF_ASSERTED)
         else:
-            demands.append(
-                _demand(
-                    condition,
-                    policy,
-                    day,
-                )
-            )
-    return Way(
-        position,
-        at,
-        upstreams,
-        tuple(demands),
-        least,
-    )
+            demands.append(_demand(condition, policy, day))
+    return Way(position, at, upstreams, tuple(demands), least)
 
 
 def _offers(policies: PolicySet, day: date) -> dict[tuple[int, str], Offer]:
@@ -221,11 +189,7 @@ def _demand(condition: Condition, policy: Policy, day: date) -> Demand:
         if rule.name == proof:
             proving |= {domain.name for domain in rule.domains if domain.proves_on(day)}
     written = tuple(value for value in condition.values if value in proving)
-    return Demand(
-        condition.name,
-        written,
-        proof,
-    )
+    return Demand(condition.name, written, proof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,11 +206,7 @@ class Shown:
 
     def __post_init__(self) -> None:
         met = (way for way in self.ways if way.met_by(self.kinds))
-        object.__setattr__(
-            self,
-            "met",
-            tuple(met),
-        )
+        object.__setattr__(self, "met", tuple(met))
 
 
 def decided(
@@ -266,15 +226,7 @@ def decided(
     if chosen in matched:
         picked = modelled.admits(chosen, upstream)
         return Deciding(chosen, highest=False) if picked else Deciding(highest)
-    proof = next(
-        _offered(
-            shown.ways,
-            chosen,
-            shown.kinds,
-            level,
-        ),
-        None,
-    )
+    proof = next(_offered(shown.ways, chosen, shown.kinds, level), None)
     return Deciding(highest, offered=modelled.offers[chosen, proof] if proof else None)
 
 

@@ -27,13 +27,7 @@ class Known:
 
     def numbered(self, cpr: str, age: int | None) -> "Known":
         """Return the same of a person with this kind of CPR number, and the age with it."""
-        return Known(
-            self.standing,
-            self.withheld,
-            self.level,
-            cpr,
-            age,
-        )
+        return Known(self.standing, self.withheld, self.level, cpr, age)
 
     @property
     def in_person(self) -> bool:
@@ -69,12 +63,7 @@ class Rights:
     @property
     def whatever_lacks(self) -> object:
         """Return the rights that count where nothing is required."""
-        return (
-            self.in_person,
-            self.findable,
-            self.number,
-            self.lowers,
-        )
+        return (self.in_person, self.findable, self.number, self.lowers)
 
     @property
     def wishes(self) -> bool:
@@ -86,21 +75,11 @@ def rights(modelled: ModelledSet, deciding: Deciding, known: Known, upstream: st
     """Return the rights of a login that ``deciding`` stands for; of no affiliation, the fewest."""
     policy = modelled.policy(deciding)
     if policy is None:
-        return Rights(
-            (),
-            known.in_person,
-            known.findable,
-            _number(known),
-            lowers=False,
-        )
+        return Rights((), known.in_person, known.findable, _number(known), lowers=False)
     rule = policy.borrower.lowers if policy.borrower else None
     left = known.standing is not Standing.IN_PERSON and not known.withheld
     return Rights(
-        lacking=_lacking(
-            policy.require,
-            known,
-            upstream,
-        ),
+        lacking=_lacking(policy.require, known, upstream),
         in_person=known.in_person,
         findable=known.findable,
         number=_number(known),

@@ -21,15 +21,11 @@ class ModelledSets:
     sets: tuple[PolicySet, ...]
     vocabulary: Vocabulary
     _days: dict[date, tuple[ModelledSet, ...]] = field(
-        default_factory=dict,
-        repr=False,
-        compare=False,
+        default_factory=dict, repr=False, compare=False
     )
     # With the source itself: of one that is gone another may have the same identity.
     _sources: dict[int, tuple[Source, SourceKinds]] = field(
-        default_factory=dict,
-        repr=False,
-        compare=False,
+        default_factory=dict, repr=False, compare=False
     )
 
     @classmethod

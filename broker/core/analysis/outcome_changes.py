@@ -22,11 +22,7 @@ def changes(before: Outcome, after: Outcome) -> Iterator[Change]:
         yield from _admission(before, after)
     if before.affiliation != after.affiliation:
         text = f"{before.affiliation or NOBODY}{MOVES}{after.affiliation or NOBODY}"
-        yield Change(
-            Direction.OTHER,
-            text,
-            after.place,
-        )
+        yield Change(Direction.OTHER, text, after.place)
     yield from _attributes(before, after)
     if before.terms is not None and after.terms is not None:
         yield from _terms(before.terms, after.terms)
@@ -42,24 +38,12 @@ def changes(before: Outcome, after: Outcome) -> Iterator[Change]:
 
 def _admission(before: Outcome, after: Outcome) -> Iterator[Change]:
     if after.refusal is None:
-        yield Change(
-            Direction.WIDER,
-            f"let in, where it was {before.refusal}",
-            after.place,
-        )
+        yield Change(Direction.WIDER, f"let in, where it was {before.refusal}", after.place)
     elif before.refusal is None:
-        yield Change(
-            Direction.REFUSED,
-            after.refusal,
-            after.place,
-        )
+        yield Change(Direction.REFUSED, after.refusal, after.place)
     else:
         text = f"refused for {after.refusal}, where it was {before.refusal}"
-        yield Change(
-            Direction.OTHER,
-            text,
-            after.place,
-        )
+        yield Change(Direction.OTHER, text, after.place)
 
 
 def _attributes(before: Outcome, after: Outcome) -> Iterator[Change]:
@@ -67,19 +51,10 @@ def _attributes(before: Outcome, after: Outcome) -> Iterator[Change]:
     new = {each.name: each for each in after.leaving}
     for name in dict.fromkeys((*new, *old)):
         if name not in old:
-            yield Change(
-                Direction.WIDER,
-                f"+ {name}",
-                new[name].place,
-            )
+            yield Change(Direction.WIDER, f"+ {name}", new[name].place)
         elif name not in new:
             place = after.place if after.refusal else old[name].place
-            yield Change(
-                Direction.NARROWER,
-                f"- {name}",
-                place,
-                was=not after.refusal,
-            )
+            yield Change(Direction.NARROWER, f"- {name}", place, was=not after.refusal)
         else:
             yield from _listed(old[name], new[name])
 
@@ -88,39 +63,18 @@ def _listed(old: LeavingKinds, new: LeavingKinds) -> Iterator[Change]:
     more = sorted(new.patterns - old.patterns - {MADE})
     fewer = sorted(old.patterns - new.patterns - {MADE})
     if more:
-        yield Change(
-            Direction.WIDER,
-            f"+ {old.name}: {_values(more)}",
-            new.place,
-        )
+        yield Change(Direction.WIDER, f"+ {old.name}: {_values(more)}", new.place)
     if fewer:
-        yield Change(
-            Direction.NARROWER,
-            f"- {old.name}: {_values(fewer)}",
-            old.place,
-            was=True,
-        )
+        yield Change(Direction.NARROWER, f"- {old.name}: {_values(fewer)}", old.place, was=True)
     if old.optional != new.optional:
         wider = Direction.WIDER if old.optional else Direction.NARROWER
         text = "leaves without a tick" if old.optional else "leaves only where it is ticked"
-        yield Change(
-            wider,
-            f"{old.name} {text}",
-            new.place,
-        )
+        yield Change(wider, f"{old.name} {text}", new.place)
     if old.mask != new.mask:
         text = "shown in full" if old.mask else "shown masked"
-        yield Change(
-            Direction.OTHER,
-            f"{old.name} is {text}",
-            new.place,
-        )
+        yield Change(Direction.OTHER, f"{old.name} is {text}", new.place)
     if old.why != new.why:
-        yield Change(
-            Direction.OTHER,
-            f"{old.name}: another reason (why) is shown",
-            new.place,
-        )
+        yield Change(Direction.OTHER, f"{old.name}: another reason (why) is shown", new.place)
 
 
 def _values(patterns: Iterable[str]) -> str:
@@ -143,37 +97,17 @@ def _terms(old: SharedTerms, new: SharedTerms) -> Iterator[Change]:
     if old.basis != new.basis:
         weaker = old.basis == _CONSENT
         direction = Direction.WIDER if weaker else Direction.OTHER
-        yield Change(
-            direction,
-            f"legal basis {old.basis} -> {new.basis}",
-            line_of("legal_basis"),
-        )
+        yield Change(direction, f"legal basis {old.basis} -> {new.basis}", line_of("legal_basis"))
     if old.name_id != new.name_id:
         direction = Direction.NARROWER if new.name_id == "transient" else Direction.WIDER
-        yield Change(
-            direction,
-            f"name_id {old.name_id} -> {new.name_id}",
-            line_of("name_id"),
-        )
+        yield Change(direction, f"name_id {old.name_id} -> {new.name_id}", line_of("name_id"))
     if _teller(old) != _teller(new):
         direction = Direction.WIDER if _teller(new) == "upstream" else Direction.NARROWER
-        yield Change(
-            direction,
-            f"notice {_teller(old)} -> {_teller(new)}",
-            line_of("notice"),
-        )
+        yield Change(direction, f"notice {_teller(old)} -> {_teller(new)}", line_of("notice"))
     if old.receiver != new.receiver:
-        yield Change(
-            Direction.WIDER,
-            "another controller",
-            new.entry.place,
-        )
+        yield Change(Direction.WIDER, "another controller", new.entry.place)
     if old.purpose != new.purpose:
-        yield Change(
-            Direction.OTHER,
-            "another purpose",
-            line_of("purpose"),
-        )
+        yield Change(Direction.OTHER, "another purpose", line_of("purpose"))
 
 
 def _teller(terms: SharedTerms) -> Notice:
@@ -185,27 +119,14 @@ def _borrower(old: PlannedBorrower | None, new: PlannedBorrower | None) -> Itera
     one, other = account_words(old), account_words(new)
     if one != other:
         place = new.place if new else None
-        yield Change(
-            _longer(old, new),
-            f"borrower: {one} -> {other}",
-            place,
-            account=True,
-        )
+        yield Change(_longer(old, new), f"borrower: {one} -> {other}", place, account=True)
 
 
 def _longer(old: PlannedBorrower | None, new: PlannedBorrower | None) -> Direction:
     """Return which way a borrower goes that differs in nothing but how long it is good for."""
     if old is None or new is None or not (old.months and new.months):
         return Direction.OTHER
-    if replace(
-        old,
-        months=None,
-        place=None,
-    ) != replace(
-        new,
-        months=None,
-        place=None,
-    ):
+    if replace(old, months=None, place=None) != replace(new, months=None, place=None):
         return Direction.OTHER
     return Direction.WIDER if new.months > old.months else Direction.NARROWER
 
@@ -228,18 +149,10 @@ def _steps(before: Outcome, after: Outcome) -> Iterator[Change]:
         if step not in new and after.refusal is None:
             proof = step.startswith("ProveMailbox")
             direction = Direction.WIDER if proof and before.refusal is None else Direction.OTHER
-            yield Change(
-                direction,
-                f"not asked: {_step(step)}",
-                after.place,
-            )
+            yield Change(direction, f"not asked: {_step(step)}", after.place)
     for step in new:
         if step not in old:
-            yield Change(
-                Direction.OTHER,
-                f"asked: {_step(step)}",
-                after.place,
-            )
+            yield Change(Direction.OTHER, f"asked: {_step(step)}", after.place)
 
 
 def _step(step: str) -> str:

@@ -4,12 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from broker.core.analysis.lasting_terms import (
-    AccountTerms,
-    MailboxTerms,
-    account_terms,
-    mailboxes,
-)
+from broker.core.analysis.lasting_terms import AccountTerms, MailboxTerms, account_terms, mailboxes
 from broker.core.analysis.login_classes import Member
 from broker.core.analysis.source_kinds import SourceKinds
 from broker.core.analysis.value_kinds import OTHER, ValueKind
@@ -137,11 +132,7 @@ def read_without(login: DescribedLogin, hidden: frozenset[str]) -> DescribedLogi
         values[name] = known
         if not known:
             del values[name]
-    read = replace(
-        reading,
-        attributes=Attributes(values),
-        withheld=tuple(withheld),
-    )
+    read = replace(reading, attributes=Attributes(values), withheld=tuple(withheld))
     return replace(login, reading=read.without_cpr())
 
 
@@ -151,13 +142,7 @@ def _values(member: Member, kinds: SourceKinds) -> dict[str, Names]:
     for name, chosen in member.kinds.items():
         values[name] = tuple(kinds.values[name][kind] for kind in sorted(chosen))
     for name in sorted(member.present - values.keys()):
-        values[name] = (
-            _any_value(
-                name,
-                kinds,
-                values,
-            ),
-        )
+        values[name] = (_any_value(name, kinds, values),)
     return values
 
 
@@ -192,15 +177,7 @@ def outcome(
         affiliation=played.decision.affiliation,
         borrower=None if kinds.source.local else played.borrower,
         terms=_terms(release, played) if leaves and release else None,
-        leaving=tuple(
-            _leaving(
-                played,
-                release,
-                kinds,
-                hidden,
-                unseen,
-            )
-        )
+        leaving=tuple(_leaving(played, release, kinds, hidden, unseen))
         if leaves and release
         else (),
         place=played.place,

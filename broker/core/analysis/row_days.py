@@ -42,7 +42,4 @@ def days_of_row(found: Collection[date], compared: Sequence[date]) -> DayRange:
     later = [day for day in compared if day > last]
     if later:
         until = later[0] - _ONE_DAY
-    return DayRange(
-        after,
-        until,
-    )
+    return DayRange(after, until)

@@ -177,13 +177,7 @@ class _Comparison:
         """Yield what was gathered, by affiliation and service."""
         for (affiliation, service), found in sorted(self.arriving.items()):
             leaving = tuple(found.leaving) if found.let_in else None
-            yield Arrival(
-                affiliation,
-                service,
-                tuple(found.before),
-                leaving,
-                tuple(found.accounts),
-            )
+            yield Arrival(affiliation, service, tuple(found.before), leaving, tuple(found.accounts))
 
 
 def difference(analysis: Analysis, intents: Collection[str] | None = None) -> Difference:

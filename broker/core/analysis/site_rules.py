@@ -110,49 +110,22 @@ def proved(
     if not able:
         return RuleProof(rule, (), met)
     analysis = replace(every, site=replace(here, services=able))
-    breaches = _breaches(
-        rule,
-        policies,
-        analysis,
-        let_others_run,
-    )
+    breaches = _breaches(rule, policies, analysis, let_others_run)
     unproved = (incomplete or every.incomplete)()
-    return RuleProof(
-        rule,
-        breaches,
-        met,
-        tuple(unproved),
-    )
+    return RuleProof(rule, breaches, met, tuple(unproved))
 
 
 def _breaches(
-    rule: SiteRule,
-    policies: PolicySet,
-    analysis: Analysis,
-    let_others_run: Callable[[], None],
+    rule: SiteRule, policies: PolicySet, analysis: Analysis, let_others_run: Callable[[], None]
 ) -> tuple[Breach, ...]:
-    if not _may_be_broken(
-        rule,
-        policies,
-        analysis,
-        let_others_run,
-    ):
+    if not _may_be_broken(rule, policies, analysis, let_others_run):
         return ()
-    shows = _Shows(
-        analysis,
-        policies,
-        rule.when,
-        analysis.vocabulary,
-    )
+    shows = _Shows(analysis, policies, rule.when, analysis.vocabulary)
     found: dict[tuple[str, str, PolicyLine | None], Breach] = {}
     for login in analysis.logins():
         let_others_run()
         for difference in _differences(rule, policies, login.outcomes[0]):
-            key = (
-                login.service.name,
-                difference.what,
-                difference.place,
-            )
+            key = (login.service.name, difference.what, difference.place)
             known = found.get(key)
             if known is None or known.login.reading.withheld:
                 breach = shows.breach(login, difference)
@@ -163,10 +136,7 @@ def _breaches(
 
 
 def _may_be_broken(
-    rule: SiteRule,
-    policies: PolicySet,
-    analysis: Analysis,
-    let_others_run: Callable[[], None],
+    rule: SiteRule, policies: PolicySet, analysis: Analysis, let_others_run: Callable[[], None]
 ) -> bool:
     """Return whether what comes of any class is against the rule, or may be.
 

@@ -67,14 +67,7 @@ class Vocabulary:
         domains = (name for name in written if name.endswith(PROOF))
         proofs |= {name.removesuffix(PROOF) for name in domains}
         named = {name: NamedValues.of(name, values) for name, values in written.items()}
-        return cls(
-            named,
-            frozenset(matched),
-            frozenset(proofs),
-            affiliations,
-            contested,
-            apart,
-        )
+        return cls(named, frozenset(matched), frozenset(proofs), affiliations, contested, apart)
 
     @property
     def proved(self) -> frozenset[str]:
@@ -182,9 +175,7 @@ class SourceKinds:
     values: Mapping[str, Mapping[ValueKind, str]] = field(repr=False)
     # With the set itself: of one that is gone another may have the same identity.
     _opened: dict[int, tuple[ModelledSet, tuple[Way, ...]]] = field(
-        default_factory=dict,
-        repr=False,
-        compare=False,
+        default_factory=dict, repr=False, compare=False
     )
 
     @classmethod
@@ -196,18 +187,10 @@ class SourceKinds:
             if name.endswith(PROOF) or name in vocabulary.proved:
                 known = witnesses(named, anything)
             else:
-                known = witnesses(
-                    named,
-                    source,
-                    vocabulary.affiliations,
-                )
+                known = witnesses(named, source, vocabulary.affiliations)
             if known:
                 values[name] = known
-        return cls(
-            source,
-            vocabulary,
-            values,
-        )
+        return cls(source, vocabulary, values)
 
     def only_proved(self, name: str) -> bool:
         """Return whether the attribute ``name`` is proved, and never asserted from here."""

@@ -69,15 +69,7 @@ def sources_of(upstream: Upstream, maps: Mapping[str, AttributeMap]) -> Iterator
     """Yield the sources behind an upstream, a source for each of its institutions."""
     if upstream.local:
         shapes = {CATEGORY: AssertedShape(single=True)}
-        yield Source(
-            upstream.name,
-            "",
-            shapes,
-            (),
-            (None,),
-            asserts_cpr=False,
-            local=True,
-        )
+        yield Source(upstream.name, "", shapes, (), (None,), asserts_cpr=False, local=True)
         return
     attribute_map = maps[upstream.attribute_map]
     shapes = _shapes(attribute_map)
@@ -108,15 +100,7 @@ def ideal_sources(upstreams: Iterable[str], local: Iterable[str]) -> Iterator[So
     shapes = {CATEGORY: AssertedShape(single=True)}
     for name in sorted(set(upstreams)):
         if name in local:
-            yield Source(
-                name,
-                "",
-                shapes,
-                (),
-                (None,),
-                asserts_cpr=False,
-                local=True,
-            )
+            yield Source(name, "", shapes, (), (None,), asserts_cpr=False, local=True)
         else:
             yield Source(name)
 
@@ -125,11 +109,7 @@ def _shapes(attribute_map: AttributeMap) -> dict[str, AssertedShape]:
     """Return the shapes by our names; of two rows of one name the wider of each property."""
     shapes: dict[str, AssertedShape] = {}
     for row in attribute_map.rows:
-        shape = AssertedShape(
-            row.single,
-            row.pattern,
-            row.scope,
-        )
+        shape = AssertedShape(row.single, row.pattern, row.scope)
         other = shapes.get(row.name)
         shapes[row.name] = _wider(shape, other) if other else shape
     if attribute_map.complete:
@@ -141,11 +121,7 @@ def _shapes(attribute_map: AttributeMap) -> dict[str, AssertedShape]:
 def _wider(one: AssertedShape, other: AssertedShape) -> AssertedShape:
     pattern = one.pattern if one.pattern == other.pattern else None
     scope = one.scope if one.scope == other.scope else None
-    return AssertedShape(
-        one.single or other.single,
-        pattern,
-        scope,
-    )
+    return AssertedShape(one.single or other.single, pattern, scope)
 
 
 def _levels(upstream: Upstream, institution: Institution) -> Iterator[Assurance | None]:

@@ -39,25 +39,13 @@ def taken_people(analysis: Analysis, before: Collection[str], meant: Meant) -> I
             continue
         for lower, other in enumerate(policies.policies[at + 1 :], at + 1):
             if other.affiliation in before:
-                pair = (
-                    policy.affiliation,
-                    other.affiliation,
-                )
+                pair = (policy.affiliation, other.affiliation)
                 said = meant.get(pair)
                 lost = entered[lower] - entered[at]
                 if said:
                     lost -= said
-                losses = _Losses.of(
-                    lost,
-                    services,
-                    meant=said is not None,
-                )
-                yield from _taken(
-                    modelled,
-                    (at, lower),
-                    sources,
-                    losses,
-                )
+                losses = _Losses.of(lost, services, meant=said is not None)
+                yield from _taken(modelled, (at, lower), sources, losses)
 
 
 def _entered(policy: Policy, services: Iterable[Service]) -> frozenset[str]:
@@ -65,10 +53,7 @@ def _entered(policy: Policy, services: Iterable[Service]) -> frozenset[str]:
     written = {release.service for release in policy.releases}
     entered = set()
     for service in services:
-        names = (
-            service.name,
-            *service.categories,
-        )
+        names = (service.name, *service.categories)
         if not written.isdisjoint(names):
             entered.add(service.name)
     return frozenset(entered)
@@ -92,14 +77,8 @@ class _Losses:
             if service.name not in lost:
                 continue
             for upstream in service.methods:
-                by.setdefault(
-                    upstream,
-                    [],
-                ).append(service.name)
-        return cls(
-            by,
-            meant,
-        )
+                by.setdefault(upstream, []).append(service.name)
+        return cls(by, meant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +99,7 @@ class _Source:
 
 
 def _taken(
-    modelled: ModelledSet,
-    positions: tuple[int, int],
-    sources: Sequence[_Source],
-    losses: _Losses,
+    modelled: ModelledSet, positions: tuple[int, int], sources: Sequence[_Source], losses: _Losses
 ) -> Iterator[Finding]:
     for source in sources:
         kinds = source.kinds
@@ -134,13 +110,7 @@ def _taken(
         for ways in product(*of_both):
             for base, level in product(bases(ways, kinds, source.first), kinds.source.levels):
                 if _takes(ways, source, base, level):
-                    yield _finding(
-                        modelled,
-                        ways,
-                        kinds,
-                        (base, level),
-                        lost,
-                    )
+                    yield _finding(modelled, ways, kinds, (base, level), lost)
                     return
 
 
@@ -166,18 +136,8 @@ def _finding(
     base, level = shown
     known = Known(standing(base), withheld=False, level=level, cpr="none", age=None)
     proved = {name.removesuffix(PROOF) for name in base if name.endswith(PROOF)}
-    member = Member(
-        base,
-        known,
-        None,
-        frozenset(base) | proved,
-        verified=False,
-    )
-    person = described(
-        member,
-        kinds,
-        None,
-    )
+    member = Member(base, known, None, frozenset(base) | proved, verified=False)
+    person = described(member, kinds, None)
     order = f"precedence {new.precedence} before {old.precedence}"
     becomes = f"who is {old.affiliation} too becomes {new.affiliation}"
     mend = _MEND

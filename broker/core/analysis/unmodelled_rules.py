@@ -42,14 +42,7 @@ def unmodelled_rules(policies: PolicySet) -> Iterator[tuple[PolicyLine, str]]:
 
 
 def _unmodelled(rule: Any, above: PolicyLine) -> Iterator[tuple[PolicyLine, str]]:
-    place = (
-        getattr(
-            rule,
-            "place",
-            None,
-        )
-        or above
-    )
+    place = getattr(rule, "place", None) or above
     known = _MODELLED.get(_base_name(rule), set())
     for each in fields(rule):
         value = getattr(rule, each.name)

@@ -32,11 +32,7 @@ def standing_of(name: str, value: str) -> Standing:
     return Standing.AFFILIATE if word == "affiliate" else Standing.OUTSIDER
 
 
-@dataclass(
-    frozen=True,
-    slots=True,
-    order=True,
-)
+@dataclass(frozen=True, slots=True, order=True)
 class ValueKind:
     """Values of one attribute that nothing tells apart.
 
@@ -65,11 +61,7 @@ class NamedValues:
     name: str
     exact: frozenset[str]
     beginnings: Names  # the longest first
-    _known: dict[str, ValueKind] = field(
-        default_factory=dict,
-        repr=False,
-        compare=False,
-    )
+    _known: dict[str, ValueKind] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, name: str, written: Iterable[str]) -> "NamedValues":
@@ -81,11 +73,7 @@ class NamedValues:
                 beginnings.add(value[:-1])
             else:
                 exact.add(value)
-        return cls(
-            name,
-            frozenset(exact),
-            tuple(sorted(beginnings, key=lambda text: -len(text))),
-        )
+        return cls(name, frozenset(exact), tuple(sorted(beginnings, key=lambda text: -len(text))))
 
     def kind_of(self, value: str) -> ValueKind:
         """Return the kind of any value."""

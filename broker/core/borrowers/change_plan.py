@@ -70,10 +70,7 @@ _RENEW_BELOW_DAYS: Final = 180
 
 
 def plan(
-    found: tuple[Borrower, ...],
-    wish: Wish,
-    today: date,
-    temporary: Borrower | None = None,
+    found: tuple[Borrower, ...], wish: Wish, today: date, temporary: Borrower | None = None
 ) -> Plan:
     """Return the change after which exactly one borrower is as ``wish`` has it.
 

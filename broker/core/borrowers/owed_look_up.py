@@ -63,12 +63,7 @@ NUMBER_HOLDS: Final = frozenset(
 )
 _THERE: Final = "name and address are protected now, and an address stands in the library system"
 _UNCLEAR: Final = frozenset(
-    {
-        Residence.ANNULLED,
-        Residence.NEVER_RESIDENT,
-        Residence.DISAPPEARED,
-        Residence.NOT_UNDERSTOOD,
-    }
+    {Residence.ANNULLED, Residence.NEVER_RESIDENT, Residence.DISAPPEARED, Residence.NOT_UNDERSTOOD}
 )
 
 

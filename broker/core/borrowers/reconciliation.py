@@ -187,12 +187,7 @@ def _rule(affiliation: str, policies: PolicySet) -> BorrowerRule | None:
     return None
 
 
-def _wish(
-    granted: Granted,
-    borrower: Borrower,
-    upgrades: Names = (),
-    lowers: Names = (),
-) -> Wish:
+def _wish(granted: Granted, borrower: Borrower, upgrades: Names = (), lowers: Names = ()) -> Wish:
     return Wish(
         cpr=borrower.cpr,
         affiliation=granted.affiliation,

@@ -88,12 +88,7 @@ def months_after(day: date, months: int) -> date:
 
 
 def wish(
-    decision: Decision,
-    attributes: Attributes,
-    *,
-    find_by_cpr: bool,
-    language: str,
-    today: date,
+    decision: Decision, attributes: Attributes, *, find_by_cpr: bool, language: str, today: date
 ) -> Wish | None:
     """Return the wish of a decision, or None where its policy or the login finds no borrower.
 

@@ -12,7 +12,7 @@ from broker.core.entities import PERSISTENT, Text
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, LegalBasis
 
-# How long an answer counts; its receipt is kept longer (``flows.consents.receipts.KEPT_FOR``).
+# How long an answer counts; its receipt is kept longer (``use_cases.consents.receipts.KEPT_FOR``).
 REMEMBERED_FOR: Final = timedelta(days=365)
 TOKEN_VALID_FOR: Final = timedelta(minutes=10)
 
@@ -275,13 +275,7 @@ def refused(over: Receipt, record_id: str, shown: str, language: str, now: datet
 
 
 def refused_unasked(
-    decision: Decision,
-    record_id: str,
-    shown: str,
-    *,
-    person: str,
-    language: str,
-    now: datetime,
+    decision: Decision, record_id: str, shown: str, *, person: str, language: str, now: datetime
 ) -> Receipt | None:
     """Return the receipt of a no on the page ``shown`` where nothing is asked any more.
 

@@ -13,12 +13,7 @@ from broker.core.policy.model import NAME_ID, Decision, LegalBasis
 # Attributes whose value, and not only whose name, is material: a change of it asks again
 # (docs/reference/consent.md#features).
 WATCHED = frozenset(
-    {
-        "cpr",
-        "eduPersonScopedAffiliation",
-        "eduPersonPrimaryAffiliation",
-        "kaldemail_domain",
-    }
+    {"cpr", "eduPersonScopedAffiliation", "eduPersonPrimaryAffiliation", "kaldemail_domain"}
 )
 
 # What a person agrees to, piece by piece: kind, name, and the value where that is material.

@@ -4,23 +4,10 @@ from collections.abc import Collection
 from typing import Final
 
 SCOPED_AFFILIATION: Final = "eduPersonScopedAffiliation"
-AFFILIATIONS: Final = (
-    SCOPED_AFFILIATION,
-    "eduPersonAffiliation",
-    "eduPersonPrimaryAffiliation",
-)
+AFFILIATIONS: Final = (SCOPED_AFFILIATION, "eduPersonAffiliation", "eduPersonPrimaryAffiliation")
 # eduPerson 2.2.1; the values differ by case in no meaning.
 VOCABULARY: Final = frozenset(
-    {
-        "faculty",
-        "student",
-        "staff",
-        "alum",
-        "member",
-        "affiliate",
-        "employee",
-        "library-walk-in",
-    }
+    {"faculty", "student", "staff", "alum", "member", "affiliate", "employee", "library-walk-in"}
 )
 
 

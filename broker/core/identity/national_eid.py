@@ -100,12 +100,7 @@ def _completed_names(attributes: Attributes) -> dict[str, str | None]:
     if full is None and given and family:
         full = f"{given} {family}"
     first, _, last = (full or "").rpartition(" ")
-    return {
-        "cn": full,
-        "gn": given or first,
-        "sn": family or last,
-        "displayName": full,
-    }
+    return {"cn": full, "gn": given or first, "sn": family or last, "displayName": full}
 
 
 def _refuse_professionals(wire: Sequence[WireAttribute], name_id: str | None) -> None:

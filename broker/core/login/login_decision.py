@@ -37,11 +37,7 @@ def denied(code: str, policies: PolicySet, attribute: str = "") -> Decision:
 
 
 def login_facts(
-    reading: ReadingWithoutCpr,
-    *,
-    upstream: str | None,
-    intent: str | None,
-    borrower: bool = False,
+    reading: ReadingWithoutCpr, *, upstream: str | None, intent: str | None, borrower: bool = False
 ) -> LoginFacts:
     """Return the facts of a login that a policy may look at: of a CPR number its kind alone.
 

@@ -49,11 +49,7 @@ class Replay:
 
 
 def replayed(
-    facts: RefusedFacts,
-    service: Service,
-    policies: PolicySet,
-    now: datetime,
-    terms: IdealTerms,
+    facts: RefusedFacts, service: Service, policies: PolicySet, now: datetime, terms: IdealTerms
 ) -> Replay:
     """Return what ``policies`` would make of the login of ``facts`` at ``service``."""
     open_facts = _open(facts, policies)

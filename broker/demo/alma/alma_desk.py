@@ -129,12 +129,7 @@ def _edited(row: UserRow, name: str, value: str) -> list[UserRow]:
 
 def _made(listed: str, kind: str) -> UserRow:
     empty: UserRow = dict.fromkeys(SHAPES[listed], "")
-    return {
-        **empty,
-        f"{listed}_type": (kind,),
-        "preferred": True,
-        SEGMENT: "Internal",
-    }
+    return {**empty, f"{listed}_type": (kind,), "preferred": True, SEGMENT: "Internal"}
 
 
 def _comes_later(entry: UserRow) -> bool:

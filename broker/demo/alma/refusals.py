@@ -9,12 +9,7 @@ NOT_CREATED: Final = "401658"  # the general error of a create
 NOT_CHANGED: Final = "401860"  # the general error of a change
 
 _OF_GATEWAY: Final = frozenset(
-    {
-        "DAILY_THRESHOLD",
-        "INVALID_REQUEST",
-        "PER_SECOND_THRESHOLD",
-        "UNAUTHORIZED",
-    }
+    {"DAILY_THRESHOLD", "INVALID_REQUEST", "PER_SECOND_THRESHOLD", "UNAUTHORIZED"}
 )
 _XML: Final = """\
 <?xml version="1.0" encoding="UTF-8" standalone="yes"?>
@@ -43,11 +38,7 @@ class Refused(Exception):  # an answer of the simulated Alma, no error of ours
     def body(self) -> dict[str, object]:
         """Return the error list of one error, as every error of Alma's is sent."""
         tracking = f"E01-{secrets.token_hex(5)}-AWAE{secrets.randbelow(10**10):010}"
-        error = {
-            "errorCode": self.code,
-            "errorMessage": self.message,
-            "trackingId": tracking,
-        }
+        error = {"errorCode": self.code, "errorMessage": self.message, "trackingId": tracking}
         return {"errorsExist": True, "errorList": {"error": [error]}, "result": None}
 
     @property

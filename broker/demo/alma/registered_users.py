@@ -53,10 +53,6 @@ def _identifiers(borrower: Mapping[str, str]) -> list[dict[str, Any]]:
     if _CPR.fullmatch(borrower["userid"]):
         kind = "CPR"
     return [
-        {
-            "id_type": {"value": name},
-            "value": value,
-            "segment_type": "Internal",
-        }
+        {"id_type": {"value": name}, "value": value, "segment_type": "Internal"}
         for name, value in ((kind, borrower["userid"]), ("BARCODE", borrower["cardnumber"]))
     ]

@@ -54,11 +54,7 @@ def create_app(
     for person in seed:
         users.create(person)
     alma = Simulation(
-        users,
-        loans or LoanTable(),
-        limits or CallLimits(),
-        faults or InjectedFaults(),
-        AccessLog(),
+        users, loans or LoanTable(), limits or CallLimits(), faults or InjectedFaults(), AccessLog()
     )
     app = Flask("broker.demo")
     app.extensions["alma"] = alma

@@ -190,35 +190,11 @@ class _Route:
 
 
 _ROUTES: Final = (
+    _Route("test users", "GET", "/users/operation/test", "reads_users"),
+    _Route("test users by writing", "POST", "/users/operation/test", "writes_users"),
+    _Route("test configuration", "GET", "/conf/test", "reads_configuration"),
     _Route(
-        "test users",
-        "GET",
-        "/users/operation/test",
-        "reads_users",
-    ),
-    _Route(
-        "test users by writing",
-        "POST",
-        "/users/operation/test",
-        "writes_users",
-    ),
-    _Route(
-        "test configuration",
-        "GET",
-        "/conf/test",
-        "reads_configuration",
-    ),
-    _Route(
-        "search",
-        "GET",
-        "/users",
-        "reads_users",
-        parameters=(
-            "q",
-            "limit",
-            "offset",
-            "order_by",
-        ),
+        "search", "GET", "/users", "reads_users", parameters=("q", "limit", "offset", "order_by")
     ),
     _Route(
         "create",
@@ -226,28 +202,17 @@ _ROUTES: Final = (
         "/users",
         "writes_users",
         NOT_CREATED,
-        parameters=(
-            "send_pin_number_letter",
-            "social_authentication",
-        ),
+        parameters=("send_pin_number_letter", "social_authentication"),
     ),
     _Route(
-        "loans",
-        "GET",
-        "/users/<identifier>/loans",
-        "reads_users",
-        parameters=("user_id_type",),
+        "loans", "GET", "/users/<identifier>/loans", "reads_users", parameters=("user_id_type",)
     ),
     _Route(
         "read",
         "GET",
         "/users/<identifier>",
         "reads_users",
-        parameters=(
-            "user_id_type",
-            "view",
-            "expand",
-        ),
+        parameters=("user_id_type", "view", "expand"),
     ),
     _Route(
         "change",
@@ -255,29 +220,16 @@ _ROUTES: Final = (
         "/users/<identifier>",
         "writes_users",
         NOT_CHANGED,
-        parameters=(
-            "user_id_type",
-            "override",
-            "send_pin_number_letter",
-            "recalculate_roles",
-        ),
+        parameters=("user_id_type", "override", "send_pin_number_letter", "recalculate_roles"),
     ),
     _Route(
         "authenticate",
         "POST",
         "/users/<identifier>",
         "writes_users",
-        parameters=(
-            "user_id_type",
-            "op",
-        ),
+        parameters=("user_id_type", "op"),
     ),
-    _Route(
-        "configuration",
-        "GET",
-        "/conf/code-tables/<name>",
-        "reads_configuration",
-    ),
+    _Route("configuration", "GET", "/conf/code-tables/<name>", "reads_configuration"),
 )
 
 

@@ -10,21 +10,13 @@ from broker.demo.alma.user_object import SEGMENT, SEGMENTS, UserRow, segments
 
 EXTERNAL: Final = "EXTERNAL"
 _ACCOUNT_TYPES: Final = ("INTERNAL", EXTERNAL)
-_MANDATORY: Final = (
-    "record_type",
-    "primary_id",
-    "account_type",
-)
+_MANDATORY: Final = ("record_type", "primary_id", "account_type")
 _RECORD_TYPES: Final = frozenset({"PUBLIC", "STAFF", "CONTACT"})
 _STATUSES: Final = frozenset({"ACTIVE", "INACTIVE"})
 _FOUR_DIGITS: Final = re.compile(r"[0-9]{4}")
 _SHORTEST_PASSWORD: Final = 8
 # Lists of which nothing is published but the name, and tables that the library has left empty.
-_NOT_KNOWN: Final = (
-    "library_notice",
-    "proxy_for_user",
-    "rs_library",
-)
+_NOT_KNOWN: Final = ("library_notice", "proxy_for_user", "rs_library")
 # What has a type: in which list it stands, and in which field of it.
 _TYPED_LISTS: Final = {
     "identifier": ("user_identifier", "id_type"),
@@ -35,13 +27,7 @@ _TYPED_LISTS: Final = {
     "block": ("user_block", "block_type"),
     "statistic": ("user_statistic", "statistic_category"),
 }
-_EMPTY_TABLES: Final = (
-    "user_title",
-    "job_category",
-    "gender",
-    "campus_code",
-    "cataloger_level",
-)
+_EMPTY_TABLES: Final = ("user_title", "job_category", "gender", "campus_code", "cataloger_level")
 
 
 def check(row: UserRow, administration: Administration, general: str) -> None:
@@ -62,10 +48,7 @@ def check(row: UserRow, administration: Administration, general: str) -> None:
 
 def with_defaults(row: UserRow) -> UserRow:
     """Return the row with Alma's own values of what it leaves open."""
-    defaults = {
-        "status": "ACTIVE",
-        "preferred_language": "en",
-    }
+    defaults = {"status": "ACTIVE", "preferred_language": "en"}
     filled = {name: row[name] or value for name, value in defaults.items()}
     return {**row, **filled}
 
@@ -118,10 +101,7 @@ def _check_account(row: UserRow, administration: Administration, general: str) -
 
 
 def _check_types(row: UserRow, administration: Administration) -> None:
-    tables = {
-        "identifier": administration.identifier_types,
-        **administration.contact_types,
-    }
+    tables = {"identifier": administration.identifier_types, **administration.contact_types}
     for what, (listed, field) in _TYPED_LISTS.items():
         for code in _codes(row, listed, field):
             if code not in tables[what]:

@@ -16,14 +16,7 @@ _ORDERS: Final = ("last_name", "first_name", "primary_id")
 _WHOLE: Final = frozenset({"email", "identifiers"})
 
 _OWN_FIELDS: Final = frozenset(
-    {
-        "primary_id",
-        "first_name",
-        "middle_name",
-        "last_name",
-        "job_category",
-        "birth_date",
-    }
+    {"primary_id", "first_name", "middle_name", "last_name", "job_category", "birth_date"}
 )
 # In which list of a user, and in which field there.
 _LISTED_FIELDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -31,12 +24,7 @@ _LISTED_FIELDS: Final[Mapping[str, tuple[str, str]]] = {
     "phone_number": ("phone", "phone_number"),
     "identifiers": ("user_identifier", "value"),
 }
-_FIELDS: Final = frozenset(
-    {
-        *_OWN_FIELDS,
-        *_LISTED_FIELDS,
-    }
-)
+_FIELDS: Final = frozenset({*_OWN_FIELDS, *_LISTED_FIELDS})
 _ALL: Final = "ALL"
 
 

@@ -143,10 +143,7 @@ class Users:
             moving = self._row(merged)["user_identifier"]
             self.drop(merged)
             row = self._row(kept)
-            identifiers = [
-                *row["user_identifier"],
-                *moving,
-            ]
+            identifiers = [*row["user_identifier"], *moving]
             self._rows[_key(row)] = {**row, "user_identifier": identifiers}
 
     def purge(self, today: str) -> None:
@@ -210,13 +207,7 @@ class Users:
     def _roles(self, row: UserRow) -> list[UserRow]:
         rules = self.administration.role_rules
         return [
-            {
-                "status": "ACTIVE",
-                "scope": "",
-                "role_type": role,
-                "expiry_date": "",
-                "parameter": (),
-            }
+            {"status": "ACTIVE", "scope": "", "role_type": role, "expiry_date": "", "parameter": ()}
             for role in rules.get(row["user_group"], ())
         ]
 

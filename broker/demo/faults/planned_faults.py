@@ -71,13 +71,7 @@ class PlannedFaults:
             return present > 0
 
     def plan(
-        self,
-        operation: str,
-        kind: str,
-        times: int = 1,
-        *,
-        seconds: float = 0.0,
-        field: str = "",
+        self, operation: str, kind: str, times: int = 1, *, seconds: float = 0.0, field: str = ""
     ) -> None:
         """Let a fault of ``kind`` strike the next calls of an operation; ValueError if unknown."""
         fault = self._known(Fault(operation, FaultKind(kind), times, seconds, field))

@@ -53,21 +53,13 @@ def _of_any(patrons: IndexedRows[int], queries: Sequence[Any]) -> frozenset[int]
     return frozenset(found)
 
 
-def _of_condition(
-    patrons: IndexedRows[int],
-    name: str,
-    test: Any,
-) -> frozenset[int] | None:
+def _of_condition(patrons: IndexedRows[int], name: str, test: Any) -> frozenset[int] | None:
     if name == _ANY:
         return candidates(patrons, test)
     return _of_column(patrons, name, test)
 
 
-def _of_column(
-    patrons: IndexedRows[int],
-    name: str,
-    test: Any,
-) -> frozenset[int] | None:
+def _of_column(patrons: IndexedRows[int], name: str, test: Any) -> frozenset[int] | None:
     if name not in {*INDEXED, _ATTRIBUTE}:
         return None
     texts = test

@@ -11,14 +11,7 @@ from flask.typing import ResponseReturnValue
 from broker.demo.faults.struck_calls import StruckCalls
 from broker.demo.koha.logins import Logins
 from broker.demo.koha.paged_lists import page_size, paged
-from broker.demo.koha.patron_schema import (
-    PatronRow,
-    blank,
-    json_name,
-    misfits,
-    schema_error,
-    shown,
-)
+from broker.demo.koha.patron_schema import PatronRow, blank, json_name, misfits, schema_error, shown
 from broker.demo.koha.patron_search import Unanswerable, holds, parameters_hold
 from broker.demo.koha.patrons import Patrons
 from broker.demo.koha.refusals import Refused, broken, unfit

@@ -100,11 +100,7 @@ class Sip2Session(MachineSession):
         return Message("64", self._flags(row) + language + timestamp() + counts, told)
 
     def _end_session(self, message: Message) -> Message:
-        fields = [
-            ("AO", _INSTITUTION),
-            ("AA", message.field("AA") or ""),
-            ("AF", "Thank you !"),
-        ]
+        fields = [("AO", _INSTITUTION), ("AA", message.field("AA") or ""), ("AF", "Thank you !")]
         return Message("36", f"Y{timestamp()}", tuple(fields))
 
     def _check_out(self, message: Message) -> Message:

@@ -22,11 +22,7 @@ class IssuedTokens:
     """The bearer tokens that are valid now, with their clients."""
 
     def __init__(
-        self,
-        clients: Mapping[str, Client],
-        lifetime: int,
-        patrons: Patrons,
-        faults: InjectedFaults,
+        self, clients: Mapping[str, Client], lifetime: int, patrons: Patrons, faults: InjectedFaults
     ) -> None:
         self._clients = clients
         self._lifetime = lifetime

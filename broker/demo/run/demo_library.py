@@ -77,11 +77,7 @@ def table(system: str, patrons: int, sip2: int) -> str:
     """Return ``[library]`` of a demo with this system at these ports."""
     ((login, password),) = TERMINALS.items()
     return _TABLES[system].format(
-        patrons=patrons,
-        secret=CLIENT_SECRET,
-        sip2=sip2,
-        login=login,
-        password=password,
+        patrons=patrons, secret=CLIENT_SECRET, sip2=sip2, login=login, password=password
     )
 
 

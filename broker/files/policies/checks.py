@@ -6,12 +6,7 @@ from datetime import datetime
 from broker.core.borrowers.address_fields import ADDRESS_FIELDS
 from broker.core.policy.model import Policy
 from broker.files.checked_files import did_you_mean
-from broker.files.policies import (
-    consistency_checks,
-    dead_names,
-    named_in_examples,
-    service_checks,
-)
+from broker.files.policies import consistency_checks, dead_names, named_in_examples, service_checks
 from broker.files.policies.configured_names import NameableInPolicies
 from broker.files.policies.upstream_checks import PolicyProblem
 

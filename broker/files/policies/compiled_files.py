@@ -35,10 +35,7 @@ class CompiledFiles:
         self._known: Mapping[str, _Compiled] = {}
 
     def compiled(
-        self,
-        files: Mapping[str, bytes],
-        folder: str,
-        let_others_run: Callable[[], None],
+        self, files: Mapping[str, bytes], folder: str, let_others_run: Callable[[], None]
     ) -> tuple[list[Policy], list[Fault]]:
         """Return the policies of the files that are well formed, and the faults of the others."""
         policies: list[Policy] = []
@@ -63,11 +60,7 @@ class CompiledFiles:
         return policies, faults
 
 
-def _read(
-    name: str,
-    octets: bytes,
-    folder: str,
-) -> tuple[Policy | None, list[Fault]]:
+def _read(name: str, octets: bytes, folder: str) -> tuple[Policy | None, list[Fault]]:
     """Return the policy of a file, None where it is not well formed, and the file's faults."""
     path = f"{folder}/{name}"
     numbers = consistency_checks.cpr_literals(octets, name)

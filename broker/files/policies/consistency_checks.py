@@ -11,13 +11,7 @@ from broker.core.identity.cpr import looks_like_cpr
 from broker.core.policy.decision import NEVER_BY_CATEGORY
 from broker.core.policy.entity_categories import BUNDLES
 from broker.core.policy.matching import PROOF_DOMAIN
-from broker.core.policy.model import (
-    Condition,
-    Policy,
-    PolicyLine,
-    Release,
-    ReleasedAttribute,
-)
+from broker.core.policy.model import Condition, Policy, PolicyLine, Release, ReleasedAttribute
 from broker.files.checked_files import did_you_mean
 from broker.files.policies import upstream_checks
 from broker.files.policies.upstream_checks import UPSTREAM, PolicyProblem
@@ -71,9 +65,7 @@ def cpr_literals(octets: bytes, file: str) -> Iterator[PolicyProblem]:
 
 
 def faults_in_file(
-    policy: Policy,
-    services: Collection[str] | None,
-    attributes: Collection[str] | None,
+    policy: Policy, services: Collection[str] | None, attributes: Collection[str] | None
 ) -> Iterator[PolicyProblem]:
     """Find the faults of one file; ``services`` and ``attributes`` None: any name is known."""
     yield from _releases(policy, services)

@@ -100,9 +100,7 @@ def unscoped_demands(
 
 
 def _of_several(
-    looked_at: Iterable[Condition],
-    upstreams: Iterable[Upstream],
-    maps: Mapping[str, AttributeMap],
+    looked_at: Iterable[Condition], upstreams: Iterable[Upstream], maps: Mapping[str, AttributeMap]
 ) -> Iterator[Upstream]:
     """Yield the upstreams of several institutions of which no condition says which one it is."""
     for upstream in upstreams:

@@ -23,13 +23,7 @@ from broker.files.policies.expected_borrowers import (
     expected_category,
 )
 from broker.files.policies.file_place import FilePlace
-from broker.files.policies.value_syntax import (
-    CprKind,
-    Level,
-    OneLineText,
-    Span,
-    Values,
-)
+from broker.files.policies.value_syntax import CprKind, Level, OneLineText, Span, Values
 
 # What editors show about two of the mappings.
 _POLICY: Final = (

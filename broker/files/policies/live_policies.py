@@ -15,12 +15,7 @@ from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.files.policies.consistency_checks import faults_at
 from broker.files.policies.example_failures import failures
 from broker.files.policies.examples import Result, run_examples
-from broker.files.policies.policy_folder import (
-    FoundFiles,
-    PolicyFolder,
-    PolicySource,
-    file_marks,
-)
+from broker.files.policies.policy_folder import FoundFiles, PolicyFolder, PolicySource, file_marks
 from broker.files.policies.unlike_live_logins import unlike_live_logins
 from broker.files.uncollected import uncollected
 
@@ -42,10 +37,7 @@ TellChange = Callable[[str, str], None]
 
 
 def load(
-    folder: Path,
-    now: datetime,
-    names: NameableInPolicies = ANY_NAMES,
-    state: Path | None = None,
+    folder: Path, now: datetime, names: NameableInPolicies = ANY_NAMES, state: Path | None = None
 ) -> PolicySet:
     """Return the policies of ``folder``.
 
@@ -217,12 +209,7 @@ class LivePolicies:
         try:
             found = self._source.files()
             parsed = _parsed(
-                found,
-                now,
-                self._names,
-                policies.policies,
-                let_others_run,
-                compiled=self._compiled,
+                found, now, self._names, policies.policies, let_others_run, compiled=self._compiled
             )
             policies = _promoted(self._state, found.files, parsed)
         except ConfigurationFaults as found:

@@ -81,10 +81,7 @@ class PolicyFolder:
             empty = Fault(str(self.path), "holds no policy file", "name the folder in broker.toml")
             raise ConfigurationFaults(misnamed or [empty])
         return FoundFiles(
-            files,
-            self.path.name,
-            removed=frozenset(_named(removed)),
-            misnamed=misnamed,
+            files, self.path.name, removed=frozenset(_named(removed)), misnamed=misnamed
         )
 
     def _listed(self) -> list[Path]:

@@ -8,13 +8,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 _SPAN: Final = re.compile("([1-9][0-9]{0,3}) ?(m|minutes?|h|hours?|d|days?|months?|years?)")
 _MONTHS: Final = re.compile("([1-9][0-9]{0,2}) ?(months?|years?)")
-_DAYS: Final = {
-    "m": 1 / 1440,
-    "h": 1 / 24,
-    "d": 1.0,
-    "months": 365 / 12,
-    "years": 365.0,
-}
+_DAYS: Final = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "months": 365 / 12, "years": 365.0}
 _MINUTES_A_DAY: Final = 1440
 
 OneLineText = Annotated[str, Field(min_length=1, max_length=500)]

@@ -7,13 +7,7 @@ from urllib.parse import urlsplit
 from broker.core.errors import Fault
 from broker.files.settings import admin_checks, upstream_checks
 from broker.files.settings.address_types import loopback
-from broker.files.settings.raw_settings import (
-    SECRET_KEYS,
-    Check,
-    Faults,
-    RawSettings,
-    RawTable,
-)
+from broker.files.settings.raw_settings import SECRET_KEYS, Check, Faults, RawSettings, RawTable
 
 SHORTEST_SECRET: Final = 16
 # What examples, tutorials and tired people write; every length of them is refused.

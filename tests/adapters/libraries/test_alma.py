@@ -328,10 +328,7 @@ def test_the_days_calls_once_used_up_are_a_cause_and_no_storm(alma: Simulation, 
 
 @pytest.mark.parametrize(
     ("machine", "expected"),
-    [
-        (demanding(CPR, "4071"), PinAnswer.RIGHT),
-        (answering(right(CPR).replace("CQY", "CQN")), PinAnswer.WRONG),
-    ],
+    [(demanding(CPR, "4071"), PinAnswer.RIGHT), (answering(right(CPR).replace("CQY", "CQN")), PinAnswer.WRONG)],
 )
 def test_a_machine_says_whether_a_pin_is_right(
     opened: Opened, made: Borrower, soon: Soon, machine: Answers, expected: PinAnswer

@@ -153,13 +153,7 @@ def test_a_look_that_no_write_follows_is_heard_of_at_once(library: Alma, heard: 
 
 @pytest.mark.parametrize("write", WRITES)
 def test_a_write_that_came_too_early_is_made_of_the_user_as_it_is_after_the_pause(
-    alma: Simulation,
-    library: Alma,
-    moments: Moments,
-    soon: Soon,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    write: str,
+    alma: Simulation, library: Alma, moments: Moments, soon: Soon, monkeypatch: pytest.MonkeyPatch, *, write: str
 ) -> None:
     """The pause takes seconds: a block that staff write in it stays."""
     monkeypatch.setattr(alma_budget, "_FIRST_PAUSE_S", 0.01)

@@ -39,10 +39,7 @@ def _desk(koha: Simulation, **more: object) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     "there",
-    [
-        {"userid": CPR},
-        {"extended_attributes": [{"type": "CPR", "value": CPR}]},
-    ],
+    [{"userid": CPR}, {"extended_attributes": [{"type": "CPR", "value": CPR}]}],
     ids=["user name taken, 400", "attribute taken, 400"],
 )
 def test_a_taken_value_means_look_again(
@@ -307,11 +304,7 @@ QUOTING = [
         "mandatory patron attribute type FACULTY",
     ),
     ("[Password is too weak]", "Password is too weak", "RequireStrongPassword"),
-    (
-        "Something went wrong, check Koha logs for details.",
-        "Something went wrong, check Koha logs for details.",
-        None,
-    ),
+    ("Something went wrong, check Koha logs for details.", "Something went wrong, check Koha logs for details.", None),
     ("Duplicate entry '0101990000' for key 'borrowers.userid'", "Duplicate entry … for key …", None),
     ("Patron Hans Hansen (010199-0000) exists", "Patron … … … exists", None),
     ("010199 0000 and 010199.0000 and 01.01.99-0000", "… and … and …", None),

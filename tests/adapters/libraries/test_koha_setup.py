@@ -184,10 +184,7 @@ def test_a_koha_that_goes_down_half_way_is_one_fault(app: Flask, library: Koha, 
     """The proof ends there: every further call would wait for its timeout."""
     app.extensions["koha"].faults.down = True
     (fault,) = _proved(library, soon)
-    assert (fault.setting, fault.sentence) == (
-        "unavailable",
-        "Koha: no token: 503",
-    )
+    assert (fault.setting, fault.sentence) == ("unavailable", "Koha: no token: 503")
 
 
 def test_an_empty_policy_set_proves_the_rest(koha: Simulation, library: Koha, soon: Soon) -> None:

@@ -93,7 +93,7 @@ def test_each_sink_hears_what_is_its_own() -> None:
 
 
 def test_what_the_flows_add_is_told_and_reaches_the_trail() -> None:
-    """The trail that the flows are handed tells; whether it can be written is the kept trail's to say."""
+    """The trail that the use cases are handed tells; whether it can be written is the kept trail's to say."""
     heard = Heard()
     trail = ToldTrail(heard.events().tell, heard)
     event = AuditEvent(AuditEventKind.RELEASED, NOW)

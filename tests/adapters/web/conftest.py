@@ -219,10 +219,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "proof-code": ("proof.html", {**proof, "asking": False}),
         "proof-code-problem": ("proof.html", {**proof, "asking": False, "problem": "code_wrong"}),
         "proof-link": ("proof_link.html", {**linked, "reason": "kaldemail", "link": "0" * 32, "asker": None}),
-        "proof-elsewhere": (
-            "proof_link.html",
-            {**linked, "reason": "elsewhere", "link": "", "asker": "Dorte Holm"},
-        ),
+        "proof-elsewhere": ("proof_link.html", {**linked, "reason": "elsewhere", "link": "", "asker": "Dorte Holm"}),
         "proof-other": ("proof.html", {**proof, "reason": "workplace", "asking": True, "mailing": None}),
         "start": ("start.html", {"step": "start", "way": ""}),
         "start-remembered": ("start.html", {"step": "start", "way": "NemID"}),
@@ -253,10 +250,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "inform": ("consent.html", {**consent, "screen": screen(spoken, inform)}),
         "inform-contract": ("consent.html", {**consent, "screen": screen(spoken, mismatch)}),
         "inform-law": ("consent.html", {**consent, "screen": screen(spoken, asked("legal_obligation", ITEMS[:1]))}),
-        "ask-problem": (
-            "consent.html",
-            {**consent, "screen": screen(spoken, asked()), "problem": "token_refused"},
-        ),
+        "ask-problem": ("consent.html", {**consent, "screen": screen(spoken, asked()), "problem": "token_refused"}),
         "reveal": ("reveal.html", {"step": "reveal", "number": "010188-1235", "back": f"{url}/consent"}),
         "declined": (
             "declined.html",

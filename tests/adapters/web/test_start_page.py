@@ -158,10 +158,7 @@ def test_a_person_leaves_their_choices(house: House) -> None:
 @pytest.mark.parametrize("code", sorted(REASONS))
 @pytest.mark.parametrize(
     ("language", "in_person"),
-    [
-        ("en", "health insurance card and another form of ID"),
-        ("da", "sundhedskort og en anden form for legitimation"),
-    ],
+    [("en", "health insurance card and another form of ID"), ("da", "sundhedskort og en anden form for legitimation")],
 )
 def test_every_reason_ends_on_a_page_with_a_way_on(app: Flask, code: str, language: str, in_person: str) -> None:
     """Whatever went wrong, the page offers something to go to, and the place where one is served in person."""

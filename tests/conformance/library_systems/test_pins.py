@@ -14,8 +14,8 @@ from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import LibraryUnavailable, PinUnsettled
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
-from broker.flows.borrowers.enrolment_records import CALL
-from broker.flows.borrowers.pin_setting import PinSetting
+from broker.use_cases.borrowers.enrolment_records import CALL
+from broker.use_cases.borrowers.pin_setting import PinSetting
 from tests.plugins.library_suite.stage import Stage, Trouble
 from tests.plugins.library_suite.values import CPR, NEXT_PIN, OTHER_CPR, PIN, made, soon
 

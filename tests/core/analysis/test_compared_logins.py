@@ -26,9 +26,7 @@ from tests.plugins.random_edits import edited
 from tests.plugins.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES
 
 UNTOLD = [HealthCheck.too_slow, HealthCheck.data_too_large]
-EDITED = st.tuples(POLICY_SETS, st.integers(0, 2**32)).map(
-    lambda both: (both[0], edited(Random(both[1]), both[0])),
-)
+EDITED = st.tuples(POLICY_SETS, st.integers(0, 2**32)).map(lambda both: (both[0], edited(Random(both[1]), both[0])))
 SHIPPED = live_policies.load(Path(__file__).resolve().parents[3] / "policies", NOW)
 SETS = st.one_of(POLICY_SETS.map(lambda policies: (policies,)), EDITED)
 PARTIAL_LOGINS = st.builds(
@@ -117,12 +115,7 @@ def freely_released(policies: PolicySet) -> PolicySet:
 @pytest.mark.long("plays each login of the shipped policies anew; what is drawn of any policies stays")
 @pytest.mark.parametrize(
     ("edit", "upstream"),
-    [
-        (other_domains, "nemid"),
-        (another_word, "wayf"),
-        (highest_gone, "wayf"),
-        (address_remembered, "nemid"),
-    ],
+    [(other_domains, "nemid"), (another_word, "wayf"), (highest_gone, "wayf"), (address_remembered, "nemid")],
     ids=[
         "a proof that is offered",
         "an affiliation that one set withholds",

@@ -29,16 +29,7 @@ from broker.core.policy.model import Field, Policy, PolicySet
 from broker.files.policies import live_policies
 from tests.plugins.drawn import drawn
 from tests.plugins.random_edits import edited
-from tests.plugins.random_policies import (
-    LOCAL,
-    NOW,
-    POLICY_SETS,
-    SERVICES,
-    SOURCES,
-    TODAY,
-    RandomLogin,
-    random_logins,
-)
+from tests.plugins.random_policies import LOCAL, NOW, POLICY_SETS, SERVICES, SOURCES, TODAY, RandomLogin, random_logins
 
 SEEDS = st.integers(0, 2**32)
 UNTOLD = [HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -26,12 +26,7 @@ PLACE = PolicyLine("a.yaml", 1)
 
 @pytest.mark.parametrize(
     ("scopes", "unwritten", "found"),
-    [
-        (("au.dk",), frozenset(), ("au.dk",)),
-        (("au.dk",), LEFT, ("au.dk",)),
-        ((), frozenset(), ()),
-        ((), LEFT, None),
-    ],
+    [(("au.dk",), frozenset(), ("au.dk",)), (("au.dk",), LEFT, ("au.dk",)), ((), frozenset(), ()), ((), LEFT, None)],
 )
 def test_scopes_that_are_not_at_hand_may_be_any(scopes: Names, unwritten: frozenset[str], found: Names | None) -> None:
     """A feed that is away must not make what it lets through invisible; written as none they are none."""

@@ -69,8 +69,7 @@ def test_every_mail_holds_the_pin_under_way() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "offered"),
-    [(MAILED, CHOSEN), (CHOSEN, OFFERED), (CHOSEN, PinRecord("5838", NOW, chosen=True))],
+    ("before", "offered"), [(MAILED, CHOSEN), (CHOSEN, OFFERED), (CHOSEN, PinRecord("5838", NOW, chosen=True))]
 )
 def test_who_chooses_waits_and_is_waited_for(before: PinRecord, offered: PinRecord) -> None:
     """A choice for a mail, a mail for a choice, and a choice for another, as long as it holds."""

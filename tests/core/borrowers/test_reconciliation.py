@@ -146,12 +146,7 @@ def test_whom_no_rule_lowers_is_not(there: Borrower, rules: PolicySet, left: Lef
 
 @pytest.mark.parametrize(
     ("told", "changes"),
-    [
-        (True, {}),
-        (False, {"pin_used": True}),
-        (False, {"unused_told": AT}),
-        (False, {"pin_mailed": None}),
-    ],
+    [(True, {}), (False, {"pin_used": True}), (False, {"unused_told": AT}), (False, {"pin_mailed": None})],
 )
 def test_whoever_never_used_the_pin_is_told_once_before_the_end(changes: dict[str, Any], *, told: bool) -> None:
     """Of those who were mailed one; whoever has used it here, or was told, is not."""
@@ -186,11 +181,7 @@ def test_only_finished_borrowers_of_ours_are_compared(changes: dict[str, Any]) -
 DAYS: Final = st.integers(-40, 800).map(lambda days: TODAY + timedelta(days=days))
 
 
-@given(
-    granted=DAYS,
-    there=st.none() | DAYS,
-    category=st.sampled_from(["STUD", "PRIV", "EMPL", "VIP"]),
-)
+@given(granted=DAYS, there=st.none() | DAYS, category=st.sampled_from(["STUD", "PRIV", "EMPL", "VIP"]))
 def test_nothing_is_ever_made_shorter(granted: date, there: date | None, category: str) -> None:
     """Whatever was granted and is there, no change brings an expiry nearer, or moves one that is none."""
     present = borrower(expires=there, category=category)

@@ -43,10 +43,7 @@ def test_a_wish_takes_its_fields_from_the_attributes(permit: Any) -> None:
     assert "1403044004" not in repr(made)
 
 
-@pytest.mark.parametrize(
-    ("asserted", "wished"),
-    [("=a@b.example", ()), ("a@b.example", ("a@b.example",))],
-)
+@pytest.mark.parametrize(("asserted", "wished"), [("=a@b.example", ()), ("a@b.example", ("a@b.example",))])
 def test_a_wish_holds_no_formula(permit: Any, asserted: str, wished: tuple[str, ...]) -> None:
     """What a spreadsheet would carry out is in no wish, and so in no comparison with the library system either."""
     attributes = Attributes({"mail": (asserted,), "cpr": ("1403044004",)})

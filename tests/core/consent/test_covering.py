@@ -24,7 +24,7 @@ from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Text
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import NAME_ID
-from broker.flows.records import load
+from broker.use_cases.records import load
 
 WORDS: Final = Text("words", "ord")
 OTHER: Final = Text("other", "andet")

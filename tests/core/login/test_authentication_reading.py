@@ -122,10 +122,7 @@ def test_a_proof_that_has_ended_hides_no_other() -> None:
     assert dict(with_proofs(READING, (ended, PROOF), NOW).attributes) == {"cn": ("Asta Ravn",), **ADDED}
 
 
-@pytest.mark.parametrize(
-    ("sent", "mail"),
-    [({}, "asta@post.example"), ({"mail": ("asta@au.dk",)}, "asta@au.dk")],
-)
+@pytest.mark.parametrize(("sent", "mail"), [({}, "asta@post.example"), ({"mail": ("asta@au.dk",)}, "asta@au.dk")])
 def test_an_address_to_write_to_takes_no_place(sent: dict[str, tuple[str, ...]], mail: str) -> None:
     """It is added where the upstream named none, and proves no domain."""
     proof = replace(PROOF, name="mail", address="asta@post.example")

@@ -3,13 +3,7 @@
 import pytest
 
 from broker.core.entities import Assurance
-from broker.core.login.authn_context import (
-    class_for_service,
-    classes_to_request,
-    level_to_request,
-    nsis,
-    overstates,
-)
+from broker.core.login.authn_context import class_for_service, classes_to_request, level_to_request, nsis, overstates
 from broker.core.login.transaction import AuthnRequest
 
 LOA = "https://data.gov.dk/concept/core/nsis/loa"

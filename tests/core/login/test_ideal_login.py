@@ -106,12 +106,7 @@ def test_the_steps_on_the_way_are_those_of_a_live_login(described: DescribedLogi
             "STUDENT",
             12,
         ),
-        (
-            replace(login("alum@au.dk"), borrower=DescribedBorrower("STUDENT")),
-            EnrolmentOutcome.LOWERED,
-            "PRIVATE",
-            24,
-        ),
+        (replace(login("alum@au.dk"), borrower=DescribedBorrower("STUDENT")), EnrolmentOutcome.LOWERED, "PRIVATE", 24),
         (eid(intent="hospital", addresses=NURSE), EnrolmentOutcome.CREATED, "HOSPITAL", 24),
         (eid(intent="hospital", addresses={"kaldemail": "x@gmail.example"}), EnrolmentOutcome.CREATED, "PRIVATE", 24),
     ],

@@ -6,13 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from broker.core.entities import Assurance, Service, Text
-from broker.core.identity.canonical_attributes import (
-    CPR_STAND_IN,
-    AttributeMap,
-    AttributeReading,
-    Attributes,
-    MapRow,
-)
+from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeMap, AttributeReading, Attributes, MapRow
 from broker.core.login.login_decision import denied, login_facts, proof_step, with_required_names
 from broker.core.policy.model import (
     Alternative,
@@ -32,10 +26,7 @@ PLACE = PolicyLine("p.yaml", 1)
 WORDS = Text("words", "ord")
 CODE_LASTS = timedelta(minutes=20)
 PROOF = ProofRule(
-    "kaldemail",
-    (MailDomain("auh.rm.dk"), MailDomain("old.rm.dk", date(2026, 11, 24))),
-    CODE_LASTS,
-    timedelta(days=365),
+    "kaldemail", (MailDomain("auh.rm.dk"), MailDomain("old.rm.dk", date(2026, 11, 24))), CODE_LASTS, timedelta(days=365)
 )
 BY_PROOF = Alternative((Condition("kaldemail_domain", ("auh.rm.dk",), PLACE),), PLACE)
 NURSES = Policy("p.yaml", "nurse", 1, WORDS, "o", NOW.date(), (BY_PROOF,), (PROOF,), Requirement(), None, ())

@@ -441,11 +441,7 @@ def test_nothing_is_issued_without_all_it_takes(data: st.DataObject) -> None:
 
 
 def test_what_was_ticked_for_good_leaves_at_the_next_login_too(
-    after: Next,
-    arrived: Transaction,
-    permit: Callable[..., Decision],
-    service: Service,
-    hmacs: LookupHmacs,
+    after: Next, arrived: Transaction, permit: Callable[..., Decision], service: Service, hmacs: LookupHmacs
 ) -> None:
     """By the newest answer on file that covers what is asked, and nothing that was left unticked."""
     now = arrived.authenticated

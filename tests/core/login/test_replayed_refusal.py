@@ -90,10 +90,7 @@ def test_what_an_institution_writes_after_an_affiliation_is_kept_only_where_a_fi
     ("require", "replay"),
     [
         (Requirement(cpr=True, age=15), Replay(permitted=True, reason="ok")),
-        (
-            Requirement(cpr=True, age=16, place=PLACE),
-            Replay(reason="too_young", place=PLACE, rule="age: 16"),
-        ),
+        (Requirement(cpr=True, age=16, place=PLACE), Replay(reason="too_young", place=PLACE, rule="age: 16")),
         (
             Requirement(cpr=True, assurance=Assurance.HIGH, place=PLACE),
             Replay(reason="assurance_too_low", place=PLACE, rule="assurance: high"),

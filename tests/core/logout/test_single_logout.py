@@ -103,8 +103,7 @@ def test_the_person_is_asked_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "service", "upstream"),
-    [("all", "open", "open"), ("services", "open", "kept"), ("none", "kept", "kept")],
+    ("scope", "service", "upstream"), [("all", "open", "open"), ("services", "open", "kept"), ("none", "kept", "kept")]
 )
 def test_the_persons_word_counts_once(scope: LogoutScope, service: str, upstream: str) -> None:
     """What stays is marked; a second word, by Back, changes nothing."""

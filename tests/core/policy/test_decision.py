@@ -292,9 +292,7 @@ def test_the_number_is_listed_before_it_is_known_and_absent_attributes_are_not()
 
 
 BY_MAIL = replace(
-    release("my-loans", "sn"),
-    name_id="email",
-    subject=ReleasedAttribute("name_id", WORDS, PolicyLine("p.yaml", 70)),
+    release("my-loans", "sn"), name_id="email", subject=ReleasedAttribute("name_id", WORDS, PolicyLine("p.yaml", 70))
 )
 
 
@@ -351,10 +349,7 @@ def test_a_code_of_conduct_gives_what_metadata_requires(
 
 
 @pytest.mark.parametrize("name", ["subject-id", "pairwise-id"])
-@pytest.mark.parametrize(
-    ("scope", "fate", "items"),
-    [("library.example", "released", [()]), (None, "no_scope", [])],
-)
+@pytest.mark.parametrize(("scope", "fate", "items"), [("library.example", "released", [()]), (None, "no_scope", [])])
 def test_an_identifier_is_ours_whatever_the_upstream_sent(
     name: str, scope: str | None, fate: str, items: list[tuple[str, ...]]
 ) -> None:

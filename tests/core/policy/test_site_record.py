@@ -20,10 +20,7 @@ LIBRARY = {"system": "koha", "desk_categories": ("STAFF",)}
 
 
 def record(
-    service: Service = LOANS,
-    upstream: Upstream = WAYF,
-    wire: AttributeMap = WIRE,
-    library: dict[str, Any] = LIBRARY,
+    service: Service = LOANS, upstream: Upstream = WAYF, wire: AttributeMap = WIRE, library: dict[str, Any] = LIBRARY
 ) -> dict[str, str]:
     """Give the site record of one part each."""
     return site_record({"my-loans": service}, {"wayf": upstream}, {"wayf": wire}, library)

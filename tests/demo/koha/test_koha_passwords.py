@@ -217,12 +217,7 @@ def test_wrong_tries_are_counted_and_lock_only_where_the_library_says_so(ask: As
 @pytest.mark.usefixtures("anna")
 @pytest.mark.parametrize(
     "state",
-    [
-        {"expiry_date": "2020-01-01"},
-        {"patron_card_lost": True},
-        {"incorrect_address": True},
-        {"restricted": True},
-    ],
+    [{"expiry_date": "2020-01-01"}, {"patron_card_lost": True}, {"incorrect_address": True}, {"restricted": True}],
 )
 def test_what_bars_lending_does_not_bar_a_password(ask: Ask, koha: Simulation, state: dict[str, object]) -> None:
     """Validation is 201 whatever the account's state, which stands in the patron object only."""

@@ -527,10 +527,7 @@ def test_every_key_is_documented() -> None:
     assert [each for each in keys() if f"`{each}`" not in text] == []
 
 
-@pytest.mark.parametrize(
-    ("written", "minutes"),
-    [(None, 60), ("1m", 1), ("30m", 30), ("24h", 24 * 60)],
-)
+@pytest.mark.parametrize(("written", "minutes"), [(None, 60), ("1m", 1), ("30m", 30), ("24h", 24 * 60)])
 def test_the_library_is_believed_for_a_time_that_can_be_set(
     setting: Setting, written: str | None, minutes: int
 ) -> None:

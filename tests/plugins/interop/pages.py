@@ -32,8 +32,7 @@ SHOWN: Final = {
         {"MELLON_affiliation": "student@au.dk", "MELLON_organization": "au.dk"}, "MELLON_NAME_ID", TRANSIENT
     ),
     **dict.fromkeys(
-        ("python", "python3", "python3-key"),
-        Shown({"uid": "", "mail": "karla@post.au.example"}, "NAME_ID", PERSISTENT),
+        ("python", "python3", "python3-key"), Shown({"uid": "", "mail": "karla@post.au.example"}, "NAME_ID", PERSISTENT)
     ),
     **dict.fromkeys(
         ("passport", "passport-key"),

@@ -19,12 +19,7 @@ from broker.demo.run.running_demo import Running, running
 from broker.demo.saml.key_pair import KeyPair
 from broker.demo.upstreams.assertion_writer import NAMES
 from tests.plugins.demo import free_base
-from tests.plugins.interop import (
-    apache,
-    lasso_peer,
-    passport_peer,
-    python3_saml_service,
-)
+from tests.plugins.interop import apache, lasso_peer, passport_peer, python3_saml_service
 from tests.plugins.ports import free_port
 
 if TYPE_CHECKING:

@@ -112,9 +112,7 @@ def _kind(can: frozenset[LibraryCapability], settings: Mapping[str, object], *, 
 
 KINDS: Final[Mapping[str, Kind]] = {
     "alma, CPR identifier, machine": _kind(
-        _CAN | _TELLS,
-        {"cpr_identifier_type": "CPR", "user_name_identifier_type": _NAMES},
-        with_machine=True,
+        _CAN | _TELLS, {"cpr_identifier_type": "CPR", "user_name_identifier_type": _NAMES}, with_machine=True
     ),
     "alma, barcode alone": _kind(_CAN, {"cpr_identifier_type": "BARCODE"}, with_machine=False),
 }

@@ -119,14 +119,7 @@ class TroubledFront:
         return answer
 
 
-_NOT_DONE = {
-    Trouble.REFUSED,
-    Trouble.NO_PAGE,
-    Trouble.NO_ROUTE,
-    Trouble.BAD_GATEWAY,
-    Trouble.BROKEN,
-    Trouble.ANOTHER,
-}
+_NOT_DONE = {Trouble.REFUSED, Trouble.NO_PAGE, Trouble.NO_ROUTE, Trouble.BAD_GATEWAY, Trouble.BROKEN, Trouble.ANOTHER}
 
 
 def _trickled(body: bytes, over: threading.Event) -> Iterator[bytes]:

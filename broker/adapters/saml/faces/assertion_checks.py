@@ -37,13 +37,7 @@ _EID_NAME: Final = re.compile(
 _NAME_ID: Final = saml("NameID")
 _IDENTIFIERS: Final = (saml("BaseID"), _NAME_ID, saml("EncryptedID"))
 _AUDIENCE: Final = saml("Audience")
-_CONDITIONS: Final = frozenset(
-    (
-        _AUDIENCES,
-        _PROXY,
-        saml("OneTimeUse"),
-    )
-)
+_CONDITIONS: Final = frozenset((_AUDIENCES, _PROXY, saml("OneTimeUse")))
 
 
 def _zone(received: ReceivedAssertion) -> bool:

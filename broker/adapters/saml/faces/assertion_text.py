@@ -61,12 +61,7 @@ def response(of: Assertable, assertion: str) -> Signable:
     )
 
 
-def assertion(
-    of: Assertable,
-    attribute_map: AttributeMap,
-    *,
-    encrypted: bool,
-) -> Signable:
+def assertion(of: Assertable, attribute_map: AttributeMap, *, encrypted: bool) -> Signable:
     """Return the Assertion: the same for the same ``issued``.
 
     How and when the person was authenticated is what the upstream asserted, never stamped anew;

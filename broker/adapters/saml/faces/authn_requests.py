@@ -263,12 +263,7 @@ def _sizes(received: ReceivedAuthnRequest) -> Status | None:
     classes = [text(element) for element in requested]
     if len(listed) > _MOST_LISTED or len(classes) > _MOST_LISTED:
         return REQUEST_UNSUPPORTED
-    names = (
-        received.root.get("ID", ""),
-        *listed,
-        *classes,
-        *received.requester_ids,
-    )
+    names = (received.root.get("ID", ""), *listed, *classes, *received.requester_ids)
     if any(len(name) > _LONGEST_NAME for name in names):
         return REQUEST_UNSUPPORTED
     return None

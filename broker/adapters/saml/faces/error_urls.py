@@ -8,13 +8,7 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
-_PARTS: Final = {
-    "code": "CODE",
-    "ts": "TS",
-    "rp": "RP",
-    "tid": "TID",
-    "ctx": "CTX",
-}
+_PARTS: Final = {"code": "CODE", "ts": "TS", "rp": "RP", "tid": "TID", "ctx": "CTX"}
 
 
 def published_error_url(base_url: str) -> str:
@@ -23,11 +17,7 @@ def published_error_url(base_url: str) -> str:
     return f"{base_url}/error?" + "&".join(parameters)
 
 
-def filled_error_url(
-    template: str,
-    given: Mapping[str, str],
-    at: datetime,
-) -> str:
+def filled_error_url(template: str, given: Mapping[str, str], at: datetime) -> str:
     """Return an upstream's address with the placeholders filled in and escaped.
 
     ``given`` are CODE, RP, TID and CTX, which holds names of attributes and never values.

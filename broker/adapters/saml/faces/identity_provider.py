@@ -38,12 +38,7 @@ from broker.core.saml_ports import PostForm
 
 # A real AuthnRequest has two kilobytes; all of it is stored with the transaction, before anyone is
 # known.
-BOUNDS: Final = safe_parser.Bounds(
-    octets=32 * 1024,
-    nodes=1_000,
-    attributes=1_000,
-    namespaces=100,
-)
+BOUNDS: Final = safe_parser.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
 
 
 def sso(base_url: str) -> str:
@@ -159,10 +154,7 @@ class IdentityProviderFace:
         return _form(assertion_text.declared(signed), request)
 
     def _assertion(
-        self,
-        assertable: assertion_text.Assertable,
-        service: Service,
-        descriptor: ServiceDescriptor,
+        self, assertable: assertion_text.Assertable, service: Service, descriptor: ServiceDescriptor
     ) -> str:
         """Return the signed Assertion, encrypted where the service publishes a key."""
         certificate = descriptor.encryption_certificate
@@ -176,21 +168,12 @@ class IdentityProviderFace:
         plain = assertion_text.declared(signed)
         return encryption.encrypted(plain, certificate, descriptor.encryption_algorithms)
 
-    def subject(
-        self,
-        request: AuthnRequest,
-        disclosure: Disclosure,
-        issued: Issued,
-    ) -> NameID:
+    def subject(self, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
         """Return the NameID under which the assertion of ``issued`` names the person."""
         return response_writer.subject(self.entity_id, request, disclosure, issued)
 
     def refuse(
-        self,
-        request: AuthnRequest,
-        status: Status,
-        response_id: str,
-        now: datetime,
+        self, request: AuthnRequest, status: Status, response_id: str, now: datetime
     ) -> PostForm:
         """Write the signed error Response to the request's ACS.
 
@@ -218,12 +201,7 @@ class IdentityProviderFace:
         return _Sender(root, service, descriptor)
 
     def _read(
-        self,
-        sender: "_Sender",
-        relay_state: str | None,
-        now: datetime,
-        *,
-        signed: bool,
+        self, sender: "_Sender", relay_state: str | None, now: datetime, *, signed: bool
     ) -> AuthnRequest:
         """Verify a signature within the request, and read it; ``signed`` where its query is."""
         if sender.root.find(SIGNATURE) is not None:

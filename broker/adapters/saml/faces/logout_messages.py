@@ -150,11 +150,7 @@ def read_response(received: ReceivedLogoutMessage, peer: LogoutPeer) -> LogoutRe
     """
     _refuse(LOGOUT_RESPONSE_CHECKS, received)
     codes = [code.get("Value") for code in received.root.iter(_CODE)]
-    return LogoutResponse(
-        peer,
-        received.root.get("InResponseTo", ""),
-        ended=codes == [SUCCESS],
-    )
+    return LogoutResponse(peer, received.root.get("InResponseTo", ""), ended=codes == [SUCCESS])
 
 
 def _refuse(
@@ -166,11 +162,7 @@ def _refuse(
 
 
 def request(
-    issuer: str,
-    destination: str,
-    participant: Participant,
-    name: str,
-    now: datetime,
+    issuer: str, destination: str, participant: Participant, name: str, now: datetime
 ) -> etree._Element:
     """Write the LogoutRequest to a participant.
 
@@ -191,13 +183,7 @@ def request(
 
 
 def response(
-    issuer: str,
-    destination: str,
-    answered: str,
-    name: str,
-    *,
-    status: Status,
-    now: datetime,
+    issuer: str, destination: str, answered: str, name: str, *, status: Status, now: datetime
 ) -> etree._Element:
     """Write the LogoutResponse to the request of id ``answered``."""
     message = samlp.LogoutResponse(

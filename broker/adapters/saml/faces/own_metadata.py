@@ -15,12 +15,7 @@ from saml2.extension import algsupport, mdui, shibmd
 
 from broker.adapters.saml.faces import identity_provider, service_provider, single_logout
 from broker.adapters.saml.faces.upstream_profiles import traits_of
-from broker.adapters.saml.gate import (
-    signature,
-    signature_profile,
-    written_message,
-    xml_times,
-)
+from broker.adapters.saml.gate import signature, signature_profile, written_message, xml_times
 from broker.adapters.saml.gate.xml_names import POST, REDIRECT, SAMLP, XENC, XENC11
 from broker.adapters.saml.keys.key_ring import FaceKeys
 from broker.adapters.saml.keys.rotation_record import CACHED_FOR, VALID_FOR
@@ -51,12 +46,7 @@ class FaceDescription:
     error_url: str | None = None
 
 
-def idp(
-    face: FaceDescription,
-    keys: FaceKeys,
-    scopes: Iterable[str],
-    now: datetime,
-) -> bytes:
+def idp(face: FaceDescription, keys: FaceKeys, scopes: Iterable[str], now: datetime) -> bytes:
     """Return the signed descriptor of the face that services see.
 
     ``scopes`` are those of every upstream institution: services drop values of a scope that is not
@@ -79,12 +69,7 @@ def idp(
     return _signed(_entity(face, now, idpsso_descriptor=role), keys)
 
 
-def sp(
-    upstream: Upstream,
-    face: FaceDescription,
-    keys: FaceKeys,
-    now: datetime,
-) -> bytes:
+def sp(upstream: Upstream, face: FaceDescription, keys: FaceKeys, now: datetime) -> bytes:
     """Return the signed descriptor of our face toward one upstream.
 
     AES-CBC is listed for an upstream that needs it only. A hub takes the NameID format from here,

@@ -23,13 +23,7 @@ from broker.core.login.transaction import Outstanding
 SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
 ENTITY_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
 _TIMES: Final = frozenset(
-    (
-        "IssueInstant",
-        "NotBefore",
-        "NotOnOrAfter",
-        "AuthnInstant",
-        "SessionNotOnOrAfter",
-    )
+    ("IssueInstant", "NotBefore", "NotOnOrAfter", "AuthnInstant", "SessionNotOnOrAfter")
 )
 _INNER: Final = f"{{{SAMLP}}}StatusCode"
 _CODE: Final = f"{{{SAMLP}}}Status/{_INNER}"

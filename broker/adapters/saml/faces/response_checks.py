@@ -14,12 +14,7 @@ from broker.adapters.saml.faces.received_response import (
     unmarked,
     written_times,
 )
-from broker.adapters.saml.gate.xml_names import (
-    ASSERTION,
-    ENCRYPTED_ASSERTION,
-    ISSUER,
-    SIGNATURE,
-)
+from broker.adapters.saml.gate.xml_names import ASSERTION, ENCRYPTED_ASSERTION, ISSUER, SIGNATURE
 from broker.core.errors import MessageRefused
 
 

@@ -13,11 +13,7 @@ from broker.core.logout.sessions import NameID
 
 
 def response(
-    issuer: str,
-    request: AuthnRequest,
-    name: str,
-    at: datetime,
-    status: Status,
+    issuer: str, request: AuthnRequest, name: str, at: datetime, status: Status
 ) -> samlp.Response:
     """Return a Response to ``request`` without an assertion.
 
@@ -43,12 +39,7 @@ def status_element(status: Status) -> samlp.Status:
     return samlp.Status(status_code=top)
 
 
-def subject(
-    issuer: str,
-    request: AuthnRequest,
-    disclosure: Disclosure,
-    issued: Issued,
-) -> NameID:
+def subject(issuer: str, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
     """Return the NameID that the assertion of ``issued`` names the person by.
 
     A persistent one is qualified by both entityIDs.

@@ -19,20 +19,9 @@ from broker.adapters.saml.faces.received_response import (
 )
 from broker.adapters.saml.faces.response_checks import check_response
 from broker.adapters.saml.faces.upstream_profiles import traits_of
-from broker.adapters.saml.gate import (
-    encryption,
-    http_bindings,
-    safe_parser,
-    signature,
-    xml_times,
-)
+from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature, xml_times
 from broker.adapters.saml.gate.signed_text import Signable
-from broker.adapters.saml.gate.xml_names import (
-    ASSERTION,
-    ENCRYPTED_ASSERTION,
-    RESPONSE,
-    SIGNATURE,
-)
+from broker.adapters.saml.gate.xml_names import ASSERTION, ENCRYPTED_ASSERTION, RESPONSE, SIGNATURE
 from broker.adapters.saml.keys.key_ring import FaceKeys
 from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.adapters.saml.metadata.role_descriptors import UpstreamDescriptor
@@ -54,11 +43,7 @@ from broker.core.saml_ports import PostForm, Received
 PERSON: Final = "https://data.gov.dk/eid/Person"
 _STATUS: Final = "urn:oasis:names:tc:SAML:2.0:status:"
 _TOPS: Final = frozenset(
-    (
-        _STATUS + "Requester",
-        _STATUS + "Responder",
-        _STATUS + "VersionMismatch",
-    )
+    (_STATUS + "Requester", _STATUS + "Responder", _STATUS + "VersionMismatch")
 )
 
 
@@ -103,11 +88,7 @@ class ServiceProviderFace:
         )
 
     def ask(
-        self,
-        upstream: str,
-        request_id: str,
-        request: AuthnRequest,
-        now: datetime,
+        self, upstream: str, request_id: str, request: AuthnRequest, now: datetime
     ) -> str | PostForm:
         """Return what carries our signed AuthnRequest, as the service's request demands.
 
@@ -156,12 +137,7 @@ class ServiceProviderFace:
         )
 
     def error_url(
-        self,
-        upstream: str,
-        code: str,
-        reference: str,
-        names: str,
-        now: datetime,
+        self, upstream: str, code: str, reference: str, names: str, now: datetime
     ) -> str | None:
         """Return the page where an upstream helps its own people, filled in.
 
@@ -173,12 +149,7 @@ class ServiceProviderFace:
         descriptor = self.metadata.current.upstream(configured.entity_id, now)
         if descriptor is None or descriptor.error_url is None:
             return None
-        given = {
-            "CODE": code,
-            "RP": configured.sp_entity_id,
-            "TID": reference,
-            "CTX": names,
-        }
+        given = {"CODE": code, "RP": configured.sp_entity_id, "TID": reference, "CTX": names}
         return error_urls.filled_error_url(descriptor.error_url, given, now)
 
     def in_response_to(

@@ -23,12 +23,7 @@ from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutRe
 from broker.core.saml_ports import PostForm
 
 # A real one has two kilobytes, and an encrypted NameID four.
-BOUNDS: Final = safe_parser.Bounds(
-    octets=32 * 1024,
-    nodes=1_000,
-    attributes=1_000,
-    namespaces=100,
-)
+BOUNDS: Final = safe_parser.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
 _ROOTS: Final[Mapping[http_bindings.MessageField, str]] = {
     "SAMLRequest": LOGOUT_REQUEST,
     "SAMLResponse": LOGOUT_RESPONSE,
@@ -103,10 +98,7 @@ class SingleLogout:
         )
 
     def read_redirect(
-        self,
-        upstream: str | None,
-        query: str,
-        now: datetime,
+        self, upstream: str | None, query: str, now: datetime
     ) -> LogoutRequest | LogoutResponse:
         """Verify a message by HTTP-Redirect, from the query string exactly as it came.
 
@@ -129,10 +121,7 @@ class SingleLogout:
         return self._read(kind, root, peer, message.relay_state, now)
 
     def read_post(
-        self,
-        upstream: str | None,
-        fields: Sequence[tuple[str, str]],
-        now: datetime,
+        self, upstream: str | None, fields: Sequence[tuple[str, str]], now: datetime
     ) -> LogoutRequest | LogoutResponse:
         """Verify a message by HTTP-POST, from the form's name-value pairs.
 
@@ -156,12 +145,7 @@ class SingleLogout:
         signature.verify(root, self._descriptor(peer, now).keys)
         return self._read(kind, root, peer, relay_state, now)
 
-    def request(
-        self,
-        participant: Participant,
-        request_id: str,
-        now: datetime,
-    ) -> str | PostForm:
+    def request(self, participant: Participant, request_id: str, now: datetime) -> str | PostForm:
         """Return the URL or the form that carries our signed LogoutRequest to a participant.
 
         ``MessageRefused`` where the participant cannot be reached.
@@ -177,11 +161,7 @@ class SingleLogout:
         return _sent(message, "SAMLRequest", endpoint.location, own.key, descriptor)
 
     def respond(
-        self,
-        request: LogoutRequest,
-        response_id: str,
-        status: Status,
-        now: datetime,
+        self, request: LogoutRequest, response_id: str, status: Status, now: datetime
     ) -> str | PostForm | None:
         """Return the URL or the form that carries our signed LogoutResponse to the sender.
 

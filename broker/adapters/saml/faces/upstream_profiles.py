@@ -37,12 +37,7 @@ _PLAIN: Final = ProfileTraits()
 _TRAITS: Final[Mapping[Profile, ProfileTraits]] = {
     "wayf": ProfileTraits(hub=True),
     "saml": _PLAIN,
-    "oiosaml3": ProfileTraits(
-        skew=timedelta(minutes=5),
-        fresh=timedelta(),
-        nsis=True,
-        strict=True,
-    ),
+    "oiosaml3": ProfileTraits(skew=timedelta(minutes=5), fresh=timedelta(), nsis=True, strict=True),
 }
 
 

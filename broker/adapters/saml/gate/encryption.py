@@ -36,37 +36,11 @@ from broker.adapters.saml.gate.xml_names import (
 )
 from broker.core.errors import MessageRefused
 
-_GCM: Final = frozenset(
-    (
-        XENC11 + "aes128-gcm",
-        XENC11 + "aes192-gcm",
-        XENC11 + "aes256-gcm",
-    )
-)
-_CBC: Final = frozenset(
-    (
-        XENC + "aes128-cbc",
-        XENC + "aes256-cbc",
-    )
-)
-_OAEP: Final = frozenset(
-    (
-        XENC + "rsa-oaep-mgf1p",
-        XENC11 + "rsa-oaep",
-    )
-)
-_DIGESTS: Final = frozenset(
-    (
-        DS + "sha1",
-        XENC + "sha256",
-    )
-)
-_MASKS: Final = frozenset(
-    (
-        XENC11 + "mgf1sha1",
-        XENC11 + "mgf1sha256",
-    )
-)
+_GCM: Final = frozenset((XENC11 + "aes128-gcm", XENC11 + "aes192-gcm", XENC11 + "aes256-gcm"))
+_CBC: Final = frozenset((XENC + "aes128-cbc", XENC + "aes256-cbc"))
+_OAEP: Final = frozenset((XENC + "rsa-oaep-mgf1p", XENC11 + "rsa-oaep"))
+_DIGESTS: Final = frozenset((DS + "sha1", XENC + "sha256"))
+_MASKS: Final = frozenset((XENC11 + "mgf1sha1", XENC11 + "mgf1sha256"))
 _MOST_KEYS: Final = 4  # one for each key we may have published
 _KEY_TYPE: Final = XENC + "EncryptedKey"
 _METHOD: Final = f"{{{XENC}}}EncryptionMethod"
@@ -214,11 +188,7 @@ METHODS: Final[dict[str, Callable[[EncryptedAssertion], bool]]] = {
 
 
 def decrypt(
-    element: etree._Element,
-    keys: DecryptionKeys,
-    *,
-    allow_cbc: bool,
-    within: str = ASSERTION,
+    element: etree._Element, keys: DecryptionKeys, *, allow_cbc: bool, within: str = ASSERTION
 ) -> etree._Element:
     """Decrypt an Assertion, or another element, and return it as the root of its own tree.
 
@@ -285,9 +255,7 @@ def _with_namespaces(plain: bytes, element: etree._Element) -> bytes:
 
 
 def encrypt(
-    assertion: etree._Element,
-    certificate: bytes,
-    by: EncryptionAlgorithms = DEFAULT_ENCRYPTION,
+    assertion: etree._Element, certificate: bytes, by: EncryptionAlgorithms = DEFAULT_ENCRYPTION
 ) -> etree._Element:
     """Return an EncryptedAssertion of an element; errors as ``encrypted``."""
     # With every namespace in scope, since a value's xsi:type needs one that c14n would leave out.
@@ -296,9 +264,7 @@ def encrypt(
 
 
 def encrypted(
-    plain: bytes,
-    certificate: bytes,
-    by: EncryptionAlgorithms = DEFAULT_ENCRYPTION,
+    plain: bytes, certificate: bytes, by: EncryptionAlgorithms = DEFAULT_ENCRYPTION
 ) -> str:
     """Return an EncryptedAssertion in exclusive canonical form: AES-GCM with a new key, RSA-OAEP.
 

@@ -23,14 +23,7 @@ LONGEST_QUERY: Final = 64 * 1024
 # Octets. The standard says 80, services send whole URLs, deep links with a query in them
 # (docs/reference/interop.md#relay-state).
 LONGEST_RELAY_STATE: Final = 8_000
-_KNOWN: Final = (
-    "SAMLRequest",
-    "SAMLResponse",
-    "RelayState",
-    "SigAlg",
-    "Signature",
-    "SAMLEncoding",
-)
+_KNOWN: Final = ("SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding")
 _UNKEPT: Final = re.compile(r"[\r\n\0]")
 _ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _BASE64_ESCAPES: Final = str.maketrans({"+": "%2B", "/": "%2F", "=": "%3D"})
@@ -126,12 +119,7 @@ def _text(value: str) -> str:
         raise MessageRefused("gate.query") from None
 
 
-def decode_post(
-    value: str,
-    *,
-    deflated: bool = False,
-    longest: int = LONGEST,
-) -> bytes:
+def decode_post(value: str, *, deflated: bool = False, longest: int = LONGEST) -> bytes:
     """Decode the form field of the POST binding.
 
     White space within is what encoders and browsers put there. With ``deflated`` a DEFLATEd
@@ -227,11 +215,7 @@ def _escaped_base64(octets: bytes) -> str:
     return base64.b64encode(octets).decode().translate(_BASE64_ESCAPES)
 
 
-def post_fields(
-    xml: bytes,
-    message: MessageField,
-    relay_state: str | None,
-) -> dict[str, str]:
+def post_fields(xml: bytes, message: MessageField, relay_state: str | None) -> dict[str, str]:
     """Return the fields of the self-posting form (saml-bindings 3.5.4); the page escapes them."""
     fields: dict[str, str] = {message: base64.b64encode(xml).decode()}
     if relay_state is not None:

@@ -19,11 +19,7 @@ _BOUNDS: Final = Bounds()
 _Subject = TypeVar("_Subject")
 
 
-def parse(
-    raw: bytes,
-    root: str,
-    bounds: Bounds = _BOUNDS,
-) -> etree._Element:
+def parse(raw: bytes, root: str, bounds: Bounds = _BOUNDS) -> etree._Element:
     """Return the root of a message that passed every check.
 
     ``root`` is the Clark name of the only root allowed. The checks of ``xml_structure_checks``
@@ -40,19 +36,11 @@ def parse(
         raise MessageRefused("gate.unreadable") from None
 
 
-def _parse(
-    raw: bytes,
-    expected: str,
-    bounds: Bounds,
-) -> etree._Element:
+def _parse(raw: bytes, expected: str, bounds: Bounds) -> etree._Element:
     _refuse(xml_structure_checks.OCTETS, xml_structure_checks.Octets(raw, bounds))
     # One parser a message: threads would wait for each other at a shared one.
     parser = etree.XMLParser(
-        encoding="utf-8",
-        no_network=True,
-        load_dtd=False,
-        resolve_entities=False,
-        huge_tree=False,
+        encoding="utf-8", no_network=True, load_dtd=False, resolve_entities=False, huge_tree=False
     )
     root = etree.fromstring(raw, parser)
     tree = xml_structure_checks.MessageTree(root, expected, bounds)

@@ -164,11 +164,7 @@ def _verify_keys(keys: Sequence[bytes | PublicKey | VerifyKey]) -> list[VerifyKe
     return [key if isinstance(key, VerifyKey) else VerifyKey.of(key) for key in keys]
 
 
-def _by(
-    element: etree._Element,
-    signature: etree._Element,
-    key: VerifyKey,
-) -> bool:
+def _by(element: etree._Element, signature: etree._Element, key: VerifyKey) -> bool:
     """Return whether the signature is by this key: without a keys manager xmlsec has no other."""
     try:
         verification = xmlsec.SignatureContext()
@@ -180,11 +176,7 @@ def _by(
     return True
 
 
-def sign(
-    element: etree._Element,
-    key: SigningKey,
-    by: SigningAlgorithms = DEFAULT_SIGNING,
-) -> None:
+def sign(element: etree._Element, key: SigningKey, by: SigningAlgorithms = DEFAULT_SIGNING) -> None:
     """Sign ``element`` by its ID, enveloped, exclusive c14n (saml-core 5.4).
 
     The place is the schema's: after Issuer, or first in metadata. Sign last: any later change
@@ -200,11 +192,7 @@ def sign(
     signature.append(etree.fromstring(_KEY_INFO % key.certificate))
 
 
-def sign_bytes(
-    raw: bytes,
-    key: SigningKey,
-    sigalg: str = RSA_SHA256,
-) -> bytes:
+def sign_bytes(raw: bytes, key: SigningKey, sigalg: str = RSA_SHA256) -> bytes:
     """Sign octets with one of our RSA keys and an RSA algorithm of the allow-list.
 
     ``ValueError`` for another algorithm. Source: saml-bindings 3.4.4.1.
@@ -215,10 +203,7 @@ def sign_bytes(
 
 
 def verify_bytes(
-    raw: bytes,
-    signature: bytes,
-    sigalg: str,
-    keys: Sequence[bytes | PublicKey | VerifyKey],
+    raw: bytes, signature: bytes, sigalg: str, keys: Sequence[bytes | PublicKey | VerifyKey]
 ) -> None:
     """Return only if ``signature`` over ``raw`` is by one of the keys (saml-bindings 3.4.4.1).
 
@@ -231,12 +216,7 @@ def verify_bytes(
         raise MessageRefused("gate.signature")
 
 
-def _octets_by(
-    raw: bytes,
-    signature: bytes,
-    sigalg: str,
-    public: PublicKey,
-) -> bool:
+def _octets_by(raw: bytes, signature: bytes, sigalg: str, public: PublicKey) -> bool:
     """Return whether the signature over these octets is by this key, which is of the kind named."""
     try:
         if isinstance(public, rsa.RSAPublicKey) and "#rsa-" in sigalg:
@@ -249,12 +229,7 @@ def _octets_by(
     return False
 
 
-def _ecdsa_by(
-    raw: bytes,
-    signature: bytes,
-    sigalg: str,
-    public: ec.EllipticCurvePublicKey,
-) -> bool:
+def _ecdsa_by(raw: bytes, signature: bytes, sigalg: str, public: ec.EllipticCurvePublicKey) -> bool:
     """Verify r and s side by side (xmldsig-core1 6.4.3); the library raises where it fails."""
     half = (public.key_size + 7) // 8
     r = int.from_bytes(signature[:half], "big")

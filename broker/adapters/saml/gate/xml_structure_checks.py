@@ -265,10 +265,7 @@ class _ShippedSchemas(etree.Resolver):
     """Finds every schema location, whatever its host, among the shipped files."""
 
     def resolve(  # type: ignore[override]  # stubs lack one
-        self,
-        system_url: str,
-        _public_id: str,
-        opening: Any,
+        self, system_url: str, _public_id: str, opening: Any
     ) -> Any:
         """Return the shipped file of that name."""
         shipped = _SHIPPED / system_url.rsplit("/", 1)[-1]

@@ -88,11 +88,7 @@ class KeyRing:
         return f"KeyRing(sealing_id={self.sealing_id!r})"
 
 
-def generate(
-    folder: Path,
-    now: datetime,
-    size: int = SIZE,
-) -> None:
+def generate(folder: Path, now: datetime, size: int = SIZE) -> None:
     """Fill ``folder`` with new keys, readable by their owner only.
 
     ``ConfigurationFaults`` where the folder holds anything: a key that is overwritten takes every
@@ -135,12 +131,7 @@ def new_id(now: datetime) -> str:
     return f"{now:%Y%m%d}-{secrets.token_hex(4)}"
 
 
-def new_pair(
-    path: Path,
-    subject: str,
-    now: datetime,
-    size: int = SIZE,
-) -> None:
+def new_pair(path: Path, subject: str, now: datetime, size: int = SIZE) -> None:
     """Write an RSA key to ``path`` (.pem) and its self-signed certificate beside it (.crt).
 
     Neither may exist.
@@ -150,11 +141,7 @@ def new_pair(
     _write(path.with_suffix(".crt"), made.certificate)
 
 
-def pair(
-    subject: str,
-    now: datetime,
-    size: int = SIZE,
-) -> KeyPair:
+def pair(subject: str, now: datetime, size: int = SIZE) -> KeyPair:
     """Make an RSA key and its self-signed certificate."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=size)
     common_name = f"library identity broker {subject}"
@@ -217,11 +204,7 @@ def read(folder: Path) -> KeyRing:
     )
 
 
-def _sealing_id(
-    path: Path,
-    sealing: Mapping[str, bytes],
-    faults: list[Fault],
-) -> str:
+def _sealing_id(path: Path, sealing: Mapping[str, bytes], faults: list[Fault]) -> str:
     """Read the id of the key that seals records, which must be one of those there are."""
     sealing_id = ""
     if path.is_file():
@@ -232,11 +215,7 @@ def _sealing_id(
     return sealing_id
 
 
-def slots(
-    folder: Path,
-    track: str,
-    faults: list[Fault],
-) -> dict[str, KeyPair]:
+def slots(folder: Path, track: str, faults: list[Fault]) -> dict[str, KeyPair]:
     """Read the pairs of ``idp-signing`` or another track by slot.
 
     What is wrong with any is put into ``faults``.
@@ -252,11 +231,7 @@ def slots(
     return found
 
 
-def _face(
-    folder: Path,
-    face: str,
-    faults: list[Fault],
-) -> FaceKeys | None:
+def _face(folder: Path, face: str, faults: list[Fault]) -> FaceKeys | None:
     signing = slots(folder, f"{face}-signing", faults)
     encryption = slots(folder, f"{face}-encryption", faults)
     if "current" not in signing or "current" not in encryption:
@@ -325,11 +300,7 @@ def _wrong(private: bytes, certificate: bytes) -> tuple[str, ...]:
     return ()
 
 
-def _secret(
-    path: Path,
-    faults: list[Fault],
-    mend: str = _MEND,
-) -> bytes:
+def _secret(path: Path, faults: list[Fault], mend: str = _MEND) -> bytes:
     octets = path.read_bytes() if path.is_file() else b""
     if not octets:
         faults.append(Fault(str(path), "is missing or empty", mend))
@@ -371,19 +342,11 @@ def listing(folder: Path) -> Iterator[ListedKey]:
     yield _listed_secret("audit", "current", id_of(ring.audit))
 
 
-def _listed_secret(
-    use: str,
-    slot: str,
-    key_id: str,
-) -> ListedKey:
+def _listed_secret(use: str, slot: str, key_id: str) -> ListedKey:
     return ListedKey(use, slot, SECRET * 8, key_id, until=None)
 
 
-def _listed(
-    use: str,
-    slot: str,
-    pem: bytes,
-) -> ListedKey:
+def _listed(use: str, slot: str, pem: bytes) -> ListedKey:
     certificate = x509.load_pem_x509_certificate(pem)
     public = certificate.public_key()
     return ListedKey(

@@ -35,26 +35,14 @@ class Phase(StrEnum):
 
 
 _BEGUN: Final = "begun"  # wanted, and not yet made
-_STEPS: Final = {
-    Phase.STEADY: "start",
-    Phase.STARTED: "switch",
-    Phase.SWITCHED: "finish",
-}
+_STEPS: Final = {Phase.STEADY: "start", Phase.STARTED: "switch", Phase.SWITCHED: "finish"}
 # A copy of our metadata is good for VALID_FOR. Before a key signs, every copy must hold it; before
 # one that decrypts is dropped, no copy may hold it. The other steps need no peer: one decrypts
 # before it is published, and signs no more.
 _WAITS: Final = {
-    "signing": {
-        Phase.STARTED: VALID_FOR + RELOADED,
-        Phase.SWITCHED: RELOADED,
-    },
-    "encryption": {
-        Phase.STARTED: RELOADED,
-        Phase.SWITCHED: VALID_FOR + RELOADED,
-    },
-    STORE: {
-        Phase.STARTED: RELOADED,
-    },
+    "signing": {Phase.STARTED: VALID_FOR + RELOADED, Phase.SWITCHED: RELOADED},
+    "encryption": {Phase.STARTED: RELOADED, Phase.SWITCHED: VALID_FOR + RELOADED},
+    STORE: {Phase.STARTED: RELOADED},
 }
 # Between two rotations, so that a command typed once too often begins none.
 _PAUSE: Final = VALID_FOR
@@ -221,12 +209,7 @@ def _phase(folder: Path, track: str) -> Phase:
     return Phase.STARTED if (folder / track / "next.pem").exists() else Phase.STEADY
 
 
-def _start(
-    folder: Path,
-    track: str,
-    now: datetime,
-    size: int,
-) -> None:
+def _start(folder: Path, track: str, now: datetime, size: int) -> None:
     place = folder / track
     if track == STORE:
         name = key_ring.new_id(now)

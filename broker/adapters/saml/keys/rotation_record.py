@@ -66,11 +66,7 @@ def _changed(path: Path) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
-def read(
-    folder: Path,
-    now: datetime,
-    running: Boot | None,
-) -> dict[str, PhaseStart]:
+def read(folder: Path, now: datetime, running: Boot | None) -> dict[str, PhaseStart]:
     """Return what is recorded; ``ConfigurationFaults`` where that cannot be read.
 
     Every wait begins anew where the clock was set while the machine ran, and one that begins in the
@@ -119,11 +115,7 @@ def _clock_was_set(before: Boot | None, running: Boot | None) -> bool:
     return abs(running.began - before.began) > SKEW
 
 
-def write(
-    folder: Path,
-    since: dict[str, PhaseStart],
-    running: Boot | None,
-) -> None:
+def write(folder: Path, since: dict[str, PhaseStart], running: Boot | None) -> None:
     """Record it, with the clock by which it is meant."""
     written = {}
     for track, start in since.items():

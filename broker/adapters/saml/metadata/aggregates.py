@@ -94,12 +94,7 @@ class Aggregate:
         return self.edition.until
 
 
-def read(
-    stream: BinaryIO,
-    trust: Trust,
-    wanted: Collection[str],
-    now: datetime,
-) -> Aggregate:
+def read(stream: BinaryIO, trust: Trust, wanted: Collection[str], now: datetime) -> Aggregate:
     """Verify a feed, or the document of one entity, and return what is ``wanted`` of it.
 
     ``wanted`` are entityIDs. The root is the signed element, KeyInfo is not read.
@@ -121,12 +116,7 @@ def read(
 class _Pass:
     """One pass over one feed."""
 
-    def __init__(
-        self,
-        trust: Trust,
-        wanted: frozenset[str],
-        now: datetime,
-    ) -> None:
+    def __init__(self, trust: Trust, wanted: frozenset[str], now: datetime) -> None:
         self.trust = trust
         self.wanted = wanted
         self.now = now
@@ -149,10 +139,7 @@ class _Pass:
         return self._aggregate(signed, root)
 
     def _read(
-        self,
-        signed: EnvelopedSignature,
-        root: etree._Element,
-        ended: list[etree._Element],
+        self, signed: EnvelopedSignature, root: etree._Element, ended: list[etree._Element]
     ) -> None:
         """Keep what is wanted of the children that have ended, and forget them."""
         if any(child.tag == SIGNATURE for child in ended):
@@ -178,12 +165,7 @@ class _Pass:
                 around = [entity, *entity.iterancestors(ENTITIES)]
                 self._keep(name, canonical(entity), around)
 
-    def _keep(
-        self,
-        name: str,
-        octets: bytes,
-        around: list[etree._Element],
-    ) -> None:
+    def _keep(self, name: str, octets: bytes, around: list[etree._Element]) -> None:
         written = [element.get("validUntil", "") for element in around]
         ends = [xml_times.read(end) for end in written if end]
         # One that no calendar has does not make the rest endless.
@@ -218,11 +200,7 @@ class _Pass:
             self._keep(name, octets, [root])
 
 
-def valid_until(
-    root: etree._Element,
-    window: timedelta,
-    now: datetime,
-) -> datetime:
+def valid_until(root: etree._Element, window: timedelta, now: datetime) -> datetime:
     """Return the end of a feed, and refuse one without (docs/reference/saml-profiles.md#6).
 
     An old copy could be brought for ever. ``MessageRefused``: ``feed.unbounded``, ``feed.expired``,

@@ -25,12 +25,7 @@ SHIBMD: Final = "urn:mace:shibboleth:metadata:1.0"
 BOUNDS: Final = Bounds(octets=2 * 1024 * 1024, nodes=20_000)
 # Of what is kept of it. Each fault against the schemas costs more than the one before, and no
 # message is checked meanwhile: twenty thousand of them take ten seconds, at each start and renewal.
-KEPT: Final = Bounds(
-    octets=BOUNDS.octets,
-    nodes=5_000,
-    attributes=5_000,
-    namespaces=5_000,
-)
+KEPT: Final = Bounds(octets=BOUNDS.octets, nodes=5_000, attributes=5_000, namespaces=5_000)
 _NODES: Final[Callable[[etree._Element], Any]] = etree.XPath("count(descendant::node())")
 _KEY_INFO: Final = f"{{{DS}}}KeyInfo"
 _X509: Final = f"{{{DS}}}X509Data"

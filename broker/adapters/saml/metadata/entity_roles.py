@@ -35,12 +35,7 @@ class RoleReader(Protocol[_DescriptorRead_co]):
     """Reads the descriptor of an entity from a role; None where it cannot be used."""
 
     def __call__(
-        self,
-        entity_id: str,
-        element: etree._Element,
-        until: datetime | None,
-        remarks: Remarks,
-        /,
+        self, entity_id: str, element: etree._Element, until: datetime | None, remarks: Remarks, /
     ) -> _DescriptorRead_co | None:
         """Put all that keeps it from use into ``remarks``."""
         ...
@@ -60,9 +55,7 @@ class FoundRole(Generic[_Descriptor]):
 
 
 def upstream_roles(
-    where: str,
-    entity: etree._Element,
-    until: Sequence[datetime],
+    where: str, entity: etree._Element, until: Sequence[datetime]
 ) -> Iterator[FoundRole[UpstreamDescriptor]]:
     """Yield what a rewritten entity publishes of itself as an identity provider, if it is one.
 
@@ -72,9 +65,7 @@ def upstream_roles(
 
 
 def service_roles(
-    where: str,
-    entity: etree._Element,
-    until: Sequence[datetime],
+    where: str, entity: etree._Element, until: Sequence[datetime]
 ) -> Iterator[FoundRole[ServiceDescriptor]]:
     """Yield what a rewritten entity publishes of itself as a service provider, if it is one."""
     return _roles(where, entity, until, (SP_ROLE, service))

@@ -80,12 +80,7 @@ class Copies:
         finally:
             path.unlink(missing_ok=True)
 
-    def keep(
-        self,
-        made: BinaryIO,
-        path: Path,
-        document: Document,
-    ) -> None:
+    def keep(self, made: BinaryIO, path: Path, document: Document) -> None:
         """Make a verified file the copy; a crash at any point leaves the old copy or this."""
         made.flush()
         os.fsync(made.fileno())
@@ -158,10 +153,7 @@ def _edition(tree: Any) -> FeedPublication | None:
     if until is None:
         return None
     return FeedPublication(
-        created=created,
-        until=until,
-        digest=str(tree["digest"]),
-        name=str(tree["name"]),
+        created=created, until=until, digest=str(tree["digest"]), name=str(tree["name"])
     )
 
 

@@ -76,19 +76,11 @@ class Marks:
 
     def headers(self) -> dict[str, str]:
         """Return the headers that ask for it only if it has."""
-        named = {
-            "If-None-Match": self.etag,
-            "If-Modified-Since": self.modified,
-        }
+        named = {"If-None-Match": self.etag, "If-Modified-Since": self.modified}
         return {name: value for name, value in named.items() if value}
 
 
-def fetch(
-    feed: Feed,
-    document: Document,
-    marks: Marks,
-    into: BinaryIO,
-) -> Marks | None:
+def fetch(feed: Feed, document: Document, marks: Marks, into: BinaryIO) -> Marks | None:
     """Write what the server has into ``into``; return its new marks, None where nothing changed.
 
     Nothing of it is verified. ``MessageRefused``: ``feed.unreachable``, ``feed.status`` (a redirect
@@ -115,11 +107,7 @@ def fetch(
 
 
 @contextmanager
-def _answer(
-    feed: Feed,
-    document: Document,
-    marks: Marks,
-) -> Iterator[requests.Response]:
+def _answer(feed: Feed, document: Document, marks: Marks) -> Iterator[requests.Response]:
     """Ask without a session.
 
     A session would follow redirects, keep cookies and use the proxies of the environment.
@@ -136,21 +124,14 @@ def _answer(
     verify = str(feed.ca_file) if feed.ca_file else True
     try:
         with adapter.send(
-            request,
-            stream=True,
-            timeout=(left() / 2, left()),
-            verify=verify,
+            request, stream=True, timeout=(left() / 2, left()), verify=verify
         ) as answer:
             yield answer
     finally:
         adapter.close()
 
 
-def _copy(
-    answer: requests.Response,
-    into: BinaryIO,
-    largest: int,
-) -> None:
+def _copy(answer: requests.Response, into: BinaryIO, largest: int) -> None:
     octets = 0
     for piece in answer.raw.stream(_PIECE, decode_content=False):
         octets += len(piece)

@@ -48,12 +48,7 @@ class _CopyInForce:
 class FeedRefresh:
     """One feed over its copies on disk; ``wanted`` holds the entityIDs that are kept of it."""
 
-    def __init__(
-        self,
-        feed: Feed,
-        wanted: Collection[str],
-        copies: Copies,
-    ) -> None:
+    def __init__(self, feed: Feed, wanted: Collection[str], copies: Copies) -> None:
         """Take the feed; nothing is fetched or read yet."""
         self.feed = feed
         self._wanted = frozenset(wanted)
@@ -180,12 +175,7 @@ class FeedRefresh:
             entity_id=document.entity_id,
         )
 
-    def _fetched(
-        self,
-        document: Document,
-        before: Note,
-        now: datetime,
-    ) -> Literal["new", "same"]:
+    def _fetched(self, document: Document, before: Note, now: datetime) -> Literal["new", "same"]:
         """Fetch a document, and keep it if it is verified and newer; remember that it was good."""
         held = self._in_force[document].copy
         note = replace(before, failed=0, cause="", good=now, kept=True)
@@ -210,12 +200,7 @@ class FeedRefresh:
         self._copies.remember(document, note)
         return "new"
 
-    def _marks(
-        self,
-        document: Document,
-        before: Note,
-        now: datetime,
-    ) -> Marks:
+    def _marks(self, document: Document, before: Note, now: datetime) -> Marks:
         """Return the marks of the copy in force; none where it must be fetched whole."""
         held = self._in_force[document]
         if held.copy is None or held.copy.until <= now or held.cause:
@@ -224,34 +209,18 @@ class FeedRefresh:
             return Marks()
         return before.marks
 
-    def _refused(
-        self,
-        document: Document,
-        before: Note,
-        cause: str,
-        now: datetime,
-    ) -> FetchOutcome:
+    def _refused(self, document: Document, before: Note, cause: str, now: datetime) -> FetchOutcome:
         """Remember a failure, and fetch again after a pause that grows with every further one."""
         if cause == "feed.absent" and self._in_force[document].copy is None:
             return self._absent(document, before, now)
         doublings = min(before.failed, _MOST_DOUBLINGS)
         pause = min(_AGAIN * 2**doublings, _LONGEST_PAUSE, self.feed.every)
-        note = replace(
-            before,
-            due=now + self._spread(pause),
-            failed=before.failed + 1,
-            cause=cause,
-        )
+        note = replace(before, due=now + self._spread(pause), failed=before.failed + 1, cause=cause)
         self._copies.remember(document, note)
         result: FetchResult = "older" if cause == _OLDER else "refused"
         return FetchOutcome(self.feed.name, result, cause, entity_id=document.entity_id)
 
-    def _absent(
-        self,
-        document: Document,
-        before: Note,
-        now: datetime,
-    ) -> FetchOutcome:
+    def _absent(self, document: Document, before: Note, now: datetime) -> FetchOutcome:
         """Remember that the feed has no such entity, which is no failure."""
         note = replace(
             before,
@@ -266,11 +235,7 @@ class FeedRefresh:
         return FetchOutcome(self.feed.name, "absent", entity_id=document.entity_id)
 
     def _replaced(
-        self,
-        found: FeedPublication,
-        before: Note,
-        held: Aggregate | None,
-        now: datetime,
+        self, found: FeedPublication, before: Note, held: Aggregate | None, now: datetime
     ) -> tuple[str, ...]:
         """Return the digests that this publication replaces, and refuse one that is older.
 
@@ -298,10 +263,7 @@ class FeedRefresh:
         return digests[-_MOST_REPLACED:]
 
     def _last_publications(
-        self,
-        before: Note,
-        held: Aggregate | None,
-        now: datetime,
+        self, before: Note, held: Aggregate | None, now: datetime
     ) -> Iterator[FeedPublication]:
         """Yield the publication remembered and the one in force, as far as they can be true."""
         remembered = before.edition
@@ -334,12 +296,7 @@ class FeedRefresh:
         """Shorten a pause by up to a fifth, so that not all machines come at once."""
         return pause * (1 - secrets.randbelow(200) / 1000)
 
-    def _read(
-        self,
-        document: Document,
-        held: Aggregate | None,
-        now: datetime,
-    ) -> Aggregate:
+    def _read(self, document: Document, held: Aggregate | None, now: datetime) -> Aggregate:
         with self._copies.opened(document) as file:
             if file is None:
                 raise MessageRefused("feed.unreadable")
@@ -348,12 +305,7 @@ class FeedRefresh:
             raise MessageRefused(_OLDER)
         return found
 
-    def _verified(
-        self,
-        file: BinaryIO,
-        document: Document,
-        now: datetime,
-    ) -> Aggregate:
+    def _verified(self, file: BinaryIO, document: Document, now: datetime) -> Aggregate:
         """Refuse the answer about one entity to the question about another, signed as it may be."""
         found = aggregates.read(file, self.feed.trust, self._wanted, now)
         asked = document.entity_id

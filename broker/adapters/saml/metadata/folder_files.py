@@ -28,11 +28,7 @@ from broker.core.errors import Fault, MessageRefused
 # A hub's own aggregate lists hundreds of scopes and logos; a file far above this is a feed, read
 # elsewhere.
 BOUNDS: Final = Bounds(
-    octets=16 * 1024 * 1024,
-    depth=40,
-    nodes=1_000_000,
-    attributes=1_000_000,
-    namespaces=100_000,
+    octets=16 * 1024 * 1024, depth=40, nodes=1_000_000, attributes=1_000_000, namespaces=100_000
 )
 _ENTITY_ID: Final = re.compile(rb"""\sentityID\s*=\s*["']([^"'<]*)""")
 _BYTE_ORDER_MARKS: Final = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
@@ -118,11 +114,7 @@ class FolderFile:
 
 
 def read_file(
-    path: Path,
-    where: str,
-    stamp: Stamp,
-    wanted: WantedIds,
-    before: frozenset[str] = frozenset(),
+    path: Path, where: str, stamp: Stamp, wanted: WantedIds, before: frozenset[str] = frozenset()
 ) -> FolderFile:
     """Read a file that is told of as ``where``, and whose last version held ``before``.
 
@@ -143,11 +135,7 @@ def read_file(
     for entity in entity_descriptors(root):
         reading.add(entity)
     return FolderFile(
-        stamp,
-        reading.upstreams,
-        reading.services,
-        reading.scopes,
-        others=frozenset(reading.others),
+        stamp, reading.upstreams, reading.services, reading.scopes, others=frozenset(reading.others)
     )
 
 
@@ -203,10 +191,7 @@ class _Reading:
             self.scopes[name] = FoundScopes((), sole=False)
 
     def _once(
-        self,
-        before: FoundRole[_Descriptor] | None,
-        found: FoundRole[_Descriptor],
-        name: str,
+        self, before: FoundRole[_Descriptor] | None, found: FoundRole[_Descriptor], name: str
     ) -> FoundRole[_Descriptor]:
         """Return what was found of an entity; a second one in the file is the fault of both."""
         if before is None:

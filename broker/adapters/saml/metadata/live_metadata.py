@@ -200,13 +200,7 @@ class LiveMetadata:
 
     def _renew(self, now: datetime) -> None:
         """Put a new snapshot in force."""
-        made = snapshot(
-            self.wanted,
-            self.folder.contents,
-            self.followed,
-            self._record.read(),
-            now,
-        )
+        made = snapshot(self.wanted, self.folder.contents, self.followed, self._record.read(), now)
         self._record.keep(made.undisputed)
         self._snapshot = made
         self._ends = self._next_end(now)
@@ -245,10 +239,7 @@ def _endings(
 
 
 def feed_refreshes(
-    feeds: Sequence[Feed],
-    contents: FolderContents,
-    wanted: WantedEntities,
-    state: Path,
+    feeds: Sequence[Feed], contents: FolderContents, wanted: WantedEntities, state: Path
 ) -> Iterator[FeedRefresh]:
     """Yield the refresh of every feed: it keeps what it speaks for and the folder does not hold.
 

@@ -149,9 +149,7 @@ def stamps(folder: Path) -> dict[Path, Stamp]:
 
 
 def _joined(
-    files: Mapping[Path, FolderFile],
-    wanted: WantedIds,
-    before: FolderContents,
+    files: Mapping[Path, FolderFile], wanted: WantedIds, before: FolderContents
 ) -> FolderContents:
     read = list(files.values())
     good = before.metadata
@@ -180,9 +178,7 @@ def _joined(
 
 
 def _scopes(
-    files: Collection[FolderFile],
-    mentioned: Collection[str],
-    before: Mapping[str, FoundScopes],
+    files: Collection[FolderFile], mentioned: Collection[str], before: Mapping[str, FoundScopes]
 ) -> Iterator[tuple[str, FoundScopes]]:
     """Yield the scopes of the identity providers that have them from one place.
 
@@ -219,9 +215,7 @@ class _Parties(Generic[_Descriptor]):
     """What all files hold of the parties of one kind."""
 
     def __init__(
-        self,
-        found: Sequence[Mapping[str, FoundRole[_Descriptor]]],
-        ids: Collection[str],
+        self, found: Sequence[Mapping[str, FoundRole[_Descriptor]]], ids: Collection[str]
     ) -> None:
         self._found: dict[str, list[FoundRole[_Descriptor]]] = {}
         for name in sorted(ids):
@@ -264,9 +258,7 @@ class _Parties(Generic[_Descriptor]):
 
 
 def _wrong(
-    name: str,
-    roles: Sequence[FoundRole[_Descriptor]],
-    mentioned: Mapping[str, Fault],
+    name: str, roles: Sequence[FoundRole[_Descriptor]], mentioned: Mapping[str, Fault]
 ) -> tuple[Fault, ...]:
     """Return why an entity has no descriptor that can be used; nothing where none is here."""
     if len(roles) > 1:

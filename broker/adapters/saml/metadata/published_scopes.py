@@ -66,9 +66,7 @@ def spellings(institution: Institution, prefix: str) -> tuple[str, ...]:
 
 
 def with_published_scopes(
-    upstreams: Mapping[str, Upstream],
-    published: Published,
-    undisputed: Undisputed,
+    upstreams: Mapping[str, Upstream], published: Published, undisputed: Undisputed
 ) -> CompletedUpstreams:
     """Complete the upstreams by what metadata publishes of their institutions.
 
@@ -188,10 +186,7 @@ class _Rivals:
 
 
 def _scopes(
-    institution: Institution,
-    rivals: _Rivals,
-    claims: Published,
-    notices: list[str],
+    institution: Institution, rivals: _Rivals, claims: Published, notices: list[str]
 ) -> tuple[str, ...]:
     """Return the scopes that broker.toml lists, or else those of its metadata that are its own."""
     name = institution.entity_id

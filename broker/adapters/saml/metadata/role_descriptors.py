@@ -126,10 +126,7 @@ class ServiceDescriptor:
 
 
 def upstream(
-    entity_id: str,
-    element: etree._Element,
-    until: datetime | None,
-    remarks: Remarks,
+    entity_id: str, element: etree._Element, until: datetime | None, remarks: Remarks
 ) -> UpstreamDescriptor | None:
     """Read an IDPSSODescriptor, until when it may be used beside it.
 
@@ -164,10 +161,7 @@ def upstream(
 
 
 def service(
-    entity_id: str,
-    element: etree._Element,
-    until: datetime | None,
-    remarks: Remarks,
+    entity_id: str, element: etree._Element, until: datetime | None, remarks: Remarks
 ) -> ServiceDescriptor | None:
     """Read an SPSSODescriptor, until when it may be used beside it.
 

@@ -98,12 +98,7 @@ class _Gathered:
         self.published |= more
         self._name_source("institution", more, feed.name)
 
-    def _name_source(
-        self,
-        kind: str,
-        ids: Collection[str],
-        source: str,
-    ) -> None:
+    def _name_source(self, kind: str, ids: Collection[str], source: str) -> None:
         for entity_id in ids:
             self.sources[kind, entity_id] = source
 
@@ -156,9 +151,7 @@ def _ignored_scopes(wanted: WantedEntities, folder: FolderContents) -> Iterator[
 
 
 def _of_feed(
-    institutions: Iterable[Institution],
-    kept: Mapping[str, Entity],
-    birk: str,
+    institutions: Iterable[Institution], kept: Mapping[str, Entity], birk: str
 ) -> Iterator[tuple[str, PublishedInstitution]]:
     """Yield what a feed publishes of the institutions, by entityID; ``birk`` as ``spellings``."""
     for institution in institutions:

@@ -159,12 +159,7 @@ def canonical(element: etree._Element, prefixes: Sequence[str] = ()) -> bytes:
 class PiecewiseC14n:
     """The canonical form of a root that is still being parsed, written as its children end."""
 
-    def __init__(
-        self,
-        root: etree._Element,
-        begun: bytes,
-        prefixes: Sequence[str],
-    ) -> None:
+    def __init__(self, root: etree._Element, begun: bytes, prefixes: Sequence[str]) -> None:
         """Take the root, the document's octets as far as behind the root's tag, and the prefixes.
 
         ``MessageRefused`` (``feed.root``) where the tag does not stand in those octets.
@@ -209,10 +204,7 @@ class EnvelopedSignature:
     """A verified signature and its document; ``holds`` decides whether it is over this document."""
 
     def __init__(
-        self,
-        root: etree._Element,
-        begun: bytes,
-        keys: Sequence[signature.VerifyKey],
+        self, root: etree._Element, begun: bytes, keys: Sequence[signature.VerifyKey]
     ) -> None:
         """Take a root whose first child is whole, the document's octets up to there, and the keys.
 

@@ -76,10 +76,7 @@ class WantedEntities:
         return [institution for upstream in found for institution in upstream.institutions]
 
     def _spoken_for(
-        self,
-        feed: Feed,
-        feeds: Sequence[Feed],
-        kind: Literal["upstreams", "institutions"],
+        self, feed: Feed, feeds: Sequence[Feed], kind: Literal["upstreams", "institutions"]
     ) -> Iterator[Upstream]:
         """Yield the upstreams whose one speaker of a kind is this feed.
 

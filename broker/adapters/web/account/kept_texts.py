@@ -31,10 +31,7 @@ KEPT_TEXTS: Final[Mapping[str, KeptText]] = {
         _("Services you are logged in to"),
         _("Which service got which number for you, so that you can be logged out there."),
     ),
-    "logout": KeptText(
-        _("Logouts under way"),
-        _("Which services you are being logged out of."),
-    ),
+    "logout": KeptText(_("Logouts under way"), _("Which services you are being logged out of.")),
     "enrolment": KeptText(
         _("Your library account"),
         _("What has been asked of the library system for you, and what came of it."),
@@ -43,10 +40,7 @@ KEPT_TEXTS: Final[Mapping[str, KeptText]] = {
         _("PINs and codes"),
         _("Letters with a code for your PIN, and browsers that you have called your own."),
     ),
-    "letter": KeptText(
-        _("Letters to be sent"),
-        _("A mail that tells you of new loan terms."),
-    ),
+    "letter": KeptText(_("Letters to be sent"), _("A mail that tells you of new loan terms.")),
     "register": KeptText(
         _("Look-ups in the CPR register"),
         _("That the CPR register is still to be asked about you, and why."),

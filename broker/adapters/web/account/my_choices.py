@@ -26,9 +26,9 @@ from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import OWN_ERRANDS, Errand, Transaction
 from broker.core.policy.model import LegalBasis
-from broker.flows.arrived_login import read_and_decide
-from broker.flows.consents.given_consents import CurrentQuestion, GivenConsent, GivenConsents
-from broker.flows.transactions import Held
+from broker.use_cases.arrived_login import read_and_decide
+from broker.use_cases.consents.given_consents import CurrentQuestion, GivenConsent, GivenConsents
+from broker.use_cases.transactions import Held
 
 PATH: Final = "/my-choices"
 # A person who ticks no box answers at every login: the page stays small, the file holds every
@@ -326,11 +326,7 @@ def _taken_back(
     if receipt.event is ReceiptEvent.WITHDRAWN:
         kind = AuditEventKind.CONSENT_WITHDRAWN
     audit = of_login(kind, now, transaction.names, service=service, about=about)
-    facts = {
-        "reference": transaction.reference,
-        "service": service,
-        "answer": str(receipt.event),
-    }
+    facts = {"reference": transaction.reference, "service": service, "answer": str(receipt.event)}
     return BrokerEvent(EventKind.CONSENT_TAKEN_BACK, facts, audit)
 
 

@@ -21,7 +21,7 @@ from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import FormRefused, TransactionGone
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.transaction import Errand, Transaction
-from broker.flows.transactions import Held
+from broker.use_cases.transactions import Held
 
 _URL: Final = "/my-choices"
 # Whoever comes to a screen that was left open sees and deletes nothing.
@@ -141,12 +141,7 @@ class OwnRecordPages:
         ports = self.ports
         now = ports.now()
         transaction = held.transaction
-        ports.forms.read(
-            request,
-            transaction,
-            "forget",
-            now,
-        )
+        ports.forms.read(request, transaction, "forget", now)
         person = transaction.person
         if not self._is_fresh(transaction) or not self._is_awaited(transaction) or person is None:
             raise TransactionGone("not the login that this was asked for in, or too old")
@@ -272,14 +267,7 @@ def _kinds(report: Report) -> tuple[KeptKind, ...]:
         if entries:
             until = max(datetime.fromisoformat(each["until"]) for each in entries)
             values = tuple(tuple(_flat(each["value"])) for each in entries)
-            kinds.append(
-                KeptKind(
-                    name,
-                    text,
-                    until,
-                    values,
-                )
-            )
+            kinds.append(KeptKind(name, text, until, values))
     return tuple(kinds)
 
 

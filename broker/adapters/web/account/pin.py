@@ -40,9 +40,9 @@ from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.input_normalization import without_invisible
 from broker.core.login.steps import Done
 from broker.core.login.transaction import Errand, Transaction
-from broker.flows.proofs.pin_letters import PinLetter
-from broker.flows.proofs.pin_renewal import PinRenewal
-from broker.flows.transactions import Held
+from broker.use_cases.proofs.pin_letters import PinLetter
+from broker.use_cases.proofs.pin_renewal import PinRenewal
+from broker.use_cases.transactions import Held
 
 _CHANGE: Final = "pin change"
 _BUTTONS: Final = ("choose", "mail")

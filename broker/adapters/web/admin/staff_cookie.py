@@ -39,11 +39,7 @@ class StaffCookie:
     def drop(self, response: Response) -> None:
         """Let the browser drop it."""
         response.delete_cookie(
-            self._name,
-            secure=self.secure,
-            httponly=True,
-            samesite="Strict",
-            path=self._path,
+            self._name, secure=self.secure, httponly=True, samesite="Strict", path=self._path
         )
 
     @property

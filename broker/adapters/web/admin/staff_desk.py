@@ -16,9 +16,9 @@ from broker.adapters.web.admin.staff_references import typed_reference
 from broker.adapters.web.pages.language import language
 from broker.core.errors import TooMany
 from broker.core.staff import StaffPage
-from broker.flows.proofs.pin_renewal import Asking
-from broker.flows.staff.reference_guesses import ReferenceGuesses
-from broker.flows.staff.staff_sessions import StaffMember
+from broker.use_cases.proofs.pin_renewal import Asking
+from broker.use_cases.staff.reference_guesses import ReferenceGuesses
+from broker.use_cases.staff.staff_sessions import StaffMember
 
 _UNPROCESSABLE: Final = 422
 

@@ -13,16 +13,11 @@ from broker.adapters.web.pages.redirects import redirect
 from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEvent, AuditEventKind
-from broker.core.errors import (
-    BrokerError,
-    CookiesNeeded,
-    MessageRefused,
-    RequestRefused,
-)
+from broker.core.errors import BrokerError, CookiesNeeded, MessageRefused, RequestRefused
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.staff import StaffLoginNeeded, StaffPage, StaffRefused, StaffRoleMissing
-from broker.flows.staff.staff_logins import StaffLogin, StaffLogins
-from broker.flows.staff.staff_sessions import StaffMember, StaffSessions
+from broker.use_cases.staff.staff_logins import StaffLogin, StaffLogins
+from broker.use_cases.staff.staff_sessions import StaffMember, StaffSessions
 
 PATH: Final = "/admin"
 _LOGOUT: Final = "logout"
@@ -74,12 +69,7 @@ class StaffDoor:
         asked = self.logins.asked()
         try:
             received = ports.upstream_face.receive(
-                upstream,
-                message,
-                login.request,
-                force_authn=True,
-                now=now,
-                idp_list=asked.idp_list,
+                upstream, message, login.request, force_authn=True, now=now, idp_list=asked.idp_list
             )
             identity = received.message_id, received.until
             arrival_token = self.logins.arrivals.add(

@@ -37,10 +37,7 @@ class StaffPages:
         member = self.door.allowed(StaffPage.REPORT)
         self.door.looked(member, StaffPage.REPORT)
         return self.door.page(
-            "admin_report.html",
-            member,
-            reason="report",
-            report=self.ports.report(language()),
+            "admin_report.html", member, reason="report", report=self.ports.report(language())
         )
 
     def live(self) -> Response:

@@ -8,8 +8,8 @@ from markupsafe import Markup
 
 from broker.core.entities import Names, Text
 from broker.core.login.given_facts import GivenFacts
-from broker.flows.policies.set_in_force import SetChange
-from broker.flows.proofs.pin_renewal import Asking
+from broker.use_cases.policies.set_in_force import SetChange
+from broker.use_cases.proofs.pin_renewal import Asking
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from broker.adapters.web.pages.language import language
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.staff import StaffPage
 from broker.core.stateless_references import compact, is_stateless
-from broker.flows.staff.reference_guesses import ReferenceGuesses
-from broker.flows.staff.staff_sessions import StaffMember
-from broker.flows.transactions import is_reference
+from broker.use_cases.staff.reference_guesses import ReferenceGuesses
+from broker.use_cases.staff.staff_sessions import StaffMember
+from broker.use_cases.transactions import is_reference
 
 _UNPROCESSABLE: Final = 422
 

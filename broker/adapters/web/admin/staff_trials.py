@@ -9,12 +9,7 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.admin.form_problems import PROBLEMS
 from broker.adapters.web.admin.staff_door import PATH, StaffDoor
 from broker.adapters.web.admin.staff_pages import SHOWN
-from broker.adapters.web.admin.staff_ports import (
-    LoginToTry,
-    StaffPorts,
-    TriedLogin,
-    TryableLogins,
-)
+from broker.adapters.web.admin.staff_ports import LoginToTry, StaffPorts, TriedLogin, TryableLogins
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
 from broker.core.entities import Assurance, Names
@@ -22,7 +17,7 @@ from broker.core.identity.accepted_text import scoped_text_fault
 from broker.core.identity.cpr import blotted
 from broker.core.login.given_facts import GivenFacts
 from broker.core.staff import StaffPage
-from broker.flows.staff.staff_sessions import StaffMember
+from broker.use_cases.staff.staff_sessions import StaffMember
 
 KINDS: Final = ("real", "replacement", "constructed", "invalid", "none")
 LEVELS: Final = tuple(level.name.lower() for level in Assurance)
@@ -96,11 +91,7 @@ class StaffTrials:
         return replace(typed, affiliation=affiliation, age=age), ""
 
     def _page(
-        self,
-        member: StaffMember,
-        typed: _Typed,
-        problem: str = "",
-        tried: TriedLogin | None = None,
+        self, member: StaffMember, typed: _Typed, problem: str = "", tried: TriedLogin | None = None
     ) -> Response:
         choices: TryableLogins = self.ports.tryable()
         response = self.door.page(

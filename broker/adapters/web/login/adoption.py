@@ -27,8 +27,8 @@ from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.input_normalization import without_invisible
 from broker.core.login.steps import Ask, Enrol, OfferUpgrade
 from broker.core.login.transaction import Errand, Transaction
-from broker.flows.proofs.pin_check import PinCheck, PinProblem
-from broker.flows.transactions import Held
+from broker.use_cases.proofs.pin_check import PinCheck, PinProblem
+from broker.use_cases.transactions import Held
 
 _UNPROCESSABLE: Final = 422
 # HTTP status of a page with a problem; any other has 422.

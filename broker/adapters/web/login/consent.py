@@ -19,7 +19,7 @@ from broker.core.errors import TokenRefused
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Errand, Transaction
-from broker.flows.transactions import Held
+from broker.use_cases.transactions import Held
 
 
 def blueprint(ports: WebPorts, pages: StepPages, login: LoginEndpoints) -> Blueprint:

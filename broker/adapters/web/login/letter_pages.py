@@ -23,20 +23,14 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.borrowers.account_codes import account_code_of
 from broker.core.borrowers.pins import identifier_of, is_cpr, shown_again
-from broker.core.errors import (
-    LibraryUnavailable,
-    LinkGone,
-    MailUnavailable,
-    TokenRefused,
-    TooMany,
-)
+from broker.core.errors import LibraryUnavailable, LinkGone, MailUnavailable, TokenRefused, TooMany
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.input_normalization import without_invisible
 from broker.core.login.transaction import Errand, Transaction
-from broker.flows.proofs.pin_check import PinProblem
-from broker.flows.proofs.pin_letters import PinLetter, PinLetters
-from broker.flows.proofs.pin_renewal import Asking, PinRenewal
-from broker.flows.transactions import Held
+from broker.use_cases.proofs.pin_check import PinProblem
+from broker.use_cases.proofs.pin_letters import PinLetter, PinLetters
+from broker.use_cases.proofs.pin_renewal import Asking, PinRenewal
+from broker.use_cases.transactions import Held
 
 PURPOSE: Final = "pin"
 NOT_TEMPORARY: Final = "pin_not_temporary"

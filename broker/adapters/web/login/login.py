@@ -26,8 +26,8 @@ from broker.core.errors import (
 )
 from broker.core.login.steps import Issue, Refuse
 from broker.core.login.transaction import Errand, Outstanding, Transaction
-from broker.flows.records import MOST_TRIES
-from broker.flows.transactions import Held, TransactionOfOthers
+from broker.use_cases.records import MOST_TRIES
+from broker.use_cases.transactions import Held, TransactionOfOthers
 
 # A page may hold so much of a request that waits for its cookies; a real one has some kilobytes.
 _MOST_POSTED_AGAIN: Final = 32 * 1024
@@ -159,11 +159,7 @@ class LoginEndpoints:
         return self.pages.to_upstream(held, upstream)
 
     def bound(
-        self,
-        name: str,
-        url: Callable[[Transaction], str],
-        *,
-        onward: bool = False,
+        self, name: str, url: Callable[[Transaction], str], *, onward: bool = False
     ) -> Held | Response:
         """Return the transaction, bound to this browser; or the answer that introduces the browser.
 

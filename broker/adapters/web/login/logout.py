@@ -32,13 +32,9 @@ from broker.core.logout.single_logout import (
     status,
 )
 from broker.core.saml_ports import LogoutFace, LogoutRefused, PostForm
-from broker.flows.logout.single_logout import SingleLogoutFlow
+from broker.use_cases.logout.single_logout import SingleLogoutFlow
 
-_SCOPES: Final[dict[str, LogoutScope]] = {
-    "all": "all",
-    "services": "services",
-    "none": "none",
-}
+_SCOPES: Final[dict[str, LogoutScope]] = {"all": "all", "services": "services", "none": "none"}
 _REPEATED: Final = "repeated"  # the mark of a LogoutRequest that was brought again
 
 

@@ -35,8 +35,8 @@ from broker.core.identity.mailbox_proofs import Mailing
 from broker.core.letters import named
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import Transaction
-from broker.flows.proofs.mailbox_proof import MailboxProof
-from broker.flows.transactions import Held
+from broker.use_cases.proofs.mailbox_proof import MailboxProof
+from broker.use_cases.transactions import Held
 
 _BUTTONS: Final = ("mail", "code", "again", "other", "without", "press")
 # Errors that the form itself shows, so that nothing typed is lost.
@@ -199,10 +199,7 @@ class MailboxProofPages:
     def _proved(self, held: Held, step: ProveMailbox, form: SubmittedForm, button: str) -> Response:
         now = self.ports.now()
         _mailing_of(held, step)
-        proofs = {
-            "code": (self.proving.try_code, "code"),
-            "press": (self.proving.press, "link"),
-        }
+        proofs = {"code": (self.proving.try_code, "code"), "press": (self.proving.press, "link")}
         prove, field = proofs[button]
         lasts = self.persons.remembered_for(held, step.name)
         held = prove(

@@ -24,10 +24,10 @@ from broker.core.errors import FormRefused, TokenRefused
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.input_normalization import without_invisible
 from broker.core.login.transaction import Errand, Transaction
-from broker.flows.proofs.known_browsers import KnownBrowsers, KnownBrowserToken
-from broker.flows.proofs.pin_check import PinCheck, PinProblem
-from broker.flows.proofs.pin_letters import PinLetter
-from broker.flows.transactions import Held
+from broker.use_cases.proofs.known_browsers import KnownBrowsers, KnownBrowserToken
+from broker.use_cases.proofs.pin_check import PinCheck, PinProblem
+from broker.use_cases.proofs.pin_letters import PinLetter
+from broker.use_cases.transactions import Held
 
 
 def blueprint(

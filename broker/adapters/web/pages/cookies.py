@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.login_marks import KEPT_FOR, LoginMarks
 from broker.core.login.transaction import LIFETIME, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.flows.proofs.known_browsers import KNOWN_FOR, BrowserToken
+from broker.use_cases.proofs.known_browsers import KNOWN_FOR, BrowserToken
 
 _BROWSER_COOKIE: Final = re.compile(r"b-[0-9a-f]{16}")
 _LOGIN_COOKIE: Final = re.compile(r"a-[0-9a-f]{16}")
@@ -179,11 +179,7 @@ class BrowserCookies:
 
     def _drop(self, response: Response, name: str) -> None:
         response.delete_cookie(
-            name,
-            secure=self.secure,
-            httponly=True,
-            samesite="Lax",
-            path=self._path,
+            name, secure=self.secure, httponly=True, samesite="Lax", path=self._path
         )
 
     def _set(self, response: Response, name: str, value: str, lifetime: timedelta | None) -> None:

@@ -21,12 +21,7 @@ from broker.core.errors import (
 from broker.core.event_routes import BrokerEvent, EventKind, Facts, TraceFacts
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import AuthnRequest, Errand, Transaction
-from broker.flows.transactions import (
-    Held,
-    TransactionAbsent,
-    TransactionOfOthers,
-    reference,
-)
+from broker.use_cases.transactions import Held, TransactionAbsent, TransactionOfOthers, reference
 
 _REASONS: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "too_many"}
 _SERVER_ERROR: Final = 500

@@ -34,11 +34,7 @@ class FilledPages:
     by_look: dict[Hashable, Markup] = field(default_factory=dict)
 
     def page(
-        self,
-        template: str,
-        look: Hashable,
-        differing: Mapping[str, str],
-        given: Given,
+        self, template: str, look: Hashable, differing: Mapping[str, str], given: Given
     ) -> str:
         """Return the page of ``template`` with ``differing`` in it, for the present request.
 
@@ -65,12 +61,7 @@ def look_of(service: Service | None) -> Hashable:
     return service and (service.label, service.url)
 
 
-def _rendered(
-    template: str,
-    filling: Mapping[str, str],
-    links: PageLinks,
-    given: Given,
-) -> Markup:
+def _rendered(template: str, filling: Mapping[str, str], links: PageLinks, given: Given) -> Markup:
     """Return the page with ``%(name)s`` in place of each value that differs."""
     marks = {}
     for number, name in enumerate(filling):

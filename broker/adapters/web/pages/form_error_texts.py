@@ -145,7 +145,7 @@ _PAGES: Final[Mapping[str, Explanation]] = {
         happened=_("Nothing has been changed. Answer once more."),
         advice=(_("This page is good for ten minutes."),),
         again=True,
-    ),
+    )
 }
 
 _PINS: Final[Mapping[str, Explanation]] = {
@@ -263,10 +263,7 @@ _PINS: Final[Mapping[str, Explanation]] = {
         happened=_(
             "A wrong PIN has been tried too often. Now not even the right PIN opens the account."
         ),
-        advice=(
-            _("Get a new PIN by mail. If it does not help, contact the library."),
-            _ELSEWHERE,
-        ),
+        advice=(_("Get a new PIN by mail. If it does not help, contact the library."), _ELSEWHERE),
     ),
     "pin_no_card_number": Explanation(
         title=_("Your account has no library card number"),
@@ -344,10 +341,4 @@ _BARS: Final[Mapping[str, Explanation]] = {
     ),
 }
 
-FORM_ERRORS: Final[Mapping[str, Explanation]] = {
-    **_ADDRESSES,
-    **_CODES,
-    **_PAGES,
-    **_PINS,
-    **_BARS,
-}
+FORM_ERRORS: Final[Mapping[str, Explanation]] = {**_ADDRESSES, **_CODES, **_PAGES, **_PINS, **_BARS}

@@ -18,7 +18,7 @@ from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Outstanding, Transaction
 from broker.core.saml_ports import PostForm
-from broker.flows.transactions import Held
+from broker.use_cases.transactions import Held
 
 # An assertion lives five minutes: one given again must still be good at the service.
 _GIVEN_AGAIN_FOR: Final = timedelta(minutes=4)

@@ -10,7 +10,7 @@ from broker.core.entities import Service, Text
 from broker.core.login.steps import Done
 from broker.core.login.transaction import AccountState, Transaction
 from broker.core.policy.model import Policy, PolicySet
-from broker.flows.transactions import Held
+from broker.use_cases.transactions import Held
 
 _UNCHANGED = EnrolmentOutcome.UNCHANGED
 _OBSERVED = AccountState.OBSERVED

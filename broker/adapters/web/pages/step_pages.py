@@ -42,8 +42,8 @@ from broker.core.login.steps import (
 from broker.core.login.transaction import OWN_ERRANDS, Errand, Transaction
 from broker.core.policy.model import Release
 from broker.core.saml_ports import PostForm
-from broker.flows.records import MOST_TRIES
-from broker.flows.transactions import Held
+from broker.use_cases.records import MOST_TRIES
+from broker.use_cases.transactions import Held
 
 _PAGES: Final[dict[type[Step], str]] = {
     VerifyPin: "pin",
@@ -369,11 +369,7 @@ class StepPages:
         return transaction.reference
 
     def _tell_held_up(
-        self,
-        transaction: Transaction,
-        step: str,
-        reason: str,
-        refused: RefusedFacts | None = None,
+        self, transaction: Transaction, step: str, reason: str, refused: RefusedFacts | None = None
     ) -> None:
         trace = TraceFacts(
             transaction.reference,

@@ -14,7 +14,7 @@ from broker.core.entities import Service, Text, Upstream
 from broker.core.event_routes import TellPort
 from broker.core.saml_ports import ServiceFace, UpstreamFace
 from broker.core.stateless_references import StatelessReferences
-from broker.flows.login.login import LoginFlow
+from broker.use_cases.login.login import LoginFlow
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,10 +45,7 @@ def _name(stem: str, language: str) -> str:
 
 
 def _file(
-    report: PolicyReport,
-    language: str,
-    languages: tuple[str, ...],
-    service: Service | None = None,
+    report: PolicyReport, language: str, languages: tuple[str, ...], service: Service | None = None
 ) -> str:
     stem = f"service-{service.name}" if service else "report"
     title = service.label[language] if service else translate(TITLE, language)
@@ -66,11 +63,7 @@ def _file(
 
 
 def _rendered(
-    template: str,
-    report: PolicyReport,
-    language: str,
-    service: Service | None = None,
-    **names: Any,
+    template: str, report: PolicyReport, language: str, service: Service | None = None, **names: Any
 ) -> str:
     asked = report.questions_about(service) if service else report.questions
     return (

@@ -17,10 +17,7 @@ from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.steps import OfferUpgrade, TellChange
 from broker.core.login.transaction import Errand, Transaction
 
-_ANSWERS: Final = {
-    "yes": AuditEventKind.UPGRADE_ACCEPTED,
-    "no": AuditEventKind.UPGRADE_DECLINED,
-}
+_ANSWERS: Final = {"yes": AuditEventKind.UPGRADE_ACCEPTED, "no": AuditEventKind.UPGRADE_DECLINED}
 
 
 def blueprint(ports: WebPorts, pages: StepPages, login: LoginEndpoints) -> Blueprint:

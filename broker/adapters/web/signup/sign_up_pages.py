@@ -212,7 +212,4 @@ class _View:
         return {name: value for name, value in self.carried.items() if name == "service"}
 
     def _words(self) -> Mapping[str, str]:
-        return {
-            "eid": self.setting.eid_name,
-            "library": spoken(self.setting.library),
-        }
+        return {"eid": self.setting.eid_name, "library": spoken(self.setting.library)}

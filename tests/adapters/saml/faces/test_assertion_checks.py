@@ -172,18 +172,9 @@ ALSO_REFUSED: Final[dict[str, tuple[str, Message]]] = {
         "bearer",
         Message((edit(CONFIRMATION, Method="urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"),)),
     ),
-    "a confirmation that starts in the past": (
-        "confirmation_start",
-        Message((edit(CONFIRMED, NotBefore=EARLIER),)),
-    ),
-    "an encrypted name": (
-        "identifiers",
-        Message((drop(NAME_ID), add(SUBJECT, "<saml:EncryptedID/>", 0))),
-    ),
-    "a name of no kind": (
-        "identifiers",
-        Message((drop(NAME_ID), add(SUBJECT, "<saml:BaseID/>", 0))),
-    ),
+    "a confirmation that starts in the past": ("confirmation_start", Message((edit(CONFIRMED, NotBefore=EARLIER),))),
+    "an encrypted name": ("identifiers", Message((drop(NAME_ID), add(SUBJECT, "<saml:EncryptedID/>", 0)))),
+    "a name of no kind": ("identifiers", Message((drop(NAME_ID), add(SUBJECT, "<saml:BaseID/>", 0)))),
     "a proxy count with a sign": (
         "proxying_forbidden",
         Message((add(CONDITIONS, '<saml:ProxyRestriction Count="+0"/>'),)),
@@ -192,26 +183,11 @@ ALSO_REFUSED: Final[dict[str, tuple[str, Message]]] = {
         "proxying_forbidden",
         Message((add(CONDITIONS, f'<saml:ProxyRestriction Count="5">{_OTHERS}</saml:ProxyRestriction>'),)),
     ),
-    "no attributes from NemLog-in": (
-        "attribute_statements",
-        Message((drop(ATTRIBUTES),), "eid"),
-    ),
-    "a UUID of another format": (
-        "eid_name",
-        Message((edit(NAME_ID, Format=UNSPECIFIED),), "eid"),
-    ),
-    "a UUID without a format": (
-        "eid_name",
-        Message((edit(NAME_ID, Format=None),), "eid"),
-    ),
-    "no name from NemLog-in": (
-        "eid_name",
-        Message((drop(NAME_ID),), "eid"),
-    ),
-    "a UUID with more behind it": (
-        "eid_name",
-        Message((say(NAME_ID, EID_NAME + "0"),), "eid"),
-    ),
+    "no attributes from NemLog-in": ("attribute_statements", Message((drop(ATTRIBUTES),), "eid")),
+    "a UUID of another format": ("eid_name", Message((edit(NAME_ID, Format=UNSPECIFIED),), "eid")),
+    "a UUID without a format": ("eid_name", Message((edit(NAME_ID, Format=None),), "eid")),
+    "no name from NemLog-in": ("eid_name", Message((drop(NAME_ID),), "eid")),
+    "a UUID with more behind it": ("eid_name", Message((say(NAME_ID, EID_NAME + "0"),), "eid")),
     "a UUID of another kind of person": (
         "eid_name",
         Message((say(NAME_ID, EID_NAME.replace("/person/", "/company/")),), "eid"),
@@ -231,10 +207,7 @@ ALSO_REFUSED: Final[dict[str, tuple[str, Message]]] = {
     ),
     "an authority of an upstream that is no hub": (
         "institution_unknown",
-        Message(
-            (add(AUTHN_CONTEXT, f"<saml:AuthenticatingAuthority>{AU}</saml:AuthenticatingAuthority>"),),
-            "kb",
-        ),
+        Message((add(AUTHN_CONTEXT, f"<saml:AuthenticatingAuthority>{AU}</saml:AuthenticatingAuthority>"),), "kb"),
     ),
     "a service's list without the upstream's own name": (
         "institution_not_asked",

@@ -12,11 +12,7 @@ from lxml import etree
 from broker.adapters.saml.faces import assertion_text
 from broker.adapters.saml.faces.assertion_text import Assertable
 from broker.adapters.saml.gate import encryption, safe_parser, signature, xml_structure_checks
-from broker.adapters.saml.gate.algorithm_selection import (
-    DEFAULT_SIGNING,
-    EncryptionAlgorithms,
-    SigningAlgorithms,
-)
+from broker.adapters.saml.gate.algorithm_selection import DEFAULT_SIGNING, EncryptionAlgorithms, SigningAlgorithms
 from broker.adapters.saml.gate.xml_names import ASSERTION, ENCRYPTED_ASSERTION, RESPONSE, XSI
 from broker.core.consent.disclosure import Item
 from broker.core.entities import PERSISTENT, TRANSIENT

@@ -22,20 +22,7 @@ from broker.core.errors import (
 )
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow
 from broker.core.login.transaction import AuthnRequest
-from tests.plugins.saml_parties import (
-    AU,
-    BASE,
-    CN,
-    HUB,
-    IDP,
-    LOANS,
-    NOW,
-    OPEN,
-    PASSWORD,
-    WORDS,
-    Parties,
-    stamp,
-)
+from tests.plugins.saml_parties import AU, BASE, CN, HUB, IDP, LOANS, NOW, OPEN, PASSWORD, WORDS, Parties, stamp
 
 CPR = "0101801234"
 SPACES = {"samlp": "urn:oasis:names:tc:SAML:2.0:protocol", "saml": "urn:oasis:names:tc:SAML:2.0:assertion"}

@@ -53,10 +53,7 @@ REQUESTS = st.builds(
     is_passive=st.booleans(),
     requested=st.none() | st.builds(RequestedClasses, st.lists(TEXTS, min_size=1, max_size=3).map(tuple), TEXTS),
     scoping=st.builds(
-        Scoping,
-        st.lists(TEXTS, max_size=3).map(tuple),
-        st.lists(TEXTS, max_size=3).map(tuple),
-        st.none() | TEXTS,
+        Scoping, st.lists(TEXTS, max_size=3).map(tuple), st.lists(TEXTS, max_size=3).map(tuple), st.none() | TEXTS
     ),
 )
 ASKED = RequestText("_q1", stamp(NOW), f"{HUB}/sso", "https://broker.example/acs", "https://broker.example/sp")

@@ -7,15 +7,7 @@ import pytest
 
 from broker.core.entities import PERSISTENT, TRANSIENT
 from broker.core.login.transaction import AuthnRequest
-from tests.plugins.saml_parties import (
-    LOANS,
-    OPEN,
-    PRINT,
-    Change,
-    Parties,
-    add,
-    edit,
-)
+from tests.plugins.saml_parties import LOANS, OPEN, PRINT, Change, Parties, add, edit
 
 ACS = "AssertionConsumerServiceURL"
 INDEX = "AssertionConsumerServiceIndex"

@@ -20,10 +20,7 @@ STATEMENT: Final = "saml:Assertion/saml:AuthnStatement"
 NAME_ID: Final = "saml:Assertion/saml:Subject/saml:NameID"
 UNSPECIFIED: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 # Declared everywhere, since values name them.
-_TYPES: Final = {
-    "xs": "http://www.w3.org/2001/XMLSchema",
-    "xsi": "http://www.w3.org/2001/XMLSchema-instance",
-}
+_TYPES: Final = {"xs": "http://www.w3.org/2001/XMLSchema", "xsi": "http://www.w3.org/2001/XMLSchema-instance"}
 
 
 @dataclass(frozen=True)

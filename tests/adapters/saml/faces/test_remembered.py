@@ -13,7 +13,7 @@ from broker.adapters.stores.open_store import open_store
 from broker.core.errors import AUTHN_FAILED, MessageRefused
 from broker.core.login.transaction import ARRIVAL_USABLE_FOR, SKEW, UpstreamRefusal
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.flows.login.arrivals import Arrivals
+from broker.use_cases.login.arrivals import Arrivals
 from tests.plugins.eid_messages import message
 from tests.plugins.saml_parties import NOW, Parties, drop, edit, stamp
 from tests.plugins.stored_arrivals import spend

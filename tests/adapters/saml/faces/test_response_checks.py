@@ -11,18 +11,7 @@ from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS, check_re
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Authentication, Outstanding
 from tests.plugins.hostile_responses import CODE, HOSTILE, VARIANTS
-from tests.plugins.saml_parties import (
-    BASE,
-    DIRECT,
-    NOW,
-    Change,
-    Parties,
-    add,
-    drop,
-    edit,
-    say,
-    stamp,
-)
+from tests.plugins.saml_parties import BASE, DIRECT, NOW, Change, Parties, add, drop, edit, say, stamp
 
 STATUS: Final = "urn:oasis:names:tc:SAML:2.0:status:"
 RESPONDER: Final = f"{STATUS}Responder"
@@ -100,26 +89,17 @@ ALSO_REFUSED: Final[dict[str, tuple[str, Message]]] = {
         "other_upstream",
         Message((), "nemid", {"expected": Outstanding("_q1", "wayf", NOW)}),
     ),
-    "an encrypted assertion beside a refusal": (
-        "assertion_of_refusal",
-        Message((REFUSAL, NO_ASSERTION, ENCRYPTED)),
-    ),
+    "an encrypted assertion beside a refusal": ("assertion_of_refusal", Message((REFUSAL, NO_ASSERTION, ENCRYPTED))),
     "success below a refusal": (
         "assertion_of_refusal",
         Message((REFUSAL, add(CODE, f'<samlp:StatusCode Value="{STATUS}Success"/>'))),
     ),
-    "an issuer that is one of its institutions": (
-        "issuer",
-        Message((say("saml:Issuer", DIRECT),)),
-    ),
+    "an issuer that is one of its institutions": ("issuer", Message((say("saml:Issuer", DIRECT),))),
     "the address of another broker": (
         "destination",
         Message((edit(".", Destination="https://elsewhere.example/saml/sp/wayf/acs"),)),
     ),
-    "the address without its path": (
-        "destination",
-        Message((edit(".", Destination=BASE),)),
-    ),
+    "the address without its path": ("destination", Message((edit(".", Destination=BASE),))),
 }
 
 

@@ -97,8 +97,7 @@ def test_the_three_steps(folder: Path, track: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("use", "switch", "finish"),
-    [("signing", HELD + RELOADED, RELOADED), ("encryption", RELOADED, HELD + RELOADED)],
+    ("use", "switch", "finish"), [("signing", HELD + RELOADED, RELOADED), ("encryption", RELOADED, HELD + RELOADED)]
 )
 def test_what_is_waited_for_is_the_oldest_copy(folder: Path, use: str, switch: timedelta, finish: timedelta) -> None:
     """A key signs when every valid copy has it, and goes when no valid copy encrypts to it; no sooner, no later."""

@@ -135,10 +135,7 @@ def address() -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("language", "looks"),
-    [
-        ("da", [FIRST]),
-        *(pytest.param(language, LOOKS, marks=pytest.mark.slow) for language in ("da", "en")),
-    ],
+    [("da", [FIRST]), *(pytest.param(language, LOOKS, marks=pytest.mark.slow) for language in ("da", "en"))],
 )
 def test_the_pages_are_accessible_and_whole(
     address: str, chromium: Browser, language: str, looks: Sequence[Look]

@@ -18,7 +18,7 @@ from broker.core.audit_events import AuditEventKind
 from broker.core.ports import Kept, Key
 from broker.demo.run.demo_folder import Setting
 from broker.demo.upstreams import wayf_hub
-from broker.flows.persons.their_counters import OWN_LOOKS
+from broker.use_cases.persons.their_counters import OWN_LOOKS
 from tests.plugins.house import Clock, House, Person, form, found, mark, standing
 from tests.plugins.pin_pages import CPR, PIN, karla, send
 from tests.plugins.staff import unstaffed

@@ -13,21 +13,10 @@ from werkzeug.test import TestResponse
 from broker.core.borrowers.borrower import Bar
 from broker.core.errors import TooMany
 from broker.demo.library import services
-from broker.flows.proofs.pin_renewal import PER_NETWORK
-from broker.flows.proofs.rate_limits import Limits
+from broker.use_cases.proofs.pin_renewal import PER_NETWORK
+from broker.use_cases.proofs.rate_limits import Limits
 from tests.plugins.house import House, Person, form, found, mark
-from tests.plugins.pin_pages import (
-    CPR,
-    PIN,
-    USER_NAME,
-    behind_letter,
-    code_in,
-    karla,
-    letter,
-    link_in,
-    pin_page,
-    send,
-)
+from tests.plugins.pin_pages import CPR, PIN, USER_NAME, behind_letter, code_in, karla, letter, link_in, pin_page, send
 from tests.plugins.requirements.visits import texts
 
 # The CPR number in digits that only look like ours.

@@ -8,7 +8,7 @@ from werkzeug.test import TestResponse
 
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.demo.people.personas import persona
-from broker.flows.login.support_traces import SupportTraces
+from broker.use_cases.login.support_traces import SupportTraces
 from tests.plugins.house import House, Person, found, mark
 from tests.plugins.staff import DESK, enter, send, told, trail
 

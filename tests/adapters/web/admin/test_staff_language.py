@@ -17,8 +17,8 @@ from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.staff_advice import BY_REASON
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.demo.people.personas import persona
-from broker.flows.login.support_traces import SupportTraces
-from broker.flows.policies.set_in_force import Move, Proposal, SetInForce
+from broker.use_cases.login.support_traces import SupportTraces
+from broker.use_cases.policies.set_in_force import Move, Proposal, SetInForce
 from tests.plugins.house import House, Person, found, mark
 from tests.plugins.staff import ADMIN, DESK, enter, send
 

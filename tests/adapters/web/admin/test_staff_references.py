@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from broker.app import audit_operations, diagnostics
 from broker.cli import broker
 from broker.demo.people.personas import persona
-from broker.flows.staff.reference_guesses import UNKNOWN
+from broker.use_cases.staff.reference_guesses import UNKNOWN
 from tests.plugins.house import House, Person, found, mark
 from tests.plugins.staff import ADMIN, enter, send, told, trail
 

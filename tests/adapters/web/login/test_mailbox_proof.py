@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 from broker.app import diagnostics
 from broker.core.errors import RecipientRefused
 from broker.core.login.steps import ProveMailbox
-from broker.flows.login.person_at_login import PersonAtLogin
+from broker.use_cases.login.person_at_login import PersonAtLogin
 from tests.plugins.house import House, Person, found, mark
 from tests.plugins.proofs import NURSE, other, secrets_in
 

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.cookies import MOST_LOGIN_COOKIES, BrowserCookies
 from broker.core.login.transaction import AuthnRequest, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.flows.proofs.known_browsers import BrowserToken
+from broker.use_cases.proofs.known_browsers import BrowserToken
 
 PSEUDONYMS = LookupHmacs("k1", b"k" * 32)
 NAME, VALUE = "b-" + "0" * 16, "a" * 64

@@ -34,11 +34,7 @@ NASTY = st.sampled_from(['"><script>alert(1)</script>', "&amp;", "'", "%", "%s",
 TEXTS = st.lists(NASTY | st.text(max_size=20), max_size=4).map("".join)
 MOMENTS = st.timedeltas(timedelta(0), timedelta(days=366)).map(NOW.__add__)
 FAILURES = st.builds(
-    Failure,
-    st.sampled_from(sorted(REASONS)),
-    TEXTS,
-    st.none() | TEXTS,
-    st.sampled_from([None, BEGUN]),
+    Failure, st.sampled_from(sorted(REASONS)), TEXTS, st.none() | TEXTS, st.sampled_from([None, BEGUN])
 )
 
 

@@ -33,11 +33,7 @@ NASTY = st.sampled_from(
     ['"><script>alert(1)</script>', "&amp;", "'", "%", "%s", "%(action)s", "%%", "{{ 7*7 }}", "{action}", "\\1", "æ\n"]
 )
 TEXTS = st.lists(NASTY | st.text(max_size=20), max_size=4).map("".join)
-FORMS = st.builds(
-    PostForm,
-    TEXTS,
-    st.fixed_dictionaries({"SAMLResponse": TEXTS}, optional={"RelayState": TEXTS}),
-)
+FORMS = st.builds(PostForm, TEXTS, st.fixed_dictionaries({"SAMLResponse": TEXTS}, optional={"RelayState": TEXTS}))
 
 
 def full(template: str, form: PostForm, values: Mapping[str, Any]) -> str:

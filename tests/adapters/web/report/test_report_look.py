@@ -13,10 +13,7 @@ from tests.plugins.reported import reported
 
 @pytest.mark.parametrize(
     ("language", "looks"),
-    [
-        ("da", [FIRST]),
-        *(pytest.param(language, LOOKS, marks=pytest.mark.slow) for language in ("da", "en")),
-    ],
+    [("da", [FIRST]), *(pytest.param(language, LOOKS, marks=pytest.mark.slow) for language in ("da", "en"))],
 )
 def test_the_report_is_accessible_and_whole(
     chromium: Browser, tmp_path: Path, language: str, looks: Sequence[Look]

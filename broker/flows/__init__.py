@@ -1,1 +1,0 @@
-"""The flows over time, through ports: logins, proofs, enrolments, consents, logouts."""

@@ -1,0 +1,1 @@
+"""Use cases over time, through ports: logins, proofs, enrolments, consents, logouts."""

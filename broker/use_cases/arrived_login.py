@@ -1,0 +1,154 @@
+"""A login as one request sees it: authentication, attributes and decision, made once."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from broker.core.errors import AttributesRefused
+from broker.core.identity.canonical_attributes import AttributeReading, Attributes
+from broker.core.identity.mailbox_proofs import Proved
+from broker.core.login.authentication_reading import read_authentication
+from broker.core.login.configured_entities import ConfiguredEntities
+from broker.core.login.login_decision import denied, login_facts, with_required_names
+from broker.core.login.transaction import Authentication, Transaction
+from broker.core.policy.decision import evaluate
+from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet
+
+_NOTHING_READ: Final = AttributeReading(Attributes(), None, "none", None)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Basis:
+    """The facts of a transaction that attributes and decision are made from."""
+
+    authentication: Authentication
+    proofs: tuple[Proved, ...]
+    upstream: str | None
+    intent: str | None
+    service: str
+    borrower: bool  # whether the person is known to have one
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Arrived:
+    """The authentication of a transaction, its attributes as they were read, and the decision.
+
+    Good for ``basis`` and nothing else. ``policies`` is the set of the moment when the request
+    began: all that it decides goes by that one. Attributes that are not ``trusted`` are not there,
+    and the decision denies.
+    """
+
+    authentication: Authentication
+    reading: AttributeReading
+    decision: Decision
+    policies: PolicySet
+    basis: Basis
+    trusted: bool = True
+
+    @property
+    def permitted(self) -> bool:
+        """Return whether the policies let the person in."""
+        return self.decision.effect is Effect.PERMIT
+
+    @property
+    def facts(self) -> LoginFacts:
+        """Return the facts that the decision rests on."""
+        return _facts(self.reading, self.basis)
+
+
+def read_and_decide(
+    rules: ConfiguredEntities,
+    transaction: Transaction,
+    now: datetime,
+    before: Arrived | None = None,
+) -> Arrived | None:
+    """Read the attributes of a transaction and decide; None for one that nobody has authenticated.
+
+    ``before`` is what this request has made already: it is returned where it holds for the facts of
+    ``transaction`` too, and what still holds of it is not made again.
+    """
+    if transaction.authentication is None:
+        return None
+    basis = _basis(transaction, transaction.authentication)
+    if before is None:
+        return _made(rules, rules.policies(), basis, now)
+    if before.basis == basis:
+        return before
+    if _lets_in_still(before, basis):
+        return replace(before, basis=basis)
+    if before.trusted and _reads_alike(before.basis, basis):
+        decision = _decided(rules, before.policies, before.reading, basis, now)
+        return replace(before, decision=decision, basis=basis)
+    return _made(rules, before.policies, basis, now)
+
+
+def read_login(
+    rules: ConfiguredEntities,
+    authentication: Authentication,
+    policies: PolicySet,
+    now: datetime,
+    proofs: tuple[Proved, ...] = (),
+) -> AttributeReading:
+    """Read a verified authentication by the entities as configured.
+
+    ``policies`` may name affiliations. AttributesRefused where its attributes cannot be trusted.
+    """
+    upstream = rules.upstreams[authentication.upstream]
+    return read_authentication(
+        authentication,
+        upstream,
+        rules.maps,
+        now,
+        proofs,
+        named_affiliations=policies.named_affiliations,
+        others=(each for other in rules.upstreams.values() for each in other.institutions),
+    )
+
+
+def _made(rules: ConfiguredEntities, policies: PolicySet, basis: Basis, now: datetime) -> Arrived:
+    authentication = basis.authentication
+    try:
+        reading = read_login(rules, authentication, policies, now, basis.proofs)
+    except AttributesRefused as refused:
+        decision = denied(refused.cause, policies, refused.name)
+        return Arrived(authentication, _NOTHING_READ, decision, policies, basis, trusted=False)
+    decision = _decided(rules, policies, reading, basis, now)
+    return Arrived(authentication, reading, decision, policies, basis)
+
+
+def _decided(
+    rules: ConfiguredEntities,
+    policies: PolicySet,
+    reading: AttributeReading,
+    basis: Basis,
+    now: datetime,
+) -> Decision:
+    service = with_required_names(rules.service(basis.service), rules.maps)
+    return evaluate(policies, _facts(reading, basis), service, now)
+
+
+def _facts(reading: AttributeReading, basis: Basis) -> LoginFacts:
+    return login_facts(
+        reading.without_cpr(), upstream=basis.upstream, intent=basis.intent, borrower=basis.borrower
+    )
+
+
+def _basis(transaction: Transaction, authentication: Authentication) -> Basis:
+    return Basis(
+        authentication=authentication,
+        proofs=transaction.proofs,
+        upstream=transaction.upstream,
+        intent=transaction.intent,
+        service=transaction.request.service,
+        borrower=transaction.person is not None and transaction.person.number is not None,
+    )
+
+
+def _reads_alike(before: Basis, basis: Basis) -> bool:
+    return (before.authentication, before.proofs) == (basis.authentication, basis.proofs)
+
+
+def _lets_in_still(before: Arrived, basis: Basis) -> bool:
+    # Who is let in without regard to a borrower is let in with one too, to the same release: a
+    # borrower only ever stands in for what self-service lacks.
+    return before.permitted and replace(before.basis, borrower=True) == basis

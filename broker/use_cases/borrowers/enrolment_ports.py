@@ -1,0 +1,77 @@
+"""The ports that enrolments are carried out through, and the pseudonyms of what is kept there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
+from broker.core.borrowers.enrolment import Enrolment
+from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.event_routes import TellPort, told_nobody
+from broker.core.identity.mailbox_proofs import ProofOwner
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Trail
+from broker.core.retention.table import TEMPORARY_OWNER
+from broker.use_cases.borrowers.create_pause import CreatePause
+from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords
+from broker.use_cases.identity.person_links import PersonLinks
+from broker.use_cases.proof_ownership import claim_ownership
+
+Mode = Literal["live", "observe", "frozen"]
+
+
+def _never() -> bool:
+    """Put no mail off."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentPorts:
+    """Library system, mail, links, records and trail; ``mail`` None: no PIN is mailed.
+
+    While ``puts_off_mails`` says so no mail is begun: its person waits, and nobody for them.
+    ``trust_for`` is how long the library system's word on a borrower is believed,
+    ``refresh_after`` when the register of persons is asked again; None: no register is asked.
+    """
+
+    library: LibrarySystem
+    mail: Mail | None
+    hmacs: LookupHmacs
+    letters: LetterWording
+    links: PersonLinks
+    records: EnrolmentRecords
+    now: Callable[[], datetime]
+    trust_for: timedelta = timedelta(hours=1)
+    trail: Trail = NO_TRAIL
+    tell: TellPort = told_nobody
+    refresh_after: timedelta | None = None
+    puts_off_mails: Callable[[], bool] = _never
+
+    @property
+    def pause(self) -> CreatePause:
+        """Return the pauses of creates that a fault in the set-up refuses."""
+        return CreatePause(self.records.store, self.now)
+
+    def adopts(self, number: str, cpr: str) -> bool:
+        """Return whether a temporary borrower is this person's from now on.
+
+        Two who know its PIN are not both its person.
+        """
+        now = self.now()
+        place = Key("proof", self.hmacs.of("temporary", number))
+        claim = ProofOwner(self.links.of_cpr(cpr), "temporary")
+        return claim_ownership(self.records.store, place, claim, TEMPORARY_OWNER.until(now), now)
+
+    def record_wanted(self, key: Key, wanted: Enrolment) -> None:
+        """Write on the trail that an enrolment is wanted; AuditUnavailable: then it is not."""
+        person = self.links.holder(key.group)
+        kind = AuditEventKind.ENROLMENT_WANTED
+        self.trail.add(AuditEvent(kind, self.now(), person=person, about=wanted.id))
+
+    def carried(self, wish: Wish) -> str:
+        """Return the pseudonym of a wish, its expiry apart: that moves on every day."""
+        parts = [wish.affiliation, wish.category, ",".join(wish.upgrades)]
+        for field in wish.fields:
+            parts += [field.name, field.value, field.set]
+        return self.hmacs.of("wish", *parts)

@@ -1,0 +1,94 @@
+"""Whether the library system is set up as the policies expect: proved at the start, then slowly.
+
+One worker proves and the others read what it found: a proof makes and rolls back a borrower for
+each category, and uses up numbers of the library system's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.event_routes import BrokerEvent, EventKind, TellPort
+from broker.core.ports import Key, LibrarySystem, Store
+from broker.core.retention.table import SETUP, TURN
+from broker.use_cases.records import Records
+
+PROOF: Final = timedelta(seconds=60)  # for all the calls of one proof
+_SOUND_FOR: Final = timedelta(hours=1)
+_FAULTY_FOR: Final = timedelta(minutes=10)
+_LOOK_EVERY: Final = timedelta(seconds=10)
+_KEY: Final = Key("setup", "library")
+_TURN: Final = Key("counter", "library setup")
+
+
+@dataclass(frozen=True, slots=True)
+class ProvedSetup:
+    """The faults that a proof found, and when."""
+
+    at: datetime
+    faults: tuple[SetupFault, ...]
+
+
+@dataclass(slots=True)
+class LibraryProof:
+    """The proof of the library system of one worker; ``expected`` is what the policies name now."""
+
+    library: LibrarySystem
+    store: Store
+    expected: Callable[[], ExpectedSetup]
+    tell: TellPort
+    now: Callable[[], datetime]
+    _names: frozenset[str] | None = field(default=None, init=False)
+    _looked: datetime | None = field(default=None, init=False)
+    _began: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._began = self.now()
+
+    def faults(self) -> Sequence[SetupFault]:
+        """Return the faults of the last proof that this worker knows of; StoreUnavailable."""
+        record = self._records.get(_KEY, self.now())
+        return record.value.faults if record else ()
+
+    def step(self) -> None:
+        """Prove if it is time and no other worker does; StoreUnavailable."""
+        now = self.now()
+        if self._looked and now - self._looked < _LOOK_EVERY:
+            return
+        self._looked = now
+        expected = self.expected()
+        self._note(expected, now)
+        record = self._records.get(_KEY, now)
+        if record and self._is_fresh(record.value, now):
+            return
+        if self.store.count(_TURN, 1, TURN.ends(now + PROOF), now) > 1:
+            return
+        proved = ProvedSetup(now, self.library.prove(expected, now + PROOF))
+        self._tell(record.value.faults if record else (), proved.faults)
+        self._records.put(_KEY, proved, SETUP.until(self.now()), self.now())
+
+    def _note(self, expected: ExpectedSetup, now: datetime) -> None:
+        """Begin anew where the policies name something else: no proof before that counts."""
+        names = frozenset((*expected.categories, *expected.fields))
+        if self._names not in {None, names}:
+            self._began = now
+        self._names = names
+
+    def _is_fresh(self, proved: ProvedSetup, now: datetime) -> bool:
+        """Return whether a proof still counts: none of an earlier start, or of other policies."""
+        age = now - proved.at
+        return proved.at >= self._began and age < (_FAULTY_FOR if proved.faults else _SOUND_FOR)
+
+    def _tell(self, before: Sequence[SetupFault], faults: Sequence[SetupFault]) -> None:
+        for fault in faults:
+            if fault not in before:
+                facts = {"setting": fault.setting, "fault": fault.sentence}
+                self.tell(BrokerEvent(EventKind.LIBRARY_FAULT, facts))
+        if before and not faults:
+            self.tell(BrokerEvent(EventKind.LIBRARY_MENDED))
+
+    @property
+    def _records(self) -> Records[ProvedSetup]:
+        return Records(self.store, ProvedSetup)

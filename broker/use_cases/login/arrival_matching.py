@@ -1,0 +1,86 @@
+"""An arrival meets its transaction: in one turn read, matched once, and joined in one write."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from broker.core.errors import BrowserUnmatched
+from broker.core.login.transaction import Arrival
+from broker.use_cases.login.arrivals import Arrivals
+from broker.use_cases.login.person_at_login import PersonAtLogin
+from broker.use_cases.records import Record, read_together
+from broker.use_cases.transactions import Held, Transactions
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A transaction and the arrival that a browser brings to it; None where there is none.
+
+    ``mark`` is the pseudonym of the arrival token.
+    """
+
+    held: Held
+    mark: str
+    arrival: Record[Arrival] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivalMatching:
+    """Joins arrivals to transactions.
+
+    Source: docs/reference/design.md#4a-3.
+    """
+
+    arrivals: Arrivals
+    transactions: Transactions
+    lookup: PersonAtLogin
+
+    def brought(self, name: str, arrival_token: str, now: datetime) -> Brought:
+        """Return the transaction ``name`` and the arrival, read in one turn of the store.
+
+        TransactionGone where there is no such transaction.
+        """
+        key = self.arrivals.key(arrival_token)
+        reads = read_together(self.arrivals.store, [self.transactions.key(name), key], now)
+        held = self.transactions.found(name, reads)
+        mark = self.arrivals.mark(arrival_token)
+        return Brought(held, mark, self.arrivals.found(key, reads))
+
+    def match(self, brought: Brought, browsers: Sequence[str], now: datetime) -> Held | None:
+        """Join an arrival to its transaction, for the browser that asked; nothing is written yet.
+
+        None where the arrival is used, late, another transaction's or answers a request that is not
+        outstanding; BrowserUnmatched, with the arrival destroyed, where the browser is not the
+        transaction's. One that has joined already is returned as it stands.
+        """
+        held = brought.held
+        transaction = held.transaction
+        if transaction.browser is None or transaction.browser not in browsers:
+            if brought.arrival:
+                self.arrivals.spend(brought.arrival, now)
+            raise BrowserUnmatched("an arrival in another browser")
+        if transaction.arrival == brought.mark:
+            return self.lookup.looked_up(held, now)
+        if brought.arrival is None:
+            return None
+        arrival = brought.arrival.value
+        answer = arrival.usable_by(transaction, now)
+        if answer is None:
+            return None
+        authenticated = transaction.authenticated_by(answer, arrival.request, brought.mark, now)
+        # What the ports know of the person stands with the answer, or neither does.
+        learned = self.lookup.learned(replace(held, transaction=authenticated), now)
+        return replace(learned, others=(self.arrivals.spending(brought.arrival),))
+
+    def join(self, held: Held, now: datetime) -> Held | None:
+        """Write what ``match`` has joined, if that is to be done still.
+
+        None where another request wrote first: it holds the answer by now, or this is tried again.
+        """
+        if not held.others:
+            return held
+        joined = self.transactions.put(held.transaction, held.version, now, held.others)
+        if joined is None:
+            return None
+        self.lookup.tell_permitted(held, now)
+        return replace(joined, arrived=held.arrived)

@@ -1,0 +1,230 @@
+"""The person's answer to a question: on file first, then a fact of the transaction."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.consent.consent import (
+    Question,
+    Receipt,
+    ReceiptEvent,
+    completed,
+    dated_after,
+    governing,
+    receipt,
+    refused,
+    refused_unasked,
+    standing,
+)
+from broker.core.consent.disclosure import Disclosure
+from broker.core.errors import StoreUnavailable
+from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, Step, TellChange
+from broker.core.login.transaction import Transaction
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Store
+from broker.use_cases.consents.receipts import Receipts, as_on_file
+from broker.use_cases.login.person_at_login import PersonAtLogin
+from broker.use_cases.transactions import Held, Transactions
+
+_KINDS: Final = {
+    ReceiptEvent.GIVEN: AuditEventKind.CONSENT_GIVEN,
+    ReceiptEvent.REFUSED: AuditEventKind.CONSENT_REFUSED,
+    ReceiptEvent.INFORMED: AuditEventKind.NOTICE_SEEN,
+}
+_GOES_ON: Final = Ask | Done | Enrol | Issue | OfferUpgrade | TellChange
+# A login that goes straight through reads what is on file once.
+_FRESH: Final = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentAnswers:
+    """Records answers in the store."""
+
+    store: Store
+    hmacs: LookupHmacs
+    lookup: PersonAtLogin
+    transactions: Transactions
+
+    def reread(self, held: Held, now: datetime) -> Held:
+        """Read again what is on file where a while has passed since this login began.
+
+        What was taken back meanwhile, at another screen, must not let anything leave: neither an
+        answer of before nor the one that was given in this very login, which may have waited for
+        the library system since. A no in another login may be the word after that: of later answers
+        elsewhere, only those that are a yes leave this one's own in force.
+        """
+        transaction = held.transaction
+        authenticated = transaction.authenticated
+        if transaction.issued or authenticated is None:
+            return held
+        # A negative age is of a machine whose clock is ahead: nobody knows how long it is.
+        if timedelta(0) <= now - authenticated < _FRESH:
+            return held
+        group = self.lookup.receipts_of(transaction)
+        answers = Receipts(self.store).history(group, now)
+        on_file = as_on_file(answers)
+        if on_file == transaction.receipts or _in_force(transaction.receipt, answers):
+            return held
+
+        def reread(each: Transaction) -> Transaction:
+            return replace(each, receipts=on_file, receipt=None)
+
+        if held.others:
+            # Not written yet: the caller begins again, and all of it stands by one write.
+            return replace(held, transaction=reread(transaction))
+        return self.transactions.change(held, reread, now)
+
+    def answer(
+        self,
+        held: Held,
+        step: Step,
+        shown: str,
+        answer: str,
+        now: datetime,
+        *,
+        remember: bool,
+        chosen: tuple[str, ...],
+        language: str,
+    ) -> Held:
+        """Add the receipt of the person's answer to what was ``shown``.
+
+        That is a digest which the page's token binds; ``step`` is what comes next for ``held``. A
+        yes to what would no longer be shown adds nothing: the next step asks again. A no counts
+        whatever comes next by now, until something has left: the policies may have been narrowed
+        while the page was open, or the person has gone back to it after a yes.
+        """
+        asked = self._still_asked(step, shown)
+        if asked is None and answer == "yes":
+            return held
+        group = self.lookup.receipts_of(held.transaction)
+        history = Receipts(self.store).history(group, now)
+        if asked is None:
+            refusal = self._refusal(held.transaction, step, history, shown, now, language=language)
+            return self._answered(held, refusal, now) if refusal else held
+        made = receipt(
+            secrets.token_hex(16),
+            asked,
+            answer == "yes",
+            remember=remember and not held.transaction.shared,
+            chosen=chosen,
+            person=group,
+            language=language,
+            hmacs=self.hmacs,
+            # What was answered meanwhile on a machine whose clock is ahead comes before.
+            now=dated_after(history, now),
+        )
+        return self._answered(held, made, now)
+
+    def reconsider(self, held: Held, now: datetime) -> Held:
+        """Take a refusal back, so that the person is asked again."""
+        return self.transactions.change(
+            held, lambda transaction: replace(transaction, receipt=None), now
+        )
+
+    def complete(self, transaction: Transaction, left: Disclosure, now: datetime) -> None:
+        """Complete a receipt of an earlier release that has just let ``left`` leave.
+
+        What it answered is known now, and may not be after the next edit of the policies. A store
+        that does not answer leaves it for the next login: what leaves is decided already.
+        """
+        if transaction.receipt or all(made.terms for made in transaction.receipts):
+            return
+        went_by = governing(left, transaction.receipts, self.hmacs, now)
+        made = completed(went_by, left, self.hmacs) if went_by else None
+        if made is None:
+            return
+        group = self.lookup.receipts_of(transaction)
+        with suppress(StoreUnavailable):
+            Receipts(self.store).complete(group, made, now)
+
+    def _still_asked(self, step: Step, shown: str) -> Question | None:
+        """Return the question of ``step`` where it is the one that was ``shown``."""
+        if isinstance(step, Ask) and step.question.disclosure.shown(self.hmacs) == shown:
+            return step.question
+        return None
+
+    def _refusal(
+        self,
+        transaction: Transaction,
+        step: Step,
+        history: Sequence[Receipt],
+        shown: str,
+        now: datetime,
+        *,
+        language: str,
+    ) -> Receipt | None:
+        """Return the receipt of a no on a page whose question is not the one of now.
+
+        It is over this login's own yes or the last one that counts; where there is none, over what
+        would leave. None where something has left, where a no has been said to all of it already,
+        and where nothing would leave.
+        """
+        if transaction.issued:
+            return None
+        record_id = secrets.token_hex(16)
+        own = transaction.receipt
+        over = own if own and own.is_yes else next(iter(standing(history)), None)
+        if over:
+            at = dated_after([over, *history], now)
+            return refused(over, record_id, shown, language, at)
+        if own or not isinstance(step, _GOES_ON) or step.decision is None:
+            return None
+        return refused_unasked(
+            step.decision,
+            record_id,
+            shown,
+            person=self.lookup.receipts_of(transaction),
+            language=language,
+            now=dated_after(history, now),
+        )
+
+    def _answered(self, held: Held, made: Receipt, now: datetime) -> Held:
+        receipts = Receipts(self.store)
+        group = self.lookup.receipts_of(held.transaction)
+        # On file first: nothing may leave on an answer that no record holds.
+        receipts.file(group, made, now)
+
+        def added(each: Transaction) -> Transaction:
+            if each.issued:
+                return each
+            return replace(each, receipt=made)
+
+        taken = False
+        try:
+            done = self.transactions.change(held, added, now)
+            taken = done.transaction.receipt == made
+        finally:
+            if not taken:
+                # The answer came too late, or belongs to nobody: what was sent before it stays on
+                # its own receipt.
+                receipts.take_back(group, made)
+        if taken:
+            self._record(done.transaction, made, now)
+        return done
+
+    def _record(self, transaction: Transaction, made: Receipt, now: datetime) -> None:
+        self.lookup.trail.add(
+            of_login(
+                _KINDS[made.event],
+                now,
+                transaction.names,
+                attributes=made.told,
+                digest=made.policy[:12],
+                about=made.record_id,
+            )
+        )
+
+
+def _in_force(own: Receipt | None, answers: Iterable[Receipt]) -> bool:
+    """Return whether this login's own answer still counts beside all that are on file."""
+    if own is None:
+        return False
+    return not any(
+        made.event_time >= own.event_time and made.record_id != own.record_id
+        for made in answers
+        if not made.is_yes
+    )

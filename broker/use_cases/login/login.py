@@ -1,0 +1,377 @@
+"""One login from request to assertion: each method adds a fact to the transaction."""
+
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.errors import (
+    REQUEST_UNSUPPORTED,
+    BrowserUnmatched,
+    FormRefused,
+    RequestRefused,
+    TransactionGone,
+)
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
+from broker.core.login.authentication_reading import by_pin
+from broker.core.login.configured_entities import ConfiguredEntities
+from broker.core.login.login_decision import denied
+from broker.core.login.next_step import Terms, next_step
+from broker.core.login.refused_facts import RefusedFacts, refused_facts
+from broker.core.login.steps import Enrol, OfferUpgrade, Refuse, Step, TellChange
+from broker.core.login.transaction import (
+    GUARDED_ERRANDS,
+    MOST_OCTETS,
+    AuthnRequest,
+    Errand,
+    Outstanding,
+    Transaction,
+)
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.model import PolicySet
+from broker.core.ports import Store
+from broker.use_cases.login import beginnings
+from broker.use_cases.login.arrival_matching import ArrivalMatching
+from broker.use_cases.login.arrivals import Arrivals
+from broker.use_cases.login.consent_answers import ConsentAnswers
+from broker.use_cases.login.issuance import Issuance
+from broker.use_cases.login.person_at_login import PersonAtLogin
+from broker.use_cases.logout.sessions import Sessions
+from broker.use_cases.transactions import Held, Transactions
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFlow:
+    """The flow over its ports; ``now`` is passed to every method, aware UTC."""
+
+    store: Store
+    hmacs: LookupHmacs
+    rules: ConfiguredEntities
+    lookup: PersonAtLogin
+    errands_by: str | None = None  # the service by whose policy people sign up
+
+    @property
+    def answers(self) -> ConsentAnswers:
+        """Return what records the answers to questions."""
+        return ConsentAnswers(self.store, self.hmacs, self.lookup, self.transactions)
+
+    @property
+    def issuance(self) -> Issuance:
+        """Return what lets an assertion leave."""
+        sessions = Sessions(self.store, self.hmacs)
+        return Issuance(self.hmacs, self.lookup, self.transactions, sessions)
+
+    @property
+    def arrivals(self) -> Arrivals:
+        """Return the answers between ACS and browser."""
+        return Arrivals(self.store, self.hmacs)
+
+    @property
+    def matching(self) -> ArrivalMatching:
+        """Return what joins an arrival to its transaction."""
+        return ArrivalMatching(self.arrivals, self.transactions, self.lookup)
+
+    @property
+    def transactions(self) -> Transactions:
+        """Return the transactions."""
+        return Transactions(self.store)
+
+    def begin(
+        self,
+        request: AuthnRequest,
+        now: datetime,
+        browser: str | None = None,
+        *,
+        shared: bool = False,
+    ) -> tuple[Held, Outstanding | None]:
+        """Store a new transaction for a verified AuthnRequest.
+
+        RequestRefused where its IDPList leaves no way, where no policy gives the NameID format, and
+        where it is longer than is kept of whoever has shown no authentication
+        (docs/reference/design.md#4e). Where the browser is known already and there is but one way
+        to log in, the AuthnRequest to it is recorded in the same put, and returned
+        (docs/reference/design.md#4a-1).
+        """
+        if request.octets > MOST_OCTETS:
+            what = f"more than {MOST_OCTETS} octets of names and classes"
+            raise RequestRefused(REQUEST_UNSUPPORTED, what, request=request)
+        self.rules.check_name_id(request)
+        ways = self.rules.ways(request)
+        only = ways[0] if len(ways) == 1 else None
+        begun = beginnings.begun(request, now, shared=shared, upstream=only)
+        if browser is None:
+            return self.transactions.add(begun, now), None
+        bound = begun.bound(browser)
+        sent = self._asked_at_once(bound, ways, now)
+        asked = bound.asked(sent) if sent else bound
+        return self.transactions.add(asked, now), sent
+
+    def begin_errand(
+        self,
+        errand: Errand,
+        now: datetime,
+        *,
+        intent: str | None = None,
+        upstream: str | None = None,
+        back: str | None = None,
+        awaited: str | None = None,
+        shared: bool = False,
+    ) -> Held:
+        """Store a transaction that no service asked for.
+
+        FormRefused where ``upstream`` is no way to log in for it. A person who signs up, makes a
+        new PIN, or sees or deletes what is kept, logs in afresh (ForceAuthn): a screen left open is
+        somebody else's chance. ``awaited`` is the person id that must log in, if only one may.
+        """
+        if self.errands_by is None:
+            raise FormRefused("no service by whose policy people sign up")
+        request = AuthnRequest(
+            id="",
+            service=self.errands_by,
+            entity_id="",
+            acs="",
+            force_authn=errand in GUARDED_ERRANDS,
+        )
+        if upstream is not None and upstream not in self.rules.ways(request, errand):
+            raise FormRefused("not a way to log in for this")
+        if back not in self.rules.services:
+            back = None
+        transaction = replace(
+            beginnings.begun(request, now, shared=shared, upstream=upstream),
+            errand=errand,
+            back=back,
+            awaited=awaited,
+            intent=intent,
+        )
+        return self.transactions.add(transaction, now)
+
+    def read(self, name: str, now: datetime) -> Held:
+        """Return the transaction; TransactionGone if there is none that lives."""
+        return self.transactions.read(name, now)
+
+    def resumed(self, held: Held, now: datetime) -> Held:
+        """Return the transaction that its person goes on with, as ``PersonAtLogin.looked_up``.
+
+        Whoever is barred by now is so from here on, whatever page stood open. TransactionGone where
+        the person has logged out since.
+        """
+        held = self.issuance.resumed(held, now)
+        return self.lookup.looked_up(self.transactions.attended(held, now), now)
+
+    def asks_to_reveal(self, held: Held, now: datetime) -> Held:
+        """Record that the person asks to see the whole CPR number.
+
+        Only a login that is begun after the asking is made for it: of those under way, the person
+        before may have left one that needs no more than a press of a button at the upstream.
+        """
+        return self.transactions.change(
+            held, lambda each: replace(each, reveal="asked", outstanding=()), now
+        )
+
+    def reveals(self, held: Held, now: datetime) -> Held | None:
+        """Record that the person sees the whole CPR number; None where this login has shown it.
+
+        Of two who ask at once one sees it: a page that was left open shows it to nobody else.
+        """
+        first = False
+
+        def shown(each: Transaction) -> Transaction:
+            nonlocal first
+            first = not each.number_shown
+            return replace(each, reveal="", number_shown=True)
+
+        held = self.transactions.change(held, shown, now)
+        return held if first else None
+
+    def policies(self, held: Held) -> PolicySet:
+        """Return the policy set that this request goes by."""
+        return self.lookup.policies(held)
+
+    def step(self, held: Held, now: datetime) -> Step:
+        """Return what comes next."""
+        held = self.lookup.arrived(held, now)
+        return next_step(held.transaction, self._terms(held), now)
+
+    def refused(self, held: Held, step: Refuse, now: datetime) -> RefusedFacts | None:
+        """Return the facts on which a refusal rests; None where nothing was decided over."""
+        arrived = self.lookup.arrived(held, now).arrived
+        if arrived is None or step.decision is None:
+            return None
+        return refused_facts(
+            held.transaction,
+            arrived.reading,
+            step.decision,
+            arrived.policies,
+            trusted=arrived.trusted,
+        )
+
+    def bind(self, held: Held, browser: str, now: datetime, *, shared: bool = False) -> Held:
+        """Bind the transaction to a browser, by the pseudonym of its browser cookie."""
+        if held.transaction.bound(browser, shared=shared) == held.transaction:
+            return held
+        return self.transactions.change(
+            held, lambda transaction: transaction.bound(browser, shared=shared), now
+        )
+
+    def bind_and_ask(
+        self, held: Held, browser: str, now: datetime, *, shared: bool = False
+    ) -> tuple[Held, Outstanding | None]:
+        """Bind a transaction, and record in the same put the AuthnRequest to the one way there is.
+
+        None beside it where there is another step before that, or another request has bound it
+        meanwhile: it may have been asked for already.
+        """
+        ways = self.rules.ways(held.transaction.request, held.transaction.errand)
+        sent = self._asked_at_once(held.transaction, ways, now)
+
+        def changed(each: Transaction) -> Transaction:
+            bound = each.bound(browser, shared=shared)
+            first = each.browser is None
+            return bound.asked(sent) if sent and first else bound
+
+        bound = self.transactions.change(held, changed, now)
+        stands = sent is not None and bound.transaction.awaits(sent.id)
+        return bound, sent if stands else None
+
+    def ask_upstream(self, held: Held, upstream: str, now: datetime) -> tuple[Held, Outstanding]:
+        """Record a new AuthnRequest to ``upstream`` before it is sent.
+
+        Nothing else changes before it is answered. BrowserUnmatched for a transaction that is not
+        bound, FormRefused for a way that this request may not take.
+        """
+        if held.transaction.browser is None:
+            raise BrowserUnmatched("an AuthnRequest needs a bound transaction")
+        ways = self.rules.ways(held.transaction.request, held.transaction.errand)
+        if upstream not in ways or upstream in self.rules.local:
+            raise FormRefused("not a way to log in to this service")
+        sent = beginnings.outstanding(held.transaction, upstream, now)
+        asked = self.transactions.change(
+            held, lambda transaction: transaction.asked(sent), now, of_person=False
+        )
+        return asked, sent
+
+    def awaited(
+        self, in_response_to: str, upstream: str, now: datetime
+    ) -> tuple[Held, Outstanding]:
+        """Find the request of ours that an answer names, still open and sent to this very upstream.
+
+        TransactionGone where there is none: unsolicited, answered already, another upstream's
+        (attacks 15, 16, 18).
+        """
+        held = self.read(in_response_to[1:33], now)
+        outstanding = held.transaction.awaits(in_response_to)
+        if outstanding is None or outstanding.upstream != upstream:
+            raise TransactionGone("not an outstanding request of this upstream")
+        return held, outstanding
+
+    def spoil(self, held: Held, outstanding: Outstanding, now: datetime) -> None:
+        """Consume a request that a refused message named: nothing can be tried against it again."""
+        self.transactions.change(
+            held, lambda each: each.consumed(outstanding.id), now, of_person=False
+        )
+
+    def upgrade(self, held: Held, now: datetime, *, wanted: bool) -> Held:
+        """Add the person's answer to the offer of another category."""
+        if not isinstance(self.step(held, now), OfferUpgrade):
+            return held
+        if wanted:
+            return self.transactions.change(held, _upgraded, now)
+        self.lookup.keep_category(held.transaction, now)
+        kept = self.transactions.change(
+            held, lambda each: replace(each.relearning(), upgrade=False), now
+        )
+        return self.lookup.looked_up(kept, now)
+
+    def told(self, held: Held, now: datetime) -> Held:
+        """Add that the person has been told of another category."""
+        if not isinstance(self.step(held, now), TellChange):
+            return held
+        return self.transactions.change(held, lambda each: replace(each, told=True), now)
+
+    def verified(
+        self, held: Held, upstream: str, borrower: Borrower, now: datetime
+    ) -> tuple[Held, str]:
+        """Join that the library system has verified the PIN of ``borrower``.
+
+        Returns the token of the login cookie, too. FormRefused for a way that this request may not
+        take.
+        """
+        transaction = held.transaction
+        ways = self.rules.ways(transaction.request, transaction.errand)
+        local = upstream in ways and upstream in self.rules.local
+        if transaction.browser is None or not local:
+            raise FormRefused("not a way to log in to this service")
+        self.lookup.persons.verified(borrower)
+        # Fresh, as what follows an assertion is: a login cookie of before is worthless after it
+        # (docs/reference/design.md#4a-4).
+        arrival_token = secrets.token_hex(32)
+        mark = self.arrivals.mark(arrival_token)
+        answer = by_pin(upstream, borrower, now)
+        joined = self.transactions.change(
+            held, lambda each: each.authenticated_by(answer, "", mark, now), now, of_person=False
+        )
+        return self.lookup.looked_up(joined, now), arrival_token
+
+    def adopt(self, held: Held, number: str, now: datetime) -> Held:
+        """Add that the temporary borrower ``number`` is the person's, who has shown its PIN."""
+        adopted = self.transactions.change(
+            held, lambda each: replace(each.relearning(), temporary=number), now
+        )
+        return self.lookup.looked_up(adopted, now)
+
+    def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Held:
+        """Write the durable wish, wait for it at most ``patience`` seconds and record the account.
+
+        What was decided before the wait is decided anew after it.
+        """
+        held = self.lookup.arrived(held, now)
+        if not isinstance(self.step(held, now), Enrol):
+            return held
+        account = self.lookup.enrol(held, now, language=language, patience=patience)
+        recorded = self.transactions.change(
+            held, lambda transaction: replace(transaction, account=account), now
+        )
+        # A wait is as long as a page: staff, or the register, may have barred the person in it.
+        recorded = self.issuance.resumed(recorded, now)
+        return self.lookup.arrived(replace(recorded, arrived=None), now)
+
+    def _asked_at_once(
+        self, transaction: Transaction, ways: Collection[str], now: datetime
+    ) -> Outstanding | None:
+        """Return the AuthnRequest to the one way to log in, which leads elsewhere; else None."""
+        upstream = transaction.upstream
+        if upstream is None or upstream not in ways or upstream in self.rules.local:
+            return None
+        return beginnings.outstanding(transaction, upstream, now)
+
+    def _terms(self, held: Held) -> Terms:
+        transaction = held.transaction
+        arrived = held.arrived
+        terms = Terms(
+            service=self.rules.service(transaction.request.service),
+            giver=self.rules.giver(transaction.authentication),
+            hmacs=self.hmacs,
+            decide=lambda *_: denied("no_affiliation", self.rules.policies()),
+            lacking=lambda *_: None,
+            ways=self.rules.ways(transaction.request, transaction.errand),
+            local=self.rules.local,
+            meets=self.rules.meets(transaction.authentication),
+            ids=self.lookup.ids(transaction),
+        )
+        if arrived is None:
+            # Before anybody is authenticated nothing is decided, read or lacking.
+            return terms
+        return replace(
+            terms,
+            decide=lambda *_: arrived.decision,
+            lacking=lambda each, now: self.lookup.lacking(each, arrived, now),
+            authn_context=lambda authentication, _: self.rules.authn_context(
+                authentication, arrived.reading
+            ),
+            cpr=arrived.reading.attributes.one(CPR_ATTRIBUTE),
+        )
+
+
+def _upgraded(transaction: Transaction) -> Transaction:
+    return replace(transaction, upgrade=True)

@@ -1,0 +1,266 @@
+"""The look-up of a person who has just logged in: links, proofs, receipts and the borrower."""
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.core.audit_events import NO_TRAIL, AuditEventKind, of_login
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
+from broker.core.identity.subject_ids import minted
+from broker.core.login.configured_entities import ConfiguredEntities
+from broker.core.login.login_decision import proof_step
+from broker.core.login.steps import ProveMailbox
+from broker.core.login.transaction import OWN_ERRANDS, Account, AccountState, Transaction
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.decision import UNMET_REQUIREMENTS
+from broker.core.policy.missing_proof import remembering_proof
+from broker.core.policy.model import PolicySet
+from broker.core.ports import Store, Trail
+from broker.use_cases.arrived_login import Arrived, read_and_decide, read_login
+from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
+from broker.use_cases.consents.receipts import Receipts
+from broker.use_cases.identity.person_resolution import PersonNames, PersonResolution, display_name
+from broker.use_cases.proofs.mailbox_proof import MailboxProof
+from broker.use_cases.records import Reads, read_together
+from broker.use_cases.transactions import Held, Transactions
+
+_MAIL_REMEMBERED: Final = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonAtLogin:
+    """Asks the ports; ``naming`` holds the key of persistent NameIDs, which is never rotated."""
+
+    store: Store
+    hmacs: LookupHmacs
+    naming: LookupHmacs
+    rules: ConfiguredEntities
+    persons: PersonResolution
+    borrowers: BorrowerAtLogin
+    proving: MailboxProof
+    trail: Trail = NO_TRAIL
+
+    def arrived(self, held: Held, now: datetime) -> Held:
+        """Return the transaction with attributes and decision, made once while its facts hold."""
+        made = read_and_decide(self.rules, held.transaction, now, held.arrived)
+        if made is held.arrived:
+            return held
+        return replace(held, arrived=made)
+
+    def policies(self, held: Held) -> PolicySet:
+        """Return the policy set that this request goes by."""
+        return held.arrived.policies if held.arrived else self.rules.policies()
+
+    def learned(self, held: Held, now: datetime) -> Held:
+        """Return the transaction with what the ports know of the person, not yet written or told.
+
+        Nothing is asked before the policies let the person in. A login that they denied before is
+        looked up when they permit it.
+        """
+        transaction = held.transaction
+        before = read_and_decide(self.rules, transaction, now, held.arrived)
+        if before is None or transaction.person is not None:
+            return replace(held, arrived=before)
+        known, arrived = self._known(transaction, before, now)
+        return replace(held, transaction=known, arrived=arrived)
+
+    def looked_up(self, held: Held, now: datetime) -> Held:
+        """Add what the ports know of the person to the transaction, as ``learned``."""
+        transaction = held.transaction
+        learned = self.learned(held, now)
+        known = learned.transaction
+        if known == transaction:
+            return learned
+        self.tell_permitted(learned, now)
+
+        def added(each: Transaction) -> Transaction:
+            if _told(each) != _told(transaction):
+                # looked up before something was told beside it: of no use, and what was told is
+                # not lost
+                return each
+            return replace(
+                each,
+                person=known.person,
+                receipts=known.receipts,
+                account=known.account,
+                proofs=known.proofs,
+            )
+
+        undecided = replace(held, arrived=learned.arrived)
+        changed = Transactions(self.store).change(undecided, added, now)
+        return self.arrived(changed, now)
+
+    def tell_permitted(self, held: Held, now: datetime) -> None:
+        """Tell the trail that the policies permit a login whose person has just been looked up.
+
+        One that goes straight through is told by its release alone, which says the same and more.
+        """
+        transaction = held.transaction
+        arrived = held.arrived
+        if arrived is None or not arrived.permitted or transaction.person is None:
+            return
+        if transaction.errand not in OWN_ERRANDS:
+            self.trail.add(
+                of_login(AuditEventKind.DECIDED, now, transaction.names, arrived.decision)
+            )
+
+    def _known(
+        self, transaction: Transaction, arrived: Arrived, now: datetime
+    ) -> tuple[Transaction, Arrived]:
+        """Return the transaction with proofs, person, receipts on file and account.
+
+        Beside it what has arrived with those facts. A login that the policies deny asks nothing and
+        leaves nothing behind.
+        """
+        if not arrived.trusted:
+            return transaction, arrived
+        if transaction.errand in OWN_ERRANDS:
+            person = self.persons.known(self.persons.names(arrived))
+            return replace(transaction, person=person), arrived
+        proofs = self._proofs(transaction, arrived, now)
+        known = transaction
+        if proofs != transaction.proofs:
+            known = replace(transaction, proofs=proofs)
+            arrived = self._again(known, arrived, now)
+        if not arrived.permitted and arrived.decision.reasons[0].code not in UNMET_REQUIREMENTS:
+            return known, arrived
+        names = self.persons.names(arrived)
+        reads = self._read(names, now)
+        person = self.persons.person(names, reads)
+        remembered = self.borrowers.remembered(names, reads)
+        known = replace(known, person=person)
+        if not arrived.permitted:
+            # What self-service lacks is no matter to a person who has a borrower already.
+            number = self.borrowers.number(known, arrived, now)
+            known = replace(known, person=replace(person, number=number))
+            arrived = self._again(known, arrived, now)
+        if not arrived.permitted:
+            return known, arrived
+        on_file = Receipts(self.store).on_file(self.receipts_of(known), now)
+        account = self.borrowers.account(known, arrived, now, remembered)
+        known = replace(known, receipts=on_file, account=account)
+        return known, arrived
+
+    def receipts_of(self, transaction: Transaction) -> str:
+        """Return the pseudonym of person and service that receipts are kept under."""
+        person = transaction.person.id if transaction.person else ""
+        return self.hmacs.of("receipts", person, transaction.request.service)
+
+    def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Account:
+        """Write the wish, wait ``patience`` seconds for it, and return the account as it then is.
+
+        A silent library is no error.
+        """
+        if held.arrived is None:
+            return Account(None, AccountState.NONE)
+        return self.borrowers.enrol(
+            held.transaction, held.arrived, now, language=language, patience=patience
+        )
+
+    def lacking(
+        self, transaction: Transaction, arrived: Arrived, now: datetime
+    ) -> ProveMailbox | None:
+        """Return the step in which the person proves what their intent needs.
+
+        None where nothing names the person. A proof of nobody would keep the address from its
+        holder for as long as it is remembered.
+        """
+        if not arrived.trusted or transaction.intent is None:
+            return None
+        step = proof_step(arrived.facts, arrived.policies, now)
+        if step is None or not self.persons.is_named(arrived):
+            return None
+        return step
+
+    def owner(self, held: Held, now: datetime) -> str:
+        """Return the pseudonym that the person's proofs are kept under.
+
+        One of this login where nothing names the person, or staff have the person's case.
+        """
+        arrived = self.arrived(held, now).arrived
+        if arrived and self.persons.is_named(arrived):
+            names = self.persons.names(arrived)
+            person = held.transaction.person or self.persons.person(names)
+            if not person.case:
+                return self.persons.links.proofs_of(person.id)
+        return self.hmacs.of("nobody", held.transaction.id)
+
+    def asker(self, held: Held, now: datetime) -> str:
+        """Return the person's name; "" where the upstream asserted none."""
+        if held.arrived:
+            return display_name(held.arrived.reading)
+        authentication = held.transaction.authentication
+        if authentication is None:
+            return ""
+        return display_name(read_login(self.rules, authentication, self.policies(held), now))
+
+    def remembered_for(self, held: Held, name: str) -> timedelta:
+        """Return how long a proof of this name is good, by the policies of the request."""
+        proof = remembering_proof(self.policies(held), name)
+        return proof.remembered_for if proof else _MAIL_REMEMBERED
+
+    def keep_category(self, transaction: Transaction, now: datetime) -> None:
+        """Remember that the person does not want another category."""
+        self.borrowers.keep_category(transaction, now)
+
+    def ids(self, transaction: Transaction) -> dict[str, str]:
+        """Return the identifiers that we make for this person at this service.
+
+        None before the person is known.
+        """
+        if transaction.person is None:
+            return {}
+        service = self.rules.service(transaction.request.service)
+        return minted(self.naming, transaction.person.id, service)
+
+    def name_id(self, transaction: Transaction, *, persistent: bool) -> str:
+        """Return the NameID for the service: the same for this person there for ever, or random."""
+        if not persistent or transaction.person is None:
+            return f"_{secrets.token_hex(20)}"
+        entity_id = self.rules.service(transaction.request.service).entity_id
+        name_id = self.naming.of("name-id", transaction.person.id, entity_id)
+        return name_id.partition(".")[2]
+
+    def _read(self, names: PersonNames, now: datetime) -> Reads:
+        """Return the links of a person with a CPR number and what is remembered of the borrower.
+
+        In one turn of the store; nothing is read ahead for anybody else.
+        """
+        keys = [*self.persons.keys(names), *self.borrowers.keys(names)]
+        return read_together(self.store, keys, now) if keys else {}
+
+    def _again(self, transaction: Transaction, arrived: Arrived, now: datetime) -> Arrived:
+        return read_and_decide(self.rules, transaction, now, arrived) or arrived
+
+    def _proofs(
+        self, transaction: Transaction, arrived: Arrived, now: datetime
+    ) -> tuple[Proved, ...]:
+        """Return what was proved in this login, and before it where that could matter now."""
+        upstream = arrived.authentication.upstream
+        if upstream in self.rules.local:
+            return transaction.proofs
+        if upstream not in arrived.policies.provable and self._asserts_mail(
+            transaction, arrived, now
+        ):
+            return transaction.proofs
+        person = self.persons.known(self.persons.names(arrived))
+        if person is None:
+            return transaction.proofs
+        owner = self.persons.links.proofs_of(person.id)
+        fresh = {proof.name for proof in transaction.proofs}
+        remembered = self.proving.remembered(owner, now)
+        own = [proof for proof in remembered if proof.name not in fresh]
+        return (*transaction.proofs, *own)
+
+    def _asserts_mail(self, transaction: Transaction, arrived: Arrived, now: datetime) -> bool:
+        """Return whether the upstream itself named an address to write to."""
+        reading = arrived.reading
+        if transaction.proofs:
+            reading = read_login(self.rules, arrived.authentication, arrived.policies, now)
+        return reading.attributes.one(MAIL_PROOF) is not None
+
+
+def _told(transaction: Transaction) -> tuple[object, ...]:
+    """Return what a person has told beside their login, by which what is looked up of them goes."""
+    return transaction.proofs, transaction.temporary, transaction.upgrade

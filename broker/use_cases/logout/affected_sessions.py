@@ -1,0 +1,234 @@
+"""The sessions that a logout is about: what it ends, what it asks for, and what it leaves open.
+
+Source: docs/reference/design.md#4a-logout.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import product
+
+from broker.core.entities import Service, Upstream
+from broker.core.logout.sessions import Session
+from broker.core.logout.single_logout import Logout, LogoutRequest, LogoutResponse
+from broker.use_cases.logout.participants import Participants
+from broker.use_cases.logout.sessions import Sessions
+
+Group = tuple[str, str]  # browser and person
+
+
+@dataclass(frozen=True, slots=True)
+class AffectedSessions:
+    """Finds and ends them in the store."""
+
+    sessions: Sessions
+    services: Mapping[str, Service]
+    upstreams: Mapping[str, Upstream]
+    participants: Participants
+
+    def named(self, request: LogoutRequest, now: datetime) -> tuple[Session, ...]:
+        """Return the sessions that a service's request names.
+
+        Those that an upstream's names are found once a browser is joined.
+        """
+        if request.peer.side == "upstream":
+            return ()
+        asker = self.services[request.peer.name]
+        return self.sessions.named(asker.entity_id, request, now)
+
+    def end_named(self, logout: Logout, named: Iterable[Session], now: datetime) -> None:
+        """End the sessions that the request names, and the pages of their people that wait."""
+        request = logout.request
+        until = request.acts_until(now)
+        if request.peer.side == "upstream":
+            self.sessions.close_upstream(request, now)
+        for browser, person in logout.groups:
+            self.sessions.close(browser, person, until)
+        self.sessions.end(named, now)
+
+    def joined(self, logout: Logout, now: datetime) -> Logout:
+        """Return the logout with what belongs to it in its browser.
+
+        Only a session that was named and is this browser's opens the rest of it, and only its own
+        person's: who brings another browser's LogoutRequest touches nothing here
+        (docs/reference/attacks.md#29).
+        """
+        if logout.request.peer.side == "upstream":
+            return self._of_upstream(logout, now)
+        return self._of_service(logout, now)
+
+    def end_answered(self, logout: Logout, response: LogoutResponse, now: datetime) -> None:
+        """End what a participant has answered to have ended.
+
+        What stands on an upstream's session ends with it: consent pages that wait, too. An answer
+        that was held back does not tell of a session that the upstream has begun since it was
+        asked.
+        """
+        peer = response.peer
+        if peer.side == "service":
+            asked = self._asked_by(logout, response.in_response_to, now)
+            self.sessions.end(asked, now)
+            return
+        upstream = self.upstreams[peer.name]
+        self._close(logout, now, upstream.name)
+        reached = self._reached(logout, now)
+        given = _given_by(upstream, reached)
+        sent = _sent(logout, response.in_response_to) or now
+        self.sessions.end_upstream(_begun_by(sent, given), now)
+
+    def as_it_is(self, logout: Logout, now: datetime) -> Logout:
+        """Return the logout with the note whether its people have other sessions open by now.
+
+        In the browser that brings it, too: where that is not the one of the sessions named, nothing
+        of it is ended, and a login there must not be passed over in a Success.
+        """
+        left = False
+        people = {person for _, person in logout.groups}
+        groups = {*logout.groups, *product(logout.reached, people)}
+        for browser, person in groups:
+            known = self.sessions.of_browsers([browser], now)
+            own = [session for session in known if session.person == person]
+            if any(self._is_left(session, logout) for session in own):
+                left = True
+        return replace(logout, left=left)
+
+    def _is_left(self, session: Session, logout: Logout) -> bool:
+        """Return whether a session is open beside the logout's participants.
+
+        In a browser that is out of reach the upstream's own session behind it counts too.
+        """
+        peer = logout.request.peer
+        if peer.side == "upstream":
+            upstream = self.upstreams[peer.name]
+            if not session.given_by(upstream):
+                return False
+        if not session.ended:
+            return not logout.asks_about(session)
+        if session.browser in logout.reached or session.upstream_ended:
+            return False
+        return self.participants.asks_upstream(session)
+
+    def _of_service(self, logout: Logout, now: datetime) -> Logout:
+        """Find the other sessions in this browser of the people whose sessions a service named."""
+        request = logout.request
+        asker = request.peer.name
+        until = request.acts_until(now)
+        self._close(logout, until)
+        reached = self._reached(logout, now)
+        named = self.named(request, now)
+        last = _last((each for each in named if each in reached), until)
+        at_asker = [each for each in reached if each.service == asker]
+        # The asker's sessions of before are gone with its cookie; a later one has its cookie now.
+        gone = _begun_by(last, at_asker)
+        self.sessions.end(gone, now)
+        latest = max(until, last)
+        meant = _begun_by(latest, reached)
+        elsewhere = [each for each in meant if each.service != asker]
+        services = self.participants.services_of(_open(elsewhere), now)
+        upstreams = self.participants.upstreams_of(meant, now)
+        participants = (*services, *upstreams)
+        found = replace(logout, participants=participants)
+        return found.ready()
+
+    def _of_upstream(self, logout: Logout, now: datetime) -> Logout:
+        """Find the sessions that the upstream's own one gave in this browser.
+
+        Those are the named ones, and their person's others: it keeps one session for us and names
+        it by what it asserted last, a transient NameID and the index of that assertion (Lasso,
+        pysaml2: docs/interop.md); by the letter, every service but the last would stay open.
+        """
+        request = logout.request
+        upstream = self.upstreams[request.peer.name]
+        until = request.acts_until(now)
+        known = self.sessions.of_browsers(logout.reached, now)
+        given = _given_by(upstream, known)
+        named = [each for each in given if _names(request, each, until)]
+        logout = replace(logout, found=bool(named), groups=groups_of(named))
+        self._close(logout, until, upstream.name)
+        reached = self._reached(logout, now)
+        own = _given_by(upstream, reached)
+        latest = max(until, _last(named, until))
+        meant = _begun_by(latest, own)
+        self.sessions.end_upstream(meant, now)
+        services = self.participants.services_of(_open(meant), now)
+        found = replace(logout, participants=tuple(services))
+        return found.ready()
+
+    def _close(self, logout: Logout, until: datetime, upstream: str = "") -> None:
+        """Mark that what the logout's people authenticated in its browser until then is over."""
+        for browser, person in _reached_groups(logout):
+            self.sessions.close(browser, person, until, upstream)
+
+    def _reached(self, logout: Logout, now: datetime) -> list[Session]:
+        """Return the sessions of the logout's people in its browser, ended ones too."""
+        own = []
+        groups = _reached_groups(logout)
+        for session in self.sessions.of_browsers(logout.reached, now):
+            group = (session.browser, session.person)
+            if group in groups:
+                own.append(session)
+        return own
+
+    def _asked_by(self, logout: Logout, request: str, now: datetime) -> Iterator[Session]:
+        """Yield the sessions that a LogoutRequest of ours named by SessionIndex.
+
+        One begun since is no part of it.
+        """
+        indexes: set[str] = set()
+        for participant in logout.participants:
+            if participant.request == request:
+                indexes.update(participant.indexes)
+        for session in self.sessions.of_browsers(logout.reached, now):
+            if session.index in indexes:
+                yield session
+
+
+def groups_of(sessions: Iterable[Session]) -> tuple[Group, ...]:
+    """Return browser and person of each session, once."""
+    groups = [(session.browser, session.person) for session in sessions]
+    return tuple(dict.fromkeys(groups))
+
+
+def _reached_groups(logout: Logout) -> set[Group]:
+    """Return browser cookies and people of the logout, as far as its browser reaches."""
+    people = set()
+    for browser, person in logout.groups:
+        if browser in logout.reached:
+            people.add(person)
+    return set(product(logout.reached, people))
+
+
+def _sent(logout: Logout, request: str) -> datetime | None:
+    """Return when a LogoutRequest of ours was written; None where an older release wrote it."""
+    for participant in logout.participants:
+        if participant.request == request:
+            return participant.sent
+    return None
+
+
+def _given_by(upstream: Upstream, sessions: Iterable[Session]) -> list[Session]:
+    return [session for session in sessions if session.given_by(upstream)]
+
+
+def _begun_by(last: datetime, sessions: Iterable[Session]) -> list[Session]:
+    return [session for session in sessions if session.at <= last]
+
+
+def _open(sessions: Iterable[Session]) -> list[Session]:
+    return [session for session in sessions if not session.ended]
+
+
+def _last(sessions: Iterable[Session], default: datetime) -> datetime:
+    """Return when the newest of some sessions began."""
+    begun = [session.at for session in sessions]
+    return max(begun, default=default)
+
+
+def _names(request: LogoutRequest, session: Session, until: datetime) -> bool:
+    """Return whether an upstream's LogoutRequest names this session."""
+    name_id = session.upstream_name_id
+    if name_id is None or not request.name_id.means(name_id):
+        return False
+    if request.indexes:
+        return session.upstream_index in request.indexes
+    return session.at <= until

@@ -1,0 +1,179 @@
+"""A logout from LogoutRequest to answer: our own state first, then each session participant."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from broker.core.entities import Service, Upstream
+from broker.core.errors import BrowserUnmatched, LogoutGone, MessageRefused
+from broker.core.logout.single_logout import (
+    Logout,
+    LogoutPeer,
+    LogoutRequest,
+    LogoutResponse,
+    LogoutScope,
+    Participant,
+)
+from broker.core.ports import Key, Store
+from broker.use_cases.logout.affected_sessions import AffectedSessions, groups_of
+from broker.use_cases.logout.participants import Participants
+from broker.use_cases.logout.sessions import Sessions
+from broker.use_cases.records import Amended, Content, Record, Records
+
+# The id of a logout: its address has it, and each LogoutRequest of ours begins with it.
+_NAME_LENGTH: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class SingleLogoutFlow:
+    """The logouts under way; ``reaches`` says whether a peer's metadata lets it be asked."""
+
+    store: Store
+    sessions: Sessions
+    services: Mapping[str, Service]
+    upstreams: Mapping[str, Upstream]
+    reaches: Callable[[LogoutPeer, datetime], bool]
+
+    @property
+    def affected(self) -> AffectedSessions:
+        """Return what finds and ends the sessions that a logout is about."""
+        participants = Participants(self.services, self.upstreams, self.reaches)
+        return AffectedSessions(self.sessions, self.services, self.upstreams, participants)
+
+    def received(self, request: LogoutRequest, now: datetime) -> tuple[Logout, bool]:
+        """Begin a logout by a verified LogoutRequest, end what it names, and return it and True.
+
+        Brought again it changes nothing: the logout that it began is returned, and False. A
+        service's sessions are found wherever it sends the browser. An upstream's are found once a
+        browser is joined.
+        """
+        # Whoever logs in while the logout is under way is no part of it.
+        request = replace(request, issued_by=request.acts_until(now))
+        named = self.affected.named(request, now)
+        logout = Logout(
+            self._name(request), request, now, found=bool(named), groups=groups_of(named)
+        )
+        if not self._records.add(_key(logout.id), logout, logout.until, now):
+            return self.present(logout.id, now), False
+        self.affected.end_named(logout, named, now)
+        return logout, True
+
+    def present(self, name: str, now: datetime) -> Logout:
+        """Return a logout as it is now, for the status that its peer is told; or LogoutGone."""
+        logout = _present(self._records.get(_key(name), now))
+        return self.affected.as_it_is(logout, now)
+
+    def read(self, name: str, browsers: Sequence[str], now: datetime) -> Logout:
+        """Return the logout, joined to its browser.
+
+        LogoutGone where there is none, BrowserUnmatched for another browser's. One that came by
+        POST, which brings no cookie, belongs to the first browser that follows it.
+        """
+        return self._change_own(name, lambda logout: logout, browsers, now)
+
+    def told(self, logout: Logout, now: datetime) -> bool:
+        """Note that the audit trail has how a logout ended; False where it had."""
+        amended = self._amend(logout.id, lambda each: replace(each, told=True), now)
+        return amended.written
+
+    def chosen(
+        self, name: str, scope: LogoutScope, browsers: Sequence[str], now: datetime
+    ) -> Logout:
+        """Record the person's choice of how much is to be ended; it counts once."""
+        return self._change_own(name, lambda logout: logout.chosen(scope), browsers, now)
+
+    def skipped(self, name: str, request: str, browsers: Sequence[str], now: datetime) -> Logout:
+        """Go on without the participant that was sent ``request``."""
+        return self._change_own(name, lambda logout: logout.skipped(request), browsers, now)
+
+    def again(self, name: str, request: str, browsers: Sequence[str], now: datetime) -> Logout:
+        """Ask the participant that was sent ``request`` anew; its answer to it counts no more."""
+        return self._change_own(name, lambda logout: logout.again(request), browsers, now)
+
+    def asking(self, logout: Logout, participant: Participant, now: datetime) -> str | None:
+        """Record a LogoutRequest before it is sent, and return its id, which carries the logout's.
+
+        None where another tab has sent one meanwhile.
+        """
+        request = f"_{logout.id}{secrets.token_hex(16)}"
+        asked = self._change(logout.id, lambda each: each.asked(participant, request, now), now)
+        requests = {each.request for each in asked.participants}
+        return request if request in requests else None
+
+    def answered(self, response: LogoutResponse, now: datetime) -> str:
+        """Record a verified LogoutResponse, and return the id of the logout that it belongs to.
+
+        LogoutGone, or MessageRefused ``logout.not_awaited``, where no participant of that name was
+        asked by this very request: unsolicited, another logout's, another peer's, or given already.
+        """
+        name = response.in_response_to[1:33]
+
+        def recorded(logout: Logout) -> Logout:
+            participant = logout.awaits(response)
+            if participant is None:
+                raise MessageRefused("logout.not_awaited")
+            return logout.answered(participant, ended=response.ended)
+
+        after = self._change(name, recorded, now)
+        if response.ended:
+            self.affected.end_answered(after, response, now)
+        return name
+
+    def _own(self, logout: Logout, browsers: Sequence[str], now: datetime) -> Logout:
+        """Return the logout, joined to the browser that has these cookies."""
+        if logout.browsers is None:
+            joined = replace(logout, browsers=tuple(browsers))
+            return self.affected.joined(joined, now)
+        # One that came without a cookie is nobody's, and holds nothing that a page could show.
+        if logout.browsers and set(logout.browsers).isdisjoint(browsers):
+            raise BrowserUnmatched("another browser's logout")
+        return logout
+
+    def _name(self, request: LogoutRequest) -> str:
+        """Return the id of the logout that a request begins, the same each time it is brought."""
+        peer = request.peer
+        name = self.sessions.hmacs.of("logout", peer.side, peer.name, request.id)
+        _, _, digest = name.partition(".")
+        return digest[:_NAME_LENGTH]
+
+    def _change_own(
+        self, name: str, change: Callable[[Logout], Logout], browsers: Sequence[str], now: datetime
+    ) -> Logout:
+        def changed(logout: Logout) -> Logout:
+            own = self._own(logout, browsers, now)
+            return change(own)
+
+        after = self._change(name, changed, now)
+        return self.affected.as_it_is(after, now)
+
+    def _change(self, name: str, change: Callable[[Logout], Logout], now: datetime) -> Logout:
+        amended = self._amend(name, change, now)
+        return _present(amended.record)
+
+    def _amend(
+        self, name: str, change: Callable[[Logout], Logout], now: datetime
+    ) -> Amended[Logout]:
+        def changed(record: Record[Logout] | None) -> Content[Logout] | None:
+            before = _present(record)
+            after = change(before)
+            if after == before:
+                return None
+            return Content(after, after.until)
+
+        return self._records.amend(_key(name), changed, now)
+
+    @property
+    def _records(self) -> Records[Logout]:
+        return Records(self.store, Logout)
+
+
+def _key(name: str) -> Key:
+    return Key("logout", name)
+
+
+def _present(record: Record[Logout] | None) -> Logout:
+    if record is None:
+        raise LogoutGone("no such logout")
+    return record.value

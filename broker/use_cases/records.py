@@ -1,0 +1,276 @@
+"""Facts of one type as a store keeps them: read, added, replaced and amended by compare-and-set.
+
+A fact is a frozen dataclass; its bytes are one octet for the record number of the release, then
+JSON.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Final, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from broker.core.errors import StoreUnavailable
+from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store, Write, lease_of
+from broker.core.retention.table import LEASE
+
+T = TypeVar("T")
+
+# What a request has read of records of several types, in one turn of the store.
+Reads = Mapping[Key, Kept | None]
+
+# The record number that this release writes, and those it reads: n-1 and n
+# (docs/reference/design.md#versions).
+WRITES: Final = 2
+READS: Final = frozenset({1, 2})
+# Beyond this a compare-and-set that keeps losing is a fault, not a race.
+MOST_TRIES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Content(Generic[T]):
+    """A fact to be written: when its record expires, and when it is due if it is queued."""
+
+    value: T
+    until: datetime
+    due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Generic[T]):
+    """A fact as it was read or written: its key, its version, its end, and when it is due.
+
+    ``release`` is the record number of the release that wrote it.
+    """
+
+    key: Key
+    value: T
+    version: str
+    until: datetime
+    due: datetime | None = None
+    release: int = WRITES
+
+
+@dataclass(frozen=True, slots=True)
+class Amended(Generic[T]):
+    """The record after ``Records.amend``, None where there is none, and whether that wrote it."""
+
+    record: Record[T] | None
+    written: bool
+
+
+@dataclass(slots=True)
+class Lease:
+    """The right to carry out one queued record: of one worker, and of nobody once it has ended.
+
+    A lease saves work; that work done twice does no harm is the business of the work
+    (docs/reference/design.md#4c).
+    """
+
+    store: Store
+    key: Key
+    token: str
+
+    def renew(self, deadline: datetime, now: datetime) -> bool:
+        """Hold the lease to 5 s past the deadline of the next call; False where it is not ours."""
+        return self._put(LEASE.until(deadline), now)
+
+    def end(self, now: datetime) -> None:
+        """End the lease if it is ours; where the store does not answer it ends by itself."""
+        with suppress(StoreUnavailable):
+            self._put(now, now)
+
+    def _put(self, until: datetime, now: datetime) -> bool:
+        token = _new_version()
+        held = self.store.put(self.key, Kept(b"", token, until), self.token, now)
+        if held:
+            self.token = token
+        return held
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed(Generic[T]):
+    """A record that was due, and the lease on it."""
+
+    record: Record[T]
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Records(Generic[T]):
+    """The records of one type of fact, a frozen dataclass, in a store.
+
+    ``durable`` records are written so that a power cut cannot undo it. ``tries`` bounds how often
+    ``amend`` writes. Every method raises StoreUnavailable where the store does not answer, and
+    RecordUnreadable for a record that is damaged or that another release wrote.
+
+    Source: docs/reference/design.md#4b.
+    """
+
+    store: Store
+    fact: type[T]
+    durable: bool = False
+    tries: int = MOST_TRIES
+
+    def get(self, key: Key, now: datetime) -> Record[T] | None:
+        """Return the record of ``key``, or None where there is none or it has expired."""
+        kept = self.store.get(key, now)
+        if kept is None:
+            return None
+        return self._read(key, kept)
+
+    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Record[T] | None]":
+        """Return what ``get`` returns for each key, in one turn of the store."""
+        reads = read_together(self.store, keys, now)
+        return [self.found(key, reads) for key in keys]
+
+    def found(self, key: Key, reads: Reads) -> Record[T] | None:
+        """Return the record of ``key`` as ``reads`` has it; KeyError where that was not read."""
+        kept = reads[key]
+        return self._read(key, kept) if kept else None
+
+    def list(self, kind: RecordKind, group: str | None, now: datetime) -> Iterator[Record[T]]:
+        """Return the unexpired records of a group, or of the whole kind where ``group`` is None."""
+        for key, kept in self.store.list(kind, group, now):
+            yield self._read(key, kept)
+
+    def claim(self, kind: RecordKind, deadline: datetime, now: datetime) -> Claimed[T] | None:
+        """Lease the record of a kind that has been due longest; None where none is due.
+
+        The lease holds to 5 s past ``deadline``, that of the first call that is made under it.
+        """
+        token = _new_version()
+        claimed = self.store.claim(kind, None, token, LEASE.until(deadline), now)
+        if claimed is None:
+            return None
+        lease = Lease(self.store, lease_of(claimed[0]), token)
+        try:
+            record = self._read(*claimed)
+        except StoreUnavailable:
+            # A newer release wrote it, which carries it out: it must not wait for this lease.
+            lease.end(now)
+            raise
+        return Claimed(record, lease)
+
+    def lease(self, key: Key, deadline: datetime, now: datetime) -> Lease | None:
+        """Lease one record by its key, as ``claim`` does; None where another has the lease."""
+        lease = Lease(self.store, lease_of(key), _new_version())
+        kept = Kept(b"", lease.token, LEASE.until(deadline))
+        return lease if self.store.put(lease.key, kept, None, now) else None
+
+    def add(
+        self, key: Key, value: T, until: datetime, now: datetime, *, due: datetime | None = None
+    ) -> Record[T] | None:
+        """Write a new record; None, with nothing written, where there is one already."""
+        return self.write(key, Content(value, until, due), None, now)
+
+    def replace(
+        self, record: Record[T], value: T, now: datetime, *, due: datetime | None = None
+    ) -> Record[T] | None:
+        """Write ``value`` in the place of ``record``, with its end; None if another wrote first."""
+        content = Content(value, record.until, due)
+        return self.write(record.key, content, record.version, now)
+
+    def put(self, key: Key, value: T, until: datetime, now: datetime) -> Record[T] | None:
+        """Write ``value`` whatever is there, in one try; None if another wrote at that moment."""
+        before = self.get(key, now)
+        return self.write(key, Content(value, until), _version(before), now)
+
+    def write(
+        self, key: Key, content: Content[T], was: str | None, now: datetime
+    ) -> Record[T] | None:
+        """Write if the present version is ``was``, None for no record; else return None."""
+        draft = self.drafted(key, content, was)
+        written = self.store.put(*draft, now, durable=self.durable)
+        if not written:
+            return None
+        return Record(key, content.value, draft.kept.version, content.until, content.due)
+
+    def drafted(
+        self, key: Key, content: Content[T], was: str | None, version: str | None = None
+    ) -> Write:
+        """Return the write for ``Store.put_many``; a ``version`` that is not random finds itself.
+
+        So whoever repeats a write that died half-way is told that it stands.
+        """
+        octets = dump(content.value)
+        kept = Kept(octets, version or _new_version(), content.until, content.due)
+        return Write(key, kept, was)
+
+    def amend(
+        self,
+        key: Key,
+        change: Callable[[Record[T] | None], Content[T] | None],
+        now: datetime,
+        *,
+        read: Record[T] | None = None,
+    ) -> Amended[T]:
+        """Write what ``change`` makes of the record as it stands.
+
+        ``change`` is called with None where there is no record, and returns None to leave things as
+        they are. Where another writes first it is called again on what was written, ``tries`` times
+        in all; StoreUnavailable then. ``read`` is the record where the caller has read it already.
+        """
+        record = read or self.get(key, now)
+        for attempt in range(self.tries):
+            if attempt:
+                record = self.get(key, now)
+            content = change(record)
+            if content is None:
+                return Amended(record, written=False)
+            written = self.write(key, content, _version(record), now)
+            if written:
+                return Amended(written, written=True)
+        raise StoreUnavailable(f"{self.fact.__name__} record kept changing")
+
+    def drop(self, key: Key) -> None:
+        """Remove the record if there is one."""
+        self.store.drop(key)
+
+    def _read(self, key: Key, kept: Kept) -> Record[T]:
+        value = load(self.fact, kept.value)
+        return Record(key, value, kept.version, kept.until, kept.due, kept.value[0])
+
+
+def read_together(store: Store, keys: Sequence[Key], now: datetime) -> Reads:
+    """Return the records of ``keys``, of whatever types, in one turn of the store."""
+    return dict(zip(keys, store.get_many(keys, now), strict=True))
+
+
+def dump(fact: object) -> bytes:
+    """Return the bytes of a frozen dataclass: one octet for the record number, then JSON."""
+    kind: Any = type(fact)
+    return bytes([WRITES]) + _adapter(kind).dump_json(fact)
+
+
+def load(kind: type[T], octets: bytes) -> T:
+    """Return the ``kind`` that ``dump`` wrote.
+
+    RecordUnreadable for a record of another release or a broken one.
+    """
+    if not octets or octets[0] not in READS:
+        raise RecordUnreadable(f"{kind.__name__} record of an unknown release")
+    of_kind: Any = kind
+    try:
+        fact: T = _adapter(of_kind).validate_json(octets[1:])
+    except ValidationError:
+        # The validator's text quotes the value, which may be personal: the chain is cut.
+        raise RecordUnreadable(f"{kind.__name__} record does not read") from None
+    return fact
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _version(record: Record[T] | None) -> str | None:
+    return record.version if record else None
+
+
+def _new_version() -> str:
+    return secrets.token_hex(8)

@@ -1,0 +1,180 @@
+"""Logins to the staff view: of their own kind from the request on, and never by policies."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from broker.core.entities import Upstream
+from broker.core.errors import (
+    AttributesRefused,
+    BrowserUnmatched,
+    StoreUnavailable,
+    TransactionGone,
+)
+from broker.core.identity.canonical_attributes import EPPN, AttributeMap
+from broker.core.login.authentication_reading import read_authentication
+from broker.core.login.transaction import (
+    ARRIVAL_USABLE_FOR,
+    SKEW,
+    Arrival,
+    Authentication,
+    AuthnRequest,
+    Outstanding,
+    UpstreamRefusal,
+)
+from broker.core.ports import Key
+from broker.core.retention.table import STAFF_LOGIN
+from broker.core.staff import StaffRefused, StaffRules
+from broker.use_cases.login.arrivals import Arrivals
+from broker.use_cases.records import Record, Records, read_together
+from broker.use_cases.transactions import reference
+
+# Hex alone follows in the ids of all other requests: an answer to one of theirs is never looked up
+# among these, nor an answer to one of these among theirs.
+_MARK: Final = "_s"
+_ID_DIGITS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class StaffLogin:
+    """A login under way: the browser that began it, and our request that may be answered once."""
+
+    id: str
+    reference: str
+    browser: str
+    request: Outstanding
+
+
+@dataclass(frozen=True, slots=True)
+class StaffLogins:
+    """The logins in a store, with the answers that all logins share: no assertion counts twice.
+
+    ``upstream`` returns the one that logs staff in as the metadata of the moment completes it.
+    """
+
+    arrivals: Arrivals
+    rules: StaffRules
+    upstream: Callable[[], Upstream]
+    maps: Mapping[str, AttributeMap]
+
+    @staticmethod
+    def takes(request_id: str) -> bool:
+        """Return whether an answer's InResponseTo names a request of a login here."""
+        return request_id.startswith(_MARK)
+
+    def asked(self) -> AuthnRequest:
+        """Return what the upstream is asked: a fresh login at the one institution, for nobody."""
+        return AuthnRequest(
+            id="",
+            service="",
+            entity_id="",
+            acs="",
+            force_authn=True,
+            idp_list=(self.rules.institution,),
+        )
+
+    def begin(self, browser: str, now: datetime) -> StaffLogin:
+        """Store a login of the browser of this pseudonym, with the request that is to be sent."""
+        login_id = secrets.token_hex(_ID_DIGITS // 2)
+        request_id = f"{_MARK}{login_id}{secrets.token_hex(16)}"
+        request = Outstanding(request_id, self.rules.upstream, now)
+        login = StaffLogin(login_id, reference(), browser, request)
+        if self._records.add(_key(login_id), login, STAFF_LOGIN.until(now), now) is None:
+            raise StoreUnavailable("a new login could not be stored")
+        return login
+
+    def awaited(self, request_id: str, upstream: str, now: datetime) -> StaffLogin:
+        """Return the login whose request an answer names, open still and sent to this upstream.
+
+        TransactionGone where there is none (docs/reference/attacks.md#16 and #18).
+        """
+        begins = len(_MARK)
+        login = self._read(request_id[begins : begins + _ID_DIGITS], now)
+        if login.request.id != request_id or login.request.upstream != upstream:
+            raise TransactionGone("not an outstanding request of this upstream")
+        return login
+
+    def reference_of(self, request_id: str, now: datetime) -> str:
+        """Return the reference of the login whose request this is; TransactionGone."""
+        return self.awaited(request_id, self.rules.upstream, now).reference
+
+    def spoil(self, login: StaffLogin) -> None:
+        """End a login whose answer was refused: nothing can be tried against it again."""
+        self._records.drop(_key(login.id))
+
+    def arrived(
+        self, login_id: str, arrival_token: str, browsers: Sequence[str], now: datetime
+    ) -> tuple[Authentication, str]:
+        """Return what an arrival brings to its login, and the browser that began it.
+
+        Both are spent by it.
+
+        TransactionGone where one of them is, late or of another login; BrowserUnmatched, with the
+        arrival destroyed, in another browser (docs/reference/design.md#4a-3). StaffRefused where
+        the upstream has logged nobody in.
+        """
+        key = self.arrivals.key(arrival_token)
+        reads = read_together(self.arrivals.store, [_key(login_id), key], now)
+        login = self._records.found(_key(login_id), reads)
+        arrival = self.arrivals.found(key, reads)
+        if login is not None and login.value.browser not in browsers:
+            if arrival is not None:
+                self.arrivals.spend(arrival, now)
+            raise BrowserUnmatched("an arrival in another browser")
+        if login is None or arrival is None or not _belongs(arrival.value, login.value, now):
+            raise TransactionGone("not an arrival of this login")
+        answer = arrival.value.answer
+        if answer is None or not self._spent(arrival, now):
+            raise TransactionGone("an arrival that is spent")
+        self._records.drop(login.key)
+        if isinstance(answer, UpstreamRefusal):
+            raise StaffRefused("upstream_refused")
+        if answer.authn_instant < login.value.request.sent - SKEW:
+            raise StaffRefused("authenticated_before")
+        return answer, login.value.browser
+
+    def eppn(self, answer: Authentication, now: datetime) -> str:
+        """Return the eppn of an authentication, listed in broker.toml and exactly so.
+
+        StaffRefused with the code of what is amiss, for any other institution too.
+        """
+        upstream = self.upstream()
+        institution = upstream.institution(answer.institution)
+        if institution is None or institution.entity_id != self.rules.institution:
+            raise StaffRefused("institution")
+        if answer.upstream != self.rules.upstream:
+            raise StaffRefused("upstream")
+        try:
+            reading = read_authentication(answer, upstream, self.maps, now)
+        except AttributesRefused as refused:
+            raise StaffRefused(refused.cause) from None
+        eppn = reading.attributes.one(EPPN)
+        if eppn is None:
+            raise StaffRefused("no_eppn")
+        if not self.rules.roles.get(eppn):
+            raise StaffRefused("not_listed")
+        return eppn
+
+    def _spent(self, arrival: Record[Arrival], now: datetime) -> bool:
+        return self.arrivals.store.put(*self.arrivals.spending(arrival), now)
+
+    def _read(self, login_id: str, now: datetime) -> StaffLogin:
+        record = self._records.get(_key(login_id), now)
+        if record is None:
+            raise TransactionGone("no such login of staff")
+        return record.value
+
+    @property
+    def _records(self) -> Records[StaffLogin]:
+        return Records(self.arrivals.store, StaffLogin)
+
+
+def _belongs(arrival: Arrival, login: StaffLogin, now: datetime) -> bool:
+    own = arrival.transaction == login.id and arrival.request == login.request.id
+    return own and now <= arrival.at + ARRIVAL_USABLE_FOR
+
+
+def _key(login_id: str) -> Key:
+    return Key("staff", login_id, "login")

@@ -1,0 +1,140 @@
+"""Logins of invented persons, as their borrowers see them, and a trail that keeps its events."""
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Any, Final
+
+import pytest
+
+from broker.core.audit_events import AuditEvent, NoTrail
+from broker.core.entities import Assurance, Text
+from broker.core.identity.canonical_attributes import AttributeReading, Attributes
+from broker.core.login.configured_entities import ConfiguredEntities
+from broker.core.login.transaction import Account, Authentication, AuthnRequest, Person, Transaction
+from broker.core.policy.model import (
+    BorrowerRule,
+    Decision,
+    Effect,
+    Field,
+    Lowering,
+    Policy,
+    PolicyLine,
+    PolicySet,
+    Release,
+    Requirement,
+)
+from broker.use_cases.arrived_login import Arrived, Basis
+from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
+from broker.use_cases.borrowers.enrolment_ports import Mode
+from broker.use_cases.borrowers.enrolments import Enrolments
+from broker.use_cases.identity.person_resolution import PersonResolution
+
+CPR: Final = "0101990000"
+PLACE: Final = PolicyLine("p.yaml", 1)
+WORDS: Final = Text("words", "ord")
+FIELDS: Final = (Field("surname", "sn", "always", PLACE), Field("email", "mail", "create", PLACE))
+LOWERS: Final = Lowering(("wayf",), ("STUD", "EMPL"))
+STUDENT: Final = BorrowerRule(("cpr",), "STUD", ("PRIV",), 24, FIELDS, "mail", PLACE)
+PRIVATE: Final = BorrowerRule(("cpr",), "PRIV", (), 24, FIELDS, "mail", PLACE, LOWERS)
+SAID: Final = {"eduPersonPrincipalName": "aase@au.example", "sn": "Prøvesen", "mail": "aase@example.org", "cpr": CPR}
+REQUEST: Final = AuthnRequest("_1", "my-loans", "https://loans.example", "acs")
+
+
+@dataclass
+class Logins:
+    """Logins in a world; ``enrolments`` wait by carrying out what is due."""
+
+    world: Any
+
+    def enrolments(self, mode: Mode = "live") -> Enrolments:
+        """Give the enrolments in a mode, with a worker that works while somebody waits."""
+        return Enrolments(self.world.ports, mode, self.world.wake, self._pause)
+
+    def borrowers(self, mode: Mode = "live") -> BorrowerAtLogin:
+        """Give the borrowers of logins."""
+        world = self.world
+        return BorrowerAtLogin(world.store, world.ports.hmacs, self.persons(mode), self.enrolments(mode))
+
+    def persons(self, mode: Mode = "live") -> PersonResolution:
+        """Give the persons of logins."""
+        rules = ConfiguredEntities({}, {}, {}, lambda: PolicySet((), ""))
+        return PersonResolution(rules, self.world.links, self.world.cases, self.enrolments(mode).question)
+
+    def arrived(
+        self, *without: str, borrower: Any = "make", rule: BorrowerRule | None = STUDENT, **decided: Any
+    ) -> Arrived:
+        """Give a login ``without`` some attributes, at a service that asks for a borrower so."""
+        now = self.world.now
+        came = Authentication("wayf", "hub", "https://idp.au.example", (), (), now, None, now, now)
+        said = {name: (value,) for name, value in SAID.items() if name not in without}
+        reading = AttributeReading(Attributes(said), Assurance.LOW, "real" if "cpr" in said else "none", None)
+        release = Release("my-loans", borrower, "public_task", WORDS, "persistent", (), PLACE)
+        policy = Policy("p.yaml", "student", 1, WORDS, "o", date(2027, 1, 1), (), (), Requirement(), rule, (release,))
+        permitted = Decision(
+            Effect.PERMIT,
+            (),
+            policy=policy,
+            release=release,
+            may_find_by_cpr=True,
+            known_in_person=True,
+            may_create=True,
+        )
+        decision = replace(permitted, **decided)
+        basis = Basis(came, (), "wayf", None, "my-loans", borrower=False)
+        return Arrived(came, reading, decision, PolicySet((), ""), basis)
+
+    def private(self, *without: str, **more: Any) -> Arrived:
+        """Give the login of a person whom the university no longer calls a student."""
+        may = {"known_in_person": False, "may_create": False, "may_lower": True}
+        given: dict[str, Any] = {"rule": PRIVATE, **may, **more}
+        return self.arrived(*without, **given)
+
+    def transaction(self, person: Person | None = None, **more: Any) -> Transaction:
+        """Give a transaction that has just begun."""
+        now = self.world.now
+        begun = Transaction("t" * 32, "BCDFGHJK", now, now + timedelta(minutes=30), REQUEST)
+        return replace(begun, person=person or Person("p"), **more)
+
+    def account(self, transaction: Transaction, arrived: Arrived, mode: Mode = "live") -> Account | None:
+        """Give the account as it is found."""
+        return self.borrowers(mode).account(transaction, arrived, self.world.now)
+
+    def enrol(self, transaction: Transaction, arrived: Arrived, mode: Mode = "live", patience: float = 1) -> Account:
+        """Enrol, and wait."""
+        borrowers = self.borrowers(mode)
+        return borrowers.enrol(transaction, arrived, self.world.now, language="da", patience=patience)
+
+    def student(self) -> Person:
+        """Enrol a student with number 1; give the person that the links lead to."""
+        arrived = self.arrived()
+        persons = self.persons()
+        persons.person(persons.names(arrived))
+        self.enrol(self.transaction(), arrived)
+        return persons.person(persons.names(arrived))
+
+    def _pause(self, seconds: float) -> None:
+        self.world.slept(seconds)
+        self.world.live.step()
+
+
+class KeptTrail(NoTrail):
+    """A trail that keeps its events."""
+
+    def __init__(self) -> None:
+        self.events: list[AuditEvent] = []
+
+    def add(self, event: AuditEvent) -> None:
+        """Keep one."""
+        self.events.append(event)
+
+
+@pytest.fixture
+def trail() -> KeptTrail:
+    """Give an empty trail."""
+    return KeptTrail()
+
+
+@pytest.fixture
+def logins(world: Any) -> Logins:
+    """Give logins in an empty world."""
+    return Logins(world)

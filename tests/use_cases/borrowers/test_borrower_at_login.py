@@ -1,0 +1,421 @@
+"""The borrower of a login: as it is found before anything is asked, and as the wish leaves it."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.entities import Assurance
+from broker.core.errors import LibraryUnavailable
+from broker.core.identity.canonical_attributes import Attributes
+from broker.core.login.transaction import Account, AccountState, Errand, Person
+from broker.core.policy.model import BorrowerRule, Field, PolicyLine
+
+CPR = "0101990000"
+UUID = "6f1c0000-0000-4000-8000-000000000001"
+
+
+def down() -> None:
+    """Fail as a library that does not answer."""
+    raise LibraryUnavailable("down")
+
+
+@pytest.fixture
+def private(world: Any) -> Borrower:
+    """Put a private borrower on the shelf."""
+    fields = {"surname": "Prøvesen"}
+    borrower: Borrower = world.library.add(CPR, Borrower("5", "PRIV", date(2028, 10, 1), fields=fields))
+    return borrower
+
+
+@pytest.mark.parametrize(
+    ("person", "service"),
+    [(None, "make"), (Person("p"), None), (Person("p"), "none"), (Person("p", "5", "cpr_changed"), "make")],
+)
+def test_no_account_is_looked_for_where_none_may_be(
+    world: Any, logins: Any, person: Person | None, service: str | None
+) -> None:
+    """Nobody has come, the service asks for none, or staff have the person's case: the library is not asked."""
+    arrived = logins.arrived(borrower=service)
+    if service is None:
+        arrived = replace(arrived, decision=replace(arrived.decision, release=None))
+    transaction = replace(logins.transaction(), person=person)
+    assert logins.account(transaction, arrived) is None
+    assert not {"find", "read"} & set(world.hooks.calls)
+
+
+def test_nobody_is_enrolled_before_a_person_has_come(world: Any, logins: Any) -> None:
+    """Without a person there is no account, and no wish."""
+    transaction = replace(logins.transaction(), person=None)
+    assert logins.enrol(transaction, logins.arrived()) == Account(None, AccountState.NONE)
+    assert list(world.cases.rows()) == []
+
+
+def test_no_borrower_is_made_without_a_mail_address(world: Any, logins: Any) -> None:
+    """Before the wish and at it the person is asked for the address; with it there is nothing yet."""
+    transaction = logins.transaction()
+    lacking = Account(None, AccountState.MAIL_REQUIRED)
+    assert logins.account(transaction, logins.arrived("mail")) == lacking
+    assert logins.enrol(transaction, logins.arrived("mail")) == lacking
+    assert logins.account(transaction, logins.arrived()) == Account(None, AccountState.NONE, absent=True)
+    assert list(world.cases.rows()) == []
+
+
+PLACE = PolicyLine("p.yaml", 1)
+NO_FIELD = BorrowerRule(("cpr",), "STUD", ("PRIV",), 24, (), "mail", PLACE)
+PROVED = replace(NO_FIELD, fields=(Field("email", "proof.kaldemail", "create", PLACE),))
+
+
+@pytest.mark.parametrize(
+    ("arrived", "reason"),
+    [
+        ({"rule": NO_FIELD}, "account_case"),
+        ({"rule": PROVED}, "account_case"),
+        ({}, "account_case"),  # the university names an address that is not fit to be kept
+        ({"known_in_person": False}, "national_eid_required"),
+        ({"known_in_person": False, "rule": PROVED}, "national_eid_required"),
+    ],
+)
+@pytest.mark.parametrize("temporary", [None, "8"])
+def test_a_mailbox_is_not_asked_for_in_vain(
+    logins: Any, arrived: dict[str, Any], reason: str, temporary: str | None
+) -> None:
+    """Where no address becomes the borrower's the login ends with a reason, a temporary borrower or not."""
+    came = logins.arrived("mail", **arrived)
+    if not arrived:
+        attributes = Attributes({**came.reading.attributes, "mail": ("<b>@post.example",)})
+        came = replace(came, reading=replace(came.reading, attributes=attributes))
+    transaction = logins.transaction(temporary=temporary)
+    case = Account(None, AccountState.CASE, reason=reason)
+    assert logins.account(transaction, came) == case
+    assert logins.enrol(transaction, came) == case
+
+
+def test_who_has_a_borrower_needs_no_mail_address(logins: Any, private: Borrower) -> None:
+    """The address is for a new borrower only."""
+    found = logins.account(logins.transaction(), logins.arrived("mail"))
+    assert (found.number, found.state, found.upgrade_from) == (private.number, AccountState.NONE, "PRIV")
+    assert logins.enrol(logins.transaction(), logins.arrived("mail")).number == private.number
+
+
+@pytest.mark.parametrize("post_down", [False, True])
+def test_a_new_borrower_is_told_with_its_pin(world: Any, logins: Any, *, post_down: bool) -> None:
+    """Whether the PIN is mailed or still owed the login is told so."""
+    world.post.down = post_down
+    account = logins.enrol(logins.transaction(), logins.arrived())
+    assert (account.number, account.state, account.outcome) == ("1", AccountState.DONE, EnrolmentOutcome.CREATED)
+    assert (account.pin_mailed, account.category) == (True, "STUD")
+
+
+def test_a_later_login_finds_the_borrower_and_no_pin(logins: Any) -> None:
+    """It made nothing and was mailed nothing, whatever the login before was."""
+    student = logins.student()
+    account = logins.account(logins.transaction(student), logins.arrived())
+    assert (account.number, account.state, account.outcome) == ("1", AccountState.DONE, EnrolmentOutcome.UNCHANGED)
+    assert not account.pin_mailed
+
+
+def test_an_upgrade_mails_no_pin_of_before(world: Any, logins: Any, private: Borrower) -> None:
+    """Only a borrower that was made has a PIN on its way."""
+    logins.enrol(logins.transaction(), logins.arrived())
+    del private
+    world.library.borrowers.clear()
+    world.library.cprs.clear()
+    world.now += timedelta(days=2)
+    assert logins.enrol(logins.transaction(), logins.arrived()).pin_mailed
+    made = world.library.borrowers["1"]
+    world.library.borrowers["1"] = replace(made, category="PRIV")
+    world.now += timedelta(days=2)
+    account = logins.enrol(logins.transaction(upgrade=True), logins.arrived())
+    assert (account.outcome, account.pin_mailed) == (EnrolmentOutcome.UPGRADED, False)
+
+
+@pytest.mark.parametrize("patience", [0, 1])
+def test_a_login_waits_no_longer_than_its_patience(logins: Any, patience: float) -> None:
+    """The wish is accepted either way; without patience it is under way."""
+    account = logins.enrol(logins.transaction(), logins.arrived(), patience=patience)
+    assert account.state is (AccountState.DONE if patience else AccountState.WANTED)
+
+
+def test_another_category_is_for_who_agreed(world: Any, logins: Any, private: Borrower) -> None:
+    """It is offered; without an answer and with a no the borrower stays, with a yes it is upgraded."""
+    offered = logins.account(logins.transaction(), logins.arrived())
+    assert offered == Account("5", AccountState.NONE, upgrade_from="PRIV")
+    for answer in (None, False):
+        account = logins.enrol(logins.transaction(upgrade=answer), logins.arrived())
+        assert (account.outcome, account.category) == (EnrolmentOutcome.UNCHANGED, "PRIV")
+    assert world.library.borrowers == {"5": private}
+    account = logins.enrol(logins.transaction(upgrade=True), logins.arrived())
+    assert (account.outcome, account.category) == (EnrolmentOutcome.UPGRADED, "STUD")
+
+
+@pytest.mark.parametrize(
+    ("errand", "days", "offered"),
+    [(Errand.LOGIN, 0, False), (Errand.LOGIN, 179, False), (Errand.LOGIN, 180, True), (Errand.SIGN_UP, 0, True)],
+)
+def test_who_declined_is_left_alone_for_half_a_year(
+    world: Any, logins: Any, private: Borrower, errand: Errand, days: int, *, offered: bool
+) -> None:
+    """A sign-up asks again, and so does a login half a year after the last no."""
+    for _ in range(2):
+        world.now += timedelta(days=10)
+        logins.borrowers().keep_category(logins.transaction(), world.now)
+    world.now += timedelta(days=days)
+    account = logins.account(logins.transaction(errand=errand), logins.arrived())
+    assert (account.upgrade_from == private.category) is offered
+
+
+def test_one_persons_no_is_nobody_elses(world: Any, logins: Any, private: Borrower) -> None:
+    """The refusal is the person's; where nobody has come there is none to keep."""
+    logins.borrowers().keep_category(logins.transaction(Person("other")), world.now)
+    logins.borrowers().keep_category(replace(logins.transaction(), person=None), world.now)
+    assert logins.account(logins.transaction(), logins.arrived()).upgrade_from == private.category
+    declined = logins.transaction(upgrade=False)
+    assert logins.account(declined, logins.arrived()).upgrade_from is None
+
+
+LACKING = Account(None, AccountState.CASE, reason="cpr_required")
+
+
+@pytest.mark.parametrize(
+    ("errand", "without", "may_find", "expected"),
+    [
+        (Errand.PIN, (), True, Account("1", AccountState.KNOWN)),
+        (Errand.PIN, ("cpr",), True, LACKING),
+        (Errand.LOGIN, ("cpr",), True, LACKING),
+        (Errand.LOGIN, (), False, LACKING),
+        (Errand.LOGIN, (), True, Account("1", AccountState.KNOWN)),
+    ],
+)
+def test_a_borrower_that_must_be_there_is_found_by_the_number_and_never_made(
+    world: Any, logins: Any, errand: Errand, without: tuple[str, ...], *, may_find: bool, expected: Account
+) -> None:
+    """A name alone leads to none, however often the number came with it; nor does one that may find nobody."""
+    student = logins.student()
+    world.hooks.calls.clear()
+    arrived = logins.arrived(*without, borrower="need", may_find_by_cpr=may_find)
+    assert logins.account(logins.transaction(student, errand=errand), arrived) == expected
+    assert not {"create", "change"} & set(world.hooks.calls)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("none", "cpr_required"), ("replacement", "replacement_number"), ("constructed", "constructed_number")],
+)
+def test_who_has_no_number_is_told_what_is_lacking(logins: Any, kind: str, reason: str) -> None:
+    """The account is found by other ways than this login, and the page names them."""
+    arrived = logins.arrived("cpr", borrower="need")
+    arrived = replace(arrived, reading=replace(arrived.reading, cpr=kind))
+    account = logins.account(logins.transaction(), arrived)
+    assert account == Account(None, AccountState.CASE, reason=reason)
+
+
+@pytest.mark.parametrize("kind", ["replacement", "constructed"])
+def test_no_borrower_is_made_by_a_number_that_is_not_real(world: Any, logins: Any, kind: str) -> None:
+    """Whatever a policy forgets to demand, and although the number came."""
+    arrived = logins.arrived()
+    arrived = replace(arrived, reading=replace(arrived.reading, cpr=kind))
+    lacking = Account(None, AccountState.CASE, reason=f"{kind}_number")
+    assert logins.account(logins.transaction(), arrived) == lacking
+    assert logins.enrol(logins.transaction(), arrived) == lacking
+    assert world.library.borrowers == {}
+
+
+def test_a_cpr_uuid_finds_the_borrower_and_leads_to_no_pin(logins: Any) -> None:
+    """A PIN outlives whatever led to it: the number itself has to come."""
+    student = logins.student()
+    persons = logins.persons()
+    uuid = persons.links.of_name("cprUuid", UUID)
+    persons.links.by_cpr(persons.links.of_cpr(CPR), uuid=uuid)
+    arrived = logins.arrived("cpr", borrower="need")
+    said = Attributes({**arrived.reading.attributes, "cprUuid": (UUID,)})
+    arrived = replace(arrived, reading=replace(arrived.reading, attributes=said, assurance=Assurance.SUBSTANTIAL))
+    for errand, found in ((Errand.LOGIN, Account("1", AccountState.KNOWN)), (Errand.PIN, LACKING)):
+        assert logins.account(logins.transaction(student, errand=errand), arrived) == found
+
+
+def test_number_and_pin_lead_to_that_borrower(world: Any, logins: Any) -> None:
+    """It was verified a moment ago: the library is not asked again, whoever needs or makes borrowers."""
+    for borrower in ("need", "make"):
+        arrived = logins.arrived("cpr", borrower=borrower, rule=None)
+        account = logins.account(logins.transaction(Person("p", "5")), arrived)
+        assert account == Account("5", AccountState.KNOWN)
+        assert logins.borrowers().number(logins.transaction(Person("p", "5")), arrived, world.now) == "5"
+    assert "find" not in world.hooks.calls
+
+
+@pytest.mark.parametrize(
+    ("person", "service", "number"),
+    [(Person("p"), "make", "5"), (Person("p"), "need", "5"), (Person("p"), "none", None)],
+)
+@pytest.mark.usefixtures("private")
+def test_who_has_a_borrower_gets_on_without_what_they_lack(
+    world: Any, logins: Any, person: Person, service: str, number: str | None
+) -> None:
+    """The library says so, and is asked for services with borrowers only, and of nobody whose case staff have."""
+    arrived = logins.arrived(borrower=service, may_create=False)
+    assert logins.borrowers().number(logins.transaction(person), arrived, world.now) == number
+    case = logins.transaction(replace(person, case="cpr_changed"))
+    world.hooks.calls.clear()
+    assert logins.borrowers().number(case, arrived, world.now) is None
+    assert "find" not in world.hooks.calls
+
+
+@pytest.mark.usefixtures("private")
+def test_two_borrowers_are_listed_for_whoever_needs_one(world: Any, logins: Any, private: Borrower) -> None:
+    """No wish says so to staff: the question itself is the case."""
+    world.library.add(CPR, replace(private, number="6"))
+    for _ in range(2):
+        account = logins.account(logins.transaction(), logins.arrived(borrower="need"))
+    [row] = world.cases.rows()
+    assert account == Account(None, AccountState.CASE, reason="two_borrowers", enrolment=row["id"])
+    assert (row["state"], row["reason"]) == ("case", "two_borrowers")
+
+
+def test_a_new_pin_never_goes_by_a_wish(logins: Any, private: Borrower) -> None:
+    """Even where the service makes borrowers the errand only finds the one that is there."""
+    account = logins.account(logins.transaction(errand=Errand.PIN), logins.arrived())
+    assert account == Account(private.number, AccountState.KNOWN)
+
+
+def test_a_silent_library_leaves_the_account_unavailable(world: Any, logins: Any) -> None:
+    """Nothing is known of somebody whose borrower must be there, and nobody is told that there is none."""
+    world.hooks.before["find"] = down
+    account = logins.account(logins.transaction(), logins.arrived(borrower="need"))
+    assert account == Account(None, AccountState.UNAVAILABLE)
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_frozen_enrols_nobody(world: Any, logins: Any, *, silent: bool) -> None:
+    """Nothing is promised, and the reason tells whether the library was asked in vain."""
+    if silent:
+        world.hooks.before["find"] = down
+    reason = "library_unavailable" if silent else None
+    account = logins.enrol(logins.transaction(), logins.arrived(), "frozen")
+    assert account == Account(None, AccountState.CLOSED, reason=reason)
+    assert list(world.cases.rows()) == []
+
+
+def test_frozen_serves_who_has_a_borrower_as_it_is(world: Any, logins: Any, private: Borrower) -> None:
+    """The account is there, and nothing of it is changed, not even for who agreed."""
+    account = logins.enrol(logins.transaction(upgrade=True), logins.arrived(), "frozen")
+    assert account == Account("5", AccountState.KNOWN)
+    assert world.library.borrowers == {"5": private}
+
+
+@pytest.mark.parametrize(
+    ("mode", "account", "category"),
+    [
+        ("live", Account("1", AccountState.DONE, EnrolmentOutcome.LOWERED, category="PRIV"), "PRIV"),
+        ("frozen", Account("1", AccountState.KNOWN), "STUD"),
+    ],
+)
+def test_who_has_left_is_lowered_unless_frozen(
+    world: Any, logins: Any, mode: Any, account: Account, category: str
+) -> None:
+    """By the number that the university still sends; nothing else of the record is written (R47)."""
+    student, arrived = logins.student(), logins.private()
+    before = world.library.borrowers["1"]
+    assert logins.account(logins.transaction(student), arrived, mode) == Account("1", AccountState.NONE)
+    reached = logins.enrol(logins.transaction(student), arrived, mode)
+    assert replace(reached, enrolment=None) == account
+    assert reached.enrolment == (world.live.stored(CPR).id if mode == "live" else None)
+    assert world.library.borrowers["1"] == replace(before, category=category)
+
+
+@pytest.mark.parametrize("may_lower", [False, True])
+def test_without_a_number_nobody_is_found_or_lowered(world: Any, logins: Any, *, may_lower: bool) -> None:
+    """However well the name is known: not before the wish, and there is none."""
+    student, arrived = logins.student(), logins.private("cpr", may_lower=may_lower)
+    before = dict(world.library.borrowers)
+    for account in (
+        logins.account(logins.transaction(student), arrived),
+        logins.enrol(logins.transaction(student), arrived),
+    ):
+        assert account == LACKING
+    world.settle()
+    assert world.library.borrowers == before
+
+
+def test_who_is_not_known_in_person_is_made_no_borrower(world: Any, logins: Any) -> None:
+    """They come by the national eID first; nobody is asked to agree to what cannot be."""
+    account = logins.account(logins.transaction(), logins.private())
+    assert account == Account(None, AccountState.CASE, reason="national_eid_required")
+    world.settle()
+    assert world.library.borrowers == {}
+
+
+def test_a_policy_without_a_rule_wishes_nothing(world: Any, logins: Any) -> None:
+    """Who has a borrower goes on with it as it is."""
+    student, arrived = logins.student(), logins.arrived(rule=None)
+    assert logins.account(logins.transaction(student), arrived) == Account("1", AccountState.KNOWN)
+    assert logins.enrol(logins.transaction(student), arrived) == Account("1", AccountState.KNOWN)
+    assert world.hooks.calls.count("create") == 1
+
+
+@pytest.mark.parametrize(
+    ("waited", "begun", "outcome"),
+    [
+        (AccountState.WANTED, 0, EnrolmentOutcome.CREATED),
+        (AccountState.NONE, 0, EnrolmentOutcome.UNCHANGED),
+        (None, 0, EnrolmentOutcome.UNCHANGED),
+        (AccountState.WANTED, 60, EnrolmentOutcome.UNCHANGED),
+    ],
+)
+def test_what_was_made_while_a_login_waited_is_new_to_it(
+    world: Any, logins: Any, waited: AccountState | None, begun: int, outcome: EnrolmentOutcome
+) -> None:
+    """And to no login that did not wait, or began when the borrower was there."""
+    transaction = logins.transaction()
+    logins.enrol(transaction, logins.arrived(), patience=0)
+    world.live.step()
+    account = Account(None, waited) if waited else None
+    world.now += timedelta(seconds=60)
+    later = replace(transaction, account=account, begun=transaction.begun + timedelta(seconds=begun))
+    assert logins.enrol(later, logins.arrived()).outcome is outcome
+
+
+def test_another_wish_than_was_carried_out_is_carried_out(world: Any, logins: Any) -> None:
+    """A name that changed while the login waited is written, not taken for done."""
+    transaction = logins.transaction()
+    logins.enrol(transaction, logins.arrived(), patience=0)
+    world.live.step()
+    world.now += timedelta(seconds=60)
+    waited = replace(transaction, account=Account(None, AccountState.WANTED))
+    assert logins.enrol(waited, logins.arrived("sn")).outcome is EnrolmentOutcome.UNCHANGED
+
+
+def test_logins_by_two_ways_do_not_overtake_each_other_for_ever(world: Any, logins: Any) -> None:
+    """A reload while the other's wish is under way waits for it, and wishes again only once that is done."""
+    student = logins.arrived()
+    private = logins.private(known_in_person=True, may_create=True, may_lower=False)
+    waiting = [logins.transaction(account=logins.enrol(logins.transaction(), student, patience=0))]
+    waiting.append(logins.transaction(account=logins.enrol(logins.transaction(), private, patience=0)))
+    wished = world.live.stored(CPR)
+    assert wished.wish.category == "PRIV"
+    for transaction, arrived in zip(waiting, (student, private), strict=True):
+        assert logins.enrol(transaction, arrived, patience=0).state is AccountState.WANTED
+        assert world.live.stored(CPR) == wished
+    assert world.live.step().category == "PRIV"
+    account = logins.enrol(waiting[0], student)
+    assert (account.state, account.number) == (AccountState.DONE, "1")
+    assert world.live.stored(CPR).carried == world.ports.carried(world.wish())
+
+
+def test_observe_says_so(world: Any, logins: Any) -> None:
+    """Nothing is made, and the account says that it was only observed."""
+    account = logins.enrol(logins.transaction(), logins.arrived(), "observe")
+    assert (account.number, account.state) == (None, AccountState.OBSERVED)
+    assert world.library.borrowers == {}
+
+
+def test_two_borrowers_are_a_case_of_the_login(world: Any, logins: Any, private: Borrower) -> None:
+    """The login that waits is told that staff must look, and names the case to them."""
+    world.library.add(CPR, replace(private, number="6"))
+    account = logins.enrol(logins.transaction(), logins.arrived())
+    case = world.live.stored(CPR)
+    assert account == Account(None, AccountState.CASE, reason="two_borrowers", enrolment=case.id)
+    assert case.borrowers == ("5", "6")

@@ -1,0 +1,140 @@
+"""Each call that an enrolment sends through a connector, with each fault that it may have, survived or died of."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from broker.adapters.stores.open_store import open_store
+from broker.adapters.stores.sqlite import SqliteStore
+from broker.core.audit_events import AuditEventKind
+from broker.core.borrowers.enrolment import EnrolmentState
+from broker.use_cases.borrowers.locked_changes import LockedChanges
+from tests.plugins.fault_matrix.alma_calls import ByTheWorldsClock, alma_host
+from tests.plugins.fault_matrix.cells import ALMA, BLIND_ALMA, CALLS, KOHA, Cell, cells, chosen
+from tests.plugins.fault_matrix.koha_calls import koha_host
+from tests.plugins.fault_matrix.life import CPR, come_back, live_on
+from tests.plugins.fault_matrix.ports import MAIL, FaultyCall
+from tests.plugins.fault_matrix.wire import Mortal, WireFault, at_risk
+
+pytestmark = pytest.mark.server
+
+Systems = dict[str, Callable[[], Any]]
+
+OTHER: Final = "0202990000"
+# Lies after which nobody can know that a PIN is owed still: the borrower was said to be gone, the mail to be sent.
+SILENT: Final = {("read", "without effect"), ("DATA", "without effect")}
+# A lie that only a machine can tell from the truth: the PIN is said to be set.
+UNPROVED: Final = (BLIND_ALMA, "set PIN, PUT", "without effect")
+
+
+@pytest.fixture(scope="module")
+def systems() -> Iterator[Systems]:
+    """Give what makes a library system of each kind without borrowers."""
+    with alma_host() as alma, koha_host() as koha:
+        yield {
+            ALMA: lambda: alma.new(with_machine=True),
+            BLIND_ALMA: lambda: alma.new(with_machine=False),
+            KOHA: koha.new,
+        }
+
+
+def opened(request: pytest.FixtureRequest, cell: Cell, library: Any, trail: Any) -> Any:
+    """Give a world with a library system, as a broker has it, on the store of a cell."""
+    world = request.getfixturevalue("world")
+    store: Any = SqliteStore(world.path)
+    if cell.store == "Redis":
+        url, folder = map(request.getfixturevalue, ("redis_url", "tmp_path"))
+        store = open_store(url, folder, accept_loss=True)
+    made = type(world)(world.path, kept_in=Mortal(store))
+
+    def clock() -> Any:
+        return made.now
+
+    locked = LockedChanges(ByTheWorldsClock(library, clock), made.store, made.ports.hmacs, clock, trail)
+    made.ports = replace(made.ports, library=locked, trail=trail)
+    made.live = made.enrolments("live")
+    return made
+
+
+def broken(cell: Cell, world: Any, wired: Any) -> WireFault | FaultyCall:
+    """Break the call of a cell."""
+    if cell.call in MAIL:
+        return FaultyCall(world, cell.call, cell.fault, dies=cell.dies)
+    fault = WireFault(world, CALLS[cell.system][cell.call], cell.fault, dies=cell.dies)
+    wired.front.fault = fault
+    return fault
+
+
+def renumbered(wired: Any) -> None:
+    """Let staff give the borrower another CPR number in the moment after the create."""
+    create = wired.library.create
+
+    def created(*given: Any) -> Any:
+        made = create(*given)
+        wired.renumber(OTHER)
+        return made
+
+    wired.library.create = created
+
+
+@pytest.mark.parametrize("cell", list(chosen()))
+def test_one_borrower_whose_last_mailed_pin_works(
+    systems: Systems, request: pytest.FixtureRequest, trail: Any, cell: Cell
+) -> None:
+    """As wished in the end, with a PIN mailed that works, whether the process lives on or dies of it."""
+    wired, during = systems[cell.system](), CALLS[cell.system][cell.call].during
+    if during == "renumbered":
+        renumbered(wired)
+    world = opened(request, cell, wired.library, trail)
+    wish = world.wish()
+    if during == "upgrade":
+        world.live.want(wish)
+        live_on(world)
+        wish = world.wish(affiliation="employee", category="EMPL", upgrades=("STUD",), upgrade=True)
+    fault = broken(cell, world, wired)
+    world.live.want(wish)
+    with at_risk(fault):
+        live_on(world, fault)
+    assert fault.met
+    if during == "renumbered":
+        wired.renumber(CPR)
+    enrolment = come_back(world, wish)
+    ((number, category),) = wired.borrowers()
+    assert (enrolment.state, enrolment.number, enrolment.reason) == (EnrolmentState.DONE, number, None)
+    assert (category, enrolment.pin_owed, enrolment.pin_given_up) == (wish.category, False, None)
+    pins = [sent.pin for sent in world.post.sent if sent.pin]
+    assert pins or cell[1:3] in SILENT
+    assert len(pins) <= 2
+    if cell[:3] == UNPROVED and not cell.dies:
+        assert AuditEventKind.PIN_UNTRIED in {event.kind for event in trail.events}
+    else:
+        assert all(wired.has_pin(number, pin) for pin in pins[-1:])
+
+
+def test_an_alma_that_ends_a_pin_with_a_change_leaves_a_trace(
+    systems: Systems, request: pytest.FixtureRequest, trail: Any
+) -> None:
+    """That it keeps the PIN was never seen: after a change it counts as set and not proved, and the trail says so."""
+    wired = systems[ALMA]()
+    wired.alma.users.administration = wired.alma.users.administration.changed(keeps_pin=False)
+    cell = Cell(ALMA, "change, PUT", "refused", "SQLite", dies=False)
+    world = opened(request, cell, wired.library, trail)
+    world.live.want(world.wish())
+    live_on(world)
+    ((number, _),) = wired.borrowers()
+    assert wired.has_pin(number, world.post.sent[-1].pin)
+    assert AuditEventKind.PIN_UNTRIED not in {event.kind for event in trail.events}
+    world.live.want(world.wish(affiliation="employee", category="EMPL", upgrades=("STUD",), upgrade=True))
+    live_on(world)
+    assert not wired.has_pin(number, world.post.sent[0].pin)
+    assert [event.borrower for event in trail.events if event.kind is AuditEventKind.PIN_UNTRIED] == [number]
+
+
+def test_the_gate_has_a_choice_of_what_the_matrix_has() -> None:
+    """Every write of an Alma with every fault is tried by make test or make slow; no cell is tried twice."""
+    every = list(cells())
+    assert len(every) == len(set(every))
+    ids = [each.id for each in chosen()]  # type: ignore[attr-defined]
+    assert len(ids) == len(set(ids)) <= len(every)

@@ -1,0 +1,155 @@
+"""When the library system's set-up is proved, by which worker, and what is told of it."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.adapters.stores.sqlite import SqliteStore
+from broker.core.audit_events import AuditEvent
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.event_routes import BrokerEvent, EventKind
+from broker.use_cases.borrowers.library_proof import LibraryProof
+
+CATEGORY = SetupFault("category_id STUDNT", "student.yaml:30: Given category_id does not exist: STUDNT")
+DOWN = SetupFault("unavailable", "Koha: no token: 503")
+EXPECTED = ExpectedSetup({"STUDNT": "student.yaml:30"}, {})
+
+
+@dataclass
+class Library:
+    """A library system that is proved; ``faults`` are what the next proof finds."""
+
+    faults: tuple[SetupFault, ...] = ()
+    proofs: list[ExpectedSetup] = field(default_factory=list)
+
+    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
+        """Find the faults."""
+        del deadline
+        self.proofs.append(expected)
+        return self.faults
+
+
+@dataclass
+class Site:
+    """One store, one library system, and a clock for all workers."""
+
+    store: SqliteStore
+    library: Any = field(default_factory=Library)
+    now: datetime = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    told: list[tuple[EventKind | Any, str]] = field(default_factory=list)
+
+    def worker(self) -> LibraryProof:
+        """Start a worker."""
+        return LibraryProof(self.library, self.store, lambda: EXPECTED, self.tell, lambda: self.now)
+
+    def tell(self, event: BrokerEvent | AuditEvent) -> None:
+        """Hear an event."""
+        assert isinstance(event, BrokerEvent)
+        self.told.append((event.kind, str(event.facts.get("setting", ""))))
+
+    def later(self, worker: LibraryProof, **time: float) -> int:
+        """Let the time pass, then let the worker step; give how many proofs there were by then."""
+        self.now += timedelta(**time)
+        worker.step()
+        return len(self.library.proofs)
+
+
+@pytest.fixture
+def site(empty_store: Path, tmp_path: Path) -> Site:
+    """Give a site over an empty store."""
+    path = tmp_path / "broker.db"
+    path.write_bytes(empty_store.read_bytes())
+    path.chmod(0o600)
+    return Site(SqliteStore(path))
+
+
+def test_a_start_proves_at_once_and_a_sound_setup_again_after_an_hour(site: Site) -> None:
+    """With what the policies name at that moment."""
+    worker = site.worker()
+    assert site.later(worker) == 1
+    assert site.library.proofs == [EXPECTED]
+    assert site.later(worker, minutes=59) == 1
+    assert site.later(worker, minutes=2) == 2
+
+
+def test_policies_that_name_something_else_are_proved_at_once(site: Site) -> None:
+    """A category that the library system has not is told before the next borrower is refused; a moved line is none."""
+    expected = [EXPECTED]
+    workers = [LibraryProof(site.library, site.store, lambda: expected[-1], site.tell, lambda: site.now) for _ in "12"]
+    assert [site.later(each, seconds=11) for each in workers] == [1, 1]
+    expected.append(ExpectedSetup({"STUDNT": "student.yaml:31"}, {}))
+    assert site.later(workers[0], seconds=11) == 1
+    expected.append(ExpectedSetup({"STUDENT": "student.yaml:31"}, {}))
+    assert site.later(workers[0], seconds=61) == 2
+    assert site.library.proofs[-1] == expected[-1]
+    assert site.later(workers[0], seconds=61) == 2
+
+
+def test_a_faulty_setup_is_proved_again_after_ten_minutes(site: Site) -> None:
+    """What is mended is soon known to be."""
+    worker = site.worker()
+    site.library.faults = (CATEGORY,)
+    assert site.later(worker) == 1
+    assert site.later(worker, minutes=9) == 1
+    assert site.later(worker, minutes=2) == 2
+
+
+def test_one_worker_proves_for_all(site: Site) -> None:
+    """Each proof uses up numbers of the library system's: the others read what it found."""
+    first, second = site.worker(), site.worker()
+    site.library.faults = (CATEGORY,)
+    site.later(first)
+    assert site.later(second, seconds=1) == 1
+    assert list(second.faults()) == [CATEGORY]
+
+
+def test_a_worker_that_waits_for_anothers_proof_does_not_prove(site: Site) -> None:
+    """Two that start at once are one proof."""
+    first, second = site.worker(), site.worker()
+
+    def meanwhile(*given: Any) -> tuple[SetupFault, ...]:
+        second.step()
+        return Library.prove(site.library, *given)
+
+    site.library.prove = meanwhile
+    assert site.later(first) == 1
+
+
+def test_a_proof_of_before_the_start_does_not_count(site: Site) -> None:
+    """Whoever mended something and started again is told at once whether it is well."""
+    site.library.faults = (CATEGORY,)
+    site.later(site.worker())
+    site.now += timedelta(minutes=2)
+    site.library.faults = ()
+    after = site.worker()
+    assert site.later(after) == 2
+    assert list(after.faults()) == []
+
+
+def test_each_fault_is_told_once_and_the_mend_too(site: Site) -> None:
+    """A fault that stands is a line of the log when it begins, not every ten minutes."""
+    worker = site.worker()
+    for faults in ((), (CATEGORY,), (CATEGORY,), (CATEGORY, DOWN), (DOWN,), ()):
+        site.library.faults = faults
+        site.later(worker, hours=1, minutes=1)
+    assert site.told == [
+        (EventKind.LIBRARY_FAULT, CATEGORY.setting),
+        (EventKind.LIBRARY_FAULT, DOWN.setting),
+        (EventKind.LIBRARY_MENDED, ""),
+    ]
+
+
+def test_the_store_is_not_asked_at_every_step(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop steps every two seconds."""
+    worker = site.worker()
+    site.later(worker)
+    monkeypatch.setattr(site.store, "get", None)
+    site.later(worker, seconds=2)
+
+
+def test_nothing_is_known_before_the_first_proof(site: Site) -> None:
+    """Then nothing is told either."""
+    assert list(site.worker().faults()) == []

@@ -1,0 +1,195 @@
+"""Of one borrower one change at a time, in whatever process it is made."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.adapters.stores import sqlite
+from broker.adapters.stores.sqlite import SqliteStore
+from broker.core.audit_events import AuditEventKind
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
+from broker.core.borrowers.pin_record import LATE
+from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.retention.table import LEASE
+from broker.use_cases.borrowers.locked_changes import LockedChanges
+from broker.use_cases.records import Lease
+from tests.use_cases.conftest import Hooks, Shelf
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+BY = NOW + timedelta(seconds=10)
+CHANGES: dict[str, Callable[[LockedChanges, str], object]] = {
+    "change": lambda library, number: library.change(Change(number, (("firstname", "Åse"),)), BY),
+    "set_pin": lambda library, number: library.set_pin(number, "4071", BY),
+}
+
+
+class House:
+    """Two processes before one store and one library system, and the clock of both."""
+
+    def __init__(self, path: Path) -> None:
+        self.now = NOW
+        self.hooks = Hooks()
+        self.shelf = Shelf(self.hooks)
+        for number in ("7", "8"):
+            self.shelf.add(f"010180000{number}", Borrower(number, "STUDENT"))
+        self.path = path
+        sqlite.prepare(path)
+
+    def process(self) -> LockedChanges:
+        """Give the library system as one process has it."""
+        return LockedChanges(self.shelf, SqliteStore(self.path), LookupHmacs("k1", b"k" * 32), lambda: self.now)
+
+
+@pytest.fixture(name="house")
+def _house(tmp_path: Path) -> House:
+    return House(tmp_path / "broker.db")
+
+
+@pytest.mark.parametrize("first", CHANGES)
+@pytest.mark.parametrize("second", CHANGES)
+def test_a_second_change_of_the_borrower_comes_later(house: House, first: str, second: str) -> None:
+    """Both would write it whole, and the later of them what was there before the earlier."""
+    one, other = house.process(), house.process()
+
+    def meanwhile() -> None:
+        with pytest.raises(LibraryUnavailable, match="under way"):
+            CHANGES[second](other, "7")
+
+    house.hooks.before[first] = meanwhile
+    CHANGES[first](one, "7")
+    assert house.hooks.calls == [first]
+    CHANGES[second](other, "7")
+    assert house.hooks.calls == [first, second]
+
+
+def test_other_borrowers_do_not_wait(house: House) -> None:
+    """The lease is that of one borrower."""
+    one, other = house.process(), house.process()
+    house.hooks.before["change"] = lambda: other.set_pin("8", "5182", BY)
+    CHANGES["change"](one, "7")
+    assert house.hooks.calls == ["change", "set_pin"]
+
+
+def test_a_failed_change_leaves_nothing_locked(house: House) -> None:
+    """The next try is not kept waiting for the one that failed."""
+
+    def broken() -> None:
+        raise LibraryUnavailable("down")
+
+    house.hooks.before["change"] = broken
+    library = house.process()
+    with pytest.raises(LibraryUnavailable, match="down"):
+        CHANGES["change"](library, "7")
+    CHANGES["change"](library, "7")
+
+
+@pytest.mark.parametrize("first", CHANGES)
+@pytest.mark.parametrize("second", CHANGES)
+def test_a_whole_write_without_an_answer_is_waited_for(house: House, first: str, second: str) -> None:
+    """It may come ten minutes later, over another change; the same one may be made again at once."""
+
+    def lost() -> None:
+        raise ChangeUnanswered("no answer")
+
+    house.hooks.before[first] = lost
+    library = house.process()
+    with pytest.raises(ChangeUnanswered):
+        CHANGES[first](library, "7")
+    with pytest.raises(LibraryUnavailable, match="under way"):
+        library.set_pin("7", "6838", BY)
+    for _ in range(2):
+        if second == first:
+            CHANGES[second](library, "7")
+        else:
+            with pytest.raises(LibraryUnavailable, match="under way"):
+                CHANGES[second](library, "7")
+    house.now = BY + LATE
+    with pytest.raises(LibraryUnavailable, match="under way"):
+        library.set_pin("7", "6838", BY + LATE)
+    house.now = LEASE.until(BY + LATE)
+    CHANGES[second](library, "7")
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, RuntimeError])
+@pytest.mark.parametrize("first", CHANGES)
+def test_a_write_whose_answer_nobody_read_is_waited_for(house: House, first: str, fault: type[BaseException]) -> None:
+    """Ctrl-C in a run that mends, or a fault of our own: the write is on its way and may come as after a death."""
+
+    def interrupted() -> None:
+        raise fault
+
+    house.hooks.before[first] = interrupted
+    library = house.process()
+    with pytest.raises(fault):
+        CHANGES[first](library, "7")
+    with pytest.raises(LibraryUnavailable, match="under way"):
+        library.set_pin("7", "6838", BY)
+    CHANGES[first](library, "7")
+    house.now = LEASE.until(LEASE.until(BY + LATE))
+    library.set_pin("7", "6838", BY + LATE)
+
+
+@pytest.mark.parametrize("error", [LibraryRefused, LibraryUnavailable, CallNotMade])
+def test_an_answer_and_a_write_that_was_not_sent_hold_nothing_up(
+    house: House, error: type[LibraryRefused] | type[LibraryUnavailable]
+) -> None:
+    """Only a write of which nobody knows is waited for."""
+
+    def turned_away() -> None:
+        raise error("no")
+
+    house.hooks.before["change"] = turned_away
+    library = house.process()
+    with pytest.raises(error):
+        CHANGES["change"](library, "7")
+    library.set_pin("7", "6838", BY)
+
+
+def test_a_change_that_may_end_the_pin_is_on_the_trail(house: House, trail: Any) -> None:
+    """Once it is made, and of a library system that promises to keep the PIN never."""
+    library = LockedChanges(house.shelf, SqliteStore(house.path), LookupHmacs("k1", b"k" * 32), lambda: NOW, trail)
+    CHANGES["change"](library, "7")
+    assert trail.events == []
+    house.shelf.capabilities = ALL_CAPABILITIES - {LibraryCapability.PIN_KEPT}
+    house.hooks.before["change"] = lambda: trail.events == [] or pytest.fail("told before it is made")
+    CHANGES["change"](library, "7")
+    assert [(event.kind, event.borrower) for event in trail.events] == [(AuditEventKind.PIN_UNTRIED, "7")]
+
+
+@pytest.mark.parametrize("first", CHANGES)
+def test_what_a_process_that_died_has_sent_is_waited_for(
+    house: House, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """It learned of no answer: its write may come ten minutes later, over another change, and over the same it may."""
+    with monkeypatch.context() as killed:
+        killed.setattr(Lease, "end", lambda *_: None)
+        CHANGES[first](house.process(), "7")
+    library = house.process()
+    house.now = BY + timedelta(seconds=6)
+    with pytest.raises(LibraryUnavailable, match="under way"):
+        library.set_pin("7", "6838", BY)
+    CHANGES[first](library, "7")
+    house.now = BY + LATE
+    with pytest.raises(LibraryUnavailable, match="under way"):
+        library.set_pin("7", "6838", BY + LATE)
+    house.now += timedelta(seconds=11)
+    library.set_pin("7", "6838", BY + LATE)
+
+
+def test_the_lock_of_a_process_that_died_ends_by_itself(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five seconds after the call must have ended, for the same change."""
+    with monkeypatch.context() as killed:
+        killed.setattr(Lease, "end", lambda *_: None)
+        CHANGES["change"](house.process(), "7")
+    library = house.process()
+    house.now = BY + timedelta(seconds=4)
+    with pytest.raises(LibraryUnavailable, match="under way"):
+        CHANGES["change"](library, "7")
+    house.now = BY + timedelta(seconds=6)
+    CHANGES["change"](library, "7")

@@ -1,0 +1,283 @@
+"""A world to enrol in: a real SQLite store, a scripted library and post, a clock that is set, hooks at each call."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from shutil import copy
+from threading import Event, Lock
+from typing import Any, TypeVar
+
+import pytest
+
+from broker.adapters.mail.letter_texts import LetterTexts
+from broker.adapters.stores import sqlite
+from broker.adapters.stores.sqlite import SqliteStore
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.enrolment import Enrolment
+from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.pins import PinAnswer
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.entities import Text
+from broker.core.errors import MailUnavailable
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.use_cases.borrowers.enrolment_ports import EnrolmentPorts, Mode
+from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords
+from broker.use_cases.borrowers.enrolments import Enrolments
+from broker.use_cases.borrowers.known_borrower import KnownBorrower
+from broker.use_cases.borrowers.staff_cases import StaffCases
+from broker.use_cases.identity.person_links import PersonLinks
+
+CPR = "0101990000"
+REST = timedelta(seconds=121)  # longer than any lease, and than the first pauses
+T = TypeVar("T")
+
+
+class Hooks:
+    """Called before and after each call of a port, by the call's name; a hook runs once, then it is gone."""
+
+    def __init__(self) -> None:
+        self.before: dict[str, Callable[[], None]] = {}
+        self.after: dict[str, Callable[[], None]] = {}
+        self.every: Callable[[str], None] = lambda _name: None
+        self.calls: list[str] = []
+
+    def around(self, name: str, call: Callable[[], T]) -> T:
+        """Do ``call`` between its hooks."""
+        self.calls.append(name)
+        self.before.pop(name, lambda: None)()
+        answer = call()
+        self.after.pop(name, lambda: None)()
+        self.every(name)
+        return answer
+
+
+class Shelf:
+    """A library that keeps borrowers in memory; ``unique`` is the database's own guard, as Koha's user name is."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self.hooks = hooks
+        self.unique = True
+        self.capabilities = ALL_CAPABILITIES
+        self.borrowers: dict[str, Borrower] = {}
+        self.cprs: dict[str, str] = {}
+        self.pins: dict[str, str] = {}
+        self._lock = Lock()
+
+    def add(self, cpr: str, borrower: Borrower) -> Borrower:
+        """Put a borrower on the shelf as the desk does."""
+        self.borrowers[borrower.number], self.cprs[borrower.number] = borrower, cpr
+        return borrower
+
+    def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Give those with the CPR."""
+        del deadline
+        return self.hooks.around("find", lambda: tuple(self.borrowers[n] for n, c in self.cprs.items() if c == cpr))
+
+    def read(self, number: str, deadline: datetime) -> Borrower | None:
+        """Give one."""
+        del deadline
+        return self.hooks.around("read", lambda: self.borrowers.get(number))
+
+    def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Give those with the mark."""
+        del deadline
+        return self.hooks.around("marked", lambda: tuple(b for b in self.borrowers.values() if b.mark == mark))
+
+    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+        """Make one, unless the unique field refuses."""
+        del deadline
+        return self.hooks.around("create", lambda: self._create(wish, mark))
+
+    def change(self, change: Change, deadline: datetime) -> Borrower:
+        """Change one."""
+        del deadline
+        return self.hooks.around("change", lambda: self._change(change))
+
+    def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
+        """Set the PIN."""
+        del deadline
+        self.hooks.around("set_pin", lambda: self.pins.update({number: pin}))
+
+    def check_pin(self, number: str, pin: str, deadline: datetime, card: str | None = None) -> PinAnswer:
+        """Say whether this is the PIN."""
+        del deadline, card
+        right = self.hooks.around("check_pin", lambda: self.pins.get(number) == pin)
+        return PinAnswer.RIGHT if right else PinAnswer.WRONG
+
+    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Give those whose CPR or card this is."""
+        del deadline
+        meant = lambda b: text in {self.cprs[b.number], b.card}  # noqa: E731
+        return self.hooks.around("typed", lambda: tuple(filter(meant, self.borrowers.values())))
+
+    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
+        """Find nothing wrong."""
+        del expected, deadline
+        return ()
+
+    def _create(self, wish: Wish, mark: str) -> Borrower | None:
+        with self._lock:
+            if self.unique and wish.cpr in self.cprs.values():
+                return None
+            fields = {each.name: each.value for each in wish.fields}
+            number = str(len(self.borrowers) + 1)
+            made = Borrower(number, wish.category, wish.expires, mark, fields=fields, card=wish.cpr)
+            return self.add(wish.cpr or "", made)
+
+    def _change(self, change: Change) -> Borrower:
+        before = self.borrowers[change.number]
+        after = replace(
+            before,
+            category=change.category or before.category,
+            expires=change.expires or before.expires,
+            fields={**before.fields, **dict(change.fields)},
+            cpr=change.cpr or before.cpr,
+            mark=change.mark or before.mark,
+            card=before.card or ((change.mark or before.mark) and before.cpr),
+        )
+        self.borrowers[change.number] = after
+        if change.cpr:
+            self.cprs[change.number] = change.cpr
+        return after
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One mail that left."""
+
+    to: str
+    subject: str
+    text: str
+
+    @property
+    def pin(self) -> str | None:
+        """Give the PIN in it, if there is one."""
+        found = re.search(r"(?:pinkode er|PIN is): (\d{4})\n", self.text)
+        return found[1] if found else None
+
+
+class Post:
+    """A mail server that keeps what it is given; ``down`` refuses every recipient."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self.hooks = hooks
+        self.sent: list[Sent] = []
+        self.down = False
+
+    def address(self, recipient: str, deadline: datetime) -> "Sheet":
+        """Accept the recipient."""
+        del deadline
+        if self.down:
+            raise MailUnavailable("down")
+        return self.hooks.around("RCPT", lambda: Sheet(self, recipient))
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A letter under way."""
+
+    post: Post
+    to: str
+
+    def send(self, subject: str, text: str) -> None:
+        """Take the text."""
+        self.post.hooks.around("DATA", lambda: self.post.sent.append(Sent(self.to, subject, text)))
+
+    def close(self) -> None:
+        """End."""
+
+
+class HookedStore(SqliteStore):
+    """The real store, with the hook after each write."""
+
+    def __init__(self, path: Path, hooks: Hooks) -> None:
+        super().__init__(path)
+        self.hooks = hooks
+
+    def put(self, *given: Any, **options: Any) -> bool:
+        """Write: a lease, or a record."""
+        name = "lease" if given[0].kind == "lease" else "put"
+        return bool(self.hooks.around(name, lambda: super(HookedStore, self).put(*given, **options)))
+
+    def put_many(self, first: Any, others: Any, *given: Any, **options: Any) -> bool:
+        """Write several in one turn."""
+        if not others:
+            return super().put_many(first, others, *given, **options)
+        write = super().put_many
+        return bool(self.hooks.around("put", lambda: write(first, others, *given, **options)))
+
+    def claim(self, *given: Any) -> Any:
+        """Claim."""
+        return self.hooks.around("claim", lambda: super(HookedStore, self).claim(*given))
+
+
+@dataclass
+class World:
+    """Everything an enrolment meets."""
+
+    path: Path
+    now: datetime = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    hooks: Hooks = field(default_factory=Hooks)
+    kept_in: Any = None  # another store than SQLite's, without hooks
+
+    def __post_init__(self) -> None:
+        """Open it all."""
+        self.library, self.post, self.wake = Shelf(self.hooks), Post(self.hooks), Event()
+        self.store = self.kept_in or HookedStore(self.path, self.hooks)
+        clock = lambda: self.now  # noqa: E731
+        hmacs = LookupHmacs("i1", b"k" * 32)
+        self.links = PersonLinks(self.store, hmacs, clock)
+        self.records = EnrolmentRecords(self.store, clock)
+        letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
+        self.ports = EnrolmentPorts(self.library, self.post, hmacs, letters, self.links, self.records, clock)
+        self.cases = StaffCases(self.records, self.links)
+        self.live = self.enrolments("live")
+
+    def enrolments(self, mode: Mode) -> Enrolments:
+        """Give the enrolments in a mode."""
+        return Enrolments(self.ports, mode, self.wake, self.slept)
+
+    def slept(self, seconds: float) -> None:
+        """Let the time pass."""
+        self.now += timedelta(seconds=seconds)
+
+    def wish(self, **changes: Any) -> Wish:
+        """Give a student's wish, changed as asked."""
+        fields = (WishedField("surname", "Prøvesen", "always"), WishedField("email", "aase@example.org", "create"))
+        whole = Wish(CPR, "student", "STUD", ("PRIV",), date(2028, 11, 25), fields, "aase@example.org")
+        return replace(whole, **changes)
+
+    def known(self, wish: Wish, mode: Mode = "live") -> KnownBorrower:
+        """Give what is known of the borrower that a wish is about."""
+        return self.enrolments(mode).question.who(wish.cpr or "", wish, to_be=True)
+
+    def settle(self) -> Enrolment | None:
+        """Carry out what is due, pause after pause, until nothing is under way; give the enrolment."""
+        for _ in range(4):
+            while self.live.step():
+                pass
+            self.now += REST
+        return self.live.stored(CPR)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the file of a store with nothing in it, to be copied."""
+    path = tmp_path_factory.mktemp("store") / "empty.db"
+    sqlite.prepare(path)
+    return path
+
+
+@pytest.fixture
+def world(tmp_path: Path, empty_store: Path) -> Iterator[World]:
+    """Give a world with an empty shelf."""
+    path = tmp_path / "broker.db"
+    copy(empty_store, path)
+    world = World(path)
+    yield world
+    for connection in world.store._connections.idle:
+        connection.close()

@@ -1,0 +1,211 @@
+"""Logins to three services: by a university, by another upstream, and by the PIN of the library system."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+
+from broker.core.audit_events import AuditEvent
+from broker.core.borrowers.borrower import Borrower
+from broker.core.entities import Institution, Profile, Service, Text, Upstream
+from broker.core.identity.canonical_attributes import AttributeMap, MapRow, WireAttribute
+from broker.core.login.configured_entities import ConfiguredEntities
+from broker.core.login.transaction import Authentication, AuthnRequest, UpstreamRefusal
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.model import (
+    AccountDemand,
+    Alternative,
+    BorrowerRule,
+    Condition,
+    Field,
+    MailDomain,
+    Policy,
+    PolicyLine,
+    PolicySet,
+    ProofRule,
+    Release,
+    Requirement,
+)
+from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
+from broker.use_cases.identity.person_resolution import PersonResolution
+from broker.use_cases.login.arrival_matching import Brought
+from broker.use_cases.login.login import LoginFlow
+from broker.use_cases.login.person_at_login import PersonAtLogin
+from broker.use_cases.proofs.mailbox_proof import MailboxProof
+from broker.use_cases.transactions import Held
+
+MINUTE: Final = timedelta(minutes=1)
+KEY: Final = LookupHmacs("k1", b"k" * 32)
+NAMING: Final = LookupHmacs("n1", b"n" * 32)
+WORDS: Final = Text("words", "ord")
+PLACE: Final = PolicyLine("p.yaml", 1)
+AU: Final = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}))
+WIRES: Final = {
+    "role": "eduPersonScopedAffiliation",
+    "assurance": "eduPersonAssurance",
+    "cpr": "cpr",
+    "mail": "mail",
+    "gn": "gn",
+    "sn": "sn",
+}
+MAP: Final = AttributeMap(
+    "map",
+    (
+        MapRow("eppn", "eduPersonPrincipalName", identity=True, scope="exact"),
+        *(MapRow(wire, name, scope="sub" if wire == "role" else None) for wire, name in WIRES.items()),
+    ),
+)
+
+
+def _release(service: str, borrower: AccountDemand) -> Release:
+    return Release(service, borrower, "public_task", WORDS, "persistent", (), PLACE)
+
+
+def _policy(affiliation: str, precedence: int, *conditions: tuple[str, str], **facts: Any) -> Policy:
+    match = tuple(Condition(name, (value,), PLACE) for name, value in conditions)
+    whole: dict[str, Any] = {"proofs": (), "require": Requirement(), "borrower": None, **facts}
+    return Policy(
+        "p.yaml", affiliation, precedence, WORDS, "o", date(2030, 1, 1), (Alternative(match, PLACE),), **whole
+    )
+
+
+FIELDS: Final = (Field("surname", "sn", "always", PLACE), Field("email", "mail", "create", PLACE))
+STUDENTS: Final = _policy(
+    "student",
+    3,
+    ("eduPersonScopedAffiliation", "student@*"),
+    require=Requirement(cpr=True),
+    borrower=BorrowerRule(("cpr",), "STUD", ("PRIV",), 24, FIELDS, "mail", PLACE),
+    releases=(_release("my-loans", "make"), _release("e-resources", "none")),
+)
+NURSES: Final = _policy(
+    "nurse",
+    2,
+    ("upstream", "other"),
+    ("kaldemail_domain", "auh.rm.dk"),
+    proofs=(ProofRule("kaldemail", (MailDomain("auh.rm.dk"),), 30 * MINUTE, timedelta(days=90)),),
+    releases=(_release("my-loans", "none"), _release("e-resources", "none")),
+)
+BORROWERS: Final = _policy("borrower", 1, ("borrower_category", "*"), releases=(_release("my-loans", "need"),))
+
+
+@dataclass
+class Trail:
+    """An audit trail that keeps what it is told."""
+
+    events: list[AuditEvent] = field(default_factory=list)
+
+    def add(self, event: AuditEvent) -> None:
+        """Keep one."""
+        self.events.append(event)
+
+    def lost(self) -> int:
+        """Lose nothing."""
+        return 0
+
+    def faults(self) -> tuple[str, ...]:
+        """Find nothing wrong."""
+        return ()
+
+
+class Logins:
+    """The flow over a real store; ``set`` is the policy set in force."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        self.set = PolicySet((STUDENTS, NURSES, BORROWERS), "digest")
+        services = {
+            name: Service(name, f"https://{name}.example", WORDS, methods, scope="library.example")
+            for name, methods in {
+                "my-loans": ("wayf", "other", "pin"),
+                "e-resources": ("wayf",),
+                "reading-room": ("pin",),
+            }.items()
+        }
+        profiles: dict[str, Profile] = {"wayf": "wayf", "other": "saml", "pin": "library", "nobody": "saml"}
+        upstreams = {
+            name: Upstream(name, profile, f"https://{name}.example", "https://sp.example", "map", WORDS, (AU,))
+            for name, profile in profiles.items()
+        }
+        self.rules = ConfiguredEntities(services, upstreams, {"map": MAP}, lambda: self.set)
+        self.persons = PersonResolution(self.rules, world.links, world.cases, world.live.question)
+        self.proving = MailboxProof(world.store, KEY, world.post, world.ports.letters, world.cases)
+        borrowers = BorrowerAtLogin(world.store, KEY, self.persons, world.live)
+        self.trail = Trail()
+        self.lookup = PersonAtLogin(
+            world.store, KEY, NAMING, self.rules, self.persons, borrowers, self.proving, self.trail
+        )
+        self.flow = LoginFlow(world.store, KEY, self.rules, self.lookup, "my-loans")
+        self.messages = 0
+
+    def request(self, service: str = "my-loans", **facts: Any) -> AuthnRequest:
+        """Give the request of a service."""
+        return AuthnRequest("_1", service, f"https://{service}.example", "acs", **facts)
+
+    def begun(self, service: str = "my-loans", browser: str = "b", **facts: Any) -> Held:
+        """Begin a login and bind it to a browser."""
+        held, _ = self.flow.begin(self.request(service, **facts), self.world.now)
+        return self.flow.bind(held, browser, self.world.now)
+
+    def answer(self, upstream: str = "wayf", **said: str) -> Authentication:
+        """Give the assertion of an upstream that says so much of a person."""
+        now = self.world.now
+        wire = tuple(WireAttribute(name, (value,)) for name, value in said.items())
+        issuer = f"https://{upstream}.example"
+        return Authentication(
+            upstream, issuer, AU.entity_id, (AU.entity_id,), wire, now, None, now, now + 4 * MINUTE, "_t"
+        )
+
+    def student(self, **said: str) -> Authentication:
+        """Give the assertion of a student who is known in person, with a CPR."""
+        whole = {"eppn": "aase@au.dk", "role": "student@au.dk", "cpr": "0101990000", "assurance": "3"}
+        return self.answer(**{**whole, "sn": "Prøvesen", "gn": "Åse", "mail": "aase@example.org", **said})
+
+    def arrive(self, held: Held, request: str, answer: Authentication | UpstreamRefusal) -> str:
+        """Store an answer to ``request`` as the ACS does; give the arrival token."""
+        self.messages += 1
+        now = self.world.now
+        message = (f"_m{self.messages}", now + 4 * MINUTE)
+        return self.flow.arrivals.add(held.transaction.id, request, answer, message, now)
+
+    def answered(self, held: Held, answer: Authentication | UpstreamRefusal) -> tuple[Held, str]:
+        """Ask an upstream and store its answer; give the transaction and the arrival token."""
+        asked, sent = self.flow.ask_upstream(held, answer.upstream, self.world.now)
+        return asked, self.arrive(asked, sent.id, answer)
+
+    def log_in(self, held: Held, answer: Authentication | UpstreamRefusal) -> Held:
+        """Ask an upstream, and join its answer in the browser that asked."""
+        asked, token = self.answered(held, answer)
+        joined = self.match(asked, token, [asked.transaction.browser or ""])
+        assert joined
+        return joined
+
+    def brought(self, held: Held, token: str) -> Brought:
+        """Bring an arrival to a transaction as ``held`` has it."""
+        brought = self.flow.matching.brought(held.transaction.id, token, self.world.now)
+        return replace(brought, held=held)
+
+    def match(
+        self, held: Held, token: str, browsers: Sequence[str] = ("b",), now: datetime | None = None
+    ) -> Held | None:
+        """Match an arrival and join it as the web does: where another writes first, all is read again."""
+        now = now or self.world.now
+        matched = self.flow.matching.match(self.brought(held, token), browsers, now)
+        if matched is None:
+            return None
+        joined = self.flow.matching.join(matched, now)
+        return joined or self.match(self.flow.read(held.transaction.id, now), token, browsers, now)
+
+    def shelved(self, number: str = "9", category: str = "PRIV", **facts: Any) -> Borrower:
+        """Put a borrower with the student's CPR on the shelf."""
+        whole: dict[str, Any] = {"cpr": "0101990000", "expires": date(2030, 1, 1), **facts}
+        made: Borrower = self.world.library.add("0101990000", Borrower(number, category, **whole))
+        return made
+
+
+@pytest.fixture
+def logins(world: Any) -> Logins:
+    """Give the logins over an empty store and shelf."""
+    return Logins(world)

@@ -1,0 +1,193 @@
+"""An arrival meets its transaction: in the browser that asked, once, and with all that it leads to in one write."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+
+from broker.core.errors import AUTHN_FAILED, BrowserUnmatched
+from broker.core.login.transaction import Transaction, UpstreamRefusal
+from broker.use_cases.transactions import Held
+from tests.plugins.stored_arrivals import spend, stored_arrival
+
+INSTANT: Final = timedelta(microseconds=1)
+MINUTE: Final = timedelta(minutes=1)
+NO: Final = UpstreamRefusal("wayf", AUTHN_FAILED)
+
+
+def stored(logins: Any, held: Held) -> Transaction:
+    """Give the transaction as the store has it."""
+    found: Transaction = logins.flow.read(held.transaction.id, logins.world.now).transaction
+    return found
+
+
+def matched_only(logins: Any, held: Held, token: str) -> Held:
+    """Match an arrival in the browser that asked, and write nothing."""
+    matched: Held = logins.flow.matching.match(logins.brought(held, token), ["b"], logins.world.now)
+    return matched
+
+
+def waits(logins: Any, token: str) -> bool:
+    """Say whether the store has the answer of an arrival still, and not only that it was here."""
+    record = stored_arrival(logins.flow.arrivals, token, logins.world.now)
+    assert record
+    return record.value.answer is not None
+
+
+def test_an_answer_joins_in_the_browser_that_asked(logins: Any) -> None:
+    """By its pseudonym among those of the browser's cookies; the request is answered by it."""
+    held, token = logins.answered(logins.begun(), logins.student())
+    logins.world.now += INSTANT
+    joined = logins.match(held, token, ["older", "b"])
+    assert joined
+    login = joined.transaction
+    assert (login.authentication, login.failure, login.upstream) == (
+        replace(logins.student(), **dict.fromkeys(("authn_instant", "received"), held.transaction.begun),
+                assertion_until=held.transaction.begun + 4 * MINUTE),
+        None,
+        "wayf",
+    )  # fmt: skip
+    assert (login.authenticated, login.outstanding) == (logins.world.now, ())
+    assert login.arrival == logins.flow.arrivals.mark(token)
+    assert login.person
+    assert stored(logins, held) == login
+
+
+def test_an_upstream_s_refusal_joins_as_such(logins: Any) -> None:
+    """Nobody has logged in then, whoever had before."""
+    before = logins.log_in(logins.begun(), logins.student())
+    login = logins.log_in(before, NO).transaction
+    assert (login.authentication, login.failure, login.person) == (None, NO, None)
+
+
+@pytest.mark.parametrize(
+    ("bound", "browsers"),
+    [("b", []), ("b", ["another"]), ("b", ["", "B"]), (None, ["b"]), (None, [""])],
+    ids=["no cookie", "another", "not quite", "not bound", "not bound, no cookie"],
+)
+def test_an_arrival_in_another_browser_is_destroyed(logins: Any, bound: str | None, browsers: list[str]) -> None:
+    """A victim's browser is not logged in by it, and the browser that asked has no use of it any more."""
+    held, token = logins.answered(logins.begun(), logins.student())
+    shown = replace(held, transaction=replace(held.transaction, browser=bound))
+    with pytest.raises(BrowserUnmatched):
+        logins.match(shown, token, browsers)
+    assert logins.match(held, token) is None
+    assert stored(logins, held).authentication is None
+
+
+@pytest.mark.parametrize("case", ["late", "used", "another login's", "spoilt", "unknown"])
+def test_an_arrival_that_is_not_this_login_s_open_answer_joins_nothing(logins: Any, case: str) -> None:
+    """The login is as it was before."""
+    asked, sent = logins.flow.ask_upstream(logins.begun(), "wayf", logins.world.now)
+    token = logins.arrive(asked, sent.id, logins.student())
+    held = asked
+    if case == "late":
+        logins.world.now += MINUTE + INSTANT
+    elif case == "used":
+        spend(logins.flow.arrivals, token, logins.world.now)
+    elif case == "another login's":
+        held = logins.begun()
+    elif case == "spoilt":
+        logins.flow.spoil(asked, sent, logins.world.now)
+        held = logins.flow.read(asked.transaction.id, logins.world.now)
+    else:
+        token = "0" * 64
+    assert logins.match(held, token) is None
+    assert stored(logins, held) == held.transaction
+
+
+def test_an_arrival_joins_once(logins: Any) -> None:
+    """Its answer is gone from the store; the same browser that comes again goes on and writes nothing."""
+    held, token = logins.answered(logins.begun(), logins.student())
+    joined = logins.match(held, token)
+    assert joined
+    assert not waits(logins, token)
+    puts = logins.world.hooks.calls.count("put")
+    again = logins.match(joined, token)
+    assert again == joined
+    assert logins.world.hooks.calls.count("put") == puts
+
+
+def test_one_request_has_one_answer(logins: Any) -> None:
+    """A second answer to it joins nothing, though it arrived before the first was joined."""
+    asked, sent = logins.flow.ask_upstream(logins.begun(), "wayf", logins.world.now)
+    first, second = (logins.arrive(asked, sent.id, logins.student()) for _ in range(2))
+    joined = logins.match(asked, first)
+    assert joined
+    assert logins.match(joined, second) is None
+    assert logins.match(asked, second) is None  # read before the first
+    assert stored(logins, joined) == joined.transaction
+
+
+def test_a_lost_race_is_read_again(logins: Any) -> None:
+    """What another request wrote meanwhile stays, and the answer joins beside it."""
+    held, token = logins.answered(logins.begun(), logins.student())
+    _, beside = logins.flow.ask_upstream(held, "other", logins.world.now)
+    joined = logins.match(held, token)
+    assert joined
+    assert joined.transaction.outstanding == (beside,)
+    assert joined.transaction.authentication
+
+
+def test_of_two_workers_with_one_answer_both_go_on_with_the_login_of_the_first(logins: Any) -> None:
+    """It is joined once."""
+    held, token = logins.answered(logins.begun(), logins.student())
+    won: list[Held | None] = []
+
+    def other_worker() -> None:
+        won.append(logins.match(held, token))
+
+    logins.world.hooks.before["put"] = other_worker
+    lost = logins.match(held, token, now=logins.world.now + INSTANT)
+    assert lost
+    [first] = won
+    assert first
+    assert lost.transaction == first.transaction
+    assert lost.transaction.authenticated == logins.world.now
+
+
+def test_what_is_matched_is_not_written_yet(logins: Any) -> None:
+    """Transaction and arrival are as they were, so that whatever is decided next stands or falls with the join."""
+    held, token = logins.answered(logins.begun(), logins.student())
+    matched_only(logins, held, token)
+    assert stored(logins, held) == held.transaction
+    assert waits(logins, token)
+
+
+def test_a_join_that_lost_its_race_writes_nothing(logins: Any) -> None:
+    """Neither the answer nor that it was spent: the winner's facts stay, and all is read again."""
+    held, token = logins.answered(logins.begun(), logins.student())
+    matched = matched_only(logins, held, token)
+    asked, _ = logins.flow.ask_upstream(held, "other", logins.world.now)
+    assert logins.flow.matching.join(matched, logins.world.now) is None
+    assert stored(logins, held) == asked.transaction
+    assert waits(logins, token)
+
+
+def test_a_fact_that_is_added_to_a_match_joins_it(logins: Any) -> None:
+    """Whoever changes a matched transaction before it is written spends the arrival too."""
+    held, token = logins.answered(logins.begun(), logins.student())
+    matched = matched_only(logins, held, token)
+    changed = logins.flow.transactions.change(matched, lambda each: replace(each, told=True), logins.world.now)
+    assert stored(logins, held) == changed.transaction == replace(matched.transaction, told=True)
+    assert not waits(logins, token)
+
+
+def test_a_fact_of_a_match_that_lost_its_race_is_nobody_s(logins: Any) -> None:
+    """It is refused, and the arrival stays as it was."""
+    held, token = logins.answered(logins.begun(), logins.student())
+    matched = matched_only(logins, held, token)
+    asked, _ = logins.flow.ask_upstream(held, "other", logins.world.now)
+    with pytest.raises(BrowserUnmatched):
+        logins.flow.transactions.change(matched, lambda each: replace(each, told=True), logins.world.now)
+    assert stored(logins, held) == asked.transaction
+
+
+def test_the_trail_has_the_decision_on_whoever_joins(logins: Any) -> None:
+    """When it stands, and not before."""
+    held, token = logins.answered(logins.begun(), logins.student())
+    matched = matched_only(logins, held, token)
+    assert logins.trail.events == []
+    assert logins.flow.matching.join(matched, logins.world.now)
+    assert [str(event.kind) for event in logins.trail.events] == ["decided"]

@@ -1,0 +1,376 @@
+"""The person's answer: on file first, to what was shown, and no longer good than the person left it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Final, cast
+
+import pytest
+
+from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.consent.consent import Question, Receipt, ReceiptEvent
+from broker.core.consent.disclosure import Disclosure, Item
+from broker.core.entities import PERSISTENT, Text
+from broker.core.errors import REQUEST_DENIED, BrowserUnmatched
+from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, Step, TellChange
+from broker.core.login.transaction import AuthnRequest, Issued, Transaction
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.model import Decision, Effect, PolicyLine, Reason, Release, ReleasedAttribute
+from broker.use_cases.consents.receipts import Receipts
+from broker.use_cases.login.consent_answers import ConsentAnswers
+from broker.use_cases.transactions import Held, Transactions
+
+INSTANT: Final = timedelta(microseconds=1)
+FRESH: Final = timedelta(seconds=5)
+KEY: Final = LookupHmacs("k1", b"k" * 32)
+WORDS: Final = Text("words", "ord")
+SHOWN: Final = Disclosure(
+    "my-loans",
+    "acs",
+    PERSISTENT,
+    WORDS,
+    "consent",
+    None,
+    None,
+    (Item("sn", ("Ravn",), WORDS), Item("mail", ("m",), WORDS, optional=True)),
+    "digest of the policies",
+)
+PERMIT: Final = Decision(Effect.PERMIT, (Reason("ok"),))
+LISTED: Final = ReleasedAttribute("sn", WORDS, PolicyLine("student.yaml", 1))
+RELEASE: Final = Release("my-loans", "none", "consent", WORDS, "persistent", (LISTED,), LISTED.place)
+PERMITTED: Final = replace(PERMIT, release=RELEASE, released=((LISTED, ("Ravn",)),), digest="d" * 64)
+ASK: Final = Ask(Question("ask", SHOWN), PERMIT)
+ISSUE: Final = Issue(SHOWN, PERMIT, None)
+
+
+@dataclass
+class Trail:
+    """An audit trail that keeps what it is told."""
+
+    events: list[AuditEvent] = field(default_factory=list)
+
+    def add(self, event: AuditEvent) -> None:
+        """Keep one."""
+        self.events.append(event)
+
+
+@dataclass
+class Lookup:
+    """What an answer asks of the person's look-up."""
+
+    trail: Trail = field(default_factory=Trail)
+
+    def receipts_of(self, _transaction: Transaction) -> str:
+        """Give the group of one person and service."""
+        return "g"
+
+
+@pytest.fixture
+def lookup() -> Lookup:
+    """Give the look-up with an empty trail."""
+    return Lookup()
+
+
+@pytest.fixture
+def answers(world: Any, lookup: Lookup) -> ConsentAnswers:
+    """Give the answers of a worker."""
+    return ConsentAnswers(world.store, KEY, cast("Any", lookup), Transactions(world.store))
+
+
+@pytest.fixture
+def held(world: Any, answers: ConsentAnswers) -> Held:
+    """Give the login of a person who is asked."""
+    now = world.now
+    plain = Transaction(
+        "t", "BCDFGHJK", now, now + timedelta(minutes=30), AuthnRequest("_1", "my-loans", "e", "acs"), arrival="a"
+    )
+    return answers.transactions.add(replace(plain, authenticated=now), now)
+
+
+Answer = Callable[..., Held]
+BEFORE_LEAVING: Final = (
+    ISSUE,
+    Enrol(PERMIT),
+    TellChange(EnrolmentOutcome.LOWERED, PERMIT),
+    OfferUpgrade("STUDENT", PERMIT),
+    ProveMailbox("mail", (), FRESH, None, optional=False),
+    Done(PERMIT),
+    Refuse("no_policy", REQUEST_DENIED),
+    Ask(Question("ask", replace(SHOWN, acs="acs2")), PERMIT),
+)
+
+
+@pytest.fixture
+def answer(world: Any, answers: ConsentAnswers) -> Answer:
+    """Give a way to answer a step, by default a yes to the page that was shown."""
+
+    def answered(held: Held, step: Step = ASK, said: str = "yes", **how: Any) -> Held:
+        facts: dict[str, Any] = {
+            "shown": SHOWN.shown(KEY), "remember": True, "chosen": (), "language": "en", **how
+        }  # fmt: skip
+        shown = facts.pop("shown")
+        return answers.answer(held, step, shown, said, world.now, **facts)
+
+    return answered
+
+
+def on_file(world: Any) -> list[ReceiptEvent]:
+    """Give the events on file, newest first."""
+    return [made.event for made in Receipts(world.store).history("g", world.now)]
+
+
+@pytest.mark.parametrize(
+    ("variant", "said", "event", "kind"),
+    [
+        ("ask", "yes", ReceiptEvent.GIVEN, AuditEventKind.CONSENT_GIVEN),
+        ("ask", "no", ReceiptEvent.REFUSED, AuditEventKind.CONSENT_REFUSED),
+        ("ask", "", ReceiptEvent.REFUSED, AuditEventKind.CONSENT_REFUSED),
+        ("inform", "yes", ReceiptEvent.INFORMED, AuditEventKind.NOTICE_SEEN),
+    ],
+)
+def test_an_answer_is_on_file_and_a_fact_of_the_login(
+    world: Any, held: Held, answer: Answer, lookup: Lookup, *, variant: Any, said: str, event: Any, kind: Any
+) -> None:
+    """And on the trail by its kind, with names and no value; only "yes" is one."""
+    done = answer(held, Ask(Question(variant, SHOWN), PERMIT), said, chosen=("mail",))
+    made = done.transaction.receipt
+    assert made
+    assert (made.event, made.person, made.language) == (event, "g", "en")
+    assert on_file(world) == [event]
+    [told] = lookup.trail.events
+    assert (told.kind, told.attributes, told.about) == (kind, ("sn", "mail"), made.record_id)
+    assert told.digest == "digest of th"
+
+
+@pytest.mark.parametrize(
+    ("remember", "shared", "remembered"), [(True, False, True), (False, False, False), (True, True, False)]
+)
+def test_nothing_is_remembered_on_a_shared_computer(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer, *, remember: bool, shared: bool, remembered: bool
+) -> None:
+    """Nor where the person did not want it; else for a year."""
+    here = answers.transactions.change(held, lambda found: replace(found, shared=shared), world.now)
+    made = answer(here, remember=remember).transaction.receipt
+    assert made
+    assert made.valid_until == (world.now + timedelta(days=365) if remembered else None)
+
+
+@pytest.mark.parametrize(
+    ("step", "how"),
+    [
+        (ASK, {"shown": "another page"}),
+        (Ask(Question("ask", replace(SHOWN, acs="acs2")), PERMIT), {}),
+        (Done(), {}),
+        (ISSUE, {}),
+        (ISSUE, {"said": "no"}),  # nobody had said yes, and no policy lets anything leave
+        (Refuse("no_policy", REQUEST_DENIED), {"said": "no"}),
+    ],
+    ids=["another page", "what would be shown has changed", "done", "nothing is asked", "no to nothing", "no in vain"],
+)
+def test_an_answer_to_what_was_not_shown_is_none(
+    world: Any, held: Held, answer: Answer, lookup: Lookup, *, step: Step, how: dict[str, Any]
+) -> None:
+    """Nothing is on file of it, and the next step asks again."""
+    assert answer(held, step, **how) == held
+    assert (on_file(world), lookup.trail.events) == ([], [])
+
+
+@pytest.mark.parametrize("step", BEFORE_LEAVING, ids=lambda step: type(step).__name__)
+def test_a_no_after_a_yes_is_the_last_word(world: Any, held: Held, answer: Answer, lookup: Lookup, step: Step) -> None:
+    """From another tab, or by Back: it is on file after the yes, and what it refused is named."""
+    agreed = answer(held)
+    world.now += INSTANT
+    assert answer(agreed, step).transaction == agreed.transaction  # a second yes changes nothing
+    refused = answer(agreed, step, "no").transaction.receipt
+    assert refused
+    assert (refused.event, refused.valid_until, refused.event_time) == (ReceiptEvent.REFUSED, None, world.now)
+    given = agreed.transaction.receipt
+    assert given
+    assert (len(refused.record_id), len(given.record_id)) == (32, 32)
+    assert refused.record_id != given.record_id
+    assert on_file(world) == [ReceiptEvent.REFUSED, ReceiptEvent.GIVEN]
+    assert [each.kind for each in lookup.trail.events] == [AuditEventKind.CONSENT_GIVEN, AuditEventKind.CONSENT_REFUSED]
+
+
+@pytest.mark.parametrize("step", BEFORE_LEAVING, ids=lambda step: type(step).__name__)
+def test_a_no_over_an_earlier_yes_counts_whatever_comes_next(
+    world: Any, held: Held, answer: Answer, step: Step
+) -> None:
+    """The policies were narrowed while the page was open: the no names the yes that it ends, and the page it was on."""
+    given = elsewhere(world, ReceiptEvent.GIVEN)
+    refused = answer(held, step, "no", shown="the page").transaction.receipt
+    assert refused
+    assert (refused.event, refused.valid_until, refused.language) == (ReceiptEvent.REFUSED, None, "en")
+    assert (refused.names, refused.shown) == (given.names, "the page")
+    assert on_file(world) == [ReceiptEvent.REFUSED, ReceiptEvent.GIVEN]
+
+
+@pytest.mark.parametrize("step", [Issue(SHOWN, PERMITTED, None), Enrol(PERMITTED), Ask(ASK.question, PERMITTED)])
+def test_a_no_where_nothing_was_agreed_names_what_would_leave(
+    world: Any, held: Held, answer: Answer, step: Step
+) -> None:
+    """Nothing is asked any more, or something else: the login ends, and the file says what was refused."""
+    refused = answer(held, step, "no", shown="the page").transaction.receipt
+    assert refused
+    assert (refused.event, refused.names, refused.shown) == (ReceiptEvent.REFUSED, ("sn",), "the page")
+    assert (refused.person, refused.legal_basis, refused.policy) == ("g", "consent", "d" * 64)
+    assert on_file(world) == [ReceiptEvent.REFUSED]
+
+
+def test_a_second_no_and_one_that_is_too_late_add_nothing(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer
+) -> None:
+    """One refusal is on file, unless a yes elsewhere came between; and of what has left the yes stays."""
+    refused = answer(held, ASK, "no")
+    end = Refuse("consent_refused", REQUEST_DENIED)
+    assert answer(refused, end, "no") == refused
+    assert on_file(world) == [ReceiptEvent.REFUSED]
+    given = elsewhere(world, ReceiptEvent.GIVEN, INSTANT)
+    again = answer(refused, end, "no").transaction.receipt
+    assert again
+    assert again.event_time > given.event_time
+    left = Issued("_r", "_a", world.now, "n", None, "c")
+    issued = answers.transactions.change(refused, lambda found: replace(found, receipt=given, issued=left), world.now)
+    assert answer(issued, ISSUE, "no") == issued
+
+
+@pytest.mark.parametrize(("step", "said"), [(ASK, "yes"), (ASK, "no"), (ISSUE, "no")])
+def test_an_answer_is_the_last_though_the_clock_is_behind(
+    world: Any, held: Held, answer: Answer, *, step: Step, said: str
+) -> None:
+    """What a machine whose clock runs ahead wrote, since the login began too, is not younger than the answer after."""
+    ahead = elsewhere(world, ReceiptEvent.GIVEN, timedelta(minutes=2))
+    answered = answer(held, step, said)
+    own = answered.transaction.receipt
+    assert own
+    assert own.event_time > ahead.event_time
+    if own.is_yes:
+        refused = answer(answered, ISSUE, "no").transaction.receipt
+        assert refused
+        assert refused.event_time > own.event_time
+
+
+def test_what_has_left_is_not_refused_any_more(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer, lookup: Lookup
+) -> None:
+    """It stays on the receipt that it left on: a later answer is neither a fact nor on file."""
+    agreed = answer(held)
+    issued = Issued("_r", "_a", world.now, "n", None, "c")
+    left = answers.transactions.change(agreed, lambda found: replace(found, issued=issued), world.now)
+    assert answer(left, ISSUE, "no").transaction == left.transaction
+    assert answer(left, ASK, "no").transaction == left.transaction
+    assert answer(agreed, ISSUE, "no").transaction == left.transaction  # it left while the person said no
+    assert on_file(world) == [ReceiptEvent.GIVEN]
+    assert len(lookup.trail.events) == 1
+
+
+def test_an_answer_is_nobody_s_where_another_person_has_joined(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer, lookup: Lookup
+) -> None:
+    """It is taken off the file again."""
+    answers.transactions.put(replace(held.transaction, arrival="other"), held.version, world.now)
+    with pytest.raises(BrowserUnmatched):
+        answer(held)
+    assert (on_file(world), lookup.trail.events) == ([], [])
+
+
+def test_who_thinks_again_is_asked_again(world: Any, answers: ConsentAnswers, held: Held, answer: Answer) -> None:
+    """The refusal is no fact of the login any more, and stays on file."""
+    refused = answer(held, ASK, "no")
+    assert answers.reconsider(refused, world.now).transaction.receipt is None
+    assert on_file(world) == [ReceiptEvent.REFUSED]
+
+
+def elsewhere(world: Any, event: ReceiptEvent, ahead: timedelta = timedelta()) -> Receipt:
+    """Put an answer on file that was given at another screen just now, by a clock that may be ahead."""
+    at = world.now + ahead
+    made = Receipt("x", event, at, "da", "g", "d", "consent", ("sn",), "m", "s", at + timedelta(days=1))
+    Receipts(world.store).file("g", made, world.now)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("event", "own", "stands"),
+    [
+        (None, True, True),
+        (ReceiptEvent.GIVEN, True, True),
+        (ReceiptEvent.INFORMED, True, True),
+        (ReceiptEvent.REFUSED, True, False),
+        (ReceiptEvent.WITHDRAWN, True, False),
+        (ReceiptEvent.FORGOTTEN, True, False),
+        (ReceiptEvent.WITHDRAWN, False, False),
+        (ReceiptEvent.GIVEN, False, False),
+    ],
+)
+def test_what_was_said_elsewhere_meanwhile_counts(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer, *, event: Any, own: bool, stands: bool
+) -> None:
+    """The own yes of a login stands beside a later yes only; without one, what is on file now is what counts."""
+    before = answer(held) if own else held
+    world.now += FRESH
+    later = elsewhere(world, event) if event else None
+    after = answers.reread(before, world.now)
+    if stands:
+        assert after == before
+    else:
+        assert (after.transaction.receipt, after.transaction.receipts) == (None, (later,))
+
+
+def test_a_yes_elsewhere_does_not_bring_back_what_a_no_has_ended(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer
+) -> None:
+    """The login's own yes, a withdrawal, and a yes at a third screen: only the last of them is left."""
+    before = answer(held)
+    world.now += FRESH
+    withdrawn = elsewhere(world, ReceiptEvent.WITHDRAWN)
+    again = replace(withdrawn, record_id="y", event=ReceiptEvent.GIVEN, event_time=world.now + INSTANT)
+    Receipts(world.store).file("g", again, world.now)
+    after = answers.reread(before, world.now).transaction
+    assert (after.receipt, after.receipts) == (None, (again,))
+
+
+def test_of_a_yes_and_a_no_at_one_instant_the_no_counts(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer
+) -> None:
+    """Whichever of the two browsers wrote first."""
+    before = answer(held)
+    refused = elsewhere(world, ReceiptEvent.REFUSED)
+    after = answers.reread(before, world.now + FRESH).transaction
+    assert (after.receipt, after.receipts) == (None, (refused,))
+
+
+def test_an_answer_of_this_login_stands_where_none_is_on_file(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer
+) -> None:
+    """Nobody has taken it back."""
+    agreed = answer(held)
+    made = agreed.transaction.receipt
+    assert made
+    Receipts(world.store).take_back("g", made)
+    before = answers.transactions.change(agreed, lambda found: replace(found, receipts=(made,)), world.now)
+    assert answers.reread(before, world.now + FRESH) == before
+
+
+@pytest.mark.parametrize(
+    ("after", "facts", "read"),
+    [
+        (FRESH - INSTANT, {}, False),
+        (FRESH, {}, True),
+        (timedelta(), {}, False),
+        (-INSTANT, {}, True),  # it began on a machine whose clock is ahead
+        (FRESH, {"issued": True}, False),
+        (FRESH, {"authenticated": None}, False),
+    ],
+)
+def test_what_is_on_file_is_read_again_after_a_while(
+    world: Any, answers: ConsentAnswers, held: Held, *, after: timedelta, facts: dict[str, Any], read: bool
+) -> None:
+    """Not in the five seconds of a login that goes straight through, nor after it has left or before anybody came."""
+    if "issued" in facts:
+        facts = {"issued": Issued("_r", "_a", world.now, "n", None, "c")}
+    begun = answers.transactions.put(replace(held.transaction, **facts), held.version, world.now)
+    assert begun
+    withdrawn = elsewhere(world, ReceiptEvent.WITHDRAWN)
+    found = answers.reread(begun, world.now + after)
+    assert found.transaction.receipts == ((withdrawn,) if read else ())

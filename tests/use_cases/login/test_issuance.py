@@ -1,0 +1,316 @@
+"""The last look before an assertion leaves: under which ids, recorded as what, and for whom no more."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, Final, cast
+
+import pytest
+
+from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.borrowers.owed_look_up import PERSON_DEAD
+from broker.core.consent.disclosure import Disclosure, Item, LookedUp
+from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, Text
+from broker.core.errors import AuditUnavailable, TransactionGone
+from broker.core.login.steps import Issue
+from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Issued, Person, Transaction
+from broker.core.logout.sessions import NameID, session_index
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.model import Decision, Effect, Reason
+from broker.use_cases.login.issuance import Issuance
+from broker.use_cases.logout.sessions import Sessions
+from broker.use_cases.transactions import Held, Transactions
+
+INSTANT: Final = timedelta(microseconds=1)
+KEY: Final = LookupHmacs("k1", b"k" * 32)
+WORDS: Final = Text("words", "ord")
+ITEMS: Final = (Item("sn", ("Ravn",), WORDS), Item("borrower_number", ("42",), WORDS))
+LEAVING: Final = Disclosure("my-loans", "acs", PERSISTENT, WORDS, "consent", None, None, ITEMS, "d")
+STEP: Final = Issue(LEAVING, Decision(Effect.PERMIT, (Reason("ok"),)), "42")
+
+
+@dataclass
+class Trail:
+    """An audit trail that keeps what it is told; ``full`` refuses."""
+
+    events: list[AuditEvent] = field(default_factory=list)
+    full: bool = False
+
+    def add(self, event: AuditEvent) -> None:
+        """Keep one."""
+        if self.full:
+            raise AuditUnavailable("full")
+        self.events.append(event)
+
+    @property
+    def kinds(self) -> list[AuditEventKind]:
+        """Give the kinds."""
+        return [event.kind for event in self.events]
+
+
+@dataclass
+class Lookup:
+    """What issuance asks of the person's look-up."""
+
+    trail: Trail = field(default_factory=Trail)
+    reading: str | None = None
+    owed: list[Transaction] = field(default_factory=list)
+    links: Any = None
+
+    @property
+    def persons(self) -> Any:
+        """Give what resolves persons, by real links."""
+        return SimpleNamespace(links=self.links)
+
+    @property
+    def borrowers(self) -> Any:
+        """Give what queues look-ups in the register."""
+        return SimpleNamespace(owe_look_up=lambda transaction, _arrived: self.owed.append(transaction))
+
+    def arrived(self, held: Held, _now: datetime) -> Any:
+        """Give what was read of the login."""
+        found = SimpleNamespace(reading=self.reading) if self.reading else None
+        return SimpleNamespace(transaction=held.transaction, arrived=found)
+
+    @property
+    def rules(self) -> Any:
+        """Give rules by which a service is told what was read."""
+        return SimpleNamespace(for_service=lambda transaction, reading: (transaction.id, reading))
+
+    def name_id(self, transaction: Transaction, *, persistent: bool) -> str:
+        """Give a name by whom and how."""
+        assert transaction.person
+        return f"{transaction.person.id} {'persistent' if persistent else 'transient'}"
+
+
+@pytest.fixture
+def lookup(world: Any) -> Lookup:
+    """Give the look-up with an empty trail."""
+    return Lookup(links=world.links)
+
+
+@pytest.fixture
+def issuance(world: Any, lookup: Lookup) -> Issuance:
+    """Give the issuance of a worker."""
+    sessions = Sessions(world.store, KEY)
+    return Issuance(KEY, cast("Any", lookup), Transactions(world.store), sessions)
+
+
+@pytest.fixture
+def held(world: Any, issuance: Issuance) -> Held:
+    """Give the login of a person, from which nothing has left."""
+    now = world.now
+    login = Authentication("wayf", "https://wayf.example", "au", (), (), now, None, now, now, "_t", session_index="_i")
+    plain = Transaction(
+        "t", "BCDFGHJK", now, now + timedelta(minutes=30), AuthnRequest("_1", "my-loans", "https://a.example", "acs")
+    )
+    arrived = replace(
+        plain, browser="b", upstream="wayf", authentication=login, authenticated=now, arrival="a", person=Person("asta")
+    )
+    return issuance.transactions.add(arrived, now)
+
+
+def leave(world: Any, issuance: Issuance, held: Held, step: Issue = STEP) -> Issued:
+    """Give the ids under which a step leaves."""
+    issued = issuance.ids(held, step, world.now)
+    assert issued
+    return issued
+
+
+@pytest.mark.parametrize(("reading", "told"), [(None, None), ("what was read", ("t", "what was read"))])
+def test_a_service_is_told_of_a_login_that_was_read(
+    world: Any, issuance: Issuance, held: Held, lookup: Lookup, *, reading: str | None, told: Any
+) -> None:
+    """Where nothing was, no class is anybody's."""
+    lookup.reading = reading
+    assert issuance.for_service(held, world.now) == told
+
+
+def test_an_assertion_leaves_under_ids_of_its_own(world: Any, issuance: Issuance, held: Held) -> None:
+    """Response and assertion are random NCNames, the NameID is the person's, the borrower the step's."""
+    first, second = leave(world, issuance, held), leave(world, issuance, held)
+    ids = {first.response, first.assertion, second.response, second.assertion}
+    assert len(ids) == 4
+    assert all(each[0] == "_" and len(each) == 41 for each in ids)
+    assert (first.at, first.name_id, first.number) == (world.now, "asta persistent", "42")
+    transient = replace(STEP, disclosure=replace(LEAVING, name_id_format=TRANSIENT))
+    assert leave(world, issuance, held, transient).name_id == "asta transient"
+    by_mail = Item("name_id", ("asta@au.dk",), LEAVING.purpose)
+    addressed = replace(STEP, disclosure=replace(LEAVING, name_id_format=EMAIL, items=(by_mail, *LEAVING.items)))
+    assert leave(world, issuance, held, addressed).name_id == "asta@au.dk"
+
+
+@pytest.mark.parametrize("errand", [errand for errand in Errand if errand is not Errand.LOGIN])
+def test_no_assertion_is_anybody_s_that_no_service_asked_for(
+    world: Any, issuance: Issuance, held: Held, errand: Errand
+) -> None:
+    """Neither new ids nor those recorded (docs/reference/design.md#invariant-3)."""
+    for issued in (None, leave(world, issuance, held)):
+        other = replace(held, transaction=replace(held.transaction, errand=errand, issued=issued))
+        assert issuance.ids(other, STEP, world.now) is None
+
+
+OTHERS: Final = {
+    "another value": replace(STEP, disclosure=replace(LEAVING, items=(replace(ITEMS[0], values=("Falk",)), ITEMS[1]))),
+    "another attribute": replace(STEP, disclosure=replace(LEAVING, items=ITEMS[:1])),
+    "another address": replace(STEP, disclosure=replace(LEAVING, acs="acs2")),
+    "another borrower": replace(STEP, number="43"),
+    "no borrower": replace(STEP, number=None),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_recorded_ids_are_good_for_the_same_assertion_only(
+    world: Any, issuance: Issuance, held: Held, other: Issue
+) -> None:
+    """A second submit repeats it under the same ids; nothing else ever leaves under them."""
+    issued = leave(world, issuance, held)
+    again = replace(held, transaction=replace(held.transaction, issued=issued))
+    assert issuance.ids(again, STEP, world.now + INSTANT) == issued
+    assert issuance.ids(again, other, world.now) is None
+
+
+def test_what_leaves_is_on_the_trail_first(world: Any, issuance: Issuance, held: Held, lookup: Lookup) -> None:
+    """With the names of what leaves; then it is a fact of the transaction."""
+    issued = leave(world, issuance, held)
+    assert issuance.leave(held, STEP, issued, NameID("n"), world.now)
+    assert issuance.transactions.read("t", world.now).transaction.issued == issued
+    [event] = lookup.trail.events
+    assert (event.kind, event.attributes) == (AuditEventKind.RELEASED, ("sn", "borrower_number"))
+    assert event.about == issued.assertion[1:]
+
+
+@pytest.mark.parametrize("purpose", ["address", ""])
+def test_a_look_up_is_owed_once_its_login_is_answered(
+    world: Any, issuance: Issuance, held: Held, lookup: Lookup, purpose: LookedUp
+) -> None:
+    """By the very page that told of it; a second submit of the answer owes no other."""
+    lookup.reading = "what was read"
+    step = replace(STEP, disclosure=replace(LEAVING, looked_up=purpose))
+    issued = leave(world, issuance, held, step)
+    assert issuance.leave(held, step, issued, NameID("n"), world.now)
+    again = issuance.transactions.read("t", world.now)
+    assert issuance.leave(again, step, issued, NameID("n"), world.now)
+    assert len(lookup.owed) == bool(purpose)
+
+
+def test_what_cannot_be_written_down_does_not_leave(world: Any, issuance: Issuance, held: Held, lookup: Lookup) -> None:
+    """Nothing is recorded of it either."""
+    lookup.trail.full = True
+    with pytest.raises(AuditUnavailable):
+        issuance.leave(held, STEP, leave(world, issuance, held), NameID("n"), world.now)
+    assert issuance.transactions.read("t", world.now).transaction.issued is None
+    assert issuance.sessions.of_browsers(["b"], world.now) == ()
+
+
+def test_of_two_submits_at_once_one_leaves(world: Any, issuance: Issuance, held: Held, lookup: Lookup) -> None:
+    """The trail has that the other did not, with nothing released."""
+    first = leave(world, issuance, held)
+    assert issuance.leave(held, STEP, first, NameID("n"), world.now)
+    assert not issuance.leave(held, STEP, leave(world, issuance, held), NameID("n"), world.now)
+    assert issuance.transactions.read("t", world.now).transaction.issued == first
+    assert [each.index for each in issuance.sessions.of_browsers(["b"], world.now)] == [session_index(first.assertion)]
+    assert lookup.trail.kinds == [AuditEventKind.RELEASED, AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED]
+    assert lookup.trail.events[-1].attributes == ()
+
+
+def test_a_session_is_kept_before_its_assertion_leaves(world: Any, issuance: Issuance, held: Held) -> None:
+    """With all that a logout must name at the service and upstream, for twelve hours."""
+    issued = leave(world, issuance, held)
+    assert issuance.leave(held, STEP, issued, NameID("n"), world.now)
+    [session] = issuance.sessions.of_browsers(["b"], world.now)
+    assert (session.service, session.entity_id, session.name_id) == ("my-loans", "https://a.example", NameID("n"))
+    assert (session.person, session.transaction, session.browser) == ("asta", "t", "b")
+    assert session.index == session_index(issued.assertion)
+    assert (session.upstream, session.issuer, session.upstream_index) == ("wayf", "https://wayf.example", "_i")
+    assert session.upstream_name_id == NameID("_t", PERSISTENT)
+    assert (session.at, session.until) == (issued.at, issued.at + timedelta(hours=12))
+    assert session.ended is None
+
+
+@pytest.mark.parametrize("lacking", ["browser", "authentication"])
+def test_without_a_browser_or_a_login_nothing_leaves(world: Any, issuance: Issuance, held: Held, lacking: str) -> None:
+    """No session could be ended again."""
+    facts: dict[str, Any] = {lacking: None}
+    bare = replace(held, transaction=replace(held.transaction, **facts))
+    with pytest.raises(TransactionGone):
+        issuance.leave(bare, STEP, leave(world, issuance, held), NameID("n"), world.now)
+    assert issuance.sessions.of_browsers(["b"], world.now) == ()
+
+
+@pytest.mark.parametrize("repeated", [False, True], ids=["the first time", "a second submit"])
+def test_whose_person_has_logged_out_gets_nothing(
+    world: Any, issuance: Issuance, held: Held, lookup: Lookup, *, repeated: bool
+) -> None:
+    """The session is ended at once, the transaction gone, and the trail told of what has not left before."""
+    issued = leave(world, issuance, held)
+    issuance.sessions.close("b", "asta", world.now)
+    submitted = replace(held, transaction=replace(held.transaction, issued=issued if repeated else None))
+    with pytest.raises(TransactionGone):
+        issuance.leave(submitted, STEP, issued, NameID("n"), world.now)
+    [session] = issuance.sessions.of_browsers(["b"], world.now)
+    assert session.ended == world.now
+    with pytest.raises(TransactionGone):
+        issuance.transactions.again(held, world.now)
+    told = [AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED]
+    assert lookup.trail.kinds == ([] if repeated else told)
+
+
+@pytest.fixture
+def led(world: Any, issuance: Issuance, held: Held) -> Held:
+    """Give the login of a person whom a CPR number has led to."""
+    cpr = world.links.of_cpr("0101990000")
+    world.links.by_cpr(cpr)
+    known = Person("asta", "7", led_by=(cpr,))
+    return issuance.transactions.change(held, lambda each: replace(each, person=known), world.now)
+
+
+def bar(world: Any, reason: str = PERSON_DEAD) -> None:
+    """Let nobody in by the number any more."""
+    world.links.bar(world.links.of_cpr("0101990000"), reason)
+
+
+@pytest.mark.parametrize("repeated", [False, True], ids=["the first time", "a second submit"])
+def test_who_is_barred_meanwhile_gets_nothing(
+    world: Any, issuance: Issuance, led: Held, lookup: Lookup, *, repeated: bool
+) -> None:
+    """Decided anew the login is refused; of what left before nothing is called off, for its service has it."""
+    issued = leave(world, issuance, led)
+    if repeated:
+        assert issuance.leave(led, STEP, issued, NameID("n"), world.now)
+        led = issuance.transactions.again(led, world.now)
+    bar(world)
+    assert not issuance.leave(led, STEP, issued, NameID("n"), world.now)
+    assert issuance.transactions.again(led, world.now).transaction.person == Person("asta", "7", PERSON_DEAD)
+    [session] = issuance.sessions.of_browsers(["b"], world.now)
+    assert session.ended == (None if repeated else world.now)
+    told = [AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED]
+    assert lookup.trail.kinds == (told[:1] if repeated else told)
+
+
+def test_a_bar_on_borrowers_lets_a_service_without_accounts_alone(world: Any, issuance: Issuance, led: Held) -> None:
+    """Whose number was changed has a case about borrowers, and none at a service that needs none."""
+    bar(world, "cpr_number_changed")
+    assert issuance.leave(led, STEP, leave(world, issuance, led), NameID("n"), world.now)
+
+
+def test_who_is_barred_goes_on_as_such(world: Any, issuance: Issuance, led: Held) -> None:
+    """From the next page of theirs on, and once only written; nothing lifts it in this login again."""
+    assert issuance.resumed(led, world.now) is led
+    bar(world)
+    barred = issuance.resumed(led, world.now)
+    assert barred.transaction.person == Person("asta", "7", PERSON_DEAD)
+    assert issuance.resumed(barred, world.now) is barred
+    world.links.bar(world.links.of_cpr("0101990000"), None)
+    assert issuance.resumed(barred, world.now) is barred
+
+
+def test_who_is_logged_in_goes_on(world: Any, issuance: Issuance, held: Held) -> None:
+    """Until a logout; then the transaction is gone."""
+    assert issuance.resumed(held, world.now) is held
+    assert issuance.transactions.again(held, world.now) == held
+    issuance.sessions.close("b", "asta", world.now)
+    with pytest.raises(TransactionGone):
+        issuance.resumed(held, world.now)
+    with pytest.raises(TransactionGone):
+        issuance.transactions.again(held, world.now)

@@ -1,0 +1,588 @@
+"""One login from request to assertion: whose browser, whose answer, and whose facts each step goes by."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.consent.consent import Receipt, ReceiptEvent
+from broker.core.errors import AUTHN_FAILED, BrowserUnmatched, FormRefused, RequestRefused, TransactionGone
+from broker.core.identity.mailbox_proofs import Mailing, Proved
+from broker.core.login.steps import Authenticate, Choose, Enrol, Issue, OfferUpgrade, Refuse, VerifyPin
+from broker.core.login.transaction import (
+    MOST_OCTETS,
+    Account,
+    AccountState,
+    Errand,
+    Issued,
+    Person,
+    Transaction,
+    UpstreamRefusal,
+)
+from broker.core.ports import Key
+from broker.use_cases.records import dump
+from broker.use_cases.transactions import Held
+
+INSTANT: Final = timedelta(microseconds=1)
+MINUTE: Final = timedelta(minutes=1)
+CPR: Final = "0101990000"
+NO: Final = UpstreamRefusal("wayf", AUTHN_FAILED)
+
+
+def stored(logins: Any, held: Held) -> Transaction:
+    """Give the transaction as the store has it."""
+    found: Transaction = logins.flow.read(held.transaction.id, logins.world.now).transaction
+    return found
+
+
+# Begun
+
+
+def test_a_login_that_no_browser_has_come_for_is_soon_gone(logins: Any) -> None:
+    """It is nobody's, asks nobody and lives for two minutes, whoever wrote its request."""
+    held, sent = logins.flow.begin(logins.request(), logins.world.now)
+    begun = stored(logins, held)
+    assert (sent, begun.browser, begun.outstanding, begun.upstream) == (None, None, (), None)
+    assert (begun.begun, begun.until) == (logins.world.now, logins.world.now + 2 * MINUTE)
+    with pytest.raises(TransactionGone):
+        logins.flow.read(begun.id, begun.until)
+
+
+def test_what_a_stranger_has_begun_is_small(logins: Any) -> None:
+    """The longest request that is kept makes a record of 2 kB beside its RelayState; a longer one is refused."""
+    relay = "r" * 8000
+    long = replace(logins.request(), relay_state=relay, requester_ids=("https://one.example/",))
+    spare = MOST_OCTETS - long.octets
+    longest = replace(long, requester_ids=("https://one.example/" + "x" * spare,))
+    held, _ = logins.flow.begin(longest, logins.world.now)
+    assert len(dump(held.transaction)) - len(relay) <= 2048
+    for longer in (
+        replace(longest, idp_list=("x",)),
+        replace(longest, authn_contexts=("é",)),
+        replace(longest, id=longest.id + "x"),
+    ):
+        with pytest.raises(RequestRefused) as refused:
+            logins.flow.begin(longer, logins.world.now)
+        assert refused.value.request == longer
+
+
+def test_no_login_can_be_guessed_from_another(logins: Any) -> None:
+    """Ids of 128 random bits and references are new each time."""
+    first, second = (logins.flow.begin(logins.request(), logins.world.now)[0].transaction for _ in range(2))
+    assert len({first.id, second.id, first.reference, second.reference}) == 4
+    assert (len(first.id), len(first.reference)) == (32, 8)
+
+
+@pytest.mark.parametrize(
+    ("service", "browser", "upstream", "asks"),
+    [
+        ("e-resources", "b", "wayf", True),
+        ("e-resources", None, "wayf", False),
+        ("my-loans", "b", None, False),
+        ("reading-room", "b", "pin", False),
+    ],
+    ids=["one way", "one way, no browser", "several ways", "a PIN"],
+)
+def test_an_upstream_is_asked_at_once_where_there_is_no_choice(
+    logins: Any, service: str, browser: str | None, upstream: str | None, *, asks: bool
+) -> None:
+    """For a browser that is bound in the same put, never for nobody, and never the library system."""
+    puts = logins.world.hooks.calls.count("put")
+    held, sent = logins.flow.begin(logins.request(service), logins.world.now, browser)
+    assert logins.world.hooks.calls.count("put") == puts + 1
+    begun = stored(logins, held)
+    assert begun == held.transaction
+    assert (begun.browser, begun.upstream, sent is not None) == (browser, upstream, asks)
+    assert begun.outstanding == ((sent,) if asks else ())
+    assert begun.until == logins.world.now + (30 if browser else 2) * MINUTE
+
+
+def test_a_request_that_leaves_no_way_is_refused(logins: Any) -> None:
+    """Nothing is stored of it."""
+    with pytest.raises(RequestRefused):
+        logins.flow.begin(logins.request(idp_list=("https://stranger.example",)), logins.world.now, "b")
+    assert "put" not in logins.world.hooks.calls
+
+
+@pytest.mark.parametrize(
+    ("asked", "shared", "forced"), [(False, False, False), (True, False, True), (False, True, True)]
+)
+def test_a_login_is_fresh_where_it_must_be(logins: Any, *, asked: bool, shared: bool, forced: bool) -> None:
+    """Where the service asks for it, and on a computer that others use too."""
+    held, _ = logins.flow.begin(logins.request(force_authn=asked), logins.world.now, shared=shared)
+    assert (stored(logins, held).forced, stored(logins, held).shared) == (forced, shared)
+
+
+# Errands
+
+
+@pytest.mark.parametrize(
+    ("errand", "fresh"),
+    [
+        (Errand.SIGN_UP, True),
+        (Errand.PIN, True),
+        (Errand.PIN_BY_MAIL, False),
+        (Errand.CHOICES, False),
+        (Errand.KEPT, True),
+        (Errand.FORGET, True),
+    ],
+)
+def test_an_errand_goes_by_the_policy_of_one_service(logins: Any, errand: Errand, *, fresh: bool) -> None:
+    """It answers no request of a service, and a person who makes an account or a PIN logs in afresh."""
+    held = logins.flow.begin_errand(errand, logins.world.now, intent="nurse", back="e-resources")
+    begun = stored(logins, held)
+    assert (begun.errand, begun.request.service, begun.intent, begun.back) == (
+        errand,
+        "my-loans",
+        "nurse",
+        "e-resources",
+    )
+    assert (begun.request.id, begun.request.entity_id, begun.request.acs) == ("", "", "")
+    assert (begun.forced, begun.shared, begun.browser, begun.upstream) == (fresh, False, None, None)
+
+
+def test_an_errand_on_a_shared_computer_is_fresh(logins: Any) -> None:
+    """Whatever it is."""
+    held = logins.flow.begin_errand(Errand.CHOICES, logins.world.now, shared=True)
+    assert stored(logins, held).forced
+
+
+@pytest.mark.parametrize(
+    ("errand", "upstream", "allowed"),
+    [
+        (Errand.SIGN_UP, "wayf", True),
+        (Errand.SIGN_UP, "pin", False),
+        (Errand.PIN, "pin", False),
+        (Errand.KEPT, "pin", False),
+        (Errand.FORGET, "pin", False),
+        (Errand.CHOICES, "pin", True),
+        (Errand.PIN_BY_MAIL, "wayf", False),
+        (Errand.SIGN_UP, "nobody", False),
+    ],
+)
+def test_an_errand_takes_its_own_ways_only(logins: Any, errand: Errand, upstream: str, *, allowed: bool) -> None:
+    """Nobody makes an account or a PIN by a PIN."""
+    if allowed:
+        held = logins.flow.begin_errand(errand, logins.world.now, upstream=upstream)
+        assert stored(logins, held).upstream == upstream
+        return
+    with pytest.raises(FormRefused):
+        logins.flow.begin_errand(errand, logins.world.now, upstream=upstream)
+
+
+def test_an_errand_leads_back_to_a_known_service_only(logins: Any) -> None:
+    """An address of somebody else's is none."""
+    held = logins.flow.begin_errand(Errand.CHOICES, logins.world.now, back="https://evil.example")
+    assert stored(logins, held).back is None
+
+
+def test_no_errand_begins_where_no_service_has_a_policy_for_it(logins: Any) -> None:
+    """Nothing is stored."""
+    with pytest.raises(FormRefused):
+        replace(logins.flow, errands_by=None).begin_errand(Errand.CHOICES, logins.world.now)
+    assert "put" not in logins.world.hooks.calls
+
+
+# Bound to a browser
+
+
+def test_a_login_is_one_browser_s_for_good(logins: Any) -> None:
+    """Another browser that comes for it, later or at the same moment, changes nothing."""
+    held, _ = logins.flow.begin(logins.request(), logins.world.now)
+    bound = logins.flow.bind(held, "b", logins.world.now)
+    for known in (bound, held):
+        with pytest.raises(BrowserUnmatched):
+            logins.flow.bind(known, "another", logins.world.now)
+    assert stored(logins, held).browser == "b"
+    assert stored(logins, held).until == logins.world.now + 30 * MINUTE
+
+
+def test_a_browser_that_comes_again_writes_nothing(logins: Any) -> None:
+    """The transaction is as it was, at the version that it had."""
+    held = logins.begun()
+    puts = logins.world.hooks.calls.count("put")
+    assert logins.flow.bind(held, "b", logins.world.now) is held
+    assert logins.world.hooks.calls.count("put") == puts
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_login_left_open_lets_nobody_in_at_a_shared_computer(logins: Any, *, forced: bool) -> None:
+    """What was asked without ForceAuthn before the computer was known as shared is answered no more."""
+    held = logins.begun(force_authn=forced)
+    asked, sent = logins.flow.ask_upstream(held, "wayf", logins.world.now)
+    shared = logins.flow.bind(asked, "b", logins.world.now, shared=True)
+    assert (shared.transaction.shared, shared.transaction.forced) == (True, True)
+    assert (shared.transaction.awaits(sent.id) is not None) == forced
+
+
+# Asked
+
+
+def test_an_upstream_is_asked_of_a_bound_login_only(logins: Any) -> None:
+    """No answer could be matched with a browser."""
+    held, _ = logins.flow.begin(logins.request(), logins.world.now)
+    with pytest.raises(BrowserUnmatched):
+        logins.flow.ask_upstream(held, "wayf", logins.world.now)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_whoever_has_one_way_is_bound_and_asked_in_one_write(logins: Any, *, shared: bool) -> None:
+    """A fresh browser is sent on by the very write that binds it, on a shared computer to a login afresh."""
+    held, _ = logins.flow.begin(logins.request("e-resources"), logins.world.now)
+    puts = logins.world.hooks.calls.count("put")
+    bound, sent = logins.flow.bind_and_ask(held, "b", logins.world.now, shared=shared)
+    assert logins.world.hooks.calls.count("put") == puts + 1
+    assert (sent.upstream, sent.id[1:33]) == ("wayf", held.transaction.id)
+    known = stored(logins, held)
+    assert known == bound.transaction
+    assert (known.browser, known.outstanding, known.sent, known.forced) == ("b", (sent,), 1, shared)
+    assert known.until == logins.world.now + 30 * MINUTE
+
+
+@pytest.mark.parametrize("service", ["my-loans", "reading-room"])
+def test_whoever_may_choose_or_types_a_pin_is_only_bound(logins: Any, service: str) -> None:
+    """Nothing is outstanding: a page comes first."""
+    held, _ = logins.flow.begin(logins.request(service), logins.world.now)
+    bound, sent = logins.flow.bind_and_ask(held, "b", logins.world.now)
+    assert (sent, bound.transaction.outstanding) == (None, ())
+    assert stored(logins, held) == replace(held.transaction, browser="b", until=bound.transaction.until)
+
+
+def test_a_pin_by_mail_is_bound_and_nobody_asked(logins: Any) -> None:
+    """Nobody logs in for it, whatever way it was begun by."""
+    begun = logins.flow.begin_errand(Errand.PIN_BY_MAIL, logins.world.now)
+    held = replace(begun, transaction=replace(begun.transaction, upstream="wayf"))
+    assert logins.flow.bind_and_ask(held, "b", logins.world.now)[1] is None
+
+
+def test_of_two_requests_that_bind_a_login_one_asks(logins: Any) -> None:
+    """The other finds it bound: of the same browser it goes on as any later one, of another it is refused."""
+    held, _ = logins.flow.begin(logins.request("e-resources"), logins.world.now)
+    bound, sent = logins.flow.bind_and_ask(held, "b", logins.world.now)
+    again, second = logins.flow.bind_and_ask(held, "b", logins.world.now)
+    assert (second, again.transaction) == (None, bound.transaction)
+    with pytest.raises(BrowserUnmatched):
+        logins.flow.bind_and_ask(held, "another", logins.world.now)
+    assert stored(logins, held).outstanding == (sent,)
+
+
+@pytest.mark.parametrize(
+    ("service", "facts", "upstream"),
+    [
+        ("e-resources", {}, "other"),
+        ("my-loans", {}, "pin"),
+        ("my-loans", {}, "unknown"),
+        ("my-loans", {"idp_list": ("https://other.example",)}, "pin"),
+    ],
+    ids=["another service's way", "a PIN", "nobody", "a PIN that is not listed"],
+)
+def test_a_way_that_a_request_may_not_take_is_not_asked(
+    logins: Any, service: str, facts: dict[str, Any], upstream: str
+) -> None:
+    """Nothing is outstanding after it."""
+    held = logins.begun(service, **facts)
+    with pytest.raises(FormRefused):
+        logins.flow.ask_upstream(held, upstream, logins.world.now)
+    assert stored(logins, held).outstanding == ()
+
+
+def test_the_ways_of_an_errand_are_those_that_may_be_asked(logins: Any) -> None:
+    """A PIN by mail asks for no login."""
+    begun = logins.flow.begin_errand(Errand.PIN_BY_MAIL, logins.world.now)
+    held = logins.flow.bind(begun, "b", logins.world.now)
+    with pytest.raises(FormRefused):
+        logins.flow.ask_upstream(held, "wayf", logins.world.now)
+
+
+def test_a_request_is_recorded_before_it_is_sent(logins: Any) -> None:
+    """Its id carries the transaction and 128 random bits; nothing else of the login changes."""
+    joined = logins.log_in(logins.begun(), logins.student())
+    asked, sent = logins.flow.ask_upstream(joined, "other", logins.world.now)
+    assert (sent.upstream, sent.sent) == ("other", logins.world.now)
+    assert sent.id.startswith(f"_{joined.transaction.id}")
+    assert len(sent.id) == 65
+    assert stored(logins, asked) == replace(joined.transaction, outstanding=(sent,), sent=2)
+    _, another = logins.flow.ask_upstream(asked, "other", logins.world.now)
+    assert another.id != sent.id
+
+
+def test_another_login_in_the_meantime_is_no_reason_not_to_ask(logins: Any) -> None:
+    """Back and retry ask again: a request is a fact of no person."""
+    held = logins.begun()
+    logins.log_in(held, logins.student())
+    _, sent = logins.flow.ask_upstream(held, "wayf", logins.world.now)
+    assert stored(logins, held).awaits(sent.id) == sent
+
+
+# Answered
+
+
+@pytest.mark.parametrize("case", ["unsolicited", "another upstream's", "answered", "spoilt", "another login's"])
+def test_an_answer_names_a_request_that_is_open_and_its_upstream_s(logins: Any, case: str) -> None:
+    """Whatever else arrives finds no login."""
+    asked, sent = logins.flow.ask_upstream(logins.begun(), "wayf", logins.world.now)
+    assert logins.flow.awaited(sent.id, "wayf", logins.world.now) == (asked, sent)
+    named, upstream = sent.id, "wayf"
+    if case == "unsolicited":
+        named = f"_{asked.transaction.id}{'0' * 32}"
+    elif case == "another upstream's":
+        upstream = "other"
+    elif case == "answered":
+        logins.match(asked, logins.arrive(asked, sent.id, NO))
+    elif case == "spoilt":
+        logins.flow.spoil(asked, sent, logins.world.now)
+    else:
+        named = f"_{logins.begun().transaction.id}{sent.id[33:]}"
+    with pytest.raises(TransactionGone):
+        logins.flow.awaited(named, upstream, logins.world.now)
+
+
+def test_a_refused_message_spoils_its_own_request_alone(logins: Any) -> None:
+    """Nothing is tried against it again, also where another login has joined meanwhile."""
+    held = logins.begun()
+    asked, sent = logins.flow.ask_upstream(held, "wayf", logins.world.now)
+    asked, other = logins.flow.ask_upstream(asked, "wayf", logins.world.now)
+    joined = logins.log_in(asked, logins.student())
+    logins.flow.spoil(asked, sent, logins.world.now)
+    assert stored(logins, held) == replace(joined.transaction, outstanding=(other,))
+
+
+# Led to by one authentication, and by no other
+
+
+def older(now: Any) -> dict[str, Any]:
+    """Give everything that an authentication may have led to."""
+    until = now + MINUTE
+    receipt = Receipt("r", ReceiptEvent.GIVEN, now, "en", "g", "d", "consent", (), "m", "s", None)
+    return {
+        "person": Person("someone", "7"),
+        "receipts": (receipt,),
+        "receipt": receipt,
+        "account": Account("7", AccountState.DONE),
+        "proofs": (Proved("kaldemail", "nurse@auh.rm.dk", now, until),),
+        "mailing": Mailing("kaldemail", "nurse@auh.rm.dk", "1", "l", now, until),
+        "unproved": True,
+        "upgrade": True,
+        "temporary": "8",
+        "issued": Issued("_r", "_a", now, "n", "7", "c"),
+    }
+
+
+def pinned(logins: Any, held: Held) -> Held:
+    """Log in by a PIN."""
+    joined: Held = logins.flow.verified(held, "pin", Borrower("42", "STUD"), logins.world.now)[0]
+    return joined
+
+
+def refused(logins: Any, held: Held) -> Held:
+    """Have the upstream refuse."""
+    joined: Held = logins.log_in(held, NO)
+    return joined
+
+
+def stranger(logins: Any, held: Held) -> Held:
+    """Log in as somebody of whom no policy speaks."""
+    joined: Held = logins.log_in(held, logins.answer(eppn="kim@au.dk"))
+    return joined
+
+
+def agreed(logins: Any, held: Held) -> Held:
+    """Answer the page that is shown with yes."""
+    flow, now = logins.flow, logins.world.now
+    step = flow.step(held, now)
+    shown = step.question.disclosure.shown(flow.hmacs)
+    answered: Held = flow.answers.answer(held, step, shown, "yes", now, remember=False, chosen=(), language="en")
+    return answered
+
+
+@pytest.mark.parametrize("log_in", [stranger, refused, pinned])
+def test_an_authentication_discards_what_an_older_one_led_to(logins: Any, log_in: Callable[..., Held]) -> None:
+    """Nobody goes on with the consent, proof, borrower or enrolment of the person before."""
+    facts = older(logins.world.now)
+    before = logins.flow.transactions.change(logins.begun(), lambda each: replace(each, **facts), logins.world.now)
+    assert all(getattr(before.transaction, name) == fact for name, fact in facts.items())
+    after = log_in(logins, before).transaction
+    assert [name for name, fact in facts.items() if getattr(after, name) == fact] == []
+    assert (after.receipts, after.receipt, after.proofs, after.mailing, after.unproved) == ((), None, (), None, False)
+    assert (after.upgrade, after.temporary, after.issued) == (None, None, None)
+
+
+@pytest.mark.parametrize("fact", ["upgrade", "keep", "adopt", "enrol"])
+def test_a_fact_of_one_person_is_never_another_s(logins: Any, fact: str) -> None:
+    """Where somebody else has logged in since the page was shown, nothing of them changes."""
+    if fact != "enrol":
+        logins.shelved()
+    flow, now = logins.flow, logins.world.now
+    held = logins.log_in(logins.begun(), logins.student())
+    if fact == "enrol":
+        held = agreed(logins, held)
+    after = logins.log_in(held, logins.answer(eppn="kim@au.dk"))
+    late: dict[str, Callable[[], object]] = {
+        "upgrade": lambda: flow.upgrade(held, now, wanted=True),
+        "keep": lambda: flow.upgrade(held, now, wanted=False),
+        "adopt": lambda: flow.adopt(held, "8", now),
+        "enrol": lambda: flow.enrol(held, now, language="en", patience=0),
+    }
+    with pytest.raises(BrowserUnmatched):
+        late[fact]()
+    assert stored(logins, held) == after.transaction
+
+
+# By a PIN
+
+
+def test_a_verified_pin_is_a_login_to_its_own_borrower(logins: Any) -> None:
+    """And leads to the person of the CPR that the library system holds for it."""
+    borrower = logins.shelved("42", "STUD")
+    joined, _ = logins.flow.verified(logins.begun(), "pin", borrower, logins.world.now)
+    login = joined.transaction
+    assert login == stored(logins, joined)
+    assert (login.upstream, login.person.number, login.authentication.name_id) == ("pin", "42", "42")
+    links = logins.world.links
+    assert links.cpr(links.of_borrower("42")) == links.of_cpr(CPR)
+
+
+def test_each_pin_login_has_a_login_cookie_of_its_own(logins: Any) -> None:
+    """One of before is worthless after it."""
+    held, before = logins.flow.verified(logins.begun(), "pin", Borrower("42", "STUD"), logins.world.now)
+    after, token = logins.flow.verified(held, "pin", Borrower("42", "STUD"), logins.world.now)
+    mark = logins.flow.arrivals.mark
+    assert after.transaction.arrival == mark(token) != mark(before)
+    assert len(token) == 64
+
+
+def test_a_pin_verified_last_is_the_login(logins: Any) -> None:
+    """Where somebody else has logged in meanwhile, all of theirs is discarded."""
+    held = logins.begun()
+    logins.log_in(held, logins.student())
+    joined, _ = logins.flow.verified(held, "pin", Borrower("42", "STUD"), logins.world.now)
+    login = stored(logins, joined)
+    assert login == joined.transaction
+    assert (login.upstream, login.person and login.person.number) == ("pin", "42")
+
+
+@pytest.mark.parametrize("case", ["not bound", "no PIN there", "not listed", "an upstream", "no way", "a sign-up"])
+def test_a_pin_logs_in_where_it_is_a_way_only(logins: Any, case: str) -> None:
+    """Nothing is linked and nobody logged in."""
+    way = {"an upstream": "wayf", "no way": "unknown"}.get(case, "pin")
+    if case == "a sign-up":
+        begun = logins.flow.begin_errand(Errand.SIGN_UP, logins.world.now)
+        held = logins.flow.bind(begun, "b", logins.world.now)
+    elif case == "not bound":
+        held, _ = logins.flow.begin(logins.request(), logins.world.now)
+    elif case == "not listed":
+        held = logins.begun(idp_list=("https://wayf.example",))
+    else:
+        held = logins.begun("e-resources" if case == "no PIN there" else "my-loans")
+    with pytest.raises(FormRefused):
+        logins.flow.verified(held, way, Borrower("42", "STUD", cpr=CPR), logins.world.now)
+    assert stored(logins, held).authentication is None
+    assert list(logins.world.store.list("link", None, logins.world.now)) == []
+
+
+# The next step
+
+
+def test_nothing_is_decided_before_anybody_is_authenticated(logins: Any) -> None:
+    """The step asks for a login, and looks at no policy."""
+
+    def unread() -> Any:
+        pytest.fail("a policy was looked at")
+
+    flow, now = logins.flow, logins.world.now
+    rules = replace(logins.rules, policies=unread)
+    blind = replace(flow, rules=rules, lookup=replace(logins.lookup, rules=rules))
+    assert blind.step(logins.begun(), now) == Choose(("wayf", "other", "pin"))
+    assert blind.step(logins.begun("e-resources"), now) == Authenticate("wayf")
+    assert blind.step(logins.begun("reading-room"), now) == VerifyPin()
+
+
+def test_the_policies_decide_on_who_has_logged_in(logins: Any) -> None:
+    """By the set that the request goes by, which one edited meanwhile is not."""
+    flow, now = logins.flow, logins.world.now
+    student = logins.log_in(logins.begun("e-resources"), logins.student())
+    step = flow.step(student, now)
+    assert flow.policies(student).digest == "digest"
+    assert type(step).__name__ in {"Ask", "Issue"}
+    refusal = flow.step(logins.log_in(logins.begun(), logins.answer(eppn="kim@au.dk")), now)
+    assert isinstance(refusal, Refuse)
+    assert refusal.reason == "no_affiliation"
+
+
+def test_who_has_logged_out_does_not_go_on(logins: Any) -> None:
+    """The transaction is gone; until then it goes on as it was."""
+    held = logins.log_in(logins.begun(), logins.student())
+    assert logins.flow.resumed(held, logins.world.now) == held
+    logins.flow.issuance.sessions.close("b", held.transaction.person.id, logins.world.now)
+    with pytest.raises(TransactionGone):
+        logins.flow.resumed(held, logins.world.now)
+    with pytest.raises(TransactionGone):
+        logins.flow.read(held.transaction.id, logins.world.now)
+
+
+# The borrower
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_another_category_is_the_person_s_to_want(logins: Any, *, wanted: bool) -> None:
+    """Who does not is not asked again, in this login or the next."""
+    logins.shelved()
+    flow, now = logins.flow, logins.world.now
+    offered = logins.log_in(logins.begun(), logins.student())
+    assert isinstance(flow.step(offered, now), OfferUpgrade)
+    told = flow.upgrade(offered, now, wanted=wanted)
+    assert stored(logins, told) == told.transaction
+    assert (told.transaction.upgrade, told.transaction.account.upgrade_from) == (wanted, "PRIV" if wanted else None)
+    assert not isinstance(flow.step(told, now), OfferUpgrade)
+    later = logins.log_in(logins.begun(), logins.student())
+    assert isinstance(flow.step(later, now), OfferUpgrade) == wanted
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_an_answer_to_no_offer_is_none(logins: Any, *, wanted: bool) -> None:
+    """Nothing changes by it."""
+    held = logins.log_in(logins.begun(), logins.student())
+    assert logins.flow.upgrade(held, logins.world.now, wanted=wanted) is held
+    assert stored(logins, held) == held.transaction
+
+
+def test_a_temporary_borrower_is_adopted_by_whom_it_was_shown(logins: Any) -> None:
+    """And the person is looked up anew with it."""
+    held = logins.log_in(logins.begun(), logins.student())
+    before = logins.world.hooks.calls.count("find")
+    adopted = logins.flow.adopt(held, "8", logins.world.now)
+    assert adopted.transaction.temporary == "8"
+    assert adopted.transaction.person == held.transaction.person
+    assert logins.world.hooks.calls.count("find") > before
+    assert stored(logins, adopted) == adopted.transaction
+
+
+def test_a_wish_is_written_and_its_account_recorded(logins: Any) -> None:
+    """First as wanted, once carried out as done; what was decided before the wait is decided anew."""
+    flow, now = logins.flow, logins.world.now
+    held = agreed(logins, logins.log_in(logins.begun(), logins.student()))
+    assert isinstance(flow.step(held, now), Enrol)
+    wanted = flow.enrol(held, now, language="en", patience=0)
+    assert (wanted.transaction.account.state, wanted.transaction.account.number) == (AccountState.WANTED, None)
+    assert stored(logins, wanted) == wanted.transaction
+    logins.set = replace(logins.set, digest="edited")
+    logins.world.live.step()
+    done = flow.enrol(wanted, now, language="en", patience=0)
+    assert (done.transaction.account.state, done.transaction.account.number) == (AccountState.DONE, "1")
+    assert flow.policies(done).digest == "edited"
+    assert isinstance(flow.step(done, now), Issue)
+    [borrower] = logins.world.library.borrowers.values()
+    assert borrower.category == "STUD"
+
+
+def test_nobody_is_enrolled_who_is_not_at_that_step(logins: Any) -> None:
+    """Neither before the person agreed nor where the policies deny: nothing is wished for."""
+    for answer in (logins.student(), logins.answer(eppn="kim@au.dk")):
+        held = logins.log_in(logins.begun(), answer)
+        assert logins.flow.enrol(held, logins.world.now, language="en", patience=0) == held
+        assert stored(logins, held) == held.transaction
+    assert not logins.world.live.step()
+    assert logins.world.store.get(Key("enrolment", CPR), logins.world.now) is None

@@ -1,0 +1,699 @@
+"""One login, workers that take turns, and what befalls them, against the laws of the one write by which it leaves.
+
+Several requests run at once, each in a thread that stops before every turn to the store and to the trail: two tabs
+that open the same address, an upstream's second answer, a request beside them, a policy that changes, a logout. A
+worker may die before or after any turn, or half-way through a write of several records; the store may be silent, answer
+too late, or be asked the same twice.
+"""
+
+import types
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.borrowers.owed_look_up import PERSON_DEAD
+from broker.core.entities import Text
+from broker.core.login import transaction as transaction_room
+from broker.core.login.steps import Issue, Refuse
+from broker.core.login.transaction import Arrival, Transaction
+from broker.core.logout.sessions import NameID, Session, session_index
+from broker.core.policy.model import PolicySet
+from broker.core.ports import Kept, Key, Store, Write
+from broker.use_cases import transactions as transactions_room
+from broker.use_cases.login import arrival_matching as matching_room
+from broker.use_cases.login import issuance as issuance_room
+from broker.use_cases.logout import sessions as sessions_room
+from broker.use_cases.logout.sessions import Ended
+from broker.use_cases.records import load
+from tests.plugins.drawn import at_gate, drawn
+from tests.plugins.taken_turns import FATES, Worker, befallen, present_worker
+from tests.use_cases.conftest import CPR
+
+pytestmark = pytest.mark.attack(15, 29)
+MOMENT: Final = timedelta(milliseconds=1)
+MOST_WORKERS: Final = 3
+SERVICE: Final = "e-resources"
+TRIES: Final = 8
+FRESH = Callable[[Store], Any]
+
+
+@dataclass
+class TurnedStore(Store):
+    """A store in memory: each call is one turn of the worker that makes it."""
+
+    kept: dict[Key, Kept] = field(default_factory=dict)
+    counted: dict[Key, int] = field(default_factory=dict)
+    moment: int = 0
+    marks: "list[tuple[int, datetime]]" = field(default_factory=list)  # of logouts: when, and until when
+    joined: dict[str, set[datetime]] = field(default_factory=lambda: defaultdict(set))
+    spent: dict[Key, int] = field(default_factory=lambda: defaultdict(int))
+
+    def get(self, key: Key, now: datetime) -> Kept | None:
+        """Give what is kept and has not expired."""
+        [found] = self.get_many([key], now)
+        return found
+
+    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
+        """Give each."""
+        turn = "marks" if any(key.kind == "ended" for key in keys) else "read"
+        found: list[Kept | None] = self._taken(turn, lambda: [self._get(key, now) for key in keys])
+        worker = present_worker()
+        if worker and turn == "marks":
+            worker.looked = self.moment
+        return found
+
+    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
+        """Write if the version is the expected one, or stands already."""
+        return self.put_many(Write(key, kept, was), (), now, durable=durable)
+
+    def put_many(self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False) -> bool:
+        """Write the first and, if it stands, the others."""
+        del durable
+
+        def some(most: int) -> bool:
+            if not self._put(first, now):
+                return False
+            for write in others[:most]:
+                self._put(write, now)
+            return True
+
+        return bool(self._taken(f"write {first.key.kind}", lambda: some(len(others)), some))
+
+    def drop(self, key: Key) -> None:
+        """Forget."""
+        self._taken("drop", lambda: self.kept.pop(key, None))
+
+    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
+        """List a group, as of one moment."""
+        found = self._taken("list", lambda: [each for each in self.kept.items() if each[0][:2] == (kind, group)])
+        return iter([(key, kept) for key, kept in found if now < kept.until])
+
+    def claim(self, *_: object) -> None:
+        """Claim nothing: nothing here is queued."""
+
+    def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
+        """Add and give the sum."""
+        del until, now
+        self.counted[key] = self.counted.get(key, 0) + by
+        return self.counted[key]
+
+    def faults(self) -> tuple[str, ...]:
+        """Find nothing wrong."""
+        return ()
+
+    def _taken(self, turn: str, effect: Callable[[], Any], some: Callable[[int], Any] | None = None) -> Any:
+        worker = present_worker()
+        self.moment += 1
+        if worker is None:
+            return effect()
+        return befallen(worker, turn, effect, some)
+
+    def _get(self, key: Key, now: datetime) -> Kept | None:
+        found = self.kept.get(key)
+        return found if found and now < found.until else None
+
+    def _put(self, write: Write, now: datetime) -> bool:
+        key, kept, was = write
+        present = self._get(key, now)
+        if present and present.version == kept.version:
+            return True
+        if (present.version if present else None) != was:
+            return False
+        self.kept[key] = kept
+        self._note(key, kept)
+        return True
+
+    def _note(self, key: Key, kept: Kept) -> None:
+        if key.kind == "ended":
+            self.marks.append((self.moment, load(Ended, kept.value).at))
+        if key.kind == "arrival" and load(Arrival, kept.value).answer is None:
+            self.spent[key] += 1
+        if key.kind == "transaction":
+            transaction = load(Transaction, kept.value)
+            if transaction.arrival and transaction.authenticated:
+                self.joined[transaction.arrival].add(transaction.authenticated)
+
+
+@dataclass(frozen=True)
+class Left:
+    """An assertion that left: on which answer, as what, and when its worker looked at the marks of logouts."""
+
+    arrival: str
+    assertion: str
+    content: str
+    looked: int
+    marked: int
+
+
+@dataclass
+class Told:
+    """A line of the trail, and the worker that wrote it."""
+
+    event: AuditEvent
+    worker: Worker | None
+
+
+class OneWriteMachine(RuleBasedStateMachine):
+    """Lets happen to one login what hypothesis thinks of."""
+
+    def __init__(self, fresh: FRESH) -> None:
+        super().__init__()
+        self.store = TurnedStore()
+        self.logins = fresh(self.store)
+        self.world, self.flow = self.logins.world, self.logins.flow
+        self.logins.trail.add = self._tell
+        self.told: list[Told] = []
+        self.left: list[Left] = []
+        self.given_again: set[str] = set()
+        self.workers: list[Worker] = []
+        self.logouts: list[datetime] = []
+        self.barred = 0  # the moment since when nobody is let in as the person
+        self.purpose = 0
+        self._policies()
+        held = self.logins.begun(SERVICE)
+        self.name = held.transaction.id
+        self.tokens: list[str] = []
+        self.requests: list[str] = []
+        self.answered: dict[str, str] = {}
+        self._asks()
+        self.answers(0)
+        self.person = ""
+        other = self.logins.log_in(self.logins.begun(SERVICE), self.logins.student())
+        self.person = other.transaction.person.id
+        self.told.clear()
+
+    # What happens
+
+    @precondition(lambda self: len(self._alive()) < MOST_WORKERS)
+    @rule(which=st.integers(0, 3))
+    def opens(self, which: int) -> None:
+        """Let a tab open the address that an answer has led to."""
+        self._begins(lambda: self._shown(self.tokens[which % len(self.tokens)]))
+
+    @precondition(lambda self: len(self._alive()) < MOST_WORKERS)
+    @rule()
+    def asks(self) -> None:
+        """Let another tab ask the upstream once more."""
+        self._begins(self._asks)
+
+    @precondition(lambda self: len(self._alive()) < MOST_WORKERS)
+    @rule()
+    def logs_out(self) -> None:
+        """Let the person log out: marked first, and then what is listed is ended."""
+        self._begins(self._logs_out)
+
+    @rule(which=st.integers(0, 3))
+    def answers(self, which: int) -> None:
+        """Let the upstream answer a request, maybe once more."""
+        self._time_passes()
+        request = self.requests[which % len(self.requests)]
+        held = self.logins.begun(SERVICE)  # whose id alone counts
+        held = replace(held, transaction=replace(held.transaction, id=self.name))
+        token = self.logins.arrive(held, request, self.logins.student())
+        self.tokens.append(token)
+        self.answered[token] = request
+
+    @rule()
+    def policy_changes(self) -> None:
+        """Let what is told of the release differ from now on."""
+        self.purpose += 1
+        self._policies()
+
+    @precondition(lambda self: self._alive())
+    @rule(which=st.integers(0, 2), turns=st.integers(1, 8))
+    def goes(self, which: int, turns: int) -> None:
+        """Let a worker take so many turns."""
+        alive = self._alive()
+        for _ in range(turns):
+            self._time_passes()
+            alive[which % len(alive)].goes()
+
+    @precondition(lambda self: self._alive())
+    @rule(which=st.integers(0, 2), fate=st.sampled_from(FATES))
+    def is_befallen(self, which: int, fate: str) -> None:
+        """Let a worker die, or the store fail it."""
+        alive = self._alive()
+        self._time_passes()
+        alive[which % len(alive)].goes(fate)
+
+    @rule()
+    def is_barred(self) -> None:
+        """Let nobody be let in by the person's number any more."""
+        self._time_passes()
+        links = self.world.links
+        links.bar(links.of_cpr(CPR), PERSON_DEAD)
+        self.barred = self.barred or self.store.moment
+
+    def teardown(self) -> None:
+        """Let all come to their end, and hold the laws."""
+        for worker in self.workers:
+            worker.ends()
+        for worker in self.workers:
+            if worker.error:
+                raise worker.error
+        self.holds()
+
+    # The laws
+
+    def holds(self) -> None:
+        """Hold every law over what has left."""
+        contents = defaultdict(set)
+        for left in self.left:
+            contents[left.arrival].add((left.assertion, left.content))
+            self._holds_of(left)
+        assert all(len(each) == 1 for each in contents.values()), "two contents of one authentication"
+        assert all(len(each) == 1 for each in self.store.joined.values()), "an arrival joined twice"
+        assert all(times == 1 for times in self.store.spent.values()), "an arrival was spent twice"
+        answered = [request for token, request in self.answered.items() if self._mark(token) in self.store.joined]
+        assert len(answered) == len(set(answered)), "a request was answered twice"
+        self._holds_of_lines()
+        self._holds_of_sessions()
+
+    def _holds_of(self, left: Left) -> None:
+        kinds = [told.event.kind for told in self.told if told.event.about == left.assertion.removeprefix("_")]
+        assert kinds == [AuditEventKind.RELEASED], f"{kinds} of what left"
+        assert left.looked > left.marked or not left.marked, "it left after a logout"
+        assert left.looked < self.barred or not self.barred, "it left after a bar"
+        session = self._sessions().get(session_index(left.assertion))
+        assert session, "it left without a session"
+        named = self.flow.issuance.sessions._named(session.entity_id, session.name_id.value)
+        assert Key("session", named, session.id) in self.store.kept, "its service cannot name the session"
+        for until in self.logouts:
+            assert session.ended or session.at > until, "a logout left it open"
+
+    def _holds_of_lines(self) -> None:
+        gone = {left.assertion.removeprefix("_") for left in self.left}
+        by_id = defaultdict(list)
+        for told in self.told:
+            by_id[told.event.about].append(told)
+        for about, lines in by_id.items():
+            # Of what another request tried to give again, and a logout stopped both, nobody knows.
+            doubtful = about in self.given_again or any(line.worker and line.worker.hurt for line in lines)
+            if about not in gone and not doubtful:
+                kinds = [line.event.kind for line in lines]
+                assert kinds == [AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED], f"{kinds} of what did not leave"
+
+    def _holds_of_sessions(self) -> None:
+        left = {session_index(each.assertion) for each in self.left}
+        if self.barred:
+            # What another request tried to give again before the bar may be a session at its service.
+            left |= {session_index(f"_{about}") for about in self.given_again}
+        if any(worker.hurt for worker in self.workers):
+            return
+        for index, session in self._sessions().items():
+            assert session.ended or index in left, "a session of what has not left"
+        for mark in {each.arrival for each in self.left}:
+            [token] = [each for each in self.tokens if self._mark(each) == mark]
+            arrival = self.store.kept[self.flow.arrivals.key(token)]
+            assert load(Arrival, arrival.value).answer is None, "an answer was left in the store"
+
+    # Within
+
+    def _alive(self) -> list[Worker]:
+        return [worker for worker in self.workers if not worker.over]
+
+    def _begins(self, work: Callable[[], None]) -> Worker:
+        self._time_passes()
+        worker = Worker(work)
+        self.workers.append(worker)
+        return worker
+
+    def _time_passes(self) -> None:
+        self.world.now += MOMENT
+
+    def _policies(self) -> None:
+        purpose = Text(f"purpose {self.purpose}", f"formål {self.purpose}")
+        policies = []
+        for policy in self.logins.set.policies:
+            releases = [replace(each, name_id="transient", purpose=purpose) for each in policy.releases]
+            policies.append(replace(policy, releases=tuple(releases)))
+        self.logins.set = PolicySet(tuple(policies), f"digest {self.purpose}")
+
+    def _asks(self) -> None:
+        held = self.flow.read(self.name, self.world.now)
+        _, sent = self.flow.ask_upstream(held, "wayf", self.world.now)
+        self.requests.append(sent.id)
+
+    def _shown(self, token: str) -> None:
+        """Do what the web does for a browser that opens an arrival's address."""
+        for _ in range(TRIES):
+            now = self.world.now
+            matching, issuance = self.flow.matching, self.flow.issuance
+            matched = matching.match(matching.brought(self.name, token, now), ["b"], now)
+            if matched is None:
+                return
+            step = self.flow.step(matched, now)
+            if isinstance(step, Refuse):
+                assert self.barred, "refused without a bar"
+                assert step.reason == PERSON_DEAD
+                return
+            assert isinstance(step, Issue)
+            if self.flow.answers.reread(matched, now) is not matched:
+                continue
+            issued = issuance.ids(matched, step, now)
+            if issued is None:
+                return
+            if matched.transaction.issued:
+                self.given_again.add(issued.assertion.removeprefix("_"))
+            content = issuance._content(step)
+            if issuance.leave(matched, step, issued, NameID(issued.name_id), self.world.now):
+                self._leaves(matched.transaction, issued.assertion, content)
+                return
+        assert not self.barred, "decided for ever as before the bar"
+
+    def _leaves(self, transaction: Transaction, assertion: str, content: str) -> None:
+        worker = present_worker()
+        assert worker
+        assert transaction.authentication
+        assert transaction.arrival
+        received = transaction.authentication.received
+        marked = [moment for moment, until in self.store.marks if until >= received]
+        left = Left(transaction.arrival, assertion, content, worker.looked, max(marked, default=0))
+        self.left.append(left)
+
+    def _logs_out(self) -> None:
+        until = self.world.now
+        sessions = self.flow.issuance.sessions
+        sessions.close("b", self.person, until)
+        listed = sessions.of_browsers(["b"], self.world.now)
+        sessions.end([each for each in listed if each.at <= until], self.world.now)
+        self.logouts.append(until)
+
+    def _tell(self, event: AuditEvent) -> None:
+        worker = present_worker()
+
+        def write() -> None:
+            if event.about:
+                self.told.append(Told(event, worker))
+
+        if worker:
+            befallen(worker, str(event.kind), write)
+        else:
+            write()
+
+    def _mark(self, token: str) -> str:
+        return str(self.flow.arrivals.mark(token))
+
+    def _sessions(self) -> dict[str, Session]:
+        """Give the sessions in the store by their index at the service."""
+        found = {}
+        for key, kept in self.store.kept.items():
+            if key.kind == "session" and b'"issuer"' in kept.value:
+                session = load(Session, kept.value)
+                found[session.index] = session
+        return found
+
+
+@pytest.fixture
+def fresh(world: Any, logins: Any) -> FRESH:
+    """Give what makes logins over a store."""
+    return lambda store: type(logins)(type(world)(world.path, kept_in=store))
+
+
+Course = Callable[[OneWriteMachine], None]
+WRITE: Final = "write transaction"
+
+
+def opens(machine: OneWriteMachine, which: int = 0) -> Worker:
+    """Let a tab open the address of an answer."""
+    machine.opens(which)
+    return machine.workers[-1]
+
+
+def asks(machine: OneWriteMachine) -> None:
+    """Let another tab ask the upstream, to its end."""
+    machine.asks()
+    machine.workers[-1].ends()
+
+
+def logs_out(machine: OneWriteMachine) -> None:
+    """Let the person log out, to the end."""
+    machine.logs_out()
+    machine.workers[-1].ends()
+
+
+def straight(machine: OneWriteMachine) -> None:
+    """Let one tab land, and nothing come in between."""
+    opens(machine).ends()
+
+
+def two_tabs(machine: OneWriteMachine) -> None:
+    """Let another tab land while the first is about to write."""
+    first = opens(machine)
+    first.comes_to(WRITE)
+    opens(machine).ends()
+    first.ends()
+
+
+def another_tab_asks(machine: OneWriteMachine) -> None:
+    """Let another tab write while the first is about to."""
+    first = opens(machine)
+    first.comes_to(WRITE)
+    asks(machine)
+    first.ends()
+
+
+def dies(fate: str) -> Course:
+    """Let a worker end so at its write, and the address be opened again."""
+
+    def course(machine: OneWriteMachine) -> None:
+        first = opens(machine)
+        first.comes_to(WRITE)
+        first.goes(fate)
+        opens(machine).ends()
+
+    return course
+
+
+def logout_before_the_write(machine: OneWriteMachine) -> None:
+    """Let the person log out while an assertion is about to leave."""
+    first = opens(machine)
+    first.comes_to(WRITE)
+    logs_out(machine)
+    first.ends()
+
+
+def bar_before_the_write(machine: OneWriteMachine) -> None:
+    """Let a case bar the person while an assertion is about to leave, and the address be opened again."""
+    first = opens(machine)
+    first.comes_to(WRITE)
+    machine.is_barred()
+    first.ends()
+    opens(machine).ends()
+
+
+def barred_after_another_tab(machine: OneWriteMachine) -> None:
+    """Let another tab give again what the first has written, and then the person be barred."""
+    first = opens(machine)
+    first.comes_to("marks")
+    opens(machine).ends()
+    machine.is_barred()
+    first.ends()
+
+
+def asked_twice(machine: OneWriteMachine) -> None:
+    """Let the store lose its answer to the write, and another write stand when it is asked again."""
+    first = opens(machine)
+    first.comes_to(WRITE)
+    first.goes("asked twice")
+    asks(machine)
+    first.ends()
+
+
+def policy_changes(machine: OneWriteMachine) -> None:
+    """Let the address be opened again after a change of the policy."""
+    straight(machine)
+    machine.policy_changes()
+    straight(machine)
+
+
+def two_answers(machine: OneWriteMachine) -> None:
+    """Let the upstream answer one request twice, and both addresses be opened."""
+    machine.answers(0)
+    straight(machine)
+    opens(machine, 1).ends()
+
+
+def left_by_another_tab(machine: OneWriteMachine) -> None:
+    """Let another tab give again what the first has written, and then the person log out."""
+    first = opens(machine)
+    first.comes_to("marks")
+    opens(machine).ends()
+    logs_out(machine)
+    first.ends()
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A clause of the rule: what happens that needs it, and the line of code that says it."""
+
+    course: Course
+    code: str
+    without: str
+    room: types.ModuleType = issuance_room
+
+
+CLAUSES: Final = {
+    "only upon what was read": Clause(
+        two_tabs,
+        "self.transactions.put_then_read(left, held.version, now, others, watched.keys)",
+        "self.transactions.put_then_read(left, held.version, now, others, watched.keys) or"
+        " self.transactions.put_then_read(left, self.transactions.read(transaction.id, now).version, now, others,"
+        " watched.keys)",
+    ),
+    "with its arrival": Clause(straight, "[*held.others, *self", "[*self"),
+    "the arrival among what is written": Clause(
+        straight, "others=(self.arrivals.spending(brought.arrival),)", "others=()", matching_room
+    ),
+    "all in one write": Clause(
+        straight,
+        "put_many_then_get(draft, others, keys, now)",
+        "put_many_then_get(draft, (), keys, now)",
+        transactions_room,
+    ),
+    "the marks of logouts after it": Clause(
+        logout_before_the_write,
+        "read = self.store.put_many_then_get(draft, others, keys, now)",
+        "marks = self.store.get_many(keys, now)\n"
+        "        read = marks if self.store.put_many(draft, others, now) else None",
+        transactions_room,
+    ),
+    "with its session": Clause(straight, ", *self.sessions.drafted(session)]", "]"),
+    "its session again": Clause(
+        dies("dies half-way 1"), "            self.sessions.add(session, now)\n", "            pass\n"
+    ),
+    "its pointer again": Clause(
+        dies("dies half-way 2"),
+        "put_many(begun, [pointed, again], now)",
+        "put_many(begun, [again], now)",
+        sessions_room,
+    ),
+    "no more after a logout": Clause(
+        logout_before_the_write,
+        "if came.logged_out:\n            self.sessions.end([session], now)\n",
+        "if False:\n            pass\n",
+    ),
+    "ended with the logout": Clause(logout_before_the_write, "            self.sessions.end([session], now)\n", ""),
+    "told first": Clause(
+        dies("dies after"),
+        "        trail.add(event)\n"
+        "        left = transaction.left(issued)\n"
+        "        others = [*held.others, *self.sessions.drafted(session)]\n"
+        "        watched = self._interruptions.watched(transaction)\n"
+        "        reads = self.transactions.put_then_read(left, held.version, now, others, watched.keys)\n",
+        "        left = transaction.left(issued)\n"
+        "        others = [*held.others, *self.sessions.drafted(session)]\n"
+        "        watched = self._interruptions.watched(transaction)\n"
+        "        reads = self.transactions.put_then_read(left, held.version, now, others, watched.keys)\n"
+        "        if reads is not None:\n"
+        "            trail.add(event)\n",
+    ),
+    "taken back where it lost": Clause(
+        another_tab_asks,
+        "            trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))",
+        "            pass",
+    ),
+    "no more after a bar": Clause(
+        bar_before_the_write, "if is_barred(came.barred, step.decision.release):", "if False:"
+    ),
+    "called off with the bar": Clause(
+        bar_before_the_write, "                self.sessions.call_off(session, now)\n", "                pass\n"
+    ),
+    "the bar in the transaction": Clause(
+        bar_before_the_write, "            self._barred(self.transactions.again(held, now), came.barred, now)\n", ""
+    ),
+    "taken back after a logout": Clause(
+        logout_before_the_write, "            self.lookup.trail.add(event)\n", "            pass\n"
+    ),
+    "taken back after a bar": Clause(
+        bar_before_the_write, "            self.lookup.trail.add(event)\n", "            pass\n"
+    ),
+    "not called off where another gave it": Clause(
+        barred_after_another_tab, " and not self.sessions.is_given_again(session, now)", ""
+    ),
+    "not taken back where it stands": Clause(asked_twice, "if not self._stands(transaction, issued, now):", "if True:"),
+    "not taken back where another gave it": Clause(
+        left_by_another_tab, " and not self.sessions.is_given_again(session, now)", ""
+    ),
+    "nothing else under its ids": Clause(policy_changes, "before is not None and before.content != content", "False"),
+    "the same ids again": Clause(dies("dies after"), "        if before is not None:\n            return before\n", ""),
+    "one answer a request": Clause(
+        two_answers,
+        "tuple(sent for sent in self.outstanding if sent.id != request)",
+        "self.outstanding",
+        transaction_room,
+    ),
+}
+
+
+def without(clause: Clause, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the line of a clause away."""
+    source = Path(str(clause.room.__file__)).read_text()
+    assert source.count(clause.code) == 1
+    edited: dict[str, Any] = {"__name__": clause.room.__name__}
+    exec(compile(source.replace(clause.code, clause.without), clause.room.__name__, "exec"), edited)  # noqa: S102
+    for name, whole in vars(clause.room).items():
+        if not isinstance(whole, type) or whole.__module__ != clause.room.__name__:
+            continue
+        for method, plain in vars(whole).items():
+            if isinstance(plain, types.FunctionType) and not method.startswith("__"):
+                monkeypatch.setattr(whole, method, vars(edited[name])[method])
+
+
+def happens(course: Course, fresh: FRESH) -> None:
+    """Let a course happen, and hold the laws."""
+    machine = OneWriteMachine(fresh)
+    course(machine)
+    machine.teardown()
+
+
+@pytest.mark.parametrize("name", CLAUSES)
+def test_no_clause_is_idle(name: str, fresh: FRESH, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What happens here breaks no law; without the clause it does."""
+    clause = CLAUSES[name]
+    happens(clause.course, fresh)
+    without(clause, monkeypatch)
+    with pytest.raises(AssertionError):
+        happens(clause.course, fresh)
+
+
+@pytest.mark.parametrize("fate", FATES)
+@pytest.mark.parametrize("turn", ["released", WRITE, "marks"])
+def test_what_a_worker_left_undone_is_done_by_the_next(turn: str, fate: str, fresh: FRESH) -> None:
+    """Wherever it ends: the same address opened again lands, and every law holds."""
+    machine = OneWriteMachine(fresh)
+    first = opens(machine)
+    first.comes_to(turn)
+    first.goes(fate)
+    first.ends()
+    opens(machine).ends()
+    machine.teardown()
+    assert machine.left
+
+
+@pytest.mark.parametrize(
+    "examples", [40, pytest.param(at_gate(500, otherwise=2000), marks=pytest.mark.slow(seconds=15))]
+)
+def test_an_assertion_leaves_once_told_and_ended_by_a_logout(examples: int, fresh: FRESH) -> None:
+    """Whatever happens between its turns, and whatever they come to."""
+    run_state_machine_as_test(
+        partial(OneWriteMachine, fresh),  # type: ignore[arg-type]
+        settings=settings(
+            max_examples=drawn(examples),
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+            report_multiple_bugs=False,
+        ),
+    )

@@ -1,0 +1,484 @@
+"""What is looked up of a person who has just logged in: once, for whom the policies let in, and of nobody else."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+
+from broker.core.audit_events import AuditEventKind
+from broker.core.consent.consent import Receipt, ReceiptEvent
+from broker.core.errors import BrowserUnmatched
+from broker.core.identity.mailbox_proofs import Proved
+from broker.core.login.steps import ProveMailbox
+from broker.core.login.transaction import Account, AccountState, Authentication, Errand, Person, Transaction
+from broker.use_cases.consents.receipts import Receipts
+from broker.use_cases.proof_ownership import keep_proof
+from broker.use_cases.transactions import Held
+
+DAY: Final = timedelta(days=1)
+INSTANT: Final = timedelta(microseconds=1)
+CPR: Final = "0101990000"
+NURSE: Final = "nurse@auh.rm.dk"
+EPPN: Final = "kim@au.dk"
+
+
+def proof(now: Any, name: str = "kaldemail", address: str = NURSE) -> Proved:
+    """Give a proof that is good for two years."""
+    return Proved(name, address, now, now + 730 * DAY)
+
+
+def came(logins: Any, answer: Authentication, service: str = "my-loans", **facts: Any) -> Held:
+    """Store a login that has been authenticated and not looked up."""
+    held = logins.begun(service)
+    now = logins.world.now
+
+    def authenticated(each: Transaction) -> Transaction:
+        return replace(each.authenticated_by(answer, "", "a", now), **facts)
+
+    found: Held = logins.flow.transactions.change(held, authenticated, now, of_person=False)
+    return found
+
+
+def looked_up(logins: Any, answer: Authentication, service: str = "my-loans", **facts: Any) -> Held:
+    """Look up a person who has just logged in."""
+    found: Held = logins.lookup.looked_up(came(logins, answer, service, **facts), logins.world.now)
+    return found
+
+
+def owner(logins: Any, held: Held) -> str:
+    """Give the pseudonym that the person's proofs are kept under."""
+    pseudonym: str = logins.lookup.owner(held, logins.world.now)
+    return pseudonym
+
+
+def stored(logins: Any, held: Held) -> Transaction:
+    """Give the transaction as the store has it."""
+    found: Transaction = logins.flow.read(held.transaction.id, logins.world.now).transaction
+    return found
+
+
+# Arrived
+
+
+def test_nobody_is_looked_up_before_an_authentication(logins: Any) -> None:
+    """Neither read nor decided, and nothing is asked of the library system."""
+    held = logins.begun()
+    assert logins.lookup.arrived(held, logins.world.now) is held
+    assert logins.lookup.looked_up(held, logins.world.now) == held
+    assert "find" not in logins.world.hooks.calls
+
+
+def test_what_has_arrived_is_made_once_and_by_one_policy_set(logins: Any) -> None:
+    """One that is edited meanwhile is the next request's."""
+    held = logins.lookup.arrived(came(logins, logins.student()), logins.world.now)
+    logins.set = replace(logins.set, digest="edited")
+    again = logins.lookup.arrived(held, logins.world.now)
+    assert (again.arrived, again.transaction) == (held.arrived, held.transaction)
+    assert logins.lookup.policies(held).digest == "digest"
+    assert logins.lookup.policies(replace(held, arrived=None)).digest == "edited"
+
+
+# Looked up
+
+
+def test_a_person_is_looked_up_once(logins: Any) -> None:
+    """Person and account are facts of the login; the library system is not asked a second time."""
+    logins.shelved(category="STUD")
+    held = looked_up(logins, logins.student())
+    person, account = held.transaction.person, held.transaction.account
+    assert person
+    assert account
+    assert (account.number, account.state) == ("9", AccountState.NONE)
+    assert stored(logins, held) == held.transaction
+    calls = list(logins.world.hooks.calls)
+    again = logins.lookup.looked_up(replace(held, arrived=None), logins.world.now)
+    assert again.transaction == held.transaction
+    assert again.arrived.permitted
+    assert logins.world.hooks.calls == calls
+
+
+def test_a_decision_on_a_person_is_on_the_trail(logins: Any) -> None:
+    """With the names of the login and no value; a denial is none."""
+    held = looked_up(logins, logins.student())
+    [event] = logins.trail.events
+    assert (event.kind, event.at, event.affiliation) == (AuditEventKind.DECIDED, logins.world.now, "student")
+    assert held.transaction.person
+    assert (event.reference, event.person) == (held.transaction.reference, held.transaction.person.id)
+    looked_up(logins, logins.answer(eppn=EPPN))
+    looked_up(logins, logins.student(cpr=""))
+    assert logins.trail.events == [event]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"eppn": EPPN}, {"eppn": "kim@ku.dk", "role": "student@au.dk"}],
+    ids=["no affiliation", "a name of another institution"],
+)
+def test_a_login_that_is_denied_leaves_nothing_behind(logins: Any, said: dict[str, str]) -> None:
+    """No person, no link, no account, no write to the store, and no question to the library system."""
+    before = came(logins, logins.answer(**said))
+    puts = logins.world.hooks.calls.count("put")
+    held = logins.lookup.looked_up(before, logins.world.now)
+    assert logins.world.hooks.calls.count("put") == puts
+    assert held.version == before.version
+    assert (held.transaction.person, held.transaction.account) == (None, None)
+    assert held.arrived
+    assert not held.arrived.permitted
+    assert stored(logins, held) == held.transaction
+    assert not {"find", "read"} & set(logins.world.hooks.calls)
+    assert list(logins.world.store.list("link", None, logins.world.now)) == []
+
+
+def test_a_login_denied_before_is_looked_up_once_it_is_permitted(logins: Any) -> None:
+    """Where the policies are others by then."""
+    policies = logins.set
+    logins.set = replace(policies, policies=())
+    denied = looked_up(logins, logins.student())
+    assert denied.transaction.person is None
+    logins.set = policies
+    held = logins.lookup.looked_up(replace(denied, arrived=None), logins.world.now)
+    assert held.transaction.person
+    assert stored(logins, held) == held.transaction
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_a_person_lacks_to_enrol_is_no_matter_to_a_borrower(logins: Any, *, there: bool) -> None:
+    """Whom the number finds one is let in, however new they are here; nobody else is."""
+    if there:
+        logins.shelved(category="STUD")
+    strict = replace(logins.set.policies[0].require, upstream=("other",))
+    first, *rest = logins.set.policies
+    logins.set = replace(logins.set, policies=(replace(first, require=strict), *rest))
+    held = looked_up(logins, logins.student())
+    assert held.transaction.person
+    assert held.arrived
+    assert held.arrived.permitted == there
+    assert held.transaction.person.number == ("9" if there else None)
+    assert (held.transaction.account is not None) == there
+
+
+def test_a_name_alone_is_let_in_to_no_borrower(logins: Any) -> None:
+    """However often the number came with it: a person of their own, who has none."""
+    logins.shelved(category="STUD")
+    known = looked_up(logins, logins.student()).transaction.person
+    held = looked_up(logins, logins.answer(eppn="aase@au.dk", role="student@au.dk", assurance="3"))
+    assert held.transaction.person
+    assert known
+    assert held.transaction.person.id != known.id
+    assert held.transaction.person.number is None
+    assert held.arrived
+    assert held.arrived.decision.reasons[0].code == "cpr_required"
+
+
+def test_the_choices_of_a_person_make_nobody(logins: Any) -> None:
+    """A person whom a login has left is found, of another nothing is kept, and neither has an account looked up."""
+    assert looked_up(logins, logins.student(), errand=Errand.CHOICES).transaction.person is None
+    known = looked_up(logins, logins.student()).transaction.person
+    logins.trail.events.clear()
+    logins.world.hooks.calls.clear()
+    found = looked_up(logins, logins.student(), errand=Errand.CHOICES)
+    assert (found.transaction.person, found.transaction.account) == (known, None)
+    assert stored(logins, found).person == known
+    assert "find" not in logins.world.hooks.calls
+    assert logins.trail.events == []
+
+
+def test_the_choices_are_not_shown_by_attributes_that_cannot_be_trusted(logins: Any) -> None:
+    """Whoever they name."""
+    looked_up(logins, logins.student())
+    held = looked_up(logins, logins.answer(eppn="aase@ku.dk"), errand=Errand.CHOICES)
+    assert held.arrived
+    assert (held.arrived.trusted, held.transaction.person) == (False, None)
+
+
+def test_the_receipts_on_file_that_may_count_are_the_login_s(logins: Any) -> None:
+    """The person's own at this service, the last of them first, and none that a later no has ended."""
+    first = looked_up(logins, logins.student())
+    assert first.transaction.receipts == ()
+    group = logins.lookup.receipts_of(first.transaction)
+    elsewhere = replace(first.transaction, request=logins.request("e-resources"))
+    stranger = replace(first.transaction, person=Person("stranger"))
+    others = {logins.lookup.receipts_of(each) for each in (elsewhere, stranger)}
+    assert len(others | {group}) == 3
+    receipts = Receipts(logins.world.store)
+    now = logins.world.now
+    made = Receipt("1", ReceiptEvent.GIVEN, now, "en", group, "d", "consent", (), "m", "s", now + DAY)
+    last = replace(made, record_id="2", event_time=now + INSTANT)
+    ended = replace(made, record_id="4", event_time=now - 2 * INSTANT)
+    end = replace(made, record_id="5", event=ReceiptEvent.WITHDRAWN, event_time=now - INSTANT, valid_until=None)
+    for each in (ended, end):
+        receipts.file(group, each, now)
+    for place, receipt in ((group, made), (group, last), (others.pop(), replace(last, record_id="3"))):
+        receipts.file(place, receipt, now)
+    assert looked_up(logins, logins.student()).transaction.receipts == (last, made)
+
+
+def test_nobody_s_receipts_are_no_person_s(logins: Any) -> None:
+    """Before the person is known there is a group that is empty."""
+    held = logins.begun()
+    assert logins.lookup.receipts_of(held.transaction) == logins.flow.hmacs.of("receipts", "", "my-loans")
+
+
+@pytest.mark.parametrize("told", [{"temporary": "8"}, {"upgrade": False}, {"proofs": True}], ids=str)
+def test_what_was_told_meanwhile_is_not_lost(logins: Any, told: dict[str, Any]) -> None:
+    """What was looked up without it is of no use, and is looked up again."""
+    held = came(logins, logins.student())
+    facts = {"proofs": (proof(logins.world.now),)} if "proofs" in told else told
+    logins.flow.transactions.change(held, lambda each: replace(each, **facts), logins.world.now)
+    found = logins.lookup.looked_up(held, logins.world.now)
+    assert found.transaction.person is None
+    assert found.transaction == stored(logins, held)
+    again = logins.lookup.looked_up(found, logins.world.now)
+    assert again.transaction.person
+    assert {name: getattr(again.transaction, name) for name in facts} == facts
+
+
+def test_what_nobody_told_meanwhile_is_kept_beside(logins: Any) -> None:
+    """Another request to an upstream, for one."""
+    held = came(logins, logins.student())
+    _, sent = logins.flow.ask_upstream(held, "other", logins.world.now)
+    found = logins.lookup.looked_up(held, logins.world.now)
+    assert found.transaction.outstanding == (sent,)
+    assert found.transaction.person
+
+
+def test_what_was_looked_up_of_one_is_never_another_s(logins: Any) -> None:
+    """Where another authentication has joined meanwhile it is nobody's."""
+    held = came(logins, logins.student())
+    after = logins.log_in(held, logins.answer(eppn=EPPN))
+    with pytest.raises(BrowserUnmatched):
+        logins.lookup.looked_up(held, logins.world.now)
+    assert stored(logins, held) == after.transaction
+
+
+def test_nothing_is_enrolled_of_whom_nothing_was_read(logins: Any) -> None:
+    """There is no account, and no wish for one, whoever the person is."""
+    known = replace(looked_up(logins, logins.student()), arrived=None)
+    for held in (logins.begun(), known):
+        account = logins.lookup.enrol(held, logins.world.now, language="en", patience=0)
+        assert account == Account(None, AccountState.NONE)
+    assert not logins.world.live.step()
+
+
+# Proofs of a mailbox
+
+
+@pytest.mark.parametrize(
+    ("upstream", "said", "remembered"),
+    [
+        ("other", {}, True),
+        ("other", {"mail": "kim@example.org"}, True),
+        ("wayf", {}, True),
+        ("wayf", {"mail": "kim@example.org"}, False),
+    ],
+    ids=["where it can matter", "there, with an address", "without an address", "with one, where it cannot matter"],
+)
+def test_a_proof_of_before_counts_where_it_can_matter(
+    logins: Any, upstream: str, said: dict[str, str], *, remembered: bool
+) -> None:
+    """An upstream that names an address, where no policy looks at a proof, leaves none to ask for."""
+    now = logins.world.now
+    answer = logins.answer(upstream, eppn=EPPN, **said)
+    keep_proof(logins.world.store, proof(now), owner(logins, came(logins, answer)), now)
+    held = looked_up(logins, answer)
+    assert held.transaction.proofs == ((proof(now),) if remembered else ())
+    assert held.arrived
+    assert held.arrived.permitted == (remembered and upstream == "other")
+    assert stored(logins, held) == held.transaction
+
+
+def test_a_proof_of_another_person_is_none(logins: Any) -> None:
+    """Nor one of nobody, where nothing names the person."""
+    now = logins.world.now
+    stranger = owner(logins, came(logins, logins.answer("other", eppn="mallory@au.dk")))
+    keep_proof(logins.world.store, proof(now), stranger, now)
+    for said in ({"eppn": EPPN}, {}):
+        held = looked_up(logins, logins.answer("other", **said))
+        assert (held.transaction.proofs, held.transaction.person) == ((), None)
+
+
+def test_the_proof_of_this_login_stands_before_that_of_an_older_one(logins: Any) -> None:
+    """Of another name the older one is kept beside it."""
+    now = logins.world.now
+    answer = logins.answer("other", eppn=EPPN)
+    fresh = proof(now, address="fresh@auh.rm.dk")
+    held = came(logins, answer, proofs=(fresh,))
+    for older in (proof(now), proof(now, "mail", "kim@example.org")):
+        keep_proof(logins.world.store, older, owner(logins, held), now)
+    found = logins.lookup.looked_up(held, now)
+    assert found.transaction.proofs == (fresh, proof(now, "mail", "kim@example.org"))
+
+
+def test_an_address_proved_here_is_not_the_upstream_s(logins: Any) -> None:
+    """It does not hide the other proofs of a person whose upstream named none."""
+    now = logins.world.now
+    answer = logins.answer(eppn=EPPN)
+    fresh = proof(now, "mail", "kim@example.org")
+    held = came(logins, answer, proofs=(fresh,))
+    keep_proof(logins.world.store, proof(now), owner(logins, held), now)
+    assert logins.lookup.looked_up(held, now).transaction.proofs == (fresh, proof(now))
+
+
+def test_the_next_holder_of_a_name_has_proved_nothing(logins: Any) -> None:
+    """Neither when the name comes again after a year nor after it; from then on by their own proof."""
+    answer = {"upstream": "other", "eppn": EPPN}
+    begun = logins.world.now
+    keep_proof(logins.world.store, proof(begun), owner(logins, came(logins, logins.answer(**answer))), begun)
+    before = looked_up(logins, logins.answer(**answer)).transaction
+    assert before.proofs
+    logins.world.now += 400 * DAY
+    late = looked_up(logins, logins.answer(**answer))
+    assert (late.transaction.proofs, late.transaction.person) == ((), None)
+    next_one = looked_up(logins, logins.answer(**answer, role="student@au.dk"))
+    assert next_one.transaction.person
+    assert before.person
+    assert next_one.transaction.person.id != before.person.id
+    assert looked_up(logins, logins.answer(**answer)).transaction.proofs == ()
+    keep_proof(logins.world.store, proof(logins.world.now), owner(logins, next_one), logins.world.now)
+    assert looked_up(logins, logins.answer(**answer)).transaction.proofs == (proof(logins.world.now),)
+
+
+def test_what_was_proved_by_the_number_is_not_shown_to_the_name_alone(logins: Any) -> None:
+    """Nor the other way round: proofs hang on ids, and the first number takes the name's along."""
+    now = logins.world.now
+    alone, whole = logins.answer("other", eppn=EPPN), {"eppn": EPPN, "cpr": CPR, "assurance": "3"}
+    keep_proof(logins.world.store, proof(now), owner(logins, came(logins, alone)), now)
+    first = came(logins, logins.answer("other", **whole, role="student@au.dk"))
+    assert looked_up(logins, logins.answer("other", **whole)).transaction.proofs == ()
+    assert owner(logins, first) == owner(logins, came(logins, logins.answer("other", cpr=CPR, assurance="3")))
+    assert looked_up(logins, logins.answer("other", **whole)).transaction.proofs == (proof(now),)
+    assert looked_up(logins, alone).transaction.proofs == ()
+
+
+def test_a_pin_brings_no_proof(logins: Any) -> None:
+    """The library system names an account, and nobody's mailbox."""
+    now = logins.world.now
+    held = logins.begun()
+    keep_proof(logins.world.store, proof(now), owner(logins, held), now)
+    borrower = logins.shelved(number="42", category="STUD")
+    logins.persons.verified(borrower)
+    person = logins.world.links.by_cpr(logins.world.links.of_cpr(CPR)).id
+    keep_proof(logins.world.store, proof(now), logins.world.links.proofs_of(person), now)
+    joined, _ = logins.flow.verified(held, "pin", borrower, now)
+    assert (joined.transaction.proofs, joined.transaction.person.number) == ((), "42")
+
+
+@pytest.mark.parametrize(
+    ("said", "intent", "asked"),
+    [
+        ({"eppn": EPPN}, "nurse", True),
+        ({"eppn": EPPN}, None, False),
+        ({"eppn": EPPN}, "student", False),
+        ({}, "nurse", False),
+        ({"eppn": "kim@ku.dk"}, "nurse", False),
+    ],
+    ids=["their own", "no intent", "one without a proof", "nobody", "not trusted"],
+)
+def test_a_proof_is_asked_of_a_person_who_is_named_and_wants_what_needs_it(
+    logins: Any, said: dict[str, str], intent: str | None, *, asked: bool
+) -> None:
+    """A proof of nobody would keep the address from its holder."""
+    held = looked_up(logins, logins.answer("other", **said), intent=intent)
+    step = logins.lookup.lacking(held.transaction, held.arrived, logins.world.now)
+    assert isinstance(step, ProveMailbox) == asked
+    if step:
+        assert (step.name, step.domains, step.optional) == ("kaldemail", ("auh.rm.dk",), True)
+
+
+def test_who_has_proved_it_lacks_nothing(logins: Any) -> None:
+    """Once is enough."""
+    held = looked_up(logins, logins.answer("other", eppn=EPPN), intent="nurse", proofs=(proof(logins.world.now),))
+    assert logins.lookup.lacking(held.transaction, held.arrived, logins.world.now) is None
+
+
+def test_a_proof_is_kept_under_the_person_or_this_login_alone(logins: Any) -> None:
+    """Where nothing names the person nobody else's login finds it."""
+    lookup, now = logins.lookup, logins.world.now
+    person, again = (looked_up(logins, logins.student()) for _ in range(2))
+    theirs = lookup.owner(person, now)
+    assert person.transaction.person
+    assert theirs == lookup.owner(replace(again, arrived=None), now)
+    assert theirs == logins.world.links.proofs_of(person.transaction.person.id)
+    doubtful = replace(person, transaction=replace(person.transaction, person=Person("p", None, "cpr_changed")))
+    nobodies = {lookup.owner(held, now) for held in (logins.begun(), came(logins, logins.answer("other")), doubtful)}
+    assert len({theirs, *nobodies}) == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "name"), [({"gn": "Kim", "sn": "Holm"}, "Kim Holm"), ({"sn": "Holm"}, "Holm"), ({}, "")]
+)
+def test_a_mail_says_at_whose_request_it_comes(logins: Any, said: dict[str, str], name: str) -> None:
+    """By the name that the upstream asserted, also where this request has read nothing yet."""
+    held = came(logins, logins.answer(eppn=EPPN, **said))
+    assert logins.lookup.asker(held, logins.world.now) == name
+    assert logins.lookup.asker(logins.lookup.arrived(held, logins.world.now), logins.world.now) == name
+
+
+def test_nobody_asks_before_a_login_or_by_attributes_that_cannot_be_trusted(logins: Any) -> None:
+    """There is no name."""
+    untrusted = looked_up(logins, logins.answer(eppn="kim@ku.dk", gn="Kim"))
+    for held in (logins.begun(), untrusted):
+        assert logins.lookup.asker(held, logins.world.now) == ""
+
+
+@pytest.mark.parametrize(("name", "days"), [("kaldemail", 90), ("mail", 365)])
+def test_a_proof_is_remembered_as_long_as_its_policy_says(logins: Any, name: str, days: int) -> None:
+    """An address to write to, of which no policy speaks, for a year."""
+    assert logins.lookup.remembered_for(logins.begun(), name) == days * DAY
+
+
+# The identifiers for a service
+
+
+def test_identifiers_are_the_person_s_at_one_service(logins: Any) -> None:
+    """The same at every login; another's nowhere, and none before the person is known."""
+    lookup = logins.lookup
+    assert lookup.ids(logins.begun().transaction) == {}
+    first, again = (looked_up(logins, logins.student()).transaction for _ in range(2))
+    elsewhere = replace(first, request=logins.request("e-resources"))
+    stranger = replace(first, person=Person("stranger"))
+    ids = lookup.ids(first)
+    assert ids == lookup.ids(again)
+    assert ids["subject-id"] == lookup.ids(elsewhere)["subject-id"]
+    assert len({lookup.ids(each)["pairwise-id"] for each in (first, elsewhere, stranger)}) == 3
+    assert lookup.ids(stranger)["subject-id"] != ids["subject-id"]
+
+
+def test_a_persistent_name_is_the_person_s_at_one_service_for_ever(logins: Any) -> None:
+    """It goes by the key that is never rotated, whatever becomes of the other."""
+    first = looked_up(logins, logins.student()).transaction
+    name = logins.lookup.name_id(first, persistent=True)
+    rotated = replace(logins.lookup, hmacs=logins.lookup.naming)
+    assert rotated.name_id(first, persistent=True) == name
+    assert "." not in name
+    elsewhere = replace(first, request=logins.request("e-resources"))
+    stranger = replace(first, person=Person("stranger"))
+    names = {logins.lookup.name_id(each, persistent=True) for each in (first, elsewhere, stranger)}
+    assert len(names) == 3
+    assert first.person
+    assert all(first.person.id not in each for each in names)
+
+
+@pytest.mark.parametrize(("known", "persistent"), [(True, False), (False, True), (False, False)])
+def test_any_other_name_is_random(logins: Any, *, known: bool, persistent: bool) -> None:
+    """A transient one, or that of a person who is not known, is nobody's a second time."""
+    found = looked_up(logins, logins.student()) if known else logins.begun()
+    names = {logins.lookup.name_id(found.transaction, persistent=persistent) for _ in range(2)}
+    assert len(names) == 2
+    assert all(len(name) == 41 and name[0] == "_" for name in names)
+
+
+def test_a_category_that_is_kept_is_remembered(logins: Any) -> None:
+    """The next login is offered none, of this person alone."""
+    logins.shelved()
+    first = looked_up(logins, logins.student()).transaction
+    assert first.account
+    assert first.account.upgrade_from == "PRIV"
+    logins.lookup.keep_category(replace(first, person=Person("stranger")), logins.world.now)
+    again = looked_up(logins, logins.student()).transaction
+    assert again.account == first.account
+    logins.lookup.keep_category(first, logins.world.now)
+    kept = looked_up(logins, logins.student()).transaction
+    assert kept.account
+    assert kept.account.upgrade_from is None

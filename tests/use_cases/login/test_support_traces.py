@@ -1,0 +1,124 @@
+"""The traces behind the references on pages: kept thirty days, nothing personal, and never in a login's way."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.adapters.stores.open_store import open_store
+from broker.core.entities import Assurance
+from broker.core.errors import StoreUnavailable
+from broker.core.identity.canonical_attributes import AttributeReading, Attributes
+from broker.core.login.refused_facts import RefusedFacts, refused_facts
+from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.policy.model import Decision, Effect, PolicySet, Reason
+from broker.core.ports import Key
+from broker.files import attribute_maps
+from broker.files.policies import live_policies
+from broker.use_cases.login.support_traces import SupportTrace, SupportTraces
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+MOST = 3600
+ROOT = Path(__file__).resolve().parents[3]
+MARK = "nobody-may-read-this"
+
+
+@pytest.fixture
+def traces(tmp_path: Path) -> SupportTraces:
+    """Give the traces of an empty store."""
+    return SupportTraces(open_store("sqlite:broker.db", tmp_path))
+
+
+def test_every_fact_is_found_again(traces: SupportTraces) -> None:
+    """Step, time, upstream, reason and enrolment, by the reference as read out on the telephone."""
+    facts: dict[str, Any] = {"step": "enrol", "upstream": "wayf", "reason": "library_unavailable", "enrolment": "e1"}
+    traces.leave("BCDFGHJK", NOW, **facts)
+    for spoken in ("BCDFGHJK", "bcdfghjk", " bcdf ghjk\n"):
+        assert traces.find(spoken, NOW) == SupportTrace(NOW, **facts)
+
+
+@pytest.mark.parametrize("spoken", ["", "BCDFGHJ", "BCDFGHJKL", "'; drop table record", "B" * 5000])
+def test_nothing_else_is_found(traces: SupportTraces, spoken: str) -> None:
+    """A reference that was not given leads nowhere."""
+    traces.leave("BCDFGHJK", NOW, step="ask")
+    assert traces.find(spoken, NOW) is None
+
+
+def test_a_trace_is_gone_after_thirty_days(traces: SupportTraces) -> None:
+    """Long enough for a visit to the desk, no longer."""
+    traces.leave("BCDFGHJK", NOW, step="ask")
+    assert traces.find("BCDFGHJK", NOW + timedelta(days=30, seconds=-1)) is not None
+    assert traces.find("BCDFGHJK", NOW + timedelta(days=30)) is None
+
+
+def test_a_second_page_of_the_same_login_replaces_the_first(traces: SupportTraces) -> None:
+    """One reference, one trace: where the person stands now."""
+    traces.leave("BCDFGHJK", NOW, step="ask")
+    later = NOW + timedelta(minutes=5)
+    traces.leave("BCDFGHJK", later, step="enrol")
+    assert traces.find("BCDFGHJK", later) == SupportTrace(later, step="enrol")
+
+
+def test_a_login_cannot_fill_the_store(traces: SupportTraces) -> None:
+    """Whoever has logged in once may be refused for ever: beyond a bound of an hour that leaves no trace."""
+    hour = NOW.replace(minute=0)
+    traces.store.count(Key("counter", "traces", hour.isoformat()), MOST - 1, NOW + timedelta(hours=2), NOW)
+    for reference in ("LAST", "OVER"):
+        traces.leave(reference, NOW, step="ask")
+    assert [traces.find(each, NOW) is not None for each in ("LAST", "OVER")] == [True, False]
+    traces.leave("NEXT", NOW + timedelta(hours=1), step="ask")
+    assert traces.find("NEXT", NOW + timedelta(hours=1)) is not None
+
+
+def test_a_store_that_is_down_keeps_none_and_says_nothing(traces: SupportTraces, tmp_path: Path) -> None:
+    """The page that a trace belongs to is shown all the same; only who looks for it is told."""
+    for path in tmp_path.iterdir():
+        path.unlink()
+    tmp_path.rmdir()
+    traces.leave("BCDFGHJK", NOW, step="ask")
+    with pytest.raises(StoreUnavailable):
+        traces.find("BCDFGHJK", NOW)
+
+
+def refused(policies: PolicySet, **attributes: tuple[str, ...]) -> RefusedFacts:
+    """Give what is kept of a refused login with these attributes, and a marked value of every other that there is."""
+    names = attribute_maps.load(ROOT / "attribute_maps").labels
+    marked = {name: (f"{MARK} {name}",) for name in names if "Affiliation" not in name}
+    reading = AttributeReading(
+        Attributes({**marked, **attributes}), Assurance.LOW, "real", 17, verified_address=f"{MARK}@mailbox.example"
+    )
+    request = AuthnRequest("_1", "my-loans", "https://loans.example", "acs", relay_state=MARK)
+    login = Authentication("wayf", "i", "https://idp.au.example", (), (), NOW, None, NOW, NOW, name_id=MARK)
+    transaction = Transaction(
+        "t", "BCDFGHJK", NOW, NOW, request, upstream="wayf", authentication=login, person=Person(MARK, MARK)
+    )
+    return refused_facts(
+        transaction, reading, Decision(Effect.DENY, (Reason("too_young"),)), policies, trusted=True
+    )  # fmt: skip
+
+
+def test_of_a_refusal_no_value_is_stored_that_no_decision_depends_on(traces: SupportTraces, tmp_path: Path) -> None:
+    """Every attribute is marked: of values the affiliations are there, and a home organisation that a file names."""
+    shipped = live_policies.load(ROOT / "policies", NOW)
+    affiliations: dict[str, Any] = {
+        "eduPersonScopedAffiliation": ("alum@au.dk",),
+        "eduPersonPrimaryAffiliation": ("alum",),
+    }
+    for number, home in enumerate(["au.dk", f"{MARK}.example"]):
+        named: dict[str, Any] = {"schacHomeOrganization": (home,), "borrower_category": (MARK,)}
+        traces.leave(f"BCDFGHJ{number}", NOW, reason="too_young", refused=refused(shipped, **affiliations, **named))
+    octets = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"too_young" in octets
+    assert b"schacHomeOrganization" in octets
+    assert MARK.encode() not in octets
+    kept = [trace.refused for number in (0, 1) if (trace := traces.find(f"BCDFGHJ{number}", NOW))]
+    with_home = {**affiliations, "schacHomeOrganization": ("au.dk",)}
+    assert [dict(facts.values) for facts in kept if facts] == [with_home, affiliations]
+
+
+def test_a_category_that_a_file_names_is_kept() -> None:
+    """What a borrower with a PIN is to the policies depends on it."""
+    shipped = live_policies.load(ROOT / "policies", NOW)
+    kept = dict(refused(shipped, borrower_category=("EMPLOYEE",)).values)
+    assert kept == {"borrower_category": ("EMPLOYEE",)}

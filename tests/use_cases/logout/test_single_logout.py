@@ -1,0 +1,424 @@
+"""A logout over one store: whose sessions it ends, who is asked, and whom it never touches."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, Final
+
+import pytest
+
+from broker.core.entities import Service, Text, Upstream
+from broker.core.errors import BrowserUnmatched, LogoutGone, MessageRefused
+from broker.core.logout.sessions import NameID, Session
+from broker.core.logout.single_logout import (
+    MOST_ASKED,
+    Logout,
+    LogoutPeer,
+    LogoutRequest,
+    LogoutResponse,
+    ParticipantState,
+)
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.use_cases.logout.sessions import Sessions
+from broker.use_cases.logout.single_logout import SingleLogoutFlow
+
+NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
+INSTANT, SECOND, HALF_AN_HOUR = timedelta(microseconds=1), timedelta(seconds=1), timedelta(minutes=30)
+WORDS: Final = Text("x", "x")
+SERVICES: Final = {
+    name: Service(name, f"https://{name}.example", WORDS, ("wayf",)) for name in ("loans", "books", "halls")
+}
+WAYF: Final = Upstream("wayf", "wayf", "https://wayf.example", "https://broker.example", "wayf", WORDS)
+UPSTREAMS: Final = {"wayf": WAYF, "library": Upstream("library", "library", "", "", "", WORDS)}
+AT_LOANS: Final = Session(
+    id="loans",
+    service="loans",
+    entity_id="https://loans.example",
+    name_id=NameID("asta at loans", "persistent"),
+    index="_l",
+    browser="b1",
+    person="asta",
+    transaction="t1",
+    upstream="wayf",
+    at=NOW,
+    until=NOW + timedelta(hours=1),
+    upstream_name_id=NameID("_t1"),
+    upstream_index="_i1",
+    issuer="https://wayf.example",
+)
+
+
+def session(name: str, service: str = "books", person: str = "asta", browser: str = "b1", **more: Any) -> Session:
+    """Give another session."""
+    return replace(
+        AT_LOANS,
+        id=name,
+        service=service,
+        entity_id=f"https://{service}.example",
+        name_id=NameID(f"{person} at {service}", "persistent"),
+        index=f"_{name}",
+        person=person,
+        browser=browser,
+        transaction=f"t {name}",
+        **more,
+    )
+
+
+BOOKS: Final = session("books")
+ELSEWHERE: Final = session("elsewhere", browser="b2")
+BOS: Final = session("bos", person="bo")
+BY_LOANS: Final = LogoutRequest(LogoutPeer("service", "loans"), "_q", AT_LOANS.name_id)
+BY_WAYF: Final = LogoutRequest(LogoutPeer("upstream", "wayf"), "_q", NameID("_t1"), ("_i1",))
+IDS: Final = count()
+Flow = Callable[..., SingleLogoutFlow]
+
+
+@pytest.fixture
+def flow(world: Any) -> Flow:
+    """Give a maker of logouts over these sessions."""
+
+    def make(
+        *sessions: Session, upstream: Upstream = WAYF, unreachable: tuple[str, ...] = (), **services: Service
+    ) -> SingleLogoutFlow:
+        kept = Sessions(world.store, LookupHmacs("k1", b"k" * 32))
+        for each in sessions:
+            kept.add(each, NOW)
+        return SingleLogoutFlow(
+            world.store,
+            kept,
+            {**SERVICES, **services},
+            {**UPSTREAMS, "wayf": upstream},
+            lambda peer, _now: peer.name not in unreachable,
+        )
+
+    return make
+
+
+def begun(flow: SingleLogoutFlow, request: LogoutRequest = BY_LOANS, *browsers: str, now: datetime = NOW) -> Logout:
+    """Begin a logout in a browser, and keep it."""
+    logout, new = flow.received(replace(request, id=f"_q{next(IDS)}"), now)
+    assert new
+    return flow.read(logout.id, browsers or ("b1",), now)
+
+
+def ended(flow: SingleLogoutFlow, *browsers: str) -> set[str]:
+    """Give the sessions that have ended."""
+    found = flow.sessions.of_browsers(browsers or ("b1", "b2"), NOW)
+    return {each.id for each in found if each.ended}
+
+
+def asked(logout: Logout) -> list[tuple[str, str]]:
+    """Give each participant and its state."""
+    return [(each.peer.name, each.state.value) for each in logout.participants]
+
+
+def test_a_service_ends_its_own_session_and_the_rest_are_asked(flow: Flow) -> None:
+    """The person's other service and the upstream, each by the names that it knows."""
+    made = flow(AT_LOANS, BOOKS, BOS)
+    logout = begun(made)
+    assert (logout.found, logout.left, logout.going) == (True, False, False)
+    assert asked(logout) == [("books", "open"), ("wayf", "open")]
+    books, wayf = logout.participants
+    assert (books.name_id, books.indexes) == (BOOKS.name_id, ("_books",))
+    assert (wayf.name_id, wayf.indexes) == (NameID("_t1"), ("_i1",))
+    assert ended(made) == {"loans"}
+
+
+def test_the_other_sessions_of_the_asker_end_with_its_cookie(flow: Flow) -> None:
+    """In this browser and of this person; those of another browser and another person stay."""
+    indexed = replace(BY_LOANS, indexes=("_l",))
+    second = session("second", "loans")
+    made = flow(AT_LOANS, second, session("bos", "loans", "bo"), session("far", "loans", browser="b2"))
+    logout = begun(made, indexed)
+    assert ended(made) == {"loans", "second"}
+    assert asked(logout) == [("wayf", "open")]
+    assert not logout.left
+
+
+def test_what_has_ended_already_is_not_asked(flow: Flow) -> None:
+    """Its service has been told, or asked for it itself."""
+    made = flow(AT_LOANS, replace(BOOKS, ended=NOW))
+    assert asked(begun(made)) == [("wayf", "open")]
+
+
+@pytest.mark.attack(29)
+@pytest.mark.parametrize("browsers", [("b2",), ("b3",)])
+def test_another_browser_s_logout_touches_nothing_here(flow: Flow, browsers: tuple[str, ...]) -> None:
+    """Who brings a LogoutRequest of somebody else's session elsewhere ends that one and no other."""
+    made = flow(AT_LOANS, BOOKS, session("far", browser="b2", person="bo"))
+    logout = begun(made, BY_LOANS, *browsers)
+    assert (logout.found, logout.left, logout.participants) == (True, True, ())
+    assert ended(made) == {"loans"}
+
+
+@pytest.mark.parametrize(
+    ("others", "upstream", "left"),
+    [
+        ((), "ask", True),  # the upstream's own session is out of reach
+        ((), "never", False),
+        ((BOOKS,), "never", True),
+        ((BOS,), "never", False),
+        ((replace(BOOKS, ended=NOW - SECOND),), "never", False),
+    ],
+)
+def test_what_stays_open_out_of_reach_is_known(
+    flow: Flow, others: tuple[Session, ...], upstream: Any, *, left: bool
+) -> None:
+    """The answer to the service must not be Success then."""
+    made = flow(AT_LOANS, *others, upstream=replace(WAYF, logout=upstream))
+    assert begun(made, BY_LOANS, "b2").left is left
+
+
+def test_a_login_by_the_library_leaves_no_upstream_open(flow: Flow) -> None:
+    """It has no session of its own, and is not asked."""
+    by_pin = replace(AT_LOANS, upstream="library")
+    assert asked(begun(flow(by_pin))) == []
+    assert not begun(flow(by_pin), BY_LOANS, "b2").left
+
+
+@pytest.mark.parametrize(
+    ("name_id", "found"), [(NameID("somebody"), False), (NameID("asta at loans", "transient"), False)]
+)
+def test_who_names_nobody_ends_nothing(flow: Flow, name_id: NameID, *, found: bool) -> None:
+    """Though the browser that brought it has sessions."""
+    made = flow(AT_LOANS, BOOKS)
+    logout = begun(made, replace(BY_LOANS, name_id=name_id))
+    assert (logout.found, logout.participants, ended(made)) == (found, (), set())
+
+
+@pytest.mark.parametrize(
+    ("logout", "state", "always"), [("ask", "open", False), ("always", "open", True), ("never", "kept", False)]
+)
+def test_an_upstream_is_asked_as_it_is_configured(flow: Flow, logout: Any, state: str, *, always: bool) -> None:
+    """And where it alone is left and is always asked, the person is not."""
+    found = begun(flow(AT_LOANS, upstream=replace(WAYF, logout=logout)))
+    assert asked(found) == [("wayf", state)]
+    assert found.participants[0].always is always
+    assert found.going is (logout != "ask")
+
+
+def test_an_upstream_is_named_by_what_it_gave_last(flow: Flow) -> None:
+    """Once, with every index that came with that name."""
+    made = flow(
+        replace(AT_LOANS, upstream_name_id=NameID("_old"), upstream_index="_i0", at=NOW - SECOND),
+        session("books", upstream_name_id=NameID("_new"), upstream_index="_i2"),
+        session("halls", "halls", upstream_name_id=NameID("_new"), upstream_index="_i3", at=NOW + SECOND),
+        session("more", "halls", upstream_name_id=NameID("_new"), upstream_index="_i3", at=NOW + 2 * SECOND),
+    )
+    wayf = begun(made, now=NOW + 2 * SECOND).participants[-1]
+    assert (wayf.name_id, wayf.indexes) == (NameID("_new"), ("_i2", "_i3"))
+
+
+def test_each_upstream_is_named_by_what_it_gave_itself(flow: Flow) -> None:
+    """Whoever logged in by two ways is logged out of both, and neither learns of the other's name."""
+    nemid = replace(WAYF, name="nemid", entity_id="https://nemid.example")
+    other = session(
+        "books", upstream="nemid", issuer="https://nemid.example", upstream_name_id=NameID("_n"), upstream_index="_in"
+    )
+    made = flow(AT_LOANS, other)
+    both = replace(made, upstreams={**UPSTREAMS, "nemid": nemid})
+    names = {each.peer.name: (each.name_id.value, each.indexes) for each in begun(both).participants[1:]}
+    assert names == {"wayf": ("_t1", ("_i1",)), "nemid": ("_n", ("_in",))}
+
+
+@pytest.mark.parametrize(
+    "facts", [{"issuer": "https://old-wayf.example"}, {"upstream_name_id": None}], ids=["of another", "no name"]
+)
+def test_an_upstream_that_never_gave_a_name_is_not_told_one(flow: Flow, facts: dict[str, Any]) -> None:
+    """The one that has its name by now cannot end it, and the person is told that it stays."""
+    [wayf] = begun(flow(replace(AT_LOANS, **facts))).participants
+    assert (wayf.state, wayf.name_id) == (ParticipantState.UNREACHABLE, NameID(""))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"unreachable": ("books",)}, {"books": replace(SERVICES["books"], entity_id="https://new-books.example")}],
+    ids=["no address", "another service by now"],
+)
+def test_a_service_that_cannot_be_told_is_not_asked(flow: Flow, how: dict[str, Any]) -> None:
+    """A service that has the name by now hears nothing of a person of the one before."""
+    assert asked(begun(flow(AT_LOANS, BOOKS, **how)))[0] == ("books", "unreachable")
+
+
+def test_an_upstream_without_an_address_is_unreachable(flow: Flow) -> None:
+    """It cannot be asked, nor its answer believed."""
+    assert asked(begun(flow(AT_LOANS, unreachable=("wayf",)))) == [("wayf", "unreachable")]
+
+
+def test_no_browser_makes_more_than_twenty_hops(flow: Flow) -> None:
+    """The rest is reported as not logged out; two sessions of one name are one hop."""
+    many = [replace(session(f"s{at}"), name_id=NameID(f"n{at}")) for at in range(MOST_ASKED + 1)]
+    many.append(replace(session("again"), name_id=NameID("n0")))
+    logout = begun(flow(AT_LOANS, *many, unreachable=("wayf",)))
+    states = [each.state for each in logout.participants]
+    assert states == [*[ParticipantState.OPEN] * MOST_ASKED, *[ParticipantState.UNREACHABLE] * 2]
+    assert [each.indexes for each in logout.participants if each.name_id == NameID("n0")] == [("_again", "_s0")]
+
+
+OTHERS_NAMES: Final = {
+    "its NameID and index": (BY_WAYF, True),
+    "its NameID": (replace(BY_WAYF, indexes=()), True),
+    "among other indexes": (replace(BY_WAYF, indexes=("_i0", "_i1")), True),
+    "another index": (replace(BY_WAYF, indexes=("_i0",)), False),
+    "another NameID": (replace(BY_WAYF, name_id=NameID("_t0")), False),
+}
+
+
+@pytest.mark.parametrize(("request_", "found"), OTHERS_NAMES.values(), ids=OTHERS_NAMES)
+def test_an_upstream_ends_what_it_gave(flow: Flow, request_: LogoutRequest, *, found: bool) -> None:
+    """The person's sessions by it in this browser, all of them if it names one, and nobody else's."""
+    second = session("second", upstream_name_id=NameID("_t2"), upstream_index="_i2")
+    by_pin = session("by pin", "halls", upstream="library")
+    bos = session("bos", person="bo", upstream_name_id=NameID("_t3"))
+    made = flow(AT_LOANS, second, by_pin, bos)
+    logout = begun(made, request_)
+    assert logout.found is found
+    assert sorted(asked(logout)) == ([("books", "open"), ("loans", "open")] if found else [])
+    assert logout.groups == ((("b1", "asta"),) if found else ())
+    assert ended(made) == set()
+
+
+def test_an_upstream_ends_nothing_of_the_one_that_had_its_name_before(flow: Flow) -> None:
+    """Whatever NameID it names."""
+    assert not begun(flow(replace(AT_LOANS, issuer="https://old-wayf.example")), BY_WAYF).found
+
+
+def test_an_upstream_ends_nothing_twice(flow: Flow) -> None:
+    """What has ended is no participant."""
+    assert asked(begun(flow(AT_LOANS, replace(BOOKS, ended=NOW)), BY_WAYF)) == [("loans", "open")]
+
+
+def test_a_browser_is_joined_once(flow: Flow) -> None:
+    """What was found for it is not looked for again."""
+    made = flow(AT_LOANS, BOOKS)
+    logout = begun(made)
+    made.sessions.add(session("halls", "halls"), NOW)
+    assert made.read(logout.id, ("b1",), NOW).participants == logout.participants
+
+
+READS: Final[dict[str, Callable[[SingleLogoutFlow, str, tuple[str, ...], datetime], Logout]]] = {
+    "read": lambda made, name, browsers, now: made.read(name, browsers, now),
+    "chosen": lambda made, name, browsers, now: made.chosen(name, "all", browsers, now),
+    "skipped": lambda made, name, browsers, now: made.skipped(name, "_x", browsers, now),
+    "again": lambda made, name, browsers, now: made.again(name, "_x", browsers, now),
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_a_logout_is_its_own_browser_s_until_its_end(flow: Flow, read: Callable[..., Logout]) -> None:
+    """Another browser neither sees nor steers it; after half an hour it is gone."""
+    made = flow(AT_LOANS, BOOKS)
+    logout = begun(made, BY_LOANS, "b1", "b9")
+    for browsers in (("b2",), ()):
+        with pytest.raises(BrowserUnmatched):
+            read(made, logout.id, browsers, NOW)
+    assert read(made, logout.id, ("b2", "b9"), NOW + HALF_AN_HOUR - INSTANT).id == logout.id
+    for name, now in ((logout.id, NOW + HALF_AN_HOUR), ("0" * 32, NOW)):
+        with pytest.raises(LogoutGone):
+            read(made, name, ("b1",), now)
+
+
+def test_one_that_came_without_a_cookie_is_the_first_browser_s(flow: Flow) -> None:
+    """Of the browser that follows it; then of no other."""
+    made = flow(AT_LOANS, BOOKS)
+    logout, _ = made.received(BY_LOANS, NOW)
+    assert asked(made.read(logout.id, ("b1",), NOW)) == [("books", "open"), ("wayf", "open")]
+    with pytest.raises(BrowserUnmatched):
+        made.read(logout.id, ("b2",), NOW)
+
+
+def test_a_choice_is_kept(flow: Flow) -> None:
+    """And counts once."""
+    made = flow(AT_LOANS, BOOKS)
+    logout = begun(made)
+    assert asked(made.chosen(logout.id, "services", ("b1",), NOW)) == [("books", "open"), ("wayf", "kept")]
+    assert asked(made.chosen(logout.id, "none", ("b1",), NOW)) == [("books", "open"), ("wayf", "kept")]
+    assert made.read(logout.id, ("b1",), NOW).going
+
+
+def test_the_trail_is_told_once(flow: Flow) -> None:
+    """However often the last page is loaded."""
+    made = flow(AT_LOANS)
+    logout = begun(made)
+    assert [made.told(logout, NOW), made.told(made.read(logout.id, ("b1",), NOW), NOW)] == [True, False]
+
+
+def sent(made: SingleLogoutFlow, logout: Logout, at: int = 0) -> str:
+    """Send a LogoutRequest to a participant."""
+    request = made.asking(logout, made.read(logout.id, ("b1",), NOW).participants[at], NOW)
+    assert request
+    return request
+
+
+def test_a_request_carries_its_logout_and_is_sent_once(flow: Flow) -> None:
+    """By the first of two tabs; asked again, the participant is sent another."""
+    made = flow(AT_LOANS, BOOKS)
+    logout = begun(made)
+    request = sent(made, logout)
+    assert request[1:33] == logout.id
+    assert len(request) == 65
+    assert made.asking(logout, logout.participants[0], NOW) is None
+    assert asked(made.again(logout.id, request, ("b1",), NOW))[0] == ("books", "open")
+    assert sent(made, logout) != request
+    assert asked(made.skipped(logout.id, request, ("b1",), NOW))[0] == ("books", "asked")
+
+
+@pytest.mark.parametrize(("says", "state", "over"), [(True, "ended", {"loans", "books"}), (False, "failed", {"loans"})])
+def test_an_answer_ends_the_sessions_that_it_is_about(flow: Flow, says: bool, *, state: str, over: set[str]) -> None:
+    """Of that participant in this browser, and none of anybody else's."""
+    made = flow(AT_LOANS, BOOKS, BOS, session("halls", "halls"))
+    logout = begun(made)
+    peers = [each.peer.name for each in logout.participants]
+    request = sent(made, logout, peers.index("books"))
+    response = LogoutResponse(LogoutPeer("service", "books"), request, says)
+    assert made.answered(response, NOW) == logout.id
+    assert dict(asked(made.read(logout.id, ("b1",), NOW))) == {"books": state, "halls": "open", "wayf": "open"}
+    assert ended(made) == over
+
+
+def test_an_answer_of_an_upstream_ends_no_service_s_session(flow: Flow) -> None:
+    """Its indexes are its own."""
+    made = flow(AT_LOANS, replace(BOOKS, index="_i1"))
+    logout = begun(made)
+    request = sent(made, logout, 1)
+    made.answered(LogoutResponse(LogoutPeer("upstream", "wayf"), request, ended=True), NOW)
+    assert ended(made) == {"loans"}
+
+
+@pytest.mark.attack(29)
+def test_an_upstream_s_answer_that_was_held_back_is_about_no_later_login(flow: Flow) -> None:
+    """The upstream has a session again: the next logout asks for its end, and claims no Success without it."""
+    made = flow(AT_LOANS)
+    logout = begun(made)
+    request = sent(made, logout)
+    since = NOW + SECOND
+    made.sessions.add(session("books", at=since, upstream_index="_i2"), since)
+    held_back = since + SECOND
+    made.answered(LogoutResponse(LogoutPeer("upstream", "wayf"), request, ended=True), held_back)
+    by_books = LogoutRequest(LogoutPeer("service", "books"), "_q", BOOKS.name_id)
+    assert asked(begun(made, by_books, now=held_back)) == [("wayf", "open")]
+
+
+@pytest.mark.attack(29)
+@pytest.mark.parametrize("case", ["unsolicited", "another peer", "twice", "another logout", "too late"])
+def test_an_answer_that_nobody_awaits_is_refused(flow: Flow, case: str) -> None:
+    """It records nothing and ends nothing."""
+    made = flow(AT_LOANS, BOOKS)
+    logout = begun(made)
+    request = sent(made, logout)
+    response = LogoutResponse(LogoutPeer("service", "books"), request, ended=True)
+    now = NOW
+    if case == "unsolicited":
+        response = replace(response, in_response_to=f"_{logout.id}{'0' * 32}")
+    elif case == "another peer":
+        response = replace(response, peer=LogoutPeer("service", "halls"))
+    elif case == "twice":
+        made.answered(replace(response, ended=False), NOW)
+    elif case == "another logout":
+        response = replace(response, in_response_to=f"_{'0' * 64}")
+    else:
+        now = NOW + HALF_AN_HOUR
+    with pytest.raises((MessageRefused, LogoutGone)):
+        made.answered(response, now)
+    assert ended(made) == {"loans"}

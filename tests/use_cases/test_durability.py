@@ -1,0 +1,143 @@
+"""Which facts a power cut may not undo, and which it may: asked of the store by those that write them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from shutil import copy
+from typing import Any, Final
+
+import pytest
+
+from broker.adapters.stores.sqlite import SqliteStore
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.consent.consent import Receipt, ReceiptEvent
+from broker.core.identity.mailbox_proofs import ProofOwner, Proved
+from broker.core.login.transaction import Authentication, AuthnRequest, Transaction
+from broker.core.logout.sessions import NameID, Session
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Kept, Key
+from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords, StoredEnrolment
+from broker.use_cases.consents.receipts import Receipts
+from broker.use_cases.identity.person_links import PersonLinks
+from broker.use_cases.login.arrivals import Arrivals
+from broker.use_cases.logout.sessions import Sessions
+from broker.use_cases.proof_ownership import claim_ownership, keep_proof
+from broker.use_cases.transactions import Transactions
+from tests.plugins.stored_arrivals import spend
+
+NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
+LATER: Final = NOW + timedelta(hours=1)
+KEY: Final = LookupHmacs("k1", b"k" * 32)
+LOGIN: Final = Authentication("wayf", "i", "i", (), (), NOW, None, NOW, LATER)
+TRANSACTION: Final = Transaction("t", "BCDFGHJK", NOW, LATER, AuthnRequest("_1", "s", "e", "acs"))
+SESSION: Final = Session("s", "my-loans", "e", NameID("n"), "_1", "b", "p", "t", "wayf", NOW, LATER)
+PROVED: Final = Proved("kaldemail", "ann@auh.rm.dk", NOW, LATER)
+RECEIPT: Final = Receipt("r", ReceiptEvent.GIVEN, NOW, "da", "p", "d", "consent", (), "m", "s", LATER)
+WISH: Final = Wish("0101990000", "student", "STUD", (), date(2028, 11, 25), (), None)
+WANTED: Final = Enrolment("e", EnrolmentState.WANTED, NOW, WISH, "p")
+
+
+class AskedStore(SqliteStore):
+    """A store that notes of each write whether it was asked to wait for the disk."""
+
+    def __init__(self, path: Path) -> None:
+        """Note nothing yet."""
+        super().__init__(path)
+        self.asked: list[bool] = []
+
+    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
+        """Write and note."""
+        self.asked.append(durable)
+        return super().put(key, kept, was, now, durable=durable)
+
+
+@pytest.fixture
+def store(tmp_path: Path, empty_store: Path) -> Any:
+    """Give an empty store."""
+    path = tmp_path / "broker.db"
+    copy(empty_store, path)
+    store = AskedStore(path)
+    yield store
+    for connection in store._connections.idle:
+        connection.close()
+
+
+def clock() -> datetime:
+    """Give the time at which all happens."""
+    return NOW
+
+
+def enrol(store: AskedStore) -> None:
+    """Write an enrolment, and change it."""
+    records = EnrolmentRecords(store, clock)
+    entry = records.write(StoredEnrolment(Key("enrolment", "p"), WANTED, None, None), WANTED, NOW)
+    assert entry
+    records.amend(entry.key, lambda found: (found.enrolment, None))
+
+
+def lease(store: AskedStore) -> None:
+    """Claim an enrolment, hold it, and let it go."""
+    records = EnrolmentRecords(store, clock)
+    records.write(StoredEnrolment(Key("enrolment", "p"), WANTED, None, None), WANTED, NOW)
+    store.asked.clear()
+    claimed = records.claim()
+    assert claimed
+    assert claimed[1].renew(LATER, NOW)
+    claimed[1].end(NOW)
+
+
+def link(store: AskedStore) -> None:
+    """Link a name to a person, and change the link."""
+    links = PersonLinks(store, KEY, clock)
+    links.by_cpr("cpr", "name", "uuid")
+    links.by_name("name")
+    links.without_cpr("name")
+
+
+def log_in(store: AskedStore) -> None:
+    """Begin a transaction, and change it."""
+    transactions = Transactions(store)
+    held = transactions.add(TRANSACTION, NOW)
+    transactions.change(held, lambda found: replace(found, browser="b"), NOW)
+
+
+def arrive(store: AskedStore) -> None:
+    """Bring an answer, and spend it."""
+    arrivals = Arrivals(store, KEY)
+    spend(arrivals, arrivals.add("t", "_1", LOGIN, ("_a", LATER), NOW), NOW)
+
+
+def log_out(store: AskedStore) -> None:
+    """Begin a session, end it, and close what came before."""
+    sessions = Sessions(store, KEY)
+    sessions.add(SESSION, NOW)
+    sessions.end([SESSION], NOW)
+    sessions.close("b", "p", NOW)
+
+
+WRITES: dict[str, tuple[Callable[[AskedStore], object], bool]] = {
+    "an enrolment": (enrol, True),
+    "a link": (link, True),
+    "a receipt": (lambda store: Receipts(store).file("g", RECEIPT, NOW), True),
+    "a proof": (lambda store: keep_proof(store, PROVED, "ann", NOW), True),
+    "a claim": (
+        lambda store: claim_ownership(store, Key("proof", "m"), ProofOwner("ann", "kaldemail"), LATER, NOW),
+        True,
+    ),
+    "a lease": (lease, False),
+    "a transaction": (log_in, False),
+    "an arrival": (arrive, False),
+    "a session": (log_out, False),
+}
+
+
+@pytest.mark.parametrize(("write", "durable"), WRITES.values(), ids=WRITES)
+def test_a_power_cut_undoes_no_more_than_a_login(
+    store: AskedStore, write: Callable[[AskedStore], object], *, durable: bool
+) -> None:
+    """Who a person is, what they want, agreed to and proved is on the disk before anybody is told; the rest may go."""
+    write(store)
+    assert store.asked
+    assert set(store.asked) == {durable}
