@@ -253,7 +253,8 @@ class EnrolmentAttempt(LeasedEnrolment):
         now = self.ports.now()
         made = borrower.mark == before.id and before.number is None
         outcome = EnrolmentOutcome.CREATED if made else unmade
-        done = before.finished(borrower, outcome, self.ports.carried(wish), now)
+        agreed_facts = self.ports.hash_facts(wish.person)
+        done = before.finished(borrower, outcome, self.ports.carried(wish), agreed_facts, now)
         done = replace(done, granted=self._granted(borrower, wish))
         if wish.cpr:
             # Before the wish goes, and the number with it.

@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Case, Change, Create, Nothing, Plan, plan
+from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 
 TODAY = date(2026, 11, 25)
 FAR = date(2028, 11, 25)
 NAME = WishedField("surname", "Prøvesen", "always")
-WISH = Wish("0101990000", "student", "STUD", ("PRIV",), FAR, (NAME,), None)
-THERE = Borrower("7", "STUD", FAR, fields={"surname": "Prøvesen"})
+PERSON = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
+NAMES_THERE = {"surname": "Prøvesen", "firstname": "Åse"}
+WISH = Wish("0101990000", "student", "STUD", ("PRIV",), FAR, (NAME,), None, person=PERSON)
+THERE = Borrower("7", "STUD", FAR, fields=NAMES_THERE)
 
 
 @pytest.mark.parametrize(

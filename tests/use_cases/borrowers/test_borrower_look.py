@@ -40,13 +40,13 @@ def test_whose_number_the_borrower_has_is_said(world: Any, made: Any, cpr: str |
 def test_what_was_remembered_is_believed_no_more(world: Any, made: Any) -> None:
     """By the enrolment or by the number: the next question asks, however lately the last one did."""
     for asked in (lambda: look(world).at(made), lambda: look(world).at_number("1")):
-        assert world.live.question.who(CPR).who is Who.ONE
+        assert world.live.question.who(CPR, AASE).who is Who.ONE
         world.hooks.calls.clear()
-        assert world.live.question.who(CPR).who is Who.ONE
+        assert world.live.question.who(CPR, AASE).who is Who.ONE
         assert "find" not in world.hooks.calls
         asked()
         world.hooks.calls.clear()
-        assert world.live.question.who(CPR).who is Who.ONE
+        assert world.live.question.who(CPR, AASE).who is Who.ONE
         assert "find" in world.hooks.calls
 
 

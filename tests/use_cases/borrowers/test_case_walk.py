@@ -303,7 +303,7 @@ class Cases(RuleBasedStateMachine):
         if person.case:
             return
         wish = self.world.wish(register=RULE, cpr=cpr, fields=())
-        known = self.world.live.question.who(cpr, wish, to_be=True)
+        known = self.world.live.question.who(cpr, AASE, wish, to_be=True)
         if known.number and known.number in self.library.cprs:
             assert (self.library.cprs[known.number] in OWN) == (cpr in OWN)
         if known.who is Who.ONE and known.enrolment:

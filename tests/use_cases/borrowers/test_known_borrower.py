@@ -66,7 +66,7 @@ def test_a_cpr_finds_one_none_or_a_case(world: Any, found: tuple[Borrower, ...],
     """Two borrowers, or one with another date of birth, are nobody's account; the question writes no case itself."""
     for borrower in found:
         world.library.add(CPR, borrower)
-    assert world.live.question.who(CPR) == answer
+    assert world.live.question.who(CPR, AASE) == answer
     assert [row["state"] for row in world.cases.rows()] == (["done"] if answer.number else [])
 
 
@@ -74,11 +74,11 @@ def test_a_cpr_finds_one_none_or_a_case(world: Any, found: tuple[Borrower, ...],
 def test_a_silent_library_leaves_what_is_remembered(world: Any, there: Borrower, error: Exception) -> None:
     """However old; where nothing is, nobody is told that there is no account."""
     world.hooks.before["find"] = failing(error)
-    assert world.live.question.who(CPR) == KnownBorrower(Who.UNKNOWN)
-    assert world.live.question.who(CPR).number == there.number
+    assert world.live.question.who(CPR, AASE) == KnownBorrower(Who.UNKNOWN)
+    assert world.live.question.who(CPR, AASE).number == there.number
     world.now += timedelta(days=300)
     world.hooks.before["find"] = failing(error)
-    assert world.live.question.who(CPR).number == there.number
+    assert world.live.question.who(CPR, AASE).number == there.number
 
 
 @pytest.mark.parametrize("trust_for", [HOUR, timedelta(minutes=5)])
@@ -90,11 +90,11 @@ def test_the_word_of_the_library_is_believed_for_the_time_that_is_set(
     world.live = world.enrolments("live")
     for _ in range(2):
         assert world.known(world.wish()).enrolment.number == there.number
-        assert world.live.question.who(CPR, world.wish()).number == there.number
+        assert world.live.question.who(CPR, AASE, world.wish()).number == there.number
         assert asked(world) == ["find"]
         world.now += trust_for - MOMENT
         assert world.known(world.wish()).enrolment
-        assert world.live.question.who(CPR).number == there.number
+        assert world.live.question.who(CPR, AASE).number == there.number
         assert world.live.question.who_of(world.links.of_cpr(CPR)).number == there.number
         assert asked(world) == []
         world.now += MOMENT
@@ -102,7 +102,7 @@ def test_the_word_of_the_library_is_believed_for_the_time_that_is_set(
 
 def test_who_needs_a_borrower_and_who_makes_one_share_one_look(world: Any, there: Borrower) -> None:
     """A look for a service that needs one holds the borrower against the wish, too."""
-    assert world.live.question.who(CPR, world.wish()).number == there.number
+    assert world.live.question.who(CPR, AASE, world.wish()).number == there.number
     assert world.known(world.wish()).enrolment
     assert asked(world) == ["find"]
 
@@ -121,12 +121,12 @@ def test_a_borrower_that_is_gone_is_not_handed_on(world: Any, there: Borrower, *
     merged = world.library.add(OTHER, replace(there, number="6", cpr=OTHER))
     del world.library.borrowers["1" if made else "5"], world.library.cprs["1" if made else "5"]
     world.now += HOUR
-    assert world.live.question.who(CPR, wish, to_be=to_be) == NOBODY
+    assert world.live.question.who(CPR, AASE, wish, to_be=to_be) == NOBODY
     for _ in range(2):
-        assert world.live.question.who(CPR) == NOBODY
+        assert world.live.question.who(CPR, AASE) == NOBODY
         assert world.live.question.who_of(world.links.of_cpr(CPR)) == NOBODY
     world.library.add(CPR, replace(merged, cpr=CPR))
-    assert world.live.question.who(CPR).number == "6"
+    assert world.live.question.who(CPR, AASE).number == "6"
 
 
 def test_a_borrower_that_was_gone_is_not_believed_in_again(world: Any, there: Borrower) -> None:
@@ -136,21 +136,21 @@ def test_a_borrower_that_was_gone_is_not_believed_in_again(world: Any, there: Bo
     world.library.cprs.clear()
     assert world.known(world.wish(category="EMPL")) == NOBODY
     world.hooks.before["find"] = DOWN
-    assert world.live.question.who(CPR) == KnownBorrower(Who.UNKNOWN)
+    assert world.live.question.who(CPR, AASE) == KnownBorrower(Who.UNKNOWN)
     assert world.live.question.who_of(world.links.of_cpr(CPR)) == NOBODY
-    assert world.live.question.who(CPR) == NOBODY
+    assert world.live.question.who(CPR, AASE) == NOBODY
 
 
 def test_a_borrower_that_is_gone_is_gone_for_every_later_login(world: Any, there: Borrower) -> None:
     """Whatever wish it was that looked: not within the time that it would be believed, nor in a silence."""
-    assert world.live.question.who(CPR, world.wish()).number == there.number
+    assert world.live.question.who(CPR, AASE, world.wish()).number == there.number
     world.library.borrowers.clear()
     world.library.cprs.clear()
     assert world.known(world.wish(category="EMPL")) == NOBODY
-    assert world.live.question.who(CPR) == NOBODY
+    assert world.live.question.who(CPR, AASE) == NOBODY
     world.now += HOUR
     world.hooks.before["find"] = DOWN
-    assert world.live.question.who(CPR) == KnownBorrower(Who.UNKNOWN)
+    assert world.live.question.who(CPR, AASE) == KnownBorrower(Who.UNKNOWN)
     world.hooks.before["read"] = DOWN
     assert world.live.question.who_of(world.links.of_cpr(CPR)) == NOBODY
 
@@ -186,7 +186,7 @@ def test_one_that_we_made_is_the_persons_under_another_number(
     world.library.cprs.clear()
     world.library.borrowers["1"] = replace(world.library.borrowers["1"], **change)
     world.now += HOUR
-    assert world.live.question.who(CPR).number == number
+    assert world.live.question.who(CPR, AASE).number == number
 
 
 def test_a_copy_of_what_we_made_is_nobodys(world: Any) -> None:
@@ -197,7 +197,7 @@ def test_a_copy_of_what_we_made_is_nobodys(world: Any) -> None:
     world.library.cprs.clear()
     world.library.borrowers["7"] = copy
     world.now += HOUR
-    assert world.live.question.who(CPR) == NOBODY
+    assert world.live.question.who(CPR, AASE) == NOBODY
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_a_look_overwrites_no_wish_that_waits_and_no_case(world: Any, there: Bor
     key = world.live.person_key(CPR)
     world.records.amend(key, lambda entry: (replace(entry.enrolment, state=state), None))
     before = world.records.read(key)
-    assert world.live.question.who(CPR).number == there.number
+    assert world.live.question.who(CPR, AASE).number == there.number
     assert world.known(world.wish(category="EMPL", upgrades=("STUD",))) == KnownBorrower(Who.ONE, "5")
     assert world.records.read(key) == before
     assert before.enrolment.id == wanted.id
@@ -255,7 +255,7 @@ def test_without_a_free_slot_the_library_is_not_asked(world: Any, there: Borrowe
     """A slow library never holds every thread, and each slot is given back."""
     slots = Semaphore(free)
     question = replace(world.live.question, waiting_slots=slots)
-    assert question.who(CPR) == (KnownBorrower(Who.ONE, there.number) if free else KnownBorrower(Who.UNKNOWN))
+    assert question.who(CPR, AASE) == (KnownBorrower(Who.ONE, there.number) if free else KnownBorrower(Who.UNKNOWN))
     if free:
         assert question.is_only(there, CPR)
     else:
@@ -276,7 +276,7 @@ def test_without_the_number_a_borrower_must_still_carry_it(
     """What stands for a CPR number finds what the number was found to have, if the library says so still."""
     owner = world.links.of_cpr(CPR)
     assert world.live.question.who_of(owner) == NOBODY
-    assert world.live.question.who(CPR).number == there.number
+    assert world.live.question.who(CPR, AASE).number == there.number
     del world.library.borrowers["5"]
     if change is not None:
         world.library.borrowers["5"] = replace(there, **change)
