@@ -23,7 +23,6 @@ RecordKind = Literal[
     "enrolment",
     "lease",
     "pin",
-    "letter",
     "register",
     "proof",
     "session",
