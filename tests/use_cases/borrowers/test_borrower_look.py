@@ -11,6 +11,7 @@ from broker.core.ports import Key
 from broker.use_cases.borrowers.borrower_look import BorrowerLook, Found
 from broker.use_cases.borrowers.enrolment_ports import Mode
 from broker.use_cases.borrowers.known_borrower import Who
+from tests.use_cases.conftest import AASE
 
 CPR, OTHER = "0101990000", "0202990000"
 

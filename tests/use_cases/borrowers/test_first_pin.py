@@ -11,6 +11,7 @@ from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import LibraryRefused, LibraryUnavailable, MailUnavailable
 from broker.core.login.transaction import AccountState
 from broker.use_cases.borrowers.pin_setting import PinSetting
+from tests.use_cases.conftest import AASE
 
 CPR: Final = "0101990000"
 
