@@ -19,11 +19,12 @@ from broker.core.letters import LetterContent, LetterText
 RecordKind = Literal[
     "transaction",
     "arrival",
+    "person",
+    "index",
     "receipt",
     "enrolment",
     "lease",
     "pin",
-    "letter",
     "register",
     "proof",
     "session",
