@@ -118,15 +118,6 @@ ENROLLED: Final = Retention(
     _("its end, renewed when a login changes it"),
     _("the next login finds the borrower again, without asking the library system each time"),
 )
-ENROLLED_BY_US: Final = Retention(
-    "enrolment",
-    _("the same, of a borrower that the broker made: affiliation, whether its PIN was used here"),
-    "a keyed hash of the CPR number",
-    None,
-    _("its end, renewed when a login changes it"),
-    _("the borrower is kept right, and lowered once it has expired"),
-    _("400 days, or until 60 days after the borrower's expiry"),
-)
 CASE: Final = Retention(
     "enrolment",
     _("a case or notice for staff: its reason, borrower numbers"),
@@ -191,14 +182,6 @@ PIN_BROWSER: Final = Retention(
     _YEAR,
     _("the tick"),
     _("number and PIN are enough there"),
-)
-CATEGORY_LETTER: Final = Retention(
-    "letter",
-    _("a letter about another category or the account's end: borrower number, event, language"),
-    "a keyed hash of enrolment, category and day",
-    4 * _DAY,
-    _("the change"),
-    _("a mail server that is down gets it later"),
 )
 REGISTER_LOOK_UP: Final = Retention(
     "register",
@@ -328,14 +311,6 @@ FIGURES: Final = Retention(
     30 * _MINUTE,
     _("the count"),
     _("metrics and readyz"),
-)
-RECONCILED: Final = Retention(
-    "figures",
-    _("how far the comparison of borrowers has come, and counts of what it found; no person"),
-    "a word",
-    30 * _DAY,
-    _("its last step"),
-    _("it goes on where it was stopped"),
 )
 TRAIL_KEY: Final = Retention(
     "audit",
