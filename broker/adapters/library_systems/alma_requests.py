@@ -148,3 +148,8 @@ def user_path(identifier: str, kind: str, **query: str | Sequence[str]) -> str:
     for name, value in query.items():
         asked[name] = value if isinstance(value, str) else ",".join(value)
     return f"{USERS}/{quote(identifier, safe='')}?{urlencode(asked, safe=',')}"
+
+
+def search_path(query: str, limit: int) -> str:
+    """Return the address of a search for users."""
+    return f"{USERS}?{urlencode({'q': query, 'limit': str(limit)})}"

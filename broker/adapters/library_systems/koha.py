@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from broker.adapters.library_systems import koha_refusals, koha_requests, koha_responses
@@ -60,6 +60,12 @@ class Koha:
     def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the borrowers made under this enrolment id."""
         return self._borrowers(self._searches.marked(mark, deadline))
+
+    def find_similar(
+        self, birth_date: date | None, email: str | None, deadline: datetime
+    ) -> tuple[Borrower, ...]:
+        """Return the borrowers with this mail address or this birth date, at most 200."""
+        return self._borrowers(self._searches.similar(birth_date, email, deadline))
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
         """Return the borrower with this ``patron_id``, or None."""

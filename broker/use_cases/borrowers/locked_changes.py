@@ -45,6 +45,7 @@ class LockedChanges:
         self.find = library.find
         self.read = library.read
         self.marked = library.marked
+        self.find_similar = library.find_similar
         self.create = library.create
         self.typed = library.typed
         self.check_pin = library.check_pin
