@@ -13,11 +13,11 @@ from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 # So many of surname, given name and birth date must agree.
 _ENOUGH: Final = 2
 _WORD: Final = re.compile(r"[^\W\d_]+")
-# Letters that Unicode does not decompose, as they are written without them on the keyboard.
+# Letters that Unicode does not decompose (ae, oe, eth, thorn, ...), as people without them write.
 _TRANSLITERATED: Final = str.maketrans(
-    {"æ": "ae", "ø": "oe", "œ": "oe", "ð": "d", "þ": "th", "ł": "l", "đ": "d"}
+    {0xE6: "ae", 0xF8: "oe", 0x153: "oe", 0xF0: "d", 0xFE: "th", 0x142: "l", 0x111: "d"}
 )
-# Spellings of one letter, reduced to the shortest: Aagaard is Ågård, Møller is Moeller and Moller.
+# Spellings of one letter, reduced to the shortest: Moeller is Moller, Aagaard is Agard.
 _SHORTENED: Final = (("ae", "a"), ("oe", "o"), ("ue", "u"), ("aa", "a"))
 # Words of many surnames. If one is the only word in common, the surnames do not agree.
 _PARTICLES: Final = frozenset(
@@ -64,7 +64,7 @@ def read_person_facts(attributes: Attributes) -> PersonFacts:
 
 
 def fold_words(name: str) -> frozenset[str]:
-    """Return the words of a name without case, accents and the spellings of æ, ø and å."""
+    """Return the words of a name without case, accents and the spellings of Danish letters."""
     plain = normalize("NFC", name).casefold().replace("'", "").replace("\u2019", "")
     return frozenset(_fold(word) for word in _WORD.findall(plain))
 

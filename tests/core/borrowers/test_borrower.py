@@ -19,6 +19,7 @@ PERSON = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
 NAMES_THERE = {"surname": "Prøvesen", "firstname": "Åse"}
 WISH = Wish("0101990000", "student", "STUD", ("PRIV",), FAR, (NAME,), None, person=PERSON)
 THERE = Borrower("7", "STUD", FAR, fields=NAMES_THERE)
+MARRIED = replace(THERE, born=PERSON.birth_date, fields={**NAMES_THERE, "surname": "Eksempel"})
 OTHERS = replace(THERE, born=PERSON.birth_date, fields={"surname": "Skov", "firstname": "Ida"})
 
 
@@ -31,10 +32,7 @@ OTHERS = replace(THERE, born=PERSON.birth_date, fields={"surname": "Skov", "firs
         ((replace(THERE, category="PRIV"),), Change("7", (), "STUD", FAR)),
         ((replace(THERE, category="STAFF"),), Nothing("7")),
         ((replace(THERE, category="TEMP"),), Nothing("7")),
-        (
-            (replace(THERE, born=PERSON.birth_date, fields={**NAMES_THERE, "surname": "Eksempel"}),),
-            Change("7", (("surname", "Prøvesen"),)),
-        ),
+        ((MARRIED,), Change("7", (("surname", "Prøvesen"),))),
         ((replace(THERE, expires=None),), Nothing("7")),
         ((replace(THERE, expires=TODAY - timedelta(days=9)),), Change("7", (), None, FAR)),
         ((replace(THERE, expires=TODAY + timedelta(days=179)),), Change("7", (), None, FAR)),

@@ -53,16 +53,16 @@ def asked(world: Any) -> list[str]:
     return calls
 
 
+OTHERS = Borrower("5", "STUD", born=date(1999, 1, 1), fields={"surname": "Skov", "firstname": "Ida"})
+
+
 @pytest.mark.parametrize(
     ("found", "answer"),
     [
         ((), NOBODY),
         ((Borrower("5", "STUD"),), KnownBorrower(Who.ONE, "5")),
         ((Borrower("5", "STUD"), Borrower("6", "STUD")), case("two_borrowers", "5", "6")),
-        (
-            (Borrower("5", "STUD", born=date(1999, 1, 1), fields={"surname": "Skov", "firstname": "Ida"}),),
-            case("different_person", "5"),
-        ),
+        ((OTHERS,), case("different_person", "5")),
     ],
     ids=["none", "one", "two", "a stranger's"],
 )
