@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from broker.core.entities import Text
+from broker.core.entities import Assurance, Text
 from broker.core.staff import StaffRole, StaffRules, eppn_fault
 from broker.files.checked_files import Shape
 from broker.files.settings.address_types import (
@@ -258,20 +258,22 @@ Eppn = Annotated[str, AfterValidator(_eppn)]
 
 
 class AdminTable(SettingsTable):
-    """The staff view: where staff log in, who of them comes in, and what each may see."""
+    """The staff view: where staff log in, who is listed, and which pages they see."""
 
     upstream: Name
     institution: EntityId
+    assurance: Literal["low", "substantial", "high"] = "substantial"
     eppns: tuple[Eppn, ...]
     roles: dict[Name, tuple[Eppn, ...]] = Field(default_factory=dict)
 
     def rules(self) -> StaffRules:
-        """Return the table as a value of the core; an eppn without a role comes in to nothing."""
+        """Return the table as a value of the core. An eppn without a role is refused."""
         roles = {}
         for eppn in self.eppns:
             has = [StaffRole(role) for role, eppns in self.roles.items() if eppn in eppns]
             roles[eppn] = frozenset(has)
-        return StaffRules(self.upstream, self.institution, roles)
+        least = Assurance.named(self.assurance)
+        return StaffRules(self.upstream, self.institution, roles, least)
 
 
 class AuditTable(SettingsTable):
