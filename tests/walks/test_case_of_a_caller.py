@@ -41,11 +41,11 @@ def test_the_reference_of_a_refused_page_names_the_case(house: House, pair: tupl
     person = house.person()
     page = person.log_in("asta", service=service)
     page = person.agree(page) if mark(page)[0] == "ask" else page
-    assert mark(page) == ("refuse", "two_borrowers")
+    assert mark(page) == ("refuse", "several_borrowers")
     trace = diagnostics.trace(house.parts, reference(page))
     assert trace is not None
     [case] = [row for row in house.parts.cases.rows() if row["state"] == "case"]
-    assert (trace["enrolment"], trace["reason"]) == (case["id"], "two_borrowers")
+    assert (trace["enrolment"], trace["reason"]) == (case["id"], "several_borrowers")
     assert case["borrowers"] == pair
 
 
@@ -87,7 +87,7 @@ def test_staff_get_from_the_reference_to_the_borrowers_and_end_the_case(
     """Cause, both numbers, what to do; after the merge the look finds one, and the retry makes the account."""
     spoken = refused(house)
     shown = json.loads(staff("show", *spoken.split(), "--json").stdout)
-    assert (shown["state"], shown["reason"], tuple(shown["borrowers"])) == ("case", "two_borrowers", pair)
+    assert (shown["state"], shown["reason"], tuple(shown["borrowers"])) == ("case", "several_borrowers", pair)
     assert shown["references"] == [spoken.replace(" ", "").upper()]
     assert shown["todo"].startswith("Merge the borrowers")
     assert ASTA not in f"{shown}"

@@ -42,7 +42,7 @@ _OF_THE_REGISTER: Final = frozenset({_ASKS_AGAIN, _NOBODY_BY_IT})
 
 # The reasons of docs/operations.md.
 BY_REASON: Final[Mapping[str, Advice]] = {
-    "two_borrowers": Advice(_MERGE, _LOOKS_AGAIN),
+    "several_borrowers": Advice(_MERGE, _LOOKS_AGAIN),
     "temporary_and_cpr": Advice(_MERGE, _LOOKS_AGAIN),
     "different_person": Advice(
         _(

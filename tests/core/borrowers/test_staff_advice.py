@@ -15,7 +15,7 @@ from broker.core.errors import PIN_UNUSABLE
 OPERATIONS = Path(__file__).resolve().parents[3] / "docs" / "operations.md"
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 WISH = Wish("0101990000", "student", "STUD", (), date(2028, 1, 1), (), None)
-CASE = Enrolment("e", EnrolmentState.CASE, NOW, WISH, "p", reason="two_borrowers")
+CASE = Enrolment("e", EnrolmentState.CASE, NOW, WISH, "p", reason="several_borrowers")
 
 
 def test_the_page_for_staff_has_the_reasons_that_the_commands_advise_on() -> None:

@@ -24,12 +24,12 @@ def desk(house: House) -> Person:
     return enter(house, DESK)
 
 
-def two_borrowers(house: House) -> tuple[str, tuple[str, str]]:
+def several_borrowers(house: House) -> tuple[str, tuple[str, str]]:
     """Let Asta be refused since two borrowers have her number; give the reference and the two."""
     made = [house.koha.patrons.create({**REGISTERED, "cardnumber": card, "userid": card}) for card in (ASTA, SPELLED)]
     person = house.person()
     page = person.agree(person.log_in("asta"))
-    assert mark(page) == ("refuse", "two_borrowers")
+    assert mark(page) == ("refuse", "several_borrowers")
     written = found(page, "//div[@class='reference']//strong/text()")
     return f"{written[:4]} {written[4:]}".lower(), (str(made[0]["patron_id"]), str(made[1]["patron_id"]))
 
@@ -54,7 +54,7 @@ def press(staff: Person, spoken: str, button: str) -> str:
 def test_a_caller_is_helped_from_the_reference_to_the_account(desk: Person) -> None:
     """What to tell them, what happened, which borrowers; the retry after the merge makes the account; no CPR number."""
     house = desk.house
-    spoken, pair = two_borrowers(house)
+    spoken, pair = several_borrowers(house)
     page = find(desk, spoken)
     text = page.get_data(as_text=True)
     assert found(page, "//section/@data-state") == "case"
@@ -72,7 +72,7 @@ def test_a_caller_is_helped_from_the_reference_to_the_account(desk: Person) -> N
 
 def test_a_press_is_on_the_trail_before_it_does_anything(desk: Person) -> None:
     """With the button and the role; the retry itself has its own line."""
-    spoken, _ = two_borrowers(desk.house)
+    spoken, _ = several_borrowers(desk.house)
     assert press(desk, spoken, "retry") == "retried"
     assert press(desk, spoken, "letter") == "no_letter"
     lines = trail(desk.house)
@@ -117,7 +117,7 @@ def test_letters_of_the_desk_are_limited(desk: Person) -> None:
 
 def test_retries_of_the_desk_are_limited(desk: Person) -> None:
     """Six an hour of one enrolment: whoever presses on asks the library system no more."""
-    spoken, _ = two_borrowers(desk.house)
+    spoken, _ = several_borrowers(desk.house)
     pressed = [press(desk, spoken, "retry") for _ in range(7)]
     assert pressed[0] == "retried"
     assert [each == "retries_too_many" for each in pressed] == [*[False] * 6, True]
@@ -134,7 +134,7 @@ def test_a_page_that_led_to_no_account_has_no_buttons(desk: Person) -> None:
 
 def test_a_case_that_has_ended_says_so(desk: Person) -> None:
     """The caller begins anew."""
-    spoken, _ = two_borrowers(desk.house)
+    spoken, _ = several_borrowers(desk.house)
     for key, _ in list(desk.house.parts.store.list("enrolment", None, desk.house.clock.now())):
         desk.house.parts.store.drop(key)
     text = find(desk, spoken).get_data(as_text=True)
@@ -156,8 +156,8 @@ def test_the_cause_of_a_case_is_text_and_its_borrowers_get_no_letter(desk: Perso
     Nor after a retry that is not carried out yet: it forgets the two.
     """
     house = desk.house
-    spoken, pair = two_borrowers(house)
-    [entry] = [each for each in house.parts.cases.records.all() if each.enrolment.reason == "two_borrowers"]
+    spoken, pair = several_borrowers(house)
+    [entry] = [each for each in house.parts.cases.records.all() if each.enrolment.reason == "several_borrowers"]
     hostile = replace(entry.enrolment, cause="<script>alert(1)</script>", number=pair[0])
     written = house.parts.cases.records.write(entry, hostile, entry.due)
     assert written
