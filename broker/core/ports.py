@@ -25,7 +25,6 @@ RecordKind = Literal[
     "enrolment",
     "lease",
     "pin",
-    "register",
     "proof",
     "session",
     "ended",

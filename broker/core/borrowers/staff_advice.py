@@ -28,17 +28,7 @@ _WISH_GONE: Final = _(
     "Nothing: the wish was dropped after 30 days, or there never was one. Once all is "
     "put right, `end` it: the person begins anew at the next login."
 )
-_ASKS_AGAIN: Final = _(
-    "It ends the case and lets them in; the CPR register is asked again at their next login."
-)
-_NOBODY_BY_IT: Final = _(
-    "It ends the case and lets them in. Nobody is made by the old number any more, nor by another "
-    "that the case held back, unless the CPR register says that it holds; it is asked again at "
-    "their next login."
-)
 _MERGE: Final = _("Merge the borrowers in the library system, then `retry`.")
-
-_OF_THE_REGISTER: Final = frozenset({_ASKS_AGAIN, _NOBODY_BY_IT})
 
 # The reasons of docs/operations.md.
 BY_REASON: Final[Mapping[str, Advice]] = {
@@ -155,46 +145,6 @@ BY_REASON: Final[Mapping[str, Advice]] = {
     "borrower_gone": Advice(
         _("Nothing: the person signs up with a CPR number at the next login."), _NO_RETRY
     ),
-    "person_dead": Advice(
-        _(
-            "The CPR register says that the person is dead: nobody is let in by their number, "
-            "and nothing is mailed to them. Close the borrower in the library system, then "
-            "`end` it. If they live, `retry`."
-        ),
-        _ASKS_AGAIN,
-    ),
-    "cpr_number_changed": Advice(
-        _(
-            "The CPR register has given the person another number. `confirm` it, with the "
-            "borrower's number, and the borrower gets it; where two borrowers are named, merge "
-            "them in the library system into one that has the new number, then `retry`. Where "
-            "one is named, nobody comes to a borrower by the new number until then."
-        ),
-        _NOBODY_BY_IT,
-    ),
-    "under_guardianship": Advice(
-        _("The person has a guardian. See what the library has agreed with them, then `end` it."),
-        _ASKS_AGAIN,
-    ),
-    "register_unclear": Advice(
-        _("See what the cause says, and whose the borrower is. Nobody waits; then `end` it."),
-        _ASKS_AGAIN,
-    ),
-    "register_not_written": Advice(
-        _(
-            "The library system refuses what the CPR register says of the person's name or "
-            "address. Mend what the cause names, or write it there yourself, then `retry`."
-        ),
-        _ASKS_AGAIN,
-    ),
-    "protected_address_there": Advice(
-        _(
-            "Name and address of the person are protected now, and an address stands in the "
-            "library system. Take it out there, unless the person wants it to stand; then "
-            "`end` it. Nobody waits."
-        ),
-        _ASKS_AGAIN,
-    ),
     "name_with_another_cpr": Advice(
         _(
             "Nobody waits. Find out whether the university has given the user name to somebody "
@@ -232,7 +182,6 @@ def advice(enrolment: Enrolment, *, listed_apart: bool) -> Advice:
     if listed_apart:
         return replace(found, retry=_ENDS) if found.retry == _LOOKS_AGAIN else found
     if enrolment.wish is not None:
-        # Of a wish that waits for another case, which is the register's.
-        return replace(found, retry=_LOOKS_AGAIN) if found.retry in _OF_THE_REGISTER else found
+        return found
     is_case = enrolment.state is EnrolmentState.CASE
     return replace(found, retry=_WISH_GONE if is_case else _NO_RETRY)
