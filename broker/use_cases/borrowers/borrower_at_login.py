@@ -84,7 +84,7 @@ class BorrowerAtLogin:
             wished = self._wish(transaction, arrived, now, remembered, to_be=True)
             account = self._account_by_wish(wished, arrived, remembered) if wished else None
         account = account or self._account_as_it_is(transaction, arrived, now, remembered)
-        return replace(account, look_up=self._look_up_reason(person.id, arrived, remembered))
+        return replace(account, look_up=self._look_up_reason(person.id, account, arrived))
 
     def request_look_up(self, transaction: Transaction, arrived: Arrived) -> None:
         """Request the look-up of a person who has read that the register is asked about them."""
@@ -212,14 +212,12 @@ class BorrowerAtLogin:
                 assert_never(known.who)
 
     def _look_up_reason(
-        self, person_id: str, arrived: Arrived, remembered: RememberedBorrower | None
+        self, person_id: str, account: Account, arrived: Arrived
     ) -> LookUpReason | None:
         """Return why the register would be asked about the person; they may say no."""
-        entry = remembered.entry if remembered else None
-        if entry is None or self.enrolments.mode != "live" or not looked_up(arrived.decision):
+        if self.enrolments.mode != "live" or account.number is None:
             return None
-        enrolment = entry.enrolment
-        if enrolment.state is not EnrolmentState.DONE or enrolment.number is None:
+        if not looked_up(arrived.decision) or not findable_cpr(arrived):
             return None
         return self.enrolments.ports.look_ups.find_reason(person_id)
 

@@ -40,10 +40,6 @@ KEPT_TEXTS: Final[Mapping[str, KeptText]] = {
         _("PINs and codes"),
         _("Letters with a code for your PIN, and browsers that you have called your own."),
     ),
-    "register": KeptText(
-        _("Look-ups in the CPR register"),
-        _("That the CPR register is still to be asked about you, and why."),
-    ),
     "proof": KeptText(
         _("Mail addresses you have shown to be yours"),
         _("So that you are not asked for a code at every login."),
