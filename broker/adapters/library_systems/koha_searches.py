@@ -69,23 +69,15 @@ class PatronSearches:
         A birth date that stands for "unknown" may be in more records than one page holds. The mail
         address is then searched on its own, so that its patrons are not cut off.
         """
-        conditions: list[Query] = []
-        if birth_date:
-            conditions.append({"date_of_birth": birth_date.isoformat()})
-        if email:
-            conditions.append({"email": email})
-        if not conditions:
+        by_date = [{"date_of_birth": birth_date.isoformat()}] if birth_date else []
+        by_mail = [{"email": email}] if email else []
+        if not (by_date or by_mail):
             return []
-        query = {"-or": conditions} if len(conditions) > 1 else conditions[0]
+        query = {"-or": by_mail + by_date}
         found = self.search("find_similar", query, deadline, most=_MOST_SIMILAR)
-        if len(found) == _MOST_SIMILAR and len(conditions) > 1:
-            by_mail = self.search("find_similar", conditions[1], deadline, most=_MOST_SIMILAR)
-            found = by_mail + found
-        with_address = [patron for patron in found if email and _has_address(patron, email)]
-        others = [patron for patron in found if patron not in with_address]
-        if not all(birth_date and _is_born(patron, birth_date) for patron in others):
-            raise LibraryUnavailable(f"find_similar: {_EVERYONE}")
-        return (with_address + others)[:_MOST_SIMILAR]
+        if len(found) == _MOST_SIMILAR and by_mail:
+            found += self.search("find_similar", by_mail[0], deadline, most=_MOST_SIMILAR)
+        return _by_likeness(found, birth_date, email)[:_MOST_SIMILAR]
 
     def patron(self, number: str, deadline: datetime) -> Patron | None:
         """Return the patron of this ``patron_id``, or None."""
@@ -135,6 +127,16 @@ class PatronSearches:
         return found
 
 
+def _by_likeness(
+    found: Sequence[Patron], birth_date: date | None, email: str | None
+) -> list[Patron]:
+    with_address = [patron for patron in found if email and _has_address(patron, email)]
+    others = [patron for patron in found if patron not in with_address]
+    if not all(_is_born(patron, birth_date) for patron in others):
+        raise LibraryUnavailable(f"find_similar: {_EVERYONE}")
+    return with_address + others
+
+
 def _has_address(patron: Patron, email: str) -> bool:
     return _fold(koha_responses.text_of(patron, "email") or "") == _fold(email)
 
@@ -145,8 +147,8 @@ def _fold(address: str) -> str:
     return "".join(each for each in letters if not unicodedata.combining(each)).casefold()
 
 
-def _is_born(patron: Patron, birth_date: date) -> bool:
-    return koha_responses.day(patron.get("date_of_birth")) == birth_date
+def _is_born(patron: Patron, birth_date: date | None) -> bool:
+    return birth_date is not None and koha_responses.day(patron.get("date_of_birth")) == birth_date
 
 
 def _is_named(patron: Patron, field: str, name: str) -> bool:

@@ -373,11 +373,27 @@ STAFF_LOGIN: Final = Retention(
 )
 STAFF_SESSION: Final = Retention(
     "staff",
-    _("somebody who is logged in to the staff view: keyed hashes of eppn and browser"),
+    _("a session of the staff view: keyed hashes of eppn and browser"),
     "a keyed hash of the cookie",
     15 * _MINUTE,
+    _("the last request"),
+    _("an idle session ends"),
+)
+STAFF_SESSION_AT_MOST: Final = Retention(
+    "staff",
+    _("the same session, however busy it is"),
+    "a keyed hash of the cookie",
+    4 * _HOUR,
     _("the login"),
-    _("they look at a few pages; after it they log in afresh"),
+    _("staff log in afresh after half a working day"),
+)
+STAFF_BINDING: Final = Retention(
+    "staff",
+    _("the person to whom a listed eppn belongs: a keyed hash of the subject-id or CPR number"),
+    "a keyed hash of the eppn",
+    _TWENTY_YEARS,
+    _("the first login"),
+    _("an eppn that is given to another person opens nothing; dropped when it leaves the list"),
 )
 
 TABLE: Final = tuple(row for row in globals().values() if isinstance(row, Retention))

@@ -53,6 +53,7 @@ class ShelfSettings:
     url: str
     database_file: str
     checks_pins: bool = True
+    connections: int = 2
 
     @classmethod
     def read(cls, settings: Mapping[str, object]) -> Self:
