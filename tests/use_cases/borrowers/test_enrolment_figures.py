@@ -92,5 +92,5 @@ def test_two_workers_do_not_count_at_once(world: Any) -> None:
 
     world.records.store.list = listing
     slow.step()
-    assert len(begun) == 3  # the enrolments, the letters and the look-ups, once each
+    assert len(begun) == 2  # the enrolments and the letters, once each
     assert slow.figures() == other.figures()
