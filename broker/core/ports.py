@@ -233,6 +233,10 @@ class LibrarySystem(Protocol):
         """
         ...
 
+    def list_borrowers(self) -> Iterator[Borrower]:
+        """Yield every borrower, a page at a time; LibraryRefused without ``LISTED``."""
+        ...
+
     def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
         """Make the borrower with ``mark``, a card number and a database-unique field of its CPR.
 

@@ -98,6 +98,10 @@ class Shelf:
 
         return self.hooks.around("find_similar", lambda: tuple(filter(is_similar, self.borrowers.values())))
 
+    def list_borrowers(self) -> Iterator[Borrower]:
+        """Give everybody."""
+        return iter(tuple(self.borrowers.values()))
+
     def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
         """Make one, unless the unique field refuses."""
         del deadline
