@@ -23,6 +23,8 @@ RecordKind = Literal[
     "enrolment",
     "lease",
     "pin",
+    "code",
+    "mail",
     "letter",
     "register",
     "proof",
