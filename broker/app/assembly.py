@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from threading import Semaphore
 
-from broker.adapters.libraries.entry_points import open_library
+from broker.adapters.library_systems.entry_points import open_library
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.registers.entry_points import open_register

@@ -19,6 +19,8 @@ from broker.core.letters import LetterContent, LetterText
 RecordKind = Literal[
     "transaction",
     "arrival",
+    "person",
+    "index",
     "receipt",
     "enrolment",
     "lease",

@@ -75,7 +75,8 @@ NOBODYS: Final = frozenset(
         *(row for row in table.TABLE if row.kind in {"policy", "staff"}),
     }
 )
-STAYS: Final = frozenset({table.ENDED, table.PAUSE})
+# Nothing writes the person record yet: the change that writes it also deletes it here.
+STAYS: Final = frozenset({table.ENDED, table.PAUSE, table.PERSON, table.INDEX})
 # Found as another row of the same record, or by a search of its own.
 OTHERWISE: Final = frozenset(
     {

@@ -56,6 +56,22 @@ ARRIVAL: Final = Retention(
     _("no assertion is accepted twice"),
     _("60 seconds and the skew, or as long as the assertion is good and the skew"),
 )
+PERSON: Final = Retention(
+    "person",
+    _("what is kept of a person: borrower number and when the library system confirmed it"),
+    "the person id",
+    2 * _YEAR,
+    _("the last login"),
+    _("the next login is led to the same borrower, and answers count as the person gave them"),
+)
+INDEX: Final = Retention(
+    "index",
+    _("the person id that a borrower number or an open case leads to"),
+    "a keyed hash of the borrower number, or the person id",
+    2 * _YEAR,
+    _("the last login"),
+    _("staff find a person and the open cases"),
+)
 RECEIPT: Final = Retention(
     "receipt",
     _(

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from werkzeug.wrappers import Response
 
-from broker.adapters.libraries.koha import KohaSettings
+from broker.adapters.library_systems.koha import KohaSettings
 from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
