@@ -101,12 +101,14 @@ class MailedCodes:
     ) -> str:
         """Store a new code for ``subject`` and return its eight digits, to be mailed."""
         digits = draw_code()
-        self._add(purpose, subject, browser, person_id, digits, lasts)
+        code_hash = self._code_hash(purpose, browser, person_id, digits)
+        self._add(self._key(purpose, browser, person_id), subject, code_hash, lasts)
         return digits
 
     def make_decoy(self, purpose: CodePurpose, *, browser: str, person_id: str = "") -> None:
         """Store a code that nobody is mailed, so that wrong tries count down in the same way."""
-        self._add(purpose, "", browser, person_id, secrets.token_hex(16), CODE_LASTS)
+        unguessable = self._code_hash(purpose, browser, person_id, secrets.token_hex(16))
+        self._add(self._key(purpose, browser, person_id), "", unguessable, CODE_LASTS)
 
     def try_code(
         self, purpose: CodePurpose, typed: str, *, browser: str, person_id: str = ""
@@ -156,7 +158,8 @@ class MailedCodes:
             if len(held.codes) >= MOST_LINKS and not always:
                 return None
             after = held.with_code(code)
-            return Content(after, max(each.expires_at for each in after.codes))
+            ends = max(each.expires_at for each in after.codes)
+            return Content(after, PIN_LINK.ends(ends))
 
         if not self._held.amend(self._links_key(borrower_number), added, now).written:
             return None
@@ -169,10 +172,7 @@ class MailedCodes:
         expires_at = self.now() + lasts
         index, code = self._new_link(borrower_number, token, expires_at)
         held = Content(HeldCodes((code,)), PIN_LINK.ends(expires_at))
-        return token, (
-            self._held.drafted(self._links_key(borrower_number), held, None),
-            index,
-        )
+        return token, (self._held.drafted(self._links_key(borrower_number), held, None), index)
 
     def find_link(self, token: str) -> str:
         """Return the borrower number of a PIN link; nothing is used up. LinkGone if invalid."""
@@ -186,24 +186,15 @@ class MailedCodes:
             raise LinkGone("the PIN link has ended")
         return link.value.borrower_number
 
-    def _add(
-        self,
-        purpose: CodePurpose,
-        subject: str,
-        browser: str,
-        person_id: str,
-        digits: str,
-        lasts: timedelta,
-    ) -> None:
+    def _add(self, key: Key, subject: str, code_hash: str, lasts: timedelta) -> None:
         now = self.now()
-        code_hash = self._code_hash(purpose, browser, person_id, digits)
         code = Code(subject, code_hash, now, now + lasts)
 
         def added(record: Record[HeldCodes] | None) -> Content[HeldCodes]:
             held = (record.value if record else HeldCodes()).live(now)
             return Content(held.with_code(code), CODE.until(now))
 
-        self._held.amend(self._key(purpose, browser, person_id), added, now)
+        self._held.amend(key, added, now)
 
     def _is_ended(self, code: Code) -> bool:
         ended = Records(self.store, CodesEnded).get(self._ended_key(code.subject), self.now())

@@ -75,7 +75,7 @@ class MailOutbox:
         lasts: timedelta = MAIL.span,
         due: datetime | None = None,
     ) -> Write:
-        """Return the write that queues a mail, for ``Store.put_many``; call ``wake_worker`` then."""
+        """Return the write that queues a mail, for ``put_many``; then call ``wake_worker``."""
         now = self.now()
         queued = QueuedMail(recipient, mail_text.subject, mail_text.text, now)
         content = Content(queued, min(MAIL.until(now), now + lasts), due or now)
@@ -104,7 +104,7 @@ class MailOutbox:
         self.store.drop(key)
 
     def list_mails(self, about: str) -> tuple[QueuedMail, ...]:
-        """Return the mails of a borrower or person, newest first; of sent ones only the masked address."""
+        """Return the mails about a borrower or person, newest first."""
         records = self._mails.list("mail", self._group(about), self.now())
         mails = [record.value for record in records]
         return tuple(sorted(mails, key=_queued_at, reverse=True))
@@ -144,7 +144,12 @@ class MailOutbox:
         return Records(self.store, QueuedMail)
 
     def _group(self, about: str) -> str:
-        return self.hmacs.of("mails about", about)
+        return mail_group(self.hmacs, about)
+
+
+def mail_group(hmacs: LookupHmacs, about: str) -> str:
+    """Return the group of the mails about a borrower number or person id."""
+    return hmacs.of("mails about", about)
 
 
 def _queued_at(mail: QueuedMail) -> datetime:
