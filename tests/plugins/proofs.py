@@ -108,7 +108,7 @@ def code_in(mail: ReceivedMail) -> str:
 
 def other(code: str) -> str:
     """Give a code that is not this one."""
-    return f"{(int(code) + 1) % 10**8:08}"
+    return f"{(int(code.replace(' ', '')) + 1) % 10**8:08}"
 
 
 def outcome(attempt: Callable[[], Held]) -> str:
