@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from broker.adapters.http_exchange import moment
 from broker.adapters.library_systems import alma_changes, alma_refusals, alma_requests, alma_users
@@ -69,6 +69,15 @@ class Alma:
         """Return the user made under this enrolment id, which is part of its number."""
         user = self._searches.marked(mark, deadline)
         return self._borrowers(() if user is None else (user,))
+
+    def find_similar(
+        self, birth_date: date | None, email: str | None, deadline: datetime
+    ) -> tuple[Borrower, ...]:
+        """Return the users with this mail address, at most 20; Alma has no search by birth date."""
+        del birth_date
+        if email is None:
+            return ()
+        return self._borrowers(self._searches.by_email(email, deadline))
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
         """Return the user with this number, or None."""

@@ -53,7 +53,9 @@ class Calls:
     """Calls one Alma with one API key; safe to share between threads."""
 
     def __init__(self, settings: AlmaKeys, observe: LibraryCallObserver) -> None:
-        self._exchange = Exchange(settings.url, settings.ca_file, unsent=CallNotMade)
+        self._exchange = Exchange(
+            settings.url, settings.ca_file, unsent=CallNotMade, connections=settings.connections
+        )
         self._key = f"apikey {settings.api_key.get_secret_value()}"
         self._timeout = settings.timeout
         self._observe = observe
@@ -148,3 +150,8 @@ def user_path(identifier: str, kind: str, **query: str | Sequence[str]) -> str:
     for name, value in query.items():
         asked[name] = value if isinstance(value, str) else ",".join(value)
     return f"{USERS}/{quote(identifier, safe='')}?{urlencode(asked, safe=',')}"
+
+
+def search_path(query: str, limit: int) -> str:
+    """Return the address of a search for users."""
+    return f"{USERS}?{urlencode({'q': query, 'limit': str(limit)})}"

@@ -20,6 +20,10 @@ _ELSEWHERE: Final = (
 # A sign of an address, of a search or of a path is in nobody's card number or user name.
 _TYPABLE: Final = re.compile(r"[\w@+$-][\w.@+$-]{0,74}")
 
+# A sign of Alma's query language is in no mail address that is searched for.
+_MAIL_ADDRESS: Final = re.compile(r"[\w.+-]+@[\w.-]+", re.ASCII)
+_MOST_SIMILAR: Final = 20  # each costs a call, and calls are limited for the whole library
+
 
 class UserSearches:
     """Look-ups in one Alma, each by one identifier of one type; what comes back is compared."""
@@ -61,6 +65,26 @@ class UserSearches:
         if kind := self._settings.user_name_identifier_type:
             return self._of_types(cases, (kind,), "typed", deadline)
         return []
+
+    def by_email(self, email: str, deadline: datetime) -> list[User]:
+        """Return the first users with this mail address.
+
+        The search answers with names and primary ids only, so that each user costs a call.
+        """
+        if not _MAIL_ADDRESS.fullmatch(email):
+            return []
+        path = alma_requests.search_path(f"email~{email}", _MOST_SIMILAR)
+        answer = self._calls.call("find_similar", "GET", path, deadline)
+        if answer.code is not None:
+            raise alma_refusals.refused(answer.raw, "find_similar")
+        found = []
+        for entry in alma_users.entries(answer.body.get("user")):
+            primary_id = alma_users.text_in(entry, "primary_id") or ""
+            user_path = alma_requests.user_path(primary_id, ALL_TYPES)
+            user = self._user(user_path, "find_similar", deadline)
+            if user is not None and _has_address(user, email):
+                found.append(user)
+        return found
 
     def marked(self, mark: str, deadline: datetime) -> User | None:
         """Return the user made under this enrolment id, or None."""
@@ -124,3 +148,9 @@ class UserSearches:
         if answer.code is not None:
             raise alma_refusals.refused(answer.raw, operation)
         return answer.body
+
+
+def _has_address(user: User, email: str) -> bool:
+    listed = alma_users.contacts(user, "email")
+    addresses = [alma_users.text_in(each, "email_address") or "" for each in listed]
+    return email.casefold() in map(str.casefold, addresses)

@@ -1,7 +1,8 @@
 """How borrowers are found in Koha: by CPR number, mark, internal number, or what somebody typed."""
 
+import unicodedata
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from broker.adapters.library_systems import koha_refusals, koha_requests, koha_responses
@@ -12,6 +13,7 @@ from broker.adapters.library_systems.koha_settings import KohaKeys
 from broker.core.errors import LibraryUnavailable
 from broker.core.input_normalization import without_invisible, without_spaces
 
+_MOST_SIMILAR: Final = 200
 _LONGEST_NAME: Final = 75  # characters of a user name; a card number has fewer
 _MOST_NAMED: Final = 2  # one by its card number, one by its user name: both are unique
 # A proxy that drops the query turns a search into "everyone", and the first of everyone would be
@@ -59,6 +61,29 @@ class PatronSearches:
             raise LibraryUnavailable(f"marked: {_EVERYONE}")
         return found
 
+    def similar(
+        self, birth_date: date | None, email: str | None, deadline: datetime
+    ) -> list[Patron]:
+        """Return the patrons with this mail address, then others with this birth date.
+
+        A birth date that stands for "unknown" may be in more records than one page holds. The mail
+        address is then searched on its own, so that its patrons are not cut off.
+        """
+        by_date = [{"date_of_birth": birth_date.isoformat()}] if birth_date else []
+        by_mail = [{"email": email}] if email else []
+        if not (by_date or by_mail):
+            return []
+        found = self.search(
+            "find_similar", {"-or": by_mail + by_date}, deadline, most=_MOST_SIMILAR
+        )
+        if len(found) == _MOST_SIMILAR and by_mail:
+            found += self.search("find_similar", by_mail[0], deadline, most=_MOST_SIMILAR)
+        with_address = [patron for patron in found if email and _has_address(patron, email)]
+        others = [patron for patron in found if patron not in with_address]
+        if not all(_is_born(patron, birth_date) for patron in others):
+            raise LibraryUnavailable(f"find_similar: {_EVERYONE}")
+        return (with_address + others)[:_MOST_SIMILAR]
+
     def patron(self, number: str, deadline: datetime) -> Patron | None:
         """Return the patron of this ``patron_id``, or None."""
         path = koha_requests.patron_path(number)
@@ -105,6 +130,20 @@ class PatronSearches:
         if not all(_carries(patron, fields, spelled, kind) for patron in found):
             raise LibraryUnavailable(f"{operation}: {_EVERYONE}")
         return found
+
+
+def _has_address(patron: Patron, email: str) -> bool:
+    return _fold(koha_responses.text_of(patron, "email") or "") == _fold(email)
+
+
+def _fold(address: str) -> str:
+    """Fold a mail address as Koha's database compares it: without case and accents."""
+    letters = unicodedata.normalize("NFKD", without_invisible(address))
+    return "".join(each for each in letters if not unicodedata.combining(each)).casefold()
+
+
+def _is_born(patron: Patron, birth_date: date | None) -> bool:
+    return birth_date is not None and koha_responses.day(patron.get("date_of_birth")) == birth_date
 
 
 def _is_named(patron: Patron, field: str, name: str) -> bool:

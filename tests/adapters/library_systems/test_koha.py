@@ -120,6 +120,8 @@ def test_a_dropped_query_is_noticed(
         library.find(CPR, soon())
     with pytest.raises(LibraryUnavailable, match="drop the query"):
         library.marked(MARK, soon())
+    with pytest.raises(LibraryUnavailable, match="drop the query"):
+        library.find_similar(date(1980, 1, 1), "aase@post.example", soon())
     for typed in (CPR, "T-1"):
         with pytest.raises(LibraryUnavailable, match="drop the query"):
             library.typed(typed, soon())
@@ -238,3 +240,13 @@ def test_no_cpr_in_urls_logs_errors_or_reprs(
     lines = koha.access.lines()
     assert any("GET /api/v1/patrons?_per_page" in line for line in lines)
     assert not [text for text in (*shown, *lines) if any(spelled in text for spelled in SPELLINGS)]
+
+
+def test_similar_borrowers_with_the_mail_address_are_never_cut_off(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """A birth date that stands for "unknown" may be in more records than one page of the search holds."""
+    for place in range(201):
+        _desk(koha, userid=f"u{place}", date_of_birth="1900-01-01")
+    namesake = _desk(koha, userid="namesake", email="aase@post.example")
+    found = library.find_similar(date(1900, 1, 1), "AASE@post.example", soon())
+    assert len(found) == 200
+    assert found[0].number == str(namesake["patron_id"])
