@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,10 @@ def test_guesses_in_parallel_by_two_workers_are_five_in_all(bench: Bench) -> Non
 def test_guesses_of_a_day_are_fifteen_for_a_person_and_for_a_mailbox(bench: Bench) -> None:
     """Three codes of five tries each: the chance is 15 in 10^8 however many logins are open."""
     logins = [bench.login() for _ in range(6)]
-    asked = at_once([lambda each=each: bench.mail(logins[each], address=f"n{each}@auh.rm.dk") for each in range(6)])
+    asked = at_once([partial(bench.mail, logins[each], address=f"n{each}@auh.rm.dk") for each in range(6)])
     assert asked == ["proved"] * 3 + ["too_many"] * 3
     code = bench.read()
-    guesses = at_once([lambda each=each: bench.code(logins[each % 6], other(code)) for each in range(40)])
+    guesses = at_once([partial(bench.code, logins[each % 6], other(code)) for each in range(40)])
     # One browser: a wrong code costs each of its codes a try.
     assert guesses.count("code_wrong") == 5
 
