@@ -73,16 +73,11 @@ class PatronSearches:
         by_mail = [{"email": email}] if email else []
         if not (by_date or by_mail):
             return []
-        found = self.search(
-            "find_similar", {"-or": by_mail + by_date}, deadline, most=_MOST_SIMILAR
-        )
+        query = {"-or": by_mail + by_date}
+        found = self.search("find_similar", query, deadline, most=_MOST_SIMILAR)
         if len(found) == _MOST_SIMILAR and by_mail:
             found += self.search("find_similar", by_mail[0], deadline, most=_MOST_SIMILAR)
-        with_address = [patron for patron in found if email and _has_address(patron, email)]
-        others = [patron for patron in found if patron not in with_address]
-        if not all(_is_born(patron, birth_date) for patron in others):
-            raise LibraryUnavailable(f"find_similar: {_EVERYONE}")
-        return (with_address + others)[:_MOST_SIMILAR]
+        return _by_likeness(found, birth_date, email)[:_MOST_SIMILAR]
 
     def patron(self, number: str, deadline: datetime) -> Patron | None:
         """Return the patron of this ``patron_id``, or None."""
@@ -130,6 +125,16 @@ class PatronSearches:
         if not all(_carries(patron, fields, spelled, kind) for patron in found):
             raise LibraryUnavailable(f"{operation}: {_EVERYONE}")
         return found
+
+
+def _by_likeness(
+    found: Sequence[Patron], birth_date: date | None, email: str | None
+) -> list[Patron]:
+    with_address = [patron for patron in found if email and _has_address(patron, email)]
+    others = [patron for patron in found if patron not in with_address]
+    if not all(_is_born(patron, birth_date) for patron in others):
+        raise LibraryUnavailable(f"find_similar: {_EVERYONE}")
+    return with_address + others
 
 
 def _has_address(patron: Patron, email: str) -> bool:
