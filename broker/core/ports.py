@@ -25,6 +25,8 @@ RecordKind = Literal[
     "enrolment",
     "lease",
     "pin",
+    "code",
+    "mail",
     "register",
     "proof",
     "session",
