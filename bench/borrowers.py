@@ -86,6 +86,10 @@ class Library:
         del birth_date, email
         return ()
 
+    def list_borrowers(self) -> Iterator[Borrower]:
+        """Yield everybody."""
+        return iter(tuple(self.borrowers.values()))
+
     def marked(self, _mark: str, _: datetime) -> tuple[Borrower, ...]:
         """Return nobody: nobody's CPR number is changed here."""
         self.answer("marked")
@@ -193,7 +197,7 @@ class KnownLogins:
             if self.ended.is_set():
                 return
             began = time.perf_counter()
-            question.who(wish.cpr or "", wish, to_be=True)
+            question.who(wish.cpr or "", wish.person, wish, to_be=True)
             self.times.append(time.perf_counter() - began)
             self.ended.wait(0.1)
 

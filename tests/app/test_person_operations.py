@@ -72,8 +72,10 @@ NOBODYS: Final = frozenset(
         *(row for row in table.TABLE if row.kind in {"policy", "staff"}),
     }
 )
-# Nothing writes the person record yet: the change that writes it also deletes it here.
-STAYS: Final = frozenset({table.ENDED, table.PAUSE, table.INDEX})
+# An index entry goes with the record that it leads to.
+STAYS: Final = frozenset(
+    {table.ENDED, table.PAUSE, table.INDEX, table.CODE, table.CODES_ENDED, table.PIN_LINK, table.MAIL, table.MAIL_SENT}
+)
 # Found as another row of the same record, or by a search of its own.
 OTHERWISE: Final = frozenset(
     {

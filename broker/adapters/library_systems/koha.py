@@ -1,6 +1,6 @@
 """Koha as a library system: borrowers by REST (docs/reference/koha.md#koha)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -66,6 +66,10 @@ class Koha:
     ) -> tuple[Borrower, ...]:
         """Return the borrowers with this mail address or this birth date, at most 200."""
         return self._borrowers(self._searches.similar(birth_date, email, deadline))
+
+    def list_borrowers(self) -> Iterator[Borrower]:
+        """Yield every borrower in the order of their numbers."""
+        return map(self._borrower, self._searches.everybody())
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
         """Return the borrower with this ``patron_id``, or None."""

@@ -34,10 +34,10 @@ _MERGE: Final = _("Merge the borrowers in the library system, then `retry`.")
 BY_REASON: Final[Mapping[str, Advice]] = {
     "two_borrowers": Advice(_MERGE, _LOOKS_AGAIN),
     "temporary_and_cpr": Advice(_MERGE, _LOOKS_AGAIN),
-    "birth_date_differs": Advice(
+    "different_person": Advice(
         _(
-            "See whose the borrower is. Correct the date of birth or the CPR number, whichever "
-            "is wrong, in the library system, then `retry`."
+            "See whose the borrower is. Correct the name, the date of birth or the CPR number, "
+            "whichever is wrong, in the library system, then `retry`."
         ),
         _LOOKS_AGAIN,
     ),

@@ -11,6 +11,7 @@ from broker.core.ports import Key
 from broker.use_cases.borrowers.borrower_look import BorrowerLook, Found
 from broker.use_cases.borrowers.enrolment_ports import Mode
 from broker.use_cases.borrowers.known_borrower import Who
+from tests.use_cases.conftest import AASE
 
 CPR, OTHER = "0101990000", "0202990000"
 
@@ -40,13 +41,13 @@ def test_whose_number_the_borrower_has_is_said(world: Any, made: Any, cpr: str |
 def test_what_was_remembered_is_believed_no_more(world: Any, made: Any) -> None:
     """By the enrolment or by the number: the next question asks, however lately the last one did."""
     for asked in (lambda: look(world).at(made), lambda: look(world).at_number("1")):
-        assert world.live.question.who(CPR).who is Who.ONE
+        assert world.live.question.who(CPR, AASE).who is Who.ONE
         world.hooks.calls.clear()
-        assert world.live.question.who(CPR).who is Who.ONE
+        assert world.live.question.who(CPR, AASE).who is Who.ONE
         assert "find" not in world.hooks.calls
         asked()
         world.hooks.calls.clear()
-        assert world.live.question.who(CPR).who is Who.ONE
+        assert world.live.question.who(CPR, AASE).who is Who.ONE
         assert "find" in world.hooks.calls
 
 
