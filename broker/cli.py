@@ -35,6 +35,7 @@ _NOUNS: Final = {
     "enrolments": "enrolments:enrolments",
     "init": "init:init",
     "keys": "keys:keys",
+    "library": "library:library",
     "messages": "message_log:messages",
     "metadata": "metadata:metadata",
     "person": "person:person",

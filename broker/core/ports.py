@@ -25,6 +25,8 @@ RecordKind = Literal[
     "enrolment",
     "lease",
     "pin",
+    "code",
+    "mail",
     "register",
     "proof",
     "session",
@@ -231,6 +233,10 @@ class LibrarySystem(Protocol):
         They are candidates for a possible duplicate. Borrowers with the mail address come first.
         Without ``FOUND_BY_BIRTH_DATE`` the birth date finds nobody.
         """
+        ...
+
+    def list_borrowers(self) -> Iterator[Borrower]:
+        """Yield every borrower, a page at a time; LibraryRefused without ``LISTED``."""
         ...
 
     def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:

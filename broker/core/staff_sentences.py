@@ -57,7 +57,6 @@ _OLDER_CASES: Final[Mapping[str, StaffSentence]] = {
         _("The person has a temporary borrower and another one with the CPR number."),
         _("Merge them in the library system. Then try again."),
     ),
-    "birth_date_differs": CASES["different_person"],
     "cpr_differs": StaffSentence(
         _("The borrower of this person has another CPR number in the library system."),
         _("Find out which number is right, and correct it in the library system. Then try again."),
@@ -243,7 +242,9 @@ PAGES: Final[Mapping[str, str]] = {
         ),
         _AT_SERVICE,
     ),
-    **dict.fromkeys(("assurance_too_low", "no_verified_address", "level_too_low"), _OTHER_LOGIN),
+    **dict.fromkeys(
+        ("assurance_too_low", "no_verified_address", "level_too_low", "name_required"), _OTHER_LOGIN
+    ),
     "network_busy": _(
         "Too many people log in from the same network at once. Ask the person to try again in a "
         "minute."
@@ -263,7 +264,6 @@ PAGES: Final[Mapping[str, str]] = {
     "consent_refused": _("Nothing. The person chose not to send the information."),
     "pin_no_card_number": _("Give the borrower a card number in the library system."),
     "pin_wrong": _("Send a PIN mail."),
-    "codes_too_many": _("Too many codes were typed. Ask the person to try again tomorrow."),
     "borrower_expired": _("Renew the borrower in the library system."),
     "borrower_restricted": _("See in the library system why the borrower is restricted."),
     "staff_refused": _("The list of staff is in the broker's configuration, under [admin]."),

@@ -1,7 +1,7 @@
 """Alma as a library system: borrowers are its users, by REST (docs/alma.md)."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 
 from broker.adapters.http_exchange import moment
@@ -78,6 +78,10 @@ class Alma:
         if email is None:
             return ()
         return self._borrowers(self._searches.by_email(email, deadline))
+
+    def list_borrowers(self) -> Iterator[Borrower]:
+        """Refuse: each user would cost one of the calls of the day."""
+        raise LibraryRefused("Alma lists users without numbers: use Alma Analytics")
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
         """Return the user with this number, or None."""

@@ -53,7 +53,9 @@ class Calls:
     """Calls one Alma with one API key; safe to share between threads."""
 
     def __init__(self, settings: AlmaKeys, observe: LibraryCallObserver) -> None:
-        self._exchange = Exchange(settings.url, settings.ca_file, unsent=CallNotMade)
+        self._exchange = Exchange(
+            settings.url, settings.ca_file, unsent=CallNotMade, connections=settings.connections
+        )
         self._key = f"apikey {settings.api_key.get_secret_value()}"
         self._timeout = settings.timeout
         self._observe = observe

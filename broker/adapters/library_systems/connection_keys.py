@@ -50,8 +50,8 @@ class Sip2Keys(BaseModel):
 class ConnectionKeys(BaseModel):
     """The keys that every connector has.
 
-    ``url`` ends before ``api_path``; ``timeout`` bounds one call, in seconds; ``ca_file`` is for a
-    private authority.
+    ``url`` ends before ``api_path``; ``timeout`` bounds one call, in seconds; ``connections`` is
+    the number of connections of a process; ``ca_file`` is for a private authority.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -62,6 +62,7 @@ class ConnectionKeys(BaseModel):
 
     url: str
     timeout: float = Field(10.0, gt=0, le=60)
+    connections: int = Field(2, ge=1, le=64)
     ca_file: str = ""
     sip2: Sip2Keys | None = None
 

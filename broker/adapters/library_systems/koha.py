@@ -1,6 +1,6 @@
 """Koha as a library system: borrowers by REST (docs/reference/koha.md#koha)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -39,8 +39,8 @@ class Koha:
         self._calls = Calls(settings, observe)
         self._searches = PatronSearches(self._calls, settings)
         self._changes = PatronChanges(self._calls, settings)
-        machine = settings.machine(observe)
-        self._pins = PatronPins(self._calls, self._searches, machine, settings.timeout)
+        self._machine = settings.machine(observe)
+        self._pins = PatronPins(self._calls, self._searches, self._machine, settings.timeout)
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
@@ -67,6 +67,10 @@ class Koha:
         """Return the borrowers with this mail address or this birth date, at most 200."""
         return self._borrowers(self._searches.similar(birth_date, email, deadline))
 
+    def list_borrowers(self) -> Iterator[Borrower]:
+        """Yield every borrower in the order of their numbers."""
+        return map(self._borrower, self._searches.everybody())
+
     def read(self, number: str, deadline: datetime) -> Borrower | None:
         """Return the borrower with this ``patron_id``, or None."""
         patron = self._searches.patron(number, deadline)
@@ -88,7 +92,8 @@ class Koha:
         found by its mark, and gets one by its next change.
         """
         body = koha_requests.creation(wish, mark, self._settings)
-        answer = self._calls.call("create", "POST", PATRONS, deadline, body=body)
+        headers = koha_requests.CREATE_HEADERS
+        answer = self._calls.call("create", "POST", PATRONS, deadline, headers=headers, body=body)
         if koha_responses.taken(answer):
             return None
         if answer.status != 201:
@@ -97,6 +102,7 @@ class Koha:
         if made.mark != mark:
             raise LibraryUnavailable("create: an answer about another patron")
         demand_card(answer.json(), "create")
+        koha_refusals.demand_kept(answer.fields(), body, "create")
         return made
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
@@ -125,7 +131,9 @@ class Koha:
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return what in Koha's set-up breaks a promise of ours; nothing is written."""
-        proof = SetupProof(self._calls, self._searches, self._settings, expected, deadline)
+        proof = SetupProof(
+            self._calls, self._searches, self._settings, expected, deadline, machine=self._machine
+        )
         return proof.faults()
 
     def _borrowers(self, patrons: Sequence[Patron]) -> tuple[Borrower, ...]:

@@ -25,8 +25,8 @@ class PatronChanges:
     def change(self, patron: Patron, change: Change, deadline: datetime) -> Any:
         """Write the CPR of ``change`` first, then the rest; return Koha's answer to that.
 
-        A borrower of ours without a card number gets one by the same PUT: the CPR, or the one that
-        Koha gives to every patron without one that is written while autoMemberNum is on.
+        A borrower without a card number gets one by the same PUT: the CPR number, or the number
+        that Koha gives to every patron that is written without one while autoMemberNum is on.
         """
         if change.cpr:
             self._identify(patron, change.cpr, change.former_cpr, deadline)
@@ -41,8 +41,7 @@ class PatronChanges:
 
     def _missing_card(self, patron: Patron, change: Change) -> dict[str, str]:
         settings = self._settings
-        lacks_card = self._is_ours(patron, change) and not has_card(patron)
-        if settings.card_number == "system" or not lacks_card:
+        if settings.card_number == "system" or has_card(patron):
             return {}
         carried = koha_responses.number_of(patron, settings.cpr_fields, settings.cpr_attribute)
         number = change.cpr or carried
@@ -108,6 +107,7 @@ class PatronChanges:
             raise LibraryUnavailable("change: the number is another patron's by now")
         if answer.status != 200:
             raise koha_refusals.refused(answer, "change", body)
+        koha_refusals.demand_kept(answer.fields(), body, "change")
         return answer.json()
 
     def _add_attribute(self, patron: Patron, body: dict[str, Any], deadline: datetime) -> None:

@@ -32,6 +32,7 @@ _NAMEABLE: Final = FIELDS | {
 }
 _MODULE: Final = re.compile("[a-z_]{1,40}")
 _OUR_MODULE: Final = "borrowers"
+_TIME_OF_DAY: Final = re.compile(r"(?<=^\d{4}-\d\d-\d\d)t.*")
 _NAME: Final = re.compile("[a-z_0-9]{1,40}")
 # A word that is nobody's name or number: lower case, or one that Koha's sentences begin with.
 _WORD: Final = re.compile(r"\[?\(?(?P<bare>[A-Za-z][a-z]*(?:[A-Z][a-z]+)*)(?:'t|'s)?[.,:;!?)\]]*")
@@ -151,6 +152,23 @@ def unavailable(
     """Return the error for an answer that says neither yes nor no."""
     words, setting = said(answer, sent or {})
     return LibraryUnavailable(f"{operation}: {answer.status}: {words}", setting)
+
+
+def demand_kept(patron: Mapping[str, Any], sent: Mapping[str, Any], operation: str) -> None:
+    """Raise LibraryRefused where Koha's answer to a write shows another value than was sent."""
+    lost = [
+        name
+        for name, value in sent.items()
+        if isinstance(value, str) and _compared(patron.get(name)) != _compared(value)
+    ]
+    if lost:
+        raise LibraryRefused(f"{operation}: Koha did not store what was sent as {', '.join(lost)}")
+
+
+def _compared(value: object) -> str:
+    """Return a value as it is compared: Koha may trim it, write it in capitals, or add a time."""
+    text = "" if value is None else str(value)
+    return _TIME_OF_DAY.sub("", text.strip().casefold())
 
 
 def right_missing(answer: HttpAnswer, operation: str) -> LibraryUnavailable:

@@ -36,6 +36,12 @@ _VERDICTS: Final = frozenset({2, 4})  # the first digits of "done" and "refused"
 _NOT_FOUND: Final = 404
 _OWN_WORDS: Final = frozenset({"error", "errors"})  # of Koha's refusals; a proxy's 404 has none
 _PATRON_ID: Final = re.compile(r"[1-9][0-9]{0,9}")
+# For every create: a namesake is another person, because possible duplicates were searched before,
+# and the broker sends the welcome mail. Releases that know neither header ignore them.
+CREATE_HEADERS: Final = {
+    "x-confirm-not-duplicate": "1",
+    "x-koha-override": "welcome_no,opac_reg_no",
+}
 _EMBED_ATTRIBUTES: Final = {"x-koha-embed": "extended_attributes"}
 
 Query = Mapping[str, Any]  # of Koha's REST API, an object: a list is refused in a body
@@ -46,7 +52,9 @@ class Calls:
 
     def __init__(self, settings: KohaKeys, observe: LibraryCallObserver) -> None:
         secret = settings.client_secret.get_secret_value()
-        self._exchange = Exchange(settings.url, settings.ca_file, unsent=CallNotMade)
+        self._exchange = Exchange(
+            settings.url, settings.ca_file, unsent=CallNotMade, connections=settings.connections
+        )
         client = OauthClient(settings.client_id, secret, _NO_TOKEN, CallNotMade)
         self._tokens = AccessTokens(self._exchange, _TOKEN_PATH, client)
         self._timeout = settings.timeout

@@ -5,19 +5,21 @@ category, a wrong branch and a wrong attribute type before that one (docs/refere
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from string import ascii_uppercase
-from typing import Final
+from typing import Any, Final
 
-from broker.adapters.http_exchange import HttpAnswer
+from broker.adapters.http_exchange import HttpAnswer, moment
 from broker.adapters.library_systems import koha_refusals, koha_requests, koha_responses
 from broker.adapters.library_systems.koha_requests import PATRONS, Calls
 from broker.adapters.library_systems.koha_responses import Patron
 from broker.adapters.library_systems.koha_searches import PatronSearches
 from broker.adapters.library_systems.koha_settings import FIELDS, KohaKeys
+from broker.adapters.library_systems.pin_machine import SETTING, TAKES_ANY
 from broker.adapters.library_systems.setup_steps import UNAVAILABLE, Step, proved, unknown_fields
+from broker.adapters.library_systems.sip2 import Sip2Client
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PIN_LENGTH
 from broker.core.errors import LibraryRefused, LibraryUnavailable
@@ -37,12 +39,15 @@ class SetupProof:
         settings: KohaKeys,
         expected: ExpectedSetup,
         deadline: datetime,
+        *,
+        machine: Sip2Client | None = None,
     ) -> None:
         self._calls = calls
         self._searches = searches
         self._settings = settings
         self._expected = expected
         self._deadline = deadline
+        self._machine = machine
 
     def faults(self) -> tuple[SetupFault, ...]:
         """Return every fault, once for each setting; the proof ends where Koha is unavailable."""
@@ -54,6 +59,7 @@ class SetupProof:
             self._uniqueness,
             self._cards,
             self._pin_rules,
+            self._machine_port,
         )
         return proved("Koha", steps, goes_on=("permission",))
 
@@ -97,13 +103,24 @@ class SetupProof:
             "library_id": self._settings.library_id,
             "extended_attributes": attributes,
         }
-        answer = self._calls.call(_OPERATION, "POST", PATRONS, self._deadline, body=body)
+        answer = self._send_dry_run(body)
         if answer.status == 201:
             raise self._undone(answer)
         refusal = koha_refusals.refused(answer, _OPERATION, body)
         if refusal.setting == f"patron attribute type {impossible}":
             return None
         return refusal
+
+    def _send_dry_run(self, body: Mapping[str, Any]) -> HttpAnswer:
+        """Send a create that Koha rolls back; again where it answers 500.
+
+        Beside the creates of others a deadlock answers so now and then.
+        """
+        headers = koha_requests.CREATE_HEADERS
+        call = partial(self._calls.call, headers=headers, body=body)
+        send = partial(call, _OPERATION, "POST", PATRONS, self._deadline)
+        answer = send(also=500)
+        return send() if answer.status == 500 else answer
 
     def _undone(self, answer: HttpAnswer) -> LibraryRefused:
         """Delete the patron of a Koha that takes attributes of no type, and return the error."""
@@ -161,6 +178,14 @@ class SetupProof:
                 if refusal.setting:
                     sentence = f"{place}: Koha: no PIN can be set in {category}: {refusal}"
                     yield SetupFault(f"{refusal.setting} {category}", sentence)
+
+    def _machine_port(self) -> Iterator[SetupFault]:
+        """Log in to the machine port and ask about a card number that nobody has."""
+        if self._machine is None:
+            return
+        until = moment(self._deadline, self._settings.timeout)
+        if self._machine.accepts(_random(), _random(), until):
+            yield SetupFault(SETTING, f"Koha: {TAKES_ANY}")
 
     def _refused_password(self, patron: Patron) -> LibraryRefused:
         """Return the refusal of a password that no Koha takes.

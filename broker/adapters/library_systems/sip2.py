@@ -77,7 +77,7 @@ class Sip2Client:
         except (OSError, ValueError) as error:
             cause = type(error).__name__
         # Raised out here, so that no traceback reaches what was sent.
-        raise LibraryUnavailable(f"sip2: no answer: {cause}")
+        raise LibraryUnavailable(f"sip2: no answer: {cause}", "library.sip2")
 
     def _conversation(self, card: str, pin: str) -> bytes:
         account = self._account

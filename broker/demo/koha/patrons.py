@@ -48,6 +48,7 @@ class Patrons:
         self.administration = administration
         self._faults = faults
         self._lock = threading.RLock()
+        self.welcome_mails: list[int] = []
         self._rows = indexed_patrons()
         self._passwords = PasswordTable()
         self._last = self._last_attribute = self._meetings = 0
@@ -70,6 +71,12 @@ class Patrons:
                 if numbers is not None:
                     return [_copied(self._rows[number]) for number in sorted(numbers)]
             return self.rows()
+
+    def behind(self, number: int, most: int) -> tuple[int, list[PatronRow]]:
+        """Return how many patrons have a higher number, and a copy of the first of them."""
+        with self._lock:
+            numbers = sorted(other for other in self._rows if other > number)
+            return len(numbers), [_copied(self._rows[other]) for other in numbers[:most]]
 
     def row(self, number: int, missing: str = _NOT_FOUND) -> PatronRow:
         """Return a patron; 404 with the sentence ``missing`` where there is none."""
@@ -119,6 +126,26 @@ class Patrons:
         finally:
             with self._lock:
                 self._under_way.subtract(values)
+
+    def check_namesakes(self, body: Mapping[str, Any]) -> None:
+        """Refuse a patron whose fields for duplicate matching are those of another patron.
+
+        A blank field on either side counts as equal, as in Koha.
+        """
+        fields = self.administration.preferences.patron_duplicate_matching
+        if not fields:
+            return
+        with self._lock:
+            for row in self._rows.values():
+                pairs = [(body.get(name), row[name]) for name in fields]
+                if all(not (one and other) or same(str(one), str(other)) for one, other in pairs):
+                    text = "A patron record matching these details already exists"
+                    raise Refused(409, error=text)
+
+    def send_welcome_mail(self, row: PatronRow) -> None:
+        """Send Koha's own welcome mail, where the preference is on and there is an address."""
+        if self.administration.preferences.auto_email_new_user and row["email"]:
+            self.welcome_mails.append(row["patron_id"])
 
     def _deadlocks(self, values: Sequence[tuple[str, str]]) -> bool:
         """Return whether this create meets another of these values, and is the one to fail."""

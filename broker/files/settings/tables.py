@@ -328,12 +328,14 @@ class LibraryTable(ConnectorTable):
     trust_for: Trust = timedelta(hours=1)
     # Enrolments that one machine begins a second, however many wait.
     drain_per_second: float = Field(default=20.0, ge=0.1, le=1000)
+    # Connections to the library system per process, and enrolments at a time.
+    connections: int = Field(default=2, ge=1, le=64)
     # Borrower categories that staff make: policies may upgrade them, and none makes them.
     desk_categories: tuple[Filled, ...] = ()
 
     def connector_settings(self) -> dict[str, Any]:
         """Return the fields of the connector's settings type: its own keys and the address."""
-        return {"url": self.url} | self.settings
+        return {"url": self.url, "connections": self.connections} | self.settings
 
 
 class RegisterTable(ConnectorTable):

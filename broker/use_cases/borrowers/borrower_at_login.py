@@ -6,6 +6,7 @@ from typing import assert_never
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.leading_numbers import cpr_leads, without_number
+from broker.core.borrowers.matching import read_person_facts
 from broker.core.borrowers.owed_look_up import LookUpReason
 from broker.core.borrowers.wanted_borrower import Wish, wish
 from broker.core.consent.disclosure import looked_up
@@ -151,8 +152,11 @@ class BorrowerAtLogin:
         question = self.enrolments.question
         cpr = findable_cpr(arrived)
         if cpr:
+            person = read_person_facts(arrived.reading.attributes)
+            if not person.has_name:
+                return KnownBorrower(Who.CASE, reason="name_required")
             wished = self._wish(transaction, arrived, now, remembered, to_be=False)
-            return question.who(cpr, wished, remembered=remembered)
+            return question.who(cpr, person, wished, remembered=remembered)
         owner = self.persons.uuid_cpr(arrived)
         return question.who_of(owner) if owner else KnownBorrower(Who.NONE)
 
@@ -192,7 +196,8 @@ class BorrowerAtLogin:
     ) -> Account:
         """Return the account as it is, or would be, by what the person's login wishes for."""
         question = self.enrolments.question
-        known = question.who(wished.cpr or "", wished, to_be=True, remembered=remembered)
+        cpr = wished.cpr or ""
+        known = question.who(cpr, wished.person, wished, to_be=True, remembered=remembered)
         match known.who:
             case Who.ONE if known.enrolment:
                 # Whatever was done to become so was done before: this login finds it so.
@@ -227,7 +232,7 @@ class BorrowerAtLogin:
     def _listed(self, arrived: Arrived, known: KnownBorrower) -> str | None:
         """List for staff what no enrolment of this login will, and return the id of the case."""
         cpr = findable_cpr(arrived)
-        if cpr is None or known.reason is None:
+        if cpr is None or known.reason is None or not known.borrowers:
             return None
         owner = self.persons.links.of_cpr(cpr)
         cases = StaffCases.of(self.enrolments.ports)
@@ -273,7 +278,7 @@ class BorrowerAtLogin:
         """
         if _has_mail(wished):
             return False
-        known = self.enrolments.question.who(wished.cpr or "")
+        known = self.enrolments.question.who(wished.cpr or "", wished.person)
         if known.who is Who.UNKNOWN:
             raise LibraryUnavailable("nobody can say whether there is a borrower")
         return known.who is Who.NONE
@@ -347,7 +352,8 @@ def _wish(
         language=language,
         today=now.date(),
     )
-    if wished is None:
+    if wished is None or not wished.person.has_name:
+        # Without a name a borrower of a mistyped CPR number looks like the person's.
         return None
     return replace(wished, upgrade=upgrade, temporary=transaction.temporary)
 

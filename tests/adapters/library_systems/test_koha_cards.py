@@ -70,19 +70,22 @@ def test_a_borrower_of_ours_without_a_card_number_gets_the_cpr_at_its_next_chang
     assert library.change(Change(number, RENAMED), soon()).card == CPR
 
 
+@pytest.mark.parametrize("more", [{}, {"statistics_1": "B"}])
+def test_a_borrower_of_the_desk_without_a_card_gets_one(
+    koha: Simulation, library: Koha, soon: Soon, more: dict[str, object]
+) -> None:
+    """Only borrowers of the person who logs in are changed, and without a card number no PIN works."""
+    assert library.change(Change(_desk(koha, **more), RENAMED), soon()).card == CPR
+
+
 @pytest.mark.parametrize(
     ("more", "card"),
-    [
-        ({}, None),
-        ({"statistics_1": "B"}, None),
-        ({"statistics_1": MARK, "cardnumber": "C-1"}, "C-1"),
-        ({"statistics_1": MARK, "userid": "no.number"}, None),
-    ],
+    [({"statistics_1": MARK, "cardnumber": "C-1"}, "C-1"), ({"statistics_1": MARK, "userid": "no.number"}, None)],
 )
 def test_no_other_card_number_is_written(
     koha: Simulation, library: Koha, soon: Soon, more: dict[str, object], card: str | None
 ) -> None:
-    """What the desk made is the desk's, and a card that is there stays."""
+    """A card that is there stays, and a record without a CPR number has none to give."""
     assert library.change(Change(_desk(koha, **more), RENAMED), soon()).card == card
 
 

@@ -11,7 +11,9 @@ from flask import Flask
 from broker.adapters.library_systems.koha import Koha
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.demo.koha.administration import FOUR_DIGIT_PINS, AttributeType, Category
+from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import Simulation
+from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 
 pytestmark = pytest.mark.server
 
@@ -209,3 +211,27 @@ def test_an_impossible_type_has_no_digit(library: Koha, soon: Soon, monkeypatch:
     impossible = set(sent) - {"CPR"}
     assert len(impossible) > 5
     assert all(kind.isalpha() for kind in impossible)
+
+
+@pytest.mark.parametrize(("times", "faults"), [(1, 0), (2, 1)])
+def test_a_dry_run_that_meets_a_deadlock_is_sent_once_more(
+    *, koha: Simulation, library: Koha, soon: Soon, times: int, faults: int
+) -> None:
+    """Creates of others beside it end in a 500 now and then; two in a row are a fault."""
+    koha.faults.plan("create", "failed before", times)
+    assert len(_proved(library, soon)) == faults
+
+
+def test_the_machine_port_is_proved_by_a_login_and_a_card_of_nobody(
+    opened: Opened, koha: Simulation, soon: Soon
+) -> None:
+    """A wrong port or a refused account shows before the first PIN; no patron is asked about."""
+    _desk(koha, cardnumber="C-1")
+    with serve_sip2(Circulation(koha.patrons)) as port:
+        login, password = next(iter(TERMINALS.items()))
+        account = {"host": "127.0.0.1", "port": port, "login": login, "password": password}
+        assert _proved(opened(sip2=account), soon) == ()
+        (refused,) = _proved(opened(sip2=account | {"password": "wrong"}), soon)
+    assert (refused.setting, "refused" in refused.sentence) == ("library.sip2", True)
+    (closed,) = _proved(opened(sip2=account), soon)
+    assert (closed.setting, "sip2: no answer" in closed.sentence) == ("library.sip2", True)

@@ -3,10 +3,10 @@
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Self, TypeVar
 
 from broker.core.borrowers.borrower import Bar, Borrower
@@ -53,6 +53,7 @@ class ShelfSettings:
     url: str
     database_file: str
     checks_pins: bool = True
+    connections: int = 2
 
     @classmethod
     def read(cls, settings: Mapping[str, object]) -> Self:
@@ -119,6 +120,11 @@ class PaperShelf:
         del birth_date
         address = (email or "-").lower()
         return self._do("find_similar", deadline, lambda shelf: _borrowers(_where(shelf, "lower(email) = ?", address)))
+
+    def list_borrowers(self) -> Iterator[Borrower]:
+        """Give everybody."""
+        deadline = datetime.now(UTC) + timedelta(seconds=60)
+        return iter(self._do("list", deadline, lambda shelf: _borrowers(_where(shelf, "1"))))
 
     def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Give those whom a typed text may mean."""
