@@ -6,7 +6,6 @@ from typing import Final
 
 from broker.core.audit_events import NO_TRAIL, AuditEventKind
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.staff_advice import advice
 from broker.core.entities import Names
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.ports import Key, Trail
@@ -20,7 +19,6 @@ from broker.use_cases.records import Records
 _LINK = "link"
 _PROOF = "proof"
 _NOTICE = "notice"
-_APART: Final = frozenset({_LINK, _PROOF, _NOTICE})
 _OF_STAFF: Final = frozenset({EnrolmentState.CASE, EnrolmentState.NOTICE})
 
 
@@ -42,12 +40,9 @@ class StaffCases:
         return map(row, sorted(self.records.all(), key=rank))
 
     def show(self, enrolment_id: str) -> EnrolmentRow | None:
-        """Return the row of one enrolment, what to do and what a retry would do, or None."""
+        """Return the row of one enrolment, or None."""
         entry = self.find(enrolment_id)
-        if entry is None:
-            return None
-        advised = advice(entry.enrolment, listed_apart=entry.key.name in _APART)
-        return {**row(entry), "todo": advised.todo, "retry_would": advised.retry}
+        return row(entry) if entry else None
 
     def find(self, enrolment_id: str) -> StoredEnrolment | None:
         """Return the enrolment of an id as it is stored, or None."""
