@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.register_look_up import RegisterLookUp
 from broker.core.enrolment import Enrolment, EnrolmentState
 
 _SEEN_EVERY: Final = timedelta(days=1)
@@ -16,6 +17,7 @@ class PersonRecord:
 
     ``borrower_number`` is the library system's own number of their borrower, and
     ``borrower_confirmed_at`` the time when the library system last confirmed it.
+    ``register_note`` says to staff why the register of persons gave no address.
     """
 
     last_seen: datetime
@@ -28,13 +30,27 @@ class PersonRecord:
     borrower_category: str | None = None
     borrower_expires: date | None = None
     enrolment: Enrolment | None = None
+    register_look_up: RegisterLookUp | None = None
+    register_asked_at: datetime | None = None
+    register_note: str | None = None
 
     @property
     def due(self) -> datetime | None:
         """Return when the background worker has to look at this person; None for never."""
+        times = [self.enrolment_due, self.look_up_due]
+        return min((time for time in times if time), default=None)
+
+    @property
+    def enrolment_due(self) -> datetime | None:
+        """Return when the enrolment is tried next; None where none is pending."""
         if self.enrolment and self.enrolment.state is EnrolmentState.PENDING:
             return self.enrolment.next_attempt
         return None
+
+    @property
+    def look_up_due(self) -> datetime | None:
+        """Return when the register of persons is asked next; None for never."""
+        return self.register_look_up.due_at if self.register_look_up else None
 
     @property
     def has_open_case(self) -> bool:
@@ -83,6 +99,20 @@ class PersonRecord:
             borrower_category=None,
             borrower_expires=None,
         )
+
+    def request_look_up(self, look_up: RegisterLookUp) -> "PersonRecord":
+        """Return the record with a look-up that is due, unless there is one already."""
+        if self.register_look_up:
+            return self
+        return replace(self, register_look_up=look_up)
+
+    def replace_look_up(self, look_up: RegisterLookUp) -> "PersonRecord":
+        """Return the record with ``look_up`` in the place of the one before it."""
+        return replace(self, register_look_up=look_up)
+
+    def end_look_up(self, note: str | None, now: datetime) -> "PersonRecord":
+        """Return the record after a look-up, without its CPR number."""
+        return replace(self, register_look_up=None, register_asked_at=now, register_note=note)
 
     def __repr__(self) -> str:
         """Show no value: everything here is personal."""
