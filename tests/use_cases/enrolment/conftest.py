@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -28,6 +28,7 @@ from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.enrolment.worker import EnrolmentWorker
 from broker.use_cases.person_records import PersonRecords
 
+T = TypeVar("T")
 FAR = date(2028, 11, 25)
 LATER = timedelta(hours=2)  # longer than every lease and every delay
 
@@ -114,7 +115,7 @@ class Library:
         del expected, deadline
         return ()
 
-    def _call(self, name: str, call: Callable[[], Any]) -> Any:
+    def _call(self, name: str, call: Callable[[], T]) -> T:
         self.calls.append(name)
         if not self.faults:
             return call()
