@@ -52,6 +52,7 @@ class LockedChanges:
         self.typed = library.typed
         self.check_pin = library.check_pin
         self.prove = library.prove
+        self.try_setup = library.try_setup
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
