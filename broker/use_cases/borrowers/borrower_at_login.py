@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import assert_never
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
-from broker.core.borrowers.leading_numbers import cpr_leads, without_number
 from broker.core.borrowers.owed_look_up import LookUpReason
 from broker.core.borrowers.wanted_borrower import Wish, wish
 from broker.core.consent.disclosure import looked_up
 from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.identity.usable_cpr import missing_cpr_reason
 from broker.core.login.missing_address import without_address
 from broker.core.login.transaction import Account, AccountState, Errand, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
@@ -25,7 +25,7 @@ from broker.use_cases.borrowers.known_borrower import (
 )
 from broker.use_cases.borrowers.register_look_ups import RegisterLookUps
 from broker.use_cases.borrowers.staff_cases import StaffCases
-from broker.use_cases.identity.person_resolution import PersonNames, PersonResolution, findable_cpr
+from broker.use_cases.identity.person_resolution import PersonNames, PersonResolution, usable_cpr
 from broker.use_cases.records import Reads
 
 
@@ -92,7 +92,7 @@ class BorrowerAtLogin:
         reason = transaction.account.look_up if transaction.account else None
         policy = arrived.decision.policy
         rule = policy.borrower.register if policy and policy.borrower else None
-        cpr = findable_cpr(arrived)
+        cpr = usable_cpr(arrived)
         if reason and rule and cpr:
             RegisterLookUps(self.enrolments.ports).queue(cpr, rule, reason)
 
@@ -147,14 +147,13 @@ class BorrowerAtLogin:
         now: datetime,
         remembered: RememberedBorrower | None = None,
     ) -> KnownBorrower:
-        """Return the borrower that the login leads to: by the CPR number, or what stands for it."""
+        """Return the borrower that the login leads to, by its CPR number."""
         question = self.enrolments.question
-        cpr = findable_cpr(arrived)
-        if cpr:
-            wished = self._wish(transaction, arrived, now, remembered, to_be=False)
-            return question.who(cpr, wished, remembered=remembered)
-        owner = self.persons.uuid_cpr(arrived)
-        return question.who_of(owner) if owner else KnownBorrower(Who.NONE)
+        cpr = usable_cpr(arrived)
+        if cpr is None:
+            return KnownBorrower(Who.NONE)
+        wished = self._wish(transaction, arrived, now, remembered, to_be=False)
+        return question.who(cpr, wished, remembered=remembered)
 
     def _account_as_it_is(
         self,
@@ -165,12 +164,12 @@ class BorrowerAtLogin:
     ) -> Account:
         """Return the account of a borrower that this login changes nothing of."""
         person = transaction.person
-        if person and person.number and not findable_cpr(arrived):
+        if person and person.number and not usable_cpr(arrived):
             # Number and PIN were verified a moment ago, or the question was asked.
             return Account(person.number, AccountState.KNOWN)
-        if transaction.errand is Errand.PIN and not findable_cpr(arrived):
+        if transaction.errand is Errand.PIN and not usable_cpr(arrived):
             # A PIN outlives whatever else led here.
-            return _case_account(without_number(arrived.reading.cpr))
+            return _case_account(missing_cpr_reason(arrived.reading.cpr))
         known = self._known(transaction, arrived, now, remembered)
         match known.who:
             case Who.ONE:
@@ -179,11 +178,11 @@ class BorrowerAtLogin:
                 return Account(None, AccountState.UNAVAILABLE)
             case Who.CASE:
                 return _case_account(known.reason, self._listed(arrived, known))
-            case Who.NONE if findable_cpr(arrived):
+            case Who.NONE if usable_cpr(arrived):
                 return Account(None, AccountState.NONE)
             case Who.NONE:
                 # Nobody is asked to agree to what cannot be.
-                return _case_account(without_number(arrived.reading.cpr))
+                return _case_account(missing_cpr_reason(arrived.reading.cpr))
             case _:
                 assert_never(known.who)
 
@@ -226,7 +225,7 @@ class BorrowerAtLogin:
 
     def _listed(self, arrived: Arrived, known: KnownBorrower) -> str | None:
         """List for staff what no enrolment of this login will, and return the id of the case."""
-        cpr = findable_cpr(arrived)
+        cpr = usable_cpr(arrived)
         if cpr is None or known.reason is None:
             return None
         owner = self.persons.links.of_cpr(cpr)
@@ -340,13 +339,7 @@ def _has_mail(wished: Wish) -> bool:
 def _wish(
     transaction: Transaction, arrived: Arrived, language: str, now: datetime, *, upgrade: bool
 ) -> Wish | None:
-    wished = wish(
-        arrived.decision,
-        arrived.reading.attributes,
-        find_by_cpr=cpr_leads(arrived.decision, arrived.reading.cpr),
-        language=language,
-        today=now.date(),
-    )
+    wished = wish(arrived.decision, arrived.reading.attributes, language=language, today=now.date())
     if wished is None:
         return None
     return replace(wished, upgrade=upgrade, temporary=transaction.temporary)

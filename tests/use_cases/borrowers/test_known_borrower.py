@@ -2,14 +2,11 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
-from threading import Semaphore
 from typing import Any, Final
 
 import pytest
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.enrolment import EnrolmentState
-from broker.core.borrowers.wanted_borrower import WishedField
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.use_cases.borrowers.known_borrower import KnownBorrower, Who
 
@@ -95,7 +92,6 @@ def test_the_word_of_the_library_is_believed_for_the_time_that_is_set(
         world.now += trust_for - MOMENT
         assert world.known(world.wish()).enrolment
         assert world.live.question.who(CPR).number == there.number
-        assert world.live.question.who_of(world.links.of_cpr(CPR)).number == there.number
         assert asked(world) == []
         world.now += MOMENT
 
@@ -124,7 +120,6 @@ def test_a_borrower_that_is_gone_is_not_handed_on(world: Any, there: Borrower, *
     assert world.live.question.who(CPR, wish, to_be=to_be) == NOBODY
     for _ in range(2):
         assert world.live.question.who(CPR) == NOBODY
-        assert world.live.question.who_of(world.links.of_cpr(CPR)) == NOBODY
     world.library.add(CPR, replace(merged, cpr=CPR))
     assert world.live.question.who(CPR).number == "6"
 
@@ -137,7 +132,6 @@ def test_a_borrower_that_was_gone_is_not_believed_in_again(world: Any, there: Bo
     assert world.known(world.wish(category="EMPL")) == NOBODY
     world.hooks.before["find"] = DOWN
     assert world.live.question.who(CPR) == KnownBorrower(Who.UNKNOWN)
-    assert world.live.question.who_of(world.links.of_cpr(CPR)) == NOBODY
     assert world.live.question.who(CPR) == NOBODY
 
 
@@ -152,7 +146,6 @@ def test_a_borrower_that_is_gone_is_gone_for_every_later_login(world: Any, there
     world.hooks.before["find"] = DOWN
     assert world.live.question.who(CPR) == KnownBorrower(Who.UNKNOWN)
     world.hooks.before["read"] = DOWN
-    assert world.live.question.who_of(world.links.of_cpr(CPR)) == NOBODY
 
 
 def test_another_that_the_cpr_finds_by_now_is_the_persons(world: Any, there: Borrower) -> None:
@@ -163,129 +156,6 @@ def test_another_that_the_cpr_finds_by_now_is_the_persons(world: Any, there: Bor
     world.now += HOUR
     assert world.known(world.wish()).number == "6"
     assert [row["state"] for row in world.cases.rows()] == ["done"]
-
-
-@pytest.mark.parametrize(
-    ("change", "number"),
-    [
-        ({}, "1"),
-        ({"cpr": CPR}, "1"),
-        ({"cpr": OTHER}, None),
-        ({"born": date(1944, 5, 6)}, None),
-        ({"mark": "another"}, None),
-        ({"mark": None}, None),
-    ],
-    ids=["ours", "with the number in another field", "another's", "born another day", "another mark", "no mark"],
-)
-def test_one_that_we_made_is_the_persons_under_another_number(
-    world: Any, change: dict[str, Any], number: str | None
-) -> None:
-    """Staff gave it another card since; without our mark or with another date of birth or CPR number it is not."""
-    world.live.want(world.wish())
-    world.settle()
-    world.library.cprs.clear()
-    world.library.borrowers["1"] = replace(world.library.borrowers["1"], **change)
-    world.now += HOUR
-    assert world.live.question.who(CPR).number == number
-
-
-def test_a_copy_of_what_we_made_is_nobodys(world: Any) -> None:
-    """Staff copy a record for a sibling, mark and all: without the one that we know nobody is found."""
-    world.live.want(world.wish())
-    world.settle()
-    copy = replace(world.library.borrowers.pop("1"), number="7")
-    world.library.cprs.clear()
-    world.library.borrowers["7"] = copy
-    world.now += HOUR
-    assert world.live.question.who(CPR) == NOBODY
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"category": "EMPL"},
-        {"fields": (WishedField("surname", "Eksempel", "always"),)},
-        {"affiliation": "employee"},
-        {"temporary": "9"},
-    ],
-)
-def test_a_borrower_that_is_wished_otherwise_is_not_taken_for_known(
-    world: Any, there: Borrower, change: dict[str, Any]
-) -> None:
-    """Another category, name or affiliation is looked at anew, however fresh the last look."""
-    assert world.known(world.wish()).number == there.number
-    world.known(world.wish(**change))
-    assert asked(world)[:2] == ["find", "find"]
-
-
-def test_an_expiry_that_comes_near_is_no_borrower_as_wished(world: Any, there: Borrower) -> None:
-    """Half a year before it the login moves it on: it looks before it does."""
-    assert world.known(world.wish()).enrolment
-    world.ports = replace(world.ports, trust_for=timedelta(days=900))
-    world.live = world.enrolments("live")
-    world.now += timedelta(days=600)
-    later = world.wish(expires=date(2030, 11, 25))
-    asked(world)
-    assert world.known(later) == KnownBorrower(Who.ONE, there.number)
-    assert asked(world) == ["find"]
-
-
-@pytest.mark.parametrize("state", [EnrolmentState.WANTED, EnrolmentState.CASE])
-def test_a_look_overwrites_no_wish_that_waits_and_no_case(world: Any, there: Borrower, state: EnrolmentState) -> None:
-    """It says whose the borrower is, and offers nothing that somebody has agreed to already."""
-    wanted = world.live.want(world.wish(category="EMPL", upgrades=("STUD",)))
-    key = world.live.person_key(CPR)
-    world.records.amend(key, lambda entry: (replace(entry.enrolment, state=state), None))
-    before = world.records.read(key)
-    assert world.live.question.who(CPR).number == there.number
-    assert world.known(world.wish(category="EMPL", upgrades=("STUD",))) == KnownBorrower(Who.ONE, "5")
-    assert world.records.read(key) == before
-    assert before.enrolment.id == wanted.id
-
-
-@pytest.mark.parametrize("mode", ["observe", "frozen"])
-def test_what_a_look_finds_is_written_in_live_mode_only(world: Any, there: Borrower, mode: Any) -> None:
-    """Observe and frozen know the borrower too, and leave nothing."""
-    assert world.known(world.wish(), mode).number == there.number
-    assert list(world.cases.rows()) == []
-
-
-@pytest.mark.parametrize("free", [0, 1])
-def test_without_a_free_slot_the_library_is_not_asked(world: Any, there: Borrower, free: int) -> None:
-    """A slow library never holds every thread, and each slot is given back."""
-    slots = Semaphore(free)
-    question = replace(world.live.question, waiting_slots=slots)
-    assert question.who(CPR) == (KnownBorrower(Who.ONE, there.number) if free else KnownBorrower(Who.UNKNOWN))
-    if free:
-        assert question.is_only(there, CPR)
-    else:
-        with pytest.raises(LibraryUnavailable):
-            question.is_only(there, CPR)
-    assert asked(world) == ["find"] * (2 * free)
-    assert slots.acquire(blocking=False) == bool(free)
-
-
-@pytest.mark.parametrize(
-    ("change", "number"),
-    [({}, "5"), ({"cpr": OTHER}, None), ({"cpr": None}, None), ({"born": date(1944, 5, 6)}, None), (None, None)],
-    ids=["as it was", "another's", "nobody's", "born another day", "gone"],
-)
-def test_without_the_number_a_borrower_must_still_carry_it(
-    world: Any, there: Borrower, change: dict[str, Any] | None, number: str | None
-) -> None:
-    """What stands for a CPR number finds what the number was found to have, if the library says so still."""
-    owner = world.links.of_cpr(CPR)
-    assert world.live.question.who_of(owner) == NOBODY
-    assert world.live.question.who(CPR).number == there.number
-    del world.library.borrowers["5"]
-    if change is not None:
-        world.library.borrowers["5"] = replace(there, **change)
-    world.now += HOUR
-    asked(world)
-    assert world.live.question.who_of(owner).number == number
-    assert asked(world) == ["read"]
-    world.hooks.before["read"] = DOWN
-    assert world.live.question.who_of(owner).number == there.number  # silent: what is remembered
 
 
 def test_a_borrower_of_several_with_one_number_is_not_the_only_one(world: Any, there: Borrower) -> None:

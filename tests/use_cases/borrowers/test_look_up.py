@@ -28,6 +28,7 @@ from broker.core.borrowers.registered_person import (
 )
 from broker.core.errors import AuditUnavailable, LibraryRefused, LibraryUnavailable, StoreUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.identity.rights import Ground
 from broker.core.policy.register_rule import RegisterRule
 from broker.core.ports import Kept, Key, RecordUnreadable, lease_of
 from broker.use_cases.borrowers.known_borrower import person_key
@@ -184,7 +185,7 @@ def test_a_login_after_ninety_days_owes_another_and_waits_for_nothing(desk: Desk
     assert desk.events()[-2:] == [(ASKED, "refresh"), (ANSWERED, "unchanged")]
 
 
-@pytest.mark.parametrize("more", [{"known_in_person": False}, {"borrower": "none"}])
+@pytest.mark.parametrize("more", [{"ground": Ground.ALUMNI}, {"borrower": "none"}])
 def test_who_writes_nothing_is_not_looked_up(desk: Desk, more: dict[str, Any]) -> None:
     """A person who is not known in person, and one at a service without accounts."""
     desk.enrol()
