@@ -87,11 +87,9 @@ test: $(VENV)/test.stamp programs peers
 slow: $(VENV)/test.stamp programs peers
 	$(PYTEST) -m "slow" $(ARGS)
 
-# Every size that is promised: what slow draws in full, and a hundred thousand borrowers of a Koha and an Alma. Hours.
+# Every size that is promised: what slow draws in full. Hours.
 full: DRAWN = whole
 full: slow
-	$(BIN)/python -m bench.large_reconciliation koha 100000
-	$(BIN)/python -m bench.large_reconciliation alma 100000
 
 # The random tests many times over.
 fuzz: $(VENV)/test.stamp

@@ -69,7 +69,6 @@ CASES: Final[dict[str, tuple[str, Case]]] = {
     "trail": ("a trail on a slow disk", lambda _: logins.slow_trail()),
     "first": ("first logins, two workers", lambda _: first_logins.rows()),
     "drain": ("wishes that wait after an outage, and what known borrowers notice", lambda _: borrowers.drained()),
-    "reconcile": ("borrowers compared with what was granted, and mended", lambda _: borrowers.reconciled()),
     "large": ("a login in a large installation, one worker, one at a time", lambda _: large_installations.rows()),
     "reload": ("requests while policies and metadata are loaded beside them", lambda _: reload.rows()),
     "policy": ("policies", lambda _: policy.rows()),

@@ -1,4 +1,4 @@
-"""Measures what ``broker work`` and ``broker enrolments reconcile`` do with many borrowers, in this process.
+"""Measures what ``broker work`` does with many enrolments, in this process.
 
 Store, trail, loops and pace are the real ones; the library system answers in this process, so that its own processor
 time is not measured, and takes so long a call as it is told to.
@@ -19,12 +19,10 @@ from typing import Final
 
 from bench.brokers import free_ports
 from bench.figures import Figure, Row, part, row
-from broker.app import reconciling
 from broker.app.assembly import Parts, assemble
 from broker.app.background_work import Loops
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState, Granted
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
@@ -32,17 +30,11 @@ from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import LibraryUnavailable
 from broker.demo.run import demo_folder
 from broker.files.settings import config
-from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
-from broker.use_cases.records import Content
 
 _WISHES: Final = int(os.environ.get("BENCH_WISHES", "10000"))
-_BORROWERS: Final = int(os.environ.get("BENCH_BORROWERS", "100000"))
-_DIFFERENT: Final = 500
 _CALL: Final = 0.2
 _KNOWN: Final = 200
 _EXPIRES: Final = date(2028, 11, 25)
-_KINDS: Final = ("category", "expiry", "card", "mark", "leaver")
-_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -87,6 +79,12 @@ class Library:
         """Return a borrower."""
         self.answer("read")
         return self.borrowers.get(number)
+
+    def find_similar(self, birth_date: date | None, email: str | None, _: datetime) -> tuple[Borrower, ...]:
+        """Return nobody: there are no possible duplicates here."""
+        self.answer("find_similar")
+        del birth_date, email
+        return ()
 
     def marked(self, _mark: str, _: datetime) -> tuple[Borrower, ...]:
         """Return nobody: nobody's CPR number is changed here."""
@@ -257,66 +255,3 @@ def known_meanwhile(before: Sequence[float], during: Sequence[float]) -> Row:
         Figure("ms p50 during", part(during, 0.5) * 1000),
         Figure("ms p99 during", part(during, 0.99) * 1000),
     )
-
-
-def reconciled() -> Iterator[Row]:
-    """Compare many borrowers of whom some differ, mend these, and compare again."""
-    library, mailbox = Library(), Mailbox()
-    with _parts(library, mailbox) as parts:
-        _populate(parts, library)
-        yield from _runs(parts)
-
-
-def _populate(parts: Parts, library: Library) -> None:
-    ports = parts.enrolments.ports
-    records = ports.records._records  # noqa: SLF001 - many at once, which no room of the broker ever writes
-    writes = []
-    now = datetime.now(UTC)
-    for number in range(_BORROWERS):
-        kind = _KINDS[number % len(_KINDS)] if number < _DIFFERENT else ""
-        entry, made = _granted(parts, number, kind)
-        library.add(made)
-        content = Content(entry.enrolment, now + timedelta(days=400))
-        writes.append(records.drafted(entry.key, content, None))
-        if len(writes) == 1_000:
-            parts.store.put_many(writes[0], writes[1:], now)
-            writes = []
-
-
-def _granted(parts: Parts, number: int, kind: str) -> tuple[StoredEnrolment, Borrower]:
-    cpr = f"{number:010}"
-    ends = _AT.date() if kind == "leaver" else _EXPIRES
-    key = parts.enrolments.person_key(cpr)
-    granted = Granted("student", "STUDENT", ends)
-    mark = f"{number:032x}"
-    done = Enrolment(mark, EnrolmentState.DONE, _AT, None, key.group, str(number), "STUDENT", ends, granted=granted)
-    made = Borrower(str(number), "STUDENT", ends, mark, cpr=cpr, card=cpr)
-    differing = {
-        "category": replace(made, category="PRIVATE"),
-        # Not today's: whoever staff close is left alone.
-        "expiry": replace(made, expires=datetime.now(UTC).date() + timedelta(days=30)),
-        "card": replace(made, card=None),
-        "mark": replace(made, mark=None),
-    }
-    return StoredEnrolment(key, replace(done, creates=1), None, None), differing.get(kind, made)
-
-
-def _runs(parts: Parts) -> Iterator[Row]:
-    for name, applies, expected in (
-        ("only compared", False, _DIFFERENT),
-        ("compared and mended", True, _DIFFERENT),
-        ("again", True, 0),
-    ):
-        began, spent, held = time.perf_counter(), time.process_time(), _resident()
-        asked = reconciling.Asked(applies, 1_000_000.0, 1_000, (), anew=True)
-        found = reconciling.reconciled(parts, asked, lambda _: None)
-        if not found.ended or sum(found.found.values()) != expected:
-            raise SystemExit(f"{name}: {found.stopped}, {dict(found.found)}")
-        yield row(
-            f"{found.compared:,} borrowers, {expected} differ: {name}",
-            Figure("s", time.perf_counter() - began),
-            Figure("ms CPU each", (time.process_time() - spent) * 1000 / found.compared),
-            Figure("found", sum(found.found.values()), most=expected, least=None),
-            Figure("mended", sum(found.mended.values())),
-            Figure("MB grown", _resident() - held, most=30),
-        )

@@ -4,7 +4,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.client import HTTPException
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from broker.core.errors import BrokerError, LibraryUnavailable
 
 _LARGEST_ANSWER: Final = 2 * 1024 * 1024
 _PIECE: Final = 65_536
+_IDLE_S: Final = 0.5  # after which an unused connection is closed
 # Of what a hostile peer writes, lengths that are no lengths among it, the libraries under us let
 # errors of numbers and of text through as they are.
 _NO_ANSWER: Final = (
@@ -73,8 +75,69 @@ class _Session(requests.Session):
         return None
 
 
+class _Connections:
+    """At most ``most`` connections of one process; an idle connection is closed.
+
+    A Koha under Starman serves one connection per worker at a time and keeps an idle one open for a
+    second, so connections that nobody uses would block other clients.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._free = threading.BoundedSemaphore(most)
+        self._lock = threading.Lock()
+        self._idle: list[tuple[float, requests.Session]] = []
+        self._timer: threading.Timer | None = None
+
+    @contextmanager
+    def borrow(self) -> Iterator[requests.Session]:
+        """Lend a session to one thread for one call; ``TimeoutError`` where none is free in time.
+
+        A session whose call failed is closed.
+        """
+        if not self._free.acquire(timeout=left()):
+            raise _NoneFreeError
+        try:
+            with self._lock:
+                session = self._idle.pop()[1] if self._idle else _new_session()
+            session.cookies.clear()
+            try:
+                yield session
+            except BaseException:
+                session.close()
+                raise
+            self._keep(session)
+        finally:
+            self._free.release()
+
+    def _keep(self, session: requests.Session) -> None:
+        with self._lock:
+            self._idle.append((time.monotonic(), session))
+            if self._timer is None:
+                self._start_timer()
+
+    def _start_timer(self) -> None:
+        self._timer = threading.Timer(_IDLE_S, self._close_idle)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _close_idle(self) -> None:
+        idle_since = time.monotonic() - _IDLE_S
+        with self._lock:
+            closing = [session for at, session in self._idle if at <= idle_since]
+            self._idle = [(at, session) for at, session in self._idle if at > idle_since]
+            self._timer = None
+            if self._idle:
+                self._start_timer()
+        for session in closing:
+            session.close()
+
+
+class _NoneFreeError(TimeoutError):
+    """All connections were in use until the call had to end."""
+
+
 class Exchange:
-    """Sends requests below one base URL; each thread of each process keeps its own connections.
+    """Sends requests below one base URL over at most ``connections`` connections per process.
 
     ``ca_file`` names the authorities to trust in place of the public ones, ``client`` the files of
     our certificate and its key where the peer asks for them. ``unavailable`` is the error of a peer
@@ -88,13 +151,17 @@ class Exchange:
         client: tuple[str, str] | None = None,
         unavailable: type[BrokerError] = LibraryUnavailable,
         unsent: type[BrokerError] | None = None,
+        *,
+        connections: int = 2,
     ) -> None:
         self._base = base.rstrip("/")
         self._verify: bool | str = ca_file or True
         self._client = client
         self._unavailable = unavailable
         self._unsent = unsent or unavailable
-        self._mine = threading.local()
+        self._most = connections
+        # By process: after a fork two processes on one connection would mix their answers.
+        self._pools: dict[int, _Connections] = {}
 
     def call(
         self,
@@ -119,7 +186,7 @@ class Exchange:
             cause = str(error)
         except _NO_ANSWER as error:
             cause = type(error).__name__
-            if _was_never_sent(error):
+            if isinstance(error, _NoneFreeError) or _was_never_sent(error):
                 failed = self._unsent
         # Raised out here, so that no traceback reaches the failed request, whose headers and body
         # hold the CPR.
@@ -128,38 +195,37 @@ class Exchange:
     def _exchange(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
     ) -> HttpAnswer:
-        with self._session().request(
-            method,
-            self._base + path,
-            # A compressed answer could grow a thousandfold between the bound and the memory.
-            headers={"Accept": "application/json", "Accept-Encoding": "identity", **headers},
-            data=body,
-            # A name may stand for two addresses, tried in turn: each gets half of the time.
-            timeout=(left() / 2, left()),
-            # Beside ``_Session``, which finds no redirect: neither may be lost in an upgrade.
-            allow_redirects=False,
-            stream=True,
-            verify=self._verify,
-            cert=self._client,
-        ) as response:
+        pool = self._pools.setdefault(os.getpid(), _Connections(self._most))
+        with (
+            pool.borrow() as session,
+            session.request(
+                method,
+                self._base + path,
+                # A compressed answer could grow a thousandfold between the bound and the memory.
+                headers={"Accept": "application/json", "Accept-Encoding": "identity", **headers},
+                data=body,
+                # A name may stand for two addresses, tried in turn: each gets half of the time.
+                timeout=(left() / 2, left()),
+                # Beside ``_Session``, which finds no redirect: neither may be lost in an upgrade.
+                allow_redirects=False,
+                stream=True,
+                verify=self._verify,
+                cert=self._client,
+            ) as response,
+        ):
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise _Unreadable("it is compressed")
             return HttpAnswer(response.status_code, _bounded(response), response.headers)
 
-    def _session(self) -> requests.Session:
-        # Two processes on one connection mix their answers.
-        if getattr(self._mine, "owner", None) != os.getpid():
-            session = _Session()
-            session.trust_env = False  # neither proxies nor .netrc of the account we run under
-            for scheme in ("http://", "https://"):
-                adapter = HTTPAdapter()
-                time_out(adapter.poolmanager)
-                session.mount(scheme, adapter)
-            self._mine.owner = os.getpid()
-            self._mine.session = session
-        own: requests.Session = self._mine.session
-        own.cookies.clear()
-        return own
+
+def _new_session() -> requests.Session:
+    session = _Session()
+    session.trust_env = False  # neither proxies nor .netrc of the account we run under
+    for scheme in ("http://", "https://"):
+        adapter = HTTPAdapter()
+        time_out(adapter.poolmanager)
+        session.mount(scheme, adapter)
+    return session
 
 
 def _was_never_sent(error: Exception) -> bool:

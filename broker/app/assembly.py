@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from threading import Semaphore
 
-from broker.adapters.libraries.entry_points import open_library
+from broker.adapters.library_systems.entry_points import open_library
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.registers.entry_points import open_register
@@ -26,9 +26,7 @@ from broker.app.policy_sources import RecordedPolicies
 from broker.app.policy_surroundings import PolicySurroundings, tried
 from broker.app.policy_trail import PolicyTrail
 from broker.app.policy_vouching import PolicyVouching
-from broker.app.shared_calls import SharedCalls
 from broker.app.work_folder import WakeSignal
-from broker.core.borrowers.library_calls import CallsLimited
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Service, Upstream
@@ -81,7 +79,6 @@ class Parts:
     library: LibrarySystem
     register: PersonRegister | None
     look_ups: RegisterLoop | None
-    library_calls: SharedCalls
     library_proof: LibraryProof
     links: PersonLinks
     enrolments: Enrolments
@@ -156,7 +153,6 @@ def assemble(settings: config.Config) -> Parts:
         library=ports.library,
         register=opened.register,
         look_ups=_look_ups(settings, ports, opened.register),
-        library_calls=opened.library_calls,
         library_proof=_library_proof(opened, store, trail.tell),
         links=ports.links,
         enrolments=enrolments,
@@ -191,7 +187,6 @@ class _Opened:
     maps: attribute_maps.AttributeMaps
     store: Store
     library: LibrarySystem
-    library_calls: SharedCalls
     register: PersonRegister | None
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]
@@ -213,8 +208,7 @@ def _opened(settings: config.Config) -> _Opened:
     faults += surroundings.faults
     store = tried(faults, lambda: sealed_stores.bare(settings))
     sealed = tried(faults, lambda: sealed_stores.sealed(store, keys))
-    calls = SharedCalls(sealed, metrics.library_call, now)
-    library = tried(faults, lambda: _library(settings, calls))
+    library = tried(faults, lambda: _library(settings, metrics))
     register = tried(faults, lambda: _register(settings, metrics))
     texts = tried(faults, lambda: Texts.load(settings.content))
     messages = tried(faults, lambda: _messages(settings))
@@ -230,7 +224,6 @@ def _opened(settings: config.Config) -> _Opened:
         maps=maps,
         store=sealed,
         library=library,
-        library_calls=calls,
         register=register,
         services=surroundings.services,
         upstreams=surroundings.upstreams,
@@ -322,12 +315,9 @@ def _messages(settings: config.Config) -> MessageLog | None:
     return MessageLog(log.folder, log.public_key, required=log.required, tell=tell)
 
 
-def _library(settings: config.Config, calls: SharedCalls) -> LibrarySystem:
+def _library(settings: config.Config, metrics: Metrics) -> LibrarySystem:
     table = settings.library
-    library = open_library(table.system, table.connector_settings(), calls)
-    if isinstance(library, CallsLimited):
-        calls.limit = library.calls_a_second
-    return library
+    return open_library(table.system, table.connector_settings(), metrics.library_call)
 
 
 def _register(settings: config.Config, metrics: Metrics) -> PersonRegister | None:

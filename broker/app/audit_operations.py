@@ -103,7 +103,7 @@ def _of_staff(parts: Parts, eppn: str) -> str:
     admin = parts.config.admin
     if admin is None:
         raise ConfigurationFaults([Fault("admin", "is not there: there is no staff view")])
-    return staff_sessions.who(parts.keys.index, admin.rules(), eppn)
+    return staff_sessions.staff_id_of(parts.keys.index, admin.rules(), eppn)
 
 
 def _kept(parts: Parts) -> KeptTrail:

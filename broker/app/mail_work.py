@@ -8,7 +8,6 @@ from typing import Final
 from broker.app.assembly import Parts
 from broker.app.mail_turns import MailSilence, MailTurns, WatchedMail
 from broker.core.borrowers.enrolment import Enrolment
-from broker.use_cases.borrowers.category_letters import CategoryLetters
 from broker.use_cases.borrowers.enrolment_ports import EnrolmentPorts
 from broker.use_cases.borrowers.enrolments import Enrolments
 from broker.use_cases.borrowers.put_off_pins import PutOffPins
@@ -61,7 +60,6 @@ class MailWork:
         renewal = self.parts.pin_renewal
         renewal = replace(renewal, mail=WatchedMail(renewal.mail, self.silence))
         yield _unless(rests, renewal.step)
-        yield _unless(rests, CategoryLetters(self._ports(None)).step)
 
     def _recall(self) -> None:
         if not self._is_recalled:

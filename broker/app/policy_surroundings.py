@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from broker.adapters.libraries.entry_points import borrower_fields
+from broker.adapters.library_systems.entry_points import borrower_fields
 from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadata
 from broker.app import open_metadata
 from broker.core.entities import Service, Upstream

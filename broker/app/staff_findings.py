@@ -1,4 +1,4 @@
-"""What `broker check` finds about the staff view: who is listed and could never come in."""
+"""Findings of `broker check` about the staff view: settings that let nobody of the staff in."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -6,8 +6,8 @@ from typing import Final
 from broker.app.assembly import Parts
 from broker.core.entities import Institution
 from broker.core.identity.attribute_values import in_scope
-from broker.core.identity.canonical_attributes import EPPN
-from broker.core.staff import StaffRules
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, EPPN
+from broker.core.staff import SUBJECT_ID, StaffRules
 
 _EXACT: Final = "exact"
 
@@ -20,11 +20,21 @@ def findings(parts: Parts) -> Iterator[str]:
     yield from _roles(rules)
     upstream = parts.upstreams[rules.upstream]
     attribute_map = parts.maps.maps[upstream.attribute_map]
-    if all(row.name != EPPN for row in attribute_map.rows):
-        what = f"attribute map {upstream.attribute_map} reads no eppn: nobody of the staff comes in"
-        yield f"admin.upstream: {what}; add a row for {EPPN}"
+    names = {row.name for row in attribute_map.rows}
     institution = upstream.institution(rules.institution)
+    if institution is not None and CPR_ATTRIBUTE not in institution.may_assert:
+        names.discard(CPR_ATTRIBUTE)
+    nobody = "nobody of the staff can log in"
+    if EPPN not in names:
+        what = f"attribute map {upstream.attribute_map} reads no eppn: {nobody}"
+        yield f"admin.upstream: {what}; add a row for {EPPN}"
+    if not names & {SUBJECT_ID, CPR_ATTRIBUTE}:
+        what = f"the login carries neither {SUBJECT_ID} nor a CPR number: {nobody}"
+        yield f'admin.institution: {what}; add a row for {SUBJECT_ID} or may_assert = ["cpr"]'
     if institution is not None:
+        if institution.max_assurance < rules.assurance:
+            what = f"is above max_assurance of {institution.entity_id}: {nobody}"
+            yield f"admin.assurance: {what}; lower it, or raise max_assurance"
         yield from _scopes(rules, institution)
 
 

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from flask import Blueprint
@@ -33,6 +34,7 @@ from broker.app import (
 )
 from broker.app.assembly import Parts, now
 from broker.app.told_words import Wording
+from broker.core.errors import StoreUnavailable
 from broker.core.retention.table import POLICY_WORKER
 from broker.core.staff import StaffRules
 from broker.use_cases.login.arrivals import Arrivals
@@ -58,6 +60,8 @@ def door(parts: Parts, ports: WebPorts) -> StaffDoor | None:
         return None
     config = parts.config
     sessions = StaffSessions(parts.store, parts.keys.index, found.rules)
+    with suppress(StoreUnavailable):  # the next login does it
+        sessions.drop_unlisted(now())
     cookie = StaffCookie(config.secure, urlsplit(config.base_url).path or "/")
     return StaffDoor(ports, found, sessions, cookie)
 

@@ -1,23 +1,12 @@
-"""The commands over enrolments: list, show, look, retry, confirm, end, run, reconcile."""
+"""The commands over enrolments: list, show, look, retry, confirm, end, run."""
 
-import json
-from dataclasses import asdict
 from functools import partial
 from typing import Final
 
 import click
 
-from broker.app import diagnostics, enrolment_operations, reconciling
-from broker.app.reconciling import Reconciled
-from broker.commands.output import (
-    FINDINGS,
-    as_json,
-    printing_faults,
-    progress,
-    show,
-    show_done,
-    waiting,
-)
+from broker.app import diagnostics, enrolment_operations
+from broker.commands.output import FINDINGS, as_json, printing_faults, show, show_done, waiting
 
 
 def _joined(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> str:
@@ -147,54 +136,3 @@ def run_enrolments(*, as_json: bool) -> None:
         while look_ups is not None and look_ups.step():
             carried_out += 1
     show_done(f"{carried_out} carried out", as_json=as_json, carried_out=carried_out)
-
-
-@enrolments.command("reconcile", short_help="Compare and mend the borrowers that we made.")
-@click.option("--apply", "applies", is_flag=True, help="Mend what differs.")
-@click.option(
-    "--rate",
-    type=click.FloatRange(0.1, 1000),
-    default=10.0,
-    show_default=True,
-    help="So many borrowers are asked about or mended a second.",
-)
-@click.option(
-    "--most",
-    type=click.IntRange(min=1),
-    default=100,
-    show_default=True,
-    help="More of one kind are a surprise.",
-)
-@click.option("--skip", multiple=True, metavar="ID", help="Leave an enrolment as it is.")
-@click.option("--anew", is_flag=True, help="Begin at the beginning, not where a run was stopped.")
-@as_json
-@printing_faults
-def reconcile_enrolments(
-    *, applies: bool, rate: float, most: int, skip: tuple[str, ...], anew: bool, as_json: bool
-) -> None:
-    """Compare the borrowers that the broker made with what the library system has of them.
-
-    Category, expiry, card number and mark, by kind. With --apply what differs is mended, and the
-    run stops at the first surprise: see docs/operations.md. A run that was stopped goes on where it
-    was. Exit 1 where something differs and is not mended, or the run was stopped.
-    """
-    parts = diagnostics.opened()
-    mode = parts.enrolments.mode
-    if applies and mode != "live":
-        what = "nothing is mended; without --apply it is compared"
-        raise click.ClickException(f"library.mode is {mode}: {what}")
-    asked = reconciling.Asked(applies, rate, most, skip, anew)
-    with progress("comparing borrowers") as tell:
-        reconciled = reconciling.reconciled(parts, asked, tell)
-    _show_reconciled(reconciled, as_json=as_json)
-    if reconciled.is_finding:
-        raise SystemExit(FINDINGS)
-
-
-def _show_reconciled(reconciled: Reconciled, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(asdict(reconciled), indent=2))
-        return
-    show(reconciled.rows, as_json=False)
-    for sentence in reconciled.sentences():
-        click.echo(sentence, err=True)

@@ -65,20 +65,13 @@ def printing_faults(command: Callable[P, R]) -> Callable[P, R]:
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
     """Show on a terminal, on standard error, ``what`` is being waited for."""
-    with progress(what):
-        yield
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Callable[[str], None]]:
-    """Show on a terminal, on standard error, how far ``what`` has come, as it is told."""
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield
         return
     from rich.console import Console  # noqa: PLC0415 - only a terminal is shown it
 
-    with Console(stderr=True).status(what) as status:
-        yield lambda so_far: status.update(f"{what}: {so_far}")
+    with Console(stderr=True).status(what):
+        yield
 
 
 def show_findings(findings: Sequence[str], *, as_json: bool) -> None:

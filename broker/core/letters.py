@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date
 from typing import Final, NamedTuple
 
 _LONGEST_NAME: Final = 60
@@ -79,24 +78,6 @@ class DoubtfulPinLetter:
     """Notice that nobody can tell whether the PIN was changed, and where to make one."""
 
 
-@dataclass(frozen=True, slots=True)
-class CategoryLetter:
-    """Notice that the account has the loan terms of another affiliation from now on."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoweredCategoryLetter:
-    """Notice that the affiliation an account was made for has ended, and its loan terms with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExpiryLetter:
-    """Notice that an account ends on ``expires`` whose PIN was never used here."""
-
-    expires: date
-
-
-CategoryLetterContent = CategoryLetter | LoweredCategoryLetter | ExpiryLetter
 LetterContent = (
     PinLetter
     | PinPointerLetter
@@ -105,9 +86,6 @@ LetterContent = (
     | RenewedPinLetter
     | ChangedPinLetter
     | DoubtfulPinLetter
-    | CategoryLetter
-    | LoweredCategoryLetter
-    | ExpiryLetter
 )
 
 

@@ -1,7 +1,7 @@
 """The ports to the world outside, as protocols: store, library system, mail and trail."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, NamedTuple, Protocol
 
 from broker.core.audit_events import AuditEvent
@@ -19,11 +19,12 @@ from broker.core.letters import LetterContent, LetterText
 RecordKind = Literal[
     "transaction",
     "arrival",
+    "person",
+    "index",
     "receipt",
     "enrolment",
     "lease",
     "pin",
-    "letter",
     "register",
     "proof",
     "session",
@@ -220,6 +221,16 @@ class LibrarySystem(Protocol):
 
     def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the borrowers made under this enrolment id."""
+        ...
+
+    def find_similar(
+        self, birth_date: date | None, email: str | None, deadline: datetime
+    ) -> tuple[Borrower, ...]:
+        """Return borrowers with this birth date or this mail address, at most 200.
+
+        They are candidates for a possible duplicate. Borrowers with the mail address come first.
+        Without ``FOUND_BY_BIRTH_DATE`` the birth date finds nobody.
+        """
         ...
 
     def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:

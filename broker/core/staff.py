@@ -1,13 +1,17 @@
-"""The people of the staff view: where they log in, and what each of them may see."""
+"""The staff view: where staff log in, what their login must bring, and which pages they may see."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from broker.core.entities import Assurance
 from broker.core.errors import BrokerError
 from broker.core.identity.accepted_text import scoped_text_fault
+from broker.core.identity.affiliations import AFFILIATIONS, role
 from broker.core.identity.attribute_values import carries_cpr
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, EPPN, AttributeReading
+from broker.core.policy.decision import IN_PERSON
 
 
 class StaffRole(StrEnum):
@@ -27,6 +31,9 @@ class StaffPage(StrEnum):
     DESK = "desk"
 
 
+SUBJECT_ID: Final = "subject-id"
+_REAL: Final = "real"
+
 # The desk answers a caller; whether the policies are right is not its work, and the accounts of
 # borrowers are none of the identity admins'.
 PAGES: Final[Mapping[StaffRole, tuple[StaffPage, ...]]] = {
@@ -36,21 +43,21 @@ PAGES: Final[Mapping[StaffRole, tuple[StaffPage, ...]]] = {
 
 
 class StaffLoginNeeded(BrokerError):
-    """Nobody of the staff is logged in in this browser, or no longer."""
+    """The browser has no session of the staff view, or the session has ended."""
 
     reason = "staff_login_needed"
     http = 403
 
 
 class StaffRefused(BrokerError):
-    """Somebody has logged in who is none of the staff; ``str(error)`` is a code of ours."""
+    """A login that does not open the staff view; ``str(error)`` is the code of the reason."""
 
     reason = "staff_refused"
     http = 403
 
 
 class StaffRoleMissing(BrokerError):
-    """A page of the staff view that none of the person's roles may see."""
+    """A page of the staff view that the person's roles do not include."""
 
     reason = "staff_role_missing"
     http = 403
@@ -58,14 +65,53 @@ class StaffRoleMissing(BrokerError):
 
 @dataclass(frozen=True, slots=True)
 class StaffRules:
-    """Which upstream and which institution behind it log staff in, and the roles by eppn.
+    """The table ``[admin]``: upstream and institution of staff logins, and the roles by eppn.
 
-    From broker.toml alone: no set of policies lets anybody in here, or locks anybody out.
+    Policies have no part in it: no set of policies opens or closes the staff view.
     """
 
     upstream: str
     institution: str
     roles: Mapping[str, frozenset[StaffRole]]
+    assurance: Assurance = Assurance.SUBSTANTIAL
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StaffIdentity:
+    """A listed eppn, and the lasting identifier to which its first login binds it."""
+
+    eppn: str
+    identifier_type: str
+    identifier: str
+
+
+def identify_staff(reading: AttributeReading, rules: StaffRules) -> StaffIdentity:
+    """Return the identity of a listed member of staff.
+
+    StaffRefused with the code of the first condition that the login does not meet. An eppn alone
+    never opens the staff view: institutions reassign it.
+    """
+    eppn = reading.attributes.one(EPPN)
+    if eppn is None:
+        raise StaffRefused("no_eppn")
+    if not rules.roles.get(eppn):
+        raise StaffRefused("not_listed")
+    if not _is_member(reading):
+        raise StaffRefused("affiliation")
+    if reading.assurance is None or reading.assurance < rules.assurance:
+        raise StaffRefused("assurance_too_low")
+    subject_id = reading.attributes.one(SUBJECT_ID)
+    if subject_id is not None:
+        return StaffIdentity(eppn, SUBJECT_ID, subject_id)
+    cpr_number = reading.attributes.one(CPR_ATTRIBUTE)
+    if cpr_number is not None and reading.cpr == _REAL:
+        return StaffIdentity(eppn, CPR_ATTRIBUTE, cpr_number)
+    raise StaffRefused("no_lasting_identifier")
+
+
+def _is_member(reading: AttributeReading) -> bool:
+    values = [value for name in AFFILIATIONS for value in reading.attributes.get(name, ())]
+    return any(role(value) in IN_PERSON for value in values)
 
 
 def pages_of(roles: frozenset[StaffRole]) -> tuple[StaffPage, ...]:

@@ -5,8 +5,10 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -214,13 +216,105 @@ def test_a_session_cookie_is_not_sent_back(raw: Raw) -> None:
     assert b"cookie" not in b"".join(seen).lower()
 
 
-def test_another_process_has_connections_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+class KeepingServer(ThreadingHTTPServer):
+    """Keeps connections open, and counts those made, those open now and the most calls at a time."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        """Listen on a port of loopback."""
+        super().__init__(("127.0.0.1", 0), _Keeping)
+        self.lock = threading.Lock()
+        self.made = self.open = self.at_once = self.most = 0
+        self.delay = 0.0
+
+    def add(self, name: str, count: int) -> None:
+        """Count."""
+        with self.lock:
+            setattr(self, name, getattr(self, name) + count)
+            self.most = max(self.most, self.at_once)
+
+
+class _Keeping(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: KeepingServer
+
+    def handle(self) -> None:
+        self.server.add("made", 1)
+        self.server.add("open", 1)
+        try:
+            super().handle()
+        finally:
+            self.server.add("open", -1)
+
+    def do_GET(self) -> None:
+        self.server.add("at_once", 1)
+        time.sleep(self.server.delay)
+        self.server.add("at_once", -1)
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"[]")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(name="keeping")
+def _keeping() -> Iterator[KeepingServer]:
+    server = KeepingServer()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _get(exchange: Exchange, seconds: float = 20) -> int:
+    return exchange.call("GET", "/", time.monotonic() + seconds, headers={}).status
+
+
+def test_another_process_has_connections_of_its_own(keeping: KeepingServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a fork two processes on one connection would read each other's answers."""
-    exchange = Exchange("http://127.0.0.1:9")
-    before = exchange._session()
-    assert exchange._session() is before
+    exchange = Exchange(f"http://127.0.0.1:{keeping.server_port}")
+    assert [_get(exchange), _get(exchange)] == [200, 200]
+    assert keeping.made == 1
     monkeypatch.setattr(os, "getpid", lambda: 1)
-    assert exchange._session() is not before
+    assert _get(exchange) == 200
+    assert keeping.made == 2
+
+
+def test_connections_are_limited_and_shared(keeping: KeepingServer) -> None:
+    """Ten threads use two connections, because a Koha with two workers serves no more at a time."""
+    keeping.delay = 0.02
+    exchange = Exchange(f"http://127.0.0.1:{keeping.server_port}", connections=2)
+    with ThreadPoolExecutor(10) as threads:
+        assert set(threads.map(lambda _: _get(exchange), range(30))) == {200}
+    assert keeping.most == 2
+    assert keeping.made <= 4
+
+
+def test_an_idle_connection_is_closed(keeping: KeepingServer) -> None:
+    """A Koha under Starman serves nobody else on a worker whose connection stays open."""
+    assert _get(Exchange(f"http://127.0.0.1:{keeping.server_port}")) == 200
+    until = time.monotonic() + 5
+    while keeping.open and time.monotonic() < until:
+        time.sleep(0.05)
+    assert keeping.open == 0
+
+
+def test_a_call_that_gets_no_connection_in_time_is_not_made(keeping: KeepingServer) -> None:
+    """The caller may then be sure that nothing was sent."""
+    keeping.delay = 1.0
+    exchange = Exchange(f"http://127.0.0.1:{keeping.server_port}", connections=1, unsent=CallNotMade)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(_get, exchange)
+        while not keeping.at_once:
+            time.sleep(0.01)
+        with pytest.raises(CallNotMade):
+            _get(exchange, 0.2)
+        assert first.result() == 200
 
 
 def _certificate(folder: Path) -> tuple[str, str]:

@@ -29,7 +29,6 @@ from broker.demo.run.demo_library import CLIENT_SECRET
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.files import durable_files
 from broker.files.settings.config import load
-from broker.use_cases.borrowers.category_letters import CategoryLetters
 from broker.use_cases.proofs.pin_renewal import Asking
 
 PIN: Final = re.compile(r"(?:pinkode er|PIN is): (\d{4})")
@@ -209,13 +208,7 @@ def owe_letter(parts: Parts, mails: MailWork, before: Enrolment) -> None:
     parts.pin_renewal.ask(cpr(0), "192.0.2.1", lambda: Asking("da"))
 
 
-def owe_expiry_letter(parts: Parts, mails: MailWork, before: Enrolment) -> None:
-    """Owe the letter that an account ends."""
-    del mails
-    CategoryLetters(parts.enrolments.ports).owe_before_expiry(before, ENDS)
-
-
-@pytest.mark.parametrize("owe", [owe_pin, owe_letter, owe_expiry_letter])
+@pytest.mark.parametrize("owe", [owe_pin, owe_letter])
 def test_only_the_first_loop_of_mails_tries_a_silent_server(
     parts: Parts, owe: Callable[[Parts, MailWork, Enrolment], None]
 ) -> None:

@@ -66,7 +66,6 @@ NOBODYS: Final = frozenset(
         table.TURN,
         table.SETUP,
         table.FIGURES,
-        table.RECONCILED,
         table.TRAIL_ANCHOR,
         table.FORGETTING,
         table.FORGOTTEN,
@@ -75,7 +74,8 @@ NOBODYS: Final = frozenset(
         *(row for row in table.TABLE if row.kind in {"policy", "staff"}),
     }
 )
-STAYS: Final = frozenset({table.ENDED, table.PAUSE})
+# Nothing writes the person record yet: the change that writes it also deletes it here.
+STAYS: Final = frozenset({table.ENDED, table.PAUSE, table.PERSON, table.INDEX})
 # Found as another row of the same record, or by a search of its own.
 OTHERWISE: Final = frozenset(
     {
@@ -83,7 +83,6 @@ OTHERWISE: Final = frozenset(
         table.TRANSACTION_DONE,
         table.OBSERVED,
         table.ENROLLED,
-        table.ENROLLED_BY_US,
         table.WISH_OF_CASE,
         table.LIMIT,
         table.DECLINED,

@@ -43,6 +43,7 @@ def test_whoever_could_never_come_in_is_told(
     table = f"""[admin]
 upstream = "wayf"
 institution = "https://idp.au.example"
+assurance = "low"
 eppns = {json.dumps(eppns)}
 [admin.roles]
 {chr(10).join(f"{role} = {json.dumps(names)}" for role, names in roles.items())}
@@ -61,3 +62,27 @@ def test_a_map_that_reads_no_name_is_told(folder: Path) -> None:
     path.write_text("".join(line for line in lines if "name: eduPersonPrincipalName" not in line))
     environ = {"BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}
     assert any("reads no eppn" in line for line in findings(assemble(load(folder / "broker.toml", environ))))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        (
+            'may_assert = ["cpr"], label',
+            'may_assert = ["cpr"], max_assurance = "low", label',
+            "admin.assurance: is above",
+        ),
+        ('scopes = ["au.dk"], may_assert = ["cpr"]', 'scopes = ["au.dk"]', "neither subject-id nor a CPR number"),
+    ],
+)
+def test_an_institution_that_lets_nobody_in_is_found(folder: Path, before: str, after: str, found: str) -> None:
+    """Its assurance is capped below that of the table, or its logins carry no lasting identifier."""
+    config, attribute_map = folder / "broker.toml", folder / "attribute_maps" / "wayf.yaml"
+    text = config.read_text()
+    assert before in text
+    config.write_text(text.replace('assurance = "low"', 'assurance = "substantial"').replace(before, after))
+    lines = attribute_map.read_text().splitlines(keepends=True)
+    attribute_map.write_text("".join(line for line in lines if "name: subject-id" not in line))
+    environ = {"BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}"}
+    findings_of_table = list(findings(assemble(load(config, environ))))
+    assert [line for line in findings_of_table if found in line], findings_of_table

@@ -36,7 +36,6 @@ COMMANDS = (
     ("policy", "apply", "--base", "none", "--why", "x"),
     ("policy", "rollback", "--why", "x"),
     *(("enrolments", *each) for each in (("list",), *((each, "x", *more) for each, more in OF_ONE.items()), ("run",))),
-    ("enrolments", "reconcile"),
 )
 Run = Callable[..., Result]
 
@@ -343,24 +342,9 @@ def test_a_reference_that_no_page_had_is_said(run: Run, folder: Path, words: tup
 @pytest.mark.parametrize("mode", ["observe", "frozen"])
 def test_nothing_is_carried_out_unless_live(run: Run, folder: Path, mode: str) -> None:
     """A command that does nothing says why."""
-    for words in (("run",), ("reconcile", "--apply")):
-        result = run("enrolments", *words, BROKER_LIBRARY__MODE=mode, **configured(folder))
-        assert (result.exit_code, result.stdout) == (1, "")
-        assert f"library.mode is {mode}" in result.stderr
-    assert run("enrolments", "reconcile", BROKER_LIBRARY__MODE=mode, **configured(folder)).exit_code == 0
-
-
-def test_a_reconciliation_without_borrowers_says_so(run: Run, folder: Path) -> None:
-    """Nothing to compare is all well, and the library system is not asked; an id to skip has to be one."""
-    environ = configured(folder)
-    said = run("enrolments", "reconcile", **environ)
-    assert (said.exit_code, said.stdout) == (0, "")
-    assert said.stderr == "0 borrowers compared\nnothing was compared\n"
-    printed = json.loads(run("enrolments", "reconcile", "--apply", "--json", **environ).stdout)
-    assert (printed["ended"], printed["found"], printed["rows"]) == (True, {}, [])
-    unknown = run("enrolments", "reconcile", "--skip", "nope", **environ)
-    assert (unknown.exit_code, "no such enrolment" in unknown.stderr) == (1, True)
-    assert run("enrolments", "reconcile", "--rate", "0", **environ).exit_code == 2
+    result = run("enrolments", "run", BROKER_LIBRARY__MODE=mode, **configured(folder))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"library.mode is {mode}" in result.stderr
 
 
 @pytest.mark.parametrize(

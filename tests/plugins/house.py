@@ -36,7 +36,6 @@ from broker.demo.run.mail_server import Mailbox, ReceivedMail
 from broker.demo.upstreams import wayf_hub
 from broker.files.settings.config import load
 from broker.use_cases.borrowers import known_borrower
-from broker.use_cases.borrowers.category_letters import CategoryLetters
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.proofs import pin_check
 from tests.plugins.beside import PATIENCE, QUEUED, beside
@@ -386,7 +385,6 @@ def standing(
         object.__setattr__(
             found.ports, "patience", PATIENCE
         )  # a login waits for its borrower, though the machine is busy
-        letters = CategoryLetters(found.parts.enrolments.ports)
-        steps = (found.parts.enrolments.step, found.parts.pin_renewal.step, letters.step)
+        steps = (found.parts.enrolments.step, found.parts.pin_renewal.step)
         with beside(found.parts.wake, steps, report):
             yield found

@@ -15,8 +15,7 @@ from broker.app.assembly import Parts, assemble, now
 from broker.app.person_operations import NamedPerson, PersonDesk
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.pin_record import PinCall, PinRecord
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.consent.consent import Receipt, ReceiptEvent
@@ -30,7 +29,6 @@ from broker.core.ports import Key, RecordKind
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from broker.use_cases.borrowers.borrower_at_login import declined_key
-from broker.use_cases.borrowers.category_letters import CategoryLetters
 from broker.use_cases.borrowers.create_pause import CreatePause
 from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
 from broker.use_cases.borrowers.register_look_ups import RegisterLookUps
@@ -155,7 +153,7 @@ class Life:
         Records(store, Logout).add(Key("logout", logout.id), logout, logout.until, moment)
 
     def enrol(self) -> None:
-        """Be a borrower that is made, and have been told of another category."""
+        """Be a borrower that is made."""
         key = Key("enrolment", self.cpr)
         fields = (WishedField("email", self.who.address, "create"),)
         wish = Wish(self.who.cpr, "student", "STUD", (), date(2036, 1, 1), fields, self.who.address)
@@ -163,9 +161,7 @@ class Life:
         wanted = replace(wanted, registered=now())
         records = self.parts.enrolments.ports.records
         assert records.write(StoredEnrolment(key, wanted, None, None), wanted, now() + timedelta(days=1))
-        change = Change(self.who.number, (), "STUD")
         ports = self.parts.enrolments.ports
-        CategoryLetters(ports).owe(wanted, change, EnrolmentOutcome.UPGRADED, "da")
         RegisterLookUps(replace(ports, refresh_after=timedelta(0))).owe(self.who.cpr, RegisterRule(), wanted)
 
     def be_listed(self) -> None:

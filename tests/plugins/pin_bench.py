@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.libraries.koha import KohaSettings
+from broker.adapters.library_systems.koha import KohaSettings
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.stores.open_store import open_store

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from broker.adapters.libraries.koha_settings import FIELDS
+from broker.adapters.library_systems.koha_settings import FIELDS
 from broker.core.entities import Controller, Institution, Service, Text, Upstream
 from broker.files import attribute_maps
 from broker.files.policies.configured_names import NameableInPolicies

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from broker.adapters.libraries import sip2
-from broker.adapters.libraries.sip2 import Sip2Account, Sip2Client
+from broker.adapters.library_systems import sip2
+from broker.adapters.library_systems.sip2 import Sip2Account, Sip2Client
 
 STATUS = "64              00920261126    050430" + "0000" * 6
 

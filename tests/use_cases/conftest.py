@@ -87,6 +87,17 @@ class Shelf:
         del deadline
         return self.hooks.around("marked", lambda: tuple(b for b in self.borrowers.values() if b.mark == mark))
 
+    def find_similar(self, birth_date: date | None, email: str | None, deadline: datetime) -> tuple[Borrower, ...]:
+        """Give those with this birth date or mail address."""
+        del deadline
+
+        def is_similar(borrower: Borrower) -> bool:
+            return (email is not None and borrower.email == email) or (
+                birth_date is not None and borrower.born == birth_date
+            )
+
+        return self.hooks.around("find_similar", lambda: tuple(filter(is_similar, self.borrowers.values())))
+
     def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
         """Make one, unless the unique field refuses."""
         del deadline

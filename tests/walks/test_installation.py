@@ -178,35 +178,7 @@ def test_what_is_done_beside_the_logins_is_allowed_no_more_than_the_logins() -> 
     assert [line for line in server ^ work if not line.startswith(named)] == []
 
 
-def test_what_compares_by_night_mends_nothing_and_writes_no_borrower_number() -> None:
-    """It is allowed no more than the work, only reports, ends as by Ctrl-C, and its rows reach no journal."""
-    work, night = (
-        UNIT.with_name(name).read_text(encoding="utf-8").splitlines()
-        for name in ("broker-work.service", "broker-reconcile.service")
-    )
-    ends = ["KillSignal=SIGINT", "RuntimeMaxSec=6h", "Restart=no", "StandardOutput=null"]
-    starts = "ExecStart=/opt/broker/.venv/bin/broker enrolments reconcile"
-    named = ("Description=", "Documentation=", "#")
-    more = [line for line in night if line not in work and not line.startswith(named)]
-    assert sorted(more) == sorted([starts, *ends])
-    left_out = ("Exec", "Restart", "[Install]", "WantedBy=")
-    assert [line for line in work if line not in night and not line.startswith(named + left_out)] == []
-
-
-def test_the_timer_starts_the_comparison_by_night(tmp_path: Path) -> None:
-    """It is understood by systemd, and is for the unit of its own name."""
-    for name in ("broker-reconcile.timer", "broker-reconcile.service"):
-        text = UNIT.with_name(name).read_text(encoding="utf-8")
-        (tmp_path / name).write_text(text.replace("/opt/broker/.venv/bin/broker", "/bin/true"))
-    timer = tmp_path / "broker-reconcile.timer"
-    verified = subprocess.run(["systemd-analyze", "verify", timer], capture_output=True, check=False, text=True)
-    assert (verified.returncode, verified.stderr) == (0, "")
-    calendar = re.findall("OnCalendar=(.*)", timer.read_text())
-    read = subprocess.run(["systemd-analyze", "calendar", *calendar], capture_output=True, check=False, text=True)
-    assert (read.returncode, "22:30:00" in read.stdout) == (0, True)
-
-
-@pytest.mark.parametrize("name", ["broker.service", "broker-work.service", "broker-reconcile.service"])
+@pytest.mark.parametrize("name", ["broker.service", "broker-work.service"])
 def test_systemd_understands_the_unit_and_finds_it_closed(tmp_path: Path, name: str) -> None:
     """No unknown setting, and an exposure below 2 of 10."""
     unit = tmp_path / name

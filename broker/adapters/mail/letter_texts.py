@@ -4,20 +4,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from babel.dates import format_date
-
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
 from broker.core.entities import Text
 from broker.core.letters import (
     AccountCodeLetter,
-    CategoryLetter,
     ChangedPinLetter,
     DoubtfulPinLetter,
-    ExpiryLetter,
     LetterContent,
     LetterText,
-    LoweredCategoryLetter,
     MailboxCodeLetter,
     PinLetter,
     PinPointerLetter,
@@ -165,58 +160,6 @@ Kind regards
 """
         ),
     ),
-    CategoryLetter: LetterText(
-        subject=_("Your account at %(library)s has new loan terms"),
-        text=_(
-            """Hello
-
-Your library account at %(library)s now has the loan terms of your new affiliation,
-as you agreed to when you logged in.
-
-You keep your loans and reservations, your card number and your PIN. If the PIN does
-not work any more, make a new one at %(pin_url)s
-
-%(questions)sKind regards
-%(signed)s
-"""
-        ),
-    ),
-    LoweredCategoryLetter: LetterText(
-        subject=_("Your account at %(library)s has other loan terms"),
-        text=_(
-            """Hello
-
-As far as we know you no longer have the affiliation that your library account at
-%(library)s was made for. So it has other loan terms now.
-
-You keep your loans and reservations, your card number and your PIN. If the PIN does
-not work any more, make a new one at %(pin_url)s
-
-If you still have the affiliation, contact %(asked)s
-
-Kind regards
-%(signed)s
-"""
-        ),
-    ),
-    ExpiryLetter: LetterText(
-        subject=_("Your account at %(library)s ends soon"),
-        text=_(
-            """Hello
-
-Your library account at %(library)s ends on %(expires)s. As far as we can see you have
-not used its PIN yet; whether you used it in the library we cannot see.
-
-If you want to keep the account, log in at the library before that day. If you no
-longer have the PIN, make a new one at %(pin_url)s
-
-If you do not need the account, there is nothing to do. We write this once only.
-
-%(questions)sKind regards
-%(signed)s
-"""
-        ),
-    ),
 }
 _SOMEBODY: Final = _("Somebody")
 _LIBRARY: Final = _("the library")
@@ -255,9 +198,6 @@ class LetterTexts:
             "asked": self.contact or library,
             **asdict(letter),
         }
-        if isinstance(letter, ExpiryLetter):
-            locale = "en" if language == "en" else "da"
-            values["expires"] = format_date(letter.expires, "long", locale)
         if isinstance(letter, MailboxCodeLetter):
             values["asker"] = named(letter.asker) or translate(_SOMEBODY, language)
         return values

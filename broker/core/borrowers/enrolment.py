@@ -41,16 +41,6 @@ class EnrolmentOutcome(StrEnum):
     UNCHANGED = "unchanged"
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """What a login last made of a borrower that we made: what its policy wanted, and until when."""
-
-    affiliation: str
-    category: str
-    expires: date
-    language: str = "da"
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class Enrolment:
     """One durable wish and its state, keyed by the person (docs/reference/design.md#4c).
@@ -99,10 +89,6 @@ class Enrolment:
     told_before: Names = ()
     # in observe mode: the names of the fields that would have been written
     would: Names = ()
-    granted: Granted | None = None  # of a borrower that we made
-    pin_used: bool = False  # a right PIN of this borrower was typed here, or one was chosen
-    # when the person was told that the borrower expires and its PIN was never used here
-    unused_told: datetime | None = None
 
     def has_just_found_none(self, now: datetime, within: timedelta) -> bool:
         """Return whether the library system has said that there is no borrower.
@@ -141,30 +127,7 @@ class Enrolment:
             pin_given_up=self.pin_given_up if same else None,
             pin_tried=self.pin_tried if same else None,
             pin_avoids=(),
-            granted=self.granted if same else None,
-            pin_used=self.pin_used and same,
-            unused_told=self.unused_told if same else None,
         )
-
-    def grant(self, borrower: Borrower, wish: Wish) -> Granted | None:
-        """Return what stands granted once ``borrower`` is as ``wish`` has it.
-
-        None for a borrower with another mark than this enrolment's: we did not make it; and for one
-        whose person keeps another category than was granted, or was not asked yet: nothing raises
-        it but their answer. Where it has another category by staff, or lost its mark, what was
-        granted before stands.
-        """
-        kept = self.granted if self.number == borrower.number else None
-        if borrower.mark not in {None, self.id}:
-            return None
-        if not wish.upgrade and borrower.category in wish.upgrades:
-            return kept if kept and kept.category == borrower.category else None
-        if borrower.mark is None or borrower.category != wish.category:
-            return kept
-        expires = min(borrower.expires or wish.expires, wish.expires)
-        if kept and (kept.affiliation, kept.category) == (wish.affiliation, wish.category):
-            expires = max(expires, kept.expires)
-        return Granted(wish.affiliation, wish.category, expires, wish.language)
 
     @property
     def held_back(self) -> Names:

@@ -1,6 +1,6 @@
 """What is heard of every call of the library system."""
 
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol
 
 # The call by which calls are counted that go out when the quota of the day is nearly used up.
 QUOTA_LOW: Final = "quota_low"
@@ -14,16 +14,6 @@ class LibraryCallObserver(Protocol):
 
         ``outcome`` is "done", "refused" (by the library system) or "unavailable".
         """
-        ...
-
-
-@runtime_checkable
-class CallsLimited(Protocol):
-    """A library system that takes so many calls a second, whoever of the library sends them."""
-
-    @property
-    def calls_a_second(self) -> float:
-        """Return how many the broker is to send."""
         ...
 
 

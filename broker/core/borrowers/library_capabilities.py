@@ -15,6 +15,7 @@ class LibraryCapability(StrEnum):
     PIN_KEPT = "pin_kept"  # a change of a borrower leaves its PIN as it was
     SETUP_TRIED = "setup_tried"  # the categories that policies name are tried before anybody's
     USER_NAMES = "user_names"  # a borrower may have a name to type beside its numbers
+    FOUND_BY_BIRTH_DATE = "found_by_birth_date"  # borrowers can be searched by birth date
     MERGED_TOLD = "merged_told"  # a merged borrower's number leads to the one it became
 
 

@@ -56,6 +56,22 @@ ARRIVAL: Final = Retention(
     _("no assertion is accepted twice"),
     _("60 seconds and the skew, or as long as the assertion is good and the skew"),
 )
+PERSON: Final = Retention(
+    "person",
+    _("what is kept of a person: borrower number and when the library system confirmed it"),
+    "the person id",
+    2 * _YEAR,
+    _("the last login"),
+    _("the next login is led to the same borrower, and answers count as the person gave them"),
+)
+INDEX: Final = Retention(
+    "index",
+    _("the person id that a borrower number or an open case leads to"),
+    "a keyed hash of the borrower number, or the person id",
+    2 * _YEAR,
+    _("the last login"),
+    _("staff find a person and the open cases"),
+)
 RECEIPT: Final = Retention(
     "receipt",
     _(
@@ -101,15 +117,6 @@ ENROLLED: Final = Retention(
     400 * _DAY,
     _("its end, renewed when a login changes it"),
     _("the next login finds the borrower again, without asking the library system each time"),
-)
-ENROLLED_BY_US: Final = Retention(
-    "enrolment",
-    _("the same, of a borrower that the broker made: affiliation, whether its PIN was used here"),
-    "a keyed hash of the CPR number",
-    None,
-    _("its end, renewed when a login changes it"),
-    _("the borrower is kept right, and lowered once it has expired"),
-    _("400 days, or until 60 days after the borrower's expiry"),
 )
 CASE: Final = Retention(
     "enrolment",
@@ -175,14 +182,6 @@ PIN_BROWSER: Final = Retention(
     _YEAR,
     _("the tick"),
     _("number and PIN are enough there"),
-)
-CATEGORY_LETTER: Final = Retention(
-    "letter",
-    _("a letter about another category or the account's end: borrower number, event, language"),
-    "a keyed hash of enrolment, category and day",
-    4 * _DAY,
-    _("the change"),
-    _("a mail server that is down gets it later"),
 )
 REGISTER_LOOK_UP: Final = Retention(
     "register",
@@ -313,14 +312,6 @@ FIGURES: Final = Retention(
     _("the count"),
     _("metrics and readyz"),
 )
-RECONCILED: Final = Retention(
-    "figures",
-    _("how far the comparison of borrowers has come, and counts of what it found; no person"),
-    "a word",
-    30 * _DAY,
-    _("its last step"),
-    _("it goes on where it was stopped"),
-)
 TRAIL_KEY: Final = Retention(
     "audit",
     _("the key that opens a person's events on the audit trail, for a month of events"),
@@ -390,11 +381,27 @@ STAFF_LOGIN: Final = Retention(
 )
 STAFF_SESSION: Final = Retention(
     "staff",
-    _("somebody who is logged in to the staff view: keyed hashes of eppn and browser"),
+    _("a session of the staff view: keyed hashes of eppn and browser"),
     "a keyed hash of the cookie",
     15 * _MINUTE,
+    _("the last request"),
+    _("an idle session ends"),
+)
+STAFF_SESSION_AT_MOST: Final = Retention(
+    "staff",
+    _("the same session, however busy it is"),
+    "a keyed hash of the cookie",
+    4 * _HOUR,
     _("the login"),
-    _("they look at a few pages; after it they log in afresh"),
+    _("staff log in afresh after half a working day"),
+)
+STAFF_BINDING: Final = Retention(
+    "staff",
+    _("the person to whom a listed eppn belongs: a keyed hash of the subject-id or CPR number"),
+    "a keyed hash of the eppn",
+    _TWENTY_YEARS,
+    _("the first login"),
+    _("an eppn that is given to another person opens nothing; dropped when it leaves the list"),
 )
 
 TABLE: Final = tuple(row for row in globals().values() if isinstance(row, Retention))

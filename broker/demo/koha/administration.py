@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+# What the newest Koha compares at a create (PatronDuplicateMatchingAddFields).
+NEWEST_DUPLICATE_MATCHING: Final = ("surname", "firstname", "date_of_birth")
 PASSWORD_CHANGE: Final = "PASSWORD_CHANGE"
 
 
@@ -13,7 +15,7 @@ class SystemPreferences:
 
     ``failed_login_attempts`` 0 is off. ``notices`` are the codes of the notices that there are. The
     one value that is not Koha's own is ``rest_oauth2_client_credentials``: with Koha's, which is
-    off, no token is granted.
+    off, no token is granted. ``patron_duplicate_matching`` is empty in releases without that check.
 
     Source: docs/reference/koha.md#preferences.
     """
@@ -25,6 +27,8 @@ class SystemPreferences:
     failed_login_attempts: int = 0
     rest_default_page_size: int = 20
     rest_oauth2_client_credentials: bool = True
+    patron_duplicate_matching: tuple[str, ...] = ()
+    auto_email_new_user: bool = False
     notices: frozenset[str] = frozenset({PASSWORD_CHANGE})
 
 
@@ -85,6 +89,12 @@ class Administration:
             for name, category in self.categories.items()
         }
         return replace(self, categories=categories)
+
+    def as_newest(self) -> "Administration":
+        """Return the same in the newest Koha: a create compares names and sends a mail."""
+        return self.with_preferences(
+            patron_duplicate_matching=NEWEST_DUPLICATE_MATCHING, auto_email_new_user=True
+        )
 
 
 FOUR_DIGIT_PINS: Final = Administration().with_four_digit_pins()  # as the broker needs it

@@ -7,7 +7,7 @@ from broker.demo.circulation.indexed_rows import IndexedRows
 from broker.demo.koha.collation import folded
 from broker.demo.koha.patron_schema import PatronRow
 
-INDEXED: Final = ("cardnumber", "userid", "statistics_1")
+INDEXED: Final = ("cardnumber", "userid", "statistics_1", "date_of_birth", "email")
 _ATTRIBUTE: Final = "extended_attributes.value"
 _ANY: Final = "-or"
 

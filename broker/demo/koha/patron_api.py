@@ -137,7 +137,11 @@ class Api:
 
     def _create(self) -> ResponseReturnValue:
         body = _fitting()
+        if request.headers.get("x-confirm-not-duplicate") != "1":
+            self._patrons.check_namesakes(body)
         made = self._patrons.create(body)
+        if "welcome_no" not in request.headers.get("x-koha-override", "").split(","):
+            self._patrons.send_welcome_mail(made)
         dates = [name for name in _MADE_DATES if not body.get(name)]
         response = jsonify(shown(made, embedded=False, made_now=dates))
         response.headers["Location"] = f"api/v1/patrons/{made['patron_id']}"

@@ -48,6 +48,7 @@ class Patrons:
         self.administration = administration
         self._faults = faults
         self._lock = threading.RLock()
+        self.welcome_mails: list[int] = []
         self._rows = indexed_patrons()
         self._passwords = PasswordTable()
         self._last = self._last_attribute = self._meetings = 0
@@ -119,6 +120,26 @@ class Patrons:
         finally:
             with self._lock:
                 self._under_way.subtract(values)
+
+    def check_namesakes(self, body: Mapping[str, Any]) -> None:
+        """Refuse a patron whose fields for duplicate matching are those of another patron.
+
+        A blank field on either side counts as equal, as in Koha.
+        """
+        fields = self.administration.preferences.patron_duplicate_matching
+        if not fields:
+            return
+        with self._lock:
+            for row in self._rows.values():
+                pairs = [(body.get(name), row[name]) for name in fields]
+                if all(not (one and other) or same(str(one), str(other)) for one, other in pairs):
+                    text = "A patron record matching these details already exists"
+                    raise Refused(409, error=text)
+
+    def send_welcome_mail(self, row: PatronRow) -> None:
+        """Send Koha's own welcome mail, where the preference is on and there is an address."""
+        if self.administration.preferences.auto_email_new_user and row["email"]:
+            self.welcome_mails.append(row["patron_id"])
 
     def _deadlocks(self, values: Sequence[tuple[str, str]]) -> bool:
         """Return whether this create meets another of these values, and is the one to fail."""

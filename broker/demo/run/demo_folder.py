@@ -99,6 +99,7 @@ eid_name = "NemID"
 [admin]
 upstream = "wayf"
 institution = "{au}"
+assurance = "low"  # the demo's university asserts no more
 eppns = ["bo@au.dk", "cilla@au.dk"]
 
 [admin.roles]

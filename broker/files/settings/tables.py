@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from broker.core.entities import Text
+from broker.core.entities import Assurance, Text
 from broker.core.staff import StaffRole, StaffRules, eppn_fault
 from broker.files.checked_files import Shape
 from broker.files.settings.address_types import (
@@ -258,20 +258,22 @@ Eppn = Annotated[str, AfterValidator(_eppn)]
 
 
 class AdminTable(SettingsTable):
-    """The staff view: where staff log in, who of them comes in, and what each may see."""
+    """The staff view: where staff log in, who is listed, and which pages they see."""
 
     upstream: Name
     institution: EntityId
+    assurance: Literal["low", "substantial", "high"] = "substantial"
     eppns: tuple[Eppn, ...]
     roles: dict[Name, tuple[Eppn, ...]] = Field(default_factory=dict)
 
     def rules(self) -> StaffRules:
-        """Return the table as a value of the core; an eppn without a role comes in to nothing."""
+        """Return the table as a value of the core. An eppn without a role is refused."""
         roles = {}
         for eppn in self.eppns:
             has = [StaffRole(role) for role, eppns in self.roles.items() if eppn in eppns]
             roles[eppn] = frozenset(has)
-        return StaffRules(self.upstream, self.institution, roles)
+        least = Assurance.named(self.assurance)
+        return StaffRules(self.upstream, self.institution, roles, least)
 
 
 class AuditTable(SettingsTable):
@@ -312,12 +314,14 @@ class LibraryTable(ConnectorTable):
     trust_for: Trust = timedelta(hours=1)
     # Enrolments that one machine begins a second, however many wait.
     drain_per_second: float = Field(default=20.0, ge=0.1, le=1000)
+    # Connections to the library system per process, and enrolments at a time.
+    connections: int = Field(default=2, ge=1, le=64)
     # Borrower categories that staff make: policies may upgrade them, and none makes them.
     desk_categories: tuple[Filled, ...] = ()
 
     def connector_settings(self) -> dict[str, Any]:
         """Return the fields of the connector's settings type: its own keys and the address."""
-        return {"url": self.url} | self.settings
+        return {"url": self.url, "connections": self.connections} | self.settings
 
 
 class RegisterTable(ConnectorTable):

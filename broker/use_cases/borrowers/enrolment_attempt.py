@@ -22,7 +22,7 @@ from broker.core.borrowers.change_plan import (
     outcome,
     plan,
 )
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState, Granted
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.owed_look_up import LookUpOutcome
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.entities import Names
@@ -35,7 +35,6 @@ from broker.core.errors import (
 )
 from broker.use_cases.backoff import delay_after
 from broker.use_cases.borrowers import borrower_lookup
-from broker.use_cases.borrowers.category_letters import CategoryLetters
 from broker.use_cases.borrowers.enrolment_records import (
     CALL,
     GIVE_UP_AFTER,
@@ -170,7 +169,7 @@ class EnrolmentAttempt(LeasedEnrolment):
                 self._give_up("borrower_gone")
             case Nothing() | Change() if borrower is None:
                 raise LibraryUnavailable("there is nothing to change")
-            case Nothing() if self._is_ours(borrower) and None in {borrower.card, borrower.mark}:
+            case Nothing() if self._is_ours(borrower) and borrower.card is None:
                 # Made here without a card number: a change gives one, or names what withholds it.
                 self._change(borrower, wish, Change(borrower.number, ()))
             case Nothing():
@@ -181,21 +180,14 @@ class EnrolmentAttempt(LeasedEnrolment):
                 assert_never(planned)
 
     def _is_ours(self, borrower: Borrower) -> bool:
-        """Return whether we made a borrower, though its mark may have been cleared since."""
-        before = self.entry.enrolment
-        if borrower.mark is not None:
-            return borrower.mark == before.id
-        return before.granted is not None and before.number == borrower.number
+        """Return whether this enrolment made the borrower."""
+        return borrower.mark == self.entry.enrolment.id
 
     def _change(self, borrower: Borrower, wish: Wish, change: Change) -> None:
-        if borrower.mark is None and self._is_ours(borrower):
-            change = replace(change, mark=self.entry.enrolment.id)
         if change.cpr and not self.ports.adopts(change.number, change.cpr):
             self._case("temporary_unfit", borrowers=(change.number,))
             return
         made = outcome(borrower, change, wish)
-        # Owed before the change: whoever carries on after a death finds nothing to tell of.
-        CategoryLetters(self.ports).owe(self.entry.enrolment, change, made, wish.language)
         after = self.ports.library.change(change, self._held_by())
         found = self._adopted(change.cpr) if change.cpr else ()
         if any(each.number != after.number for each in found):
@@ -254,7 +246,6 @@ class EnrolmentAttempt(LeasedEnrolment):
         made = borrower.mark == before.id and before.number is None
         outcome = EnrolmentOutcome.CREATED if made else unmade
         done = before.finished(borrower, outcome, self.ports.carried(wish), now)
-        done = replace(done, granted=self._granted(borrower, wish))
         if wish.cpr:
             # Before the wish goes, and the number with it.
             RegisterLookUps(self.ports).owe(wish.cpr, wish.register, done)
@@ -274,9 +265,6 @@ class EnrolmentAttempt(LeasedEnrolment):
         )
         # Due since it was wanted: whoever dies now leaves it its place before all that waits.
         self._write(owing, before.wanted_at)
-
-    def _granted(self, borrower: Borrower, wish: Wish) -> Granted | None:
-        return self.entry.enrolment.grant(borrower, wish)
 
     def _owes_pin(self, borrower: Borrower, wish: Wish) -> bool:
         """Return whether the borrower is to be mailed a PIN.

@@ -3,17 +3,16 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState, Granted
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.ports import Key, RecordUnreadable, Store
-from broker.core.retention.table import CASE, ENROLLED, ENROLLED_BY_US, OBSERVED, WISH, WISH_OF_CASE
+from broker.core.retention.table import CASE, ENROLLED, OBSERVED, WISH, WISH_OF_CASE
 from broker.use_cases.records import Amended, Content, Lease, Reads, Record, Records
 
 CALL: Final = timedelta(seconds=15)
 GIVE_UP_AFTER: Final = timedelta(days=30)
-_AFTER_EXPIRY: Final = timedelta(days=60)  # to lower a leaver's category in
 # Redis keeps what has ended for five minutes more; what ended before that it drops at once.
 _LONG_ENDED: Final = CASE.span + timedelta(minutes=6)
 # A person's requests, a worker and staff may all write one enrolment at once.
@@ -147,10 +146,7 @@ def _stored_or_none(record: Record[Enrolment] | None) -> StoredEnrolment | None:
 
 def _until(enrolment: Enrolment, now: datetime) -> datetime:
     if enrolment.state in _FINISHED:
-        granted = enrolment.granted
-        if granted is None:
-            return ENROLLED.until(now)
-        return ENROLLED_BY_US.ends(_long_enough(granted, now))
+        return ENROLLED.until(now)
     if enrolment.state in _OF_STAFF and enrolment.wish is None:
         return CASE.until(now)
     # What still holds a CPR ends by itself a month after it was wanted, whatever else fails; the
@@ -162,9 +158,3 @@ def _until(enrolment: Enrolment, now: datetime) -> datetime:
             return WISH_OF_CASE.until(enrolment.wanted_at)
         case _:
             return OBSERVED.until(enrolment.wanted_at)
-
-
-def _long_enough(granted: Granted, now: datetime) -> datetime:
-    """Return when nothing is left to do for a borrower that we made, or that a login would find."""
-    expiry = datetime.combine(granted.expires, time(), now.tzinfo)
-    return max(ENROLLED.until(now), expiry + _AFTER_EXPIRY)

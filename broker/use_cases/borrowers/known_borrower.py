@@ -237,10 +237,8 @@ class BorrowerQuestion:
         kept = owed or before.pin_given_up  # what a retry needs
         finished = before.state is EnrolmentState.DONE
         carried = None
-        granted = before.granted if before.number == borrower.number else None
         if wish and isinstance(plan((borrower,), wish, self.ports.now().date()), Nothing):
             carried = self.ports.carried(wish)
-            granted = before.grant(borrower, wish)
         return replace(
             before,
             state=EnrolmentState.DONE,
@@ -254,7 +252,6 @@ class BorrowerQuestion:
             cause=before.cause if finished else None,
             carried=carried,
             settled=self.ports.now(),
-            granted=granted,
         )
 
 

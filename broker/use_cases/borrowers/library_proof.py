@@ -5,8 +5,8 @@ each category, and uses up numbers of the library system's.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
@@ -29,6 +29,18 @@ class ProvedSetup:
 
     at: datetime
     faults: tuple[SetupFault, ...]
+
+
+def make_proof_due(store: Store, now: datetime) -> None:
+    """Let the next step prove at once: a call has met a setting that is at fault.
+
+    The faults of the last proof stay known until then.
+    """
+    records = Records(store, ProvedSetup)
+    record = records.get(_KEY, now)
+    if record:
+        never = datetime.min.replace(tzinfo=UTC)
+        records.put(_KEY, replace(record.value, at=never), SETUP.until(now), now)
 
 
 @dataclass(slots=True)

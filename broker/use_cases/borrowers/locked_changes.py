@@ -18,10 +18,12 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.pin_record import LATE
+from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryError, StoreUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, LibrarySystem, Store, Trail
 from broker.core.retention.table import LEASE
+from broker.use_cases.borrowers.library_proof import make_proof_due
 from broker.use_cases.records import Lease
 
 
@@ -45,7 +47,7 @@ class LockedChanges:
         self.find = library.find
         self.read = library.read
         self.marked = library.marked
-        self.create = library.create
+        self.find_similar = library.find_similar
         self.typed = library.typed
         self.check_pin = library.check_pin
         self.prove = library.prove
@@ -55,12 +57,28 @@ class LockedChanges:
         """Return what the library system can do."""
         return self._library.capabilities
 
+    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+        """Make the borrower."""
+        with self._noticed():
+            return self._library.create(wish, mark, deadline)
+
+    @contextmanager
+    def _noticed(self) -> Iterator[None]:
+        """Make the proof of the set-up due where an error names a setting."""
+        try:
+            yield
+        except LibraryError as error:
+            if error.setting:
+                with suppress(StoreUnavailable):
+                    make_proof_due(self._store, self._now())
+            raise
+
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Change the borrower; CallNotMade while another change of it is under way.
 
         A PIN that nobody promises to have stayed is on the trail: the borrower has one or not.
         """
-        with self._alone(change.number, f"change {astuple(change)}", deadline):
+        with self._noticed(), self._alone(change.number, f"change {astuple(change)}", deadline):
             after = self._library.change(change, deadline)
         if LibraryCapability.PIN_KEPT not in self.capabilities:
             untried = AuditEventKind.PIN_UNTRIED
@@ -69,7 +87,7 @@ class LockedChanges:
 
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
         """Set the PIN; CallNotMade while another change of the borrower is under way."""
-        with self._alone(number, f"pin {pin}", deadline):
+        with self._noticed(), self._alone(number, f"pin {pin}", deadline):
             self._library.set_pin(number, pin, deadline)
 
     @contextmanager

@@ -229,7 +229,7 @@ class LookUp(LeasedEnrolment):
 
     @staticmethod
     def _led_on(enrolment: Enrolment, number_now: str) -> Enrolment:
-        return replace(enrolment, settled=None, carried=None, granted=None, number_now=number_now)
+        return replace(enrolment, settled=None, carried=None, number_now=number_now)
 
     def _heard(self, entry: StoredEnrolment, outcome: LookUpOutcome) -> EnrolmentDraft:
         enrolment = replace(entry.enrolment, registered=self.ports.now())

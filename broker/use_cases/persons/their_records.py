@@ -19,7 +19,6 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store
 from broker.core.retention import table
 from broker.core.retention.rows import Retention
-from broker.use_cases.borrowers.category_letters import OwedCategoryLetter
 from broker.use_cases.borrowers.enrolment_records import REGISTER_CASE
 from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.login.support_traces import SupportTrace, mark_of
@@ -62,7 +61,6 @@ _FACTS: Final[dict[RecordKind, type[Any]]] = {
     "arrival": Arrival,
     "logout": Logout,
     "enrolment": Enrolment,
-    "letter": OwedCategoryLetter,
     "register": OwedLookUp,
     "receipt": Receipt,
     "trace": SupportTrace,
@@ -107,7 +105,6 @@ class TheirRecords:
             self._look_ups,
             self._enrolments,
             self._pins,
-            self._letters,
             self._proofs,
             self._receipts,
             self._traces,
@@ -207,11 +204,6 @@ class TheirRecords:
         labels = ("pin-record", "pin-letter-of", "pin-owed")
         return {self.hmacs.of(label, number) for label in labels for number in person.numbers}
 
-    def _letters(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        for key, kept, letter in self._all("letter", now):
-            if self._has(letter.number, person):
-                yield TheirRecord(key, table.CATEGORY_LETTER, kept.until, letter)
-
     def _proofs(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         owners = {*person.names, *(self.links.proofs_of(each) for each in person.ids)}
         for key, kept, fact in self._all("proof", now):
@@ -286,7 +278,7 @@ def _row_of(enrolment: Enrolment) -> Retention:
         case EnrolmentState.CASE | EnrolmentState.NOTICE:
             return table.WISH_OF_CASE if enrolment.wish else table.CASE
         case EnrolmentState.DONE | EnrolmentState.GIVEN_UP:
-            return table.ENROLLED_BY_US if enrolment.granted else table.ENROLLED
+            return table.ENROLLED
 
 
 def _fact(key: Key, kept: Kept) -> Any:

@@ -12,7 +12,6 @@ from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import LibraryUnavailable, LinkGone, TooMany
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import LibrarySystem, Store
-from broker.use_cases.borrowers.pin_use import PinUse
 from broker.use_cases.proofs.known_browsers import KnownBrowsers, KnownBrowserToken
 from broker.use_cases.proofs.pin_letters import LETTER_LASTS, PinLetter
 from broker.use_cases.proofs.rate_limits import CountedTry, Limit, Limits
@@ -185,7 +184,6 @@ class PinCheck:
             raise
         if borrower and answer in _RIGHT:
             self._limits.give_back(taken)
-            PinUse(self.store, self.hmacs, self.now).note(borrower)
         return _Asked(answer, borrower)
 
     def _read(self, number: str, by: datetime) -> Borrower | None:

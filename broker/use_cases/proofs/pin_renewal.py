@@ -34,7 +34,6 @@ from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Store, Tr
 from broker.core.retention.table import PIN_MAIL
 from broker.use_cases.backoff import retry_delay
 from broker.use_cases.borrowers.pin_setting import PinSetting
-from broker.use_cases.borrowers.pin_use import PinUse
 from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.proofs.owed_pin_mails import OwedPinMail
 from broker.use_cases.proofs.pin_check import BEHIND_LETTER
@@ -191,7 +190,6 @@ class PinRenewal:
             notice = OwedPinMail("notice", number, language, self.now(), choice=choice)
             with self._owed_beforehand(key, notice) as queued:
                 self._pins.choose(number, pin, choice)
-        PinUse(self.store, self.hmacs, self.now).note(borrower)
         self._tell(queued)
         return None
 

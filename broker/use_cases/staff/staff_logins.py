@@ -1,4 +1,4 @@
-"""Logins to the staff view: of their own kind from the request on, and never by policies."""
+"""Logins to the staff view. They have requests of their own, and policies have no part in them."""
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from broker.core.errors import (
     StoreUnavailable,
     TransactionGone,
 )
-from broker.core.identity.canonical_attributes import EPPN, AttributeMap
+from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.transaction import (
     ARRIVAL_USABLE_FOR,
@@ -26,7 +26,7 @@ from broker.core.login.transaction import (
 )
 from broker.core.ports import Key
 from broker.core.retention.table import STAFF_LOGIN
-from broker.core.staff import StaffRefused, StaffRules
+from broker.core.staff import StaffIdentity, StaffRefused, StaffRules, identify_staff
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.records import Record, Records, read_together
 from broker.use_cases.transactions import reference
@@ -135,11 +135,8 @@ class StaffLogins:
             raise StaffRefused("authenticated_before")
         return answer, login.value.browser
 
-    def eppn(self, answer: Authentication, now: datetime) -> str:
-        """Return the eppn of an authentication, listed in broker.toml and exactly so.
-
-        StaffRefused with the code of what is amiss, for any other institution too.
-        """
+    def identify(self, answer: Authentication, now: datetime) -> StaffIdentity:
+        """Return whose login an authentication is; StaffRefused with the code of the reason."""
         upstream = self.upstream()
         institution = upstream.institution(answer.institution)
         if institution is None or institution.entity_id != self.rules.institution:
@@ -150,12 +147,7 @@ class StaffLogins:
             reading = read_authentication(answer, upstream, self.maps, now)
         except AttributesRefused as refused:
             raise StaffRefused(refused.cause) from None
-        eppn = reading.attributes.one(EPPN)
-        if eppn is None:
-            raise StaffRefused("no_eppn")
-        if not self.rules.roles.get(eppn):
-            raise StaffRefused("not_listed")
-        return eppn
+        return identify_staff(reading, self.rules)
 
     def _spent(self, arrival: Record[Arrival], now: datetime) -> bool:
         return self.arrivals.store.put(*self.arrivals.spending(arrival), now)

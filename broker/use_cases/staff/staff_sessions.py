@@ -1,4 +1,4 @@
-"""Staff who are logged in: for a quarter of an hour, in one browser, as long as they are listed."""
+"""Sessions of the staff view, and the binding of each listed eppn to one person."""
 
 import secrets
 from collections.abc import Sequence
@@ -8,35 +8,52 @@ from datetime import datetime
 from broker.core.errors import StoreUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
-from broker.core.retention.table import STAFF_SESSION
+from broker.core.retention.table import STAFF_BINDING, STAFF_SESSION, STAFF_SESSION_AT_MOST
 from broker.core.staff import (
+    StaffIdentity,
     StaffLoginNeeded,
     StaffPage,
+    StaffRefused,
     StaffRole,
     StaffRoleMissing,
     StaffRules,
     pages_of,
 )
-from broker.use_cases.records import Records
+from broker.use_cases.records import Content, Record, Records
+
+_BINDING = "binding"
+_SESSION = "session"
 
 
 @dataclass(frozen=True, slots=True)
 class StaffSession:
-    """Somebody who is logged in: keyed hashes of their name, with where it is from, and browser."""
+    """A session: the pseudonyms of the person and of the browser, and when it began."""
 
-    who: str
+    staff_id: str
     browser: str
+    began: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StaffBinding:
+    """The person to whom a listed eppn belongs: a keyed hash of subject-id or CPR number."""
+
+    identifier_hash: str
 
 
 @dataclass(frozen=True, slots=True)
 class StaffMember:
-    """Somebody of the staff as one request sees them: their session, and their roles of now."""
+    """A member of staff as one request sees them: session, present roles, and end of the session.
+
+    ``until`` is the end after idle minutes, ``until_at_most`` the end of a busy session.
+    """
 
     id: str
-    who: str
+    staff_id: str
     browser: str
     roles: frozenset[StaffRole]
     until: datetime
+    until_at_most: datetime
     arrival: None = None
 
     @property
@@ -46,7 +63,7 @@ class StaffMember:
 
     @property
     def role_words(self) -> str:
-        """Return their roles as the trail has them."""
+        """Return their roles as the audit log has them."""
         return ", ".join(sorted(self.roles))
 
     def check(self, page: StaffPage) -> None:
@@ -57,59 +74,98 @@ class StaffMember:
 
 @dataclass(frozen=True, slots=True)
 class StaffSessions:
-    """The sessions in a store, by the roles that ``rules`` give now."""
+    """Opens, finds and ends sessions. ``rules`` give the present roles."""
 
     store: Store
     hmacs: LookupHmacs
     rules: StaffRules
 
-    def open(self, eppn: str, browser: str, now: datetime) -> tuple[StaffMember, str]:
-        """Store a session of ``eppn`` in the browser of this pseudonym; return its token, too."""
+    def open(self, identity: StaffIdentity, browser: str, now: datetime) -> tuple[StaffMember, str]:
+        """Open a session in the browser of this pseudonym; return the member and the token.
+
+        The first login of a listed eppn binds it to the person. StaffRefused where it is bound to
+        another person.
+        """
+        self.drop_unlisted(now)
+        staff_id = staff_id_of(self.hmacs, self.rules, identity.eppn)
+        self._bind(staff_id, identity, now)
         token = secrets.token_hex(32)
-        session = StaffSession(who(self.hmacs, self.rules, eppn), browser)
-        key = self._key(token)
-        record = self._records.add(key, session, STAFF_SESSION.until(now), now)
+        session = StaffSession(staff_id, browser, now)
+        record = self._sessions.add(self._key(token), session, STAFF_SESSION.until(now), now)
         if record is None:
             raise StoreUnavailable("a new session could not be stored")
-        return self._member(key, session, record.until), token
+        return self._member(record), token
 
-    def found(self, token: str, browsers: Sequence[str], now: datetime) -> StaffMember:
-        """Return who the session of ``token`` is of; StaffLoginNeeded without one.
+    def find(self, token: str, browsers: Sequence[str], now: datetime) -> StaffMember:
+        """Return the member whose session ``token`` opens, and renew the session.
 
-        Also where it came from another browser, and where the person has no role any more: what
-        broker.toml says now counts, whatever it said at the login.
+        StaffLoginNeeded where there is none in this browser, or the person is no longer listed.
         """
         key = self._key(token)
-        record = self._records.get(key, now)
+        record = self._sessions.get(key, now)
         if record is None or record.value.browser not in browsers:
             raise StaffLoginNeeded("no session of this browser")
-        member = self._member(key, record.value, record.until)
-        if not member.roles:
-            raise StaffLoginNeeded("no role any more")
-        return member
+        latest = STAFF_SESSION_AT_MOST.until(record.value.began)
+        if now >= latest or not self._roles(record.value.staff_id):
+            raise StaffLoginNeeded("the session has ended")
+        renewal = Content(record.value, min(STAFF_SESSION.until(now), latest))
+        renewed = self._sessions.write(key, renewal, record.version, now)
+        return self._member(renewed or record)
 
     def end(self, member: StaffMember) -> None:
-        """End a session: its cookie is worth nothing from now on."""
-        self._records.drop(Key("staff", member.id, "session"))
+        """End a session: a copy of its cookie opens nothing."""
+        self._sessions.drop(Key("staff", member.id, _SESSION))
 
-    def _member(self, key: Key, session: StaffSession, until: datetime) -> StaffMember:
-        roles: frozenset[StaffRole] = frozenset()
-        for eppn, given in self.rules.roles.items():
-            if who(self.hmacs, self.rules, eppn) == session.who:
-                roles = given
-        return StaffMember(key.group, session.who, session.browser, roles, until)
+    def drop_unlisted(self, now: datetime) -> None:
+        """Drop the bindings and sessions of people who are no longer listed.
+
+        An eppn that is listed again later binds to the person of its next login.
+        """
+        listed = {staff_id_of(self.hmacs, self.rules, eppn) for eppn in self.rules.roles}
+        for key, _ in list(self.store.list("staff", None, now)):
+            if key.name == _BINDING and key.group not in listed:
+                self.store.drop(key)
+            if key.name == _SESSION:
+                session = self._sessions.get(key, now)
+                if session is not None and session.value.staff_id not in listed:
+                    self.store.drop(key)
+
+    def _bind(self, staff_id: str, identity: StaffIdentity, now: datetime) -> None:
+        bindings = Records(self.store, StaffBinding, durable=True)
+        key = Key("staff", staff_id, _BINDING)
+        given = self.hmacs.of("staff-binding", identity.identifier_type, identity.identifier)
+        until = STAFF_BINDING.until(now)
+        bound = bindings.get(key, now) or bindings.add(key, StaffBinding(given), until, now)
+        if bound is None:  # another first login was faster
+            bound = bindings.get(key, now)
+        if bound is None or bound.value.identifier_hash != given:
+            raise StaffRefused("bound_to_another_person")
+
+    def _member(self, record: Record[StaffSession]) -> StaffMember:
+        session = record.value
+        latest = STAFF_SESSION_AT_MOST.until(session.began)
+        roles = self._roles(session.staff_id)
+        return StaffMember(
+            record.key.group, session.staff_id, session.browser, roles, record.until, latest
+        )
+
+    def _roles(self, staff_id: str) -> frozenset[StaffRole]:
+        for eppn, roles in self.rules.roles.items():
+            if staff_id_of(self.hmacs, self.rules, eppn) == staff_id:
+                return roles
+        return frozenset()
 
     def _key(self, token: str) -> Key:
-        return Key("staff", self.hmacs.of("staff-session", token), "session")
+        return Key("staff", self.hmacs.of("staff-session", token), _SESSION)
 
     @property
-    def _records(self) -> Records[StaffSession]:
+    def _sessions(self) -> Records[StaffSession]:
         return Records(self.store, StaffSession)
 
 
-def who(hmacs: LookupHmacs, rules: StaffRules, eppn: str) -> str:
-    """Return the pseudonym by which somebody of the staff is known, in a session and on the trail.
+def staff_id_of(hmacs: LookupHmacs, rules: StaffRules, eppn: str) -> str:
+    """Return the pseudonym of a member of staff, in sessions and in the audit log.
 
-    With the institution: listed under another one, the name is another person's.
+    It includes the institution: the same eppn at another institution is another person.
     """
     return hmacs.of("staff", rules.upstream, rules.institution, eppn)

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import fields
-from datetime import date
 from typing import get_args
 
 import pytest
@@ -12,12 +11,9 @@ from broker.adapters.translations.catalogue import translate
 from broker.core.entities import Text
 from broker.core.letters import (
     AccountCodeLetter,
-    CategoryLetter,
     ChangedPinLetter,
     DoubtfulPinLetter,
-    ExpiryLetter,
     LetterContent,
-    LoweredCategoryLetter,
     MailboxCodeLetter,
     PinLetter,
     PinPointerLetter,
@@ -32,12 +28,9 @@ EVERY_LETTER: tuple[LetterContent, ...] = (
     PinPointerLetter(),
     MailboxCodeLetter(code="004217", link="l", asker="Ann", minutes=30),
     AccountCodeLetter("bcdfg-hjkmn", "l", "26 November 2026", "a desk"),
-    CategoryLetter(),
-    LoweredCategoryLetter(),
     RenewedPinLetter("5837"),
     ChangedPinLetter(),
     DoubtfulPinLetter(),
-    ExpiryLetter(date(2026, 12, 10)),
 )
 COMMON = {"library", "signed", "pin_url", "questions", "asked"}
 
@@ -144,11 +137,3 @@ def test_a_letter_names_all_that_it_carries_and_nothing_else(letter: LetterConte
     carried = {field.name for field in fields(letter)}
     assert named - COMMON == carried
     assert "%" not in re.sub(r"%\(\w+\)s", "", subject + text)
-
-
-@pytest.mark.parametrize(
-    ("language", "day"), [("en", "December 10, 2026"), ("da", "10. december 2026"), ("de", "10. dec")]
-)
-def test_an_end_is_a_day_as_people_write_it(language: str, day: str) -> None:
-    """In the language of the letter."""
-    assert day in TEXTS.worded(ExpiryLetter(date(2026, 12, 10)), language).text

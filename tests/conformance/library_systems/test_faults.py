@@ -34,7 +34,7 @@ Call = Callable[[LibrarySystem, Borrower, datetime], object]
 MOST_REQUESTS = 12  # of one call
 LONG_AFTER = 5  # seconds: ten times what a call was given
 NO_VERDICT = (Trouble.NO_PAGE, Trouble.NO_ROUTE, Trouble.BAD_GATEWAY, Trouble.BROKEN)
-SEARCHES = ("find", "read", "marked", "typed")
+SEARCHES = ("find", "read", "marked", "typed", "find_similar")
 QUESTIONS = (*SEARCHES, "check_pin")
 AT_ONCE = (Trouble.DOWN, Trouble.REFUSED, Trouble.HALF, Trouble.LOST)
 
@@ -48,6 +48,7 @@ CALLS: dict[str, Call] = {
     "read": lambda library, borrower, by: library.read(borrower.number, by),
     "marked": lambda library, _, by: library.marked(MARK, by),
     "typed": lambda library, _, by: library.typed(CPR, by),
+    "find_similar": lambda library, borrower, by: library.find_similar(None, borrower.email, by),
     "create": lambda library, _, by: library.create(wish(), MARK, by),
     "change": _upgrade,
     "set_pin": lambda library, borrower, by: library.set_pin(borrower.number, NEXT_PIN, by),

@@ -166,6 +166,7 @@ def test_a_secret_comes_from_its_own_file(write: Write, tmp_path: Path) -> None:
     config = load(write(GOOD), {"BROKER_LIBRARY__CLIENT_SECRET_FILE": "secret"})
     assert config.library.connector_settings() == {
         "url": "https://koha.example",
+        "connections": 2,
         "client_secret": "a secret of its own file",
     }
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from werkzeug.wrappers import Response
 
-from broker.adapters.libraries.alma import AlmaSettings
-from broker.adapters.libraries.alma_budget import CallBudget
+from broker.adapters.library_systems.alma import AlmaSettings
+from broker.adapters.library_systems.alma_budget import CallBudget
 from broker.demo.alma.administration import Administration
 from broker.demo.alma.alma_desk import AlmaDesk
 from broker.demo.alma.refusals import broken, general_error, not_found

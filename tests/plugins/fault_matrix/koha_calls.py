@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from werkzeug.wrappers import Response
 
-from broker.adapters.libraries.koha import KohaSettings
+from broker.adapters.library_systems.koha import KohaSettings
 from broker.demo.koha.administration import FOUR_DIGIT_PINS, Category
 from broker.demo.koha.simulated_koha import Simulation, create_app
 from tests.plugins.fault_matrix.wire import Call, WireFront, hosted

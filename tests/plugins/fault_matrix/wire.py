@@ -13,7 +13,7 @@ from flask import Flask
 from werkzeug.wrappers import Response
 
 from broker.adapters.http_exchange import Exchange
-from broker.adapters.libraries.sip2 import Sip2Client
+from broker.adapters.library_systems.sip2 import Sip2Client
 from broker.demo.circulation.machine_session import Answers, MachineSession
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.plugins.fault_matrix.life import GIVEN_UP, LATE, Killed

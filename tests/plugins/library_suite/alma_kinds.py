@@ -6,7 +6,7 @@ from typing import Final
 
 from werkzeug.wrappers import Response
 
-from broker.adapters.libraries.alma import AlmaSettings
+from broker.adapters.library_systems.alma import AlmaSettings
 from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.demo.alma import alma_desk as circulation

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from werkzeug.wrappers import Response
 
-from broker.adapters.libraries.koha import KohaSettings
+from broker.adapters.library_systems.koha import KohaSettings
 from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
-from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.administration import FOUR_DIGIT_PINS, Administration
 from broker.demo.koha.injected_faults import InjectedFaults
 from broker.demo.koha.simulated_koha import create_app
 from broker.demo.run.loopback_server import serve_on_loopback
@@ -61,8 +61,10 @@ def _refusal() -> Response:
 
 
 @contextmanager
-def _koha(observe: LibraryCallObserver, settings: Mapping[str, object]) -> Iterator[Stage]:
-    app = create_app(administration=FOUR_DIGIT_PINS, faults=InjectedFaults(race_window=0.005))
+def _koha(
+    observe: LibraryCallObserver, settings: Mapping[str, object], administration: Administration
+) -> Iterator[Stage]:
+    app = create_app(administration=administration, faults=InjectedFaults(race_window=0.005))
     front = TroubledFront(app.wsgi_app, _refusal)
     app.wsgi_app = front  # type: ignore[method-assign]  # as Flask documents it
     with serve_on_loopback(app) as url:
@@ -70,15 +72,16 @@ def _koha(observe: LibraryCallObserver, settings: Mapping[str, object]) -> Itera
         yield Stage(library, KohaDesk(app.extensions["koha"].patrons, front))
 
 
-def _kind(unique_field: str, cpr_attribute: str = "") -> Kind:
+def _kind(unique_field: str, cpr_attribute: str = "", administration: Administration = FOUR_DIGIT_PINS) -> Kind:
     keys = {**_OWN, "unique_field": unique_field, "cpr_attribute": cpr_attribute}
     can = ALL_CAPABILITIES - {LibraryCapability.MERGED_TOLD}
     sound = SoundKeys(KohaSettings.read, {**keys, "url": "https://koha.example", "client_secret": _SECRET}, (_SECRET,))
-    return Kind("koha", can, lambda observe: _koha(observe, keys), sound)
+    return Kind("koha", can, lambda observe: _koha(observe, keys, administration), sound)
 
 
 KINDS: Final[Mapping[str, Kind]] = {
     "koha, unique user name and attribute": _kind("userid", "CPR"),
     "koha, unique user name": _kind("userid"),
     "koha, unique card number": _kind("cardnumber"),
+    "koha, newest release": _kind("userid", administration=FOUR_DIGIT_PINS.as_newest()),
 }

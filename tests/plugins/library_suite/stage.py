@@ -81,7 +81,7 @@ class Stage:
 
 
 class Opened(Protocol):
-    """The settings of a connector, read (broker/adapters/libraries/entry_points.py)."""
+    """The settings of a connector, read (broker/adapters/library_systems/entry_points.py)."""
 
     def open(self, observe: LibraryCallObserver) -> LibrarySystem:
         """Give the library system; nothing is called yet."""

@@ -1,5 +1,6 @@
 """The invented person of the suite, and what no error may hold of it."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
@@ -30,6 +31,13 @@ def wish(cpr: str | None = CPR, category: str = "STUDENT") -> Wish:
         WishedField("email", "aase@post.example", "create"),
     )
     return Wish(cpr, "student", category, (), UNTIL, fields, pin_to=None)
+
+
+def wish_with_birth_date(birth_date: date) -> Wish:
+    """Give the wish for the person with a birth date in it."""
+    plain = wish()
+    born = WishedField("date_of_birth", birth_date.isoformat(), "create")
+    return replace(plain, fields=(*plain.fields, born))
 
 
 def made(stage: Stage, cpr: str | None = CPR) -> Borrower:

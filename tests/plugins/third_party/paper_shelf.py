@@ -53,6 +53,7 @@ class ShelfSettings:
     url: str
     database_file: str
     checks_pins: bool = True
+    connections: int = 2
 
     @classmethod
     def read(cls, settings: Mapping[str, object]) -> Self:
@@ -91,8 +92,8 @@ class PaperShelf:
     def capabilities(self) -> frozenset[LibraryCapability]:
         """Give what the shelf can do: PINs it tells only where it may read them."""
         if self._settings.checks_pins:
-            return ALL_CAPABILITIES
-        return ALL_CAPABILITIES - {LibraryCapability.PIN_CHECKED}
+            return ALL_CAPABILITIES - {LibraryCapability.FOUND_BY_BIRTH_DATE}
+        return ALL_CAPABILITIES - {LibraryCapability.FOUND_BY_BIRTH_DATE, LibraryCapability.PIN_CHECKED}
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Give every borrower with this CPR number."""
@@ -113,6 +114,12 @@ class PaperShelf:
     def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Give those that were made with this mark."""
         return self._do("marked", deadline, lambda shelf: _borrowers(_where(shelf, "mark = ?", mark)))
+
+    def find_similar(self, birth_date: date | None, email: str | None, deadline: datetime) -> tuple[Borrower, ...]:
+        """Give those with this mail address: a shelf knows no birth dates."""
+        del birth_date
+        address = (email or "-").lower()
+        return self._do("find_similar", deadline, lambda shelf: _borrowers(_where(shelf, "lower(email) = ?", address)))
 
     def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Give those whom a typed text may mean."""

@@ -128,11 +128,12 @@ def _shelf(observe: LibraryCallObserver, **settings: object) -> Iterator[Stage]:
 
 
 SOUND: Final = SoundKeys(ShelfSettings.read, {"url": URL, "database_file": "/shelf.db", "checks_pins": True})
+_CAN: Final = ALL_CAPABILITIES - {LibraryCapability.FOUND_BY_BIRTH_DATE}
 KINDS: Final[Mapping[str, Kind]] = {
-    "paper shelf": Kind("paper shelf", ALL_CAPABILITIES, _shelf, SOUND, over_http=False),
+    "paper shelf": Kind("paper shelf", _CAN, _shelf, SOUND, over_http=False),
     "paper shelf, PINs unread": Kind(
         "paper shelf",
-        ALL_CAPABILITIES - {LibraryCapability.PIN_CHECKED},
+        _CAN - {LibraryCapability.PIN_CHECKED},
         lambda observe: _shelf(observe, checks_pins="false"),
         SOUND,
         over_http=False,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState, Granted
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.ports import Key
 from broker.use_cases.borrowers.enrolment_records import CALL, EnrolmentRecords, StoredEnrolment
 
@@ -159,18 +159,3 @@ def test_a_change_is_made_of_what_is_there(world: Any, records: EnrolmentRecords
     found = records.read(KEY)
     assert found
     assert (found.enrolment.reason, found.enrolment.attempts, found.due) == ("case", 1, world.now)
-
-
-@pytest.mark.parametrize(("until_expiry", "kept"), [(100, 400), (339, 400), (341, 401), (730, 790)])
-def test_a_borrower_of_ours_is_known_until_it_has_been_lowered(
-    world: Any, records: EnrolmentRecords, wanted: Enrolment, until_expiry: int, kept: int
-) -> None:
-    """Its record lasts sixty days longer than what was granted, and never shorter than others'."""
-    world.now = world.now.replace(hour=0)
-    expires = world.now.date() + timedelta(days=until_expiry)
-    done = replace(wanted, state=EnrolmentState.DONE, wish=None, granted=Granted("student", "STUD", expires))
-    add(records, done)
-    world.now += kept * DAY - INSTANT
-    assert records.read(KEY)
-    world.now += INSTANT
-    assert records.read(KEY) is None

@@ -11,7 +11,7 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.audit_events import AuditEvent
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.event_routes import BrokerEvent, EventKind
-from broker.use_cases.borrowers.library_proof import LibraryProof
+from broker.use_cases.borrowers.library_proof import LibraryProof, make_proof_due
 
 CATEGORY = SetupFault("category_id STUDNT", "student.yaml:30: Given category_id does not exist: STUDNT")
 DOWN = SetupFault("unavailable", "Koha: no token: 503")
@@ -153,3 +153,14 @@ def test_the_store_is_not_asked_at_every_step(site: Site, monkeypatch: pytest.Mo
 def test_nothing_is_known_before_the_first_proof(site: Site) -> None:
     """Then nothing is told either."""
     assert list(site.worker().faults()) == []
+
+
+def test_a_call_that_meets_a_faulty_setting_makes_the_proof_due(site: Site) -> None:
+    """Staff need not wait an hour for the list of faults; what was known before stays known until then."""
+    worker = site.worker()
+    site.library.faults = (CATEGORY,)
+    assert site.later(worker) == 1
+    assert site.later(worker, minutes=2) == 1
+    make_proof_due(site.store, site.now)
+    assert worker.faults() == (CATEGORY,)
+    assert site.later(worker, seconds=20) == 2

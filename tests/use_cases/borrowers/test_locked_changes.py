@@ -13,10 +13,13 @@ from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
+from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.borrowers.pin_record import LATE
 from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Key
 from broker.core.retention.table import LEASE
+from broker.use_cases.borrowers.library_proof import LibraryProof
 from broker.use_cases.borrowers.locked_changes import LockedChanges
 from broker.use_cases.records import Lease
 from tests.use_cases.conftest import Hooks, Shelf
@@ -193,3 +196,21 @@ def test_the_lock_of_a_process_that_died_ends_by_itself(house: House, monkeypatc
         CHANGES["change"](library, "7")
     house.now = BY + timedelta(seconds=6)
     CHANGES["change"](library, "7")
+
+
+@pytest.mark.parametrize(("setting", "is_due"), [("minPasswordLength", True), (None, False)])
+def test_an_error_that_names_a_setting_makes_the_proof_due(house: House, setting: str | None, is_due: bool) -> None:
+    """An error about one person's data says nothing about the set-up."""
+    store = SqliteStore(house.path)
+    proof = LibraryProof(house.shelf, store, lambda: ExpectedSetup({}, {}), lambda _: None, lambda: house.now)
+    proof.step()
+
+    def refuse() -> None:
+        raise LibraryRefused("no", setting)
+
+    house.hooks.before["change"] = refuse
+    with pytest.raises(LibraryRefused):
+        CHANGES["change"](house.process(), "7")
+    record = store.get(Key("setup", "library"), house.now)
+    assert record is not None
+    assert (b"0001-01-01" in record.value) is is_due

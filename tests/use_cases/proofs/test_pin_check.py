@@ -10,12 +10,10 @@ from typing import Any, Final
 import pytest
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import LibraryUnavailable, LinkGone
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
 from broker.use_cases.proofs import pin_check
 from broker.use_cases.proofs.known_browsers import WRONG_PINS, KnownBrowsers
 from broker.use_cases.proofs.pin_check import FAILURE_LASTS, PinCheck, PinProblem
@@ -341,16 +339,3 @@ def test_each_call_has_eight_seconds(world: Any, check: PinCheck, way: Way) -> N
     library = Deadlines(world.library, lambda: world.now)
     assert verdict(replace(check, library=library), way, PIN) == "in"
     assert library.noted == [8.0, 8.0]
-
-
-@EACH
-@pytest.mark.parametrize("pin", [PIN, "0000"])
-def test_a_right_pin_is_noted_as_used(world: Any, way: Way, pin: str) -> None:
-    """Whoever has used it is not told before the end that it never was; a wrong one uses nothing."""
-    world.library.add(CPR, Borrower(NUMBER, "STUD", card=CARD, cpr=None if way is WAYS["person"] else CPR))
-    world.library.pins[NUMBER] = PIN
-    key = world.live.person_key(CPR)
-    done = Enrolment("e", EnrolmentState.DONE, world.now, None, key.group, number=NUMBER)
-    world.records.write(StoredEnrolment(key, done, None, None), done, None)
-    way.tried(PinCheck(world.store, world.ports.hmacs, world.library, lambda: world.now), pin)
-    assert world.records.enrolment(key).pin_used is (pin == PIN and way is not WAYS["person"])

@@ -15,7 +15,6 @@ from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Conversation, Smtp
 from broker.adapters.stores.open_store import open_store
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.entities import Text
 from broker.core.errors import (
     BrokerError,
@@ -32,10 +31,7 @@ from broker.core.errors import (
 from broker.core.identity.mail_addresses import masked
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Letter
-from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords, StoredEnrolment
-from broker.use_cases.borrowers.known_borrower import person_key
 from broker.use_cases.borrowers.pin_setting import PinSetting
-from broker.use_cases.borrowers.pin_use import PinUse
 from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.proofs.pin_check import PinCheck, PinProblem
 from broker.use_cases.proofs.pin_letters import PinLetters
@@ -482,11 +478,14 @@ def test_a_choice_that_took_too_long_is_told_by_its_notice(pin_bench: Bench, mon
     """Once the notice is mailed another PIN may be mailed too; a page that says "it works" now might be wrong."""
     letters = pin_bench.letters()
 
-    def slow(*_: object) -> None:
+    tell = PinRenewal._tell
+
+    def slow(renewal: PinRenewal, notice: Any) -> None:
         pin_bench.ahead += timedelta(minutes=1)
         assert letters.step()
+        tell(renewal, notice)
 
-    monkeypatch.setattr(PinUse, "note", slow)
+    monkeypatch.setattr(PinRenewal, "_tell", slow)
     with pytest.raises(PinUnsettled):
         letters.choose(NUMBER, "5837", "en")
     assert len(pin_bench.mailbox.mails()) == 1
@@ -517,13 +516,16 @@ def test_a_choice_whose_notice_was_put_off_is_told_by_it(pin_bench: Bench, monke
     """The notice still asks for the choice on record: told before, it would not be mailed."""
     letters = pin_bench.letters()
 
-    def slow(*_: object) -> None:
+    tell = PinRenewal._tell
+
+    def slow(renewal: PinRenewal, notice: Any) -> None:
         pin_bench.ahead += timedelta(minutes=1)
         with monkeypatch.context() as broken:
             broken.setattr(Conversation, "send", _down)
             assert letters.step()
+        tell(renewal, notice)
 
-    monkeypatch.setattr(PinUse, "note", slow)
+    monkeypatch.setattr(PinRenewal, "_tell", slow)
     with pytest.raises(PinUnsettled):
         letters.choose(NUMBER, "5837", "en")
     assert pin_bench.mailbox.mails() == ()
@@ -628,19 +630,3 @@ def test_choices_that_will_not_do_are_counted_too(pin_bench: Bench) -> None:
     with pytest.raises(TooMany):
         letters.choose(NUMBER, "0180", "en")
     assert pin_bench.shape() == []
-
-
-def test_whoever_chooses_a_pin_has_used_it(pin_bench: Bench) -> None:
-    """It is noted in the person's enrolment, so that nobody is told before the end that it never was."""
-    records = EnrolmentRecords(pin_bench.store, pin_bench.now)
-    key = person_key(PSEUDONYMS.of("person", CPR))
-    done = Enrolment("e", EnrolmentState.DONE, pin_bench.now(), None, key.group, number=NUMBER)
-    records.write(StoredEnrolment(key, done, None, None), done, None)
-    assert pin_bench.letters().choose(NUMBER, "1111", "da") == "pin_trivial"
-    noted = records.enrolment(key)
-    assert noted
-    assert not noted.pin_used
-    pin_bench.letters().choose(NUMBER, "5837", "da")
-    noted = records.enrolment(key)
-    assert noted
-    assert noted.pin_used

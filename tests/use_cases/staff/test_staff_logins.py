@@ -1,4 +1,4 @@
-"""Logins and sessions of staff over a real store: what an answer must bring, and for how long it is worth anything."""
+"""Logins and sessions of staff over a real store: what a login must bring, and how long a session lasts."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,12 +8,20 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.stores.open_store import open_store
-from broker.core.entities import Institution, Text, Upstream
+from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.errors import BrowserUnmatched, TransactionGone
 from broker.core.identity.canonical_attributes import AttributeMap, MapRow, WireAttribute
 from broker.core.login.transaction import Authentication
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.staff import StaffLoginNeeded, StaffPage, StaffRefused, StaffRole, StaffRoleMissing, StaffRules
+from broker.core.staff import (
+    StaffIdentity,
+    StaffLoginNeeded,
+    StaffPage,
+    StaffRefused,
+    StaffRole,
+    StaffRoleMissing,
+    StaffRules,
+)
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.staff.staff_logins import StaffLogin, StaffLogins
 from broker.use_cases.staff.staff_sessions import StaffSessions
@@ -30,10 +38,25 @@ WAYF = Upstream(
     sp_entity_id="https://sp.example",
     attribute_map="wayf",
     label=Text("WAYF", "WAYF"),
-    institutions=(Institution(AU, scopes=("au.dk",)), Institution(KU, scopes=("ku.dk", "au.dk"))),
+    institutions=(
+        Institution(AU, scopes=("au.dk",), may_assert=frozenset({"cpr"})),
+        Institution(KU, scopes=("ku.dk", "au.dk")),
+    ),
 )
-ROW = MapRow("eppn", "eduPersonPrincipalName", single=True, identity=True, scope="exact")
-MAPS = {"wayf": AttributeMap("wayf", (ROW,))}
+MAPS = {
+    "wayf": AttributeMap(
+        "wayf",
+        (
+            MapRow("eppn", "eduPersonPrincipalName", single=True, identity=True, scope="exact"),
+            MapRow("subject-id", "subject-id", single=True, identity=True, scope="exact", opaque=True),
+            MapRow("cpr", "cpr"),
+            MapRow("affiliation", "eduPersonScopedAffiliation", scope="exact"),
+            MapRow("assurance", "eduPersonAssurance"),
+        ),
+    )
+}
+SUBJECT_ID, ANOTHER_SUBJECT_ID = "k1@au.dk", "k2@au.dk"
+KIRSTEN = StaffIdentity(EPPN, "subject-id", SUBJECT_ID)
 Answer = Callable[..., Authentication]
 
 
@@ -49,14 +72,20 @@ def sessions(logins: StaffLogins) -> StaffSessions:
     return StaffSessions(logins.arrivals.store, HMACS, RULES)
 
 
-def answer(eppn: str = EPPN, institution: str = AU, upstream: str = "wayf", at: datetime = NOW) -> Authentication:
-    """Give a verified answer of an upstream."""
+def answer(
+    eppn: str = EPPN, institution: str = AU, upstream: str = "wayf", at: datetime = NOW, **asserted: str
+) -> Authentication:
+    """Give a verified answer of an upstream: of a member of staff, but for what is ``asserted``."""
+    values = {
+        "eppn": eppn, "subject-id": SUBJECT_ID, "affiliation": "staff@au.dk", "assurance": "Substantial", "cpr": "",
+    }  # fmt: skip
+    values |= {name.replace("_", "-"): value for name, value in asserted.items()}
     return Authentication(
         upstream=upstream,
         issuer="https://hub.example",
         institution=institution,
         authorities=(institution,),
-        attributes=(WireAttribute("eppn", (eppn,)),) if eppn else (),
+        attributes=tuple(WireAttribute(name, (value,)) for name, value in values.items() if value),
         authn_instant=at,
         authn_context=None,
         received=NOW,
@@ -134,43 +163,152 @@ def test_an_answer_is_looked_up_for_its_own_upstream_and_request(logins: StaffLo
         (answer(institution=KU), "institution"),
         (answer(institution="https://other.example"), "institution"),
         (answer(upstream="nemid"), "upstream"),
-        (answer("kirsten@ku.dk"), "scope_mismatch"),
+        (answer("kirsten@ku.dk", subject_id=""), "scope_mismatch"),
         (answer("Kirsten@au.dk"), "not_listed"),
         (answer("asta@au.dk"), "not_listed"),
         (answer("ida@au.dk"), "not_listed"),
         (answer(""), "no_eppn"),
     ],
 )
-def test_only_who_is_listed_comes_in(logins: StaffLogins, answered: Authentication, cause: str) -> None:
-    """By the one upstream and institution, though another may assert the same scope; with a role."""
-    assert logins.eppn(answer(), NOW) == EPPN
+def test_a_login_of_staff_is_listed_and_of_the_institution(
+    logins: StaffLogins, answered: Authentication, cause: str
+) -> None:
+    """Another institution, another scope, another spelling and a person without a role are refused."""
+    assert logins.identify(answer(), NOW) == KIRSTEN
     with pytest.raises(StaffRefused, match=f"^{cause}$"):
-        logins.eppn(answered, NOW)
+        logins.identify(answered, NOW)
 
 
-def test_a_session_is_of_its_browser_its_time_and_its_role(sessions: StaffSessions) -> None:
-    """A quarter of an hour in that browser; roles, upstream and institution are those of now."""
-    member, token = sessions.open(EPPN, "browser", NOW)
-    assert sessions.found(token, ("other", "browser"), NOW).roles == frozenset({StaffRole.SERVICE_DESK})
+@pytest.mark.parametrize("affiliation", ["student", "staff", "employee", "faculty", "member"])
+def test_a_person_of_the_institution_is_let_in(logins: StaffLogins, affiliation: str) -> None:
+    """The five affiliations of people whose papers the institution has seen."""
+    assert logins.identify(answer(affiliation=f"{affiliation}@au.dk"), NOW) == KIRSTEN
+
+
+@pytest.mark.parametrize("affiliation", ["", "affiliate@au.dk", "library-walk-in@au.dk", "alum@au.dk", "staff@ku.dk"])
+def test_a_guest_of_the_institution_is_refused(logins: StaffLogins, affiliation: str) -> None:
+    """Also a former student, a login without affiliation, and the affiliation of another scope."""
+    with pytest.raises(StaffRefused, match=r"^affiliation$"):
+        logins.identify(answer(affiliation=affiliation), NOW)
+
+
+@pytest.mark.parametrize(
+    ("asserted", "least", "accepted"),
+    [
+        ("Substantial", Assurance.SUBSTANTIAL, True),
+        ("High", Assurance.SUBSTANTIAL, True),
+        ("Low", Assurance.SUBSTANTIAL, False),
+        ("", Assurance.SUBSTANTIAL, False),
+        ("Low", Assurance.LOW, True),
+        ("", Assurance.LOW, False),
+        ("Substantial", Assurance.HIGH, False),
+    ],
+)
+def test_the_assurance_is_at_least_that_of_the_table(
+    logins: StaffLogins, asserted: str, least: Assurance, *, accepted: bool
+) -> None:
+    """The default is substantial. A missing level is below low."""
+    assert RULES.assurance is Assurance.SUBSTANTIAL
+    demanding = replace(logins, rules=replace(RULES, assurance=least))
+    if accepted:
+        assert demanding.identify(answer(assurance=asserted), NOW) == KIRSTEN
+        return
+    with pytest.raises(StaffRefused, match=r"^assurance_too_low$"):
+        demanding.identify(answer(assurance=asserted), NOW)
+
+
+@pytest.mark.parametrize("number", ["", "6703004768", "120199ABC1", "9999999999"])
+def test_an_eppn_alone_opens_nothing(logins: StaffLogins, number: str) -> None:
+    """Without a subject-id a real CPR number is needed. Replacement and constructed numbers do not count."""
+    real = logins.identify(answer(subject_id="", cpr="0909984068"), NOW)
+    assert real == StaffIdentity(EPPN, "cpr", "0909984068")
+    with pytest.raises(StaffRefused, match=r"^no_lasting_identifier$"):
+        logins.identify(answer(subject_id="", cpr=number), NOW)
+
+
+@pytest.mark.parametrize(
+    "another",
+    [
+        replace(KIRSTEN, identifier=ANOTHER_SUBJECT_ID),
+        StaffIdentity(EPPN, "cpr", "0909984068"),
+        StaffIdentity(EPPN, "cpr", SUBJECT_ID),
+    ],
+)
+def test_an_eppn_that_another_person_gets_opens_nothing(sessions: StaffSessions, another: StaffIdentity) -> None:
+    """The first login binds it. A later login brings the same subject-id or CPR number."""
+    sessions.open(KIRSTEN, "browser", NOW)
+    sessions.open(KIRSTEN, "browser", NOW + timedelta(days=400))
+    with pytest.raises(StaffRefused, match=r"^bound_to_another_person$"):
+        sessions.open(another, "browser", NOW + timedelta(days=800))
+
+
+def test_the_binding_ends_when_the_eppn_leaves_the_list(sessions: StaffSessions) -> None:
+    """Listed again, it binds to the person of the next login. A session of the earlier person has ended."""
+    another = replace(KIRSTEN, identifier=ANOTHER_SUBJECT_ID)
+    _, token = sessions.open(KIRSTEN, "browser", NOW)
+    kept = [kept.value for _, kept in sessions.store.list("staff", None, NOW)]
+    assert not [value for value in kept if b"k1@" in value or EPPN.encode() in value]
+    without = replace(sessions, rules=replace(RULES, roles={"ida@au.dk": frozenset()}))
+    without.drop_unlisted(NOW)
+    with pytest.raises(StaffLoginNeeded):
+        sessions.find(token, ("browser",), NOW)
+    assert sessions.open(another, "browser", NOW)
+    with pytest.raises(StaffRefused):
+        sessions.open(KIRSTEN, "browser", NOW)
+
+
+def test_a_list_that_still_has_the_eppn_keeps_the_binding(sessions: StaffSessions) -> None:
+    """Also where its roles change, and when the broker starts again."""
+    _, token = sessions.open(KIRSTEN, "browser", NOW)
+    changed = replace(RULES, roles={EPPN: frozenset({StaffRole.IDENTITY_ADMIN})})
+    replace(sessions, rules=changed).drop_unlisted(NOW)
+    assert sessions.find(token, ("browser",), NOW)
+    with pytest.raises(StaffRefused):
+        sessions.open(replace(KIRSTEN, identifier=ANOTHER_SUBJECT_ID), "browser", NOW)
+
+
+def test_a_session_is_of_its_browser_and_its_role(sessions: StaffSessions) -> None:
+    """Roles, upstream and institution are those of now."""
+    member, token = sessions.open(KIRSTEN, "browser", NOW)
+    assert sessions.find(token, ("other", "browser"), NOW).roles == frozenset({StaffRole.SERVICE_DESK})
     assert EPPN not in str(member)
     gone = [
-        (sessions, ("other",), NOW),
-        (sessions, ("browser",), NOW + timedelta(minutes=15)),
-        (replace(sessions, rules=replace(RULES, roles={})), ("browser",), NOW),
-        (replace(sessions, rules=replace(RULES, institution=KU)), ("browser",), NOW),
-        (replace(sessions, rules=replace(RULES, upstream="nemid")), ("browser",), NOW),
+        (sessions, ("other",)),
+        (replace(sessions, rules=replace(RULES, roles={})), ("browser",)),
+        (replace(sessions, rules=replace(RULES, institution=KU)), ("browser",)),
+        (replace(sessions, rules=replace(RULES, upstream="nemid")), ("browser",)),
     ]
-    for those, browsers, moment in gone:
+    for those, browsers in gone:
         with pytest.raises(StaffLoginNeeded):
-            those.found(token, browsers, moment)
+            those.find(token, browsers, NOW)
     sessions.end(member)
     with pytest.raises(StaffLoginNeeded):
-        sessions.found(token, ("browser",), NOW)
+        sessions.find(token, ("browser",), NOW)
+
+
+def test_a_session_ends_after_fifteen_idle_minutes(sessions: StaffSessions) -> None:
+    """A request renews it; a request in another browser does not."""
+    _, token = sessions.open(KIRSTEN, "browser", NOW)
+    sessions.find(token, ("browser",), NOW + timedelta(minutes=14))
+    with pytest.raises(StaffLoginNeeded):
+        sessions.find(token, ("other",), NOW + timedelta(minutes=28))
+    with pytest.raises(StaffLoginNeeded):
+        sessions.find(token, ("browser",), NOW + timedelta(minutes=29))
+
+
+def test_a_busy_session_ends_after_four_hours(sessions: StaffSessions) -> None:
+    """However often it is renewed."""
+    _, token = sessions.open(KIRSTEN, "browser", NOW)
+    for minutes in range(10, 240, 10):
+        sessions.find(token, ("browser",), NOW + timedelta(minutes=minutes))
+    assert sessions.find(token, ("browser",), NOW + timedelta(minutes=239)).until == NOW + timedelta(hours=4)
+    with pytest.raises(StaffLoginNeeded):
+        sessions.find(token, ("browser",), NOW + timedelta(hours=4))
 
 
 def test_a_page_is_for_a_role(sessions: StaffSessions) -> None:
-    """The desk sees its own pages, whatever it asks for."""
-    member, _ = sessions.open(EPPN, "browser", NOW)
+    """The service desk sees its own pages, whatever it asks for."""
+    member, _ = sessions.open(KIRSTEN, "browser", NOW)
     assert member.pages == (StaffPage.EXPLAIN, StaffPage.DESK)
     member.check(StaffPage.DESK)
     with pytest.raises(StaffRoleMissing):

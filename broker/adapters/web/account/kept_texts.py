@@ -40,7 +40,6 @@ KEPT_TEXTS: Final[Mapping[str, KeptText]] = {
         _("PINs and codes"),
         _("Letters with a code for your PIN, and browsers that you have called your own."),
     ),
-    "letter": KeptText(_("Letters to be sent"), _("A mail that tells you of new loan terms.")),
     "register": KeptText(
         _("Look-ups in the CPR register"),
         _("That the CPR register is still to be asked about you, and why."),

@@ -7,8 +7,6 @@ from typing import Final
 from flask import Request
 from werkzeug.wrappers import Response
 
-from broker.core.retention.table import STAFF_SESSION
-
 _TOKEN: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -25,15 +23,9 @@ class StaffCookie:
         return value if _TOKEN.fullmatch(value) else ""
 
     def keep(self, response: Response, token: str) -> None:
-        """Let the browser keep ``token`` as long as its session lasts."""
+        """Set the cookie until the browser closes. The session itself ends on the server."""
         response.set_cookie(
-            self._name,
-            token,
-            max_age=STAFF_SESSION.span,
-            secure=self.secure,
-            httponly=True,
-            samesite="Strict",
-            path=self._path,
+            self._name, token, secure=self.secure, httponly=True, samesite="Strict", path=self._path
         )
 
     def drop(self, response: Response) -> None:

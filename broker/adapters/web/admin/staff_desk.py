@@ -64,7 +64,7 @@ class StaffDesk:
         self.door.looked(member, StaffPage.DESK, typed.name or None)
         if typed.problem:
             return self._page(member, _Shown(problem=typed.problem))
-        taken = self.guesses.take(member.who)
+        taken = self.guesses.take(member.staff_id)
         found = self.ports.case(typed.name, language())
         if found is None:
             return self._page(member, _Shown(typed.name, problem="reference_unknown"))

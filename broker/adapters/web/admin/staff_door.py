@@ -97,11 +97,11 @@ class StaffDoor:
             ports.tell(self._refused(refused, self.logins.rules.upstream))
             raise
         try:
-            eppn = self.logins.eppn(answer, now)
+            identity = self.logins.identify(answer, now)
+            member, session_token = self.sessions.open(identity, browser, now)
         except StaffRefused as refused:
             ports.tell(self._refused(refused, answer.upstream, answer.institution))
             raise
-        member, session_token = self.sessions.open(eppn, browser, now)
         kind = AuditEventKind.STAFF_LOGGED_IN
         ports.tell(self._event(kind, member, upstream=answer.upstream))
         response = self.page("admin_arrived.html", member, reason="arrived", over=True)
@@ -133,7 +133,7 @@ class StaffDoor:
         token = self.cookie.token(request)
         if not token:
             raise StaffLoginNeeded("no cookie of the staff view")
-        return self.sessions.found(token, self.ports.cookies.browsers(request), self.ports.now())
+        return self.sessions.find(token, self.ports.cookies.browsers(request), self.ports.now())
 
     def allowed(self, page: StaffPage) -> StaffMember:
         """Return who asks for ``page``, and may; StaffLoginNeeded, StaffRoleMissing."""
@@ -173,7 +173,7 @@ class StaffDoor:
             template,
             home=self._url(),
             pages=shown,
-            until=member.until,
+            until=member.until_at_most,
             logout=self._url(_LOGOUT),
             logout_token=self.token(member, _LOGOUT),
             **values,
@@ -206,7 +206,7 @@ class StaffDoor:
 
     def _event(self, kind: AuditEventKind, member: StaffMember, **more: Any) -> AuditEvent:
         return AuditEvent(
-            kind, self.ports.now(), person=member.who, by=member.role_words or None, **more
+            kind, self.ports.now(), person=member.staff_id, by=member.role_words or None, **more
         )
 
     def _refused(self, cause: StaffRefused, upstream: str, institution: str = "") -> AuditEvent:

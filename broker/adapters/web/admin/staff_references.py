@@ -61,7 +61,7 @@ class StaffReferences:
         self.door.looked(member, StaffPage.EXPLAIN, typed.name or None)
         if typed.problem:
             return self._page(member, problem=typed.problem)
-        taken = self.guesses.take(member.who)
+        taken = self.guesses.take(member.staff_id)
         found = self.ports.explained(typed.name, language())
         if found is None:
             return self._page(member, typed.name, "reference_unknown")

@@ -105,15 +105,15 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     ),
     "staff_login_needed": Explanation(
         title=_("Log in as staff"),
-        happened=_("Nobody of the staff is logged in here, or the fifteen minutes are over."),
+        happened=_("You are not logged in as staff in this browser, or your session has ended."),
         advice=(_("Log in to the staff pages again."),),
     ),
     "staff_refused": Explanation(
         title=_("These pages are for the library's staff"),
-        happened=_("You have logged in, but you are not among those who may see these pages."),
+        happened=_("Your login does not give access to these pages."),
         advice=(
-            _("If you should be, ask the people who look after logging in at the library."),
-            _("Close the browser, so that the next login asks who you are."),
+            _("If you need access, ask the library's identity administrator."),
+            _("Close the browser before somebody else logs in."),
         ),
     ),
     "staff_role_missing": Explanation(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.libraries.koha import Koha
+from broker.adapters.library_systems.koha import Koha
 from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
 from tests.plugins.house import House, form, found, mark

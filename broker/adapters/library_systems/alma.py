@@ -1,0 +1,205 @@
+"""Alma as a library system: borrowers are its users, by REST (docs/alma.md)."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+
+from broker.adapters.http_exchange import moment
+from broker.adapters.library_systems import alma_changes, alma_refusals, alma_requests, alma_users
+from broker.adapters.library_systems.alma_changes import Draft
+from broker.adapters.library_systems.alma_requests import USERS, AlmaAnswer, Calls
+from broker.adapters.library_systems.alma_searches import UserSearches
+from broker.adapters.library_systems.alma_settings import AlmaKeys
+from broker.adapters.library_systems.alma_setup import SetupProof
+from broker.adapters.library_systems.alma_users import User
+from broker.adapters.library_systems.alma_writes import WholeWrites, Written
+from broker.adapters.library_systems.pin_machine import PinMachine
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_calls import LibraryCallObserver, unobserved
+from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.pins import PinAnswer
+from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.errors import LibraryRefused, LibraryUnavailable
+
+
+class AlmaSettings(AlmaKeys):
+    """The settings type that the entry point ``alma`` names."""
+
+    def open(self, observe: LibraryCallObserver = unobserved) -> "Alma":
+        """Return the library system; nothing is called yet. ``observe`` hears of every call."""
+        return Alma(self, observe)
+
+
+class Alma:
+    """One Alma behind the port ``LibrarySystem`` (core/ports.py); safe to share between threads."""
+
+    def __init__(self, settings: AlmaKeys, observe: LibraryCallObserver = unobserved) -> None:
+        self._settings = settings
+        self._calls = Calls(settings, observe)
+        self._searches = UserSearches(self._calls, settings)
+        self._writes = WholeWrites(self._calls, self._searches, settings.timeout)
+        client = settings.machine(observe)
+        self._machine = PinMachine(client) if client else None
+
+    @property
+    def capabilities(self) -> frozenset[LibraryCapability]:
+        """Return what Alma can do: a PIN is checked by a machine only, names are of their type."""
+        can = {LibraryCapability.UNIQUE_CPR, LibraryCapability.SETUP_TRIED}
+        if self._machine is not None:
+            can.add(LibraryCapability.PIN_CHECKED)
+        if self._settings.user_name_identifier_type:
+            can.add(LibraryCapability.USER_NAMES)
+        return frozenset(can)
+
+    @property
+    def calls_a_second(self) -> float:
+        """Return how many calls one process sends at most; a long run leaves them to the others."""
+        return self._settings.calls_a_second
+
+    def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Return the users with this CPR as an identifier, in any spelling that staff use.
+
+        LibraryRefused where it stands only as somebody's primary id or barcode.
+        """
+        return self._borrowers(self._searches.by_cpr(cpr, deadline))
+
+    def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Return the user made under this enrolment id, which is part of its number."""
+        user = self._searches.marked(mark, deadline)
+        return self._borrowers(() if user is None else (user,))
+
+    def find_similar(
+        self, birth_date: date | None, email: str | None, deadline: datetime
+    ) -> tuple[Borrower, ...]:
+        """Return the users with this mail address, at most 20; Alma has no search by birth date."""
+        del birth_date
+        if email is None:
+            return ()
+        return self._borrowers(self._searches.by_email(email, deadline))
+
+    def read(self, number: str, deadline: datetime) -> Borrower | None:
+        """Return the user with this number, or None."""
+        user = self._searches.numbered(number, deadline)
+        if user is None:
+            return None
+        return alma_users.borrower(user, self._settings)
+
+    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Return the users of a CPR number or barcode; of a user name where it is nobody's card."""
+        return self._borrowers(self._searches.typed(text, deadline))
+
+    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+        """Make the user; None where one of its identifiers is taken.
+
+        Which one Alma does not say: our own, where an answer was lost, or another's.
+        """
+        body = alma_changes.creation(wish, mark, self._settings)
+        answer = self._calls.call("create", "POST", USERS, deadline, body=body)
+        if answer.code == alma_refusals.TAKEN:
+            return None
+        made = self._demanded(answer, "create", wish.category)
+        if made.mark != mark:
+            raise LibraryUnavailable("create: an answer about another user")
+        return made
+
+    def change(self, change: Change, deadline: datetime) -> Borrower:
+        """Write the whole user back with fields, group, expiry and CPR of ``change`` in it.
+
+        Then look whether it is there. What staff write between the first two calls is lost
+        (docs/alma.md#writes).
+        """
+
+        def draft(user: User) -> Draft:
+            return alma_changes.changed(user, change, self._settings)
+
+        query: dict[str, str | Sequence[str]] = {"override": alma_changes.overridden(change)}
+        if change.category is not None:
+            query["recalculate_roles"] = "true"
+        written = self._writes.write(change.number, "change", draft, query, deadline)
+        if written.answer.code == alma_refusals.TAKEN:
+            raise LibraryUnavailable("change: the number is another user's by now")
+        after = self._demanded(written.answer, "change", change.category or "")
+        _demand_number(after, change.number, "change")
+        if kept := _kept(change, after):
+            raise LibraryRefused(f"change: Alma took it and kept its own {kept}")
+        return self._seen(change, written, deadline) or after
+
+    def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
+        """Make ``pin`` the user's PIN at the machines; Alma is told to send no letter of its own.
+
+        That Alma took it proves nothing: nobody can ask for it by the same way.
+        """
+
+        def draft(user: User) -> Draft:
+            return alma_changes.echo(user) | {"pin_number": pin}
+
+        query = {"override": "pin_number", "send_pin_number_letter": "false"}
+        answer = self._writes.write(number, "set_pin", draft, query, deadline).answer
+        _demand_number(self._demanded(answer, "set_pin"), number, "set_pin")
+
+    def check_pin(
+        self, number: str, pin: str, deadline: datetime, card: str | None = None
+    ) -> PinAnswer:
+        """Return what a machine says of barcode and PIN; UNKNOWN where there is none to ask.
+
+        The barcode is read in any case: ``card`` may be another's by now. Nobody's number costs the
+        same calls as somebody's. LibraryUnavailable where the machine takes any PIN.
+        """
+        del card
+        if self._machine is None:
+            return PinAnswer.UNKNOWN
+        asked_for = number if alma_requests.possible(number) else secrets.token_hex(16)
+        borrower = self.read(asked_for, deadline)
+        barcode = borrower.card if borrower else secrets.token_hex(16)
+        if barcode is None:
+            return PinAnswer.NO_CARD_NUMBER
+        until = moment(deadline, self._settings.timeout)
+        accepted = self._machine.accepts(barcode, pin, until)
+        return PinAnswer.RIGHT if accepted else PinAnswer.WRONG
+
+    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
+        """Return what in Alma's set-up breaks a promise of ours; nothing is written."""
+        proof = SetupProof(self._calls, self._settings, expected, deadline, self._machine)
+        return proof.faults()
+
+    def _seen(self, change: Change, written: Written, deadline: datetime) -> Borrower | None:
+        """Return the borrower as a look after its change shows it, None where Alma does not say."""
+        user = self._writes.look_back(change.number, written, deadline)
+        if user is None:
+            return None
+        seen = alma_users.borrower(user, self._settings)
+        if missing := _kept(change, seen):
+            raise LibraryUnavailable(f"change: Alma answered it and has not got {missing}")
+        return seen
+
+    def _demanded(self, answer: AlmaAnswer, operation: str, group: str = "") -> Borrower:
+        if answer.code is not None:
+            raise alma_refusals.refused(answer.raw, operation, group)
+        return alma_users.borrower(answer.body, self._settings)
+
+    def _borrowers(self, users: Iterable[User]) -> tuple[Borrower, ...]:
+        # One user may be found by several types and spellings.
+        borrowers = {}
+        for user in users:
+            borrower = alma_users.borrower(user, self._settings)
+            borrowers[borrower.number] = borrower
+        return tuple(borrowers.values())
+
+
+def _demand_number(borrower: Borrower, number: str, operation: str) -> None:
+    if borrower.number.casefold() != number.casefold():
+        raise LibraryUnavailable(f"{operation}: an answer about another user")
+
+
+def _kept(change: Change, after: Borrower) -> str:
+    """Return what of a change a borrower has not got, "" where it has all."""
+    kept = []
+    if change.category not in {None, after.category}:
+        kept.append("user_group")
+    if change.expires not in {None, after.expires}:
+        kept.append("expiry_date")
+    if change.cpr not in {None, after.cpr}:
+        kept.append("the CPR number")
+    return ", ".join(kept)

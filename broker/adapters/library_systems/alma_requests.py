@@ -1,0 +1,157 @@
+"""What is asked of Alma's REST API: a call with the key, the address of one user.
+
+An identifier stands in the address: Alma knows no other way to ask for a user by the CPR number. So
+no address is ever logged, told or raised here (docs/alma.md).
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote, urlencode
+
+from broker.adapters.http_exchange import Exchange, HttpAnswer, moment
+from broker.adapters.library_systems import alma_refusals, alma_users
+from broker.adapters.library_systems.alma_budget import CallBudget
+from broker.adapters.library_systems.alma_settings import AlmaKeys
+from broker.core.borrowers.library_calls import QUOTA_LOW, LibraryCallObserver
+from broker.core.errors import CallNotMade, LibraryRefused
+
+USERS: Final = "/almaws/v1/users"
+ALL_TYPES: Final = "all_unique"
+_POSSIBLE: Final = re.compile(r"[\w@+-][\w.@+-]{0,99}")
+
+
+class Pair(Enum):
+    """The place of a call in a pair that goes out without a pause between the two."""
+
+    NONE = "in no pair"
+    FIRST = "the first, which waits for the turns of both"
+    SECOND = "the second, which rests on the answer to the first"
+
+
+class AlmaAnswer(NamedTuple):
+    """An answer to a call: the object that it brings, or the code of a refusal."""
+
+    code: str | None
+    body: Mapping[str, Any]
+    raw: HttpAnswer
+
+
+class _Unheard(threading.local):
+    """The calls of one thread that nobody has heard of yet: kind, outcome and seconds."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str, float]] = []
+
+
+class Calls:
+    """Calls one Alma with one API key; safe to share between threads."""
+
+    def __init__(self, settings: AlmaKeys, observe: LibraryCallObserver) -> None:
+        self._exchange = Exchange(
+            settings.url, settings.ca_file, unsent=CallNotMade, connections=settings.connections
+        )
+        self._key = f"apikey {settings.api_key.get_secret_value()}"
+        self._timeout = settings.timeout
+        self._observe = observe
+        self._unheard = _Unheard()
+        self.budget = CallBudget(settings.calls_a_second, settings.daily_calls)
+
+    def call(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        deadline: datetime,
+        *,
+        body: Mapping[str, Any] | None = None,
+        pair: Pair = Pair.NONE,
+    ) -> AlmaAnswer:
+        """Return the answer, a success or a refusal of ``operation``; LibraryUnavailable otherwise.
+
+        A call that Alma refuses for the calls of a second has done nothing and is sent again, but
+        for the second of a ``pair``, whose refusal is returned. CallNotMade where nothing was sent.
+        Any other failure does not reveal whether it was done: the enrolment looks again. Of the
+        first of a pair nobody hears before the second is over, or ``let_hear`` is called.
+        """
+        began = time.monotonic()
+        outcome = "unavailable"
+        try:
+            answer = self._send(method, path, moment(deadline, self._timeout), body, pair)
+            code = alma_refusals.demand_verdict(answer, operation)
+            is_answered = code is None or code in alma_refusals.NOT_FOUND
+            outcome = "done" if is_answered else "refused"
+            return AlmaAnswer(code, answer.fields(), answer)
+        finally:
+            self._unheard.calls.append((operation, outcome, time.monotonic() - began))
+            # Whoever hears may write to a store, and be slow at it.
+            if pair is not Pair.FIRST:
+                self.let_hear()
+
+    def let_hear(self) -> None:
+        """Let the observer hear of the calls of this thread that it has not heard of."""
+        calls = self._unheard.calls
+        while calls:
+            self._observe(*calls.pop(0))
+
+    def _send(
+        self, method: str, path: str, until: float, body: Mapping[str, Any] | None, pair: Pair
+    ) -> HttpAnswer:
+        headers = {"Authorization": self._key}
+        content = None
+        if body is not None:
+            content = json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
+        attempt = 0
+        while True:
+            self._admit(until, pair)
+            answer = self._exchange.call(method, path, until, headers=headers, body=content)
+            self._note(answer)
+            is_too_early = alma_refusals.code_of(answer) == alma_refusals.PER_SECOND
+            if pair is Pair.SECOND or not is_too_early:
+                return answer
+            self.budget.back_off(attempt, until)
+            attempt += 1
+
+    def _admit(self, until: float, pair: Pair) -> None:
+        if pair is not Pair.SECOND:
+            self.budget.admit(until, calls=2 if pair is Pair.FIRST else 1)
+        elif time.monotonic() >= until:
+            raise CallNotMade("no time is left for the second call of a pair")
+
+    def _note(self, answer: HttpAnswer) -> None:
+        self.budget.heard(answer.headers)
+        if alma_refusals.code_of(answer) == alma_refusals.DAILY:
+            self.budget.used_up()
+        if self.budget.is_low:
+            self._observe(QUOTA_LOW, "done", 0.0)
+
+
+def possible(number: str) -> bool:
+    """Return whether a text can be the number of a borrower: none that holds a CPR number is."""
+    return bool(_POSSIBLE.fullmatch(number)) and not alma_users.holds_cpr(number)
+
+
+def numbered_path(number: str, **query: str | Sequence[str]) -> str:
+    """Return the address of the user of a borrower number; LibraryRefused where it can be none."""
+    if not possible(number):
+        raise LibraryRefused("no user has such a number")
+    return user_path(number, ALL_TYPES, **query)
+
+
+def user_path(identifier: str, kind: str, **query: str | Sequence[str]) -> str:
+    """Return the address of the user with this identifier of the type ``kind``."""
+    asked = {"user_id_type": kind}
+    for name, value in query.items():
+        asked[name] = value if isinstance(value, str) else ",".join(value)
+    return f"{USERS}/{quote(identifier, safe='')}?{urlencode(asked, safe=',')}"
+
+
+def search_path(query: str, limit: int) -> str:
+    """Return the address of a search for users."""
+    return f"{USERS}?{urlencode({'q': query, 'limit': str(limit)})}"

@@ -1,0 +1,156 @@
+"""How borrowers are found in Alma: by CPR number, mark, number, or what somebody typed."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from broker.adapters.library_systems import alma_changes, alma_refusals, alma_requests, alma_users
+from broker.adapters.library_systems.alma_requests import ALL_TYPES, Calls, Pair
+from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
+from broker.adapters.library_systems.alma_users import User
+from broker.adapters.library_systems.cpr_spellings import shaped_as_cpr, spellings
+from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.input_normalization import without_invisible, without_spaces
+
+_ELSEWHERE: Final = (
+    "find: the CPR number is a user's primary id or barcode alone: where it is this person's, "
+    "write it as library.cpr_identifier_type says, and give the user another primary id"
+)
+# A sign of an address, of a search or of a path is in nobody's card number or user name.
+_TYPABLE: Final = re.compile(r"[\w@+$-][\w.@+$-]{0,74}")
+
+# A sign of Alma's query language is in no mail address that is searched for.
+_MAIL_ADDRESS: Final = re.compile(r"[\w.+-]+@[\w.-]+", re.ASCII)
+_MOST_SIMILAR: Final = 20  # each costs a call, and calls are limited for the whole library
+
+
+class UserSearches:
+    """Look-ups in one Alma, each by one identifier of one type; what comes back is compared."""
+
+    def __init__(self, calls: Calls, settings: AlmaKeys) -> None:
+        self._calls = calls
+        self._settings = settings
+
+    def by_cpr(self, cpr: str, deadline: datetime) -> list[User]:
+        """Return the users with this CPR under a type of the settings, in any spelling.
+
+        LibraryRefused where nobody has it there, but as primary id or barcode: the same person, or
+        a number that happens to be alike. A second borrower is not made before staff have looked.
+        """
+        found = self._of_types(spellings(cpr), self._settings.cpr_types, "find", deadline)
+        if self._settings.primary_id == "cpr":
+            return found + self._by_primary_id(spellings(cpr), deadline)
+        if not found and self._stands_elsewhere(cpr, deadline):
+            raise LibraryRefused(_ELSEWHERE)
+        return found
+
+    def typed(self, text: str, deadline: datetime) -> list[User]:
+        """Return the users that ``text`` may mean, as ``LibrarySystem.typed`` says.
+
+        Alma tells capitals from small letters in an identifier: a card is tried as it was typed and
+        in each way that cards are printed.
+        """
+        number = without_spaces(text)
+        if shaped_as_cpr(number):
+            types = dict.fromkeys((*self._settings.cpr_types, BARCODE))
+            return self._of_types(spellings(number), types, "typed", deadline)
+        name = without_invisible(text)
+        if not _TYPABLE.fullmatch(name):
+            return []
+        cases = dict.fromkeys((name, name.upper(), name.lower(), name.capitalize()))
+        # Other digits and letters than the plain ones are on no card.
+        if name.isascii() and (found := self._of_types(cases, (BARCODE,), "typed", deadline)):
+            return found
+        if kind := self._settings.user_name_identifier_type:
+            return self._of_types(cases, (kind,), "typed", deadline)
+        return []
+
+    def by_email(self, email: str, deadline: datetime) -> list[User]:
+        """Return the first users with this mail address.
+
+        The search answers with names and primary ids only, so that each user costs a call.
+        """
+        if not _MAIL_ADDRESS.fullmatch(email):
+            return []
+        path = alma_requests.search_path(f"email~{email}", _MOST_SIMILAR)
+        answer = self._calls.call("find_similar", "GET", path, deadline)
+        if answer.code is not None:
+            raise alma_refusals.refused(answer.raw, "find_similar")
+        found = []
+        for entry in alma_users.entries(answer.body.get("user")):
+            primary_id = alma_users.text_in(entry, "primary_id") or ""
+            user_path = alma_requests.user_path(primary_id, ALL_TYPES)
+            user = self._user(user_path, "find_similar", deadline)
+            if user is not None and _has_address(user, email):
+                found.append(user)
+        return found
+
+    def marked(self, mark: str, deadline: datetime) -> User | None:
+        """Return the user made under this enrolment id, or None."""
+        return self.numbered(alma_changes.series_number(mark, self._settings), deadline, "marked")
+
+    def numbered(
+        self, number: str, deadline: datetime, operation: str = "read", pair: Pair = Pair.NONE
+    ) -> User | None:
+        """Return the user of this borrower number, or None."""
+        path = alma_requests.numbered_path(number)
+        user = self._user(path, operation, deadline, pair)
+        if user is None:
+            return None
+        wanted = number.casefold()
+        if wanted == alma_users.number_of(user, self._settings).casefold():
+            return user
+        # Somebody else's barcode or user name, which is no number; but another's record, as a
+        # cache on the way may give it, would be believed, changed, and mailed a PIN.
+        listed = alma_users.entries(user.get("user_identifier"))
+        values = [alma_users.text_in(each, "value") or "" for each in listed]
+        if wanted in map(str.casefold, values):
+            return None
+        raise LibraryUnavailable(f"{operation}: an answer about another user")
+
+    def _of_types(
+        self, values: Iterable[str], types: Iterable[str], operation: str, deadline: datetime
+    ) -> list[User]:
+        kinds = tuple(types)
+        looked = [
+            self._identified(value, kind, operation, deadline) for value in values for kind in kinds
+        ]
+        return [user for user in looked if user is not None]
+
+    def _identified(self, value: str, kind: str, operation: str, deadline: datetime) -> User | None:
+        user = self._user(alma_requests.user_path(value, kind), operation, deadline)
+        if user is not None and value not in alma_users.identifiers(user, kind):
+            raise LibraryUnavailable(f"{operation}: Alma gave a user that was not asked for")
+        return user
+
+    def _stands_elsewhere(self, cpr: str, deadline: datetime) -> bool:
+        is_barcode = False
+        if BARCODE not in self._settings.cpr_types:
+            is_barcode = bool(self._of_types(spellings(cpr), (BARCODE,), "find", deadline))
+        return is_barcode or bool(self._by_primary_id(spellings(cpr), deadline))
+
+    def _by_primary_id(self, values: Iterable[str], deadline: datetime) -> list[User]:
+        """Return the users whose primary id is one of ``values``: it is of no type of its own."""
+        found = []
+        for value in values:
+            user = self._user(alma_requests.user_path(value, ALL_TYPES), "find", deadline)
+            if user is not None and alma_users.text_in(user, "primary_id") == value:
+                found.append(user)
+        return found
+
+    def _user(
+        self, path: str, operation: str, deadline: datetime, pair: Pair = Pair.NONE
+    ) -> User | None:
+        answer = self._calls.call(operation, "GET", path, deadline, pair=pair)
+        if answer.code in alma_refusals.NOT_FOUND:
+            return None
+        if answer.code is not None:
+            raise alma_refusals.refused(answer.raw, operation)
+        return answer.body
+
+
+def _has_address(user: User, email: str) -> bool:
+    listed = alma_users.contacts(user, "email")
+    addresses = [alma_users.text_in(each, "email_address") or "" for each in listed]
+    return email.casefold() in map(str.casefold, addresses)

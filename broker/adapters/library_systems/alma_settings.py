@@ -1,0 +1,93 @@
+"""The keys of ``[library]`` for an Alma; no secret is ever shown."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Final, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from broker.adapters.library_systems.connection_keys import ConnectionKeys
+
+BARCODE: Final = "BARCODE"
+# The fields that a policy may write, by the names that they have for every library system, and
+# beyond these the ones that only Alma has. None of them can hold the person's key or the rights.
+FIELDS: Final = frozenset(
+    {
+        "surname",
+        "firstname",
+        "middle_name",
+        "email",
+        "phone",
+        "mobile",
+        "address",
+        "address2",
+        "postal_code",
+        "city",
+        "date_of_birth",
+        "pref_first_name",
+        "pref_last_name",
+    }
+)
+_TYPE: Final = r"^\w{1,50}$"
+_TYPE_OR_NONE: Final = r"^\w{0,50}$"
+_NO_DEFAULT: Final = {
+    "card_number": 'write "cpr": the CPR number is the barcode, as on the health card; '
+    'or "system": one that the broker gives',
+    "cpr_identifier_type": "write the code of the User Identifier Type that holds the CPR number",
+    "external_id": "write the code of the SIS profile that external users belong to",
+    "daily_calls": "write how many API calls a day your contract has (Developer Network, Reports)",
+}
+
+
+class AlmaKeys(ConnectionKeys):
+    """The keys of ``[library]`` for an Alma.
+
+    ``url`` is the region's gateway. ``external_id`` is the SIS profile of the users that are made
+    here. ``cpr_identifier_type`` is the type of the identifier with the CPR; with ``card_number``
+    "cpr" the barcode is the CPR too, with "system" one of ours. With ``primary_id`` "series" the
+    primary id is ``series_prefix`` and the enrolment id; with "cpr" it is the CPR, and the number
+    of the series stands under ``number_identifier_type``. ``user_name_identifier_type`` is the type
+    of the names that people type, where they have any. ``calls_a_second`` is what one process
+    sends, ``daily_calls`` what the contract allows.
+    """
+
+    api_path = "/almaws/v1"
+    no_default: ClassVar[Mapping[str, str]] = _NO_DEFAULT
+
+    api_key: SecretStr = Field(min_length=1)
+    external_id: str = Field(min_length=1, max_length=50)
+    cpr_identifier_type: str = Field(pattern=_TYPE)
+    card_number: Literal["cpr", "system"]
+    primary_id: Literal["series", "cpr"] = "series"
+    number_identifier_type: str = Field("", pattern=_TYPE_OR_NONE)
+    user_name_identifier_type: str = Field("", pattern=_TYPE_OR_NONE)
+    # A letter first: no number of the series may look like a CPR number.
+    series_prefix: str = Field("L-", pattern=r"^[A-Za-z][A-Za-z-]{0,9}$")
+    purge_after_months: int = Field(12, ge=0, le=120)
+    email_type: str = Field("personal", pattern=_TYPE)
+    address_type: str = Field("home", pattern=_TYPE)
+    calls_a_second: float = Field(10.0, gt=0, le=50)
+    daily_calls: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _names_every_number(self) -> Self:
+        if self.primary_id == "cpr" and not self.number_identifier_type:
+            raise ValueError(
+                'primary_id "cpr" needs number_identifier_type: the CPR number is no number that '
+                "services may see"
+            )
+        if self.cpr_identifier_type == BARCODE and self.card_number == "system":
+            raise ValueError('cpr_identifier_type "BARCODE" needs card_number = "cpr"')
+        return self
+
+    @property
+    def cpr_types(self) -> tuple[str, ...]:
+        """The identifier types whose values are CPR numbers."""
+        types = [self.cpr_identifier_type]
+        if self.card_number == "cpr":
+            types.append(BARCODE)
+        return tuple(dict.fromkeys(types))
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names that a policy may use under ``borrower.fields``."""
+        return FIELDS

@@ -1,0 +1,145 @@
+"""Proves Alma's set-up by reading alone: types, groups, calls of the day, the machine."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from broker.adapters.http_exchange import moment
+from broker.adapters.library_systems import alma_refusals, alma_requests, alma_users, pin_machine
+from broker.adapters.library_systems.alma_requests import ALL_TYPES, Calls
+from broker.adapters.library_systems.alma_settings import BARCODE, FIELDS, AlmaKeys
+from broker.adapters.library_systems.pin_machine import PinMachine
+from broker.adapters.library_systems.setup_steps import proved, unknown_fields
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.errors import LibraryUnavailable
+from broker.files.checked_files import did_you_mean
+
+_OPERATION: Final = "prove"
+_TABLES: Final = "/almaws/v1/conf/code-tables"
+# Ten digits that are no date: asked for to see how a look-up answers.
+_NOBODY: Final = "0000000000"
+# Of the users that Alma lists, as many from the first on are drawn from.
+_LISTED: Final = 10_000
+_CONFIGURATION: Final = "library.api_key (Configuration: read)"
+
+
+class SetupProof:
+    """One proof of what the policies expect of one Alma; every call ends by ``deadline``."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        settings: AlmaKeys,
+        expected: ExpectedSetup,
+        deadline: datetime,
+        machine: PinMachine | None,
+    ) -> None:
+        self._calls = calls
+        self._settings = settings
+        self._expected = expected
+        self._deadline = deadline
+        self._machine = machine
+
+    def faults(self) -> tuple[SetupFault, ...]:
+        """Return every fault, once for each setting; the proof ends where Alma is unavailable."""
+        fields = partial(unknown_fields, "Alma", self._expected, FIELDS)
+        steps = (fields, self._searching, self._types, self._groups, self._quota, self._pins)
+        return proved("Alma", steps, goes_on=(_CONFIGURATION, alma_refusals.QUOTA))
+
+    def _searching(self) -> Iterator[SetupFault]:
+        """Look nobody up: the key may read users, or this says why not."""
+        path = alma_requests.user_path(_NOBODY, ALL_TYPES)
+        answer = self._calls.call(_OPERATION, "GET", path, self._deadline)
+        if answer.code is not None and answer.code not in alma_refusals.NOT_FOUND:
+            raise alma_refusals.refused(answer.raw, _OPERATION)
+        yield from ()
+
+    def _types(self) -> Iterator[SetupFault]:
+        types = self._code_table("UserIdentifierTypes")
+        for kind, setting in self._named_types().items():
+            if kind not in types:
+                words = f"Alma has no user identifier type {kind} that is enabled"
+                mend = did_you_mean(kind, types) or "types: " + ", ".join(sorted(types))
+                yield SetupFault(f"library.{setting}", f"library.{setting}: {words} ({mend})")
+
+    def _named_types(self) -> dict[str, str]:
+        """Return the identifier types that are used, each with the setting that names it."""
+        settings = self._settings
+        named = dict.fromkeys(settings.cpr_types, "card_number")
+        named[settings.cpr_identifier_type] = "cpr_identifier_type"
+        for setting in ("number_identifier_type", "user_name_identifier_type"):
+            if kind := getattr(settings, setting):
+                named.setdefault(kind, setting)
+        return named
+
+    def _groups(self) -> Iterator[SetupFault]:
+        if not self._expected.categories:
+            return
+        groups = self._code_table("UserGroups")
+        for category, place in self._expected.categories.items():
+            if category not in groups:
+                near = did_you_mean(category, groups)
+                mend = near or "groups: " + ", ".join(sorted(groups))
+                sentence = f"{place}: Alma has no user group {category} ({mend})"
+                yield SetupFault(f"user_group {category}", sentence)
+
+    def _code_table(self, name: str) -> frozenset[str]:
+        """Return the codes of a table that are in use.
+
+        LibraryUnavailable, as a fault of the key, where it may not read them.
+        """
+        try:
+            answer = self._calls.call(_OPERATION, "GET", f"{_TABLES}/{name}", self._deadline)
+        except LibraryUnavailable as error:
+            if error.setting != "library.api_key":
+                raise
+            words = "the key may not read code tables, so that neither types nor groups are proved"
+            raise LibraryUnavailable(f"{_OPERATION}: {words}", _CONFIGURATION) from None
+        if answer.code is not None:
+            raise alma_refusals.refused(answer.raw, _OPERATION)
+        rows = alma_users.entries(answer.body.get("row"))
+        used = [row for row in rows if row.get("enabled") is not False]
+        return frozenset(alma_users.text_in(row, "code") or "" for row in used)
+
+    def _quota(self) -> Iterator[SetupFault]:
+        budget = self._calls.budget
+        if budget.is_low:
+            left = f"{budget.left} of {self._settings.daily_calls} calls are left until midnight"
+            mend = "see in the Developer Network what else calls, or have the contract raised"
+            yield SetupFault(alma_refusals.QUOTA, f"Alma: {left} ({mend})")
+
+    def _pins(self) -> Iterator[SetupFault]:
+        """Ask the machine with a PIN that nobody has: for nobody's card, and for somebody's."""
+        if self._machine is None:
+            return
+        for card in (secrets.token_hex(16), self._some_barcode()):
+            until = moment(self._deadline, self._settings.timeout)
+            if card and self._machine.takes_any(card, until):
+                sentence = f"Alma: {pin_machine.SETTING}: {pin_machine.TAKES_ANY}"
+                yield SetupFault(pin_machine.SETTING, sentence)
+
+    def _some_barcode(self) -> str | None:
+        """Return the barcode of a user drawn by lot, so that no PIN meets every proof."""
+        listed = self._listed(0)
+        total = listed.get("total_record_count")
+        if not isinstance(total, int) or total < 1:
+            return None
+        drawn = self._listed(secrets.randbelow(min(total, _LISTED)))
+        for user in alma_users.entries(drawn.get("user")):
+            number = alma_users.text_in(user, "primary_id") or ""
+            if not alma_requests.possible(number):
+                continue  # a CPR number stands in no address but where its person is looked for
+            path = alma_requests.numbered_path(number)
+            found = self._calls.call(_OPERATION, "GET", path, self._deadline)
+            cards = alma_users.identifiers(found.body, BARCODE)
+            if found.code is None and cards:
+                return cards[0]
+        return None
+
+    def _listed(self, offset: int) -> Mapping[str, Any]:
+        """Return a few users from an offset on; none where Alma lists none."""
+        path = f"{alma_requests.USERS}?limit=3&offset={offset}"
+        answer = self._calls.call(_OPERATION, "GET", path, self._deadline)
+        return answer.body if answer.code is None else {}

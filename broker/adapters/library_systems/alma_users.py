@@ -1,0 +1,231 @@
+"""The users in Alma's answers, read into borrowers; a value of another type is no user's."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
+from broker.adapters.library_systems.cpr_spellings import first_real, shaped_as_cpr
+from broker.core.borrowers.borrower import Bar, Borrower
+from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.identity.cpr import looks_like_cpr
+
+User = Mapping[str, Any]  # a user object of the REST API
+Entry = Mapping[str, Any]  # one of its addresses, mail addresses, telephone numbers, ...
+
+# Where a borrower field stands in the user object itself, and in its address.
+TEXTS: Final = {
+    "surname": "last_name",
+    "firstname": "first_name",
+    "middle_name": "middle_name",
+    "pref_first_name": "pref_first_name",
+    "pref_last_name": "pref_last_name",
+}
+LINES: Final = {
+    "address": "line1",
+    "address2": "line2",
+    "postal_code": "postal_code",
+    "city": "city",
+}
+PHONES: Final = {"phone": "home", "mobile": "mobile"}
+BORN: Final = "date_of_birth"
+EMAIL: Final = "email"
+_ACTIVE: Final = "ACTIVE"
+_MARK: Final = re.compile("[0-9a-f]{32}")
+
+
+def day(value: object) -> date | None:
+    """Read a date as Alma writes it: 2031-11-24Z."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return date.fromisoformat(value[:10])
+    except ValueError:
+        return None
+
+
+def written_day(moment: date) -> str:
+    """Return a date as Alma reads it: the Z is part of it."""
+    return f"{moment.isoformat()}Z"
+
+
+def borrower(user: User, keys: AlmaKeys) -> Borrower:
+    """Read a user object.
+
+    LibraryUnavailable where it is none, LibraryRefused where a CPR number is in all its numbers.
+    """
+    number = number_of(user, keys)
+    expires = day(user.get("expiry_date"))
+    fields = _fields(user)
+    return Borrower(
+        number=number,
+        category=code_in(user, "user_group"),
+        expires=expires,
+        mark=mark_in(number, keys),
+        email=fields.get(EMAIL),
+        born=day(user.get("birth_date")),
+        cpr=first_real(cpr_values(user, keys)),
+        fields=fields,
+        card=_card(user),
+        bars=_bars(user, expires),
+    )
+
+
+def number_of(user: User, keys: AlmaKeys) -> str:
+    """Return the borrower number: the primary id, or where that holds a CPR number another one.
+
+    LibraryRefused where there is no other: services and staff would see the CPR number.
+    """
+    numbers = [text_in(user, "primary_id")]
+    if keys.number_identifier_type:
+        numbers += identifiers(user, keys.number_identifier_type)
+    own = _cpr_digits(user, keys)
+    for number in numbers:
+        if number and not holds_cpr(number) and not any(map(_digits(number).count, own)):
+            return number
+    if not numbers[0]:
+        raise LibraryUnavailable("an answer that is no user")
+    raise LibraryRefused(
+        "a user's primary id holds a CPR number, and it has no other number: give it one of "
+        "library.number_identifier_type, or another primary id"
+    )
+
+
+def holds_cpr(number: str) -> bool:
+    """Return whether a CPR number stands in a number, as one is read by people or programs."""
+    return shaped_as_cpr(number.strip()) or looks_like_cpr(number, apart=True)
+
+
+def _cpr_digits(user: User, keys: AlmaKeys) -> list[str]:
+    """Return the CPR numbers of a user, digits only: run into letters they are found by these."""
+    values = [*cpr_values(user, keys), *identifiers(user, BARCODE)]
+    return [_digits(value) for value in values if shaped_as_cpr(value.strip())]
+
+
+def _digits(text: str) -> str:
+    plain = unicodedata.normalize("NFKC", text)
+    return "".join(str(unicodedata.decimal(each)) for each in plain if each.isdecimal())
+
+
+def mark_in(number: str, keys: AlmaKeys) -> str | None:
+    """Return the enrolment id in a number of our series, None in any other number."""
+    prefix = keys.series_prefix.casefold()
+    folded = number.casefold()
+    if not folded.startswith(prefix):
+        return None
+    mark = folded.removeprefix(prefix)
+    return mark if _MARK.fullmatch(mark) else None
+
+
+def cpr_values(user: User, keys: AlmaKeys) -> list[str]:
+    """Return every value that stands where the CPR number of a user stands."""
+    values = [value for kind in keys.cpr_types for value in identifiers(user, kind)]
+    if keys.primary_id == "cpr":
+        values.append(text_in(user, "primary_id") or "")
+    return values
+
+
+def identifiers(user: User, kind: str) -> list[str]:
+    """Return the values of the identifiers of one type."""
+    found = entries(user.get("user_identifier"))
+    of_kind = [each for each in found if code_in(each, "id_type") == kind]
+    return [text_in(each, "value") or "" for each in of_kind]
+
+
+def entries(listed: object) -> list[Entry]:
+    """Return the objects of a list, none where it is no list; anything else in it is left out."""
+    if not isinstance(listed, list):
+        return []
+    return [each for each in listed if isinstance(each, Mapping)]
+
+
+def contacts(user: User, kind: str) -> list[Entry]:
+    """Return the addresses, mail addresses or telephone numbers of a user."""
+    contact = user.get("contact_info")
+    if not isinstance(contact, Mapping):
+        return []
+    return entries(contact.get(kind))
+
+
+def chosen(listed: Sequence[Entry]) -> Entry | None:
+    """Return the entry that is the preferred one, else the first."""
+    preferred = [each for each in listed if each.get("preferred") is True]
+    return next(iter([*preferred, *listed]), None)
+
+
+def of_type(listed: Sequence[Entry], name: str, code: str) -> list[Entry]:
+    """Return the entries that have the code among their types in the list ``name``."""
+    return [each for each in listed if code in _codes(each.get(name))]
+
+
+def text_in(entry: Entry, name: str) -> str | None:
+    """Return the text under a name, None where it is empty; LibraryUnavailable where it is none."""
+    value = entry.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        return value
+    raise LibraryUnavailable(f"a user whose {name} is no text")
+
+
+def code_in(entry: Entry, name: str) -> str:
+    """Return the code under a name: Alma writes it as an object with a description."""
+    value = entry.get(name)
+    if not isinstance(value, Mapping):
+        return ""
+    return text_in(value, "value") or ""
+
+
+def _codes(listed: object) -> list[str]:
+    return [text_in(each, "value") or "" for each in entries(listed)]
+
+
+def _fields(user: User) -> dict[str, str]:
+    born = day(user.get("birth_date"))
+    found = {BORN: born.isoformat() if born else None}
+    for field, name in TEXTS.items():
+        found[field] = text_in(user, name)
+    address = chosen(contacts(user, "address")) or {}
+    for field, name in LINES.items():
+        found[field] = text_in(address, name)
+    email = chosen(contacts(user, "email")) or {}
+    found[EMAIL] = text_in(email, "email_address")
+    for field, code in PHONES.items():
+        phone = chosen(of_type(contacts(user, "phone"), "phone_type", code)) or {}
+        found[field] = text_in(phone, "phone_number")
+    return {field: value for field, value in found.items() if value}
+
+
+def _card(user: User) -> str | None:
+    """Return the barcode, of several the first that is in use."""
+    barcodes = _barcodes(user)
+    in_use = [each for each in barcodes if _is_in_use(each)]
+    first = next(iter([*in_use, *barcodes]), {})
+    return text_in(first, "value")
+
+
+def _barcodes(user: User) -> list[Entry]:
+    found = entries(user.get("user_identifier"))
+    return [each for each in found if code_in(each, "id_type") == BARCODE]
+
+
+def _bars(user: User, expires: date | None) -> frozenset[Bar]:
+    bars = set()
+    if expires and expires < datetime.now(UTC).date():
+        bars.add(Bar.EXPIRED)
+    blocks = entries(user.get("user_block"))
+    is_blocked = any(text_in(each, "block_status") == _ACTIVE for each in blocks)
+    is_inactive = code_in(user, "status") == "INACTIVE"
+    if is_blocked or is_inactive:
+        bars.add(Bar.RESTRICTED)
+    barcodes = _barcodes(user)
+    in_use = [each for each in barcodes if _is_in_use(each)]
+    if barcodes and not in_use:
+        bars.add(Bar.CARD_LOST)
+    return frozenset(bars)
+
+
+def _is_in_use(identifier: Entry) -> bool:
+    return (text_in(identifier, "status") or _ACTIVE) == _ACTIVE

@@ -1,0 +1,162 @@
+"""How borrowers are found in Koha: by CPR number, mark, internal number, or what somebody typed."""
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Final
+
+from broker.adapters.library_systems import koha_refusals, koha_requests, koha_responses
+from broker.adapters.library_systems.cpr_spellings import shaped_as_cpr, spellings
+from broker.adapters.library_systems.koha_requests import PATRONS, Calls, Query
+from broker.adapters.library_systems.koha_responses import Patron
+from broker.adapters.library_systems.koha_settings import KohaKeys
+from broker.core.errors import LibraryUnavailable
+from broker.core.input_normalization import without_invisible, without_spaces
+
+_MOST_SIMILAR: Final = 200
+_LONGEST_NAME: Final = 75  # characters of a user name; a card number has fewer
+_MOST_NAMED: Final = 2  # one by its card number, one by its user name: both are unique
+# A proxy that drops the query turns a search into "everyone", and the first of everyone would be
+# taken for the person.
+_EVERYONE: Final = "Koha gave borrowers that were not asked for; does a proxy drop the query?"
+
+
+class PatronSearches:
+    """Searches of one Koha; everything that comes back is compared again."""
+
+    def __init__(self, calls: Calls, settings: KohaKeys) -> None:
+        self._calls = calls
+        self._settings = settings
+
+    def by_cpr(self, cpr: str, deadline: datetime) -> list[Patron]:
+        """Return the patrons with this CPR in the fields of the settings, in any spelling."""
+        return self._carrying(cpr, self._settings.cpr_fields, "find", deadline)
+
+    def typed(self, text: str, deadline: datetime) -> list[Patron]:
+        """Return the patrons that ``text`` may mean, as ``LibrarySystem.typed`` says."""
+        number = without_spaces(text)
+        if shaped_as_cpr(number):
+            fields = sorted({*self._settings.cpr_fields, "cardnumber"})
+            return self._carrying(number, fields, "typed", deadline)
+        name = without_invisible(text)
+        if not name or len(name) > _LONGEST_NAME:
+            return []
+        # Koha's database takes other digits and letters for the plain ones; no card is printed so.
+        fields = ["cardnumber", "userid"] if name.isascii() else ["userid"]
+        query = koha_requests.by_fields(fields, [name])
+        found = self.search("typed", query, deadline)
+        if len(found) > _MOST_NAMED:
+            raise LibraryUnavailable(f"typed: {_EVERYONE}")
+        for field in fields:
+            same = [patron for patron in found if _is_named(patron, field, name)]
+            if same:
+                return same
+        return []
+
+    def marked(self, mark: str, deadline: datetime) -> list[Patron]:
+        """Return the patrons made under this enrolment id."""
+        field = self._settings.mark_field
+        found = self.search("marked", {field: mark}, deadline)
+        if any(patron.get(field) != mark for patron in found):
+            raise LibraryUnavailable(f"marked: {_EVERYONE}")
+        return found
+
+    def similar(
+        self, birth_date: date | None, email: str | None, deadline: datetime
+    ) -> list[Patron]:
+        """Return the patrons with this mail address, then others with this birth date.
+
+        A birth date that stands for "unknown" may be in more records than one page holds. The mail
+        address is then searched on its own, so that its patrons are not cut off.
+        """
+        by_date = [{"date_of_birth": birth_date.isoformat()}] if birth_date else []
+        by_mail = [{"email": email}] if email else []
+        if not (by_date or by_mail):
+            return []
+        query = {"-or": by_mail + by_date}
+        found = self.search("find_similar", query, deadline, most=_MOST_SIMILAR)
+        if len(found) == _MOST_SIMILAR and by_mail:
+            found += self.search("find_similar", by_mail[0], deadline, most=_MOST_SIMILAR)
+        return _by_likeness(found, birth_date, email)[:_MOST_SIMILAR]
+
+    def patron(self, number: str, deadline: datetime) -> Patron | None:
+        """Return the patron of this ``patron_id``, or None."""
+        path = koha_requests.patron_path(number)
+        headers = koha_requests.embedding(self._settings.cpr_attribute)
+        answer = self._calls.call("read", "GET", path, deadline, headers=headers)
+        patron = answer.fields()
+        if answer.status == 404 and "error" in patron:  # Koha's own, not some proxy's
+            return None
+        if answer.status != 200 or not patron:
+            raise koha_refusals.unavailable(answer, "read")
+        # Another's record, as a cache on the way may give it, would be believed, changed, and
+        # mailed a PIN.
+        if str(patron.get("patron_id")) != number:
+            raise LibraryUnavailable("read: an answer about another patron")
+        return patron
+
+    def search(
+        self, operation: str, query: Query, deadline: datetime, *, most: int = 20
+    ) -> list[Patron]:
+        """Return the first ``most`` patrons that meet a query, with their attributes.
+
+        Without these, whoever was found by a card would seem to have no CPR, or another one.
+        """
+        headers, body = koha_requests.carried(query, self._settings.query_in)
+        headers = {**headers, **koha_requests.embedding(self._settings.cpr_attribute)}
+        # One page is enough: two borrowers are already a case for staff.
+        path = f"{PATRONS}?_per_page={most}"
+        answer = self._calls.call(operation, "GET", path, deadline, headers=headers, body=body)
+        return koha_responses.patrons(answer, operation)
+
+    def _carrying(
+        self, cpr: str, fields: Sequence[str], operation: str, deadline: datetime
+    ) -> list[Patron]:
+        """Return the patrons that carry a CPR in one of ``fields`` or in the attribute.
+
+        The attribute is a search of its own: one with an "or" over both reads every patron.
+        """
+        spelled = spellings(cpr)
+        kind = self._settings.cpr_attribute
+        found = self.search(operation, koha_requests.by_fields(fields, spelled), deadline)
+        if kind:
+            query = koha_requests.by_attribute(kind, spelled)
+            found += self.search(operation, query, deadline)
+        if not all(_carries(patron, fields, spelled, kind) for patron in found):
+            raise LibraryUnavailable(f"{operation}: {_EVERYONE}")
+        return found
+
+
+def _by_likeness(
+    found: Sequence[Patron], birth_date: date | None, email: str | None
+) -> list[Patron]:
+    with_address = [patron for patron in found if email and _has_address(patron, email)]
+    others = [patron for patron in found if patron not in with_address]
+    if not all(_is_born(patron, birth_date) for patron in others):
+        raise LibraryUnavailable(f"find_similar: {_EVERYONE}")
+    return with_address + others
+
+
+def _has_address(patron: Patron, email: str) -> bool:
+    return _fold(koha_responses.text_of(patron, "email") or "") == _fold(email)
+
+
+def _fold(address: str) -> str:
+    """Fold a mail address as Koha's database compares it: without case and accents."""
+    letters = unicodedata.normalize("NFKD", without_invisible(address))
+    return "".join(each for each in letters if not unicodedata.combining(each)).casefold()
+
+
+def _is_born(patron: Patron, birth_date: date | None) -> bool:
+    return birth_date is not None and koha_responses.day(patron.get("date_of_birth")) == birth_date
+
+
+def _is_named(patron: Patron, field: str, name: str) -> bool:
+    value = koha_responses.text_of(patron, field) or ""
+    return value.casefold() == name.casefold()
+
+
+def _carries(patron: Patron, fields: Sequence[str], spelled: Sequence[str], kind: str) -> bool:
+    values = [koha_responses.text_of(patron, field) or "" for field in fields]
+    values += koha_responses.attributes(patron, kind)
+    return any(value.strip() in spelled for value in values)

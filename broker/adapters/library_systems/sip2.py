@@ -1,0 +1,163 @@
+"""SIP2 as a self-service machine speaks it, to ask whether a card and a PIN are a borrower's.
+
+Login (93), patron information (63) and their answers (94, 64), each with sequence number and
+checksum, as 3M's SIP2 2.00 has them. A conversation ends by one moment, and an answer is bounded.
+
+Source: docs/reference/koha.md#sip2.
+"""
+
+import re
+import socket
+import ssl
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from broker.adapters.deadline_sockets import end_by, left
+from broker.core.borrowers.library_calls import LibraryCallObserver
+from broker.core.errors import LibraryUnavailable
+
+_END: Final = b"\r"
+_LARGEST_ANSWER: Final = 16 * 1024
+_PIECE: Final = 4096
+_ENDS: Final = re.compile(rb"[\r\n]")
+_SENDABLE: Final = re.compile(r"[^|\x00-\x1f\x7f]+")
+_CHECKED: Final = re.compile(rb"(?P<text>.*AY(?P<sequence>[0-9])AZ)(?P<sum>[0-9A-F]{4})", re.DOTALL)
+_PATRON_STATUS: Final = 14
+# The fixed part of a 64: code, patron status, language, date and time, six counts of four digits.
+_FIXED: Final = 2 + _PATRON_STATUS + 3 + 18 + 6 * 4
+_DANISH: Final = "009"
+_NO_SUMMARY: Final = " " * 10
+_NO_ANSWER: Final = "sip2: the machine port gave no answer that can be read"
+_LOGIN_REFUSED: Final = "sip2: the login of [library.sip2] is refused"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Sip2Account:
+    """The server and the account of a machine."""
+
+    host: str
+    port: int
+    login: str
+    password: str
+    location: str
+    tls: ssl.SSLContext | None
+
+
+class Sip2Client:
+    """Asks one SIP2 server; each question is a connection of its own."""
+
+    def __init__(self, account: Sip2Account, observe: LibraryCallObserver) -> None:
+        self._account = account
+        self._observe = observe
+
+    def accepts(self, card: str, pin: str, until: float) -> bool:
+        """Return whether a machine takes this card and this PIN.
+
+        ``until`` is a moment of ``time.monotonic``. LibraryUnavailable where there is no answer by
+        then, the login is refused, or the answer is about another card.
+        """
+        if not (_SENDABLE.fullmatch(card) and _SENDABLE.fullmatch(pin)):
+            return False
+        began = time.monotonic()
+        outcome = "unavailable"
+        try:
+            accepted = _accepted(self._asked(card, pin, until), card)
+            outcome = "done"
+        finally:
+            self._observe("sip2", outcome, time.monotonic() - began)
+        return accepted
+
+    def _asked(self, card: str, pin: str, until: float) -> bytes:
+        end_by(until)
+        try:
+            return self._conversation(card, pin)
+        except (OSError, ValueError) as error:
+            cause = type(error).__name__
+        # Raised out here, so that no traceback reaches what was sent.
+        raise LibraryUnavailable(f"sip2: no answer: {cause}", "library.sip2")
+
+    def _conversation(self, card: str, pin: str) -> bytes:
+        account = self._account
+        with closing(self._connected()) as connection:
+            login = _fields(CN=account.login, CO=account.password, CP=account.location)
+            _demand_login(_exchanged(connection, f"9300{login}", 0))
+            moment = datetime.now(UTC).strftime("%Y%m%d   Z%H%M%S")
+            question = _fields(AO=account.location, AA=card, AC="", AD=pin)
+            return _exchanged(connection, f"63{_DANISH}{moment}{_NO_SUMMARY}{question}", 1)
+
+    def _connected(self) -> socket.socket:
+        account = self._account
+        connection = socket.create_connection((account.host, account.port), timeout=left())
+        if account.tls is None:
+            return connection
+        return account.tls.wrap_socket(connection, server_hostname=account.host)
+
+
+def message(text: str, sequence: int) -> bytes:
+    """Return a message as it goes over the wire: sequence number, checksum, carriage return."""
+    octets = f"{text}AY{sequence}AZ".encode()
+    return octets + _checksum(octets) + _END
+
+
+def _fields(**values: str) -> str:
+    """Return the variable fields of a message, each by its two letters and ended by a bar."""
+    return "".join(f"{name}{value}|" for name, value in values.items())
+
+
+def _checksum(octets: bytes) -> bytes:
+    """Return four hexadecimal digits that bring the sum of all octets to nought."""
+    return f"{-sum(octets) & 0xFFFF:04X}".encode()
+
+
+def _exchanged(connection: socket.socket, text: str, sequence: int) -> bytes:
+    """Return the answer to one message, without its checksum; ValueError where it is garbled."""
+    connection.settimeout(left())
+    connection.sendall(message(text, sequence))
+    answer = _line(connection)
+    checked = _CHECKED.fullmatch(answer)
+    if checked is None:
+        return answer  # a server need not send one
+    whole = _checksum(checked["text"]) == checked["sum"]
+    if not whole or int(checked["sequence"]) != sequence:
+        raise ValueError
+    return answer[: -len("AY0AZ0000")]
+
+
+def _line(connection: socket.socket) -> bytes:
+    """Return what comes before the next end of line."""
+    received = bytearray()
+    while len(received) <= _LARGEST_ANSWER:
+        connection.settimeout(left())
+        piece = connection.recv(_PIECE)
+        if not piece:
+            raise ConnectionError
+        received += piece
+        line = bytes(received).lstrip(b"\r\n")
+        if end := _ENDS.search(line):
+            return line[: end.start()]
+    raise ValueError
+
+
+def _demand_login(answer: bytes) -> None:
+    if answer.startswith(b"940"):
+        raise LibraryUnavailable(_LOGIN_REFUSED, "library.sip2")
+    if not answer.startswith(b"941"):
+        raise LibraryUnavailable(_NO_ANSWER)
+
+
+def _accepted(answer: bytes, card: str) -> bool:
+    """Return whether a 64 says that card and PIN are right: BL and CQ are both Y."""
+    text = answer.decode(errors="replace")
+    if not text.startswith("64") or len(text) < _FIXED:
+        raise LibraryUnavailable(_NO_ANSWER)
+    fields: dict[str, str] = {}
+    for field in text[_FIXED:].split("|"):
+        fields.setdefault(field[:2], field[2:])
+    if fields.get("BL") != "Y" or fields.get("CQ") != "Y":
+        return False
+    if fields.get("AA", "").casefold() != card.casefold():
+        raise LibraryUnavailable("sip2: an answer about another card")
+    return True

@@ -1,0 +1,571 @@
+"""Alma's connector over real HTTP against the simulated one: what its interface asks of us alone."""
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+
+import pytest
+import responses
+from flask import Flask
+
+from broker.adapters.library_systems import alma_changes, alma_requests
+from broker.adapters.library_systems.alma import Alma, AlmaSettings
+from broker.core.borrowers.borrower import Bar, Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.pins import PinAnswer
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.errors import BrokerError, ChangeUnanswered, LibraryRefused, LibraryUnavailable
+from broker.demo.alma.simulated_alma import Simulation, create_app
+from broker.demo.alma.user_object import UserRow
+from broker.demo.run.loopback_server import serve_on_loopback
+from tests.plugins.sip2_port import STATUS, Answers, answering, demanding, right, serving
+
+pytestmark = pytest.mark.server
+
+Soon = Callable[..., datetime]
+Opened = Callable[..., Alma]
+
+CPR, OTHER = "0101800000", "0202810000"
+MARK = "a" * 32
+NUMBER = f"L-{MARK}"
+UNTIL = date(2028, 8, 31)
+
+
+@pytest.fixture(name="app")
+def _app() -> Flask:
+    return create_app()
+
+
+@pytest.fixture(name="alma")
+def _alma(app: Flask) -> Simulation:
+    simulation: Simulation = app.extensions["alma"]
+    return simulation
+
+
+@pytest.fixture(name="opened")
+def _opened(app: Flask) -> Iterator[Opened]:
+    keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
+    keys |= {"card_number": "cpr", "daily_calls": 100_000, "calls_a_second": 50}
+    with serve_on_loopback(app) as url:
+        yield lambda **more: AlmaSettings.read({"url": url} | keys | more).open()
+
+
+@pytest.fixture(name="library")
+def _library(opened: Opened) -> Alma:
+    return opened()
+
+
+@pytest.fixture(name="made")
+def _made(library: Alma, wish: Wish, soon: Soon) -> Borrower:
+    borrower = library.create(wish, MARK, soon())
+    assert borrower is not None
+    return borrower
+
+
+def user(alma: Simulation, number: str = NUMBER) -> UserRow:
+    """Give a user as the simulated Alma keeps it."""
+    return alma.users.read(number)
+
+
+def desk_user(alma: Simulation, primary_id: str, **more: object) -> None:
+    """Make a user as staff do."""
+    body = {"primary_id": primary_id, "last_name": "Desk", "user_group": {"value": "PRIVATE"}}
+    body |= {"record_type": {"value": "PUBLIC"}, "account_type": {"value": "INTERNAL"}}
+    alma.users.create(body | more)
+
+
+def identified(**values: str) -> list[dict[str, object]]:
+    """Give identifiers by their types."""
+    return [{"id_type": {"value": kind}, "value": value} for kind, value in values.items()]
+
+
+def test_a_borrower_is_made_with_numbers_of_our_own(alma: Simulation, made: Borrower) -> None:
+    """The primary id holds the enrolment's id and no CPR; both days are written; Alma's rules give the roles."""
+    row = user(alma)
+    assert made.number == row["primary_id"] == NUMBER
+    assert (made.mark, made.cpr, made.card, made.bars) == (MARK, CPR, CPR, frozenset())
+    assert (row["expiry_date"], row["purge_date"]) == ("2028-08-31Z", "2029-08-31Z")
+    assert (row["account_type"], row["external_id"], row["user_group"]) == ("EXTERNAL", "SIS", "STUDENT")
+    assert [role["role_type"] for role in row["user_role"]] == ["200"]
+    assert alma.users.pin_letters == []
+
+
+def test_a_card_of_ours_looks_like_no_cpr(opened: Opened, wish: Wish, soon: Soon, alma: Simulation) -> None:
+    """A letter and thirteen digits, the same at each try of one enrolment, typed in any case."""
+    library = opened(card_number="system")
+    borrower = library.create(wish, MARK, soon())
+    assert borrower is not None
+    card = borrower.card or ""
+    assert card[0] == "L"
+    assert card[1:].isdecimal()
+    assert len(card) == 14
+    assert library.typed(card.lower(), soon()) == (borrower,)
+    taken = [each for each in user(alma)["user_identifier"] if each["id_type"] == "BARCODE"]
+    assert [each["value"] for each in taken] == [card]
+
+
+def test_a_lost_answer_of_a_create_is_found_by_a_look(alma: Simulation, library: Alma, wish: Wish, soon: Soon) -> None:
+    """The next try is told to look again, and finds what the first one made, by number and by mark."""
+    alma.faults.lose_answer = 1
+    with pytest.raises(LibraryUnavailable):
+        library.create(wish, MARK, soon())
+    assert library.create(wish, MARK, soon()) is None
+    assert [each.mark for each in library.find(CPR, soon())] == [MARK]
+    assert [each.number for each in library.marked(MARK, soon())] == [NUMBER]
+    assert len(alma.users.rows()) == 1
+
+
+@pytest.mark.usefixtures("made")
+def test_a_whole_user_without_an_answer_may_still_be_written(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """The error says so for what was sent; a look that is not answered has written nothing."""
+    for work in (lambda: library.set_pin(NUMBER, "4071", soon()), lambda: library.change(Change(NUMBER, ()), soon())):
+        alma.faults.lose_answer = 1
+        with pytest.raises(ChangeUnanswered):
+            work()
+    alma.faults.down = True
+    with pytest.raises(LibraryUnavailable) as looked:
+        library.set_pin(NUMBER, "4071", soon())
+    assert not isinstance(looked.value, ChangeUnanswered)
+
+
+@pytest.mark.usefixtures("made")
+def test_a_change_keeps_whatever_else_the_user_has(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """An update swaps everything, so that everything goes back: blocks, notes, other addresses, identifiers."""
+    block = {"block_type": "GENERAL", "block_description": "", "block_status": "ACTIVE", "block_note": "owes"}
+    block |= {"segment_type": "Internal", "created_by": "", "created_date": ""}
+    mine = {"email_address": "mine@post.example", "preferred": False, "email_type": ("work",)}
+    mine |= {"segment_type": "Internal", "description": ""}
+    row = user(alma)
+    staff = {"id_type": "INST_ID", "value": "au-1", "note": "", "status": "ACTIVE", "segment_type": "Internal"}
+    alma.users.edit(NUMBER, user_block=[block], email=[mine, *row["email"]])
+    alma.users.edit(NUMBER, user_identifier=[*row["user_identifier"], staff], job_description="retired")
+    before = user(alma)
+    after = library.change(Change(NUMBER, (("firstname", "Åse"), ("email", "new@post.example"))), soon())
+    assert after.email == "new@post.example"
+    assert after.bars == {Bar.RESTRICTED}
+    left = user(alma)
+    changed = {name for name in left if left[name] != before[name]}
+    assert changed == {"first_name", "email"}
+    assert [each["email_address"] for each in left["email"]] == ["mine@post.example", "new@post.example"]
+
+
+@pytest.mark.usefixtures("made")
+def test_an_upgrade_overrides_the_group_alone(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """What staff have edited stays, but what the policy names; the roles follow the group."""
+    alma.users.edit(NUMBER, user_group="PRIVATE", pref_first_name="Asa", user_role=[])
+    after = library.change(Change(NUMBER, (("surname", "Ny"),), "EMPLOYEE", date(2029, 1, 31)), soon())
+    row = user(alma)
+    assert (after.category, row["user_group"], row["pref_first_name"]) == ("EMPLOYEE", "EMPLOYEE", "Asa")
+    assert [role["role_type"] for role in row["user_role"]] == ["200"]
+    assert row["purge_date"] == "2030-01-31Z"
+
+
+@pytest.mark.usefixtures("made")
+def test_a_change_of_fields_gives_no_roles_and_moves_no_group(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """Staff took the role away for a reason."""
+    alma.users.edit(NUMBER, user_group="PRIVATE", user_role=[])
+    library.change(Change(NUMBER, (("surname", "Ny"),)), soon())
+    row = user(alma)
+    assert (row["user_group"], row["user_role"], row["last_name"]) == ("PRIVATE", [], "Ny")
+
+
+@pytest.mark.usefixtures("made")
+def test_a_preferred_name_is_overridden_where_a_policy_writes_it(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """By its name in the call; else Alma would keep what staff wrote."""
+    alma.users.edit(NUMBER, pref_first_name="Asa")
+    library.change(Change(NUMBER, (("pref_first_name", "Åse"),)), soon())
+    assert user(alma)["pref_first_name"] == "Åse"
+
+
+@pytest.mark.usefixtures("made")
+def test_a_purge_date_that_staff_put_later_stays(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """They keep somebody on purpose."""
+    alma.users.edit(NUMBER, purge_date="2040-01-01Z")
+    library.change(Change(NUMBER, (), expires=date(2029, 1, 31)), soon())
+    assert (user(alma)["expiry_date"], user(alma)["purge_date"]) == ("2029-01-31Z", "2040-01-01Z")
+
+
+@pytest.mark.usefixtures("made")
+def test_what_alma_keeps_in_spite_of_a_change_is_told(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """A yes that brings another day is no yes."""
+    alma.faults.plan("change", "wrong fields", field="expiry_date")
+    with pytest.raises(LibraryRefused, match="kept its own expiry_date") as raised:
+        library.change(Change(NUMBER, (), "EMPLOYEE", UNTIL), soon())
+    assert raised.value.setting is None
+
+
+def test_a_cpr_that_arrives_later_is_the_users_alone(
+    alma: Simulation, library: Alma, made: Borrower, soon: Soon
+) -> None:
+    """Another's number is worth another look; a user with another number is a case."""
+    desk_user(alma, "T-1", user_identifier=identified(BARCODE="T-4711"))
+    with pytest.raises(LibraryUnavailable, match="another user's by now"):
+        library.change(Change("T-1", (), "STUDENT", UNTIL, CPR), soon())
+    after = library.change(Change("T-1", (), "STUDENT", UNTIL, OTHER), soon())
+    assert (after.number, after.cpr, after.card) == ("T-1", OTHER, OTHER)
+    with pytest.raises(LibraryRefused, match="another number"):
+        library.change(Change(made.number, (), cpr=OTHER), soon())
+
+
+def test_a_number_that_was_changed_stands_wherever_the_former_did(library: Alma, made: Borrower, soon: Soon) -> None:
+    """As identifier and as barcode; a third number is not overwritten, and repeated it changes nothing more."""
+    with pytest.raises(LibraryRefused):
+        library.change(Change(made.number, (), cpr=OTHER, former_cpr="0303820000"), soon())
+    for _ in range(2):
+        after = library.change(Change(made.number, (), cpr=OTHER, former_cpr=CPR), soon())
+        assert (after.number, after.cpr, after.card) == (made.number, OTHER, OTHER)
+        assert (library.find(CPR, soon()), library.find(OTHER, soon())) == ((), (after,))
+
+
+def test_a_primary_id_that_is_a_cpr_number_is_nobodys_number(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """Services would see it: a case, whose sentence does not hold it."""
+    desk_user(alma, CPR, user_identifier=identified(CPR=CPR))
+    with pytest.raises(LibraryRefused, match="number_identifier_type") as raised:
+        library.find(CPR, soon())
+    assert CPR not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("card", "numbers"),
+    [
+        ("cpr", (CPR, "C-1")),
+        ("system", (CPR, "C-1")),
+        ("system", ("010180-0000", "C-1")),
+        ("system", ("N-1", CPR)),
+        ("system", ("N-1", "010180 0000")),
+    ],
+)
+def test_a_number_that_stands_elsewhere_alone_is_a_case(
+    alma: Simulation, opened: Opened, soon: Soon, card: str, numbers: tuple[str, str]
+) -> None:
+    """As primary id or barcode, in any spelling: the person would be made a second time."""
+    library = opened(card_number=card)
+    primary_id, barcode = numbers
+    desk_user(alma, primary_id, user_identifier=identified(BARCODE=barcode))
+    with pytest.raises(LibraryRefused, match="primary id or barcode alone") as raised:
+        library.find(CPR, soon())
+    assert CPR not in str(raised.value)
+    alma.users.drop(primary_id)
+    desk_user(alma, "N-2", user_identifier=identified(BARCODE=barcode, CPR=CPR))
+    assert [each.number for each in library.find(CPR, soon())] == ["N-2"]
+
+
+def test_a_library_with_cpr_numbers_as_primary_ids_has_numbers_beside_them(
+    alma: Simulation, opened: Opened, wish: Wish, soon: Soon
+) -> None:
+    """Of users that we make and of those that staff made: found by the CPR, read by the other number."""
+    library = opened(primary_id="cpr", number_identifier_type="OTHER_ID_1")
+    desk_user(alma, OTHER, user_identifier=identified(OTHER_ID_1="N-77"))
+    borrower = library.create(wish, MARK, soon())
+    assert borrower is not None
+    assert (borrower.number, borrower.mark, user(alma, CPR)["primary_id"]) == (NUMBER, MARK, CPR)
+    assert library.find(CPR, soon()) == library.marked(MARK, soon()) == (borrower,)
+    assert library.read(NUMBER, soon()) == borrower
+    (other,) = library.find(OTHER, soon())
+    assert (other.number, other.cpr) == ("N-77", OTHER)
+    assert library.change(Change("N-77", (), "STUDENT", UNTIL), soon()).category == "STUDENT"
+    with pytest.raises(LibraryRefused, match="staff change it in Alma"):
+        library.change(Change(NUMBER, (), cpr="0303820000", former_cpr=CPR), soon())
+    assert library.read(NUMBER, soon()) == borrower
+
+
+def test_no_call_but_a_look_for_a_person_has_a_cpr_in_its_address(
+    alma: Simulation, library: Alma, wish: Wish, soon: Soon
+) -> None:
+    """Who is known is asked for by the number; the library's own log of addresses shows it."""
+    made = library.create(wish, MARK, soon())
+    assert made is not None
+    library.change(Change(NUMBER, (("surname", "Ny"),), "EMPLOYEE", UNTIL), soon())
+    library.set_pin(NUMBER, "4071", soon())
+    library.read(NUMBER, soon())
+    library.marked(MARK, soon())
+    assert not [line for line in alma.access.lines() if "01018" in line or "4071" in line]
+    with pytest.raises(LibraryRefused) as raised:
+        library.read(CPR, soon())
+    assert CPR not in str(raised.value)
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize("kind", ["failed before", "dropped after", "not JSON", "huge", "wrong fields", "refused"])
+def test_no_failure_shows_a_person(
+    alma: Simulation, library: Alma, soon: Soon, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the error, nor what it came from, nor the log of any library holds number, name or PIN."""
+    calls: dict[str, Callable[[], object]] = {
+        "read": lambda: library.find(CPR, soon()),
+        "change": lambda: library.set_pin(NUMBER, "4071", soon()),
+    }
+    for operation, call in calls.items():
+        alma.faults.plan(operation, kind)
+        with caplog.at_level(logging.WARNING), pytest.raises(BrokerError) as raised:
+            call()
+        error: BaseException | None = raised.value
+        while error is not None:
+            assert not [value for value in (CPR, "Prøvesen", "4071", "post.example") if value in f"{error}"]
+            error = error.__cause__ or error.__context__
+    assert CPR not in caplog.text
+
+
+def test_too_many_calls_of_a_second_are_sent_again(
+    alma: Simulation, library: Alma, wish: Wish, soon: Soon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alma has done nothing then, so that a create may be repeated too."""
+    monkeypatch.setattr("broker.adapters.library_systems.alma_budget._FIRST_PAUSE_S", 0.01)
+    alma.faults.per_second_gone = 3
+    assert library.create(wish, MARK, soon()) is not None
+
+
+def test_the_days_calls_once_used_up_are_a_cause_and_no_storm(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """One call is refused, and none is sent after it for a while."""
+    alma.faults.quota_gone = True
+    for _ in range(3):
+        with pytest.raises(LibraryUnavailable) as raised:
+            library.read(NUMBER, soon())
+        assert raised.value.setting == "library.daily_calls"
+    assert len(alma.access.lines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("machine", "expected"),
+    [(demanding(CPR, "4071"), PinAnswer.RIGHT), (answering(right(CPR).replace("CQY", "CQN")), PinAnswer.WRONG)],
+)
+def test_a_machine_says_whether_a_pin_is_right(
+    opened: Opened, made: Borrower, soon: Soon, machine: Answers, expected: PinAnswer
+) -> None:
+    """By the barcode, as it was just read or is read now."""
+    with serving(machine) as (port, _client, _observed):
+        keys = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
+        library = opened(sip2=keys)
+        assert library.check_pin(made.number, "4071", soon()) is expected
+        assert library.check_pin(made.number, "4071", soon(), CPR) is expected
+
+
+@pytest.mark.usefixtures("made")
+def test_a_machine_that_never_says_no_proves_no_pin(opened: Opened, soon: Soon) -> None:
+    """With a profile that asks for no PIN, any number would open its account by any PIN."""
+    with serving(answering(right(CPR))) as (port, _client, _observed):
+        keys = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
+        library = opened(sip2=keys)
+        for pin in ("4071", "0000"):
+            with pytest.raises(LibraryUnavailable, match="takes any PIN") as raised:
+                library.check_pin(NUMBER, pin, soon())
+            assert raised.value.setting == "library.sip2"
+        port.answers = demanding(CPR, "4071")
+        assert library.check_pin(NUMBER, "4071", soon()) is PinAnswer.RIGHT
+        asked = len(port.seen)
+        assert library.check_pin(NUMBER, "4071", soon()) is PinAnswer.RIGHT
+        assert len(port.seen) == asked + 2
+
+
+def test_nobodys_number_costs_the_same_calls(alma: Simulation, opened: Opened, made: Borrower, soon: Soon) -> None:
+    """A look and a question to the machine, so that nothing shows whose numbers there are."""
+    with serving(answering(f"{STATUS}AOAUL|AANOPE|AE|BLN|AFunknown|")) as (port, _client, _observed):
+        keys = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
+        library = opened(sip2=keys)
+        for number in (made.number, "nobody", "0", CPR):
+            before = (len(alma.access.lines()), len(port.seen))
+            assert library.check_pin(number, "4071", soon()) is PinAnswer.WRONG
+            after = (len(alma.access.lines()), len(port.seen))
+            assert after == (before[0] + 1, before[1] + 2)
+
+
+def test_without_a_machine_nobody_knows_a_pin(alma: Simulation, library: Alma, made: Borrower, soon: Soon) -> None:
+    """It is set, by its name and without a letter of Alma's; no call asks for it."""
+    alma.users.edit(NUMBER, pin_number="1111")
+    library.set_pin(made.number, "4071", soon())
+    assert user(alma)["pin_number"] == "4071"
+    assert alma.users.pin_letters == []
+    calls = len(alma.access.lines())
+    assert library.check_pin(made.number, "4071", soon()) is PinAnswer.UNKNOWN
+    assert len(alma.access.lines()) == calls
+
+
+def test_a_change_keeps_the_pin(alma: Simulation, library: Alma, made: Borrower, soon: Soon) -> None:
+    """It is not sent back, whether or not a read shows it."""
+    library.set_pin(made.number, "4071", soon())
+    library.change(Change(NUMBER, (("surname", "Ny"),), "EMPLOYEE", UNTIL), soon())
+    assert user(alma)["pin_number"] == "4071"
+
+
+@pytest.mark.parametrize("shows_pin", [False, True])
+def test_a_change_keeps_the_pin_of_a_user_that_staff_made(
+    alma: Simulation, library: Alma, soon: Soon, *, shows_pin: bool
+) -> None:
+    """It goes back where a read shows it; else the user becomes external, for Alma would clear it."""
+    alma.users.administration = alma.users.administration.changed(shows_pin=shows_pin)
+    desk_user(alma, "N-1", pin_number="4071", user_identifier=identified(CPR=CPR))
+    library.change(Change("N-1", (("city", "Aarhus"),), "STUDENT", UNTIL), soon())
+    row = user(alma, "N-1")
+    assert row["pin_number"] == "4071"
+    assert (row["account_type"], row["external_id"]) == (("INTERNAL", "") if shows_pin else ("EXTERNAL", "SIS"))
+
+
+def test_a_card_in_somebodys_hand_stays_beside_the_health_card(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """Who just typed it goes on with it; done twice, it is done once."""
+    desk_user(alma, "T-1", user_identifier=identified(BARCODE="T-4711", INST_ID="au-1"))
+    for _ in range(2):
+        after = library.change(Change("T-1", (), "STUDENT", UNTIL, CPR), soon())
+        assert after.card == CPR
+    kept = [each["value"] for each in user(alma, "T-1")["user_identifier"] if each["id_type"] == "BARCODE"]
+    assert sorted(kept) == [CPR, "T-4711"]
+    assert library.typed("T-4711", soon()) == (after,)
+
+
+@pytest.mark.parametrize("card", ["cpr", "system"])
+def test_a_card_that_staff_took_away_does_not_come_back(
+    alma: Simulation, opened: Opened, wish: Wish, soon: Soon, card: str
+) -> None:
+    """A barcode of ours is another one then, for it was stolen; the health card has one number for ever."""
+    library = opened(card_number=card)
+    made = library.create(wish, MARK, soon())
+    assert made is not None
+    kept = [each for each in user(alma)["user_identifier"] if each["id_type"] != "BARCODE"]
+    alma.users.edit(NUMBER, user_identifier=kept)
+    after = library.change(Change(NUMBER, (("city", "Aarhus"),)), soon())
+    assert after.card is not None
+    assert (after.card == made.card) is (card == "cpr")
+    assert re.fullmatch(r"L\d{13}" if card == "system" else CPR, after.card)
+    assert library.change(Change(NUMBER, (("surname", "Ny"),)), soon()).card == after.card
+
+
+@pytest.mark.usefixtures("made")
+def test_another_street_leaves_nothing_of_the_former_place(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """Neither whom it was care of, nor country, nor the day on which it ended; another postal code does not."""
+    place = {"line3": "c/o Svensson", "country": {"value": "DNK"}, "end_date": "2020-01-01Z", "address_note": "old"}
+    entry = {"line1": "Storgatan 1", "city": "Lund", "preferred": True, "address_type": [{"value": "work"}]}
+    numbers = identified(CPR=OTHER)
+    desk_user(alma, "N-1", user_identifier=numbers, contact_info={"address": [entry | place]})
+    library.change(Change("N-1", (("postal_code", "22100"),)), soon())
+    (before,) = user(alma, "N-1")["address"]
+    assert (before["line3"], before["country"], before["postal_code"]) == ("c/o Svensson", "DNK", "22100")
+    library.change(Change("N-1", (("city", "Aarhus"), ("address", "Testvej 1"))), soon())
+    (after,) = user(alma, "N-1")["address"]
+    assert (after["line1"], after["city"], after["preferred"]) == ("Testvej 1", "Aarhus", True)
+    assert not [name for name in place if after[name]]
+
+
+def test_an_address_comes_whole_or_not_at_all(alma: Simulation, library: Alma, made: Borrower, soon: Soon) -> None:
+    """Alma takes none without its first line; a line that is emptied is gone."""
+    library.change(Change(NUMBER, (("city", "Aarhus C"),)), soon())
+    assert user(alma)["address"] == []
+    lines = (("address", "Testvej 1"), ("address2", "c/o Prøve"), ("postal_code", "8000"), ("city", "Aarhus C"))
+    after = library.change(Change(NUMBER, lines), soon())
+    assert {name: after.fields[name] for name, _ in lines} == dict(lines)
+    after = library.change(Change(NUMBER, (("address2", ""),)), soon())
+    assert "address2" not in after.fields
+    assert made.number == after.number
+
+
+def test_a_user_name_is_one_of_its_type(alma: Simulation, opened: Opened, soon: Soon) -> None:
+    """Only where it is nobody's card."""
+    library = opened(user_name_identifier_type="INST_ID")
+    desk_user(alma, "N-1", user_identifier=identified(INST_ID="ase.prøve1"))
+    desk_user(alma, "N-2", user_identifier=identified(INST_ID="KISS-1"))
+    assert [each.number for each in library.typed("Ase.Prøve1", soon())] == ["N-1"]
+    assert [each.number for each in library.typed("kiss-1", soon())] == ["N-2"]
+    desk_user(alma, "N-3", user_identifier=identified(BARCODE="KISS-1"))
+    assert [each.number for each in library.typed("kiss-1", soon())] == ["N-3"]
+
+
+def test_a_wish_that_lacks_something_is_refused_before_any_call(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """No surname, no CPR, a field that Alma has not."""
+    surname = WishedField("surname", "Prøvesen", "always")
+    for cpr, fields, says in (
+        (CPR, (), "no surname"),
+        (None, (surname,), "no CPR"),
+        (CPR, (surname, WishedField("title", "Dr", "always")), "'title'"),
+    ):
+        with pytest.raises(LibraryRefused, match=says):
+            library.create(Wish(cpr, "student", "STUDENT", (), UNTIL, fields, pin_to=None), MARK, soon())
+    assert alma.access.lines() == []
+
+
+@pytest.mark.parametrize("card", ["cpr", "system"])
+def test_a_new_cpr_number_takes_the_place_of_the_former(
+    alma: Simulation, opened: Opened, soon: Soon, card: str
+) -> None:
+    """Wherever it stands and however it is written; a card of its own stays; done twice, it is done once."""
+    library = opened(card_number=card)
+    numbers = [*identified(CPR="010180-0000", BARCODE=CPR), *identified(BARCODE="T-1", INST_ID="au-1", CPR=OTHER)]
+    desk_user(alma, "N-1", user_identifier=numbers)
+    for _ in range(2):
+        after = library.change(Change("N-1", (), cpr=OTHER, former_cpr=CPR), soon())
+        assert (after.number, after.cpr) == ("N-1", OTHER)
+    kept = [(each["id_type"], each["value"]) for each in user(alma, "N-1")["user_identifier"]]
+    assert kept == [("CPR", OTHER), ("BARCODE", OTHER), ("BARCODE", "T-1"), ("INST_ID", "au-1")]
+    assert library.find(CPR, soon()) == ()
+    with pytest.raises(LibraryRefused, match="another number"):
+        library.change(Change("N-1", (), cpr="0303820000", former_cpr=CPR), soon())
+
+
+@pytest.mark.usefixtures("made")
+def test_what_is_anothers_barcode_is_no_number(alma: Simulation, opened: Opened, soon: Soon) -> None:
+    """Nor is a barcode the primary id that it resembles."""
+    library = opened(primary_id="cpr", number_identifier_type="OTHER_ID_1")
+    desk_user(alma, "N-1", user_identifier=identified(BARCODE="C-42"))
+    assert library.read("C-42", soon()) is None
+    desk_user(alma, "N-2", user_identifier=identified(INST_ID=OTHER))
+    assert library.find(OTHER, soon()) == ()
+
+
+def test_nobodys_digits_are_no_card(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """The Kelvin sign is no K, whatever stands in Alma."""
+    desk_user(alma, "N-1", user_identifier=identified(BARCODE="\u212aISS-1"))
+    assert library.typed("\u212aISS-1", soon()) == ()
+
+
+@pytest.mark.parametrize("card", ["a+b", "a@b", "a$b", "a.b"])
+def test_a_sign_in_a_card_is_no_sign_of_an_address(alma: Simulation, library: Alma, soon: Soon, card: str) -> None:
+    """What stands in the path is written so that it stands for itself."""
+    desk_user(alma, "N-1", user_identifier=identified(BARCODE=card))
+    assert [each.number for each in library.typed(card, soon())] == ["N-1"]
+
+
+def test_an_identifier_stays_one_part_of_the_address() -> None:
+    """Whatever sign is in it."""
+    path = alma_requests.user_path("a/../b?c#d%e f", "BARCODE")
+    assert path == "/almaws/v1/users/a%2F..%2Fb%3Fc%23d%25e%20f?user_id_type=BARCODE"
+
+
+@responses.activate
+def test_an_answer_about_another_user_is_believed_by_no_call(wish: Wish, soon: Soon) -> None:
+    """As a cache on the way may give it: it would be changed, and mailed a PIN."""
+    url = "https://api-eu.hosted.exlibrisgroup.com"
+    own = {"primary_id": NUMBER, "user_group": {"value": "STUDENT"}}
+    other = {"primary_id": "L-other", "user_group": {"value": "STUDENT"}}
+    for method, answers in (("GET", (other, other, other, own, own)), ("POST", (other,)), ("PUT", (other, other))):
+        for answer in answers:
+            responses.add(method, re.compile(f"{url}/.*"), json=answer)
+    keys: dict[str, object] = {"url": url, "api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
+    library = AlmaSettings.read(keys | {"card_number": "cpr", "daily_calls": 1000}).open()
+    calls: list[Callable[[], object]] = [
+        lambda: library.find(CPR, soon()),
+        lambda: library.read(NUMBER, soon()),
+        lambda: library.marked(MARK, soon()),
+        lambda: library.change(Change(NUMBER, ()), soon()),
+        lambda: library.set_pin(NUMBER, "4071", soon()),
+        lambda: library.create(wish, MARK, soon()),
+    ]
+    for call in calls:
+        with pytest.raises(LibraryUnavailable, match=r"another user|not asked for"):
+            call()
+
+
+def test_calls_are_heard_of_and_those_near_the_quota_apart(app: Flask, opened: Opened, soon: Soon) -> None:
+    """Nobody found is an answer; what is left of the day is told with each call once it is little."""
+    heard: list[tuple[str, str]] = []
+    library = opened(daily_calls=500_000)
+    library = Alma(library._settings, lambda call, outcome, _seconds: heard.append((call, outcome)))
+    assert library.read(NUMBER, soon()) is None
+    assert heard == [("quota_low", "done"), ("read", "done")]
+    app.extensions["alma"].faults.down = True
+    with pytest.raises(LibraryUnavailable):
+        library.read(NUMBER, soon())
+    assert heard[-1] == ("read", "unavailable")
+
+
+def test_neither_roles_nor_pin_nor_password_go_back() -> None:
+    """A read may show them, and what was right then would be written over what is right now."""
+    shown = {"primary_id": NUMBER, "pin_number": "4071", "password": "", "user_role": [{}], "full_name": "Å", "x": 1}
+    assert alma_changes.echo(shown) == {"primary_id": NUMBER, "x": 1}

@@ -1,0 +1,94 @@
+"""How many calls go out to Alma, and when one does not."""
+
+import pytest
+
+from broker.adapters.library_systems import alma_budget
+from broker.adapters.library_systems.alma_budget import CallBudget
+from broker.core.errors import CallNotMade, LibraryUnavailable
+
+
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        """Give the moment."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+@pytest.fixture(name="clock")
+def _clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(alma_budget, "time", clock)
+    return clock
+
+
+def test_no_second_has_more_calls_than_it_may(clock: Clock) -> None:
+    """A burst of one second's calls, and then one at a time."""
+    budget = CallBudget(10, 1000)
+    sent = []
+    for _ in range(40):
+        budget.admit(clock.now + 60)
+        sent.append(clock.now)
+    assert sent[9] == pytest.approx(1000)
+    assert sent[-1] == pytest.approx(1000 + 3.0)
+    assert all(later - earlier >= 0.99 for earlier, later in zip(sent[10:], sent[20:], strict=False))
+
+
+def test_a_call_that_would_come_too_late_is_not_sent(clock: Clock) -> None:
+    """Nor does it take the turn of another that can wait."""
+    budget = CallBudget(1, 1000)
+    budget.admit(clock.now + 0.1)
+    with pytest.raises(LibraryUnavailable, match="calls_a_second"):
+        budget.admit(clock.now + 0.5)
+    budget.admit(clock.now + 1.5)
+    assert clock.now == pytest.approx(1001)
+
+
+def test_a_pair_goes_out_without_a_pause_in_it(clock: Clock) -> None:
+    """It waits for the turn of its second call, takes both or none, and the next call waits for two."""
+    budget = CallBudget(2, 1000)
+    budget.admit(clock.now + 60)
+    with pytest.raises(CallNotMade):
+        budget.admit(clock.now + 0.4, calls=2)
+    budget.admit(clock.now + 60, calls=2)
+    assert clock.now == pytest.approx(1000.5)
+    budget.admit(clock.now + 60)
+    assert clock.now == pytest.approx(1001)
+
+
+def test_pauses_grow_and_end_by_the_deadline(clock: Clock) -> None:
+    """Each is longer than the half of what the one before could be; none outlasts its call."""
+    budget = CallBudget(10, 1000)
+    for attempt, (least, most) in enumerate([(0.5, 1), (1, 2), (2, 4), (4, 8), (4, 8)]):
+        before = clock.now
+        budget.back_off(attempt, clock.now + 60)
+        assert least <= clock.now - before <= most
+    with pytest.raises(LibraryUnavailable):
+        budget.back_off(0, clock.now + 0.4)
+
+
+def test_calls_of_the_day_are_watched() -> None:
+    """At four fifths used the alarm is due, and not before anything is known."""
+    budget = CallBudget(10, 1000)
+    assert (budget.left, budget.is_low) == (None, False)
+    for left, is_low in (("200", False), ("199", True), ("many", True), ("", True), ("1000", False)):
+        budget.heard({"X-Exl-Api-Remaining": left})
+        assert budget.is_low is is_low
+
+
+def test_once_they_are_used_up_nothing_is_sent_for_a_while(clock: Clock) -> None:
+    """No storm of tries; after five minutes one call asks again."""
+    budget = CallBudget(10, 1000)
+    budget.used_up()
+    with pytest.raises(LibraryUnavailable) as raised:
+        budget.admit(clock.now + 60)
+    assert raised.value.setting == "library.daily_calls"
+    clock.sleep(301)
+    budget.admit(clock.now + 60)

@@ -1,0 +1,104 @@
+"""What is kept of Alma's refusals: its codes and names of the set-up, nobody's value."""
+
+import json
+
+import pytest
+
+from broker.adapters.http_exchange import HttpAnswer
+from broker.adapters.library_systems import alma_refusals
+from broker.core.errors import LibraryUnavailable
+
+CPR = "0101800000"
+
+
+def answer(code: str, message: str = "", status: int = 400) -> HttpAnswer:
+    """Give an error as Alma's interface describes it."""
+    error = {"errorCode": code, "errorMessage": message, "trackingId": "E01-0101190932-VOBYO-AWAE1554214409"}
+    body = {"errorsExist": True, "errorList": {"error": [error]}, "result": None}
+    return HttpAnswer(status, json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "words", "setting"),
+    [
+        ("401852", "Given user group is not legal.", "no user group STUDNT", "user_group STUDNT"),
+        ("401664", "Mandatory field is missing: birth_date", "mandatory: birth_date", "mandatory field birth_date"),
+        ("401864", f"Given email type ({CPR}) is invalid.", "the email type is not in", "email type"),
+        (
+            "401863",
+            "Given identifier type (X) is not supported for given user record type (Y).",
+            "the",
+            "identifier type",
+        ),
+        ("401854", "External Id must be given for external user.", "external_id", "external_id"),
+        ("401858", "The external id in DB does not fit", "cannot be changed", None),
+        ("499999", f"Something about {CPR} and Åse Prøvesen", "499999", None),
+        ("401664", f"Mandatory field is missing: {CPR}", "of another name", "mandatory field of another name"),
+        ("401864", "an unknown text", "of another name", "of another name type"),
+    ],
+)
+def test_a_refusal_keeps_code_and_setting(code: str, message: str, words: str, setting: str | None) -> None:
+    """What staff must mend is named; what the text quotes of a person is not."""
+    refused = alma_refusals.refused(answer(code, message), "create", "STUDNT")
+    assert words in str(refused)
+    assert code in str(refused)
+    assert refused.setting == setting
+    for value in (CPR, "Åse", "Prøvesen"):
+        assert value not in f"{refused} {refused.setting}"
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 409, 500])
+@pytest.mark.parametrize("code", ["401861", "401890", "401851", "401852"])
+def test_the_code_decides_and_not_the_status(code: str, status: int) -> None:
+    """A user error is a 400 as a rule, and may be anything."""
+    assert alma_refusals.demand_verdict(answer(code, status=status), "find") == code
+
+
+@pytest.mark.parametrize("code", ["DAILY_THRESHOLD", "PER_SECOND_THRESHOLD"])
+def test_a_name_is_no_refusal(code: str) -> None:
+    """Whoever is called like the gateway's XML would have the calls of everybody stopped."""
+    words = f"<errorCode>{code}</errorCode>"
+    named = HttpAnswer(200, json.dumps({"primary_id": "L-1", "first_name": words}).encode())
+    assert alma_refusals.code_of(named) is None
+    assert alma_refusals.demand_verdict(named, "read") is None
+    for before in (b"", b"\xef\xbb\xbf\r\n "):
+        assert alma_refusals.code_of(HttpAnswer(429, before + f"<x>{words}</x>".encode())) == code
+
+
+@pytest.mark.parametrize(
+    ("failed", "setting"),
+    [
+        (answer("UNAUTHORIZED", "API-key not defined or not configured to allow this API."), "library.api_key"),
+        (answer("FORBIDDEN", status=403), "library.api_key"),
+        (answer("DAILY_THRESHOLD", status=429), "library.daily_calls"),
+        (answer("401658", "General Error - Failed to create new user"), None),
+        (answer("INTERNAL_SERVER_ERROR", status=500), None),
+        (answer("499999", status=503), None),
+        (HttpAnswer(401, b"<html>HTTP Status 401 - Unauthorized</html>"), None),
+        (HttpAnswer(502, f"<h1>GET /users/{CPR}</h1>".encode()), None),
+        (HttpAnswer(200, b""), None),
+        (HttpAnswer(200, b"[]"), None),
+        (HttpAnswer(204, b""), None),
+        (HttpAnswer(400, b'{"errorList": {"error": "none"}}'), None),
+        (HttpAnswer(400, b'{"errorList": [], "x": 1}'), None),
+    ],
+)
+def test_what_is_no_verdict_is_worth_another_try(failed: HttpAnswer, setting: str | None) -> None:
+    """Failures, a key that is not taken, and whatever is not Alma's; a gateway's page is not quoted."""
+    with pytest.raises(LibraryUnavailable) as raised:
+        alma_refusals.demand_verdict(failed, "find")
+    assert raised.value.setting == setting
+    assert CPR not in str(raised.value)
+
+
+def test_the_gateway_may_answer_in_xml() -> None:
+    """Whatever was asked for: the code is read there too."""
+    xml = b"<web_service_result><errorList><error><errorCode>UNAUTHORIZED</errorCode></error></errorList>"
+    with pytest.raises(LibraryUnavailable, match="UNAUTHORIZED") as raised:
+        alma_refusals.demand_verdict(HttpAnswer(400, xml), "find")
+    assert raised.value.setting == "library.api_key"
+
+
+def test_an_answer_is_a_success() -> None:
+    """An object of Alma's with status 200."""
+    assert alma_refusals.demand_verdict(HttpAnswer(200, b'{"primary_id": "L-1"}'), "read") is None

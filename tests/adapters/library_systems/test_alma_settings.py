@@ -1,0 +1,72 @@
+"""What [library] may say of an Alma, and that its key stays secret."""
+
+import pytest
+
+from broker.adapters.library_systems.alma import AlmaSettings
+from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.errors import ConfigurationFaults
+
+KEYS: dict[str, object] = {
+    "url": "https://api-eu.hosted.exlibrisgroup.com",
+    "api_key": "l8xx-secret",
+    "external_id": "SIS",
+    "cpr_identifier_type": "CPR",
+    "card_number": "cpr",
+    "daily_calls": 100_000,
+}
+MACHINE = {"host": "127.0.0.1", "login": "m", "password": "p"}
+
+
+@pytest.mark.parametrize(
+    ("more", "where", "says"),
+    [
+        ({"url": "http://api-eu.hosted.exlibrisgroup.com"}, "library.url", "https"),
+        ({"url": "https://api-eu.hosted.exlibrisgroup.com/almaws/v1"}, "library.url", "before /almaws/v1"),
+        ({"api_key": ""}, "library.api_key", ""),
+        ({"external_id": ""}, "library.external_id", "SIS profile"),
+        ({"cpr_identifier_type": "A B"}, "library.cpr_identifier_type", "User Identifier Type"),
+        ({"card_number": "series"}, "library.card_number", '"system"'),
+        ({"daily_calls": 0}, "library.daily_calls", "contract"),
+        ({"primary_id": "cpr"}, "library", "number_identifier_type"),
+        ({"cpr_identifier_type": "BARCODE", "card_number": "system"}, "library", "card_number"),
+        ({"series_prefix": "0"}, "library.series_prefix", ""),
+        ({"calls_a_second": 0}, "library.calls_a_second", ""),
+        ({"sip2": {**MACHINE, "host": "192.0.2.7"}}, "library.sip2", "tls"),
+        ({"client_id": "broker"}, "library.client_id", "api_key"),
+    ],
+)
+def test_a_faulty_key_is_named_with_what_would_do(more: dict[str, object], where: str, says: str) -> None:
+    """Each fault has its place and its mend, and none quotes a value."""
+    with pytest.raises(ConfigurationFaults) as raised:
+        AlmaSettings.read(KEYS | more)
+    (fault,) = raised.value.faults
+    assert fault.where == where
+    assert says in str(fault)
+    assert "l8xx" not in str(fault)
+
+
+@pytest.mark.parametrize("key", ["external_id", "cpr_identifier_type", "card_number", "daily_calls", "api_key"])
+def test_what_only_the_library_knows_has_no_default(key: str) -> None:
+    """Nothing is guessed that would end on people's accounts."""
+    with pytest.raises(ConfigurationFaults, match=f"library.{key}"):
+        AlmaSettings.read({name: value for name, value in KEYS.items() if name != key})
+
+
+def test_the_key_is_not_shown() -> None:
+    """Neither by the settings nor by the library system."""
+    settings = AlmaSettings.read(KEYS)
+    assert "l8xx" not in f"{settings!r}{settings.open()!r}"
+
+
+@pytest.mark.parametrize(
+    ("more", "can"),
+    [
+        ({}, set()),
+        ({"sip2": MACHINE}, {LibraryCapability.PIN_CHECKED}),
+        ({"user_name_identifier_type": "INST_ID"}, {LibraryCapability.USER_NAMES}),
+    ],
+)
+def test_what_alma_can_do_hangs_on_its_settings(more: dict[str, object], can: set[LibraryCapability]) -> None:
+    """Only a machine tells a right PIN, and only a type of their own makes names of people's."""
+    always = {LibraryCapability.UNIQUE_CPR, LibraryCapability.SETUP_TRIED}
+    assert AlmaSettings.read(KEYS | more).open().capabilities == always | can

@@ -1,0 +1,125 @@
+"""What is proved of an Alma's set-up, by reading alone."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+import pytest
+from flask import Flask
+
+from broker.adapters.library_systems.alma import AlmaSettings
+from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.demo.alma.administration import Administration, ApiKey
+from broker.demo.alma.simulated_alma import create_app
+from broker.demo.run.loopback_server import serve_on_loopback
+from tests.plugins.sip2_port import STATUS, Answers, answering, checked, demanding, right, serving
+
+pytestmark = pytest.mark.server
+
+Soon = Callable[..., datetime]
+Proved = Callable[..., dict[str, str]]
+
+CPR = "0101800000"
+EXPECTED = ExpectedSetup({"STUDENT": "student.yaml:1", "TEMP": "student.yaml:2"}, {"surname": "student.yaml:3"})
+BLIND = ApiKey(reads_configuration=False)
+HEADLESS = ApiKey(reads_users=False, writes_users=False)
+
+
+@pytest.fixture(name="app")
+def _app() -> Flask:
+    return create_app(administration=Administration(keys={"demo": ApiKey(), "blind": BLIND, "headless": HEADLESS}))
+
+
+@pytest.fixture(name="proved")
+def _proved(app: Flask, soon: Soon) -> Iterator[Proved]:
+    keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
+    keys |= {"card_number": "cpr", "daily_calls": 100_000}
+    with serve_on_loopback(app) as url:
+
+        def proved(expected: ExpectedSetup = EXPECTED, **more: object) -> dict[str, str]:
+            faults = AlmaSettings.read({"url": url} | keys | more).open().prove(expected, soon())
+            return {fault.setting: fault.sentence for fault in faults}
+
+        yield proved
+
+
+def test_a_sound_alma_has_no_faults(proved: Proved, app: Flask) -> None:
+    """And nothing is written to prove it."""
+    assert proved() == {}
+    assert {line.split()[0] for line in app.extensions["alma"].access.lines()} == {"GET"}
+
+
+def test_a_group_and_a_field_that_are_not_there_are_named_with_their_line(proved: Proved) -> None:
+    """With what was meant, where something is near."""
+    faults = proved(ExpectedSetup({"STUDNT": "student.yaml:7"}, {"title": "student.yaml:9"}))
+    assert faults.keys() == {"field title", "user_group STUDNT"}
+    assert "student.yaml:7: Alma has no user group STUDNT (did you mean 'STUDENT'?)" in faults.values()
+
+
+@pytest.mark.parametrize("setting", ["cpr_identifier_type", "number_identifier_type", "user_name_identifier_type"])
+def test_an_identifier_type_that_alma_has_not_is_named(proved: Proved, setting: str) -> None:
+    """No person would ever be found by it."""
+    faults = proved(**{setting: "CPRNO"})
+    assert faults.keys() == {f"library.{setting}"}
+    assert "CPRNO" in faults[f"library.{setting}"]
+
+
+@pytest.mark.parametrize(
+    ("key", "setting", "says"),
+    [
+        ("unknown", "library.api_key", "not taken"),
+        ("headless", "library.api_key", "Users: read/write"),
+        ("blind", "library.api_key (Configuration: read)", "code tables"),
+    ],
+)
+def test_what_a_key_lacks_is_told_once(proved: Proved, key: str, setting: str, says: str) -> None:
+    """One cause, not one for each step."""
+    faults = proved(api_key=key)
+    assert faults.keys() == {setting}
+    assert says in faults[setting]
+
+
+def test_an_alma_that_is_down_is_one_fault(proved: Proved, app: Flask) -> None:
+    """Its page is not quoted."""
+    app.extensions["alma"].faults.down = True
+    assert proved() == {"unavailable": proved()["unavailable"]}
+    assert "Service Unavailable" not in proved()["unavailable"]
+
+
+def test_calls_of_the_day_that_run_out_are_told(proved: Proved, app: Flask) -> None:
+    """At four fifths, before anybody is kept waiting, with what is left."""
+    app.extensions["alma"].limits.spend(79_000)
+    assert proved() == {}
+    app.extensions["alma"].limits.spend(2_000)
+    faults = proved()
+    assert faults.keys() == {"library.daily_calls"}
+    assert "of 100000 calls are left" in faults["library.daily_calls"]
+
+
+def for_card(card: str, answers: Answers) -> Answers:
+    """Let a machine know this card alone."""
+    unknown = answering(f"{STATUS}AOAUL|AANOPE|AE|BLN|CQN|")
+    return lambda message: (answers if f"|AA{card}|" in message or message.startswith("93") else unknown)(message)
+
+
+@pytest.mark.parametrize(
+    ("answers", "number", "settings"),
+    [
+        (demanding("C-1", "4071"), "N-1", set()),
+        (answering(right("C-1")), "N-1", {"library.sip2"}),
+        (answering(right("C-1")), CPR, set()),
+        (answering(right("C-1"), checked("940", 0)), "N-1", {"library.sip2"}),
+    ],
+)
+def test_a_machine_is_tried_with_a_pin_that_nobody_has(
+    proved: Proved, app: Flask, answers: Answers, number: str, settings: set[str]
+) -> None:
+    """For nobody's card and for a user's; a user whose number is a CPR number is not read for it."""
+    body = {"primary_id": number, "last_name": "Desk", "user_group": {"value": "PRIVATE"}}
+    body |= {"record_type": {"value": "PUBLIC"}, "account_type": {"value": "INTERNAL"}}
+    card = {"id_type": {"value": "BARCODE"}, "value": "C-1"}
+    app.extensions["alma"].users.create(body | {"user_identifier": [card]})
+    with serving(for_card("C-1", answers)) as (port, _client, _observed):
+        keys = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
+        faults = proved(sip2=keys)
+    assert faults.keys() == settings
+    assert not [line for line in app.extensions["alma"].access.lines() if CPR in line]

@@ -1,0 +1,158 @@
+"""What is made of users that are not as Alma's interface says, and of names in any script."""
+
+from contextlib import suppress
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.adapters.library_systems import alma_changes, alma_requests, alma_users
+from broker.adapters.library_systems.alma import AlmaSettings
+from broker.core.borrowers.borrower import Bar, Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.errors import LibraryError, LibraryRefused
+
+CPR, MARK = "0101800000", "a" * 32
+KEYS = AlmaSettings.read(
+    {
+        "url": "https://api-eu.hosted.exlibrisgroup.com",
+        "api_key": "k",
+        "external_id": "SIS",
+        "cpr_identifier_type": "CPR",
+        "card_number": "cpr",
+        "number_identifier_type": "OTHER_ID_1",
+        "daily_calls": 1000,
+    }
+)
+LEAF = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3) | st.sampled_from([CPR, "2031-11-24Z"])
+CODE = LEAF | st.fixed_dictionaries({"value": LEAF | st.sampled_from(["BARCODE", "CPR", "mobile", "ACTIVE"])})
+ENTRY = LEAF | st.dictionaries(
+    st.sampled_from(
+        ["id_type", "value", "status", "preferred", "email_address", "line1", "city", "phone_number", "phone_type"]
+    ),
+    CODE | st.lists(CODE, max_size=2),
+    max_size=4,
+)
+LISTED = LEAF | CODE | st.lists(ENTRY, max_size=3)
+USER = st.fixed_dictionaries(
+    {"primary_id": LEAF | st.just("L-1")},
+    optional={
+        **dict.fromkeys(("last_name", "birth_date", "expiry_date", "purge_date"), LISTED),
+        **dict.fromkeys(("user_group", "status", "account_type"), CODE),
+        **dict.fromkeys(("user_identifier", "user_block"), LISTED),
+        "contact_info": LEAF | st.dictionaries(st.sampled_from(["address", "email", "phone"]), LISTED),
+    },
+)
+CHANGE = Change(
+    "L-1",
+    (("surname", "Å"), ("email", "a@post.example"), ("mobile", "1"), ("phone", ""), ("city", "Aarhus")),
+    "STUDENT",
+    date(2028, 8, 31),
+    CPR,
+)
+
+
+@given(USER)
+def test_a_user_that_is_wrong_in_every_field_is_a_borrower_or_a_cause(user: dict[str, object]) -> None:
+    """Nothing of another type goes on, and nothing unforeseen is raised."""
+    try:
+        borrower = alma_users.borrower(user, KEYS)
+    except LibraryError:
+        return
+    assert isinstance(borrower, Borrower)
+    assert borrower.number != CPR
+    texts = (borrower.number, borrower.category, *borrower.fields.values())
+    assert all(isinstance(text, str) for text in texts)
+    for text in (borrower.mark, borrower.email, borrower.cpr, borrower.card):
+        assert text is None or isinstance(text, str)
+    assert all(isinstance(bar, Bar) for bar in borrower.bars)
+
+
+@given(USER)
+def test_a_user_that_is_wrong_in_every_field_is_changed_or_a_cause(user: dict[str, object]) -> None:
+    """And what was read is left as it was: the draft is another object."""
+    before = repr(user)
+    category = "STUDENT"
+    with suppress(LibraryError):
+        draft = alma_changes.changed(user, CHANGE, KEYS)
+        category = alma_users.borrower(draft, KEYS).category
+    assert category == "STUDENT"
+    assert repr(user) == before
+
+
+HOLDS = [
+    (CPR, False),
+    (f" {CPR}", False),
+    ("010180-0000", False),
+    (f"{CPR}@au.dk", False),
+    ("010180.0000", False),
+    ("010180\u20110000", False),
+    ("CPR-" + CPR, False),
+    ("\N{FULLWIDTH DIGIT ZERO}101800000", False),
+    (f"AU{CPR}", True),
+    ("AU010180-0000x", True),
+]
+
+
+@pytest.mark.parametrize(("number", "by_own"), HOLDS)
+def test_a_number_that_holds_the_cpr_number_is_no_number(number: str, *, by_own: bool) -> None:
+    """However it is written: run into letters it is told by the user's own CPR number."""
+    own = {"primary_id": number, "user_identifier": [{"id_type": {"value": "CPR"}, "value": "010180-0000"}]}
+    with pytest.raises(LibraryRefused) as raised:
+        alma_users.number_of(own, KEYS)
+    assert CPR not in str(raised.value)
+    if not by_own:
+        assert not alma_requests.possible(number)
+        with pytest.raises(LibraryRefused):
+            alma_users.number_of({"primary_id": number}, KEYS)
+
+
+@pytest.mark.parametrize(
+    "number", [f"L-{MARK}", "L-01018000001234567890123456789012", "AU123456", "N-77", "20261126011"]
+)
+def test_a_number_that_holds_none_stays(number: str) -> None:
+    """A number of the series does, whatever digits are in it."""
+    assert alma_users.number_of({"primary_id": number}, KEYS) == number
+    assert alma_requests.possible(number)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200))
+def test_a_name_comes_back_as_it_was_written(name: str) -> None:
+    """Of 200 letters and in any script."""
+    fields = (WishedField("surname", name, "always"), WishedField("address", name, "create"))
+    draft = alma_changes.creation(Wish(CPR, "student", "STUDENT", (), date(2028, 8, 31), fields, None), MARK, KEYS)
+    assert alma_users.borrower(draft, KEYS).fields == {"surname": name, "address": name}
+
+
+@pytest.mark.parametrize(
+    ("identifiers", "card", "lost"),
+    [
+        ([("1", "ACTIVE")], "1", False),
+        ([("1", "INACTIVE"), ("2", "ACTIVE")], "2", False),
+        ([("1", "INACTIVE")], "1", True),
+        ([], None, False),
+    ],
+)
+def test_the_card_is_the_barcode_in_use(identifiers: list[tuple[str, str]], card: str | None, lost: bool) -> None:
+    """One that staff have set aside lends nothing."""
+    listed = [{"id_type": {"value": "BARCODE"}, "value": value, "status": status} for value, status in identifiers]
+    borrower = alma_users.borrower({"primary_id": "L-1", "user_identifier": listed}, KEYS)
+    assert borrower.card == card
+    assert (Bar.CARD_LOST in borrower.bars) is lost
+
+
+@pytest.mark.parametrize(
+    ("user", "bars"),
+    [
+        ({"status": {"value": "INACTIVE"}}, {Bar.RESTRICTED}),
+        ({"user_block": [{"block_status": "ACTIVE"}]}, {Bar.RESTRICTED}),
+        ({"user_block": [{"block_status": "INACTIVE"}]}, set()),
+        ({"expiry_date": "2001-01-01Z"}, {Bar.EXPIRED}),
+        ({"expiry_date": "2999-01-01Z", "status": {"value": "ACTIVE"}}, set()),
+    ],
+)
+def test_what_bars_lending_is_read(user: dict[str, object], bars: set[Bar]) -> None:
+    """The way in stays open; the pages tell the person."""
+    assert alma_users.borrower({"primary_id": "L-1"} | user, KEYS).bars == bars

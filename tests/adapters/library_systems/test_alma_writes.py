@@ -1,0 +1,206 @@
+"""Whole users of Alma that are read and written back: nothing between the two calls, and a look after them."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from flask import Flask
+
+from broker.adapters.library_systems import alma_budget
+from broker.adapters.library_systems.alma import Alma, AlmaSettings
+from broker.core.borrowers.borrower import Bar, Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.errors import CallNotMade, LibraryRefused, LibraryUnavailable
+from broker.demo.alma.simulated_alma import Simulation, create_app
+from broker.demo.run.loopback_server import serve_on_loopback
+
+pytestmark = pytest.mark.server
+
+Soon = Callable[..., datetime]
+
+MARK = "a" * 32
+NUMBER = f"L-{MARK}"
+UPGRADE = Change(NUMBER, (("surname", "Ny"),), "EMPLOYEE", date(2029, 1, 31))
+WRITES: dict[str, Callable[[Alma, datetime], object]] = {
+    "change": lambda library, by: library.change(UPGRADE, by),
+    "set_pin": lambda library, by: library.set_pin(NUMBER, "4071", by),
+}
+BLOCK = {"block_type": "GENERAL", "block_description": "", "block_status": "ACTIVE", "block_note": "owes"}
+BLOCK |= {"segment_type": "Internal", "created_by": "", "created_date": ""}
+
+
+class Moments:
+    """What happens at a simulated Alma behind its answers: to the next look, or to the next write."""
+
+    def __init__(self, alma: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let nothing happen yet."""
+        self.after: dict[str, Callable[[], object]] = {}
+        for name in ("read", "change"):
+            monkeypatch.setattr(alma.users, name, self._followed(name, getattr(alma.users, name)))
+
+    def _followed(self, name: str, call: Callable[..., object]) -> Callable[..., object]:
+        def called(*given: object, **options: object) -> object:
+            happens = self.after.pop(name, lambda: None)
+            answer = call(*given, **options)
+            happens()
+            return answer
+
+        return called
+
+
+@pytest.fixture(name="app")
+def _app() -> Flask:
+    return create_app()
+
+
+@pytest.fixture(name="alma")
+def _alma(app: Flask) -> Simulation:
+    simulation: Simulation = app.extensions["alma"]
+    return simulation
+
+
+@pytest.fixture(name="moments")
+def _moments(alma: Simulation, monkeypatch: pytest.MonkeyPatch) -> Moments:
+    return Moments(alma, monkeypatch)
+
+
+class Heard:
+    """What is heard of each call, and what Alma had answered last by then."""
+
+    def __init__(self, alma: Simulation) -> None:
+        """Have heard nothing."""
+        self.calls: list[tuple[str, str, str]] = []
+        self._alma = alma
+
+    def __call__(self, call: str, outcome: str, seconds: float) -> None:
+        """Hear of a call."""
+        del seconds
+        self.calls.append((call, outcome, lines(self._alma)[-1]))
+
+
+@pytest.fixture(name="heard")
+def _heard(alma: Simulation) -> Heard:
+    return Heard(alma)
+
+
+@pytest.fixture(name="library")
+def _library(app: Flask, heard: Heard) -> Iterator[Alma]:
+    keys: dict[str, object] = {"api_key": "demo", "external_id": "SIS", "cpr_identifier_type": "CPR"}
+    keys |= {"card_number": "cpr", "daily_calls": 100_000, "calls_a_second": 50}
+    with serve_on_loopback(app) as url:
+        yield AlmaSettings.read({"url": url} | keys).open(heard)
+
+
+@pytest.fixture(name="made", autouse=True)
+def _made(library: Alma, wish: Wish, soon: Soon) -> Borrower:
+    borrower = library.create(wish, MARK, soon())
+    assert borrower is not None
+    return borrower
+
+
+def lines(alma: Simulation) -> list[str]:
+    """Give method and status of each call."""
+    return [f"{line.split()[0]} {line.split()[-1]}" for line in alma.access.lines()]
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("fault", ["quota", "key"])
+def test_a_write_that_is_turned_away_is_no_write_without_an_answer(
+    alma: Simulation, library: Alma, moments: Moments, soon: Soon, *, write: str, fault: str
+) -> None:
+    """The day's calls used up, the key withdrawn behind the look: nothing was written, nobody waits for it."""
+    nobody = alma.users.administration.changed(keys={})
+    faults: dict[str, Callable[[], object]] = {
+        "quota": lambda: setattr(alma.faults, "quota_gone", True),
+        "key": lambda: setattr(alma.users, "administration", nobody),
+    }
+    before = alma.users.read(NUMBER)
+    moments.after["read"] = faults[fault]
+    with pytest.raises(CallNotMade):
+        WRITES[write](library, soon())
+    assert lines(alma)[1] == "GET 200"
+    assert alma.users.read(NUMBER) == before
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_no_user_is_looked_at_whose_write_has_no_turn(alma: Simulation, library: Alma, soon: Soon, write: str) -> None:
+    """Both calls wait before the first: between them staff would have the whole wait to write what is then lost."""
+    library._calls.budget = alma_budget.CallBudget(1, 1000)
+    with pytest.raises(CallNotMade):
+        WRITES[write](library, datetime.now(UTC) + timedelta(seconds=0.9))
+    assert lines(alma) == ["POST 200"]
+    library.read(NUMBER, soon())
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_nobody_hears_of_the_look_before_the_write_is_answered(
+    library: Alma, heard: Heard, soon: Soon, write: str
+) -> None:
+    """Whoever hears of a call counts it in a store, which may take seconds: staff would have them to write in."""
+    heard.calls.clear()
+    WRITES[write](library, soon())
+    assert heard.calls[:2] == [(write, "done", "PUT 200")] * 2
+
+
+def test_a_look_that_no_write_follows_is_heard_of_at_once(library: Alma, heard: Heard, soon: Soon) -> None:
+    """None is missing from what is counted, for the next call of the thread may be days off."""
+    heard.calls.clear()
+    with pytest.raises(LibraryRefused, match="no such borrower"):
+        library.set_pin("L-nobody", "4071", soon())
+    assert heard.calls == [("set_pin", "done", "GET 400")]
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_write_that_came_too_early_is_made_of_the_user_as_it_is_after_the_pause(
+    alma: Simulation, library: Alma, moments: Moments, soon: Soon, monkeypatch: pytest.MonkeyPatch, *, write: str
+) -> None:
+    """The pause takes seconds: a block that staff write in it stays."""
+    monkeypatch.setattr(alma_budget, "_FIRST_PAUSE_S", 0.01)
+
+    def too_early() -> None:
+        alma.faults.per_second_gone = 1
+        alma.users.edit(NUMBER, user_block=[BLOCK])
+
+    moments.after["read"] = too_early
+    WRITES[write](library, soon())
+    assert [each["block_note"] for each in alma.users.read(NUMBER)["user_block"]] == ["owes"]
+    assert lines(alma)[1:5] == ["GET 200", "PUT 429", "GET 200", "PUT 200"]
+
+
+def test_a_change_that_is_answered_and_not_there_is_made_again(alma: Simulation, library: Alma, soon: Soon) -> None:
+    """A yes without effect is seen by the look after it."""
+    alma.faults.plan("change", "without effect")
+    with pytest.raises(LibraryUnavailable, match="has not got user_group, expiry_date"):
+        library.change(UPGRADE, soon())
+    assert library.change(UPGRADE, soon()).category == "EMPLOYEE"
+
+
+def test_what_staff_write_after_a_change_is_in_what_it_returns(
+    alma: Simulation, library: Alma, moments: Moments, soon: Soon
+) -> None:
+    """The look after the change sees it: a block is told at once."""
+    moments.after["change"] = lambda: alma.users.edit(NUMBER, user_block=[BLOCK])
+    assert library.change(UPGRADE, soon()).bars == {Bar.RESTRICTED}
+
+
+@pytest.mark.parametrize("listed", ["user_block", "user_note"])
+def test_a_block_or_a_note_that_is_gone_behind_a_change_is_a_case(
+    alma: Simulation, library: Alma, moments: Moments, soon: Soon, listed: str
+) -> None:
+    """Alma has not taken it back, or an older write of ours has come after all: staff must look."""
+    note = {"note_type": "GENERAL", "note_text": "asked", "user_viewable": False, "popup_note": False}
+    note |= {"segment_type": "Internal", "created_by": "", "created_date": ""}
+    alma.users.edit(NUMBER, user_block=[BLOCK], user_note=[note])
+    moments.after["change"] = lambda: alma.users.edit(NUMBER, **{listed: []})
+    with pytest.raises(LibraryRefused, match=f"1 {listed.removeprefix('user_')} of the user gone") as raised:
+        library.change(UPGRADE, soon())
+    assert raised.value.setting is None
+
+
+def test_a_look_after_a_change_that_fails_undoes_nothing(
+    alma: Simulation, library: Alma, moments: Moments, soon: Soon
+) -> None:
+    """The answer to the change was sound; no call of the day is spent on making it twice."""
+    moments.after["change"] = lambda: setattr(alma.faults, "quota_gone", True)
+    assert library.change(UPGRADE, soon()).category == "EMPLOYEE"

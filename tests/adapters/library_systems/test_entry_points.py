@@ -1,0 +1,116 @@
+"""Library systems are found by entry point, an unknown one named beside those installed."""
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from broker.adapters.library_systems.entry_points import borrower_fields, open_library
+from broker.adapters.library_systems.koha import Koha
+from broker.core.borrowers.library_calls import unobserved
+from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.errors import ConfigurationFaults
+from broker.files.settings.tables import LibraryTable
+from tests.plugins import third_party
+
+Settings = Callable[..., dict[str, object]]
+SILENT = """
+class Settings:
+    fields = frozenset()
+
+    @classmethod
+    def read(cls, settings):
+        return cls()
+
+    def open(self, observe):
+        return object()
+"""
+
+
+@pytest.fixture(name="installed")
+def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install three distributions, as pip would leave them on the path."""
+    koha = "broker.adapters.library_systems.koha:KohaSettings"
+    entries = {
+        "one": f"tried = {koha}\ndoubled = {koha}\n",
+        "two": "doubled = somewhere.else:Settings\nbefore = types:SimpleNamespace\n",
+        "three": "silent = silent_library:Settings\n",
+    }
+    (tmp_path / "silent_library.py").write_text(SILENT)
+    for name, lines in entries.items():
+        folder = tmp_path / f"{name}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_text(f"[broker.library_systems]\n{lines}")
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_installed_system_is_opened(settings: Settings) -> None:
+    """The entry point's settings type reads the keys and opens the system."""
+    opened = open_library("tried", settings("https://koha.library.example"), unobserved)
+    assert isinstance(opened, Koha)
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_unknown_system_is_told_what_there_is() -> None:
+    """A typing error shows the names that would do."""
+    with pytest.raises(ConfigurationFaults, match=r"library.system: no connector for 'kohaa' \(installed: .*tried"):
+        open_library("kohaa", {}, unobserved)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_name_claimed_twice_is_refused() -> None:
+    """Which of two packages writes borrowers must not depend on the order of a path."""
+    with pytest.raises(ConfigurationFaults, match="2 connectors are installed for 'doubled'"):
+        open_library("doubled", {}, unobserved)
+
+
+@pytest.mark.usefixtures("installed")
+def test_faulty_settings_are_the_configurations_faults() -> None:
+    """The connector's own faults come out as they are."""
+    with pytest.raises(ConfigurationFaults, match=r"library\.url"):
+        open_library("tried", {}, unobserved)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_connector_tells_its_fields(settings: Settings) -> None:
+    """Without a call, and without a library system."""
+    assert "surname" in borrower_fields("tried", settings("https://koha.library.example"))
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_connector_of_an_earlier_release_is_a_fault() -> None:
+    """Its settings do not say which fields there are: a sentence, and no traceback."""
+    says = r"library.system: the connector for 'before' does not say which"
+    with pytest.raises(ConfigurationFaults, match=says):
+        borrower_fields("before", {})
+    with pytest.raises(ConfigurationFaults, match=says):
+        open_library("before", {}, unobserved)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_system_that_does_not_say_what_it_can_do_is_a_fault() -> None:
+    """The broker would promise pages what such a system may not keep."""
+    with pytest.raises(ConfigurationFaults, match=r"library.system: the connector for 'silent' does not say what it"):
+        open_library("silent", {}, unobserved)
+
+
+def test_a_third_partys_package_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is written from docs/library-systems.md: the broker needs to know no more of it."""
+    package = Path(third_party.__path__[0])
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    installed = tmp_path / "paper_shelf-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 1.0\n")
+    (entry,) = project["entry-points"]["broker.library_systems"].items()
+    (installed / "entry_points.txt").write_text("[broker.library_systems]\n{} = {}\n".format(*entry))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(package)
+    table = LibraryTable.model_validate({"system": "paper_shelf", "url": "https://a.example", "database_file": "x"})
+    opened = open_library(table.system, table.connector_settings(), unobserved)
+    assert LibraryCapability.PIN_CHECKED in opened.capabilities
+    assert borrower_fields(table.system, table.connector_settings()) == {"surname", "firstname", "email"}
+    with pytest.raises(ConfigurationFaults, match=r"(?s)library\.shelf: is no key.*library\.database_file: must be"):
+        open_library("paper_shelf", {"shelf": "x"}, unobserved)

@@ -1,0 +1,252 @@
+"""Koha's connector against the simulated Koha: what it finds, what it makes of refusals, and what it never shows."""
+
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, datetime
+
+import pytest
+from flask import Flask, request
+
+from broker.adapters.library_systems.koha import Koha
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
+from broker.demo.koha.simulated_koha import Simulation
+
+pytestmark = pytest.mark.server
+
+CPR = "0101800000"
+SPELLINGS = ("0101800000", "010180-0000", "010180 0000")
+MARK = "a" * 32
+
+
+Soon = Callable[..., datetime]
+Opened = Callable[..., Koha]
+Asked = Callable[[], tuple[Borrower | None, ...]]
+
+
+def _desk(koha: Simulation, **more: object) -> dict[str, object]:
+    body = {"surname": "Desk", "library_id": "AUL", "category_id": "PRIVATE", "userid": "desk.user"}
+    return koha.patrons.create(body | more)
+
+
+@pytest.mark.parametrize("field", ["cardnumber", "userid", "attribute"])
+@pytest.mark.parametrize("spelled", SPELLINGS)
+def test_each_spelling_in_each_field_is_found(
+    koha: Simulation, library: Koha, soon: Soon, field: str, spelled: str
+) -> None:
+    """A desk may have written the number anywhere Koha has room for it."""
+    attribute = {"extended_attributes": [{"type": "CPR", "value": spelled}]}
+    made = _desk(koha, **(attribute if field == "attribute" else {field: spelled}))
+    assert [each.number for each in library.find(CPR, soon())] == [str(made["patron_id"])]
+
+
+def test_one_borrower_that_matches_thrice_is_one(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """Card number, user name and attribute of one patron are one match, not a case for staff."""
+    _desk(koha, cardnumber=CPR, userid="010180-0000", extended_attributes=[{"type": "CPR", "value": CPR}])
+    assert len(library.find(CPR, soon())) == 1
+
+
+@pytest.mark.parametrize("field", ["cardnumber", "userid"])
+def test_card_numbers_of_ten_digits_are_no_cpr_where_the_library_says_so(
+    *, koha: Simulation, opened: Opened, soon: Soon, field: str
+) -> None:
+    """A CPR equal to the card number of somebody else must not find somebody else."""
+    system = {"card_number": "system"} if field == "userid" else {}
+    library = opened(cpr_fields=[field], unique_field=field, **system)
+    other = {"cardnumber": "userid", "userid": "cardnumber"}[field]
+    _desk(koha, **{field: "desk.user", other: CPR})
+    assert library.find(CPR, soon()) == ()
+    made = _desk(koha, **{"userid": "another", field: "010180-0000"})
+    assert [each.number for each in library.find(CPR, soon())] == [str(made["patron_id"])]
+
+
+def test_a_typed_cpr_is_looked_for_on_cards_that_are_none(koha: Simulation, opened: Opened, soon: Soon) -> None:
+    """Where cards of ten digits are no CPR, a person may have typed theirs all the same: neither is chosen."""
+    library = opened(cpr_fields=["userid"], card_number="system")
+    person = _desk(koha, userid=CPR)["patron_id"]
+    assert [each.number for each in library.typed(CPR, soon())] == [str(person)]
+    holder = _desk(koha, cardnumber=CPR)["patron_id"]
+    assert {each.number for each in library.typed("010180-0000", soon())} == {str(person), str(holder)}
+    assert [each.number for each in library.find(CPR, soon())] == [str(person)]
+
+
+@pytest.mark.parametrize("by", ["find", "typed a number", "typed a card", "marked", "read"])
+def test_whose_a_borrower_is_does_not_depend_on_how_it_was_found(
+    koha: Simulation, library: Koha, soon: Soon, by: str
+) -> None:
+    """The attribute is read each time: by number and PIN at a terminal the person of a login would else be another."""
+    attribute = [{"type": "CPR", "value": "010180-0000"}]
+    number = str(_desk(koha, cardnumber="T-2001", statistics_1=MARK, extended_attributes=attribute)["patron_id"])
+    ways: dict[str, Asked] = {
+        "find": lambda: library.find(CPR, soon()),
+        "typed a number": lambda: library.typed(CPR, soon()),
+        "typed a card": lambda: library.typed("T-2001", soon()),
+        "marked": lambda: library.marked(MARK, soon()),
+        "read": lambda: (library.read(number, soon()),),
+    }
+    assert [each and (each.number, each.cpr) for each in ways[by]()] == [(number, CPR)]
+
+
+@pytest.mark.parametrize("typed", [CPR, "0202800000"], ids=["the attribute's", "the card's"])
+def test_of_two_numbers_the_attribute_s_counts(koha: Simulation, library: Koha, soon: Soon, typed: str) -> None:
+    """Ten digits of a card may be a stranger's number, who is not the person of this borrower."""
+    _desk(koha, cardnumber="0202800000", extended_attributes=[{"type": "CPR", "value": CPR}])
+    assert [each.cpr for each in library.find(typed, soon())] == [CPR]
+
+
+def test_a_borrower_brings_the_date_of_birth_that_koha_holds(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """By it a stranger whose card number is the person's CPR is told from the person."""
+    _desk(koha, cardnumber=CPR, date_of_birth="1944-05-06")
+    _desk(koha, userid=CPR, date_of_birth="1980-01-01")
+    assert [(each.born, each.is_anothers(CPR)) for each in library.find(CPR, soon())] == [
+        (date(1944, 5, 6), True),
+        (date(1980, 1, 1), False),
+    ]
+
+
+def test_a_dropped_query_is_noticed(
+    koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a proxy drops the query Koha gives everyone, and the first of everyone must not become the person."""
+    for each in range(3):
+        _desk(koha, cardnumber=f"T-{each}", userid=f"desk.{each}")
+    monkeypatch.setattr("broker.adapters.library_systems.koha_requests.carried", lambda *_: ({}, None))
+    with pytest.raises(LibraryUnavailable, match="drop the query"):
+        library.find(CPR, soon())
+    with pytest.raises(LibraryUnavailable, match="drop the query"):
+        library.marked(MARK, soon())
+    with pytest.raises(LibraryUnavailable, match="drop the query"):
+        library.find_similar(date(1980, 1, 1), "aase@post.example", soon())
+    for typed in (CPR, "T-1"):
+        with pytest.raises(LibraryUnavailable, match="drop the query"):
+            library.typed(typed, soon())
+    assert "drop the query" in library.prove(ExpectedSetup({}, {}), soon())[0].sentence
+
+
+@pytest.mark.parametrize(("query_in", "in_body"), [("body", True), ("header", False)])
+def test_the_query_stands_where_the_settings_say(
+    *, app: Flask, opened: Opened, soon: Soon, query_in: str, in_body: bool
+) -> None:
+    """In the body, which no answer repeats, or in the header where a proxy drops bodies; never in the address."""
+    seen: list[tuple[str, str, str]] = []
+
+    @app.before_request
+    def keep() -> None:
+        seen.append((request.full_path, str(request.headers), request.get_data(as_text=True)))
+
+    assert opened(query_in=query_in).find(CPR, soon()) == ()
+    searches = [each for each in seen if each[0].startswith("/api/v1/patrons")]
+    assert len(searches) == 2
+    for address, headers, body in searches:
+        assert CPR not in address
+        assert (CPR in headers, CPR in body) == (not in_body, in_body)
+
+
+@pytest.mark.parametrize("number", ["", "abc", "0101", "2 1", "../1", "1/password", "１", "99999999999"])  # noqa: RUF001
+def test_what_cannot_be_a_patron_id_reaches_no_url(koha: Simulation, library: Koha, soon: Soon, number: str) -> None:
+    """Only Koha's own kind of number stands in a path."""
+    with pytest.raises(LibraryRefused):
+        library.read(number, soon())
+    assert koha.access.lines() == []
+
+
+@pytest.mark.parametrize("cpr", ["", "010180000", "01018000001", "120180ABC1", '"},{"', "010180--0000"])
+def test_what_has_not_ten_digits_is_not_searched(koha: Simulation, library: Koha, soon: Soon, cpr: str) -> None:
+    """A constructed number, or none at all, finds nobody."""
+    with pytest.raises(LibraryRefused):
+        library.find(cpr, soon())
+    assert koha.access.lines() == []
+
+
+def test_a_create_carries_the_unique_field_and_the_mark(
+    koha: Simulation, library: Koha, wish: Wish, soon: Soon
+) -> None:
+    """User name and card number are the CPR, the mark lies in its field."""
+    library.create(wish, MARK, soon())
+    (row,) = koha.patrons.rows()
+    assert (row["userid"], row["cardnumber"], row["statistics_1"]) == (CPR, CPR, MARK)
+    assert [(each["type"], each["value"]) for each in row["extended_attributes"]] == [("CPR", CPR)]
+    assert (row["library_id"], row["category_id"], row["expiry_date"]) == ("AUL", "STUDENT", "2028-08-31")
+
+
+def test_settings_move_mark_and_card_number(koha: Simulation, opened: Opened, wish: Wish, soon: Soon) -> None:
+    """A library whose statistics are in use reserves the other field, and need have no attribute."""
+    library = opened(mark_field="statistics_2", cpr_attribute="")
+    made = library.create(wish, MARK, soon())
+    (row,) = koha.patrons.rows()
+    assert (row["cardnumber"], row["statistics_1"], row["statistics_2"]) == (CPR, None, MARK)
+    assert row["extended_attributes"] == []
+    assert library.marked(MARK, soon()) == (made,)
+
+
+def test_a_change_sends_back_no_more_than_koha_demands(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """Home branch, card number and attributes of a desk's borrower survive; an echo of the object would be a 500."""
+    values = [{"type": "CPR", "value": CPR}]
+    made = _desk(koha, cardnumber="010180-0000", extended_attributes=values, expiry_date="2031-11-24")
+    number = str(made["patron_id"])
+    after = library.change(Change(number, (), "STUDENT", date(2028, 8, 31)), soon())
+    (row,) = koha.patrons.rows()
+    assert (after.category, after.expires) == ("STUDENT", date(2028, 8, 31))
+    kept = ("surname", "userid", "cardnumber", "extended_attributes", "library_id")
+    assert {name: row[name] for name in kept} == {name: made[name] for name in kept}
+
+
+def _everything(koha: Simulation, library: Koha, wish: Wish, soon: Soon) -> list[BaseException]:
+    """Use every call, well and badly, and give the errors."""
+    caught: list[BaseException] = []
+    made = library.create(wish, MARK, soon())
+    assert made is not None
+    _desk(koha, cardnumber="010180-0000")
+    library.find(CPR, soon())
+    for strike in ({"lose_answer": 1}, {"fail": 1}, {"down": True}, {"down": False, "slow": 0.5}):
+        koha.faults.set(strike)
+        for attempt in (
+            lambda: library.create(replace(wish, category="NONE"), MARK, soon(0.2)),
+            lambda: library.change(Change(made.number, (("date_of_birth", CPR),)), soon(0.2)),
+            lambda: library.find(CPR, soon(0.2)),
+            lambda: library.set_pin(made.number, "1", soon(0.2)),
+        ):
+            try:
+                attempt()
+            except BrokerError as error:
+                caught.append(error)
+    return caught
+
+
+def test_no_cpr_in_urls_logs_errors_or_reprs(
+    *,
+    koha: Simulation,
+    library: Koha,
+    wish: Wish,
+    soon: Soon,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Over every call and every kind of failure, with every logger turned up.
+
+    Source: docs/reference/design.md#invariant-4.
+    """
+    with caplog.at_level(logging.DEBUG):
+        errors = _everything(koha, library, wish, soon)
+    assert len(errors) >= 10
+    shown = ["".join(traceback.format_exception(each)) for each in errors]
+    shown += [repr(each) + str(each.__context__) + str(each.__cause__) for each in errors]
+    shown += [repr(library), repr(library.find), caplog.text, *capfd.readouterr()]
+    lines = koha.access.lines()
+    assert any("GET /api/v1/patrons?_per_page" in line for line in lines)
+    assert not [text for text in (*shown, *lines) if any(spelled in text for spelled in SPELLINGS)]
+
+
+def test_similar_borrowers_with_the_mail_address_are_never_cut_off(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """A birth date that stands for "unknown" may be in more records than one page of the search holds."""
+    for place in range(201):
+        _desk(koha, userid=f"u{place}", date_of_birth="1900-01-01")
+    namesake = _desk(koha, userid="namesake", email="aase@post.example")
+    found = library.find_similar(date(1900, 1, 1), "AASE@post.example", soon())
+    assert len(found) == 200
+    assert found[0].number == str(namesake["patron_id"])

@@ -1,0 +1,160 @@
+"""A CPR that a Koha patron gets later: where it is written, in which order, and what stops it."""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+
+from broker.adapters.library_systems.koha import Koha
+from broker.core.borrowers.change_plan import Change
+from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.demo.koha.simulated_koha import Simulation
+
+pytestmark = pytest.mark.server
+
+CPR = "0101800000"
+UNTIL = date(2028, 8, 31)
+
+Soon = Callable[..., datetime]
+Opened = Callable[..., Koha]
+
+
+def _temporary(koha: Simulation, **more: object) -> str:
+    body = {
+        "surname": "Desk",
+        "library_id": "AUL",
+        "category_id": "TEMP",
+        "userid": "temp.4711",
+        "cardnumber": "T-4711",
+    }
+    return str(koha.patrons.create(body | more)["patron_id"])
+
+
+def _change(number: str) -> Change:
+    return Change(number, (), "STUDENT", UNTIL, CPR)
+
+
+def _shown(koha: Simulation) -> dict[str, Any]:
+    (row,) = koha.patrons.rows()
+    kinds = {each["type"]: each["value"] for each in row["extended_attributes"]}
+    return {name: row[name] for name in ("userid", "cardnumber", "category_id", "expiry_date")} | kinds
+
+
+ADOPTED = {"category_id": "STUDENT", "expiry_date": "2028-08-31"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, {"userid": CPR, "cardnumber": CPR, "CPR": CPR}),
+        ({"cpr_attribute": ""}, {"userid": CPR, "cardnumber": CPR}),
+        ({"card_number": "system"}, {"userid": CPR, "cardnumber": "T-4711", "CPR": CPR}),
+        ({"unique_field": "cardnumber", "cpr_attribute": ""}, {"userid": "temp.4711", "cardnumber": CPR}),
+    ],
+)
+def test_the_number_goes_where_those_of_created_borrowers_lie(
+    koha: Simulation, opened: Opened, soon: Soon, settings: dict[str, object], expected: dict[str, str]
+) -> None:
+    """Unique field, card number and attribute as configured; the borrower found by it is the one that was changed."""
+    library, number = opened(**settings), _temporary(koha)
+    after = library.change(_change(number), soon())
+    assert _shown(koha) == expected | ADOPTED
+    assert (after.number, after.category, after.cpr) == (number, "STUDENT", CPR)
+    assert library.find(CPR, soon()) == (after,)
+    assert library.read(number, soon()) == after
+
+
+@pytest.mark.parametrize("lost", range(3))
+@pytest.mark.parametrize("fault", ["lose_answer", "fail"])
+def test_a_change_cut_short_is_found_by_its_number_and_made_whole(
+    *, koha: Simulation, library: Koha, soon: Soon, fault: str, lost: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of the three writes fails or loses its answer, a repetition ends with one whole borrower."""
+    number, calls, call = _temporary(koha), iter(range(99)), library._calls.call
+
+    def struck(asked: str, method: str, *given: Any, **more: Any) -> Any:
+        if method in {"PUT", "POST"} and next(calls) == lost:
+            koha.faults.set({fault: 1})
+        return call(asked, method, *given, **more)
+
+    monkeypatch.setattr(library._calls, "call", struck)
+    with pytest.raises(LibraryUnavailable):
+        library.change(_change(number), soon())
+    found = library.find(CPR, soon())
+    assert [each.number for each in found] == ([] if (lost, fault) == (0, "fail") else [number])
+    whole = (lost, fault) == (2, "lose_answer")
+    assert [each.category for each in found] == ["STUDENT" if whole else "TEMP"] * len(found)
+    library.change(_change(number), soon())
+    assert _shown(koha) == {"userid": CPR, "cardnumber": CPR, "CPR": CPR} | ADOPTED
+    (row,) = koha.patrons.rows()
+    assert len(row["extended_attributes"]) == 1
+
+
+def test_an_attribute_that_is_anothers_by_now_leaves_the_category(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """Two carry the number then: the next look finds both."""
+    number = _temporary(koha)
+    _temporary(koha, userid="b", cardnumber="b", extended_attributes=[{"type": "CPR", "value": CPR}])
+    with pytest.raises(LibraryUnavailable):
+        library.change(_change(number), soon())
+    assert koha.patrons.row(int(number))["category_id"] == "TEMP"
+    assert len(library.find(CPR, soon())) == 2
+
+
+def test_a_patron_with_another_number_is_refused_before_any_write(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """The number of one person is never put beside that of another."""
+    number = _temporary(koha, extended_attributes=[{"type": "CPR", "value": "0202810000"}])
+    before = _shown(koha)
+    with pytest.raises(LibraryRefused) as caught:
+        library.change(_change(number), soon())
+    assert _shown(koha) == before
+    assert not any(each in str(caught.value) for each in (CPR, "0202810000"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "settings", "cpr"),
+    [
+        ({"userid": "010180-0000"}, {}, CPR),
+        ({"cardnumber": "010180 0000"}, {}, CPR),
+        ({"extended_attributes": [{"type": "CPR", "value": "010180-0000"}]}, {}, CPR),
+        ({"extended_attributes": [{"type": "CPR", "value": "010180-0000"}]}, {"cpr_attribute": ""}, None),
+        ({"cardnumber": CPR}, {"cpr_fields": ["userid"], "card_number": "system"}, None),
+        ({"userid": "6101800000"}, {}, None),
+        ({"userid": "3113800000"}, {}, None),
+        ({"userid": "120180ABC1"}, {}, None),
+        ({}, {}, None),
+    ],
+)
+def test_a_borrower_brings_the_cpr_that_koha_holds(
+    *,
+    koha: Simulation,
+    opened: Opened,
+    soon: Soon,
+    fields: dict[str, Any],
+    settings: dict[str, object],
+    cpr: str | None,
+) -> None:
+    """Ten digits that are a date, in a field where they are a CPR; a replacement number is none."""
+    borrower = opened(**settings).read(_temporary(koha, **fields), soon())
+    assert borrower is not None
+    assert borrower.cpr == cpr
+    assert CPR not in repr(borrower)
+
+
+def test_no_number_of_an_adoption_stands_in_a_url(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """It travels in bodies and headers (docs/reference/design.md#invariant-4)."""
+    library.change(_change(_temporary(koha)), soon())
+    lines = koha.access.lines()
+    assert any("extended_attributes" in line for line in lines)
+    assert not any(part in line for line in lines for part in (CPR, "010180"))
+
+
+@pytest.mark.parametrize("field", ["userid", "cardnumber"])
+def test_a_patron_with_anothers_number_is_not_given_ours(
+    koha: Simulation, opened: Opened, soon: Soon, field: str
+) -> None:
+    """Without an attribute too: whoever got this borrower a moment ago keeps it."""
+    number = _temporary(koha, **{field: "0202810000"})
+    with pytest.raises(LibraryRefused):
+        opened(cpr_attribute="").change(_change(number), soon())
+    assert _shown(koha)[field] == "0202810000"

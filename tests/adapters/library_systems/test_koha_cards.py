@@ -1,0 +1,135 @@
+"""No borrower of ours without a card number: where it comes from, and who gets one later."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, datetime
+
+import pytest
+
+from broker.adapters.library_systems.koha import Koha
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.errors import LibraryRefused
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.simulated_koha import Simulation
+
+pytestmark = pytest.mark.server
+
+CPR = "0101800000"
+MARK = "a" * 32
+RENAMED = (("firstname", "Aase"),)
+
+Soon = Callable[..., datetime]
+Opened = Callable[..., Koha]
+
+
+def _desk(koha: Simulation, **more: object) -> str:
+    body = {"surname": "Desk", "library_id": "AUL", "category_id": "PRIVATE", "userid": CPR}
+    return str(koha.patrons.create(body | more)["patron_id"])
+
+
+@pytest.fixture
+def _automatic(koha: Simulation) -> None:
+    """Let Koha count card numbers."""
+    koha.patrons.administration = FOUR_DIGIT_PINS.with_preferences(auto_member_num=True)
+
+
+@pytest.mark.usefixtures("_automatic")
+def test_koha_gives_the_card_number_where_the_settings_say_so(
+    koha: Simulation, opened: Opened, wish: Wish, soon: Soon
+) -> None:
+    """The CPR is the user name, by which the database holds the person unique, and on no card."""
+    made = opened(card_number="system").create(wish, MARK, soon())
+    assert made is not None
+    (row,) = koha.patrons.rows()
+    assert (row["userid"], row["cardnumber"]) == (CPR, made.card)
+    assert made.card
+    assert made.card != CPR
+
+
+def test_a_borrower_that_koha_made_without_a_card_number_is_a_fault(
+    koha: Simulation, opened: Opened, wish: Wish, soon: Soon
+) -> None:
+    """No silent success: no PIN of theirs would work. The borrower is found again by the enrolment's mark."""
+    library = opened(card_number="system")
+    with pytest.raises(LibraryRefused, match="autoMemberNum is off") as caught:
+        library.create(wish, MARK, soon())
+    assert caught.value.setting == "autoMemberNum"
+    assert [borrower.card for borrower in library.marked(MARK, soon())] == [None]
+    assert len(koha.patrons.rows()) == 1
+
+
+@pytest.mark.parametrize(
+    "held", [{}, {"userid": "desk", "extended_attributes": [{"type": "CPR", "value": "010180-0000"}]}]
+)
+def test_a_borrower_of_ours_without_a_card_number_gets_the_cpr_at_its_next_change(
+    koha: Simulation, library: Koha, soon: Soon, held: dict[str, object]
+) -> None:
+    """As releases made them that left the card number empty; the number is read where Koha has it."""
+    number = _desk(koha, statistics_1=MARK, **held)
+    assert library.change(Change(number, RENAMED), soon()).card == CPR
+
+
+@pytest.mark.parametrize("more", [{}, {"statistics_1": "B"}])
+def test_a_borrower_of_the_desk_without_a_card_gets_one(
+    koha: Simulation, library: Koha, soon: Soon, more: dict[str, object]
+) -> None:
+    """Only borrowers of the person who logs in are changed, and without a card number no PIN works."""
+    assert library.change(Change(_desk(koha, **more), RENAMED), soon()).card == CPR
+
+
+@pytest.mark.parametrize(
+    ("more", "card"),
+    [({"statistics_1": MARK, "cardnumber": "C-1"}, "C-1"), ({"statistics_1": MARK, "userid": "no.number"}, None)],
+)
+def test_no_other_card_number_is_written(
+    koha: Simulation, library: Koha, soon: Soon, more: dict[str, object], card: str | None
+) -> None:
+    """A card that is there stays, and a record without a CPR number has none to give."""
+    assert library.change(Change(_desk(koha, **more), RENAMED), soon()).card == card
+
+
+@pytest.mark.usefixtures("_automatic")
+def test_koha_numbers_a_card_at_the_next_change_itself(koha: Simulation, opened: Opened, soon: Soon) -> None:
+    """Every write of a patron without one gives it a number, while autoMemberNum is on."""
+    number = _desk(koha, statistics_1=MARK)
+    koha.patrons.edit(int(number), cardnumber=None)
+    after = opened(card_number="system").change(Change(number, RENAMED), soon())
+    assert after.card
+    assert after.fields["firstname"] == "Aase"
+
+
+def test_a_change_after_which_ours_has_no_card_number_is_a_fault(koha: Simulation, opened: Opened, soon: Soon) -> None:
+    """The cause is the setting, not the person."""
+    with pytest.raises(LibraryRefused) as caught:
+        opened(card_number="system").change(Change(_desk(koha, statistics_1=MARK), RENAMED), soon())
+    assert caught.value.setting == "autoMemberNum"
+    assert opened(card_number="system").change(Change(_desk(koha, userid="b"), RENAMED), soon()).card is None
+
+
+def test_koha_makes_up_no_user_name(koha: Simulation, opened: Opened, wish: Wish, soon: Soon) -> None:
+    """One that it makes up may be somebody's card number, so one is sent where the CPR is on the card alone, too."""
+    opened(unique_field="cardnumber").create(wish, MARK, soon())
+    (row,) = koha.patrons.rows()
+    assert (row["userid"], row["cardnumber"]) == (MARK, CPR)
+
+
+def test_a_wish_without_a_cpr_makes_nobody(koha: Simulation, library: Koha, wish: Wish, soon: Soon) -> None:
+    """Nothing could be the card number."""
+    with pytest.raises(LibraryRefused, match="no CPR number"):
+        library.create(replace(wish, cpr=None), MARK, soon())
+    assert koha.access.lines() == []
+
+
+def test_a_later_cpr_is_the_card_number_of_ours_too(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """Written with the unique field, before the category."""
+    number = _desk(koha, userid="temp.1", statistics_1=MARK)
+    after = library.change(Change(number, (), "STUDENT", date(2028, 8, 31), CPR), soon())
+    assert (after.card, after.cpr) == (CPR, CPR)
+
+
+def test_a_cleared_mark_is_written_again_and_with_it_a_card_number(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """In one call, for a borrower that the enrolment knows it made; nothing else of it is touched."""
+    number = _desk(koha, cardnumber=None, firstname="Aase")
+    after = library.change(Change(number, (), mark=MARK), soon())
+    assert (after.mark, after.card, after.category, after.fields["firstname"]) == (MARK, CPR, "PRIVATE", "Aase")

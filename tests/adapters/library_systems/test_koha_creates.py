@@ -1,0 +1,121 @@
+"""Creates and changes in Koha: namesakes, mails, lost values, and how many calls a new account takes."""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+import requests
+from flask import Flask
+
+from broker.adapters.library_systems.koha import Koha
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.errors import LibraryRefused
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.simulated_koha import Simulation
+
+pytestmark = pytest.mark.server
+
+CPR, OTHER_CPR = "0101800000", "0202810000"
+MARK, OTHER_MARK = "a" * 32, "b" * 32
+BORN = date(1980, 1, 1)
+
+Soon = Callable[..., datetime]
+Opened = Callable[..., Koha]
+
+
+def _wish(cpr: str = CPR) -> Wish:
+    fields = (
+        WishedField("surname", "Jensen", "always"),
+        WishedField("firstname", "Anne", "always"),
+        WishedField("email", "anne@post.example", "create"),
+        WishedField("city", "Aarhus C", "create"),
+    )
+    return Wish(cpr, "student", "STUDENT", (), date(2028, 8, 31), fields, pin_to=None)
+
+
+def _newest(koha: Simulation) -> None:
+    koha.patrons.administration = FOUR_DIGIT_PINS.as_newest()
+
+
+def test_the_newest_koha_makes_a_namesake(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """The broker has searched for possible duplicates itself; a namesake is another person."""
+    _newest(koha)
+    for cpr, mark in ((CPR, MARK), (OTHER_CPR, OTHER_MARK)):
+        assert library.create(_wish(cpr), mark, soon()) is not None
+    assert koha.patrons.count() == 2
+
+
+def test_koha_sends_no_welcome_mail_of_its_own(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """The broker sends the welcome mail, with the link to choose a PIN."""
+    _newest(koha)
+    library.create(_wish(), MARK, soon())
+    assert koha.patrons.welcome_mails == []
+
+
+def test_the_newest_koha_refuses_a_namesake_otherwise(koha: Simulation, url: str) -> None:
+    """Without the header, a blank birth date counts as equal."""
+    _newest(koha)
+    token = requests.post(
+        f"{url}/api/v1/oauth/token",
+        data={"grant_type": "client_credentials", "client_id": "broker", "client_secret": "demo"},
+        timeout=10,
+    ).json()["access_token"]
+    body = {"surname": "Jensen", "firstname": "Anne", "library_id": "AUL", "category_id": "STUDENT"}
+    headers = {"Authorization": f"Bearer {token}"}
+    first, second = (
+        requests.post(f"{url}/api/v1/patrons", json=body | more, headers=headers, timeout=10)
+        for more in ({}, {"date_of_birth": "1990-01-01"})
+    )
+    assert (first.status_code, second.status_code) == (201, 409)
+    assert second.json() == {"error": "A patron record matching these details already exists"}
+
+
+@pytest.mark.parametrize("lost", ["city", "expiry_date"])
+def test_a_value_that_koha_does_not_store_is_a_refusal(
+    *, koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """A plug-in or a rule of the library may drop a value; Koha answers with success all the same."""
+    made = library.create(_wish(), MARK, soon())
+    assert made is not None
+    change = koha.patrons.change
+
+    def lose(number: int, body: dict[str, Any]) -> object:
+        return change(number, {name: value for name, value in body.items() if name != lost})
+
+    monkeypatch.setattr(koha.patrons, "change", lose)
+    wanted = Change(made.number, (("city", "Odense C"),), expires=date(2029, 8, 31))
+    with pytest.raises(LibraryRefused, match=f"Koha did not store what was sent as {lost}"):
+        library.change(wanted, soon())
+
+
+def test_values_that_koha_only_writes_differently_are_kept(
+    *, koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Koha trims texts, and writes surnames in capitals where uppercasesurnames is on."""
+    made = library.create(_wish(), MARK, soon())
+    assert made is not None
+    change = koha.patrons.change
+
+    def in_capitals(number: int, body: dict[str, Any]) -> object:
+        return change(number, body | {"surname": body["surname"].upper()})
+
+    monkeypatch.setattr(koha.patrons, "change", in_capitals)
+    assert library.change(Change(made.number, (("surname", " Jönsson "),)), soon()).fields["surname"] == "JÖNSSON"
+
+
+@pytest.mark.parametrize(("settings", "most"), [({}, 4), ({"cpr_attribute": "CPR"}, 6)])
+def test_a_new_account_takes_few_calls(
+    *, app: Flask, opened: Opened, soon: Soon, settings: dict[str, object], most: int
+) -> None:
+    """Find, look for possible duplicates, create, count the matches: at most six calls after the token."""
+    koha: Simulation = app.extensions["koha"]
+    library = opened(**{"cpr_attribute": ""} | settings)
+    library.read("1", soon())  # brings the token, which serves for an hour
+    before = len(koha.access.lines())
+    assert library.find(CPR, soon()) == ()
+    assert library.find_similar(BORN, "anne@post.example", soon()) == ()
+    made = library.create(_wish(), MARK, soon())
+    assert library.find(CPR, soon()) == (made,)
+    assert len(koha.access.lines()) - before == most

@@ -1,0 +1,418 @@
+"""What Koha's connector makes of refusals, odd answers, lost answers and credentials."""
+
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date, datetime
+
+import pytest
+import responses
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.adapters.http_exchange import HttpAnswer
+from broker.adapters.library_systems import koha_refusals
+from broker.adapters.library_systems.koha import Koha
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
+from broker.demo.koha.simulated_koha import Simulation
+
+pytestmark = pytest.mark.server
+
+CPR = "0101800000"
+SPELLINGS = ("0101800000", "010180-0000", "010180 0000")
+MARK = "a" * 32
+
+
+Soon = Callable[..., datetime]
+Opened = Callable[..., Koha]
+
+
+def _desk(koha: Simulation, **more: object) -> dict[str, object]:
+    body = {"surname": "Desk", "library_id": "AUL", "category_id": "PRIVATE", "userid": "desk.user"}
+    return koha.patrons.create(body | more)
+
+
+@pytest.mark.parametrize(
+    "there",
+    [{"userid": CPR}, {"extended_attributes": [{"type": "CPR", "value": CPR}]}],
+    ids=["user name taken, 400", "attribute taken, 400"],
+)
+def test_a_taken_value_means_look_again(
+    koha: Simulation, library: Koha, wish: Wish, soon: Soon, there: dict[str, object]
+) -> None:
+    """Each way in which Koha says "there already" is told from a refusal."""
+    _desk(koha, **there)
+    assert library.create(wish, MARK, soon()) is None
+
+
+def test_a_taken_card_number_means_look_again(koha: Simulation, opened: Opened, wish: Wish, soon: Soon) -> None:
+    """The card number's 409 is such a way too."""
+    _desk(koha, cardnumber=CPR)
+    library = opened(unique_field="cardnumber", cpr_attribute="")
+    assert library.create(wish, MARK, soon()) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        ((409, {"conflict": "borrowers.cardnumber", "error": "Duplicate ID"}), None),
+        ((409, {"conflict": "userid", "error": "Duplicate ID"}), None),
+        ((409, {"error": "A patron record matching these details already exists"}), LibraryRefused),
+        ((400, {"error": f"Something about {CPR}"}), LibraryRefused),
+        ((400, {"errors": [{"message": CPR, "path": f"/body/{CPR}"}, CPR], "status": 400}), LibraryRefused),
+        ((400, [CPR]), LibraryRefused),
+        ((500, {"error": "Something went wrong", "error_code": "internal_server_error"}), LibraryUnavailable),
+        ((503, "<h1>Maintenance</h1>"), LibraryUnavailable),
+        ((429, {}), LibraryUnavailable),
+        ((302, {}), LibraryUnavailable),
+        ((201, "<h1>Hello</h1>"), LibraryUnavailable),
+        ((201, {"patron_id": "12", "category_id": "STUDENT"}), LibraryUnavailable),
+        ((201, {"patron_id": 12}), LibraryUnavailable),
+        ((201, {"patron_id": True, "category_id": "STUDENT"}), LibraryUnavailable),
+    ],
+)
+def test_odd_answers_to_a_create(
+    *, library: Koha, url: str, wish: Wish, soon: Soon, answer: tuple[int, object], outcome: type[BrokerError] | None
+) -> None:
+    """A namesake is no duplicate, a 5xx may have been done, and an unreadable success is not taken for one."""
+    status, body = answer
+    with responses.RequestsMock() as odd:
+        odd.post(f"{url}/api/v1/oauth/token", json={"access_token": "t", "expires_in": 3600})
+        where = f"{url}/api/v1/patrons"
+        odd.post(where, status=status, **({"body": body} if isinstance(body, str) else {"json": body}))
+        if outcome is None:
+            assert library.create(wish, MARK, soon()) is None
+            return
+        with pytest.raises(outcome) as caught:
+            library.create(wish, MARK, soon())
+    assert CPR not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"category": "NONE"}, "create: 400: Given category_id does not exist: NONE$"),
+        (
+            {"fields": (WishedField("surname", "x", "always"), WishedField("date_of_birth", CPR, "always"))},
+            "date_of_birth",
+        ),
+        ({"fields": (WishedField("email", "x@y.example", "always"),)}, "no surname"),
+        ({"fields": (WishedField("userid", "x", "always"),)}, "Koha has no field 'userid'"),
+    ],
+)
+def test_a_refusal_names_the_field_and_nothing_else(
+    *, koha: Simulation, library: Koha, wish: Wish, soon: Soon, change: dict[str, object], named: str
+) -> None:
+    """Enough to mend a policy by, and no value of the person's."""
+    with pytest.raises(LibraryRefused, match=named) as caught:
+        library.create(replace(wish, **change), MARK, soon())  # type: ignore[arg-type]  # a table of changes
+    assert CPR not in str(caught.value)
+    assert koha.patrons.rows() == []
+
+
+def test_a_koha_that_is_down_or_slow_is_worth_another_try(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """503 and silence until the deadline are the same to us."""
+    koha.faults.down = True
+    with pytest.raises(LibraryUnavailable, match="503"):
+        library.find(CPR, soon())
+    koha.faults.set({"down": False, "slow": 2.0})
+    with pytest.raises(LibraryUnavailable, match="no answer"):
+        library.find(CPR, soon(0.3))
+
+
+def test_an_expired_token_is_renewed_once(koha: Simulation, library: Koha, wish: Wish, soon: Soon) -> None:
+    """A 401 fetches a new token and repeats the call, which Koha had refused before any work."""
+    library.find(CPR, soon())
+    koha.tokens.revoke()
+    assert library.create(wish, MARK, soon()) is not None
+    assert sum("oauth/token" in line for line in koha.access.lines()) == 2
+
+
+def test_the_token_is_kept_between_calls(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """One token serves all calls until it is about to expire."""
+    for _ in range(3):
+        library.read("1", soon())
+    assert sum("oauth/token" in line for line in koha.access.lines()) == 1
+
+
+def test_credentials_that_are_refused_are_a_fault_of_the_setup(opened: Opened, wish: Wish, soon: Soon) -> None:
+    """No enrolment is given up because a secret was changed: it is tried again once that is mended."""
+    with pytest.raises(LibraryUnavailable, match="no token: 403: the secret is not that of the API key broker"):
+        opened(client_secret="wrong").create(wish, MARK, soon())
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "setting", "words"),
+    [
+        (403, "unauthorized_client", "library.client_id", "no API key has the id broker"),
+        (403, "access_denied", "library.client_secret", "the secret is not that of the API key broker"),
+        (400, "Unimplemented grant type", "RESTOAuth2ClientCredentials", "is off, or Koha's database is down"),
+        (403, "other", None, "no token: 403"),
+        (400, {"a": 1}, None, "no token: 400"),
+    ],
+)
+def test_the_causes_of_a_missing_token_are_told_apart(
+    *, library: Koha, url: str, soon: Soon, status: int, error: object, setting: str | None, words: str
+) -> None:
+    """Each is mended elsewhere, and none shows the secret."""
+    with responses.RequestsMock() as odd:
+        odd.post(f"{url}/api/v1/oauth/token", status=status, json={"error": error})
+        with pytest.raises(LibraryUnavailable) as caught:
+            library.find(CPR, soon())
+    assert caught.value.setting == setting
+    assert words in str(caught.value)
+
+
+def test_a_missing_right_is_named(opened: Opened, wish: Wish, soon: Soon) -> None:
+    """edit_borrowers makes borrowers, but PINs and changes need the whole module.
+
+    Source: docs/reference/koha.md#rights.
+    """
+    library = opened(client_id="weak")
+    made = library.create(wish, MARK, soon())
+    assert made is not None
+    with pytest.raises(LibraryUnavailable, match="lacks a permission: borrowers"):
+        library.set_pin(made.number, "4071", soon())
+    with pytest.raises(LibraryUnavailable, match="lacks a permission: borrowers"):
+        library.change(Change(made.number, (), "EMPLOYEE", date(2029, 1, 1)), soon())
+
+
+@pytest.mark.parametrize(
+    ("pin", "words", "setting"),
+    [
+        ("12", "Password length (2) is shorter than required (4)", "minPasswordLength"),
+        (" 4071", "Password has blanks at its ends", None),
+        ("407 ", "Password has blanks at its ends", None),
+    ],
+)
+def test_a_pin_that_breaks_a_rule_is_refused_unquoted(
+    *, koha: Simulation, library: Koha, soon: Soon, pin: str, words: str, setting: str | None
+) -> None:
+    """Koha's password rules are a refusal that names the rule's setting, and the PIN is in no text."""
+    number = str(_desk(koha)["patron_id"])
+    with pytest.raises(LibraryRefused) as caught:
+        library.set_pin(number, pin, soon())
+    assert str(caught.value) == f"set_pin: 400: {words}"
+    assert caught.value.setting == setting
+
+
+@pytest.mark.parametrize("body", ["<h1>Not Found</h1>", '{"message": "no route"}', '["error"]', '"error"'])
+def test_a_strangers_404_does_not_mean_no_such_borrower(library: Koha, url: str, soon: Soon, body: str) -> None:
+    """A proxy's own 404 must not make anyone's account vanish."""
+    with responses.RequestsMock() as odd:
+        odd.post(f"{url}/api/v1/oauth/token", json={"access_token": "t", "expires_in": 3600})
+        odd.get(f"{url}/api/v1/patrons/5", status=404, body=body)
+        with pytest.raises(LibraryUnavailable, match="404"):
+            library.read("5", soon())
+
+
+@pytest.mark.parametrize("about", ["read", "change"])
+def test_an_answer_about_another_patron_is_none(library: Koha, url: str, soon: Soon, about: str) -> None:
+    """What a cache on the way mixed up is nobody's record: it would be linked to the person, and mailed a PIN."""
+    patron = {"surname": "Prøvesen", "library_id": "AUL", "category_id": "STUDENT"}
+    with responses.RequestsMock() as odd:
+        odd.post(f"{url}/api/v1/oauth/token", json={"access_token": "t", "expires_in": 3600})
+        odd.get(f"{url}/api/v1/patrons/5", json={**patron, "patron_id": 6 if about == "read" else 5})
+        if about == "change":
+            odd.put(f"{url}/api/v1/patrons/5", json={**patron, "patron_id": 6})
+        with pytest.raises(LibraryUnavailable, match=about):
+            library.change(Change("5", ()), soon())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["<h1>Hello</h1>", "[]", '{"access_token": 5}', '{"access_token": "t\\u0141"}', '{"access_token": "t\\n"}'],
+)
+def test_an_answer_that_holds_no_token(library: Koha, url: str, soon: Soon, answer: str) -> None:
+    """What cannot stand in a header is no token, and says that Koha is not there just now."""
+    with responses.RequestsMock() as odd:
+        odd.post(f"{url}/api/v1/oauth/token", body=answer)
+        with pytest.raises(LibraryUnavailable, match="no token: 200"):
+            library.find(CPR, soon())
+
+
+def test_a_token_that_stays_refused_is_not_asked_for_without_end(app: Flask, library: Koha, soon: Soon) -> None:
+    """One new token and one more try; then the set-up is at fault."""
+    app.extensions["koha"].tokens._lifetime = 0
+    with pytest.raises(LibraryUnavailable, match="find: 401"):
+        library.find(CPR, soon())
+    assert len(_granted(app)) == 2
+
+
+def test_a_token_is_renewed_before_it_expires(app: Flask, library: Koha, soon: Soon) -> None:
+    """A minute before its end a new one is fetched, so that no call meets the end."""
+    library.find(CPR, soon())
+    tokens = library._calls._tokens
+    assert tokens._renew_at < time.monotonic() + 3541
+    tokens._renew_at = time.monotonic()
+    library.find(CPR, soon())
+    assert len(_granted(app)) == 2
+    assert not [line for line in app.extensions["koha"].access.lines() if line.endswith("401")]
+
+
+def test_many_threads_fetch_one_token(app: Flask, library: Koha, soon: Soon) -> None:
+    """Neither a cold start nor an expiry sends every thread to the token endpoint."""
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(2):
+            assert set(threads.map(lambda _: library.find(CPR, soon()), range(16))) == {()}
+            app.extensions["koha"].tokens.revoke()
+    assert len(_granted(app)) == 2
+
+
+def _granted(app: Flask) -> list[str]:
+    return [line for line in app.extensions["koha"].access.lines() if "oauth/token" in line]
+
+
+PERSON = {
+    "surname": "Prøvesen",
+    "firstname": "åse",
+    "email": "aase@post.example",
+    "userid": CPR,
+    "cardnumber": CPR,
+    "category_id": "STUDENT",
+    "library_id": "AUL",
+    "extended_attributes": [{"type": "CPR", "value": "010180-0000"}],
+}
+QUOTING = [
+    ("Problem with 0101990000", "Problem with the user name", None),
+    ("Problem with åse", "Problem with the user name", None),
+    (
+        "Your action breaks a unique constraint on the attribute. type=CPR value=0101990000",
+        "Your action breaks a unique constraint on the attribute: CPR",
+        None,
+    ),
+    (
+        "Tried to add more than one non-repeatable attributes. type=CPR value=010199-0000",
+        "Tried to add more than one non-repeatable attribute: CPR",
+        None,
+    ),
+    ("Given category_id does not exist", "Given category_id does not exist: STUDENT", "category_id STUDENT"),
+    ("Given library_id does not exist", "Given library_id does not exist: AUL", "library_id AUL"),
+    (
+        "Tried to use an invalid attribute type. type=CPR",
+        "Tried to use an invalid attribute type: CPR",
+        "patron attribute type CPR",
+    ),
+    (
+        "Missing mandatory extended attribute (type=FACULTY)",
+        "Missing mandatory extended attribute: FACULTY",
+        "mandatory patron attribute type FACULTY",
+    ),
+    ("[Password is too weak]", "Password is too weak", "RequireStrongPassword"),
+    ("Something went wrong, check Koha logs for details.", "Something went wrong, check Koha logs for details.", None),
+    ("Duplicate entry '0101990000' for key 'borrowers.userid'", "Duplicate entry … for key …", None),
+    ("Patron Hans Hansen (010199-0000) exists", "Patron … … … exists", None),
+    ("010199 0000 and 010199.0000 and 01.01.99-0000", "… and … and …", None),
+    ("no room for PRØVESEN or AASE@post.example", "no room for … or …", None),
+    # A number where a message has the name of a type.
+    (
+        "Tried to use an invalid attribute type. type=0101990000",
+        "Tried to use an invalid attribute type: …",
+        "patron attribute type …",
+    ),
+    (
+        "Missing mandatory extended attribute (type=0101990000)",
+        "Missing mandatory extended attribute: …",
+        "mandatory patron attribute type …",
+    ),
+    (
+        "Your action breaks a unique constraint on the attribute. type=0101990000",
+        "Your action breaks a unique constraint on the attribute: …",
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("error", "words", "setting"), QUOTING)
+def test_koha_says_it_in_its_own_words_and_quotes_nobody(error: str, words: str, setting: str | None) -> None:
+    """One row a message that was seen, and some that were not: the name of a setting stays, a value never."""
+    answer = HttpAnswer(400, json.dumps({"error": error}).encode())
+    refusal = koha_refusals.refused(answer, "create", PERSON)
+    assert str(refusal) == f"create: 400: {words}"
+    assert refusal.setting == setting
+    assert str(koha_refusals.unavailable(answer, "create", PERSON)) == str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("message", "path", "words", "setting"),
+    [
+        ("Missing property.", "/body/surname", "surname: Missing property.", "field surname"),
+        ("Properties not allowed: pin.", "/body", "Properties not allowed: pin.", "field pin"),
+        ("Read-only.", "/body/statistics_1", "statistics_1: Read-only.", "field statistics_1"),
+        ("Does not match date format.", "/body/date_of_birth", "date_of_birth: Does not match date format.", None),
+        ("Day out of range.", "/body/date_of_birth", "date_of_birth: Day out of range.", None),
+        ("Expected string - got null.", "/body/cardnumber", "cardnumber: Expected string - got null.", None),
+        ("Properties not allowed: Åse.", "/body", "… not allowed: …", None),
+        ("Properties not allowed: 0101990000.", "/body", "Properties not allowed: ….", "field …"),
+        ("Not in enum list: 0101990000, Prøvesen", f"/body/{CPR}", "Not in enum list: … …", None),
+        (CPR, CPR, "…", None),
+    ],
+)
+def test_an_error_of_the_schema_names_the_field(message: str, path: str, words: str, setting: str | None) -> None:
+    """A field that is missing or unknown is a cause in the set-up, a value that does not fit is the person's."""
+    answer = HttpAnswer(400, json.dumps({"errors": [{"message": message, "path": path}], "status": 400}).encode())
+    refusal = koha_refusals.refused(answer, "create", PERSON)
+    assert (str(refusal), refusal.setting) == (f"create: 400: {words}", setting)
+
+
+@pytest.mark.parametrize(
+    ("required", "rights"),
+    [
+        ({"borrowers": "1"}, "borrowers"),
+        ({"borrowers": "edit_borrowers"}, "borrowers: edit_borrowers"),
+        ([{"borrowers": "edit_borrowers"}, {"borrowers": "list_borrowers"}],
+         "borrowers: edit_borrowers, borrowers: list_borrowers"),
+        ({CPR: "1"}, "unnamed"),
+        ({"borrowers": CPR}, "borrowers: …"),
+        ([CPR, 7], "unnamed"),
+        (None, "unnamed"),
+    ],
+)  # fmt: skip
+def test_each_shape_of_a_403_names_its_rights(required: object, rights: str) -> None:
+    """An object, or in a search a list of alternatives (docs/reference/koha.md#rights)."""
+    answer = HttpAnswer(403, json.dumps({"error": "x", "required_permissions": required}).encode())
+    error = koha_refusals.right_missing(answer, "find")
+    assert str(error) == f"find: 403: the API user lacks a permission: {rights}"
+    assert error.setting == f"permission {rights}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"<html><p>0101990000 could not be sent to koha?cardnumber={CPR}</p>",
+        "0101990000",
+        f'"{CPR}"',
+        f'["{CPR}"]',
+        f'{{"error": ["{CPR}"]}}',
+        f'{{"errors": ["{CPR}", {{"message": ["{CPR}"]}}]}}',
+        f'{{"errors": [], "error": "{CPR}"}}',
+        f'{{"message": "{CPR}"}}',
+        "",
+    ],
+)
+def test_what_is_no_answer_of_kohas_is_not_quoted(body: str) -> None:
+    """A gateway's page holds the address that was asked for, and more."""
+    text = str(koha_refusals.unavailable(HttpAnswer(502, body.encode()), "find", PERSON))
+    assert text.startswith("find: 502: ")
+    assert not any(digits in text for digits in ("0101", "0000", "9900"))
+
+
+@given(
+    st.dictionaries(st.sampled_from(["surname", "email", "userid", "cardnumber"]), st.text(min_size=3, max_size=20)),
+    st.text(max_size=60),
+)
+def test_no_value_that_was_sent_stands_in_a_text(sent: dict[str, str], around: str) -> None:
+    """Whatever Koha says around it, in whatever case."""
+    configured = {"category_id": "STUDENT", "library_id": "AUL"}
+    for value in sent.values():
+        if not value.strip():
+            continue
+        error = f"{around} {value} {around} {value.upper()}"
+        answer = HttpAnswer(409, json.dumps({"error": error}).encode())
+        text = str(koha_refusals.refused(answer, "", sent | configured)).removeprefix(": 409: ")
+        assert value.strip().casefold() not in text.casefold()

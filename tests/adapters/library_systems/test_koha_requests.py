@@ -1,0 +1,198 @@
+"""How Koha is called: each call is observed, and no answer, however wrong, is more than a cause."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+import responses
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from broker.adapters.library_systems import koha_responses
+from broker.adapters.library_systems.koha import Koha, KohaSettings
+from broker.adapters.library_systems.koha_settings import FIELDS
+from broker.core.borrowers.borrower import Bar, Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.errors import LibraryError, LibraryUnavailable
+from broker.demo.koha.simulated_koha import Simulation
+from tests.plugins.drawn import drawn
+
+pytestmark = pytest.mark.server
+
+CPR = "0101800000"
+MARK = "a" * 32
+
+Soon = Callable[..., datetime]
+Settings = Callable[..., dict[str, object]]
+Raw = Callable[..., AbstractContextManager[str]]
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = (*sorted(FIELDS), "cardnumber", "userid", "statistics_1", "login_attempts")
+PATRON = st.fixed_dictionaries(
+    {"patron_id": st.just(1) | ANY_JSON, "category_id": st.just("STUDENT") | ANY_JSON},
+    optional={
+        **dict.fromkeys(KEYS, ANY_JSON),
+        **dict.fromkeys(("expiry_date", "restricted", "extended_attributes", "incorrect_address"), ANY_JSON),
+    },
+)
+
+
+def test_every_call_is_counted_and_timed(koha: Simulation, url: str, sound: Settings, wish: Wish, soon: Soon) -> None:
+    """By what was asked and what came of it; the metrics are made of that (docs/operations.md)."""
+    heard: list[tuple[str, str]] = []
+
+    def observe(call: str, outcome: str, seconds: float) -> None:
+        assert 0 <= seconds < 20
+        heard.append((call, outcome))
+
+    library = KohaSettings.read(sound(url, cpr_attribute="")).open(observe)
+    made = library.create(wish, MARK, soon())
+    assert made is not None
+    library.find(CPR, soon())
+    library.typed("C-1", soon())
+    library.create(wish, MARK, soon())
+    library.set_pin(made.number, "4071", soon())
+    library.check_pin(made.number, "4071", soon())
+    koha.faults.down = True
+    with pytest.raises(LibraryUnavailable):
+        library.read(made.number, soon())
+    assert heard == [
+        ("create", "done"),
+        ("find", "done"),
+        ("typed", "done"),
+        ("create", "refused"),
+        ("set_pin", "done"),
+        ("read", "done"),
+        ("check_pin", "done"),
+        ("read", "unavailable"),
+    ]
+
+
+@given(PATRON)
+def test_a_patron_that_is_wrong_in_every_field_is_a_borrower_or_a_cause(patron: dict[str, object]) -> None:
+    """Nothing of another type goes on, and nothing unforeseen is raised."""
+    try:
+        borrower = koha_responses.borrower(patron, "statistics_1", ("userid", "cardnumber"), "CPR")
+    except LibraryUnavailable:
+        return
+    assert isinstance(borrower, Borrower)
+    texts = (borrower.number, borrower.category, *borrower.fields.values())
+    assert all(isinstance(text, str) for text in texts)
+    for text in (borrower.mark, borrower.email, borrower.cpr, borrower.card):
+        assert text is None or isinstance(text, str)
+    assert all(isinstance(bar, Bar) for bar in borrower.bars)
+
+
+@pytest.mark.parametrize("attributes", [1, True, "CPR", {"type": "CPR"}])
+def test_attributes_that_are_no_list_are_a_cause(attributes: object) -> None:
+    """Without them a patron would seem to have no CPR number."""
+    patron = {"patron_id": 1, "category_id": "STUDENT", "extended_attributes": attributes}
+    with pytest.raises(LibraryUnavailable, match="no list"):
+        koha_responses.borrower(patron, "statistics_1", (), "CPR")
+
+
+def _outcome(call: Callable[[], object]) -> str:
+    """Return the text of the error that a call raised."""
+    try:
+        call()
+    except LibraryError as error:
+        return str(error)
+    return ""
+
+
+@settings(max_examples=drawn(60), deadline=None)
+@given(
+    status=st.sampled_from([200, 201, 204, 400, 401, 403, 404, 409, 429, 500, 502]),
+    body=ANY_JSON | PATRON | st.lists(PATRON, max_size=2),
+)
+def test_any_answer_to_any_call_is_an_outcome(status: int, body: object) -> None:
+    """Whatever stands in a JSON answer, with whatever status: a result or an error with its cause, never a crash."""
+    base = "http://127.0.0.1:9"
+    keys = {"url": base, "client_id": "broker", "client_secret": "demo", "library_id": "AUL", "cpr_attribute": "CPR"}
+    library = KohaSettings.read({**keys, "card_number": "cpr"}).open()
+    by = datetime.now(UTC) + timedelta(seconds=20)
+    wish = Wish(CPR, "student", "STUDENT", (), date(2028, 8, 31), (WishedField("surname", "x", "always"),), None)
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: library.find(CPR, by),
+        lambda: library.read("1", by),
+        lambda: library.marked(MARK, by),
+        lambda: library.typed("C-1", by),
+        lambda: library.create(wish, MARK, by),
+        lambda: library.change(Change("1", (), "STUDENT", date(2028, 8, 31), CPR), by),
+        lambda: library.set_pin("1", "4071", by),
+        lambda: library.check_pin("1", "4071", by),
+        lambda: library.prove(ExpectedSetup({"STUDENT": "x"}, {}), by),
+    )
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as odd:
+        odd.post(f"{base}/api/v1/oauth/token", json={"access_token": "t", "expires_in": 3600})
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            odd.add(method, re.compile(rf"{base}/api/v1/(patrons|auth).*"), status=status, json=body)
+        texts = list(map(_outcome, calls))
+    assert not [text for text in texts if CPR in text]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "cause"),
+    [
+        (lambda: _large(10 * 1024 * 1024), "no answer: it is over 2 MB"),
+        (lambda: iter([b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n<html>\n"]), "no token: 200"),
+        (lambda: iter([b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nxx"]), "compressed"),
+        (lambda: iter([b"nonsense\r\n\r\n"]), "no answer"),
+    ],
+)
+def test_an_answer_that_is_none_has_its_cause(
+    *, raw: Raw, sound: Settings, soon: Soon, pieces: Callable[[], Iterator[bytes]], cause: str
+) -> None:
+    """Ten megabytes, a page, a coding that was not asked for: read to its bound, and asked for once."""
+    seen: list[bytes] = []
+    with raw(pieces, seen) as url:
+        library = KohaSettings.read(sound(url)).open()
+        with pytest.raises(LibraryUnavailable, match=cause):
+            library.find(CPR, soon())
+    assert len(seen) == 1
+
+
+def _large(size: int) -> Iterator[bytes]:
+    yield f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode()
+    for _ in range(size // 65_536):
+        yield b"x" * 65_536
+
+
+@pytest.mark.parametrize(
+    ("fields", "ended", "bars"),
+    [
+        ({}, None, set()),
+        ({}, timedelta(days=1), {Bar.EXPIRED}),
+        ({}, timedelta(0), set()),
+        ({"incorrect_address": True, "patron_card_lost": True}, None, {Bar.ADDRESS_UNKNOWN, Bar.CARD_LOST}),
+    ],
+)
+def test_what_bars_a_borrower_is_read(
+    *, koha: Simulation, library: Koha, soon: Soon, fields: dict[str, object], ended: timedelta | None, bars: set[Bar]
+) -> None:
+    """Expired, card lost, address unknown, as the machines know them."""
+    body = {"surname": "Desk", "library_id": "AUL", "category_id": "PRIVATE", "userid": "desk.user", **fields}
+    if ended is not None:
+        body["expiry_date"] = (datetime.now(UTC) - ended).date().isoformat()
+    number = str(koha.patrons.create(body)["patron_id"])
+    borrower = library.read(number, soon())
+    assert borrower is not None
+    assert borrower.bars == bars
+
+
+def test_a_restriction_is_read(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """Koha works it out; nobody can write it."""
+    body = {"surname": "Desk", "library_id": "AUL", "category_id": "PRIVATE", "userid": "desk.user"}
+    number = koha.patrons.create(body)["patron_id"]
+    koha.patrons.edit(number, restricted=True)
+    borrower = library.read(str(number), soon())
+    assert borrower is not None
+    assert borrower.bars == {Bar.RESTRICTED}

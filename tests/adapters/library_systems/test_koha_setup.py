@@ -1,0 +1,237 @@
+"""What is proved of a Koha's set-up before the first borrower meets it, one cause a line."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from broker.adapters.library_systems.koha import Koha
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.demo.koha.administration import FOUR_DIGIT_PINS, AttributeType, Category
+from broker.demo.koha.loans import Circulation
+from broker.demo.koha.simulated_koha import Simulation
+from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
+
+pytestmark = pytest.mark.server
+
+CPR = "0101800000"
+MARK = "a" * 32
+POLICIES = ExpectedSetup(
+    {"STUDENT": "student.yaml:30", "TEMP": "student.yaml:30", "PRIVATE": "private.yaml:20"},
+    {"surname": "student.yaml:34", "email": "student.yaml:36"},
+)
+
+Soon = Callable[..., datetime]
+Opened = Callable[..., Koha]
+
+
+def _desk(koha: Simulation, **more: object) -> dict[str, Any]:
+    body = {"surname": "Desk", "library_id": "AUL", "category_id": "PRIVATE", "userid": "desk.user"}
+    return koha.patrons.create(body | more)
+
+
+def _proved(library: Koha, soon: Soon, expected: ExpectedSetup = POLICIES) -> tuple[SetupFault, ...]:
+    return library.prove(expected, soon())
+
+
+def test_a_sound_setup_has_no_fault_and_is_left_as_it_was(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """Creates that are always rolled back, one for each category, and no patron after them."""
+    _desk(koha, extended_attributes=[{"type": "CPR", "value": CPR}])
+    before = koha.patrons.rows()
+    assert _proved(library, soon) == ()
+    assert koha.patrons.rows() == before
+    assert sum(line == "POST /api/v1/patrons 400" for line in koha.access.lines()) == len(POLICIES.categories) + 1
+    assert CPR not in "".join(koha.access.lines())
+
+
+@pytest.mark.parametrize(
+    ("settings", "setting", "words"),
+    [
+        ({"library_id": "XXX"}, "library_id XXX", "Given library_id does not exist: XXX"),
+        ({"cpr_attribute": "CPPR"}, "patron attribute type CPPR", "Tried to use an invalid attribute type: CPPR"),
+        ({"client_secret": "wrong"}, "library.client_secret", "the secret is not that of the API key broker"),
+        ({"client_id": "weak"}, "permission borrowers", "lacks a permission: borrowers"),
+        ({"url": "http://127.0.0.1:1"}, "unavailable", "no answer: ConnectionError"),
+    ],
+)
+def test_one_cause_is_one_line(
+    *, opened: Opened, soon: Soon, settings: dict[str, object], setting: str, words: str
+) -> None:
+    """However many categories and steps meet it, with the setting's own name in Koha."""
+    faults = _proved(opened(**settings), soon)
+    assert [fault.setting for fault in faults] == [setting]
+    assert words in faults[0].sentence
+
+
+def test_each_missing_right_is_a_line(opened: Opened, soon: Soon) -> None:
+    """The right to read and make borrowers, and the one to change them and their PINs."""
+    faults = _proved(opened(client_id="none"), soon)
+    assert [fault.setting for fault in faults] == ["permission borrowers: edit_borrowers", "permission borrowers"]
+
+
+def test_each_category_of_each_policy_is_tried(library: Koha, soon: Soon) -> None:
+    """A category that only an upgrade names too; the line of the policy file is told."""
+    expected = ExpectedSetup({"STUDNT": "student.yaml:30", "STUDENT": "s:1", "OLD": "student.yaml:33"}, {})
+    assert [(fault.setting, fault.sentence) for fault in _proved(library, soon, expected)] == [
+        (
+            f"category_id {category}",
+            f"student.yaml:{line}: Koha: prove: 400: Given category_id does not exist: {category}",
+        )
+        for category, line in (("STUDNT", 30), ("OLD", 33))
+    ]
+
+
+def test_a_field_that_koha_has_not_is_told_with_the_one_that_was_meant(library: Koha, soon: Soon) -> None:
+    """Before any call: it is told where Koha is down, too."""
+    expected = ExpectedSetup({}, {"surnam": "student.yaml:34", "shoe_size": "student.yaml:40"})
+    near, far = _proved(library, soon, expected)
+    assert near.sentence == "student.yaml:34: Koha has no field 'surnam' (did you mean 'surname'?)"
+    assert far.sentence.startswith("student.yaml:40: Koha has no field 'shoe_size' (fields: address, ")
+
+
+@pytest.mark.parametrize(("unique", "faults"), [(True, []), (False, ["unique patron attribute type CPR"])])
+def test_an_attribute_type_that_is_not_unique_is_told(
+    *, koha: Simulation, library: Koha, soon: Soon, unique: bool, faults: list[str]
+) -> None:
+    """It is tried with a number that a patron has; without one it cannot be told, and nothing is."""
+    types = {"CPR": AttributeType(unique=unique)}
+    koha.patrons.administration = replace(FOUR_DIGIT_PINS, attribute_types=types)
+    assert _proved(library, soon) == ()
+    _desk(koha, extended_attributes=[{"type": "CPR", "value": CPR}])
+    found = _proved(library, soon)
+    assert [fault.setting for fault in found] == faults
+    assert CPR not in str(found)
+    assert len(koha.patrons.rows()) == 1
+
+
+def test_borrowers_of_ours_without_a_card_number_are_told(koha: Simulation, opened: Opened, soon: Soon) -> None:
+    """No dry run shows whether Koha gives card numbers; those that it gave none are counted."""
+    _desk(koha)
+    _desk(koha, userid="marked.otherwise", statistics_1="B")
+    _desk(koha, userid="carded", statistics_1=MARK, cardnumber="C-1")
+    assert _proved(opened(), soon) == ()
+    _desk(koha, userid="ours", statistics_1=MARK)
+    (fault,) = _proved(opened(card_number="system"), soon)
+    assert fault.setting == "cardnumber"
+    assert "1 or more borrowers made here have no card number" in fault.sentence
+    assert "autoMemberNum" in fault.sentence
+
+
+@pytest.mark.parametrize(
+    ("least", "strong", "settings"),
+    [
+        (8, True, ["minPasswordLength STUDENT"] * 2),
+        (5, False, ["minPasswordLength STUDENT"] * 2),
+        (4, True, ["", "RequireStrongPassword STUDENT"]),
+        (4, False, ["", ""]),
+        (3, False, ["", ""]),
+    ],
+)
+@pytest.mark.parametrize("ours", [False, True])
+def test_a_category_that_takes_no_pin_is_told(
+    *, koha: Simulation, library: Koha, soon: Soon, least: int, strong: bool, settings: list[str], ours: bool
+) -> None:
+    """Koha's own rules refuse every PIN; a password that no Koha takes is tried, and nobody's is changed.
+
+    Whether a strong one is demanded is asked of a borrower made here only.
+    """
+    rules = Category(min_password_length=least, require_strong_password=strong)
+    categories = {**FOUR_DIGIT_PINS.categories, "STUDENT": rules}
+    koha.patrons.administration = replace(FOUR_DIGIT_PINS, categories=categories)
+    assert _proved(library, soon) == ()
+    patron = _desk(koha, category_id="STUDENT", statistics_1=MARK if ours else None, cardnumber="C-1")
+    faults = _proved(library, soon)
+    setting = settings[ours]
+    assert [fault.setting for fault in faults] == ([setting] if setting else [])
+    assert not koha.patrons.has_password(patron["patron_id"])
+    for fault in faults:
+        assert fault.sentence.startswith("student.yaml:30: Koha: no PIN can be set in STUDENT: ")
+
+
+def test_a_koha_that_takes_any_password_is_told(
+    koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One patron's PIN is spoilt by the proof then: staff hear whose, and no second patron's is tried."""
+    monkeypatch.setattr("broker.demo.koha.patrons.password_fault", lambda *_: "")
+    number = _desk(koha, category_id="STUDENT")["patron_id"]
+    _desk(koha, category_id="TEMP", userid="another")
+    (fault,) = _proved(library, soon)
+    assert fault.setting == "password rules"
+    assert f"patron {number} " in fault.sentence
+    assert sum(line.endswith("/password 200") for line in koha.access.lines()) == 1
+
+
+def test_mandatory_attribute_types_cannot_be_seen(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """Koha looks at them last: they are told at the first refusal (docs/koha.md says which is which)."""
+    types = {**FOUR_DIGIT_PINS.attribute_types, "FACULTY": AttributeType(mandatory=True)}
+    koha.patrons.administration = replace(FOUR_DIGIT_PINS, attribute_types=types)
+    assert _proved(library, soon) == ()
+
+
+def test_a_koha_that_takes_any_attribute_type_is_cleaned_up(
+    koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dry run that was carried out is undone, told, and not repeated for the next category."""
+    monkeypatch.setattr(koha.patrons, "_check_new_attributes", lambda *_: None)
+    (fault,) = _proved(library, soon)
+    assert fault.setting == "patron attribute types"
+    assert koha.patrons.rows() == []
+    assert sum(line == "POST /api/v1/patrons 201" for line in koha.access.lines()) == 1
+
+
+def test_a_koha_that_goes_down_half_way_is_one_fault(app: Flask, library: Koha, soon: Soon) -> None:
+    """The proof ends there: every further call would wait for its timeout."""
+    app.extensions["koha"].faults.down = True
+    (fault,) = _proved(library, soon)
+    assert (fault.setting, fault.sentence) == ("unavailable", "Koha: no token: 503")
+
+
+def test_an_empty_policy_set_proves_the_rest(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """Rights and searches need no category."""
+    assert _proved(library, soon, ExpectedSetup({}, {})) == ()
+    assert not [line for line in koha.access.lines() if line.startswith("POST /api/v1/patrons ")]
+
+
+def test_an_impossible_type_has_no_digit(library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number would be blotted out of Koha's refusal, and the dry run be taken for a fault of the set-up."""
+    sent: list[str] = []
+    call = library._calls.call
+
+    def noted(operation: str, *given: Any, **more: Any) -> Any:
+        attributes = (more.get("body") or {}).get("extended_attributes", ())
+        sent.extend(attribute["type"] for attribute in attributes)
+        return call(operation, *given, **more)
+
+    monkeypatch.setattr(library._calls, "call", noted)
+    for _ in range(5):
+        assert _proved(library, soon) == ()
+    impossible = set(sent) - {"CPR"}
+    assert len(impossible) > 5
+    assert all(kind.isalpha() for kind in impossible)
+
+
+@pytest.mark.parametrize(("times", "faults"), [(1, 0), (2, 1)])
+def test_a_dry_run_that_meets_a_deadlock_is_sent_once_more(
+    *, koha: Simulation, library: Koha, soon: Soon, times: int, faults: int
+) -> None:
+    """Creates of others beside it end in a 500 now and then; two in a row are a fault."""
+    koha.faults.plan("create", "failed before", times)
+    assert len(_proved(library, soon)) == faults
+
+
+def test_the_machine_port_is_proved_by_a_login_and_a_card_of_nobody(
+    opened: Opened, koha: Simulation, soon: Soon
+) -> None:
+    """A wrong port or a refused account shows before the first PIN; no patron is asked about."""
+    _desk(koha, cardnumber="C-1")
+    with serve_sip2(Circulation(koha.patrons)) as port:
+        login, password = next(iter(TERMINALS.items()))
+        account = {"host": "127.0.0.1", "port": port, "login": login, "password": password}
+        assert _proved(opened(sip2=account), soon) == ()
+        (refused,) = _proved(opened(sip2=account | {"password": "wrong"}), soon)
+    assert (refused.setting, "refused" in refused.sentence) == ("library.sip2", True)
+    (closed,) = _proved(opened(sip2=account), soon)
+    assert (closed.setting, "sip2: no answer" in closed.sentence) == ("library.sip2", True)

@@ -1,0 +1,125 @@
+"""A card and a PIN tried as a machine tries them, against a real server on a real socket."""
+
+import socket
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+
+from broker.adapters.library_systems.sip2 import Sip2Account, Sip2Client
+from broker.core.errors import LibraryUnavailable
+from tests.plugins.sip2_port import STATUS, Answers, answering, checked, plain, right, serving
+
+pytestmark = pytest.mark.server
+
+CARD, PIN = "0101800000", "4071"
+RIGHT = right(CARD)
+
+
+def until(seconds: float = 60) -> float:
+    """Give a moment that no test comes near."""
+    return time.monotonic() + seconds
+
+
+def test_a_right_pin_is_accepted_after_a_login() -> None:
+    """Login, then one question, each with a checksum that comes to nought."""
+    with serving(answering(RIGHT)) as (port, client, observed):
+        assert client.accepts(CARD, PIN, until())
+    login, question = port.seen
+    assert login.startswith("9300CNmachine|COsecret|CPAUL|AY0AZ")
+    assert question.startswith("63009")
+    assert f"AOAUL|AA{CARD}|AC|AD{PIN}|AY1AZ" in question
+    assert len(question.partition("AO")[0]) == 2 + 3 + 18 + 10
+    for message in port.seen:
+        octets = message.rstrip("\r").encode()
+        assert (sum(octets[:-4]) + int(octets[-4:], 16)) & 0xFFFF == 0
+    assert observed == [("sip2", "done")]
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted"),
+    [
+        (RIGHT.replace("CQY", "CQN"), False),
+        (RIGHT.replace("BLY", "BLN"), False),
+        (RIGHT.replace("CQY|", ""), False),
+        (RIGHT.replace("|BLY", "").replace("|CQY", "|CQY|BLN"), False),
+        (RIGHT.replace("AEÅse Prøvesen", "AEBLY|CQN"), False),
+        (f"{STATUS}AOAUL|AANOPE|AE|BLN|AFInvalid cardnumber|", False),
+        (RIGHT.replace("64     ", "64YYYYY"), True),  # expired or lost: the PIN is right all the same
+        (f"{STATUS}CQY|BLY|AA{CARD}|AOAUL|", True),
+    ],
+)
+def test_a_machine_demands_both_a_valid_borrower_and_a_right_pin(*, text: str, accepted: bool) -> None:
+    """In whatever order the fields come; the first of a name counts."""
+    with serving(answering(text)) as (_, client, _observed):
+        assert client.accepts(CARD, PIN, until()) is accepted
+
+
+def test_an_answer_without_error_detection_is_read() -> None:
+    """A server need not send checksums."""
+    with serving(lambda message: plain("941" if message.startswith("93") else RIGHT)) as (_, client, _observed):
+        assert client.accepts(CARD, PIN, until())
+
+
+@pytest.mark.parametrize(
+    ("answers", "words", "setting"),
+    [
+        (answering(RIGHT, plain("940")), "the login of", "library.sip2"),
+        (answering(RIGHT, plain("96AZFEF6")), "no answer that can be read", None),
+        (answering(RIGHT.replace(CARD, "0202810000")), "an answer about another card", None),
+        (answering(RIGHT.replace(f"AA{CARD}|", "")), "an answer about another card", None),
+        (answering("24"), "no answer that can be read", None),
+        (answering("64"), "no answer that can be read", None),
+        (answering(RIGHT[:40]), "no answer that can be read", None),
+        (lambda _: checked("941", 7), "no answer: ValueError", "library.sip2"),
+        (lambda _: checked("941", 0).replace(b"941", b"94Y"), "no answer: ValueError", "library.sip2"),
+        (lambda _: b"x" * 20_000, "no answer: ValueError", "library.sip2"),
+        (lambda _: b"\x00\xff\r", "no answer that can be read", None),
+    ],
+)
+def test_whatever_else_comes_is_no_verdict(answers: Answers, words: str, setting: str | None) -> None:
+    """It is worth another try, is counted, and quotes neither card nor PIN nor the login's secret."""
+    with serving(answers) as (_, client, observed), pytest.raises(LibraryUnavailable, match=words) as caught:
+        client.accepts(CARD, PIN, until())
+    assert caught.value.setting == setting
+    assert not any(secret in repr(caught.value) for secret in (CARD, PIN, "secret"))
+    assert caught.value.__context__ is None
+    assert observed == [("sip2", "unavailable")]
+
+
+@pytest.mark.parametrize("card", ["0101800000|ADx", "0101\r80", "", "\x00"])
+def test_what_would_end_a_field_is_not_sent(card: str) -> None:
+    """A bar or a line break in a card number would begin a field or a message of its own."""
+    with serving(answering(RIGHT)) as (port, client, _):
+        assert not client.accepts(card, PIN, until())
+    assert port.seen == []
+
+
+def test_a_server_that_trickles_or_is_silent_ends_by_the_deadline() -> None:
+    """A timeout for each byte would last for ever."""
+    over = threading.Event()
+    for_ever = until(60)
+
+    def trickle(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):  # the client may be gone before it is over
+            while not over.wait(0.05) and time.monotonic() < for_ever:
+                connection.sendall(b"9")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=trickle, args=(listener,), daemon=True)
+        thread.start()
+        account = Sip2Account("127.0.0.1", listener.getsockname()[1], "machine", "secret", "AUL", None)
+        with pytest.raises(LibraryUnavailable, match="sip2: no answer: Timeout"):
+            Sip2Client(account, lambda *_: None).accepts(CARD, PIN, until(0.6))
+        assert time.monotonic() < for_ever
+        over.set()
+        thread.join()
+
+
+def test_nobody_listening_is_worth_another_try() -> None:
+    """As with any other part of the library system."""
+    account = Sip2Account("127.0.0.1", 1, "machine", "secret", "AUL", None)
+    with pytest.raises(LibraryUnavailable, match="no answer: ConnectionRefusedError"):
+        Sip2Client(account, lambda *_: None).accepts(CARD, PIN, until())
