@@ -24,7 +24,7 @@ from broker.app.background_work import Loops
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import LibraryUnavailable
@@ -86,6 +86,10 @@ class Library:
         del birth_date, email
         return ()
 
+    def list_borrowers(self) -> Iterator[Borrower]:
+        """Yield everybody."""
+        return iter(tuple(self.borrowers.values()))
+
     def marked(self, _mark: str, _: datetime) -> tuple[Borrower, ...]:
         """Return nobody: nobody's CPR number is changed here."""
         self.answer("marked")
@@ -127,6 +131,10 @@ class Library:
         del card
         self.answer("check_pin")
         return PinAnswer.RIGHT if self.pins.get(number) == pin else PinAnswer.WRONG
+
+    def try_setup(self, _expected: ExpectedSetup, _: datetime) -> SetupTrial:
+        """Try nothing."""
+        return SetupTrial((), ())
 
     def prove(self, _expected: ExpectedSetup, _: datetime) -> tuple[SetupFault, ...]:
         """Find no fault."""

@@ -47,9 +47,11 @@ from broker.use_cases.borrowers.library_proof import LibraryProof
 from broker.use_cases.borrowers.locked_changes import LockedChanges
 from broker.use_cases.borrowers.register_loop import RegisterLoop
 from broker.use_cases.borrowers.staff_cases import StaffCases
+from broker.use_cases.codes import MailedCodes
 from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.identity.person_resolution import PersonResolution
 from broker.use_cases.login.person_at_login import PersonAtLogin
+from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.policies.set_in_force import SetInForce
 from broker.use_cases.proofs.mailbox_proof import MailboxProof
 from broker.use_cases.proofs.pin_check import PinCheck
@@ -84,6 +86,8 @@ class Parts:
     enrolments: Enrolments
     enrolment_counting: EnrolmentCounting
     cases: StaffCases
+    codes: MailedCodes
+    outbox: MailOutbox
     mailbox_proof: MailboxProof
     pin_check: PinCheck
     pin_renewal: PinRenewal
@@ -138,6 +142,8 @@ def assemble(settings: config.Config) -> Parts:
     waiting = _waiting(settings)
     enrolments = Enrolments(ports, settings.library.mode, wake, time.sleep, waiting)
     cases = StaffCases(ports.records, ports.links, trail)
+    codes = MailedCodes(store, ring.index, now)
+    outbox = MailOutbox(store, ring.index, smtp(settings), now, wake, trail.tell)
     return Parts(
         config=settings,
         keys=ring,
@@ -158,7 +164,9 @@ def assemble(settings: config.Config) -> Parts:
         enrolments=enrolments,
         enrolment_counting=EnrolmentCounting(ports.records, now),
         cases=cases,
-        mailbox_proof=MailboxProof(store, ring.index, smtp(settings), ports.letters, cases),
+        codes=codes,
+        outbox=outbox,
+        mailbox_proof=MailboxProof(store, ring.index, codes, outbox, ports.letters),
         pin_check=PinCheck(store, ring.index, ports.library, now, waiting, time.sleep),
         pin_renewal=_pin_renewal(settings, ports, wake, waiting),
         texts=opened.texts,

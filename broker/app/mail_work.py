@@ -57,6 +57,10 @@ class MailWork:
             if number == 0:
                 yield self._recall
             yield _unless(rests, self.put_off.step)
+        outbox = self.parts.outbox
+        if outbox.mail is not None:
+            outbox = replace(outbox, mail=WatchedMail(outbox.mail, self.silence))
+        yield _unless(rests, outbox.step)
         renewal = self.parts.pin_renewal
         renewal = replace(renewal, mail=WatchedMail(renewal.mail, self.silence))
         yield _unless(rests, renewal.step)

@@ -314,7 +314,7 @@ class AddressRefused(BrokerError):
     """A mail address, as a person typed it, that cannot be taken.
 
     ``cause`` is a stable code: address_empty, address_too_long, address_without_at,
-    address_not_plain, address_other_domain, address_cpr, address_unreachable.
+    address_not_plain, address_other_domain, address_cpr.
     """
 
     reason = "address_refused"
@@ -327,21 +327,16 @@ class AddressRefused(BrokerError):
 
 
 class AddressTaken(BrokerError):
-    """An address that proves somebody else: staff must look, and find it by the id ``case``."""
+    """The address proves another person; staff can remove that proof."""
 
     reason = "address_taken"
     http = 403
-
-    def __init__(self, cause: str, case: str) -> None:
-        """Store the sentence for the log, and the case."""
-        super().__init__(cause)
-        self.case = case
 
 
 class CodeRefused(BrokerError):
     """A code or link of a mail of ours that proves nothing.
 
-    ``cause`` is a stable code: code_malformed, code_wrong, code_used_up, code_expired, code_none.
+    ``cause`` is a stable code: code_malformed, code_wrong, code_used_up, code_none.
     """
 
     reason = "code_refused"

@@ -72,6 +72,7 @@ class EventKind(Enum):
     PROXY_UNCOUNTED = auto()  # X-Forwarded-For that no configured proxy accounts for
     LIBRARY_FAULT = auto()  # in the set-up of the library system, or it is down
     LIBRARY_MENDED = auto()
+    MAIL_REFUSED = auto()  # the mail server knows no such recipient
     MAIL_SILENT = auto()  # mails of broker work are left without an answer
     MAIL_ANSWERS = auto()
     METADATA_FETCHED = auto()
@@ -161,6 +162,7 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.PROXY_UNCOUNTED: _logged("proxy_uncounted"),
     EventKind.LIBRARY_FAULT: _alarm("library_fault"),
     EventKind.LIBRARY_MENDED: _logged("library_mended"),
+    EventKind.MAIL_REFUSED: _logged("mail_refused"),
     EventKind.MAIL_SILENT: _alarm("mail_silent"),
     EventKind.MAIL_ANSWERS: _logged("mail_answers"),
     EventKind.METADATA_FETCHED: Route((Sink.METRIC,)),

@@ -35,14 +35,13 @@ class PinPointerLetter:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class MailboxCodeLetter:
-    """The code and the link that prove a mailbox.
+    """The code that proves a mailbox.
 
     ``asker`` is the name of the person who claims it, as the upstream asserted it, for the owner of
     the mailbox to recognise or not.
     """
 
     code: str
-    link: str
     asker: str
     minutes: int
 

@@ -8,7 +8,7 @@ from broker.core.audit_events import AuditEvent
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.registered_person import RegisteredPerson
 from broker.core.borrowers.wanted_borrower import Wish
@@ -25,6 +25,8 @@ RecordKind = Literal[
     "enrolment",
     "lease",
     "pin",
+    "code",
+    "mail",
     "register",
     "proof",
     "session",
@@ -233,6 +235,10 @@ class LibrarySystem(Protocol):
         """
         ...
 
+    def list_borrowers(self) -> Iterator[Borrower]:
+        """Yield every borrower, a page at a time; LibraryRefused without ``LISTED``."""
+        ...
+
     def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
         """Make the borrower with ``mark``, a card number and a database-unique field of its CPR.
 
@@ -276,6 +282,13 @@ class LibrarySystem(Protocol):
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return what in the set-up breaks a promise of ours; nothing is written or raised."""
+        ...
+
+    def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
+        """Make a borrower in each category, set and check a PIN, delete it; nothing is raised.
+
+        Trial borrowers carry a reserved mark, by which the next trial deletes those that are left.
+        """
         ...
 
 

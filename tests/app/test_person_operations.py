@@ -75,7 +75,19 @@ NOBODYS: Final = frozenset(
     }
 )
 # Nothing writes the person record yet: the change that writes it also deletes it here.
-STAYS: Final = frozenset({table.ENDED, table.PAUSE, table.PERSON, table.INDEX})
+STAYS: Final = frozenset(
+    {
+        table.ENDED,
+        table.PAUSE,
+        table.PERSON,
+        table.INDEX,
+        table.CODE,
+        table.CODES_ENDED,
+        table.PIN_LINK,
+        table.MAIL,
+        table.MAIL_SENT,
+    }
+)
 # Found as another row of the same record, or by a search of its own.
 OTHERWISE: Final = frozenset(
     {

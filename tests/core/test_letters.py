@@ -28,7 +28,7 @@ def test_a_name_in_a_letter_is_a_name(asserted: str, name: str) -> None:
         PinLetter("5837"),
         RenewedPinLetter("5837"),
         AccountCodeLetter(code="5837", link="https://login.example/pin?code=5837", asked_at="", asked_from=""),
-        MailboxCodeLetter(code="005837", link="l", asker="Ann", minutes=30),
+        MailboxCodeLetter(code="0058 5837", asker="Ann", minutes=30),
     ],
 )
 def test_what_works_in_a_letter_is_not_in_its_repr(letter: LetterContent) -> None:

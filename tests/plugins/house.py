@@ -64,7 +64,7 @@ class House:
     koha: simulated_koha.Simulation
     circulation: Circulation
     machine: Machine
-    mailbox: Mailbox
+    received: Mailbox
     clock: Clock
 
     @property
@@ -83,6 +83,16 @@ class House:
     def broker(self) -> LoginFlow:
         """Give the flow behind the pages."""
         return self.ports.broker
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """Return the mailbox after every mail that is due was sent."""
+        self.until(lambda: not self._mails_due(), "every mail was sent")
+        return self.received
+
+    def _mails_due(self) -> list[Key]:
+        now = self.clock.now()
+        return [key for key, kept in self.parts.store.list("mail", None, now) if kept.due and kept.due <= now]
 
     def person(self) -> "Person":
         """Give a browser that has never been here."""
@@ -385,6 +395,6 @@ def standing(
         object.__setattr__(
             found.ports, "patience", PATIENCE
         )  # a login waits for its borrower, though the machine is busy
-        steps = (found.parts.enrolments.step, found.parts.pin_renewal.step)
+        steps = (found.parts.enrolments.step, found.parts.outbox.step, found.parts.pin_renewal.step)
         with beside(found.parts.wake, steps, report):
             yield found

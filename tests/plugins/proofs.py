@@ -17,6 +17,8 @@ from broker.core.errors import BrokerError
 from broker.core.login.transaction import LIFETIME, AuthnRequest, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
+from broker.use_cases.codes import MailedCodes
+from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.proofs.mailbox_proof import MailboxProof
 from broker.use_cases.transactions import Held, Transactions
 from tests.plugins.ports import free_port
@@ -28,18 +30,6 @@ Post = tuple[Mailbox, int]
 
 
 @dataclass(slots=True)
-class Desk:
-    """The cases that staff would see."""
-
-    cases: list[tuple[str, str]] = field(default_factory=list)
-
-    def taken(self, owner: str, address: str) -> str:
-        """Note one."""
-        self.cases.append((owner, address))
-        return f"case {len(self.cases)}"
-
-
-@dataclass(slots=True)
 class Bench:
     """Proofs over one SQLite file and one mail server; ``now`` is when the test began."""
 
@@ -47,14 +37,19 @@ class Bench:
     mailbox: Mailbox
     port: int
     now: datetime
-    desk: Desk = field(default_factory=Desk)
     hmacs: LookupHmacs = field(default_factory=lambda: LookupHmacs("k1", b"k" * 32))
 
     def proving(self) -> MailboxProof:
         """Give the proofs as one more worker has them, with a store of its own on the same file."""
-        smtp = Smtp(f"smtp://127.0.0.1:{self.port}", "library@library.example", timeout=60)
+        store = SqliteStore(self.path)
         letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
-        return MailboxProof(SqliteStore(self.path), self.hmacs, smtp, letters, self.desk)
+        codes = MailedCodes(store, self.hmacs, lambda: self.now)
+        return MailboxProof(store, self.hmacs, codes, self.outbox(), letters)
+
+    def outbox(self) -> MailOutbox:
+        """Give the queue of mails to the real mail server."""
+        smtp = Smtp(f"smtp://127.0.0.1:{self.port}", "library@library.example", timeout=60)
+        return MailOutbox(SqliteStore(self.path), self.hmacs, smtp, lambda: self.now)
 
     @property
     def transactions(self) -> Transactions:
@@ -65,21 +60,20 @@ class Bench:
         """Begin a login that has been authenticated just now."""
         request = AuthnRequest("_1", "my-loans", "https://loans.example", "https://loans.example/acs")
         name, mark = secrets.token_hex(16), secrets.token_hex(8)
-        plain = Transaction(name, "BCDFGHJK", self.now, self.now + LIFETIME, request, arrival=mark)
+        plain = Transaction(name, "BCDFGHJK", self.now, self.now + LIFETIME, request, arrival=mark, browser="browser 1")
         made = replace(plain, authenticated=self.now, **facts)  # type: ignore[arg-type]
         return self.transactions.add(made, self.now)
 
     def mail(self, held: Held, owner: str = "ann", address: str = NURSE, **how: object) -> Held:
-        """Have a code mailed."""
+        """Have a code queued for mailing."""
         said = {"name": "kaldemail", "asker": "Ann Holm", "language": "en", "now": self.now, **how}
-        return self.proving().mail_to(
+        return self.proving().mail_code(
             held,
             owner,
             str(said["name"]),
             address,
             asker=str(said["asker"]),
             language=str(said["language"]),
-            url=lambda link: f"https://login.example/{link}",
             lasts=timedelta(minutes=30),
             now=said["now"],  # type: ignore[arg-type]
         )
@@ -90,36 +84,31 @@ class Bench:
             held,
             code,
             owner,
-            how.get("now", self.now),  # type: ignore[arg-type]
+            str(how.get("name", "kaldemail")),
+            self.now,
             domains=how.get("domains", DOMAINS),  # type: ignore[arg-type]
             remembered_for=YEAR,
         )
 
-    def press(self, held: Held, link: str, owner: str = "ann") -> Held:
-        """Press the button of a link."""
-        return self.proving().press(held, link, owner, self.now, domains=DOMAINS, remembered_for=YEAR)
-
-    def read(self, held: Held) -> tuple[str, str]:
-        """Give the code and the link in the newest mail, which must be what the transaction waits for."""
-        code, link = secrets_in(self.mailbox.mails()[0])
-        mailing = self.again(held).mailing
-        assert mailing is not None
-        assert (mailing.code, mailing.link) == (code, link)
-        return code, link
+    def read(self) -> str:
+        """Send what is queued, and give the code in the newest mail."""
+        while self.outbox().step():
+            pass
+        return code_in(self.mailbox.mails()[0])
 
     def again(self, held: Held) -> Transaction:
         """Give the transaction as it stands in the file."""
         return self.transactions.read(held.transaction.id, self.now).transaction
 
 
-def secrets_in(mail: ReceivedMail) -> tuple[str, str]:
-    """Give the code and the link's secret of a mail."""
-    return re.findall(r": ([0-9]{6})\n", mail.text)[0], re.findall(r"/([0-9a-f]{32})\s", mail.text)[0]
+def code_in(mail: ReceivedMail) -> str:
+    """Give the code of a mail."""
+    return str(re.findall(r": ([0-9]{4} [0-9]{4})\n", mail.text)[0]).replace(" ", "")
 
 
 def other(code: str) -> str:
     """Give a code that is not this one."""
-    return f"{(int(code) + 1) % 10**6:06}"
+    return f"{(int(code.replace(' ', '')) + 1) % 10**8:08}"
 
 
 def outcome(attempt: Callable[[], Held]) -> str:

@@ -21,7 +21,7 @@ _WEIGHT: Final = """() => {
 _MOST_TABS: Final = 90
 _PRESSES: Final = 20
 _MAIL_WITHIN: Final = 120.0
-_CODE: Final = re.compile(r"(?:The code is|Koden er): *(\d{6})")
+_CODE: Final = re.compile(r"(?:The code is|Koden er): *(\d{4} \d{4})")
 _PIN: Final = re.compile(r"(?:PIN|pinkode)[^.\n]*: *(\d{4})$", re.MULTILINE)
 _LINK: Final = re.compile(r"https?://\S+(?:/proof/|\?code=)\S+")
 _ACCOUNT_CODE: Final = re.compile(r"(?:Your code is|Din kode er): ([a-z]{5}-[a-z]{5})")

@@ -50,7 +50,7 @@ def test_a_wrong_code_of_a_mailbox_is_a_refusal(house: House) -> None:
     page = person.sign_up("eva", "hospital", way="nemid")
     assert mark(page) == ("proof", "kaldemail")
     page = person.press(page, do="mail", address=NURSE)
-    person.press(page, do="code", code="000000")
+    person.press(page, do="code", code="00000000")
     assert _told(house, "refused") == ["code_wrong"]
 
 

@@ -15,7 +15,7 @@ from broker.core.policy.decision import evaluate
 from broker.use_cases import arrived_login
 from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
 from tests.plugins.house import House, mark
-from tests.plugins.proofs import NURSE, secrets_in
+from tests.plugins.proofs import NURSE, code_in
 
 NONE: Final = (0, 0, 0)
 ONCE: Final = (1, 1, 1)
@@ -92,7 +92,7 @@ def test_a_fact_of_the_person_is_read_and_decided_anew(house: House, counts: Cou
     assert seen[-2:] == [("GET login.show", ONCE), ("GET proof.ask", ONCE)]
     page, seen = counts.of(lambda: person.press(page, do="mail", address=NURSE))
     assert seen == [("POST proof.answer", ONCE), ("GET proof.ask", ONCE)]
-    code, _ = secrets_in(house.mailbox.mails()[0])
+    code = code_in(house.mailbox.mails()[0])
     page, seen = counts.of(lambda: person.press(page, do="code", code=code))
     assert seen == [("POST proof.answer", (1, 2, 2)), ("GET consent.ask", ONCE)]
     assert mark(page)[0] == "ask"

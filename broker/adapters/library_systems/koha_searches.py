@@ -1,8 +1,8 @@
 """How borrowers are found in Koha: by CPR number, mark, internal number, or what somebody typed."""
 
 import unicodedata
-from collections.abc import Sequence
-from datetime import date, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from broker.adapters.library_systems import koha_refusals, koha_requests, koha_responses
@@ -13,6 +13,7 @@ from broker.adapters.library_systems.koha_settings import KohaKeys
 from broker.core.errors import LibraryUnavailable
 from broker.core.input_normalization import without_invisible, without_spaces
 
+_A_PAGE: Final = 200
 _MOST_SIMILAR: Final = 200
 _LONGEST_NAME: Final = 75  # characters of a user name; a card number has fewer
 _MOST_NAMED: Final = 2  # one by its card number, one by its user name: both are unique
@@ -79,6 +80,27 @@ class PatronSearches:
             found += self.search("find_similar", by_mail[0], deadline, most=_MOST_SIMILAR)
         return _by_likeness(found, birth_date, email)[:_MOST_SIMILAR]
 
+    def everybody(self) -> Iterator[Patron]:
+        """Yield every patron in the order of ``patron_id``; LibraryUnavailable out of order.
+
+        A page begins behind the last patron of the page before, so that patrons that are deleted
+        meanwhile let nobody be left out.
+        """
+        last = 0
+        while True:
+            deadline = datetime.now(UTC) + timedelta(seconds=self._settings.timeout)
+            query = {"me.patron_id": {">": last}}
+            order = "&_order_by=me.patron_id"
+            found = self.search("list", query, deadline, most=_A_PAGE, order=order)
+            for patron in found:
+                number = patron.get("patron_id")
+                if not isinstance(number, int) or number <= last:
+                    raise LibraryUnavailable(f"list: {_EVERYONE}")
+                last = number
+                yield patron
+            if len(found) < _A_PAGE:
+                return
+
     def patron(self, number: str, deadline: datetime) -> Patron | None:
         """Return the patron of this ``patron_id``, or None."""
         path = koha_requests.patron_path(number)
@@ -96,7 +118,7 @@ class PatronSearches:
         return patron
 
     def search(
-        self, operation: str, query: Query, deadline: datetime, *, most: int = 20
+        self, operation: str, query: Query, deadline: datetime, *, most: int = 20, order: str = ""
     ) -> list[Patron]:
         """Return the first ``most`` patrons that meet a query, with their attributes.
 
@@ -105,7 +127,7 @@ class PatronSearches:
         headers, body = koha_requests.carried(query, self._settings.query_in)
         headers = {**headers, **koha_requests.embedding(self._settings.cpr_attribute)}
         # One page is enough: two borrowers are already a case for staff.
-        path = f"{PATRONS}?_per_page={most}"
+        path = f"{PATRONS}?_per_page={most}{order}"
         answer = self._calls.call(operation, "GET", path, deadline, headers=headers, body=body)
         return koha_responses.patrons(answer, operation)
 

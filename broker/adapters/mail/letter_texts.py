@@ -67,12 +67,7 @@ address. The code shows that the address is yours.
 
 The code is: %(code)s
 
-Type it on the page where you began. Or open this link in the same browser and
-confirm there:
-%(link)s
-
-Code and link are good for %(minutes)s minutes and can be used once. If you asked for
-more than one code, only the newest one works.
+Type it on the page where you began. It works for %(minutes)s minutes, and once.
 
 If it was not you, ignore this mail and give the code to nobody.
 We never ask for the code in a mail or on the telephone.

@@ -4,13 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, assert_never
 
-from broker.core.borrowers.borrower import Borrower, numbers, wrong_with_borrowers
+from broker.core.borrowers.borrower import Borrower, numbers
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome
-from broker.core.borrowers.surnames import share_a_surname
+from broker.core.borrowers.matching import PersonFacts, has_surname, is_this_persons
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.entities import Names
-
-_SURNAME: Final = "surname"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +73,37 @@ def plan(
     """Return the change after which exactly one borrower is as ``wish`` has it.
 
     ``found`` are all borrowers that match the CPR, ``temporary`` the borrower that
-    ``wish.temporary`` names, None where it is gone. Two matches, one with another date of birth, or
+    ``wish.temporary`` names, None where it is gone. Two matches, one that is not this person's, or
     a temporary borrower beside the CPR's own is a Case.
 
     Source: docs/reference/design.md#invariant-6.
     """
-    reason = wrong_with_borrowers(found, wish.cpr)
+    reason = find_case_reason(found, wish.person, wish.cpr or "")
     if reason:
         return Case(reason, numbers(found))
+    return plan_for_matching(found, wish, today, temporary)
+
+
+def plan_for_matching(
+    found: tuple[Borrower, ...], wish: Wish, today: date, temporary: Borrower | None = None
+) -> Plan:
+    """Return the plan for borrowers that are known to be this person's: one, or none."""
     if not found:
         return _without_borrower(wish, temporary)
     if wish.temporary and temporary and temporary.number != found[0].number:
         return Case("temporary_and_cpr", numbers((found[0], temporary)))
     return _change(found[0], wish, today)
+
+
+def find_case_reason(
+    found: tuple[Borrower, ...], person: PersonFacts, cpr_number: str
+) -> str | None:
+    """Return why the borrowers found by a CPR number are a case; None for none or the person's."""
+    if len(found) > 1:
+        return "two_borrowers"
+    if found and not is_this_persons(person, found[0], cpr_number):
+        return "different_person"
+    return None
 
 
 def _without_borrower(wish: Wish, temporary: Borrower | None) -> Plan:
@@ -113,16 +129,9 @@ def _adoption(wish: Wish, number: str, temporary: Borrower | None) -> Change | C
         return Case("temporary_unfit", concerned)
     if temporary.category not in wish.adopts or temporary.cpr is not None:
         return Case("temporary_unfit", concerned)
-    if not (wish.confirmed or _is_of_same_name(temporary, wish)):
+    if not (wish.confirmed or has_surname(wish.person, temporary)):
         return Case("adoption_other_name", concerned)
     return Change(temporary.number, _fields(temporary, wish), wish.category, wish.expires, number)
-
-
-def _is_of_same_name(temporary: Borrower, wish: Wish) -> bool:
-    """Return whether the desk wrote a surname of the person: a PIN may be somebody else's."""
-    present = temporary.fields.get(_SURNAME, "")
-    wished = (field.value for field in wish.fields if field.name == _SURNAME)
-    return any(share_a_surname(present, surname) for surname in wished)
 
 
 def _change(borrower: Borrower, wish: Wish, today: date) -> Nothing | Change:

@@ -22,7 +22,7 @@ class EnrolmentState(StrEnum):
 
     WANTED = "wanted"
     DONE = "done"
-    # staff must look: two_borrowers, cpr_changed, birth_date_differs, temporary_and_cpr, ...
+    # staff must look: two_borrowers, different_person, temporary_and_cpr, ...
     CASE = "case"
     NOTICE = "notice"  # staff may look: a name came with another CPR number; nothing waits for it
     GIVEN_UP = "given_up"  # nothing came of it: too late, or borrower_gone
@@ -75,6 +75,8 @@ class Enrolment:
     # when the first PIN mail was tried; a day later only a pointer is mailed
     pin_tried: datetime | None = None
     pin_avoids: Names = ()  # pseudonyms of the PINs that the person's own number suggests
+    # keyed hash of the person facts (name, birth date) that agreed with the borrower
+    agreed_facts: str | None = None
     carried: str | None = None  # pseudonym of the wish that was carried out
     # when the library system was last asked about the borrower: it was as found then, or not there
     settled: datetime | None = None
@@ -100,7 +102,12 @@ class Enrolment:
         return now - self.settled < within
 
     def finished(
-        self, borrower: Borrower, outcome: EnrolmentOutcome, carried: str, now: datetime
+        self,
+        borrower: Borrower,
+        outcome: EnrolmentOutcome,
+        carried: str,
+        agreed_facts: str,
+        now: datetime,
     ) -> "Enrolment":
         """Return the enrolment once the borrower is as wished, with no PIN owed.
 
@@ -121,6 +128,7 @@ class Enrolment:
             borrowers=(),
             attempts=0,
             carried=carried,
+            agreed_facts=agreed_facts,
             settled=now,
             pin_owed=False,
             pin_mailed=self.pin_mailed if same else None,

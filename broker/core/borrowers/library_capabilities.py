@@ -16,6 +16,7 @@ class LibraryCapability(StrEnum):
     SETUP_TRIED = "setup_tried"  # the categories that policies name are tried before anybody's
     USER_NAMES = "user_names"  # a borrower may have a name to type beside its numbers
     FOUND_BY_BIRTH_DATE = "found_by_birth_date"  # borrowers can be searched by birth date
+    LISTED = "listed"  # all borrowers can be read one after the other
     MERGED_TOLD = "merged_told"  # a merged borrower's number leads to the one it became
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from broker.core.borrowers import field_values
+from broker.core.borrowers.matching import NO_FACTS, PersonFacts, read_person_facts
 from broker.core.entities import Names
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.identity.rights import Right, has_usable_cpr
@@ -34,7 +35,8 @@ class Wish:
     ``creates`` is False where the person may not enrol alone: a person with a borrower gets on,
     nobody gets a new one. ``confirmed`` is whether staff have said that the temporary borrower is
     this person's, whose name it does not have. ``register`` is what is done with the answer of the
-    register of persons, None where nobody is looked up.
+    register of persons, None where nobody is looked up. ``person`` is compared with a borrower
+    before it counts as this person's.
     """
 
     cpr: str | None
@@ -52,6 +54,7 @@ class Wish:
     creates: bool = True
     confirmed: bool = False
     register: RegisterRule | None = None
+    person: PersonFacts = NO_FACTS
 
     def __repr__(self) -> str:
         """Show affiliation and category only."""
@@ -59,7 +62,7 @@ class Wish:
 
     def without_person(self) -> "Wish":
         """Return the wish for an owed PIN mail, the borrower made: no CPR, fields or numbers."""
-        return replace(self, cpr=None, fields=(), temporary=None)
+        return replace(self, cpr=None, fields=(), temporary=None, person=NO_FACTS)
 
     def upgrades_from(self, category: str) -> bool:
         """Return whether a borrower of ``category`` would be upgraded.
@@ -117,6 +120,7 @@ def wish(decision: Decision, attributes: Attributes, *, language: str, today: da
         adopts=rule.temporary,
         creates=sure and decision.permits_creation,
         register=rule.register if sure else None,
+        person=read_person_facts(attributes),
     )
 
 

@@ -1,4 +1,4 @@
-"""The proof that a mailbox is the person's own, and the mail with the code that leads to it."""
+"""The proof that a mailbox is the person's own."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,17 +28,10 @@ class Proved:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Mailing:
-    """A code and a link on the way to an address: for one login, half an hour and five tries.
-
-    ``link`` is 128 bits that only the mail holds; ``code`` is what a person types. ``until`` ends
-    both.
-    """
+    """The address that a code was mailed to in this login, and when the code expires."""
 
     name: str
     address: str
-    code: str
-    link: str
-    sent: datetime
     until: datetime
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, assert_never
 
-from broker.core.borrowers.borrower import Borrower, wrong_with_borrowers
+from broker.core.borrowers.borrower import Borrower, numbers
 from broker.core.borrowers.change_plan import (
     Case,
     Change,
@@ -14,7 +14,7 @@ from broker.core.borrowers.change_plan import (
     Plan,
     offered,
     outcome,
-    plan,
+    plan_for_matching,
 )
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.wanted_borrower import Wish, wish
@@ -28,6 +28,7 @@ from broker.core.policy.model import Decision
 
 _EMAIL: Final = "email"
 _LANGUAGE: Final = "en"
+_SEVERAL: Final = "two_borrowers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,7 @@ class IdealAccount:
         release = self.decision.release
         if release is None or release.borrower == "none" or not self._leads:
             return None
-        wrong = wrong_with_borrowers(self._by_cpr(None), None)
-        return None if wrong else BORROWER_STAND_IN
+        return None if self._has_several else BORROWER_STAND_IN
 
     def found(self, *, verified: bool) -> Account | None:
         """Return the account as it is found; ``verified``: its number is known already."""
@@ -84,7 +84,15 @@ class IdealAccount:
 
     def planned(self, wished: Wish) -> Plan:
         """Return the change by which the borrower becomes as wished."""
-        return plan(self._by_cpr(wished), wished, self.today, self._temporary(wished))
+        found = self._by_cpr(wished)
+        if self._has_several:
+            return Case(_SEVERAL, numbers(found))
+        return plan_for_matching(found, wished, self.today, self._temporary(wished))
+
+    @property
+    def _has_several(self) -> bool:
+        """Return whether the person has two borrowers; what they have is theirs otherwise."""
+        return len(self._by_cpr(None)) > 1
 
     @property
     def _is_temporary(self) -> bool:
@@ -139,9 +147,8 @@ class IdealAccount:
             return Account(BORROWER_STAND_IN, AccountState.KNOWN)
         if self.errand is Errand.PIN and not by_number:
             return _case(missing_cpr_reason(self.reading.cpr))
-        wrong = wrong_with_borrowers(self._by_cpr(None), None)
-        if self._leads and wrong:
-            return _case(wrong)
+        if self._leads and self._has_several:
+            return _case(_SEVERAL)
         if self._leads:
             return Account(BORROWER_STAND_IN, AccountState.KNOWN)
         if by_number:

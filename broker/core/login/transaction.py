@@ -296,6 +296,13 @@ class Transaction:
         return self.person.enrolment if self.person else None
 
     @property
+    def borrower_number(self) -> str | None:
+        """Return the library system's number of the borrower that this login leads to, or None."""
+        if self.account and self.account.number:
+            return self.account.number
+        return self.person.number if self.person else None
+
+    @property
     def names(self) -> LoginNames:
         """Return the names by which this login is written down."""
         return LoginNames(

@@ -183,6 +183,47 @@ PIN_BROWSER: Final = Retention(
     _("the tick"),
     _("number and PIN are enough there"),
 )
+CODE: Final = Retention(
+    "code",
+    _("codes that were mailed to a person: a keyed hash of each, and what it proves"),
+    "a keyed hash of the browser's cookie and the person id",
+    30 * _MINUTE,
+    _("the mail"),
+    _("the person types it in the browser that asked"),
+)
+CODES_ENDED: Final = Retention(
+    "code",
+    _("that a borrower's codes ended, because the PIN was changed"),
+    "a keyed hash of the borrower number",
+    30 * _MINUTE,
+    _("the new PIN"),
+    _("a stranger who asked for a code before gets in no more"),
+)
+PIN_LINK: Final = Retention(
+    "code",
+    _("links behind which a borrower chooses a PIN: borrower number, keyed hashes"),
+    "a keyed hash of the link or of the borrower number",
+    None,
+    _("the mail"),
+    _("the person reads their mail when they come to it"),
+    _("24 hours, seven days in the mail to a new borrower"),
+)
+MAIL: Final = Retention(
+    "mail",
+    _("a mail to be sent: address, subject, text"),
+    "a keyed hash of the borrower number or person id",
+    2 * _DAY,
+    _("the request that caused it"),
+    _("a mail server that is down gets it later"),
+)
+MAIL_SENT: Final = Retention(
+    "mail",
+    _("a mail that was sent or refused: subject, time and the masked address"),
+    "a keyed hash of the borrower number or person id",
+    30 * _DAY,
+    _("the attempt"),
+    _("staff see why a mail did not arrive"),
+)
 REGISTER_LOOK_UP: Final = Retention(
     "register",
     _("an owed look-up in the register of persons: CPR number, the new one, reason, what to do"),

@@ -23,8 +23,15 @@ def page_size(default: int) -> tuple[int, int]:
     return _whole("_page", 1), size
 
 
-def paged(rows: Sequence[Mapping[str, Any]], page: tuple[int, int], base_total: int) -> Response:
+def paged(
+    rows: Sequence[Mapping[str, Any]],
+    page: tuple[int, int],
+    base_total: int,
+    total: int | None = None,
+) -> Response:
     """Return the page of ``rows`` with its headers; ``base_total`` is how many there are at all.
+
+    ``total`` is how many match, where ``rows`` are the first of them only.
 
     ``Link`` repeats the query of URL and headers, CPR numbers too; that of the body it does not.
 
@@ -35,8 +42,8 @@ def paged(rows: Sequence[Mapping[str, Any]], page: tuple[int, int], base_total: 
     if size != _ALL:
         part = rows[(number - 1) * size : number * size]
     response = jsonify(list(part))
-    response.headers["Link"] = ",".join(_links(len(rows), number, size))
-    response.headers["X-Total-Count"] = str(len(rows))
+    response.headers["Link"] = ",".join(_links(total or len(rows), number, size))
+    response.headers["X-Total-Count"] = str(total or len(rows))
     response.headers["X-Base-Total-Count"] = str(base_total)
     return response
 

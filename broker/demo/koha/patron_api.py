@@ -121,6 +121,10 @@ class Api:
 
     def _search(self) -> ResponseReturnValue:
         embedded, queries, page = _embedded(), _queries(), self._page()
+        if (number := _behind(queries)) is not None:
+            total, rows = self._patrons.behind(number, page[1])
+            listed = [shown(row, embedded=embedded) for row in rows]
+            return paged(listed, (1, page[1]), self._patrons.count(), total)
         for query in queries:  # a database knows an unknown column without any row
             holds(query, blank(), embedded=embedded)
         parameters = request.args.to_dict()
@@ -186,6 +190,15 @@ class Api:
     def _drop_attribute(self, number: int, attribute: int) -> ResponseReturnValue:
         self._patrons.drop_attribute(number, attribute)
         return Response(status=204)
+
+
+def _behind(queries: Sequence[Any]) -> int | None:
+    """Return the number behind which patrons are listed, where nothing else is asked for."""
+    if len(queries) == 1 and list(queries[0]) == ["me.patron_id"]:
+        test = queries[0]["me.patron_id"]
+        if isinstance(test, dict) and list(test) == [">"]:
+            return int(test[">"])
+    return None
 
 
 def _whole_number(name: str, text: str) -> int:

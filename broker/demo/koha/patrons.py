@@ -72,6 +72,12 @@ class Patrons:
                     return [_copied(self._rows[number]) for number in sorted(numbers)]
             return self.rows()
 
+    def behind(self, number: int, most: int) -> tuple[int, list[PatronRow]]:
+        """Return how many patrons have a higher number, and a copy of the first of them."""
+        with self._lock:
+            numbers = sorted(other for other in self._rows if other > number)
+            return len(numbers), [_copied(self._rows[other]) for other in numbers[:most]]
+
     def row(self, number: int, missing: str = _NOT_FOUND) -> PatronRow:
         """Return a patron; 404 with the sentence ``missing`` where there is none."""
         with self._lock:

@@ -104,6 +104,7 @@ _LOGINS: Final = (
                 "PRIVATE",
                 "2102014459",
                 "Høj",
+                firstname="Jens",
                 cardnumber="2102014459",
                 email="jens@own.example",
                 password="7318",
@@ -124,6 +125,7 @@ _LOGINS: Final = (
                 "STUDENT",
                 "karla.dam",
                 "Dam",
+                firstname="Karla",
                 cardnumber="111102-4568",
                 password="4071",
                 expiry_date="2028-01-31",
@@ -245,7 +247,12 @@ _REGISTERED: Final = (
         "PRIVATE",
         (
             registered_borrower(
-                "PRIVATE", "2405014087", "Bro", cardnumber="2405014087", email="jytte@own.example"
+                "PRIVATE",
+                "2405014087",
+                "Bro",
+                firstname="Jytte",
+                cardnumber="2405014087",
+                email="jytte@own.example",
             ),
         ),
         upgrade=False,
@@ -261,6 +268,7 @@ _REGISTERED: Final = (
                 "TEMP",
                 "temp.tove",
                 "Lind",
+                firstname="Tove",
                 cardnumber="T-2001",
                 password="4071",
                 email="tove@own.example",
@@ -321,7 +329,11 @@ _OTHER_SERVICES: Final = (
         "student with an account, who prints",
         by_university("pia", "Pia Engel", "1402024085", ("student@au.dk",)),
         "STUDENT",
-        (registered_borrower("STUDENT", "1402024085", "Engel", email="pia@own.example"),),
+        (
+            registered_borrower(
+                "STUDENT", "1402024085", "Engel", firstname="Pia", email="pia@own.example"
+            ),
+        ),
         service="myprint",
     ),
     Persona(

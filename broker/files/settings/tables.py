@@ -306,11 +306,25 @@ class ConnectorTable(SettingsTable):
         return table
 
 
+NUMBER_PLACE: Final = "{number}"
+
+
+def _has_number_place(value: str) -> str:
+    """Refuse an address without the place of the borrower number."""
+    if NUMBER_PLACE not in value:
+        raise ValueError(f"has no {NUMBER_PLACE}, the place of the borrower number")
+    return value
+
+
+StaffUrl = Annotated[Url, AfterValidator(_has_number_place)]
+
+
 class LibraryTable(ConnectorTable):
     """The library system."""
 
     mode: Literal["live", "observe", "frozen"] = "live"
     url: Url
+    staff_url: StaffUrl | None = None  # a borrower's page for staff, with {number} in it
     trust_for: Trust = timedelta(hours=1)
     # Enrolments that one machine begins a second, however many wait.
     drain_per_second: float = Field(default=20.0, ge=0.1, le=1000)

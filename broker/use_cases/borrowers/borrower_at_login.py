@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import assert_never
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.matching import read_person_facts
 from broker.core.borrowers.owed_look_up import LookUpReason
 from broker.core.borrowers.wanted_borrower import Wish, wish
 from broker.core.consent.disclosure import looked_up
@@ -152,8 +153,11 @@ class BorrowerAtLogin:
         cpr = usable_cpr(arrived)
         if cpr is None:
             return KnownBorrower(Who.NONE)
+        person = read_person_facts(arrived.reading.attributes)
+        if not person.has_name:
+            return KnownBorrower(Who.CASE, reason="name_required")
         wished = self._wish(transaction, arrived, now, remembered, to_be=False)
-        return question.who(cpr, wished, remembered=remembered)
+        return question.who(cpr, person, wished, remembered=remembered)
 
     def _account_as_it_is(
         self,
@@ -191,7 +195,8 @@ class BorrowerAtLogin:
     ) -> Account:
         """Return the account as it is, or would be, by what the person's login wishes for."""
         question = self.enrolments.question
-        known = question.who(wished.cpr or "", wished, to_be=True, remembered=remembered)
+        cpr = wished.cpr or ""
+        known = question.who(cpr, wished.person, wished, to_be=True, remembered=remembered)
         match known.who:
             case Who.ONE if known.enrolment:
                 # Whatever was done to become so was done before: this login finds it so.
@@ -226,7 +231,7 @@ class BorrowerAtLogin:
     def _listed(self, arrived: Arrived, known: KnownBorrower) -> str | None:
         """List for staff what no enrolment of this login will, and return the id of the case."""
         cpr = usable_cpr(arrived)
-        if cpr is None or known.reason is None:
+        if cpr is None or known.reason is None or not known.borrowers:
             return None
         owner = self.persons.links.of_cpr(cpr)
         cases = StaffCases.of(self.enrolments.ports)
@@ -272,7 +277,7 @@ class BorrowerAtLogin:
         """
         if _has_mail(wished):
             return False
-        known = self.enrolments.question.who(wished.cpr or "")
+        known = self.enrolments.question.who(wished.cpr or "", wished.person)
         if known.who is Who.UNKNOWN:
             raise LibraryUnavailable("nobody can say whether there is a borrower")
         return known.who is Who.NONE
@@ -340,7 +345,8 @@ def _wish(
     transaction: Transaction, arrived: Arrived, language: str, now: datetime, *, upgrade: bool
 ) -> Wish | None:
     wished = wish(arrived.decision, arrived.reading.attributes, language=language, today=now.date())
-    if wished is None:
+    if wished is None or not wished.person.has_name:
+        # Without a name a borrower of a mistyped CPR number looks like the person's.
         return None
     return replace(wished, upgrade=upgrade, temporary=transaction.temporary)
 

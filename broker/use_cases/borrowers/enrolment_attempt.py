@@ -50,6 +50,8 @@ from broker.use_cases.records import Reads, read_together
 # The desk may register whoever has just been told that there is no account, and spell the number so
 # that no unique field stops a second borrower.
 ABSENT_FOR: Final = timedelta(minutes=5)
+# So many creates of one enrolment may have no effect before staff look.
+_MOST_CREATES: Final = 3
 # People who wait for a mend of the set-up do not wait for hours after it.
 _SET_UP_PAUSE: Final = timedelta(minutes=10)
 
@@ -117,9 +119,13 @@ class EnrolmentAttempt(LeasedEnrolment):
             if reason:
                 self._case(reason)
                 return
-            # After each create the matches are counted: a race that no unique field stopped shows
-            # here.
-            found = self._look(wish.cpr, self._create(wish, reads))
+            self._create(wish, reads)
+            # Count the matches: a create without effect, or a race that no unique field stopped,
+            # shows here.
+            found = self._look(wish.cpr)
+            if not found and self.entry.enrolment.creates >= _MOST_CREATES:
+                self._case("library_refused", "creates were answered and had no effect")
+                return
             planned = plan(found, wish, now.date())
         borrower = found[0] if found else temporary
         self._carry_out(planned, borrower, wish)
@@ -162,7 +168,7 @@ class EnrolmentAttempt(LeasedEnrolment):
         """Carry out what is left to do once a borrower that had to be made is made."""
         match planned:
             case Create():
-                raise LibraryUnavailable("a borrower is said to be there and cannot be found")
+                raise LibraryUnavailable("a create was answered and its borrower cannot be found")
             case Case(reason, concerned):
                 self._case(reason, borrowers=concerned)
             case Gone():
@@ -202,15 +208,13 @@ class EnrolmentAttempt(LeasedEnrolment):
             raise LibraryUnavailable("a borrower got its CPR and cannot be found by it")
         return found
 
-    def _look(self, cpr: str, made: Borrower | None = None) -> tuple[Borrower, ...]:
+    def _look(self, cpr: str) -> tuple[Borrower, ...]:
         library = self.ports.library
         enrolment = self.entry.enrolment
         found = library.find(cpr, self._by())
         if not found:
             found = borrower_lookup.made_by_enrolment(library, enrolment, self._by())
-        if made:
-            found += (made,)
-        return tuple({borrower.number: borrower for borrower in found}.values())
+        return found
 
     def _give_up(self, reason: str | None) -> None:
         enrolment = self.entry.enrolment
@@ -223,7 +227,7 @@ class EnrolmentAttempt(LeasedEnrolment):
         )
         self._write(given_up, None)
 
-    def _create(self, wish: Wish, reads: Reads) -> Borrower | None:
+    def _create(self, wish: Wish, reads: Reads) -> None:
         if self.entry.enrolment.number is not None:
             # The borrower we knew is gone and copies may carry the mark: a new borrower gets a new
             # one, and a PIN.
@@ -234,9 +238,8 @@ class EnrolmentAttempt(LeasedEnrolment):
         pause = self.ports.pause
         pause.admit(wish.category, reads)
         self._write(replace(before, creates=before.creates + 1), self.entry.due)
-        made = self.ports.library.create(wish, before.id, self._held_by())
+        self.ports.library.create(wish, before.id, self._held_by())
         pause.lifted(wish.category)
-        return made
 
     def _done(self, borrower: Borrower, wish: Wish, unmade: EnrolmentOutcome) -> None:
         """Write that the borrower is as wished; ``unmade`` is the outcome unless we made it."""
@@ -245,7 +248,8 @@ class EnrolmentAttempt(LeasedEnrolment):
         now = self.ports.now()
         made = borrower.mark == before.id and before.number is None
         outcome = EnrolmentOutcome.CREATED if made else unmade
-        done = before.finished(borrower, outcome, self.ports.carried(wish), now)
+        agreed_facts = self.ports.hash_facts(wish.person)
+        done = before.finished(borrower, outcome, self.ports.carried(wish), agreed_facts, now)
         if wish.cpr:
             # Before the wish goes, and the number with it.
             RegisterLookUps(self.ports).owe(wish.cpr, wish.register, done)

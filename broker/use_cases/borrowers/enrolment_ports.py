@@ -7,6 +7,7 @@ from typing import Literal
 
 from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
 from broker.core.borrowers.enrolment import Enrolment
+from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.event_routes import TellPort, told_nobody
 from broker.core.identity.mailbox_proofs import ProofOwner
@@ -69,9 +70,13 @@ class EnrolmentPorts:
         kind = AuditEventKind.ENROLMENT_WANTED
         self.trail.add(AuditEvent(kind, self.now(), person=person, about=wanted.id))
 
+    def hash_facts(self, person: PersonFacts) -> str:
+        """Return the keyed hash of the facts that a borrower was compared with."""
+        return self.hmacs.of("person-facts", *person.folded())
+
     def carried(self, wish: Wish) -> str:
         """Return the pseudonym of a wish, its expiry apart: that moves on every day."""
-        parts = [wish.affiliation, wish.category, ",".join(wish.upgrades)]
+        parts = [wish.affiliation, wish.category, ",".join(wish.upgrades), *wish.person.folded()]
         for field in wish.fields:
             parts += [field.name, field.value, field.set]
         return self.hmacs.of("wish", *parts)

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeVar
 
-from broker.core.borrowers.borrower import Borrower, numbers, wrong_with_borrowers
-from broker.core.borrowers.change_plan import Change, Nothing, near, offered, plan
+from broker.core.borrowers.borrower import Borrower, numbers
+from broker.core.borrowers.change_plan import Change, Nothing, find_case_reason, near, offered, plan
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.entities import Names
 from broker.core.errors import LibraryRefused, LibraryUnavailable
@@ -78,12 +79,13 @@ class BorrowerQuestion:
     def who(
         self,
         cpr: str,
+        person: PersonFacts,
         wish: Wish | None = None,
         *,
         to_be: bool = False,
         remembered: RememberedBorrower | None = None,
     ) -> KnownBorrower:
-        """Return the borrower of a CPR number.
+        """Return the borrower of a CPR number, if it is the one of ``person``.
 
         ``wish`` is what the login makes of it: with ``to_be`` the borrower has to be so. Within
         ``trust_for`` of the last look the library system is not asked, unless the borrower has to
@@ -91,7 +93,7 @@ class BorrowerQuestion:
         ``remembered`` is what the caller has read of this person's enrolment.
         """
         key, entry = remembered or self._read(cpr)
-        believed = self._believed(entry, wish, to_be=to_be)
+        believed = self._believed(entry, person, wish, to_be=to_be)
         if believed and self.is_trusted(believed):
             return _one(believed)
         before = entry.enrolment if entry else None
@@ -101,11 +103,11 @@ class BorrowerQuestion:
                 return self._against_wish(key, entry, found, wish)
         except (LibraryUnavailable, LibraryRefused):
             return _one(believed) if believed else KnownBorrower(Who.UNKNOWN)
-        return self._answer(key, entry, found, cpr, wish)
+        return self._answer(key, entry, found, cpr=cpr, person=person, wish=wish)
 
     def is_answered(self, remembered: RememberedBorrower, wish: Wish, *, to_be: bool) -> bool:
         """Return whether ``who`` answers by what is remembered, the library system not asked."""
-        believed = self._believed(remembered.entry, wish, to_be=to_be)
+        believed = self._believed(remembered.entry, wish.person, wish, to_be=to_be)
         return believed is not None and self.is_trusted(believed)
 
     def is_only(self, borrower: Borrower, cpr: str) -> bool:
@@ -151,10 +153,15 @@ class BorrowerQuestion:
         return RememberedBorrower(key, self.ports.records.read(key))
 
     def _believed(
-        self, entry: StoredEnrolment | None, wish: Wish | None, *, to_be: bool
+        self, entry: StoredEnrolment | None, person: PersonFacts, wish: Wish | None, *, to_be: bool
     ) -> Enrolment | None:
-        """Return the enrolment that is remembered, if the borrower is as it has to be."""
+        """Return the enrolment that is remembered, if the borrower is as it has to be.
+
+        A login with another name or birth date than the borrower was compared with asks again.
+        """
         believed = self._remembered(entry)
+        if believed and believed.agreed_facts != self.ports.hash_facts(person):
+            return None
         if believed is None or not to_be:
             return believed
         return believed if wish and self.is_as_wished(believed, wish) else None
@@ -181,7 +188,7 @@ class BorrowerQuestion:
     ) -> KnownBorrower:
         """Return the borrower as the wish would have to change it."""
         adopted = self.in_slot(lambda by: temporary(self.ports.library, found, wish, by))
-        answer = self._answer(key, entry, found, wish.cpr or "", wish)
+        answer = self._answer(key, entry, found, cpr=wish.cpr or "", person=wish.person, wish=wish)
         planned = plan(found, wish, self.ports.now().date(), adopted)
         if isinstance(planned, Nothing) or _is_unfinished(entry):
             return answer
@@ -195,12 +202,14 @@ class BorrowerQuestion:
         key: Key,
         entry: StoredEnrolment | None,
         found: tuple[Borrower, ...],
+        *,
         cpr: str,
+        person: PersonFacts,
         wish: Wish | None,
     ) -> KnownBorrower:
-        reason = wrong_with_borrowers(found, cpr)
+        reason = find_case_reason(found, person, cpr)
         if found and reason is None:
-            return self._noted(key, entry, found[0], wish)
+            return self._noted(key, entry, found[0], wish, self.ports.hash_facts(person))
         if entry and self._remembered(entry):
             # Deleted, merged or another's by now: nobody is given it within ``trust_for`` either.
             self._write(entry, replace(entry.enrolment, settled=None, carried=None))
@@ -209,7 +218,12 @@ class BorrowerQuestion:
         return KnownBorrower(Who.NONE)
 
     def _noted(
-        self, key: Key, entry: StoredEnrolment | None, borrower: Borrower, wish: Wish | None
+        self,
+        key: Key,
+        entry: StoredEnrolment | None,
+        borrower: Borrower,
+        wish: Wish | None,
+        agreed_facts: str | None = None,
     ) -> KnownBorrower:
         """Write down how the borrower was found; not over a wish that waits, or a case."""
         number_alone = KnownBorrower(Who.ONE, borrower.number)
@@ -218,6 +232,8 @@ class BorrowerQuestion:
         new = StoredEnrolment(key, new_enrolment(key, self.ports.now()), None, None)
         stored = entry or new
         found = self._as_found(borrower, stored.enrolment, wish)
+        if agreed_facts:
+            found = replace(found, agreed_facts=agreed_facts)
         if not self._write(stored, found):
             return number_alone
         return _one(found)

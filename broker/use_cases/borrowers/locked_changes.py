@@ -48,9 +48,11 @@ class LockedChanges:
         self.read = library.read
         self.marked = library.marked
         self.find_similar = library.find_similar
+        self.list_borrowers = library.list_borrowers
         self.typed = library.typed
         self.check_pin = library.check_pin
         self.prove = library.prove
+        self.try_setup = library.try_setup
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:

@@ -7,7 +7,6 @@ from typing import Final
 from broker.core.audit_events import NO_TRAIL, AuditEventKind
 from broker.core.borrowers.enrolment import UNTOLD_NUMBER, Enrolment, EnrolmentState
 from broker.core.borrowers.owed_look_up import LookUpOutcome, LookUpPlan
-from broker.core.borrowers.staff_advice import advice
 from broker.core.entities import Names
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.ports import Key, Trail
@@ -29,7 +28,6 @@ from broker.use_cases.records import Records
 _LINK = "link"
 _PROOF = "proof"
 _NOTICE = "notice"
-_APART: Final = frozenset({_LINK, _PROOF, _NOTICE, REGISTER_CASE})
 # A university that sends one name for everybody must not let a notice grow.
 _MOST_CAME: Final = 20
 _OF_STAFF: Final = frozenset({EnrolmentState.CASE, EnrolmentState.NOTICE})
@@ -53,12 +51,9 @@ class StaffCases:
         return map(row, sorted(self.records.all(), key=rank))
 
     def show(self, enrolment_id: str) -> EnrolmentRow | None:
-        """Return the row of one enrolment, what to do and what a retry would do, or None."""
+        """Return the row of one enrolment, or None."""
         entry = self.find(enrolment_id)
-        if entry is None:
-            return None
-        advised = advice(entry.enrolment, listed_apart=entry.key.name in _APART)
-        return {**row(entry), "todo": advised.todo, "retry_would": advised.retry}
+        return row(entry) if entry else None
 
     def find(self, enrolment_id: str) -> StoredEnrolment | None:
         """Return the enrolment of an id as it is stored, or None."""

@@ -23,6 +23,7 @@ from broker.use_cases.borrowers.enrolment_records import REGISTER_CASE
 from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.login.support_traces import SupportTrace, mark_of
 from broker.use_cases.logout.sessions import Pointer
+from broker.use_cases.mail_outbox import QueuedMail, mail_group
 from broker.use_cases.persons.legible_records import Unread, legible
 from broker.use_cases.persons.person_search import FoundPerson
 from broker.use_cases.proofs.known_browsers import KnownBrowser
@@ -61,6 +62,7 @@ _FACTS: Final[dict[RecordKind, type[Any]]] = {
     "arrival": Arrival,
     "logout": Logout,
     "enrolment": Enrolment,
+    "mail": QueuedMail,
     "register": OwedLookUp,
     "receipt": Receipt,
     "trace": SupportTrace,
@@ -105,6 +107,7 @@ class TheirRecords:
             self._look_ups,
             self._enrolments,
             self._pins,
+            self._mails,
             self._proofs,
             self._receipts,
             self._traces,
@@ -203,6 +206,14 @@ class TheirRecords:
     def _of_numbers(self, person: FoundPerson) -> set[str]:
         labels = ("pin-record", "pin-letter-of", "pin-owed")
         return {self.hmacs.of(label, number) for label in labels for number in person.numbers}
+
+    def _mails(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
+        owners = [self.links.proofs_of(each) for each in person.ids]
+        groups = {mail_group(self.hmacs, each) for each in (*owners, *person.numbers)}
+        for key, kept, mail in self._all("mail", now):
+            if key.group in groups:
+                row = table.MAIL if mail.text else table.MAIL_SENT
+                yield TheirRecord(key, row, kept.until, mail)
 
     def _proofs(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         owners = {*person.names, *(self.links.proofs_of(each) for each in person.ids)}

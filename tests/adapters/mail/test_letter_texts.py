@@ -26,7 +26,7 @@ NAMELESS = LetterTexts(None, "https://login.example/pin", "")
 EVERY_LETTER: tuple[LetterContent, ...] = (
     PinLetter("5837"),
     PinPointerLetter(),
-    MailboxCodeLetter(code="004217", link="l", asker="Ann", minutes=30),
+    MailboxCodeLetter(code="0042 1789", asker="Ann", minutes=30),
     AccountCodeLetter("bcdfg-hjkmn", "l", "26 November 2026", "a desk"),
     RenewedPinLetter("5837"),
     ChangedPinLetter(),
@@ -57,31 +57,30 @@ def test_the_pointer_letter(language: str, phrase: str) -> None:
 @pytest.mark.parametrize(
     ("language", "phrases"),
     [
-        ("da", ("Koden er: 004217", "Ann Holm er ved at logge ind", "i 30 minutter", "giv ikke koden til nogen")),
-        ("en", ("The code is: 004217", "Ann Holm is logging in", "for 30 minutes", "give the code to nobody")),
-        ("de", ("Koden er: 004217",)),
+        ("da", ("Koden er: 0042 1789", "Ann Holm er ved at logge på", "i 30 minutter", "Giv ikke koden til nogen")),
+        ("en", ("The code is: 0042 1789", "Ann Holm is logging in", "for 30 minutes", "give the code to nobody")),
+        ("de", ("Koden er: 0042 1789",)),
     ],
 )
 def test_the_letter_of_a_proof(language: str, phrases: tuple[str, ...]) -> None:
-    """Code, link, who asked, how long, what to do if it was not you; the subject, which servers log, has no code."""
-    link = "https://login.example/login/1/proof/2"
-    letter = MailboxCodeLetter(code="004217", link=link, asker="Ann Holm", minutes=30)
+    """Code, who asked, how long, what to do if it was not you; the subject, which servers log, has no code."""
+    letter = MailboxCodeLetter(code="0042 1789", asker="Ann Holm", minutes=30)
     message = TEXTS.worded(letter, language)
-    assert all(part in message.text for part in (*phrases, f"\n{link}\n", TEXTS.contact))
-    assert "004217" not in message.subject
+    assert all(part in message.text for part in (*phrases, TEXTS.contact))
+    assert "0042" not in message.subject
     assert "\n" not in message.subject
 
 
 @pytest.mark.parametrize(("language", "who"), [("da", "En person er ved"), ("en", "Somebody is logging in")])
 def test_a_letter_says_somebody_where_there_is_no_name(language: str, who: str) -> None:
     """Without a name the letter says plainly that it has none."""
-    letter = MailboxCodeLetter(code="1", link="l", asker="12", minutes=1)
+    letter = MailboxCodeLetter(code="1", asker="12", minutes=1)
     assert who in TEXTS.worded(letter, language).text
 
 
 def test_a_name_in_a_letter_is_no_address() -> None:
     """What an upstream calls a person is cut to a name before a stranger is mailed it."""
-    letter = MailboxCodeLetter(code="1", link="l", asker="Win\r\nhttps://evil.example <b>", minutes=1)
+    letter = MailboxCodeLetter(code="1", asker="Win\r\nhttps://evil.example <b>", minutes=1)
     assert "\nWin https evil example b is logging in at" in TEXTS.worded(letter, "en").text
 
 

@@ -80,7 +80,7 @@ ITEMS = (
     Item("mail", ("kim@post.example",), Text("To remind you.", "Så vi kan minde dig om det."), optional=True),
 )
 
-MAILING = Mailing("kaldemail", "nurse@auh.rm.dk", "004217", "0" * 32, NOW, NOW + timedelta(minutes=30))
+MAILING = Mailing("kaldemail", "nurse@auh.rm.dk", NOW + timedelta(minutes=30))
 
 
 def transaction(**facts: Any) -> Transaction:
@@ -175,7 +175,6 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "about": "/sign-up/hospital/kaldemail",
     }  # fmt: skip
     changed = {"step": "changed", "service": service, "affiliation": labelled, "token": "t~t"}
-    linked = {"step": "proof", "action": f"{url}/proof", "token": "t~t", "mailing": MAILING}
     form = {"step": "pin", "token": "t~t", "action": f"{url}/pin", "service": service, "shared": False}
     typed = {**form, "identifier": "", "problem": "", "reason": ""}
     without = WithoutMail(f"{url}/upstream", ("NemID",), terminals=True)
@@ -218,8 +217,6 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "proof-address-problem": ("proof.html", {**proof, "asking": True, "problem": "address_other_domain"}),
         "proof-code": ("proof.html", {**proof, "asking": False}),
         "proof-code-problem": ("proof.html", {**proof, "asking": False, "problem": "code_wrong"}),
-        "proof-link": ("proof_link.html", {**linked, "reason": "kaldemail", "link": "0" * 32, "asker": None}),
-        "proof-elsewhere": ("proof_link.html", {**linked, "reason": "elsewhere", "link": "", "asker": "Dorte Holm"}),
         "proof-other": ("proof.html", {**proof, "reason": "workplace", "asking": True, "mailing": None}),
         "start": ("start.html", {"step": "start", "way": ""}),
         "start-remembered": ("start.html", {"step": "start", "way": "NemID"}),

@@ -43,7 +43,7 @@ INDIRECT = {
     "temporary_and_cpr", "temporary_unfit", "adoption_other_name", "borrower_gone", "address_taken",
     "several_values", "bad_value", "cpr_shaped", "cpr_disagrees", "company_identity",
     "attributes_refused", "login_not_finished", "not_found", "wrong_method", "too_large",
-    "birth_date_differs", "cpr_differs", *TEXT_FAULTS,
+    "different_person", "name_required", "cpr_differs", *TEXT_FAULTS,
 }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from broker.core.borrowers.change_plan import (
     planned_outcome,
 )
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 
 TODAY = date(2026, 11, 25)
@@ -29,11 +30,13 @@ FAR = date(2028, 11, 25)
 SOON = TODAY + timedelta(days=9)
 CPR = "0101990000"
 NAME = WishedField("surname", "Prøvesen", "always")
-WISH = Wish(CPR, "student", "STUD", ("PRIV",), FAR, (NAME,), None, adopts=("TEMP",))
-THERE = Borrower("7", "PRIV", SOON, fields={"surname": "Prøvesen"})
-RENAMED = replace(THERE, fields={"surname": "Eksempel"})
-TEMP = Borrower("9", "TEMP", SOON, fields={"surname": "Prøvesen", "email": "desk@post.example"})
-LOWERING = Wish(CPR, "private", "PRIV", (), FAR, (), None, lowers=("STUD", "EMPL"), creates=False)
+AASE = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
+NAMES = {"surname": "Prøvesen", "firstname": "Åse"}
+WISH = Wish(CPR, "student", "STUD", ("PRIV",), FAR, (NAME,), None, adopts=("TEMP",), person=AASE)
+THERE = Borrower("7", "PRIV", SOON, fields=NAMES, born=AASE.birth_date)
+RENAMED = replace(THERE, fields={**NAMES, "surname": "Eksempel"})
+TEMP = Borrower("9", "TEMP", SOON, fields={**NAMES, "email": "desk@post.example"})
+LOWERING = Wish(CPR, "private", "PRIV", (), FAR, (), None, lowers=("STUD", "EMPL"), creates=False, person=AASE)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,7 @@ LOWERING = Wish(CPR, "private", "PRIV", (), FAR, (), None, lowers=("STUD", "EMPL
             EnrolmentOutcome.UPDATED,
         ),
         (
-            replace(THERE, fields={}),
+            replace(THERE, fields={"firstname": "Åse"}),
             replace(WISH, upgrade=False),
             Change("7", (("surname", "Prøvesen"),)),
             None,

@@ -1,12 +1,12 @@
 """R15 to R19 and R37: what makes somebody an employee of the hospital, and the way there."""
 
-import re
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 from broker.adapters.web.signup.sign_up_questions import FAQ, NODES
 from broker.demo.people.personas import persona
 from tests.plugins.house import House, found, mark
+from tests.plugins.proofs import other
 from tests.plugins.requirements.people import DORTE, EVA, elsewhere
 from tests.plugins.requirements.visits import (
     action,
@@ -88,7 +88,7 @@ def r16(house: House) -> None:
     person = visitor(house)
     page = proof(person, sign_up(person, DORTE, "hospital"), "mail", address=_NURSE)
     code = code_to(house, _NURSE)
-    wrong = proof(person, page, "code", code=f"{(int(code) + 1) % 10**6:06}")
+    wrong = proof(person, page, "code", code=other(code))
     assert (wrong.status_code, mark(wrong)[0]) == (422, "proof")
     assert borrowers(house, DORTE) == []
     done = settled(person, proof(person, wrong, "code", code=code))
@@ -96,7 +96,7 @@ def r16(house: House) -> None:
 
 
 def r17(house: House) -> None:
-    """Exactly four domains count, any case; the link works once, within thirty minutes."""
+    """Exactly four domains count, any case; the code works within thirty minutes."""
     person = visitor(house)
     first = sign_up(person, DORTE, "hospital")
     assert texts(first, "//main//ul[1]/li") == [f"@{each}" for each in _DOMAINS]
@@ -106,21 +106,16 @@ def r17(house: House) -> None:
         refused = proof(person, first, "mail", address=address)
         assert (address, refused.status_code, mark(refused)[0]) == (address, 422, "proof")
     assert house.mailbox.mails() == ()
-    for number, domain in enumerate(_DOMAINS):
-        typed = f"n{number}@{domain.upper() if number else domain}"
-        page = proof(person, first, "mail", address=typed)
+    # One person gets three codes a day: the fourth domain is the next person's.
+    for number, domain in enumerate(_DOMAINS[:3]):
+        page = proof(person, first, "mail", address=f"n{number}@{domain.upper() if number else domain}")
         assert page.status_code == 200
         assert mail_to(house, f"n{number}@{domain}").recipients == (f"n{number}@{domain}",)
-    newest = mail_to(house, f"n3@{_DOMAINS[3]}").text
-    link = re.search(r"http\S+/proof/[0-9a-f]{32}", newest)
-    assert link
-    opened = person.get(link[0])
-    assert mark(opened)[0] == "proof"
-    assert mark(settled(person, person.press(opened, do="press"))) == ("done", "created")
-    assert person.get(link[0]).status_code == 410
+    code = code_to(house, f"n2@{_DOMAINS[2]}")
+    assert mark(settled(person, proof(person, page, "code", code=code))) == ("done", "created")
     late, slow = visitor(house), visitor(house)
-    page = proof(late, sign_up(late, EVA, "hospital"), "mail", address="late@auh.rm.dk")
-    code = code_to(house, "late@auh.rm.dk")
+    page = proof(late, sign_up(late, EVA, "hospital"), "mail", address=f"LATE@{_DOMAINS[3]}")
+    code = code_to(house, f"LATE@{_DOMAINS[3]}")
     house.clock.ahead = timedelta(minutes=31)
     assert proof(late, page, "code", code=code).status_code == 410
     assert borrowers(house, EVA) == []

@@ -188,7 +188,7 @@ def mail_to(house: House, address: str, pattern: str = "") -> ReceivedMail:
 
 def code_to(house: House, address: str) -> str:
     """Give the code that was mailed to ``address``."""
-    found_ = re.search(r"(?:code is|Koden er): *([0-9]{6})", mail_to(house, address).text)
+    found_ = re.search(r"(?:code is|Koden er): *([0-9]{4} [0-9]{4})", mail_to(house, address).text)
     assert found_
     return found_[1]
 

@@ -3,17 +3,17 @@
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Self, TypeVar
 
 from broker.core.borrowers.borrower import Bar, Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import ConfigurationFaults, Fault, LibraryError, LibraryRefused, LibraryUnavailable
@@ -121,6 +121,11 @@ class PaperShelf:
         address = (email or "-").lower()
         return self._do("find_similar", deadline, lambda shelf: _borrowers(_where(shelf, "lower(email) = ?", address)))
 
+    def list_borrowers(self) -> Iterator[Borrower]:
+        """Give everybody."""
+        deadline = datetime.now(UTC) + timedelta(seconds=60)
+        return iter(self._do("list", deadline, lambda shelf: _borrowers(_where(shelf, "1"))))
+
     def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Give those whom a typed text may mean."""
         return self._do("typed", deadline, lambda shelf: _borrowers(_typed(shelf, text)))
@@ -181,6 +186,11 @@ class PaperShelf:
             return PinAnswer.UNKNOWN
         row = self._do("check_pin", deadline, lambda shelf: _row(shelf, number))
         return PinAnswer.RIGHT if row and row["pin"] == pin else PinAnswer.WRONG
+
+    def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
+        """Try nothing."""
+        del expected, deadline
+        return SetupTrial((), ("anything: a shelf has no trial borrowers",))
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Give what the policies name and the shelf has not."""

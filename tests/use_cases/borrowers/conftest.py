@@ -37,7 +37,13 @@ FIELDS: Final = (Field("surname", "sn", "always", PLACE), Field("email", "mail",
 LOWERS: Final = Lowering(("wayf",), ("STUD", "EMPL"))
 STUDENT: Final = BorrowerRule(("cpr",), "STUD", ("PRIV",), 24, FIELDS, "mail", PLACE)
 PRIVATE: Final = BorrowerRule(("cpr",), "PRIV", (), 24, FIELDS, "mail", PLACE, LOWERS)
-SAID: Final = {"eduPersonPrincipalName": "aase@au.example", "sn": "Prøvesen", "mail": "aase@example.org", "cpr": CPR}
+SAID: Final = {
+    "eduPersonPrincipalName": "aase@au.example",
+    "sn": "Prøvesen",
+    "gn": "Åse",
+    "mail": "aase@example.org",
+    "cpr": CPR,
+}
 REQUEST: Final = AuthnRequest("_1", "my-loans", "https://loans.example", "acs")
 
 

@@ -127,30 +127,6 @@ class Killed(BaseException):
     """What kill -9 looks like from inside."""
 
 
-@pytest.mark.parametrize("death", range(DEATHS))
-def test_a_death_at_any_point_leaves_one_borrower_with_the_cpr(world: Any, temporary: Borrower, death: int) -> None:
-    """Whoever claims the enrolment next looks again before it does anything."""
-    del temporary
-    calls = iter(range(99))
-
-    def die(_: str) -> None:
-        if next(calls) == death:
-            raise Killed
-
-    world.live.want(wish(world))
-    world.hooks.every = die
-    try:
-        world.settle()
-    except Killed:
-        pass
-    finally:
-        world.hooks.every = lambda _name: None
-    enrolment = world.settle()
-    assert (enrolment.state, enrolment.number, enrolment.wish) == (EnrolmentState.DONE, "9", None)
-    assert [(each.cpr, each.category) for each in world.library.borrowers.values()] == [(CPR, "STUD")]
-    assert (world.library.pins, world.post.sent) == ({"9": "4071"}, [])
-
-
 def test_the_points_of_death_are_all_there_are(world: Any, temporary: Borrower) -> None:
     """The table above dies in every call that an adoption makes."""
     del temporary

@@ -380,13 +380,13 @@ def test_what_was_made_while_a_login_waited_is_new_to_it(
 
 
 def test_another_wish_than_was_carried_out_is_carried_out(world: Any, logins: Any) -> None:
-    """A name that changed while the login waited is written, not taken for done."""
+    """A field that changed while the login waited is written, not taken for done."""
     transaction = logins.transaction()
     logins.enrol(transaction, logins.arrived(), patience=0)
     world.live.step()
     world.now += timedelta(seconds=60)
     waited = replace(transaction, account=Account(None, AccountState.WANTED))
-    assert logins.enrol(waited, logins.arrived("sn")).outcome is EnrolmentOutcome.UNCHANGED
+    assert logins.enrol(waited, logins.arrived("mail")).outcome is EnrolmentOutcome.UNCHANGED
 
 
 def test_logins_by_two_ways_do_not_overtake_each_other_for_ever(world: Any, logins: Any) -> None:

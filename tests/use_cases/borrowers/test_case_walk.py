@@ -34,7 +34,7 @@ from tests.plugins.dying_store import DyingStore
 from tests.plugins.taken_turns import Worker, befallen, present_worker
 from tests.use_cases.borrowers.conftest import Logins
 from tests.use_cases.borrowers.test_look_up import CHANGED, PERSON, RULE, Desk, Register
-from tests.use_cases.conftest import Shelf, World
+from tests.use_cases.conftest import AASE, Shelf, World
 
 # Somebody's number, the one that took its place, and the one that took that one's.
 OWN: Final = ("0101990000", "0202990000", "0303990000")
@@ -303,7 +303,7 @@ class Cases(RuleBasedStateMachine):
         if person.case:
             return
         wish = self.world.wish(register=RULE, cpr=cpr, fields=())
-        known = self.world.live.question.who(cpr, wish, to_be=True)
+        known = self.world.live.question.who(cpr, AASE, wish, to_be=True)
         if known.number and known.number in self.library.cprs:
             assert (self.library.cprs[known.number] in OWN) == (cpr in OWN)
         if known.who is Who.ONE and known.enrolment:

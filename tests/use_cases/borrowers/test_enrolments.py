@@ -341,17 +341,17 @@ def test_a_mailed_pin_is_that_of_one_borrower(world: Any, moved: bool) -> None:
     assert enrolment.pin_mailed == (None if moved else mailed)
 
 
-def test_a_borrower_that_was_made_and_is_not_indexed_yet_is_there(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer to the create counts, where a search does not find the new borrower at once."""
-    for name in ("find", "marked"):
-        monkeypatch.setattr(world.library, name, lambda *_: ())
+def test_a_create_without_effect_is_retried_and_then_a_case(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer of a create proves nothing: the matches are counted, and the third time staff look."""
+    monkeypatch.setattr(world.library, "_create", lambda wish, mark: Borrower("1", wish.category, mark=mark))
     world.live.want(world.wish())
-    enrolment = world.live.step()
-    assert (enrolment.state, enrolment.outcome, enrolment.number) == (
-        EnrolmentState.DONE,
-        EnrolmentOutcome.CREATED,
-        "1",
-    )
+    world.live.step()
+    assert world.live.stored(CPR).state is EnrolmentState.WANTED
+    world.settle()
+    enrolment = world.settle()
+    assert (enrolment.state, enrolment.reason) == (EnrolmentState.CASE, "library_refused")
+    assert world.hooks.calls.count("create") == 3
+    assert not world.post.sent
 
 
 def test_a_wish_accepted_live_waits_through_the_other_modes(world: Any) -> None:

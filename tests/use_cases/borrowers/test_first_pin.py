@@ -11,6 +11,7 @@ from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import LibraryRefused, LibraryUnavailable, MailUnavailable
 from broker.core.login.transaction import AccountState
 from broker.use_cases.borrowers.pin_setting import PinSetting
+from tests.use_cases.conftest import AASE
 
 CPR: Final = "0101990000"
 
@@ -97,7 +98,7 @@ def test_a_pin_is_given_up_after_a_day_and_listed(world: Any, trail: Any, reason
     assert kinds.count(AuditEventKind.PIN_GIVEN_UP) == 1
     assert kinds.count(AuditEventKind.PIN_UNUSABLE) == len(kinds) - 1 > 5
     assert {event.reason for event in trail.events if event.kind.startswith("pin_")} == {reason}
-    world.live.question.who(CPR, world.wish())
+    world.live.question.who(CPR, AASE, world.wish())
     assert (world.live.stored(CPR).pin_given_up, world.live.step(), tried.id) == (reason, None, ended.id)
 
 
@@ -105,7 +106,7 @@ def test_staff_let_a_pin_be_tried_again(world: Any, reason: str, monkeypatch: py
     """After the mend: a retry mails a PIN that works, for a day again, and then all is done."""
     enrolled(world)
     ended = given_up(world)
-    world.live.question.who(CPR, world.wish())
+    world.live.question.who(CPR, AASE, world.wish())
     assert world.cases.retry(ended.id)
     assert world.live.step().reason == reason
     monkeypatch.undo()

@@ -444,23 +444,6 @@ def test_a_retry_of_a_number_that_another_case_holds_back_lets_nobody_in(desk: D
     assert not links.is_barred(OTHER)
 
 
-def test_the_account_of_two_who_are_dead_is_let_in_once_both_live(desk: Desk) -> None:
-    """Staff had typed the second one's number into the record of the first."""
-    library, links = desk.world.library, desk.world.links
-    began(desk, DEAD)
-    first = cases(desk)[0].enrolment.id
-    library.borrowers["1"] = Borrower("1", "STUD", cpr=OTHER)
-    library.cprs["1"] = OTHER
-    links.by_cpr(links.of_cpr(OTHER))
-    enrolled(desk, OTHER)
-    desk.run()
-    assert desk.cases.retry(first)
-    assert (links.is_barred(CPR), links.is_barred(None, "1")) == (False, True)
-    [second] = cases(desk)
-    assert desk.cases.retry(second.enrolment.id)
-    assert (links.is_barred(OTHER), links.is_barred(None, "1")) == (False, False)
-
-
 def named_case(desk: Desk) -> Any:
     """Enrol somebody by a name and their number, which the register says was changed, not to which; give the case."""
     links = desk.world.links

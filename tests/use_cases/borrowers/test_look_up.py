@@ -764,27 +764,6 @@ def test_what_keeps_a_borrower_from_being_made_costs_one_read(desk: Desk, monkey
     assert after[: after.index("put")].count("read") == 1
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["told", "kept to itself"])
-@pytest.mark.parametrize("merged", [False, True])
-def test_the_old_number_makes_no_second_account_once_staff_have_written_the_new_one(
-    desk: Desk, *, told: bool, merged: bool
-) -> None:
-    """To a borrower that they made, and said retry: a university may send the old number for months."""
-    world, library = desk.world, desk.world.library
-    staffs = library.add(CPR, Borrower("8", "STUD", cpr=CPR))
-    desk.enrol()
-    desk.register.person = replace(CHANGED, current_number=NEW if told else None)
-    desk.run()
-    library.add(NEW, replace(staffs, number="9" if merged else "8", cpr=NEW))
-    if merged:
-        del library.borrowers["8"], library.cprs["8"]
-    assert desk.cases.retry(str(desk.case()["id"]))
-    world.live.want(world.wish())
-    refused = world.settle()
-    assert (refused.state, refused.reason) == (EnrolmentState.CASE, "cpr_differs")
-    assert len(library.borrowers) == 1
-
-
 def test_a_number_that_the_register_says_holds_makes_an_account_again(desk: Desk) -> None:
     """It was wrong, and staff said retry: once it says otherwise a borrower that is deleted is made anew."""
     world, library = desk.world, desk.world.library
@@ -801,23 +780,6 @@ def test_a_number_that_the_register_says_holds_makes_an_account_again(desk: Desk
     world.live.want(world.wish())
     assert world.settle().state is EnrolmentState.DONE
     assert len(library.borrowers) == 1
-
-
-@pytest.mark.parametrize("gone", [False, True])
-def test_the_old_number_makes_no_second_account_once_the_new_one_is_given(desk: Desk, *, gone: bool) -> None:
-    """A university may assert it for months: a case, also of a borrower that staff made, or have merged since."""
-    world = desk.world
-    assert desk.cases.confirm(str(changed_number(desk)["id"]), "1")
-    world.library.borrowers["1"] = replace(world.library.borrowers["1"], mark=None)
-    desk.run()
-    if gone:
-        world.library.add(NEW, Borrower("9", "STUD", cpr=NEW))
-        del world.library.borrowers["1"], world.library.cprs["1"]
-    wished = world.wish(fields=())
-    world.live.want(wished)
-    refused = world.settle()
-    assert (refused.reason, refused.borrowers) == ("cpr_differs", () if gone else ("1",))
-    assert len(world.library.borrowers) == 1
 
 
 def test_a_new_number_of_another_birth_date_waits_for_staff(desk: Desk) -> None:

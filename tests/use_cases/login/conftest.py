@@ -29,10 +29,12 @@ from broker.core.policy.model import (
     Requirement,
 )
 from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
+from broker.use_cases.codes import MailedCodes
 from broker.use_cases.identity.person_resolution import PersonResolution
 from broker.use_cases.login.arrival_matching import Brought
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin
+from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.proofs.mailbox_proof import MailboxProof
 from broker.use_cases.transactions import Held
 
@@ -131,7 +133,9 @@ class Logins:
         }
         self.rules = ConfiguredEntities(services, upstreams, {"map": MAP}, lambda: self.set)
         self.persons = PersonResolution(self.rules, world.links, world.cases, world.live.question)
-        self.proving = MailboxProof(world.store, KEY, world.post, world.ports.letters, world.cases)
+        codes = MailedCodes(world.store, KEY, world.ports.now)
+        outbox = MailOutbox(world.store, KEY, world.post, world.ports.now)
+        self.proving = MailboxProof(world.store, KEY, codes, outbox, world.ports.letters)
         borrowers = BorrowerAtLogin(world.store, KEY, self.persons, world.live)
         self.trail = Trail()
         self.lookup = PersonAtLogin(

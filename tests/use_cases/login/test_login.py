@@ -363,7 +363,7 @@ def older(now: Any) -> dict[str, Any]:
         "receipt": receipt,
         "account": Account("7", AccountState.DONE),
         "proofs": (Proved("kaldemail", "nurse@auh.rm.dk", now, until),),
-        "mailing": Mailing("kaldemail", "nurse@auh.rm.dk", "1", "l", now, until),
+        "mailing": Mailing("kaldemail", "nurse@auh.rm.dk", until),
         "unproved": True,
         "upgrade": True,
         "temporary": "8",

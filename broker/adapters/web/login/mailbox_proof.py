@@ -1,4 +1,4 @@
-"""The pages on which a person proves a mailbox, and the page behind the mailed link."""
+"""The page on which a person proves a mailbox by a mailed code."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,25 +22,21 @@ from broker.core.errors import (
     BrokerError,
     CodeRefused,
     FormRefused,
-    LinkGone,
-    MailUnavailable,
     TokenRefused,
     TooMany,
-    TransactionGone,
 )
 from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import LONGEST, typed
 from broker.core.identity.mailbox_proofs import Mailing
-from broker.core.letters import named
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import Transaction
 from broker.use_cases.proofs.mailbox_proof import MailboxProof
 from broker.use_cases.transactions import Held
 
-_BUTTONS: Final = ("mail", "code", "again", "other", "without", "press")
+_BUTTONS: Final = ("mail", "code", "again", "other", "without")
 # Errors that the form itself shows, so that nothing typed is lost.
-_SHOWN_AT_THE_FORM: Final = (AddressRefused, AddressTaken, CodeRefused, TooMany, MailUnavailable)
+_SHOWN_AT_THE_FORM: Final = (AddressRefused, AddressTaken, CodeRefused, TooMany)
 _OK: Final = 200
 _KALDEMAIL: Final = "kaldemail"  # the proof that our sign-up pages have a page about
 
@@ -85,12 +81,11 @@ def blueprint(
     proving: MailboxProof,
     persons: ProofOwners,
 ) -> Blueprint:
-    """Return ``/login/<transaction>/proof`` and the address of the mailed link below it."""
+    """Return ``/login/<transaction>/proof``."""
     proof = MailboxProofPages(ports, pages, login, proving, persons)
     routes = Blueprint("proof", __name__)
     routes.get("/login/<name>/proof")(proof.ask)
     routes.post("/login/<name>/proof")(proof.answer)
-    routes.get("/login/<name>/proof/<link>")(proof.link)
     return routes
 
 
@@ -133,37 +128,6 @@ class MailboxProofPages:
         except _SHOWN_AT_THE_FORM as error:
             return self._refused(held, error, form)
 
-    def link(self, name: str, link: str) -> Response:
-        """Show the page of the mailed link: a button in the login's own browser, else the code.
-
-        Nothing is used up: mail scanners open links. LinkGone where there is no such link any more,
-        or never was.
-        """
-        now = self.ports.now()
-        held = self._transaction_of_link(name, now)
-        mailing = self.proving.opened(held, link, now)
-        if mailing is None:
-            raise LinkGone("no such link")
-        if not self._in_own_browser(held.transaction):
-            return self._elsewhere(held, mailing)
-        step = self.ports.broker.step(held, now)
-        if not isinstance(step, ProveMailbox) or step.name != mailing.name:
-            return redirect(self.pages.url(held.transaction), 303)
-        values = {"mailing": mailing, "link": link, "asker": None}
-        return self._shown("proof_link.html", held, mailing.name, **values)
-
-    def _transaction_of_link(self, name: str, now: datetime) -> Held:
-        try:
-            return self.ports.broker.read(name, now)
-        except TransactionGone:
-            raise LinkGone("no such transaction") from None
-
-    def _in_own_browser(self, transaction: Transaction) -> bool:
-        cookies = self.ports.cookies
-        if transaction.browser not in cookies.browsers(request):
-            return False
-        return cookies.brings_login_cookie(request, transaction)
-
     def _answered(self, held: Held, step: ProveMailbox, form: SubmittedForm) -> Response:
         button = form.choice("do", _BUTTONS)
         match button:
@@ -176,19 +140,18 @@ class MailboxProofPages:
             case "without":
                 return self._without(held, step)
             case _:
-                return self._proved(held, step, form, button)
+                return self._proved(held, step, form)
 
     def _mailed(self, held: Held, step: ProveMailbox, text: str) -> Response:
         now = self.ports.now()
         transaction = held.transaction
-        self.proving.mail_to(
+        self.proving.mail_code(
             held,
             self.persons.owner(held, now),
             step.name,
             typed(text, step.domains),
             asker=self.persons.asker(held, now),
             language=language(),
-            url=lambda link: self.pages.url(transaction, f"proof/{link}"),
             lasts=step.lasts,
             now=now,
         )
@@ -196,19 +159,17 @@ class MailboxProofPages:
         self.ports.tell(BrokerEvent(EventKind.PROOF_MAILED, facts))
         return redirect(self.pages.url(transaction, "proof"), 303)
 
-    def _proved(self, held: Held, step: ProveMailbox, form: SubmittedForm, button: str) -> Response:
+    def _proved(self, held: Held, step: ProveMailbox, form: SubmittedForm) -> Response:
         now = self.ports.now()
         _mailing_of(held, step)
-        proofs = {"code": (self.proving.try_code, "code"), "press": (self.proving.press, "link")}
-        prove, field = proofs[button]
-        lasts = self.persons.remembered_for(held, step.name)
-        held = prove(
+        held = self.proving.try_code(
             held,
-            form.value(field),
+            form.value("code"),
             self.persons.owner(held, now),
+            step.name,
             now,
             domains=step.domains,
-            remembered_for=lasts,
+            remembered_for=self.persons.remembered_for(held, step.name),
         )
         self.ports.tell(_mailbox_proved(held.transaction, step.name, now))
         return self.pages.show(self.persons.looked_up(held, now))
@@ -230,9 +191,8 @@ class MailboxProofPages:
         if not isinstance(step, ProveMailbox):
             # The same answer was given twice, side by side: the other one has led on.
             return self.pages.show(held, step)
-        reason = _reason(error, form)
-        case = error.case if isinstance(error, AddressTaken) else None
-        ports.tell(_proof_refused(transaction, reason, case, now))
+        reason = _reason(error)
+        ports.tell(_proof_refused(transaction, reason, now))
         address = form.value("address", mailing.address if mailing else "")
         other = form.value("do") == "mail"
         return self._page(held, step, _FormState(reason, error.http, address, other))
@@ -263,11 +223,6 @@ class MailboxProofPages:
         # Its button begins the sign-up anew, which must end at the same service.
         query = {"service": transaction.back, "login": f"{transaction.id}/proof"}
         return with_query(f"{sign_up}/hospital/kaldemail", query)
-
-    def _elsewhere(self, held: Held, mailing: Mailing) -> Response:
-        asker = named(self.persons.asker(held, self.ports.now()))
-        values = {"mailing": mailing, "link": "", "asker": asker}
-        return self._shown("proof_link.html", held, "elsewhere", **values)
 
     def _shown(self, template: str, held: Held, reason: str, **values: object) -> Response:
         transaction = held.transaction
@@ -314,20 +269,17 @@ def _mailbox_proved(transaction: Transaction, proof: str, now: datetime) -> Brok
     return BrokerEvent(EventKind.MAILBOX_PROVED, facts, audit)
 
 
-def _proof_refused(
-    transaction: Transaction, reason: str, case: str | None, now: datetime
-) -> BrokerEvent:
+def _proof_refused(transaction: Transaction, reason: str, now: datetime) -> BrokerEvent:
     reference = transaction.reference
     facts = {"reference": reference, "reason": reason, "route": "proof"}
     audit = of_login(AuditEventKind.REFUSED, now, transaction.names, reason=reason)
     upstream = transaction.upstream
     person = transaction.names.person
-    trace = TraceFacts(reference, now, "proof", reason, upstream, enrolment=case, person=person)
+    trace = TraceFacts(reference, now, "proof", reason, upstream, person=person)
     return BrokerEvent(EventKind.PROOF_REFUSED, facts, audit, trace)
 
 
-def _reason(error: BrokerError, form: SubmittedForm) -> str:
+def _reason(error: BrokerError) -> str:
     if isinstance(error, TooMany):
-        mailing = form.value("do") in {"mail", "again"}
-        return "mails_too_many" if mailing else "codes_too_many"
+        return "mails_too_many"
     return error.cause if isinstance(error, AddressRefused | CodeRefused) else error.reason

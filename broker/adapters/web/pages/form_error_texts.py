@@ -8,9 +8,9 @@ from flask_babel import lazy_gettext as _
 from broker.adapters.web.pages.failure_texts import Explanation
 
 _AS_USUAL: Final = _("Write it as in a mail program, for example name@library.example.")
-_ANEW: Final = _("Ask for a new code. Only the newest one works.")
+_ANEW: Final = _("Ask for a new code.")
 _SIX: Final = _(
-    "Look in the newest mail from us, also among unwanted mail, and write the six digits."
+    "Look in the newest mail from us, also among unwanted mail, and write the eight digits."
 )
 _NUMBERS: Final = _(
     "Write your CPR number, ten digits, or the number of your library card or your borrower ID."
@@ -62,18 +62,13 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
         happened=_("The address is not one that counts here."),
         advice=(_AS_USUAL,),
     ),
-    "address_unreachable": Explanation(
-        title=_("No mail gets through to this address"),
-        happened=_("The mail server does not take mail to the address."),
-        advice=(_("Check the spelling, or use another address."),),
-    ),
     "mails_too_many": Explanation(
         title=_("We have sent as many codes as we may"),
         happened=_(
-            "One person, and one address, gets only a few mails an hour. No mail has been sent now."
+            "We send three codes a day to one person and to one address. No mail has been sent now."
         ),
         advice=(
-            _("Use the code in the newest mail, or wait an hour and ask for a new one."),
+            _("Use the code in the newest mail, or come back tomorrow."),
             _("You can also go on without, if the page offers it."),
         ),
     ),
@@ -84,7 +79,7 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
             "and an address can prove one person only."
         ),
         advice=(
-            _("Use an address that only you read. The library has been told and looks at it."),
+            _("Use an address that only you read."),
             _("Contact the library if the address has become yours."),
         ),
     ),
@@ -92,13 +87,13 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
 
 _CODES: Final[Mapping[str, Explanation]] = {
     "code_malformed": Explanation(
-        title=_("The code has six digits"),
-        happened=_("Write the six digits from our mail."),
+        title=_("The code has eight digits"),
+        happened=_("Write the eight digits from our mail."),
         advice=(_SIX,),
     ),
     "code_wrong": Explanation(
         title=_("The code is not right"),
-        happened=_("This is not the code in our newest mail. You have five tries in all."),
+        happened=_("This is not a code that we have sent you. A code has five tries."),
         advice=(_SIX,),
     ),
     "code_used_up": Explanation(
@@ -106,22 +101,9 @@ _CODES: Final[Mapping[str, Explanation]] = {
         happened=_("After five tries a code no longer works, not even the right one."),
         advice=(_ANEW,),
     ),
-    "codes_too_many": Explanation(
-        title=_("Too many wrong codes"),
-        happened=_("So many wrong codes have been tried today that we accept none for now."),
-        advice=(
-            _("Try again tomorrow, or come to the library."),
-            _("You can also go on without, if the page offers it."),
-        ),
-    ),
-    "code_expired": Explanation(
-        title=_("The code has run out"),
-        happened=_("The code in our mail is too old."),
-        advice=(_ANEW,),
-    ),
     "code_none": Explanation(
         title=_("There is no code to use"),
-        happened=_("The code has been used or replaced by a newer one."),
+        happened=_("The code has been used or is too old, or you asked for it in another browser."),
         advice=(_ANEW,),
     ),
     "code_refused": Explanation(

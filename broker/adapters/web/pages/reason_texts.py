@@ -264,15 +264,25 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(_CONTACT,),
         places=("service_locations",),
     ),
-    "birth_date_differs": Explanation(
-        title=_("Your account and your date of birth do not match"),
+    "different_person": Explanation(
+        title=_("The library has to check your account"),
         happened=_(
-            "The account that we found by your CPR number is kept with another date of birth, "
-            "so it may be somebody else's. "
+            "The account that the library has with your CPR number has another name or date of "
+            "birth, so it may be somebody else's. "
             "Nothing has been changed and nothing has been sent."
         ),
         advice=(_CONTACT,),
         places=("service_locations",),
+    ),
+    "name_required": Explanation(
+        title=_("Your login does not say your name"),
+        happened=_(
+            "The library finds your account by your CPR number and your name, and your login gave "
+            "us no name."
+        ),
+        advice=(_("Log in with your national eID instead."),),
+        places=("service_locations",),
+        again=True,
     ),
     "cpr_differs": Explanation(
         title=_("Your account and your CPR number do not match"),

@@ -1,0 +1,116 @@
+"""Whether a borrower in the library system is the person who has logged in."""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+from unicodedata import combining, normalize
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.identity import cpr
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
+
+# So many of surname, given name and birth date must agree.
+_ENOUGH: Final = 2
+_WORD: Final = re.compile(r"[^\W\d_]+")
+# Letters that Unicode does not decompose (ae, oe, eth, thorn, ...), as people without them write.
+_TRANSLITERATED: Final = str.maketrans(
+    {0xE6: "ae", 0xF8: "oe", 0x153: "oe", 0xF0: "d", 0xFE: "th", 0x142: "l", 0x111: "d"}
+)
+# Spellings of one letter, reduced to the shortest: Moeller is Moller, Aagaard is Agard.
+_SHORTENED: Final = (("ae", "a"), ("oe", "o"), ("ue", "u"), ("aa", "a"))
+# Words of many surnames. If one is the only word in common, the surnames do not agree.
+_PARTICLES: Final = frozenset(
+    {"af", "al", "bin", "da", "de", "del", "den", "der", "di", "do", "dos", "du", "el", "ibn"}
+    | {"la", "le", "san", "st", "ten", "ter", "van", "von", "zu"}
+)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PersonFacts:
+    """The facts of a login that are compared with a borrower; a missing one agrees with nothing."""
+
+    surname: str = ""
+    given_name: str = ""
+    birth_date: date | None = None
+
+    @property
+    def has_name(self) -> bool:
+        """Return whether there is a word of a name at all."""
+        return bool(fold_words(self.surname) or fold_words(self.given_name))
+
+    def folded(self) -> tuple[str, ...]:
+        """Return the facts as one text each, equal for spellings that agree as a whole."""
+        names = (" ".join(sorted(fold_words(name))) for name in (self.surname, self.given_name))
+        return (*names, self.birth_date.isoformat() if self.birth_date else "")
+
+
+NO_FACTS: Final = PersonFacts()
+
+
+def read_person_facts(attributes: Attributes) -> PersonFacts:
+    """Return the facts that ``attributes`` give; the birth date is that of the CPR number.
+
+    Without surname or given name the words of the full name take their place.
+    """
+    number = attributes.one(CPR_ATTRIBUTE)
+    full_name = attributes.one("cn") or attributes.one("displayName") or ""
+    first, _, last = full_name.strip().rpartition(" ")
+    return PersonFacts(
+        surname=attributes.one("sn") or last,
+        given_name=attributes.one("gn") or first,
+        birth_date=cpr.birth_date(number) if number else None,
+    )
+
+
+def fold_words(name: str) -> frozenset[str]:
+    """Return the words of a name without case, accents and the spellings of Danish letters."""
+    plain = normalize("NFC", name).casefold().replace("'", "").replace("\u2019", "")
+    return frozenset(_fold(word) for word in _WORD.findall(plain))
+
+
+def is_this_persons(person: PersonFacts, borrower: Borrower, cpr_number: str) -> bool:
+    """Return whether ``borrower``, the only one found by ``cpr_number``, is this person's.
+
+    Two of surname, given name and birth date must agree. A borrower that was found by a card
+    number, and carries another CPR number, is not.
+    """
+    if borrower.cpr not in {None, cpr_number}:
+        return False
+    return agrees(person, borrower)
+
+
+def agrees(person: PersonFacts, borrower: Borrower) -> bool:
+    """Return whether two of surname, given name and birth date agree."""
+    return count_agreeing(person, borrower) >= _ENOUGH
+
+
+def count_agreeing(person: PersonFacts, borrower: Borrower) -> int:
+    """Return how many of surname, given name and birth date agree."""
+    has_birth_date = person.birth_date is not None and borrower.born == person.birth_date
+    return sum((has_surname(person, borrower), has_given_name(person, borrower), has_birth_date))
+
+
+def has_surname(person: PersonFacts, borrower: Borrower) -> bool:
+    """Return whether the borrower's surname shares a word with the person's."""
+    return _share_a_word(person.surname, borrower.fields.get("surname", ""))
+
+
+def has_given_name(person: PersonFacts, borrower: Borrower) -> bool:
+    """Return whether the borrower's given names share a word with the person's."""
+    return _share_a_word(person.given_name, borrower.fields.get("firstname", ""))
+
+
+def _share_a_word(name: str, other_name: str) -> bool:
+    words, other_words = fold_words(name), fold_words(other_name)
+    if words == other_words:
+        return bool(words)
+    return bool((words & other_words) - _PARTICLES)
+
+
+def _fold(word: str) -> str:
+    letters = normalize("NFKD", word.translate(_TRANSLITERATED))
+    folded = "".join(letter for letter in letters if not combining(letter))
+    for written, short in _SHORTENED:
+        folded = folded.replace(written, short)
+    return folded

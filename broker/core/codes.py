@@ -1,0 +1,99 @@
+"""Codes that are mailed to a person and typed in the browser that asked for them."""
+
+import re
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from broker.core.errors import CodeRefused
+from broker.core.input_normalization import without_spaces
+
+CodePurpose = Literal["mailbox", "library_account", "claim"]
+
+CODE_LASTS: Final = timedelta(minutes=30)
+TRIES: Final = 5
+# More codes of one browser are no person's: the oldest makes room.
+MOST_CODES: Final = 8
+_LENGTH: Final = 8
+_CODE: Final = re.compile(rf"[0-9]{{{_LENGTH}}}")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Code:
+    """One mailed code, without its digits.
+
+    ``subject`` says what the code proves: an address, a borrower number.
+    """
+
+    subject: str
+    code_hash: str
+    made_at: datetime
+    expires_at: datetime
+    tries_left: int = TRIES
+
+    def is_live(self, now: datetime) -> bool:
+        """Return whether the code has not expired."""
+        return now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HeldCodes:
+    """The codes that one browser or borrower holds."""
+
+    codes: tuple[Code, ...] = ()
+
+    def live(self, now: datetime) -> "HeldCodes":
+        """Return the codes that have not expired."""
+        return HeldCodes(tuple(code for code in self.codes if code.is_live(now)))
+
+    def with_code(self, code: Code) -> "HeldCodes":
+        """Return the codes with one more, the newest last."""
+        return HeldCodes((*self.codes, code)[-MOST_CODES:])
+
+    def without(self, code_hash: str) -> "HeldCodes":
+        """Return the codes without a used one."""
+        return HeldCodes(tuple(code for code in self.codes if code.code_hash != code_hash))
+
+    def find(self, code_hash: str) -> Code | None:
+        """Return the code with this hash if it has a try left; None for a wrong code.
+
+        CodeRefused if there is no code, or no code has a try left.
+        """
+        if not self.codes:
+            raise CodeRefused("code_none")
+        usable = [code for code in self.codes if code.tries_left > 0]
+        if not usable:
+            raise CodeRefused("code_used_up")
+        return next((code for code in usable if code.code_hash == code_hash), None)
+
+    def after_wrong_try(self) -> "HeldCodes":
+        """Return the codes after a wrong try, which costs each code a try."""
+        return HeldCodes(
+            tuple(replace(code, tries_left=max(0, code.tries_left - 1)) for code in self.codes)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CodesEnded:
+    """The moment at which the codes for a subject ended, before their expiry."""
+
+    ended_at: datetime
+
+
+def draw_code() -> str:
+    """Return eight random digits."""
+    return f"{secrets.randbelow(10**_LENGTH):0{_LENGTH}}"
+
+
+def spell_code(code: str) -> str:
+    """Return a code as a mail shows it: ``1234 5678``."""
+    return f"{code[: _LENGTH // 2]} {code[_LENGTH // 2 :]}"
+
+
+def read_code(typed: str) -> str:
+    """Return the digits of a typed or pasted code; CodeRefused if they are not eight digits."""
+    digits = without_spaces(typed).replace("-", "")
+    if not _CODE.fullmatch(digits):
+        raise CodeRefused("code_malformed")
+    return digits

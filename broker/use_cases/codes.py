@@ -1,0 +1,231 @@
+"""Mailed codes: the one implementation for mailbox proofs, claims, library accounts and PIN mails.
+
+A typed code has eight digits, lives 30 minutes, has five tries and belongs to the browser that
+asked. The code of a PIN mail is a random token in a link and belongs to no browser.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.core.codes import (
+    CODE_LASTS,
+    Code,
+    CodePurpose,
+    CodesEnded,
+    HeldCodes,
+    draw_code,
+    read_code,
+)
+from broker.core.errors import CodeRefused, LinkGone, TooMany
+from broker.core.identity.mail_addresses import one_mailbox
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Key, Store, Write
+from broker.core.retention.table import CODE, CODES_ENDED, LIMIT, PIN_LINK
+from broker.use_cases.records import Content, Record, Records
+
+MAILS_A_DAY: Final = 3
+MOST_LINKS: Final = 3
+LINK_LASTS: Final = timedelta(hours=24)
+WELCOME_LINK_LASTS: Final = timedelta(days=7)
+_DAY: Final = timedelta(days=1)
+_MAIL_COUNTER: Final = "code mails"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PinLink:
+    """The borrower whose PIN can be chosen behind a mailed link."""
+
+    borrower_number: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MailedCodes:
+    """The codes and links in a store.
+
+    ``browser`` is the keyed hash of the browser cookie (``Transaction.browser``). ``person_id`` is
+    the logged-in person, or "" before any login: a code of one person is wrong for another person
+    in the same browser.
+    """
+
+    store: Store
+    hmacs: LookupHmacs
+    now: Callable[[], datetime]
+
+    def count_mail(
+        self, *, person_id: str = "", borrower_number: str = "", address: str = ""
+    ) -> None:
+        """Count one mailed code; call this before the mail is queued.
+
+        TooMany, with nothing counted, if the person, the borrower or the mailbox has had three
+        codes within a day.
+        """
+        now = self.now()
+        ends = LIMIT.ends(now + _DAY)
+        counted: list[Key] = []
+        for key in self.mail_counters(
+            person_id=person_id, borrower_number=borrower_number, address=address
+        ):
+            counted.append(key)
+            if self.store.count(key, 1, ends, now) > MAILS_A_DAY:
+                for each in counted:
+                    self.store.count(each, -1, ends, now)
+                raise TooMany("codes mailed within a day")
+
+    def mail_counters(
+        self, *, person_id: str = "", borrower_number: str = "", address: str = ""
+    ) -> tuple[Key, ...]:
+        """Return the keys of the daily counters, for the export and deletion of personal data."""
+        names = {
+            "person": person_id,
+            "borrower": borrower_number,
+            "mailbox": one_mailbox(address) if address else "",
+        }
+        return tuple(
+            Key("counter", self.hmacs.of(_MAIL_COUNTER, what, name))
+            for what, name in names.items()
+            if name
+        )
+
+    def make_code(
+        self,
+        purpose: CodePurpose,
+        subject: str,
+        *,
+        browser: str,
+        person_id: str = "",
+        lasts: timedelta = CODE_LASTS,
+    ) -> str:
+        """Store a new code for ``subject`` and return its eight digits, to be mailed."""
+        digits = draw_code()
+        code_hash = self._code_hash(purpose, browser, person_id, digits)
+        self._add(self._key(purpose, browser, person_id), subject, code_hash, lasts)
+        return digits
+
+    def make_decoy(self, purpose: CodePurpose, *, browser: str, person_id: str = "") -> None:
+        """Store a code that nobody is mailed, so that wrong tries count down in the same way."""
+        unguessable = self._code_hash(purpose, browser, person_id, secrets.token_hex(16))
+        self._add(self._key(purpose, browser, person_id), "", unguessable, CODE_LASTS)
+
+    def try_code(
+        self, purpose: CodePurpose, typed: str, *, browser: str, person_id: str = ""
+    ) -> str:
+        """Return the subject of a typed code and use the code up.
+
+        Any live code of the browser counts; a wrong one costs each of them a try. CodeRefused:
+        code_malformed (costs no try), code_none, code_used_up or code_wrong.
+        """
+        code_hash = self._code_hash(purpose, browser, person_id, read_code(typed))
+        now = self.now()
+        found: Code | None = None
+
+        def tried(record: Record[HeldCodes] | None) -> Content[HeldCodes]:
+            nonlocal found
+            held = (record.value if record else HeldCodes()).live(now)
+            found = held.find(code_hash)
+            after = held.without(code_hash) if found else held.after_wrong_try()
+            return Content(after, record.until if record else now)
+
+        self._held.amend(self._key(purpose, browser, person_id), tried, now)
+        if found is None or (purpose == "library_account" and self._is_ended(found)):
+            raise CodeRefused("code_wrong")
+        return found.subject
+
+    def end_codes(self, borrower_number: str) -> None:
+        """End all login codes and PIN links of a borrower: their PIN has changed."""
+        now = self.now()
+        self.store.drop(self._links_key(borrower_number))
+        Records(self.store, CodesEnded).put(
+            self._ended_key(borrower_number), CodesEnded(now), CODES_ENDED.until(now), now
+        )
+
+    def make_link(
+        self, borrower_number: str, *, lasts: timedelta = LINK_LASTS, always: bool = False
+    ) -> str | None:
+        """Store a new PIN link and return its token; None if three links are valid.
+
+        Staff's requests and welcome mails ``always`` get a link.
+        """
+        now = self.now()
+        token = secrets.token_hex(16)
+        index, code = self._new_link(borrower_number, token, now + lasts)
+
+        def added(record: Record[HeldCodes] | None) -> Content[HeldCodes] | None:
+            held = (record.value if record else HeldCodes()).live(now)
+            if len(held.codes) >= MOST_LINKS and not always:
+                return None
+            after = held.with_code(code)
+            ends = max(each.expires_at for each in after.codes)
+            return Content(after, PIN_LINK.ends(ends))
+
+        if not self._held.amend(self._links_key(borrower_number), added, now).written:
+            return None
+        self.store.put(*index, now)
+        return token
+
+    def draft_link(self, borrower_number: str, lasts: timedelta) -> tuple[str, tuple[Write, ...]]:
+        """Return a link's token and its writes, for a new borrower and ``Store.put_many``."""
+        token = secrets.token_hex(16)
+        expires_at = self.now() + lasts
+        index, code = self._new_link(borrower_number, token, expires_at)
+        held = Content(HeldCodes((code,)), PIN_LINK.ends(expires_at))
+        return token, (self._held.drafted(self._links_key(borrower_number), held, None), index)
+
+    def find_link(self, token: str) -> str:
+        """Return the borrower number of a PIN link; nothing is used up. LinkGone if invalid."""
+        now = self.now()
+        link = Records(self.store, PinLink).get(self._link_key(token), now)
+        if link is None:
+            raise LinkGone("no such PIN link")
+        held = self._held.get(self._links_key(link.value.borrower_number), now)
+        codes = held.value.live(now).codes if held else ()
+        if self._token_hash(token) not in {code.code_hash for code in codes}:
+            raise LinkGone("the PIN link has ended")
+        return link.value.borrower_number
+
+    def _add(self, key: Key, subject: str, code_hash: str, lasts: timedelta) -> None:
+        now = self.now()
+        code = Code(subject, code_hash, now, now + lasts)
+
+        def added(record: Record[HeldCodes] | None) -> Content[HeldCodes]:
+            held = (record.value if record else HeldCodes()).live(now)
+            return Content(held.with_code(code), CODE.until(now))
+
+        self._held.amend(key, added, now)
+
+    def _is_ended(self, code: Code) -> bool:
+        ended = Records(self.store, CodesEnded).get(self._ended_key(code.subject), self.now())
+        return ended is not None and code.made_at <= ended.value.ended_at
+
+    def _new_link(
+        self, borrower_number: str, token: str, expires_at: datetime
+    ) -> tuple[Write, Code]:
+        link = Content(PinLink(borrower_number, expires_at), PIN_LINK.ends(expires_at))
+        index = Records(self.store, PinLink).drafted(self._link_key(token), link, None)
+        code = Code(borrower_number, self._token_hash(token), self.now(), expires_at)
+        return index, code
+
+    @property
+    def _held(self) -> Records[HeldCodes]:
+        return Records(self.store, HeldCodes)
+
+    def _code_hash(self, purpose: str, browser: str, person_id: str, digits: str) -> str:
+        return self.hmacs.of("code", purpose, browser, person_id, digits)
+
+    def _token_hash(self, token: str) -> str:
+        return self.hmacs.of("PIN link token", token)
+
+    def _key(self, purpose: str, browser: str, person_id: str) -> Key:
+        return Key("code", self.hmacs.of("codes", purpose, browser, person_id))
+
+    def _ended_key(self, subject: str) -> Key:
+        return Key("code", self.hmacs.of("codes ended", subject))
+
+    def _link_key(self, token: str) -> Key:
+        return Key("code", self.hmacs.of("PIN link", token))
+
+    def _links_key(self, borrower_number: str) -> Key:
+        return Key("code", self.hmacs.of("PIN links", borrower_number))
