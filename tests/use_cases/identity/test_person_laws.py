@@ -163,9 +163,8 @@ class Persons(RuleBasedStateMachine):
             names = self._names(visit)
             assert not names or names & self.alone.setdefault(person.id, names)
         else:
-            # Without the number itself the borrower is known as long as its enrolment is kept.
-            forgotten = None if not visit.account and not usable_cpr(self._arrived(visit)) else self._borrower(cpr)
-            assert number in {self._borrower(cpr), forgotten}
+            # A login without a name finds no borrower, and none finds another person's.
+            assert number in {None, self._borrower(cpr)}
             self._is_of(cpr, visit, person)
         assert len(set(self.ids.values())) == len(self.ids)
         self._proves(person, cpr, visit)
