@@ -71,6 +71,10 @@ class PersonRecords:
         """Lease the person whose work has been due longest; None where none is due."""
         return self._records.claim("person", deadline, now)
 
+    def list_all(self, now: datetime) -> Iterator[Record[PersonRecord]]:
+        """Return the records of all persons."""
+        return self._records.list("person", None, now)
+
     def find_by_borrower(self, number: str, now: datetime) -> str | None:
         """Return the id of the person whose record names the borrower ``number``, or None."""
         entry = self._index.get(self._borrower_key(number), now)

@@ -97,16 +97,13 @@ class RegisterLookUps:
     _failures: int = field(default=0, init=False)
     _rests_until: datetime | None = field(default=None, init=False)
 
-    def step(self) -> bool:
-        """Carry out the look-up that has been due longest; False where none is due."""
-        now = self.now()
-        if self._rests_until and now < self._rests_until:
-            return False
-        claimed = self.persons.claim_due(now + _CALL, now)
-        if claimed is None:
-            return False
+    def carry_out(self, claimed: Claimed[PersonRecord]) -> None:
+        """Carry out the look-up of a claimed person, or postpone it while the register rests."""
         try:
-            self._carry_out(claimed)
+            if self._rests_until and self.now() < self._rests_until:
+                self._postpone(claimed)
+            else:
+                self._carry_out(claimed)
         except LeaseLost:
             pass
         except Exception:
@@ -115,7 +112,6 @@ class RegisterLookUps:
             raise
         finally:
             claimed.lease.end(self.now())
-        return True
 
     def _carry_out(self, claimed: Claimed[PersonRecord]) -> None:
         look_up = claimed.record.value.register_look_up

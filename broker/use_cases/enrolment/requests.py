@@ -40,7 +40,7 @@ class EnrolmentRequests:
         def change(person: PersonRecord) -> PersonRecord:
             nonlocal requested
             before = person.enrolment
-            requested = (before or _new_enrolment(ports, wanted)).request(wanted, now)
+            requested = (before or new_enrolment(ports, wanted)).request(wanted, now)
             if before and is_under_way(before) and before.wanted == requested.wanted:
                 requested = before  # a reload of the page
                 return person
@@ -49,7 +49,7 @@ class EnrolmentRequests:
 
         ports.persons.change(person_id, change, now)
         self.wake.set()
-        return requested or _new_enrolment(ports, wanted)
+        return requested or new_enrolment(ports, wanted)
 
     def wait(self, person_id: str, seconds: float) -> Enrolment | None:
         """Return the enrolment once it is no longer under way, or as it is after ``seconds``.
@@ -85,6 +85,7 @@ def is_under_way(enrolment: Enrolment | None) -> bool:
     return not enrolment.has_failed
 
 
-def _new_enrolment(ports: EnrolmentPorts, wanted: Wish) -> Enrolment:
+def new_enrolment(ports: EnrolmentPorts, wanted: Wish | None) -> Enrolment:
+    """Return a pending enrolment that is due now."""
     now = ports.now()
     return Enrolment(ports.make_id(), EnrolmentState.PENDING, now, wanted, next_attempt=now)

@@ -54,8 +54,12 @@ class EnrolmentWorker:
         claimed = self.ports.persons.claim_due(now + CALL, now)
         if claimed is None:
             return False
-        _Attempt.of(claimed, self.ports).run()
+        self.carry_out(claimed)
         return True
+
+    def carry_out(self, claimed: Claimed[PersonRecord]) -> None:
+        """Carry out the enrolment of a claimed person."""
+        _Attempt.of(claimed, self.ports).run()
 
 
 @dataclass(slots=True)
@@ -76,9 +80,13 @@ class _Attempt:
     def run(self) -> None:
         """Do all that can be done now. After a failure the enrolment is due again later."""
         enrolment = self.enrolment
-        if enrolment and enrolment.wanted and enrolment.state is EnrolmentState.PENDING:
+        if enrolment and enrolment.state is EnrolmentState.PENDING:
             with suppress(_Superseded):
-                self._try(enrolment, enrolment.wanted)
+                if enrolment.wanted:
+                    self._try(enrolment, enrolment.wanted)
+                else:
+                    # A case of a login that asked for nothing: the next login looks again.
+                    self._end_without_borrower()
         self.lease.end(self.ports.now())
 
     def _try(self, enrolment: Enrolment, wanted: Wish) -> None:

@@ -1,0 +1,361 @@
+"""The borrower of a person who has logged in: what is found, and what the login asks for."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal, assert_never
+
+from broker.core.audit_events import AuditEventKind
+from broker.core.borrowers.change_plan import Change, Create, Nothing, offered, outcome, plan
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.matching import read_person_facts
+from broker.core.borrowers.register_look_up import LookUpReason
+from broker.core.borrowers.wanted_borrower import Wish, wish
+from broker.core.consent.disclosure import looked_up
+from broker.core.enrolment import CaseReason, Enrolment, EnrolmentState
+from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.identity.usable_cpr import missing_cpr_reason
+from broker.core.login.missing_address import without_address
+from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.person_record import PersonRecord
+from broker.core.ports import Key, Store
+from broker.core.retention.table import DECLINED
+from broker.use_cases.arrived_login import Arrived
+from broker.use_cases.enrolment.find_borrower import BorrowerFinder, Finding, FoundBorrower
+from broker.use_cases.enrolment.ports import EnrolmentPorts
+from broker.use_cases.enrolment.requests import EnrolmentRequests, is_under_way, new_enrolment
+from broker.use_cases.identity.person_resolution import usable_cpr
+from broker.use_cases.records import Record
+from broker.use_cases.register_look_ups import LookUpRequests
+
+Mode = Literal["live", "observe", "frozen"]
+
+# The cases that a search shows before anything is requested.
+_SHOWN_BY_SEARCH = frozenset(
+    {CaseReason.SEVERAL_BORROWERS.value, CaseReason.DIFFERENT_PERSON.value}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BorrowerAtLogin:
+    """Finds, requests and describes the borrower of a login."""
+
+    ports: EnrolmentPorts
+    requests: EnrolmentRequests
+    finder: BorrowerFinder
+    look_ups: LookUpRequests
+    store: Store
+    hmacs: LookupHmacs
+    mode: Mode = "live"
+
+    def find_number(
+        self, transaction: Transaction, arrived: Arrived, now: datetime
+    ) -> str | None:
+        """Return the number of the borrower that the person has already, or None.
+
+        A login that the policies deny for what it lacks alone is let in with a borrower.
+        """
+        release, person = arrived.decision.release, transaction.person
+        if release is None or person is None or release.borrower == "none":
+            return None
+        if person.case or person.number:
+            return person.number
+        return self._find(person, arrived, now).number
+
+    def find_account(
+        self, transaction: Transaction, arrived: Arrived, now: datetime
+    ) -> Account | None:
+        """Return the account before anything is asked of the person.
+
+        None where the service asks for no borrower.
+        """
+        release, person = arrived.decision.release, transaction.person
+        if release is None or person is None or release.borrower == "none" or person.case:
+            return None
+        account = None
+        if release.borrower == "make" and transaction.errand is not Errand.PIN:
+            wanted = self._wanted_before_answer(transaction, arrived, now)
+            account = self._find_as_wanted(person, wanted, arrived, now) if wanted else None
+        account = account or self._find_unchanged(transaction, arrived, now)
+        return replace(account, look_up=self._look_up_reason(person.id, account, arrived))
+
+    def request_look_up(self, transaction: Transaction, arrived: Arrived) -> None:
+        """Request the look-up of a person who has read that the register is asked about them."""
+        account, person = transaction.account, transaction.person
+        policy = arrived.decision.policy
+        rule = policy.borrower.register if policy and policy.borrower else None
+        cpr = usable_cpr(arrived)
+        if person and account and account.look_up and account.number and cpr:
+            self.look_ups.request(person.id, cpr, account.number, rule)
+
+    def enrol(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+        *,
+        language: str,
+        patience: float,
+    ) -> Account:
+        """Request the borrower, wait ``patience`` seconds, and return the account as it then is.
+
+        A silent library system is no error: the request is stored.
+        """
+        person = transaction.person
+        if person is None:
+            return Account(None, AccountState.NONE)
+        # Only a person who was offered another category, and agreed, gets it.
+        wanted = _wanted(arrived, language, now, upgrade=transaction.upgrade is True)
+        if wanted is None or self.mode == "frozen":
+            return self._close_unless_found(transaction, arrived, now)
+        if self.mode == "observe":
+            return self._observe(person, wanted, now)
+        if not _has_mail(wanted):
+            account = self._find_as_wanted(person, wanted, arrived, now)
+            if account.state in {AccountState.MAIL_REQUIRED, AccountState.CASE}:
+                return account
+            if account.state is AccountState.UNAVAILABLE:
+                return Account(None, AccountState.CLOSED, reason="library_unavailable")
+        record = self.ports.persons.read(person.id, now)
+        if record and self.finder.is_as_wanted(record.value, wanted) and _is_done(record.value):
+            # Another window of this login, or another login, has made it so.
+            waited = transaction.account and transaction.account.state is AccountState.WANTED
+            made = record.value.enrolment.outcome if waited and record.value.enrolment else None
+            return _account_of(record.value, made or EnrolmentOutcome.UNCHANGED)
+        if record is None or not is_under_way(record.value.enrolment) or not _is_waiting(transaction):
+            self.requests.request(person.id, wanted)
+        self.requests.wait(person.id, patience)
+        record = self.ports.persons.read(person.id, self.ports.now())
+        if record is None or record.value.enrolment is None:
+            return _case_account("national_eid_required")
+        return _account_of(record.value, record.value.enrolment.outcome)
+
+    def keep_category(self, transaction: Transaction, now: datetime) -> None:
+        """Remember that the person does not want another category."""
+        if transaction.person:
+            key = declined_key(self.hmacs, transaction.person.id)
+            self.store.drop(key)  # the counter starts again, so that it lasts from today
+            self.store.count(key, 1, DECLINED.until(now), now)
+
+    def _find(
+        self, person: Person, arrived: Arrived, now: datetime, wanted: Wish | None = None
+    ) -> FoundBorrower:
+        """Return the borrower that the login leads to, and open or end the case that it shows."""
+        cpr = usable_cpr(arrived)
+        if cpr is None:
+            return FoundBorrower(Finding.CASE, reason=missing_cpr_reason(arrived.reading.cpr))
+        facts = read_person_facts(arrived.reading.attributes)
+        if not facts.has_name:
+            return FoundBorrower(Finding.CASE, reason="name_required")
+        record = self.ports.persons.read(person.id, now)
+        found = self.finder.find_borrower(person.id, cpr, facts, record, wanted)
+        if self.mode == "live":
+            self._update_case(person.id, found, record, wanted)
+        return found
+
+    def _update_case(
+        self,
+        person_id: str,
+        found: FoundBorrower,
+        record: Record[PersonRecord] | None,
+        wanted: Wish | None,
+    ) -> None:
+        """Open a case that a search shows, or end one that staff have corrected meanwhile."""
+        enrolment = record.value.enrolment if record else None
+        is_open = enrolment is not None and enrolment.state is EnrolmentState.CASE
+        has_same = is_open and enrolment is not None and enrolment.reason == found.reason
+        if found.finding is Finding.CASE and not has_same:
+            opened: Enrolment | None = None
+            now = self.ports.now()
+
+            def open_case(each: PersonRecord) -> PersonRecord:
+                nonlocal opened
+                before = each.enrolment or new_enrolment(self.ports, wanted)
+                opened = before.open_case(CaseReason(found.reason or ""), found.borrowers)
+                return each.with_enrolment(opened)
+
+            self.ports.persons.change(person_id, open_case, now)
+            if opened:
+                kind = AuditEventKind.ENROLMENT_CASE
+                self.ports.record_event(kind, person_id, opened, found.reason)
+        elif found.finding is Finding.FOUND and is_open and enrolment is not None:
+            if enrolment.reason in _SHOWN_BY_SEARCH:
+                now = self.ports.now()
+                after = enrolment.retry(now) if enrolment.wanted else None
+                self.ports.persons.change(
+                    person_id, lambda each: each.with_enrolment(after), now
+                )
+
+    def _find_unchanged(
+        self, transaction: Transaction, arrived: Arrived, now: datetime
+    ) -> Account:
+        """Return the account of a borrower that this login changes nothing of."""
+        person = transaction.person
+        if person is None:
+            return Account(None, AccountState.NONE)
+        if person.number and not usable_cpr(arrived):
+            # Number and PIN were verified a moment ago.
+            return Account(person.number, AccountState.KNOWN)
+        found = self._find(person, arrived, now)
+        match found.finding:
+            case Finding.FOUND:
+                return Account(found.number, AccountState.KNOWN)
+            case Finding.NONE:
+                return Account(None, AccountState.NONE)
+            case Finding.SILENT:
+                return Account(None, AccountState.UNAVAILABLE)
+            case Finding.CASE:
+                return _case_account(found.reason, self._case_id(person.id, now))
+            case _:
+                assert_never(found.finding)
+
+    def _find_as_wanted(
+        self, person: Person, wanted: Wish, arrived: Arrived, now: datetime
+    ) -> Account:
+        """Return the account as the request of this login would change it."""
+        found = self._find(person, arrived, now, wanted)
+        match found.finding:
+            case Finding.FOUND if found.borrower is None:
+                record = self.ports.persons.read(person.id, now)
+                if record and self.finder.is_as_wanted(record.value, wanted):
+                    return _account_of(record.value, EnrolmentOutcome.UNCHANGED)
+                return Account(found.number, AccountState.NONE)
+            case Finding.FOUND:
+                borrowers = (found.borrower,) if found.borrower else ()
+                planned = plan(borrowers, wanted, now.date())
+                if isinstance(planned, Nothing) and found.borrower:
+                    category = found.borrower.category
+                    unchanged = EnrolmentOutcome.UNCHANGED
+                    done = AccountState.DONE
+                    return Account(found.number, done, unchanged, category=category)
+                upgrade_from = offered(planned, borrowers, wanted)
+                return Account(found.number, AccountState.NONE, upgrade_from=upgrade_from)
+            case Finding.CASE:
+                return _case_account(found.reason, self._case_id(person.id, now))
+            case Finding.NONE if not wanted.creates:
+                return _case_account("national_eid_required")
+            case Finding.NONE if not _has_mail(wanted):
+                return without_address(arrived.decision, arrived.reading.attributes)
+            case Finding.NONE:
+                return Account(None, AccountState.NONE, absent=True)
+            case Finding.SILENT if not _has_mail(wanted):
+                return Account(None, AccountState.UNAVAILABLE)
+            case Finding.SILENT:
+                return Account(None, AccountState.NONE)
+            case _:
+                assert_never(found.finding)
+
+    def _case_id(self, person_id: str, now: datetime) -> str | None:
+        record = self.ports.persons.read(person_id, now)
+        enrolment = record.value.enrolment if record else None
+        is_case = enrolment is not None and enrolment.state is EnrolmentState.CASE
+        return enrolment.id if enrolment and is_case else None
+
+    def _close_unless_found(
+        self, transaction: Transaction, arrived: Arrived, now: datetime
+    ) -> Account:
+        """Return a borrower that is there as it is; none is made, and none changed."""
+        found = self._find_unchanged(transaction, arrived, now)
+        if found.state is AccountState.NONE:
+            return Account(None, AccountState.CLOSED)
+        if found.state is AccountState.UNAVAILABLE:
+            return Account(None, AccountState.CLOSED, reason="library_unavailable")
+        return found
+
+    def _observe(self, person: Person, wanted: Wish, now: datetime) -> Account:
+        """Log what would be written, and write nothing."""
+        record = self.ports.persons.read(person.id, now)
+        found = self.finder.find_borrower(
+            person.id, wanted.cpr or "", wanted.person, record, wanted
+        )
+        facts: dict[str, str | int | None] = {"reason": found.reason or found.finding.value}
+        made = None
+        if found.finding in {Finding.FOUND, Finding.NONE}:
+            borrowers = (found.borrower,) if found.borrower else ()
+            planned = plan(borrowers, wanted, now.date())
+            made = EnrolmentOutcome.UNCHANGED
+            if isinstance(planned, Create):
+                made = EnrolmentOutcome.CREATED
+            elif isinstance(planned, Change) and found.borrower:
+                made = outcome(found.borrower, planned, wanted)
+                facts["fields"] = " ".join(name for name, _ in planned.fields)
+            facts["outcome"] = made.value
+        self.ports.log(BrokerEvent(EventKind.ENROLMENT_OBSERVED, facts))
+        number = found.number
+        return Account(number, AccountState.OBSERVED, made, found.reason, category=wanted.category)
+
+    def _wanted_before_answer(
+        self, transaction: Transaction, arrived: Arrived, now: datetime
+    ) -> Wish | None:
+        """Return the wanted borrower before the person is asked about another category."""
+        wanted = _wanted(arrived, "da", now, upgrade=transaction.upgrade is not False)
+        if wanted is None or not wanted.upgrade or not wanted.upgrades:
+            return wanted
+        return replace(wanted, upgrade=not self._has_declined(transaction, now))
+
+    def _has_declined(self, transaction: Transaction, now: datetime) -> bool:
+        """Return whether the person has refused another category, and is not signing up."""
+        if transaction.person is None or transaction.errand is Errand.SIGN_UP:
+            return False
+        key = declined_key(self.hmacs, transaction.person.id)
+        return self.store.count(key, 0, DECLINED.until(now), now) > 0
+
+    def _look_up_reason(
+        self, person_id: str, account: Account, arrived: Arrived
+    ) -> LookUpReason | None:
+        """Return why the register would be asked about the person; they may say no."""
+        if self.mode != "live" or account.number is None:
+            return None
+        if not looked_up(arrived.decision) or not usable_cpr(arrived):
+            return None
+        return self.look_ups.find_reason(person_id)
+
+
+def declined_key(hmacs: LookupHmacs, person_id: str) -> Key:
+    """Return the key of the counter that a person does not want another category."""
+    return Key("counter", hmacs.of("declined upgrade", person_id))
+
+
+def _case_account(reason: str | None, enrolment_id: str | None = None) -> Account:
+    """Return the account of a person whom another login, or staff, must help first."""
+    return Account(None, AccountState.CASE, reason=reason, enrolment=enrolment_id)
+
+
+def _account_of(record: PersonRecord, made: EnrolmentOutcome | None) -> Account:
+    enrolment = record.enrolment
+    if enrolment is None or enrolment.state is EnrolmentState.DONE:
+        return Account(
+            record.borrower_number,
+            AccountState.DONE,
+            made,
+            category=record.borrower_category,
+            pin_mailed=made is EnrolmentOutcome.CREATED,
+            enrolment=enrolment.id if enrolment else None,
+        )
+    if enrolment.state is EnrolmentState.CASE:
+        return _case_account(enrolment.reason, enrolment.id)
+    reason = enrolment.reason
+    return Account(
+        record.borrower_number, AccountState.WANTED, reason=reason, enrolment=enrolment.id
+    )
+
+
+def _is_done(record: PersonRecord) -> bool:
+    return record.enrolment is None or record.enrolment.state is EnrolmentState.DONE
+
+
+def _is_waiting(transaction: Transaction) -> bool:
+    account = transaction.account
+    return account is not None and account.state is AccountState.WANTED
+
+
+def _has_mail(wanted: Wish) -> bool:
+    return any(field.name == "email" for field in wanted.fields)
+
+
+def _wanted(arrived: Arrived, language: str, now: datetime, *, upgrade: bool) -> Wish | None:
+    wanted = wish(arrived.decision, arrived.reading.attributes, language=language, today=now.date())
+    if wanted is None or not wanted.person.has_name:
+        # Without a name a borrower of a mistyped CPR number looks like the person's.
+        return None
+    return replace(wanted, upgrade=upgrade)
