@@ -10,9 +10,9 @@ from broker.app.told_words import Wording
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.staff_advice import advice
 from broker.core.entities import Names
+from broker.core.errors import PinNoAddress
 from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
 from broker.use_cases.login.support_traces import SupportTraces
-from broker.use_cases.proofs.pin_renewal import Asking
 from broker.use_cases.proofs.rate_limits import Limit, Limits
 
 RETRIES: Final = Limit("staff-retries", 6, timedelta(hours=1))
@@ -45,16 +45,16 @@ def retry(parts: Parts, reference: str) -> bool:
     return parts.cases.retry(entry.enrolment.id)
 
 
-def mail_letter(parts: Parts, reference: str, asking: Asking) -> bool:
-    """Have the letter of a reference's borrower mailed; False where there is none to mail to.
-
-    TooMany after three an hour.
-    """
+def mail_pin_link(parts: Parts, reference: str, language: str, asked_at: str) -> bool:
+    """Mail a PIN link to the borrower of a reference; False if there is none to mail to."""
     entry, _ = _entry(parts, reference)
     number = _own_number(entry) if entry else None
-    if number is None or not parts.pin_renewal.live:
+    if number is None or not parts.pin_mails.live:
         return False
-    parts.pin_renewal.ask_at_desk(number, asking)
+    try:
+        parts.pin_mails.request_by_staff(number, language, asked_at)
+    except PinNoAddress:
+        return False
     return True
 
 
@@ -78,7 +78,7 @@ def _account(parts: Parts, entry: StoredEnrolment, words: Wording) -> CallerAcco
         todo=words.say(advised.todo),
         retry_would=words.say(advised.retry),
         may_retry=bool(entry.key.name) or enrolment.wish is not None,
-        may_letter=_own_number(entry) is not None and parts.pin_renewal.live,
+        may_letter=_own_number(entry) is not None and parts.pin_mails.live,
     )
 
 

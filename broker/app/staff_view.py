@@ -91,7 +91,7 @@ def _ports(parts: Parts) -> StaffPorts:
         explained=lambda reference, language: explained(parts, reference, language),
         case=lambda reference, language: staff_desk.case(parts, reference, language),
         retry=lambda reference: staff_desk.retry(parts, reference),
-        mail_letter=lambda reference, asking: staff_desk.mail_letter(parts, reference, asking),
+        mail_letter=lambda *given: staff_desk.mail_pin_link(parts, *given),
     )
 
 

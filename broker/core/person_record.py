@@ -7,6 +7,20 @@ from typing import Final
 _SEEN_EVERY: Final = timedelta(days=1)
 
 
+MOST_WRONG_PINS: Final = 10
+_MOST_BROWSERS: Final = 16
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RememberedBrowser:
+    """A browser in which number and PIN are enough, with the keyed hash of its cookie's secret."""
+
+    borrower_number: str
+    secret_hash: str
+    expires_at: datetime
+    wrong_pins: int = 0
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class PersonRecord:
     """What is kept of one person, under their person id.
@@ -18,6 +32,7 @@ class PersonRecord:
     last_seen: datetime
     borrower_number: str | None = None
     borrower_confirmed_at: datetime | None = None
+    browsers: tuple[RememberedBrowser, ...] = ()
 
     @property
     def due(self) -> datetime | None:
@@ -38,6 +53,41 @@ class PersonRecord:
     def confirm_borrower(self, number: str, now: datetime) -> "PersonRecord":
         """Return the record after the library system has confirmed the borrower ``number``."""
         return replace(self, borrower_number=number, borrower_confirmed_at=now)
+
+    def remember_browser(self, browser: RememberedBrowser, now: datetime) -> "PersonRecord":
+        """Return the record with one more known browser; the oldest makes room."""
+        live = tuple(each for each in self.browsers if now < each.expires_at)
+        return replace(self, browsers=(*live, browser)[-_MOST_BROWSERS:])
+
+    def find_browser(self, secret_hash: str, now: datetime) -> RememberedBrowser | None:
+        """Return the known browser with this keyed hash, or None."""
+        for browser in self.browsers:
+            if browser.secret_hash == secret_hash and now < browser.expires_at:
+                return browser
+        return None
+
+    def count_wrong_pin(self, secret_hash: str) -> "PersonRecord":
+        """Return the record after a wrong PIN in a known browser; the tenth ends it."""
+        counted = tuple(
+            replace(each, wrong_pins=each.wrong_pins + 1)
+            if each.secret_hash == secret_hash
+            else each
+            for each in self.browsers
+        )
+        kept = tuple(each for each in counted if each.wrong_pins < MOST_WRONG_PINS)
+        return replace(self, browsers=kept)
+
+    def clear_wrong_pins(self, secret_hash: str) -> "PersonRecord":
+        """Return the record after a right PIN in a known browser."""
+        cleared = tuple(
+            replace(each, wrong_pins=0) if each.secret_hash == secret_hash else each
+            for each in self.browsers
+        )
+        return replace(self, browsers=cleared)
+
+    def end_browsers(self) -> "PersonRecord":
+        """Return the record without known browsers."""
+        return replace(self, browsers=())
 
     def __repr__(self) -> str:
         """Show no value: everything here is personal."""

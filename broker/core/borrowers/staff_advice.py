@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.errors import PIN_UNUSABLE
 from broker.core.marked_text import marked as _
 
 
@@ -208,8 +207,6 @@ _BY_STATE: Final[Mapping[str, Advice]] = {
         _("Nothing: it is carried out within seconds where a worker runs."), _("It tries at once.")
     ),
     "done": Advice(_("Nothing: the borrower is as wished."), _NO_RETRY),
-    "pin_owed": Advice(_("Nothing: the mail with the PIN is tried."), _MAILS_AGAIN),
-    "pin_given_up": Advice(_("Mend what the cause names, then `retry`."), _MAILS_AGAIN),
     "given_up": Advice(_("Nothing: the next login begins anew."), _NO_RETRY),
     "observed": Advice(_("Nothing: it only says what would have been."), _NO_RETRY),
     "case": Advice(_("See the cause, mend it, then `retry`."), _LOOKS_AGAIN),
@@ -225,10 +222,7 @@ def advice(enrolment: Enrolment, *, listed_apart: bool) -> Advice:
     """
     state = enrolment.listed_state
     reason = enrolment.listed_reason or ""
-    if reason in BY_REASON and (state != "pin_given_up" or reason in PIN_UNUSABLE):
-        found = BY_REASON[reason]
-    else:
-        found = _BY_STATE[state]
+    found = BY_REASON[reason] if reason in BY_REASON else _BY_STATE[state]
     if listed_apart:
         return replace(found, retry=_ENDS) if found.retry == _LOOKS_AGAIN else found
     if enrolment.wish is not None:

@@ -10,39 +10,62 @@ dies learns of no answer: its lease stays as long.
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import astuple
-from datetime import datetime
+from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
+from typing import Final
 
-from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.pin_record import LATE
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryError, StoreUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Kept, Key, LibrarySystem, Store, Trail
+from broker.core.ports import Kept, Key, LibrarySystem, Store
 from broker.core.retention.table import LEASE
 from broker.use_cases.borrowers.library_proof import make_proof_due
 from broker.use_cases.records import Lease
+
+# No library system carries out a call later than this after it was sent.
+LATE: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class BorrowerLeases:
+    """Leases of borrowers for a new PIN: no other change is sent meanwhile."""
+
+    store: Store
+    hmacs: LookupHmacs
+    now: Callable[[], datetime]
+
+    def hold(self, borrower_number: str, until: datetime) -> Lease | None:
+        """Take the lease of a borrower until then; None if another change may be under way."""
+        key = borrower_lease_key(self.hmacs, borrower_number)
+        token = secrets.token_hex(16)
+        held = Kept(_held(b"pin", until), token, LEASE.ends(until))
+        return (
+            Lease(self.store, key, token) if self.store.put(key, held, None, self.now()) else None
+        )
+
+    def release(self, lease: Lease) -> None:
+        """End a lease early: the call was refused, or answered and verified."""
+        lease.end(self.now())
+
+
+def borrower_lease_key(hmacs: LookupHmacs, borrower_number: str) -> Key:
+    """Return the key of the lease that every change of a borrower takes."""
+    return Key("lease", hmacs.of("borrower-change", borrower_number))
 
 
 class LockedChanges:
     """The port ``LibrarySystem`` over ``library``, with a lease for each change of a borrower."""
 
     def __init__(
-        self,
-        library: LibrarySystem,
-        store: Store,
-        hmacs: LookupHmacs,
-        now: Callable[[], datetime],
-        trail: Trail = NO_TRAIL,
+        self, library: LibrarySystem, store: Store, hmacs: LookupHmacs, now: Callable[[], datetime]
     ) -> None:
         self._library = library
         self._store = store
         self._hmacs = hmacs
         self._now = now
-        self._trail = trail
         # What changes no borrower that is there goes straight to the library system.
         self.find = library.find
         self.read = library.read
@@ -52,6 +75,8 @@ class LockedChanges:
         self.typed = library.typed
         self.check_pin = library.check_pin
         self.prove = library.prove
+        # The caller holds the lease: see BorrowerLeases.
+        self.set_pin = library.set_pin
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:
@@ -75,26 +100,14 @@ class LockedChanges:
             raise
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
-        """Change the borrower; CallNotMade while another change of it is under way.
-
-        A PIN that nobody promises to have stayed is on the trail: the borrower has one or not.
-        """
+        """Change the borrower; CallNotMade while another change of it is under way."""
         with self._noticed(), self._alone(change.number, f"change {astuple(change)}", deadline):
-            after = self._library.change(change, deadline)
-        if LibraryCapability.PIN_KEPT not in self.capabilities:
-            untried = AuditEventKind.PIN_UNTRIED
-            self._trail.add(AuditEvent(untried, self._now(), borrower=after.number))
-        return after
-
-    def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
-        """Set the PIN; CallNotMade while another change of the borrower is under way."""
-        with self._noticed(), self._alone(number, f"pin {pin}", deadline):
-            self._library.set_pin(number, pin, deadline)
+            return self._library.change(change, deadline)
 
     @contextmanager
     def _alone(self, number: str, what: str, deadline: datetime) -> Iterator[None]:
         """Hold the lease of a borrower, for the same change until 5 s past the call's deadline."""
-        key = Key("lease", self._hmacs.of("borrower-change", number))
+        key = borrower_lease_key(self._hmacs, number)
         same = self._hmacs.of("borrower-change-lost", f"{number} {what}").encode()
         token = secrets.token_hex(16)
         may_come_until = self._begin(key, token, same, deadline)

@@ -237,7 +237,7 @@ class LookUp(LeasedEnrolment):
             enrolment = replace(enrolment, number_now=None)
         if outcome is LookUpOutcome.DEAD and enrolment.state is EnrolmentState.DONE:
             # Nobody opens a letter to the dead but somebody else.
-            return replace(enrolment, pin_owed=False, pin_given_up=None, wish=None), None
+            return replace(enrolment, wish=None), None
         return enrolment, entry.due
 
     def _hold(self, deadline: datetime) -> None:

@@ -7,7 +7,6 @@ from typing import Any, Final, NamedTuple
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.owed_look_up import OwedLookUp
-from broker.core.borrowers.pin_record import PinRecord
 from broker.core.consent.consent import Receipt
 from broker.core.errors import StoreUnavailable
 from broker.core.identity.identifier_reassignment import PersonLink, naming, of_person
@@ -16,7 +15,7 @@ from broker.core.login.transaction import Arrival, Authentication, Transaction
 from broker.core.logout.sessions import Session
 from broker.core.logout.single_logout import Logout
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store
+from broker.core.ports import Kept, Key, RecordKind, Store
 from broker.core.retention import table
 from broker.core.retention.rows import Retention
 from broker.use_cases.borrowers.enrolment_records import REGISTER_CASE
@@ -26,14 +25,6 @@ from broker.use_cases.logout.sessions import Pointer
 from broker.use_cases.mail_outbox import QueuedMail, mail_group
 from broker.use_cases.persons.legible_records import Unread, legible
 from broker.use_cases.persons.person_search import FoundPerson
-from broker.use_cases.proofs.known_browsers import KnownBrowser
-from broker.use_cases.proofs.owed_pin_mails import OwedPinMail
-from broker.use_cases.proofs.pin_letters import (
-    CurrentCode,
-    PinLetter,
-    TypedNumbers,
-    identifier_pseudonym,
-)
 from broker.use_cases.records import load
 
 
@@ -49,14 +40,6 @@ class AssertedNames(NamedTuple):
 
 
 NamesIn = Callable[[Authentication], AssertedNames]
-_PIN_SHAPES: Final[dict[str, tuple[type[Any], Retention]]] = {
-    "record": (PinRecord, table.PIN_RECORD),
-    "": (OwedPinMail, table.PIN_MAIL),
-    "letter": (PinLetter, table.PIN_LETTER),
-    "current": (CurrentCode, table.PIN_CODE),
-    "typed": (TypedNumbers, table.PIN_TYPED),
-    "browser": (KnownBrowser, table.PIN_BROWSER),
-}
 _FACTS: Final[dict[RecordKind, type[Any]]] = {
     "transaction": Transaction,
     "arrival": Arrival,
@@ -69,7 +52,7 @@ _FACTS: Final[dict[RecordKind, type[Any]]] = {
     "link": PersonLink,
     "forgetting": FoundPerson,
 }
-_KINDS: Final[tuple[RecordKind, ...]] = (*_FACTS, "session", "pin", "proof")
+_KINDS: Final[tuple[RecordKind, ...]] = (*_FACTS, "session", "proof")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -106,7 +89,6 @@ class TheirRecords:
             # Before the enrolments: whoever is at a look-up writes to one, and lists a case.
             self._look_ups,
             self._enrolments,
-            self._pins,
             self._mails,
             self._proofs,
             self._receipts,
@@ -114,15 +96,6 @@ class TheirRecords:
             self._links,
         )
         return tuple(record for find in finders for record in find(person, now))
-
-    def with_typed(self, person: FoundPerson, now: datetime) -> FoundPerson:
-        """Return the person with what was typed for them: their letters and browsers tell."""
-        facts = [fact for _, _, fact in self._all("pin", now)]
-        known = [fact for fact in facts if isinstance(fact, PinLetter | KnownBrowser)]
-        own = [
-            each for fact in known if self._has(fact.number, person) for each in fact.identifiers
-        ]
-        return replace(person, typed=tuple(dict.fromkeys((*person.typed, *own))))
 
     def unread(self, now: datetime) -> Unread:
         """Return the records that cannot be read: nobody knows whose they are."""
@@ -183,29 +156,6 @@ class TheirRecords:
             if by_look_up or enrolment.id in person.enrolments:
                 own = _without_others(enrolment, person)
                 yield TheirRecord(key, _row_of(enrolment), kept.until, own)
-
-    def _pins(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        typed = {*person.typed}
-        for key, kept, fact in self._all("pin", now):
-            if self._is_pin_of(key, fact, person, typed):
-                yield TheirRecord(key, _PIN_SHAPES[key.name][1], kept.until, fact)
-
-    def _is_pin_of(self, key: Key, fact: object, person: FoundPerson, typed: set[str]) -> bool:
-        match fact:
-            case PinLetter() | KnownBrowser():
-                return self._has(fact.number, person)
-            case TypedNumbers():
-                return not typed.isdisjoint(fact.identifiers)
-            case OwedPinMail():
-                pseudonym = identifier_pseudonym(self.hmacs, fact.whom)
-                asked = self.links.of_cpr(fact.whom) in person.names or pseudonym in typed
-                return asked or (fact.what != "link" and self._has(fact.whom, person))
-            case _:
-                return key.group in self._of_numbers(person)
-
-    def _of_numbers(self, person: FoundPerson) -> set[str]:
-        labels = ("pin-record", "pin-letter-of", "pin-owed")
-        return {self.hmacs.of(label, number) for label in labels for number in person.numbers}
 
     def _mails(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         owners = [self.links.proofs_of(each) for each in person.ids]
@@ -298,11 +248,7 @@ def _fact(key: Key, kept: Kept) -> Any:
         return _session_or_pointer(kept)
     if key.kind == "proof":
         return load(Proved if key.name else ProofOwner, kept.value)
-    if key.kind != "pin":
-        return load(_FACTS[key.kind], kept.value)
-    if key.name not in _PIN_SHAPES:
-        raise RecordUnreadable("pin record of an unknown release", key)
-    return load(_PIN_SHAPES[key.name][0], kept.value)
+    return load(_FACTS[key.kind], kept.value)
 
 
 def _session_or_pointer(kept: Kept) -> Session | Pointer:

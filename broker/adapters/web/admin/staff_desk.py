@@ -6,7 +6,6 @@ from typing import Final
 
 from flask import Blueprint
 from flask_babel import format_datetime
-from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.admin.form_problems import PROBLEMS
@@ -16,7 +15,6 @@ from broker.adapters.web.admin.staff_references import typed_reference
 from broker.adapters.web.pages.language import language
 from broker.core.errors import TooMany
 from broker.core.staff import StaffPage
-from broker.use_cases.proofs.pin_renewal import Asking
 from broker.use_cases.staff.reference_guesses import ReferenceGuesses
 from broker.use_cases.staff.staff_sessions import StaffMember
 
@@ -91,11 +89,7 @@ class StaffDesk:
 
     def _mail_letter(self, reference: str) -> str:
         at = format_datetime(self.door.ports.now(), "long")
-        asking = Asking(language(), at, str(_("the library's desk")))
-        try:
-            mailed = self.ports.mail_letter(reference, asking)
-        except TooMany:
-            return "letters_too_many"
+        mailed = self.ports.mail_letter(reference, language(), at)
         return "letter" if mailed else "no_letter"
 
     def _page(self, member: StaffMember, shown: _Shown) -> Response:

@@ -9,7 +9,6 @@ from markupsafe import Markup
 from broker.core.entities import Names, Text
 from broker.core.login.given_facts import GivenFacts
 from broker.use_cases.policies.set_in_force import SetChange
-from broker.use_cases.proofs.pin_renewal import Asking
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +132,4 @@ class StaffPorts:
     explained: Callable[[str, str], ExplainedRefusal | None]
     case: Callable[[str, str], CallerCase | None]
     retry: Callable[[str], bool]  # whether there was anything left to try
-    mail_letter: Callable[[str, Asking], bool]  # TooMany; False where there is none to mail
+    mail_letter: Callable[[str, str, str], bool]  # False where there is none to mail
