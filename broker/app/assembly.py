@@ -38,13 +38,14 @@ from broker.files import attribute_maps
 from broker.files.policies import live_policies
 from broker.files.policies.policy_folder import PolicyFolder, PolicySource
 from broker.files.settings import config
+from broker.use_cases.borrower_leases import BorrowerLeases
 from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.borrowers.enrolment_figures import EnrolmentCounting
 from broker.use_cases.borrowers.enrolment_ports import EnrolmentPorts
 from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords
 from broker.use_cases.borrowers.enrolments import Enrolments
 from broker.use_cases.borrowers.library_proof import LibraryProof
-from broker.use_cases.borrowers.locked_changes import BorrowerLeases, LockedChanges
+from broker.use_cases.borrowers.locked_changes import LockedChanges
 from broker.use_cases.borrowers.register_loop import RegisterLoop
 from broker.use_cases.borrowers.staff_cases import StaffCases
 from broker.use_cases.codes import MailedCodes

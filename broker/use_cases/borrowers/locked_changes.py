@@ -10,9 +10,8 @@ dies learns of no answer: its lease stays as long.
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import astuple, dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from dataclasses import astuple
+from datetime import datetime
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
@@ -22,38 +21,9 @@ from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryError, Stor
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, LibrarySystem, Store
 from broker.core.retention.table import LEASE
+from broker.use_cases.borrower_leases import LATE, borrower_lease_key, describe_change
 from broker.use_cases.borrowers.library_proof import make_proof_due
 from broker.use_cases.records import Lease
-
-# No library system carries out a call later than this after it was sent.
-LATE: Final = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True)
-class BorrowerLeases:
-    """Leases of borrowers for a new PIN: no other change is sent meanwhile."""
-
-    store: Store
-    hmacs: LookupHmacs
-    now: Callable[[], datetime]
-
-    def hold(self, borrower_number: str, until: datetime) -> Lease | None:
-        """Take the lease of a borrower until then; None if another change may be under way."""
-        key = borrower_lease_key(self.hmacs, borrower_number)
-        token = secrets.token_hex(16)
-        held = Kept(_held(b"pin", until), token, LEASE.ends(until))
-        return (
-            Lease(self.store, key, token) if self.store.put(key, held, None, self.now()) else None
-        )
-
-    def release(self, lease: Lease) -> None:
-        """End a lease early: the call was refused, or answered and verified."""
-        lease.end(self.now())
-
-
-def borrower_lease_key(hmacs: LookupHmacs, borrower_number: str) -> Key:
-    """Return the key of the lease that every change of a borrower takes."""
-    return Key("lease", hmacs.of("borrower-change", borrower_number))
 
 
 class LockedChanges:
@@ -128,7 +98,7 @@ class LockedChanges:
                 Lease(self._store, key, token).end(now)
             else:
                 until = LEASE.until(may_come_until)
-                lost = Kept(_held(same, now), secrets.token_hex(16), until)
+                lost = Kept(describe_change(same, now), secrets.token_hex(16), until)
                 # Where the store does not answer the lease ends by itself.
                 with suppress(StoreUnavailable):
                     self._store.put(key, lost, token, now)
@@ -136,7 +106,7 @@ class LockedChanges:
     def _begin(self, key: Key, token: str, same: bytes, deadline: datetime) -> datetime | None:
         """Take the lease; return until when a lost write of the same change may come, if any."""
         now = self._now()
-        held = _held(same, LEASE.until(deadline))
+        held = describe_change(same, LEASE.until(deadline))
         until = LEASE.until(deadline + LATE)
         if self._store.put(key, Kept(held, token, until), None, now):
             return None
@@ -146,11 +116,6 @@ class LockedChanges:
             if self._store.put(key, again, lost.version, now):
                 return lost.until
         raise CallNotMade("another change of the borrower is under way")
-
-
-def _held(what: bytes, alive_until: datetime) -> bytes:
-    """Return what a lease keeps: until when its holder may be at the change, and which it is."""
-    return alive_until.isoformat().encode() + b" " + what
 
 
 def _may_be_repeated(held: bytes, same: bytes, now: datetime) -> bool:
