@@ -24,7 +24,7 @@ from broker.app.background_work import Loops
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import LibraryUnavailable
@@ -132,6 +132,10 @@ class Library:
         self.answer("check_pin")
         return PinAnswer.RIGHT if self.pins.get(number) == pin else PinAnswer.WRONG
 
+    def try_setup(self, _expected: ExpectedSetup, _: datetime) -> SetupTrial:
+        """Try nothing."""
+        return SetupTrial((), ())
+
     def prove(self, _expected: ExpectedSetup, _: datetime) -> tuple[SetupFault, ...]:
         """Find no fault."""
         return ()
@@ -197,7 +201,7 @@ class KnownLogins:
             if self.ended.is_set():
                 return
             began = time.perf_counter()
-            question.who(wish.cpr or "", wish, to_be=True)
+            question.who(wish.cpr or "", wish.person, wish, to_be=True)
             self.times.append(time.perf_counter() - began)
             self.ended.wait(0.1)
 

@@ -127,15 +127,21 @@ def work(server: int | None) -> None:
 
 @broker.command(short_help="Check everything that the broker is made of.")
 @click.option("--reference", help="Show what the reference on a page stands for.")
+@click.option(
+    "--with-a-borrower",
+    "tries_borrowers",
+    is_flag=True,
+    help="Make a trial borrower in each category, try its PIN and delete it.",
+)
 @as_json
 @printing_faults
-def check(reference: str | None, *, as_json: bool) -> None:
+def check(reference: str | None, *, tries_borrowers: bool, as_json: bool) -> None:
     """Check configuration, keys, metadata, maps, policies, store and library.
 
     Exit 1 with findings, 78 with faults.
     """
     with uncollected():
-        from broker.app import diagnostics, findings  # noqa: PLC0415 - they open the whole broker
+        from broker.app import diagnostics, findings, library_findings  # noqa: PLC0415 - they open the whole broker
 
     parts = diagnostics.opened()
     if reference is not None:
@@ -146,6 +152,8 @@ def check(reference: str | None, *, as_json: bool) -> None:
         return
     with waiting("checking, the library system too"):
         found = findings.all_findings(parts)
+        if tries_borrowers:
+            found += library_findings.trial_findings(parts)
     show_findings(found, as_json=as_json)
 
 

@@ -41,3 +41,11 @@ def _pins(parts: Parts) -> Iterator[str]:
         if rule and rule.temporary:
             what = f"{_UNPROVED}, and no temporary borrower is shown to be the person's"
             yield f"policies: {rule.place}: {what}; leave temporary out"
+
+
+def trial_findings(parts: Parts) -> Iterator[str]:
+    """Yield what trial borrowers show, then what they could not show."""
+    expected = ExpectedSetup.of(parts.policies.current)
+    trial = parts.library.try_setup(expected, now() + PROOF)
+    yield from (f"library: {fault}" for fault in trial.faults)
+    yield from (f"not proven: {sentence}" for sentence in trial.not_proven)

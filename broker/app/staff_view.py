@@ -3,13 +3,13 @@
 import platform
 from collections.abc import Iterator
 from contextlib import suppress
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flask import Blueprint
 
 from broker.adapters.telling import loaded_policies
+from broker.adapters.web.admin.staff_cases import StaffCases
 from broker.adapters.web.admin.staff_cookie import StaffCookie
-from broker.adapters.web.admin.staff_desk import StaffDesk
 from broker.adapters.web.admin.staff_door import StaffDoor
 from broker.adapters.web.admin.staff_pages import StaffPages
 from broker.adapters.web.admin.staff_ports import (
@@ -25,18 +25,20 @@ from broker.adapters.web.admin.staff_references import StaffReferences
 from broker.adapters.web.admin.staff_trials import StaffTrials
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.app import (
+    enrolment_operations,
     kept_report,
     policy_trials,
     refusal_explanations,
     refusal_text,
-    staff_desk,
     trial_text,
 )
 from broker.app.assembly import Parts, now
 from broker.app.told_words import Wording
-from broker.core.errors import StoreUnavailable
+from broker.core.errors import PinNoAddress, StoreUnavailable
 from broker.core.retention.table import POLICY_WORKER
 from broker.core.staff import StaffRules
+from broker.core.staff_sentences import PAGES
+from broker.files.settings.tables import NUMBER_PLACE
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.policies.worker_reports import SILENT_FOR, current
 from broker.use_cases.staff.reference_guesses import ReferenceGuesses
@@ -74,7 +76,8 @@ def blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
     StaffPages(entrance, ports).add_to(routes)
     StaffTrials(entrance, ports).add_to(routes)
     StaffReferences(entrance, ports, guesses).add_to(routes)
-    StaffDesk(entrance, ports, guesses).add_to(routes)
+    search = enrolment_operations.search(parts)
+    StaffCases(entrance, ports, search.enrolments, search).add_to(routes)
     return routes
 
 
@@ -89,10 +92,27 @@ def _ports(parts: Parts) -> StaffPorts:
         tryable=lambda: tryable(parts),
         tried=lambda login, language: tried(parts, login, language),
         explained=lambda reference, language: explained(parts, reference, language),
-        case=lambda reference, language: staff_desk.case(parts, reference, language),
-        retry=lambda reference: staff_desk.retry(parts, reference),
-        mail_letter=lambda *given: staff_desk.mail_pin_link(parts, *given),
+        borrower_url=lambda number: borrower_url(parts, number),
+        page_action=PAGES.get,
+        send_pin_mail=lambda *given: send_pin_mail(parts, *given),
     )
+
+
+def borrower_url(parts: Parts, number: str) -> str:
+    """Return the address of a borrower in the library system; "" where none is configured."""
+    template = parts.config.library.staff_url
+    return template.replace(NUMBER_PLACE, quote(number, safe="")) if template else ""
+
+
+def send_pin_mail(parts: Parts, number: str, language: str, asked_at: str) -> bool:
+    """Queue a PIN mail for a borrower; False if the library system has no address for it."""
+    if not parts.pin_mails.live:
+        return False
+    try:
+        parts.pin_mails.request_by_staff(number, language, asked_at)
+    except PinNoAddress:
+        return False
+    return True
 
 
 def tryable(parts: Parts) -> TryableLogins:

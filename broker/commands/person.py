@@ -9,7 +9,13 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import click
 
-from broker.app import diagnostics, person_operations, person_page, person_report
+from broker.app import (
+    diagnostics,
+    enrolment_operations,
+    person_operations,
+    person_page,
+    person_report,
+)
 from broker.app.person_operations import ForgetOutcome, NamedPerson, PersonDesk
 from broker.commands.output import FINDINGS, as_json, printing_faults, show, waiting
 from broker.core.identity.cpr import looks_like_cpr
@@ -50,6 +56,19 @@ def _named(command: Callable[P, R]) -> Callable[P, R]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+@person.command("show", short_help="Show a person as the staff view does.")
+@click.argument("name", nargs=-1, required=True, metavar="CODE|NUMBER")
+@as_json
+@printing_faults
+def show_person(name: tuple[str, ...], *, as_json: bool) -> None:
+    """Show the enrolment of a person, what to do, and the mail addresses that they confirmed.
+
+    CODE is the help code on the person's page, NUMBER the library system's own borrower number.
+    """
+    found = enrolment_operations.find_person(diagnostics.opened(), " ".join(name))
+    show([enrolment_operations.describe_person(found)], as_json=as_json, alone=True)
 
 
 @person.command(short_help="Show everything that is kept about a person (GDPR article 15).")

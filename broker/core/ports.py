@@ -8,7 +8,7 @@ from broker.core.audit_events import AuditEvent
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.registered_person import RegisteredPerson
 from broker.core.borrowers.wanted_borrower import Wish
@@ -26,7 +26,6 @@ RecordKind = Literal[
     "lease",
     "code",
     "mail",
-    "register",
     "proof",
     "session",
     "ended",
@@ -281,6 +280,13 @@ class LibrarySystem(Protocol):
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Return what in the set-up breaks a promise of ours; nothing is written or raised."""
+        ...
+
+    def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
+        """Make a borrower in each category, set and check a PIN, delete it; nothing is raised.
+
+        Trial borrowers carry a reserved mark, by which the next trial deletes those that are left.
+        """
         ...
 
 

@@ -24,21 +24,20 @@ class StaffRole(StrEnum):
 class StaffPage(StrEnum):
     """The pages of the staff view, by the words that the trail has for them."""
 
+    PERSON = "person"
     LIVE = "live"
     REPORT = "report"
     TRY = "try"
     EXPLAIN = "explain"
-    DESK = "desk"
 
 
 SUBJECT_ID: Final = "subject-id"
 _REAL: Final = "real"
 
-# The desk answers a caller; whether the policies are right is not its work, and the accounts of
-# borrowers are none of the identity admins'.
+# Borrowers are the work of the service desk, policies the work of identity admins.
 PAGES: Final[Mapping[StaffRole, tuple[StaffPage, ...]]] = {
     StaffRole.IDENTITY_ADMIN: (StaffPage.LIVE, StaffPage.REPORT, StaffPage.TRY, StaffPage.EXPLAIN),
-    StaffRole.SERVICE_DESK: (StaffPage.DESK, StaffPage.EXPLAIN),
+    StaffRole.SERVICE_DESK: (StaffPage.PERSON, StaffPage.EXPLAIN),
 }
 
 

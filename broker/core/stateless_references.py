@@ -63,6 +63,7 @@ STEPS: Final[Sequence[str]] = (
     "/admin/explain",
     "/admin/desk",
     "/admin/report",
+    "/admin/person",
 )
 REASONS: Final[Sequence[str]] = (
     "",  # any other

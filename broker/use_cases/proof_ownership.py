@@ -40,6 +40,24 @@ def keep_proof(store: Store, proved: Proved, owner: str, now: datetime) -> None:
     proofs.amend(place, lambda _: content, now)
 
 
+def list_proofs(store: Store, owner: str, now: datetime) -> tuple[Proved, ...]:
+    """Return what ``owner`` has proved."""
+    return tuple(record.value for record in Records(store, Proved).list("proof", owner, now))
+
+
+def drop_proof(store: Store, hmacs: LookupHmacs, owner: str, name: str, now: datetime) -> None:
+    """Remove a proof of ``owner``, and let another person prove the mailbox."""
+    proofs, claims = Records(store, Proved), Records(store, ProofOwner)
+    proof = proofs.get(Key("proof", owner, name), now)
+    if proof is None:
+        return
+    place = mailbox_place(hmacs, proof.value)
+    claim = claims.get(place, now)
+    proofs.drop(proof.key)
+    if claim is not None and claim.value.owner == owner:
+        claims.drop(place)
+
+
 def move_proofs(
     store: Store,
     hmacs: LookupHmacs,

@@ -61,6 +61,19 @@ def is_reference(spoken: str) -> bool:
     return len(written) == _LENGTH and set(written) <= set(SPEAKABLE)
 
 
+def find_by_reference(store: Store, spoken: str, now: datetime) -> Transaction | None:
+    """Return the living transaction of an authenticated person that has a reference, or None.
+
+    It reads every transaction: for staff, who ask rarely, and not for requests of visitors.
+    """
+    written = compact(spoken)
+    for record in Records(store, Transaction).list("transaction", None, now):
+        transaction = record.value
+        if transaction.authentication is not None and transaction.reference == written:
+            return transaction
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Transactions:
     """The transactions in a store."""

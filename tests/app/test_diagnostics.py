@@ -19,8 +19,7 @@ from broker.adapters.web.page_layout import Imprint
 from broker.adapters.web.pages.pictures import Pictures
 from broker.app import configured_texts, diagnostics, fault_accounts, health_probe, readiness
 from broker.app.assembly import Parts, assemble, now
-from broker.app.enrolment_operations import shown
-from broker.app.fault_accounts import NoEnrolment
+from broker.app.enrolment_operations import describe_person, find_person
 from broker.app.findings import all_findings
 from broker.app.health_probe import Health
 from broker.app.metric_gauges import gauges
@@ -298,8 +297,8 @@ def test_the_reference_of_a_stranger_says_it_by_itself(parts: Parts) -> None:
     assert found is not None
     assert (found["step"], found["reason"]) == ("/login/<name>", "transaction_gone")
     assert found["at"] == at.isoformat(timespec="minutes")
-    with pytest.raises(NoEnrolment, match=r"led to no enrolment: at .*, step /login/<name>, reason transaction_gone"):
-        shown(parts, reference)
+    described = describe_person(find_person(parts, reference))
+    assert (described["page_reason"], described["action"]) == ("transaction_gone", "Nothing to do for the library.")
 
 
 def test_where_to_look_is_added_only_where_nobody_said_it() -> None:

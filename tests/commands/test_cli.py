@@ -24,7 +24,7 @@ from tests.plugins.programs import started
 
 ROOT = Path(__file__).resolve().parents[2]
 # Commands over one enrolment, each with what follows its name.
-OF_ONE = {"show": (), "look": (), "retry": (), "confirm": ("9",), "end": ()}
+OF_ONE = ("show", "retry")
 COMMANDS = (
     *((each,) for each in ("serve", "check", "healthcheck")),
     ("keys", "list"),
@@ -35,7 +35,8 @@ COMMANDS = (
     *(("policy", each) for each in ("plan", "history", "show")),
     ("policy", "apply", "--base", "none", "--why", "x"),
     ("policy", "rollback", "--why", "x"),
-    *(("enrolments", *each) for each in (("list",), *((each, "x", *more) for each, more in OF_ONE.items()), ("run",))),
+    *(("enrolments", *each) for each in (("list",), *((each, "x") for each in OF_ONE), ("retry", "--all", "x"))),
+    ("person", "show", "x"),
 )
 Run = Callable[..., Result]
 
@@ -310,41 +311,39 @@ def test_examples_are_tried_as_on_another_day(run: Run, folder: Path) -> None:
 
 
 def test_enrolments_of_an_empty_store(run: Run, folder: Path) -> None:
-    """Nothing to show is said, and an id that is not there is a finding."""
+    """Nothing to show is said, and a help code that no page had is a finding."""
     environ = configured(folder)
     listed = run("enrolments", "list", "--json", **environ)
-    assert (listed.exit_code, json.loads(listed.stdout), listed.stderr) == (0, [], "0 enrolments\n")
-    assert run("enrolments", "run", **environ).stdout == "0 carried out\n"
-    for command, more in OF_ONE.items():
-        missing = run("enrolments", command, "nope", *more, **environ)
-        assert (missing.exit_code, missing.stdout) == (1, "")
-        known = "no patron has such a number" if command == "look" else "no such enrolment or reference"
-        assert known in missing.stderr
+    assert (listed.exit_code, json.loads(listed.stdout), listed.stderr) == (0, [], "0 open\n")
+    for words in (("bcdf", "ghjk"), ("BCDFGHJK",)):
+        for command in OF_ONE:
+            missing = run("enrolments", command, *words, **environ)
+            assert (missing.exit_code, missing.stdout) == (1, "")
+            assert "no page of the last 30 days has this code" in missing.stderr
+    assert run("enrolments", "retry", "--all", "library_refused", **environ).stdout == "0 are tried again\n"
 
 
-@pytest.mark.parametrize("command", OF_ONE)
-def test_a_cpr_number_is_no_name_of_an_enrolment(run: Run, folder: Path, command: str) -> None:
-    """What somebody types for want of better is refused before it is looked for, and said nowhere again."""
-    refused = run("enrolments", command, "010190-0000", *OF_ONE[command], **configured(folder))
+def test_a_retry_names_one_enrolment_or_a_reason(run: Run, folder: Path) -> None:
+    """Never both, and never nothing."""
+    for words in ((), ("x", "--all", "library_refused")):
+        assert run("enrolments", "retry", *words, **configured(folder)).exit_code == 2
+
+
+def test_a_borrower_without_a_login_is_said(run: Run, folder: Path) -> None:
+    """The sentence of the staff view; there is nothing to retry."""
+    shown = run("person", "show", "123", "--json", **configured(folder))
+    assert json.loads(shown.stdout)["situation"] == "Nobody has logged in here as this borrower."
+    retried = run("enrolments", "retry", "123", **configured(folder))
+    assert (retried.exit_code, "there is no enrolment" in retried.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("command", [("enrolments", "show"), ("enrolments", "retry"), ("person", "show")])
+def test_a_cpr_number_finds_no_enrolment(run: Run, folder: Path, command: tuple[str, ...]) -> None:
+    """What somebody types for want of better is refused before it is looked for, and is not quoted."""
+    refused = run(*command, "010190-0000", **configured(folder))
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert "a CPR number names no enrolment" in refused.stderr
+    assert "a CPR number finds nobody" in refused.stderr
     assert "0000" not in refused.stderr
-
-
-@pytest.mark.parametrize("words", [("bcdf", "ghjk"), ("BCDFGHJK",)])
-def test_a_reference_that_no_page_had_is_said(run: Run, folder: Path, words: tuple[str, ...]) -> None:
-    """In whatever spelling, and it is taken for no borrower number."""
-    environ = configured(folder)
-    assert "references of pages are kept for 30 days" in run("enrolments", "show", *words, **environ).stderr
-    assert "no page of the last 30 days had this reference" in run("enrolments", "look", *words, **environ).stderr
-
-
-@pytest.mark.parametrize("mode", ["observe", "frozen"])
-def test_nothing_is_carried_out_unless_live(run: Run, folder: Path, mode: str) -> None:
-    """A command that does nothing says why."""
-    result = run("enrolments", "run", BROKER_LIBRARY__MODE=mode, **configured(folder))
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert f"library.mode is {mode}" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -483,9 +482,9 @@ def test_faults_are_for_programs_too(run: Run, folder: Path) -> None:
 
 
 def test_what_a_command_did_is_for_programs_too(run: Run, folder: Path) -> None:
-    """A timer that carries enrolments out counts them; a script that makes a folder learns its file."""
-    done = run("enrolments", "run", "--json", **configured(folder))
-    assert json.loads(done.stdout) == {"carried_out": 0}
+    """A script that retries counts; a script that makes a folder learns its file."""
+    done = run("enrolments", "retry", "--all", "x", "--json", **configured(folder))
+    assert json.loads(done.stdout) == {"reason": "x", "retried": 0}
     assert json.loads(run("audit", "accept", "--json", **configured(folder)).stdout) == {"accepted": 0}
     assert json.loads(run("keys", "generate", "fresh", "--json").stdout) == {"folder": "fresh"}
     made = json.loads(run("init", "library", "--json").stdout)

@@ -80,6 +80,23 @@ def test_a_survey_counts_what_going_live_will_meet(
     assert "desk." not in shown
 
 
+def test_check_tries_borrowers_only_when_it_is_told_to(
+    site: Site, setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check may run every day, and makes nothing in the library system then."""
+    monkeypatch.setenv("BROKER_CONFIG", str(setting.config))
+    monkeypatch.setenv("BROKER_LIBRARY__URL", site.url)
+    monkeypatch.setenv("BROKER_LIBRARY__CLIENT_SECRET", "demo")
+    made = "POST /api/v1/patrons 201"
+    assert "not proven" not in CliRunner().invoke(broker, ("check",)).stdout
+    assert made not in site.koha.access.lines()
+    assert (
+        "not proven: whether a borrower may borrow" in CliRunner().invoke(broker, ("check", "--with-a-borrower")).stdout
+    )
+    assert made in site.koha.access.lines()
+    assert site.koha.patrons.count() == 0
+
+
 def test_a_borrower_that_is_deleted_meanwhile_hides_nobody(site: Site) -> None:
     """Pages that are counted from the first borrower would move, and one borrower would be left out."""
     site.add(450)

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
+from typing import Final
 
 from broker.adapters.http_exchange import moment
 from broker.adapters.library_systems import alma_changes, alma_refusals, alma_requests, alma_users
@@ -18,10 +19,15 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_calls import LibraryCallObserver, unobserved
 from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable
+
+_NOT_TRIED: Final = (
+    "anything that needs a user: make one by hand in each user group, give it a PIN, and try a "
+    "self-service machine (docs/alma.md)"
+)
 
 
 class AlmaSettings(AlmaKeys):
@@ -167,6 +173,11 @@ class Alma:
         """Return what in Alma's set-up breaks a promise of ours; nothing is written."""
         proof = SetupProof(self._calls, self._settings, expected, deadline, self._machine)
         return proof.faults()
+
+    def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
+        """Try nothing: what no call without a user shows is named."""
+        del expected, deadline
+        return SetupTrial((), (_NOT_TRIED,))
 
     def _seen(self, change: Change, written: Written, deadline: datetime) -> Borrower | None:
         """Return the borrower as a look after its change shows it, None where Alma does not say."""

@@ -13,11 +13,12 @@ from broker.adapters.library_systems.koha_responses import Patron
 from broker.adapters.library_systems.koha_searches import PatronSearches
 from broker.adapters.library_systems.koha_settings import KohaKeys
 from broker.adapters.library_systems.koha_setup import SetupProof
+from broker.adapters.library_systems.koha_trial import TrialBorrowers
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_calls import LibraryCallObserver, unobserved
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable
@@ -135,6 +136,11 @@ class Koha:
             self._calls, self._searches, self._settings, expected, deadline, machine=self._machine
         )
         return proof.faults()
+
+    def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
+        """Try each category with a borrower that is deleted again."""
+        trial = TrialBorrowers(self._calls, self._searches, self._pins, self._settings, deadline)
+        return trial.trial(expected)
 
     def _borrowers(self, patrons: Sequence[Patron]) -> tuple[Borrower, ...]:
         # A search by field and one by attribute may find the same borrower.

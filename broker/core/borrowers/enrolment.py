@@ -3,15 +3,10 @@
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.owed_look_up import LookUpOutcome
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.entities import Names
-
-# In the place of a CPR number's: the register says that it was changed, and not to which.
-UNTOLD_NUMBER: Final = "untold"
 
 
 class EnrolmentState(StrEnum):
@@ -72,15 +67,6 @@ class Enrolment:
     carried: str | None = None  # pseudonym of the wish that was carried out
     # when the library system was last asked about the borrower: it was as found then, or not there
     settled: datetime | None = None
-    registered: datetime | None = None  # when the register of persons was last heard of the person
-    # pseudonym of the CPR number in the place of theirs, or UNTOLD_NUMBER: of a case, or once the
-    # borrower has it or staff have decided the case
-    number_now: str | None = None
-    # pseudonyms of CPR numbers that may be in the place of theirs, where the register tells none
-    guessed: Names = ()
-    # of a case: pseudonyms of those that the register told before ``number_now``; they stay barred,
-    # for by one the person may come as well
-    told_before: Names = ()
     # in observe mode: the names of the fields that would have been written
     would: Names = ()
 
@@ -124,17 +110,6 @@ class Enrolment:
             settled=now,
             pin_mailed=self.pin_mailed if same else None,
         )
-
-    @property
-    def held_back(self) -> Names:
-        """Return the CPR numbers, as pseudonyms, that are barred until staff decide this case."""
-        told = (self.number_now,) if self.number_now else ()
-        return (*told, *self.told_before, *self.guessed)
-
-    @property
-    def is_of_changed_number(self) -> bool:
-        """Return whether this case says, or has said before, that another is their number now."""
-        return self.reason == LookUpOutcome.NUMBER_CHANGED or bool(self.held_back)
 
     @property
     def listed_state(self) -> str:

@@ -48,6 +48,14 @@ class SetupFault:
         return self.sentence
 
 
+@dataclass(frozen=True, slots=True)
+class SetupTrial:
+    """What trial borrowers have shown, and sentences about what they could not show."""
+
+    faults: tuple[SetupFault, ...]
+    not_proven: tuple[str, ...]
+
+
 def categories_of(rule: BorrowerRule) -> tuple[str, ...]:
     """Return every category that the rule makes, moves or lowers, each as often as it is named."""
     lowered = rule.lowers.categories if rule.lowers else ()

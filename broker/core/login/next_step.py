@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.borrowers.owed_look_up import PERSON_DEAD
 from broker.core.consent.consent import Question, ReceiptEvent, agreed, governing, question
 from broker.core.consent.disclosure import Disclosure, disclose, named, numbered, with_cpr
 from broker.core.entities import PERSISTENT, Controller, Service
@@ -94,9 +93,6 @@ def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
     unknown = _unknown(transaction, terms, now)
     if unknown:
         return unknown
-    if transaction.person and transaction.person.case == PERSON_DEAD:
-        # Whoever has the login of a dead person is not that person, whatever a service asks for.
-        return Refuse(PERSON_DEAD, REQUEST_DENIED)
     if transaction.errand in OWN_ERRANDS:
         return Done()
     decision = terms.decide(transaction, now)
@@ -107,13 +103,6 @@ def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
         code = decision.reasons[0].code
         return Refuse(code, _STATUS.get(code, REQUEST_DENIED), decision)
     return _permitted(transaction, decision, terms, now)
-
-
-def is_barred(case: str | None, release: Release | None) -> bool:
-    """Return whether the case of a person, if there is one, ends a login to this release."""
-    if case == PERSON_DEAD:
-        return True
-    return case is not None and release is not None and release.borrower != "none"
 
 
 def _unknown(transaction: Transaction, terms: Terms, now: datetime) -> Step | None:
@@ -254,7 +243,7 @@ def _barred(transaction: Transaction, decision: Decision) -> Refuse | None:
         # The policies denied when the person arrived and permit now: nothing was looked up, so the
         # login begins anew.
         return Refuse("login_not_finished", AUTHN_FAILED, decision)
-    if person.case and is_barred(person.case, release):
+    if person.case and release.borrower != "none":
         return Refuse(person.case, REQUEST_DENIED, decision)
     if release.borrower == "none":
         return None

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.borrowers.owed_look_up import LookUpReason
+from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.consent.consent import Receipt
 from broker.core.entities import PERSISTENT, Names
 from broker.core.errors import BrowserUnmatched, Status, TooMany
@@ -294,6 +294,13 @@ class Transaction:
         if self.account and self.account.enrolment:
             return self.account.enrolment
         return self.person.enrolment if self.person else None
+
+    @property
+    def borrower_number(self) -> str | None:
+        """Return the library system's number of the borrower that this login leads to, or None."""
+        if self.account and self.account.number:
+            return self.account.number
+        return self.person.number if self.person else None
 
     @property
     def names(self) -> LoginNames:

@@ -306,11 +306,25 @@ class ConnectorTable(SettingsTable):
         return table
 
 
+NUMBER_PLACE: Final = "{number}"
+
+
+def _has_number_place(value: str) -> str:
+    """Refuse an address without the place of the borrower number."""
+    if NUMBER_PLACE not in value:
+        raise ValueError(f"has no {NUMBER_PLACE}, the place of the borrower number")
+    return value
+
+
+StaffUrl = Annotated[Url, AfterValidator(_has_number_place)]
+
+
 class LibraryTable(ConnectorTable):
     """The library system."""
 
     mode: Literal["live", "observe", "frozen"] = "live"
     url: Url
+    staff_url: StaffUrl | None = None  # a borrower's page for staff, with {number} in it
     trust_for: Trust = timedelta(hours=1)
     # Connections to the library system per process, and enrolments at a time.
     connections: int = Field(default=2, ge=1, le=64)
@@ -331,10 +345,9 @@ class LibraryAccountTable(SettingsTable):
 
 
 class RegisterTable(ConnectorTable):
-    """The register of persons: when it is asked again, and who may see a protected address."""
+    """The register of persons, and the age at which its answer is too old."""
 
     refresh_after: Refresh = timedelta(days=90)
-    protected_address: Literal["nobody", "library"] = "nobody"
 
 
 class MailTable(SettingsTable):

@@ -7,7 +7,7 @@ from typing import assert_never
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.leading_numbers import cpr_leads, without_number
 from broker.core.borrowers.matching import read_person_facts
-from broker.core.borrowers.owed_look_up import LookUpReason
+from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.borrowers.wanted_borrower import Wish, wish
 from broker.core.consent.disclosure import looked_up
 from broker.core.errors import LibraryRefused, LibraryUnavailable
@@ -24,7 +24,6 @@ from broker.use_cases.borrowers.known_borrower import (
     Who,
     person_key,
 )
-from broker.use_cases.borrowers.register_look_ups import RegisterLookUps
 from broker.use_cases.borrowers.staff_cases import StaffCases
 from broker.use_cases.identity.person_resolution import PersonNames, PersonResolution, findable_cpr
 from broker.use_cases.records import Reads
@@ -86,16 +85,16 @@ class BorrowerAtLogin:
             wished = self._wish(transaction, arrived, now, remembered, to_be=True)
             account = self._account_by_wish(wished, arrived, remembered) if wished else None
         account = account or self._account_as_it_is(transaction, arrived, now, remembered)
-        return replace(account, look_up=self._look_up_due(arrived, remembered))
+        return replace(account, look_up=self._look_up_reason(person.id, account, arrived))
 
-    def owe_look_up(self, transaction: Transaction, arrived: Arrived) -> None:
-        """Queue the look-up in the register of a person who has been told of it, if it is time."""
-        reason = transaction.account.look_up if transaction.account else None
+    def request_look_up(self, transaction: Transaction, arrived: Arrived) -> None:
+        """Request the look-up of a person who has read that the register is asked about them."""
+        account, person = transaction.account, transaction.person
         policy = arrived.decision.policy
         rule = policy.borrower.register if policy and policy.borrower else None
         cpr = findable_cpr(arrived)
-        if reason and rule and cpr:
-            RegisterLookUps(self.enrolments.ports).queue(cpr, rule, reason)
+        if person and account and account.look_up and account.number and cpr:
+            self.enrolments.ports.look_ups.request(person.id, cpr, account.number, rule)
 
     def enrol(
         self,
@@ -217,17 +216,15 @@ class BorrowerAtLogin:
             case _:
                 assert_never(known.who)
 
-    def _look_up_due(
-        self, arrived: Arrived, remembered: RememberedBorrower | None
+    def _look_up_reason(
+        self, person_id: str, account: Account, arrived: Arrived
     ) -> LookUpReason | None:
-        """Return why the borrower is to be looked up, by what is read already; they may say no."""
-        entry = remembered.entry if remembered else None
-        if entry is None or self.enrolments.mode != "live" or not looked_up(arrived.decision):
+        """Return why the register would be asked about the person; they may say no."""
+        if self.enrolments.mode != "live" or account.number is None:
             return None
-        enrolment = entry.enrolment
-        if enrolment.state is not EnrolmentState.DONE or enrolment.number is None:
+        if not looked_up(arrived.decision) or not findable_cpr(arrived):
             return None
-        return RegisterLookUps(self.enrolments.ports).reason(enrolment)
+        return self.enrolments.ports.look_ups.find_reason(person_id)
 
     def _listed(self, arrived: Arrived, known: KnownBorrower) -> str | None:
         """List for staff what no enrolment of this login will, and return the id of the case."""

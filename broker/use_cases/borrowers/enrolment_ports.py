@@ -19,6 +19,7 @@ from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords
 from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.pins.pin_mails import PinMails
 from broker.use_cases.proof_ownership import claim_ownership
+from broker.use_cases.register_look_ups import LookUpRequests
 
 Mode = Literal["live", "observe", "frozen"]
 
@@ -27,8 +28,7 @@ Mode = Literal["live", "observe", "frozen"]
 class EnrolmentPorts:
     """Library system, welcome mails, links, records and trail; ``pin_mails`` None: none is mailed.
 
-    ``trust_for`` is how long the library system's word on a borrower is believed,
-    ``refresh_after`` when the register of persons is asked again; None: no register is asked.
+    ``trust_for`` is how long the library system's word on a borrower is believed.
     """
 
     library: LibrarySystem
@@ -36,10 +36,10 @@ class EnrolmentPorts:
     links: PersonLinks
     records: EnrolmentRecords
     now: Callable[[], datetime]
+    look_ups: LookUpRequests
     trust_for: timedelta = timedelta(hours=1)
     trail: Trail = NO_TRAIL
     tell: TellPort = told_nobody
-    refresh_after: timedelta | None = None
     pin_mails: PinMails | None = None
 
     @property

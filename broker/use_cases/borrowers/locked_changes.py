@@ -47,6 +47,7 @@ class LockedChanges:
         self.prove = library.prove
         # The caller holds the lease: see BorrowerLeases.
         self.set_pin = library.set_pin
+        self.try_setup = library.try_setup
 
     @property
     def capabilities(self) -> frozenset[LibraryCapability]:

@@ -239,15 +239,6 @@ def test_what_is_well_formed_and_leads_nowhere_is_a_warning(
     assert told.endswith(warning)
 
 
-@pytest.mark.parametrize(("asked", "told"), [(False, 1), (True, 0), (None, 0)])
-def test_a_case_that_never_comes_up_is_a_warning(edited: Edited, *, asked: bool | None, told: int) -> None:
-    """A register that is not asked for guardianship says it of nobody; of another's we do not know."""
-    folder = edited("student.yaml", "  pin: mail", "  register: {under_guardianship: case}\n  pin: mail")
-    found = [each for each in warnings(folder, replace(NAMES, guardianship=asked)) if "never comes up" in each]
-    assert len(found) == told
-    assert all(each.startswith("policies/student.yaml:27: under_guardianship: case") for each in found)
-
-
 def test_a_renamed_category_is_told_wherever_it_is_named(edited: Edited) -> None:
     """The files that upgrade it go on to name what nobody makes any more."""
     folder = edited("private.yaml", "  category: PRIVATE", "  category: CITIZEN")

@@ -13,7 +13,7 @@ from broker.core.borrowers.borrower import Bar, Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import ConfigurationFaults, Fault, LibraryError, LibraryRefused, LibraryUnavailable
@@ -186,6 +186,11 @@ class PaperShelf:
             return PinAnswer.UNKNOWN
         row = self._do("check_pin", deadline, lambda shelf: _row(shelf, number))
         return PinAnswer.RIGHT if row and row["pin"] == pin else PinAnswer.WRONG
+
+    def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
+        """Try nothing."""
+        del expected, deadline
+        return SetupTrial((), ("anything: a shelf has no trial borrowers",))
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Give what the policies name and the shelf has not."""

@@ -309,7 +309,7 @@ def test_a_busy_session_ends_after_four_hours(sessions: StaffSessions) -> None:
 def test_a_page_is_for_a_role(sessions: StaffSessions) -> None:
     """The service desk sees its own pages, whatever it asks for."""
     member, _ = sessions.open(KIRSTEN, "browser", NOW)
-    assert member.pages == (StaffPage.EXPLAIN, StaffPage.DESK)
-    member.check(StaffPage.DESK)
+    assert member.pages == (StaffPage.PERSON, StaffPage.EXPLAIN)
+    member.check(StaffPage.PERSON)
     with pytest.raises(StaffRoleMissing):
         member.check(StaffPage.LIVE)

@@ -36,6 +36,12 @@ def look_up(person: Visitor, typed: str, button: str = "find") -> None:
     person.press(f"button[name=do][value={button}]")
 
 
+def search(person: Visitor, typed: str) -> None:
+    """Search for a person by a help code or borrower number."""
+    person.write("#find", typed)
+    person.press("button[name=do][value=find]")
+
+
 def made(report: Path) -> None:
     """Wait until the broker's work has made the report: it begins half a minute after its start."""
     end = time.monotonic() + 180
@@ -92,7 +98,7 @@ def test_the_pages_of_an_admin(visit: Visit, language: str) -> None:
     look_up(admin, reference)
     whole(admin, "pre")
     assert re.search("^(refused|afvist) ", admin.text("pre"))
-    admin.open("broker", "/admin/desk")
+    admin.open("broker", "/admin/person")
     admin.at("error", "staff_role_missing")
     admin.open("broker", "/admin")
     admin.press("main form button")
@@ -100,16 +106,17 @@ def test_the_pages_of_an_admin(visit: Visit, language: str) -> None:
 
 
 @pytest.mark.parametrize("language", ["da-DK", "en-GB"])
-def test_the_page_of_the_desk(visit: Visit, language: str) -> None:
-    """What is no reference, and a caller's."""
-    reference = refused(visit(language=language))
+def test_the_pages_of_the_service_desk(visit: Visit, language: str) -> None:
+    """The list of cases, a CPR number that is thrown away, and the person of a help code."""
+    code = refused(visit(language=language))
     desk = visit(language=language)
     enter(desk, "cilla")
-    go(desk, "desk")
-    look_up(desk, "1403044004")
-    whole(desk, "[data-problem=reference_cpr]")
-    look_up(desk, reference)
-    whole(desk, "pre")
+    whole(desk, "main[data-reason=home]")
+    go(desk, "person")
+    search(desk, "1403044004")
+    whole(desk, "[data-problem=find_cpr]")
+    search(desk, code)
+    whole(desk, "#page")
 
 
 def test_all_of_it_by_keyboard_and_without_scripts(visit: Visit) -> None:
@@ -121,6 +128,6 @@ def test_all_of_it_by_keyboard_and_without_scripts(visit: Visit) -> None:
         desk.press("main a.button")
         desk.pick("cilla")
         desk.at("admin", "home")
-        go(desk, "desk")
-        look_up(desk, "BCDFGHJK")
-        desk.page.wait_for_selector("[data-problem=reference_unknown]")
+        go(desk, "person")
+        search(desk, "BCDFGHJK")
+        desk.page.wait_for_selector("[data-problem=person_unknown]")

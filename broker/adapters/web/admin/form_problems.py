@@ -18,6 +18,11 @@ _CPR: Final = _(
     "That looked like a CPR number. It has been thrown away: no CPR number belongs in this field."
 )
 PROBLEMS: Final[Mapping[str, FormProblem]] = {
+    "find_missing": FormProblem("find", _("Write the help code or the borrower number.")),
+    "find_cpr": FormProblem("find", _CPR),
+    "person_unknown": FormProblem(
+        "find", _("No page of the last thirty days has this code, and no borrower this number.")
+    ),
     "reference_missing": FormProblem("reference", _("Write the reference that the caller reads.")),
     "reference_cpr": FormProblem("reference", _CPR),
     "reference_unread": FormProblem(

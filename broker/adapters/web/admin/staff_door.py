@@ -53,7 +53,7 @@ class StaffDoor:
             return self._away(self.logins.begin(browsers[0], ports.now()))
         if request.args.get("cookie"):
             raise CookiesNeeded("no cookie after it was set")
-        response = redirect(f"{self._url('login')}?cookie=1", 303)
+        response = redirect(f"{self.url('login')}?cookie=1", 303)
         ports.cookies.set_browser_cookie(response)
         return response
 
@@ -79,7 +79,7 @@ class StaffDoor:
             if refused.cause != "response.replayed":
                 self.logins.spoil(login)
             raise
-        return redirect(f"{self._url('login')}/{login.id}?arrival={arrival_token}", 303)
+        return redirect(f"{self.url('login')}/{login.id}?arrival={arrival_token}", 303)
 
     def arrive(self, login_id: str) -> Response:
         """Let in whoever arrives from the upstream, if broker.toml lists them with a role.
@@ -115,7 +115,7 @@ class StaffDoor:
         self.sessions.end(member)
         self.ports.tell(self._event(AuditEventKind.STAFF_LOGGED_OUT, member))
         response = _rendered(
-            "admin_left.html", reason="left", over=True, way=self._way(), home=self._url()
+            "admin_left.html", reason="left", over=True, way=self._way(), home=self.url()
         )
         self.cookie.drop(response)
         return response
@@ -123,7 +123,7 @@ class StaffDoor:
     def login_needed(self, _: BrokerError) -> Response:
         """Show where to log in, to whoever is not, or no longer."""
         response = _rendered(
-            "admin_begin.html", reason="login", login=self._url("login"), way=self._way()
+            "admin_begin.html", reason="login", login=self.url("login"), way=self._way()
         )
         response.status_code = 403
         return response
@@ -168,13 +168,13 @@ class StaffDoor:
 
     def page(self, template: str, member: StaffMember, **values: Any) -> Response:
         """Return a page of somebody who is logged in, with the ways on and out."""
-        shown = {page.value: self._url(page.value) for page in member.pages}
+        shown = {page.value: self.url(page.value) for page in member.pages}
         return _rendered(
             template,
-            home=self._url(),
+            home=self.url(),
             pages=shown,
             until=member.until_at_most,
-            logout=self._url(_LOGOUT),
+            logout=self.url(_LOGOUT),
             logout_token=self.token(member, _LOGOUT),
             **values,
         )
@@ -219,7 +219,8 @@ class StaffDoor:
             reason=f"staff_{cause}",
         )
 
-    def _url(self, page: str = "") -> str:
+    def url(self, page: str = "") -> str:
+        """Return the address of a page of the staff view."""
         address = f"{self.ports.base_url}{PATH}"
         return f"{address}/{page}" if page else address
 

@@ -1,4 +1,4 @@
-"""The pages of the staff view that only show: the way in, what is live, and the report."""
+"""The pages of the staff view that only show: the policies in force, and the report."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -23,14 +23,9 @@ class StaffPages:
     ports: StaffPorts
 
     def add_to(self, routes: Blueprint) -> None:
-        """Add ``/admin``, ``/admin/live`` and ``/admin/report``."""
-        routes.get(PATH)(self.home)
+        """Add ``/admin/live`` and ``/admin/report``."""
         routes.get(f"{PATH}/report")(self.report)
         routes.get(f"{PATH}/live")(self.live)
-
-    def home(self) -> Response:
-        """Show the pages that the person's roles may see."""
-        return self.door.page("admin_home.html", self.door.member(), reason="home")
 
     def report(self) -> Response:
         """Show who gets what and why, as it was made last."""

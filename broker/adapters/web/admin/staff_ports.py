@@ -92,36 +92,6 @@ class ExplainedRefusal:
 
 
 @dataclass(frozen=True, slots=True)
-class CallerAccount:
-    """The enrolment or case that a caller's page named: what staff do, and the two buttons.
-
-    ``numbers`` are the library system's own of the borrowers that it is about.
-    """
-
-    state: str
-    reason: str
-    cause: str
-    numbers: Names
-    todo: str
-    retry_would: str
-    may_retry: bool
-    may_letter: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CallerCase:
-    """What a reference stands for, and the account that it leads to, if any.
-
-    ``ended``: the page named a case that has been ended or carried out since.
-    """
-
-    reason: str
-    lines: Names
-    account: CallerAccount | None
-    ended: bool
-
-
-@dataclass(frozen=True, slots=True)
 class StaffPorts:
     """Everything that the pages ask of the application; a second word is the page's language."""
 
@@ -130,6 +100,6 @@ class StaffPorts:
     tryable: Callable[[], TryableLogins]
     tried: Callable[[LoginToTry, str], TriedLogin]
     explained: Callable[[str, str], ExplainedRefusal | None]
-    case: Callable[[str, str], CallerCase | None]
-    retry: Callable[[str], bool]  # whether there was anything left to try
-    mail_letter: Callable[[str, str, str], bool]  # False where there is none to mail
+    borrower_url: Callable[[str], str]  # the borrower's page in the library system, or ""
+    page_action: Callable[[str], str | None]  # what staff do about a page of this reason
+    send_pin_mail: Callable[[str, str, str], bool]  # False where none can be sent

@@ -246,24 +246,6 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(_CONTACT,),
         places=("service_locations",),
     ),
-    "cpr_number_changed": Explanation(
-        title=_("Your CPR number has changed"),
-        happened=_(
-            "Your library account is still kept under the number that you had before. "
-            "Nothing has been changed and nothing has been sent."
-        ),
-        advice=(_CONTACT,),
-        places=("service_locations",),
-    ),
-    "person_dead": Explanation(
-        title=_("Nobody can log in with this CPR number"),
-        happened=_(
-            "According to the CPR register the person with this number has died. "
-            "Nothing has been sent."
-        ),
-        advice=(_CONTACT,),
-        places=("service_locations",),
-    ),
     "different_person": Explanation(
         title=_("The library has to check your account"),
         happened=_(

@@ -17,7 +17,7 @@ from broker.demo.people.personas import persona
 from tests.plugins.house import House, Person, forms, found, mark
 from tests.plugins.staff import ADMIN, DESK, answer, arrive, asked, asserting, begin, enter, trail
 
-PATHS = ("/admin", "/admin/live", "/admin/report", "/admin/try", "/admin/explain", "/admin/desk")
+PATHS = ("/admin", "/admin/live", "/admin/report", "/admin/try", "/admin/explain", "/admin/person")
 
 
 def pages(page: TestResponse) -> list[str]:
@@ -63,8 +63,8 @@ def test_a_worker_with_another_set_is_late(old_house: House, tmp_path: Path, mon
 def test_the_desk_sees_its_own_pages_and_no_others(old_house: House) -> None:
     """A role is refused the other's page, with a reason, and keeps its session."""
     desk, admin = enter(old_house, DESK), enter(old_house, ADMIN)
-    assert pages(desk.get("/admin")) == ["/admin/explain", "/admin/desk"]
-    for staff, path in ((desk, "/admin/live"), (desk, "/admin/report"), (desk, "/admin/try"), (admin, "/admin/desk")):
+    assert pages(desk.get("/admin")) == ["/admin/explain", "/admin/person"]
+    for staff, path in ((desk, "/admin/live"), (desk, "/admin/report"), (desk, "/admin/try"), (admin, "/admin/person")):
         refused = staff.get(path)
         assert (refused.status_code, mark(refused)[1]) == (403, "staff_role_missing")
         assert staff.get("/admin").status_code == 200
@@ -315,7 +315,7 @@ def test_a_form_is_the_session_s_own(old_house: House, path: str) -> None:
     assert staff.post(path, {"token": token}, **{"Sec-Fetch-Site": "same-site"}).status_code == 403
     desk = enter(old_house, DESK)
     assert mark(desk.post("/admin/try", {"token": token}))[1] == "staff_role_missing"
-    assert mark(desk.post("/admin/desk", {"token": token, "do": "retry"}))[1] == "token_refused"
+    assert mark(desk.post("/admin/person", {"token": token, "do": "try_again"}))[1] == "token_refused"
     assert mark(old_house.person().post(path, {"token": token})) == ("admin", "login")
 
 

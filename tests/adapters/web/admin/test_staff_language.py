@@ -14,8 +14,9 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.translations.catalogue import FOLDER
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.staff_advice import BY_REASON
 from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.staff_sentences import PAGES, REASONS
+from broker.core.stateless_references import SPEAKABLE
 from broker.demo.people.personas import persona
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.policies.set_in_force import Move, Proposal, SetInForce
@@ -153,23 +154,20 @@ def named(page: TestResponse) -> list[str]:
 
 def states() -> Iterator[tuple[str, dict[str, Any]]]:
     """Give every state and reason that an account can be listed with, by what an enrolment holds then."""
+    shown = {EnrolmentState.NOTICE: "case", EnrolmentState.WANTED: "pending"}
     for state in EnrolmentState:
-        yield state.value, {"state": state, "reason": None}
-    yield "pin_owed", {"state": EnrolmentState.DONE, "reason": None, "pin_owed": True}
-    yield "pin_given_up", {"state": EnrolmentState.DONE, "reason": None, "pin_given_up": "pin_refused"}
-    for reason in BY_REASON:
+        yield shown.get(state, state.value), {"state": state, "reason": None}
+    yield "pending", {"state": EnrolmentState.DONE, "reason": None, "pin_owed": True}
+    yield "done", {"state": EnrolmentState.DONE, "reason": None, "pin_given_up": "pin_refused"}
+    for reason in REASONS:
         yield "case", {"state": EnrolmentState.CASE, "reason": reason}
 
 
-def test_the_desk_is_danish_for_every_state_and_reason_of_an_account(house: House) -> None:
-    """What staff do, what trying again would do, and the state; the cause alone is what the log has."""
+def test_the_page_of_a_person_is_danish_for_every_state_and_reason(house: House) -> None:
+    """The sentences are; only the answer of the library system is as it came."""
     person = house.person()
     person.agree(person.log_in("asta"))
     house.pin_proved()
-    reference = "BCDFGHJK"
-    [row] = house.parts.cases.rows()
-    facts = {"step": "/pin", "reason": "pin_refused", "enrolment": str(row["id"])}
-    SupportTraces(house.parts.store).leave(reference, house.clock.now(), refused=None, **facts)
     desk = enter(house, DESK)
     [first] = house.parts.cases.records.all()
     for state, changed in states():
@@ -177,7 +175,18 @@ def test_the_desk_is_danish_for_every_state_and_reason_of_an_account(house: Hous
             [entry] = house.parts.cases.records.all()
             there: Enrolment = replace(first.enrolment, wish=wish, cause=CAUSE, **changed)
             assert house.parts.cases.records.write(entry, there, None)
-            page = send(desk, "/admin/desk", reference=reference, do="find")
+            page = send(desk, "/admin/person", find=first.enrolment.id, do="find")
             check(page)
             assert found(page, "//section/@data-state") == state
             assert found(page, "//section[@data-state]//*[@data-printed]/text()") == CAUSE
+            check(desk.get("/admin"))
+
+
+def test_what_staff_do_about_a_page_is_danish(house: House) -> None:
+    """For every reason of a page that sends a person to the library."""
+    desk = enter(house, DESK)
+    traces, now = SupportTraces(house.parts.store), house.clock.now()
+    for number, reason in enumerate(PAGES):
+        code = f"BCDFGH{SPEAKABLE[number // 20]}{SPEAKABLE[number % 20]}"
+        traces.leave(code, now, refused=None, step="refuse", reason=reason)
+        check(send(desk, "/admin/person", find=code, do="find"))

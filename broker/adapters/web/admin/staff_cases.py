@@ -1,0 +1,166 @@
+"""The pages of the service desk: the open cases, and the person that staff help."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from flask import Blueprint
+from flask_babel import format_datetime
+from werkzeug.wrappers import Response
+
+from broker.adapters.web.admin.form_problems import PROBLEMS
+from broker.adapters.web.admin.staff_door import PATH, StaffDoor
+from broker.adapters.web.admin.staff_ports import StaffPorts
+from broker.adapters.web.pages.form_tokens import SubmittedForm
+from broker.adapters.web.pages.language import language
+from broker.core.errors import TooMany
+from broker.core.identity.cpr import looks_like_cpr
+from broker.core.identity.mail_addresses import masked
+from broker.core.staff import StaffPage
+from broker.core.staff_sentences import STATES, StaffSentence
+from broker.use_cases.staff.staff_enrolments import StaffEnrolments
+from broker.use_cases.staff.staff_search import FoundPerson, StaffSearch
+from broker.use_cases.staff.staff_sessions import StaffMember
+
+_UNPROCESSABLE: Final = 422
+_LONGEST: Final = 60
+_BUTTONS: Final = ("try_again", "pin_mail", "remove_proof")
+
+
+@dataclass(frozen=True, slots=True)
+class StaffCases:
+    """The endpoints over access control, the enrolments and the search."""
+
+    door: StaffDoor
+    ports: StaffPorts
+    enrolments: StaffEnrolments
+    search: StaffSearch
+
+    def add_to(self, routes: Blueprint) -> None:
+        """Add ``/admin`` and ``/admin/person``."""
+        routes.get(PATH)(self.home)
+        routes.get(f"{PATH}/person")(self.ask)
+        routes.post(f"{PATH}/person")(self.help_person)
+
+    def home(self) -> Response:
+        """Show the open cases to the service desk, and to others their pages."""
+        member = self.door.member()
+        if StaffPage.PERSON not in member.pages:
+            return self.door.page("admin_home.html", member, reason="home")
+        self.door.looked(member, StaffPage.PERSON)
+        return self.door.page(
+            "admin_cases.html",
+            member,
+            reason="home",
+            cases=self.enrolments.list_open(),
+            token=self.door.token(member, StaffPage.PERSON),
+            action=self.door.url(StaffPage.PERSON),
+            borrower_url=self.ports.borrower_url,
+        )
+
+    def ask(self) -> Response:
+        """Show the form for a help code or a borrower number."""
+        member = self.door.allowed(StaffPage.PERSON)
+        self.door.looked(member, StaffPage.PERSON)
+        return self._page(member)
+
+    def help_person(self) -> Response:
+        """Show a person, or press one of the buttons and show the person afterwards."""
+        member = self.door.allowed(StaffPage.PERSON)
+        form = self.door.form(member, StaffPage.PERSON)
+        button = form.choice("do", ("find", *_BUTTONS))
+        typed, problem = _read_typed(form)
+        self.door.looked(member, StaffPage.PERSON, typed or None)
+        if problem:
+            return self._page(member, problem=problem)
+        found = self.search.find(typed, member.staff_id)
+        if found is None:
+            return self._page(member, typed=typed, problem="person_unknown")
+        if button == "find":
+            return self._page(member, typed=typed, found=found)
+        # Written to the audit log first: what cannot be written does not happen.
+        self.door.acted(member, button, typed)
+        done = self._press(button, found, form)
+        again = self.search.find(typed, member.staff_id)
+        return self._page(member, typed=typed, found=again, done=done)
+
+    def _press(self, button: str, found: FoundPerson, form: SubmittedForm) -> str:
+        """Carry out a button, and return the code of what was done."""
+        if button == "try_again":
+            return self._try_again(found)
+        if button == "pin_mail":
+            return self._send_pin_mail(found)
+        self.search.remove_proof(found, form.value("proof"))
+        return "proof_removed"
+
+    def _try_again(self, found: FoundPerson) -> str:
+        if found.enrolment is None:
+            return "nothing_to_try"
+        try:
+            tried = self.enrolments.try_again(found.enrolment.id)
+        except TooMany:
+            return "tried_too_often"
+        return "tried" if tried else "nothing_to_try"
+
+    def _send_pin_mail(self, found: FoundPerson) -> str:
+        if found.pin_mail_number is None:
+            return "no_pin_mail"
+        at = format_datetime(self.door.ports.now(), "long")
+        queued = self.ports.send_pin_mail(found.pin_mail_number, language(), at)
+        return "pin_mail" if queued else "no_pin_mail"
+
+    def _page(
+        self,
+        member: StaffMember,
+        *,
+        typed: str = "",
+        found: FoundPerson | None = None,
+        problem: str = "",
+        done: str = "",
+    ) -> Response:
+        response = self.door.page(
+            "admin_person.html",
+            member,
+            reason="person",
+            token=self.door.token(member, StaffPage.PERSON),
+            typed=typed,
+            found=found,
+            sentence=_sentence(found) if found else None,
+            page_action=self.ports.page_action(found.page.reason) if found and found.page else None,
+            proofs=_proofs(found) if found else (),
+            borrower_url=self.ports.borrower_url,
+            problem=PROBLEMS.get(problem),
+            code=problem,
+            done=done,
+        )
+        if problem:
+            response.status_code = _UNPROCESSABLE
+        return response
+
+
+def _read_typed(form: SubmittedForm) -> tuple[str, str]:
+    """Return what was typed, or "" and the code of the problem.
+
+    Nothing is kept of a text that may be a CPR number.
+    """
+    typed = form.value("find", "").strip()
+    if not typed:
+        return "", "find_missing"
+    if looks_like_cpr(typed, apart=True):
+        return "", "find_cpr"
+    if len(typed) > _LONGEST:
+        return "", "person_unknown"
+    return typed, ""
+
+
+def _sentence(found: FoundPerson) -> StaffSentence | None:
+    if found.enrolment is not None:
+        return found.enrolment.sentence
+    return None if found.page else STATES["unknown"]
+
+
+def _proofs(found: FoundPerson) -> Sequence[Mapping[str, object]]:
+    return [
+        {"name": proof.name, "address": masked(proof.address), "until": proof.until}
+        for proof in found.proofs
+    ]

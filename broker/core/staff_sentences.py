@@ -1,0 +1,247 @@
+"""The sentences for staff about enrolments and cases: what is the matter, and what to do.
+
+One table for the staff view, ``broker enrolments`` and docs/staff.md. English; the catalogue has
+the Danish.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from broker.core.marked_text import marked as _
+
+
+@dataclass(frozen=True, slots=True)
+class StaffSentence:
+    """What is the matter, and what staff do about it."""
+
+    situation: str
+    action: str
+
+
+_WAIT: Final = _("Nothing. It is tried again automatically.")
+_SEVERAL: Final = StaffSentence(
+    _("Several borrowers have this person's CPR number."),
+    _(
+        "Merge them in the library system, or remove the number from the wrong ones. "
+        "Then try again."
+    ),
+)
+_PIN_BY_HAND: Final = _("Correct it in the library system, and send a PIN mail.")
+
+CASES: Final[Mapping[str, StaffSentence]] = {
+    "several_borrowers": _SEVERAL,
+    "different_person": StaffSentence(
+        _("The borrower with this CPR number has another name or another date of birth."),
+        _(
+            "Find out whose borrower it is. Correct the number, the name or the date of birth in "
+            "the library system. Then try again."
+        ),
+    ),
+    "possible_duplicate": StaffSentence(
+        _("The person may already be a borrower without this CPR number."),
+        _(
+            "Is it the same person? Write the CPR number into that borrower, then try again. "
+            "Is it somebody else? Choose Another person: a new borrower is made."
+        ),
+    ),
+    "library_refused": StaffSentence(
+        _("The library system refused to save the borrower."),
+        _("Correct what its answer names. Then try again."),
+    ),
+}
+# The cases of the enrolments that are about to be replaced.
+_OLDER_CASES: Final[Mapping[str, StaffSentence]] = {
+    "two_borrowers": _SEVERAL,
+    "temporary_and_cpr": StaffSentence(
+        _("The person has a temporary borrower and another one with the CPR number."),
+        _("Merge them in the library system. Then try again."),
+    ),
+    "cpr_differs": StaffSentence(
+        _("The borrower of this person has another CPR number in the library system."),
+        _("Find out which number is right, and correct it in the library system. Then try again."),
+    ),
+    "cpr_changed": StaffSentence(
+        _("The login of this person came with another CPR number before."),
+        _("Find out which number is right, and correct the borrower. Then try again."),
+    ),
+    "adoption_other_name": StaffSentence(
+        _("The temporary borrower that the person proved has another name."),
+        _("Correct the name in the library system if it is the same person. Then try again."),
+    ),
+    "temporary_unfit": StaffSentence(
+        _("The temporary borrower has another date of birth, or a CPR number already."),
+        _("Correct the borrower in the library system. Then try again."),
+    ),
+    "address_taken": StaffSentence(
+        _("Two persons have confirmed the same mail address."),
+        _("Find out whose address it is. Try again frees it for the next person who confirms it."),
+    ),
+    "name_with_another_cpr": StaffSentence(
+        _("A user name came with another CPR number than before."),
+        _("Nobody waits. Find out whether the university gave the user name to somebody else."),
+    ),
+}
+REASONS: Final[Mapping[str, StaffSentence]] = {
+    **CASES,
+    **_OLDER_CASES,
+    "library_unavailable": StaffSentence(
+        _("The library system did not answer."),
+        _(
+            "Nothing. It is tried again automatically. If it lasts, tell the people who run the "
+            "library system."
+        ),
+    ),
+    "library_setup": StaffSentence(
+        _("A setting of the library system prevents the account."),
+        _(
+            "Tell the people who run the library system; its answer names the setting. "
+            "The account is made within ten minutes of the correction."
+        ),
+    ),
+    "mail_unavailable": StaffSentence(_("The mail server did not take the mail."), _WAIT),
+    "mail_put_off": StaffSentence(_("The mail server did not answer."), _WAIT),
+    "recipient_refused": StaffSentence(
+        _("The mail server does not deliver to the address in the library system."),
+        _("Correct the address in the library system, and send a PIN mail."),
+    ),
+    "borrower_gone": StaffSentence(
+        _("The borrower was deleted in the library system."),
+        _("Nothing. The person signs up again at the next login."),
+    ),
+    "pin_refused": StaffSentence(
+        _("The library system does not accept PINs of four digits."),
+        _("Tell the people who run the library system; its answer names the rule for PINs."),
+    ),
+    "pin_not_set": StaffSentence(
+        _("The library system took a PIN but does not know it."),
+        _("Tell the people who run the library system."),
+    ),
+    "pin_expired": StaffSentence(
+        _("The library system says that a new PIN has expired."),
+        _("Tell the people who run the library system: PINs must last longer."),
+    ),
+    "pin_locked": StaffSentence(
+        _("The borrower is locked after too many wrong PINs."),
+        _("Unlock the borrower in the library system, and send a PIN mail."),
+    ),
+    "pin_unproved": StaffSentence(_("The borrower has no card number."), _PIN_BY_HAND),
+    "pin_doubtful": StaffSentence(
+        _("It is not certain which PIN the library system has."), _("Send a PIN mail.")
+    ),
+}
+STATES: Final[Mapping[str, StaffSentence]] = {
+    "pending": StaffSentence(_("The account is being made."), _WAIT),
+    "done": StaffSentence(_("The account is in order."), _("Nothing.")),
+    "given_up": StaffSentence(
+        _("The enrolment was given up."), _("Nothing. The next login starts a new one.")
+    ),
+    "observed": StaffSentence(
+        _("Nothing was written: the library system is only observed."), _("Nothing.")
+    ),
+    "case": StaffSentence(
+        _("The library must decide something."), _("Correct what the answer names. Then try again.")
+    ),
+    "unknown": StaffSentence(
+        _("Nobody has logged in here as this borrower."),
+        _("If the person has no PIN, send a PIN mail to the address in the library system."),
+    ),
+}
+
+
+def sentence_for(state: str, reason: str | None) -> StaffSentence:
+    """Return the sentence of a reason, or of the state where it has none."""
+    found = REASONS.get(reason or "")
+    return found or STATES.get(state) or STATES["pending"]
+
+
+_BROKER: Final = _(
+    "Ask the person to try again later. If it lasts, tell the people who run the login, with the "
+    "help code."
+)
+_ATTRIBUTES: Final = _(
+    "The place where the person logs in sends something wrong. Tell the people who run the login, "
+    "with the help code. Until it is corrected the person can use another way to log in."
+)
+_WITHOUT_CPR: Final = _(
+    "The login has no usable CPR number. See a photo ID, and make the borrower in the library "
+    "system. The person then logs in with the library account."
+)
+_AT_SERVICE: Final = _(
+    "The login worked, and the service refused the person. Check the account at the service."
+)
+_OTHER_LOGIN: Final = _("Ask the person to log in with the national eID.")
+# What staff do about a page that leads to no enrolment and says "contact the library", or names
+# the service locations.
+PAGES: Final[Mapping[str, str]] = {
+    **{reason: sentence.action for reason, sentence in REASONS.items()},
+    **dict.fromkeys(
+        (
+            "unexpected",
+            "logout_refused",
+            "message_refused",
+            "request_refused",
+            "service_not_connected",
+            "store_unavailable",
+            "audit_unavailable",
+            "message_log_unavailable",
+            "configuration",
+            "register_unavailable",
+            "register_refused",
+            "too_large",
+        ),
+        _BROKER,
+    ),
+    **dict.fromkeys(
+        (
+            "attributes_refused",
+            "scope_mismatch",
+            "several_values",
+            "bad_value",
+            "bad_characters",
+            "blanks_around",
+            "too_long",
+            "cpr_shaped",
+            "cpr_disagrees",
+            "unknown_institution",
+            "spec_version",
+            "level_missing",
+        ),
+        _ATTRIBUTES,
+    ),
+    **dict.fromkeys(("cpr_required", "replacement_number", "constructed_number"), _WITHOUT_CPR),
+    **dict.fromkeys(
+        (
+            "at_service_identification",
+            "at_service_authentication",
+            "at_service_authorization",
+            "at_service_other",
+        ),
+        _AT_SERVICE,
+    ),
+    **dict.fromkeys(
+        ("assurance_too_low", "no_verified_address", "level_too_low", "name_required"), _OTHER_LOGIN
+    ),
+    "network_busy": _(
+        "Too many people log in from the same network at once. Ask the person to try again in a "
+        "minute."
+    ),
+    "no_policy_for_service": _(
+        "The service is not open to people of this affiliation. Explain a refusal says which rule."
+    ),
+    "no_affiliation": _(
+        "The login does not say what the person is at the university. Ask the person to log in "
+        "with the national eID, or make the borrower in the library system."
+    ),
+    "no_library_account": _("Ask the person to sign up first. The service needs a borrower."),
+    "too_young": _(
+        "The person is too young to sign up alone. A parent signs up with them in the library."
+    ),
+    "account_case": _("Correct what the case says. Then try again."),
+    "consent_refused": _("Nothing. The person chose not to send the information."),
+    "pin_no_card_number": _("Give the borrower a card number in the library system."),
+    "pin_wrong": _("Send a PIN mail."),
+    "borrower_expired": _("Renew the borrower in the library system."),
+    "borrower_restricted": _("See in the library system why the borrower is restricted."),
+    "staff_refused": _("The list of staff is in the broker's configuration, under [admin]."),
+}

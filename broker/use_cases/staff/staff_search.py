@@ -1,0 +1,123 @@
+"""Finds the person that staff help: by help code, by borrower number, or from the list of cases."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from broker.core.identity.mailbox_proofs import Proved
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Store
+from broker.core.stateless_references import StatelessReferences, compact, is_stateless
+from broker.use_cases.identity.person_links import PersonLinks
+from broker.use_cases.login.support_traces import SupportTraces
+from broker.use_cases.proof_ownership import drop_proof, list_proofs
+from broker.use_cases.staff.reference_guesses import ReferenceGuesses
+from broker.use_cases.staff.staff_enrolments import StaffEnrolment, StaffEnrolments
+from broker.use_cases.transactions import find_by_reference, is_reference
+
+_BORROWER_NUMBER: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPage:
+    """The page that a help code stands for: when, and the reason that the person read there.
+
+    ``step`` is where a login stands whose page shows no error.
+    """
+
+    at: datetime
+    reason: str
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class FoundPerson:
+    """The person that staff help.
+
+    ``pin_mail_number`` is the borrower to which a PIN mail may go. It is None for a case: the
+    borrower may be another person's.
+    """
+
+    person_id: str | None
+    page: ShownPage | None
+    enrolment: StaffEnrolment | None
+    proofs: tuple[Proved, ...]
+    pin_mail_number: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StaffSearch:
+    """The search over the store. Neither a CPR number nor a name finds anybody."""
+
+    enrolments: StaffEnrolments
+    links: PersonLinks
+    store: Store
+    hmacs: LookupHmacs
+    now: Callable[[], datetime]
+
+    def find(self, typed: str, staff_id: str) -> FoundPerson | None:
+        """Return whom a help code, a borrower number or an enrolment id leads to, or None.
+
+        TooMany for a member of staff who has typed ten unknown codes within ten minutes.
+        """
+        enrolment = self.enrolments.find(typed)
+        if enrolment is not None:
+            return self._person(None, enrolment, enrolment.person_id)
+        if is_reference(typed) or is_stateless(typed):
+            guesses = ReferenceGuesses(self.store, self.hmacs, self.now)
+            taken = guesses.take(staff_id)
+            found = self._find_by_code(compact(typed))
+            if found is not None:
+                guesses.led_somewhere(taken)
+                return found
+        return self._find_by_borrower(typed)
+
+    def remove_proof(self, found: FoundPerson, proof_name: str) -> None:
+        """Remove a proof of a mail address; the person is asked for it at the next login."""
+        if found.person_id is not None:
+            owner = self.links.proofs_of(found.person_id)
+            drop_proof(self.store, self.hmacs, owner, proof_name, self.now())
+
+    def _find_by_code(self, code: str) -> FoundPerson | None:
+        now = self.now()
+        stranger = StatelessReferences(self.hmacs).read(code, now)
+        if stranger is not None:
+            page = ShownPage(stranger.at, stranger.reason, stranger.step)
+            return FoundPerson(None, page, None, (), None)
+        trace = SupportTraces(self.store).find(code, now)
+        if trace is not None:
+            page = ShownPage(trace.at, trace.reason or "", trace.step or "")
+            enrolment = self.enrolments.find(trace.enrolment) if trace.enrolment else None
+            person_id = enrolment.person_id if enrolment else None
+            return self._person(page, enrolment, person_id)
+        transaction = find_by_reference(self.store, code, now)
+        if transaction is None:
+            return None
+        page = ShownPage(transaction.authenticated or now, "")
+        number = transaction.borrower_number
+        enrolment = self.enrolments.find(transaction.enrolment) if transaction.enrolment else None
+        if enrolment is None and number is not None:
+            enrolment = self.enrolments.find_by_borrower(number)
+        return self._person(page, enrolment, transaction.names.person)
+
+    def _find_by_borrower(self, typed: str) -> FoundPerson | None:
+        number = typed.strip()
+        if not _BORROWER_NUMBER.fullmatch(number):
+            return None
+        enrolment = self.enrolments.find_by_borrower(number)
+        if enrolment is None:
+            # Letters in the shape of a help code are a help code that was misheard.
+            is_code = (is_reference(number) or is_stateless(number)) and not number.isdigit()
+            return None if is_code else FoundPerson(None, None, None, (), number)
+        return self._person(None, enrolment, enrolment.person_id)
+
+    def _person(
+        self, page: ShownPage | None, enrolment: StaffEnrolment | None, person_id: str | None
+    ) -> FoundPerson:
+        proofs: Sequence[Proved] = ()
+        if person_id:
+            proofs = list_proofs(self.store, self.links.proofs_of(person_id), self.now())
+        number = enrolment.number if enrolment else None
+        return FoundPerson(person_id, page, enrolment, tuple(proofs), number)

@@ -1,0 +1,95 @@
+"""Trial borrowers in Koha show what no other call shows, and leave nothing."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from broker.adapters.library_systems.koha import Koha
+from broker.adapters.library_systems.koha_trial import TRIAL_MARK
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.demo.koha.administration import FOUR_DIGIT_PINS, Administration, AttributeType
+from broker.demo.koha.loans import Circulation
+from broker.demo.koha.simulated_koha import Simulation
+from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
+
+pytestmark = pytest.mark.server
+
+POLICIES = ExpectedSetup({"STUDENT": "student.yaml:30", "TEMP": "student.yaml:31"}, {})
+STUDENT = FOUR_DIGIT_PINS.categories["STUDENT"]
+UNIQUE = AttributeType(unique=True)
+
+Soon = Callable[..., datetime]
+Opened = Callable[..., Koha]
+
+
+def _faults(library: Koha, soon: Soon) -> tuple[SetupFault, ...]:
+    return library.try_setup(POLICIES, soon()).faults
+
+
+def test_a_sound_koha_keeps_no_trial_borrower(koha: Simulation, opened: Opened, soon: Soon) -> None:
+    """One in each category is made, asked for by REST and SIP2, and deleted."""
+    with serve_sip2(Circulation(koha.patrons)) as port:
+        login, password = next(iter(TERMINALS.items()))
+        account = {"host": "127.0.0.1", "port": port, "login": login, "password": password}
+        trial = opened(sip2=account, cpr_attribute="CPR").try_setup(POLICIES, soon())
+    assert trial.faults == ()
+    assert not any("sip2" in sentence for sentence in trial.not_proven)
+    assert koha.patrons.count() == 0
+    lines = koha.access.lines()
+    assert sum(line == "POST /api/v1/patrons 201" for line in lines) == len(POLICIES.categories)
+    assert sum(line.startswith("DELETE") for line in lines) == len(POLICIES.categories)
+
+
+@pytest.mark.parametrize(
+    ("administration", "settings", "setting"),
+    [
+        (Administration(), {}, "minPasswordLength"),
+        (FOUR_DIGIT_PINS, {"card_number": "system"}, "autoMemberNum"),
+        (
+            replace(FOUR_DIGIT_PINS, attribute_types={"CPR": AttributeType()}),
+            {"cpr_attribute": "CPR"},
+            "unique patron attribute type CPR",
+        ),
+        (
+            replace(FOUR_DIGIT_PINS, attribute_types={"CPR": UNIQUE, "SEX": AttributeType(mandatory=True)}),
+            {},
+            "mandatory patron attribute type SEX",
+        ),
+        (FOUR_DIGIT_PINS.with_preferences(notices=frozenset()), {}, "PIN STUDENT, PIN TEMP"),
+        (
+            replace(FOUR_DIGIT_PINS, categories={"STUDENT": FOUR_DIGIT_PINS.categories["STUDENT"]}),
+            {},
+            "category_id TEMP",
+        ),
+    ],
+)
+def test_a_trial_shows_what_would_meet_the_first_borrower(
+    *,
+    koha: Simulation,
+    opened: Opened,
+    soon: Soon,
+    administration: Administration,
+    settings: dict[str, object],
+    setting: str,
+) -> None:
+    """A password rule without any patron of the category, a missing card number, an attribute type."""
+    koha.patrons.administration = administration
+    assert ", ".join(sorted(fault.setting for fault in _faults(opened(**settings), soon))) == setting
+    assert koha.patrons.count() == 0
+
+
+def test_leftovers_of_an_earlier_trial_are_deleted(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """The process may have died; a borrower of staff with the same mark stays."""
+    body = {"library_id": "AUL", "category_id": "TEMP", "statistics_1": TRIAL_MARK}
+    koha.patrons.create(body | {"surname": "Trial of the broker", "userid": "T1"})
+    kept = koha.patrons.create(body | {"surname": "Jensen", "userid": "T2"})
+    assert _faults(library, soon) == ()
+    assert [row["patron_id"] for row in koha.patrons.rows()] == [kept["patron_id"]]
+
+
+def test_a_right_that_is_missing_is_a_fault_and_nothing_is_raised(opened: Opened, soon: Soon) -> None:
+    """Without the right to delete patrons a trial borrower would stay, so its number is named."""
+    assert _faults(opened(client_id="none"), soon) != ()
+    assert _faults(opened(url="http://127.0.0.1:1"), soon) != ()

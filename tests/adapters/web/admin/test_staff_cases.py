@@ -1,0 +1,297 @@
+"""The pages of the service desk: the open cases, and a person found by help code or borrower number."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from lxml import html
+from werkzeug.test import TestResponse
+
+from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.identity.mailbox_proofs import ProofOwner, Proved
+from broker.core.ports import Key
+from broker.demo.people.personas import persona
+from broker.use_cases.login.support_traces import SupportTraces
+from broker.use_cases.proof_ownership import claim_ownership, keep_proof, list_proofs, mailbox_place
+from broker.use_cases.staff.reference_guesses import UNKNOWN
+from tests.plugins.house import House, Person, found, mark
+from tests.plugins.staff import ADMIN, DESK, enter, send, trail
+
+ASTA = persona("asta").attributes["schacPersonalUniqueID"][0][-10:]
+SPELLED = f"{ASTA[:6]}-{ASTA[6:]}"  # on a second card: the database takes it for another number
+CODE = r": ([a-z]{5}-[a-z]{5})\n"
+REGISTERED = {"surname": "Ravn", "firstname": "Asta", "library_id": "AUL", "category_id": "STUDENT"}
+
+
+@pytest.fixture
+def desk(house: House) -> Person:
+    """Give somebody of the service desk who is logged in, and reads English."""
+    staff = enter(house, DESK)
+    staff.get("/admin?lang=en")
+    return staff
+
+
+def several_borrowers(house: House) -> tuple[str, tuple[str, str]]:
+    """Let Asta be refused because two borrowers have her number; give the help code and the two."""
+    made = [house.koha.patrons.create({**REGISTERED, "cardnumber": card, "userid": card}) for card in (ASTA, SPELLED)]
+    person = house.person()
+    page = person.agree(person.log_in("asta"))
+    assert mark(page)[0] == "refuse"
+    written = found(page, "//div[@class='reference']//strong/text()")
+    return f"{written[:4]} {written[4:]}".lower(), (str(made[0]["patron_id"]), str(made[1]["patron_id"]))
+
+
+def account(house: House) -> str:
+    """Let Asta become a borrower, and give its number."""
+    person = house.person()
+    person.agree(person.log_in("asta"))
+    house.pin_proved()
+    [row] = house.parts.cases.rows()
+    return str(row["number"])
+
+
+def texts(page: TestResponse, path: str) -> list[str]:
+    """Give everything that an XPath finds on a page, as text."""
+    nodes = html.fromstring(page.get_data(as_text=True)).xpath(path)
+    assert isinstance(nodes, list)
+    return [str(node) for node in nodes]
+
+
+def find(staff: Person, typed: str) -> TestResponse:
+    """Search for a person."""
+    return send(staff, "/admin/person", find=typed, do="find")
+
+
+def state(page: TestResponse) -> str:
+    """Give the state of the account on the page of a person."""
+    return found(page, "//section/@data-state")
+
+
+def press(staff: Person, typed: str, button: str, **fields: str) -> str:
+    """Press a button on the page of a person, and give the code of what was done."""
+    page = send(staff, "/admin/person", find=typed, do=button, **fields)
+    assert page.status_code == 200, page.get_data(as_text=True)
+    return found(page, "//main//*[@role='status']/@data-done")
+
+
+def test_an_open_case_is_listed_with_a_sentence_and_its_borrowers(desk: Person) -> None:
+    """The first page of the staff view: what is the matter, what to do, and a button."""
+    assert "There are no open cases." in desk.get("/admin").get_data(as_text=True)
+    _, pair = several_borrowers(desk.house)
+    text = desk.get("/admin").get_data(as_text=True)
+    assert "Several borrowers have this person" in text
+    assert "Merge them in the library system" in text
+    assert all(number in text for number in pair)
+    assert ASTA not in text
+    assert SPELLED not in text
+
+
+def test_a_case_ends_by_try_again_in_the_list(desk: Person) -> None:
+    """Staff merge the borrowers, press the button of the list, and the account is made."""
+    _, pair = several_borrowers(desk.house)
+    desk.house.koha.patrons.merge(int(pair[0]), int(pair[1]))
+    page = desk.press(desk.get("/admin"), do="try_again")
+    assert found(page, "//main//*[@role='status']/@data-done") == "tried"
+    desk.house.until(lambda: state(find(desk, pair[0])) == "done", "the account was made")
+    assert "There are no open cases." in desk.get("/admin").get_data(as_text=True)
+
+
+def test_the_oldest_case_is_first_and_a_new_failure_is_not_listed(desk: Person) -> None:
+    """An enrolment that fails is listed after fifteen minutes: the next attempt may succeed."""
+    several_borrowers(desk.house)
+    records = desk.house.parts.cases.records
+    [entry] = [each for each in records.all() if each.enrolment.state is EnrolmentState.CASE]
+    now = desk.house.clock.now()
+    for name, minutes in (("failing", 16), ("failing just now", 14)):
+        began = now - timedelta(minutes=minutes)
+        failing = replace(
+            entry.enrolment,
+            id=name,
+            state=EnrolmentState.WANTED,
+            reason="library_unavailable",
+            wanted_at=began,
+            first_attempt=began,
+        )
+        assert records.write(entry._replace(key=Key("enrolment", name), version=None), failing, now + timedelta(days=1))
+    assert texts(desk.get("/admin"), "//section/@data-case") == ["library_unavailable", "two_borrowers"]
+
+
+def test_staff_find_a_person_by_help_code_and_by_borrower_number(desk: Person) -> None:
+    """The help code leads to the page and the case; both numbers of the case lead to it too."""
+    code, pair = several_borrowers(desk.house)
+    page = find(desk, code)
+    assert state(page) == "case"
+    assert "You seem to have two library accounts" in page.get_data(as_text=True)
+    assert [state(find(desk, number)) for number in pair] == ["case", "case"]
+    assert ASTA not in page.get_data(as_text=True)
+
+
+def test_a_time_is_local(desk: Person) -> None:
+    """Staff compare it with the clock on the wall: in November one hour after UTC."""
+    code, _ = several_borrowers(desk.house)
+    shown = desk.house.clock.now() + timedelta(hours=1)
+    times = texts(find(desk, code), "//time/text()")
+    assert times
+    assert all(f"{shown:%H:}" in time for time in times)
+
+
+def test_a_borrower_links_into_the_library_system(desk: Person) -> None:
+    """By ``library.staff_url``, in a new window and without a Referer."""
+    parts = desk.house.parts
+    template = "https://staff.library.example/borrower?number={number}"
+    library = parts.config.library.model_copy(update={"staff_url": template})
+    object.__setattr__(parts, "config", parts.config.model_copy(update={"library": library}))
+    _, pair = several_borrowers(desk.house)
+    page = desk.get("/admin")
+    assert texts(page, "//dd/a/@href") == [template.replace("{number}", number) for number in pair]
+    assert set(texts(page, "//dd/a/@rel")) == {"noreferrer"}
+
+
+def test_a_press_is_on_the_trail_before_it_does_anything(desk: Person) -> None:
+    """With the button and the role; the retry itself has its own line."""
+    code, _ = several_borrowers(desk.house)
+    assert press(desk, code, "try_again") == "tried"
+    assert press(desk, code, "pin_mail") == "no_pin_mail"
+    lines = trail(desk.house)
+    acted = [(line["reason"], line["by"]) for line in lines if line["event"] == "staff_acted"]
+    assert acted == [("try_again", "service-desk"), ("pin_mail", "service-desk")]
+    kinds = [line["event"] for line in lines]
+    assert kinds.index("staff_acted") < kinds.index("enrolment_retried")
+
+
+def test_a_pin_mail_goes_to_the_address_in_the_library_system(desk: Person) -> None:
+    """The page shows neither the address nor the code."""
+    house = desk.house
+    number = account(house)
+    page = find(desk, number)
+    assert state(page) == "done"
+    assert press(desk, number, "pin_mail") == "pin_mail"
+    mail = house.mailed(2)  # the first had the PIN
+    assert mail.recipients == ("asta@post.au.example",)
+    code = re.search(CODE, mail.text)
+    assert code
+    text = find(desk, number).get_data(as_text=True)
+    assert code[1] not in text
+    assert "asta@" not in text
+    assert ASTA not in text
+
+
+def test_a_borrower_without_a_login_gets_a_pin_mail(desk: Person) -> None:
+    """Most callers who never had a PIN have never logged in here."""
+    made = desk.house.koha.patrons.create({**REGISTERED, "cardnumber": ASTA, "userid": ASTA, "email": "a@own.example"})
+    number = str(made["patron_id"])
+    assert state(find(desk, number)) == "unknown"
+    assert press(desk, number, "pin_mail") == "pin_mail"
+    assert desk.house.mailed(1).recipients == ("a@own.example",)
+
+
+@pytest.mark.parametrize("button", ["try_again", "pin_mail"])
+def test_a_case_gets_no_pin_mail_and_a_done_account_no_retry(desk: Person, button: str) -> None:
+    """A forged press does nothing: the borrower of a case may be another person's."""
+    code, _ = several_borrowers(desk.house)
+    page = find(desk, code)
+    assert 'value="try_again"' in page.get_data(as_text=True)
+    assert 'value="pin_mail"' not in page.get_data(as_text=True)
+    house = desk.house
+    [entry] = [each for each in house.parts.cases.records.all() if each.enrolment.state is EnrolmentState.CASE]
+    settled = replace(entry.enrolment, state=EnrolmentState.DONE, wish=None, reason=None)
+    assert house.parts.cases.records.write(entry, settled, None)
+    assert 'value="try_again"' not in find(desk, code).get_data(as_text=True)
+    assert press(desk, code, button) in {"nothing_to_try", "no_pin_mail"}
+    assert len(house.mailbox.mails()) == 0
+
+
+def test_retries_are_limited(desk: Person) -> None:
+    """Six an hour of one enrolment: each asks the library system."""
+    code, _ = several_borrowers(desk.house)
+    pressed = [press(desk, code, "try_again") for _ in range(7)]
+    assert pressed[0] == "tried"
+    assert [each == "tried_too_often" for each in pressed] == [*[False] * 6, True]
+
+
+def test_staff_remove_a_confirmed_address(desk: Person) -> None:
+    """The address is masked. Another person may confirm the mailbox afterwards."""
+    house = desk.house
+    number = account(house)
+    [entry] = list(house.parts.cases.records.all())
+    person_id = house.parts.links.holder(entry.key.group)
+    owner, now = house.parts.links.proofs_of(person_id), house.clock.now()
+    proved = Proved("mailbox", "asta@own.example", now, now + timedelta(days=30))
+    store, hmacs = house.parts.store, house.parts.keys.index
+    place = mailbox_place(hmacs, proved)
+    keep_proof(store, proved, owner, now)
+    assert claim_ownership(store, place, ProofOwner(owner, "mailbox"), proved.until, now)
+    text = find(desk, number).get_data(as_text=True)
+    assert "a•••@o•••" in text
+    assert "asta@own" not in text
+    assert press(desk, number, "remove_proof", proof="mailbox") == "proof_removed"
+    assert list_proofs(store, owner, now) == ()
+    assert claim_ownership(store, place, ProofOwner("another", "mailbox"), proved.until, now)
+
+
+def test_a_refusal_says_what_staff_do(desk: Person) -> None:
+    """A refusal by a rule leads to no account, and has no button."""
+    page = desk.house.person().log_in("lars", persona("lars").way)
+    code = found(page, "//div[@class='reference']//strong/text()")
+    shown = find(desk, code).get_data(as_text=True)
+    assert "What the person read" in shown
+    assert 'value="try_again"' not in shown
+    assert (press(desk, code, "try_again"), press(desk, code, "pin_mail")) == ("nothing_to_try", "no_pin_mail")
+
+
+def test_a_visitor_s_code_says_what_the_page_was(desk: Person) -> None:
+    """Nothing is stored for a visitor who has not authenticated: the code itself has time and reason."""
+    page = desk.house.person().get("/login/nothing")
+    code = found(page, "//div[@class='reference']//strong/text()")
+    shown = find(desk, code)
+    assert shown.status_code == 200
+    assert "This login is over" in shown.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("typed", [ASTA, SPELLED, "Asta Ravn", "", "1" * 61])
+def test_nobody_is_found_by_name_or_cpr_number(old_house: House, typed: str) -> None:
+    """Nothing is kept of what looks like a CPR number."""
+    page = find(enter(old_house, DESK), typed)
+    assert page.status_code == 422
+    if typed in {ASTA, SPELLED}:
+        assert typed not in page.get_data(as_text=True) + str(trail(old_house))
+
+
+def test_unknown_help_codes_are_limited(desk: Person) -> None:
+    """Nobody guesses the code of a stranger's page. A borrower number is no guess."""
+    number = account(desk.house)
+    for _ in range(UNKNOWN.most):
+        assert find(desk, "BCDFGHJK").status_code == 422
+    assert find(desk, "BCDFGHJK").status_code == 429
+    assert find(desk, number).status_code == 200
+
+
+def test_the_answer_of_the_library_system_is_text(desk: Person) -> None:
+    """It is shown and never run."""
+    code, _ = several_borrowers(desk.house)
+    records = desk.house.parts.cases.records
+    [entry] = [each for each in records.all() if each.enrolment.reason == "two_borrowers"]
+    assert records.write(entry, replace(entry.enrolment, cause="<script>alert(1)</script>"), entry.due)
+    text = find(desk, code).get_data(as_text=True)
+    assert "&lt;script&gt;" in text
+    assert "<script>alert" not in text
+
+
+def test_an_identity_admin_sees_no_borrower(house: House) -> None:
+    """Neither in the list nor on the page of a person."""
+    several_borrowers(house)
+    admin = enter(house, ADMIN)
+    assert "data-case" not in admin.get("/admin").get_data(as_text=True)
+    assert mark(admin.get("/admin/person"))[1] == "staff_role_missing"
+
+
+def test_a_page_whose_case_is_gone_says_what_to_do(desk: Person) -> None:
+    """The enrolment was deleted since: the sentence of the page's reason is left."""
+    code, _ = several_borrowers(desk.house)
+    for key, _ in list(desk.house.parts.store.list("enrolment", None, desk.house.clock.now())):
+        desk.house.parts.store.drop(key)
+    assert SupportTraces(desk.house.parts.store).find(code, desk.house.clock.now())
+    text = find(desk, code).get_data(as_text=True)
+    assert "Merge them in the library system" in text
+    assert 'value="try_again"' not in text

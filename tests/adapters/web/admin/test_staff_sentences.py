@@ -1,0 +1,50 @@
+"""The sentences for staff: one for every reason, the same on pages, in the shell and in the document."""
+
+import pytest
+
+from broker.adapters.web.pages.reason_texts import REASONS as PAGE_TEXTS
+from broker.core.staff_sentences import CASES, PAGES, STATES, sentence_for
+from tests.plugins.staff_table import shown, table
+
+KINDS = {"several_borrowers", "different_person", "possible_duplicate", "library_refused"}
+
+
+def sends_to_library(reason: str) -> bool:
+    """Return whether a page says in words that the person contacts the library, or names its places."""
+    text = PAGE_TEXTS[reason]
+    advice = " ".join(str(line) for line in text.advice)
+    asks = any(word in advice for word in ("Contact the library", "sk the library", "come to the library"))
+    return asks or "service_locations" in text.places
+
+
+@pytest.mark.parametrize("reason", sorted(reason for reason in PAGE_TEXTS if sends_to_library(reason)))
+def test_a_page_that_sends_a_person_to_the_library_tells_staff_what_to_do(reason: str) -> None:
+    """Its help code leads staff to a case, or to this sentence."""
+    assert PAGES.get(reason), f"a page of reason {reason} says to contact the library, and staff are told nothing"
+
+
+def test_no_sentence_is_of_a_reason_that_no_page_has() -> None:
+    """What is left of a removed reason goes with it."""
+    assert set(PAGES) - set(PAGE_TEXTS) - set(CASES) <= LISTED_ONLY
+
+
+def test_there_are_four_kinds_of_cases() -> None:
+    """Each about one person, and each with an action that ends it."""
+    assert set(CASES) == KINDS
+    assert all("ry again" in sentence.action or "try again" in sentence.action for sentence in CASES.values())
+
+
+def test_an_unknown_reason_has_the_sentence_of_its_state() -> None:
+    """A reason that nobody foresaw still tells staff what to do."""
+    assert sentence_for("case", "unheard_of") == STATES["case"]
+    assert sentence_for("pending", None) == STATES["pending"]
+    assert sentence_for("unheard_of", None) == STATES["pending"]
+
+
+def test_the_document_has_the_same_sentences() -> None:
+    """Write it by ``python -m tests.plugins.staff_table``."""
+    assert shown() == table()
+
+
+# Of enrolments and their cases, which no page of a login shows under this code.
+LISTED_ONLY = {"library_setup", "name_with_another_cpr"}
