@@ -45,7 +45,6 @@ class EventKind(Enum):
     PIN_REFUSED = auto()
     PIN_FORM_INCOMPLETE = auto()  # a slip of the pen: nobody tried a PIN
     PIN_ASKED = auto()
-    PIN_MAILED = auto()
     PIN_CHOSEN = auto()
     CONSENT_TAKEN_BACK = auto()
     RECORDS_SHOWN = auto()  # what is kept about a person, to themselves
@@ -137,7 +136,6 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.PIN_REFUSED: _logged("refused", Sink.METRIC, Sink.TRAIL),
     EventKind.PIN_FORM_INCOMPLETE: _budgeted("refused", Sink.METRIC),
     EventKind.PIN_ASKED: _budgeted("pin_asked"),
-    EventKind.PIN_MAILED: _logged("pin_mailed", Sink.TRAIL),
     EventKind.PIN_CHOSEN: _logged("pin_changed", Sink.TRAIL),
     EventKind.CONSENT_TAKEN_BACK: Route((Sink.TRAIL, Sink.LOG), "choice"),
     EventKind.RECORDS_SHOWN: Route((Sink.TRAIL, Sink.LOG), "records_shown"),
