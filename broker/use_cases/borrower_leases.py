@@ -27,7 +27,7 @@ class BorrowerLeases:
         """Take the lease of a borrower until then; None if another change may be under way."""
         key = borrower_lease_key(self.hmacs, borrower_number)
         token = secrets.token_hex(16)
-        held = Kept(describe_change(b"pin", until), token, LEASE.ends(until))
+        held = Kept(describe_change(b"pin", until), token, LEASE.until(until))
         return (
             Lease(self.store, key, token) if self.store.put(key, held, None, self.now()) else None
         )

@@ -116,10 +116,10 @@ class PinChoices:
         except LibraryUnavailable:
             # The call may still be carried out: the lease stays, and the notice is mailed.
             self._release(notice)
-            return PinChoice("unknown", again_at=again_at)
+            return _unknown(again_at)
         if not self._is_verified(borrower, pin):
             self._release(notice)
-            return PinChoice("unknown", again_at=again_at)
+            return _unknown(again_at)
         self.codes.end_codes(borrower.number)
         self.browsers.end_all(borrower.number)
         self._release(notice)
@@ -151,3 +151,9 @@ class PinChoices:
         if notice is not None:
             with suppress(StoreUnavailable):
                 self.outbox.cancel_mail(notice)
+
+
+def _unknown(lease_ends: datetime) -> PinChoice:
+    """Return the result with the full minute after which the lease has ended for certain."""
+    next_minute = lease_ends.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    return PinChoice("unknown", again_at=next_minute)
