@@ -19,15 +19,15 @@ from broker.adapters.web import metadata_and_health, metrics_endpoint, page_layo
 from broker.adapters.web.account import my_choices, pin
 from broker.adapters.web.beginning_limits import BeginningLimits, Campus, Ceilings
 from broker.adapters.web.client_address import ClientAddresses, UncountedProxies
+from broker.adapters.web.hourly_limits import CampusHours, HourlyLimits
 from broker.adapters.web.login import (
     consent,
+    library_login,
     login,
     logout,
     mailbox_proof,
-    pin_login,
     shared_computer,
 )
-from broker.adapters.web.login.letter_pages import LetterPages
 from broker.adapters.web.login.message_logging import LoggedLogoutFace, LoggedUpstreamFace
 from broker.adapters.web.pages import error_pages, error_url_page
 from broker.adapters.web.pages.cookies import BrowserCookies
@@ -41,6 +41,7 @@ from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.signup import sign_up_and_upgrade, sign_up_pages
 from broker.app import configured_texts, staff_view
+from broker.app.account_checks import AccountChecks
 from broker.app.assembly import Parts, assemble, now
 from broker.app.metric_gauges import gauges
 from broker.app.named_configuration import keep_no_tls_secrets, read_config
@@ -54,8 +55,6 @@ from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.logout.single_logout import SingleLogoutFlow
-from broker.use_cases.proofs.known_browsers import KnownBrowsers
-from broker.use_cases.proofs.pin_letters import PinLetters
 
 # One megabyte is far above any message or form of ours.
 LARGEST_BODY: Final = 1024 * 1024
@@ -116,7 +115,7 @@ def _web_ports(
     config = parts.config
     base_url = config.base_url
     index = parts.keys.index
-    addresses = ClientAddresses.of(config.shared_networks, config.pin_networks)
+    addresses = ClientAddresses.of(config.shared_networks)
     broker = _login_flow(parts, person_lookup)
     cookies = BrowserCookies(index, config.secure, urlsplit(base_url).path or "/")
     local_upstreams = [name for name, upstream in parts.upstreams.items() if upstream.local]
@@ -134,9 +133,7 @@ def _web_ports(
         base_url=base_url,
         unexpected=application_log.unexpected,
         shared=addresses.shared,
-        terminal=addresses.terminal,
         network=addresses.network,
-        host=addresses.host,
         count_beginning=_count_beginning(parts, cookies),
         self_posting=SelfPostingPages(FilledPages(linked)),
         filled=FilledPages(linked),
@@ -188,13 +185,18 @@ def _blueprints(
 def _pins(
     parts: Parts, ports: WebPorts, pages: StepPages, entry: login.LoginEndpoints
 ) -> Iterator[Blueprint]:
-    index = parts.keys.index
-    written = PinLetters(parts.store, index, now)
-    terminals = bool(parts.config.pin_networks)
-    letters = LetterPages(ports, pages, parts.pin_renewal, written, terminals)
-    browsers = KnownBrowsers(parts.store, index, now)
-    yield pin_login.blueprint(ports, entry, parts.pin_check, browsers, letters)
-    yield pin.blueprint(ports, entry, parts.pin_renewal, letters)
+    rows = parts.config.limits.campuses
+    campuses = [
+        CampusHours(ip_network(row.network), row.pin_requests, row.account_tries) for row in rows
+    ]
+    limits = HourlyLimits(now, campuses)
+    submit = AccountChecks().submit
+    logins = parts.library_logins
+    yield library_login.blueprint(
+        library_login.LibraryLoginPages(ports, pages, entry, logins, limits, submit)
+    )
+    choices, pin_mails = parts.pin_choices, parts.pin_mails
+    yield pin.blueprint(pin.PinPages(ports, pages, entry, choices, pin_mails, limits, submit))
 
 
 def _single_logout(parts: Parts, face: LogoutFace) -> SingleLogoutFlow:

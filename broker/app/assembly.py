@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Semaphore
@@ -38,6 +38,7 @@ from broker.files import attribute_maps
 from broker.files.policies import live_policies
 from broker.files.policies.policy_folder import PolicyFolder, PolicySource
 from broker.files.settings import config
+from broker.use_cases.borrower_leases import BorrowerLeases
 from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.borrowers.enrolment_figures import EnrolmentCounting
 from broker.use_cases.borrowers.enrolment_ports import EnrolmentPorts
@@ -52,10 +53,12 @@ from broker.use_cases.identity.person_resolution import PersonResolution
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.pins.known_browsers import KnownBrowsers
+from broker.use_cases.pins.library_login import LibraryLogins
+from broker.use_cases.pins.pin_choice import PinChoices
+from broker.use_cases.pins.pin_mails import PinMails
 from broker.use_cases.policies.set_in_force import SetInForce
 from broker.use_cases.proofs.mailbox_proof import MailboxProof
-from broker.use_cases.proofs.pin_check import PinCheck
-from broker.use_cases.proofs.pin_renewal import PinRenewal
 from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
 
 
@@ -90,8 +93,9 @@ class Parts:
     codes: MailedCodes
     outbox: MailOutbox
     mailbox_proof: MailboxProof
-    pin_check: PinCheck
-    pin_renewal: PinRenewal
+    pin_choices: PinChoices
+    pin_mails: PinMails
+    library_logins: LibraryLogins
     texts: Texts
     metrics: Metrics
     log_budget: LogBudget
@@ -138,13 +142,15 @@ def assemble(settings: config.Config) -> Parts:
     opened = _opened(settings)
     ring, store = opened.keys, opened.store
     trail = open_sinks.told_trail(settings, ring, store, opened.sinks)
-    ports = _enrolment_ports(settings, ring, store, opened.library, trail)
     wake = WakeSignal(settings.state)
     waiting = _waiting(settings)
+    library = LockedChanges(opened.library, store, ring.index, now)
+    pins = _pins(settings, opened, library, wake, trail.tell)
+    pin_mails = pins.pin_mails
+    ports = _enrolment_ports(settings, ring, library, trail, pin_mails)
     enrolments = Enrolments(ports, settings.library.mode, wake, time.sleep, waiting)
     cases = StaffCases(ports.records, ports.links, trail)
-    codes = MailedCodes(store, ring.index, now)
-    outbox = MailOutbox(store, ring.index, smtp(settings), now, wake, trail.tell)
+    codes, outbox = pin_mails.codes, pin_mails.outbox
     return Parts(
         config=settings,
         keys=ring,
@@ -167,9 +173,10 @@ def assemble(settings: config.Config) -> Parts:
         cases=cases,
         codes=codes,
         outbox=outbox,
-        mailbox_proof=MailboxProof(store, ring.index, codes, outbox, ports.letters),
-        pin_check=PinCheck(store, ring.index, ports.library, now, waiting, time.sleep),
-        pin_renewal=_pin_renewal(settings, ports, wake, waiting),
+        mailbox_proof=MailboxProof(store, ring.index, codes, outbox, pin_mails.letters),
+        pin_choices=replace(pins.choices, waiting_slots=waiting),
+        pin_mails=pin_mails,
+        library_logins=replace(pins.logins, waiting_slots=waiting),
         texts=opened.texts,
         metrics=opened.metrics,
         log_budget=opened.log_budget,
@@ -246,15 +253,14 @@ def _opened(settings: config.Config) -> _Opened:
 def _enrolment_ports(
     settings: config.Config,
     ring: key_ring.KeyRing,
-    store: Store,
-    library: LibrarySystem,
+    library: LockedChanges,
     trail: ToldTrail,
+    pin_mails: PinMails,
 ) -> EnrolmentPorts:
+    store = pin_mails.codes.store
     return EnrolmentPorts(
-        library=LockedChanges(library, store, ring.index, now, trail),
-        mail=smtp(settings),
+        library=library,
         hmacs=ring.index,
-        letters=_letter_texts(settings),
         links=PersonLinks(store, ring.index, now),
         records=EnrolmentRecords(store, now),
         now=now,
@@ -262,6 +268,7 @@ def _enrolment_ports(
         trust_for=settings.library.trust_for,
         trail=trail,
         tell=trail.tell,
+        pin_mails=pin_mails,
     )
 
 
@@ -269,21 +276,49 @@ def _refresh_after(settings: config.Config) -> timedelta | None:
     return settings.person_register.refresh_after if settings.person_register else None
 
 
-def _pin_renewal(
-    settings: config.Config, ports: EnrolmentPorts, wake: WakeSignal, waiting: Semaphore
-) -> PinRenewal:
+@dataclass(frozen=True, slots=True)
+class _Pins:
+    """The use cases around PINs and the library account."""
+
+    choices: PinChoices
+    pin_mails: PinMails
+    logins: LibraryLogins
+
+
+def _pins(
+    settings: config.Config,
+    opened: _Opened,
+    library: LockedChanges,
+    wake: WakeSignal,
+    tell: TellPort,
+) -> _Pins:
+    store, index = opened.store, opened.keys.index
+    codes = MailedCodes(store, index, now)
+    outbox = MailOutbox(store, index, smtp(settings), now, wake, tell)
+    letters = _letter_texts(settings)
+    browsers = KnownBrowsers(PersonRecords(store, index), index, now)
     live = settings.library.mode == "live"
-    return PinRenewal(
-        ports.records.store,
-        ports.hmacs,
-        ports.library,
-        smtp(settings),
-        ports.letters,
-        now,
-        wake,
-        live,
-        waiting,
-        ports.trail,
+
+    def pin_categories() -> frozenset[str]:
+        named = ExpectedSetup.of(opened.policies.current).categories
+        return frozenset(named) | frozenset(settings.library.pin_categories)
+
+    return _Pins(
+        PinChoices(
+            library,
+            BorrowerLeases(store, index, now),
+            codes,
+            browsers,
+            outbox,
+            letters,
+            pin_categories,
+            now,
+            live,
+        ),
+        PinMails(library, codes, outbox, letters, pin_categories, now, live),
+        LibraryLogins(
+            library, codes, browsers, outbox, letters, now, settings.library_account.mail_code
+        ),
     )
 
 

@@ -14,13 +14,10 @@ from typing import Final
 from broker.adapters.telling import application_log, metrics
 from broker.adapters.telling.event_sinks import EventSinks, to_log
 from broker.adapters.telling.sealed_message_log import MessageLog
-from broker.app import assembly, mail_work
+from broker.app import assembly
 from broker.app.forgetting_upkeep import ForgettingUpkeep
 from broker.app.kept_report import ReportUpkeep
-from broker.app.mail_work import MailWork
-from broker.app.pace import Pace, PacedWork
 from broker.app.work_folder import WakeListener, WorkLock
-from broker.core.borrowers.enrolment import Enrolment
 from broker.core.errors import BrokerError, ConfigurationFaults
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
 from broker.files import durable_files
@@ -29,16 +26,8 @@ from broker.use_cases.borrowers.wishes_after_outage import WishesAfterOutage
 from broker.use_cases.store_sweep import StoreSweep
 from broker.use_cases.worker_loop import run_worker_loop
 
-# Seconds that a wish of another machine may lie; those of this machine wake the loops. Each spends
-# its time waiting for the library system: people who come together are served together. Only the
-# first looks by itself at short intervals, and wakes the others where there is work.
-_BORROWER_LOOPS: Final = (2.0, *(30.0,) * 7)
-# Beside them while all are at work: a borrower that is made costs seven calls, and twenty a second
-# at 200 ms each keep thirty loops waiting, more where the disk is slow. Asleep they cost nothing.
-_MORE_LOOPS: Final = 56
-_MORE_IDLE: Final = 30.0
-# As many mails may hold half of the usual loops.
-_MANY_MAILS: Final = 4
+# Loops that send mails: a mail server that hangs delays no account.
+_MAIL_LOOPS: Final = 4
 _IDLE: Final = 2.0
 _SIGN_OF_LIFE_EVERY: Final = 1.0
 _LOCK_TRIED_EVERY: Final = 0.2
@@ -142,10 +131,9 @@ def _until_told(
 ) -> assembly.Parts | None:
     """Show that this process lives until it is told what to do; return what to go on with."""
     while not told.end:
-        lock.tell_alive(loops.parts.trail.lost(), loops.mails.silence.lasts())
+        lock.tell_alive(loops.parts.trail.lost())
         if told.pipe.wait(_SIGN_OF_LIFE_EVERY):
             loops.wake()
-        loops.look()
         told.look()
         if told.reload:
             told.reload = False
@@ -182,14 +170,8 @@ class Loops:
     parts: assembly.Parts
     ending: Event = field(default_factory=Event)
     feeds_wake: Event = field(default_factory=Event)
-    more_wake: Event = field(default_factory=Event)
     mails_wake: Event = field(default_factory=Event)
     threads: list[Thread] = field(default_factory=list)
-    mails: MailWork = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Know of no mail yet."""
-        self.mails = MailWork(self.parts, self.mails_wake)
 
     def start(self) -> None:
         """Start every loop."""
@@ -202,14 +184,11 @@ class Loops:
             self._start("register", [asks], self.feeds_wake, _IDLE)
         # A loop of its own, too: all that is due waits for its first look.
         self._start("forgetting", [forgetting.step], self.feeds_wake, _IDLE)
-        for idle in _BORROWER_LOOPS:
-            self._start("borrowers", enrolling, parts.wake.local, idle)
-        for _ in range(_MORE_LOOPS):
-            self._start("more borrowers", enrolling, self.more_wake, _MORE_IDLE)
-        for number, idle in enumerate(mail_work.IDLE):
-            # Loops of their own: a mail server that hangs keeps no borrower waiting.
-            mails = [partial(_after, forgetting, step) for step in self.mails.steps(number)]
-            self._start("mails", mails, self.mails_wake, idle)
+        for _ in range(parts.config.library.connections):
+            self._start("borrowers", enrolling, parts.wake.local, _IDLE)
+        mails = [partial(_after, forgetting, parts.outbox.step)]
+        for _ in range(_MAIL_LOOPS):
+            self._start("mails", mails, self.mails_wake, _IDLE)
         if parts.config.admin is not None:
             # A loop of its own, too: for a thousand policy files it works for a minute and more.
             self._start("report", [ReportUpkeep(parts).step], self.feeds_wake, _IDLE)
@@ -225,28 +204,17 @@ class Loops:
             while thread.is_alive() and time.monotonic() < until:
                 # Set again: a loop clears it before it looks whether it is to end.
                 self.parts.wake.local.set()
-                self.more_wake.set()
                 self.mails_wake.set()
                 thread.join(0.05)
 
     def wake(self) -> None:
-        """Wake the loops: something is wanted, or a letter asked for."""
+        """Wake the loops: something is wanted, or a mail queued."""
         self.parts.wake.local.set()
         self.mails_wake.set()
 
-    def look(self) -> None:
-        """Wake more loops while mails hold the usual ones: they wake nobody until a mail ends."""
-        if self.mails.turns.under_way >= _MANY_MAILS:
-            self.more_wake.set()
-
     def _enrolling(self) -> Step:
-        parts = self.parts
-        records = parts.enrolments.ports.records
-        wishes = WishesAfterOutage(self.mails.enrolments().step, records, assembly.now)
-        pace = Pace(parts.config.library.drain_per_second)
-        step = partial(self.mails.noted, wishes.step)
-        usual = len(_BORROWER_LOOPS)
-        return PacedWork(step, pace, usual, self.more_wake.set, _asked_nothing)
+        enrolments = self.parts.enrolments
+        return WishesAfterOutage(enrolments.step, enrolments.ports.records, assembly.now).step
 
     def _start(self, name: str, steps: Sequence[Step], wake: Event, idle: float) -> None:
         arguments = (steps, wake, self.ending.is_set, idle, _report)
@@ -271,11 +239,6 @@ def _upkeep(parts: assembly.Parts) -> Iterator[Step]:
 def _after(forgetting: ForgettingUpkeep, step: Step) -> object:
     """Do what is due, once whom a backup brought back is forgotten again."""
     return forgetting.may_go_on() and step()
-
-
-def _asked_nothing(done: object) -> bool:
-    """Return whether a step did nothing but to put a mail off."""
-    return isinstance(done, Enrolment) and done.was_put_off_again
 
 
 def _fetch(parts: assembly.Parts) -> None:

@@ -7,7 +7,7 @@ from broker.adapters.saml.keys import key_ring
 from broker.adapters.telling import loaded_policies
 from broker.adapters.telling.metrics import Gauge
 from broker.app.assembly import Parts, now
-from broker.app.work_folder import mail_silent, sign_of_life
+from broker.app.work_folder import sign_of_life
 from broker.core.errors import ConfigurationFaults, StoreUnavailable
 
 
@@ -40,12 +40,6 @@ def gauges(parts: Parts) -> Iterator[Gauge]:
         "1 while broker work runs on this machine.",
         {},
         bool(sign_of_life(parts.config.state)),
-    )
-    yield Gauge(
-        "broker_mail_silent_seconds",
-        "For how long the mail server has left the mails of this machine unanswered; else 0.",
-        {},
-        mail_silent(parts.config.state) or 0.0,
     )
     yield from _certificates(parts, moment)
     yield from _library(parts)

@@ -27,7 +27,6 @@ from broker.use_cases.persons.person_search import FoundPerson, PersonSearch
 from broker.use_cases.persons.their_counters import TheirCounters
 from broker.use_cases.persons.their_records import AssertedNames, TheirRecords
 from broker.use_cases.persons.tombstones import Tombstones
-from broker.use_cases.proofs.pin_letters import identifier_pseudonym
 from broker.use_cases.proofs.rate_limits import Limits
 
 _CALL: Final = timedelta(seconds=10)
@@ -147,8 +146,7 @@ class PersonDesk:
         if person.is_nobody:
             raise NoPerson(_NOBODY)
         person = replace(person, services=tuple(dict.fromkeys((*person.services, *services))))
-        whole = _one(self._with_library(asking, person, named))
-        return self.records.with_typed(whole, now())
+        return _one(self._with_library(asking, person, named))
 
     def of_login(self, id_: str) -> FoundPerson:
         """Return whoever has logged in, by the id that the login led to: nobody of the same name.
@@ -157,8 +155,7 @@ class PersonDesk:
         """
         asking = self._asking()
         person = _one(asking.by_id(id_))
-        whole = _one(self._with_library(asking, person, NamedPerson()))
-        return self.records.with_typed(whole, now())
+        return _one(self._with_library(asking, person, NamedPerson()))
 
     def _asking(self) -> PersonSearch:
         """Return the search, which asks the library system once about each borrower number."""
@@ -200,11 +197,7 @@ class PersonDesk:
         """Add what the library system knows: what may be typed leads to letters that wait."""
         found = tuple(self._borrowers(person, named))
         numbers = tuple(borrower.number for borrower in found)
-        own = [text for each in found for text in (each.cpr, each.card) if text]
-        typed = [each for each in (*own, named.typed or "") if identifier_of(each)]
-        index = self.parts.keys.index
-        pseudonyms = [identifier_pseudonym(index, identifier_of(each) or "") for each in typed]
-        return search.with_more(person, numbers, tuple(dict.fromkeys(pseudonyms)))
+        return search.with_more(person, numbers)
 
     def _borrowers(self, person: FoundPerson, named: NamedPerson) -> Iterator[Borrower]:
         """Yield the person's borrowers as the library system has them, as far as it answers."""

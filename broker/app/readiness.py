@@ -51,9 +51,6 @@ def notes(parts: Parts) -> Mapping[str, str]:
     found = _library_notes(parts) | _enrolment_notes(parts, moment)
     if amiss_with_work := work_folder.note(parts.config.state):
         found["work"] = amiss_with_work
-    silent = work_folder.mail_silent(parts.config.state)
-    if silent is not None:
-        found["mail"] = _mail_note(silent)
     if parts.policies.stale:
         found["policies"] = "stale"
     loaded = loaded_policies.by_worker(parts.policies.current.digest)
@@ -63,12 +60,6 @@ def notes(parts: Parts) -> Mapping[str, str]:
     if amiss := [*parts.metadata.alarms(moment), *parts.metadata.warnings(moment)]:
         found["metadata"] = _joined(amiss)
     return found
-
-
-def _mail_note(seconds: float) -> str:
-    """Return that the mail server hangs: logins go on, and accounts are made."""
-    what = f"the mail server has left mails without an answer for {seconds:.0f} s"
-    return f"{what}: PINs and letters wait, see mail.url and the mail server"
 
 
 def _joined(sentences: Sequence[str]) -> str:
@@ -92,9 +83,6 @@ def _enrolment_notes(parts: Parts, moment: datetime) -> dict[str, str]:
     cases = figures.of_state("case")
     if cases:
         said.append(f"{cases} cases wait for staff")
-    pins = figures.of_state("pin_given_up")
-    if pins:
-        said.append(f"{pins} PINs are given up")
     oldest = figures.oldest_wanted
     if oldest and moment - oldest > _LONG_WANTED:
         said.append(f"the oldest of those wanted has waited since {oldest:%Y-%m-%d %H:%M} UTC")

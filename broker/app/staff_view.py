@@ -34,14 +34,13 @@ from broker.app import (
 )
 from broker.app.assembly import Parts, now
 from broker.app.told_words import Wording
-from broker.core.errors import StoreUnavailable
+from broker.core.errors import PinNoAddress, StoreUnavailable
 from broker.core.retention.table import POLICY_WORKER
 from broker.core.staff import StaffRules
 from broker.core.staff_sentences import PAGES
 from broker.files.settings.tables import NUMBER_PLACE
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.policies.worker_reports import SILENT_FOR, current
-from broker.use_cases.proofs.pin_renewal import Asking
 from broker.use_cases.staff.reference_guesses import ReferenceGuesses
 from broker.use_cases.staff.staff_logins import StaffLogins
 from broker.use_cases.staff.staff_sessions import StaffSessions
@@ -95,7 +94,7 @@ def _ports(parts: Parts) -> StaffPorts:
         explained=lambda reference, language: explained(parts, reference, language),
         borrower_url=lambda number: borrower_url(parts, number),
         page_action=PAGES.get,
-        send_pin_mail=lambda number, asking: send_pin_mail(parts, number, asking),
+        send_pin_mail=lambda *given: send_pin_mail(parts, *given),
     )
 
 
@@ -105,11 +104,14 @@ def borrower_url(parts: Parts, number: str) -> str:
     return template.replace(NUMBER_PLACE, quote(number, safe="")) if template else ""
 
 
-def send_pin_mail(parts: Parts, number: str, asking: Asking) -> bool:
-    """Queue a PIN mail for a borrower; False where the library system is not written to."""
-    if not parts.pin_renewal.live:
+def send_pin_mail(parts: Parts, number: str, language: str, asked_at: str) -> bool:
+    """Queue a PIN mail for a borrower; False if the library system has no address for it."""
+    if not parts.pin_mails.live:
         return False
-    parts.pin_renewal.ask_at_desk(number, asking)
+    try:
+        parts.pin_mails.request_by_staff(number, language, asked_at)
+    except PinNoAddress:
+        return False
     return True
 
 

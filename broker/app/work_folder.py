@@ -32,15 +32,13 @@ _LISTEN: Final = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW
 class SignOfLife:
     """What the ``broker work`` of a machine last said of itself.
 
-    ``lost`` counts the events that its audit trail could not keep; ``age`` is in seconds, and so is
-    ``mail_silent``, for how long the mail server leaves mails without an answer; None: it answers.
+    ``lost`` counts the events that its audit trail could not keep; ``age`` is in seconds.
     """
 
     pid: int
     release: str
     lost: int
     age: float
-    mail_silent: float | None = None
 
 
 def sign_of_life(state: Path) -> SignOfLife | None:
@@ -65,13 +63,11 @@ def _said(lock: int) -> SignOfLife:
     with suppress(OSError, ValueError):
         said = json.loads(os.pread(lock, _LARGEST, 0))
     age = time.time() - os.fstat(lock).st_mtime
-    silent = said.get("mail_silent")
     return SignOfLife(
         int(said.get("pid", 0)),
         str(said.get("release", _RELEASE)),
         int(said.get("lost", 0)),
         max(age, 0.0),
-        None if silent is None else float(silent),
     )
 
 
@@ -88,15 +84,6 @@ def note(state: Path) -> str | None:
     if said.release != _RELEASE:
         return f"broker work is of release {said.release}, this is {_RELEASE}: restart it"
     return None
-
-
-def mail_silent(state: Path) -> float | None:
-    """Return for how many seconds the mail server has left the mails of this machine unanswered.
-
-    None where it answers, and where nobody works here.
-    """
-    said = sign_of_life(state)
-    return said.mail_silent if said else None
 
 
 def lost(state: Path) -> int:
@@ -127,12 +114,9 @@ class WorkLock:
         """Return the id of the process that holds it, as it said; 0 where it has not said."""
         return _said(self._lock).pid
 
-    def tell_alive(self, lost: int, mail_silent: float | None = None) -> None:
-        """Write the sign of life that the web workers read; a disk that refuses stops no work.
-
-        ``mail_silent`` is for how many seconds the mail server has left mails without an answer.
-        """
-        said = {"pid": os.getpid(), "release": _RELEASE, "lost": lost, "mail_silent": mail_silent}
+    def tell_alive(self, lost: int) -> None:
+        """Write the sign of life that the web workers read; a disk that refuses stops no work."""
+        said = {"pid": os.getpid(), "release": _RELEASE, "lost": lost}
         octets = json.dumps(said).encode()
         with suppress(OSError):
             os.utime(self._lock)

@@ -32,9 +32,6 @@ class AuditEventKind(StrEnum):
     PIN_VERIFIED = "pin_verified"
     PIN_CHOSEN = "pin_chosen"
     PIN_MAILED = "pin_mailed"
-    PIN_UNTRIED = "pin_untried"
-    PIN_UNUSABLE = "pin_unusable"
-    PIN_GIVEN_UP = "pin_given_up"
     ENROLMENT_WANTED = "enrolment_wanted"
     ENROLMENT_MADE = "enrolment_made"
     ENROLMENT_FOUND = "enrolment_found"
@@ -175,7 +172,7 @@ def of_login(
 def of_enrolment(
     before: Enrolment, after: Enrolment, person: str, at: datetime
 ) -> tuple[AuditEvent, ...]:
-    """Return the events of a change of an enrolment: done, a case, given up, its PIN mailed."""
+    """Return the events of a change of an enrolment: done, a case, given up, mailed."""
     pin_mailed = AuditEvent(AuditEventKind.PIN_MAILED, at, person=person, about=after.id)
     events = []
     kind = _kind_of_state(after)
@@ -185,9 +182,6 @@ def of_enrolment(
         events.append(replace(pin_mailed, kind=kind, reason=reason))
     if after.pin_mailed and after.pin_mailed != before.pin_mailed:
         events.append(pin_mailed)
-    if after.pin_given_up and not before.pin_given_up:
-        given_up = AuditEventKind.PIN_GIVEN_UP
-        events.append(replace(pin_mailed, kind=given_up, reason=after.pin_given_up))
     return tuple(events)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, NamedTuple
 
 _STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
 
@@ -246,61 +246,17 @@ class LibraryRefused(LibraryError):
 
 
 class PinUnderWay(LibraryUnavailable):
-    """Another PIN of the borrower has no end yet; worth trying again within ten minutes."""
+    """Another change of the borrower may still be carried out; worth trying again later."""
 
     reason = "pin_under_way"
     http = 409
 
 
-class PinUnsettled(LibraryUnavailable):
-    """Nobody knows whether the PIN that a person chose was set: it is set again until it is."""
+class PinNoAddress(BrokerError):
+    """The borrower cannot be mailed a PIN link: no address, or no PIN for the category."""
 
-    reason = "pin_unsettled"
-
-
-class PinUnusable(LibraryUnavailable):
-    """The library system was told a PIN, and the PIN would not work; the subclass says why."""
-
-
-class PinRefused(PinUnusable):
-    """The library system does not take the PIN: its length or strength, by the rules set there."""
-
-    reason = "pin_refused"
-
-
-class PinNotSet(PinUnusable):
-    """The library system took the PIN, and does not know it."""
-
-    reason = "pin_not_set"
-
-
-class PinExpired(PinUnusable):
-    """The library system knows the PIN, and asks for a new one."""
-
-    reason = "pin_expired"
-
-
-class PinLocked(PinUnusable):
-    """The library system takes no PIN of this borrower after too many wrong tries."""
-
-    reason = "pin_locked"
-
-
-class PinUnproved(PinUnusable):
-    """The library system cannot say whether the PIN is the borrower's: it has no card number."""
-
-    reason = "pin_unproved"
-
-
-class PinDoubtful(PinUnusable):
-    """The library system refuses the PIN, and an earlier call may have set it: nobody can tell."""
-
-    reason = "pin_doubtful"
-
-
-# After these the PIN is as it was. Any other may have taken the place of the one before it.
-PIN_AS_BEFORE: Final = (PinRefused, PinNotSet)
-PIN_UNUSABLE: Final = frozenset(kind.reason for kind in PinUnusable.__subclasses__())
+    reason = "pin_no_mail"
+    http = 422
 
 
 class MailUnavailable(BrokerError):
@@ -314,12 +270,6 @@ class RecipientRefused(MailUnavailable):
 
     reason = "recipient_refused"
     http = 422
-
-
-class MailPutOff(MailUnavailable):
-    """No mail was begun: the mail server leaves mails without an answer, or has enough of them."""
-
-    reason = "mail_put_off"
 
 
 class AddressRefused(BrokerError):

@@ -41,12 +41,10 @@ class EventKind(Enum):
     PROOF_MAILED = auto()
     PROOF_REFUSED = auto()
     MAILBOX_PROVED = auto()
-    TEMPORARY_PROVED = auto()
     PIN_VERIFIED = auto()
     PIN_REFUSED = auto()
     PIN_FORM_INCOMPLETE = auto()  # a slip of the pen: nobody tried a PIN
     PIN_ASKED = auto()
-    PIN_MAILED = auto()
     PIN_CHOSEN = auto()
     CONSENT_TAKEN_BACK = auto()
     RECORDS_SHOWN = auto()  # what is kept about a person, to themselves
@@ -73,8 +71,6 @@ class EventKind(Enum):
     LIBRARY_FAULT = auto()  # in the set-up of the library system, or it is down
     LIBRARY_MENDED = auto()
     MAIL_REFUSED = auto()  # the mail server knows no such recipient
-    MAIL_SILENT = auto()  # mails of broker work are left without an answer
-    MAIL_ANSWERS = auto()
     METADATA_FETCHED = auto()
     METADATA_REFUSED = auto()
     METADATA_RENEWED = auto()
@@ -136,12 +132,10 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.PROOF_MAILED: _logged("proof_mailed"),
     EventKind.PROOF_REFUSED: _logged("refused", Sink.METRIC, Sink.TRAIL, Sink.TRACE),
     EventKind.MAILBOX_PROVED: _logged("proved", Sink.TRAIL),
-    EventKind.TEMPORARY_PROVED: _logged("temporary_proved", Sink.TRAIL),
     EventKind.PIN_VERIFIED: _logged("verified_pin", Sink.TRAIL),
     EventKind.PIN_REFUSED: _logged("refused", Sink.METRIC, Sink.TRAIL),
     EventKind.PIN_FORM_INCOMPLETE: _budgeted("refused", Sink.METRIC),
     EventKind.PIN_ASKED: _budgeted("pin_asked"),
-    EventKind.PIN_MAILED: _logged("pin_mailed", Sink.TRAIL),
     EventKind.PIN_CHOSEN: _logged("pin_changed", Sink.TRAIL),
     EventKind.CONSENT_TAKEN_BACK: Route((Sink.TRAIL, Sink.LOG), "choice"),
     EventKind.RECORDS_SHOWN: Route((Sink.TRAIL, Sink.LOG), "records_shown"),
@@ -163,8 +157,6 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.LIBRARY_FAULT: _alarm("library_fault"),
     EventKind.LIBRARY_MENDED: _logged("library_mended"),
     EventKind.MAIL_REFUSED: _logged("mail_refused"),
-    EventKind.MAIL_SILENT: _alarm("mail_silent"),
-    EventKind.MAIL_ANSWERS: _logged("mail_answers"),
     EventKind.METADATA_FETCHED: Route((Sink.METRIC,)),
     EventKind.METADATA_REFUSED: _logged("metadata_refused"),
     EventKind.METADATA_RENEWED: _logged("metadata_renewed"),
@@ -187,8 +179,6 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.FORGET_PENDING: _alarm("forget_pending"),
     # What the use cases tell is written on the trail, and nowhere else, but for the alarms.
     **dict.fromkeys(AuditEventKind, Route((Sink.TRAIL,))),
-    AuditEventKind.PIN_UNUSABLE: _logged("pin_unusable", Sink.TRAIL),
-    AuditEventKind.PIN_GIVEN_UP: _logged("pin_given_up", Sink.TRAIL),
 }
 
 

@@ -22,18 +22,6 @@ class LetterText(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class PinLetter:
-    """The PIN of a new borrower."""
-
-    pin: str
-
-
-@dataclass(frozen=True, slots=True)
-class PinPointerLetter:
-    """Where a new borrower whose PIN could not be mailed makes one."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
 class MailboxCodeLetter:
     """The code that proves a mailbox.
 
@@ -47,44 +35,36 @@ class MailboxCodeLetter:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class AccountCodeLetter:
-    """The code, and the link that holds it, by which a borrower shows or renews the PIN.
-
-    ``asked_at`` and ``asked_from`` are the time and the network that it was asked from, worded in
-    the language of the letter, for its owner to recognise or not.
-    """
+class LoginCodeLetter:
+    """The code of a login with the library account, and when and from where it was asked for."""
 
     code: str
-    link: str
     asked_at: str
     asked_from: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class RenewedPinLetter:
-    """The PIN that a borrower asked for."""
+class PinLinkLetter:
+    """The link behind which a borrower chooses a PIN, and when it was asked for."""
 
-    pin: str
+    link: str
+    asked_at: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class WelcomeLetter:
+    """The link behind which a new borrower chooses a PIN."""
+
+    link: str
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedPinLetter:
-    """Notice that somebody who was logged in as the borrower chose a new PIN."""
-
-
-@dataclass(frozen=True, slots=True)
-class DoubtfulPinLetter:
-    """Notice that nobody can tell whether the PIN was changed, and where to make one."""
+    """Notice that a new PIN was chosen, or may have been."""
 
 
 LetterContent = (
-    PinLetter
-    | PinPointerLetter
-    | MailboxCodeLetter
-    | AccountCodeLetter
-    | RenewedPinLetter
-    | ChangedPinLetter
-    | DoubtfulPinLetter
+    MailboxCodeLetter | LoginCodeLetter | PinLinkLetter | WelcomeLetter | ChangedPinLetter
 )
 
 

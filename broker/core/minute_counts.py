@@ -1,4 +1,4 @@
-"""Counts by name within the present minute: a bounded table in memory, written nowhere."""
+"""Counts by name within the present minute or hour: a bounded table in memory, written nowhere."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -15,13 +15,14 @@ class MinuteCounts:
     """
 
     most: int
+    seconds: int = _SECONDS  # the length of the window
     counts: OrderedDict[str, int] = field(default_factory=OrderedDict)
     minute: int = -1
 
     def count(self, name: str, now: datetime) -> int:
         """Count one more of ``name``, and return how many came in this minute."""
         if not self.is_of(now):
-            self.minute = _minute(now)
+            self.minute = self._window(now)
             self.counts.clear()
         came = self.counts.get(name, 0) + 1
         self.counts[name] = came
@@ -32,11 +33,10 @@ class MinuteCounts:
 
     def is_of(self, now: datetime) -> bool:
         """Return whether the counts are those of the present minute."""
-        return _minute(now) == self.minute
+        return self._window(now) == self.minute
 
-
-def _minute(now: datetime) -> int:
-    return int(now.timestamp()) // _SECONDS
+    def _window(self, now: datetime) -> int:
+        return int(now.timestamp()) // self.seconds
 
 
 def seconds_left(now: datetime) -> int:

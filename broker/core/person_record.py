@@ -11,6 +11,20 @@ from broker.core.enrolment import Enrolment, EnrolmentState
 _SEEN_EVERY: Final = timedelta(days=1)
 
 
+MOST_WRONG_PINS: Final = 10
+_MOST_BROWSERS: Final = 16
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RememberedBrowser:
+    """A browser in which number and PIN are enough, with the keyed hash of its cookie's secret."""
+
+    borrower_number: str
+    secret_hash: str
+    expires_at: datetime
+    wrong_pins: int = 0
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class PersonRecord:
     """What is kept of one person, under their person id.
@@ -30,6 +44,7 @@ class PersonRecord:
     borrower_category: str | None = None
     borrower_expires: date | None = None
     enrolment: Enrolment | None = None
+    browsers: tuple[RememberedBrowser, ...] = ()
     register_look_up: RegisterLookUp | None = None
     register_asked_at: datetime | None = None
     register_note: str | None = None
@@ -99,6 +114,41 @@ class PersonRecord:
             borrower_category=None,
             borrower_expires=None,
         )
+
+    def remember_browser(self, browser: RememberedBrowser, now: datetime) -> "PersonRecord":
+        """Return the record with one more known browser; the oldest makes room."""
+        live = tuple(each for each in self.browsers if now < each.expires_at)
+        return replace(self, browsers=(*live, browser)[-_MOST_BROWSERS:])
+
+    def find_browser(self, secret_hash: str, now: datetime) -> RememberedBrowser | None:
+        """Return the known browser with this keyed hash, or None."""
+        for browser in self.browsers:
+            if browser.secret_hash == secret_hash and now < browser.expires_at:
+                return browser
+        return None
+
+    def count_wrong_pin(self, secret_hash: str) -> "PersonRecord":
+        """Return the record after a wrong PIN in a known browser; the tenth ends it."""
+        counted = tuple(
+            replace(each, wrong_pins=each.wrong_pins + 1)
+            if each.secret_hash == secret_hash
+            else each
+            for each in self.browsers
+        )
+        kept = tuple(each for each in counted if each.wrong_pins < MOST_WRONG_PINS)
+        return replace(self, browsers=kept)
+
+    def clear_wrong_pins(self, secret_hash: str) -> "PersonRecord":
+        """Return the record after a right PIN in a known browser."""
+        cleared = tuple(
+            replace(each, wrong_pins=0) if each.secret_hash == secret_hash else each
+            for each in self.browsers
+        )
+        return replace(self, browsers=cleared)
+
+    def end_browsers(self) -> "PersonRecord":
+        """Return the record without known browsers."""
+        return replace(self, browsers=())
 
     def request_look_up(self, look_up: RegisterLookUp) -> "PersonRecord":
         """Return the record with a look-up that is due, unless there is one already."""

@@ -24,7 +24,6 @@ RecordKind = Literal[
     "receipt",
     "enrolment",
     "lease",
-    "pin",
     "code",
     "mail",
     "proof",

@@ -27,7 +27,6 @@ _SEVERAL: Final = StaffSentence(
         "Then try again."
     ),
 )
-_PIN_BY_HAND: Final = _("Correct it in the library system, and send a PIN mail.")
 
 CASES: Final[Mapping[str, StaffSentence]] = {
     "several_borrowers": _SEVERAL,
@@ -99,7 +98,6 @@ REASONS: Final[Mapping[str, StaffSentence]] = {
         ),
     ),
     "mail_unavailable": StaffSentence(_("The mail server did not take the mail."), _WAIT),
-    "mail_put_off": StaffSentence(_("The mail server did not answer."), _WAIT),
     "recipient_refused": StaffSentence(
         _("The mail server does not deliver to the address in the library system."),
         _("Correct the address in the library system, and send a PIN mail."),
@@ -107,26 +105,6 @@ REASONS: Final[Mapping[str, StaffSentence]] = {
     "borrower_gone": StaffSentence(
         _("The borrower was deleted in the library system."),
         _("Nothing. The person signs up again at the next login."),
-    ),
-    "pin_refused": StaffSentence(
-        _("The library system does not accept PINs of four digits."),
-        _("Tell the people who run the library system; its answer names the rule for PINs."),
-    ),
-    "pin_not_set": StaffSentence(
-        _("The library system took a PIN but does not know it."),
-        _("Tell the people who run the library system."),
-    ),
-    "pin_expired": StaffSentence(
-        _("The library system says that a new PIN has expired."),
-        _("Tell the people who run the library system: PINs must last longer."),
-    ),
-    "pin_locked": StaffSentence(
-        _("The borrower is locked after too many wrong PINs."),
-        _("Unlock the borrower in the library system, and send a PIN mail."),
-    ),
-    "pin_unproved": StaffSentence(_("The borrower has no card number."), _PIN_BY_HAND),
-    "pin_doubtful": StaffSentence(
-        _("It is not certain which PIN the library system has."), _("Send a PIN mail.")
     ),
 }
 STATES: Final[Mapping[str, StaffSentence]] = {

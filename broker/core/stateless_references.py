@@ -87,12 +87,7 @@ REASONS: Final[Sequence[str]] = (
     "library_unavailable",
     "library_refused",
     "pin_under_way",
-    "pin_unsettled",
-    "pin_refused",
-    "pin_not_set",
-    "pin_expired",
-    "pin_locked",
-    "pin_unproved",
+    "pin_no_mail",
     "mail_unavailable",
     "recipient_refused",
     "address_refused",
@@ -118,8 +113,6 @@ REASONS: Final[Sequence[str]] = (
     "staff_role_missing",
     "register_unavailable",
     "register_refused",
-    "pin_doubtful",
-    "mail_put_off",
 )
 
 

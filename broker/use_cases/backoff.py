@@ -4,10 +4,7 @@ import secrets
 from datetime import timedelta
 from typing import Final
 
-from broker.core.errors import BrokerError, MailPutOff
-
 _LONGEST_PAUSE: Final = 7200.0
-_LONG_AFTER: Final = 4  # failures
 
 
 def retry_delay(attempts: int) -> timedelta:
@@ -19,14 +16,3 @@ def retry_delay(attempts: int) -> timedelta:
     seconds = min(_LONGEST_PAUSE, 5.0 * 3.0 ** min(attempts, 10))
     thousandths = 500 + secrets.randbelow(1001)
     return timedelta(seconds=seconds * thousandths / 1000)
-
-
-def delay_after(error: BrokerError, attempts: int) -> timedelta:
-    """Return how long to wait after ``error``: three minutes at least where a mail was put off.
-
-    It is mailed before that, once the mail server answers; the pause holds where nobody remembers
-    it. The queue of wishes is no place for hundreds to wait in.
-    """
-    if isinstance(error, MailPutOff):
-        return retry_delay(max(attempts, _LONG_AFTER))
-    return retry_delay(attempts)

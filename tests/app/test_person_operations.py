@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from broker.core.borrowers.pin_record import PinRecord
+from broker.use_cases.proofs.known_browsers import KnownBrowser
+from broker.use_cases.proofs.pin_letters import PinLetter
 
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.app import audit_operations, person_operations, person_page, person_report
@@ -22,7 +25,6 @@ from broker.app.tombstone_file import StateTombstones
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.pin_record import PinRecord
 from broker.core.logout.single_logout import Logout
 from broker.core.ports import Kept, Key, lease_of
 from broker.core.retention import table
@@ -33,8 +35,6 @@ from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.persons.forgetting import StillCarriedOut
 from broker.use_cases.persons.tombstones import Tombstone
-from broker.use_cases.proofs.known_browsers import KnownBrowser
-from broker.use_cases.proofs.pin_letters import PinLetter
 from broker.use_cases.records import Records
 from broker.use_cases.transactions import Transactions
 from tests.plugins.lived import (

@@ -25,7 +25,6 @@ FOR_TESTS: Final = (
     "tests.plugins.demo",
     "tests.plugins.chromium",
     "tests.plugins.firefox",
-    "tests.plugins.pin_bench",
     "tests.plugins.yaml_trees",  # the last: it changes what the modules loaded so far read with
 )
 # Now, for the conftest of a folder that is named on the command line imports some of them before they are configured.

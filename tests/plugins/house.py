@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -18,7 +18,7 @@ from werkzeug.test import Cookie, TestResponse
 
 from broker.adapters.saml.gate import encryption, http_bindings, signature
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.app import assembly
+from broker.app import account_checks, assembly
 from broker.app.application import create_app
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.ports import Key
@@ -37,11 +37,9 @@ from broker.demo.upstreams import wayf_hub
 from broker.files.settings.config import load
 from broker.use_cases.borrowers import known_borrower
 from broker.use_cases.login.login import LoginFlow
-from broker.use_cases.proofs import pin_check
+from broker.use_cases.pins import library_login
 from tests.plugins.beside import PATIENCE, QUEUED, beside
 from tests.plugins.ports import free_port
-
-TERMINAL: Final = "192.0.2.77"  # where number and PIN are enough
 
 
 @dataclass(slots=True)
@@ -98,10 +96,6 @@ class House:
         """Give a browser that has never been here."""
         return Person(self, self.app.test_client())
 
-    def terminal(self) -> "Person":
-        """Give a browser that has never been here, at a terminal that staff run."""
-        return self.person().moved(TERMINAL)
-
     @property
     def peer(self) -> services.BrokerAsIdp:
         """Give the broker as a service knows it."""
@@ -146,15 +140,10 @@ class House:
         self.until(lambda: len(self.mailbox.mails()) >= number, f"{number} mails came")
         return self.mailbox.mails()[0]
 
-    def pin_proved(self) -> None:
-        """Wait for the end of a first login: its PIN is set, proved, mailed and written down beside it."""
-        self.until(lambda: "/auth/password/" in self.borrower_calls()[-1] and not self.owed(), "a PIN was proved")
-        self.at_rest()
-
     def owed(self) -> list[Enrolment]:
-        """Give the enrolments that are not done: a PIN is owed, or a wish is open."""
+        """Give the enrolments that are not done: the account is still to be made."""
         kept = (entry.enrolment for entry in self.parts.cases.records.all())
-        return [each for each in kept if each.pin_owed or each.state is EnrolmentState.WANTED]
+        return [each for each in kept if each.state is EnrolmentState.WANTED]
 
     def at_rest(self) -> None:
         """Wait until the loop beside the requests has done what is due, lines on the trail included.
@@ -376,17 +365,16 @@ def standing(
     with ExitStack() as stack, served as url, serve_sip2(circulation) as sip2, pytest.MonkeyPatch.context() as patch:
         mailbox.start()
         stack.callback(mailbox.stop)
-        # That a wrong PIN takes as long for everybody is shown of Guesses alone; nobody waits for it here.
-        patch.setattr(pin_check, "FAILURE_LASTS", timedelta(milliseconds=20))
+        # One check a second would only make the tests wait.
+        patch.setattr(account_checks, "_EVERY", 0.0)
         # Nor does a look, or a check, end before its answer because the machine is busy.
-        for room, lasts in ((known_borrower, "_LOOK"), (pin_check, "_CALLS")):
+        for room, lasts in ((known_borrower, "_LOOK"), (library_login, "_CALL")):
             patch.setattr(room, lasts, timedelta(seconds=PATIENCE))
         environ = {
             "BROKER_LIBRARY__URL": url,
             "BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}",
             "BROKER_AUDIT__FOLDER": str(folder / "audit"),
             "BROKER_MAIL__URL": f"smtp://127.0.0.1:{smtp}",
-            "BROKER_PIN_NETWORKS": '["192.0.2.64/28"]',
             **environment,
         }
         app = create_app(load(setting.config, environ))
@@ -395,6 +383,6 @@ def standing(
         object.__setattr__(
             found.ports, "patience", PATIENCE
         )  # a login waits for its borrower, though the machine is busy
-        steps = (found.parts.enrolments.step, found.parts.outbox.step, found.parts.pin_renewal.step)
+        steps = (found.parts.enrolments.step, found.parts.outbox.step)
         with beside(found.parts.wake, steps, report):
             yield found

@@ -14,13 +14,12 @@ from broker.adapters.trail.audit_trail import KeptTrail
 from broker.app.assembly import Parts, assemble, now
 from broker.app.person_operations import NamedPerson, PersonDesk
 from broker.core.audit_events import AuditEvent, AuditEventKind
-from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.pin_record import PinCall, PinRecord
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import ProofOwner, Proved
+from broker.core.letters import LetterText
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest
@@ -35,11 +34,8 @@ from broker.use_cases.consents.receipts import Receipts
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.logout.sessions import Sessions
+from broker.use_cases.persons.their_counters import OWN_LOOKS
 from broker.use_cases.proof_ownership import claim_ownership, keep_proof, mailbox_place
-from broker.use_cases.proofs.known_browsers import KnownBrowsers
-from broker.use_cases.proofs.pin_check import OF_PERSON
-from broker.use_cases.proofs.pin_letters import PinLetters
-from broker.use_cases.proofs.pin_renewal import CHANGES, Asking
 from broker.use_cases.proofs.rate_limits import Limits
 from broker.use_cases.records import Records
 from broker.use_cases.transactions import Transactions
@@ -172,18 +168,10 @@ class Life:
         CreatePause(self.parts.store, now).refused("STUD", self.cpr, "defaults")
 
     def get_pins(self) -> None:
-        """Be given a PIN, ask for letters, have typed in a browser, and have one of one's own."""
-        store, hmacs = self.parts.store, self.parts.keys.index
-        record = PinRecord("4071", now(), calls=(PinCall("c1", now()),))
-        Records(store, PinRecord).add(
-            Key("pin", hmacs.of("pin-record", self.who.number), "record"), record, record.until, now()
-        )
-        self.parts.pin_renewal.ask(self.who.cpr, "192.0.2.0/24", lambda: Asking("da"))
-        letters = PinLetters(store, hmacs, now)
-        letters.current(self.who.number, self.who.cpr)
-        letters.typed(f"browser-{self.who.number}", self.who.cpr, "tx")
-        borrower = Borrower(self.who.number, "STUD", cpr=self.who.cpr)
-        KnownBrowsers(store, hmacs, now).remember(borrower, (), "4071")
+        """Be mailed a PIN link, and notices that were sent and that wait."""
+        self.parts.codes.make_link(self.who.number)
+        outbox = self.parts.outbox
+        outbox.queue_mail(self.who.address, LetterText("PIN", "link"), about=self.who.number)
 
     def prove(self) -> None:
         """Prove a mailbox, and a temporary borrower."""
@@ -216,7 +204,7 @@ class Life:
     def be_counted(self) -> None:
         """Have tried and asked, and want no other category."""
         limits = Limits(self.parts.store, self.parts.keys.index, now)
-        limits.take((CHANGES, self.who.number), (OF_PERSON, self.id))
+        limits.take((OWN_LOOKS, self.id))
         ends = now() + timedelta(days=1)
         self.parts.store.count(declined_key(self.parts.keys.index, self.id), 1, ends, now())
         for key in self.parts.mailbox_proof.counters(self.owner, [self.who.address]):
@@ -232,7 +220,7 @@ class Life:
         add(replace(told, institution=AU, attributes=("gn",)))
         add(replace(told, service=GONE_SERVICE))
         add(replace(told, kind=AuditEventKind.REFUSED, reason="too_young", policy="private.yaml:18"))
-        add(AuditEvent(AuditEventKind.PIN_UNUSABLE, now(), borrower=self.who.number, reason="pin_locked"))
+        add(AuditEvent(AuditEventKind.PIN_CHOSEN, now(), borrower=self.who.number))
 
 
 def store_file(parts: Parts) -> Path:

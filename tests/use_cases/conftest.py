@@ -30,8 +30,11 @@ from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords
 from broker.use_cases.borrowers.enrolments import Enrolments
 from broker.use_cases.borrowers.known_borrower import KnownBorrower
 from broker.use_cases.borrowers.staff_cases import StaffCases
+from broker.use_cases.codes import MailedCodes
 from broker.use_cases.identity.person_links import PersonLinks
+from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.pins.pin_mails import PinMails
 from broker.use_cases.register_look_ups import LookUpRequests
 
 CPR = "0101990000"
@@ -260,7 +263,11 @@ class World:
         letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         self.persons = PersonRecords(self.store, hmacs)
         look_ups = LookUpRequests(self.persons, None, clock)
-        self.ports = EnrolmentPorts(self.library, self.post, hmacs, letters, self.links, self.records, clock, look_ups)
+        codes = MailedCodes(self.store, hmacs, clock)
+        self.outbox = MailOutbox(self.store, hmacs, self.post, clock)
+        categories = lambda: frozenset({"STUD", "PRIV"})  # noqa: E731
+        mails = PinMails(self.library, codes, self.outbox, letters, categories, clock)
+        self.ports = EnrolmentPorts(self.library, hmacs, self.links, self.records, clock, look_ups, pin_mails=mails)
         self.cases = StaffCases(self.records, self.links)
         self.live = self.enrolments("live")
 

@@ -8,55 +8,18 @@ from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
 from broker.core.entities import Text
 from broker.core.letters import (
-    AccountCodeLetter,
     ChangedPinLetter,
-    DoubtfulPinLetter,
     LetterContent,
     LetterText,
+    LoginCodeLetter,
     MailboxCodeLetter,
-    PinLetter,
-    PinPointerLetter,
-    RenewedPinLetter,
+    PinLinkLetter,
+    WelcomeLetter,
     named,
 )
 
 # Every text may also name library, signed, pin_url, questions and asked.
 LETTERS: Final[Mapping[type[LetterContent], LetterText]] = {
-    PinLetter: LetterText(
-        subject=_("Your PIN for %(library)s"),
-        text=_(
-            """Hello
-
-You are now registered as a borrower at %(library)s.
-
-Your PIN is: %(pin)s
-
-Use it in the self-service machines together with your library card. You can make
-a new PIN at %(pin_url)s
-
-If you get more than one mail like this, the PIN in the newest one is in force.
-Never give your PIN to anyone. We never ask for it in a mail.
-
-%(questions)sKind regards
-%(signed)s
-"""
-        ),
-    ),
-    PinPointerLetter: LetterText(
-        subject=_("Make your PIN for %(library)s"),
-        text=_(
-            """Hello
-
-You are now registered as a borrower at %(library)s, but we could not send you a PIN.
-Please make one at %(pin_url)s
-
-If you got a PIN in an earlier mail and it does not work, make a new one there too.
-
-%(questions)sKind regards
-%(signed)s
-"""
-        ),
-    ),
     MailboxCodeLetter: LetterText(
         subject=_("Show that the mail address is yours: code from %(library)s"),
         text=_(
@@ -77,48 +40,64 @@ We never ask for the code in a mail or on the telephone.
 """
         ),
     ),
-    AccountCodeLetter: LetterText(
-        subject=_("Your code for your library account at %(library)s"),
+    LoginCodeLetter: LetterText(
+        subject=_("Your code to log in at %(library)s"),
         text=_(
             """Hello
 
-Somebody wrote your number on our pages to log in with your library account at
-%(library)s or to get a new PIN.
+Somebody wrote your number and your PIN to log in with your library account at
+%(library)s.
 When: %(asked_at)s
 From where: %(asked_from)s
 
-Your code is: %(code)s
+The code is: %(code)s
 
-If it was you, write the code on the page where you wrote your number. Or open this
-link in the same browser:
+If it was you, write the code on the page where you wrote your number. It works for
+30 minutes, in that browser only.
+
+If it was not you, somebody knows your PIN. Choose a new one at once at %(pin_url)s
+and contact %(asked)s
+Give the code to nobody. We never ask for it in a mail or on the telephone.
+
+Kind regards
+%(signed)s
+"""
+        ),
+    ),
+    PinLinkLetter: LetterText(
+        subject=_("Choose a new PIN for %(library)s"),
+        text=_(
+            """Hello
+
+A new PIN for your library account at %(library)s was asked for at %(asked_at)s.
+
+Open this link to choose the PIN:
 %(link)s
 
-With the code you can log in with your PIN, or get a new PIN if you have forgotten it.
-Until you get a new one, your PIN works as before. The code is good for 24 hours after
-our first mail with it. In that time we send it three times at most.
+The link works for 24 hours. Your old PIN works until you have chosen a new one.
 
-If it was not you, you need do nothing: without this mail nobody gets any further.
-Give the code to nobody. We never ask for it in a mail or on the telephone.
+If you did not ask for this, you need do nothing. Nobody can change your PIN without
+this mail.
 
 %(questions)sKind regards
 %(signed)s
 """
         ),
     ),
-    RenewedPinLetter: LetterText(
-        subject=_("Your new PIN for %(library)s"),
+    WelcomeLetter: LetterText(
+        subject=_("Welcome to %(library)s: choose your PIN"),
         text=_(
             """Hello
 
-The new PIN for your library account at %(library)s is: %(pin)s
+You now have a library account at %(library)s.
 
-Your old PIN no longer works. If you get more than one mail like this, the PIN in
-the newest one is in force. Never give your PIN to anyone. We never ask for it in a
-mail.
+You need a PIN of four digits for the self-service machines and to log in with your
+library account. If you have not chosen one yet, open this link:
+%(link)s
 
-If you did not ask for a new PIN, contact %(asked)s
+The link works for seven days. After that you get a new one at %(pin_url)s
 
-Kind regards
+%(questions)sKind regards
 %(signed)s
 """
         ),
@@ -128,27 +107,10 @@ Kind regards
         text=_(
             """Hello
 
-The PIN for your library account at %(library)s has just been changed by somebody who
-was logged in as you. If that was you, there is nothing to do.
+A new PIN has just been chosen for your library account at %(library)s. If it was you,
+there is nothing to do.
 
-If it was not you, get a new PIN at once at %(pin_url)s and contact %(asked)s
-
-Kind regards
-%(signed)s
-"""
-        ),
-    ),
-    DoubtfulPinLetter: LetterText(
-        subject=_("Your PIN for %(library)s may have been changed"),
-        text=_(
-            """Hello
-
-There was to be a new PIN for your library account at %(library)s. The library system
-did not answer in time, and now it refuses the PIN. We cannot find out whether your
-old PIN is still in force.
-
-If it does not work, make a new one at %(pin_url)s
-If that fails too, contact %(asked)s
+If it was not you, choose a new PIN at once at %(pin_url)s and contact %(asked)s
 
 Kind regards
 %(signed)s

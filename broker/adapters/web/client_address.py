@@ -16,7 +16,6 @@ from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 # What one subscriber may have: limits count it as one, since addresses within cost nothing (RFC
 # 6177 for IPv6).
 _SUBSCRIBER: Final = {4: 24, 6: 48}
-_HOST: Final = {4: 32, 6: 64}
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 # Some proxies write the caller's port too.
 _PORT: Final = re.compile(r"(?:(?P<four>[0-9.]+)|\[(?P<six>[0-9a-fA-F:.]+)\])(?::[0-9]{1,5})?")
@@ -30,30 +29,18 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 
 @dataclass(frozen=True, slots=True)
 class ClientAddresses:
-    """Reads ``remote_addr``, which the application sets from the number of proxies configured.
-
-    Several people use the computers of both ``shared_networks`` and ``pin_networks``; the latter
-    are terminals that staff run.
-    """
+    """Reads ``remote_addr``, which the application sets from the number of proxies configured."""
 
     shared_networks: Networks = ()
-    pin_networks: Networks = ()
 
     @classmethod
-    def of(cls, shared_networks: Sequence[str], pin_networks: Sequence[str] = ()) -> Self:
+    def of(cls, shared_networks: Sequence[str]) -> Self:
         """Return the reader for networks written as 192.0.2.0/24."""
-        return cls(_networks(shared_networks), _networks(pin_networks))
+        return cls(_networks(shared_networks))
 
     def shared(self, request: Request) -> bool:
         """Return whether the request comes from a computer that several people use."""
-        return self.is_within(request, (*self.shared_networks, *self.pin_networks))
-
-    def terminal(self, request: Request) -> bool:
-        """Return whether the request comes from a terminal that staff run."""
-        if is_unaccounted(request):
-            # The address is a proxy's that nobody has counted: everybody would be at a terminal.
-            return False
-        return self.is_within(request, self.pin_networks)
+        return self.is_within(request, self.shared_networks)
 
     @staticmethod
     def is_within(request: Request, networks: Networks) -> bool:
@@ -65,14 +52,6 @@ class ClientAddresses:
     def address(request: Request) -> str:
         """Return the address of the request as it is; "unknown" where there is none."""
         return str(_address(request) or _UNKNOWN)
-
-    @staticmethod
-    def host(request: Request) -> str:
-        """Return the address as limits count one computer: of IPv6 the /64; "unknown" for none."""
-        address = _address(request)
-        if address is None:
-            return _UNKNOWN
-        return _network_of(address, _HOST[address.version])
 
     @staticmethod
     def network(request: Request) -> str:

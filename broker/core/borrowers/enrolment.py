@@ -3,15 +3,10 @@
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.entities import Names
-from broker.core.errors import PIN_UNUSABLE, MailPutOff
-
-# So many attempts that put a mail off count as failures.
-_MOST_PUT_OFF: Final = 2
 
 
 class EnrolmentState(StrEnum):
@@ -63,15 +58,10 @@ class Enrolment:
     reason: str | None = None  # library_unavailable, several_borrowers, cpr_changed, ...
     # the sentence of the library system or mail server behind ``reason``, without a person's value
     cause: str | None = None
-    pin_owed: bool = False
-    pin_mailed: datetime | None = None
-    pin_given_up: str | None = None  # why no PIN is mailed until staff let it be tried again
+    pin_mailed: datetime | None = None  # when the welcome mail was queued
     link: str | None = None  # of a case of names and numbers: the borrower known before
     borrowers: Names = ()  # the numbers of the borrowers that a case is about, as they were found
     creates: int = 0
-    # when the first PIN mail was tried; a day later only a pointer is mailed
-    pin_tried: datetime | None = None
-    pin_avoids: Names = ()  # pseudonyms of the PINs that the person's own number suggests
     # keyed hash of the person facts (name, birth date) that agreed with the borrower
     agreed_facts: str | None = None
     carried: str | None = None  # pseudonym of the wish that was carried out
@@ -118,55 +108,22 @@ class Enrolment:
             carried=carried,
             agreed_facts=agreed_facts,
             settled=now,
-            pin_owed=False,
             pin_mailed=self.pin_mailed if same else None,
-            pin_given_up=self.pin_given_up if same else None,
-            pin_tried=self.pin_tried if same else None,
-            pin_avoids=(),
         )
 
     @property
     def listed_state(self) -> str:
         """Return the state as staff read it: nobody's account is done before its PIN is."""
-        if self.pin_given_up:
-            return "pin_given_up"
-        if self.pin_owed and self.state is EnrolmentState.DONE:
-            return "pin_owed"
         return self.state.value
 
     @property
     def listed_reason(self) -> str | None:
         """Return the reason that staff read beside it."""
-        return self.reason or self.pin_given_up
+        return self.reason
 
-    @property
-    def promises_pin(self) -> bool:
-        """Return whether a PIN mail is on its way: owed, and nothing is known against it."""
-        return self.pin_owed and self.reason not in PIN_UNUSABLE
-
-    @property
-    def was_put_off_again(self) -> bool:
-        """Return whether the last attempt did nothing but to put a mail off.
-
-        A mail that is put off at once when its account is there is the first attempt at it.
-        """
-        return self.reason == MailPutOff.reason and self.attempts > 1
-
-    def failures_before(self, reason: str) -> int:
-        """Return how many attempts count before one that fails for ``reason``.
-
-        Where mails were put off nothing failed: what fails after that waits for no hours.
-        """
-        if self.reason == MailPutOff.reason and reason != MailPutOff.reason:
-            return min(self.attempts, _MOST_PUT_OFF)
-        return self.attempts
-
-    def retried(self, now: datetime) -> "Enrolment":
-        """Return the enrolment as staff let it be tried again, a PIN that was given up too."""
-        again = replace(self, attempts=0)
-        if self.pin_given_up:
-            again = replace(again, pin_owed=True, pin_given_up=None, pin_tried=now)
-        return again
+    def retried(self) -> "Enrolment":
+        """Return the enrolment as staff let it be tried again."""
+        return replace(self, attempts=0)
 
     def __repr__(self) -> str:
         """Show id, state and reason only."""

@@ -1,14 +1,12 @@
-"""Four digits that nobody guesses first: random, no pattern, nothing of the person's own number."""
+"""The rules for a PIN, and the numbers that a borrower types beside it."""
 
 import re
-import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import date
 from enum import StrEnum
 from itertools import permutations
-from typing import Final, Literal
+from typing import Final
 
-from broker.core.errors import PIN_AS_BEFORE, BrokerError, PinUnusable
 from broker.core.input_normalization import without_invisible, without_spaces
 
 
@@ -34,14 +32,6 @@ _MOST_DIGITS_SHOWN: Final = 5  # digits that are no date of birth yet
 _LONGEST: Final = 40
 _RUNS: Final = _DIGITS + _DIGITS[:3]
 _CENTURIES: Final = ("19", "20")
-
-
-def new_pin(avoid: Callable[[str], bool]) -> str:
-    """Draw a PIN that is neither a pattern nor one that ``avoid`` names; it must leave some."""
-    while True:
-        pin = f"{secrets.randbelow(10_000):04}"
-        if not (guessable(pin) or avoid(pin)):
-            return pin
 
 
 def guessable(pin: str) -> bool:
@@ -74,7 +64,7 @@ def _pairs(*parts: str) -> set[str]:
     return set(map("".join, permutations(parts, 2)))
 
 
-def unfit(pin: str, avoid: Collection[str]) -> Literal["pin_not_four", "pin_trivial"] | None:
+def find_pin_fault(pin: str, avoid: Collection[str]) -> str | None:
     """Return why a person may not have the ``pin`` they chose, or None.
 
     It is not four digits, or a thief guesses it first.
@@ -116,8 +106,3 @@ def shown_again(typed: str) -> str:
 def is_cpr(digits: str) -> bool:
     """Return whether the result of ``identifier_of`` is a CPR number."""
     return bool(_CPR.fullmatch(digits))
-
-
-def leaves_doubt(error: BrokerError) -> bool:
-    """Return whether nobody knows after an error which PIN is in force."""
-    return isinstance(error, PinUnusable) and not isinstance(error, PIN_AS_BEFORE)

@@ -134,52 +134,11 @@ LEASE: Final = Retention(
     _("the deadline of the call that is under way, or until a lost one may still come"),
     _("two workers do not do one work"),
 )
-PIN_RECORD: Final = Retention(
-    "pin",
-    _("a PIN that is being given to a borrower"),
+KNOWN_BROWSER: Final = Retention(
+    "person",
+    _("a browser that its owner ticked as their own: borrower number, keyed hash of a secret"),
     "a keyed hash of the borrower number",
-    None,
-    _("the first call"),
-    _("every call that may still come sets the same PIN"),
-    _("until it is mailed and each call has an end, a day and ten minutes at most"),
-)
-PIN_MAIL: Final = Retention(
-    "pin",
-    _("a letter to be mailed: borrower number, or what was typed to ask for it"),
-    "a keyed hash of the borrower number or of what was typed",
-    2 * _DAY,
-    _("the asking"),
-    _("a mail server that is down gets it later"),
-)
-PIN_LETTER: Final = Retention(
-    "pin",
-    _("the letter of a borrower: borrower number, code, hashes of what may be typed"),
-    "a keyed hash of the code",
-    _DAY,
-    _("the first asking of the day"),
-    _("the person reads their mail when they come to it"),
-)
-PIN_CODE: Final = Retention(
-    "pin",
-    _("the code of a borrower's letter"),
-    "a keyed hash of the borrower number",
-    23 * _HOUR,
-    _("the first asking of the day"),
-    _("a letter that is asked for again holds the same code"),
-)
-PIN_TYPED: Final = Retention(
-    "pin",
-    _("what a browser has typed to ask for a letter, as keyed hashes"),
-    "a keyed hash of the browser's cookie",
-    30 * _MINUTE,
-    _("the last asking"),
-    _("a code opens a letter only where its borrower's number was typed"),
-)
-PIN_BROWSER: Final = Retention(
-    "pin",
-    _("a browser that its owner ticked as their own: borrower number, hashes of what may be typed"),
-    "a keyed hash of the browser's cookie",
-    _YEAR,
+    90 * _DAY,
     _("the tick"),
     _("number and PIN are enough there"),
 )

@@ -130,16 +130,6 @@ def _network(value: str) -> str:
     return str(network)
 
 
-def _terminals(value: str) -> str:
-    written = _network(value)
-    network = ip_network(written)
-    most = _MOST_TERMINALS[network.version]
-    if network.num_addresses > most:
-        # There number and PIN are all that is asked: from a WLAN or a campus anybody would guess.
-        raise ValueError("is no network of terminals; write /24 or smaller, for IPv6 /64")
-    return written
-
-
 EntityId = Annotated[str, AfterValidator(_entity_id)]
 AttributeScope = Annotated[str, AfterValidator(_scope)]
 Url = Annotated[str, AfterValidator(_url)]
@@ -148,4 +138,3 @@ FeedUrl = Annotated[str, AfterValidator(_feed_url)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 MailUrl = Annotated[str, AfterValidator(_mail_url)]
 Network = Annotated[str, AfterValidator(_network)]
-TerminalNetwork = Annotated[str, AfterValidator(_terminals)]

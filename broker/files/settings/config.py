@@ -19,7 +19,7 @@ from broker.files.checked_files import (
     sentence,
 )
 from broker.files.key_folder_locks import exposed
-from broker.files.settings.address_types import BaseUrl, Network, TerminalNetwork, Url
+from broker.files.settings.address_types import BaseUrl, Network, Url
 from broker.files.settings.crosschecks import crosschecks
 from broker.files.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable
 from broker.files.settings.raw_settings import RawSettings, unfilled, variable
@@ -30,6 +30,7 @@ from broker.files.settings.tables import (
     AuditTable,
     Contact,
     IdpTable,
+    LibraryAccountTable,
     LibraryTable,
     LimitsTable,
     LookTable,
@@ -65,8 +66,6 @@ class Config(SettingsTable):
     content: Path | None = None  # texts of the sign-up pages that replace the shipped ones
     # Networks of computers that several people use, in the library's halls.
     shared_networks: tuple[Network, ...] = ()
-    # Networks of terminals that staff run, where a library account is opened by number and PIN.
-    pin_networks: tuple[TerminalNetwork, ...] = ()
     language: Literal["da", "en"] = "da"
     accessibility_statement: Url | None = None
     privacy_notice: AddressPerLanguage | None = None
@@ -84,6 +83,7 @@ class Config(SettingsTable):
     upstreams: dict[Name, UpstreamTable] = Field(min_length=1)
     services: dict[Name, ServiceTable] = Field(default_factory=dict)
     library: LibraryTable
+    library_account: LibraryAccountTable = LibraryAccountTable()
     person_register: RegisterTable | None = None  # nobody is looked up without it
     mail: MailTable
     message_log: MessageLogTable | None = None

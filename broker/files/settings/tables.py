@@ -326,16 +326,22 @@ class LibraryTable(ConnectorTable):
     url: Url
     staff_url: StaffUrl | None = None  # a borrower's page for staff, with {number} in it
     trust_for: Trust = timedelta(hours=1)
-    # Enrolments that one machine begins a second, however many wait.
-    drain_per_second: float = Field(default=20.0, ge=0.1, le=1000)
     # Connections to the library system per process, and enrolments at a time.
     connections: int = Field(default=2, ge=1, le=64)
     # Borrower categories that staff make: policies may upgrade them, and none makes them.
     desk_categories: tuple[Filled, ...] = ()
+    # Further borrower categories that may choose a PIN here; never one of staff accounts.
+    pin_categories: tuple[Filled, ...] = ()
 
     def connector_settings(self) -> dict[str, Any]:
         """Return the fields of the connector's settings type: its own keys and the address."""
         return {"url": self.url, "connections": self.connections} | self.settings
+
+
+class LibraryAccountTable(SettingsTable):
+    """Logins with the library account: where a mailed code is needed beside number and PIN."""
+
+    mail_code: Literal["unknown_browsers", "always", "never"] = "unknown_browsers"
 
 
 class RegisterTable(ConnectorTable):
@@ -374,6 +380,8 @@ class CampusTable(SettingsTable):
 
     network: Network
     beginnings: int = Field(ge=1, le=1_000_000)
+    pin_requests: int = Field(default=400, ge=1, le=1_000_000)  # an hour
+    account_tries: int = Field(default=2_000, ge=1, le=1_000_000)  # an hour
 
 
 class LimitsTable(SettingsTable):

@@ -356,7 +356,7 @@ def _account(enrolment: Enrolment, outcome: EnrolmentOutcome | None) -> Account:
         outcome=outcome,
         reason=enrolment.reason,
         category=enrolment.category,
-        pin_mailed=enrolment.promises_pin or created_with_pin,
+        pin_mailed=created_with_pin,
         enrolment=enrolment.id,
     )
 

@@ -1,4 +1,4 @@
-"""One attempt at an enrolment: look, plan, create or change, count, mail the PIN that is owed.
+"""One attempt at an enrolment: look, plan, create or change, count.
 
 Every call has a deadline, and before it the lease is renewed beyond it. Any process may die between
 any two lines: the worker that claims the enrolment next looks again before it does anything
@@ -8,7 +8,7 @@ any two lines: the worker that claims the enrolment next looks again before it d
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, assert_never
 
 from broker.core.borrowers.borrower import Borrower, numbers
@@ -25,14 +25,8 @@ from broker.core.borrowers.change_plan import (
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.entities import Names
-from broker.core.errors import (
-    PIN_UNUSABLE,
-    BrokerError,
-    LibraryRefused,
-    LibraryUnavailable,
-    MailUnavailable,
-)
-from broker.use_cases.backoff import delay_after
+from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
+from broker.use_cases.backoff import retry_delay
 from broker.use_cases.borrowers import borrower_lookup
 from broker.use_cases.borrowers.enrolment_records import (
     CALL,
@@ -40,7 +34,6 @@ from broker.use_cases.borrowers.enrolment_records import (
     EnrolmentDraft,
     StoredEnrolment,
 )
-from broker.use_cases.borrowers.first_pin import FirstPin, suggested_pins
 from broker.use_cases.borrowers.leased_enrolment import LeasedEnrolment, Overtaken
 from broker.use_cases.records import Reads, read_together
 
@@ -78,12 +71,10 @@ class EnrolmentAttempt(LeasedEnrolment):
             if self.entry.enrolment.state is EnrolmentState.WANTED:
                 self._enrol()
             enrolment = self.entry.enrolment
-            if enrolment.state is EnrolmentState.DONE and enrolment.pin_owed:
-                self._mail_pin()
-            elif self.entry.due:
+            if self.entry.due and enrolment.state is not EnrolmentState.WANTED:
                 # A look at the library system has found the borrower as wished meanwhile.
                 self._write(enrolment, None)
-        except (LibraryUnavailable, MailUnavailable) as error:
+        except LibraryUnavailable as error:
             self._tell_held_up(error)
             self._later(error)
         except LibraryRefused as error:
@@ -97,7 +88,7 @@ class EnrolmentAttempt(LeasedEnrolment):
             self._give_up(None)
             return
         if wish.cpr is None:
-            self._leave_as_it_is(wish)
+            self._leave_as_it_is()
             return
         if now - enrolment.wanted_at >= GIVE_UP_AFTER:
             self._give_up(None)
@@ -128,13 +119,9 @@ class EnrolmentAttempt(LeasedEnrolment):
         # Staff have the case until they end it; the CPR number is not kept for so long.
         self._write(replace(self.entry.enrolment, wish=None), None)
 
-    def _leave_as_it_is(self, wish: Wish) -> None:
-        # Release 1 wrote wishes by a name alone. Nothing is lowered by it any more; a PIN that is
-        # owed stays owed.
-        before = self.entry.enrolment
-        owed = wish if before.pin_owed else None
-        done = replace(before, state=EnrolmentState.DONE, wish=owed, reason=None)
-        self._write(done, self.ports.now() if owed else None)
+    def _leave_as_it_is(self) -> None:
+        done = replace(self.entry.enrolment, state=EnrolmentState.DONE, wish=None, reason=None)
+        self._write(done, None)
 
     def _carry_out(self, planned: Plan, borrower: Borrower | None, wish: Wish) -> None:
         """Carry out what is left to do once a borrower that had to be made is made."""
@@ -191,18 +178,14 @@ class EnrolmentAttempt(LeasedEnrolment):
     def _give_up(self, reason: str | None) -> None:
         enrolment = self.entry.enrolment
         given_up = replace(
-            enrolment,
-            state=EnrolmentState.GIVEN_UP,
-            wish=None,
-            pin_owed=False,
-            reason=reason or enrolment.reason,
+            enrolment, state=EnrolmentState.GIVEN_UP, wish=None, reason=reason or enrolment.reason
         )
         self._write(given_up, None)
 
     def _create(self, wish: Wish, reads: Reads) -> None:
         if self.entry.enrolment.number is not None:
             # The borrower we knew is gone and copies may carry the mark: a new borrower gets a new
-            # one, and a PIN.
+            # one, and a welcome mail.
             fresh_mark = secrets.token_hex(16)
             anew = replace(self.entry.enrolment, id=fresh_mark, number=None)
             self.entry = self.entry._replace(enrolment=anew)
@@ -226,74 +209,12 @@ class EnrolmentAttempt(LeasedEnrolment):
             # Before the wish goes, and the number with it.
             person_id = self.ports.links.holder(self.entry.key.group)
             self.ports.look_ups.request(person_id, wish.cpr, borrower.number, wish.register)
-        if not self._owes_pin(borrower, wish):
-            kept = wish.without_person() if done.pin_given_up else None
-            self._write(replace(done, wish=kept), None)
+        if made and wish.pin_to is not None:
+            mails = self.ports.draft_welcome_mail(borrower.number, wish.pin_to, wish.language)
+            self._write(replace(done, pin_mailed=now), None, mails)
+            self.ports.wake_mails()
             return
-        avoided = before.pin_avoids
-        if wish.cpr:
-            avoided = suggested_pins(self.ports.hmacs, before.person, wish.cpr)
-        owing = replace(
-            done,
-            wish=wish.without_person(),
-            pin_owed=True,
-            pin_tried=done.pin_tried or now,
-            pin_avoids=avoided,
-        )
-        # Due since it was wanted: whoever dies now leaves it its place before all that waits.
-        self._write(owing, before.wanted_at)
-
-    def _owes_pin(self, borrower: Borrower, wish: Wish) -> bool:
-        """Return whether the borrower is to be mailed a PIN.
-
-        Only what we have just made gets one: a borrower that staff made, or have served since, has
-        one that works.
-        """
-        before = self.entry.enrolment
-        if self.ports.mail is None or wish.pin_to is None:
-            return False
-        if borrower.mark != before.id:
-            return False
-        if before.number is None:
-            return True
-        return before.number == borrower.number and before.pin_owed
-
-    def _mail_pin(self) -> None:
-        enrolment = self.entry.enrolment
-        first_pin = FirstPin(enrolment, self.ports, self._hold)
-        if first_pin.is_late() and enrolment.reason in PIN_UNUSABLE:
-            # Nor would one that the person makes now: something has to be mended.
-            self._pin_closed(None, enrolment.reason)
-        elif first_pin.mail():
-            self._pin_closed(self.ports.now())
-        else:
-            self._pin_closed(None)
-
-    def _pin_closed(
-        self, mailed: datetime | None, given_up: str | None = None, cause: str | None = None
-    ) -> None:
-        # The mail is out: that is recorded even where a later wish has been written meanwhile.
-        number = self.entry.enrolment.number
-
-        def closed(entry: StoredEnrolment) -> EnrolmentDraft:
-            enrolment = replace(
-                entry.enrolment,
-                pin_owed=False,
-                pin_mailed=mailed,
-                pin_given_up=given_up,
-                number=number,
-            )
-            if given_up:
-                enrolment = replace(enrolment, cause=cause or enrolment.cause)
-            else:
-                enrolment = replace(enrolment, cause=None, pin_avoids=())
-            if enrolment.state is not EnrolmentState.DONE:
-                return enrolment, entry.due
-            # What staff may let be tried again keeps the address.
-            wish = enrolment.wish if given_up else None
-            return replace(enrolment, wish=wish, reason=None), None
-
-        self._amend(closed)
+        self._write(done, None)
 
     def _case(self, reason: str, cause: str | None = None, borrowers: Names = ()) -> None:
         wish = self.entry.enrolment.wish
@@ -311,7 +232,6 @@ class EnrolmentAttempt(LeasedEnrolment):
                 cause=cause,
                 borrowers=borrowers,
                 wish=wish,
-                pin_owed=False,
             )
             return case, enrolment.wanted_at + GIVE_UP_AFTER
 
@@ -321,9 +241,7 @@ class EnrolmentAttempt(LeasedEnrolment):
         self._tell_held_up(error)
         enrolment = self.entry.enrolment
         wish = enrolment.wish
-        if enrolment.state is EnrolmentState.DONE:
-            self._pin_closed(None, error.reason, str(error))
-        elif error.setting and wish:
+        if error.setting and wish:
             # The set-up is at fault and not this person: once it is mended the enrolment goes on.
             self.ports.pause.refused(wish.category, enrolment.person, error.setting)
             self._later(error)
@@ -333,13 +251,9 @@ class EnrolmentAttempt(LeasedEnrolment):
     def _later(self, error: BrokerError) -> None:
         enrolment = self.entry.enrolment
         now = self.ports.now()
-        tried = enrolment.pin_tried
-        if tried and enrolment.pin_owed and now - tried >= GIVE_UP_AFTER:
-            self._pin_closed(None, error.reason)
-            return
-        attempts = enrolment.failures_before(error.reason)
+        attempts = enrolment.attempts
         reason = error.reason
-        delay = delay_after(error, attempts)
+        delay = retry_delay(attempts)
         if error.setting and enrolment.state is EnrolmentState.WANTED:
             reason = "library_setup"
             delay = min(delay, _SET_UP_PAUSE)

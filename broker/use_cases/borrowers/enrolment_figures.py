@@ -82,10 +82,9 @@ class EnrolmentCounting:
         for entry in self.enrolments.all():
             enrolment = entry.enrolment
             counter[enrolment.listed_state, enrolment.listed_reason or ""] += 1
-            owed += enrolment.pin_owed
             if enrolment.state is EnrolmentState.WANTED:
                 wanted.append(enrolment.wanted_at)
-        for _, kept in self.enrolments.store.list("pin", None, now):
+        for _, kept in self.enrolments.store.list("mail", None, now):
             owed += kept.due is not None
         counts = (EnrolmentCount(*kind, count) for kind, count in sorted(counter.items()))
         return EnrolmentFigures(now, tuple(counts), min(wanted, default=None), owed)

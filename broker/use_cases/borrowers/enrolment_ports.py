@@ -12,34 +12,27 @@ from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.event_routes import TellPort, told_nobody
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Trail
+from broker.core.ports import Key, LibrarySystem, Trail, Write
 from broker.core.retention.table import TEMPORARY_OWNER
 from broker.use_cases.borrowers.create_pause import CreatePause
 from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords
 from broker.use_cases.identity.person_links import PersonLinks
+from broker.use_cases.pins.pin_mails import PinMails
 from broker.use_cases.proof_ownership import claim_ownership
 from broker.use_cases.register_look_ups import LookUpRequests
 
 Mode = Literal["live", "observe", "frozen"]
 
 
-def _never() -> bool:
-    """Put no mail off."""
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class EnrolmentPorts:
-    """Library system, mail, links, records and trail; ``mail`` None: no PIN is mailed.
+    """Library system, welcome mails, links, records and trail; ``pin_mails`` None: none is mailed.
 
-    While ``puts_off_mails`` says so no mail is begun: its person waits, and nobody for them.
     ``trust_for`` is how long the library system's word on a borrower is believed.
     """
 
     library: LibrarySystem
-    mail: Mail | None
     hmacs: LookupHmacs
-    letters: LetterWording
     links: PersonLinks
     records: EnrolmentRecords
     now: Callable[[], datetime]
@@ -47,12 +40,23 @@ class EnrolmentPorts:
     trust_for: timedelta = timedelta(hours=1)
     trail: Trail = NO_TRAIL
     tell: TellPort = told_nobody
-    puts_off_mails: Callable[[], bool] = _never
+    pin_mails: PinMails | None = None
 
     @property
     def pause(self) -> CreatePause:
         """Return the pauses of creates that a fault in the set-up refuses."""
         return CreatePause(self.records.store, self.now)
+
+    def draft_welcome_mail(self, number: str, address: str, language: str) -> tuple[Write, ...]:
+        """Return the writes that queue the welcome mail of a new borrower."""
+        if self.pin_mails is None:
+            return ()
+        return self.pin_mails.draft_welcome_mail(number, address, language)
+
+    def wake_mails(self) -> None:
+        """Tell the background worker that a mail is due."""
+        if self.pin_mails is not None:
+            self.pin_mails.outbox.wake_worker()
 
     def adopts(self, number: str, cpr: str) -> bool:
         """Return whether a temporary borrower is this person's from now on.

@@ -1,13 +1,13 @@
 """The enrolments as the store keeps them: read, written, claimed by lease, listed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.ports import Key, RecordUnreadable, Store
+from broker.core.ports import Key, RecordUnreadable, Store, Write
 from broker.core.retention.table import CASE, ENROLLED, OBSERVED, WISH, WISH_OF_CASE
 from broker.use_cases.records import Amended, Content, Lease, Reads, Record, Records
 
@@ -56,13 +56,22 @@ class EnrolmentRecords:
         return entry.enrolment if entry else None
 
     def write(
-        self, entry: StoredEnrolment, enrolment: Enrolment, due: datetime | None
+        self,
+        entry: StoredEnrolment,
+        enrolment: Enrolment,
+        due: datetime | None,
+        others: Sequence[Write] = (),
     ) -> StoredEnrolment | None:
-        """Write ``enrolment`` in the place of ``entry``; None where another wrote first."""
+        """Write ``enrolment`` in the place of ``entry``; None where another wrote first.
+
+        ``others`` are written with it, and only if it stands.
+        """
         now = self.now()
         content = Content(enrolment, _until(enrolment, now), due)
-        record = self._records.write(entry.key, content, entry.version, now)
-        return _stored_or_none(record)
+        draft = self._records.drafted(entry.key, content, entry.version)
+        if not self.store.put_many(draft, others, now, durable=True):
+            return None
+        return StoredEnrolment(entry.key, enrolment, draft.kept.version, due)
 
     def amend(
         self, key: Key, change: Callable[[StoredEnrolment], EnrolmentDraft | None]

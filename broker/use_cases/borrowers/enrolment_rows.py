@@ -10,16 +10,7 @@ from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
 
 EnrolmentRow = Mapping[str, str | int | bool | Names | None]
 
-_ORDER: Final = (
-    "case",
-    "notice",
-    "pin_given_up",
-    "wanted",
-    "pin_owed",
-    "given_up",
-    "observed",
-    "done",
-)
+_ORDER: Final = ("case", "notice", "wanted", "given_up", "observed", "done")
 
 
 def row(entry: StoredEnrolment) -> EnrolmentRow:
@@ -41,7 +32,6 @@ def row(entry: StoredEnrolment) -> EnrolmentRow:
         "due": None if enrolment.state is EnrolmentState.CASE else _iso(entry.due),
         "wish_until": _iso(entry.due) if enrolment.state is EnrolmentState.CASE else None,
         "attempts": enrolment.attempts,
-        "pin_owed": enrolment.pin_owed,
         "pin_mailed": _iso(enrolment.pin_mailed),
         "would": ", ".join(enrolment.would) or None,
     }

@@ -249,8 +249,6 @@ class BorrowerQuestion:
 
         What a wish was carried out as counts only where the borrower is so.
         """
-        owed = before.pin_owed and before.number == borrower.number
-        kept = owed or before.pin_given_up  # what a retry needs
         finished = before.state is EnrolmentState.DONE
         carried = None
         if wish and isinstance(plan((borrower,), wish, self.ports.now().date()), Nothing):
@@ -258,8 +256,7 @@ class BorrowerQuestion:
         return replace(
             before,
             state=EnrolmentState.DONE,
-            wish=before.wish if kept else None,
-            pin_owed=owed,
+            wish=None,
             number=borrower.number,
             category=borrower.category,
             expires=borrower.expires,

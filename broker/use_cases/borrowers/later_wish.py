@@ -18,10 +18,6 @@ def later_wish(before: Enrolment, wish: Wish) -> Wish:
         wish = _agreed(earlier, wish)
     if before.state in _UNFINISHED:
         wish = _proved(earlier, wish)
-    if before.pin_owed and wish.pin_to is None:
-        # A login that may only lower the category names no address: what is owed goes to the
-        # one that came with the borrower.
-        wish = replace(wish, pin_to=earlier.pin_to, language=earlier.language)
     return wish
 
 

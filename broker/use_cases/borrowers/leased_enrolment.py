@@ -1,6 +1,6 @@
 """An enrolment under its lease: each call has a deadline, each write a holder of the lease."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +8,7 @@ from broker.core.audit_events import of_enrolment
 from broker.core.borrowers.enrolment import Enrolment
 from broker.core.errors import BrokerError
 from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.ports import Write
 from broker.use_cases.borrowers.enrolment_ports import EnrolmentPorts
 from broker.use_cases.borrowers.enrolment_records import CALL, EnrolmentDraft, StoredEnrolment
 from broker.use_cases.records import Lease
@@ -44,10 +45,13 @@ class LeasedEnrolment:
         if not self.lease.renew(deadline, self.ports.now()):
             raise Overtaken
 
-    def _write(self, enrolment: Enrolment, due: datetime | None) -> None:
+    def _write(
+        self, enrolment: Enrolment, due: datetime | None, others: Sequence[Write] = ()
+    ) -> None:
+        """Write the enrolment, and ``others`` only if it stands."""
         self._hold(self.ports.now() + CALL)
         before = self.entry.enrolment
-        written = self.ports.records.write(self.entry, enrolment, due)
+        written = self.ports.records.write(self.entry, enrolment, due, others)
         if written is None:
             raise Overtaken
         self.entry = written

@@ -13,16 +13,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from datetime import datetime
 
-from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.pin_record import LATE
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryError, StoreUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Kept, Key, LibrarySystem, Store, Trail
+from broker.core.ports import Kept, Key, LibrarySystem, Store
 from broker.core.retention.table import LEASE
+from broker.use_cases.borrower_leases import LATE, borrower_lease_key, describe_change
 from broker.use_cases.borrowers.library_proof import make_proof_due
 from broker.use_cases.records import Lease
 
@@ -31,18 +30,12 @@ class LockedChanges:
     """The port ``LibrarySystem`` over ``library``, with a lease for each change of a borrower."""
 
     def __init__(
-        self,
-        library: LibrarySystem,
-        store: Store,
-        hmacs: LookupHmacs,
-        now: Callable[[], datetime],
-        trail: Trail = NO_TRAIL,
+        self, library: LibrarySystem, store: Store, hmacs: LookupHmacs, now: Callable[[], datetime]
     ) -> None:
         self._library = library
         self._store = store
         self._hmacs = hmacs
         self._now = now
-        self._trail = trail
         # What changes no borrower that is there goes straight to the library system.
         self.find = library.find
         self.read = library.read
@@ -52,6 +45,8 @@ class LockedChanges:
         self.typed = library.typed
         self.check_pin = library.check_pin
         self.prove = library.prove
+        # The caller holds the lease: see BorrowerLeases.
+        self.set_pin = library.set_pin
         self.try_setup = library.try_setup
 
     @property
@@ -76,26 +71,14 @@ class LockedChanges:
             raise
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
-        """Change the borrower; CallNotMade while another change of it is under way.
-
-        A PIN that nobody promises to have stayed is on the trail: the borrower has one or not.
-        """
+        """Change the borrower; CallNotMade while another change of it is under way."""
         with self._noticed(), self._alone(change.number, f"change {astuple(change)}", deadline):
-            after = self._library.change(change, deadline)
-        if LibraryCapability.PIN_KEPT not in self.capabilities:
-            untried = AuditEventKind.PIN_UNTRIED
-            self._trail.add(AuditEvent(untried, self._now(), borrower=after.number))
-        return after
-
-    def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
-        """Set the PIN; CallNotMade while another change of the borrower is under way."""
-        with self._noticed(), self._alone(number, f"pin {pin}", deadline):
-            self._library.set_pin(number, pin, deadline)
+            return self._library.change(change, deadline)
 
     @contextmanager
     def _alone(self, number: str, what: str, deadline: datetime) -> Iterator[None]:
         """Hold the lease of a borrower, for the same change until 5 s past the call's deadline."""
-        key = Key("lease", self._hmacs.of("borrower-change", number))
+        key = borrower_lease_key(self._hmacs, number)
         same = self._hmacs.of("borrower-change-lost", f"{number} {what}").encode()
         token = secrets.token_hex(16)
         may_come_until = self._begin(key, token, same, deadline)
@@ -116,7 +99,7 @@ class LockedChanges:
                 Lease(self._store, key, token).end(now)
             else:
                 until = LEASE.until(may_come_until)
-                lost = Kept(_held(same, now), secrets.token_hex(16), until)
+                lost = Kept(describe_change(same, now), secrets.token_hex(16), until)
                 # Where the store does not answer the lease ends by itself.
                 with suppress(StoreUnavailable):
                     self._store.put(key, lost, token, now)
@@ -124,7 +107,7 @@ class LockedChanges:
     def _begin(self, key: Key, token: str, same: bytes, deadline: datetime) -> datetime | None:
         """Take the lease; return until when a lost write of the same change may come, if any."""
         now = self._now()
-        held = _held(same, LEASE.until(deadline))
+        held = describe_change(same, LEASE.until(deadline))
         until = LEASE.until(deadline + LATE)
         if self._store.put(key, Kept(held, token, until), None, now):
             return None
@@ -134,11 +117,6 @@ class LockedChanges:
             if self._store.put(key, again, lost.version, now):
                 return lost.until
         raise CallNotMade("another change of the borrower is under way")
-
-
-def _held(what: bytes, alive_until: datetime) -> bytes:
-    """Return what a lease keeps: until when its holder may be at the change, and which it is."""
-    return alive_until.isoformat().encode() + b" " + what
 
 
 def _may_be_repeated(held: bytes, same: bytes, now: datetime) -> bool:

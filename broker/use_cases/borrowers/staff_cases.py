@@ -173,7 +173,7 @@ class StaffCases:
                 enrolment, state=EnrolmentState.WANTED, reason=None, cause=None, borrowers=()
             )
         now = self.records.now()
-        return self.records.write(entry, enrolment.retried(now), now) is not None
+        return self.records.write(entry, enrolment.retried(), now) is not None
 
     def _numbers(self, owner: str) -> Names:
         number = self._number(owner)

@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from typing import Final
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.errors import LibraryUnavailable, MailPutOff
+from broker.core.errors import LibraryUnavailable
 from broker.core.ports import Key
 from broker.core.retention.table import TURN
 from broker.use_cases.borrowers.enrolment_records import (
@@ -62,7 +62,7 @@ class WishesAfterOutage:
             self._remember(enrolment.person)
         if _waits(enrolment):
             self._failing_since = self._failing_since or self.now()
-        elif enrolment.state is EnrolmentState.DONE and not enrolment.was_put_off_again:
+        elif enrolment.state is EnrolmentState.DONE:
             self._answered()
         return enrolment
 
@@ -133,9 +133,9 @@ def _due(entry: StoredEnrolment) -> EnrolmentDraft | None:
 
 def _is_held_up(enrolment: Enrolment) -> bool:
     """Return whether a call failed, and is to be made again after a pause."""
-    if enrolment.reason in {None, _SET_UP, MailPutOff.reason}:
+    if enrolment.reason in {None, _SET_UP}:
         return False
-    return enrolment.state is EnrolmentState.WANTED or enrolment.pin_owed
+    return enrolment.state is EnrolmentState.WANTED
 
 
 def _tried_again(entry: StoredEnrolment, now: datetime) -> EnrolmentDraft | None:

@@ -312,13 +312,6 @@ class LoginFlow:
         )
         return self.lookup.looked_up(joined, now), arrival_token
 
-    def adopt(self, held: Held, number: str, now: datetime) -> Held:
-        """Add that the temporary borrower ``number`` is the person's, who has shown its PIN."""
-        adopted = self.transactions.change(
-            held, lambda each: replace(each.relearning(), temporary=number), now
-        )
-        return self.lookup.looked_up(adopted, now)
-
     def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Held:
         """Write the durable wish, wait for it at most ``patience`` seconds and record the account.
 

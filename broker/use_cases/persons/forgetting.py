@@ -29,7 +29,7 @@ _PATIENCE: Final = timedelta(seconds=120)
 _LOOK_EVERY: Final = 0.25
 # Redis keeps what has ended for five minutes more, SQLite until it is swept: it goes too.
 _JUST_ENDED: Final = timedelta(minutes=6)
-_QUEUED: Final[tuple[RecordKind, ...]] = ("person", "enrolment", "pin")
+_QUEUED: Final[tuple[RecordKind, ...]] = ("person", "enrolment")
 _LEASED: Final[Mapping[str, RecordKind]] = {each: each for each in _QUEUED}
 # What has begun meanwhile, under an id that a login had read before, is gone after the second turn.
 _TURNS: Final = 2
@@ -70,7 +70,7 @@ class Forgetting:
         """
         now = self.now()
         key = Key("forgetting", secrets.token_hex(16))
-        whole = self.records.with_typed(person, now)
+        whole = person
         order = self._orders.write(key, Content(whole, FORGETTING.until(now)), None, now)
         return self._carried_out(order, stone_last=stone_last) if order else 0
 
@@ -80,7 +80,7 @@ class Forgetting:
         What they have authenticated is over at once.
         """
         now = self.now()
-        whole = self.records.with_typed(person, now)
+        whole = person
         until = FORGETTING.until(now)
         self._orders.add(Key("forgetting", name), whole, until, now, due=now)
         self._end_sessions(self.records.of(whole, now), now)

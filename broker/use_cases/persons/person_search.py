@@ -193,11 +193,9 @@ class PersonSearch:
         closed = [self._closed(FoundPerson(names=(name,)), links, rows)[0] for name in names]
         return any(one.isdisjoint(other) for one, other in combinations(closed, 2))
 
-    def with_more(self, person: FoundPerson, numbers: Names, typed: Names) -> FoundPerson:
+    def with_more(self, person: FoundPerson, numbers: Names) -> FoundPerson:
         """Return the person with what the library system knows of their borrower."""
-        more = replace(
-            person, numbers=_once(person.numbers, numbers), typed=_once(person.typed, typed)
-        )
+        more = replace(person, numbers=_once(person.numbers, numbers))
         return self._whole(more, self._links())
 
     def _whole(self, person: FoundPerson, links: Links) -> FoundPerson:

@@ -14,14 +14,10 @@ from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.persons.person_search import FoundPerson
 from broker.use_cases.persons.their_records import TheirRecord
 from broker.use_cases.proofs.mailbox_proof import MailboxProof
-from broker.use_cases.proofs.pin_check import BEHIND_LETTER, OF_PERSON
-from broker.use_cases.proofs.pin_letters import PinLetter
-from broker.use_cases.proofs.pin_renewal import CHANGES, MAILINGS, NEW_PINS, PER_IDENTIFIER
 from broker.use_cases.proofs.rate_limits import Limit, Limits
 
 # A look through everything costs the store much, and its person learns nothing new by it.
 OWN_LOOKS: Final = Limit("own records", 10, timedelta(hours=1))
-_OF_CODES: Final = (BEHIND_LETTER, MAILINGS, NEW_PINS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,7 @@ class TheirCounters:
             dict.fromkeys(
                 (
                     *self._of_proofs(person, facts),
-                    *self._of_pins(person, facts),
+                    *self._of_looks(person),
                     *(declined_key(self.proving.hmacs, each) for each in person.ids),
                 )
             )
@@ -67,11 +63,7 @@ class TheirCounters:
         for owner in person.ids:
             yield from self.proving.counters(self.links.proofs_of(owner), addresses)
 
-    def _of_pins(self, person: FoundPerson, facts: list[object]) -> Iterator[Key]:
-        codes = [fact.code for fact in facts if isinstance(fact, PinLetter)]
-        limited = [(CHANGES, number) for number in person.numbers]
-        limited += [(PER_IDENTIFIER, typed) for typed in person.typed]
-        limited += [(limit, each) for limit in (OF_PERSON, OWN_LOOKS) for each in person.ids]
-        limited += [(limit, code) for limit in _OF_CODES for code in codes]
+    def _of_looks(self, person: FoundPerson) -> Iterator[Key]:
+        limited = [(OWN_LOOKS, each) for each in person.ids]
         for limit, name in limited:
             yield from self.limits.counters(limit, name)

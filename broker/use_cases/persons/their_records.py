@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.pin_record import PinRecord
 from broker.core.consent.consent import Receipt
 from broker.core.errors import StoreUnavailable
 from broker.core.identity.identifier_reassignment import PersonLink, naming, of_person
@@ -16,7 +15,7 @@ from broker.core.logout.sessions import Session
 from broker.core.logout.single_logout import Logout
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
-from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store
+from broker.core.ports import Kept, Key, RecordKind, Store
 from broker.core.retention import table
 from broker.core.retention.rows import Retention
 from broker.use_cases.identity.person_links import PersonLinks
@@ -25,14 +24,6 @@ from broker.use_cases.logout.sessions import Pointer
 from broker.use_cases.mail_outbox import QueuedMail, mail_group
 from broker.use_cases.persons.legible_records import Unread, legible
 from broker.use_cases.persons.person_search import FoundPerson
-from broker.use_cases.proofs.known_browsers import KnownBrowser
-from broker.use_cases.proofs.owed_pin_mails import OwedPinMail
-from broker.use_cases.proofs.pin_letters import (
-    CurrentCode,
-    PinLetter,
-    TypedNumbers,
-    identifier_pseudonym,
-)
 from broker.use_cases.records import load
 
 
@@ -48,14 +39,6 @@ class AssertedNames(NamedTuple):
 
 
 NamesIn = Callable[[Authentication], AssertedNames]
-_PIN_SHAPES: Final[dict[str, tuple[type[Any], Retention]]] = {
-    "record": (PinRecord, table.PIN_RECORD),
-    "": (OwedPinMail, table.PIN_MAIL),
-    "letter": (PinLetter, table.PIN_LETTER),
-    "current": (CurrentCode, table.PIN_CODE),
-    "typed": (TypedNumbers, table.PIN_TYPED),
-    "browser": (KnownBrowser, table.PIN_BROWSER),
-}
 _FACTS: Final[dict[RecordKind, type[Any]]] = {
     "transaction": Transaction,
     "arrival": Arrival,
@@ -68,7 +51,7 @@ _FACTS: Final[dict[RecordKind, type[Any]]] = {
     "link": PersonLink,
     "forgetting": FoundPerson,
 }
-_KINDS: Final[tuple[RecordKind, ...]] = (*_FACTS, "session", "pin", "proof")
+_KINDS: Final[tuple[RecordKind, ...]] = (*_FACTS, "session", "proof")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -104,7 +87,6 @@ class TheirRecords:
             self._logouts,
             self._person_records,
             self._enrolments,
-            self._pins,
             self._mails,
             self._proofs,
             self._receipts,
@@ -112,15 +94,6 @@ class TheirRecords:
             self._links,
         )
         return tuple(record for find in finders for record in find(person, now))
-
-    def with_typed(self, person: FoundPerson, now: datetime) -> FoundPerson:
-        """Return the person with what was typed for them: their letters and browsers tell."""
-        facts = [fact for _, _, fact in self._all("pin", now)]
-        known = [fact for fact in facts if isinstance(fact, PinLetter | KnownBrowser)]
-        own = [
-            each for fact in known if self._has(fact.number, person) for each in fact.identifiers
-        ]
-        return replace(person, typed=tuple(dict.fromkeys((*person.typed, *own))))
 
     def unread(self, now: datetime) -> Unread:
         """Return the records that cannot be read: nobody knows whose they are."""
@@ -180,29 +153,6 @@ class TheirRecords:
             if enrolment.id in person.enrolments:
                 own = _without_others(enrolment, person)
                 yield TheirRecord(key, _row_of(enrolment), kept.until, own)
-
-    def _pins(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        typed = {*person.typed}
-        for key, kept, fact in self._all("pin", now):
-            if self._is_pin_of(key, fact, person, typed):
-                yield TheirRecord(key, _PIN_SHAPES[key.name][1], kept.until, fact)
-
-    def _is_pin_of(self, key: Key, fact: object, person: FoundPerson, typed: set[str]) -> bool:
-        match fact:
-            case PinLetter() | KnownBrowser():
-                return self._has(fact.number, person)
-            case TypedNumbers():
-                return not typed.isdisjoint(fact.identifiers)
-            case OwedPinMail():
-                pseudonym = identifier_pseudonym(self.hmacs, fact.whom)
-                asked = self.links.of_cpr(fact.whom) in person.names or pseudonym in typed
-                return asked or (fact.what != "link" and self._has(fact.whom, person))
-            case _:
-                return key.group in self._of_numbers(person)
-
-    def _of_numbers(self, person: FoundPerson) -> set[str]:
-        labels = ("pin-record", "pin-letter-of", "pin-owed")
-        return {self.hmacs.of(label, number) for label in labels for number in person.numbers}
 
     def _mails(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         owners = [self.links.proofs_of(each) for each in person.ids]
@@ -295,11 +245,7 @@ def _fact(key: Key, kept: Kept) -> Any:
         return _session_or_pointer(kept)
     if key.kind == "proof":
         return load(Proved if key.name else ProofOwner, kept.value)
-    if key.kind != "pin":
-        return load(_FACTS[key.kind], kept.value)
-    if key.name not in _PIN_SHAPES:
-        raise RecordUnreadable("pin record of an unknown release", key)
-    return load(_PIN_SHAPES[key.name][0], kept.value)
+    return load(_FACTS[key.kind], kept.value)
 
 
 def _session_or_pointer(kept: Kept) -> Session | Pointer:

@@ -17,7 +17,7 @@ from broker.use_cases.proofs.rate_limits import Limit, Limits
 # An enrolment that fails for less is of no interest: the next attempt may succeed.
 FAILS_FOR: Final = timedelta(minutes=15)
 TRIES: Final = Limit("staff-retries", 6, timedelta(hours=1))
-_PENDING: Final = frozenset({"wanted", "pin_owed"})
+_PENDING: Final = frozenset({"wanted"})
 _CASES: Final = frozenset({"case", "notice"})
 
 
@@ -112,8 +112,6 @@ class StaffEnrolments:
             state = "case"
         elif state in _PENDING:
             state = "pending"
-        elif state == "pin_given_up":
-            state = "done"
         is_done = enrolment.state is EnrolmentState.DONE and not entry.key.name
         return StaffEnrolment(
             id=enrolment.id,
@@ -146,8 +144,6 @@ def _is_case(entry: StoredEnrolment) -> bool:
 
 def _has_failed_since(entry: StoredEnrolment, latest: datetime) -> bool:
     enrolment = entry.enrolment
-    if enrolment.pin_given_up:
-        return True
     began = enrolment.first_attempt or enrolment.wanted_at
     has_failed = enrolment.listed_reason is not None and enrolment.listed_state in _PENDING
     return has_failed and began <= latest

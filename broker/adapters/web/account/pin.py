@@ -1,61 +1,42 @@
-"""``/pin``: a new PIN by mail without a login, or after one; always inside a transaction."""
+"""``/pin``: a borrower chooses a PIN after a fresh login, after a sign-up, or behind a PIN mail."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, request
+from flask_babel import format_datetime
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.letter_pages import (
-    PURPOSE,
-    LetterPages,
-    identifier_in,
-    logs_in,
-    typed_again,
-)
+from broker.adapters.web.hourly_limits import HourlyLimits
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.national_eid_link import national_eid_label
 from broker.adapters.web.pages.redirects import redirect
-from broker.adapters.web.pages.sign_up_result import service_to_return_to
+from broker.adapters.web.pages.sign_up_result import may_choose_pin, service_to_return_to
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
-from broker.core.borrowers.account_codes import account_code_of
-from broker.core.errors import (
-    BrowserUnmatched,
-    CookiesNeeded,
-    FormRefused,
-    LibraryUnavailable,
-    LinkGone,
-    MailUnavailable,
-    TokenRefused,
-    TooMany,
-    TransactionGone,
-)
+from broker.core.borrowers.pins import identifier_of, is_cpr, shown_again
+from broker.core.errors import CookiesNeeded, FormRefused, LibraryUnavailable, TokenRefused
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.input_normalization import without_invisible
 from broker.core.login.steps import Done
 from broker.core.login.transaction import Errand, Transaction
-from broker.use_cases.proofs.pin_letters import PinLetter
-from broker.use_cases.proofs.pin_renewal import PinRenewal
+from broker.use_cases.codes import MailedCodes
+from broker.use_cases.pins.pin_choice import PinChoice, PinChoices
+from broker.use_cases.pins.pin_mails import PinMails
 from broker.use_cases.transactions import Held
 
-_CHANGE: Final = "pin change"
-_BUTTONS: Final = ("choose", "mail")
-_DOWN: Final = (LibraryUnavailable, MailUnavailable)
+_PURPOSE: Final = "pin"
 _UNPROCESSABLE: Final = 422
-_MOST_LOOKED_AT: Final = 8  # browser cookies for which a link looks up a typed number
+_STATUS: Final = {"": 200, "page_too_old": TokenRefused.http, "account_busy": 503}
 
 
-def blueprint(
-    ports: WebPorts, login: LoginEndpoints, renewal: PinRenewal, letters: LetterPages
-) -> Blueprint:
+def blueprint(pin: "PinPages") -> Blueprint:
     """Return ``/pin``."""
-    pin = PinPages(ports, letters.pages, login, renewal, letters)
     routes = Blueprint("pin", __name__)
     routes.get("/pin")(pin.ask)
     routes.post("/pin")(pin.answer)
@@ -64,22 +45,26 @@ def blueprint(
 
 @dataclass(frozen=True, slots=True)
 class PinPages:
-    """The endpoints over the web ports."""
+    """The endpoints over the web ports; ``submit`` is that of ``LibraryLoginPages``."""
 
     ports: WebPorts
     pages: StepPages
     login: LoginEndpoints
-    renewal: PinRenewal
-    letters: LetterPages
+    choices: PinChoices
+    pin_mails: PinMails
+    limits: HourlyLimits
+    submit: Callable[[Callable[[], None]], bool]
+
+    @property
+    def codes(self) -> MailedCodes:
+        """Return the codes behind the mailed links."""
+        return self.choices.codes
 
     def ask(self) -> Response:
-        """Begin asking for a PIN, or go on where the address says that something was begun."""
+        """Begin asking for a PIN mail or a login, or go on where the address says."""
         query = request.args
-        if "code" in query:
-            code = account_code_of(query["code"])
-            if code is None:
-                raise LinkGone("no code is written so")
-            return self._followed(code)
+        if "link" in query:
+            return self._followed(query["link"])
         if "login" in query:
             return self._show(query["login"])
         if "change" in query:
@@ -88,30 +73,26 @@ class PinPages:
         return redirect(self._url(self._begin(Errand.PIN_BY_MAIL).transaction), 303)
 
     def answer(self) -> Response:
-        """Answer a number, a code, the press of its button, or how a PIN is to be changed."""
+        """Answer a number that was typed, or a PIN that was chosen."""
         name = request.args.get("login", "")
         browsers = self.ports.cookies.browsers(request)
         if not browsers:
             raise CookiesNeeded("no cookie came back with the form")
         held = self.login.of_browser(name, browsers)
-        now = self.ports.now()
-        if held.transaction.errand is Errand.PIN:
+        if held.transaction.errand in {Errand.PIN, Errand.SIGN_UP}:
             held = self.login.of_person(name)
-            form = self.ports.forms.read(request, held.transaction, _CHANGE, now)
-            return self._changed(held, form)
+            form = self.ports.forms.read(request, held.transaction, _PURPOSE, self.ports.now())
+            number = self._number(held)
+            if number is None:
+                return self.pages.show(held)
+            return self._chosen(held, number, form)
         if held.transaction.errand is not Errand.PIN_BY_MAIL:
-            raise FormRefused("a login in which no PIN is asked for")
-        try:
-            form = self.ports.forms.read(request, held.transaction, PURPOSE, now)
-        except TokenRefused as refused:
-            return self.letters.fresh(held, refused) or self._asking(held, "page_too_old")
-        answers = {
-            "letter": self._asked,
-            "opened": self._typed,
-            "code": self._coded,
-            "renew": self._renewed,
-        }
-        return answers[form.choice("do", tuple(answers))](held, form)
+            raise FormRefused("a login in which no PIN is chosen")
+        form = self.ports.forms.read(request, held.transaction, _PURPOSE, self.ports.now())
+        if form.choice("do", ("ask", "choose")) == "ask":
+            return self._asked(held, form)
+        token = form.value("link")
+        return self._chosen(held, self.codes.find_link(token), form, token)
 
     def _url(self, transaction: Transaction) -> str:
         return f"{self.ports.base_url}/pin?login={transaction.id}"
@@ -128,152 +109,110 @@ class PinPages:
         held = self.login.bound(name, self._url)
         if isinstance(held, Response):
             return held
-        if held.transaction.errand is Errand.PIN_BY_MAIL:
-            if "asked" in request.args:
-                return self.letters.code_page(held)
+        errand = held.transaction.errand
+        if errand is Errand.PIN_BY_MAIL:
             return self._asking(held)
-        if held.transaction.errand is not Errand.PIN:
+        if errand not in {Errand.PIN, Errand.SIGN_UP}:
             return redirect(self.pages.url(held.transaction), 303)
         held = self.login.of_person(name)
         if self._number(held) is None:
             return redirect(self.pages.url(held.transaction), 303)
         return self._choosing(held)
 
-    def _followed(self, code: str) -> Response:
-        """Go on by a mailed link where this browser typed the number; else ask for the number.
-
-        The link only fills in the code, for the browser that it is opened in: a browser elsewhere,
-        where somebody else typed the number, is let in by nothing that happens here.
-        """
-        held = self._waiting()
-        if held is not None:
-            letter = self.letters.opened(held, code)
-            if isinstance(letter, PinLetter) and logs_in(held):
-                query = {"code": letter.code}
-                return redirect(with_query(self.pages.url(held.transaction, "pin"), query), 303)
-            if isinstance(letter, PinLetter):
-                return self.letters.pin_page(held, letter)
-        return self._elsewhere(code)
-
-    def _waiting(self) -> Held | None:
-        """Return the transaction in which this browser has typed a number last, if it lives."""
-        browsers = self.ports.cookies.browsers(request)
-        name = self.letters.letters.waiting(browsers[:_MOST_LOOKED_AT])
-        if name is None:
-            return None
-        try:
-            return self.login.of_browser(name)
-        except (TransactionGone, BrowserUnmatched):
-            return None
-
-    def _elsewhere(self, code: str) -> Response:
-        """Begin the errand of a new PIN with the code filled in, bound by this very answer."""
+    def _followed(self, token: str) -> Response:
+        """Show the form behind a mailed link; nothing is used up: mail scanners open links."""
+        self.codes.find_link(token)
         ports = self.ports
         held = self._begin(Errand.PIN_BY_MAIL)
         with_cookie = Response()
         browsers = ports.cookies.browsers(request)
         browser = browsers[0] if browsers else ports.cookies.set_browser_cookie(with_cookie)
         held = ports.broker.bind(held, browser, ports.now())
-        response = self._opening(held, code)
+        response = self._choosing(held, link=token)
         for cookie in with_cookie.headers.getlist("Set-Cookie"):
             response.headers.add("Set-Cookie", cookie)
         return response
 
-    def _opening(self, held: Held, code: str, problem: str = "", typed: str = "") -> Response:
-        values = {"code": code, "identifier": typed, "kept": {"code": code}}
-        return self.letters.page("pin_opened.html", held, problem, status=problem, **values)
-
     def _asked(self, held: Held, form: SubmittedForm) -> Response:
-        identifier, problem = identifier_in(form)
-        if identifier is None:
-            return self._asking(held, problem, typed_again(form))
-        return self.letters.asked(held, identifier)
-
-    def _typed(self, held: Held, form: SubmittedForm) -> Response:
-        """Answer the number that belongs to a link; nobody is written to for it."""
-        code = form.value("code", "")
-        identifier, problem = identifier_in(form)
-        if identifier is None:
-            return self._opening(held, code, problem, typed_again(form))
+        """Answer a typed number: the same page for everybody, before the library is asked."""
+        text = without_invisible(form.value("identifier", ""))
+        typed = identifier_of(text)
+        if typed is None:
+            problem = "pin_number_unread" if text else "pin_number_missing"
+            return self._asking(held, problem, shown_again(text))
+        at, spoken_language = format_datetime(self.ports.now(), "long"), language()
+        if self.limits.count_pin_request(request) and not self.submit(
+            lambda: self.pin_mails.request(typed, spoken_language, at)
+        ):
+            return self._asking(held, "account_busy", shown_again(text))
         transaction = held.transaction
-        self.letters.letters.typed(str(transaction.browser), identifier, transaction.id)
-        letter = self.letters.opened(held, code)
-        if isinstance(letter, str):
-            return self._opening(held, code, letter)
-        return self.letters.pin_page(held, letter)
+        by = "cpr" if is_cpr(typed) else "number"
+        facts = {"reference": transaction.reference, "by": by}
+        self.ports.tell(BrokerEvent(EventKind.PIN_ASKED, facts))
+        back = service_to_return_to(self.ports, transaction)
+        return self._page("pin_asked.html", held, reason="asked", back=back, **self._ways(held))
 
-    def _coded(self, held: Held, form: SubmittedForm) -> Response:
-        letter = self.letters.opened(held, form.value("code", ""))
-        if isinstance(letter, str):
-            return self.letters.code_page(held, letter)
-        return self.letters.pin_page(held, letter)
-
-    def _renewed(self, held: Held, form: SubmittedForm) -> Response:
-        letter = self.letters.opened(held, form.value("code", ""))
-        if isinstance(letter, str):
-            return self.letters.code_page(held, letter)
-        address = self.letters.renewed(held, letter)
-        if isinstance(address, Response):
-            return address
-        return self._ended("pin_mailed.html", held, "mailed", address=address)
-
-    def _changed(self, held: Held, form: SubmittedForm) -> Response:
-        number = self._number(held)
-        if number is None:
-            # Barred while the page stood open, perhaps: they are told so.
-            return self.pages.show(held)
-        button = form.choice("do", _BUTTONS)
-        try:
-            if button == "mail":
-                return self._mailed(held, number)
-            return self._chosen(held, number, form)
-        except _DOWN as error:
-            return self._choosing(held, error.reason, error.http)
-        except TooMany as error:
-            return self._choosing(held, "pin_changes_too_many", error.http)
-
-    def _mailed(self, held: Held, number: str) -> Response:
-        address = self.renewal.make(number, language())
-        if address is None:
-            return self._choosing(held, "pin_no_mail", _UNPROCESSABLE)
-        self.ports.tell(_pin_mailed(held.transaction, number, self.ports.now()))
-        self.ports.broker.transactions.end(held)
-        return self._ended("pin_mailed.html", held, "mailed", address=address)
-
-    def _chosen(self, held: Held, number: str, form: SubmittedForm) -> Response:
+    def _chosen(
+        self, held: Held, number: str, form: SubmittedForm, token: str | None = None
+    ) -> Response:
         pin = without_invisible(form.value("pin", ""))
         if pin != without_invisible(form.value("again", "")):
-            return self._choosing(held, "pin_differs", _UNPROCESSABLE)
-        fault = self.renewal.choose(number, pin, language())
-        if fault:
-            return self._choosing(held, fault, _UNPROCESSABLE)
-        self.ports.tell(_pin_chosen(held.transaction, number, self.ports.now()))
-        # Whoever presses Back after them, at the screen they left, finds no login to change the PIN
-        # by.
+            return self._choosing(held, "pin_differs", token)
+        try:
+            choice = self.choices.choose(number, pin, language(), link_token=token)
+        except LibraryUnavailable as error:
+            response = self._choosing(held, error.reason, token)
+            response.status_code = error.http
+            return response
+        if choice.result == "refused":
+            return self._choosing(held, choice.reason, token)
+        return self._ended(held, number, choice, form)
+
+    def _ended(self, held: Held, number: str, choice: PinChoice, form: SubmittedForm) -> Response:
+        is_set = choice.result == "set"
+        response = self._page(
+            "pin_chosen.html",
+            held,
+            reason=choice.result,
+            again_at=choice.again_at,
+            back=service_to_return_to(self.ports, held.transaction),
+            over=is_set,
+        )
+        if not is_set:
+            return response
+        now = self.ports.now()
+        audit = of_login(AuditEventKind.PIN_CHOSEN, now, held.transaction.names, borrower=number)
+        facts = {"reference": held.transaction.reference}
+        self.ports.tell(BrokerEvent(EventKind.PIN_CHOSEN, facts, audit))
+        if form.value("own", "") and not held.transaction.shared:
+            browser = self.choices.browsers.remember(number)
+            self.ports.cookies.remember_browser(request, response, browser)
+        # Whoever presses Back at this screen finds no login to change the PIN by.
         self.ports.broker.transactions.end(held)
-        return self._ended("pin_changed.html", held, "changed")
+        return response
 
     def _number(self, held: Held) -> str | None:
-        """Return the number of the borrower whose PIN may be changed, or None.
-
-        The step is done only after a login for just this, by no PIN.
-        """
+        """Return the borrower whose PIN may be chosen: a fresh login for it, or a new borrower."""
         step = self.ports.broker.step(held, self.ports.now())
-        return step.number if isinstance(step, Done) else None
+        if not isinstance(step, Done):
+            return None
+        if held.transaction.errand is Errand.PIN or may_choose_pin(step, held.transaction):
+            return step.number
+        return None
 
     def _asking(self, held: Held, problem: str = "", typed: str = "") -> Response:
+        kept = {"login": held.transaction.id}
+        return self._page(
+            "pin_ask.html", held, problem, identifier=typed, kept=kept, **self._ways(held)
+        )
+
+    def _ways(self, held: Held) -> dict[str, Any]:
         transaction = held.transaction
         ways = self.ports.broker.rules.ways(transaction.request, Errand.PIN)
-        return self.letters.page(
-            "pin_ask.html",
-            held,
-            problem,
-            status=problem,
-            ways=[self._link_to(way, transaction.back) for way in ways],
-            eid=national_eid_label(ways, self.ports.upstreams),
-            identifier=typed,
-            kept={"login": transaction.id},
-        )
+        return {
+            "ways": [self._link_to(way, transaction.back) for way in ways],
+            "eid": national_eid_label(ways, self.ports.upstreams),
+        }
 
     def _link_to(self, upstream: str, back: str | None) -> tuple[str, str]:
         """Return address and label of a login after which a PIN is chosen."""
@@ -281,40 +220,29 @@ class PinPages:
         url = with_query(f"{self.ports.base_url}/pin", query)
         return url, spoken(self.ports.upstreams[upstream].label)
 
-    def _choosing(self, held: Held, problem: str = "", status: int = 200) -> Response:
+    def _choosing(self, held: Held, problem: str = "", link: str | None = None) -> Response:
+        return self._page(
+            "pin_choose.html",
+            held,
+            problem,
+            link=link,
+            rememberable=link is not None and not held.transaction.shared,
+            kept={"link": link} if link else {"login": held.transaction.id},
+        )
+
+    def _page(
+        self, template: str, held: Held, problem: str = "", *, reason: str = "", **values: Any
+    ) -> Response:
         transaction = held.transaction
         response = self.pages.page(
-            "pin_choose.html",
-            "pin",
-            transaction,
-            reason=problem,
-            action=self._url(transaction),
-            token=self.ports.forms.token(transaction, _CHANGE, self.ports.now()),
-            kept={"login": transaction.id},
-        )
-        response.status_code = status
-        return response
-
-    def _ended(self, template: str, held: Held, reason: str, **values: object) -> Response:
-        """Show the end: no link asks for it again, but one goes back to the service."""
-        back = service_to_return_to(self.ports, held.transaction)
-        return self.pages.page(
             template,
             "pin",
-            held.transaction,
-            reason=reason,
-            back=back,
-            proved=self.ports.broker.rules.pins_checked,
-            over=True,
+            transaction,
+            reason=reason or problem,
+            problem=problem,
+            action=self._url(transaction),
+            token=self.ports.forms.token(transaction, _PURPOSE, self.ports.now()),
             **values,
         )
-
-
-def _pin_mailed(transaction: Transaction, number: str, now: datetime) -> BrokerEvent:
-    audit = of_login(AuditEventKind.PIN_MAILED, now, transaction.names, borrower=number)
-    return BrokerEvent(EventKind.PIN_MAILED, {"reference": transaction.reference}, audit)
-
-
-def _pin_chosen(transaction: Transaction, number: str, now: datetime) -> BrokerEvent:
-    audit = of_login(AuditEventKind.PIN_CHOSEN, now, transaction.names, borrower=number)
-    return BrokerEvent(EventKind.PIN_CHOSEN, {"reference": transaction.reference}, audit)
+        response.status_code = _STATUS.get(problem, _UNPROCESSABLE)
+        return response

@@ -6,7 +6,6 @@ from typing import Final
 
 from flask import Blueprint
 from flask_babel import format_datetime
-from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.admin.form_problems import PROBLEMS
@@ -19,7 +18,6 @@ from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import masked
 from broker.core.staff import StaffPage
 from broker.core.staff_sentences import STATES, StaffSentence
-from broker.use_cases.proofs.pin_renewal import Asking
 from broker.use_cases.staff.staff_enrolments import StaffEnrolments
 from broker.use_cases.staff.staff_search import FoundPerson, StaffSearch
 from broker.use_cases.staff.staff_sessions import StaffMember
@@ -108,11 +106,7 @@ class StaffCases:
         if found.pin_mail_number is None:
             return "no_pin_mail"
         at = format_datetime(self.door.ports.now(), "long")
-        asking = Asking(language(), at, str(_("the library's desk")))
-        try:
-            queued = self.ports.send_pin_mail(found.pin_mail_number, asking)
-        except TooMany:
-            return "too_many_pin_mails"
+        queued = self.ports.send_pin_mail(found.pin_mail_number, language(), at)
         return "pin_mail" if queued else "no_pin_mail"
 
     def _page(

@@ -9,7 +9,6 @@ from markupsafe import Markup
 from broker.core.entities import Names, Text
 from broker.core.login.given_facts import GivenFacts
 from broker.use_cases.policies.set_in_force import SetChange
-from broker.use_cases.proofs.pin_renewal import Asking
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +102,4 @@ class StaffPorts:
     explained: Callable[[str, str], ExplainedRefusal | None]
     borrower_url: Callable[[str], str]  # the borrower's page in the library system, or ""
     page_action: Callable[[str], str | None]  # what staff do about a page of this reason
-    send_pin_mail: Callable[[str, Asking], bool]  # TooMany; False where none can be sent
+    send_pin_mail: Callable[[str, str, str], bool]  # False where none can be sent

@@ -9,9 +9,8 @@ from broker.adapters.web.pages import role_words
 from broker.core.consent.disclosure import Disclosure, Item, LookedUp
 from broker.core.entities import PERSISTENT, Controller, Institution, Service, Text
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
-from broker.core.identity.rights import Right
 from broker.core.login.steps import Ask
-from broker.core.login.transaction import Errand, Transaction
+from broker.core.login.transaction import Transaction
 from broker.core.policy.model import NAME_ID, Decision, LegalBasis
 
 REVEALABLE_FOR: Final = timedelta(minutes=5)
@@ -81,7 +80,6 @@ class ConsentScreen:
     mismatch: bool
     makes_account: bool
     # whether a borrower made at the library before the CPR number came may become the account
-    temporary: bool
     # whether the CPR register is asked about the person, and is to give their address
     looked_up: LookedUp
     revealable: bool
@@ -179,7 +177,6 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
         changed=question.changed,
         affiliation=_in(language, decision.policy.label if decision.policy else None),
         mismatch=decision.mismatch is not None,
-        temporary=may_be_temporary(decision, transaction),
         makes_account=_may_make_account(decision) and number is None,
         looked_up=disclosure.looked_up,
         revealable=any(row.revealable for row in (*required, *optional)),
@@ -189,21 +186,6 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
 def _unnamed(service: Service, language: str) -> ResponsibleParty:
     """Return the service as the receiver of whom no controller is configured."""
     return ResponsibleParty(service.label[language], "")
-
-
-def may_be_temporary(decision: Decision, transaction: Transaction) -> bool:
-    """Return whether a borrower made at the library without a CPR number may become the account.
-
-    A person who has an account by that number is asked in a sign-up only: there the two of them are
-    a case for staff.
-    """
-    rule = decision.policy.borrower if decision.policy else None
-    if rule is None or not rule.temporary:
-        return False
-    if not (_may_make_account(decision) and decision.has(Right.WRITE_BORROWER)):
-        return False
-    asked = _borrower_number(transaction) is None or transaction.errand is Errand.SIGN_UP
-    return asked and transaction.temporary is None
 
 
 def may_reveal(transaction: Transaction, now: datetime) -> bool:

@@ -16,12 +16,13 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.login_marks import KEPT_FOR, LoginMarks
 from broker.core.login.transaction import LIFETIME, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.use_cases.proofs.known_browsers import KNOWN_FOR, BrowserToken
+from broker.core.retention.table import KNOWN_BROWSER
+from broker.use_cases.pins.known_browsers import BrowserToken
 
 _BROWSER_COOKIE: Final = re.compile(r"b-[0-9a-f]{16}")
 _LOGIN_COOKIE: Final = re.compile(r"a-[0-9a-f]{16}")
 _KNOWN_BROWSER_COOKIE: Final = re.compile(r"k-[0-9a-f]{16}")
-_KNOWN_BROWSER_TOKEN: Final = re.compile(r"([0-9a-f]{64})\.([\w-]{1,64}\.[0-9a-f]{64})")
+_KNOWN_BROWSER_TOKEN: Final = re.compile(r"([\w-]{1,64}\.[0-9a-f]{64})\.([0-9a-f]{64})")
 _UPSTREAM_COOKIE: Final = "way"
 _MARK_COOKIE: Final = "mark"
 _SECRET: Final = re.compile(r"[0-9a-f]{64}")
@@ -69,17 +70,11 @@ class BrowserCookies:
         return tuple(tokens[:_MOST_KNOWN_BROWSERS])
 
     def remember_browser(self, request: Request, response: Response, token: BrowserToken) -> None:
-        """Keep a token for a year; only those of the last few borrowers stay."""
+        """Keep a token for 90 days; only those of the last few borrowers stay."""
         brought = self._brought(request, _KNOWN_BROWSER_COOKIE)
         self._drop_oldest(response, brought, _MOST_KNOWN_BROWSERS)
         name = "k-" + secrets.token_hex(8)
-        self._set(response, name, f"{token.secret}.{token.fit}", KNOWN_FOR)
-
-    def forget_browser(self, request: Request, response: Response, token: BrowserToken) -> None:
-        """Drop the cookie of a token that is known no longer."""
-        for name in self._brought(request, _KNOWN_BROWSER_COOKIE):
-            if request.cookies[name].startswith(token.secret):
-                self._drop(response, name)
+        self._set(response, name, f"{token.person_id}.{token.secret}", KNOWN_BROWSER.span)
 
     def upstream(self, request: Request) -> str | None:
         """Return the upstream that this browser was asked to remember, unchecked; or None."""

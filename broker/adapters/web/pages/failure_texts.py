@@ -203,22 +203,15 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         places=("service_locations",),
     ),
     "pin_under_way": Explanation(
-        title=_("A PIN of yours is just being set or mailed"),
-        happened=_("Until that is done no other PIN can be set, so that the newest one works."),
-        advice=(
-            _("If you wait for a mail with a PIN: you can choose one yourself when you have it."),
-            _("Otherwise try again in ten minutes."),
-        ),
+        title=_("Your account is just being changed"),
+        happened=_("Until that is done no PIN can be set, so that the newest one works."),
+        advice=(_("Try again in ten minutes."),),
         again=True,
     ),
-    "pin_unsettled": Explanation(
-        title=_("We do not know yet whether your PIN was changed"),
-        happened=_("The library system did not answer in time."),
-        advice=(
-            _("We try again until it answers. You get a mail when the PIN that you chose works."),
-            _("Until then try the new PIN first, and then the old one."),
-        ),
-        again=True,
+    "pin_no_mail": Explanation(
+        title=_("No PIN mail can be sent"),
+        happened=_("The library has no mail address for the account, or it gets no PIN here."),
+        advice=(_CONTACT,),
     ),
     "pin_refused": Explanation(
         title=_("The library system did not take the PIN"),
@@ -229,49 +222,7 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         advice=(_("Try another PIN."), _CONTACT),
         again=True,
     ),
-    "pin_not_set": Explanation(
-        title=_("The PIN was not set"),
-        happened=_(
-            "The library system took the new PIN, but does not know it. "
-            "Your PIN has not been changed."
-        ),
-        advice=(_LATER, _CONTACT),
-        again=True,
-    ),
-    "pin_expired": Explanation(
-        title=_("The library system calls the new PIN expired"),
-        happened=_("It was set, and cannot be used. The library has to mend this."),
-        advice=(_CONTACT,),
-        again=True,
-    ),
-    "pin_locked": Explanation(
-        title=_("Your library account is locked"),
-        happened=_("A wrong PIN was typed too many times, so that no PIN is taken now."),
-        advice=(_("Ask the library to unlock it."), _CONTACT),
-        again=True,
-    ),
-    "pin_unproved": Explanation(
-        title=_("We cannot see whether the new PIN works"),
-        happened=_("Your library account has no card number, and without one no PIN can be used."),
-        advice=(_("Ask the library to give you a card number."), _CONTACT),
-        again=True,
-    ),
-    "pin_doubtful": Explanation(
-        title=_("We cannot find out whether your PIN was changed"),
-        happened=_(
-            "The library system did not answer an earlier call in time, "
-            "and now it refuses the same PIN."
-        ),
-        advice=(_("If your PIN does not work, get a new one."), _CONTACT),
-        again=True,
-    ),
     "mail_unavailable": Explanation(
-        title=_("We could not send the mail"),
-        happened=_("The mail server does not take messages right now."),
-        advice=(_LATER, _CONTACT),
-        again=True,
-    ),
-    "mail_put_off": Explanation(
         title=_("We could not send the mail"),
         happened=_("The mail server does not take messages right now."),
         advice=(_LATER, _CONTACT),

@@ -15,7 +15,6 @@ _SIX: Final = _(
 _NUMBERS: Final = _(
     "Write your CPR number, ten digits, or the number of your library card or your borrower ID."
 )
-_TEMPORARY: Final = _("Write the library card number or borrower ID of your temporary account.")
 _ELSEWHERE: Final = _("You can also log in with your university or your national eID.")
 
 _ADDRESSES: Final[Mapping[str, Explanation]] = {
@@ -139,27 +138,6 @@ _PINS: Final[Mapping[str, Explanation]] = {
         happened=_NUMBERS,
         advice=(_("Write it as it stands on the card. A CPR number may have a hyphen."),),
     ),
-    "pin_temporary_missing": Explanation(
-        title=_("The number is missing"), happened=_TEMPORARY, advice=()
-    ),
-    "pin_temporary_unread": Explanation(
-        title=_("This is no library card number or borrower ID"),
-        happened=_TEMPORARY,
-        advice=(_("Write it as it stands on the card."),),
-    ),
-    "pin_asks_too_many": Explanation(
-        title=_("No mail has been sent now"),
-        happened=_("Too many codes have been asked for from your network within an hour."),
-        advice=(
-            _("A code that we have sent you within the last 24 hours works here."),
-            _("Otherwise wait an hour, or use a way that needs no mail."),
-        ),
-    ),
-    "pin_changes_too_many": Explanation(
-        title=_("The PIN has been changed too often"),
-        happened=_("A PIN can be changed ten times an hour. It has not been changed now."),
-        advice=(_("Use the newest PIN, or wait an hour and change it then."),),
-    ),
     "pin_missing": Explanation(
         title=_("The PIN is missing"), happened=_("Write your PIN."), advice=()
     ),
@@ -171,68 +149,15 @@ _PINS: Final[Mapping[str, Explanation]] = {
             _("If you are sure of both, ask the library: the account may be closed for now."),
         ),
     ),
-    "pin_not_right": Explanation(
-        title=_("The PIN is not right"),
-        happened=_("Check it, and try again. With one code ten PINs can be tried."),
-        advice=(_("If you have forgotten your PIN, get a new one below."),),
-    ),
     "pin_throttled": Explanation(
         title=_("Too many wrong tries"),
         happened=_(
             "To protect accounts against guessing, we check no PIN for this number, "
-            "or at this computer, for now."
+            "or from this network, for now."
         ),
         advice=(
-            _("Wait an hour and try again, or log in at your own computer or telephone."),
+            _("Wait an hour and try again, or use a browser that you have ticked as your own."),
             _ELSEWHERE,
-        ),
-    ),
-    "pin_letter_used_up": Explanation(
-        title=_("Too many wrong PINs with this code"),
-        happened=_("With one code ten PINs can be tried. No PIN is checked with it any more."),
-        advice=(_("Get a new PIN below: then you can go on here."), _ELSEWHERE),
-    ),
-    "pin_new_pins_too_many": Explanation(
-        title=_("No new PIN has been made"),
-        happened=_("With one code you can get three new PINs."),
-        advice=(_("Use the PIN in the newest mail from us."), _ELSEWHERE),
-    ),
-    "pin_code_missing": Explanation(
-        title=_("The code is missing"),
-        happened=_("Write the ten letters of the code in our mail."),
-        advice=(),
-    ),
-    "pin_code_wrong": Explanation(
-        title=_("The code does not fit the number"),
-        happened=_("It is mistyped, more than a day old, or not for the number that you wrote."),
-        advice=(_("Check both. If the number was mistyped, go back and write it once more."),),
-    ),
-    "pin_codes_too_many": Explanation(
-        title=_("Too many wrong codes"),
-        happened=_("Ten wrong codes have been tried in this browser. None is checked for now."),
-        advice=(_("Wait ten minutes, and try again with the code in our newest mail."),),
-    ),
-    "pin_browser_unknown": Explanation(
-        title=_("This browser does not know the number yet"),
-        happened=_("So the PIN has not been checked. You need the code in our mail, and your PIN."),
-        advice=(_("If the number was mistyped, go back and write it once more."),),
-    ),
-    "pin_browser_unfit": Explanation(
-        title=_("The PIN is not the one that this browser knows"),
-        happened=_("Check it, and try again."),
-        advice=(
-            _(
-                "If you have got another PIN since, this browser no longer knows you: "
-                "get a code by mail."
-            ),
-        ),
-    ),
-    "pin_changed_since": Explanation(
-        title=_("Your PIN has been changed"),
-        happened=_("The PIN that you used in this browser no longer works."),
-        advice=(
-            _("Write your number. You need a code by mail this time, and your new PIN."),
-            _("If you have not changed your PIN, contact the library."),
         ),
     ),
     "pin_expired": Explanation(
@@ -252,21 +177,16 @@ _PINS: Final[Mapping[str, Explanation]] = {
         happened=_("Without one no PIN can be checked, here or at the self-service machines."),
         advice=(_("Contact the library, or come by: it can write the number in."), _ELSEWHERE),
     ),
-    "pin_several_accounts": Explanation(
-        title=_("The number leads to more than one account"),
-        happened=_("So we cannot tell which one is yours, and have checked no PIN."),
-        advice=(
-            _("Write your other number: the CPR number, or the one on your library card."),
-            _("Tell the library, so that it can put its records right."),
-        ),
+    "account_busy": Explanation(
+        title=_("We are busy right now"),
+        happened=_("Nothing has been checked or changed."),
+        advice=(_("Wait a minute and try again."),),
+        again=True,
     ),
-    "pin_not_temporary": Explanation(
-        title=_("This is not a temporary account"),
-        happened=_(
-            "Write the library card number or borrower ID of an account that was made for you "
-            "without a CPR number."
-        ),
-        advice=(),
+    "pin_not_here": Explanation(
+        title=_("You cannot choose a PIN for this account here"),
+        happened=_("The library decides which kinds of accounts get a PIN on these pages."),
+        advice=(_("Contact the library, or come to a service location."),),
     ),
     "pin_not_four": Explanation(
         title=_("A PIN is four digits"),
@@ -284,15 +204,6 @@ _PINS: Final[Mapping[str, Explanation]] = {
     "pin_differs": Explanation(
         title=_("The two PINs are not the same"),
         happened=_("Write the same four digits in both fields."),
-        advice=(),
-    ),
-    "pin_no_mail": Explanation(
-        title=_("We have no mail address for you"),
-        happened=_(
-            "Without it we cannot mail you a PIN. "
-            "Choose one yourself here. "
-            "Nothing has been changed."
-        ),
         advice=(),
     ),
 }

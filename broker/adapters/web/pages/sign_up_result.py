@@ -8,7 +8,7 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Service, Text
 from broker.core.login.steps import Done
-from broker.core.login.transaction import AccountState, Transaction
+from broker.core.login.transaction import AccountState, Errand, Transaction
 from broker.core.policy.model import Policy, PolicySet
 from broker.use_cases.transactions import Held
 
@@ -39,8 +39,28 @@ def sign_up_result(step: Done, held: Held, ports: WebPorts) -> dict[str, Any]:
         "mailed": account is not None and account.state is AccountState.DONE and account.pin_mailed,
         "here": here,
         "pin": pin_url(ports, transaction.back),
+        "choose_action": f"{ports.base_url}/pin?login={transaction.id}",
+        "choose_token": (
+            ports.forms.token(transaction, "pin", ports.now())
+            if may_choose_pin(step, transaction)
+            else ""
+        ),
         "back": back,
     }
+
+
+def may_choose_pin(step: Done, transaction: Transaction) -> bool:
+    """Return whether the last page of a sign-up offers a PIN: for the borrower that it created."""
+    account = transaction.account
+    return (
+        transaction.errand is Errand.SIGN_UP
+        and step.number is not None
+        and step.decision is not None
+        and step.decision.known_in_person
+        and account is not None
+        and account.state is AccountState.DONE
+        and account.outcome is EnrolmentOutcome.CREATED
+    )
 
 
 def service_to_return_to(ports: WebPorts, transaction: Transaction) -> Service | None:

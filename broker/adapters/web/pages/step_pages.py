@@ -161,7 +161,8 @@ class StepPages:
         transaction = held.transaction
         ports = self.ports
         if transaction.errand is Errand.SIGN_UP:
-            held = ports.broker.transactions.finished(held, ports.now())
+            if not sign_up_result.may_choose_pin(step, transaction):
+                held = ports.broker.transactions.finished(held, ports.now())
             values = sign_up_result.sign_up_result(step, held, ports)
             return self.page("done.html", "done", transaction, **values)
         page = "my-choices" if transaction.errand in OWN_ERRANDS else "pin"
@@ -198,15 +199,8 @@ class StepPages:
             token=ports.forms.token(transaction, "consent", now, shown),
             screen=screen,
             choices=f"{ports.base_url}/my-choices",
-            temporary=self._temporary(transaction),
             logo=ports.logo(service.name),
         )
-
-    def _temporary(self, transaction: Transaction) -> str:
-        """Return where a temporary borrower is shown by its PIN, or "" where no PIN is checked."""
-        if not self.ports.broker.rules.pins_checked:
-            return ""
-        return self.url(transaction, "pin?temporary=1")
 
     def reveal(self, held: Held, number: str) -> Response:
         """Show a person their own CPR number."""

@@ -34,9 +34,7 @@ class WebPorts:
     base_url: str
     unexpected: Callable[[BaseException, str], None]
     shared: Callable[[Request], bool]  # whether several people use the computer that asks
-    terminal: Callable[[Request], bool]  # whether it is a terminal that staff run
     network: Callable[[Request], str]  # the network that asks, as limits count
-    host: Callable[[Request], str]  # the computer that asks, as limits count
     count_beginning: Callable[[Request], None]  # NetworkBusy for a network that begins too much
     self_posting: SelfPostingPages
     filled: FilledPages

@@ -1,0 +1,221 @@
+"""The library account as a way to log in: number and PIN, and a mailed code in unknown browsers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from flask import Blueprint, request
+from flask_babel import format_datetime
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from broker.adapters.web.hourly_limits import HourlyLimits
+from broker.adapters.web.login.login import LoginEndpoints
+from broker.adapters.web.pages.form_tokens import SubmittedForm
+from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.redirects import redirect
+from broker.adapters.web.pages.security_headers import same_origin
+from broker.adapters.web.pages.sign_up_result import pin_url
+from broker.adapters.web.pages.step_pages import StepPages
+from broker.adapters.web.pages.web_ports import WebPorts
+from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.pins import identifier_of, shown_again
+from broker.core.errors import BrowserUnmatched, CodeRefused, FormRefused, TokenRefused
+from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.input_normalization import without_invisible
+from broker.core.login.transaction import Errand, Transaction
+from broker.use_cases.pins.library_login import LibraryLogins, LoginAttempt
+from broker.use_cases.transactions import Held
+
+_PURPOSE: Final = "pin"
+_UNPROCESSABLE: Final = 422
+_STATUS: Final = {"": 200, "pin_throttled": 429, "account_busy": 503, "page_too_old": 403}
+
+
+def blueprint(endpoints: "LibraryLoginPages") -> Blueprint:
+    """Return ``/login/<transaction>/pin``."""
+    routes = Blueprint("pin_login", __name__)
+    routes.get("/login/<name>/pin")(endpoints.ask)
+    routes.post("/login/<name>/pin")(endpoints.answer)
+    return routes
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryLoginPages:
+    """The endpoints over the web ports.
+
+    ``submit`` queues a check that is made after the page was answered; False if too many wait.
+    """
+
+    ports: WebPorts
+    pages: StepPages
+    login: LoginEndpoints
+    logins: LibraryLogins
+    limits: HourlyLimits
+    submit: Callable[[Callable[[], None]], bool]
+
+    def ask(self, name: str) -> Response:
+        """Show the form, or the page for the mailed code."""
+        held = self._held(name)
+        return self._code_page(held) if "code" in request.args else self._form(held)
+
+    def answer(self, name: str) -> Response:
+        """Answer number and PIN, or a code."""
+        held = self._held(name)
+        try:
+            form = self.ports.forms.read(request, held.transaction, _PURPOSE, self.ports.now())
+        except TokenRefused:
+            if not same_origin(request.headers, self.ports.base_url):
+                raise
+            # The mail may take longer than a page's ten minutes.
+            if SubmittedForm(request.form).values("code"):
+                return self._code_page(held, "page_too_old")
+            return self._form(held, "page_too_old")
+        answers = {"login": self._number_and_pin, "code": self._code}
+        return answers[form.choice("do", tuple(answers))](held, form)
+
+    def _held(self, name: str) -> Held:
+        """Return the transaction where people may log in so; FormRefused otherwise."""
+        held = self.login.of_browser(name)
+        transaction = held.transaction
+        local = self.ports.local
+        ways = self.ports.broker.rules.ways(transaction.request, transaction.errand)
+        passing = transaction.errand in {Errand.LOGIN, Errand.CHOICES}
+        if transaction.request.is_passive or not passing or local is None or local not in ways:
+            raise FormRefused("the library account is not a way to log in here")
+        return held
+
+    def _number_and_pin(self, held: Held, form: SubmittedForm) -> Response:
+        text = without_invisible(form.value("identifier", ""))
+        typed = identifier_of(text)
+        pin = without_invisible(form.value("pin", ""))
+        if typed is None:
+            return self._form(held, "pin_number_unread" if text else "pin_number_missing", form)
+        if not pin:
+            return self._form(held, "pin_missing", form)
+        known = self.logins.find_known(self.ports.cookies.known_browsers(request))
+        if known:
+            outcome = self.logins.log_in_known(known, typed, pin)
+            if outcome is not None:
+                return self._outcome(held, form, outcome)
+        if not self.limits.count_account_try(request, typed):
+            return self._form(held, "pin_throttled", form)
+        if self.logins.mail_code == "never":
+            return self._outcome(held, form, self.logins.log_in_without_code(typed, pin))
+        attempt = self._attempt(held, typed, pin)
+        if not self.submit(lambda: self.logins.check_and_mail(attempt)):
+            return self._form(held, "account_busy", form)
+        # The same answer for a right PIN, a wrong one, an unknown number and any error.
+        return redirect(f"{self.pages.url(held.transaction, 'pin')}?code=1", 303)
+
+    def _attempt(self, held: Held, typed: str, pin: str) -> LoginAttempt:
+        at = format_datetime(self.ports.now(), "long")
+        return LoginAttempt(typed, pin, _browser(held), language(), at, self._origin())
+
+    def _origin(self) -> str:
+        if self.ports.shared(request):
+            return str(_("one of the library's own computers"))
+        network = self.ports.network(request)
+        begins = network.partition("/")[0].removesuffix(".0").partition("::")[0]
+        if "/" not in network or not begins:
+            return str(_("a place that we cannot name"))
+        return str(_("an internet address that begins with %(begins)s", begins=begins))
+
+    def _outcome(self, held: Held, form: SubmittedForm, outcome: Borrower | str) -> Response:
+        if isinstance(outcome, Borrower):
+            return self._joined(held, outcome)
+        return self._form(held, outcome, form)
+
+    def _code(self, held: Held, form: SubmittedForm) -> Response:
+        try:
+            borrower = self.logins.try_code(form.value("code", ""), _browser(held))
+        except CodeRefused as refused:
+            self.ports.tell(_refused(held.transaction, refused.cause, self.ports.now()))
+            return self._code_page(held, refused.cause)
+        response = self._joined(held, borrower)
+        if form.value("own", "") and not held.transaction.shared:
+            token = self.logins.browsers.remember(borrower.number)
+            self.ports.cookies.remember_browser(request, response, token)
+        return response
+
+    def _joined(self, held: Held, borrower: Borrower) -> Response:
+        ports = self.ports
+        held, arrival_token = ports.broker.verified(held, str(ports.local), borrower, ports.now())
+        transaction = held.transaction
+        ports.tell(_verified(transaction, borrower, ports.now()))
+        response = self._welcome(held, borrower)
+        ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
+        return response
+
+    def _welcome(self, held: Held, borrower: Borrower) -> Response:
+        """Go on; first say why nothing can be borrowed, where the library system says so."""
+        if not borrower.bars:
+            return self.pages.show(held)
+        return self.pages.page(
+            "pin_bars.html",
+            "pin",
+            held.transaction,
+            reason="barred",
+            bars=sorted(borrower.bars),
+            url=self.pages.url(held.transaction),
+        )
+
+    def _form(self, held: Held, problem: str = "", form: SubmittedForm | None = None) -> Response:
+        transaction = held.transaction
+        if problem:
+            self.ports.tell(_refused(transaction, problem, self.ports.now()))
+        typed = shown_again(form.value("identifier", "")) if form else ""
+        return self._page("pin_login.html", held, problem, identifier=typed)
+
+    def _code_page(self, held: Held, problem: str = "") -> Response:
+        return self._page(
+            "pin_code.html",
+            held,
+            problem,
+            reason=problem or "code",
+            rememberable=not held.transaction.shared and self.logins.mail_code != "always",
+            kept={"code": "1"},
+        )
+
+    def _page(
+        self, template: str, held: Held, problem: str, *, reason: str = "", **values: object
+    ) -> Response:
+        transaction = held.transaction
+        back = transaction.request.service if transaction.errand is Errand.LOGIN else None
+        response = self.pages.page(
+            template,
+            "pin",
+            transaction,
+            reason=reason or problem,
+            problem=problem,
+            action=self.pages.url(transaction, "pin"),
+            token=self.ports.forms.token(transaction, _PURPOSE, self.ports.now()),
+            forgotten=pin_url(self.ports, back),
+            others=self.pages.url(transaction, "upstream"),
+            **values,
+        )
+        response.status_code = _STATUS.get(problem, _UNPROCESSABLE)
+        return response
+
+
+def _browser(held: Held) -> str:
+    if held.transaction.browser is None:
+        raise BrowserUnmatched("a login that no browser has come for")
+    return held.transaction.browser
+
+
+def _verified(transaction: Transaction, borrower: Borrower, now: datetime) -> BrokerEvent:
+    facts = {"reference": transaction.reference, "service": transaction.request.service}
+    audit = of_login(AuditEventKind.PIN_VERIFIED, now, transaction.names, borrower=borrower.number)
+    return BrokerEvent(EventKind.PIN_VERIFIED, facts, audit)
+
+
+def _refused(transaction: Transaction, reason: str, now: datetime) -> BrokerEvent:
+    """Return the event of a form that let nobody in."""
+    facts = {"reference": transaction.reference, "reason": reason, "route": "pin"}
+    if reason.startswith(("pin_number", "pin_missing", "code_malformed", "page_")):
+        return BrokerEvent(EventKind.PIN_FORM_INCOMPLETE, facts)
+    audit = of_login(AuditEventKind.REFUSED, now, transaction.names, reason=reason)
+    return BrokerEvent(EventKind.PIN_REFUSED, facts, audit)

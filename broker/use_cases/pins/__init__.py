@@ -1,0 +1,1 @@
+"""PINs of borrowers: chosen, mailed links, and logins with the library account."""

@@ -1,0 +1,89 @@
+"""The browsers in which a borrower logs in with number and PIN alone, without a mailed code."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.person_record import PersonRecord, RememberedBrowser
+from broker.core.retention.table import KNOWN_BROWSER
+from broker.use_cases.person_records import PersonRecords
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BrowserToken:
+    """The content of the cookie: the record that knows the browser, and the secret."""
+
+    person_id: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class KnownBrowser:
+    """A browser whose cookie a borrower's record knows."""
+
+    token: BrowserToken
+    borrower_number: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBrowsers:
+    """The known browsers in the person records."""
+
+    persons: PersonRecords
+    hmacs: LookupHmacs
+    now: Callable[[], datetime]
+
+    def remember(self, borrower_number: str) -> BrowserToken:
+        """Make a browser known for 90 days; its secret is drawn anew at each tick."""
+        now = self.now()
+        secret = secrets.token_hex(32)
+        person_id = library_person_id(self.hmacs, borrower_number)
+        known = RememberedBrowser(
+            borrower_number, self._secret_hash(person_id, secret), KNOWN_BROWSER.until(now)
+        )
+        self.persons.change(person_id, lambda record: record.remember_browser(known, now), now)
+        return BrowserToken(person_id, secret)
+
+    def find(self, brought: Sequence[BrowserToken]) -> tuple[KnownBrowser, ...]:
+        """Return the known browsers among the cookies that came."""
+        found = []
+        now = self.now()
+        for token in brought:
+            record = self.persons.read(token.person_id, now)
+            secret_hash = self._secret_hash(token.person_id, token.secret)
+            known = record.value.find_browser(secret_hash, now) if record else None
+            if known:
+                found.append(KnownBrowser(token, known.borrower_number))
+        return tuple(found)
+
+    def count_wrong_pin(self, known: KnownBrowser) -> None:
+        """Count a wrong PIN; the browser becomes unknown with the tenth."""
+        self._change(known, PersonRecord.count_wrong_pin)
+
+    def clear_wrong_pins(self, known: KnownBrowser) -> None:
+        """Begin the count again after a right PIN."""
+        self._change(known, PersonRecord.clear_wrong_pins)
+
+    def end_all(self, borrower_number: str) -> None:
+        """Make every browser of a borrower unknown: their PIN has changed."""
+        now = self.now()
+        person_id = library_person_id(self.hmacs, borrower_number)
+        if self.persons.read(person_id, now) is not None:
+            self.persons.change(person_id, PersonRecord.end_browsers, now)
+
+    def _change(
+        self, known: KnownBrowser, change: Callable[[PersonRecord, str], PersonRecord]
+    ) -> None:
+        person_id = known.token.person_id
+        secret_hash = self._secret_hash(person_id, known.token.secret)
+        self.persons.change(person_id, lambda record: change(record, secret_hash), self.now())
+
+    def _secret_hash(self, person_id: str, secret: str) -> str:
+        return self.hmacs.of("known browser", person_id, secret)
+
+
+def library_person_id(hmacs: LookupHmacs, borrower_number: str) -> str:
+    """Return the id of the record that knows a borrower only by the library system's number."""
+    return hmacs.of("library person", borrower_number)

@@ -1,0 +1,131 @@
+"""Login with the library account: number and PIN, and a mailed code in an unknown browser."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.pins import PinAnswer
+from broker.core.codes import spell_code
+from broker.core.errors import CodeRefused, LibraryError, TooMany
+from broker.core.letters import LoginCodeLetter
+from broker.core.ports import LetterWording, LibrarySystem
+from broker.use_cases.codes import MailedCodes
+from broker.use_cases.mail_outbox import MailOutbox
+from broker.use_cases.pins.known_browsers import BrowserToken, KnownBrowser, KnownBrowsers
+from broker.use_cases.waiting_slots import WaitingSlots, waiting_slot
+
+MailCode = Literal["unknown_browsers", "always", "never"]
+
+_CALL: Final = timedelta(seconds=8)
+_CODE_MAIL_LASTS: Final = timedelta(minutes=30)
+_NOBODY: Final = "0"  # no library system numbers its borrowers from zero
+_PIN: Final = re.compile(r"[\x20-\x7e]{1,64}")  # the desk may set longer ones than we do
+
+# Problems that a known browser is told; an unknown browser is told nothing.
+_PROBLEMS: Final = {
+    PinAnswer.EXPIRED: "pin_expired",
+    PinAnswer.LOCKED: "pin_locked",
+    PinAnswer.NO_CARD_NUMBER: "pin_no_card_number",
+}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LoginAttempt:
+    """A number and PIN as typed in a browser, and when and from where, for the mail."""
+
+    typed: str
+    pin: str
+    browser: str
+    language: str
+    asked_at: str
+    asked_from: str
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryLogins:
+    """Checks of number and PIN over the library system."""
+
+    library: LibrarySystem
+    codes: MailedCodes
+    browsers: KnownBrowsers
+    outbox: MailOutbox
+    letters: LetterWording
+    now: Callable[[], datetime]
+    mail_code: MailCode = "unknown_browsers"
+    waiting_slots: WaitingSlots | None = None
+
+    def find_known(self, brought: Sequence[BrowserToken]) -> tuple[KnownBrowser, ...]:
+        """Return the known browsers among the cookies; none if every login needs a code."""
+        return self.browsers.find(brought) if self.mail_code == "unknown_browsers" else ()
+
+    def log_in_known(
+        self, known: Sequence[KnownBrowser], typed: str, pin: str
+    ) -> Borrower | str | None:
+        """Check a PIN in a known browser: the borrower, a reason, or None for another's number.
+
+        LibraryUnavailable.
+        """
+        with waiting_slot(self.waiting_slots):
+            borrower = self._find(typed)
+            mine = [each for each in known if borrower and each.borrower_number == borrower.number]
+            if borrower is None or not mine:
+                return None
+            answer = self._check(borrower, pin)
+        if answer is PinAnswer.RIGHT:
+            self.browsers.clear_wrong_pins(mine[0])
+            return borrower
+        if answer is PinAnswer.WRONG:
+            self.browsers.count_wrong_pin(mine[0])
+        return _PROBLEMS.get(answer, "pin_wrong")
+
+    def log_in_without_code(self, typed: str, pin: str) -> Borrower | str:
+        """Check number and PIN where no code is mailed (``mail_code = "never"``)."""
+        with waiting_slot(self.waiting_slots):
+            borrower = self._find(typed)
+            answer = self._check(borrower, pin)
+        if borrower and answer is PinAnswer.RIGHT:
+            return borrower
+        return "pin_wrong"
+
+    def check_and_mail(self, attempt: LoginAttempt) -> None:
+        """Check number and PIN after the page was answered, and mail a code if they are right.
+
+        Otherwise store a decoy, so that wrong codes count down in the same way.
+        """
+        try:
+            borrower = self._find(attempt.typed)
+            answer = self._check(borrower, attempt.pin)
+            if borrower and borrower.email and answer is PinAnswer.RIGHT:
+                self._mail_code(borrower, borrower.email, attempt)
+                return
+        except (LibraryError, TooMany):
+            pass
+        self.codes.make_decoy("library_account", browser=attempt.browser)
+
+    def try_code(self, typed_code: str, browser: str) -> Borrower:
+        """Return the borrower of a typed code; CodeRefused, LibraryUnavailable."""
+        number = self.codes.try_code("library_account", typed_code, browser=browser)
+        borrower = self.library.read(number, self.now() + _CALL)
+        if borrower is None:
+            raise CodeRefused("code_wrong")
+        return borrower
+
+    def _mail_code(self, borrower: Borrower, address: str, attempt: LoginAttempt) -> None:
+        self.codes.count_mail(borrower_number=borrower.number, address=address)
+        code = self.codes.make_code("library_account", borrower.number, browser=attempt.browser)
+        content = LoginCodeLetter(spell_code(code), attempt.asked_at, attempt.asked_from)
+        mail_text = self.letters.worded(content, attempt.language)
+        self.outbox.queue_mail(address, mail_text, about=borrower.number, lasts=_CODE_MAIL_LASTS)
+
+    def _find(self, typed: str) -> Borrower | None:
+        found = self.library.typed(typed, self.now() + _CALL)
+        return found[0] if len(found) == 1 else None
+
+    def _check(self, borrower: Borrower | None, pin: str) -> PinAnswer:
+        if not _PIN.fullmatch(pin):
+            return PinAnswer.WRONG
+        number = borrower.number if borrower else _NOBODY
+        return self.library.check_pin(number, pin, self.now() + _CALL)

@@ -1,0 +1,159 @@
+"""A borrower chooses a PIN: it is set once, verified, and neither stored nor mailed."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.borrowers.pins import PinAnswer, find_pin_fault
+from broker.core.errors import (
+    CallNotMade,
+    LibraryError,
+    LibraryRefused,
+    LibraryUnavailable,
+    LinkGone,
+    PinUnderWay,
+    StoreUnavailable,
+)
+from broker.core.letters import ChangedPinLetter
+from broker.core.ports import Key, LetterWording, LibrarySystem
+from broker.use_cases.borrower_leases import LATE, BorrowerLeases
+from broker.use_cases.codes import MailedCodes
+from broker.use_cases.mail_outbox import MailOutbox
+from broker.use_cases.pins.known_browsers import KnownBrowsers
+from broker.use_cases.waiting_slots import WaitingSlots, waiting_slot
+
+_CALL: Final = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class PinChoice:
+    """The result of a choice.
+
+    ``set``: the new PIN was verified. ``refused``: the PIN is as it was, ``reason`` says why.
+    ``unknown``: nobody knows whether the new PIN works; another can be chosen at ``again_at``.
+    """
+
+    result: Literal["set", "refused", "unknown"]
+    reason: str = ""
+    again_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PinChoices:
+    """Choices of PINs over the library system.
+
+    ``pin_categories`` returns the borrower categories that may get a PIN here: staff accounts are
+    in none of them.
+    """
+
+    library: LibrarySystem
+    leases: BorrowerLeases
+    codes: MailedCodes
+    browsers: KnownBrowsers
+    outbox: MailOutbox
+    letters: LetterWording
+    pin_categories: Callable[[], frozenset[str]]
+    now: Callable[[], datetime]
+    live: bool = True  # False: the library is only observed, or frozen
+    waiting_slots: WaitingSlots | None = None
+
+    def choose(
+        self, borrower_number: str, pin: str, language: str, *, link_token: str | None = None
+    ) -> PinChoice:
+        """Set the PIN that a borrower chose, and verify it.
+
+        With ``link_token`` the choice is made behind a PIN mail, whose link must still be valid
+        under the lease: LinkGone. PinUnderWay while another change of the borrower may still be
+        carried out; LibraryUnavailable if the library system was not asked to set the PIN.
+        """
+        fault = find_pin_fault(pin, ())
+        if fault:
+            return PinChoice("refused", fault)
+        if not self.live:
+            raise LibraryUnavailable("library.mode is not live: no PIN is set")
+        with waiting_slot(self.waiting_slots):
+            borrower = self.library.read(borrower_number, self.now() + _CALL)
+            if borrower is None:
+                raise LinkGone("the borrower is gone")
+            reason = self._find_fault(borrower, pin)
+            if reason:
+                return PinChoice("refused", reason)
+            return self._choose_under_lease(borrower, pin, language, link_token)
+
+    def may_choose(self, borrower: Borrower) -> bool:
+        """Return whether a borrower of this category gets a PIN here."""
+        return borrower.category in self.pin_categories()
+
+    def _find_fault(self, borrower: Borrower, pin: str) -> str | None:
+        if not self.may_choose(borrower):
+            return "pin_not_here"
+        return find_pin_fault(pin, borrower.suggested_pins())
+
+    def _choose_under_lease(
+        self, borrower: Borrower, pin: str, language: str, link_token: str | None
+    ) -> PinChoice:
+        again_at = self.now() + LATE
+        lease = self.leases.hold(borrower.number, again_at)
+        if lease is None:
+            raise PinUnderWay("another change of the borrower may still be carried out")
+        notice: Key | None = None
+        try:
+            if link_token is not None:
+                self.codes.find_link(link_token)
+            notice = self._queue_notice(borrower, language, again_at)
+            self.library.set_pin(borrower.number, pin, self.now() + _CALL)
+        except (LinkGone, LibraryRefused, CallNotMade, StoreUnavailable) as error:
+            # Nothing was sent, or the library system refused: the PIN is as it was.
+            self._cancel(notice)
+            self.leases.release(lease)
+            if isinstance(error, LibraryRefused):
+                return PinChoice("refused", "pin_refused")
+            raise
+        except LibraryUnavailable:
+            # The call may still be carried out: the lease stays, and the notice is mailed.
+            self._release(notice)
+            return _unknown(again_at)
+        if not self._is_verified(borrower, pin):
+            self._release(notice)
+            return _unknown(again_at)
+        self.codes.end_codes(borrower.number)
+        self.browsers.end_all(borrower.number)
+        self._release(notice)
+        self.leases.release(lease)
+        return PinChoice("set")
+
+    def _is_verified(self, borrower: Borrower, pin: str) -> bool:
+        """Return whether the new PIN works; without a check the answer of the call counts."""
+        if LibraryCapability.PIN_CHECKED not in self.library.capabilities:
+            return True
+        try:
+            answer = self.library.check_pin(borrower.number, pin, self.now() + _CALL, borrower.card)
+        except LibraryError:
+            return False
+        return answer is PinAnswer.RIGHT
+
+    def _queue_notice(self, borrower: Borrower, language: str, due: datetime) -> Key | None:
+        if borrower.email is None:
+            return None
+        mail_text = self.letters.worded(ChangedPinLetter(), language)
+        return self.outbox.queue_mail(borrower.email, mail_text, about=borrower.number, due=due)
+
+    def _release(self, notice: Key | None) -> None:
+        if notice is not None:
+            with suppress(StoreUnavailable):  # it is due by itself later
+                self.outbox.release_mail(notice)
+
+    def _cancel(self, notice: Key | None) -> None:
+        if notice is not None:
+            with suppress(StoreUnavailable):
+                self.outbox.cancel_mail(notice)
+
+
+def _unknown(lease_ends: datetime) -> PinChoice:
+    """Return the result with the full minute after which the lease has ended for certain."""
+    next_minute = lease_ends.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    return PinChoice("unknown", again_at=next_minute)

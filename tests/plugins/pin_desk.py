@@ -1,0 +1,128 @@
+"""PINs over a real store and a library system whose calls can be lost, late or refused."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from broker.adapters.mail.letter_texts import LetterTexts
+from broker.adapters.stores.sqlite import SqliteStore
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES
+from broker.core.borrowers.pins import PinAnswer
+from broker.core.entities import Text
+from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.use_cases.borrower_leases import BorrowerLeases
+from broker.use_cases.codes import MailedCodes
+from broker.use_cases.mail_outbox import MailOutbox
+from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.pins.known_browsers import KnownBrowsers
+from broker.use_cases.pins.library_login import LibraryLogins
+from broker.use_cases.pins.pin_choice import PinChoices
+from broker.use_cases.pins.pin_mails import PinMails
+
+NUMBER = "17"
+ADDRESS = "ann@post.example"
+HMACS = LookupHmacs("k1", b"k" * 32)
+
+
+@dataclass(slots=True)
+class Library:
+    """A library system; ``calls`` says what becomes of the next calls that set a PIN."""
+
+    borrowers: dict[str, Borrower]
+    pins: dict[str, str] = field(default_factory=dict)
+    capabilities: frozenset[Any] = ALL_CAPABILITIES
+    next_call: str = "answered"
+    late: list[tuple[datetime, str, str]] = field(default_factory=list)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    checks: int = 0
+
+    def read(self, number: str, deadline: datetime) -> Borrower | None:
+        """Return one."""
+        del deadline
+        return self.borrowers.get(number)
+
+    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Return those with this CPR or card number."""
+        del deadline
+        if self.next_call == "down":
+            raise LibraryUnavailable("down")
+        return tuple(each for each in self.borrowers.values() if text in {each.cpr, each.card})
+
+    def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
+        """Set a PIN as the script says."""
+        del deadline
+        script, self.next_call = self.next_call, "answered"
+        if script == "refused":
+            raise LibraryRefused("too short", "minPasswordLength")
+        if script.startswith("late"):
+            self.late.append((self.now() + timedelta(seconds=int(script[4:])), number, pin))
+        elif script != "lost":
+            self.pins[number] = pin
+        if script != "answered":
+            raise LibraryUnavailable("timeout")
+
+    def check_pin(self, number: str, pin: str, deadline: datetime, card: str | None = None) -> PinAnswer:
+        """Say whether this is the PIN."""
+        del deadline, card
+        self.checks += 1
+        return PinAnswer.RIGHT if self.pins.get(number) == pin else PinAnswer.WRONG
+
+    def carry_out_late(self) -> None:
+        """Carry out the calls whose time has come."""
+        for moment, number, pin in tuple(self.late):
+            if moment <= self.now():
+                self.pins[number] = pin
+                self.late.remove((moment, number, pin))
+
+
+class Clock:
+    """A clock that is set."""
+
+    def __init__(self) -> None:
+        """Begin."""
+        self.time = datetime(2026, 12, 1, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self.time
+
+
+class Desk:
+    """Everything around PINs over one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it."""
+        self.clock = Clock()
+        self.store = SqliteStore(path)
+        ann = Borrower(NUMBER, "STUD", email=ADDRESS, cpr="0101990000", card="0101990000")
+        staff = Borrower("99", "STAFF", email="boss@post.example", card="S-99")
+        self.library = Library({NUMBER: ann, "99": staff, "18": replace(ann, number="18", cpr=None, card="C-18")})
+        self.library.now = self.clock
+        self.library.pins = {NUMBER: "4071", "99": "password", "18": "8362"}
+        self.codes = MailedCodes(self.store, HMACS, self.clock)
+        self.outbox = MailOutbox(self.store, HMACS, None, self.clock)
+        self.browsers = KnownBrowsers(PersonRecords(self.store, HMACS), HMACS, self.clock)
+        letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
+        library: Any = self.library
+        leases = BorrowerLeases(self.store, HMACS, self.clock)
+        shared = (self.codes, self.browsers, self.outbox, letters)
+        self.choices = PinChoices(library, leases, *shared, lambda: frozenset({"STUD"}), self.clock)
+        self.mails = PinMails(library, self.codes, self.outbox, letters, lambda: frozenset({"STUD"}), self.clock)
+        self.logins = LibraryLogins(library, *shared, self.clock)
+
+    def pass_time(self, **span: float) -> None:
+        """Let time pass."""
+        self.clock.time += timedelta(**span)
+        self.library.carry_out_late()
+
+    def due_mails(self) -> list[str]:
+        """Return the texts of the mails that are due now."""
+        mails = []
+        for _, kept in self.store.list("mail", None, self.clock()):
+            if kept.due and kept.due <= self.clock():
+                mails.append(kept.value.decode("unicode_escape", "replace"))
+        return mails

@@ -1,0 +1,15 @@
+"""A borrower with a PIN, over an empty store."""
+
+from pathlib import Path
+
+import pytest
+
+from broker.adapters.stores import sqlite
+from tests.plugins.pin_desk import Desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """Give a borrower with a PIN."""
+    sqlite.prepare(tmp_path / "pins.db")
+    return Desk(tmp_path / "pins.db")

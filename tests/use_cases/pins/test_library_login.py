@@ -1,0 +1,133 @@
+"""Logins with the library account: what a stranger learns, and how the owner still gets in."""
+
+import re
+
+import pytest
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.errors import CodeRefused
+from broker.use_cases.pins.library_login import LoginAttempt
+from tests.plugins.pin_desk import NUMBER, Desk
+
+CPR = "0101990000"
+PIN = "4071"
+
+
+def attempt(desk: Desk, typed: str = CPR, pin: str = PIN, browser: str = "b1") -> None:
+    """Make the check that follows the page."""
+    desk.logins.check_and_mail(LoginAttempt(typed, pin, browser, "en", "now", "somewhere"))
+
+
+def code_in(desk: Desk) -> str:
+    """Return the code of the newest mail."""
+    return re.findall(r"The code is: (\d{4} \d{4})", desk.due_mails()[-1])[0]
+
+
+def outcome(desk: Desk, code: str, browser: str = "b1") -> str:
+    """Return the borrower of a code, or the cause of its refusal."""
+    try:
+        return desk.logins.try_code(code, browser).number
+    except CodeRefused as error:
+        return error.cause
+
+
+def test_number_pin_and_mailed_code_log_in(desk: Desk) -> None:
+    """The code goes to the address in the library system, and works once in the browser that asked."""
+    attempt(desk)
+    code = code_in(desk)
+    assert outcome(desk, code, "b2") == "code_none"
+    assert outcome(desk, code) == NUMBER
+    assert outcome(desk, code) == "code_none"
+
+
+@pytest.mark.parametrize(("typed", "pin"), [(CPR, "0000"), ("nobody", PIN), (CPR, ""), (CPR, "\u0664071")])
+def test_a_stranger_is_mailed_nothing_and_told_nothing(desk: Desk, typed: str, pin: str) -> None:
+    """A wrong PIN and an unknown number leave a decoy: codes count down as behind a right PIN."""
+    attempt(desk, typed, pin, "stranger")
+    assert desk.due_mails() == []
+    attempt(desk, browser="owner")
+    answers = {each: [outcome(desk, "00000000", each) for _ in range(7)] for each in ("stranger", "owner")}
+    assert answers["stranger"] == answers["owner"] == ["code_wrong"] * 5 + ["code_used_up"] * 2
+
+
+def test_an_error_of_the_library_system_leaves_a_decoy_too(desk: Desk) -> None:
+    """The page has been answered: nobody learns of the error."""
+    desk.library.next_call = "down"
+    attempt(desk)
+    assert outcome(desk, "00000000") == "code_wrong"
+
+
+def test_three_codes_a_day_are_mailed(desk: Desk) -> None:
+    """A stranger who knows the PIN fills no mailbox; a known browser still logs in."""
+    known = desk.logins.find_known([desk.browsers.remember(NUMBER)])
+    for each in range(10):
+        attempt(desk, browser=f"network {each}")
+    assert len(desk.due_mails()) == 3
+    assert isinstance(desk.logins.log_in_known(known, CPR, PIN), Borrower)
+
+
+def test_ten_thousand_guesses_from_as_many_browsers_log_nobody_in(desk: Desk) -> None:
+    """No right PIN is found without the mailbox: nothing that a guess gets back depends on the PIN."""
+    known = desk.logins.find_known([desk.browsers.remember(NUMBER)])
+    for each in range(0, 10_000, 50):
+        attempt(desk, pin=f"{each:04}", browser=f"browser {each}")
+        assert outcome(desk, "12345678", f"browser {each}") == "code_wrong"
+    assert len(desk.due_mails()) <= 1
+    assert isinstance(desk.logins.log_in_known(known, CPR, PIN), Borrower)
+
+
+def test_a_known_browser_logs_in_with_number_and_pin(desk: Desk) -> None:
+    """For its own borrower only: another's number counts as unknown, and another secret knows nobody."""
+    token = desk.browsers.remember(NUMBER)
+    known = desk.logins.find_known([token])
+    assert isinstance(desk.logins.log_in_known(known, CPR, PIN), Borrower)
+    assert desk.logins.log_in_known(known, "C-18", "8362") is None
+    assert desk.logins.find_known([type(token)(token.person_id, "0" * 64)]) == ()
+    desk.pass_time(days=90)
+    assert desk.logins.find_known([token]) == ()
+
+
+def test_the_tenth_wrong_pin_makes_a_browser_unknown(desk: Desk) -> None:
+    """A right PIN in between begins the count again."""
+    token = desk.browsers.remember(NUMBER)
+    for wrong in (9, 10):
+        known = desk.logins.find_known([token])
+        for _ in range(wrong):
+            assert desk.logins.log_in_known(known, CPR, "0000") == "pin_wrong"
+        if wrong == 9:
+            assert isinstance(desk.logins.log_in_known(known, CPR, PIN), Borrower)
+    assert desk.logins.find_known([token]) == ()
+
+
+def test_with_always_no_browser_is_known_and_with_never_no_code_is_mailed(desk: Desk) -> None:
+    """``library_account.mail_code`` decides."""
+    token = desk.browsers.remember(NUMBER)
+    object.__setattr__(desk.logins, "mail_code", "always")
+    assert desk.logins.find_known([token]) == ()
+    assert isinstance(desk.logins.log_in_without_code(CPR, PIN), Borrower)
+    assert desk.logins.log_in_without_code(CPR, "0000") == desk.logins.log_in_without_code("x", PIN) == "pin_wrong"
+
+
+def test_pin_mails_of_a_stranger_take_nothing_away(desk: Desk) -> None:
+    """Three links a day reach the mailbox; they all work, and staff can always send one."""
+    for _ in range(10):
+        desk.mails.request(CPR, "en", "now")
+        desk.mails.request("nobody", "en", "now")
+    mails = desk.due_mails()
+    assert len(mails) == 3
+    tokens = [re.findall(r"link=([0-9a-f]{32})", text)[0] for text in mails]
+    assert [desk.codes.find_link(token) for token in tokens] == [NUMBER] * 3
+    assert not any(CPR in text or "Ann" in text for text in mails)
+    desk.mails.request_by_staff(NUMBER, "en", "now")
+    assert len(desk.due_mails()) == 4
+
+
+def test_a_welcome_mail_is_queued_with_its_link_in_one_write(desk: Desk) -> None:
+    """Nothing of it stands before the write that ends the enrolment."""
+    first, *others = desk.mails.draft_welcome_mail("20", "new@post.example", "en")
+    assert desk.due_mails() == []
+    assert desk.store.put_many(first, others, desk.clock())
+    [text] = desk.due_mails()
+    token = re.findall(r"link=([0-9a-f]{32})", text)[0]
+    desk.pass_time(days=6)
+    assert desk.codes.find_link(token) == "20"

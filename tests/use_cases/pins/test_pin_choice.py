@@ -1,0 +1,168 @@
+"""A chosen PIN is set once and verified: a page that said "set" is right whatever was lost or late."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from broker.adapters.stores import sqlite
+from broker.core.borrowers.library_capabilities import LibraryCapability
+from broker.core.errors import LibraryUnavailable, LinkGone, PinUnderWay
+from tests.plugins.pin_desk import NUMBER, Desk
+
+PIN = "5926"
+
+
+def test_a_chosen_pin_is_verified_and_neither_stored_nor_mailed(desk: Desk) -> None:
+    """The store and the mails hold no PIN at any time, and a notice is mailed."""
+    assert desk.choices.choose(NUMBER, PIN, "en").result == "set"
+    assert desk.library.pins[NUMBER] == PIN
+    assert desk.library.checks == 1
+    [notice] = desk.due_mails()
+    assert "new PIN has just been chosen" in notice
+    kinds: Any = ("mail", "code", "person", "lease")
+    kept = [kept.value for kind in kinds for _, kept in desk.store.list(kind, None, desk.clock())]
+    assert not any(PIN.encode() in value for value in kept)
+
+
+@pytest.mark.parametrize("poor", ["407", "40715", "abcd", "1234", "1987", "0101", "9900"])
+def test_a_poor_pin_is_refused_before_anything_is_called(desk: Desk, poor: str) -> None:
+    """Not four digits, a pattern, a year, or part of the CPR number: the PIN is as it was."""
+    assert desk.choices.choose(NUMBER, poor, "en").result == "refused"
+    assert desk.library.pins[NUMBER] == "4071"
+    assert desk.due_mails() == []
+
+
+def test_the_password_of_a_staff_account_cannot_be_overwritten(desk: Desk) -> None:
+    """A category that neither a policy nor library.pin_categories names gets no PIN, by no way."""
+    choice = desk.choices.choose("99", PIN, "en")
+    assert (choice.result, choice.reason) == ("refused", "pin_not_here")
+    token = desk.codes.make_link("99")
+    assert desk.choices.choose("99", PIN, "en", link_token=token).result == "refused"
+    desk.mails.request("S-99", "en", "now")
+    assert desk.due_mails() == []
+    assert desk.library.pins["99"] == "password"
+
+
+def test_a_refusal_leaves_the_pin_and_releases_the_lease(desk: Desk) -> None:
+    """The page says the reason, no notice is mailed, and the person chooses again at once."""
+    desk.library.next_call = "refused"
+    assert desk.choices.choose(NUMBER, PIN, "en").reason == "pin_refused"
+    desk.pass_time(minutes=11)
+    assert desk.due_mails() == []
+    assert desk.choices.choose(NUMBER, "6038", "en").result == "set"
+
+
+@pytest.mark.parametrize("call", ["lost", "done", "late300"])
+def test_a_lost_answer_is_never_called_set_and_blocks_for_ten_minutes(desk: Desk, call: str) -> None:
+    """The call may still be carried out: nobody chooses meanwhile, and the notice is mailed."""
+    desk.library.next_call = call
+    choice = desk.choices.choose(NUMBER, PIN, "en")
+    assert choice.result == "unknown"
+    assert len(desk.due_mails()) == 1
+    with pytest.raises(PinUnderWay):
+        desk.choices.choose(NUMBER, "6038", "en")
+    assert choice.again_at is not None
+    desk.pass_time(seconds=(choice.again_at - desk.clock()).total_seconds())
+    assert desk.choices.choose(NUMBER, "6038", "en").result == "set"
+    desk.pass_time(hours=1)
+    assert desk.library.pins[NUMBER] == "6038"
+
+
+def test_an_answer_without_a_right_verification_is_not_set(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That the library system took the call proves nothing, where it can be asked."""
+    monkeypatch.setattr(type(desk.library), "set_pin", lambda *_: None)
+    assert desk.choices.choose(NUMBER, PIN, "en").result == "unknown"
+    with pytest.raises(PinUnderWay):
+        desk.choices.choose(NUMBER, PIN, "en")
+
+
+def test_without_a_check_the_answer_counts(desk: Desk) -> None:
+    """Alma cannot verify a PIN."""
+    desk.library.capabilities = desk.library.capabilities - {LibraryCapability.PIN_CHECKED}
+    assert desk.choices.choose(NUMBER, PIN, "en").result == "set"
+    assert desk.library.checks == 0
+
+
+def test_a_confirmed_pin_ends_links_codes_and_known_browsers(desk: Desk) -> None:
+    """A stranger who had one of them gets no further; an unknown result ends nothing."""
+    token = desk.codes.make_link(NUMBER)
+    assert token is not None
+    known = desk.browsers.remember(NUMBER)
+    desk.library.next_call = "lost"
+    assert desk.choices.choose(NUMBER, PIN, "en", link_token=token).result == "unknown"
+    assert desk.codes.find_link(token) == NUMBER
+    assert desk.browsers.find([known])
+    desk.pass_time(minutes=11)
+    assert desk.choices.choose(NUMBER, PIN, "en", link_token=token).result == "set"
+    assert desk.browsers.find([known]) == ()
+    with pytest.raises(LinkGone):
+        desk.choices.choose(NUMBER, "6038", "en", link_token=token)
+    assert desk.library.pins[NUMBER] == PIN
+    assert desk.choices.choose(NUMBER, "6038", "en").result == "set"  # the lease was released
+
+
+def test_a_library_that_is_not_live_is_not_written_to(desk: Desk) -> None:
+    """Observed or frozen: no PIN is set and no mail is sent."""
+    object.__setattr__(desk.choices, "live", False)
+    object.__setattr__(desk.mails, "live", False)
+    with pytest.raises(LibraryUnavailable):
+        desk.choices.choose(NUMBER, PIN, "en")
+    desk.mails.request("0101990000", "en", "now")
+    assert desk.due_mails() == []
+
+
+class PinModel(RuleBasedStateMachine):
+    """Choices, lost and late answers, and time in any order."""
+
+    def __init__(self) -> None:
+        """Open an empty store."""
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        path = Path(self.folder.name) / "pins.db"
+        sqlite.prepare(path)
+        self.desk = Desk(path)
+        self.said: str | None = None
+
+    @rule(
+        pin=st.sampled_from(["5926", "6038", "8305"]),
+        call=st.sampled_from(["answered", "answered", "lost", "done", "refused", "late60", "late590"]),
+    )
+    def choose(self, pin: str, call: str) -> None:
+        """Choose a PIN while the next call is answered, lost, done without an answer, or late."""
+        self.desk.library.next_call = call
+        try:
+            result = self.desk.choices.choose(NUMBER, pin, "en").result
+        except PinUnderWay:
+            return
+        finally:
+            self.desk.library.next_call = "answered"
+        if result == "set":
+            self.said = pin
+        elif result == "unknown":
+            self.said = None
+
+    @rule(seconds=st.sampled_from([1, 60, 300, 611]))
+    def wait(self, seconds: int) -> None:
+        """Let time pass; late calls are carried out."""
+        self.desk.pass_time(seconds=seconds)
+
+    @invariant()
+    def set_means_set(self) -> None:
+        """Keep what a page said: "set" is right until the PIN is changed."""
+        if self.said is not None:
+            assert self.desk.library.pins[NUMBER] == self.said
+
+    def teardown(self) -> None:
+        """Remove the store."""
+        self.folder.cleanup()
+
+
+TestPinModel = PinModel.TestCase
+TestPinModel.settings = settings(
+    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
