@@ -39,20 +39,23 @@ from broker.files.policies import live_policies
 from broker.files.policies.policy_folder import PolicyFolder, PolicySource
 from broker.files.settings import config
 from broker.use_cases.borrower_leases import BorrowerLeases
-from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
-from broker.use_cases.borrowers.enrolment_figures import EnrolmentCounting
-from broker.use_cases.borrowers.enrolment_ports import EnrolmentPorts
-from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords
-from broker.use_cases.borrowers.enrolments import Enrolments
 from broker.use_cases.borrowers.library_proof import LibraryProof
 from broker.use_cases.borrowers.locked_changes import LockedChanges
-from broker.use_cases.borrowers.staff_cases import StaffCases
 from broker.use_cases.codes import MailedCodes
+from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
+from broker.use_cases.enrolment.cases import EnrolmentCases
+from broker.use_cases.enrolment.circuit_breaker import CircuitBreaker
+from broker.use_cases.enrolment.figures import EnrolmentCounting
+from broker.use_cases.enrolment.find_borrower import BorrowerFinder
+from broker.use_cases.enrolment.ports import EnrolmentPorts
+from broker.use_cases.enrolment.requests import EnrolmentRequests
+from broker.use_cases.enrolment.worker import EnrolmentWorker
 from broker.use_cases.identity.person_links import PersonLinks
-from broker.use_cases.identity.person_resolution import PersonResolution
+from broker.use_cases.identity.person_resolution import NoIdentityCases, PersonResolution
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.person_worker import PersonWorker
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
 from broker.use_cases.pins.pin_choice import PinChoices
@@ -84,12 +87,15 @@ class Parts:
     tell: TellPort
     library: LibrarySystem
     register: PersonRegister | None
-    look_ups: RegisterLookUps | None
     library_proof: LibraryProof
     links: PersonLinks
-    enrolments: Enrolments
+    enrolment_ports: EnrolmentPorts
+    enrolments: EnrolmentRequests
+    borrower_finder: BorrowerFinder
+    enrolment_cases: EnrolmentCases
     enrolment_counting: EnrolmentCounting
-    cases: StaffCases
+    person_worker: PersonWorker
+    look_up_requests: LookUpRequests
     codes: MailedCodes
     outbox: MailOutbox
     mailbox_proof: MailboxProof
@@ -121,9 +127,16 @@ class Parts:
         """Return the look-up of a person through the ports."""
         configured = self.configured()
         index = self.keys.index
-        question = self.enrolments.question
-        persons = PersonResolution(configured, self.links, self.cases, question)
-        borrowers = BorrowerAtLogin(self.store, index, persons, self.enrolments)
+        persons = PersonResolution(configured, self.links, NoIdentityCases(), self.borrower_finder)
+        borrowers = BorrowerAtLogin(
+            self.enrolment_ports,
+            self.enrolments,
+            self.borrower_finder,
+            self.look_up_requests,
+            self.store,
+            index,
+            self.config.library.mode,
+        )
         trail = ToldTrail(self.tell, self.trail)
         return PersonAtLogin(
             self.store,
@@ -144,12 +157,13 @@ def assemble(settings: config.Config) -> Parts:
     trail = open_sinks.told_trail(settings, ring, store, opened.sinks)
     wake = WakeSignal(settings.state)
     waiting = _waiting(settings)
-    library = LockedChanges(opened.library, store, ring.index, now)
+    breaker = CircuitBreaker(opened.library, now)
+    library = LockedChanges(breaker, store, ring.index, now)
     pins = _pins(settings, opened, library, wake, trail.tell)
     pin_mails = pins.pin_mails
     ports = _enrolment_ports(settings, ring, library, trail, pin_mails)
-    enrolments = Enrolments(ports, settings.library.mode, wake, time.sleep, waiting)
-    cases = StaffCases(ports.records, ports.links, trail)
+    look_up_requests = LookUpRequests(ports.persons, _refresh_after(settings), now)
+    look_ups = _look_ups(ports, opened.register)
     codes, outbox = pin_mails.codes, pin_mails.outbox
     return Parts(
         config=settings,
@@ -165,12 +179,15 @@ def assemble(settings: config.Config) -> Parts:
         tell=trail.tell,
         library=ports.library,
         register=opened.register,
-        look_ups=_look_ups(ports, opened.register),
         library_proof=_library_proof(opened, store, trail.tell),
-        links=ports.links,
-        enrolments=enrolments,
-        enrolment_counting=EnrolmentCounting(ports.records, now),
-        cases=cases,
+        links=PersonLinks(store, ring.index, now),
+        enrolment_ports=ports,
+        enrolments=EnrolmentRequests(ports, wake, time.sleep, waiting),
+        borrower_finder=BorrowerFinder(ports, waiting, settings.library.mode == "live"),
+        enrolment_cases=EnrolmentCases(ports, wake),
+        enrolment_counting=EnrolmentCounting(store, ports.persons, now),
+        person_worker=PersonWorker(ports.persons, EnrolmentWorker(ports), look_ups),
+        look_up_requests=look_up_requests,
         codes=codes,
         outbox=outbox,
         mailbox_proof=MailboxProof(store, ring.index, codes, outbox, pin_mails.letters),
@@ -260,15 +277,14 @@ def _enrolment_ports(
     store = pin_mails.codes.store
     return EnrolmentPorts(
         library=library,
+        persons=PersonRecords(store, ring.index),
         hmacs=ring.index,
-        links=PersonLinks(store, ring.index, now),
-        records=EnrolmentRecords(store, now),
         now=now,
-        look_ups=LookUpRequests(PersonRecords(store, ring.index), _refresh_after(settings), now),
         trust_for=settings.library.trust_for,
         trail=trail,
-        tell=trail.tell,
-        pin_mails=pin_mails,
+        log=trail.tell,
+        draft_welcome_mail=pin_mails.draft_welcome_mail,
+        wake_mails=pin_mails.outbox.wake_worker,
     )
 
 
@@ -379,7 +395,7 @@ def _look_ups(ports: EnrolmentPorts, register: PersonRegister | None) -> Registe
     if register is None:
         return None
     return RegisterLookUps(
-        ports.look_ups.persons, register, ports.library, ports.trail, ports.tell, ports.now
+        ports.persons, register, ports.library, ports.trail, ports.log, ports.now
     )
 
 

@@ -88,13 +88,12 @@ def _groups(parts: Parts, trail: KeptTrail, borrower: str) -> tuple[str, ...]:
 
 def _persons(parts: Parts, borrower: str) -> set[str]:
     """Return the persons who have been served as a borrower: by CPR number, or by its PIN."""
-    rows = parts.enrolments.ports.records.all()
-    cprs = {row.key.group for row in rows if row.enrolment.number == borrower}
+    records = parts.enrolment_ports.persons.list_all(now())
+    persons = {each.key.group for each in records if each.value.borrower_number == borrower}
     links = parts.links
     account = links.of_borrower(borrower)
     linked = links.cpr(account)
-    cprs |= {linked} if linked else set()
-    persons = cprs | {links.holder(cpr) for cpr in cprs}
+    persons |= {linked, links.holder(linked)} if linked else set()
     alone = links.known_by_name(account)
     return persons | ({alone} if alone else set())
 

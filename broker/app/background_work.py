@@ -22,7 +22,6 @@ from broker.core.errors import BrokerError, ConfigurationFaults
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
 from broker.files import durable_files
 from broker.files.settings.config import Config
-from broker.use_cases.borrowers.wishes_after_outage import WishesAfterOutage
 from broker.use_cases.store_sweep import StoreSweep
 from broker.use_cases.worker_loop import run_worker_loop
 
@@ -177,11 +176,8 @@ class Loops:
         """Start every loop."""
         parts = self.parts
         forgetting = ForgettingUpkeep(parts)
-        enrolling = [partial(_after, forgetting, self._enrolling())]
-        if parts.look_ups is not None and parts.enrolments.mode == "live":
-            # A loop of its own: no borrower waits for a register that is slow.
-            asks = partial(_after, forgetting, parts.look_ups.step)
-            self._start("register", [asks], self.feeds_wake, _IDLE)
+        live = parts.config.library.mode == "live"
+        enrolling = [partial(_after, forgetting, parts.person_worker.step)] if live else []
         # A loop of its own, too: all that is due waits for its first look.
         self._start("forgetting", [forgetting.step], self.feeds_wake, _IDLE)
         for _ in range(parts.config.library.connections):
@@ -211,10 +207,6 @@ class Loops:
         """Wake the loops: something is wanted, or a mail queued."""
         self.parts.wake.local.set()
         self.mails_wake.set()
-
-    def _enrolling(self) -> Step:
-        enrolments = self.parts.enrolments
-        return WishesAfterOutage(enrolments.step, enrolments.ports.records, assembly.now).step
 
     def _start(self, name: str, steps: Sequence[Step], wake: Event, idle: float) -> None:
         arguments = (steps, wake, self.ending.is_set, idle, _report)

@@ -19,7 +19,7 @@ _SHELL: Final = "shell"  # its guesses of help codes are counted together
 def search(parts: Parts, clock: Callable[[], datetime] = now) -> StaffSearch:
     """Return the search of staff."""
     store, hmacs = parts.store, parts.keys.index
-    enrolments = StaffEnrolments(parts.cases, store, hmacs, clock)
+    enrolments = StaffEnrolments(parts.enrolment_cases, store, hmacs, clock)
     return StaffSearch(enrolments, parts.links, parts.outbox, store, hmacs, clock)
 
 

@@ -48,7 +48,7 @@ def gauges(parts: Parts) -> Iterator[Gauge]:
 
 def _enrolments(parts: Parts, moment: datetime) -> Iterator[Gauge]:
     try:
-        figures = parts.enrolment_counting.figures()
+        figures = parts.enrolment_counting.read_figures()
     except StoreUnavailable:
         return
     if figures is None:
@@ -60,18 +60,12 @@ def _enrolments(parts: Parts, moment: datetime) -> Iterator[Gauge]:
             {"state": each.state, "reason": each.reason},
             each.count,
         )
-    oldest = figures.oldest_wanted
+    oldest = figures.oldest_pending
     yield Gauge(
-        "broker_enrolment_oldest_wanted_seconds",
-        "For how long the enrolment has been wanted that waits longest; 0 where none does.",
+        "broker_enrolment_oldest_pending_seconds",
+        "Age of the oldest pending enrolment; 0 where none is pending.",
         {},
         (moment - oldest).total_seconds() if oldest else 0.0,
-    )
-    yield Gauge(
-        "broker_pin_letters_owed",
-        "Mails with a PIN, or with the way to one, that are to be sent.",
-        {},
-        figures.pins_owed,
     )
 
 

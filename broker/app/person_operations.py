@@ -21,7 +21,7 @@ from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.transaction import Authentication
-from broker.use_cases.identity.person_resolution import NAMES, PersonResolution
+from broker.use_cases.identity.person_resolution import NAMES, NoIdentityCases, PersonResolution
 from broker.use_cases.persons.forgetting import Forgetting, RecordsUnread
 from broker.use_cases.persons.person_search import FoundPerson, PersonSearch
 from broker.use_cases.persons.their_counters import TheirCounters
@@ -254,8 +254,9 @@ def _known(search: PersonSearch, person: FoundPerson) -> FoundPerson:
 
 
 def _resolution(parts: Parts) -> PersonResolution:
-    question = parts.enrolments.question
-    return PersonResolution(parts.configured(), parts.links, parts.cases, question)
+    return PersonResolution(
+        parts.configured(), parts.links, NoIdentityCases(), parts.borrower_finder
+    )
 
 
 def desk(parts: Parts) -> PersonDesk:

@@ -74,18 +74,21 @@ def _joined(sentences: Sequence[str]) -> str:
 def _enrolment_notes(parts: Parts, moment: datetime) -> dict[str, str]:
     """Return that cases wait for staff, or wishes for longer than a library system rests."""
     try:
-        figures = parts.enrolment_counting.figures()
+        figures = parts.enrolment_counting.read_figures()
     except StoreUnavailable:
         return {}  # a fault of the store
     if figures is None:
         return {}
     said = []
-    cases = figures.of_state("case")
+    cases = figures.count_state("case")
     if cases:
         said.append(f"{cases} cases wait for staff")
-    oldest = figures.oldest_wanted
+    if figures.settings:
+        names = ", ".join(figures.settings)
+        said.append(f"enrolments wait for a correction in the library system: {names}")
+    oldest = figures.oldest_pending
     if oldest and moment - oldest > _LONG_WANTED:
-        said.append(f"the oldest of those wanted has waited since {oldest:%Y-%m-%d %H:%M} UTC")
+        said.append(f"the oldest pending enrolment has waited since {oldest:%Y-%m-%d %H:%M} UTC")
     return {"enrolments": "; ".join(said)} if said else {}
 
 

@@ -1,12 +1,11 @@
 """The events of the audit trail, and the facts that they may carry: none of them a person's own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.login.login_names import LoginNames
 from broker.core.policy.model import Decision
 
@@ -41,9 +40,7 @@ class AuditEventKind(StrEnum):
     ENROLMENT_LOWERED = "enrolment_lowered"
     ENROLMENT_ADOPTED = "enrolment_adopted"
     ENROLMENT_CASE = "enrolment_case"
-    ENROLMENT_GIVEN_UP = "enrolment_given_up"
     ENROLMENT_RETRIED = "enrolment_retried"
-    ENROLMENT_ENDED = "enrolment_ended"
     REGISTER_ASKED = "register_asked"  # the register of persons, by a CPR number
     REGISTER_ANSWERED = "register_answered"
     LOGOUT_ASKED = "logout_asked"
@@ -167,57 +164,6 @@ def of_login(
         facts["near_misses"] = near_misses(decision)
         facts["digest"] = decision.digest[:12] or None
     return AuditEvent(kind, at, **{**facts, **more})
-
-
-def of_enrolment(
-    before: Enrolment, after: Enrolment, person: str, at: datetime
-) -> tuple[AuditEvent, ...]:
-    """Return the events of a change of an enrolment: done, a case, given up, mailed."""
-    pin_mailed = AuditEvent(AuditEventKind.PIN_MAILED, at, person=person, about=after.id)
-    events = []
-    kind = _kind_of_state(after)
-    if kind is not None and after.state is not before.state:
-        # The reason of an enrolment that is done is why its PIN mail is late, not why it ended.
-        reason = None if after.state is EnrolmentState.DONE else after.reason
-        events.append(replace(pin_mailed, kind=kind, reason=reason))
-    if after.pin_mailed and after.pin_mailed != before.pin_mailed:
-        events.append(pin_mailed)
-    return tuple(events)
-
-
-def _kind_of_state(enrolment: Enrolment) -> AuditEventKind | None:
-    """Return the event of an enrolment that has come to its state; None for one under way."""
-    match enrolment.state:
-        case EnrolmentState.DONE:
-            return _kind_of_outcome(enrolment.outcome)
-        case EnrolmentState.CASE:
-            return AuditEventKind.ENROLMENT_CASE
-        case EnrolmentState.GIVEN_UP:
-            return AuditEventKind.ENROLMENT_GIVEN_UP
-        case EnrolmentState.WANTED | EnrolmentState.OBSERVED | EnrolmentState.NOTICE:
-            return None
-        case _:
-            assert_never(enrolment.state)
-
-
-def _kind_of_outcome(outcome: EnrolmentOutcome | None) -> AuditEventKind:
-    match outcome:
-        case EnrolmentOutcome.CREATED:
-            return AuditEventKind.ENROLMENT_MADE
-        case EnrolmentOutcome.UNCHANGED:
-            return AuditEventKind.ENROLMENT_FOUND
-        case EnrolmentOutcome.FILLED_IN:
-            return AuditEventKind.ENROLMENT_FILLED_IN
-        case EnrolmentOutcome.UPDATED:
-            return AuditEventKind.ENROLMENT_UPDATED
-        case EnrolmentOutcome.UPGRADED:
-            return AuditEventKind.ENROLMENT_UPGRADED
-        case EnrolmentOutcome.LOWERED:
-            return AuditEventKind.ENROLMENT_LOWERED
-        case EnrolmentOutcome.ADOPTED | None:
-            return AuditEventKind.ENROLMENT_ADOPTED
-        case _:
-            assert_never(outcome)
 
 
 def deciding_line(decision: Decision) -> str | None:

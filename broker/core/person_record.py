@@ -5,8 +5,8 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.register_look_up import RegisterLookUp
-from broker.core.enrolment import Enrolment, EnrolmentState
 
 _SEEN_EVERY: Final = timedelta(days=1)
 

@@ -1,6 +1,6 @@
 """Reads and writes the one record of a person, and the indexes that lead to it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -8,7 +8,7 @@ from typing import Final
 from broker.core.errors import StoreUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord
-from broker.core.ports import Key, Store
+from broker.core.ports import Key, Store, Write
 from broker.core.retention.table import INDEX, PERSON
 from broker.use_cases.records import Claimed, Content, Record, Records
 
@@ -44,12 +44,14 @@ class PersonRecords:
         now: datetime,
         *,
         read: Record[PersonRecord] | None = None,
+        others: Sequence[Write] = (),
     ) -> Record[PersonRecord]:
         """Write what ``change`` makes of the record, and return the record as it stands then.
 
         ``change`` is given an empty record where there is none, and is called again where another
         writer came first. Nothing is written where it changes nothing. ``read`` is the record where
-        the caller has read it already.
+        the caller has read it already. ``others`` are written in the
+        same turn, only with the record.
         """
         before: PersonRecord | None = None
 
@@ -61,7 +63,7 @@ class PersonRecords:
                 return None
             return Content(after, PERSON.until(after.last_seen), after.due)
 
-        amended = self._records.amend(person_key(person_id), write, now, read=read)
+        amended = self._records.amend(person_key(person_id), write, now, read=read, others=others)
         if amended.record is None:
             raise StoreUnavailable("a person record was not written")
         self._write_indexes(person_id, before, amended.record.value, now)

@@ -181,11 +181,22 @@ class Records(Generic[T]):
         return self.write(key, Content(value, until), _version(before), now)
 
     def write(
-        self, key: Key, content: Content[T], was: str | None, now: datetime
+        self,
+        key: Key,
+        content: Content[T],
+        was: str | None,
+        now: datetime,
+        others: Sequence[Write] = (),
     ) -> Record[T] | None:
-        """Write if the present version is ``was``, None for no record; else return None."""
+        """Write if the present version is ``was``, None for no record; else return None.
+
+        ``others`` are written in the same turn of the store, only if this record is.
+        """
         draft = self.drafted(key, content, was)
-        written = self.store.put(*draft, now, durable=self.durable)
+        if others:
+            written = self.store.put_many(draft, others, now, durable=self.durable)
+        else:
+            written = self.store.put(*draft, now, durable=self.durable)
         if not written:
             return None
         return Record(key, content.value, draft.kept.version, content.until, content.due)
@@ -208,12 +219,14 @@ class Records(Generic[T]):
         now: datetime,
         *,
         read: Record[T] | None = None,
+        others: Sequence[Write] = (),
     ) -> Amended[T]:
         """Write what ``change`` makes of the record as it stands.
 
         ``change`` is called with None where there is no record, and returns None to leave things as
         they are. Where another writes first it is called again on what was written, ``tries`` times
         in all; StoreUnavailable then. ``read`` is the record where the caller has read it already.
+        ``others`` as in ``write``.
         """
         record = read or self.get(key, now)
         for attempt in range(self.tries):
@@ -222,7 +235,7 @@ class Records(Generic[T]):
             content = change(record)
             if content is None:
                 return Amended(record, written=False)
-            written = self.write(key, content, _version(record), now)
+            written = self.write(key, content, _version(record), now, others)
             if written:
                 return Amended(written, written=True)
         raise StoreUnavailable(f"{self.fact.__name__} record kept changing")

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Final, assert_never
+from typing import Final
 
 from broker.core.borrowers.borrower import Borrower, numbers
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome
+from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.matching import PersonFacts, has_surname, is_this_persons
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.entities import Names
@@ -219,41 +219,3 @@ def _of_same_category(borrower: Borrower, change: Change) -> EnrolmentOutcome:
     if overwritten or change.expires is not None:
         return EnrolmentOutcome.UPDATED
     return EnrolmentOutcome.FILLED_IN
-
-
-def _planned(category: str | None, cpr: str | None) -> EnrolmentOutcome:
-    if cpr:
-        return EnrolmentOutcome.ADOPTED
-    if category is None:
-        return EnrolmentOutcome.UPDATED
-    return EnrolmentOutcome.UPGRADED
-
-
-def planned_outcome(observed: Enrolment, planned: Plan) -> Enrolment:
-    """Return the record of what ``planned`` would write: names of fields, never their values."""
-    match planned:
-        case Case(reason):
-            return replace(observed, reason=reason, borrowers=planned.borrowers)
-        case Gone():
-            return replace(observed, reason="borrower_gone")
-        case Nothing(number):
-            return replace(observed, number=number, outcome=EnrolmentOutcome.UNCHANGED)
-        case Create(wish):
-            return replace(
-                observed,
-                outcome=EnrolmentOutcome.CREATED,
-                category=wish.category,
-                expires=wish.expires,
-                would=tuple(field.name for field in wish.fields),
-            )
-        case Change(number, fields, category, expires, cpr):
-            return replace(
-                observed,
-                outcome=_planned(category, cpr),
-                number=number,
-                category=category,
-                expires=expires,
-                would=tuple(name for name, _ in fields),
-            )
-        case _:
-            assert_never(planned)

@@ -1,24 +1,29 @@
-"""An enrolment: one durable wish for a borrower, and its state."""
+"""An enrolment: the stored request to create or change one person's borrower."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
-from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.entities import Names
 
 
 class EnrolmentState(StrEnum):
     """The state of an enrolment."""
 
-    WANTED = "wanted"
+    PENDING = "pending"
     DONE = "done"
-    # staff must look: several_borrowers, different_person, temporary_and_cpr, ...
-    CASE = "case"
-    NOTICE = "notice"  # staff may look: a name came with another CPR number; nothing waits for it
-    GIVEN_UP = "given_up"  # nothing came of it: too late, or borrower_gone
-    OBSERVED = "observed"  # library.mode = observe: what would have been written; never carried out
+    CASE = "case"  # staff must decide something; its reason is a ``CaseReason``
+
+
+class CaseReason(StrEnum):
+    """The reason why staff must decide something about one person. There is no other."""
+
+    SEVERAL_BORROWERS = "several_borrowers"  # more than one borrower has the CPR number
+    DIFFERENT_PERSON = "different_person"  # the only one has another name and birth date
+    POSSIBLE_DUPLICATE = "possible_duplicate"  # one without the CPR number may be the person's
+    LIBRARY_REFUSED = "library_refused"  # the library system refused a create or a change
 
 
 class EnrolmentOutcome(StrEnum):
@@ -29,102 +34,172 @@ class EnrolmentOutcome(StrEnum):
     UPDATED = "updated"  # fields or expiry; the category is as before
     UPGRADED = "upgraded"
     LOWERED = "lowered"
-    ADOPTED = "adopted"  # a temporary borrower got its person's CPR
+    ADOPTED = "adopted"  # a borrower without a CPR number got that of its person
     UNCHANGED = "unchanged"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Enrolment:
-    """One durable wish and its state, keyed by the person (docs/reference/design.md#4c).
+    """One request and its state, kept in the person record.
 
-    A later wish replaces the earlier. ``id`` is the random mark that every create carries, the same
-    under every later wish until the borrower it made is gone, so that our create is known by it;
-    ``creates`` counts the creates sent. A finished enrolment keeps number, category, expiry and
-    outcome, not the wish; while its PIN is owed, or given up, it keeps the wish without CPR and
-    fields.
+    ``id`` stands in a reserved field of the borrower that this enrolment created. ``wanted`` holds
+    the CPR number, so that a finished enrolment has none. ``failing_since`` is the time of the
+    first failure in a row, ``last_error`` the masked sentence of the last one, and ``setting`` the
+    setting of the library system that must be corrected first. ``borrowers`` are the borrowers of
+    a case, ``claimed`` the one that the person has proved to own, and ``ruled_out`` those that
+    staff know to be other people's. ``creates`` and ``conflicts`` count the creates that were sent,
+    and those that a unique field rejected, since the last decision.
     """
 
     id: str
     state: EnrolmentState
-    wanted_at: datetime
-    wish: Wish | None
-    person: str  # pseudonym of the person
-    number: str | None = None
-    category: str | None = None
-    expires: date | None = None
-    outcome: EnrolmentOutcome | None = None
+    requested_at: datetime
+    wanted: Wish | None = None
     attempts: int = 0
-    first_attempt: datetime | None = None
-    reason: str | None = None  # library_unavailable, several_borrowers, cpr_changed, ...
-    # the sentence of the library system or mail server behind ``reason``, without a person's value
-    cause: str | None = None
-    pin_mailed: datetime | None = None  # when the welcome mail was queued
-    link: str | None = None  # of a case of names and numbers: the borrower known before
-    borrowers: Names = ()  # the numbers of the borrowers that a case is about, as they were found
+    next_attempt: datetime | None = None
+    failing_since: datetime | None = None
+    reason: str | None = None
+    last_error: str | None = None
+    setting: str | None = None
     creates: int = 0
-    # keyed hash of the person facts (name, birth date) that agreed with the borrower
-    agreed_facts: str | None = None
-    carried: str | None = None  # pseudonym of the wish that was carried out
-    # when the library system was last asked about the borrower: it was as found then, or not there
-    settled: datetime | None = None
-    # in observe mode: the names of the fields that would have been written
-    would: Names = ()
+    conflicts: int = 0
+    borrowers: Names = ()
+    claimed: str | None = None
+    ruled_out: Names = ()
+    outcome: EnrolmentOutcome | None = None
 
-    def has_just_found_none(self, now: datetime, within: timedelta) -> bool:
-        """Return whether the library system has said that there is no borrower.
+    @property
+    def has_failed(self) -> bool:
+        """Return whether the last attempt of a pending enrolment failed."""
+        return self.state is EnrolmentState.PENDING and self.failing_since is not None
 
-        ``within`` this time, and with no create sent since.
-        """
-        if self.number or self.creates or self.settled is None:
-            return False
-        return now - self.settled < within
+    def request(self, wanted: Wish, now: datetime) -> "Enrolment":
+        """Return the enrolment after a login has asked for ``wanted``: pending, and due now."""
+        if self.wanted is not None:
+            wanted = merge_wanted(self.wanted, wanted)
+        # A case that the library system has been corrected for is over; otherwise it comes back.
+        return replace(self.retry(now), requested_at=now, wanted=wanted)
 
-    def finished(
-        self,
-        borrower: Borrower,
-        outcome: EnrolmentOutcome,
-        carried: str,
-        agreed_facts: str,
-        now: datetime,
+    def retry(self, now: datetime) -> "Enrolment":
+        """Return the enrolment to be tried again now; what staff ruled out stays ruled out."""
+        return replace(
+            self,
+            state=EnrolmentState.PENDING,
+            attempts=0,
+            next_attempt=now,
+            creates=0,
+            conflicts=0,
+            borrowers=(),
+            reason=None,
+            last_error=None,
+            setting=None,
+            failing_since=None,
+        )
+
+    def rule_out(self, borrowers: Iterable[str], now: datetime) -> "Enrolment":
+        """Return the enrolment after staff said that ``borrowers`` are other people's."""
+        ruled_out = tuple(dict.fromkeys([*self.ruled_out, *borrowers]))
+        return replace(self.retry(now), ruled_out=ruled_out)
+
+    def claim(self, number: str, now: datetime) -> "Enrolment":
+        """Return the enrolment after the person has proved that borrower ``number`` is theirs."""
+        return replace(self.retry(now), claimed=number)
+
+    def count_create(self) -> "Enrolment":
+        """Return the enrolment before a create is sent."""
+        return replace(self, creates=self.creates + 1)
+
+    def count_conflict(self) -> "Enrolment":
+        """Return the enrolment after a unique field rejected a create."""
+        return replace(self, conflicts=self.conflicts + 1)
+
+    def open_case(
+        self, reason: CaseReason, borrowers: Names = (), last_error: str | None = None
     ) -> "Enrolment":
-        """Return the enrolment once the borrower is as wished, with no PIN owed.
+        """Return the enrolment as a case for staff."""
+        return replace(
+            self,
+            state=EnrolmentState.CASE,
+            next_attempt=None,
+            reason=reason.value,
+            borrowers=borrowers,
+            last_error=last_error,
+            setting=None,
+        )
 
-        ``carried`` is the pseudonym of the wish. What is known of the PIN of another borrower is
-        forgotten.
-        """
-        same = self.number == borrower.number
+    def postpone(
+        self, reason: str, last_error: str, setting: str | None, now: datetime, until: datetime
+    ) -> "Enrolment":
+        """Return the enrolment after a failed attempt, to be tried again at ``until``."""
+        return replace(
+            self,
+            attempts=self.attempts + 1,
+            next_attempt=until,
+            failing_since=self.failing_since or now,
+            reason=reason,
+            last_error=last_error,
+            setting=setting,
+        )
+
+    def finish(self, outcome: EnrolmentOutcome) -> "Enrolment":
+        """Return the enrolment once the borrower is as wanted; the CPR number goes."""
         return replace(
             self,
             state=EnrolmentState.DONE,
-            wish=None,
-            number=borrower.number,
-            category=borrower.category,
-            expires=borrower.expires,
-            outcome=outcome,
-            reason=None,
-            cause=None,
-            borrowers=(),
+            wanted=None,
             attempts=0,
-            carried=carried,
-            agreed_facts=agreed_facts,
-            settled=now,
-            pin_mailed=self.pin_mailed if same else None,
+            next_attempt=None,
+            failing_since=None,
+            reason=None,
+            last_error=None,
+            setting=None,
+            creates=0,
+            conflicts=0,
+            borrowers=(),
+            claimed=None,
+            ruled_out=(),
+            outcome=outcome,
         )
-
-    @property
-    def listed_state(self) -> str:
-        """Return the state as staff read it: nobody's account is done before its PIN is."""
-        return self.state.value
-
-    @property
-    def listed_reason(self) -> str | None:
-        """Return the reason that staff read beside it."""
-        return self.reason
-
-    def retried(self) -> "Enrolment":
-        """Return the enrolment as staff let it be tried again."""
-        return replace(self, attempts=0)
 
     def __repr__(self) -> str:
         """Show id, state and reason only."""
         return f"Enrolment({self.id!r}, {self.state.value!r}, {self.reason!r})"
+
+
+def merge_wanted(pending: Wish, later: Wish) -> Wish:
+    """Return the wanted borrower of a pending enrolment after a later request.
+
+    The later request changes it as the change plan would change a real borrower. It takes away no
+    right to create, no category that the plan would keep, and no mail address.
+    """
+    if pending.creates and not later.moves(pending.category):
+        # The category stays, with all that belongs to it; of the same one the later expiry counts.
+        is_same = later.category == pending.category
+        kept = replace(
+            later,
+            affiliation=pending.affiliation,
+            category=pending.category,
+            upgrades=pending.upgrades,
+            lowers=pending.lowers,
+            expires=max(pending.expires, later.expires) if is_same else pending.expires,
+            upgrade=pending.upgrade or (is_same and later.upgrade),
+        )
+    else:
+        kept = later
+    return replace(
+        kept,
+        creates=pending.creates or later.creates,
+        fields=_merge_fields(pending.fields, later.fields),
+        pin_to=later.pin_to or pending.pin_to,
+        register=later.register or pending.register,
+    )
+
+
+def _merge_fields(
+    pending: tuple[WishedField, ...], later: tuple[WishedField, ...]
+) -> tuple[WishedField, ...]:
+    merged = {field.name: field for field in pending}
+    for field in later:
+        if field.name not in merged or field.set == "always":
+            merged[field.name] = field
+    return tuple(merged.values())

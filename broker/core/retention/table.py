@@ -83,49 +83,6 @@ RECEIPT: Final = Retention(
     _("the answer"),
     _("to prove a consent (GDPR article 7(1)), and not to ask again"),
 )
-WISH: Final = Retention(
-    "enrolment",
-    _(
-        "a wish for a borrower: CPR number, name, mail address and category, until it"
-        " is carried out"
-    ),
-    "a keyed hash of the CPR number",
-    31 * _DAY,
-    _("the wish"),
-    _("a library system that is down gets it later; given up after 30 days"),
-)
-WISH_OF_CASE: Final = Retention(
-    "enrolment",
-    _("the same, where staff have to look first"),
-    "a keyed hash of the CPR number",
-    37 * _DAY,
-    _("the wish"),
-    _("staff decide; the wish goes after 30 days, the record a week later where nothing works it"),
-)
-OBSERVED: Final = Retention(
-    "enrolment",
-    _("what would have been written to the library system, in observe mode"),
-    "a keyed hash of the CPR number",
-    30 * _DAY,
-    _("the wish"),
-    _("staff compare before they let the broker write"),
-)
-ENROLLED: Final = Retention(
-    "enrolment",
-    _("an enrolment that has ended: borrower number, category, expiry, outcome; no CPR number"),
-    "a keyed hash of the CPR number",
-    400 * _DAY,
-    _("its end, renewed when a login changes it"),
-    _("the next login finds the borrower again, without asking the library system each time"),
-)
-CASE: Final = Retention(
-    "enrolment",
-    _("a case or notice for staff: its reason, borrower numbers"),
-    "a keyed hash of the CPR number, the name or the mail address",
-    _TWENTY_YEARS,
-    _("its listing"),
-    _("until staff end it"),
-)
 LEASE: Final = Retention(
     "lease",
     _("which worker carries out a record that is due"),
@@ -279,14 +236,6 @@ TRACE: Final = Retention(
     30 * _DAY,
     _("the page"),
     _("the desk finds what a caller reads out"),
-)
-PAUSE: Final = Retention(
-    "pause",
-    _("creates that a fault in the set-up refuses: the fault, hashes of three CPR numbers"),
-    "the category",
-    _DAY,
-    _("the last refusal"),
-    _("one person's refusal is told from everybody's"),
 )
 SETUP: Final = Retention(
     "setup",

@@ -6,12 +6,11 @@ from typing import Literal, assert_never
 
 from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.change_plan import Change, Create, Nothing, offered, outcome, plan
-from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import read_person_facts
 from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.borrowers.wanted_borrower import Wish, wish
 from broker.core.consent.disclosure import looked_up
-from broker.core.enrolment import CaseReason, Enrolment, EnrolmentState
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.identity.usable_cpr import missing_cpr_reason
 from broker.core.login.missing_address import without_address
@@ -48,9 +47,7 @@ class BorrowerAtLogin:
     hmacs: LookupHmacs
     mode: Mode = "live"
 
-    def find_number(
-        self, transaction: Transaction, arrived: Arrived, now: datetime
-    ) -> str | None:
+    def find_number(self, transaction: Transaction, arrived: Arrived, now: datetime) -> str | None:
         """Return the number of the borrower that the person has already, or None.
 
         A login that the policies deny for what it lacks alone is let in with a borrower.
@@ -122,7 +119,11 @@ class BorrowerAtLogin:
             waited = transaction.account and transaction.account.state is AccountState.WANTED
             made = record.value.enrolment.outcome if waited and record.value.enrolment else None
             return _account_of(record.value, made or EnrolmentOutcome.UNCHANGED)
-        if record is None or not is_under_way(record.value.enrolment) or not _is_waiting(transaction):
+        if (
+            record is None
+            or not is_under_way(record.value.enrolment)
+            or not _is_waiting(transaction)
+        ):
             self.requests.request(person.id, wanted)
         self.requests.wait(person.id, patience)
         record = self.ports.persons.read(person.id, self.ports.now())
@@ -178,17 +179,13 @@ class BorrowerAtLogin:
             if opened:
                 kind = AuditEventKind.ENROLMENT_CASE
                 self.ports.record_event(kind, person_id, opened, found.reason)
-        elif found.finding is Finding.FOUND and is_open and enrolment is not None:
-            if enrolment.reason in _SHOWN_BY_SEARCH:
-                now = self.ports.now()
-                after = enrolment.retry(now) if enrolment.wanted else None
-                self.ports.persons.change(
-                    person_id, lambda each: each.with_enrolment(after), now
-                )
+        elif found.finding is Finding.FOUND and enrolment and _was_shown_by_search(enrolment):
+            now = self.ports.now()
+            after = enrolment.retry(now) if enrolment.wanted else None
+            self.ports.persons.change(person_id, lambda each: each.with_enrolment(after), now)
+            self.requests.wake.set()
 
-    def _find_unchanged(
-        self, transaction: Transaction, arrived: Arrived, now: datetime
-    ) -> Account:
+    def _find_unchanged(self, transaction: Transaction, arrived: Arrived, now: datetime) -> Account:
         """Return the account of a borrower that this login changes nothing of."""
         person = transaction.person
         if person is None:
@@ -215,35 +212,34 @@ class BorrowerAtLogin:
         """Return the account as the request of this login would change it."""
         found = self._find(person, arrived, now, wanted)
         match found.finding:
-            case Finding.FOUND if found.borrower is None:
-                record = self.ports.persons.read(person.id, now)
-                if record and self.finder.is_as_wanted(record.value, wanted):
-                    return _account_of(record.value, EnrolmentOutcome.UNCHANGED)
-                return Account(found.number, AccountState.NONE)
             case Finding.FOUND:
-                borrowers = (found.borrower,) if found.borrower else ()
-                planned = plan(borrowers, wanted, now.date())
-                if isinstance(planned, Nothing) and found.borrower:
-                    category = found.borrower.category
-                    unchanged = EnrolmentOutcome.UNCHANGED
-                    done = AccountState.DONE
-                    return Account(found.number, done, unchanged, category=category)
-                upgrade_from = offered(planned, borrowers, wanted)
-                return Account(found.number, AccountState.NONE, upgrade_from=upgrade_from)
+                return self._describe_found(person, found, wanted, now)
             case Finding.CASE:
                 return _case_account(found.reason, self._case_id(person.id, now))
-            case Finding.NONE if not wanted.creates:
-                return _case_account("national_eid_required")
-            case Finding.NONE if not _has_mail(wanted):
-                return without_address(arrived.decision, arrived.reading.attributes)
             case Finding.NONE:
-                return Account(None, AccountState.NONE, absent=True)
-            case Finding.SILENT if not _has_mail(wanted):
-                return Account(None, AccountState.UNAVAILABLE)
+                return _describe_none(wanted, arrived)
             case Finding.SILENT:
-                return Account(None, AccountState.NONE)
+                state = AccountState.NONE if _has_mail(wanted) else AccountState.UNAVAILABLE
+                return Account(None, state)
             case _:
                 assert_never(found.finding)
+
+    def _describe_found(
+        self, person: Person, found: FoundBorrower, wanted: Wish, now: datetime
+    ) -> Account:
+        """Return the account of a borrower that is as wanted, or that this login would change."""
+        if found.borrower is None:
+            record = self.ports.persons.read(person.id, now)
+            if record and self.finder.is_as_wanted(record.value, wanted):
+                return _account_of(record.value, EnrolmentOutcome.UNCHANGED)
+            return Account(found.number, AccountState.NONE)
+        borrowers = (found.borrower,)
+        planned = plan(borrowers, wanted, now.date())
+        if isinstance(planned, Nothing):
+            unchanged, category = EnrolmentOutcome.UNCHANGED, found.borrower.category
+            return Account(found.number, AccountState.DONE, unchanged, category=category)
+        upgrade_from = offered(planned, borrowers, wanted)
+        return Account(found.number, AccountState.NONE, upgrade_from=upgrade_from)
 
     def _case_id(self, person_id: str, now: datetime) -> str | None:
         record = self.ports.persons.read(person_id, now)
@@ -314,6 +310,20 @@ class BorrowerAtLogin:
 def declined_key(hmacs: LookupHmacs, person_id: str) -> Key:
     """Return the key of the counter that a person does not want another category."""
     return Key("counter", hmacs.of("declined upgrade", person_id))
+
+
+def _was_shown_by_search(enrolment: Enrolment) -> bool:
+    is_case = enrolment.state is EnrolmentState.CASE
+    return is_case and enrolment.reason in _SHOWN_BY_SEARCH
+
+
+def _describe_none(wanted: Wish, arrived: Arrived) -> Account:
+    """Return the account of a person without a borrower."""
+    if not wanted.creates:
+        return _case_account("national_eid_required")
+    if not _has_mail(wanted):
+        return without_address(arrived.decision, arrived.reading.attributes)
+    return Account(None, AccountState.NONE, absent=True)
 
 
 def _case_account(reason: str | None, enrolment_id: str | None = None) -> Account:

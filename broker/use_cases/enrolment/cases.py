@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from broker.core.audit_events import AuditEventKind
-from broker.core.enrolment import CaseReason, Enrolment, EnrolmentState
+from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentState
 from broker.core.person_record import PersonRecord
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.waiting_slots import WakeSignal

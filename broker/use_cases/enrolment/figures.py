@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.enrolment import EnrolmentState
+from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.entities import Names
 from broker.core.ports import Key, Store
 from broker.core.retention.table import FIGURES, TURN

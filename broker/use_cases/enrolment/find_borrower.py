@@ -98,6 +98,11 @@ class BorrowerFinder:
         self._confirm(person_id, found, person, record, wanted)
         return FoundBorrower(Finding.FOUND, found[0].number, found[0])
 
+    def is_only(self, borrower: Borrower, cpr: str) -> bool:
+        """Return whether ``cpr`` finds this borrower and no other; raises LibraryUnavailable."""
+        found = self.call(lambda deadline: self.ports.library.find(cpr, deadline))
+        return [each.number for each in found] == [borrower.number]
+
     def is_as_wanted(self, stored: PersonRecord | None, wanted: Wish | None) -> bool:
         """Return whether the stored borrower met ``wanted`` when it was confirmed, and still does.
 

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
+from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import Wish
-from broker.core.enrolment import Enrolment
 from broker.core.event_routes import TellPort, told_nobody
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import LibrarySystem, Trail
+from broker.core.ports import LibrarySystem, Trail, Write
 from broker.use_cases.person_records import PersonRecords
 
 # A call of the worker may take so long; a request waits less.
@@ -24,7 +24,8 @@ REQUEST_CALL: Final = timedelta(seconds=3)
 class EnrolmentPorts:
     """Library system, person records and audit log.
 
-    ``trust_for`` is how long an answer of the library system counts.
+    ``trust_for`` is how long an answer of the library system counts. ``draft_welcome_mail`` returns
+    the writes that queue the welcome mail of a created borrower: number, address and language.
     """
 
     library: LibrarySystem
@@ -34,6 +35,8 @@ class EnrolmentPorts:
     trust_for: timedelta = timedelta(minutes=10)
     trail: Trail = NO_TRAIL
     log: TellPort = told_nobody
+    draft_welcome_mail: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
+    wake_mails: Callable[[], object] = lambda: None
     make_id: Callable[[], str] = lambda: secrets.token_hex(16)
 
     def hash_facts(self, person: PersonFacts) -> str:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.core.audit_events import AuditEventKind
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.wanted_borrower import Wish
-from broker.core.enrolment import Enrolment, EnrolmentState
 from broker.core.person_record import PersonRecord
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.waiting_slots import WaitingSlots, WakeSignal

@@ -12,13 +12,13 @@ from typing import Final
 from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower, numbers
 from broker.core.borrowers.change_plan import Change, find_case_reason, outcome, plan_for_matching
-from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import can_be_claimed, is_possible_duplicate
 from broker.core.borrowers.wanted_borrower import Wish
-from broker.core.enrolment import CaseReason, Enrolment, EnrolmentState
 from broker.core.errors import LibraryError, LibraryRefused, LibraryUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.person_record import PersonRecord
+from broker.core.ports import Write
 from broker.use_cases.backoff import retry_delay
 from broker.use_cases.enrolment.ports import CALL, EnrolmentPorts
 from broker.use_cases.records import Claimed, Lease
@@ -208,10 +208,16 @@ class _Attempt:
         done = self._current.finish(made)
         hashes = ports.hash_facts(wanted.person), ports.hash_wanted(wanted)
         now = ports.now()
+        mails: tuple[Write, ...] = ()
+        if made is EnrolmentOutcome.CREATED and wanted.pin_to:
+            mails = ports.draft_welcome_mail(borrower.number, wanted.pin_to, wanted.language)
         self._change(
             lambda person: person.with_enrolment(done).confirm_borrower(borrower, now, *hashes),
             done,
+            mails,
         )
+        if mails:
+            ports.wake_mails()
         ports.record_event(_EVENTS[made], self.person_id, done)
 
     def _end_without_borrower(self) -> None:
@@ -252,7 +258,10 @@ class _Attempt:
         self._change(lambda person: person.with_enrolment(enrolment), enrolment)
 
     def _change(
-        self, change: Callable[[PersonRecord], PersonRecord], after: Enrolment | None
+        self,
+        change: Callable[[PersonRecord], PersonRecord],
+        after: Enrolment | None,
+        others: tuple[Write, ...] = (),
     ) -> None:
         """Write unless a login has changed the enrolment since it was read.
 
@@ -266,7 +275,7 @@ class _Attempt:
             is_superseded = person.enrolment != before
             return person if is_superseded else change(person)
 
-        self.ports.persons.change(self.person_id, write, self.ports.now())
+        self.ports.persons.change(self.person_id, write, self.ports.now(), others=others)
         if is_superseded:
             raise _Superseded
         self.enrolment = after

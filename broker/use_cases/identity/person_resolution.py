@@ -44,6 +44,20 @@ class IdentityCases(Protocol):
         ...
 
 
+class NoIdentityCases:
+    """Lists nothing: names and numbers that do not go together are no cases any more."""
+
+    def another_cpr(self, name: str, had: str, cpr: str) -> str | None:
+        """Let the person in."""
+        del name, had, cpr
+        return None
+
+    def cpr_uuid_differs(self, uuid: str, cpr: str) -> str:
+        """Name no case."""
+        del uuid, cpr
+        return ""
+
+
 class OwnBorrower(Protocol):
     """The borrower that the library system has under a CPR number."""
 

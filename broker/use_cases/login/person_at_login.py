@@ -18,8 +18,8 @@ from broker.core.policy.missing_proof import remembering_proof
 from broker.core.policy.model import PolicySet
 from broker.core.ports import Store, Trail
 from broker.use_cases.arrived_login import Arrived, read_and_decide, read_login
-from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.consents.receipts import Receipts
+from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.identity.person_resolution import PersonNames, PersonResolution, display_name
 from broker.use_cases.proofs.mailbox_proof import MailboxProof
 from broker.use_cases.records import Reads, read_together
@@ -128,17 +128,16 @@ class PersonAtLogin:
         names = self.persons.names(arrived)
         reads = self._read(names, now)
         person = self.persons.person(names, reads)
-        remembered = self.borrowers.remembered(names, reads)
         known = replace(known, person=person)
         if not arrived.permitted:
             # What self-service lacks is no matter to a person who has a borrower already.
-            number = self.borrowers.number(known, arrived, now)
+            number = self.borrowers.find_number(known, arrived, now)
             known = replace(known, person=replace(person, number=number))
             arrived = self._again(known, arrived, now)
         if not arrived.permitted:
             return known, arrived
         on_file = Receipts(self.store).on_file(self.receipts_of(known), now)
-        account = self.borrowers.account(known, arrived, now, remembered)
+        account = self.borrowers.find_account(known, arrived, now)
         known = replace(known, receipts=on_file, account=account)
         return known, arrived
 
@@ -223,11 +222,8 @@ class PersonAtLogin:
         return name_id.partition(".")[2]
 
     def _read(self, names: PersonNames, now: datetime) -> Reads:
-        """Return the links of a person with a CPR number and what is remembered of the borrower.
-
-        In one turn of the store; nothing is read ahead for anybody else.
-        """
-        keys = [*self.persons.keys(names), *self.borrowers.keys(names)]
+        """Return the links of a person with a CPR number, in one turn of the store."""
+        keys = self.persons.keys(names)
         return read_together(self.store, keys, now) if keys else {}
 
     def _again(self, transaction: Transaction, arrived: Arrived, now: datetime) -> Arrived:

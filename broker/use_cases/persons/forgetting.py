@@ -29,7 +29,7 @@ _PATIENCE: Final = timedelta(seconds=120)
 _LOOK_EVERY: Final = 0.25
 # Redis keeps what has ended for five minutes more, SQLite until it is swept: it goes too.
 _JUST_ENDED: Final = timedelta(minutes=6)
-_QUEUED: Final[tuple[RecordKind, ...]] = ("person", "enrolment")
+_QUEUED: Final[tuple[RecordKind, ...]] = ("person",)
 _LEASED: Final[Mapping[str, RecordKind]] = {each: each for each in _QUEUED}
 # What has begun meanwhile, under an id that a login had read before, is gone after the second turn.
 _TURNS: Final = 2

@@ -6,12 +6,11 @@ from datetime import datetime
 from itertools import combinations
 from typing import Any, Protocol
 
-from broker.core.borrowers.enrolment import Enrolment
 from broker.core.entities import Names
 from broker.core.identity.identifier_reassignment import PersonLink, is_stale
+from broker.core.person_record import PersonRecord
 from broker.core.ports import Store
 from broker.core.stateless_references import compact
-from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
 from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.persons.legible_records import legible
@@ -90,8 +89,17 @@ class PersonTrail(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """The borrower and enrolment of a person; ``group`` is their CPR number's pseudonym, or id."""
+
+    group: str
+    number: str | None
+    enrolment_id: str | None
+
+
 Links = Mapping[str, PersonLink]
-Rows = Iterable[StoredEnrolment]
+Rows = Iterable[_Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +129,7 @@ class PersonSearch:
 
     def by_number(self, number: str) -> FoundPerson:
         """Return the person of a borrower number: by its enrolment, and by the account itself."""
-        groups = [
-            row.key.group
-            for row in self._rows()
-            if row.enrolment.number == number and not row.key.name
-        ]
+        groups = [row.group for row in self._rows() if row.number == number]
         names = (*groups, self.links.of_borrower(number))
         links = self._links()
         mixed = self._are_apart(names, links, self._rows())
@@ -139,8 +143,7 @@ class PersonSearch:
         """
         links = self._links()
         names = [name for name, link in links.items() if is_theirs(_id(link))]
-        rows = [row for row in self._rows() if is_theirs(row.enrolment.id)]
-        names += [row.key.group for row in rows if not row.key.name]
+        names += [row.group for row in self._rows() if is_theirs(row.enrolment_id or "")]
         alone = tuple(sorted(id_ for id_ in _beside_numbers(links) if is_theirs(id_)))
         if not names and not alone:
             return FoundPerson()
@@ -170,10 +173,10 @@ class PersonSearch:
         links = self._links()
         groups = self.trail.groups_of(reference, now)
         trace = SupportTraces(self.store).find(reference, now)
-        rows = tuple(row for row in self._rows() if not row.key.name)
+        rows = self._rows()
         names = [n for n, link in links.items() if self.trail.of_person(_id(link)) in groups]
         if trace and trace.enrolment:
-            names += [row.key.group for row in rows if row.enrolment.id == trace.enrolment]
+            names += [row.group for row in rows if row.enrolment_id == trace.enrolment]
         person = FoundPerson(
             names=tuple(names),
             numbers=self._numbers_of(groups, rows),
@@ -185,7 +188,7 @@ class PersonSearch:
 
     def _numbers_of(self, groups: Names, rows: Rows) -> Names:
         """Return the borrower numbers that some groups of keys on the trail belong to."""
-        known = {row.enrolment.number for row in rows if row.enrolment.number}
+        known = {row.number for row in rows if row.number}
         return tuple(sorted(n for n in known if self.trail.of_borrower(n) in groups))
 
     def _are_apart(self, names: Iterable[str], links: Links, rows: Rows) -> bool:
@@ -215,12 +218,8 @@ class PersonSearch:
             # What was asked for is another's by now.
             is_mixed=person.is_mixed or not {*person.numbers} <= {*numbers},
         )
-        owners = {*found.names, *(self.links.proofs_of(each) for each in found.ids)}
-        enrolments = [
-            row.enrolment.id
-            for row in rows
-            if row.key.group in owners or row.enrolment.person in names
-        ]
+        owners = {*found.names, *found.ids}
+        enrolments = [row.enrolment_id for row in rows if row.group in owners and row.enrolment_id]
         return self._with_trail(replace(found, enrolments=tuple(enrolments)), now)
 
     def _closed(self, person: FoundPerson, links: Links, rows: Rows) -> tuple[set[str], Names]:
@@ -231,8 +230,8 @@ class PersonSearch:
         while size != len(names) + len(numbers):
             size = len(names) + len(numbers)
             names |= _led_on(names, links)
-            theirs = [row.enrolment for row in rows if row.key.group in names and not row.key.name]
-            numbers |= dict.fromkeys(each.number for each in theirs if each.number)
+            theirs = [row.number for row in rows if row.group in names]
+            numbers |= dict.fromkeys(number for number in theirs if number)
             names |= self._accounts(numbers, names, links)
         return self._own(person, names, tuple(numbers), links)
 
@@ -288,14 +287,19 @@ class PersonSearch:
         )
         return {key.group: link for key, _, link in found}
 
-    def _rows(self) -> tuple[StoredEnrolment, ...]:
-        """Return every enrolment and case that can be read."""
+    def _rows(self) -> tuple[_Row, ...]:
+        """Return the borrower and enrolment of every person whose record can be read."""
+        links = self._links()
         found = legible(
-            self.store, "enrolment", lambda _, kept: load(Enrolment, kept.value), self.now()
+            self.store, "person", lambda _, kept: load(PersonRecord, kept.value), self.now()
         )
-        return tuple(
-            StoredEnrolment(key, fact, kept.version, kept.due) for key, kept, fact in found
-        )
+        rows = []
+        for key, _, record in found:
+            id_ = key.group
+            cprs = [name for name, link in links.items() if (link.cpr, link.person) == (name, id_)]
+            enrolment_id = record.enrolment.id if record.enrolment else None
+            rows += [_Row(each, record.borrower_number, enrolment_id) for each in cprs or [id_]]
+        return tuple(rows)
 
 
 def _facts(events: Iterable[Mapping[str, object]], name: str) -> Iterator[str]:

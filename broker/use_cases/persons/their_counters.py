@@ -9,7 +9,7 @@ from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.transaction import Transaction
 from broker.core.ports import Key
 from broker.core.retention.table import DECLINED
-from broker.use_cases.borrowers.borrower_at_login import declined_key
+from broker.use_cases.enrolment.borrower_at_login import declined_key
 from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.persons.person_search import FoundPerson
 from broker.use_cases.persons.their_records import TheirRecord

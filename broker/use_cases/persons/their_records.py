@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.consent.consent import Receipt
 from broker.core.errors import StoreUnavailable
 from broker.core.identity.identifier_reassignment import PersonLink, naming, of_person
@@ -43,7 +42,6 @@ _FACTS: Final[dict[RecordKind, type[Any]]] = {
     "transaction": Transaction,
     "arrival": Arrival,
     "logout": Logout,
-    "enrolment": Enrolment,
     "person": PersonRecord,
     "mail": QueuedMail,
     "receipt": Receipt,
@@ -86,7 +84,6 @@ class TheirRecords:
             self._arrivals,
             self._logouts,
             self._person_records,
-            self._enrolments,
             self._mails,
             self._proofs,
             self._receipts,
@@ -147,12 +144,6 @@ class TheirRecords:
         for key, kept, record in self._all("person", now):
             if key.group in person.ids or key.group in person.names:
                 yield TheirRecord(key, table.PERSON, kept.until, record)
-
-    def _enrolments(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        for key, kept, enrolment in self._all("enrolment", now):
-            if enrolment.id in person.enrolments:
-                own = _without_others(enrolment, person)
-                yield TheirRecord(key, _row_of(enrolment), kept.until, own)
 
     def _mails(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         owners = [self.links.proofs_of(each) for each in person.ids]
@@ -218,25 +209,6 @@ class TheirRecords:
 
     def _has(self, number: str, person: FoundPerson) -> bool:
         return number in person.numbers or self.links.of_borrower(number) in person.names
-
-
-def _without_others(enrolment: Enrolment, person: FoundPerson) -> Enrolment:
-    """Return an enrolment without the borrower numbers of others that a case names beside."""
-    link = enrolment.link if enrolment.link in person.numbers else None
-    borrowers = tuple(each for each in enrolment.borrowers if each in person.numbers)
-    return replace(enrolment, link=link, borrowers=borrowers)
-
-
-def _row_of(enrolment: Enrolment) -> Retention:
-    match enrolment.state:
-        case EnrolmentState.WANTED:
-            return table.WISH
-        case EnrolmentState.OBSERVED:
-            return table.OBSERVED
-        case EnrolmentState.CASE | EnrolmentState.NOTICE:
-            return table.WISH_OF_CASE if enrolment.wish else table.CASE
-        case EnrolmentState.DONE | EnrolmentState.GIVEN_UP:
-            return table.ENROLLED
 
 
 def _fact(key: Key, kept: Kept) -> Any:

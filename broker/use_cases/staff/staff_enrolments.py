@@ -1,24 +1,21 @@
 """Enrolments and cases as staff see them: list, find and try again."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.entities import Names
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.person_record import PersonRecord
 from broker.core.ports import Store
 from broker.core.staff_sentences import StaffSentence, sentence_for
-from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
-from broker.use_cases.borrowers.staff_cases import StaffCases
+from broker.use_cases.enrolment.cases import EnrolmentCases
+from broker.use_cases.enrolment.figures import FAILED_AFTER
 from broker.use_cases.proofs.rate_limits import Limit, Limits
 
-# An enrolment that fails for less is of no interest: the next attempt may succeed.
-FAILS_FOR: Final = timedelta(minutes=15)
 TRIES: Final = Limit("staff-retries", 6, timedelta(hours=1))
-_PENDING: Final = frozenset({"wanted"})
-_CASES: Final = frozenset({"case", "notice"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +57,33 @@ class StaffEnrolment:
 
 @dataclass(frozen=True, slots=True)
 class StaffEnrolments:
-    """The enrolments over their store."""
+    """The enrolments in the person records."""
 
-    cases: StaffCases
+    cases: EnrolmentCases
     store: Store
     hmacs: LookupHmacs
     now: Callable[[], datetime]
 
     def list_open(self) -> tuple[StaffEnrolment, ...]:
         """Return open cases and enrolments that have failed for 15 minutes, oldest first."""
-        latest = self.now() - FAILS_FOR
+        latest = self.now() - FAILED_AFTER
         shown = [
-            self._show(entry)
-            for entry in self.cases.records.all()
-            if _is_case(entry) or _has_failed_since(entry, latest)
+            _show(person_id, record)
+            for person_id, record in self._list()
+            if record.has_open_case or _has_failed_since(record, latest)
         ]
         return tuple(sorted(shown, key=_since))
 
     def find(self, enrolment_id: str) -> StaffEnrolment | None:
         """Return the enrolment of an id, or None."""
-        entry = self.cases.find(enrolment_id)
-        return self._show(entry) if entry else None
+        for person_id, record in self._list():
+            if record.enrolment and record.enrolment.id == enrolment_id:
+                return _show(person_id, record)
+        return None
 
     def find_by_borrower(self, number: str) -> StaffEnrolment | None:
         """Return the enrolment that concerns a borrower, an open one first; None without one."""
-        concerned = [each for each in self.cases.records.all() if number in _numbers(each)]
-        found = [self._show(entry) for entry in concerned]
+        found = [_show(*each) for each in self._list() if number in _numbers(each[1])]
         return min(found, key=_is_finished, default=None)
 
     def try_again(self, enrolment_id: str) -> bool:
@@ -94,59 +92,57 @@ class StaffEnrolments:
         TooMany after six an hour of one enrolment: each asks the library system.
         """
         Limits(self.store, self.hmacs, self.now).take((TRIES, enrolment_id))
-        return self.cases.retry(enrolment_id)
+        found = self.find(enrolment_id)
+        return found is not None and self.cases.try_again(found.person_id)
+
+    def rule_out(self, enrolment_id: str) -> bool:
+        """Say that the borrowers of a possible duplicate are other people's, and try again."""
+        Limits(self.store, self.hmacs, self.now).take((TRIES, enrolment_id))
+        found = self.find(enrolment_id)
+        return found is not None and self.cases.rule_out(found.person_id)
 
     def try_all_again(self, reason: str) -> int:
         """Make every open enrolment of a reason due now, and return how many."""
         wanted = [
-            entry
-            for entry in self.cases.records.all()
-            if entry.enrolment.listed_reason == reason and _can_try_again(entry)
+            person_id
+            for person_id, record in self._list()
+            if record.enrolment and record.enrolment.reason == reason
         ]
-        return sum(self.cases.retry(entry.enrolment.id) for entry in wanted)
+        return sum(self.cases.try_again(person_id) for person_id in wanted)
 
-    def _show(self, entry: StoredEnrolment) -> StaffEnrolment:
-        enrolment = entry.enrolment
-        state = enrolment.listed_state
-        if state in _CASES:
-            state = "case"
-        elif state in _PENDING:
-            state = "pending"
-        is_done = enrolment.state is EnrolmentState.DONE and not entry.key.name
-        return StaffEnrolment(
-            id=enrolment.id,
-            person_id=self.cases.links.holder(entry.key.group),
-            state=state,
-            reason=enrolment.listed_reason,
-            since=enrolment.wanted_at,
-            library_answer=enrolment.cause,
-            number=enrolment.number if is_done else None,
-            borrower_numbers=_numbers(entry),
-            can_try_again=_can_try_again(entry),
-        )
+    def _list(self) -> Iterator[tuple[str, PersonRecord]]:
+        for record in self.cases.ports.persons.list_all(self.now()):
+            if record.value.enrolment or record.value.borrower_number:
+                yield record.key.group, record.value
 
 
-def _numbers(entry: StoredEnrolment) -> Names:
-    enrolment = entry.enrolment
-    temporary = enrolment.wish.temporary if enrolment.wish else None
-    numbers = (enrolment.number, *enrolment.borrowers, temporary)
+def _show(person_id: str, record: PersonRecord) -> StaffEnrolment:
+    enrolment = record.enrolment or Enrolment("", EnrolmentState.DONE, record.last_seen)
+    is_done = enrolment.state is EnrolmentState.DONE
+    return StaffEnrolment(
+        id=enrolment.id,
+        person_id=person_id,
+        state=enrolment.state.value,
+        reason=enrolment.reason,
+        since=enrolment.failing_since or enrolment.requested_at,
+        library_answer=enrolment.last_error,
+        number=record.borrower_number if is_done else None,
+        borrower_numbers=_numbers(record),
+        can_try_again=not is_done,
+    )
+
+
+def _numbers(record: PersonRecord) -> Names:
+    borrowers = record.enrolment.borrowers if record.enrolment else ()
+    numbers = (record.borrower_number, *borrowers)
     return tuple(dict.fromkeys(number for number in numbers if number))
 
 
-def _can_try_again(entry: StoredEnrolment) -> bool:
-    """Return whether something is left to try: a separate case, or a wanted borrower."""
-    return bool(entry.key.name) or entry.enrolment.wish is not None
-
-
-def _is_case(entry: StoredEnrolment) -> bool:
-    return entry.enrolment.listed_state in _CASES
-
-
-def _has_failed_since(entry: StoredEnrolment, latest: datetime) -> bool:
-    enrolment = entry.enrolment
-    began = enrolment.first_attempt or enrolment.wanted_at
-    has_failed = enrolment.listed_reason is not None and enrolment.listed_state in _PENDING
-    return has_failed and began <= latest
+def _has_failed_since(record: PersonRecord, latest: datetime) -> bool:
+    enrolment = record.enrolment
+    if enrolment is None or not enrolment.has_failed or enrolment.failing_since is None:
+        return False
+    return enrolment.failing_since <= latest
 
 
 def _since(shown: StaffEnrolment) -> datetime:

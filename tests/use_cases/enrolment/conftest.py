@@ -17,7 +17,7 @@ from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, Library
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
-from broker.core.enrolment import Enrolment
+from broker.core.borrowers.enrolment import Enrolment
 from broker.core.errors import CallNotSent, LibraryError, LibrarySilent
 from broker.core.identity import cpr
 from broker.core.lookup_hmacs import LookupHmacs

@@ -9,7 +9,7 @@ import pytest
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.matching import PersonFacts
-from broker.core.enrolment import CaseReason, EnrolmentState
+from broker.core.borrowers.enrolment import CaseReason, EnrolmentState
 from broker.core.errors import LibraryRefused, LibrarySilent, LibraryUnavailable
 from tests.use_cases.enrolment.conftest import AASE, AASE_CPR, FAR, Killed, wanted_for
 
