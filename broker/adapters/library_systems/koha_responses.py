@@ -110,9 +110,13 @@ def number_of(patron: Patron, cpr_fields: Sequence[str], kind: str) -> str | Non
 
     The attribute is made for it and goes first: ten digits of a card may be a stranger's number.
     """
-    values = attributes(patron, kind)
-    values += [str(patron.get(field) or "") for field in cpr_fields]
-    return first_real(values)
+    return first_real(number_values(patron, cpr_fields, kind))
+
+
+def number_values(patron: Patron, cpr_fields: Sequence[str], kind: str) -> list[str]:
+    """Return the values that stand where the CPR number of a patron stands."""
+    fields = [str(patron.get(field) or "") for field in cpr_fields]
+    return attributes(patron, kind) + fields
 
 
 def patrons(answer: HttpAnswer, operation: str) -> list[Patron]:
