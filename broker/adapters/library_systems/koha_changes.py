@@ -35,10 +35,7 @@ class PatronChanges:
         if change.mark:
             body[self._settings.mark_field] = change.mark
         body |= self._missing_card(patron, change)
-        after = self._put(patron, body, deadline)
-        if self._settings.card_number == "system" and self._is_ours(patron, change):
-            demand_card(after, "change")
-        return after
+        return self._put(patron, body, deadline)
 
     def _missing_card(self, patron: Patron, change: Change) -> dict[str, str]:
         settings = self._settings
@@ -49,9 +46,6 @@ class PatronChanges:
         if number is None:
             return {}
         return {"cardnumber": spellings(number)[0]}
-
-    def _is_ours(self, patron: Patron, change: Change) -> bool:
-        return bool(change.mark) or koha_responses.is_marked(patron, self._settings.mark_field)
 
     def _identify(self, patron: Patron, cpr: str, former: str | None, deadline: datetime) -> None:
         """Write the CPR of a patron that has no real number, or has ``former``.

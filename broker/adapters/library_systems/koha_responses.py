@@ -1,6 +1,5 @@
 """The patrons in Koha's answers, read into borrowers; a value of another type is no patron's."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final, TypeGuard
@@ -14,7 +13,6 @@ from broker.core.errors import LibraryUnavailable
 
 Patron = Mapping[str, Any]  # a patron object of the REST API
 
-_MARK: Final = re.compile("[0-9a-f]{32}")
 # The user name is taken, or a unique attribute (docs/reference/koha.md#refusals).
 _TAKEN: Final = ("Problem with ", "Your action breaks a unique constraint")
 _UNIQUE_FIELDS: Final = frozenset({"cardnumber", "userid"})
@@ -75,11 +73,6 @@ def text_of(patron: Patron, field: str) -> str | None:
     if type(value) is int:
         return str(value)  # a card number that Koha has just counted up
     raise LibraryUnavailable(f"a patron whose {field} is no text")
-
-
-def is_marked(patron: Patron, mark_field: str) -> bool:
-    """Return whether a patron carries an enrolment id: we have made it, or staff its copy."""
-    return bool(_MARK.fullmatch(text_of(patron, mark_field) or ""))
 
 
 def _bars(patron: Patron, expires: date | None) -> frozenset[Bar]:

@@ -16,9 +16,8 @@ from broker.adapters.library_systems import koha_refusals, koha_requests
 from broker.adapters.library_systems.koha_requests import PATRONS, Calls
 from broker.adapters.library_systems.koha_searches import PatronSearches
 from broker.adapters.library_systems.koha_settings import FIELDS, KohaKeys
-from broker.adapters.library_systems.pin_machine import SETTING, TAKES_ANY
 from broker.adapters.library_systems.setup_steps import UNAVAILABLE, Step, proved, unknown_fields
-from broker.adapters.library_systems.sip2 import Sip2Client
+from broker.adapters.library_systems.sip2 import SETTING, TAKES_ANY, Sip2Client
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.errors import LibraryRefused
 
