@@ -201,7 +201,7 @@ class KnownLogins:
             if self.ended.is_set():
                 return
             began = time.perf_counter()
-            question.who(wish.cpr or "", wish, to_be=True)
+            question.who(wish.cpr or "", wish.person, wish, to_be=True)
             self.times.append(time.perf_counter() - began)
             self.ended.wait(0.1)
 

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Semaphore
 
@@ -45,17 +45,18 @@ from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords
 from broker.use_cases.borrowers.enrolments import Enrolments
 from broker.use_cases.borrowers.library_proof import LibraryProof
 from broker.use_cases.borrowers.locked_changes import LockedChanges
-from broker.use_cases.borrowers.register_loop import RegisterLoop
 from broker.use_cases.borrowers.staff_cases import StaffCases
 from broker.use_cases.codes import MailedCodes
 from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.identity.person_resolution import PersonResolution
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.mail_outbox import MailOutbox
+from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.policies.set_in_force import SetInForce
 from broker.use_cases.proofs.mailbox_proof import MailboxProof
 from broker.use_cases.proofs.pin_check import PinCheck
 from broker.use_cases.proofs.pin_renewal import PinRenewal
+from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
 
 
 def now() -> datetime:
@@ -80,7 +81,7 @@ class Parts:
     tell: TellPort
     library: LibrarySystem
     register: PersonRegister | None
-    look_ups: RegisterLoop | None
+    look_ups: RegisterLookUps | None
     library_proof: LibraryProof
     links: PersonLinks
     enrolments: Enrolments
@@ -158,7 +159,7 @@ def assemble(settings: config.Config) -> Parts:
         tell=trail.tell,
         library=ports.library,
         register=opened.register,
-        look_ups=_look_ups(settings, ports, opened.register),
+        look_ups=_look_ups(ports, opened.register),
         library_proof=_library_proof(opened, store, trail.tell),
         links=ports.links,
         enrolments=enrolments,
@@ -257,11 +258,15 @@ def _enrolment_ports(
         links=PersonLinks(store, ring.index, now),
         records=EnrolmentRecords(store, now),
         now=now,
+        look_ups=LookUpRequests(PersonRecords(store, ring.index), _refresh_after(settings), now),
         trust_for=settings.library.trust_for,
         trail=trail,
         tell=trail.tell,
-        refresh_after=settings.person_register.refresh_after if settings.person_register else None,
     )
+
+
+def _refresh_after(settings: config.Config) -> timedelta | None:
+    return settings.person_register.refresh_after if settings.person_register else None
 
 
 def _pin_renewal(
@@ -335,13 +340,12 @@ def _register(settings: config.Config, metrics: Metrics) -> PersonRegister | Non
     return open_register(table.system, table.settings, metrics.register_call)
 
 
-def _look_ups(
-    settings: config.Config, ports: EnrolmentPorts, register: PersonRegister | None
-) -> RegisterLoop | None:
-    table = settings.person_register
-    if table is None or register is None:
+def _look_ups(ports: EnrolmentPorts, register: PersonRegister | None) -> RegisterLookUps | None:
+    if register is None:
         return None
-    return RegisterLoop(ports, register, table.protected_address == "library")
+    return RegisterLookUps(
+        ports.look_ups.persons, register, ports.library, ports.trail, ports.tell, ports.now
+    )
 
 
 def _library_proof(opened: _Opened, store: Store, tell: TellPort) -> LibraryProof:

@@ -20,7 +20,6 @@ from broker.app import (
 )
 from broker.app.assembly import Parts, now, smtp
 from broker.app.policy_sources import SHOWN
-from broker.app.policy_surroundings import asks_register_for
 from broker.app.readiness import readiness
 from broker.core.entities import Assurance, Upstream
 from broker.core.errors import StoreUnavailable
@@ -143,9 +142,6 @@ def _register(parts: Parts) -> Iterator[str]:
         return
     for fault in parts.register.prove(now() + PROOF):
         yield f"{fault.setting}: {fault}"
-    if asks_register_for("current_number", parts.config) is False:
-        what = "who gets another CPR number, and comes by no name of before, makes a second account"
-        yield f'person_register.also lacks "current_number": {what}'
 
 
 def _proxies(parts: Parts) -> Iterator[str]:

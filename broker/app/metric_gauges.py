@@ -79,12 +79,6 @@ def _enrolments(parts: Parts, moment: datetime) -> Iterator[Gauge]:
         {},
         figures.pins_owed,
     )
-    yield Gauge(
-        "broker_register_look_ups_owed",
-        "People that the register of persons is to be asked about.",
-        {},
-        figures.look_ups_owed,
-    )
 
 
 def _library(parts: Parts) -> Iterator[Gauge]:

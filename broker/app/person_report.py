@@ -7,11 +7,11 @@ from typing import Any, Final
 from broker.adapters.telling import sealed_message_log
 from broker.app.assembly import Parts, now
 from broker.app.person_operations import PersonDesk
-from broker.core.borrowers.enrolment import Enrolment
 from broker.core.consent.consent import Receipt
 from broker.core.entities import Controller
 from broker.core.identity.cpr import blotted
 from broker.core.logout.sessions import Session
+from broker.core.person_record import PersonRecord
 from broker.core.retention.rows import Retention, spelled
 from broker.core.retention.table import DECLINED, FORGOTTEN, LIMIT, LINK, TRAIL_KEY
 from broker.use_cases.persons.legible_records import Unread
@@ -174,7 +174,7 @@ def _sources(records: Iterable[TheirRecord], events: Iterable[Row]) -> set[str]:
     found |= {each.fact.upstream for each in records if isinstance(each.fact, Session)}
     if any(isinstance(each.fact, Receipt) for each in records):
         found.add("you, on the pages of the broker")
-    if any(isinstance(each.fact, Enrolment) and each.fact.registered for each in records):
+    if any(isinstance(each.fact, PersonRecord) and each.fact.register_asked_at for each in records):
         found.add("the register of persons (CPR)")
     return found
 

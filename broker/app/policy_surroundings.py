@@ -65,19 +65,9 @@ def load(settings: Config, tell: TellPort, moment: datetime) -> PolicySurroundin
         borrower_fields=fields_of_library(settings),
         desk_categories=settings.library.desk_categories,
         person_register=settings.person_register is not None,
-        guardianship=asks_register_for("guardianship", settings),
     )
     rules = settings.policy_properties
     return PolicySurroundings(metadata, maps, services, upstreams, names, tuple(faults), rules)
-
-
-def asks_register_for(part: str, settings: Config) -> bool | None:
-    """Return whether the register is asked for a part of a record; None where it says all."""
-    table = settings.person_register
-    if table is None or table.system != "datafordeler":
-        return None
-    also = table.settings.get("also")
-    return isinstance(also, list | tuple) and part in also
 
 
 def tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from broker.core.borrowers.register_look_up import RegisterLookUp
+
 _SEEN_EVERY: Final = timedelta(days=1)
 
 
@@ -13,16 +15,20 @@ class PersonRecord:
 
     ``borrower_number`` is the library system's own number of their borrower, and
     ``borrower_confirmed_at`` the time when the library system last confirmed it.
+    ``register_note`` says to staff why the register of persons gave no address.
     """
 
     last_seen: datetime
     borrower_number: str | None = None
     borrower_confirmed_at: datetime | None = None
+    register_look_up: RegisterLookUp | None = None
+    register_asked_at: datetime | None = None
+    register_note: str | None = None
 
     @property
     def due(self) -> datetime | None:
         """Return when the background worker has to look at this person; None for never."""
-        return None
+        return self.register_look_up.due_at if self.register_look_up else None
 
     @property
     def has_open_case(self) -> bool:
@@ -38,6 +44,20 @@ class PersonRecord:
     def confirm_borrower(self, number: str, now: datetime) -> "PersonRecord":
         """Return the record after the library system has confirmed the borrower ``number``."""
         return replace(self, borrower_number=number, borrower_confirmed_at=now)
+
+    def request_look_up(self, look_up: RegisterLookUp) -> "PersonRecord":
+        """Return the record with a look-up that is due, unless there is one already."""
+        if self.register_look_up:
+            return self
+        return replace(self, register_look_up=look_up)
+
+    def replace_look_up(self, look_up: RegisterLookUp) -> "PersonRecord":
+        """Return the record with ``look_up`` in the place of the one before it."""
+        return replace(self, register_look_up=look_up)
+
+    def end_look_up(self, note: str | None, now: datetime) -> "PersonRecord":
+        """Return the record after a look-up, without its CPR number."""
+        return replace(self, register_look_up=None, register_asked_at=now, register_note=note)
 
     def __repr__(self) -> str:
         """Show no value: everything here is personal."""

@@ -27,7 +27,6 @@ RecordKind = Literal[
     "pin",
     "code",
     "mail",
-    "register",
     "proof",
     "session",
     "ended",

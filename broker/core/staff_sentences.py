@@ -81,29 +81,6 @@ _OLDER_CASES: Final[Mapping[str, StaffSentence]] = {
         _("A user name came with another CPR number than before."),
         _("Nobody waits. Find out whether the university gave the user name to somebody else."),
     ),
-    "person_dead": StaffSentence(
-        _("The register of persons says that the person is dead."),
-        _("Close the borrower in the library system. If the person lives, try again."),
-    ),
-    "cpr_number_changed": StaffSentence(
-        _("The register of persons has another CPR number for this person."),
-        _("Write the new number into the borrower in the library system. Then try again."),
-    ),
-    "under_guardianship": StaffSentence(
-        _("The person has a guardian."), _("See what the library has agreed with them.")
-    ),
-    "register_unclear": StaffSentence(
-        _("The register of persons gave an unclear answer."),
-        _("See whose the borrower is. Nobody waits."),
-    ),
-    "register_not_written": StaffSentence(
-        _("The library system refused the name or address from the register of persons."),
-        _("Correct what its answer names. Then try again."),
-    ),
-    "protected_address_there": StaffSentence(
-        _("The person's address is protected, and an address stands in the library system."),
-        _("Remove it there unless the person wants it. Nobody waits."),
-    ),
 }
 REASONS: Final[Mapping[str, StaffSentence]] = {
     **CASES,

@@ -122,7 +122,8 @@ def _check(demo: Running, *, as_json: bool) -> int:
 def _lines(reports: Sequence[persona_check.PersonaReport]) -> Iterator[str]:
     rows = [_HEADER, *map(_row, reports)]
     if any(report.register for report in reports):
-        rows = [(*row, *more) for row, more in zip(rows, _of_register(reports), strict=True)]
+        addresses = ("address", *(report.register or "-" for report in reports))
+        rows = [(*row, address) for row, address in zip(rows, addresses, strict=True)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
@@ -133,15 +134,6 @@ def _lines(reports: Sequence[persona_check.PersonaReport]) -> Iterator[str]:
         yield f"not as expected: {unexpected}"
     else:
         yield "every persona as expected"
-
-
-def _of_register(reports: Sequence[persona_check.PersonaReport]) -> Iterator[tuple[str, str]]:
-    yield "address", "case"
-    for report in reports:
-        if report.register:
-            yield report.register.address, report.register.case or "-"
-        else:
-            yield "-", "-"
 
 
 def _row(report: persona_check.PersonaReport) -> tuple[str, ...]:

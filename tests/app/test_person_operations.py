@@ -22,14 +22,12 @@ from broker.app.tombstone_file import StateTombstones
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.owed_look_up import LookUpOutcome, LookUpPlan
 from broker.core.borrowers.pin_record import PinRecord
 from broker.core.logout.single_logout import Logout
 from broker.core.ports import Kept, Key, lease_of
 from broker.core.retention import table
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
-from broker.use_cases.borrowers.enrolment_records import REGISTER_CASE
 from broker.use_cases.consents.receipts import Receipts
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.logout.sessions import Sessions
@@ -74,19 +72,9 @@ NOBODYS: Final = frozenset(
         *(row for row in table.TABLE if row.kind in {"policy", "staff"}),
     }
 )
-# Nothing writes the person record yet: the change that writes it also deletes it here.
+# An index entry goes with the record that it leads to.
 STAYS: Final = frozenset(
-    {
-        table.ENDED,
-        table.PAUSE,
-        table.PERSON,
-        table.INDEX,
-        table.CODE,
-        table.CODES_ENDED,
-        table.PIN_LINK,
-        table.MAIL,
-        table.MAIL_SENT,
-    }
+    {table.ENDED, table.PAUSE, table.INDEX, table.CODE, table.CODES_ENDED, table.PIN_LINK, table.MAIL, table.MAIL_SENT}
 )
 # Found as another row of the same record, or by a search of its own.
 OTHERWISE: Final = frozenset(
@@ -196,22 +184,6 @@ def test_the_next_holder_of_a_name_keeps_their_id_when_the_last_is_forgotten(liv
     alone = later.by_name(asta.name)
     person_operations.forgotten(desk, desk.found(NamedPerson(KARLA.cpr)))
     assert later.known_by_name(asta.name) == alone
-
-
-@pytest.mark.parametrize("by_new", [False, True])
-def test_a_person_whose_number_was_changed_is_one(lived_parts: Parts, *, by_new: bool) -> None:
-    """Both numbers lead to all that is theirs, for themselves too, and both are forgotten."""
-    links, asta = lived_parts.links, Life(lived_parts, ASTA)
-    desk = person_operations.desk(lived_parts)
-    new = links.of_cpr(CHANGED)
-    person = links.holder(asta.cpr)
-    links.succeed(new, asta.cpr, "cpr_number_changed")
-    assert {*desk.of_login(person).cprs} == {asta.cpr, new}
-    found = desk.found(NamedPerson(CHANGED if by_new else ASTA.cpr))
-    assert (found.is_several, {*found.cprs}, found.numbers) == (False, {asta.cpr, new}, (ASTA.number,))
-    person_operations.forgotten(desk, found)
-    assert (links.known_by_cpr(asta.cpr), links.holder_of(new)) == (None, None)
-    assert not [key for key, _ in lived_parts.store.list("enrolment", None, now()) if key.group == asta.cpr]
 
 
 def test_whoever_came_by_a_name_alone_is_forgotten_again_after_a_backup(lived_parts: Parts) -> None:
@@ -426,79 +398,6 @@ def test_every_row_of_the_table_is_found(lived_parts: Parts) -> None:
     assert rows == set(table.TABLE) - NOBODYS - STAYS - OTHERWISE
     kinds = {key.kind for key in records_of(desk, ASTA)}
     assert kinds == {row.kind for row in set(table.TABLE) - NOBODYS - STAYS}
-
-
-def test_a_case_of_the_register_s_goes_with_its_person(lived_parts: Parts) -> None:
-    """One that a look-up lists while the order is carried out, too: its id is in no order."""
-    desk = person_operations.desk(lived_parts)
-    person = desk.found(NamedPerson(ASTA.cpr))
-    owner = lived_parts.links.of_cpr(ASTA.cpr)
-    lived_parts.cases.register_differs(owner, LookUpPlan(LookUpOutcome.DEAD), (ASTA.number,))
-    found = {record.key for record in desk.records.of(person, now())}
-    assert Key("enrolment", owner, REGISTER_CASE) in found
-    lived_parts.store.drop(Key("enrolment", owner, REGISTER_CASE))
-
-
-def held_back(parts: Parts) -> str:
-    """Have a case of Asta's hold back the number that Karla comes by; give the case's id."""
-    asta, karla = Life(parts, ASTA).cpr, Life(parts, KARLA).cpr
-    changed = LookUpPlan(LookUpOutcome.NUMBER_CHANGED)
-    case = parts.cases.register_differs(asta, changed, (ASTA.number,), karla)
-    parts.links.hold_back(karla, LookUpOutcome.NUMBER_CHANGED.value)
-    return case
-
-
-def test_a_number_that_anothers_case_holds_back_stays_so_when_its_person_is_forgotten(lived_parts: Parts) -> None:
-    """Nobody makes an account by it before staff have decided the case; nothing of the person is left in it."""
-    case = held_back(lived_parts)
-    links, karla = lived_parts.links, Life(lived_parts, KARLA)
-    before = karla.id
-    desk = person_operations.desk(lived_parts)
-    person_operations.forgotten(desk, desk.found(NamedPerson(KARLA.cpr)))
-    assert links.is_barred(KARLA.cpr)
-    assert karla.id != before
-    assert lived_parts.cases.retry(case)
-    assert not links.is_barred(KARLA.cpr)
-
-
-def test_a_case_that_goes_with_its_person_holds_nobody_back(lived_parts: Parts) -> None:
-    """Its numbers may be somebody else's, and no staff could let them in any more."""
-    held_back(lived_parts)
-    desk = person_operations.desk(lived_parts)
-    person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
-    assert not lived_parts.links.is_barred(KARLA.cpr)
-    assert Life(lived_parts, KARLA).id
-
-
-def test_a_number_that_comes_while_its_case_is_forgotten_is_barred_by_none(
-    lived_parts: Parts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A login by the name lists it in the case right before that goes: no staff could let its holder in."""
-    links, store = lived_parts.links, lived_parts.store
-    asta, changed = links.of_cpr(ASTA.cpr), links.of_cpr(CHANGED)
-    lived_parts.cases.register_differs(asta, LookUpPlan(LookUpOutcome.NUMBER_CHANGED), (ASTA.number,))
-    case = Key("enrolment", asta, REGISTER_CASE)
-    came: list[str | None] = []
-
-    def after_a_login(plain: Callable[..., Any]) -> Callable[..., Any]:
-        def write(key: Key, *given: Any, **how: Any) -> Any:
-            if key == case and not came:
-                came.append("")
-                came[0] = lived_parts.cases.another_cpr("name", asta, changed)
-            return plain(key, *given, **how)
-
-        return write
-
-    desk = person_operations.desk(lived_parts)
-    with monkeypatch.context() as meanwhile:
-        for name in ("put", "drop"):
-            meanwhile.setattr(store, name, after_a_login(getattr(store, name)))
-        person_operations.forgotten(desk, desk.found(NamedPerson(ASTA.cpr)))
-    assert came == ["cpr_number_changed"]
-    assert store.get(case, now()) is None
-    assert not links.is_barred(CHANGED)
-    for key in (Key("enrolment", "name", "notice"), Key("link", changed)):
-        store.drop(key)
 
 
 def test_what_is_forgotten_is_the_persons_and_nobody_elses(lived_parts: Parts) -> None:

@@ -174,11 +174,11 @@ def test_a_category_of_people_without_an_account_rule_is_known(tried: Try) -> No
 def test_who_is_looked_up_in_the_register_is_told(tried: Try) -> None:
     """What is written of its answer, with the line; not of whom it is never asked."""
     path = Path("policies/student.yaml")
-    rule = "  register: {address: set_if_empty, under_guardianship: case}\n  pin: mail"
+    rule = "  register: {address: set_if_empty}\n  pin: mail"
     path.write_text(path.read_text().replace("  pin: mail", rule))
     words = (*STUDENT, "--cpr", "real", "--age", "22", "--service", "my-loans")
     line = next(at for at, each in enumerate(path.read_text().splitlines(), 1) if "register:" in each)
-    what = "address set_if_empty, under_guardianship case"
+    what = "address set_if_empty"
     said = f"  looked up in the register of persons, unless lately: {what}   student.yaml:{line}\n"
     assert said in tried(*words).stdout
     (row,) = json.loads(tried(*words, "--json").stdout)["services"]

@@ -74,7 +74,7 @@ borrower:
     categories: [STUDENT]
   expires_after: 6 months
   fields: {}
-  register: {address: set_if_empty, name: never, under_guardianship: make}
+  register: {address: set_if_empty}
   pin: none
 release:
   - service: e-resources
@@ -256,20 +256,6 @@ CHANGES: Final = [
         "address: set_if_empty",
         "address: always",
         "WIDER my-loans guest: register: address set_if_empty -> always (guest.yaml:18)",
-    ),
-    (
-        "borrower.register.name",
-        "guest",
-        "name: never",
-        "name: if_empty",
-        "WIDER my-loans guest: register: name never -> if_empty (guest.yaml:18)",
-    ),
-    (
-        "borrower.register.under_guardianship",
-        "guest",
-        "under_guardianship: make",
-        "under_guardianship: case",
-        "narrower my-loans guest: register: under_guardianship make -> case (guest.yaml:18)",
     ),
     (
         "borrower.pin",

@@ -31,7 +31,6 @@ from broker.files.settings.config import load
 from broker.use_cases.borrowers.borrower_at_login import declined_key
 from broker.use_cases.borrowers.create_pause import CreatePause
 from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
-from broker.use_cases.borrowers.register_look_ups import RegisterLookUps
 from broker.use_cases.consents.receipts import Receipts
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.support_traces import SupportTraces
@@ -158,11 +157,11 @@ class Life:
         fields = (WishedField("email", self.who.address, "create"),)
         wish = Wish(self.who.cpr, "student", "STUD", (), date(2036, 1, 1), fields, self.who.address)
         wanted = Enrolment(f"e-{self.who.number}", EnrolmentState.WANTED, now(), wish, self.cpr, self.who.number)
-        wanted = replace(wanted, registered=now())
         records = self.parts.enrolments.ports.records
         assert records.write(StoredEnrolment(key, wanted, None, None), wanted, now() + timedelta(days=1))
-        ports = self.parts.enrolments.ports
-        RegisterLookUps(replace(ports, refresh_after=timedelta(0))).owe(self.who.cpr, RegisterRule(), wanted)
+        requests = replace(self.parts.enrolments.ports.look_ups, refresh_after=timedelta(0))
+        requests.persons.change(self.id, lambda record: record.end_look_up(None, now()), now())
+        requests.request(self.id, self.who.cpr, self.who.number, RegisterRule())
 
     def be_listed(self) -> None:
         """Be a case, a notice and a dispute of staff, and stand in a pause."""

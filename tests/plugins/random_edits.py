@@ -134,7 +134,7 @@ def _borrower(draw: Random, policy: Policy) -> Policy:
         "pin": draw.choice(["mail", "none"]),
         "lowers": draw.choice([None, *(Lowering(by, ("STAFF",)) for by in BY), Lowering(("wayf",), ("PRIVATE",))]),
         "temporary": draw.choice([(), ("TEMP",), ("TEMP", "OTHER")]),
-        "register": draw.choice([None, RegisterRule("always"), RegisterRule(under_guardianship="case")]),
+        "register": draw.choice([None, RegisterRule("always"), RegisterRule()]),
     }
     key = draw.choice([*changes, "fields"])
     return replace(policy, borrower=replace(rule, **{key: changes[key]}))

@@ -31,6 +31,8 @@ from broker.use_cases.borrowers.enrolments import Enrolments
 from broker.use_cases.borrowers.known_borrower import KnownBorrower
 from broker.use_cases.borrowers.staff_cases import StaffCases
 from broker.use_cases.identity.person_links import PersonLinks
+from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.register_look_ups import LookUpRequests
 
 CPR = "0101990000"
 AASE = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
@@ -256,7 +258,9 @@ class World:
         self.links = PersonLinks(self.store, hmacs, clock)
         self.records = EnrolmentRecords(self.store, clock)
         letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
-        self.ports = EnrolmentPorts(self.library, self.post, hmacs, letters, self.links, self.records, clock)
+        self.persons = PersonRecords(self.store, hmacs)
+        look_ups = LookUpRequests(self.persons, None, clock)
+        self.ports = EnrolmentPorts(self.library, self.post, hmacs, letters, self.links, self.records, clock, look_ups)
         self.cases = StaffCases(self.records, self.links)
         self.live = self.enrolments("live")
 

@@ -35,15 +35,10 @@ query ($numbers: [String!]!) {
         }
       }
       beskyttelser { beskyttelsestype status }
-      %s
     }
   }
 }
 """
-_ALSO: Final = {
-    "current_number": "personnumre { personnummer status }",
-    "guardianship": "vaergemaal { status }",
-}
 _NOT_NOW: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NO_TOKEN: Final = {
     (400, "invalid_client"): Cause(
@@ -70,7 +65,6 @@ class Datafordeler:
         self._service = Exchange(keys.url, keys.ca_file, certificate, RegisterUnavailable)
         self._path = f"/CPR/custom/PublicSector/{keys.version}"
         self._tokens = _tokens(keys, certificate)
-        self._query = _QUERY % " ".join(_ALSO[part] for part in keys.also)
 
     def look_up(self, cpr: str, deadline: datetime) -> RegisteredPerson | None:
         """Return what the register says of a CPR number; None where it knows no such number."""
@@ -78,7 +72,7 @@ class Datafordeler:
         outcome = "unavailable"
         try:
             nodes = self._nodes(cpr, moment(deadline, self._keys.timeout))
-            person = _of_one(nodes, cpr)
+            person = _of_one(nodes)
             outcome = "done"
         except RegisterRefused:
             outcome = "refused"
@@ -96,7 +90,7 @@ class Datafordeler:
         return ()
 
     def _nodes(self, cpr: str, until: float) -> Any:
-        body = json.dumps({"query": self._query, "variables": {"numbers": [cpr]}}).encode()
+        body = json.dumps({"query": _QUERY, "variables": {"numbers": [cpr]}}).encode()
         token = self._tokens.current(until)
         answer = self._post(body, token, until)
         if answer.status == 401:
@@ -127,30 +121,20 @@ def _understood(answer: HttpAnswer) -> Mapping[str, Any]:
         raise RegisterRefused(what, "person_register.version")
     fields = answer.fields()
     if fields.get("errors"):
-        raise _of_errors(fields["errors"])
+        raise RegisterRefused("the register refused the query", "person_register.version")
     if answer.status != 200 or not isinstance(fields.get("data"), Mapping):
         raise RegisterRefused(f"the register answered {answer.status} without persons")
     return fields
 
 
-def _of_errors(errors: Any) -> RegisterRefused:
-    text = json.dumps(errors)
-    for part, fields in _ALSO.items():
-        name = fields.split(" ", 1)[0]
-        if name in text:
-            what = f"the register knows no field {name}: take {part} out of person_register.also"
-            return RegisterRefused(what, "person_register.also")
-    return RegisterRefused("the register refused the query", "person_register.version")
-
-
-def _of_one(nodes: Any, cpr: str) -> RegisteredPerson | None:
+def _of_one(nodes: Any) -> RegisteredPerson | None:
     if not isinstance(nodes, list) or not all(isinstance(node, Mapping) for node in nodes):
         raise RegisterRefused("the field nodes of the answer is not as documented")
     if len(nodes) > 1:
         raise RegisterRefused("the register answered with several persons for one number")
     if not nodes:
         return None
-    return datafordeler_answer.read(nodes[0], cpr)
+    return datafordeler_answer.read(nodes[0])
 
 
 def _tokens(keys: DatafordelerKeys, certificate: tuple[str, str] | None) -> AccessTokens:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
 
-from broker.adapters.registers.answer_values import misshapen, number, postal_code, text
+from broker.adapters.registers.answer_values import misshapen, postal_code, text
 from broker.core.borrowers.registered_person import (
     RegisteredAddress,
     RegisteredName,
@@ -35,8 +35,8 @@ Row = Mapping[str, Any]
 _One = TypeVar("_One")
 
 
-def read(node: Row, asked: str) -> RegisteredPerson:
-    """Return the person of one node of the answer to a look-up of the number ``asked``.
+def read(node: Row) -> RegisteredPerson:
+    """Return the person of one node of an answer.
 
     RegisterRefused where a field is not of the shape that the service documents: an address, or its
     protection, is never guessed. Source: docs/reference/cpr-register.md#graphql.
@@ -47,8 +47,6 @@ def read(node: Row, asked: str) -> RegisteredPerson:
         name=_name(node),
         address=_address(node) if residence in _WITH_ADDRESS else None,
         protected=_is_protected(node),
-        current_number=_current_number(node, asked),
-        under_guardianship=_is_under_guardianship(node),
     )
 
 
@@ -95,27 +93,6 @@ def _is_protected(node: Row) -> bool:
     rows = [row for row in _rows(node, "beskyttelser") if text(row, "status") not in _ENDED]
     kinds = {text(row, "beskyttelsestype") for row in rows}
     return bool(kinds - _OTHER_PROTECTIONS)
-
-
-def _current_number(node: Row, asked: str) -> str | None:
-    """Return the number in force if it is another than that which was asked for.
-
-    RegisterRefused where several are in force, or the one asked for is not among them.
-    """
-    every = {number(row, "personnummer") for row in _rows(node, "personnumre")} - {""}
-    current = {number(row, "personnummer") for row in _current(node, "personnumre")} - {""}
-    if every and asked not in every:
-        raise misshapen("personnumre")
-    if not current:
-        return None
-    found = _only(current, "personnumre")
-    return None if found == asked else found
-
-
-def _is_under_guardianship(node: Row) -> bool | None:
-    if "vaergemaal" not in node:
-        return None
-    return any(True for _ in _current(node, "vaergemaal"))
 
 
 def _only(found: set[_One], name: str) -> _One:

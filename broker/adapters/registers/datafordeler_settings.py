@@ -1,6 +1,6 @@
 """The keys of ``[person_register]`` for Datafordeler's GraphQL service of the CPR register."""
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
@@ -15,8 +15,7 @@ class DatafordelerKeys(RegisterKeys):
     """The keys of ``[person_register]`` with ``system = "datafordeler"``.
 
     In the place of the certificate, or beside it, ``client_secret`` stands where the IT system has
-    one. ``version`` is that of the GraphQL schema, ``also`` what is asked for beyond the fields
-    that have been seen to work (docs/person-register.md#observed).
+    one. ``version`` is that of the GraphQL schema.
     """
 
     url: Annotated[str, AfterValidator(sound_address)] = "https://graphql.datafordeler.dk"
@@ -24,7 +23,6 @@ class DatafordelerKeys(RegisterKeys):
     version: str = Field("v1", pattern=r"^v[1-9][0-9]?$")
     client_id: str = Field(min_length=1)
     client_secret: SecretStr = SecretStr("")
-    also: tuple[Literal["current_number", "guardianship"], ...] = ()
 
     @model_validator(mode="after")
     def _credentials(self) -> Self:

@@ -32,7 +32,6 @@ _FALSE: Final = frozenset({"false", "0"})
 _OTHER_PROTECTIONS: Final = frozenset({"vejviserbeskyttelse", "markedsfoeringsbeskyttelse"})
 _PROTECTION: Final = "adressebeskyttelse"
 _ABOUT_PROTECTION: Final = "beskyttelse"
-_GUARDIANSHIP: Final = "umyndiggoerelse"
 _TOO_MUCH: Final = "_raw_elements"  # what the reader of the interface had no place for
 
 Element = Mapping[str, Any]
@@ -50,17 +49,15 @@ def read(answer: Element, asked: str, named: frozenset[str] = frozenset()) -> Re
     _refuse_repeated(answer)
     if not person or number(person, "personnummer") not in {"", asked}:
         raise misshapen("persondata")
-    guardianship = _below(person, _GUARDIANSHIP)
     status = text(_below(person, "status"), "status")
     residence = _RESIDENCES.get(status, Residence.NOT_UNDERSTOOD)
+    if number(person, "gaeldendePersonnummer") not in {"", asked}:
+        residence = Residence.NUMBER_CHANGED
     return RegisteredPerson(
         residence=residence,
         name=_name(person),
         address=_address(answer) if residence in _WITH_ADDRESS else None,
         protected=_is_protected(person, named),
-        current_number=_current_number(person, asked),
-        under_guardianship=_is_marked(guardianship, "umyndiggjort")
-        or (not guardianship and _GUARDIANSHIP in named),
     )
 
 
@@ -85,11 +82,6 @@ def _address(answer: Element) -> RegisteredAddress | None:
         postal_code=postal_code(written, "postnummer"),
         city=text(written, "postdistrikt"),
     )
-
-
-def _current_number(person: Element, asked: str) -> str | None:
-    current = number(person, "gaeldendePersonnummer")
-    return current if current and current != asked else None
 
 
 def _is_protected(person: Element, named: frozenset[str]) -> bool:

@@ -1,6 +1,6 @@
 """What changes of that which outlasts a login: the account that it writes, and proofs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Final, get_args
 
@@ -9,20 +9,11 @@ from broker.core.analysis.lasting_terms import AccountTerms, MailboxTerms, Writt
 from broker.core.analysis.outcomes import Outcome
 from broker.core.entities import Names
 from broker.core.policy.model import FieldWriting, PolicyLine, ProofRule
-from broker.core.policy.register_rule import (
-    AddressWriting,
-    NameWriting,
-    RegisterRule,
-    UnderGuardianship,
-)
+from broker.core.policy.register_rule import AddressWriting
 
 # From the one that writes least to the one that writes most.
 _WRITING: Final[tuple[FieldWriting, ...]] = ("create", "if_empty", "always")
-_OF_REGISTER: Final[Mapping[str, Names]] = {
-    "address": get_args(AddressWriting),
-    "name": get_args(NameWriting),
-    "under_guardianship": tuple(reversed(get_args(UnderGuardianship))),
-}
+_ADDRESS_WRITING: Final[Names] = get_args(AddressWriting)
 _UNITS: Final = (("days", timedelta(days=1)), ("hours", timedelta(hours=1)))
 
 
@@ -73,17 +64,11 @@ def _register(before: AccountTerms | None, after: AccountTerms | None) -> Iterat
         return
     place = after.rule.line_of("register")
     if old is None:
-        yield Change(Direction.WIDER, f"+ register: {_in_words(new)}", place)
+        yield Change(Direction.WIDER, f"+ register: address {new.address}", place)
         return
-    for key, words in _OF_REGISTER.items():
-        had, has = getattr(old, key), getattr(new, key)
-        if had != has:
-            direction = _more(words.index(had) < words.index(has))
-            yield Change(direction, f"register: {key} {had} -> {has}", place)
-
-
-def _in_words(rule: RegisterRule) -> str:
-    return ", ".join(f"{key} {getattr(rule, key)}" for key in _OF_REGISTER)
+    had, has = old.address, new.address
+    direction = _more(_ADDRESS_WRITING.index(had) < _ADDRESS_WRITING.index(has))
+    yield Change(direction, f"register: address {had} -> {has}", place)
 
 
 def _field(old: WrittenField, new: WrittenField) -> Iterator[Change]:

@@ -22,7 +22,7 @@ _MODELLED: Final = {
         *("find_by", "category", "upgrades", "expires_after_months", "fields", "pin"),
         *("lowers", "temporary", "register"),
     },
-    "RegisterRule": {"address", "name", "under_guardianship"},
+    "RegisterRule": {"address"},
     "Lowering": {"by", "categories"},
     "Field": {"name", "source", "set", "otherwise"},
     "Release": {

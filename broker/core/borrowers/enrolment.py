@@ -6,13 +6,10 @@ from enum import StrEnum
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.owed_look_up import LookUpOutcome
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.entities import Names
 from broker.core.errors import PIN_UNUSABLE, MailPutOff
 
-# In the place of a CPR number's: the register says that it was changed, and not to which.
-UNTOLD_NUMBER: Final = "untold"
 # So many attempts that put a mail off count as failures.
 _MOST_PUT_OFF: Final = 2
 
@@ -80,15 +77,6 @@ class Enrolment:
     carried: str | None = None  # pseudonym of the wish that was carried out
     # when the library system was last asked about the borrower: it was as found then, or not there
     settled: datetime | None = None
-    registered: datetime | None = None  # when the register of persons was last heard of the person
-    # pseudonym of the CPR number in the place of theirs, or UNTOLD_NUMBER: of a case, or once the
-    # borrower has it or staff have decided the case
-    number_now: str | None = None
-    # pseudonyms of CPR numbers that may be in the place of theirs, where the register tells none
-    guessed: Names = ()
-    # of a case: pseudonyms of those that the register told before ``number_now``; they stay barred,
-    # for by one the person may come as well
-    told_before: Names = ()
     # in observe mode: the names of the fields that would have been written
     would: Names = ()
 
@@ -136,17 +124,6 @@ class Enrolment:
             pin_tried=self.pin_tried if same else None,
             pin_avoids=(),
         )
-
-    @property
-    def held_back(self) -> Names:
-        """Return the CPR numbers, as pseudonyms, that are barred until staff decide this case."""
-        told = (self.number_now,) if self.number_now else ()
-        return (*told, *self.told_before, *self.guessed)
-
-    @property
-    def is_of_changed_number(self) -> bool:
-        """Return whether this case says, or has said before, that another is their number now."""
-        return self.reason == LookUpOutcome.NUMBER_CHANGED or bool(self.held_back)
 
     @property
     def listed_state(self) -> str:

@@ -74,17 +74,13 @@ class RegisteredPerson:
     """What the register says of one number.
 
     ``protected`` is whether name and address are protected (CPR law section 28): then ``address``
-    may be read by the library system's connector alone, where the configuration lets it.
-    ``current_number`` is the number that has taken the place of the one asked for, None where none
-    has, or the register was not asked for it; ``under_guardianship`` is None where it was not.
+    must reach nobody.
     """
 
     residence: Residence
     name: RegisteredName | None
     address: RegisteredAddress | None
     protected: bool
-    current_number: str | None = None
-    under_guardianship: bool | None = None
 
     def __repr__(self) -> str:
         """Show where the person is only."""

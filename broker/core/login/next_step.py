@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.borrowers.owed_look_up import PERSON_DEAD
 from broker.core.consent.consent import Question, ReceiptEvent, agreed, governing, question
 from broker.core.consent.disclosure import Disclosure, disclose, named, numbered, with_cpr
 from broker.core.entities import PERSISTENT, Controller, Service
@@ -19,6 +18,7 @@ from broker.core.errors import (
 )
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
+from broker.core.identity.rights import Right
 from broker.core.identity.subject_ids import MINTED
 from broker.core.login.authn_context import Meets, class_for_service, not_met_upstream, unmet
 from broker.core.login.steps import (
@@ -94,9 +94,6 @@ def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
     unknown = _unknown(transaction, terms, now)
     if unknown:
         return unknown
-    if transaction.person and transaction.person.case == PERSON_DEAD:
-        # Whoever has the login of a dead person is not that person, whatever a service asks for.
-        return Refuse(PERSON_DEAD, REQUEST_DENIED)
     if transaction.errand in OWN_ERRANDS:
         return Done()
     decision = terms.decide(transaction, now)
@@ -107,13 +104,6 @@ def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
         code = decision.reasons[0].code
         return Refuse(code, _STATUS.get(code, REQUEST_DENIED), decision)
     return _permitted(transaction, decision, terms, now)
-
-
-def is_barred(case: str | None, release: Release | None) -> bool:
-    """Return whether the case of a person, if there is one, ends a login to this release."""
-    if case == PERSON_DEAD:
-        return True
-    return case is not None and release is not None and release.borrower != "none"
 
 
 def _unknown(transaction: Transaction, terms: Terms, now: datetime) -> Step | None:
@@ -155,8 +145,8 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
 
 
 def _new_pin(account: Account | None, decision: Decision) -> Done | Refuse:
-    if not decision.known_in_person:
-        # A PIN outlives the login: it is for whoever is known to own the CPR number.
+    if not decision.has(Right.CHOOSE_PIN):
+        # A PIN outlives the login.
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, decision)
     if account is None or not account.number:
         return Refuse(_missing(account), REQUEST_DENIED, decision)
@@ -254,7 +244,7 @@ def _barred(transaction: Transaction, decision: Decision) -> Refuse | None:
         # The policies denied when the person arrived and permit now: nothing was looked up, so the
         # login begins anew.
         return Refuse("login_not_finished", AUTHN_FAILED, decision)
-    if person.case and is_barred(person.case, release):
+    if person.case and release.borrower != "none":
         return Refuse(person.case, REQUEST_DENIED, decision)
     if release.borrower == "none":
         return None

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.borrowers.owed_look_up import LookUpReason
+from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.consent.consent import Receipt
 from broker.core.entities import PERSISTENT, Names
 from broker.core.errors import BrowserUnmatched, Status, TooMany

@@ -224,14 +224,6 @@ MAIL_SENT: Final = Retention(
     _("the attempt"),
     _("staff see why a mail did not arrive"),
 )
-REGISTER_LOOK_UP: Final = Retention(
-    "register",
-    _("an owed look-up in the register of persons: CPR number, the new one, reason, what to do"),
-    "a keyed hash of the CPR number",
-    31 * _DAY,
-    _("the login that it is owed for"),
-    _("a register that is down is asked later; given up after 30 days"),
-)
 PROOF: Final = Retention(
     "proof",
     _("a mail address that was shown to be the person's own"),

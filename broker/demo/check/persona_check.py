@@ -9,7 +9,6 @@ from broker.demo.check import register_check
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.machine_check import at_machine
 from broker.demo.check.persona_walk import texts, walk
-from broker.demo.check.register_check import LookedUp
 from broker.demo.circulation.library_desk import Account
 from broker.demo.people.persona import Persona
 from broker.demo.people.register_people import people_with
@@ -34,7 +33,7 @@ class PersonaReport:
     account: Mapping[str, str] | None = None  # number and category of the borrower they end with
     # What the lending machine says to their number and PIN; "" for who has no PIN.
     machine: str = ""
-    register: LookedUp | None = None  # where the demo has a register, and they were looked up
+    register: str | None = None  # the address of who was looked up: see register_check
     ok: bool = field(default=False, kw_only=True)
 
 
@@ -170,19 +169,19 @@ def _with_look_ups(
     asked: dict[str, str] = {}
     for person in people:
         if person.after:
-            register_check.carried_out(running, register, asked.values())
+            register_check.wait_for_look_ups(running, register, asked.values())
         report = _report(running, person)
         reports.append(report)
         if report.account and person.service == "my-loans" and person.cpr in register.rows:
             asked[person.name] = person.cpr or ""
-    register_check.carried_out(running, register, asked.values())
-    cases, borrowers = register_check.cases_by_borrower(running), _borrowers(running)
+    register_check.wait_for_look_ups(running, register, asked.values())
+    borrowers = _borrowers(running)
     for place, report in enumerate(reports):
         if report.account and report.persona in asked:
             row = register.rows[asked[report.persona]]
             borrower = borrowers[report.account["number"]]
-            found = register_check.looked_up(row, borrower, cases)
-            ok = report.ok and found.is_right_for(report.persona)
+            found = register_check.find_address(row, borrower)
+            ok = report.ok and found == register_check.expected_address(report.persona)
             reports[place] = replace(report, register=found, ok=ok)
     return tuple(reports)
 

@@ -22,7 +22,6 @@ class RegisterRow:
     address: Mapping[str, str] = field(default_factory=dict)
     protections: tuple[str, ...] = ()
     later_number: str = ""
-    guardian: bool = False
 
     @property
     def is_protected(self) -> bool:
@@ -53,7 +52,6 @@ def node(number: str, row: RegisterRow) -> dict[str, Any]:
             {"beskyttelsestype": kind, "status": "aktuel"} for kind in row.protections
         ],
         "personnumre": _numbers(number, row),
-        "vaergemaal": [{"status": "aktuel"}] if row.guardian else [],
     }
 
 

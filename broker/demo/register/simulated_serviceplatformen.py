@@ -99,7 +99,6 @@ def _person(number: str, row: RegisterRow) -> str:
         _block("navn", *_name(row)),
         "<antalBoernUnder18>0</antalBoernUnder18>",
         _block("status", _element("status", str(_STATUSES.get(row.status, 10)))),
-        _guardianship(row),
         *_protections(row),
     )
     return _response(_block("persondata", *persondata), _address(row))
@@ -114,16 +113,6 @@ def _name(row: RegisterRow) -> list[str]:
     whole = " ".join(filter(None, (row.given, row.middle, row.surname)))
     parts = [_element(name, getattr(row, part)) for part, name in _NAMES_OF_NAME.items()]
     return [_element("personadresseringsnavn", whole), *parts]
-
-
-def _guardianship(row: RegisterRow) -> str:
-    if not row.guardian:
-        return ""
-    return _block(
-        "umyndiggoerelse",
-        "<umyndiggoerelseStartdato><dato>2020-01-01</dato></umyndiggoerelseStartdato>",
-        _element("umyndiggjort", "true"),
-    )
 
 
 def _protections(row: RegisterRow) -> list[str]:

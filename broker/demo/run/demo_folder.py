@@ -67,10 +67,17 @@ profile = "wayf"
 entity_id = "{hub}"
 attribute_map = "wayf"
 label = {{ en = "University login (WAYF)", da = "Universitetslogin (WAYF)" }}
-institutions = [
-  {{ entity_id = "{au}", scopes = ["au.dk"], may_assert = ["cpr"], label = {au_label} }},
-  {{ entity_id = "{ku}", scopes = ["ku.dk"], label = {ku_label} }},
-]
+
+[[upstreams.wayf.institutions]]
+entity_id = "{au}"
+scopes = ["au.dk"]
+may_assert = ["cpr", "alumni_cpr"]
+label = {au_label}
+
+[[upstreams.wayf.institutions]]
+entity_id = "{ku}"
+scopes = ["ku.dk"]
+label = {ku_label}
 
 {national_eid}
 

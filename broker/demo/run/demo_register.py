@@ -16,7 +16,7 @@ PARTIES: Final = ("register", "register-service")
 _OWN: Final = "register"
 _ANOTHER: Final = "another-authority"
 _FIND: Final = "  find_by: [cpr]\n"
-_ASKED: Final = "  register: {address: set_if_empty, name: if_empty}\n"
+_ASKED: Final = "  register: {address: set_if_empty}\n"
 _TABLE: Final = """
 # The register of persons, simulated: it lets in who shows a certificate of its authority.
 [person_register]

@@ -6,12 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from broker.core.policy import model as engine
-from broker.core.policy.register_rule import (
-    AddressWriting,
-    NameWriting,
-    RegisterRule,
-    UnderGuardianship,
-)
+from broker.core.policy.register_rule import AddressWriting, RegisterRule
 from broker.files.checked_files import Shape
 from broker.files.policies.file_place import FilePlace
 from broker.files.policies.value_syntax import Months, NameList, OneLineText, Values
@@ -44,12 +39,10 @@ class RegisterShape(Shape):
     """What is done with the answer of the register of persons, which is asked with this."""
 
     address: AddressWriting = "never"
-    name: NameWriting = "never"
-    under_guardianship: UnderGuardianship = "make"
 
     def rule(self) -> RegisterRule:
         """Return the rule."""
-        return RegisterRule(self.address, self.name, self.under_guardianship)
+        return RegisterRule(self.address)
 
 
 class BorrowerShape(Shape):

@@ -37,8 +37,6 @@ def warnings(
     yield from dead_names.unscoped_demands(policies, names)
     yield from dead_names.unused_proof_domains(policies)
     yield from dead_names.unreached_categories(policies, names)
-    if names.guardianship is False:
-        yield from _never_cases(policies)
     if names.desk_categories is not None:
         yield from dead_names.unmade_categories(policies, names.desk_categories)
     if names.configured is not None:
@@ -54,16 +52,6 @@ def _unknown_fields(policy: Policy, names: NameableInPolicies) -> Iterator[Polic
             known = f"fields are {', '.join(sorted(names.borrower_fields))}"
             mend = did_you_mean(field.name, names.borrower_fields) or known
             yield field.place, f"the library system has no field {field.name!r}", mend
-
-
-def _never_cases(policies: list[Policy]) -> Iterator[PolicyProblem]:
-    """Find policies that have staff look at guardianship, which the register is not asked for."""
-    for policy in policies:
-        rule = policy.borrower
-        if rule and rule.register and rule.register.under_guardianship == "case":
-            what = "under_guardianship: case never comes up: the register is not asked for it"
-            mend = 'write "guardianship" in `also` of [person_register] in broker.toml'
-            yield rule.line_of("register"), what, mend
 
 
 def _unasked_register(policy: Policy, names: NameableInPolicies) -> Iterator[PolicyProblem]:

@@ -17,9 +17,8 @@ class NameableInPolicies:
     they read, are compared with the releases to them. ``upstreams`` that are values of the core,
     and not names alone, say which scopes may come by them. ``borrower_fields`` are those that the
     library system's connector can write, ``desk_categories`` the borrower categories that staff
-    make and no policy does, ``person_register`` whether one is configured, and ``guardianship``
-    whether that is asked for it (None: unknown). ``site_rules`` is the file of the rules that a
-    proposed set is held against; None where it is not.
+    make and no policy does, ``person_register`` whether one is configured. ``site_rules`` is the
+    file of the rules that a proposed set is held against; None where it is not.
     """
 
     services: Collection[str] | None = None
@@ -30,7 +29,6 @@ class NameableInPolicies:
     borrower_fields: Collection[str] | None = None
     desk_categories: Names | None = None
     person_register: bool | None = None
-    guardianship: bool | None = None
     site_rules: Path | None = None
 
     @property

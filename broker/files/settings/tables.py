@@ -339,10 +339,9 @@ class LibraryTable(ConnectorTable):
 
 
 class RegisterTable(ConnectorTable):
-    """The register of persons: when it is asked again, and who may see a protected address."""
+    """The register of persons, and the age at which its answer is too old."""
 
     refresh_after: Refresh = timedelta(days=90)
-    protected_address: Literal["nobody", "library"] = "nobody"
 
 
 class MailTable(SettingsTable):

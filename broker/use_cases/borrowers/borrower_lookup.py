@@ -14,14 +14,10 @@ def made_by_enrolment(
     """Return the borrower that an enrolment made, for when its CPR number finds none.
 
     Staff have given it another number since. They may copy its record for a sibling, mark and all:
-    the mark counts on the one that we know, or where our create's answer was lost. After a number
-    that we have written in the place of theirs it is the one that we know, whoever made it.
+    the mark counts on the one that we know, or where our create's answer was lost.
     """
     if enrolment is None:
         return ()
-    if enrolment.number and enrolment.number_now:
-        there = library.read(enrolment.number, by)
-        return (there,) if there and there.cpr else ()
     if not enrolment.creates:
         return ()
     marked = library.marked(enrolment.id, by)

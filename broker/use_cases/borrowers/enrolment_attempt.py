@@ -23,7 +23,6 @@ from broker.core.borrowers.change_plan import (
     plan,
 )
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
-from broker.core.borrowers.owed_look_up import LookUpOutcome
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.entities import Names
 from broker.core.errors import (
@@ -40,11 +39,9 @@ from broker.use_cases.borrowers.enrolment_records import (
     GIVE_UP_AFTER,
     EnrolmentDraft,
     StoredEnrolment,
-    register_case,
 )
 from broker.use_cases.borrowers.first_pin import FirstPin, suggested_pins
 from broker.use_cases.borrowers.leased_enrolment import LeasedEnrolment, Overtaken
-from broker.use_cases.borrowers.register_look_ups import RegisterLookUps
 from broker.use_cases.records import Reads, read_together
 
 # The desk may register whoever has just been told that there is no account, and spell the number so
@@ -114,11 +111,8 @@ class EnrolmentAttempt(LeasedEnrolment):
         temporary = borrower_lookup.temporary(library, found, wish, self._by())
         planned = plan(found, wish, now.date(), temporary)
         if isinstance(planned, Create):
-            reads = self._read_before_create(wish.cpr, wish.category)
-            reason = self._held_back(wish.cpr, reads)
-            if reason:
-                self._case(reason)
-                return
+            paused = self.ports.pause.key(wish.category)
+            reads = read_together(self.ports.records.store, [paused], now)
             self._create(wish, reads)
             # Count the matches: a create without effect, or a race that no unique field stopped,
             # shows here.
@@ -129,28 +123,6 @@ class EnrolmentAttempt(LeasedEnrolment):
             planned = plan(found, wish, now.date())
         borrower = found[0] if found else temporary
         self._carry_out(planned, borrower, wish)
-
-    def _read_before_create(self, cpr: str, category: str) -> Reads:
-        """Return what may keep a borrower from being made, read in one turn of the store."""
-        owner = self.ports.links.of_cpr(cpr)
-        keys = [*self.ports.links.keys(owner), register_case(owner), self.ports.pause.key(category)]
-        return read_together(self.ports.records.store, keys, self.ports.now())
-
-    def _held_back(self, cpr: str, reads: Reads) -> str | None:
-        """Return why no borrower is made by a CPR number; None where one may be.
-
-        A case of the register's waits, or the borrower has the number by now that took its place:
-        the person would get a second. Nobody is made by a number that is in force no more, whether
-        the register says the one in its place or not.
-        """
-        if self.entry.enrolment.number_now:
-            return "cpr_differs"
-        owner = self.ports.links.of_cpr(cpr)
-        barred = self.ports.links.bar_of((owner,), reads)
-        case = self.ports.records.found(register_case(owner), reads)
-        if case and case.enrolment.is_of_changed_number:
-            return barred or LookUpOutcome.NUMBER_CHANGED.value
-        return barred
 
     def _drop_wish(self) -> None:
         # Staff have the case until they end it; the CPR number is not kept for so long.
@@ -252,7 +224,8 @@ class EnrolmentAttempt(LeasedEnrolment):
         done = before.finished(borrower, outcome, self.ports.carried(wish), agreed_facts, now)
         if wish.cpr:
             # Before the wish goes, and the number with it.
-            RegisterLookUps(self.ports).owe(wish.cpr, wish.register, done)
+            person_id = self.ports.links.holder(self.entry.key.group)
+            self.ports.look_ups.request(person_id, wish.cpr, borrower.number, wish.register)
         if not self._owes_pin(borrower, wish):
             kept = wish.without_person() if done.pin_given_up else None
             self._write(replace(done, wish=kept), None)

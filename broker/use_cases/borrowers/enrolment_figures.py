@@ -36,15 +36,13 @@ class EnrolmentFigures:
     """The figures as they were at a time.
 
     ``oldest_wanted`` is since when the enrolment is wanted that waits longest, None where none
-    does; ``pins_owed`` counts the PIN letters that are to be mailed, ``look_ups_owed`` the people
-    that the register of persons is to be asked about.
+    does; ``pins_owed`` counts the PIN letters that are to be mailed.
     """
 
     at: datetime
     counts: tuple[EnrolmentCount, ...]
     oldest_wanted: datetime | None
     pins_owed: int
-    look_ups_owed: int = 0
 
     def of_state(self, state: str) -> int:
         """Return how many enrolments are in a state."""
@@ -89,10 +87,8 @@ class EnrolmentCounting:
                 wanted.append(enrolment.wanted_at)
         for _, kept in self.enrolments.store.list("pin", None, now):
             owed += kept.due is not None
-        queued = self.enrolments.store.list("register", None, now)
-        look_ups = sum(kept.due is not None for _, kept in queued)
         counts = (EnrolmentCount(*kind, count) for kind, count in sorted(counter.items()))
-        return EnrolmentFigures(now, tuple(counts), min(wanted, default=None), owed, look_ups)
+        return EnrolmentFigures(now, tuple(counts), min(wanted, default=None), owed)
 
     @property
     def _records(self) -> Records[EnrolmentFigures]:

@@ -18,6 +18,7 @@ from broker.use_cases.borrowers.create_pause import CreatePause
 from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords
 from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.proof_ownership import claim_ownership
+from broker.use_cases.register_look_ups import LookUpRequests
 
 Mode = Literal["live", "observe", "frozen"]
 
@@ -32,8 +33,7 @@ class EnrolmentPorts:
     """Library system, mail, links, records and trail; ``mail`` None: no PIN is mailed.
 
     While ``puts_off_mails`` says so no mail is begun: its person waits, and nobody for them.
-    ``trust_for`` is how long the library system's word on a borrower is believed,
-    ``refresh_after`` when the register of persons is asked again; None: no register is asked.
+    ``trust_for`` is how long the library system's word on a borrower is believed.
     """
 
     library: LibrarySystem
@@ -43,10 +43,10 @@ class EnrolmentPorts:
     links: PersonLinks
     records: EnrolmentRecords
     now: Callable[[], datetime]
+    look_ups: LookUpRequests
     trust_for: timedelta = timedelta(hours=1)
     trail: Trail = NO_TRAIL
     tell: TellPort = told_nobody
-    refresh_after: timedelta | None = None
     puts_off_mails: Callable[[], bool] = _never
 
     @property

@@ -17,7 +17,6 @@ GIVE_UP_AFTER: Final = timedelta(days=30)
 _LONG_ENDED: Final = CASE.span + timedelta(minutes=6)
 # A person's requests, a worker and staff may all write one enrolment at once.
 MOST_TRIES: Final = 50
-REGISTER_CASE: Final = "register"
 _FINISHED: Final = frozenset({EnrolmentState.DONE, EnrolmentState.GIVEN_UP})
 _OF_STAFF: Final = frozenset({EnrolmentState.CASE, EnrolmentState.NOTICE})
 
@@ -127,11 +126,6 @@ class EnrolmentRecords:
     @property
     def _records(self) -> Records[Enrolment]:
         return Records(self.store, Enrolment, durable=True, tries=MOST_TRIES)
-
-
-def register_case(owner: str) -> Key:
-    """Return the key of the case of what the register of persons says of ``owner``."""
-    return Key("enrolment", owner, REGISTER_CASE)
 
 
 def _stored(record: Record[Enrolment]) -> StoredEnrolment:

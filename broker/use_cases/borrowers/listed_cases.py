@@ -26,33 +26,6 @@ class ListedCase:
     borrowers: Names = ()
     link: str | None = None
     cause: str | None = None
-    number_now: str | None = None
-    guessed: Names = ()
-    told_before: Names = ()
-
-    def holding_back(self, before: Enrolment | None) -> "ListedCase":
-        """Return the case of what the register says now, with what that of ``before`` held back.
-
-        One that was told before the one that is told now is the person's own, though not in force;
-        so may be one that was guessed for want of it.
-        """
-        if before is None:
-            return self
-        told = (*self.told_before, *before.told_before)
-        if self.number_now is None:
-            return replace(
-                self,
-                number_now=before.number_now,
-                guessed=before.guessed,
-                told_before=_but(before.number_now, told),
-            )
-        if before.number_now:
-            told = (*told, before.number_now)
-        return replace(
-            self,
-            guessed=_but(self.number_now, before.guessed),
-            told_before=_but(self.number_now, told),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +87,6 @@ class ListedCases:
             link=listed.link,
             borrowers=listed.borrowers,
             cause=listed.cause,
-            number_now=listed.number_now,
-            guessed=listed.guessed,
-            told_before=listed.told_before,
         )
 
 
@@ -132,9 +102,4 @@ def _told(case: Enrolment) -> tuple[object, ...]:
     """Return what staff decide by: of a number that came meanwhile they have decided nothing."""
     # The library system may find the same borrowers in another order.
     borrowers = frozenset(case.borrowers)
-    return (case.reason, case.person, case.link, case.number_now, borrowers)
-
-
-def _but(number: str | None, numbers: Names) -> Names:
-    """Return each of ``numbers`` once, but for ``number``."""
-    return tuple(each for each in dict.fromkeys(numbers) if each != number)
+    return (case.reason, case.person, case.link, borrowers)

@@ -5,31 +5,20 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from broker.core.audit_events import NO_TRAIL, AuditEventKind
-from broker.core.borrowers.enrolment import UNTOLD_NUMBER, Enrolment, EnrolmentState
-from broker.core.borrowers.owed_look_up import LookUpOutcome, LookUpPlan
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.entities import Names
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.ports import Key, Trail
 from broker.use_cases.borrowers.enrolment_ports import EnrolmentPorts
-from broker.use_cases.borrowers.enrolment_records import (
-    REGISTER_CASE,
-    EnrolmentDraft,
-    EnrolmentRecords,
-    StoredEnrolment,
-    register_case,
-)
+from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords, StoredEnrolment
 from broker.use_cases.borrowers.enrolment_rows import EnrolmentRow, rank, row
-from broker.use_cases.borrowers.held_back_numbers import HeldBackNumbers
 from broker.use_cases.borrowers.listed_cases import ListedCase, ListedCases
-from broker.use_cases.borrowers.register_decisions import RegisterDecisions
 from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.records import Records
 
 _LINK = "link"
 _PROOF = "proof"
 _NOTICE = "notice"
-# A university that sends one name for everybody must not let a notice grow.
-_MOST_CAME: Final = 20
 _OF_STAFF: Final = frozenset({EnrolmentState.CASE, EnrolmentState.NOTICE})
 
 
@@ -73,12 +62,7 @@ class StaffCases:
         if entry is None:
             return False
         person = self.links.holder(entry.key.group)  # before the link is forgotten
-        retries = {
-            _LINK: self._retry_link,
-            _PROOF: self._retry_proof,
-            _NOTICE: self._end_notice,
-            REGISTER_CASE: self.decisions.retry,
-        }
+        retries = {_LINK: self._retry_link, _PROOF: self._retry_proof, _NOTICE: self.records.end}
         retry = retries.get(entry.key.name, self._retry_enrolment)
         if not retry(entry):
             return False
@@ -95,13 +79,7 @@ class StaffCases:
         if entry is None or entry.enrolment.state not in _OF_STAFF:
             return False
         person = self.links.holder(entry.key.group)
-        if entry.key.name == REGISTER_CASE:
-            if not self.decisions.end(entry):
-                return False
-        elif entry.key.name == _NOTICE:
-            if not self._end_notice(entry):
-                return False
-        elif entry.key.name:
+        if entry.key.name:
             if not self.records.end(entry):
                 return False
         elif not self._give_up(entry):
@@ -131,8 +109,7 @@ class StaffCases:
         """List a notice: a name came with the CPR number ``had`` before, and with ``cpr`` now.
 
         All are pseudonyms. Either the name has another holder or the number was changed; each
-        number has its own person and borrower, and nobody is kept waiting: unless the register says
-        of ``had`` that it is in force no more. Returns why nobody is let in by ``cpr`` then.
+        number has its own person and borrower, and nobody is kept waiting.
         """
         number = self._number(had)
         notice = ListedCase("name_with_another_cpr", cpr, self._numbers(cpr), number)
@@ -141,57 +118,10 @@ class StaffCases:
             if before is None or number not in {None, before.link}:
                 return notice
             # It came with the number of that borrower first, and with several since.
-            came = dict.fromkeys((*before.guessed, before.person))
-            return replace(notice, link=before.link, guessed=tuple(came)[-_MOST_CAME:])
+            return replace(notice, link=before.link)
 
         self._listed.write(Key("enrolment", name, _NOTICE), listed, EnrolmentState.NOTICE)
-        return self._in_place_of(had, cpr)
-
-    def come_since(self, owner: str, number: str) -> None:
-        """Bar the CPR number that has come with a name of ``owner``'s since, as ``another_cpr``.
-
-        ``number`` is their borrower, in a notice. The case is listed by then: a login lists its
-        notice before it looks for the case, so that one of them sees the other.
-        """
-        notices = (entry for entry in self.records.all() if entry.key.name == _NOTICE)
-        theirs = (entry.enrolment for entry in notices if entry.enrolment.link == number)
-        came = {cpr for notice in theirs for cpr in (notice.person, *notice.guessed)}
-        for cpr in sorted(came - {owner}):
-            self._in_place_of(owner, cpr)
-
-    def _in_place_of(self, had: str, cpr: str) -> str | None:
-        """Bar ``cpr`` where it may be the number in the place of ``had``, which nobody has told.
-
-        Staff decide the case of ``had`` by then: the person would get a second borrower. Who has
-        one is somebody else, or it is too late. Returns the reason of the bar, None for none.
-        """
-        if self._number(cpr):
-            return None
-
-        def named(stored: StoredEnrolment) -> EnrolmentDraft | None:
-            return _naming(stored, cpr)
-
-        key = self._case_of(had)
-        case = self.records.read(key)
-        if case is None or named(case) is None:
-            self._held.settle(cpr)
-            return None
-        # First: a login that dies in between must let nobody in whom staff see held back. A name
-        # may be somebody else's by now: nobody gets the id of ``had`` by a guess.
-        self.links.hold_back(cpr, LookUpOutcome.NUMBER_CHANGED.value)
-        self.records.amend(key, named)
-        if self._held.hold(cpr, key):
-            return LookUpOutcome.NUMBER_CHANGED.value
         return None
-
-    def _case_of(self, had: str) -> Key:
-        """Return the key of the case of ``had``, or of the one that holds ``had`` back."""
-        holder = self.links.holder_of(had)
-        if holder and holder.barred == LookUpOutcome.NUMBER_CHANGED:
-            for entry in self.records.all():
-                if entry.key.name == REGISTER_CASE and had in entry.enrolment.held_back:
-                    return entry.key
-        return register_case(had)
 
     def taken(self, owner: str, address: str) -> str:
         """List a case: ``owner`` proved a mail address that is another's proof already.
@@ -201,65 +131,6 @@ class StaffCases:
         """
         case = ListedCase("address_taken", address)
         return self._listed.write(Key("enrolment", owner, _PROOF), lambda _: case).id
-
-    def register_differs(
-        self, owner: str, planned: LookUpPlan, borrowers: Names, number_now: str | None = None
-    ) -> str:
-        """List a case of what the register of persons says of ``owner``, a pseudonym.
-
-        ``number_now`` is that of the CPR number that took the place of theirs; without it those
-        that the case had before stay in it, for they are barred until staff decide the case. So do
-        those that the register told before it: by each the person may come. Returns its id.
-        """
-        key = register_case(owner)
-        known = self._told_before(owner)
-
-        def said(before: Enrolment | None) -> ListedCase:
-            case = ListedCase(
-                planned.case or "",
-                owner,
-                borrowers,
-                cause=planned.cause,
-                number_now=number_now,
-                told_before=known,
-            )
-            return case.holding_back(before)
-
-        listed = self._listed.write(key, said)
-        for number in known:
-            self._held.hold(number, key)
-        return listed.id
-
-    def _told_before(self, owner: str) -> Names:
-        """Return the number that staff have decided a case of before, if nobody has it by now."""
-        enrolment = self.records.enrolment(Key("enrolment", owner))
-        number = enrolment.number_now if enrolment else None
-        if number in {None, UNTOLD_NUMBER} or self._number(number):
-            return ()
-        return (number,)
-
-    def number_not_given(self, owner: str, cause: str) -> None:
-        """Say in the case of ``owner`` why its borrower has not got the confirmed number."""
-
-        def said(stored: StoredEnrolment) -> EnrolmentDraft:
-            return replace(stored.enrolment, cause=cause), stored.due
-
-        self.records.amend(register_case(owner), said)
-
-    def stands(self, owner: str, planned: LookUpPlan, number_now: str | None) -> bool:
-        """Return whether the case of ``owner`` says what a look-up has just listed."""
-        case = self.records.enrolment(register_case(owner))
-        if case is None or case.reason != planned.case:
-            return False
-        return number_now in {None, case.number_now}
-
-    def _end_notice(self, entry: StoredEnrolment) -> bool:
-        if not self.records.end(entry):
-            return False
-        # A login that died may have barred one of its numbers, and not have told the case.
-        for number in (entry.enrolment.person, *entry.enrolment.guessed):
-            self._held.settle(number)
-        return True
 
     def _give_up(self, entry: StoredEnrolment) -> bool:
         ended = replace(
@@ -318,13 +189,10 @@ class StaffCases:
     def confirm(self, enrolment_id: str, number: str) -> bool:
         """Let a temporary borrower become its person's, although the desk wrote another name.
 
-        Or let a borrower get the CPR number that the register has given its person anew. ``number``
-        is the library system's own of the borrower that staff have looked at: the person may have
-        shown another one meanwhile. False where no case is waiting for just that.
+        ``number`` is the library system's own of the borrower that staff have looked at: the person
+        may have shown another one meanwhile. False where no case is waiting for just that.
         """
         entry = self.find(enrolment_id)
-        if entry is not None and entry.key.name == REGISTER_CASE:
-            return self._confirm_number(entry, number)
         if entry is None or entry.enrolment.reason != "adoption_other_name":
             return False
         enrolment = entry.enrolment
@@ -338,35 +206,6 @@ class StaffCases:
         self._listed.record(AuditEventKind.ENROLMENT_RETRIED, enrolment.person, enrolment)
         return True
 
-    def _confirm_number(self, entry: StoredEnrolment, number: str) -> bool:
-        if not self.decisions.confirm(entry, number):
-            return False
-        person = self.links.holder(entry.key.group)
-        self._listed.record(AuditEventKind.ENROLMENT_RETRIED, person, entry.enrolment)
-        return True
-
     @property
     def _listed(self) -> ListedCases:
         return ListedCases(self.records, self.links, self.trail)
-
-    @property
-    def _held(self) -> HeldBackNumbers:
-        return HeldBackNumbers(self.records, self.links)
-
-    @property
-    def decisions(self) -> RegisterDecisions:
-        """Return what follows once a case of the register's is decided."""
-        return RegisterDecisions(self.records, self.links)
-
-
-def _naming(stored: StoredEnrolment, cpr: str) -> EnrolmentDraft | None:
-    """Return the case with ``cpr`` among the numbers that may be the new one; None: it says it."""
-    case = stored.enrolment
-    if not case.is_of_changed_number or case.number_now not in {None, cpr}:
-        return None
-    if cpr == stored.key.group:
-        # Their own, with a name that has come with another meanwhile: it takes no place of itself.
-        return None
-    # Of several that come so nobody knows which it is.
-    guessed = case.guessed if cpr in case.held_back else (*case.guessed, cpr)
-    return replace(case, guessed=guessed), stored.due

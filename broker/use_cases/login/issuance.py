@@ -7,13 +7,11 @@ from datetime import datetime
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.entities import PERSISTENT
 from broker.core.errors import TransactionGone
-from broker.core.login.next_step import is_barred
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Authentication, Errand, Issued, Transaction
 from broker.core.logout.sessions import NameID, Session, session_index
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.retention.table import SESSION
-from broker.use_cases.login.interruptions import Interruption, Interruptions
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.logout.sessions import Sessions, group_of
 from broker.use_cases.transactions import Held, Transactions
@@ -71,8 +69,7 @@ class Issuance:
 
         Transaction, arrival and session stand in one write. TransactionGone where the person has
         logged out meanwhile: a session is written before the marks of logouts are read, a logout
-        writes its mark before it lists sessions, so that one of them sees the other. False too
-        where nobody is let in as the person any more: the transaction says so by then.
+        writes its mark before it lists sessions, so that one of them sees the other.
         """
         transaction = held.transaction
         session = self._session(transaction, issued, name_id)
@@ -81,28 +78,18 @@ class Issuance:
         if transaction.issued:
             # The process may have died between the transaction and its session.
             self.sessions.add(session, now)
-            came = self._interruptions.since(transaction, now)
+            has_logged_out = self.sessions.over(transaction, now)
         else:
-            self._owe_look_up(held, step, now)
+            self._request_look_up(held, step, now)
             recorded = self._recorded(held, step, issued, session, now)
             if recorded is None:
                 return False
-            came = recorded
-        if came.logged_out:
+            has_logged_out = recorded
+        if has_logged_out:
             self.sessions.end([session], now)
             self._take_back(transaction, session, issued, now)
             raise TransactionGone("its person has logged out")
-        if is_barred(came.barred, step.decision.release):
-            if self._take_back(transaction, session, issued, now):
-                self.sessions.call_off(session, now)
-            # Decided anew it is refused: else this would be tried for ever.
-            self._barred(self.transactions.again(held, now), came.barred, now)
-            return False
         return True
-
-    @property
-    def _interruptions(self) -> Interruptions:
-        return Interruptions(self.sessions, self.lookup.persons.links)
 
     def _take_back(
         self, transaction: Transaction, session: Session, issued: Issued, now: datetime
@@ -117,16 +104,16 @@ class Issuance:
             return True
         return False
 
-    def _owe_look_up(self, held: Held, step: Issue, now: datetime) -> None:
-        """Queue the look-up in the register: the person has been told, and has not said no."""
+    def _request_look_up(self, held: Held, step: Issue, now: datetime) -> None:
+        """Request the look-up in the register: the person has read of it and has not said no."""
         arrived = self.lookup.arrived(held, now).arrived
         if arrived and step.disclosure.looked_up:
-            self.lookup.borrowers.owe_look_up(held.transaction, arrived)
+            self.lookup.borrowers.request_look_up(held.transaction, arrived)
 
     def _recorded(
         self, held: Held, step: Issue, issued: Issued, session: Session, now: datetime
-    ) -> Interruption | None:
-        """Write that the assertion leaves, and return what has come between, read behind it.
+    ) -> bool | None:
+        """Write that the assertion leaves, and return whether its person has logged out since.
 
         None where the transaction has changed meanwhile.
 
@@ -147,10 +134,10 @@ class Issuance:
         trail.add(event)
         left = transaction.left(issued)
         others = [*held.others, *self.sessions.drafted(session)]
-        watched = self._interruptions.watched(transaction)
-        reads = self.transactions.put_then_read(left, held.version, now, others, watched.keys)
+        marks = self.sessions.marks(transaction)
+        reads = self.transactions.put_then_read(left, held.version, now, others, marks)
         if reads is not None:
-            return self._interruptions.found(transaction, watched, reads)
+            return self.sessions.ended(transaction, marks, reads)
         if not self._stands(transaction, issued, now):
             trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
         return None
@@ -168,27 +155,14 @@ class Issuance:
         return stored.transaction.issued == issued
 
     def resumed(self, held: Held, now: datetime) -> Held:
-        """Return the transaction that its person goes on with, barred where they are since.
+        """Return the transaction that its person goes on with.
 
         TransactionGone, and the transaction is dropped, if they have logged out since.
         """
-        came = self._interruptions.since(held.transaction, now)
-        if came.logged_out:
+        if self.sessions.over(held.transaction, now):
             self.transactions.end(held)
             raise TransactionGone("its person has logged out")
-        return self._barred(held, came.barred, now)
-
-    def _barred(self, held: Held, reason: str | None, now: datetime) -> Held:
-        """Record that nobody is let in as the person any more; nothing lifts that again."""
-        person = held.transaction.person
-        if reason is None or person is None or person.case == reason:
-            return held
-
-        def barred(each: Transaction) -> Transaction:
-            known = each.person or person
-            return replace(each, person=replace(known, case=reason))
-
-        return self.transactions.change(held, barred, now)
+        return held
 
     def _session(self, transaction: Transaction, issued: Issued, name_id: NameID) -> Session | None:
         authentication = transaction.authentication

@@ -153,8 +153,7 @@ class LoginFlow:
     def resumed(self, held: Held, now: datetime) -> Held:
         """Return the transaction that its person goes on with, as ``PersonAtLogin.looked_up``.
 
-        Whoever is barred by now is so from here on, whatever page stood open. TransactionGone where
-        the person has logged out since.
+        TransactionGone where the person has logged out since.
         """
         held = self.issuance.resumed(held, now)
         return self.lookup.looked_up(self.transactions.attended(held, now), now)
@@ -332,7 +331,7 @@ class LoginFlow:
         recorded = self.transactions.change(
             held, lambda transaction: replace(transaction, account=account), now
         )
-        # A wait is as long as a page: staff, or the register, may have barred the person in it.
+        # The person may have logged out while this request waited.
         recorded = self.issuance.resumed(recorded, now)
         return self.lookup.arrived(replace(recorded, arrived=None), now)
 

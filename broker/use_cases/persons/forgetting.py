@@ -14,11 +14,9 @@ from broker.core.logout.sessions import Session
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store, lease_of
 from broker.core.retention.table import FORGETTING, LEASE
-from broker.use_cases.borrowers.enrolment_records import REGISTER_CASE, EnrolmentRecords
-from broker.use_cases.borrowers.held_back_numbers import HeldBackNumbers
-from broker.use_cases.borrowers.register_decisions import RegisterDecisions
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.logout.sessions import Sessions
+from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.persons.legible_records import legible
 from broker.use_cases.persons.person_search import FoundPerson, PersonSearch, PersonTrail
 from broker.use_cases.persons.their_counters import TheirCounters
@@ -31,7 +29,7 @@ _PATIENCE: Final = timedelta(seconds=120)
 _LOOK_EVERY: Final = 0.25
 # Redis keeps what has ended for five minutes more, SQLite until it is swept: it goes too.
 _JUST_ENDED: Final = timedelta(minutes=6)
-_QUEUED: Final[tuple[RecordKind, ...]] = ("register", "enrolment", "pin")
+_QUEUED: Final[tuple[RecordKind, ...]] = ("person", "enrolment", "pin")
 _LEASED: Final[Mapping[str, RecordKind]] = {each: each for each in _QUEUED}
 # What has begun meanwhile, under an id that a login had read before, is gone after the second turn.
 _TURNS: Final = 2
@@ -179,21 +177,9 @@ class Forgetting:
         for record in others:
             self._drop(record)
         self._erase_trail(person)
-        # Whoever comes by a number that another's case holds back makes no account for all that.
-        named = self._held.named() if links else frozenset[str]()
         for record in links:
-            name = record.key.group
-            kept_barred = name in named
-            self.search.links.forget_person(name, person.ids, person.cprs, kept_barred=kept_barred)
+            self.search.links.forget_person(record.key.group, person.ids, person.cprs)
         return len(records)
-
-    @property
-    def _held(self) -> HeldBackNumbers:
-        return HeldBackNumbers(self._enrolments, self.search.links)
-
-    @property
-    def _enrolments(self) -> EnrolmentRecords:
-        return EnrolmentRecords(self.store, self.now)
 
     def _end_sessions(self, records: tuple[TheirRecord, ...], now: datetime) -> None:
         """Mark as over whatever was authenticated: a request under way delivers nothing more."""
@@ -215,8 +201,8 @@ class Forgetting:
             self.store.drop(record.key)
 
     def _drop_leased(self, key: Key) -> None:
-        if key.name == REGISTER_CASE:
-            RegisterDecisions(self._enrolments, self.search.links).forget(key)
+        if key.kind == "person":
+            PersonRecords(self.store, self.hmacs).drop(key.group, self.now())
         else:
             self.store.drop(key)
 

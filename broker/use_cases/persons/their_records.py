@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.owed_look_up import OwedLookUp
 from broker.core.borrowers.pin_record import PinRecord
 from broker.core.consent.consent import Receipt
 from broker.core.errors import StoreUnavailable
@@ -16,10 +15,10 @@ from broker.core.login.transaction import Arrival, Authentication, Transaction
 from broker.core.logout.sessions import Session
 from broker.core.logout.single_logout import Logout
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.person_record import PersonRecord
 from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable, Store
 from broker.core.retention import table
 from broker.core.retention.rows import Retention
-from broker.use_cases.borrowers.enrolment_records import REGISTER_CASE
 from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.login.support_traces import SupportTrace, mark_of
 from broker.use_cases.logout.sessions import Pointer
@@ -62,8 +61,8 @@ _FACTS: Final[dict[RecordKind, type[Any]]] = {
     "arrival": Arrival,
     "logout": Logout,
     "enrolment": Enrolment,
+    "person": PersonRecord,
     "mail": QueuedMail,
-    "register": OwedLookUp,
     "receipt": Receipt,
     "trace": SupportTrace,
     "link": PersonLink,
@@ -103,8 +102,7 @@ class TheirRecords:
             self._transactions,
             self._arrivals,
             self._logouts,
-            # Before the enrolments: whoever is at a look-up writes to one, and lists a case.
-            self._look_ups,
+            self._person_records,
             self._enrolments,
             self._pins,
             self._mails,
@@ -172,15 +170,14 @@ class TheirRecords:
             if groups:
                 yield TheirRecord(key, table.LOGOUT, kept.until, own)
 
-    def _look_ups(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        for key, kept, owed in self._all("register", now):
-            if key.group in person.names:
-                yield TheirRecord(key, table.REGISTER_LOOK_UP, kept.until, owed)
+    def _person_records(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
+        for key, kept, record in self._all("person", now):
+            if key.group in person.ids or key.group in person.names:
+                yield TheirRecord(key, table.PERSON, kept.until, record)
 
     def _enrolments(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         for key, kept, enrolment in self._all("enrolment", now):
-            by_look_up = key.name == REGISTER_CASE and key.group in person.names
-            if by_look_up or enrolment.id in person.enrolments:
+            if enrolment.id in person.enrolments:
                 own = _without_others(enrolment, person)
                 yield TheirRecord(key, _row_of(enrolment), kept.until, own)
 

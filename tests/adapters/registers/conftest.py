@@ -38,7 +38,7 @@ ROWS = {
     "0404800000": RegisterRow(status="doed", surname="Hansen", address=ADDRESS),
     "0505800000": RegisterRow(status="nedlagt_person", surname="Nyborg", later_number="0506800000"),
     "0606800000": RegisterRow(status="bopael_i_danmark_hoej_vejkode", address=ADDRESS),
-    "0707800000": RegisterRow(surname="Ung", address=ADDRESS, guardian=True),
+    "0707800000": RegisterRow(surname="Ung", address=ADDRESS),
     "0808800000": RegisterRow(status="flyttet_til_maanen", address=ADDRESS),
     "0909800000": RegisterRow(surname="Ny <&> Ånd", address=ADDRESS, protections=("helt_ny_beskyttelse",)),
 }
@@ -74,8 +74,7 @@ class Stage:
 def _datafordeler(own: Certificates) -> Iterator[Stage]:
     simulated = SimulatedDatafordeler(ROWS)
     with serving(create_datafordeler(simulated), own, simulated.faults) as url:
-        also = ["current_number", "guardianship"]
-        keys = _keys(own, url) | {"token_url": url + TOKEN_PATH, "client_id": "broker", "also": also}
+        keys = _keys(own, url) | {"token_url": url + TOKEN_PATH, "client_id": "broker"}
         yield Stage(simulated, lambda **more: DatafordelerSettings.read(keys | more).open(unheard))
 
 

@@ -26,24 +26,6 @@ def simulated(stage: Stage) -> SimulatedDatafordeler:
 
 
 @pytest.mark.server
-def test_number_and_guardianship_are_unknown_where_they_are_not_asked_for(datafordeler: Stage, soon: Soon) -> None:
-    """Not asked and not so are two things."""
-    silent = datafordeler.opened(also=[]).look_up("0707800000", soon())
-    assert silent is not None
-    assert (silent.current_number, silent.under_guardianship) == (None, None)
-
-
-@pytest.mark.server
-def test_a_field_that_the_schema_lacks_is_named_with_the_key_to_change(datafordeler: Stage, soon: Soon) -> None:
-    """Fields beyond those that were seen to work may not be there: the refusal says which to leave out."""
-    simulated(datafordeler).unknown_fields = frozenset({"vaergemaal"})
-    with pytest.raises(RegisterRefused, match=r"knows no field vaergemaal: take guardianship out") as caught:
-        datafordeler.opened().look_up(CPR, soon())
-    assert caught.value.setting == "person_register.also"
-    assert datafordeler.opened(also=["current_number"]).look_up(CPR, soon()) is not None
-
-
-@pytest.mark.server
 def test_a_token_that_has_expired_is_fetched_anew(datafordeler: Stage, soon: Soon) -> None:
     """A 401 in the middle of its lifetime costs one more request and no look-up."""
     register = datafordeler.opened()
@@ -110,27 +92,16 @@ def test_half_a_record_is_refused(datafordeler: Stage, soon: Soon, nodes: str) -
 def test_a_protection_counts_until_it_has_ended(row: dict[str, str | None], *, protected: bool) -> None:
     """A status that is missing, or that nobody has told us of, is not taken as an end."""
     written = {**node(CPR, ROWS[CPR]), "beskyttelser": [{"beskyttelsestype": "navne_og_adresse", **row}]}
-    assert datafordeler_answer.read(written, CPR).protected is protected
+    assert datafordeler_answer.read(written).protected is protected
 
 
-FORMER = {"personnummer": CPR, "status": "historisk"}
 ROAD = {"status": "aktuel", "cprAdresse": {"vejnavn": "Prøvevej"}}
 ANOTHER = {"status": "aktuel", "cprAdresse": {"vejnavn": "Andenvej"}}
-
-
-def in_force(number: str) -> dict[str, str]:
-    """Return a row of a number in force."""
-    return {"personnummer": number, "status": "aktuel"}
 
 
 @pytest.mark.parametrize(
     ("field", "rows"),
     [
-        ("personnumre", [in_force("0202800000")]),
-        ("personnumre", [in_force(CPR), in_force("0202800000")]),
-        ("personnumre", [FORMER, in_force("0202800000"), in_force("0303800000")]),
-        ("personnumre", [FORMER, in_force("02028")]),
-        ("personnumre", [FORMER, in_force("٠٢٠٢٨٠٠٠٠٠")]),
         ("adresseoplysninger", [ROAD, ANOTHER]),
         ("adresseoplysninger", [{**ROAD, "conavn": "010180-0000 Hansen"}]),
         ("adresseoplysninger", [{**ROAD, "conavn": "\u202eHansen"}]),
@@ -145,22 +116,20 @@ def in_force(number: str) -> dict[str, str]:
 def test_two_of_one_another_person_and_what_is_no_text_are_refused(field: str, rows: list[object]) -> None:
     """Which of two records holds is not guessed, and nobody's address is written to somebody else."""
     with pytest.raises(RegisterRefused, match=r"not as documented"):
-        datafordeler_answer.read({**node(CPR, ROWS[CPR]), field: rows}, CPR)
+        datafordeler_answer.read({**node(CPR, ROWS[CPR]), field: rows})
 
 
 @pytest.mark.parametrize(
     ("field", "rows"),
     [
-        ("personnumre", [FORMER, in_force("0202800000")]),
-        ("personnumre", [in_force(CPR), {"personnummer": "0303800000", "status": "historisk"}]),
         ("adresseoplysninger", [{"status": "aktuel", "cprAdresse": None}, ROAD, ROAD]),
         ("navne", [{"status": "aktuel", "efternavn": "Å" * 200}]),
         ("navne", [{"status": "aktuel", "fornavne": "कृष्\u200dण", "efternavn": "李"}]),
     ],
 )
 def test_what_is_only_rare_is_read(field: str, rows: list[object]) -> None:
-    """A changed number, a row without a Danish address, the longest name, any script."""
-    found = datafordeler_answer.read({**node(CPR, ROWS[CPR]), field: rows}, CPR)
+    """A row without a Danish address, the longest name, any script."""
+    found = datafordeler_answer.read({**node(CPR, ROWS[CPR]), field: rows})
     assert found.name is not None
     assert found.address is not None
 
@@ -179,7 +148,7 @@ def test_any_field_may_be_of_any_shape(cpr: str, data: st.DataObject) -> None:
     spoilt = data.draw(st.sampled_from(sorted(set(written) - {"beskyttelser"})))
     written[spoilt] = data.draw(JUNK)
     try:
-        person = datafordeler_answer.read(written, cpr)
+        person = datafordeler_answer.read(written)
     except RegisterError:
         return
     assert person.protected is ROWS[cpr].is_protected

@@ -34,7 +34,6 @@ def test_an_unknown_register_is_told_what_there_is() -> None:
         ("datafordeler", CERTIFICATE | {"client_id": "x", "url": "http://127.0.0.1"}, "url"),
         ("datafordeler", CERTIFICATE | {"client_id": "x", "token_url": "https://user:pass@x.example"}, "token_url"),
         ("datafordeler", CERTIFICATE | {"client_id": "x", "version": "1"}, "version"),
-        ("datafordeler", CERTIFICATE | {"client_id": "x", "also": ["everything"]}, "also.0"),
         ("serviceplatformen", CERTIFICATE, "municipality"),
         ("serviceplatformen", {"municipality": "12345678", "key": "k.pem"}, "certificate"),
         ("serviceplatformen", CERTIFICATE | {"municipality": "0101800000"}, "municipality"),

@@ -37,7 +37,7 @@ def test_name_and_address_in_force_are_read(stage: Stage, soon: Soon) -> None:
     assert person.name == RegisteredName("Åse", "Test", "Prøvesen")
     street = "Prøvevej 12B, 2. th"
     assert person.address == RegisteredAddress("", street, "Nørre Prøve", "8000", "Aarhus C")
-    assert (person.protected, person.current_number, person.under_guardianship) == (False, None, False)
+    assert not person.protected
 
 
 def test_a_number_that_the_register_does_not_know_is_none(stage: Stage, soon: Soon) -> None:
@@ -68,18 +68,6 @@ def test_an_address_is_read_only_of_somebody_who_lives_there(
     """Nobody writes to the dead; of a status that is not known no address is taken on trust."""
     person = found(stage, cpr, soon())
     assert (person.residence, person.address) == (residence, None)
-
-
-def test_the_number_that_took_the_place_is_read(stage: Stage, soon: Soon) -> None:
-    """The same number under a current row is no other."""
-    assert found(stage, "0505800000", soon()).current_number == "0506800000"
-    assert found(stage, CPR, soon()).current_number is None
-
-
-def test_guardianship_is_read(stage: Stage, soon: Soon) -> None:
-    """Of who is under it, and of who is not."""
-    people = (found(stage, cpr, soon()).under_guardianship for cpr in ("0707800000", CPR))
-    assert list(people) == [True, False]
 
 
 def test_a_set_up_is_proved_without_a_look_up(stage: Stage, soon: Soon) -> None:

@@ -104,15 +104,6 @@ def test_an_answer_in_another_encoding_is_refused(serviceplatformen: Stage, soon
         serviceplatformen.opened().look_up(CPR, soon())
 
 
-@pytest.mark.server
-def test_an_empty_guardianship_is_one(serviceplatformen: Stage, soon: Soon) -> None:
-    """As an empty protection is."""
-    serviceplatformen.simulated.faults.answer = ANSWER.format(PERSON.format("<umyndiggoerelse/>")).encode()
-    found = serviceplatformen.opened().look_up(CPR, soon())
-    assert found is not None
-    assert found.under_guardianship
-
-
 def test_an_answer_without_a_person_is_refused() -> None:
     """Every element is optional in the interface; one without the person says nothing of anybody."""
     with pytest.raises(RegisterRefused, match="persondata"):

@@ -193,15 +193,15 @@ def test_each_of_two_files_has_its_own_terms_of_a_proof(tmp_path: Path, old: str
 
 
 def test_a_register_that_is_asked_where_a_borrower_is_only_needed_is_told(tmp_path: Path) -> None:
-    """Of a borrower that is there: the look-up writes address and name, whatever the entry makes."""
-    rule = "  register: {address: set_if_empty, name: never, under_guardianship: make}\n"
+    """Of a borrower that is there: the look-up writes the address, whatever the entry makes."""
+    rule = "  register: {address: set_if_empty}\n"
     needed = GUEST.replace("borrower: make", "borrower: need")
     sets = (
         loaded(tmp_path / "before", {"guest.yaml": needed.replace(rule, "")}),
         loaded(tmp_path / "after", {"guest.yaml": needed}),
     )
     rows = list(map(told, difference(Analysis(sets, Site((NEMID, WAYF), (LOANS,)), NOW)).rows))
-    words = "+ register: address set_if_empty, name never, under_guardianship make (guest.yaml:18)"
+    words = "+ register: address set_if_empty (guest.yaml:18)"
     assert rows == [f"WIDER my-loans guest: {words}"]
 
 

@@ -311,21 +311,6 @@ def test_a_disputed_person_gets_no_account(arrived: Transaction, after: Next, pe
     assert step.reason == "cpr_changed"
 
 
-@pytest.mark.parametrize("borrower", ["make", "need", "none"])
-@pytest.mark.parametrize("errand", list(Errand))
-def test_nobody_is_let_in_as_somebody_who_is_dead(
-    arrived: Transaction, after: Next, permit: Any, borrower: str, errand: Errand
-) -> None:
-    """At no service and for no errand: whoever has the login is not that person."""
-    dead = replace(arrived, person=Person("p", "7", "person_dead"), errand=errand, account=None)
-    step = after(dead, permit("public_task", borrower))
-    if errand is Errand.PIN_BY_MAIL:  # nobody is logged in for it; the letter is not written
-        assert isinstance(step, Done)
-        return
-    assert isinstance(step, Refuse)
-    assert step.reason == "person_dead"
-
-
 def test_the_number_is_the_account_s(after: Next, permit: Any, agreed: Any) -> None:
     """The borrower number that leaves is the enrolment's."""
     decision = permit(borrower="make", borrower_number=())
@@ -400,7 +385,7 @@ def test_an_upstream_s_notice_covers_only_what_it_sent(arrived: Transaction, aft
     assert lone.policy
     assert lone.release
     rule = BorrowerRule(("cpr",), "STUD", (), 24, (), "mail", PolicyLine("p.yaml", 1), register=RegisterRule())
-    needing = replace(lone, release=replace(lone.release, borrower="need"), known_in_person=True)
+    needing = replace(lone, release=replace(lone.release, borrower="need"))
     has_one = replace(arrived, account=Account("42", AccountState.KNOWN))
     assert isinstance(after(has_one, needing), Issue)
     by_register = replace(needing, policy=replace(lone.policy, borrower=rule))

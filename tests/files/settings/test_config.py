@@ -547,17 +547,15 @@ def test_a_time_that_is_none_is_a_fault(setting: Setting, written: str) -> None:
 REGISTER = {"BROKER_PERSON_REGISTER__SYSTEM": "datafordeler"}
 
 
-def test_the_register_is_asked_again_after_ninety_days_and_keeps_protected_addresses_to_itself(
-    setting: Setting,
-) -> None:
-    """Unless the library says otherwise, in days and by name."""
+def test_the_register_is_asked_again_after_ninety_days(setting: Setting) -> None:
+    """Unless the library says otherwise, in days."""
     table = load(setting.config, REGISTER).person_register
     assert table
-    assert (table.refresh_after, table.protected_address) == (timedelta(days=90), "nobody")
-    said = {"BROKER_PERSON_REGISTER__REFRESH_AFTER": "365d", "BROKER_PERSON_REGISTER__PROTECTED_ADDRESS": "library"}
+    assert table.refresh_after == timedelta(days=90)
+    said = {"BROKER_PERSON_REGISTER__REFRESH_AFTER": "365d"}
     table = load(setting.config, REGISTER | said).person_register
     assert table
-    assert (table.refresh_after, table.protected_address) == (timedelta(days=365), "library")
+    assert table.refresh_after == timedelta(days=365)
 
 
 @pytest.mark.parametrize("written", ["29d", "731d", "90", "3 months", ""])

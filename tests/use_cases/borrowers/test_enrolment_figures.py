@@ -55,8 +55,6 @@ def test_what_waits_is_counted_by_its_reason(world: Any) -> None:
     world.live.want(world.wish(cpr="0404990000"))
     world.store.put(Key("pin", "letter"), Kept(b"", "v", begun + timedelta(days=1), begun), None, begun)
     world.store.put(Key("pin", "known browser"), Kept(b"", "v", begun + timedelta(days=1)), None, begun)
-    world.store.put(Key("register", "owed"), Kept(b"", "v", begun + timedelta(days=1), begun), None, begun)
-    world.store.put(Key("register", "not confirmed"), Kept(b"", "v", begun + timedelta(days=1)), None, begun)
     figures = counted(world)
     assert {(each.state, each.reason): each.count for each in figures.counts} == {
         ("case", "two_borrowers"): 1,
@@ -64,7 +62,7 @@ def test_what_waits_is_counted_by_its_reason(world: Any) -> None:
         ("wanted", "library_unavailable"): 1,
         ("wanted", ""): 1,
     }
-    assert (figures.oldest_wanted, figures.pins_owed, figures.look_ups_owed) == (begun, 2, 1)
+    assert (figures.oldest_wanted, figures.pins_owed) == (begun, 2)
     assert figures.of_state("wanted") == 2
 
 
@@ -94,5 +92,5 @@ def test_two_workers_do_not_count_at_once(world: Any) -> None:
 
     world.records.store.list = listing
     slow.step()
-    assert len(begun) == 3  # the enrolments, the letters and the look-ups, once each
+    assert len(begun) == 2  # the enrolments and the letters, once each
     assert slow.figures() == other.figures()

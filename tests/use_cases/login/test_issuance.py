@@ -8,7 +8,6 @@ from typing import Any, Final, cast
 import pytest
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
-from broker.core.borrowers.owed_look_up import PERSON_DEAD
 from broker.core.consent.disclosure import Disclosure, Item, LookedUp
 from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, Text
 from broker.core.errors import AuditUnavailable, TransactionGone
@@ -65,7 +64,7 @@ class Lookup:
     @property
     def borrowers(self) -> Any:
         """Give what queues look-ups in the register."""
-        return SimpleNamespace(owe_look_up=lambda transaction, _arrived: self.owed.append(transaction))
+        return SimpleNamespace(request_look_up=lambda transaction, _arrived: self.owed.append(transaction))
 
     def arrived(self, held: Held, _now: datetime) -> Any:
         """Give what was read of the login."""
@@ -181,10 +180,10 @@ def test_what_leaves_is_on_the_trail_first(world: Any, issuance: Issuance, held:
 
 
 @pytest.mark.parametrize("purpose", ["address", ""])
-def test_a_look_up_is_owed_once_its_login_is_answered(
+def test_a_look_up_is_requested_once_its_login_is_answered(
     world: Any, issuance: Issuance, held: Held, lookup: Lookup, purpose: LookedUp
 ) -> None:
-    """By the very page that told of it; a second submit of the answer owes no other."""
+    """By the very page that told of it; a second submit of the answer requests no other."""
     lookup.reading = "what was read"
     step = replace(STEP, disclosure=replace(LEAVING, looked_up=purpose))
     issued = leave(world, issuance, held, step)
@@ -254,55 +253,6 @@ def test_whose_person_has_logged_out_gets_nothing(
         issuance.transactions.again(held, world.now)
     told = [AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED]
     assert lookup.trail.kinds == ([] if repeated else told)
-
-
-@pytest.fixture
-def led(world: Any, issuance: Issuance, held: Held) -> Held:
-    """Give the login of a person whom a CPR number has led to."""
-    cpr = world.links.of_cpr("0101990000")
-    world.links.by_cpr(cpr)
-    known = Person("asta", "7", led_by=(cpr,))
-    return issuance.transactions.change(held, lambda each: replace(each, person=known), world.now)
-
-
-def bar(world: Any, reason: str = PERSON_DEAD) -> None:
-    """Let nobody in by the number any more."""
-    world.links.bar(world.links.of_cpr("0101990000"), reason)
-
-
-@pytest.mark.parametrize("repeated", [False, True], ids=["the first time", "a second submit"])
-def test_who_is_barred_meanwhile_gets_nothing(
-    world: Any, issuance: Issuance, led: Held, lookup: Lookup, *, repeated: bool
-) -> None:
-    """Decided anew the login is refused; of what left before nothing is called off, for its service has it."""
-    issued = leave(world, issuance, led)
-    if repeated:
-        assert issuance.leave(led, STEP, issued, NameID("n"), world.now)
-        led = issuance.transactions.again(led, world.now)
-    bar(world)
-    assert not issuance.leave(led, STEP, issued, NameID("n"), world.now)
-    assert issuance.transactions.again(led, world.now).transaction.person == Person("asta", "7", PERSON_DEAD)
-    [session] = issuance.sessions.of_browsers(["b"], world.now)
-    assert session.ended == (None if repeated else world.now)
-    told = [AuditEventKind.RELEASED, AuditEventKind.NOT_RELEASED]
-    assert lookup.trail.kinds == (told[:1] if repeated else told)
-
-
-def test_a_bar_on_borrowers_lets_a_service_without_accounts_alone(world: Any, issuance: Issuance, led: Held) -> None:
-    """Whose number was changed has a case about borrowers, and none at a service that needs none."""
-    bar(world, "cpr_number_changed")
-    assert issuance.leave(led, STEP, leave(world, issuance, led), NameID("n"), world.now)
-
-
-def test_who_is_barred_goes_on_as_such(world: Any, issuance: Issuance, led: Held) -> None:
-    """From the next page of theirs on, and once only written; nothing lifts it in this login again."""
-    assert issuance.resumed(led, world.now) is led
-    bar(world)
-    barred = issuance.resumed(led, world.now)
-    assert barred.transaction.person == Person("asta", "7", PERSON_DEAD)
-    assert issuance.resumed(barred, world.now) is barred
-    world.links.bar(world.links.of_cpr("0101990000"), None)
-    assert issuance.resumed(barred, world.now) is barred
 
 
 def test_who_is_logged_in_goes_on(world: Any, issuance: Issuance, held: Held) -> None:

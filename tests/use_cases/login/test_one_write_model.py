@@ -21,10 +21,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
-from broker.core.borrowers.owed_look_up import PERSON_DEAD
 from broker.core.entities import Text
 from broker.core.login import transaction as transaction_room
-from broker.core.login.steps import Issue, Refuse
+from broker.core.login.steps import Issue
 from broker.core.login.transaction import Arrival, Transaction
 from broker.core.logout.sessions import NameID, Session, session_index
 from broker.core.policy.model import PolicySet
@@ -37,7 +36,6 @@ from broker.use_cases.logout.sessions import Ended
 from broker.use_cases.records import load
 from tests.plugins.drawn import at_gate, drawn
 from tests.plugins.taken_turns import FATES, Worker, befallen, present_worker
-from tests.use_cases.conftest import CPR
 
 pytestmark = pytest.mark.attack(15, 29)
 MOMENT: Final = timedelta(milliseconds=1)
@@ -177,7 +175,6 @@ class OneWriteMachine(RuleBasedStateMachine):
         self.given_again: set[str] = set()
         self.workers: list[Worker] = []
         self.logouts: list[datetime] = []
-        self.barred = 0  # the moment since when nobody is let in as the person
         self.purpose = 0
         self._policies()
         held = self.logins.begun(SERVICE)
@@ -246,14 +243,6 @@ class OneWriteMachine(RuleBasedStateMachine):
         self._time_passes()
         alive[which % len(alive)].goes(fate)
 
-    @rule()
-    def is_barred(self) -> None:
-        """Let nobody be let in by the person's number any more."""
-        self._time_passes()
-        links = self.world.links
-        links.bar(links.of_cpr(CPR), PERSON_DEAD)
-        self.barred = self.barred or self.store.moment
-
     def teardown(self) -> None:
         """Let all come to their end, and hold the laws."""
         for worker in self.workers:
@@ -283,7 +272,6 @@ class OneWriteMachine(RuleBasedStateMachine):
         kinds = [told.event.kind for told in self.told if told.event.about == left.assertion.removeprefix("_")]
         assert kinds == [AuditEventKind.RELEASED], f"{kinds} of what left"
         assert left.looked > left.marked or not left.marked, "it left after a logout"
-        assert left.looked < self.barred or not self.barred, "it left after a bar"
         session = self._sessions().get(session_index(left.assertion))
         assert session, "it left without a session"
         named = self.flow.issuance.sessions._named(session.entity_id, session.name_id.value)
@@ -305,9 +293,6 @@ class OneWriteMachine(RuleBasedStateMachine):
 
     def _holds_of_sessions(self) -> None:
         left = {session_index(each.assertion) for each in self.left}
-        if self.barred:
-            # What another request tried to give again before the bar may be a session at its service.
-            left |= {session_index(f"_{about}") for about in self.given_again}
         if any(worker.hurt for worker in self.workers):
             return
         for index, session in self._sessions().items():
@@ -353,10 +338,6 @@ class OneWriteMachine(RuleBasedStateMachine):
             if matched is None:
                 return
             step = self.flow.step(matched, now)
-            if isinstance(step, Refuse):
-                assert self.barred, "refused without a bar"
-                assert step.reason == PERSON_DEAD
-                return
             assert isinstance(step, Issue)
             if self.flow.answers.reread(matched, now) is not matched:
                 continue
@@ -369,7 +350,6 @@ class OneWriteMachine(RuleBasedStateMachine):
             if issuance.leave(matched, step, issued, NameID(issued.name_id), self.world.now):
                 self._leaves(matched.transaction, issued.assertion, content)
                 return
-        assert not self.barred, "decided for ever as before the bar"
 
     def _leaves(self, transaction: Transaction, assertion: str, content: str) -> None:
         worker = present_worker()
@@ -483,24 +463,6 @@ def logout_before_the_write(machine: OneWriteMachine) -> None:
     first.ends()
 
 
-def bar_before_the_write(machine: OneWriteMachine) -> None:
-    """Let a case bar the person while an assertion is about to leave, and the address be opened again."""
-    first = opens(machine)
-    first.comes_to(WRITE)
-    machine.is_barred()
-    first.ends()
-    opens(machine).ends()
-
-
-def barred_after_another_tab(machine: OneWriteMachine) -> None:
-    """Let another tab give again what the first has written, and then the person be barred."""
-    first = opens(machine)
-    first.comes_to("marks")
-    opens(machine).ends()
-    machine.is_barred()
-    first.ends()
-
-
 def asked_twice(machine: OneWriteMachine) -> None:
     """Let the store lose its answer to the write, and another write stand when it is asked again."""
     first = opens(machine)
@@ -546,10 +508,10 @@ class Clause:
 CLAUSES: Final = {
     "only upon what was read": Clause(
         two_tabs,
-        "self.transactions.put_then_read(left, held.version, now, others, watched.keys)",
-        "self.transactions.put_then_read(left, held.version, now, others, watched.keys) or"
+        "self.transactions.put_then_read(left, held.version, now, others, marks)",
+        "self.transactions.put_then_read(left, held.version, now, others, marks) or"
         " self.transactions.put_then_read(left, self.transactions.read(transaction.id, now).version, now, others,"
-        " watched.keys)",
+        " marks)",
     ),
     "with its arrival": Clause(straight, "[*held.others, *self", "[*self"),
     "the arrival among what is written": Clause(
@@ -580,7 +542,7 @@ CLAUSES: Final = {
     ),
     "no more after a logout": Clause(
         logout_before_the_write,
-        "if came.logged_out:\n            self.sessions.end([session], now)\n",
+        "if has_logged_out:\n            self.sessions.end([session], now)\n",
         "if False:\n            pass\n",
     ),
     "ended with the logout": Clause(logout_before_the_write, "            self.sessions.end([session], now)\n", ""),
@@ -589,12 +551,12 @@ CLAUSES: Final = {
         "        trail.add(event)\n"
         "        left = transaction.left(issued)\n"
         "        others = [*held.others, *self.sessions.drafted(session)]\n"
-        "        watched = self._interruptions.watched(transaction)\n"
-        "        reads = self.transactions.put_then_read(left, held.version, now, others, watched.keys)\n",
+        "        marks = self.sessions.marks(transaction)\n"
+        "        reads = self.transactions.put_then_read(left, held.version, now, others, marks)\n",
         "        left = transaction.left(issued)\n"
         "        others = [*held.others, *self.sessions.drafted(session)]\n"
-        "        watched = self._interruptions.watched(transaction)\n"
-        "        reads = self.transactions.put_then_read(left, held.version, now, others, watched.keys)\n"
+        "        marks = self.sessions.marks(transaction)\n"
+        "        reads = self.transactions.put_then_read(left, held.version, now, others, marks)\n"
         "        if reads is not None:\n"
         "            trail.add(event)\n",
     ),
@@ -603,23 +565,8 @@ CLAUSES: Final = {
         "            trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))",
         "            pass",
     ),
-    "no more after a bar": Clause(
-        bar_before_the_write, "if is_barred(came.barred, step.decision.release):", "if False:"
-    ),
-    "called off with the bar": Clause(
-        bar_before_the_write, "                self.sessions.call_off(session, now)\n", "                pass\n"
-    ),
-    "the bar in the transaction": Clause(
-        bar_before_the_write, "            self._barred(self.transactions.again(held, now), came.barred, now)\n", ""
-    ),
     "taken back after a logout": Clause(
         logout_before_the_write, "            self.lookup.trail.add(event)\n", "            pass\n"
-    ),
-    "taken back after a bar": Clause(
-        bar_before_the_write, "            self.lookup.trail.add(event)\n", "            pass\n"
-    ),
-    "not called off where another gave it": Clause(
-        barred_after_another_tab, " and not self.sessions.is_given_again(session, now)", ""
     ),
     "not taken back where it stands": Clause(asked_twice, "if not self._stands(transaction, issued, now):", "if True:"),
     "not taken back where another gave it": Clause(

@@ -36,13 +36,13 @@ KEPT_TEXTS: Final[Mapping[str, KeptText]] = {
         _("Your library account"),
         _("What has been asked of the library system for you, and what came of it."),
     ),
+    "person": KeptText(
+        _("Your borrower and the CPR register"),
+        _("Your borrower number, and whether the CPR register is to be asked for your address."),
+    ),
     "pin": KeptText(
         _("PINs and codes"),
         _("Letters with a code for your PIN, and browsers that you have called your own."),
-    ),
-    "register": KeptText(
-        _("Look-ups in the CPR register"),
-        _("That the CPR register is still to be asked about you, and why."),
     ),
     "proof": KeptText(
         _("Mail addresses you have shown to be yours"),
@@ -53,7 +53,7 @@ KEPT_TEXTS: Final[Mapping[str, KeptText]] = {
         _("What you agreed to, refused or were told, so that we can prove it and ask no more."),
     ),
     "trace": KeptText(
-        _("Pages with a reference number"),
+        _("Pages with a help code"),
         _("What a page was about, so that the library can help you when you call."),
     ),
     "link": KeptText(

@@ -9,6 +9,7 @@ from broker.adapters.web.pages import role_words
 from broker.core.consent.disclosure import Disclosure, Item, LookedUp
 from broker.core.entities import PERSISTENT, Controller, Institution, Service, Text
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
+from broker.core.identity.rights import Right
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Errand, Transaction
 from broker.core.policy.model import NAME_ID, Decision, LegalBasis
@@ -199,7 +200,7 @@ def may_be_temporary(decision: Decision, transaction: Transaction) -> bool:
     rule = decision.policy.borrower if decision.policy else None
     if rule is None or not rule.temporary:
         return False
-    if not (_may_make_account(decision) and decision.known_in_person):
+    if not (_may_make_account(decision) and decision.has(Right.WRITE_BORROWER)):
         return False
     asked = _borrower_number(transaction) is None or transaction.errand is Errand.SIGN_UP
     return asked and transaction.temporary is None

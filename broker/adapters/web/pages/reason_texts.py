@@ -8,9 +8,9 @@ from flask_babel import lazy_gettext as _
 from broker.adapters.web.pages.failure_texts import FAILURES, GENERAL, Explanation
 from broker.adapters.web.pages.form_error_texts import FORM_ERRORS
 
-_CONTACT: Final = _("Contact the library and give the reference number below.")
+_CONTACT: Final = _("Contact the library and give the help code below.")
 _HOME: Final = _(
-    "Contact the IT support of the place where you log in, and give the reference number below."
+    "Contact the IT support of the place where you log in, and give the help code below."
 )
 _OTHER_WAY: Final = _("Go back and choose another way to log in.")
 _WITHOUT_CPR: Final = _(
@@ -242,24 +242,6 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         happened=_(
             "Your national eID came with another CPR number before. "
             "Nothing has been changed and nothing has been sent."
-        ),
-        advice=(_CONTACT,),
-        places=("service_locations",),
-    ),
-    "cpr_number_changed": Explanation(
-        title=_("Your CPR number has changed"),
-        happened=_(
-            "Your library account is still kept under the number that you had before. "
-            "Nothing has been changed and nothing has been sent."
-        ),
-        advice=(_CONTACT,),
-        places=("service_locations",),
-    ),
-    "person_dead": Explanation(
-        title=_("Nobody can log in with this CPR number"),
-        happened=_(
-            "According to the CPR register the person with this number has died. "
-            "Nothing has been sent."
         ),
         advice=(_CONTACT,),
         places=("service_locations",),

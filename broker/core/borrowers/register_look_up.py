@@ -1,0 +1,99 @@
+"""A look-up in the register of persons, and the address that its answer gives a borrower."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from broker.core.borrowers.address_fields import ADDRESS_FIELDS, address_fields
+from broker.core.borrowers.registered_person import RegisteredAddress, RegisteredPerson, Residence
+from broker.core.policy.register_rule import RegisterRule
+
+GIVE_UP_AFTER: Final = timedelta(days=30)
+UNKNOWN_NUMBER: Final = "unknown_number"
+ADDRESS_REFUSED: Final = "address_refused"
+# A person abroad, or in Greenland, has an active number and no Danish address.
+_ACTIVE: Final = frozenset(
+    {
+        Residence.IN_DENMARK,
+        Residence.WITHOUT_USABLE_ADDRESS,
+        Residence.IN_GREENLAND,
+        Residence.ABROAD,
+    }
+)
+
+
+class LookUpReason(StrEnum):
+    """The reason of a look-up: the law asks for one (CPR law section 31)."""
+
+    ENROLMENT = "enrolment"  # a borrower was found or made
+    REFRESH = "refresh"  # a login after ``person_register.refresh_after``
+
+
+class LookUpOutcome(StrEnum):
+    """The result of a look-up, for log, metric and audit log."""
+
+    UNCHANGED = "unchanged"
+    WRITTEN = "written"
+    PROTECTED = "protected"  # the address stays in the register
+    NOT_ACTIVE = "not_active"  # nothing is written, a note is left for staff
+    NOT_WRITTEN = "not_written"  # the library system refuses the address
+    NO_BORROWER = "no_borrower"  # the CPR number no longer leads to that borrower
+    UNREADABLE = "unreadable"  # the register's record of the person cannot be read
+    GIVEN_UP = "given_up"  # no answer within ``GIVE_UP_AFTER``
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RegisterLookUp:
+    """A look-up that is due, with the CPR number that it needs.
+
+    ``borrower_number`` is the borrower that gets the address.
+    """
+
+    cpr: str
+    borrower_number: str
+    reason: LookUpReason
+    rule: RegisterRule
+    requested_at: datetime
+    due_at: datetime
+    attempts: int = 0
+
+    def is_too_old(self, now: datetime) -> bool:
+        """Return whether the look-up has been due for so long that it is given up."""
+        return now - self.requested_at >= GIVE_UP_AFTER
+
+    def postpone(self, due_at: datetime) -> "RegisterLookUp":
+        """Return the look-up after a failed attempt, to be tried again at ``due_at``."""
+        return replace(self, due_at=due_at, attempts=self.attempts + 1)
+
+    def __repr__(self) -> str:
+        """Show the reason only."""
+        return f"RegisterLookUp({self.reason.value!r})"
+
+
+def note_for_staff(person: RegisteredPerson | None) -> str | None:
+    """Return the note about a CPR number that is not active; None if it is.
+
+    The note is a ``Residence``, or ``UNKNOWN_NUMBER`` where the register does not know the number.
+    """
+    if person is None:
+        return UNKNOWN_NUMBER
+    return None if person.residence in _ACTIVE else person.residence.value
+
+
+def address_changes(
+    address: RegisteredAddress | None, present: Mapping[str, str], rule: RegisterRule
+) -> tuple[tuple[str, str], ...]:
+    """Return the fields to write into a borrower whose fields are ``present``.
+
+    An address is written as a whole: mixing the lines of two addresses gives none.
+    """
+    fields = address_fields(address) if address else None
+    if fields is None or rule.address == "never":
+        return ()
+    if rule.address == "set_if_empty" and any(present.get(name) for name in ADDRESS_FIELDS):
+        return ()
+    if all(present.get(name, "") == text for name, text in fields.items()):
+        return ()
+    return tuple((name, text) for name, text in fields.items() if text or present.get(name))

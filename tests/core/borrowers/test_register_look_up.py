@@ -1,0 +1,97 @@
+"""The address that an answer of the register of persons gives a borrower, and the note about a number."""
+
+from dataclasses import replace
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.core.borrowers.address_fields import ADDRESS_FIELDS, address_fields
+from broker.core.borrowers.register_look_up import address_changes, note_for_staff
+from broker.core.borrowers.registered_person import RegisteredAddress, RegisteredPerson, Residence
+from broker.core.policy.register_rule import RegisterRule
+
+ADDRESS: Final = RegisteredAddress("Hansen", "Prøvevej 12, 2. th", "Nørre Prøve", "8000", "Aarhus C")
+WRITTEN: Final = (
+    ("address", "Prøvevej 12, 2. th"),
+    ("address2", "c/o Hansen, Nørre Prøve"),
+    ("postal_code", "8000"),
+    ("city", "Aarhus C"),
+)
+ALWAYS: Final = RegisterRule("always")
+IF_EMPTY: Final = RegisterRule("set_if_empty")
+
+
+@pytest.mark.parametrize(
+    ("residence", "is_active"),
+    [
+        (Residence.IN_DENMARK, True),
+        (Residence.WITHOUT_USABLE_ADDRESS, True),
+        (Residence.IN_GREENLAND, True),
+        (Residence.ABROAD, True),
+        (Residence.NEVER_RESIDENT, False),
+        (Residence.ANNULLED, False),
+        (Residence.NUMBER_CHANGED, False),
+        (Residence.DISAPPEARED, False),
+        (Residence.DEAD, False),
+        (Residence.NOT_UNDERSTOOD, False),
+    ],
+)
+def test_a_number_that_is_not_active_leaves_a_note(residence: Residence, *, is_active: bool) -> None:
+    """Every status of the register counts as one or the other."""
+    note = note_for_staff(RegisteredPerson(residence, None, ADDRESS, protected=False))
+    assert note == (None if is_active else residence.value)
+
+
+def test_a_number_that_the_register_does_not_know_leaves_a_note() -> None:
+    """The note is one word and holds no number."""
+    assert note_for_staff(None) == "unknown_number"
+
+
+def test_an_address_is_written_as_a_whole() -> None:
+    """A line of the former address that the new one does not have is emptied."""
+    assert address_changes(ADDRESS, {}, ALWAYS) == WRITTEN
+    plain = replace(ADDRESS, care_of="", place="")
+    changes = address_changes(plain, {"address": "Gammelvej 1", "address2": "c/o Olsen"}, ALWAYS)
+    assert changes[1] == ("address2", "")
+    assert [name for name, _ in address_changes(plain, {}, ALWAYS)] == ["address", "postal_code", "city"]
+
+
+@pytest.mark.parametrize("field", ADDRESS_FIELDS)
+def test_set_if_empty_keeps_the_address_that_is_there(field: str) -> None:
+    """One line of an address is enough to keep it."""
+    assert address_changes(ADDRESS, {}, IF_EMPTY) == WRITTEN
+    assert address_changes(ADDRESS, {field: "x"}, IF_EMPTY) == ()
+    assert address_changes(ADDRESS, {field: "x"}, ALWAYS) == WRITTEN
+
+
+def test_nothing_is_written_without_a_difference_an_address_or_a_rule() -> None:
+    """The library system is not called for a change that changes nothing."""
+    assert address_changes(ADDRESS, dict(WRITTEN), ALWAYS) == ()
+    assert address_changes(None, {"address": "Gammelvej 1"}, ALWAYS) == ()
+    assert address_changes(ADDRESS, {}, RegisterRule()) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "street"),
+    [({}, "Prøvevej 12, 2. th"), ({"street": ""}, "Nørre Prøve"), ({"street": "=1+1", "place": ""}, "1+1")],
+)
+def test_an_address_without_a_street_has_its_place_there(changes: dict[str, str], street: str) -> None:
+    """No field begins a formula in a spreadsheet."""
+    fields = address_fields(replace(ADDRESS, **changes))
+    assert fields is not None
+    assert fields["address"] == street
+
+
+@given(st.builds(RegisteredAddress, *[st.text(max_size=8)] * 5))
+def test_an_incomplete_address_is_none(address: RegisteredAddress) -> None:
+    """Without a street line, a postal code or a city nothing is written; every field is harmless."""
+    fields = address_fields(address)
+    if fields is None:
+        return
+    assert tuple(fields) == ADDRESS_FIELDS
+    assert fields["address"]
+    assert fields["postal_code"]
+    assert fields["city"]
+    assert not any(text.startswith(("=", "+", "-", "@")) or "<" in text for text in fields.values())

@@ -1,0 +1,356 @@
+"""Look-ups in the register of persons: requested, carried out in the background, and never repeated too soon."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import pytest
+
+from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.registered_person import (
+    RegisteredAddress,
+    RegisteredName,
+    RegisteredPerson,
+    RegisterRefused,
+    RegisterUnavailable,
+    Residence,
+)
+from broker.core.errors import AuditUnavailable, LibraryRefused, LibraryUnavailable
+from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.person_record import PersonRecord
+from broker.core.policy.register_rule import RegisterRule
+from broker.use_cases.person_records import person_key
+from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
+from tests.use_cases.borrowers.conftest import CPR, STUDENT, KeptTrail, Logins
+
+REFRESH: Final = timedelta(days=90)
+ADDRESS: Final = RegisteredAddress("", "Skjultvej 7", "", "8000", "Aarhus C")
+PERSON: Final = RegisteredPerson(Residence.IN_DENMARK, RegisteredName("Åse", "", "Prøvesen"), ADDRESS, protected=False)
+RULE: Final = RegisterRule("set_if_empty")
+ASKED, ANSWERED = AuditEventKind.REGISTER_ASKED, AuditEventKind.REGISTER_ANSWERED
+
+
+@dataclass
+class Register:
+    """A register that knows one person under every number; ``error`` answers in its place."""
+
+    person: RegisteredPerson | None = PERSON
+    error: Exception | None = None
+    asked: list[str] = field(default_factory=list)
+    meanwhile: Callable[[], None] = lambda: None
+
+    def look_up(self, cpr: str, deadline: datetime) -> RegisteredPerson | None:
+        """Answer."""
+        del deadline
+        self.asked.append(cpr)
+        self.meanwhile()
+        if self.error:
+            raise self.error
+        return self.person
+
+    def prove(self, deadline: datetime) -> tuple[()]:
+        """Find nothing wrong."""
+        del deadline
+        return ()
+
+
+@dataclass
+class Desk:
+    """A world with a register and the worker that asks it."""
+
+    world: Any
+    trail: KeptTrail = field(default_factory=KeptTrail)
+    register: Register = field(default_factory=Register)
+    logged: list[BrokerEvent] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Open it all."""
+        requests = LookUpRequests(self.world.persons, REFRESH, lambda: self.world.now)
+        self.world.ports = replace(self.world.ports, look_ups=requests, trail=self.trail)
+        self.world.live = self.world.enrolments("live")
+        self.worker = self.another_worker()
+
+    def another_worker(self) -> RegisterLookUps:
+        """Give another worker."""
+        ports = self.world.ports
+        return RegisterLookUps(self.world.persons, self.register, ports.library, self.trail, self._log, ports.now)
+
+    def enrol(self, rule: RegisterRule | None = RULE, **more: Any) -> None:
+        """Enrol the student."""
+        self.world.live.want(self.world.wish(register=rule, **more))
+        self.world.settle()
+
+    def run(self) -> int:
+        """Carry out what is due now; give how many steps did something."""
+        steps = 0
+        while self.worker.step():
+            steps += 1
+        return steps
+
+    def record(self) -> PersonRecord:
+        """Give the record of the student."""
+        person_id = self.world.links.holder(self.world.links.of_cpr(CPR))
+        record = self.world.persons.read(person_id, self.world.now)
+        assert record
+        return record.value  # type: ignore[no-any-return]
+
+    def events(self) -> list[tuple[AuditEventKind, str | None]]:
+        """Give the events of look-ups in the audit log."""
+        return [(each.kind, each.reason) for each in self.trail.events if each.kind in {ASKED, ANSWERED}]
+
+    def fields(self) -> Any:
+        """Give the fields of the student's borrower."""
+        return self.world.library.borrowers["1"].fields
+
+    def _log(self, event: BrokerEvent | AuditEvent) -> None:
+        if isinstance(event, BrokerEvent):
+            self.logged.append(event)
+
+
+@pytest.fixture(name="desk")
+def _desk(world: Any) -> Desk:
+    return Desk(world)
+
+
+def test_a_new_borrower_gets_its_address(desk: Desk) -> None:
+    """The register is asked once, with one audit event before and one after, and the number is kept no longer."""
+    desk.enrol()
+    look_up = desk.record().register_look_up
+    assert look_up
+    assert (look_up.cpr, desk.register.asked) == (CPR, [])
+    assert desk.run() == 1
+    assert (desk.fields()["address"], desk.fields()["city"]) == ("Skjultvej 7", "Aarhus C")
+    assert desk.events() == [(ASKED, "enrolment"), (ANSWERED, "written")]
+    assert (desk.record().register_look_up, desk.record().register_asked_at) == (None, desk.world.now)
+    assert (
+        CPR.encode() not in desk.world.store.get(person_key(desk.trail.events[-1].person or ""), desk.world.now).value
+    )
+    assert desk.logged == [BrokerEvent(EventKind.REGISTER_LOOKED_UP, {"for": "enrolment", "outcome": "written"})]
+    assert desk.run() == 0
+
+
+@pytest.mark.parametrize("residence", [Residence.DEAD, Residence.NUMBER_CHANGED, Residence.ANNULLED, None])
+def test_a_number_that_is_not_active_writes_nothing_and_refuses_nobody(desk: Desk, residence: Residence | None) -> None:
+    """Staff find a note; the person logs in as before, and nobody is asked to decide anything."""
+    desk.register.person = replace(PERSON, residence=residence) if residence else None
+    desk.enrol()
+    desk.run()
+    assert "address" not in desk.fields()
+    assert desk.record().register_note == (residence.value if residence else "unknown_number")
+    assert desk.events()[-1] == (ANSWERED, "not_active")
+    assert desk.world.known(desk.world.wish()).number == "1"
+    assert [row["state"] for row in desk.world.cases.rows()] == ["done"]
+
+
+def test_a_protected_address_is_never_written(desk: Desk) -> None:
+    """Whatever the policy says; the register's answer may even hold the address."""
+    desk.register.person = replace(PERSON, protected=True)
+    desk.enrol(RegisterRule("always"))
+    desk.run()
+    assert not {"address", "postal_code", "city"} & set(desk.fields())
+    assert (desk.record().register_note, desk.events()[-1]) == (None, (ANSWERED, "protected"))
+
+
+def test_a_policy_without_a_rule_requests_nothing(desk: Desk) -> None:
+    """The register is asked only where a policy says so."""
+    desk.enrol(None)
+    assert desk.run() == 0
+    assert desk.register.asked == []
+
+
+def test_the_register_is_asked_at_most_every_90_days(desk: Desk) -> None:
+    """A login notes the reason, and the request is written when its answer leaves."""
+    logins = Logins(desk.world)
+    rule = replace(STUDENT, register=RULE)
+    arrived = logins.arrived(rule=rule)
+    person = logins.student()
+    desk.world.settle()
+    for age, reason in ((timedelta(0), "enrolment"), (REFRESH - timedelta(days=1), None), (REFRESH, "refresh")):
+        desk.world.now += age
+        transaction = logins.transaction(person)
+        account = logins.account(transaction, arrived)
+        assert account
+        assert account.look_up == reason
+        logins.borrowers().request_look_up(replace(transaction, account=account), arrived)
+        assert desk.run() == (reason is not None)
+    assert desk.register.asked == [CPR, CPR]
+
+
+def test_a_second_request_does_not_replace_the_first(desk: Desk) -> None:
+    """The age and the attempts of a pending look-up stay: it is given up in time."""
+    desk.enrol()
+    before = desk.record().register_look_up
+    desk.world.now += timedelta(days=1)
+    person_id = desk.world.links.holder(desk.world.links.of_cpr(CPR))
+    desk.world.ports.look_ups.request(person_id, CPR, "1", RULE)
+    assert desk.record().register_look_up == before
+
+
+def test_while_the_register_does_not_answer_all_look_ups_rest(desk: Desk) -> None:
+    """One call per pause shows that it is down; afterwards the address is written."""
+    desk.register.error = RegisterUnavailable("down")
+    desk.enrol()
+    assert desk.run() == 1
+    assert desk.run() == 0
+    assert len(desk.register.asked) == 1
+    [event] = desk.logged
+    assert (event.kind, event.facts["cause"], event.facts["attempts"]) == (EventKind.REGISTER_HELD_UP, "down", 1)
+    desk.register.error = None
+    desk.world.now += timedelta(minutes=10)
+    assert desk.run() == 1
+    assert desk.fields()["address"] == "Skjultvej 7"
+
+
+def test_a_look_up_is_given_up_after_30_days(desk: Desk) -> None:
+    """The CPR number goes from the record then, and the register is not asked."""
+    desk.register.error = RegisterUnavailable("down")
+    desk.enrol()
+    desk.run()
+    desk.world.now += timedelta(days=30)
+    desk.run()
+    assert (len(desk.register.asked), desk.record().register_look_up) == (1, None)
+    assert desk.events()[-1] == (ANSWERED, "given_up")
+
+
+def test_a_record_that_cannot_be_read_is_not_asked_for_again(desk: Desk) -> None:
+    """The register would answer the same; a fault of the set-up is tried again."""
+    desk.register.error = RegisterRefused("field status is not as documented")
+    desk.enrol()
+    desk.run()
+    assert (desk.record().register_look_up, desk.events()[-1]) == (None, (ANSWERED, "unreadable"))
+    desk.world.now += REFRESH
+    desk.register.error = RegisterRefused("wrong certificate", "person_register.certificate")
+    person_id = desk.world.links.holder(desk.world.links.of_cpr(CPR))
+    desk.world.ports.look_ups.request(person_id, CPR, "1", RULE)
+    desk.run()
+    assert desk.record().register_look_up
+
+
+def test_no_number_leaves_without_its_line_in_the_audit_log(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full stops the look-up, and it is tried again later."""
+    desk.enrol()
+
+    def refuse(_: AuditEvent) -> None:
+        raise AuditUnavailable("disk full")
+
+    with monkeypatch.context() as full:
+        full.setattr(desk.trail, "add", refuse)
+        desk.run()
+    assert (desk.register.asked, bool(desk.record().register_look_up)) == ([], True)
+    desk.world.now += timedelta(minutes=1)
+    desk.run()
+    assert desk.register.asked == [CPR]
+
+
+@pytest.mark.parametrize("what", ["gone", "two", "another"])
+def test_nobody_is_asked_about_whose_borrower_is_not_theirs_any_more(desk: Desk, what: str) -> None:
+    """The number must lead to the borrower of the request, and to no other."""
+    desk.enrol()
+    library = desk.world.library
+    if what != "two":
+        library.cprs["1"] = "0202990000"
+    if what != "gone":
+        library.add(CPR, Borrower("2", "STUD"))
+    desk.run()
+    assert (desk.register.asked, desk.record().register_look_up) == ([], None)
+    assert all("address" not in each.fields for each in library.borrowers.values())
+
+
+def test_an_address_that_staff_write_meanwhile_stays(desk: Desk) -> None:
+    """The borrower is read again after the answer."""
+    desk.enrol()
+
+    def write_address() -> None:
+        there = desk.world.library.borrowers["1"]
+        desk.world.library.borrowers["1"] = replace(there, fields={**there.fields, "address": "Skrankevej 1"})
+
+    desk.register.meanwhile = write_address
+    desk.run()
+    assert (desk.fields()["address"], "city" in desk.fields()) == ("Skrankevej 1", False)
+
+
+@pytest.mark.parametrize(
+    ("error", "note", "is_due"),
+    [
+        (LibraryRefused("no such city"), "address_refused", False),
+        (LibraryRefused("no right", setting="permission"), None, True),
+        (LibraryUnavailable("silent"), None, True),
+    ],
+)
+def test_a_library_system_that_refuses_the_address(
+    desk: Desk, error: Exception, note: str | None, *, is_due: bool
+) -> None:
+    """A refusal of the address leaves a note; silence and faults of the set-up are tried again."""
+    desk.enrol()
+
+    def fail() -> None:
+        raise error
+
+    desk.world.hooks.before["change"] = fail
+    desk.run()
+    assert (desk.record().register_note, bool(desk.record().register_look_up)) == (note, is_due)
+
+
+def test_two_workers_ask_once(desk: Desk) -> None:
+    """The second finds the record under a lease."""
+    desk.enrol()
+    desk.register.meanwhile = lambda: None if desk.another_worker().step() is False else pytest.fail("asked twice")
+    desk.run()
+    assert desk.register.asked == [CPR]
+
+
+def test_a_worker_that_lost_its_lease_stops(desk: Desk) -> None:
+    """It writes neither the address nor the end of the look-up: another worker carries it out."""
+    desk.enrol()
+
+    def take_too_long() -> None:
+        desk.world.now += timedelta(minutes=5)
+        desk.register.meanwhile = lambda: None
+        assert desk.another_worker().step()
+
+    desk.register.meanwhile = take_too_long
+    changes: list[str] = []
+    desk.world.hooks.before["change"] = lambda: changes.append("change")
+    desk.run()
+    assert len(changes) == 1
+    assert desk.events() == [(ASKED, "enrolment"), (ASKED, "enrolment"), (ANSWERED, "written")]
+
+
+def test_an_unexpected_error_delays_nobody_else(desk: Desk) -> None:
+    """The look-up is postponed before the error is raised."""
+    desk.enrol()
+    desk.register.error = ValueError("a fault of our own")
+    with pytest.raises(ValueError, match="our own"):
+        desk.worker.step()
+    look_up = desk.record().register_look_up
+    assert look_up
+    assert look_up.due_at > desk.world.now
+
+
+def test_a_look_up_shows_no_number(desk: Desk) -> None:
+    """Neither by its name nor by that of the person's record."""
+    desk.enrol()
+    assert CPR not in repr(desk.record()) + repr(desk.record().register_look_up)
+
+
+def test_a_reassigned_user_name_refuses_nobody_while_the_register_is_on(desk: Desk) -> None:
+    """The former holder's number is not active any more; that concerns neither of the two at a login."""
+    desk.register.person = replace(PERSON, residence=Residence.NUMBER_CHANGED)
+    logins = Logins(desk.world)
+    persons = logins.persons()
+    former_holder = persons.names(logins.arrived())
+    persons.person(former_holder)
+    desk.enrol()
+    desk.run()
+    assert desk.record().register_note == "number_changed"
+    other = "0202990000"
+    new_holder = replace(former_holder, cpr=desk.world.links.of_cpr(other))
+    assert new_holder.own == former_holder.own
+    assert persons.person(new_holder).case is None
+    desk.world.live.want(desk.world.wish(cpr=other, register=RULE))
+    desk.world.settle()
+    desk.run()
+    assert (desk.world.live.stored(other).state, desk.register.asked) == ("done", [CPR, other])
+    assert [persons.person(names).case for names in (former_holder, new_holder)] == [None, None]
