@@ -30,7 +30,7 @@ class PatronChanges:
         that Koha gives to every patron that is written without one while autoMemberNum is on.
         """
         if change.cpr:
-            self._identify(patron, change.cpr, change.former_cpr, deadline)
+            self._identify(patron, change.cpr, deadline)
         body = koha_requests.changes(patron, change)
         if change.mark:
             body[self._settings.mark_field] = change.mark
@@ -47,8 +47,8 @@ class PatronChanges:
             return {}
         return {"cardnumber": spellings(number)[0]}
 
-    def _identify(self, patron: Patron, cpr: str, former: str | None, deadline: datetime) -> None:
-        """Write the CPR of a patron that has no real number, or has ``former``.
+    def _identify(self, patron: Patron, cpr: str, deadline: datetime) -> None:
+        """Write the CPR of a patron that has no real number.
 
         The database's unique field goes first, so that of two patrons only one can get the number.
         A card number of another kind stays. LibraryUnavailable where another patron has the number
@@ -56,9 +56,8 @@ class PatronChanges:
         """
         settings = self._settings
         written = spellings(cpr)
-        own = {*written, *(spellings(former) if former else ())}
         values = koha_responses.number_values(patron, settings.cpr_fields, settings.cpr_attribute)
-        if any(first_real([value]) and value.strip() not in own for value in values):
+        if any(first_real([value]) and value.strip() not in written for value in values):
             raise LibraryRefused("change: the patron carries another number")
         names = {
             settings.unique_field,
