@@ -257,7 +257,7 @@ def test_an_entitlement_that_would_do_is_offered_too(tried: Try) -> None:
         (("--upstream", "nemid", "--intent", "hospital"), "my-loans", {"affiliation": "private"}),
         (("--upstream", "library", "--borrower", "STUDENT"), "myprint", {"affiliation": "student"}),
         (("--persona", "dan"), "my-loans", {"affiliation": "hospital"}),
-        (("--persona", "per"), "my-loans", {"reason": "two_borrowers"}),
+        (("--persona", "per"), "my-loans", {"reason": "several_borrowers"}),
         (("--example", "student.yaml:65"), "my-loans", {"reason": "cpr_required"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -19,7 +19,7 @@ from broker.adapters.library_systems import alma_refusals, alma_users
 from broker.adapters.library_systems.alma_budget import CallBudget
 from broker.adapters.library_systems.alma_settings import AlmaKeys
 from broker.core.borrowers.library_calls import QUOTA_LOW, LibraryCallObserver
-from broker.core.errors import CallNotMade, LibraryRefused
+from broker.core.errors import CallNotMade, CallNotSent, LibraryRefused, LibrarySilent
 
 USERS: Final = "/almaws/v1/users"
 ALL_TYPES: Final = "all_unique"
@@ -54,7 +54,12 @@ class Calls:
 
     def __init__(self, settings: AlmaKeys, observe: LibraryCallObserver) -> None:
         self._exchange = Exchange(
-            settings.url, settings.ca_file, unsent=CallNotMade, connections=settings.connections
+            settings.url,
+            settings.ca_file,
+            unavailable=LibrarySilent,
+            unsent=CallNotSent,
+            busy=CallNotMade,
+            connections=settings.connections,
         )
         self._key = f"apikey {settings.api_key.get_secret_value()}"
         self._timeout = settings.timeout

@@ -100,7 +100,7 @@ def find_case_reason(
 ) -> str | None:
     """Return why the borrowers found by a CPR number are a case; None for none or the person's."""
     if len(found) > 1:
-        return "two_borrowers"
+        return "several_borrowers"
     if found and not is_this_persons(person, found[0], cpr_number):
         return "different_person"
     return None
