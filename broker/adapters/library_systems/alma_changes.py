@@ -254,12 +254,11 @@ def _replace_identifiers(draft: Draft, kind: str, replaced: Sequence[str], numbe
 
 
 def _give_card(draft: Draft, keys: AlmaKeys) -> None:
-    """Give a user that was made here a barcode where staff have taken it away.
+    """Give a user without a barcode one.
 
-    Of ours another one: who stole the card would have it back.
+    Never one that the user had before: a stolen card would be good again.
     """
-    mark = alma_users.mark_in(alma_users.number_of(draft, keys), keys)
-    if mark is None or alma_users.identifiers(draft, BARCODE):
+    if alma_users.identifiers(draft, BARCODE):
         return
     number = first_real(alma_users.cpr_values(draft, keys))
     if number is None:
