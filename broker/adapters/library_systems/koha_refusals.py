@@ -204,14 +204,6 @@ def _named(answer: HttpAnswer, sent: Mapping[str, Any]) -> Said:
     return Said(plain_words(error, sent))
 
 
-def least_password_length(answer: HttpAnswer) -> int | None:
-    """Return the least length that a refused password had to have, if that is why."""
-    match = _TOO_SHORT.match(str(answer.fields().get("error")))
-    if match is None:
-        return None
-    return int(match["least"])
-
-
 def plain_words(text: str, sent: Mapping[str, Any]) -> str:
     """Return the plain English words of a text, with "…" for everything else.
 
