@@ -1,6 +1,6 @@
 """Stops calls to a library system that is silent, and asks for its status from time to time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final, TypeVar
@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import CallNotMade, CallNotSent, LibraryError, LibrarySilent
@@ -88,6 +88,14 @@ class CircuitBreaker:
     ) -> PinAnswer:
         """Check a PIN."""
         return self._call(lambda: self.library.check_pin(number, pin, deadline, card))
+
+    def list_borrowers(self) -> Iterator[Borrower]:
+        """Yield every borrower, whatever the circuit breaker says."""
+        return self.library.list_borrowers()
+
+    def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
+        """Try the set-up, whatever the circuit breaker says."""
+        return self.library.try_setup(expected, deadline)
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Check the set-up, whatever the circuit breaker says."""
