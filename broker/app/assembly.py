@@ -95,7 +95,6 @@ class Parts:
     enrolment_cases: EnrolmentCases
     enrolment_counting: EnrolmentCounting
     person_worker: PersonWorker
-    look_up_requests: LookUpRequests
     codes: MailedCodes
     outbox: MailOutbox
     mailbox_proof: MailboxProof
@@ -132,7 +131,7 @@ class Parts:
             self.enrolment_ports,
             self.enrolments,
             self.borrower_finder,
-            self.look_up_requests,
+            self.enrolment_ports.look_ups,
             self.store,
             index,
             self.config.library.mode,
@@ -162,7 +161,6 @@ def assemble(settings: config.Config) -> Parts:
     pins = _pins(settings, opened, library, wake, trail.tell)
     pin_mails = pins.pin_mails
     ports = _enrolment_ports(settings, ring, library, trail, pin_mails)
-    look_up_requests = LookUpRequests(ports.persons, _refresh_after(settings), now)
     look_ups = _look_ups(ports, opened.register)
     codes, outbox = pin_mails.codes, pin_mails.outbox
     return Parts(
@@ -187,7 +185,6 @@ def assemble(settings: config.Config) -> Parts:
         enrolment_cases=EnrolmentCases(ports, wake),
         enrolment_counting=EnrolmentCounting(store, ports.persons, now),
         person_worker=PersonWorker(ports.persons, EnrolmentWorker(ports), look_ups),
-        look_up_requests=look_up_requests,
         codes=codes,
         outbox=outbox,
         mailbox_proof=MailboxProof(store, ring.index, codes, outbox, pin_mails.letters),
@@ -275,9 +272,11 @@ def _enrolment_ports(
     pin_mails: PinMails,
 ) -> EnrolmentPorts:
     store = pin_mails.codes.store
+    persons = PersonRecords(store, ring.index)
     return EnrolmentPorts(
         library=library,
-        persons=PersonRecords(store, ring.index),
+        persons=persons,
+        look_ups=LookUpRequests(persons, _refresh_after(settings), now),
         hmacs=ring.index,
         now=now,
         trust_for=settings.library.trust_for,

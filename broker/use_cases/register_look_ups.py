@@ -57,19 +57,23 @@ class LookUpRequests:
         self, person_id: str, cpr: str, borrower_number: str, rule: RegisterRule | None
     ) -> None:
         """Request the look-up of the person of a borrower, unless the last answer is recent."""
-        refresh_after = self.refresh_after
-        if rule is None or refresh_after is None:
+        if rule is None or self.refresh_after is None:
             return
+        self.persons.change(
+            person_id, lambda each: self.add_look_up(each, cpr, borrower_number, rule), self.now()
+        )
+
+    def add_look_up(
+        self, record: PersonRecord, cpr: str, borrower_number: str, rule: RegisterRule | None
+    ) -> PersonRecord:
+        """Return the record with a look-up that is due, unless the last answer is recent."""
+        if rule is None or self.refresh_after is None:
+            return record
         now = self.now()
-
-        def add_look_up(record: PersonRecord) -> PersonRecord:
-            reason = _find_reason(record, refresh_after, now)
-            if reason is None:
-                return record
-            look_up = RegisterLookUp(cpr, borrower_number, reason, rule, now, now)
-            return record.request_look_up(look_up)
-
-        self.persons.change(person_id, add_look_up, now)
+        reason = _find_reason(record, self.refresh_after, now)
+        if reason is None:
+            return record
+        return record.request_look_up(RegisterLookUp(cpr, borrower_number, reason, rule, now, now))
 
 
 def _find_reason(

@@ -101,7 +101,7 @@ def test_a_card_number_of_ten_digits_is_no_cpr(house: House, arrive: Arrive, tex
     person, page = arrive(service)
     refused = person.agree(page) if mark(page)[0] == "ask" else page
     assert mark(refused) == ("refuse", "different_person")
-    assert [row["reason"] for row in house.parts.cases.rows() if row["state"] == "case"] == ["different_person"]
+    assert [each.reason for each in house.enrolments()] == ["different_person"]
 
 
 def test_whose_card_has_a_strangers_cpr_is_not_that_stranger(house: House) -> None:
@@ -169,7 +169,7 @@ def test_a_corrected_cpr_ends_the_wrong_number(house: House, arrive: Arrive, mis
     assert number(house, arrive("myprint")) == hers
     house.at_rest()
     assert house.koha.patrons.row(int(mistyped)) == before
-    assert [row["state"] for row in house.parts.cases.rows()] == ["done"]
+    assert [each.state.value for each in house.enrolments()] == ["done"]
 
 
 @pytest.mark.parametrize("merged", [True, False])
@@ -336,7 +336,7 @@ def test_a_silent_library_does_not_stop_who_has_a_borrower(
         asked.append(cpr)
         raise LibraryUnavailable("down")
 
-    monkeypatch.setattr(house.parts.enrolments.ports.library, "find", silent)
+    monkeypatch.setattr(house.parts.enrolment_ports.library, "find", silent)
     assert number(house, arrive("myprint")) == hers
     assert asked == ([] if ahead < timedelta(hours=1) else [ASTA])
 

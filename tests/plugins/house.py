@@ -35,7 +35,7 @@ from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
 from broker.demo.upstreams import wayf_hub
 from broker.files.settings.config import load
-from broker.use_cases.borrowers import known_borrower
+from broker.use_cases.enrolment import find_borrower
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.pins import library_login
 from tests.plugins.beside import PATIENCE, QUEUED, beside
@@ -133,7 +133,7 @@ class House:
         ends = time.monotonic() + PATIENCE
         while not holds():
             assert time.monotonic() < ends, f"waited in vain until {what}"
-            self.parts.enrolments.pause(0.02)
+            self.parts.enrolments.sleep(0.02)
 
     def mailed(self, number: int) -> ReceivedMail:
         """Wait until so many mails have come, and give the newest."""
@@ -142,8 +142,12 @@ class House:
 
     def owed(self) -> list[Enrolment]:
         """Give the enrolments that are not done: the account is still to be made."""
-        kept = (entry.enrolment for entry in self.parts.cases.records.all())
-        return [each for each in kept if each.state is EnrolmentState.WANTED]
+        return [each for each in self.enrolments() if each.state is EnrolmentState.PENDING]
+
+    def enrolments(self) -> list[Enrolment]:
+        """Give every enrolment as it is stored."""
+        records = self.parts.enrolment_ports.persons.list_all(self.clock.now())
+        return [each.value.enrolment for each in records if each.value.enrolment]
 
     def at_rest(self) -> None:
         """Wait until the loop beside the requests has done what is due, lines on the trail included.
@@ -368,7 +372,7 @@ def standing(
         # One check a second would only make the tests wait.
         patch.setattr(account_checks, "_EVERY", 0.0)
         # Nor does a look, or a check, end before its answer because the machine is busy.
-        for room, lasts in ((known_borrower, "_LOOK"), (library_login, "_CALL")):
+        for room, lasts in ((find_borrower, "REQUEST_CALL"), (library_login, "_CALL")):
             patch.setattr(room, lasts, timedelta(seconds=PATIENCE))
         environ = {
             "BROKER_LIBRARY__URL": url,
@@ -383,6 +387,6 @@ def standing(
         object.__setattr__(
             found.ports, "patience", PATIENCE
         )  # a login waits for its borrower, though the machine is busy
-        steps = (found.parts.enrolments.step, found.parts.outbox.step)
+        steps = (found.parts.person_worker.step, found.parts.outbox.step)
         with beside(found.parts.wake, steps, report):
             yield found

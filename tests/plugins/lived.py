@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 import pytest
+from broker.use_cases.borrowers.borrower_at_login import declined_key
+from broker.use_cases.borrowers.create_pause import CreatePause
+from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
 
 from broker.adapters.trail.audit_trail import KeptTrail
 from broker.app.assembly import Parts, assemble, now
@@ -27,9 +30,6 @@ from broker.core.policy.register_rule import RegisterRule
 from broker.core.ports import Key, RecordKind
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
-from broker.use_cases.borrowers.borrower_at_login import declined_key
-from broker.use_cases.borrowers.create_pause import CreatePause
-from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
 from broker.use_cases.consents.receipts import Receipts
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.support_traces import SupportTraces

@@ -25,12 +25,11 @@ from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.entities import Text
 from broker.core.errors import MailUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.use_cases.borrowers.enrolment_ports import EnrolmentPorts, Mode
-from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords
-from broker.use_cases.borrowers.enrolments import Enrolments
-from broker.use_cases.borrowers.known_borrower import KnownBorrower
-from broker.use_cases.borrowers.staff_cases import StaffCases
 from broker.use_cases.codes import MailedCodes
+from broker.use_cases.enrolment.find_borrower import BorrowerFinder
+from broker.use_cases.enrolment.ports import EnrolmentPorts
+from broker.use_cases.enrolment.requests import EnrolmentRequests
+from broker.use_cases.enrolment.worker import EnrolmentWorker
 from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.person_records import PersonRecords
@@ -259,43 +258,53 @@ class World:
         clock = lambda: self.now  # noqa: E731
         hmacs = LookupHmacs("i1", b"k" * 32)
         self.links = PersonLinks(self.store, hmacs, clock)
-        self.records = EnrolmentRecords(self.store, clock)
         letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
+        self.letters = letters
         self.persons = PersonRecords(self.store, hmacs)
         look_ups = LookUpRequests(self.persons, None, clock)
         codes = MailedCodes(self.store, hmacs, clock)
         self.outbox = MailOutbox(self.store, hmacs, self.post, clock)
         categories = lambda: frozenset({"STUD", "PRIV"})  # noqa: E731
         mails = PinMails(self.library, codes, self.outbox, letters, categories, clock)
-        self.ports = EnrolmentPorts(self.library, hmacs, self.links, self.records, clock, look_ups, pin_mails=mails)
-        self.cases = StaffCases(self.records, self.links)
-        self.live = self.enrolments("live")
+        self.ports = EnrolmentPorts(
+            self.library, self.persons, hmacs, clock, look_ups, draft_welcome_mail=mails.draft_welcome_mail
+        )
 
-    def enrolments(self, mode: Mode) -> Enrolments:
-        """Give the enrolments in a mode."""
-        return Enrolments(self.ports, mode, self.wake, self.slept)
+    @property
+    def worker(self) -> EnrolmentWorker:
+        """Give a worker."""
+        return EnrolmentWorker(self.ports)
+
+    @property
+    def finder(self) -> BorrowerFinder:
+        """Give what finds borrowers."""
+        return BorrowerFinder(self.ports)
+
+    @property
+    def requests(self) -> EnrolmentRequests:
+        """Give what stores requests."""
+        return EnrolmentRequests(self.ports, self.wake, self.slept)
 
     def slept(self, seconds: float) -> None:
         """Let the time pass."""
         self.now += timedelta(seconds=seconds)
 
     def wish(self, **changes: Any) -> Wish:
-        """Give a student's wish, changed as asked."""
+        """Give what a student's login asks for, changed as asked."""
         fields = (WishedField("surname", "Prøvesen", "always"), WishedField("email", "aase@example.org", "create"))
         whole = Wish(CPR, "student", "STUD", ("PRIV",), date(2028, 11, 25), fields, "aase@example.org", person=AASE)
         return replace(whole, **changes)
 
-    def known(self, wish: Wish, mode: Mode = "live") -> KnownBorrower:
-        """Give what is known of the borrower that a wish is about."""
-        return self.enrolments(mode).question.who(wish.cpr or "", wish.person, wish, to_be=True)
+    def stored(self, person_id: str) -> Enrolment | None:
+        """Give a person's enrolment as it is stored."""
+        return self.requests.read(person_id)
 
-    def settle(self) -> Enrolment | None:
-        """Carry out what is due, pause after pause, until nothing is under way; give the enrolment."""
+    def settle(self) -> None:
+        """Carry out what is due, pause after pause, until nothing is under way."""
         for _ in range(4):
-            while self.live.step():
+            while self.worker.step():
                 pass
             self.now += REST
-        return self.live.stored(CPR)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from broker.core.event_routes import TellPort, told_nobody
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import LibrarySystem, Trail, Write
 from broker.use_cases.person_records import PersonRecords
+from broker.use_cases.register_look_ups import LookUpRequests
 
 # A call of the worker may take so long; a request waits less.
 CALL: Final = timedelta(seconds=15)
@@ -32,6 +33,7 @@ class EnrolmentPorts:
     persons: PersonRecords
     hmacs: LookupHmacs
     now: Callable[[], datetime]
+    look_ups: LookUpRequests | None = None
     trust_for: timedelta = timedelta(minutes=10)
     trail: Trail = NO_TRAIL
     log: TellPort = told_nobody

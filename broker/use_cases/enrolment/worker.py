@@ -211,11 +211,14 @@ class _Attempt:
         mails: tuple[Write, ...] = ()
         if made is EnrolmentOutcome.CREATED and wanted.pin_to:
             mails = ports.draft_welcome_mail(borrower.number, wanted.pin_to, wanted.language)
-        self._change(
-            lambda person: person.with_enrolment(done).confirm_borrower(borrower, now, *hashes),
-            done,
-            mails,
-        )
+
+        def end(person: PersonRecord) -> PersonRecord:
+            ended = person.with_enrolment(done).confirm_borrower(borrower, now, *hashes)
+            if ports.look_ups is None or wanted.cpr is None:
+                return ended
+            return ports.look_ups.add_look_up(ended, wanted.cpr, borrower.number, wanted.register)
+
+        self._change(end, done, mails)
         if mails:
             ports.wake_mails()
         ports.record_event(_EVENTS[made], self.person_id, done)

@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.matching import PersonFacts, can_be_claimed, count_agreeing
 from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.borrowers.matching import PersonFacts, can_be_claimed, count_agreeing
 from broker.core.errors import CallNotSent, LibraryRefused, LibrarySilent, LibraryUnavailable
 from broker.use_cases.enrolment.find_borrower import Finding
 from tests.use_cases.enrolment.conftest import Killed, World, wanted_for

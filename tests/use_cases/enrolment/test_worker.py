@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.enrolment import CaseReason, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
-from broker.core.borrowers.enrolment import CaseReason, EnrolmentState
 from broker.core.errors import LibraryRefused, LibrarySilent, LibraryUnavailable
 from tests.use_cases.enrolment.conftest import AASE, AASE_CPR, FAR, Killed, wanted_for
 

@@ -28,9 +28,9 @@ from broker.core.policy.model import (
     Release,
     Requirement,
 )
-from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.codes import MailedCodes
-from broker.use_cases.identity.person_resolution import PersonResolution
+from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
+from broker.use_cases.identity.person_resolution import NoIdentityCases, PersonResolution
 from broker.use_cases.login.arrival_matching import Brought
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin
@@ -132,11 +132,11 @@ class Logins:
             for name, profile in profiles.items()
         }
         self.rules = ConfiguredEntities(services, upstreams, {"map": MAP}, lambda: self.set)
-        self.persons = PersonResolution(self.rules, world.links, world.cases, world.live.question)
+        self.persons = PersonResolution(self.rules, world.links, NoIdentityCases(), world.finder)
         codes = MailedCodes(world.store, KEY, world.ports.now)
         outbox = MailOutbox(world.store, KEY, world.post, world.ports.now)
-        self.proving = MailboxProof(world.store, KEY, codes, outbox, world.ports.letters)
-        borrowers = BorrowerAtLogin(world.store, KEY, self.persons, world.live)
+        self.proving = MailboxProof(world.store, KEY, codes, outbox, world.letters)
+        borrowers = BorrowerAtLogin(world.ports, world.requests, world.finder, world.ports.look_ups, world.store, KEY)
         self.trail = Trail()
         self.lookup = PersonAtLogin(
             world.store, KEY, NAMING, self.rules, self.persons, borrowers, self.proving, self.trail

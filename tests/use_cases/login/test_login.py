@@ -569,7 +569,7 @@ def test_a_wish_is_written_and_its_account_recorded(logins: Any) -> None:
     assert (wanted.transaction.account.state, wanted.transaction.account.number) == (AccountState.WANTED, None)
     assert stored(logins, wanted) == wanted.transaction
     logins.set = replace(logins.set, digest="edited")
-    logins.world.live.step()
+    logins.world.worker.step()
     done = flow.enrol(wanted, now, language="en", patience=0)
     assert (done.transaction.account.state, done.transaction.account.number) == (AccountState.DONE, "1")
     assert flow.policies(done).digest == "edited"
@@ -584,5 +584,5 @@ def test_nobody_is_enrolled_who_is_not_at_that_step(logins: Any) -> None:
         held = logins.log_in(logins.begun(), answer)
         assert logins.flow.enrol(held, logins.world.now, language="en", patience=0) == held
         assert stored(logins, held) == held.transaction
-    assert not logins.world.live.step()
+    assert not logins.world.worker.step()
     assert logins.world.store.get(Key("enrolment", CPR), logins.world.now) is None

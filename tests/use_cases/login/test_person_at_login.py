@@ -258,7 +258,7 @@ def test_nothing_is_enrolled_of_whom_nothing_was_read(logins: Any) -> None:
     for held in (logins.begun(), known):
         account = logins.lookup.enrol(held, logins.world.now, language="en", patience=0)
         assert account == Account(None, AccountState.NONE)
-    assert not logins.world.live.step()
+    assert not logins.world.worker.step()
 
 
 # Proofs of a mailbox
