@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 import pytest
-from broker.use_cases.borrowers.borrower_at_login import declined_key
-from broker.use_cases.borrowers.create_pause import CreatePause
-from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
 
 from broker.adapters.trail.audit_trail import KeptTrail
 from broker.app.assembly import Parts, assemble, now
 from broker.app.person_operations import NamedPerson, PersonDesk
 from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.consent.consent import Receipt, ReceiptEvent
@@ -31,6 +29,7 @@ from broker.core.ports import Key, RecordKind
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from broker.use_cases.consents.receipts import Receipts
+from broker.use_cases.enrolment.borrower_at_login import declined_key
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.logout.sessions import Sessions
@@ -99,16 +98,7 @@ class Life:
         links.by_cpr(self.cpr, self.name)
         links.by_cpr(self.cpr, links.of_borrower(self.who.number))
         links.by_name(self.name)
-        for leave in (
-            self.log_in,
-            self.enrol,
-            self.be_listed,
-            self.get_pins,
-            self.prove,
-            self.answer,
-            self.be_counted,
-            self.be_told,
-        ):
+        for leave in (self.log_in, self.enrol, self.get_pins, self.prove, self.answer, self.be_counted, self.be_told):
             leave()
 
     def log_in(self) -> None:
@@ -149,23 +139,18 @@ class Life:
 
     def enrol(self) -> None:
         """Be a borrower that is made."""
-        key = Key("enrolment", self.cpr)
         fields = (WishedField("email", self.who.address, "create"),)
         wish = Wish(self.who.cpr, "student", "STUD", (), date(2036, 1, 1), fields, self.who.address)
-        wanted = Enrolment(f"e-{self.who.number}", EnrolmentState.WANTED, now(), wish, self.cpr, self.who.number)
-        records = self.parts.enrolments.ports.records
-        assert records.write(StoredEnrolment(key, wanted, None, None), wanted, now() + timedelta(days=1))
-        requests = replace(self.parts.enrolments.ports.look_ups, refresh_after=timedelta(0))
-        requests.persons.change(self.id, lambda record: record.end_look_up(None, now()), now())
+        due = now() + timedelta(days=1)
+        pending = Enrolment(f"e-{self.who.number}", EnrolmentState.PENDING, now(), wish, next_attempt=due)
+        requests = replace(self.parts.enrolment_ports.look_ups, refresh_after=timedelta(0))
+        borrower = Borrower(self.who.number, "STUD")
+        requests.persons.change(
+            self.id,
+            lambda record: record.end_look_up(None, now()).confirm_borrower(borrower, now()).with_enrolment(pending),
+            now(),
+        )
         requests.request(self.id, self.who.cpr, self.who.number, RegisterRule())
-
-    def be_listed(self) -> None:
-        """Be a case, a notice and a dispute of staff, and stand in a pause."""
-        cases = self.parts.cases
-        cases.borrowers_differ(self.cpr, "several_borrowers", (self.who.number,))
-        cases.another_cpr(self.name, "k.other", self.cpr)
-        cases.taken(self.owner, f"k.address-{self.who.number}")
-        CreatePause(self.parts.store, now).refused("STUD", self.cpr, "defaults")
 
     def get_pins(self) -> None:
         """Be mailed a PIN link, and notices that were sent and that wait."""
@@ -180,7 +165,6 @@ class Life:
         keep_proof(store, proved, self.owner, now())
         claim = ProofOwner(self.owner, proved.name)
         assert claim_ownership(store, mailbox_place(hmacs, proved), claim, proved.until, now())
-        assert self.parts.enrolments.ports.adopts(f"9{self.who.number}", self.who.cpr)
 
     def answer(self) -> None:
         """Agree at a service, and at one that is gone since."""
