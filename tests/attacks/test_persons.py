@@ -287,7 +287,6 @@ def landed(house: House, came: tuple[Person, TestResponse]) -> Landing:
     return house.landing(page)
 
 
-def listed(house: House) -> list[tuple[object, object, object]]:
-    """Give state, reason and remembered borrower of what staff have to look at."""
-    rows = (row for row in house.parts.cases.rows() if row["state"] in {"case", "notice"})
-    return [(row["state"], row["reason"], row["linked"]) for row in rows]
+def listed(house: House) -> list[tuple[str, str | None]]:
+    """Give state and reason of what staff have to look at."""
+    return [(each.state, each.reason) for each in house.listed()]

@@ -156,7 +156,7 @@ def test_a_promise_is_made_only_with_a_wish_stored(house: House) -> None:
     person = house.person()
     page = person.agree(person.log_in("ida"))
     assert mark(page) == ("refuse", "library_unavailable")
-    assert list(house.parts.cases.rows()) == []
+    assert house.enrolments() == []
 
 
 def _told(capsys: pytest.CaptureFixture[str]) -> int:

@@ -38,6 +38,7 @@ from broker.files.settings.config import load
 from broker.use_cases.enrolment import find_borrower
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.pins import library_login
+from broker.use_cases.staff.staff_enrolments import StaffEnrolment, StaffEnrolments
 from tests.plugins.beside import PATIENCE, QUEUED, beside
 from tests.plugins.ports import free_port
 
@@ -148,6 +149,19 @@ class House:
         """Give every enrolment as it is stored."""
         records = self.parts.enrolment_ports.persons.list_all(self.clock.now())
         return [each.value.enrolment for each in records if each.value.enrolment]
+
+    def listed(self) -> list[StaffEnrolment]:
+        """Give the open cases and failing enrolments as staff see them."""
+        return list(self._staff.list_open())
+
+    def try_again(self, enrolment_id: str) -> bool:
+        """Let staff press Try again."""
+        return self._staff.try_again(enrolment_id)
+
+    @property
+    def _staff(self) -> StaffEnrolments:
+        parts = self.parts
+        return StaffEnrolments(parts.enrolment_cases, parts.store, parts.keys.index, self.clock.now)
 
     def at_rest(self) -> None:
         """Wait until the loop beside the requests has done what is due, lines on the trail included.

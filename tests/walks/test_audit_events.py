@@ -143,11 +143,14 @@ def test_a_logout_that_is_answered_at_once_is_told_once(house: House) -> None:
 
 def test_a_case_for_staff_is_told_once_and_so_is_what_they_decide(house: House) -> None:
     """That two borrowers match, and that staff have let it be tried again."""
-    owner = house.parts.links.of_cpr("1111024568")
+    for number in ("T-1", "T-2"):
+        desk = {"surname": "Ravn", "firstname": "Asta", "library_id": "AUL", "category_id": "STUDENT"}
+        spelled = {"T-1": "1403044004", "T-2": "140304-4004"}[number]
+        house.koha.patrons.create({**desk, "userid": number, "cardnumber": spelled})
     for _ in range(2):
-        house.parts.cases.borrowers_differ(owner, "several_borrowers", ())
+        person = house.person()
+        assert mark(person.log_in("asta")) == ("refuse", "several_borrowers")
     assert _told(house, "enrolment_case") == ["several_borrowers"]
-    [case] = [str(row["id"]) for row in house.parts.cases.rows() if row["state"] == "case"]
-    assert house.parts.cases.retry(case)
-    assert not house.parts.cases.retry(case)
+    [case] = house.listed()
+    assert house.try_again(case.id)
     assert _told(house, "enrolment_retried") == ["several_borrowers"]

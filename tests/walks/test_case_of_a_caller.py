@@ -43,9 +43,9 @@ def test_the_reference_of_a_refused_page_names_the_case(house: House, pair: tupl
     assert mark(page) == ("refuse", "several_borrowers")
     trace = diagnostics.trace(house.parts, reference(page))
     assert trace is not None
-    [case] = [row for row in house.parts.cases.rows() if row["state"] == "case"]
-    assert (trace["enrolment"], trace["reason"]) == (case["id"], "several_borrowers")
-    assert case["borrowers"] == pair
+    [case] = house.listed()
+    assert (trace["enrolment"], trace["reason"]) == (case.id, "several_borrowers")
+    assert case.borrower_numbers == pair
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_the_code_of_a_page_that_waits_names_the_enrolment(house: House, staff: 
     house.koha.faults.down = True
     page = person.agree(question)
     assert mark(page)[0] == "enrol"
-    house.parts.enrolments.step()
+    house.parts.person_worker.step()
     described = shown(staff, reference(page))
     assert (described["state"], described["reason"]) == ("pending", "library_unavailable")
     assert "503" in described["library_answer"]

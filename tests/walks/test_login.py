@@ -162,8 +162,8 @@ def test_a_library_that_is_down_gets_the_wish_later(house: House) -> None:
     page = person.agree(person.log_in("asta"))
     assert mark(page)[0] == "enrol"
     house.koha.faults.down = False
-    row = next(iter(house.parts.cases.rows()))
-    assert house.parts.cases.retry(str(row["id"]))
+    [enrolment] = house.enrolments()
+    assert house.try_again(enrolment.id)
     waits = page.request.path.removesuffix("/consent")
     house.until(lambda: mark(person.get(waits))[0] == "issue", "the account is made")
     assert house.landing(person.get(waits)).status == "Success"

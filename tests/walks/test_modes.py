@@ -11,7 +11,6 @@ from saml2 import saml, samlp
 from broker.adapters.saml.gate import http_bindings, safe_parser, signature
 from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST, POST
 from broker.adapters.saml.keys import key_ring
-from broker.core.borrowers.enrolment import EnrolmentState
 from broker.demo.run.demo_folder import Setting
 from tests.plugins.house import Clock, House, Person, form, found, mark, standing
 
@@ -19,18 +18,18 @@ OBSERVE, FROZEN = {"BROKER_LIBRARY__MODE": "observe"}, {"BROKER_LIBRARY__MODE": 
 
 
 @pytest.mark.parametrize("environment", [OBSERVE])
-def test_observing_writes_nothing_and_tells_what_it_would(house: House) -> None:
-    """Observing, a login lands without a number, the library is untouched, and the wish is listed without CPR."""
+def test_observing_writes_nothing_and_logs_what_it_would(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Observing, a login lands without a number, the library is untouched, and no CPR number is logged."""
     before = house.koha.patrons.rows()
     person = house.person()
     landing = house.landing(person.agree(person.log_in("asta")))
     assert landing.status == "Success"
     assert "uid" not in landing.attributes
     assert house.koha.patrons.rows() == before
-    rows = list(house.parts.cases.rows())
-    assert [row["state"] for row in rows] == [EnrolmentState.OBSERVED.value]
-    assert "1403044004" not in str(rows)
-    assert not house.parts.cases.retry(str(rows[0]["id"]))
+    assert house.enrolments() == []
+    logged = capsys.readouterr().out
+    assert '"outcome": "created"' in logged
+    assert "1403044004" not in logged
     assert house.mailbox.mails() == ()
 
 

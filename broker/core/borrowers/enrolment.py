@@ -67,6 +67,7 @@ class Enrolment:
     claimed: str | None = None
     ruled_out: Names = ()
     outcome: EnrolmentOutcome | None = None
+    wanted_hash: str | None = None  # keyed hash of the request that was carried out last
 
     @property
     def has_failed(self) -> bool:
@@ -141,7 +142,7 @@ class Enrolment:
             setting=setting,
         )
 
-    def finish(self, outcome: EnrolmentOutcome) -> "Enrolment":
+    def finish(self, outcome: EnrolmentOutcome, wanted_hash: str) -> "Enrolment":
         """Return the enrolment once the borrower is as wanted; the CPR number goes."""
         return replace(
             self,
@@ -159,6 +160,7 @@ class Enrolment:
             claimed=None,
             ruled_out=(),
             outcome=outcome,
+            wanted_hash=wanted_hash,
         )
 
     def __repr__(self) -> str:

@@ -114,11 +114,9 @@ class BorrowerAtLogin:
             if account.state is AccountState.UNAVAILABLE:
                 return Account(None, AccountState.CLOSED, reason="library_unavailable")
         record = self.ports.persons.read(person.id, now)
-        if record and self.finder.is_as_wanted(record.value, wanted) and _is_done(record.value):
+        if record and _is_done(record.value) and self.finder.is_known_as(record.value, wanted):
             # Another window of this login, or another login, has made it so.
-            waited = transaction.account and transaction.account.state is AccountState.WANTED
-            made = record.value.enrolment.outcome if waited and record.value.enrolment else None
-            return _account_of(record.value, made or EnrolmentOutcome.UNCHANGED)
+            return _account_of(record.value, self._outcome_for(transaction, record.value, wanted))
         if (
             record is None
             or not is_under_way(record.value.enrolment)
@@ -130,6 +128,18 @@ class BorrowerAtLogin:
         if record is None or record.value.enrolment is None:
             return _case_account("national_eid_required")
         return _account_of(record.value, record.value.enrolment.outcome)
+
+    def _outcome_for(
+        self, transaction: Transaction, record: PersonRecord, wanted: Wish
+    ) -> EnrolmentOutcome:
+        """Return what was done for this login, if it has waited for just that."""
+        enrolment = record.enrolment
+        if enrolment is None or enrolment.outcome is None or not _is_waiting(transaction):
+            return EnrolmentOutcome.UNCHANGED
+        is_own = enrolment.wanted_hash == self.ports.hash_wanted(wanted)
+        if not is_own or enrolment.requested_at < transaction.begun:
+            return EnrolmentOutcome.UNCHANGED
+        return enrolment.outcome
 
     def keep_category(self, transaction: Transaction, now: datetime) -> None:
         """Remember that the person does not want another category."""

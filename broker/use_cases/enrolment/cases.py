@@ -50,14 +50,15 @@ class EnrolmentCases:
     def _decide(self, person_id: str, decide: Callable[[Enrolment], Enrolment | None]) -> bool:
         now = self.ports.now()
         decided: Enrolment | None = None
+        reason: str | None = None
 
         def change(person: PersonRecord) -> PersonRecord:
-            nonlocal decided
+            nonlocal decided, reason
             decided = None
             before = person.enrolment
             if before is None or before.state is EnrolmentState.DONE:
                 return person
-            decided = decide(before)
+            decided, reason = decide(before), before.reason
             return person.with_enrolment(decided) if decided else person
 
         record = self.ports.persons.read(person_id, now)
@@ -66,6 +67,7 @@ class EnrolmentCases:
         self.ports.persons.change(person_id, change, now, read=record)
         if decided is None:
             return False
-        self.ports.record_event(AuditEventKind.ENROLMENT_RETRIED, person_id, decided)
+        kind = AuditEventKind.ENROLMENT_RETRIED
+        self.ports.record_event(kind, person_id, decided, reason)
         self.wake.set()
         return True

@@ -93,14 +93,6 @@ class CircuitBreaker:
         """Check a PIN."""
         return self._call(lambda: self.library.check_pin(number, pin, deadline, card))
 
-    def list_borrowers(self) -> Iterator[Borrower]:
-        """Yield every borrower, whatever the circuit breaker says."""
-        return self.library.list_borrowers()
-
-    def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
-        """Try the set-up, whatever the circuit breaker says."""
-        return self.library.try_setup(expected, deadline)
-
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Check the set-up, whatever the circuit breaker says."""
         return self.library.prove(expected, deadline)

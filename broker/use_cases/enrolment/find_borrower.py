@@ -119,6 +119,11 @@ class BorrowerFinder:
             return True
         return not near(expires, wanted.expires, self.ports.now().date())
 
+    def is_known_as(self, stored: PersonRecord, wanted: Wish) -> bool:
+        """Return whether the library system has just confirmed that the borrower is as wanted."""
+        is_trusted = self._age_of(stored) < self.ports.trust_for
+        return is_trusted and self.is_as_wanted(stored, wanted)
+
     def call(self, call: Callable[[datetime], T]) -> T:
         """Return what ``call`` is answered within 3 s.
 

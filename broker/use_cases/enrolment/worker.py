@@ -205,7 +205,7 @@ class _Attempt:
 
     def _finish(self, borrower: Borrower, made: EnrolmentOutcome, wanted: Wish) -> None:
         ports = self.ports
-        done = self._current.finish(made)
+        done = self._current.finish(made, ports.hash_wanted(wanted))
         hashes = ports.hash_facts(wanted.person), ports.hash_wanted(wanted)
         now = ports.now()
         mails: tuple[Write, ...] = ()

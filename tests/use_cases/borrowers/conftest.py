@@ -25,10 +25,10 @@ from broker.core.policy.model import (
     Requirement,
 )
 from broker.use_cases.arrived_login import Arrived, Basis
-from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
-from broker.use_cases.borrowers.enrolment_ports import Mode
-from broker.use_cases.borrowers.enrolments import Enrolments
-from broker.use_cases.identity.person_resolution import PersonResolution
+from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin, Mode
+from broker.use_cases.enrolment.find_borrower import BorrowerFinder
+from broker.use_cases.enrolment.requests import EnrolmentRequests
+from broker.use_cases.identity.person_resolution import NoIdentityCases, PersonResolution
 
 CPR: Final = "0101990000"
 PLACE: Final = PolicyLine("p.yaml", 1)
@@ -53,19 +53,18 @@ class Logins:
 
     world: Any
 
-    def enrolments(self, mode: Mode = "live") -> Enrolments:
-        """Give the enrolments in a mode, with a worker that works while somebody waits."""
-        return Enrolments(self.world.ports, mode, self.world.wake, self._pause)
-
     def borrowers(self, mode: Mode = "live") -> BorrowerAtLogin:
-        """Give the borrowers of logins."""
+        """Give the borrowers of logins, with a worker that works while somebody waits."""
         world = self.world
-        return BorrowerAtLogin(world.store, world.ports.hmacs, self.persons(mode), self.enrolments(mode))
+        requests = EnrolmentRequests(world.ports, world.wake, self._pause)
+        finder = BorrowerFinder(world.ports, keeps=mode == "live")
+        hmacs = world.ports.hmacs
+        return BorrowerAtLogin(world.ports, requests, finder, world.ports.look_ups, world.store, hmacs, mode)
 
-    def persons(self, mode: Mode = "live") -> PersonResolution:
+    def persons(self) -> PersonResolution:
         """Give the persons of logins."""
         rules = ConfiguredEntities({}, {}, {}, lambda: PolicySet((), ""))
-        return PersonResolution(rules, self.world.links, self.world.cases, self.enrolments(mode).question)
+        return PersonResolution(rules, self.world.links, NoIdentityCases(), self.world.finder)
 
     def arrived(
         self, *without: str, borrower: Any = "make", rule: BorrowerRule | None = STUDENT, **decided: Any
@@ -98,7 +97,7 @@ class Logins:
 
     def account(self, transaction: Transaction, arrived: Arrived, mode: Mode = "live") -> Account | None:
         """Give the account as it is found."""
-        return self.borrowers(mode).account(transaction, arrived, self.world.now)
+        return self.borrowers(mode).find_account(transaction, arrived, self.world.now)
 
     def enrol(self, transaction: Transaction, arrived: Arrived, mode: Mode = "live", patience: float = 1) -> Account:
         """Enrol, and wait."""
@@ -115,7 +114,7 @@ class Logins:
 
     def _pause(self, seconds: float) -> None:
         self.world.slept(seconds)
-        self.world.live.step()
+        self.world.worker.step()
 
 
 class KeptTrail(NoTrail):

@@ -9,6 +9,7 @@ import pytest
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.registered_person import (
     RegisteredAddress,
     RegisteredName,
@@ -22,6 +23,7 @@ from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.person_record import PersonRecord
 from broker.core.policy.register_rule import RegisterRule
 from broker.use_cases.person_records import person_key
+from broker.use_cases.person_worker import PersonWorker
 from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
 from tests.use_cases.borrowers.conftest import CPR, STUDENT, KeptTrail, Logins
 
@@ -69,18 +71,22 @@ class Desk:
         """Open it all."""
         requests = LookUpRequests(self.world.persons, REFRESH, lambda: self.world.now)
         self.world.ports = replace(self.world.ports, look_ups=requests, trail=self.trail)
-        self.world.live = self.world.enrolments("live")
         self.worker = self.another_worker()
 
-    def another_worker(self) -> RegisterLookUps:
+    def another_worker(self) -> PersonWorker:
         """Give another worker."""
         ports = self.world.ports
-        return RegisterLookUps(self.world.persons, self.register, ports.library, self.trail, self._log, ports.now)
+        look_ups = RegisterLookUps(self.world.persons, self.register, ports.library, self.trail, self._log, ports.now)
+        return PersonWorker(self.world.persons, self.world.worker, look_ups)
 
     def enrol(self, rule: RegisterRule | None = RULE, **more: Any) -> None:
         """Enrol the student."""
-        self.world.live.want(self.world.wish(register=rule, **more))
-        self.world.settle()
+        self.world.requests.request("aase", self.world.wish(register=rule, **more))
+        while self._is_pending():
+            self.world.worker.step()
+
+    def _is_pending(self) -> bool:
+        return self.record().enrolment_due is not None
 
     def run(self) -> int:
         """Carry out what is due now; give how many steps did something."""
@@ -91,8 +97,7 @@ class Desk:
 
     def record(self) -> PersonRecord:
         """Give the record of the student."""
-        person_id = self.world.links.holder(self.world.links.of_cpr(CPR))
-        record = self.world.persons.read(person_id, self.world.now)
+        record = self.world.persons.read("aase", self.world.now)
         assert record
         return record.value  # type: ignore[no-any-return]
 
@@ -140,8 +145,8 @@ def test_a_number_that_is_not_active_writes_nothing_and_refuses_nobody(desk: Des
     assert "address" not in desk.fields()
     assert desk.record().register_note == (residence.value if residence else "unknown_number")
     assert desk.events()[-1] == (ANSWERED, "not_active")
-    assert desk.world.known(desk.world.wish()).number == "1"
-    assert [row["state"] for row in desk.world.cases.rows()] == ["done"]
+    assert desk.record().borrower_number == "1"
+    assert desk.record().enrolment.state is EnrolmentState.DONE
 
 
 def test_a_protected_address_is_never_written(desk: Desk) -> None:
@@ -183,8 +188,7 @@ def test_a_second_request_does_not_replace_the_first(desk: Desk) -> None:
     desk.enrol()
     before = desk.record().register_look_up
     desk.world.now += timedelta(days=1)
-    person_id = desk.world.links.holder(desk.world.links.of_cpr(CPR))
-    desk.world.ports.look_ups.request(person_id, CPR, "1", RULE)
+    desk.world.ports.look_ups.request("aase", CPR, "1", RULE)
     assert desk.record().register_look_up == before
 
 
@@ -222,8 +226,7 @@ def test_a_record_that_cannot_be_read_is_not_asked_for_again(desk: Desk) -> None
     assert (desk.record().register_look_up, desk.events()[-1]) == (None, (ANSWERED, "unreadable"))
     desk.world.now += REFRESH
     desk.register.error = RegisterRefused("wrong certificate", "person_register.certificate")
-    person_id = desk.world.links.holder(desk.world.links.of_cpr(CPR))
-    desk.world.ports.look_ups.request(person_id, CPR, "1", RULE)
+    desk.world.ports.look_ups.request("aase", CPR, "1", RULE)
     desk.run()
     assert desk.record().register_look_up
 
@@ -349,7 +352,7 @@ def test_a_reassigned_user_name_refuses_nobody_while_the_register_is_on(desk: De
     new_holder = replace(former_holder, cpr=desk.world.links.of_cpr(other))
     assert new_holder.own == former_holder.own
     assert persons.person(new_holder).case is None
-    desk.world.live.want(desk.world.wish(cpr=other, register=RULE))
+    desk.world.requests.request("other", desk.world.wish(cpr=other, register=RULE))
     desk.world.settle()
     desk.run()
     assert (desk.world.live.stored(other).state, desk.register.asked) == ("done", [CPR, other])

@@ -407,10 +407,10 @@ def test_an_authentication_discards_what_an_older_one_led_to(logins: Any, log_in
     after = log_in(logins, before).transaction
     assert [name for name, fact in facts.items() if getattr(after, name) == fact] == []
     assert (after.receipts, after.receipt, after.proofs, after.mailing, after.unproved) == ((), None, (), None, False)
-    assert (after.upgrade, after.temporary, after.issued) == (None, None, None)
+    assert (after.upgrade, after.issued) == (None, None)
 
 
-@pytest.mark.parametrize("fact", ["upgrade", "keep", "adopt", "enrol"])
+@pytest.mark.parametrize("fact", ["upgrade", "keep", "enrol"])
 def test_a_fact_of_one_person_is_never_another_s(logins: Any, fact: str) -> None:
     """Where somebody else has logged in since the page was shown, nothing of them changes."""
     if fact != "enrol":
@@ -423,7 +423,6 @@ def test_a_fact_of_one_person_is_never_another_s(logins: Any, fact: str) -> None
     late: dict[str, Callable[[], object]] = {
         "upgrade": lambda: flow.upgrade(held, now, wanted=True),
         "keep": lambda: flow.upgrade(held, now, wanted=False),
-        "adopt": lambda: flow.adopt(held, "8", now),
         "enrol": lambda: flow.enrol(held, now, language="en", patience=0),
     }
     with pytest.raises(BrowserUnmatched):
@@ -547,17 +546,6 @@ def test_an_answer_to_no_offer_is_none(logins: Any, *, wanted: bool) -> None:
     held = logins.log_in(logins.begun(), logins.student())
     assert logins.flow.upgrade(held, logins.world.now, wanted=wanted) is held
     assert stored(logins, held) == held.transaction
-
-
-def test_a_temporary_borrower_is_adopted_by_whom_it_was_shown(logins: Any) -> None:
-    """And the person is looked up anew with it."""
-    held = logins.log_in(logins.begun(), logins.student())
-    before = logins.world.hooks.calls.count("find")
-    adopted = logins.flow.adopt(held, "8", logins.world.now)
-    assert adopted.transaction.temporary == "8"
-    assert adopted.transaction.person == held.transaction.person
-    assert logins.world.hooks.calls.count("find") > before
-    assert stored(logins, adopted) == adopted.transaction
 
 
 def test_a_wish_is_written_and_its_account_recorded(logins: Any) -> None:

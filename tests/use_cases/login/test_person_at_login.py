@@ -89,7 +89,7 @@ def test_a_person_is_looked_up_once(logins: Any) -> None:
     person, account = held.transaction.person, held.transaction.account
     assert person
     assert account
-    assert (account.number, account.state) == ("9", AccountState.NONE)
+    assert (account.number, account.state) == ("9", AccountState.DONE)
     assert stored(logins, held) == held.transaction
     calls = list(logins.world.hooks.calls)
     again = logins.lookup.looked_up(replace(held, arrived=None), logins.world.now)
