@@ -159,9 +159,6 @@ def _refusal(
         key = "borrower: need"
     withheld = played.facts.withheld.get(CPR_ATTRIBUTE)
     uncounted = played.reason == "cpr_required" and withheld == NOT_USABLE
-    if uncounted and key == _KEYS["cpr_required"]:
-        # The requirement holds: the account is what nobody of this affiliation gets.
-        key = "borrower: make"
     place = f"{_line(played.place) or ''} {key}".strip()
     refused = words.say(_("refused"))
     yield f"  {refused}   {played.reason}   {place}".rstrip()

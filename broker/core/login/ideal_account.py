@@ -28,7 +28,7 @@ from broker.core.policy.model import Decision
 
 _EMAIL: Final = "email"
 _LANGUAGE: Final = "en"
-_SEVERAL: Final = "two_borrowers"
+_SEVERAL: Final = "several_borrowers"
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,17 +67,10 @@ profile = "wayf"
 entity_id = "{hub}"
 attribute_map = "wayf"
 label = {{ en = "University login (WAYF)", da = "Universitetslogin (WAYF)" }}
-
-[[upstreams.wayf.institutions]]
-entity_id = "{au}"
-scopes = ["au.dk"]
-may_assert = ["cpr", "alumni_cpr"]
-label = {au_label}
-
-[[upstreams.wayf.institutions]]
-entity_id = "{ku}"
-scopes = ["ku.dk"]
-label = {ku_label}
+institutions = [
+  {{ entity_id = "{au}", scopes = ["au.dk"], may_assert = {au_may_assert}, label = {au_label} }},
+  {{ entity_id = "{ku}", scopes = ["ku.dk"], label = {ku_label} }},
+]
 
 {national_eid}
 
@@ -296,6 +289,7 @@ def _configuration(ports: Ports, store: str, national_eid: str, system: str) -> 
         hub=HUB,
         library=library,
         au=AU,
+        au_may_assert='["cpr", "alumni_cpr"]',
         au_label='{ en = "Aarhus University", da = "Aarhus Universitet" }',
         ku=KU,
         ku_label='{ en = "University of Copenhagen", da = "Københavns Universitet" }',

@@ -266,14 +266,14 @@ def test_who_has_a_borrower_gets_on_without_what_they_lack(
 
 
 @pytest.mark.usefixtures("private")
-def test_two_borrowers_are_listed_for_whoever_needs_one(world: Any, logins: Any, private: Borrower) -> None:
+def test_several_borrowers_are_listed_for_whoever_needs_one(world: Any, logins: Any, private: Borrower) -> None:
     """No wish says so to staff: the question itself is the case."""
     world.library.add(CPR, replace(private, number="6"))
     for _ in range(2):
         account = logins.account(logins.transaction(), logins.arrived(borrower="need"))
     [row] = world.cases.rows()
-    assert account == Account(None, AccountState.CASE, reason="two_borrowers", enrolment=row["id"])
-    assert (row["state"], row["reason"]) == ("case", "two_borrowers")
+    assert account == Account(None, AccountState.CASE, reason="several_borrowers", enrolment=row["id"])
+    assert (row["state"], row["reason"]) == ("case", "several_borrowers")
 
 
 def test_a_new_pin_never_goes_by_a_wish(logins: Any, private: Borrower) -> None:
@@ -413,10 +413,10 @@ def test_observe_says_so(world: Any, logins: Any) -> None:
     assert world.library.borrowers == {}
 
 
-def test_two_borrowers_are_a_case_of_the_login(world: Any, logins: Any, private: Borrower) -> None:
+def test_several_borrowers_are_a_case_of_the_login(world: Any, logins: Any, private: Borrower) -> None:
     """The login that waits is told that staff must look, and names the case to them."""
     world.library.add(CPR, replace(private, number="6"))
     account = logins.enrol(logins.transaction(), logins.arrived())
     case = world.live.stored(CPR)
-    assert account == Account(None, AccountState.CASE, reason="two_borrowers", enrolment=case.id)
+    assert account == Account(None, AccountState.CASE, reason="several_borrowers", enrolment=case.id)
     assert case.borrowers == ("5", "6")

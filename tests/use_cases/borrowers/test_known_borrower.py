@@ -61,7 +61,7 @@ OTHERS = Borrower("5", "STUD", born=date(1999, 1, 1), fields={"surname": "Skov",
     [
         ((), NOBODY),
         ((Borrower("5", "STUD"),), KnownBorrower(Who.ONE, "5")),
-        ((Borrower("5", "STUD"), Borrower("6", "STUD")), case("two_borrowers", "5", "6")),
+        ((Borrower("5", "STUD"), Borrower("6", "STUD")), case("several_borrowers", "5", "6")),
         ((OTHERS,), case("different_person", "5")),
     ],
     ids=["none", "one", "two", "a stranger's"],
@@ -299,7 +299,7 @@ def test_what_a_login_heard_is_no_licence_to_make_a_second_borrower(world: Any, 
     calls = enrolled(world)
     if why == "two are counted":
         assert calls == ["create", "find"]
-        assert world.live.stored(CPR).reason == "two_borrowers"
+        assert world.live.stored(CPR).reason == "several_borrowers"
     else:
         assert calls == ["find"]
         assert len(world.library.borrowers) == 1

@@ -109,7 +109,7 @@ def test_nothing_is_mailed_to_the_dead(pin_bench: Bench) -> None:
     assert (len(pin_bench.mailbox.mails()), pin_bench.works(PIN)) == (1, True)
 
 
-def test_a_number_of_two_borrowers_names_neither(pin_bench: Bench) -> None:
+def test_a_number_of_several_borrowers_names_neither(pin_bench: Bench) -> None:
     """Whose account it would be is not known: nobody is written to."""
     pin_bench.koha.patrons.create({**DESK, "surname": "Two", "cardnumber": CPR, "email": "two@post.example"})
     asked(pin_bench)

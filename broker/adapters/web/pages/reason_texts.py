@@ -188,7 +188,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(_CONTACT,),
         places=("service_locations",),
     ),
-    "two_borrowers": Explanation(
+    "several_borrowers": Explanation(
         title=_("You seem to have two library accounts"),
         happened=_(
             "More than one account may be yours, so we have not changed any of them. "

@@ -118,7 +118,7 @@ def test_the_oldest_case_is_first_and_a_new_failure_is_not_listed(desk: Person) 
             first_attempt=began,
         )
         assert records.write(entry._replace(key=Key("enrolment", name), version=None), failing, now + timedelta(days=1))
-    assert texts(desk.get("/admin"), "//section/@data-case") == ["library_unavailable", "two_borrowers"]
+    assert texts(desk.get("/admin"), "//section/@data-case") == ["library_unavailable", "several_borrowers"]
 
 
 def test_staff_find_a_person_by_help_code_and_by_borrower_number(desk: Person) -> None:
@@ -326,7 +326,7 @@ def test_the_answer_of_the_library_system_is_text(desk: Person) -> None:
     """It is shown and never run."""
     code, _ = several_borrowers(desk.house)
     records = desk.house.parts.cases.records
-    [entry] = [each for each in records.all() if each.enrolment.reason == "two_borrowers"]
+    [entry] = [each for each in records.all() if each.enrolment.reason == "several_borrowers"]
     assert records.write(entry, replace(entry.enrolment, cause="<script>alert(1)</script>"), entry.due)
     text = find(desk, code).get_data(as_text=True)
     assert "&lt;script&gt;" in text
