@@ -169,7 +169,7 @@ def _parts(library: Library, mailbox: Mailbox) -> Iterator[Parts]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         setting = demo_folder.write(Path(folder) / "demo", free_ports(), datetime.now(UTC))
         parts = assemble(config.load(setting.config, {}))
-        ports = replace(parts.enrolments.ports, library=library, mail=mailbox)
+        ports = replace(parts.enrolments.ports, library=library)
         yield replace(parts, library=library, enrolments=replace(parts.enrolments, ports=ports))
 
 

@@ -10,27 +10,23 @@ from broker.adapters.mail.letter_texts import LETTERS, LetterTexts
 from broker.adapters.translations.catalogue import translate
 from broker.core.entities import Text
 from broker.core.letters import (
-    AccountCodeLetter,
     ChangedPinLetter,
-    DoubtfulPinLetter,
     LetterContent,
+    LoginCodeLetter,
     MailboxCodeLetter,
-    PinLetter,
-    PinPointerLetter,
-    RenewedPinLetter,
+    PinLinkLetter,
+    WelcomeLetter,
 )
 
 NAME = "AU Library {0} 100%"
 TEXTS = LetterTexts(Text(NAME, NAME), "https://login.example/pin", "the desk, 87 15 00 00")
 NAMELESS = LetterTexts(None, "https://login.example/pin", "")
 EVERY_LETTER: tuple[LetterContent, ...] = (
-    PinLetter("5837"),
-    PinPointerLetter(),
     MailboxCodeLetter(code="0042 1789", asker="Ann", minutes=30),
-    AccountCodeLetter("bcdfg-hjkmn", "l", "26 November 2026", "a desk"),
-    RenewedPinLetter("5837"),
+    LoginCodeLetter("0042 1789", "26 November 2026", "a desk"),
+    PinLinkLetter("https://login.example/pin?link=1", "26 November 2026"),
+    WelcomeLetter("https://login.example/pin?link=1"),
     ChangedPinLetter(),
-    DoubtfulPinLetter(),
 )
 COMMON = {"library", "signed", "pin_url", "questions", "asked"}
 

@@ -53,12 +53,12 @@ def test_what_waits_is_counted_by_its_reason(world: Any) -> None:
     world.live.step()
     world.live.step()
     world.live.want(world.wish(cpr="0404990000"))
-    world.store.put(Key("pin", "letter"), Kept(b"", "v", begun + timedelta(days=1), begun), None, begun)
-    world.store.put(Key("pin", "known browser"), Kept(b"", "v", begun + timedelta(days=1)), None, begun)
+    world.store.put(Key("mail", "waiting"), Kept(b"", "v", begun + timedelta(days=1), begun), None, begun)
+    world.store.put(Key("mail", "sent"), Kept(b"", "v", begun + timedelta(days=1)), None, begun)
     figures = counted(world)
     assert {(each.state, each.reason): each.count for each in figures.counts} == {
         ("case", "two_borrowers"): 1,
-        ("pin_owed", "mail_unavailable"): 1,
+        ("done", ""): 1,
         ("wanted", "library_unavailable"): 1,
         ("wanted", ""): 1,
     }
