@@ -141,7 +141,8 @@ class Exchange:
 
     ``ca_file`` names the authorities to trust in place of the public ones, ``client`` the files of
     our certificate and its key where the peer asks for them. ``unavailable`` is the error of a peer
-    that gives no answer, ``unsent`` that of one to which no connection was made, if it is another.
+    that gives no answer, ``unsent`` that of one to which no connection was made, and ``busy`` that
+    of a call for which none of our connections was free, if these are others.
     """
 
     def __init__(
@@ -152,6 +153,7 @@ class Exchange:
         unavailable: type[BrokerError] = LibraryUnavailable,
         unsent: type[BrokerError] | None = None,
         *,
+        busy: type[BrokerError] | None = None,
         connections: int = 2,
     ) -> None:
         self._base = base.rstrip("/")
@@ -159,6 +161,7 @@ class Exchange:
         self._client = client
         self._unavailable = unavailable
         self._unsent = unsent or unavailable
+        self._busy = busy or self._unsent
         self._most = connections
         # By process: after a fork two processes on one connection would mix their answers.
         self._pools: dict[int, _Connections] = {}
@@ -186,7 +189,9 @@ class Exchange:
             cause = str(error)
         except _NO_ANSWER as error:
             cause = type(error).__name__
-            if isinstance(error, _NoneFreeError) or _was_never_sent(error):
+            if isinstance(error, _NoneFreeError):
+                failed = self._busy
+            elif _was_never_sent(error):
                 failed = self._unsent
         # Raised out here, so that no traceback reaches the failed request, whose headers and body
         # hold the CPR.

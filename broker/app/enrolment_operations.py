@@ -1,6 +1,7 @@
 """The search and the enrolments of staff, joined from the parts of a broker."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from broker.app.assembly import Parts, now
@@ -8,16 +9,18 @@ from broker.app.fault_accounts import NoEnrolment
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import masked
 from broker.core.staff_sentences import PAGES, STATES
+from broker.use_cases.mail_outbox import QueuedMail
 from broker.use_cases.staff.staff_enrolments import StaffEnrolment, StaffEnrolments
 from broker.use_cases.staff.staff_search import FoundPerson, StaffSearch
 
 _SHELL: Final = "shell"  # its guesses of help codes are counted together
 
 
-def search(parts: Parts) -> StaffSearch:
+def search(parts: Parts, clock: Callable[[], datetime] = now) -> StaffSearch:
     """Return the search of staff."""
-    enrolments = StaffEnrolments(parts.cases, parts.store, parts.keys.index, now)
-    return StaffSearch(enrolments, parts.links, parts.store, parts.keys.index, now)
+    store, hmacs = parts.store, parts.keys.index
+    enrolments = StaffEnrolments(parts.cases, store, hmacs, clock)
+    return StaffSearch(enrolments, parts.links, parts.outbox, store, hmacs, clock)
 
 
 def find_person(parts: Parts, typed: str) -> FoundPerson:
@@ -56,4 +59,10 @@ def describe_person(found: FoundPerson) -> Mapping[str, Any]:
         described["action"] = STATES["unknown"].action
     addresses = [f"{masked(each.address)} until {each.until:%Y-%m-%d}" for each in found.proofs]
     described["confirmed_addresses"] = tuple(addresses) or None
+    described["mails"] = tuple(map(_describe_mail, found.mails)) or None
     return described
+
+
+def _describe_mail(mail: QueuedMail) -> str:
+    at = mail.sent_at or mail.refused_at or mail.queued_at
+    return f"{mail.state} {at:%Y-%m-%d %H:%M}: {mail.subject}, to {mail.shown_recipient}"

@@ -17,12 +17,10 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import identifier_of
 from broker.core.entities import Names
 from broker.core.errors import AttributesRefused, LeadsNowhere, LibraryError
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeReading
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.transaction import Authentication
-from broker.core.policy.decision import may_find_by_cpr
-from broker.core.policy.model import LoginFacts
 from broker.use_cases.identity.person_resolution import NAMES, PersonResolution
 from broker.use_cases.persons.forgetting import Forgetting, RecordsUnread
 from broker.use_cases.persons.person_search import FoundPerson, PersonSearch
@@ -31,7 +29,6 @@ from broker.use_cases.persons.their_records import AssertedNames, TheirRecords
 from broker.use_cases.persons.tombstones import Tombstones
 from broker.use_cases.proofs.rate_limits import Limits
 
-_REAL: Final = "real"
 _CALL: Final = timedelta(seconds=10)
 
 
@@ -277,7 +274,7 @@ def desk(parts: Parts) -> PersonDesk:
             reading = read_authentication(answer, upstream, parts.maps.maps, now())
         except AttributesRefused:
             return AssertedNames(frozenset())
-        cpr = _leading_cpr(answer, reading)
+        cpr = reading.attributes.one(CPR_ATTRIBUTE)
         return AssertedNames(
             persons.asserted(answer, reading.attributes),
             links.of_cpr(cpr) if cpr else None,
@@ -292,19 +289,6 @@ def desk(parts: Parts) -> PersonDesk:
         parts.store, index, search, records, counters, trail, tombstones, now, time.sleep
     )
     return PersonDesk(parts, search, records, counters, forgetting)
-
-
-def _leading_cpr(answer: Authentication, reading: AttributeReading) -> str | None:
-    """Return the CPR number of an answer where it is its person's; None where it may be typed.
-
-    Who makes themselves an account may write anybody's there: what they left is not its holder's
-    to see (docs/reference/design.md#find-by-cpr).
-    """
-    withheld = dict(reading.withheld)
-    facts = LoginFacts(answer.upstream, reading.attributes, reading.assurance, withheld=withheld)
-    if reading.cpr != _REAL or not may_find_by_cpr(facts):
-        return None
-    return reading.attributes.one(CPR_ATTRIBUTE)
 
 
 def _machine_trail(parts: Parts) -> MachineTrail | NoMachineTrail:

@@ -9,6 +9,7 @@ from broker.app.told_words import Wording, plain
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Names
 from broker.core.identity.canonical_attributes import ASSURANCE, CPR_ATTRIBUTE
+from broker.core.identity.usable_cpr import NOT_USABLE
 from broker.core.login.nearest_login import NearLogin
 from broker.core.login.played_login import Leaving, PlannedBorrower, PlayedLogin
 from broker.core.login.steps import Ask, Done, OfferUpgrade, ProveMailbox, Step, TellChange
@@ -43,7 +44,7 @@ _OR_ELSE: Final = {
 }
 _LABEL_WIDTH: Final = 8
 _UNCOUNTED: Final = _(
-    "the CPR number does not count: the login is self-asserted, or its university calls them"
+    "the CPR number does not count: the login is self-asserted, or its university calls the person"
     " no student, employee, staff, faculty or member"
 )
 
@@ -156,11 +157,8 @@ def _refusal(
     if key and release and release.borrower == "need":
         # Nothing is required to make an account here: the entry needs one that is there.
         key = "borrower: need"
-    uncounted = played.reason == "cpr_required" and played.facts.cpr == "real"
-    uncounted = uncounted and not played.decision.known_in_person
-    if uncounted and key == _KEYS["cpr_required"]:
-        # The requirement holds: the account is what nobody of this affiliation gets.
-        key = "borrower: make"
+    withheld = played.facts.withheld.get(CPR_ATTRIBUTE)
+    uncounted = played.reason == "cpr_required" and withheld == NOT_USABLE
     place = f"{_line(played.place) or ''} {key}".strip()
     refused = words.say(_("refused"))
     yield f"  {refused}   {played.reason}   {place}".rstrip()

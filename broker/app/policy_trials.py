@@ -314,7 +314,9 @@ def _upstream(site: Site, name: str) -> Upstream:
     named = _named_upstreams(site.policies)
     if name not in named:
         raise NoSuchNameError.of("upstream", name, named)
-    institution = Institution(_ANY, may_assert=frozenset({"cpr"}), national_eid=name == _EID)
+    institution = Institution(
+        _ANY, may_assert=frozenset({"cpr", "alumni_cpr"}), national_eid=name == _EID
+    )
     return Upstream(
         name=name,
         profile="library" if name == _LIBRARY else "wayf",

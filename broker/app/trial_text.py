@@ -8,8 +8,8 @@ from broker.adapters.translations.catalogue import marked as _
 from broker.app import played_text, policy_trials
 from broker.app.policy_trials import Site, Trial
 from broker.app.told_words import Wording
-from broker.core.borrowers.leading_numbers import cpr_leads
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
+from broker.core.identity.rights import Right
 from broker.core.login.given_facts import CATEGORY, UNNAMED_CATEGORY
 from broker.core.login.nearest_login import NearLogin
 from broker.core.login.played_login import PlayedLogin
@@ -101,7 +101,7 @@ def _is_unheard(trial: Trial) -> bool:
 def _is_unfound(played: PlayedLogin) -> bool:
     """Return whether a borrower that is there was needed, and nothing of the login leads to it."""
     wanted = played.reason in _FOR_WANT_OF_A_BORROWER
-    return wanted and not cpr_leads(played.decision, played.facts.cpr)
+    return wanted and not played.decision.has(Right.USE_BORROWER)
 
 
 def _categories(policies: PolicySet) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from typing import ClassVar, NamedTuple
 
 _STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
@@ -219,12 +220,24 @@ class LibraryUnavailable(LibraryError):
     reason = "library_unavailable"
 
 
-class ChangeUnanswered(LibraryUnavailable):
+# A gateway answers with these in place of the library system.
+GATEWAY_ERRORS: Final = frozenset({502, 503, 504})
+
+
+class LibrarySilent(LibraryUnavailable):
+    """There was no connection or no answer in time, or a gateway answered 502, 503 or 504."""
+
+
+class ChangeUnanswered(LibrarySilent):
     """A write of a whole borrower was sent and not answered: it may undo what is changed next."""
 
 
 class CallNotMade(LibraryUnavailable):
     """A call was held back, or turned away before the library system: nothing was carried out."""
+
+
+class CallNotSent(CallNotMade, LibrarySilent):
+    """There was no connection for a call: nothing was carried out."""
 
 
 class LibraryRefused(LibraryError):

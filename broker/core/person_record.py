@@ -1,10 +1,12 @@
 """The one record of a person: all that outlasts a login of theirs."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.register_look_up import RegisterLookUp
+from broker.core.enrolment import Enrolment, EnrolmentState
 
 _SEEN_EVERY: Final = timedelta(days=1)
 
@@ -36,6 +38,13 @@ class PersonRecord:
     borrower_number: str | None = None
     borrower_confirmed_at: datetime | None = None
     browsers: tuple[RememberedBrowser, ...] = ()
+    # keyed hash of the name and birth date that agreed with the borrower
+    borrower_facts_hash: str | None = None
+    # keyed hash of the request that found the borrower as wanted
+    borrower_wanted_hash: str | None = None
+    borrower_category: str | None = None
+    borrower_expires: date | None = None
+    enrolment: Enrolment | None = None
     register_look_up: RegisterLookUp | None = None
     register_asked_at: datetime | None = None
     register_note: str | None = None
@@ -43,12 +52,25 @@ class PersonRecord:
     @property
     def due(self) -> datetime | None:
         """Return when the background worker has to look at this person; None for never."""
+        times = [self.enrolment_due, self.look_up_due]
+        return min((time for time in times if time), default=None)
+
+    @property
+    def enrolment_due(self) -> datetime | None:
+        """Return when the enrolment is tried next; None where none is pending."""
+        if self.enrolment and self.enrolment.state is EnrolmentState.PENDING:
+            return self.enrolment.next_attempt
+        return None
+
+    @property
+    def look_up_due(self) -> datetime | None:
+        """Return when the register of persons is asked next; None for never."""
         return self.register_look_up.due_at if self.register_look_up else None
 
     @property
     def has_open_case(self) -> bool:
         """Return whether staff must decide something about this person."""
-        return False
+        return self.enrolment is not None and self.enrolment.state is EnrolmentState.CASE
 
     def mark_seen(self, now: datetime) -> "PersonRecord":
         """Return the record of a person who has just logged in, unchanged within a day."""
@@ -56,9 +78,42 @@ class PersonRecord:
             return self
         return replace(self, last_seen=now)
 
-    def confirm_borrower(self, number: str, now: datetime) -> "PersonRecord":
-        """Return the record after the library system has confirmed the borrower ``number``."""
-        return replace(self, borrower_number=number, borrower_confirmed_at=now)
+    def confirm_borrower(
+        self,
+        borrower: Borrower,
+        now: datetime,
+        facts_hash: str | None = None,
+        wanted_hash: str | None = None,
+    ) -> "PersonRecord":
+        """Return the record after the library system has confirmed ``borrower``.
+
+        ``facts_hash`` is of the facts that agreed, ``wanted_hash`` of the request that it meets.
+        """
+        return replace(
+            self,
+            borrower_number=borrower.number,
+            borrower_confirmed_at=now,
+            borrower_facts_hash=facts_hash,
+            borrower_wanted_hash=wanted_hash,
+            borrower_category=borrower.category,
+            borrower_expires=borrower.expires,
+        )
+
+    def with_enrolment(self, enrolment: Enrolment | None) -> "PersonRecord":
+        """Return the record with another enrolment."""
+        return replace(self, enrolment=enrolment)
+
+    def forget_borrower(self) -> "PersonRecord":
+        """Return the record after the library system no longer had this person's borrower."""
+        return replace(
+            self,
+            borrower_number=None,
+            borrower_confirmed_at=None,
+            borrower_facts_hash=None,
+            borrower_wanted_hash=None,
+            borrower_category=None,
+            borrower_expires=None,
+        )
 
     def remember_browser(self, browser: RememberedBrowser, now: datetime) -> "PersonRecord":
         """Return the record with one more known browser; the oldest makes room."""

@@ -247,7 +247,7 @@ class LibrarySystem(Protocol):
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Set fields, category, expiry and mark of one borrower, before them the CPR it had not.
 
-        ``former_cpr`` is the one number that the new one may take the place of.
+        A replacement or constructed number in the record counts as none and gives way.
         A change that was cut short is found by its CPR, and is whole after it is repeated.
         LibraryUnavailable where another has the number by now.
         """

@@ -11,7 +11,7 @@ from broker.core.identity.accepted_text import scoped_text_fault
 from broker.core.identity.affiliations import AFFILIATIONS, role
 from broker.core.identity.attribute_values import carries_cpr
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, EPPN, AttributeReading
-from broker.core.policy.decision import IN_PERSON
+from broker.core.identity.usable_cpr import IDENTIFIED_ROLES
 
 
 class StaffRole(StrEnum):
@@ -110,7 +110,7 @@ def identify_staff(reading: AttributeReading, rules: StaffRules) -> StaffIdentit
 
 def _is_member(reading: AttributeReading) -> bool:
     values = [value for name in AFFILIATIONS for value in reading.attributes.get(name, ())]
-    return any(role(value) in IN_PERSON for value in values)
+    return any(role(value) in IDENTIFIED_ROLES for value in values)
 
 
 def pages_of(roles: frozenset[StaffRole]) -> tuple[StaffPage, ...]:

@@ -51,7 +51,6 @@ CASES: Final[Mapping[str, StaffSentence]] = {
 }
 # The cases of the enrolments that are about to be replaced.
 _OLDER_CASES: Final[Mapping[str, StaffSentence]] = {
-    "two_borrowers": _SEVERAL,
     "temporary_and_cpr": StaffSentence(
         _("The person has a temporary borrower and another one with the CPR number."),
         _("Merge them in the library system. Then try again."),

@@ -33,6 +33,18 @@ class QueuedMail:
     sent_at: datetime | None = None
     refused_at: datetime | None = None
 
+    @property
+    def state(self) -> str:
+        """Return "sent", "refused" or "waiting"."""
+        if self.sent_at is not None:
+            return "sent"
+        return "waiting" if self.refused_at is None else "refused"
+
+    @property
+    def shown_recipient(self) -> str:
+        """Return the address as staff may see it."""
+        return masked(self.recipient) if self.state == "waiting" else self.recipient
+
 
 @dataclass(frozen=True, slots=True)
 class MailOutbox:

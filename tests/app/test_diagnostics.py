@@ -122,7 +122,7 @@ def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts, monkeypatch: p
     """Cases by their number, wishes once the oldest is an hour old; nothing where all is well."""
     parts.enrolment_counting.step()
     assert "enrolments" not in readiness.notes(parts)
-    counts = (EnrolmentCount("case", "two_borrowers", 2), EnrolmentCount("wanted", "", 1))
+    counts = (EnrolmentCount("case", "several_borrowers", 2), EnrolmentCount("wanted", "", 1))
     since = now() - timedelta(minutes=59)
     figures = EnrolmentFigures(now(), counts, since, 3)
     monkeypatch.setattr(EnrolmentCounting, "figures", lambda _: figures)
@@ -130,7 +130,7 @@ def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts, monkeypatch: p
     figures = replace(figures, oldest_wanted=since - timedelta(hours=1))
     assert "the oldest of those wanted has waited since 20" in readiness.notes(parts)["enrolments"]
     page = parts.metrics.page(list(gauges(parts))).decode()
-    assert 'broker_enrolments{reason="two_borrowers",state="case"} 2.0' in page
+    assert 'broker_enrolments{reason="several_borrowers",state="case"} 2.0' in page
     assert "broker_pin_letters_owed 3.0" in page
     [age] = [each.value for each in gauges(parts) if each.name == "broker_enrolment_oldest_wanted_seconds"]
     assert 7100 < age < 7300

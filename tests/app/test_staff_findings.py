@@ -68,11 +68,15 @@ def test_a_map_that_reads_no_name_is_told(folder: Path) -> None:
     ("before", "after", "found"),
     [
         (
-            'may_assert = ["cpr"], label',
+            'may_assert = ["cpr", "alumni_cpr"], label',
             'may_assert = ["cpr"], max_assurance = "low", label',
             "admin.assurance: is above",
         ),
-        ('scopes = ["au.dk"], may_assert = ["cpr"]', 'scopes = ["au.dk"]', "neither subject-id nor a CPR number"),
+        (
+            'scopes = ["au.dk"], may_assert = ["cpr", "alumni_cpr"]',
+            'scopes = ["au.dk"]',
+            "neither subject-id nor a CPR number",
+        ),
     ],
 )
 def test_an_institution_that_lets_nobody_in_is_found(folder: Path, before: str, after: str, found: str) -> None:

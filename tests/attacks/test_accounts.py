@@ -272,7 +272,7 @@ def test_a_second_borrower_with_the_cpr_is_a_case_to_who_needs_one(house: House,
     number(house, arrive("my-loans"))
     house.koha.patrons.create({**DESK, "cardnumber": ASTA, "userid": "ida"})
     house.clock.ahead = timedelta(days=1, minutes=1)
-    assert mark(arrive("myprint")[1]) == ("refuse", "two_borrowers")
+    assert mark(arrive("myprint")[1]) == ("refuse", "several_borrowers")
 
 
 def test_a_borrower_that_is_gone_is_no_case(house: House, arrive: Arrive) -> None:

@@ -3,8 +3,6 @@
 Source: docs/reference/design.md#persons and #names.
 """
 
-import json
-import re
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -64,19 +62,16 @@ def test_the_same_eppn_with_another_name_and_no_number_sees_no_choices(house: Ho
     assert b'data-service="my-loans"' in page.get_data()
 
 
-def test_the_next_holder_of_a_name_sees_and_deletes_what_is_theirs_alone(house: House, asta: Landing) -> None:
-    """Whoever comes by Asta's name without her number: none of hers is shown, and none goes with theirs."""
+def test_the_next_holder_of_a_name_sees_and_deletes_nothing(house: House, asta: Landing) -> None:
+    """An eduPersonPrincipalName may be reassigned, so a login that carries nothing else asks the library."""
     landed(house, arrive(house, "e-resources", **NO_NUMBER, **NEXT))
     stranger, frits = house.person(), asserted(**NO_NUMBER, **NEXT)
-    report = kept(stranger, frits)
-    assert {each["service"] for each in json.loads(report)["recipients"]} == {"e-resources"}
-    assert asta.attributes["uid"][0] not in re.findall(r'"(?:number|borrower)": "(\d+)"', report)
-    before = people(house)
-    assert mark(forgotten(stranger, frits)) == ("choices", "forgotten")
-    assert ForgettingUpkeep(house.parts).step()
+    page = come(stranger, stranger.get("/my-choices?do=kept&with=wayf").location, frits)
+    assert mark(page) == ("choices", "unknown")
+    assert mark(forgotten(stranger, frits)) == ("choices", "unknown")
+    ForgettingUpkeep(house.parts).step()
     again = landed(house, arrive(house))
     assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
-    assert len(before - people(house)) == 1
 
 
 @pytest.mark.parametrize("left", [{}, {"eduPersonScopedAffiliation": ("member@au.dk",)}], ids=["asked", "unknown"])
@@ -94,16 +89,6 @@ def test_the_last_holder_of_a_name_sees_and_deletes_nothing_of_the_next(
     assert mark(forgotten(hers, asserted())) == ("choices", "forgotten")
     assert ForgettingUpkeep(house.parts).step()
     assert mark(waiting.get(answer.location)) == mark(refused)
-
-
-def test_whoever_comes_by_a_name_alone_has_nothing_of_a_number_s_person(house: House) -> None:
-    """A number that is known has come with the name since, and was refused: that login is its own person's."""
-    landed(house, arrive(house, schacPersonalUniqueID=(URN + OTHER,), eduPersonPrincipalName=("bo@au.dk",)))
-    arrive(house, "e-resources", **NO_NUMBER)
-    unknown = {"eduPersonScopedAffiliation": ("member@au.dk",), **NEXT}
-    arrive(house, "my-loans", schacPersonalUniqueID=(URN + OTHER,), **unknown)
-    report = kept(house.person(), asserted(**NO_NUMBER))
-    assert (report.count("Fremmed"), "asta@au.dk" in report) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -276,11 +261,14 @@ def kept(person: Person, who: Persona) -> str:
 
 
 def forgotten(person: Person, who: Persona) -> TestResponse:
-    """Ask for one's deletion, log in afresh and confirm it."""
+    """Ask for one's deletion, log in afresh and confirm it where that is offered."""
     choices = come(person, person.get("/my-choices?with=wayf").location, who)
+    if "do=forget" not in choices.text:
+        return choices
     warning = person.get("/my-choices" + found(choices, "//a[contains(@href, 'do=forget')]/@href"))
     again_by = "/my-choices" + found(warning, "//a[contains(@href, 'with=')]/@href")
-    return person.press(come(person, person.get(again_by).location, who))
+    page = come(person, person.get(again_by).location, who)
+    return person.press(page) if mark(page) == ("choices", "confirm") else page
 
 
 def arrive(house: House, service: str = "myprint", /, **attributes: tuple[str, ...]) -> tuple[Person, TestResponse]:

@@ -103,14 +103,14 @@ def test_whoever_fits_no_file_is_told_what_would_fit(tried: Try) -> None:
 
 
 def test_a_number_that_does_not_count_is_not_said_to_be_missing(tried: Try) -> None:
-    """An affiliate brings one, and no account is made of them: the line is that of the account."""
+    """An affiliate's number counts as not sent, and the output says why."""
     path = Path("policies/hospital.yaml")
     path.write_text(path.read_text().replace("[employee@clin.au.dk], assurance", "[affiliate@clin.au.dk], assurance"))
     path.write_text(path.read_text().partition("examples:")[0] + _NOTHING)
     person = ("--upstream", "wayf", "--as", "affiliate@clin.au.dk", "--cpr", "real", "--service", "my-loans")
     result = tried(*person)
-    assert "refused   cpr_required   hospital.yaml:34 borrower: make\n" in result.stdout, result.output
-    said = "the CPR number does not count: the login is self-asserted, or its university calls them no student"
+    assert "refused   cpr_required   hospital.yaml:20 require.cpr\n" in result.stdout, result.output
+    said = "the CPR number does not count: the login is self-asserted, or its university calls the person no student"
     assert said in result.stdout
 
 
@@ -257,7 +257,7 @@ def test_an_entitlement_that_would_do_is_offered_too(tried: Try) -> None:
         (("--upstream", "nemid", "--intent", "hospital"), "my-loans", {"affiliation": "private"}),
         (("--upstream", "library", "--borrower", "STUDENT"), "myprint", {"affiliation": "student"}),
         (("--persona", "dan"), "my-loans", {"affiliation": "hospital"}),
-        (("--persona", "per"), "my-loans", {"reason": "two_borrowers"}),
+        (("--persona", "per"), "my-loans", {"reason": "several_borrowers"}),
         (("--example", "student.yaml:65"), "my-loans", {"reason": "cpr_required"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -9,6 +9,7 @@ import pytest
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import Controller, Service, Text
 from broker.core.identity.canonical_attributes import WireAttribute
+from broker.core.identity.rights import Ground
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import (
@@ -120,9 +121,8 @@ def permit() -> Permit:
             release,
             listed,
             digest="d",
-            may_find_by_cpr=True,
-            known_in_person=True,
-            may_create=True,
+            ground=Ground.INSTITUTION,
+            permits_creation=True,
         )
 
     return make

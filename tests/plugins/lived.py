@@ -162,7 +162,7 @@ class Life:
     def be_listed(self) -> None:
         """Be a case, a notice and a dispute of staff, and stand in a pause."""
         cases = self.parts.cases
-        cases.borrowers_differ(self.cpr, "two_borrowers", (self.who.number,))
+        cases.borrowers_differ(self.cpr, "several_borrowers", (self.who.number,))
         cases.another_cpr(self.name, "k.other", self.cpr)
         cases.taken(self.owner, f"k.address-{self.who.number}")
         CreatePause(self.parts.store, now).refused("STUD", self.cpr, "defaults")

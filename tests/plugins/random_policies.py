@@ -44,7 +44,7 @@ MAPS: Final = attribute_maps.load(Path(__file__).parents[2] / "attribute_maps").
 LOCAL: Final = frozenset({"library"})
 CATEGORIES: Final = ("STUDENT", "PRIVATE", "STAFF")
 
-UNIVERSITY: Final = Institution("https://au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}))
+UNIVERSITY: Final = Institution("https://au.example", scopes=("au.dk",), may_assert=frozenset({"cpr", "alumni_cpr"}))
 COLLEGE: Final = Institution("https://via.example", scopes=("via.dk",), max_assurance=Assurance.LOW)
 EID: Final = Institution("https://eid.example", may_assert=frozenset({"cpr"}), national_eid=True)
 UPSTREAMS: Final = {

@@ -145,9 +145,9 @@ def test_a_case_for_staff_is_told_once_and_so_is_what_they_decide(house: House) 
     """That two borrowers match, and that staff have let it be tried again."""
     owner = house.parts.links.of_cpr("1111024568")
     for _ in range(2):
-        house.parts.cases.borrowers_differ(owner, "two_borrowers", ())
-    assert _told(house, "enrolment_case") == ["two_borrowers"]
+        house.parts.cases.borrowers_differ(owner, "several_borrowers", ())
+    assert _told(house, "enrolment_case") == ["several_borrowers"]
     [case] = [str(row["id"]) for row in house.parts.cases.rows() if row["state"] == "case"]
     assert house.parts.cases.retry(case)
     assert not house.parts.cases.retry(case)
-    assert _told(house, "enrolment_retried") == ["two_borrowers"]
+    assert _told(house, "enrolment_retried") == ["several_borrowers"]

@@ -40,11 +40,11 @@ def test_the_reference_of_a_refused_page_names_the_case(house: House, pair: tupl
     person = house.person()
     page = person.log_in("asta", service=service)
     page = person.agree(page) if mark(page)[0] == "ask" else page
-    assert mark(page) == ("refuse", "two_borrowers")
+    assert mark(page) == ("refuse", "several_borrowers")
     trace = diagnostics.trace(house.parts, reference(page))
     assert trace is not None
     [case] = [row for row in house.parts.cases.rows() if row["state"] == "case"]
-    assert (trace["enrolment"], trace["reason"]) == (case["id"], "two_borrowers")
+    assert (trace["enrolment"], trace["reason"]) == (case["id"], "several_borrowers")
     assert case["borrowers"] == pair
 
 

@@ -14,7 +14,7 @@ from broker.adapters.library_systems.alma_settings import AlmaKeys
 from broker.adapters.library_systems.alma_setup import SetupProof
 from broker.adapters.library_systems.alma_users import User
 from broker.adapters.library_systems.alma_writes import WholeWrites, Written
-from broker.adapters.library_systems.pin_machine import PinMachine
+from broker.adapters.library_systems.sip2 import PinMachine
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_calls import LibraryCallObserver, unobserved
@@ -58,11 +58,6 @@ class Alma:
         if self._settings.user_name_identifier_type:
             can.add(LibraryCapability.USER_NAMES)
         return frozenset(can)
-
-    @property
-    def calls_a_second(self) -> float:
-        """Return how many calls one process sends at most; a long run leaves them to the others."""
-        return self._settings.calls_a_second
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the users with this CPR as an identifier, in any spelling that staff use.

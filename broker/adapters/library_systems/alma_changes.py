@@ -5,7 +5,6 @@ A PUT swaps everything: what is left out of a list is gone (docs/alma.md).
 
 import copy
 import secrets
-from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -100,7 +99,7 @@ def changed(user: User, change: Change, keys: AlmaKeys) -> Draft:
     if change.expires is not None:
         _set_expiry(draft, change.expires, keys)
     if change.cpr is not None:
-        _identify(draft, change.cpr, change.former_cpr, keys)
+        _identify(draft, change.cpr, keys)
     _give_card(draft, keys)
     return _whole(draft)
 
@@ -217,49 +216,23 @@ def _whole(draft: Draft) -> Draft:
     return draft
 
 
-def _identify(draft: Draft, cpr: str, former: str | None, keys: AlmaKeys) -> None:
-    """Write the CPR of a user that has none, or has ``former``; done twice, it is done once.
-
-    A former number is replaced wherever it stands; a card of another number stays then.
-    """
-    number = spellings(cpr)[0]
-    replaced = spellings(former) if former else ()
+def _identify(draft: Draft, cpr: str, keys: AlmaKeys) -> None:
+    """Write the CPR of a user that has no real number; done twice, it is done once."""
+    written = spellings(cpr)
     carried = [value.strip() for value in alma_users.cpr_values(draft, keys)]
-    numbers = [value for value in carried if first_real([value])]
-    if any(value not in {*spellings(number), *replaced} for value in numbers):
+    if any(first_real([value]) and value not in written for value in carried):
         raise LibraryRefused("change: the user carries another number")
-    if (alma_users.text_in(draft, "primary_id") or "").strip() in replaced:
-        raise LibraryRefused("change: the primary ID is the former number: staff change it in Alma")
-    for kind in {*keys.cpr_types, BARCODE}:
-        _replace_identifiers(draft, kind, replaced, number)
-    _set_identifier(draft, keys.cpr_identifier_type, number)
-    if keys.card_number == "cpr" and former is None:
-        _set_identifier(draft, BARCODE, number)
-
-
-def _replace_identifiers(draft: Draft, kind: str, replaced: Sequence[str], number: str) -> None:
-    """Put ``number`` in the place of identifiers of a type, and leave one of it."""
-    kept: list[Draft] = []
-    for each in alma_users.entries(draft.get("user_identifier")):
-        written = {**each}
-        if alma_users.code_in(each, "id_type") == kind:
-            value = (alma_users.text_in(each, "value") or "").strip()
-            if value in replaced:
-                value = written["value"] = number
-            has_it = number in alma_users.identifiers({"user_identifier": kept}, kind)
-            if value == number and has_it:
-                continue
-        kept.append(written)
-    draft["user_identifier"] = kept
+    _set_identifier(draft, keys.cpr_identifier_type, written[0])
+    if keys.card_number == "cpr":
+        _set_identifier(draft, BARCODE, written[0])
 
 
 def _give_card(draft: Draft, keys: AlmaKeys) -> None:
-    """Give a user that was made here a barcode where staff have taken it away.
+    """Give a user without a barcode one.
 
-    Of ours another one: who stole the card would have it back.
+    Never one that the user had before: a stolen card would be good again.
     """
-    mark = alma_users.mark_in(alma_users.number_of(draft, keys), keys)
-    if mark is None or alma_users.identifiers(draft, BARCODE):
+    if alma_users.identifiers(draft, BARCODE):
         return
     number = first_real(alma_users.cpr_values(draft, keys))
     if number is None:

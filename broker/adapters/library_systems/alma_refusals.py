@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from broker.adapters.http_exchange import HttpAnswer
-from broker.core.errors import CallNotMade, LibraryRefused, LibraryUnavailable
+from broker.core.errors import (
+    GATEWAY_ERRORS,
+    CallNotMade,
+    LibraryRefused,
+    LibrarySilent,
+    LibraryUnavailable,
+)
 
 PER_SECOND: Final = "PER_SECOND_THRESHOLD"
 DAILY: Final = "DAILY_THRESHOLD"
@@ -99,7 +105,8 @@ def demand_verdict(answer: HttpAnswer, operation: str) -> str | None:
     if code is None:
         if answer.status == 200 and answer.fields():
             return None
-        raise LibraryUnavailable(f"{operation}: {answer.status}: {_kind_of(answer)}")
+        error = LibrarySilent if answer.status in GATEWAY_ERRORS else LibraryUnavailable
+        raise error(f"{operation}: {answer.status}: {_kind_of(answer)}")
     if code in _OF_THE_KEY:
         words = "the API key is not taken here, or lacks the right (Users: read/write)"
         raise CallNotMade(f"{operation}: {words} ({code})", "library.api_key")

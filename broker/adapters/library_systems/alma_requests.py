@@ -6,11 +6,9 @@ no address is ever logged, told or raised here (docs/alma.md).
 
 import json
 import re
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import Enum
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -19,19 +17,11 @@ from broker.adapters.library_systems import alma_refusals, alma_users
 from broker.adapters.library_systems.alma_budget import CallBudget
 from broker.adapters.library_systems.alma_settings import AlmaKeys
 from broker.core.borrowers.library_calls import QUOTA_LOW, LibraryCallObserver
-from broker.core.errors import CallNotMade, LibraryRefused
+from broker.core.errors import CallNotMade, CallNotSent, LibraryRefused, LibrarySilent
 
 USERS: Final = "/almaws/v1/users"
 ALL_TYPES: Final = "all_unique"
 _POSSIBLE: Final = re.compile(r"[\w@+-][\w.@+-]{0,99}")
-
-
-class Pair(Enum):
-    """The place of a call in a pair that goes out without a pause between the two."""
-
-    NONE = "in no pair"
-    FIRST = "the first, which waits for the turns of both"
-    SECOND = "the second, which rests on the answer to the first"
 
 
 class AlmaAnswer(NamedTuple):
@@ -42,24 +32,21 @@ class AlmaAnswer(NamedTuple):
     raw: HttpAnswer
 
 
-class _Unheard(threading.local):
-    """The calls of one thread that nobody has heard of yet: kind, outcome and seconds."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, str, float]] = []
-
-
 class Calls:
     """Calls one Alma with one API key; safe to share between threads."""
 
     def __init__(self, settings: AlmaKeys, observe: LibraryCallObserver) -> None:
         self._exchange = Exchange(
-            settings.url, settings.ca_file, unsent=CallNotMade, connections=settings.connections
+            settings.url,
+            settings.ca_file,
+            unavailable=LibrarySilent,
+            unsent=CallNotSent,
+            busy=CallNotMade,
+            connections=settings.connections,
         )
         self._key = f"apikey {settings.api_key.get_secret_value()}"
         self._timeout = settings.timeout
         self._observe = observe
-        self._unheard = _Unheard()
         self.budget = CallBudget(settings.calls_a_second, settings.daily_calls)
 
     def call(
@@ -70,37 +57,28 @@ class Calls:
         deadline: datetime,
         *,
         body: Mapping[str, Any] | None = None,
-        pair: Pair = Pair.NONE,
+        turns: int = 1,
     ) -> AlmaAnswer:
         """Return the answer, a success or a refusal of ``operation``; LibraryUnavailable otherwise.
 
-        A call that Alma refuses for the calls of a second has done nothing and is sent again, but
-        for the second of a ``pair``, whose refusal is returned. CallNotMade where nothing was sent.
-        Any other failure does not reveal whether it was done: the enrolment looks again. Of the
-        first of a pair nobody hears before the second is over, or ``let_hear`` is called.
+        A call that Alma refuses for the calls of a second has done nothing and is sent again.
+        CallNotMade where nothing was sent. Any other failure does not reveal whether it was done:
+        the enrolment looks again. ``turns`` is how many calls the wait before it is for: the second
+        of two that go out without a pause has 0, and its refusal is returned.
         """
         began = time.monotonic()
         outcome = "unavailable"
         try:
-            answer = self._send(method, path, moment(deadline, self._timeout), body, pair)
+            answer = self._send(method, path, moment(deadline, self._timeout), body, turns)
             code = alma_refusals.demand_verdict(answer, operation)
             is_answered = code is None or code in alma_refusals.NOT_FOUND
             outcome = "done" if is_answered else "refused"
             return AlmaAnswer(code, answer.fields(), answer)
         finally:
-            self._unheard.calls.append((operation, outcome, time.monotonic() - began))
-            # Whoever hears may write to a store, and be slow at it.
-            if pair is not Pair.FIRST:
-                self.let_hear()
-
-    def let_hear(self) -> None:
-        """Let the observer hear of the calls of this thread that it has not heard of."""
-        calls = self._unheard.calls
-        while calls:
-            self._observe(*calls.pop(0))
+            self._observe(operation, outcome, time.monotonic() - began)
 
     def _send(
-        self, method: str, path: str, until: float, body: Mapping[str, Any] | None, pair: Pair
+        self, method: str, path: str, until: float, body: Mapping[str, Any] | None, turns: int
     ) -> HttpAnswer:
         headers = {"Authorization": self._key}
         content = None
@@ -109,20 +87,17 @@ class Calls:
             headers["Content-Type"] = "application/json"
         attempt = 0
         while True:
-            self._admit(until, pair)
+            if turns:
+                self.budget.admit(until, calls=turns)
+            elif time.monotonic() >= until:
+                raise CallNotMade("no time is left for the second call of two")
             answer = self._exchange.call(method, path, until, headers=headers, body=content)
             self._note(answer)
             is_too_early = alma_refusals.code_of(answer) == alma_refusals.PER_SECOND
-            if pair is Pair.SECOND or not is_too_early:
+            if not turns or not is_too_early:
                 return answer
             self.budget.back_off(attempt, until)
             attempt += 1
-
-    def _admit(self, until: float, pair: Pair) -> None:
-        if pair is not Pair.SECOND:
-            self.budget.admit(until, calls=2 if pair is Pair.FIRST else 1)
-        elif time.monotonic() >= until:
-            raise CallNotMade("no time is left for the second call of a pair")
 
     def _note(self, answer: HttpAnswer) -> None:
         self.budget.heard(answer.headers)

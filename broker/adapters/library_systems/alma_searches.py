@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from broker.adapters.library_systems import alma_changes, alma_refusals, alma_requests, alma_users
-from broker.adapters.library_systems.alma_requests import ALL_TYPES, Calls, Pair
+from broker.adapters.library_systems.alma_requests import ALL_TYPES, Calls
 from broker.adapters.library_systems.alma_settings import BARCODE, AlmaKeys
 from broker.adapters.library_systems.alma_users import User
 from broker.adapters.library_systems.cpr_spellings import shaped_as_cpr, spellings
@@ -91,11 +91,11 @@ class UserSearches:
         return self.numbered(alma_changes.series_number(mark, self._settings), deadline, "marked")
 
     def numbered(
-        self, number: str, deadline: datetime, operation: str = "read", pair: Pair = Pair.NONE
+        self, number: str, deadline: datetime, operation: str = "read", turns: int = 1
     ) -> User | None:
         """Return the user of this borrower number, or None."""
         path = alma_requests.numbered_path(number)
-        user = self._user(path, operation, deadline, pair)
+        user = self._user(path, operation, deadline, turns)
         if user is None:
             return None
         wanted = number.casefold()
@@ -139,10 +139,8 @@ class UserSearches:
                 found.append(user)
         return found
 
-    def _user(
-        self, path: str, operation: str, deadline: datetime, pair: Pair = Pair.NONE
-    ) -> User | None:
-        answer = self._calls.call(operation, "GET", path, deadline, pair=pair)
+    def _user(self, path: str, operation: str, deadline: datetime, turns: int = 1) -> User | None:
+        answer = self._calls.call(operation, "GET", path, deadline, turns=turns)
         if answer.code in alma_refusals.NOT_FOUND:
             return None
         if answer.code is not None:

@@ -1,17 +1,17 @@
 """Proves Alma's set-up by reading alone: types, groups, calls of the day, the machine."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from broker.adapters.http_exchange import moment
-from broker.adapters.library_systems import alma_refusals, alma_requests, alma_users, pin_machine
+from broker.adapters.library_systems import alma_refusals, alma_requests, alma_users
 from broker.adapters.library_systems.alma_requests import ALL_TYPES, Calls
-from broker.adapters.library_systems.alma_settings import BARCODE, FIELDS, AlmaKeys
-from broker.adapters.library_systems.pin_machine import PinMachine
+from broker.adapters.library_systems.alma_settings import FIELDS, AlmaKeys
 from broker.adapters.library_systems.setup_steps import proved, unknown_fields
+from broker.adapters.library_systems.sip2 import SETTING, TAKES_ANY, PinMachine
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.errors import LibraryUnavailable
 from broker.files.checked_files import did_you_mean
@@ -20,8 +20,6 @@ _OPERATION: Final = "prove"
 _TABLES: Final = "/almaws/v1/conf/code-tables"
 # Ten digits that are no date: asked for to see how a look-up answers.
 _NOBODY: Final = "0000000000"
-# Of the users that Alma lists, as many from the first on are drawn from.
-_LISTED: Final = 10_000
 _CONFIGURATION: Final = "library.api_key (Configuration: read)"
 
 
@@ -111,35 +109,9 @@ class SetupProof:
             yield SetupFault(alma_refusals.QUOTA, f"Alma: {left} ({mend})")
 
     def _pins(self) -> Iterator[SetupFault]:
-        """Ask the machine with a PIN that nobody has: for nobody's card, and for somebody's."""
+        """Ask the machine about a card and a PIN that nobody has."""
         if self._machine is None:
             return
-        for card in (secrets.token_hex(16), self._some_barcode()):
-            until = moment(self._deadline, self._settings.timeout)
-            if card and self._machine.takes_any(card, until):
-                sentence = f"Alma: {pin_machine.SETTING}: {pin_machine.TAKES_ANY}"
-                yield SetupFault(pin_machine.SETTING, sentence)
-
-    def _some_barcode(self) -> str | None:
-        """Return the barcode of a user drawn by lot, so that no PIN meets every proof."""
-        listed = self._listed(0)
-        total = listed.get("total_record_count")
-        if not isinstance(total, int) or total < 1:
-            return None
-        drawn = self._listed(secrets.randbelow(min(total, _LISTED)))
-        for user in alma_users.entries(drawn.get("user")):
-            number = alma_users.text_in(user, "primary_id") or ""
-            if not alma_requests.possible(number):
-                continue  # a CPR number stands in no address but where its person is looked for
-            path = alma_requests.numbered_path(number)
-            found = self._calls.call(_OPERATION, "GET", path, self._deadline)
-            cards = alma_users.identifiers(found.body, BARCODE)
-            if found.code is None and cards:
-                return cards[0]
-        return None
-
-    def _listed(self, offset: int) -> Mapping[str, Any]:
-        """Return a few users from an offset on; none where Alma lists none."""
-        path = f"{alma_requests.USERS}?limit=3&offset={offset}"
-        answer = self._calls.call(_OPERATION, "GET", path, self._deadline)
-        return answer.body if answer.code is None else {}
+        until = moment(self._deadline, self._settings.timeout)
+        if self._machine.takes_any(secrets.token_hex(16), until):
+            yield SetupFault(SETTING, f"Alma: {SETTING}: {TAKES_ANY}")

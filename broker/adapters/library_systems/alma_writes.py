@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from broker.adapters.http_exchange import moment
 from broker.adapters.library_systems import alma_refusals, alma_requests, alma_users
 from broker.adapters.library_systems.alma_changes import Draft
-from broker.adapters.library_systems.alma_requests import AlmaAnswer, Calls, Pair
+from broker.adapters.library_systems.alma_requests import AlmaAnswer, Calls
 from broker.adapters.library_systems.alma_searches import UserSearches
 from broker.adapters.library_systems.alma_users import User
 from broker.core.errors import (
@@ -56,19 +56,6 @@ class WholeWrites:
         The turns of both calls are waited for before the first. LibraryRefused where there is no
         such user, CallNotMade where nothing was written; ChangeUnanswered where nobody knows.
         """
-        try:
-            return self._written(number, operation, draft, query, deadline)
-        finally:
-            self._calls.let_hear()
-
-    def _written(
-        self,
-        number: str,
-        operation: str,
-        draft: Callable[[User], Draft],
-        query: Query,
-        deadline: datetime,
-    ) -> Written:
         attempt = 0
         while True:
             user = self._present(number, deadline, operation)
@@ -85,7 +72,7 @@ class WholeWrites:
     def _present(self, number: str, deadline: datetime, operation: str) -> User | None:
         """Return the user as it is; CallNotMade where Alma does not say: nothing was written."""
         try:
-            return self._searches.numbered(number, deadline, operation, Pair.FIRST)
+            return self._searches.numbered(number, deadline, operation, turns=2)
         except LibraryUnavailable as error:
             raise CallNotMade(str(error), error.setting) from error
 
@@ -114,7 +101,7 @@ class WholeWrites:
         path = alma_requests.numbered_path(number, **asked)
         call = self._calls.call
         try:
-            return call(operation, "PUT", path, deadline, body=body, pair=Pair.SECOND)
+            return call(operation, "PUT", path, deadline, body=body, turns=0)
         except CallNotMade:
             raise
         except LibraryUnavailable as error:

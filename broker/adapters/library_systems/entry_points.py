@@ -5,7 +5,6 @@ from typing import Final, Protocol, Self, cast
 
 from broker.adapters import connectors
 from broker.core.borrowers.library_calls import LibraryCallObserver
-from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.ports import LibrarySystem
 
 GROUP: Final = "broker.library_systems"
@@ -37,10 +36,7 @@ def open_library(
     ``observe`` hears of every call. ConfigurationFaults where none or several are installed under
     the name, or its settings are faulty.
     """
-    opened = _settings(system, settings).open(observe)
-    if not hasattr(opened, "capabilities"):
-        raise ConfigurationFaults([_outdated(system, "what it can do", "library", "capabilities")])
-    return opened
+    return _settings(system, settings).open(observe)
 
 
 def borrower_fields(system: str, settings: Mapping[str, object]) -> frozenset[str]:
@@ -53,14 +49,4 @@ def borrower_fields(system: str, settings: Mapping[str, object]) -> frozenset[st
 
 def _settings(system: str, settings: Mapping[str, object]) -> LibrarySettings:
     found = connectors.settings_type(GROUP, "library.system", system)
-    if not hasattr(found, "fields"):
-        unsaid = "which borrower fields there are"
-        raise ConfigurationFaults([_outdated(system, unsaid, "settings", "fields")])
     return cast("type[LibrarySettings]", found).read(settings)
-
-
-def _outdated(system: str, unsaid: str, part: str, lacking: str) -> Fault:
-    """Return the fault of a connector that was written for a release before this."""
-    what = f"the connector for {system!r} does not say {unsaid}"
-    mend = f"install a newer one: its {part} need the property {lacking} (CHANGELOG.md)"
-    return Fault("library.system", what, mend)

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from broker.adapters.library_systems import koha_refusals, koha_requests, koha_responses
-from broker.adapters.library_systems.cpr_spellings import spellings
+from broker.adapters.library_systems.cpr_spellings import first_real, shaped_as_cpr, spellings
 from broker.adapters.library_systems.koha_requests import Calls
 from broker.adapters.library_systems.koha_responses import Patron
 from broker.adapters.library_systems.koha_settings import KohaKeys
@@ -29,15 +30,12 @@ class PatronChanges:
         that Koha gives to every patron that is written without one while autoMemberNum is on.
         """
         if change.cpr:
-            self._identify(patron, change.cpr, change.former_cpr, deadline)
+            self._identify(patron, change.cpr, deadline)
         body = koha_requests.changes(patron, change)
         if change.mark:
             body[self._settings.mark_field] = change.mark
         body |= self._missing_card(patron, change)
-        after = self._put(patron, body, deadline)
-        if self._settings.card_number == "system" and self._is_ours(patron, change):
-            demand_card(after, "change")
-        return after
+        return self._put(patron, body, deadline)
 
     def _missing_card(self, patron: Patron, change: Change) -> dict[str, str]:
         settings = self._settings
@@ -49,54 +47,53 @@ class PatronChanges:
             return {}
         return {"cardnumber": spellings(number)[0]}
 
-    def _is_ours(self, patron: Patron, change: Change) -> bool:
-        return bool(change.mark) or koha_responses.is_marked(patron, self._settings.mark_field)
-
-    def _identify(self, patron: Patron, cpr: str, former: str | None, deadline: datetime) -> None:
-        """Write the CPR of a patron that has none, or has ``former``; done twice, it is done once.
+    def _identify(self, patron: Patron, cpr: str, deadline: datetime) -> None:
+        """Write the CPR of a patron that has no real number.
 
         The database's unique field goes first, so that of two patrons only one can get the number.
-        LibraryUnavailable where another has it (look again, and find that one), LibraryRefused
-        where the patron carries another number.
+        A card number of another kind stays. LibraryUnavailable where another patron has the number
+        (look again, and find that one), LibraryRefused where this one carries another real number.
         """
-        number = spellings(cpr)[0]
-        kind = self._settings.cpr_attribute
-        attributes = koha_responses.attributes(patron, kind)
-        if self._carries_another(patron, attributes, cpr, former):
+        settings = self._settings
+        written = spellings(cpr)
+        values = koha_responses.number_values(patron, settings.cpr_fields, settings.cpr_attribute)
+        if any(first_real([value]) and value.strip() not in written for value in values):
             raise LibraryRefused("change: the patron carries another number")
-        fields = dict.fromkeys(koha_requests.number_fields(self._settings))
-        fields |= dict.fromkeys(self._holding(patron, former))
-        lacking = [name for name in fields if patron.get(name) != number]
+        names = {
+            settings.unique_field,
+            *filter(partial(_holds_number, patron), settings.cpr_fields),
+        }
+        lacking = [name for name in sorted(names) if patron.get(name) != written[0]]
         if lacking:
-            body = koha_requests.demanded(patron) | dict.fromkeys(lacking, number)
+            body = koha_requests.demanded(patron) | dict.fromkeys(lacking, written[0])
             self._put(patron, body, deadline, identifying=True)
-        if kind and former:
-            attributes = self._without(patron, former, deadline)
-        if kind and not attributes:
-            self._add_attribute(patron, {"type": kind, "value": number}, deadline)
+        if settings.cpr_attribute:
+            self._set_attribute(patron, settings.cpr_attribute, written, deadline)
 
-    def _holding(self, patron: Patron, former: str | None) -> list[str]:
-        """Return the fields for a CPR number that hold ``former``."""
-        spelled = spellings(former) if former else ()
-        return [name for name in self._settings.cpr_fields if patron.get(name) in spelled]
-
-    def _without(self, patron: Patron, former: str, deadline: datetime) -> list[str]:
-        """Drop the attribute that holds ``former``, and return those that stay."""
-        kind = self._settings.cpr_attribute
-        spelled = spellings(former)
-        kept = []
+    def _set_attribute(
+        self, patron: Patron, kind: str, written: Sequence[str], deadline: datetime
+    ) -> None:
+        """Give the patron one attribute with the number, in the place of any other value."""
+        path = koha_requests.patron_path(str(patron.get("patron_id"))) + "/extended_attributes"
+        has_number = False
         for attribute in patron.get("extended_attributes") or ():
             if attribute.get("type") != kind:
                 continue
-            if str(attribute.get("value")).strip() not in spelled:
-                kept.append(str(attribute.get("value")))
+            if str(attribute.get("value")).strip() in written:
+                has_number = True
                 continue
-            path = koha_requests.patron_path(str(patron.get("patron_id")))
-            path = f"{path}/extended_attributes/{attribute.get('extended_attribute_id')}"
-            answer = self._calls.call("change", "DELETE", path, deadline)
+            one = f"{path}/{attribute.get('extended_attribute_id')}"
+            answer = self._calls.call("change", "DELETE", one, deadline)
             if answer.status not in {204, 404}:
                 raise koha_refusals.refused(answer, "change", {})
-        return kept
+        if has_number:
+            return
+        body = {"type": kind, "value": written[0]}
+        answer = self._calls.call("change", "POST", path, deadline, body=body)
+        if answer.status == 409:
+            raise LibraryUnavailable("change: the attribute is another patron's by now")
+        if answer.status != 201:
+            raise koha_refusals.refused(answer, "change", body)
 
     def _put(
         self, patron: Patron, body: dict[str, Any], deadline: datetime, *, identifying: bool = False
@@ -110,25 +107,10 @@ class PatronChanges:
         koha_refusals.demand_kept(answer.fields(), body, "change")
         return answer.json()
 
-    def _add_attribute(self, patron: Patron, body: dict[str, Any], deadline: datetime) -> None:
-        path = koha_requests.patron_path(str(patron.get("patron_id")))
-        path = f"{path}/extended_attributes"
-        answer = self._calls.call("change", "POST", path, deadline, body=body)
-        if answer.status == 409:
-            raise LibraryUnavailable("change: the attribute is another patron's by now")
-        if answer.status != 201:
-            raise koha_refusals.refused(answer, "change", body)
 
-    def _carries_another(
-        self, patron: Patron, attributes: Sequence[str], cpr: str, former: str | None
-    ) -> bool:
-        known = (cpr, former) if former else (cpr,)
-        spelled = {text for number in known for text in spellings(number)}
-        settings = self._settings
-        carried = koha_responses.number_of(patron, settings.cpr_fields, settings.cpr_attribute)
-        if carried is not None and carried not in spelled:
-            return True
-        return any(value.strip() not in spelled for value in attributes)
+def _holds_number(patron: Patron, field: str) -> bool:
+    """Return whether a field holds a number that is written as a CPR number is."""
+    return shaped_as_cpr(koha_responses.text_of(patron, field) or "")
 
 
 def has_card(patron: Patron) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.library_systems.koha_settings import FIELDS
-from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.errors import GATEWAY_ERRORS, LibraryRefused, LibrarySilent, LibraryUnavailable
 from broker.core.identity import cpr
 
 _LEFT_OUT: Final = "…"
@@ -151,7 +151,8 @@ def unavailable(
 ) -> LibraryUnavailable:
     """Return the error for an answer that says neither yes nor no."""
     words, setting = said(answer, sent or {})
-    return LibraryUnavailable(f"{operation}: {answer.status}: {words}", setting)
+    error = LibrarySilent if answer.status in GATEWAY_ERRORS else LibraryUnavailable
+    return error(f"{operation}: {answer.status}: {words}", setting)
 
 
 def demand_kept(patron: Mapping[str, Any], sent: Mapping[str, Any], operation: str) -> None:
@@ -201,14 +202,6 @@ def _named(answer: HttpAnswer, sent: Mapping[str, Any]) -> Said:
         if match := known.pattern.match(error):
             return _filled(known, match, sent)
     return Said(plain_words(error, sent))
-
-
-def least_password_length(answer: HttpAnswer) -> int | None:
-    """Return the least length that a refused password had to have, if that is why."""
-    match = _TOO_SHORT.match(str(answer.fields().get("error")))
-    if match is None:
-        return None
-    return int(match["least"])
 
 
 def plain_words(text: str, sent: Mapping[str, Any]) -> str:

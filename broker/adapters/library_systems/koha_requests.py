@@ -16,7 +16,13 @@ from broker.adapters.oauth_tokens import AccessTokens, Cause, OauthClient
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.wanted_borrower import Wish
-from broker.core.errors import CallNotMade, LibraryRefused, LibraryUnavailable
+from broker.core.errors import (
+    CallNotMade,
+    CallNotSent,
+    LibraryRefused,
+    LibrarySilent,
+    LibraryUnavailable,
+)
 
 PATRONS: Final = "/api/v1/patrons"
 _TOKEN_PATH: Final = "/api/v1/oauth/token"  # noqa: S105 - an address
@@ -53,7 +59,12 @@ class Calls:
     def __init__(self, settings: KohaKeys, observe: LibraryCallObserver) -> None:
         secret = settings.client_secret.get_secret_value()
         self._exchange = Exchange(
-            settings.url, settings.ca_file, unsent=CallNotMade, connections=settings.connections
+            settings.url,
+            settings.ca_file,
+            unavailable=LibrarySilent,
+            unsent=CallNotSent,
+            busy=CallNotMade,
+            connections=settings.connections,
         )
         client = OauthClient(settings.client_id, secret, _NO_TOKEN, CallNotMade)
         self._tokens = AccessTokens(self._exchange, _TOKEN_PATH, client)
@@ -117,7 +128,9 @@ class Calls:
         try:
             return self._tokens.current(until, refused)
         except LibraryUnavailable as error:
-            raise CallNotMade(str(error), error.setting) from error
+            is_silent = isinstance(error, LibrarySilent)
+            failed = CallNotSent if is_silent else CallNotMade
+            raise failed(str(error), error.setting) from error
 
 
 def _demand_verdict(answer: HttpAnswer, operation: str, body: Mapping[str, Any] | None) -> None:

@@ -1,6 +1,5 @@
 """The patrons in Koha's answers, read into borrowers; a value of another type is no patron's."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final, TypeGuard
@@ -14,7 +13,6 @@ from broker.core.errors import LibraryUnavailable
 
 Patron = Mapping[str, Any]  # a patron object of the REST API
 
-_MARK: Final = re.compile("[0-9a-f]{32}")
 # The user name is taken, or a unique attribute (docs/reference/koha.md#refusals).
 _TAKEN: Final = ("Problem with ", "Your action breaks a unique constraint")
 _UNIQUE_FIELDS: Final = frozenset({"cardnumber", "userid"})
@@ -77,11 +75,6 @@ def text_of(patron: Patron, field: str) -> str | None:
     raise LibraryUnavailable(f"a patron whose {field} is no text")
 
 
-def is_marked(patron: Patron, mark_field: str) -> bool:
-    """Return whether a patron carries an enrolment id: we have made it, or staff its copy."""
-    return bool(_MARK.fullmatch(text_of(patron, mark_field) or ""))
-
-
 def _bars(patron: Patron, expires: date | None) -> frozenset[Bar]:
     bars = set()
     for field, bar in _BARS.items():
@@ -110,9 +103,13 @@ def number_of(patron: Patron, cpr_fields: Sequence[str], kind: str) -> str | Non
 
     The attribute is made for it and goes first: ten digits of a card may be a stranger's number.
     """
-    values = attributes(patron, kind)
-    values += [str(patron.get(field) or "") for field in cpr_fields]
-    return first_real(values)
+    return first_real(number_values(patron, cpr_fields, kind))
+
+
+def number_values(patron: Patron, cpr_fields: Sequence[str], kind: str) -> list[str]:
+    """Return the values that stand where the CPR number of a patron stands."""
+    fields = [str(patron.get(field) or "") for field in cpr_fields]
+    return attributes(patron, kind) + fields
 
 
 def patrons(answer: HttpAnswer, operation: str) -> list[Patron]:

@@ -12,17 +12,14 @@ from string import ascii_uppercase
 from typing import Any, Final
 
 from broker.adapters.http_exchange import HttpAnswer, moment
-from broker.adapters.library_systems import koha_refusals, koha_requests, koha_responses
+from broker.adapters.library_systems import koha_refusals, koha_requests
 from broker.adapters.library_systems.koha_requests import PATRONS, Calls
-from broker.adapters.library_systems.koha_responses import Patron
 from broker.adapters.library_systems.koha_searches import PatronSearches
 from broker.adapters.library_systems.koha_settings import FIELDS, KohaKeys
-from broker.adapters.library_systems.pin_machine import SETTING, TAKES_ANY
 from broker.adapters.library_systems.setup_steps import UNAVAILABLE, Step, proved, unknown_fields
-from broker.adapters.library_systems.sip2 import Sip2Client
+from broker.adapters.library_systems.sip2 import SETTING, TAKES_ANY, Sip2Client
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
-from broker.core.borrowers.pins import PIN_LENGTH
-from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.errors import LibraryRefused
 
 # Ten digits that are no date, and no mark: asked for to see how the search answers.
 _NOBODY: Final = "0000000000"
@@ -56,9 +53,6 @@ class SetupProof:
             self._searching,
             self._changing,
             self._categories,
-            self._uniqueness,
-            self._cards,
-            self._pin_rules,
             self._machine_port,
         )
         return proved("Koha", steps, goes_on=("permission",))
@@ -130,55 +124,6 @@ class SetupProof:
         sentence = f"{_OPERATION}: the dry run made patron {number}, which was deleted again"
         return LibraryRefused(sentence, "patron attribute types")
 
-    def _uniqueness(self) -> Iterator[SetupFault]:
-        """Try the attribute with a number that a patron has: a unique one is refused.
-
-        The number goes back to where it came from, and nowhere else.
-        """
-        kind = self._settings.cpr_attribute
-        if not kind or not self._expected.categories:
-            return
-        query = {"extended_attributes.code": kind}
-        found = self._searches.search(_OPERATION, query, self._deadline, most=1)
-        values = [value for patron in found for value in koha_responses.attributes(patron, kind)]
-        if not values:
-            return
-        category = next(iter(self._expected.categories))
-        if self._dry_run(category, values[0]) is None:
-            what = f"patron attribute type {kind} is not unique"
-            yield SetupFault(
-                f"unique patron attribute type {kind}",
-                f"Koha: {what}: two patrons can have one CPR number (tick Unique identifier)",
-            )
-
-    def _cards(self) -> Iterator[SetupFault]:
-        """Look for borrowers made here without a card number: no dry run shows a given one."""
-        mark = self._settings.mark_field
-        query = {"cardnumber": None, mark: {"!=": None}}
-        found = self._searches.search(_OPERATION, query, self._deadline)
-        if any(koha_responses.text_of(patron, "cardnumber") for patron in found):
-            raise LibraryUnavailable(f"{_OPERATION}: Koha gave patrons that were not asked for")
-        ours = [patron for patron in found if koha_responses.is_marked(patron, mark)]
-        if ours:
-            what = f"{len(ours)} or more borrowers made here have no card number, so no PIN works"
-            mend = "each gets one at its next change"
-            if self._settings.card_number == "system":
-                mend = f"{mend}, if autoMemberNum is on"
-            yield SetupFault("cardnumber", f"Koha: {what} ({mend})")
-
-    def _pin_rules(self) -> Iterator[SetupFault]:
-        """Let Koha refuse a password of one patron of each category, and hear by which rule.
-
-        The rules are the category's, and cannot be read. Without a patron nothing is told.
-        """
-        for category, place in self._expected.categories.items():
-            query = {"category_id": category}
-            for patron in self._searches.search(_OPERATION, query, self._deadline, most=1):
-                refusal = self._refused_password(patron)
-                if refusal.setting:
-                    sentence = f"{place}: Koha: no PIN can be set in {category}: {refusal}"
-                    yield SetupFault(f"{refusal.setting} {category}", sentence)
-
     def _machine_port(self) -> Iterator[SetupFault]:
         """Log in to the machine port and ask about a card number that nobody has."""
         if self._machine is None:
@@ -186,29 +131,6 @@ class SetupProof:
         until = moment(self._deadline, self._settings.timeout)
         if self._machine.accepts(_random(), _random(), until):
             yield SetupFault(SETTING, f"Koha: {TAKES_ANY}")
-
-    def _refused_password(self, patron: Patron) -> LibraryRefused:
-        """Return the refusal of a password that no Koha takes.
-
-        One character is below every least length. As many blanks as a PIN has digits tell more:
-        short, weak, then blanks at its ends. Were they ever taken, it is a borrower made here.
-        """
-        password = "1"  # noqa: S105 - nobody's
-        if koha_responses.is_marked(patron, self._settings.mark_field):
-            password = " " * PIN_LENGTH
-        path = koha_requests.patron_path(str(patron.get("patron_id")))
-        path = f"{path}/password"
-        body = {"password": password, "password_2": password}
-        answer = self._calls.call(_OPERATION, "POST", path, self._deadline, body=body)
-        if answer.status // 100 == 2:
-            number = patron.get("patron_id")
-            sentence = f"{_OPERATION}: a password that no Koha takes is that of patron {number} now"
-            raise LibraryRefused(sentence, "password rules")
-        refusal = koha_refusals.refused(answer, _OPERATION, body)
-        least = koha_refusals.least_password_length(answer)
-        if least is not None and least <= PIN_LENGTH:
-            return LibraryRefused(str(refusal))
-        return refusal
 
 
 def _random() -> str:

@@ -7,6 +7,7 @@ Source: docs/reference/koha.md#sip2.
 """
 
 import re
+import secrets
 import socket
 import ssl
 import time
@@ -19,6 +20,9 @@ from broker.adapters.deadline_sockets import end_by, left
 from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.errors import LibraryUnavailable
 
+SETTING: Final = "library.sip2"
+TAKES_ANY: Final = "the machine port takes any PIN; have its profile ask for the PIN"
+_TRUSTED_S: Final = 3600.0
 _END: Final = b"\r"
 _LARGEST_ANSWER: Final = 16 * 1024
 _PIECE: Final = 4096
@@ -77,7 +81,7 @@ class Sip2Client:
         except (OSError, ValueError) as error:
             cause = type(error).__name__
         # Raised out here, so that no traceback reaches what was sent.
-        raise LibraryUnavailable(f"sip2: no answer: {cause}", "library.sip2")
+        raise LibraryUnavailable(f"sip2: no answer: {cause}", SETTING)
 
     def _conversation(self, card: str, pin: str) -> bytes:
         account = self._account
@@ -143,7 +147,7 @@ def _line(connection: socket.socket) -> bytes:
 
 def _demand_login(answer: bytes) -> None:
     if answer.startswith(b"940"):
-        raise LibraryUnavailable(_LOGIN_REFUSED, "library.sip2")
+        raise LibraryUnavailable(_LOGIN_REFUSED, SETTING)
     if not answer.startswith(b"941"):
         raise LibraryUnavailable(_NO_ANSWER)
 
@@ -161,3 +165,29 @@ def _accepted(answer: bytes, card: str) -> bool:
     if fields.get("AA", "").casefold() != card.casefold():
         raise LibraryUnavailable("sip2: an answer about another card")
     return True
+
+
+class PinMachine:
+    """One machine whose word is the only evidence of a PIN; safe to share between threads."""
+
+    def __init__(self, client: Sip2Client) -> None:
+        self._client = client
+        self._trusted_until = time.monotonic()
+
+    def accepts(self, card: str, pin: str, until: float) -> bool:
+        """Return whether the machine takes this card and PIN, as ``Sip2Client.accepts``.
+
+        LibraryUnavailable where it takes a PIN too that nobody has: any number would open its
+        account by any PIN.
+        """
+        if not self._client.accepts(card, pin, until):
+            return False
+        if time.monotonic() >= self._trusted_until:
+            if self.takes_any(card, until):
+                raise LibraryUnavailable(f"sip2: {TAKES_ANY}", SETTING)
+            self._trusted_until = time.monotonic() + _TRUSTED_S
+        return True
+
+    def takes_any(self, card: str, until: float) -> bool:
+        """Return whether a PIN that nobody has is taken for this card; LibraryUnavailable."""
+        return self._client.accepts(card, secrets.token_urlsafe(16), until)

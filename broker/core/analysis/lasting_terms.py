@@ -7,9 +7,9 @@ from typing import Final
 
 from broker.core.analysis.source_kinds import PROOF_SOURCE, SourceKinds
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.borrowers.leading_numbers import cpr_leads
 from broker.core.entities import Names
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
+from broker.core.identity.rights import Right, has_usable_cpr
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.steps import ProveMailbox
 from broker.core.policy.missing_proof import remembering_proof
@@ -104,7 +104,7 @@ def account_terms(
     release = decision.release
     if rule is None or release is None or not played.permitted:
         return None
-    if kinds.source.local or not cpr_leads(decision, played.facts.cpr):
+    if kinds.source.local or not has_usable_cpr(decision.ground):
         return None
     if release.borrower != _MAKES or CPR_ATTRIBUTE not in rule.find_by:
         return _looked_up(played, release, rule)
@@ -117,7 +117,7 @@ def account_terms(
         register=None,
         rule=rule,
     )
-    if not decision.known_in_person:
+    if not decision.has(Right.WRITE_BORROWER):
         return terms
     fields = tuple(_written(rule, kinds, unseen))
     return replace(terms, fields=fields, register=rule.register)
@@ -126,7 +126,7 @@ def account_terms(
 def _looked_up(played: PlayedLogin, release: Release, rule: BorrowerRule) -> AccountTerms | None:
     """Return what the register is asked for of a borrower that is there and that none wishes."""
     there = release.borrower != _NONE and played.borrower is not None
-    if not there or rule.register is None or not played.decision.known_in_person:
+    if not there or rule.register is None or not played.decision.has(Right.WRITE_BORROWER):
         return None
     return AccountTerms(months=None, fields=(), pin=None, register=rule.register, rule=rule)
 

@@ -29,7 +29,7 @@ from broker.core.identity.affiliations import AFFILIATIONS
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.policy.model import BorrowerRule, LoginFacts
 
-_WITHOUT_AGE: Final = ("none", "invalid", "constructed")
+_WITHOUT_AGE: Final = ("none", "invalid", "constructed", "replacement")
 _GROWN_UP: Final = 30
 
 
@@ -231,15 +231,18 @@ class Classes:
     def _numbers(self, decidings: Sequence[Deciding], known: KnownBySets) -> Iterator[KnownBySets]:
         """Yield what is known with each kind of CPR number, and each age that matters."""
         only = self.only or PartialLogin()
-        for kind, age in self._all_numbers(decidings):
+        ground = self.kinds.source.find_cpr_ground(known[0].standing, known[0].level)
+        for kind, age in self._all_numbers(decidings, usable=ground is not None):
             if only.numbered(kind, age):
                 yield tuple(each.numbered(kind, age) for each in known)
 
-    def _all_numbers(self, decidings: Sequence[Deciding]) -> Iterator[tuple[str, int | None]]:
+    def _all_numbers(
+        self, decidings: Sequence[Deciding], *, usable: bool
+    ) -> Iterator[tuple[str, int | None]]:
         for kind in _WITHOUT_AGE if self.kinds.source.asserts_cpr else ("none",):
             yield kind, None
-        if self.kinds.source.asserts_cpr:
-            yield from product(("real", "replacement"), self._ages(decidings))
+        if usable:
+            yield from product(("real",), self._ages(decidings))
 
     def _ages(self, decidings: Sequence[Deciding]) -> Iterator[int]:
         policies = (
@@ -292,7 +295,7 @@ class Classes:
 
     def _held(self, decidings: Sequence[Deciding], known: Sequence[Known]) -> tuple[Rights, ...]:
         return tuple(
-            rights(each, deciding, shown, self.upstream)
+            rights(each, deciding, shown, self.kinds.source)
             for each, deciding, shown in zip(self.modelled, decidings, known, strict=True)
         )
 

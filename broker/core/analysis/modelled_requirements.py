@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.core.analysis.modelled_matching import Deciding, ModelledSet
+from broker.core.analysis.sources import Source
 from broker.core.analysis.value_kinds import Standing
 from broker.core.entities import Assurance, Names
+from broker.core.identity.rights import Right, has_right
+from broker.core.identity.usable_cpr import NOT_REAL, missing_cpr_reason
 from broker.core.policy.model import Requirement
 
 _REAL: Final = "real"
-_CODES: Final = {"replacement": "replacement_number", "constructed": "constructed_number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +31,14 @@ class Known:
         """Return the same of a person with this kind of CPR number, and the age with it."""
         return Known(self.standing, self.withheld, self.level, cpr, age)
 
-    @property
-    def in_person(self) -> bool:
-        """Return whether somebody has seen the person and their papers."""
-        if self.level in {None, Assurance.SELF_ASSERTED}:
-            return False
-        if self.standing is not Standing.NONE:
-            return self.standing is Standing.IN_PERSON
-        return not self.withheld and (self.level or 0) >= Assurance.SUBSTANTIAL
-
-    @property
-    def findable(self) -> bool:
-        """Return whether a CPR number may find the person's borrower."""
-        if self.level in {None, Assurance.SELF_ASSERTED}:
-            return False
-        return self.in_person or self.standing >= Standing.OUTSIDER
-
 
 @dataclass(frozen=True, slots=True)
 class Rights:
     """What all logins have in common that one policy treats alike, whatever service they go to.
 
     ``lacking`` are the reasons why the person may not enrol alone, ``number`` is what is said of a
-    CPR number.
+    CPR number. ``in_person`` and ``findable`` say what a real number permits: to write to a
+    borrower, and to find it.
     """
 
     lacking: Names
@@ -71,19 +58,22 @@ class Rights:
         return self.findable and self.number == _REAL
 
 
-def rights(modelled: ModelledSet, deciding: Deciding, known: Known, upstream: str) -> Rights:
+def rights(modelled: ModelledSet, deciding: Deciding, known: Known, source: Source) -> Rights:
     """Return the rights of a login that ``deciding`` stands for; of no affiliation, the fewest."""
     policy = modelled.policy(deciding)
+    ground = source.find_cpr_ground(known.standing, known.level)
+    findable = ground is not None
+    in_person = ground is not None and has_right(ground, Right.WRITE_BORROWER)
     if policy is None:
-        return Rights((), known.in_person, known.findable, _number(known), lowers=False)
+        return Rights((), in_person, findable, _number(known), lowers=False)
     rule = policy.borrower.lowers if policy.borrower else None
-    left = known.standing is not Standing.IN_PERSON and not known.withheld
+    left = known.standing is not Standing.IDENTIFIED and not known.withheld
     return Rights(
-        lacking=_lacking(policy.require, known, upstream),
-        in_person=known.in_person,
-        findable=known.findable,
+        lacking=_lacking(policy.require, known, source.upstream),
+        in_person=in_person,
+        findable=findable,
         number=_number(known),
-        lowers=deciding.highest and left and rule is not None and upstream in rule.by,
+        lowers=deciding.highest and left and rule is not None and source.upstream in rule.by,
     )
 
 
@@ -94,21 +84,21 @@ def _lacking(require: Requirement, known: Known, upstream: str) -> Names:
     if require.assurance is not None and (known.level or 0) < require.assurance:
         lacking["assurance_too_low"] = None
     if require.cpr and known.cpr != _REAL:
-        lacking[_CODES.get(known.cpr, "cpr_required")] = None
-    code = _age_code(require.age, known.age)
+        lacking[missing_cpr_reason(known.cpr)] = None
+    code = _age_code(require.age, known)
     if code:
         lacking[code] = None
     return tuple(lacking)
 
 
-def _age_code(required: int | None, age: int | None) -> str | None:
+def _age_code(required: int | None, known: Known) -> str | None:
     if required is None:
         return None
-    if age is None:
+    if known.age is None:
         return "cpr_required"  # the age is read from the number
-    return "too_young" if age < required else None
+    return "too_young" if known.age < required else None
 
 
 def _number(known: Known) -> str:
     """Return the kind of the CPR number; one that is invalid is none."""
-    return known.cpr if known.cpr in {_REAL, *_CODES} else "none"
+    return known.cpr if known.cpr in {_REAL, *NOT_REAL} else "none"

@@ -18,6 +18,7 @@ from broker.core.identity.canonical_attributes import (
     AttributeReading,
     Attributes,
 )
+from broker.core.identity.rights import Ground
 from broker.core.identity.subject_ids import MINTED
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
 from broker.core.login.played_login import PlannedBorrower, PlayedLogin
@@ -98,7 +99,8 @@ def described(
     """Return the login that stands for a class, with made-up values."""
     known = member.known
     values = _values(member, kinds)
-    if known.cpr not in {"none", "invalid"}:
+    ground = kinds.source.find_cpr_ground(known.standing, known.level)
+    if known.cpr == "real":
         values[CPR_ATTRIBUTE] = CPR_STAND_IN
     withheld = tuple((name, _WITHHELD) for name in AFFILIATIONS if known.withheld)
     reading = AttributeReading(
@@ -108,6 +110,7 @@ def described(
         age=known.age,
         withheld=withheld[:1],
         verified_address=f"{_MAILBOX}@{_STAND_IN}.example" if member.verified else None,
+        ground=ground if ground and known.cpr == "real" else Ground.NOTHING,
     )
     return DescribedLogin(
         upstream=kinds.source.upstream,

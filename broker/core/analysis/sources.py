@@ -4,11 +4,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from broker.core.analysis.value_kinds import Standing
 from broker.core.entities import Assurance, Controller, Institution, Names, Upstream
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
+from broker.core.identity.rights import Ground
+from broker.core.identity.usable_cpr import ALUMNI_ROLE, assume_cpr_ground, find_cpr_ground
 
 CATEGORY: Final = "borrower_category"
+# One affiliation for each standing.
+_ROLES: Final[Mapping[Standing, Names]] = {
+    Standing.NONE: (),
+    Standing.OUTSIDER: ("affiliate",),
+    Standing.ALUMNI: (ALUMNI_ROLE,),
+    Standing.IDENTIFIED: ("student",),
+}
 # What the readers of a complete map make of the other names; as ``national_eid`` does.
 _COMPLETED: Final = ("cn", "gn", "sn", "displayName")
 # The likely levels first: whoever stands for a class should be a usual person.
@@ -43,9 +53,19 @@ class Source:
     shapes: Mapping[str, AssertedShape] | None = field(default=None, repr=False)
     scopes: Names | None = None
     levels: tuple[Assurance | None, ...] = _LEVELS
+    issuer: Institution | None = None  # None: any
     asserts_cpr: bool = True
     local: bool = False
     giver: Controller | None = None
+
+    def find_cpr_ground(self, standing: Standing, level: Assurance | None) -> Ground | None:
+        """Return what makes a real CPR number from here usable; None if it is not."""
+        if not self.asserts_cpr:
+            return None
+        affiliations = _ROLES[standing]
+        if self.issuer is None:
+            return assume_cpr_ground(level, affiliations)
+        return find_cpr_ground(self.issuer, level, affiliations)
 
     @property
     def names_mail(self) -> bool:
@@ -80,6 +100,7 @@ def sources_of(upstream: Upstream, maps: Mapping[str, AttributeMap]) -> Iterator
             shapes=shapes,
             scopes=_scopes(institution),
             levels=tuple(_levels(upstream, institution)),
+            issuer=institution,
             asserts_cpr=CPR_ATTRIBUTE in shapes and CPR_ATTRIBUTE in institution.may_assert,
             giver=Controller(institution.label or upstream.label),
         )

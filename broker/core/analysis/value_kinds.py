@@ -7,19 +7,19 @@ from typing import Final
 
 from broker.core.entities import Names
 from broker.core.identity.affiliations import AFFILIATIONS, role
+from broker.core.identity.usable_cpr import ALUMNI_ROLE, IDENTIFIED_ROLES
 
 OTHER: Final = "*"  # the pattern of every value that no rule names
 _ANY_END: Final = "*"
-_IN_PERSON: Final = frozenset({"student", "employee", "staff", "faculty", "member"})
 
 
 class Standing(IntEnum):
     """What affiliations say of a person: the highest of all values counts."""
 
     NONE = 0
-    AFFILIATE = 1
-    OUTSIDER = 2
-    IN_PERSON = 3
+    OUTSIDER = 1
+    ALUMNI = 2
+    IDENTIFIED = 3
 
 
 def standing_of(name: str, value: str) -> Standing:
@@ -27,9 +27,9 @@ def standing_of(name: str, value: str) -> Standing:
     if name not in AFFILIATIONS:
         return Standing.NONE
     word = role(value)
-    if word in _IN_PERSON:
-        return Standing.IN_PERSON
-    return Standing.AFFILIATE if word == "affiliate" else Standing.OUTSIDER
+    if word in IDENTIFIED_ROLES:
+        return Standing.IDENTIFIED
+    return Standing.ALUMNI if word == ALUMNI_ROLE else Standing.OUTSIDER
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -74,7 +74,7 @@ def wrong_with_borrowers(found: tuple[Borrower, ...], number: str | None) -> str
     by a card, or by its mark, may have another person's number by now.
     """
     if len(found) > 1:
-        return "two_borrowers"
+        return "several_borrowers"
     if number and any(borrower.is_anothers(number) for borrower in found):
         return "birth_date_differs"
     if number and any(borrower.cpr not in {None, number} for borrower in found):

@@ -27,17 +27,13 @@ class Create:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Change:
-    """A borrower is there: set these fields, and category, expiry, CPR and mark unless None.
-
-    ``former_cpr`` is the number that ``cpr`` takes the place of; None where the borrower has none.
-    """
+    """A borrower is there: set these fields, and category, expiry, CPR and mark unless None."""
 
     number: str
     fields: tuple[tuple[str, str], ...]
     category: str | None = None
     expires: date | None = None
     cpr: str | None = None
-    former_cpr: str | None = None
     mark: str | None = None
 
     def __repr__(self) -> str:
@@ -100,7 +96,7 @@ def find_case_reason(
 ) -> str | None:
     """Return why the borrowers found by a CPR number are a case; None for none or the person's."""
     if len(found) > 1:
-        return "two_borrowers"
+        return "several_borrowers"
     if found and not is_this_persons(person, found[0], cpr_number):
         return "different_person"
     return None

@@ -87,8 +87,13 @@ def agrees(person: PersonFacts, borrower: Borrower) -> bool:
 
 def count_agreeing(person: PersonFacts, borrower: Borrower) -> int:
     """Return how many of surname, given name and birth date agree."""
-    has_birth_date = person.birth_date is not None and borrower.born == person.birth_date
-    return sum((has_surname(person, borrower), has_given_name(person, borrower), has_birth_date))
+    return sum(
+        (
+            has_surname(person, borrower),
+            has_given_name(person, borrower),
+            has_birth_date(person, borrower),
+        )
+    )
 
 
 def has_surname(person: PersonFacts, borrower: Borrower) -> bool:
@@ -99,6 +104,39 @@ def has_surname(person: PersonFacts, borrower: Borrower) -> bool:
 def has_given_name(person: PersonFacts, borrower: Borrower) -> bool:
     """Return whether the borrower's given names share a word with the person's."""
     return _share_a_word(person.given_name, borrower.fields.get("firstname", ""))
+
+
+def is_possible_duplicate(person: PersonFacts, email: str | None, borrower: Borrower) -> bool:
+    """Return whether ``borrower``, which has not the person's CPR number, may still be theirs.
+
+    Two of name (a word of the surname and a word of the given name), birth date and mail address
+    must agree.
+    """
+    has_name = has_surname(person, borrower) and has_given_name(person, borrower)
+    has_email = bool(email and borrower.email) and fold_address(email) == fold_address(
+        borrower.email
+    )
+    return sum((has_name, has_birth_date(person, borrower), has_email)) >= _ENOUGH
+
+
+def can_be_claimed(person: PersonFacts, borrower: Borrower) -> bool:
+    """Return whether a person who has proved to own ``borrower`` may have it.
+
+    It must have no CPR number, and the birth date and a word of the given name must agree.
+    """
+    if borrower.cpr is not None:
+        return False
+    return has_birth_date(person, borrower) and has_given_name(person, borrower)
+
+
+def has_birth_date(person: PersonFacts, borrower: Borrower) -> bool:
+    """Return whether both birth dates are known, and equal."""
+    return person.birth_date is not None and borrower.born == person.birth_date
+
+
+def fold_address(address: str | None) -> str:
+    """Return a mail address as it is compared: case does not count."""
+    return (address or "").strip().casefold()
 
 
 def _share_a_word(name: str, other_name: str) -> bool:

@@ -8,6 +8,7 @@ from broker.core.borrowers import field_values
 from broker.core.borrowers.matching import NO_FACTS, PersonFacts, read_person_facts
 from broker.core.entities import Names
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
+from broker.core.identity.rights import Right, has_usable_cpr
 from broker.core.policy.model import BorrowerRule, Decision, Field
 from broker.core.policy.register_rule import RegisterRule
 
@@ -90,23 +91,21 @@ def months_after(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, last_day))
 
 
-def wish(
-    decision: Decision, attributes: Attributes, *, find_by_cpr: bool, language: str, today: date
-) -> Wish | None:
+def wish(decision: Decision, attributes: Attributes, *, language: str, today: date) -> Wish | None:
     """Return the wish of a decision, or None where its policy or the login finds no borrower.
 
-    Who is not known in person may have their borrower's category lowered, and nothing made, raised
-    or written. A login by the library account wishes nothing: its category comes from the library
-    system itself, and would renew itself for ever.
+    A person without the right to write to a borrower may have its category lowered, and nothing
+    made, raised or written. A login by the library account wishes nothing: its category comes from
+    the library system itself, and would renew itself for ever.
     """
     policy = decision.policy
     if policy is None or policy.borrower is None or _CATEGORY in attributes:
         return None
     rule = policy.borrower
-    number = _number(rule, attributes, find_by_cpr=find_by_cpr)
+    number = _number(rule, decision, attributes)
     if number is None:
         return None
-    sure = decision.known_in_person
+    sure = decision.has(Right.WRITE_BORROWER)
     fields = _fields(rule, attributes) if sure else ()
     return Wish(
         cpr=number,
@@ -119,7 +118,7 @@ def wish(
         language=language,
         lowers=_lowers(rule, decision),
         adopts=rule.temporary,
-        creates=sure and decision.may_create,
+        creates=sure and decision.permits_creation,
         register=rule.register if sure else None,
         person=read_person_facts(attributes),
     )
@@ -137,9 +136,9 @@ def takes_address(decision: Decision, attribute: str) -> bool:
     )
 
 
-def _number(rule: BorrowerRule, attributes: Attributes, *, find_by_cpr: bool) -> str | None:
+def _number(rule: BorrowerRule, decision: Decision, attributes: Attributes) -> str | None:
     """Return the CPR number to find the borrower by, where person and rule allow it."""
-    if not find_by_cpr or CPR_ATTRIBUTE not in rule.find_by:
+    if not has_usable_cpr(decision.ground) or CPR_ATTRIBUTE not in rule.find_by:
         return None
     return attributes.one(CPR_ATTRIBUTE)
 
@@ -154,7 +153,9 @@ def _pin_address(rule: BorrowerRule, fields: tuple[WishedField, ...]) -> str | N
 
 
 def _lowers(rule: BorrowerRule, decision: Decision) -> Names:
-    if rule.lowers is None or not decision.may_lower:
+    if not (decision.has(Right.LOWER_CATEGORY) and decision.permits_lowering):
+        return ()
+    if rule.lowers is None:
         return ()
     return rule.lowers.categories
 

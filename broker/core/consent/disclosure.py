@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from broker.core.entities import TRANSIENT, Controller, Service, Text
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_STAND_IN, Values
+from broker.core.identity.rights import Right
 from broker.core.identity.subject_ids import MINTED
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import NAME_ID, Decision, LegalBasis
@@ -190,7 +191,7 @@ def looked_up(decision: Decision) -> LookedUp:
     rule = policy.borrower.register if policy and policy.borrower else None
     if rule is None or release is None or release.borrower == "none":
         return ""
-    if not decision.known_in_person:
+    if not decision.has(Right.WRITE_BORROWER):
         return ""
     return "number" if rule.address == "never" else "address"
 

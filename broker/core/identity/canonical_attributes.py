@@ -24,6 +24,8 @@ from broker.core.identity.attribute_values import (
     matches,
     with_lower_scope,
 )
+from broker.core.identity.rights import Ground, find_ground_without_cpr, has_usable_cpr
+from broker.core.identity.usable_cpr import NOT_REAL, NOT_USABLE, assume_cpr_ground, find_cpr_ground
 
 ASSURANCE: Final = "eduPersonAssurance"
 BORROWER_NUMBER: Final = "borrower_number"
@@ -176,9 +178,10 @@ def wire(attribute_map: AttributeMap, name: str) -> MapRow | None:
 class AttributeReading:
     """The result of reading an upstream's attributes: what was accepted, what was withheld and why.
 
-    ``cpr`` is the kind of number ("real", "replacement", "constructed", "invalid", "none"), the
-    number itself ``attributes["cpr"]``; ``withheld`` holds (name, reason code), ``unknown`` counts
-    the names that no map knows. ``verified_address`` is shown to be the person's.
+    ``cpr`` is the kind of number ("real", "replacement", "constructed", "invalid", "none");
+    ``attributes["cpr"]`` is the number itself, and only there if it is usable. ``ground`` is the
+    proof of identity. ``withheld`` holds (name, reason code), ``unknown`` counts the names that no
+    map knows. ``verified_address`` is shown to be the person's.
     """
 
     attributes: Attributes
@@ -188,6 +191,7 @@ class AttributeReading:
     withheld: tuple[tuple[str, str], ...] = ()
     unknown: int = 0
     verified_address: str | None = field(default=None, repr=False)
+    ground: Ground = Ground.NOTHING
 
     def without_cpr(self) -> "ReadingWithoutCpr":
         """Return the reading with ``CPR_STAND_IN`` where a CPR number stood."""
@@ -214,6 +218,7 @@ def canonical(
     AttributesRefused where an identifier is wrong or an identity attribute of another's scope,
     where two CPR numbers disagree, or where the person logged in for a company; other faults
     withhold the value. Only scopes are changed, to small letters (docs/reference/attacks.md#21).
+    A caller must pass the result to ``without_unusable_cpr`` once the assurance is known.
     """
     gathered, unknown = _gathered(wire, map)
     _refuse_companies(gathered)
@@ -228,7 +233,7 @@ def canonical(
     _drop_unknown_affiliations(accepted, named_affiliations, withheld)
     asserted = accepted.get(ASSURANCE, ())
     assurance, accepted[ASSURANCE] = _assurance(asserted, institution, withheld)
-    number, kind = _asserted_cpr(numbers, institution, today, withheld)
+    number, kind = _read_cpr(numbers, institution, today, withheld)
     age = None
     if number:
         accepted[CPR_ATTRIBUTE] = (number,)
@@ -240,6 +245,53 @@ def canonical(
         age=age,
         withheld=tuple(dict.fromkeys(withheld)),
         unknown=unknown,
+    )
+
+
+def without_unusable_cpr(reading: AttributeReading, institution: Institution) -> AttributeReading:
+    """Return the reading with its CPR number if that is usable, and without it if it is not.
+
+    A real number that is not usable counts as not sent. Other kinds keep their name, because the
+    person gets other advice.
+    """
+    ground = find_cpr_ground(institution, reading.assurance, _affiliations(reading))
+    return _with_cpr_ground(reading, ground)
+
+
+def with_assumed_ground(reading: AttributeReading) -> AttributeReading:
+    """Return the reading of a described login of no known institution, as a live one is read."""
+    described = _with_cpr_ground(
+        reading, assume_cpr_ground(reading.assurance, _affiliations(reading))
+    )
+    if has_usable_cpr(described.ground):
+        return described
+    attributes = described.attributes
+    is_account = "borrower_category" in attributes
+    ground = find_ground_without_cpr(
+        attributes, is_library_account=is_account, has_persistent_name_id=False
+    )
+    return replace(described, ground=ground)
+
+
+def _affiliations(reading: AttributeReading) -> Iterator[str]:
+    for name in AFFILIATIONS:
+        yield from reading.attributes.get(name, ())
+
+
+def _with_cpr_ground(reading: AttributeReading, ground: Ground | None) -> AttributeReading:
+    """Return the reading with its number if ``ground`` makes it usable, else without it."""
+    if CPR_ATTRIBUTE not in reading.attributes:
+        return reading
+    code = NOT_REAL.get(reading.cpr)
+    if ground is not None and code is None:
+        return replace(reading, ground=ground)
+    attributes = {name: of for name, of in reading.attributes.items() if name != CPR_ATTRIBUTE}
+    return replace(
+        reading,
+        attributes=Attributes(attributes),
+        cpr=reading.cpr if code else _NO_CPR,
+        age=None,
+        withheld=(*reading.withheld, (CPR_ATTRIBUTE, code or NOT_USABLE)),
     )
 
 
@@ -366,7 +418,7 @@ def _assurance(
     return min(cap, *known), tuple(kept)
 
 
-def _asserted_cpr(
+def _read_cpr(
     asserted: Sequence[str], institution: Institution, today: date, withheld: Withheld
 ) -> tuple[str | None, str]:
     """Return the one CPR number and its kind; why there is none to use is added to ``withheld``.

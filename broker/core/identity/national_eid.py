@@ -50,9 +50,8 @@ def check_eid_assertion(
     wire: Sequence[WireAttribute],
     name_id: str | None,
     upstream: Upstream,
-    today: date,
 ) -> AttributeReading:
-    """Return the reading of a private person, completed, of a level that ``upstream`` accepts.
+    """Return the reading of a private person of a level that ``upstream`` accepts.
 
     ``wire`` is what stood in the assertion. AttributesRefused with ``company_identity`` for a login
     on behalf of a company, ``spec_version`` for an assertion of no version that we know or newer,
@@ -67,7 +66,7 @@ def check_eid_assertion(
         raise AttributesRefused("level_missing", ASSURANCE)
     if assurance < upstream.least:
         raise AttributesRefused("level_too_low", ASSURANCE)
-    return replace(with_eid_attributes(reading, today), assurance=assurance)
+    return replace(reading, assurance=assurance)
 
 
 def with_eid_attributes(reading: AttributeReading, today: date) -> AttributeReading:

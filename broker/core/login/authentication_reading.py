@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.entities import Assurance, Institution, Upstream
+from broker.core.entities import PERSISTENT, Assurance, Institution, Upstream
 from broker.core.errors import AttributesRefused
 from broker.core.identity.assurance_caps import value_within
 from broker.core.identity.canonical_attributes import (
@@ -15,9 +15,11 @@ from broker.core.identity.canonical_attributes import (
     Attributes,
     WireAttribute,
     canonical,
+    without_unusable_cpr,
 )
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.national_eid import check_eid_assertion, with_eid_attributes
+from broker.core.identity.rights import find_ground_without_cpr, has_usable_cpr
 from broker.core.identity.verified_addresses import asserted_address, proved_address
 from broker.core.login.transaction import Authentication
 
@@ -64,6 +66,13 @@ def read_authentication(
     institution = upstream.institution(authentication.institution)
     if institution is not None:
         reading = _within_cap(reading, institution.max_assurance)
+    if not has_usable_cpr(reading.ground):
+        ground = find_ground_without_cpr(
+            reading.attributes,
+            is_library_account=upstream.local,
+            has_persistent_name_id=_is_named(authentication),
+        )
+        reading = replace(reading, ground=ground)
     mails = reading.attributes.get("mail", ())
     told = replace(
         reading,
@@ -105,11 +114,18 @@ def _asserted(
     attribute_map = maps[upstream.attribute_map]
     today = now.date()
     reading = canonical(wire, attribute_map, institution, today, named_affiliations)
-    if upstream.profile == "oiosaml3":
-        return check_eid_assertion(reading, wire, authentication.name_id, upstream, today)
-    if attribute_map.complete:
+    is_eid = upstream.profile == "oiosaml3"
+    if is_eid:
+        reading = check_eid_assertion(reading, wire, authentication.name_id, upstream)
+    reading = without_unusable_cpr(reading, institution)
+    if is_eid or attribute_map.complete:
         return with_eid_attributes(reading, today)
     return reading
+
+
+def _is_named(authentication: Authentication) -> bool:
+    """Return whether the NameID of the login is the same each time."""
+    return bool(authentication.name_id) and authentication.name_id_format == PERSISTENT
 
 
 def with_proofs(

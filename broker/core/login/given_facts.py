@@ -20,8 +20,10 @@ from broker.core.identity.canonical_attributes import (
     Values,
     WireAttribute,
     wire,
+    without_unusable_cpr,
 )
 from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.usable_cpr import MAY_ASSERT_CPR
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
 from broker.core.login.transaction import Authentication, Errand
@@ -223,7 +225,7 @@ def _level(institution: Institution | None) -> Assurance:
 def _kind(given: GivenFacts, institution: Institution | None) -> str:
     if CPR_ATTRIBUTE in given.without:
         return "none"
-    return "real" if institution and CPR_ATTRIBUTE in institution.may_assert else "none"
+    return "real" if institution and MAY_ASSERT_CPR in institution.may_assert else "none"
 
 
 def _of_person(given: GivenFacts, whole: GivenFacts) -> Iterator[str]:
@@ -315,10 +317,11 @@ def _with_number(
 ) -> AttributeReading:
     if facts.cpr is None or facts.cpr == "none":
         return reading
-    if institution is None or CPR_ATTRIBUTE not in institution.may_assert:
+    if institution is None or MAY_ASSERT_CPR not in institution.may_assert:
         return replace(reading, withheld=(*reading.withheld, (CPR_ATTRIBUTE, "may_not_assert")))
     if facts.cpr not in _NUMBERED:
         withheld = (*reading.withheld, (CPR_ATTRIBUTE, "invalid"))
         return replace(reading, cpr=facts.cpr, withheld=withheld)
     attributes = Attributes({**reading.attributes, CPR_ATTRIBUTE: CPR_STAND_IN})
-    return replace(reading, attributes=attributes, cpr=facts.cpr, age=facts.age)
+    numbered = replace(reading, attributes=attributes, cpr=facts.cpr, age=facts.age)
+    return without_unusable_cpr(numbered, institution)

@@ -17,9 +17,10 @@ from broker.core.borrowers.change_plan import (
     plan_for_matching,
 )
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.borrowers.leading_numbers import cpr_leads, uuid_leads, without_number
 from broker.core.borrowers.wanted_borrower import Wish, wish
-from broker.core.identity.canonical_attributes import CPR_UUID, ReadingWithoutCpr
+from broker.core.identity.canonical_attributes import ReadingWithoutCpr
+from broker.core.identity.rights import Right, has_usable_cpr
+from broker.core.identity.usable_cpr import missing_cpr_reason
 from broker.core.login.described_login import BORROWER_STAND_IN, DescribedBorrower
 from broker.core.login.missing_address import without_address
 from broker.core.login.transaction import Account, AccountState, Errand
@@ -27,7 +28,7 @@ from broker.core.policy.model import Decision
 
 _EMAIL: Final = "email"
 _LANGUAGE: Final = "en"
-_SEVERAL: Final = "two_borrowers"
+_SEVERAL: Final = "several_borrowers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +76,7 @@ class IdealAccount:
 
     def wished(self, *, upgrade: bool) -> Wish | None:
         """Return the wish of the login."""
-        wished = wish(
-            self.decision,
-            self.reading.attributes,
-            find_by_cpr=self._by_number,
-            language=_LANGUAGE,
-            today=self.today,
-        )
+        wished = wish(self.decision, self.reading.attributes, language=_LANGUAGE, today=self.today)
         if wished is None:
             return None
         temporary = BORROWER_STAND_IN if self._is_temporary else None
@@ -104,7 +99,7 @@ class IdealAccount:
         """Return whether the person is asked for a temporary borrower, and has one."""
         policy = self.decision.policy
         rule = policy.borrower if policy else None
-        if rule is None or not rule.temporary or not self.decision.known_in_person:
+        if rule is None or not rule.temporary or not self.decision.has(Right.WRITE_BORROWER):
             return False
         return self.borrower is not None and self.borrower.temporary
 
@@ -114,14 +109,11 @@ class IdealAccount:
         borrower = self.borrower
         if borrower is None or borrower.temporary:
             return False
-        if borrower.linked or self._by_number:
-            return True
-        has_uuid = CPR_UUID in self.reading.attributes
-        return has_uuid and uuid_leads(self.decision, self.reading.assurance)
+        return borrower.linked or self._by_number
 
     @property
     def _by_number(self) -> bool:
-        return cpr_leads(self.decision, self.reading.cpr)
+        return has_usable_cpr(self.decision.ground)
 
     def _by_cpr(self, wished: Wish | None) -> tuple[Borrower, ...]:
         return self.borrower.found(wished) if self.borrower else ()
@@ -154,14 +146,14 @@ class IdealAccount:
         if verified and not by_number:
             return Account(BORROWER_STAND_IN, AccountState.KNOWN)
         if self.errand is Errand.PIN and not by_number:
-            return _case(without_number(self.reading.cpr))
+            return _case(missing_cpr_reason(self.reading.cpr))
         if self._leads and self._has_several:
             return _case(_SEVERAL)
         if self._leads:
             return Account(BORROWER_STAND_IN, AccountState.KNOWN)
         if by_number:
             return Account(None, AccountState.NONE)
-        return _case(without_number(self.reading.cpr))
+        return _case(missing_cpr_reason(self.reading.cpr))
 
     def _carried_out(self, planned: Plan, wished: Wish) -> Account:
         number = BORROWER_STAND_IN

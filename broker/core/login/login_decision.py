@@ -53,6 +53,7 @@ def login_facts(
         borrower=borrower or None,
         withheld=dict(reversed(reading.withheld)),  # of several reasons the first
         verified_address=reading.verified_address,
+        ground=reading.ground,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from broker.core.borrowers.wanted_borrower import takes_address
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
+from broker.core.identity.rights import Right
 from broker.core.login.transaction import Account, AccountState
 from broker.core.policy.model import Decision
 
@@ -17,10 +18,10 @@ def without_address(decision: Decision, attributes: Attributes) -> Account:
     """Return the account: a mailbox is asked for where showing one ends that, else it is a case.
 
     Asked in vain, a person shows one mailbox after another for ever: where the rule takes no such
-    address, where they are not known in person, so that nothing is written of them, or where the
+    address, where they have no right to write to a borrower, or where the
     upstream named an address that is not fit to be kept, which no proof replaces.
     """
-    if not decision.known_in_person:
+    if not decision.has(Right.WRITE_BORROWER):
         return Account(None, AccountState.CASE, reason=_IN_PERSON)
     if attributes.one(MAIL_PROOF) is None and takes_address(decision, MAIL_PROOF):
         return Account(None, AccountState.MAIL_REQUIRED)

@@ -18,6 +18,7 @@ from broker.core.errors import (
 )
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
+from broker.core.identity.rights import Right
 from broker.core.identity.subject_ids import MINTED
 from broker.core.login.authn_context import Meets, class_for_service, not_met_upstream, unmet
 from broker.core.login.steps import (
@@ -144,8 +145,8 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
 
 
 def _new_pin(account: Account | None, decision: Decision) -> Done | Refuse:
-    if not decision.known_in_person:
-        # A PIN outlives the login: it is for whoever is known to own the CPR number.
+    if not decision.has(Right.CHOOSE_PIN):
+        # A PIN outlives the login.
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, decision)
     if account is None or not account.number:
         return Refuse(_missing(account), REQUEST_DENIED, decision)

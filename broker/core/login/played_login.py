@@ -4,9 +4,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.borrowers.leading_numbers import cpr_leads
 from broker.core.consent.disclosure import Disclosure, looked_up
 from broker.core.entities import Service
+from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.steps import Ask, Done, Issue, Refuse, Step
 from broker.core.policy.model import Decision, Fate, LoginFacts, PolicyLine
 from broker.core.policy.register_rule import RegisterRule
@@ -105,7 +105,7 @@ class PlayedLogin:
         """
         if not self.permitted or self.borrower is None:
             return None
-        if not cpr_leads(self.decision, self.facts.cpr):
+        if not has_usable_cpr(self.decision.ground):
             return None
         policy = self.decision.policy
         if policy is None or policy.borrower is None or not looked_up(self.decision):

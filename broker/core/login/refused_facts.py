@@ -7,6 +7,7 @@ from typing import Final, Literal
 from broker.core.entities import Names
 from broker.core.identity.affiliations import AFFILIATIONS, SCOPED_AFFILIATION
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes, Values
+from broker.core.identity.rights import Ground
 from broker.core.login.given_facts import CATEGORY, HOME
 from broker.core.login.transaction import AccountState, Transaction
 from broker.core.policy.matching import value_allowed
@@ -50,6 +51,7 @@ class RefusedFacts:
     rule: str
     near: Names = ()
     permitted: bool = False
+    ground: Ground = Ground.NOTHING
     fault: str | None = None
 
 
@@ -87,6 +89,7 @@ def refused_facts(
         rule=rule_words(decision),
         near=near_lines(decision),
         permitted=decision.effect is Effect.PERMIT,
+        ground=reading.ground,
         fault=None if trusted else decision.reasons[0].code,
     )
 

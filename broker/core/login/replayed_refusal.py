@@ -123,6 +123,7 @@ def _login(facts: RefusedFacts, chosen: Mapping[str, _Choice]) -> DescribedLogin
         age=facts.age,
         withheld=facts.withheld,
         verified_address=_ADDRESS if facts.address else None,
+        ground=facts.ground,
     )
     return DescribedLogin(
         upstream=facts.upstream,

@@ -3,10 +3,17 @@
 from datetime import datetime
 from typing import Final
 
-from broker.core.entities import Assurance, Service
+from broker.core.entities import Service
 from broker.core.identity import subject_ids
 from broker.core.identity.affiliations import AFFILIATIONS, role
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Values
+from broker.core.identity.rights import has_usable_cpr
+from broker.core.identity.usable_cpr import (
+    IDENTIFIED_ROLES,
+    NOT_REAL,
+    NOT_USABLE,
+    missing_cpr_reason,
+)
 from broker.core.policy.entity_categories import CODE_OF_CONDUCT
 from broker.core.policy.matching import matching_policies, value_allowed
 from broker.core.policy.model import (
@@ -29,12 +36,7 @@ from broker.core.policy.model import (
 # (docs/reference/design.md#6).
 NEVER_BY_CATEGORY: Final = frozenset({CPR_ATTRIBUTE, BORROWER_NUMBER})
 
-# Affiliations of people whom an institution has seen and keeps papers on. A list of the others
-# would let in every word it does not know.
-IN_PERSON: Final = frozenset({"student", "employee", "staff", "faculty", "member"})
-_AFFILIATE: Final = "affiliate"
 _REAL: Final = "real"
-_NOT_REAL: Final = {"replacement": "replacement_number", "constructed": "constructed_number"}
 
 # What a person may lack to enrol alone; a person with a borrower gets on without it.
 UNMET_REQUIREMENTS: Final = frozenset(
@@ -94,10 +96,9 @@ def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: date
         fates=fates,
         digest=policies.digest,
         mismatch=mismatch,
-        may_find_by_cpr=may_find_by_cpr(login),
-        known_in_person=_known_in_person(login),
-        may_create=not _lacking(policy.require, login),
-        may_lower=policy is highest and _may_lower(policy, login),
+        ground=login.ground,
+        permits_creation=not _lacking(policy.require, login),
+        permits_lowering=policy is highest and _has_left(policy, login),
     )
 
 
@@ -133,8 +134,7 @@ def _denied(
         fates=tuple(fates),
         digest=policies.digest,
         mismatch=mismatch,
-        may_find_by_cpr=may_find_by_cpr(login),
-        known_in_person=_known_in_person(login),
+        ground=login.ground,
     )
 
 
@@ -177,7 +177,7 @@ def _lacking(require: Requirement, login: LoginFacts) -> tuple[Reason, ...]:
     if not _assured(require, login):
         keys["assurance_too_low"] = "assurance"
     if require.cpr and login.cpr != _REAL:
-        keys[_NOT_REAL.get(login.cpr, "cpr_required")] = "cpr"
+        keys[missing_cpr_reason(login.cpr)] = "cpr"
     age_code = _age_failure(require, login)
     if age_code:
         keys.setdefault(age_code, "age")
@@ -204,7 +204,7 @@ def _comes_by(require: Requirement, login: LoginFacts) -> bool:
     return not require.upstream or login.upstream in require.upstream
 
 
-def _may_lower(policy: Policy, login: LoginFacts) -> bool:
+def _has_left(policy: Policy, login: LoginFacts) -> bool:
     """Return whether the login shows that the person has left a category.
 
     Only the university's own assertion shows it. An affiliation that a fault withheld may have been
@@ -218,7 +218,7 @@ def _may_lower(policy: Policy, login: LoginFacts) -> bool:
         return False
     if not login.withheld.keys().isdisjoint(AFFILIATIONS):
         return False
-    return _roles(login).isdisjoint(IN_PERSON)
+    return _roles(login).isdisjoint(IDENTIFIED_ROLES)
 
 
 def _filtered(
@@ -255,9 +255,8 @@ def _leaving(
     values = login.attributes.get(listed.name, ())
     if not values:
         return None, login.withheld.get(listed.name, "not_sent")
-    withheld = _cpr_withheld(listed, login, service)
-    if withheld:
-        return None, withheld
+    if listed.name == CPR_ATTRIBUTE and not _has_usable_cpr(login):
+        return None, NOT_REAL.get(login.cpr, NOT_USABLE)
     leaving = _allowed(values, listed)
     if not leaving:
         return None, "value_not_allowed"
@@ -275,6 +274,8 @@ def _withheld_from_service(
     by_conduct = release.service == CODE_OF_CONDUCT and service.required is not None
     if by_conduct and listed.name not in (service.required or ()):
         return "not_required"
+    if listed.name == CPR_ATTRIBUTE:
+        return _cpr_withheld_from_service(service)
     if listed.name in subject_ids.MINTED:
         names = {attribute.name for attribute in release.attributes}
         return subject_ids.withheld_because(listed.name, service, names)
@@ -294,49 +295,15 @@ def _roles(login: LoginFacts) -> set[str]:
     return roles
 
 
-def _cpr_withheld(listed: ReleasedAttribute, login: LoginFacts, service: Service) -> str | None:
-    """Return why the CPR stays here, or None (docs/reference/design.md#invariant-4).
+def _has_usable_cpr(login: LoginFacts) -> bool:
+    return login.cpr == _REAL and has_usable_cpr(login.ground)
 
-    It goes only to a named controller, encrypted, and only if real. A replacement or constructed
-    number must not pass for a CPR, and on the wire nothing would distinguish them.
+
+def _cpr_withheld_from_service(service: Service) -> str | None:
+    """Return why a CPR number never goes to this service, or None.
+
+    It goes only to a named controller, and only encrypted (docs/reference/design.md#invariant-4).
     """
-    if listed.name != CPR_ATTRIBUTE:
-        return None
     if service.controller is None:
         return "no_controller"
-    if not service.encrypts:
-        return "no_encryption_key"
-    if not _known_in_person(login):
-        # Whoever may type a number of their own would else be somebody else to the service.
-        return "not_known_in_person"
-    if login.cpr != _REAL:
-        return _NOT_REAL.get(login.cpr, "not_real")
-    return None
-
-
-def may_find_by_cpr(login: LoginFacts) -> bool:
-    """Return whether a CPR number finds the person's borrower, to show it or lower its category.
-
-    Whatever the affiliation is, ``affiliate`` alone excepted: people who need no more than a guest
-    account have it (docs/reference/design.md#find-by-cpr).
-    """
-    if login.assurance is None or login.assurance is Assurance.SELF_ASSERTED:
-        return False
-    return _known_in_person(login) or bool(_roles(login) - {_AFFILIATE})
-
-
-def _known_in_person(login: LoginFacts) -> bool:
-    """Return whether the person may be taken for the owner of the CPR.
-
-    Not self-asserted, and a member of an institution. A person without any affiliation has none to
-    show, as at a national eID, and is then known by the level alone; an affiliation that was
-    withheld is no such silence.
-    """
-    if login.assurance is None or login.assurance is Assurance.SELF_ASSERTED:
-        return False
-    roles = _roles(login)
-    if roles:
-        return not roles.isdisjoint(IN_PERSON)
-    if not login.withheld.keys().isdisjoint(AFFILIATIONS):
-        return False
-    return login.assurance >= Assurance.SUBSTANTIAL
+    return None if service.encrypts else "no_encryption_key"

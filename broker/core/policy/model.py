@@ -11,6 +11,7 @@ from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, Assurance, Names,
 from broker.core.errors import Fault
 from broker.core.identity.affiliations import AFFILIATIONS
 from broker.core.identity.canonical_attributes import Attributes, Values
+from broker.core.identity.rights import Ground, Right, has_right
 from broker.core.policy.condition_index import ConditionIndex, NamedValues
 from broker.core.policy.expectation import Expectation
 from broker.core.policy.register_rule import RegisterRule
@@ -307,7 +308,8 @@ class LoginFacts:
     """The facts of a login that a policy may look at: upstream, attributes, assurance, intent.
 
     ``cpr`` is the kind of number the person has ("real", "replacement", "constructed", "invalid" or
-    "none"), for which ``attributes`` hold a stand-in; ``borrower`` whether the person's borrower is
+    "none"), ``ground`` the proof of identity; for a usable number ``attributes`` hold a stand-in.
+    ``borrower`` is whether the person's borrower is
     known (None: not looked up yet), ``withheld`` what a fault held back, with its reason code.
     """
 
@@ -320,6 +322,7 @@ class LoginFacts:
     borrower: bool | None = None
     withheld: Mapping[str, str] = field(default_factory=dict)
     verified_address: str | None = field(default=None, repr=False)  # shown to be the person's
+    ground: Ground = Ground.NOTHING
 
 
 class Effect(StrEnum):
@@ -356,13 +359,10 @@ class Decision:
 
     ``released`` holds the attributes with the values that may leave, in the order of the file,
     before renaming; ``borrower_number`` is listed with no value until the borrower is known, a CPR
-    number with its stand-in until it is disclosed. ``may_find_by_cpr`` is False where the person is
-    self-asserted or an affiliate alone: such a person finds no borrower by CPR.
-    ``known_in_person``: the person is a member of an institution, or known by a sure level, and may
-    enrol, write to the borrower and make a PIN (docs/reference/design.md#find-by-cpr).
-    ``may_create``: all is met that enrolling alone needs.
-    ``may_lower``: the upstream may lower a category, no policy of higher precedence matched, and no
-    affiliation was withheld.
+    number with its stand-in until it is disclosed. ``ground`` is the login's proof of identity,
+    from which the rights follow (``core/identity/rights.py``). The policies may permit less:
+    ``permits_creation`` is True if the login meets all requirements for a new borrower, and
+    ``permits_lowering`` if it shows that the person has left a category.
     """
 
     effect: Effect
@@ -375,10 +375,13 @@ class Decision:
     fates: tuple[Fate, ...] = ()
     digest: str = ""
     mismatch: str | None = None  # the intent that the assertion did not bear out
-    may_find_by_cpr: bool = False
-    known_in_person: bool = False
-    may_create: bool = False
-    may_lower: bool = False
+    ground: Ground = Ground.NOTHING
+    permits_creation: bool = False
+    permits_lowering: bool = False
+
+    def has(self, right: Right) -> bool:
+        """Return whether the login has the right, as far as the proof of identity goes."""
+        return has_right(self.ground, right)
 
     @property
     def deciding_line(self) -> PolicyLine | None:

@@ -170,7 +170,7 @@ _LOGINS: Final = (
         NEMLOGIN,
         "whom the desk has registered twice",
         by_eid(5, "Per Toft", "2504941801"),
-        "two_borrowers",
+        "several_borrowers",
         (
             registered_borrower("PRIVATE", "2504941801", "Toft", cardnumber="T-1001"),
             registered_borrower("PRIVATE", "per.toft", "Toft", cardnumber="250494-1801"),

@@ -68,7 +68,7 @@ entity_id = "{hub}"
 attribute_map = "wayf"
 label = {{ en = "University login (WAYF)", da = "Universitetslogin (WAYF)" }}
 institutions = [
-  {{ entity_id = "{au}", scopes = ["au.dk"], may_assert = ["cpr"], label = {au_label} }},
+  {{ entity_id = "{au}", scopes = ["au.dk"], may_assert = {au_may_assert}, label = {au_label} }},
   {{ entity_id = "{ku}", scopes = ["ku.dk"], label = {ku_label} }},
 ]
 
@@ -289,6 +289,7 @@ def _configuration(ports: Ports, store: str, national_eid: str, system: str) -> 
         hub=HUB,
         library=library,
         au=AU,
+        au_may_assert='["cpr", "alumni_cpr"]',
         au_label='{ en = "Aarhus University", da = "Aarhus Universitet" }',
         ku=KU,
         ku_label='{ en = "University of Copenhagen", da = "Københavns Universitet" }',

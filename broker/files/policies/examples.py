@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Final
 
-from broker.core.borrowers.leading_numbers import cpr_leads
 from broker.core.entities import Service
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
+from broker.core.identity.rights import Right
 from broker.core.policy.decision import evaluate
 from broker.core.policy.ideal_service import ideal_service
 from broker.core.policy.model import (
@@ -146,8 +146,7 @@ def makes_borrower(login: LoginFacts, decision: Decision) -> bool:
     if decision.effect is Effect.DENY or release is None or rule is None or login.borrower:
         return False
     wished = release.borrower == "make" and CPR_ATTRIBUTE in rule.find_by
-    may_be = decision.known_in_person and decision.may_create
-    return wished and may_be and cpr_leads(decision, login.cpr)
+    return wished and decision.permits_creation and decision.has(Right.WRITE_BORROWER)
 
 
 def _category(decision: Decision) -> str | None:

@@ -5,12 +5,20 @@ engine (core/policy/model.py) that it stands for. The words that both know are t
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from broker.core.entities import Assurance, Text
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, CPR_STAND_IN, Attributes
+from broker.core.identity.canonical_attributes import (
+    CPR_ATTRIBUTE,
+    CPR_STAND_IN,
+    AttributeReading,
+    Attributes,
+    with_assumed_ground,
+)
+from broker.core.login.login_decision import login_facts
 from broker.core.policy import model as engine
 from broker.core.policy.expectation import Expectation
 from broker.core.policy.matching import PROOF_DOMAIN
@@ -207,16 +215,16 @@ class LoginShape(Shape, extra="allow"):
         for name, address in self.proof.items():
             attributes[name] = (address,)
             attributes[f"{name}{PROOF_DOMAIN}"] = (address.rpartition("@")[2],)
-        return engine.LoginFacts(
-            upstream=self.upstream,
-            attributes=Attributes(attributes),
-            assurance=_assurance(self.assurance),
-            cpr=self.cpr,
-            age=self.age,
-            intent=self.intent,
-            borrower=self.borrower,
+        reading = AttributeReading(
+            Attributes(attributes),
+            _assurance(self.assurance),
+            self.cpr,
+            self.age,
             verified_address=self.verified_address or min(self.proof.values(), default=None),
         )
+        read = with_assumed_ground(reading).without_cpr()
+        facts = login_facts(read, upstream=self.upstream, intent=self.intent)
+        return replace(facts, borrower=self.borrower)
 
 
 class ExpectShape(Shape):

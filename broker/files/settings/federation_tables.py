@@ -75,7 +75,7 @@ class InstitutionTable(SettingsTable):
     entity_id: Filled
     aliases: FilledList | None = None
     scopes: PublishedOrListed | None = None
-    may_assert: frozenset[Literal["cpr"]] = frozenset()
+    may_assert: frozenset[Literal["cpr", "alumni_cpr"]] = frozenset()
     max_assurance: Level = Assurance.HIGH
     label: Wording | None = None
 

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import assert_never
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
-from broker.core.borrowers.leading_numbers import cpr_leads, without_number
 from broker.core.borrowers.matching import read_person_facts
 from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.borrowers.wanted_borrower import Wish, wish
 from broker.core.consent.disclosure import looked_up
 from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.identity.usable_cpr import missing_cpr_reason
 from broker.core.login.missing_address import without_address
 from broker.core.login.transaction import Account, AccountState, Errand, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
@@ -25,7 +25,7 @@ from broker.use_cases.borrowers.known_borrower import (
     person_key,
 )
 from broker.use_cases.borrowers.staff_cases import StaffCases
-from broker.use_cases.identity.person_resolution import PersonNames, PersonResolution, findable_cpr
+from broker.use_cases.identity.person_resolution import PersonNames, PersonResolution, usable_cpr
 from broker.use_cases.records import Reads
 
 
@@ -92,7 +92,7 @@ class BorrowerAtLogin:
         account, person = transaction.account, transaction.person
         policy = arrived.decision.policy
         rule = policy.borrower.register if policy and policy.borrower else None
-        cpr = findable_cpr(arrived)
+        cpr = usable_cpr(arrived)
         if person and account and account.look_up and account.number and cpr:
             self.enrolments.ports.look_ups.request(person.id, cpr, account.number, rule)
 
@@ -147,17 +147,16 @@ class BorrowerAtLogin:
         now: datetime,
         remembered: RememberedBorrower | None = None,
     ) -> KnownBorrower:
-        """Return the borrower that the login leads to: by the CPR number, or what stands for it."""
+        """Return the borrower that the login leads to, by its CPR number."""
         question = self.enrolments.question
-        cpr = findable_cpr(arrived)
-        if cpr:
-            person = read_person_facts(arrived.reading.attributes)
-            if not person.has_name:
-                return KnownBorrower(Who.CASE, reason="name_required")
-            wished = self._wish(transaction, arrived, now, remembered, to_be=False)
-            return question.who(cpr, person, wished, remembered=remembered)
-        owner = self.persons.uuid_cpr(arrived)
-        return question.who_of(owner) if owner else KnownBorrower(Who.NONE)
+        cpr = usable_cpr(arrived)
+        if cpr is None:
+            return KnownBorrower(Who.NONE)
+        person = read_person_facts(arrived.reading.attributes)
+        if not person.has_name:
+            return KnownBorrower(Who.CASE, reason="name_required")
+        wished = self._wish(transaction, arrived, now, remembered, to_be=False)
+        return question.who(cpr, person, wished, remembered=remembered)
 
     def _account_as_it_is(
         self,
@@ -168,12 +167,12 @@ class BorrowerAtLogin:
     ) -> Account:
         """Return the account of a borrower that this login changes nothing of."""
         person = transaction.person
-        if person and person.number and not findable_cpr(arrived):
+        if person and person.number and not usable_cpr(arrived):
             # Number and PIN were verified a moment ago, or the question was asked.
             return Account(person.number, AccountState.KNOWN)
-        if transaction.errand is Errand.PIN and not findable_cpr(arrived):
+        if transaction.errand is Errand.PIN and not usable_cpr(arrived):
             # A PIN outlives whatever else led here.
-            return _case_account(without_number(arrived.reading.cpr))
+            return _case_account(missing_cpr_reason(arrived.reading.cpr))
         known = self._known(transaction, arrived, now, remembered)
         match known.who:
             case Who.ONE:
@@ -182,11 +181,11 @@ class BorrowerAtLogin:
                 return Account(None, AccountState.UNAVAILABLE)
             case Who.CASE:
                 return _case_account(known.reason, self._listed(arrived, known))
-            case Who.NONE if findable_cpr(arrived):
+            case Who.NONE if usable_cpr(arrived):
                 return Account(None, AccountState.NONE)
             case Who.NONE:
                 # Nobody is asked to agree to what cannot be.
-                return _case_account(without_number(arrived.reading.cpr))
+                return _case_account(missing_cpr_reason(arrived.reading.cpr))
             case _:
                 assert_never(known.who)
 
@@ -222,13 +221,13 @@ class BorrowerAtLogin:
         """Return why the register would be asked about the person; they may say no."""
         if self.enrolments.mode != "live" or account.number is None:
             return None
-        if not looked_up(arrived.decision) or not findable_cpr(arrived):
+        if not looked_up(arrived.decision) or not usable_cpr(arrived):
             return None
         return self.enrolments.ports.look_ups.find_reason(person_id)
 
     def _listed(self, arrived: Arrived, known: KnownBorrower) -> str | None:
         """List for staff what no enrolment of this login will, and return the id of the case."""
-        cpr = findable_cpr(arrived)
+        cpr = usable_cpr(arrived)
         if cpr is None or known.reason is None or not known.borrowers:
             return None
         owner = self.persons.links.of_cpr(cpr)
@@ -342,13 +341,7 @@ def _has_mail(wished: Wish) -> bool:
 def _wish(
     transaction: Transaction, arrived: Arrived, language: str, now: datetime, *, upgrade: bool
 ) -> Wish | None:
-    wished = wish(
-        arrived.decision,
-        arrived.reading.attributes,
-        find_by_cpr=cpr_leads(arrived.decision, arrived.reading.cpr),
-        language=language,
-        today=now.date(),
-    )
+    wished = wish(arrived.decision, arrived.reading.attributes, language=language, today=now.date())
     if wished is None or not wished.person.has_name:
         # Without a name a borrower of a mistyped CPR number looks like the person's.
         return None

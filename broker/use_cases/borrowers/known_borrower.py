@@ -110,28 +110,6 @@ class BorrowerQuestion:
         believed = self._believed(remembered.entry, wish.person, wish, to_be=to_be)
         return believed is not None and self.is_trusted(believed)
 
-    def who_of(self, owner: str) -> KnownBorrower:
-        """Return the borrower that the CPR number of ``owner``, its pseudonym, was found to have.
-
-        For whoever comes without the number, by what stands for it. After ``trust_for`` the library
-        system must still have that borrower, and under that number.
-        """
-        key = person_key(owner)
-        entry = self.ports.records.read(key)
-        believed = self._remembered(entry)
-        if believed is None or believed.number is None:
-            return KnownBorrower(Who.NONE)
-        number = believed.number
-        if self.is_trusted(believed):
-            return _one(believed)
-        try:
-            borrower = self.in_slot(lambda by: self.ports.library.read(number, by))
-        except (LibraryUnavailable, LibraryRefused):
-            return _one(believed)
-        if borrower is None or not self.carries(borrower, owner):
-            return KnownBorrower(Who.NONE)
-        return self._noted(key, entry, borrower, None)
-
     def is_only(self, borrower: Borrower, cpr: str) -> bool:
         """Return whether ``cpr`` finds this borrower alone now; raises LibraryUnavailable."""
         found = self.in_slot(lambda by: self.ports.library.find(cpr, by))

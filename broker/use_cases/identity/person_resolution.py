@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.leading_numbers import cpr_leads, is_sure, uuid_leads
+from broker.core.entities import Assurance
 from broker.core.identity.accepted_text import TextKind, text_fault
 from broker.core.identity.canonical_attributes import (
     CPR_ATTRIBUTE,
@@ -13,6 +13,7 @@ from broker.core.identity.canonical_attributes import (
     AttributeReading,
     Attributes,
 )
+from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Authentication, Person
 from broker.core.ports import Key
@@ -79,7 +80,7 @@ class PersonResolution:
         number = self._account(arrived)
         if number:
             return PersonNames(number)
-        cpr = findable_cpr(arrived)
+        cpr = usable_cpr(arrived)
         return PersonNames(
             cpr=self.links.of_cpr(cpr) if cpr else None,
             uuid=self._uuid(arrived),
@@ -147,13 +148,6 @@ class PersonResolution:
         else:
             self.links.without_cpr(account)
 
-    def uuid_cpr(self, arrived: Arrived) -> str | None:
-        """Return the pseudonym of the CPR number that the login's cprUuid has come with, or None.
-
-        It stands for the number where that is not asserted.
-        """
-        return self.links.cpr(self._uuid(arrived))
-
     def asserted(self, answer: Authentication, attributes: Attributes) -> frozenset[str]:
         """Return the pseudonyms of everything in an answer that may name its person.
 
@@ -175,7 +169,7 @@ class PersonResolution:
         """
         names = {self._account_name(answer)}
         uuid = reading.attributes.one(CPR_UUID)
-        if uuid and is_sure(reading.assurance):
+        if uuid and _is_sure(reading):
             names.add(self._uuid_name(uuid))
         return frozenset(name for name in names if name)
 
@@ -262,9 +256,7 @@ class PersonResolution:
         """Return the pseudonym of the cprUuid: the register's own name for the person."""
         reading = arrived.reading
         uuid = reading.attributes.one(CPR_UUID)
-        if uuid is None or not uuid_leads(arrived.decision, reading.assurance):
-            return None
-        return self._uuid_name(uuid)
+        return self._uuid_name(uuid) if uuid and _is_sure(reading) else None
 
     def _uuid_name(self, uuid: str) -> str:
         bare = uuid.casefold().removeprefix("urn:uuid:")
@@ -304,13 +296,12 @@ def display_name(reading: AttributeReading) -> str:
     return name
 
 
-def findable_cpr(arrived: Arrived) -> str | None:
-    """Return the CPR number where it may find a borrower, to show it or to lower its category.
+def usable_cpr(arrived: Arrived) -> str | None:
+    """Return the usable CPR number of the login, or None."""
+    if not has_usable_cpr(arrived.decision.ground):
+        return None
+    return arrived.reading.attributes.one(CPR_ATTRIBUTE)
 
-    It must be a real one, of a person who is neither self-asserted nor an affiliate alone
-    (docs/reference/design.md#find-by-cpr).
-    """
-    reading = arrived.reading
-    return (
-        reading.attributes.one(CPR_ATTRIBUTE) if cpr_leads(arrived.decision, reading.cpr) else None
-    )
+
+def _is_sure(reading: AttributeReading) -> bool:
+    return reading.assurance is not None and reading.assurance >= Assurance.SUBSTANTIAL

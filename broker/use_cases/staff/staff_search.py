@@ -1,7 +1,7 @@
 """Finds the person that staff help: by help code, by borrower number, or from the list of cases."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,11 +12,13 @@ from broker.core.ports import Store
 from broker.core.stateless_references import StatelessReferences, compact, is_stateless
 from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.login.support_traces import SupportTraces
+from broker.use_cases.mail_outbox import MailOutbox, QueuedMail
 from broker.use_cases.proof_ownership import drop_proof, list_proofs
 from broker.use_cases.staff.reference_guesses import ReferenceGuesses
 from broker.use_cases.staff.staff_enrolments import StaffEnrolment, StaffEnrolments
 from broker.use_cases.transactions import find_by_reference, is_reference
 
+_MOST_MAILS: Final = 10
 _BORROWER_NUMBER: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
 
 
@@ -24,12 +26,12 @@ _BORROWER_NUMBER: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
 class ShownPage:
     """The page that a help code stands for: when, and the reason that the person read there.
 
-    ``step`` is where a login stands whose page shows no error.
+    ``reason`` is "" for a page that shows no error. ``is_visitor``: nobody had authenticated.
     """
 
     at: datetime
     reason: str
-    step: str = ""
+    is_visitor: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -44,6 +46,7 @@ class FoundPerson:
     page: ShownPage | None
     enrolment: StaffEnrolment | None
     proofs: tuple[Proved, ...]
+    mails: tuple[QueuedMail, ...]
     pin_mail_number: str | None
 
 
@@ -53,6 +56,7 @@ class StaffSearch:
 
     enrolments: StaffEnrolments
     links: PersonLinks
+    outbox: MailOutbox
     store: Store
     hmacs: LookupHmacs
     now: Callable[[], datetime]
@@ -84,11 +88,11 @@ class StaffSearch:
         now = self.now()
         stranger = StatelessReferences(self.hmacs).read(code, now)
         if stranger is not None:
-            page = ShownPage(stranger.at, stranger.reason, stranger.step)
-            return FoundPerson(None, page, None, (), None)
+            page = ShownPage(stranger.at, stranger.reason, is_visitor=True)
+            return FoundPerson(None, page, None, (), (), None)
         trace = SupportTraces(self.store).find(code, now)
         if trace is not None:
-            page = ShownPage(trace.at, trace.reason or "", trace.step or "")
+            page = ShownPage(trace.at, trace.reason or "")
             enrolment = self.enrolments.find(trace.enrolment) if trace.enrolment else None
             person_id = enrolment.person_id if enrolment else None
             return self._person(page, enrolment, person_id)
@@ -110,14 +114,26 @@ class StaffSearch:
         if enrolment is None:
             # Letters in the shape of a help code are a help code that was misheard.
             is_code = (is_reference(number) or is_stateless(number)) and not number.isdigit()
-            return None if is_code else FoundPerson(None, None, None, (), number)
+            return None if is_code else self._unknown_borrower(number)
         return self._person(None, enrolment, enrolment.person_id)
 
     def _person(
         self, page: ShownPage | None, enrolment: StaffEnrolment | None, person_id: str | None
     ) -> FoundPerson:
-        proofs: Sequence[Proved] = ()
-        if person_id:
-            proofs = list_proofs(self.store, self.links.proofs_of(person_id), self.now())
         number = enrolment.number if enrolment else None
-        return FoundPerson(person_id, page, enrolment, tuple(proofs), number)
+        owner = self.links.proofs_of(person_id) if person_id else None
+        proofs = list_proofs(self.store, owner, self.now()) if owner else ()
+        mails = self._list_mails(number, owner)
+        return FoundPerson(person_id, page, enrolment, proofs, mails, number)
+
+    def _unknown_borrower(self, number: str) -> FoundPerson:
+        return FoundPerson(None, None, None, (), self._list_mails(number), number)
+
+    def _list_mails(self, *about: str | None) -> tuple[QueuedMail, ...]:
+        """Return the newest mails to a borrower or person."""
+        mails = [mail for each in about if each for mail in self.outbox.list_mails(each)]
+        return tuple(sorted(mails, key=_queued_at, reverse=True)[:_MOST_MAILS])
+
+
+def _queued_at(mail: QueuedMail) -> datetime:
+    return mail.queued_at

@@ -208,16 +208,6 @@ def test_a_cpr_that_arrives_later_is_the_users_alone(
         library.change(Change(made.number, (), cpr=OTHER), soon())
 
 
-def test_a_number_that_was_changed_stands_wherever_the_former_did(library: Alma, made: Borrower, soon: Soon) -> None:
-    """As identifier and as barcode; a third number is not overwritten, and repeated it changes nothing more."""
-    with pytest.raises(LibraryRefused):
-        library.change(Change(made.number, (), cpr=OTHER, former_cpr="0303820000"), soon())
-    for _ in range(2):
-        after = library.change(Change(made.number, (), cpr=OTHER, former_cpr=CPR), soon())
-        assert (after.number, after.cpr, after.card) == (made.number, OTHER, OTHER)
-        assert (library.find(CPR, soon()), library.find(OTHER, soon())) == ((), (after,))
-
-
 def test_a_primary_id_that_is_a_cpr_number_is_nobodys_number(alma: Simulation, library: Alma, soon: Soon) -> None:
     """Services would see it: a case, whose sentence does not hold it."""
     desk_user(alma, CPR, user_identifier=identified(CPR=CPR))
@@ -265,9 +255,6 @@ def test_a_library_with_cpr_numbers_as_primary_ids_has_numbers_beside_them(
     (other,) = library.find(OTHER, soon())
     assert (other.number, other.cpr) == ("N-77", OTHER)
     assert library.change(Change("N-77", (), "STUDENT", UNTIL), soon()).category == "STUDENT"
-    with pytest.raises(LibraryRefused, match="staff change it in Alma"):
-        library.change(Change(NUMBER, (), cpr="0303820000", former_cpr=CPR), soon())
-    assert library.read(NUMBER, soon()) == borrower
 
 
 def test_no_call_but_a_look_for_a_person_has_a_cpr_in_its_address(
@@ -479,24 +466,6 @@ def test_a_wish_that_lacks_something_is_refused_before_any_call(alma: Simulation
         with pytest.raises(LibraryRefused, match=says):
             library.create(Wish(cpr, "student", "STUDENT", (), UNTIL, fields, pin_to=None), MARK, soon())
     assert alma.access.lines() == []
-
-
-@pytest.mark.parametrize("card", ["cpr", "system"])
-def test_a_new_cpr_number_takes_the_place_of_the_former(
-    alma: Simulation, opened: Opened, soon: Soon, card: str
-) -> None:
-    """Wherever it stands and however it is written; a card of its own stays; done twice, it is done once."""
-    library = opened(card_number=card)
-    numbers = [*identified(CPR="010180-0000", BARCODE=CPR), *identified(BARCODE="T-1", INST_ID="au-1", CPR=OTHER)]
-    desk_user(alma, "N-1", user_identifier=numbers)
-    for _ in range(2):
-        after = library.change(Change("N-1", (), cpr=OTHER, former_cpr=CPR), soon())
-        assert (after.number, after.cpr) == ("N-1", OTHER)
-    kept = [(each["id_type"], each["value"]) for each in user(alma, "N-1")["user_identifier"]]
-    assert kept == [("CPR", OTHER), ("BARCODE", OTHER), ("BARCODE", "T-1"), ("INST_ID", "au-1")]
-    assert library.find(CPR, soon()) == ()
-    with pytest.raises(LibraryRefused, match="another number"):
-        library.change(Change("N-1", (), cpr="0303820000", former_cpr=CPR), soon())
 
 
 @pytest.mark.usefixtures("made")

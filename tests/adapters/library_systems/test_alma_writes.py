@@ -133,16 +133,6 @@ def test_no_user_is_looked_at_whose_write_has_no_turn(alma: Simulation, library:
     library.read(NUMBER, soon())
 
 
-@pytest.mark.parametrize("write", WRITES)
-def test_nobody_hears_of_the_look_before_the_write_is_answered(
-    library: Alma, heard: Heard, soon: Soon, write: str
-) -> None:
-    """Whoever hears of a call counts it in a store, which may take seconds: staff would have them to write in."""
-    heard.calls.clear()
-    WRITES[write](library, soon())
-    assert heard.calls[:2] == [(write, "done", "PUT 200")] * 2
-
-
 def test_a_look_that_no_write_follows_is_heard_of_at_once(library: Alma, heard: Heard, soon: Soon) -> None:
     """None is missing from what is counted, for the next call of the thread may be days off."""
     heard.calls.clear()

@@ -80,23 +80,6 @@ def test_a_connector_tells_its_fields(settings: Settings) -> None:
     assert "surname" in borrower_fields("tried", settings("https://koha.library.example"))
 
 
-@pytest.mark.usefixtures("installed")
-def test_a_connector_of_an_earlier_release_is_a_fault() -> None:
-    """Its settings do not say which fields there are: a sentence, and no traceback."""
-    says = r"library.system: the connector for 'before' does not say which"
-    with pytest.raises(ConfigurationFaults, match=says):
-        borrower_fields("before", {})
-    with pytest.raises(ConfigurationFaults, match=says):
-        open_library("before", {}, unobserved)
-
-
-@pytest.mark.usefixtures("installed")
-def test_a_system_that_does_not_say_what_it_can_do_is_a_fault() -> None:
-    """The broker would promise pages what such a system may not keep."""
-    with pytest.raises(ConfigurationFaults, match=r"library.system: the connector for 'silent' does not say what it"):
-        open_library("silent", {}, unobserved)
-
-
 def test_a_third_partys_package_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As it is written from docs/library-systems.md: the broker needs to know no more of it."""
     package = Path(third_party.__path__[0])

@@ -47,8 +47,8 @@ ADOPTED = {"category_id": "STUDENT", "expiry_date": "2028-08-31"}
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, {"userid": CPR, "cardnumber": CPR, "CPR": CPR}),
-        ({"cpr_attribute": ""}, {"userid": CPR, "cardnumber": CPR}),
+        ({}, {"userid": CPR, "cardnumber": "T-4711", "CPR": CPR}),
+        ({"cpr_attribute": ""}, {"userid": CPR, "cardnumber": "T-4711"}),
         ({"card_number": "system"}, {"userid": CPR, "cardnumber": "T-4711", "CPR": CPR}),
         ({"unique_field": "cardnumber", "cpr_attribute": ""}, {"userid": "temp.4711", "cardnumber": CPR}),
     ],
@@ -86,7 +86,7 @@ def test_a_change_cut_short_is_found_by_its_number_and_made_whole(
     whole = (lost, fault) == (2, "lose_answer")
     assert [each.category for each in found] == ["STUDENT" if whole else "TEMP"] * len(found)
     library.change(_change(number), soon())
-    assert _shown(koha) == {"userid": CPR, "cardnumber": CPR, "CPR": CPR} | ADOPTED
+    assert _shown(koha) == {"userid": CPR, "cardnumber": "T-4711", "CPR": CPR} | ADOPTED
     (row,) = koha.patrons.rows()
     assert len(row["extended_attributes"]) == 1
 
@@ -158,3 +158,14 @@ def test_a_patron_with_anothers_number_is_not_given_ours(
     with pytest.raises(LibraryRefused):
         opened(cpr_attribute="").change(_change(number), soon())
     assert _shown(koha)[field] == "0202810000"
+
+
+@pytest.mark.parametrize("constructed", ["6101800000", "3113800000", "unknown"])
+def test_a_number_that_is_no_cpr_number_gives_way(
+    *, koha: Simulation, library: Koha, soon: Soon, constructed: str
+) -> None:
+    """A replacement or constructed number counts as none, in the attribute and in the card number."""
+    number = _temporary(koha, cardnumber=constructed, extended_attributes=[{"type": "CPR", "value": constructed}])
+    library.change(_change(number), soon())
+    card = constructed if constructed == "unknown" else CPR
+    assert _shown(koha) == {"userid": CPR, "cardnumber": card, "CPR": CPR} | ADOPTED

@@ -99,14 +99,6 @@ def test_koha_numbers_a_card_at_the_next_change_itself(koha: Simulation, opened:
     assert after.fields["firstname"] == "Aase"
 
 
-def test_a_change_after_which_ours_has_no_card_number_is_a_fault(koha: Simulation, opened: Opened, soon: Soon) -> None:
-    """The cause is the setting, not the person."""
-    with pytest.raises(LibraryRefused) as caught:
-        opened(card_number="system").change(Change(_desk(koha, statistics_1=MARK), RENAMED), soon())
-    assert caught.value.setting == "autoMemberNum"
-    assert opened(card_number="system").change(Change(_desk(koha, userid="b"), RENAMED), soon()).card is None
-
-
 def test_koha_makes_up_no_user_name(koha: Simulation, opened: Opened, wish: Wish, soon: Soon) -> None:
     """One that it makes up may be somebody's card number, so one is sent where the CPR is on the card alone, too."""
     opened(unique_field="cardnumber").create(wish, MARK, soon())

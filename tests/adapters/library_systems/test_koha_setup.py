@@ -10,7 +10,7 @@ from flask import Flask
 
 from broker.adapters.library_systems.koha import Koha
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
-from broker.demo.koha.administration import FOUR_DIGIT_PINS, AttributeType, Category
+from broker.demo.koha.administration import FOUR_DIGIT_PINS, AttributeType
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import Simulation
 from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
@@ -43,7 +43,7 @@ def test_a_sound_setup_has_no_fault_and_is_left_as_it_was(koha: Simulation, libr
     before = koha.patrons.rows()
     assert _proved(library, soon) == ()
     assert koha.patrons.rows() == before
-    assert sum(line == "POST /api/v1/patrons 400" for line in koha.access.lines()) == len(POLICIES.categories) + 1
+    assert sum(line == "POST /api/v1/patrons 400" for line in koha.access.lines()) == len(POLICIES.categories)
     assert CPR not in "".join(koha.access.lines())
 
 
@@ -90,78 +90,6 @@ def test_a_field_that_koha_has_not_is_told_with_the_one_that_was_meant(library: 
     near, far = _proved(library, soon, expected)
     assert near.sentence == "student.yaml:34: Koha has no field 'surnam' (did you mean 'surname'?)"
     assert far.sentence.startswith("student.yaml:40: Koha has no field 'shoe_size' (fields: address, ")
-
-
-@pytest.mark.parametrize(("unique", "faults"), [(True, []), (False, ["unique patron attribute type CPR"])])
-def test_an_attribute_type_that_is_not_unique_is_told(
-    *, koha: Simulation, library: Koha, soon: Soon, unique: bool, faults: list[str]
-) -> None:
-    """It is tried with a number that a patron has; without one it cannot be told, and nothing is."""
-    types = {"CPR": AttributeType(unique=unique)}
-    koha.patrons.administration = replace(FOUR_DIGIT_PINS, attribute_types=types)
-    assert _proved(library, soon) == ()
-    _desk(koha, extended_attributes=[{"type": "CPR", "value": CPR}])
-    found = _proved(library, soon)
-    assert [fault.setting for fault in found] == faults
-    assert CPR not in str(found)
-    assert len(koha.patrons.rows()) == 1
-
-
-def test_borrowers_of_ours_without_a_card_number_are_told(koha: Simulation, opened: Opened, soon: Soon) -> None:
-    """No dry run shows whether Koha gives card numbers; those that it gave none are counted."""
-    _desk(koha)
-    _desk(koha, userid="marked.otherwise", statistics_1="B")
-    _desk(koha, userid="carded", statistics_1=MARK, cardnumber="C-1")
-    assert _proved(opened(), soon) == ()
-    _desk(koha, userid="ours", statistics_1=MARK)
-    (fault,) = _proved(opened(card_number="system"), soon)
-    assert fault.setting == "cardnumber"
-    assert "1 or more borrowers made here have no card number" in fault.sentence
-    assert "autoMemberNum" in fault.sentence
-
-
-@pytest.mark.parametrize(
-    ("least", "strong", "settings"),
-    [
-        (8, True, ["minPasswordLength STUDENT"] * 2),
-        (5, False, ["minPasswordLength STUDENT"] * 2),
-        (4, True, ["", "RequireStrongPassword STUDENT"]),
-        (4, False, ["", ""]),
-        (3, False, ["", ""]),
-    ],
-)
-@pytest.mark.parametrize("ours", [False, True])
-def test_a_category_that_takes_no_pin_is_told(
-    *, koha: Simulation, library: Koha, soon: Soon, least: int, strong: bool, settings: list[str], ours: bool
-) -> None:
-    """Koha's own rules refuse every PIN; a password that no Koha takes is tried, and nobody's is changed.
-
-    Whether a strong one is demanded is asked of a borrower made here only.
-    """
-    rules = Category(min_password_length=least, require_strong_password=strong)
-    categories = {**FOUR_DIGIT_PINS.categories, "STUDENT": rules}
-    koha.patrons.administration = replace(FOUR_DIGIT_PINS, categories=categories)
-    assert _proved(library, soon) == ()
-    patron = _desk(koha, category_id="STUDENT", statistics_1=MARK if ours else None, cardnumber="C-1")
-    faults = _proved(library, soon)
-    setting = settings[ours]
-    assert [fault.setting for fault in faults] == ([setting] if setting else [])
-    assert not koha.patrons.has_password(patron["patron_id"])
-    for fault in faults:
-        assert fault.sentence.startswith("student.yaml:30: Koha: no PIN can be set in STUDENT: ")
-
-
-def test_a_koha_that_takes_any_password_is_told(
-    koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One patron's PIN is spoilt by the proof then: staff hear whose, and no second patron's is tried."""
-    monkeypatch.setattr("broker.demo.koha.patrons.password_fault", lambda *_: "")
-    number = _desk(koha, category_id="STUDENT")["patron_id"]
-    _desk(koha, category_id="TEMP", userid="another")
-    (fault,) = _proved(library, soon)
-    assert fault.setting == "password rules"
-    assert f"patron {number} " in fault.sentence
-    assert sum(line.endswith("/password 200") for line in koha.access.lines()) == 1
 
 
 def test_mandatory_attribute_types_cannot_be_seen(koha: Simulation, library: Koha, soon: Soon) -> None:

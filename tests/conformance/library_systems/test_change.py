@@ -101,24 +101,3 @@ def test_a_borrower_with_another_cpr_is_not_given_ours(stage: Stage) -> None:
         stage.library.change(Change(before.number, (), "EMPLOYEE", UNTIL, CPR), soon())
     assert stage.library.read(before.number, soon()) == before
     assert stage.library.find(CPR, soon()) == ()
-
-
-@pytest.mark.library("adoption")
-def test_a_number_that_was_changed_takes_the_place_of_the_former(stage: Stage) -> None:
-    """The former one finds nobody any more; repeated after a lost answer it changes nothing more."""
-    before = made(stage)
-    change = Change(before.number, (), cpr=OTHER_CPR, former_cpr=CPR)
-    for _ in range(2):
-        after = stage.library.change(change, soon())
-        assert (after.number, after.cpr, after.category) == (before.number, OTHER_CPR, before.category)
-        assert stage.library.find(CPR, soon()) == ()
-        assert stage.library.find(OTHER_CPR, soon()) == (after,)
-
-
-@pytest.mark.library("adoption")
-def test_a_third_number_is_not_overwritten(stage: Stage) -> None:
-    """Only the number that the change names may go."""
-    before = made(stage, OTHER_CPR)
-    with pytest.raises(LibraryRefused):
-        stage.library.change(Change(before.number, (), cpr=CPR, former_cpr="0303800000"), soon())
-    assert stage.library.read(before.number, soon()) == before

@@ -42,7 +42,7 @@ def test_every_spelling_of_the_desk_is_found(stage: Stage, spelled: str) -> None
     assert (borrower.number, borrower.category, borrower.mark) == (number, "PRIVATE", None)
 
 
-def test_two_borrowers_of_one_person_are_both_given(stage: Stage) -> None:
+def test_several_borrowers_of_one_person_are_both_given(stage: Stage) -> None:
     """Staff must merge them: neither is chosen here."""
     both = {stage.desk.register("010180-0000", "PRIVATE"), stage.desk.register("010180 0000", "STUDENT")}
     assert {each.number for each in stage.library.find(CPR, soon())} == both

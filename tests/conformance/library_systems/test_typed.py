@@ -102,7 +102,7 @@ def test_a_card_that_is_anothers_cpr_is_several(stage: Stage) -> None:
     assert numbers(stage, "010180-0000") == {borrower.number, holder}
 
 
-def test_two_borrowers_of_one_cpr_are_several(stage: Stage) -> None:
+def test_several_borrowers_of_one_cpr_are_several(stage: Stage) -> None:
     """Staff must merge them."""
     both = {stage.desk.register("010180-0000", "PRIVATE"), stage.desk.register("010180 0000", "STUDENT")}
     assert numbers(stage, CPR) == both

@@ -14,7 +14,6 @@ from broker.core.analysis.directed_change import Direction
 from broker.core.analysis.set_differences import Difference, difference
 from broker.core.analysis.set_pairs import named_services
 from broker.core.analysis.sources import Source
-from broker.core.borrowers.leading_numbers import cpr_leads
 from broker.core.borrowers.wanted_borrower import Wish, wish
 from broker.core.entities import PERSISTENT, TRANSIENT, Service
 from broker.core.login.described_login import DescribedLogin, IdealTerms
@@ -64,8 +63,7 @@ class Shown:
         release = played.decision.release
         if release is None or release.borrower != "make" or not played.permitted:
             return None
-        leads = cpr_leads(played.decision, played.facts.cpr)
-        return wish(played.decision, played.facts.attributes, find_by_cpr=leads, language="en", today=TODAY)
+        return wish(played.decision, played.facts.attributes, language="en", today=TODAY)
 
     @property
     def fields(self) -> set[tuple[str, str]]:

@@ -28,7 +28,7 @@ OTHERS = replace(THERE, born=PERSON.birth_date, fields={"surname": "Skov", "firs
     [
         ((), Create(WISH)),
         ((THERE,), Nothing("7")),
-        ((THERE, replace(THERE, number="8")), Case("two_borrowers", ("7", "8"))),
+        ((THERE, replace(THERE, number="8")), Case("several_borrowers", ("7", "8"))),
         ((replace(THERE, category="PRIV"),), Change("7", (), "STUD", FAR)),
         ((replace(THERE, category="STAFF"),), Nothing("7")),
         ((replace(THERE, category="TEMP"),), Nothing("7")),

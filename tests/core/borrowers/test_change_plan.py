@@ -104,7 +104,7 @@ ADOPTED = Change("9", (), "STUD", FAR, CPR)
         ((), replace(ADOPTING, creates=False), TEMP, Case("temporary_unfit", ("9",))),
         ((THERE,), ADOPTING, TEMP, Case("temporary_and_cpr", ("7", "9"))),
         ((THERE,), ADOPTING, None, Change("7", (), "STUD", FAR)),
-        ((THERE, TEMP), ADOPTING, None, Case("two_borrowers", ("7", "9"))),
+        ((THERE, TEMP), ADOPTING, None, Case("several_borrowers", ("7", "9"))),
         ((replace(TEMP, cpr=CPR),), ADOPTING, None, ADOPTED),
         ((replace(TEMP, cpr=CPR),), ADOPTING, replace(TEMP, cpr=CPR), ADOPTED),
         ((replace(TEMP, category="STUD", expires=FAR, cpr=CPR),), ADOPTING, None, Nothing("9")),
@@ -125,7 +125,7 @@ OBSERVED = Enrolment("e", EnrolmentState.OBSERVED, datetime(2026, 11, 25, 12, tz
 @pytest.mark.parametrize(
     ("planned", "written"),
     [
-        (Case("two_borrowers", ("7", "9")), {"reason": "two_borrowers", "borrowers": ("7", "9")}),
+        (Case("several_borrowers", ("7", "9")), {"reason": "several_borrowers", "borrowers": ("7", "9")}),
         (Gone(), {"reason": "borrower_gone"}),
         (Nothing("7"), {"number": "7", "outcome": EnrolmentOutcome.UNCHANGED}),
         (

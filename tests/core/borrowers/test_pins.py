@@ -37,10 +37,6 @@ def test_what_a_number_suggests_are_pins() -> None:
     assert all(len(pin) == 4 for pin in pins.suggested_by("3112085678"))
 
 
-
-
-
-
 @pytest.mark.parametrize("pin", ["3112", "1231", "3108", "0831", "1208", "0812", "1908"])
 def test_a_date_of_birth_suggests_its_pieces(pin: str) -> None:
     """Two of day, month and year in either order, and the year, are what somebody who knows the birthday tries."""

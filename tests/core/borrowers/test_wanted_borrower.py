@@ -8,10 +8,12 @@ import pytest
 
 from broker.core.borrowers.wanted_borrower import months_after, wish
 from broker.core.identity.canonical_attributes import Attributes
+from broker.core.identity.rights import Ground
 from broker.core.policy.model import Lowering
 from broker.core.policy.register_rule import RegisterRule
 
 DAY = date(2026, 11, 25)
+GROUNDS = {True: Ground.INSTITUTION, False: Ground.ALUMNI}
 
 
 @pytest.mark.parametrize(
@@ -31,7 +33,7 @@ def test_months_after(day: date, months: int, then: date) -> None:
 def test_a_wish_takes_its_fields_from_the_attributes(permit: Any) -> None:
     """Category and fields are the policy's, values the person's, the PIN goes to the address that is set."""
     attributes = Attributes({"mail": ("a@b.example",), "cpr": ("1403044004",)})
-    made = wish(permit(borrower="make"), attributes, find_by_cpr=True, language="en", today=DAY)
+    made = wish(permit(borrower="make"), attributes, language="en", today=DAY)
     assert made is not None
     assert (made.cpr, made.category, made.upgrades, made.pin_to) == (
         "1403044004",
@@ -47,31 +49,29 @@ def test_a_wish_takes_its_fields_from_the_attributes(permit: Any) -> None:
 def test_a_wish_holds_no_formula(permit: Any, asserted: str, wished: tuple[str, ...]) -> None:
     """What a spreadsheet would carry out is in no wish, and so in no comparison with the library system either."""
     attributes = Attributes({"mail": (asserted,), "cpr": ("1403044004",)})
-    made = wish(permit(borrower="make"), attributes, find_by_cpr=True, language="en", today=DAY)
+    made = wish(permit(borrower="make"), attributes, language="en", today=DAY)
     assert made is not None
     assert tuple(field.value for field in made.fields) == wished
     assert made.pin_to == (wished[0] if wished else None)
 
 
-def test_a_person_not_known_in_person_is_not_found_by_cpr(permit: Any) -> None:
-    """Self-asserted logins and bare affiliates never reach a borrower by its CPR.
-
-    Source: docs/reference/design.md#find-by-cpr.
-    """
-    made = wish(permit(), Attributes({"cpr": ("1403044004",)}), find_by_cpr=False, language="da", today=DAY)
-    assert made is None
+def test_a_login_without_a_usable_number_wants_no_borrower(permit: Any) -> None:
+    """No identifier leads to a borrower instead."""
+    decision = replace(permit(borrower="make"), ground=Ground.IDENTIFIER)
+    assert wish(decision, Attributes({"cprUuid": ("u",)}), language="da", today=DAY) is None
+    assert wish(decision, Attributes({"cpr": ("1403044004",)}), language="da", today=DAY) is None
 
 
-@pytest.mark.parametrize("known_in_person", [True, False])
-def test_only_who_is_known_in_person_is_looked_up(permit: Any, *, known_in_person: bool) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_the_register_is_asked_only_where_fields_may_be_written(permit: Any, *, known: bool) -> None:
     """Of others nothing is written, so that nobody has to ask a register about them."""
     decision, attributes = permit(borrower="make"), Attributes({"cpr": ("1403044004",)})
     assert decision.policy
     rule = replace(decision.policy.borrower, register=RegisterRule("always"))
-    decision = replace(decision, policy=replace(decision.policy, borrower=rule), known_in_person=known_in_person)
-    made = wish(decision, attributes, find_by_cpr=True, language="da", today=DAY)
+    decision = replace(decision, policy=replace(decision.policy, borrower=rule), ground=GROUNDS[known])
+    made = wish(decision, attributes, language="da", today=DAY)
     assert made is not None
-    assert made.register == (RegisterRule("always") if known_in_person else None)
+    assert made.register == (RegisterRule("always") if known else None)
 
 
 @pytest.mark.parametrize("case", ["no policy", "no rule", "by a PIN"])
@@ -85,7 +85,7 @@ def test_nobody_is_wanted_where_no_rule_makes_a_borrower(permit: Any, case: str)
         decision = replace(decision, policy=replace(decision.policy, borrower=None))
     else:
         attributes = Attributes({"borrower_category": ("STUDENT",)})
-    assert wish(decision, attributes, find_by_cpr=True, language="da", today=DAY) is None
+    assert wish(decision, attributes, language="da", today=DAY) is None
 
 
 @pytest.mark.parametrize(("pin", "to"), [("mail", "a@b.example"), ("none", None)])
@@ -97,7 +97,7 @@ def test_a_pin_is_mailed_where_the_rule_has_it_so(permit: Any, pin: str, to: str
     rule = replace(decision.policy.borrower, pin=pin, fields=(phone, email))
     decision = replace(decision, policy=replace(decision.policy, borrower=rule))
     attributes = Attributes({"mail": ("a@b.example",), "telephone": ("12345678",), "cpr": ("1403044004",)})
-    made = wish(decision, attributes, find_by_cpr=True, language="da", today=DAY)
+    made = wish(decision, attributes, language="da", today=DAY)
     assert made is not None
     assert (made.pin_to, [each.name for each in made.fields]) == (to, ["phone", "email"])
 
@@ -108,33 +108,31 @@ def test_a_rule_that_finds_by_no_cpr_wishes_nothing(permit: Any) -> None:
     rule = replace(decision.policy.borrower, find_by=())
     decision = replace(decision, policy=replace(decision.policy, borrower=rule))
     attributes = Attributes({"mail": ("a@b.example",), "cpr": ("1403044004",)})
-    assert wish(decision, attributes, find_by_cpr=True, language="da", today=DAY) is None
+    assert wish(decision, attributes, language="da", today=DAY) is None
 
 
 def test_no_address_no_letter(permit: Any) -> None:
     """Without an address there is nowhere to mail the PIN."""
-    made = wish(permit(), Attributes({"cpr": ("1403044004",)}), find_by_cpr=True, language="da", today=DAY)
+    made = wish(permit(), Attributes({"cpr": ("1403044004",)}), language="da", today=DAY)
     assert made is not None
     assert made.pin_to is None
 
 
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize(("may_lower", "lowers"), [(True, ("STUD",)), (False, ())])
-def test_who_is_not_known_in_person_is_lowered_and_no_more(
-    permit: Any, lowers: tuple[str, ...], *, may_lower: bool, known: bool
-) -> None:
+def test_a_number_of_alumni_only_lowers(permit: Any, lowers: tuple[str, ...], *, may_lower: bool, known: bool) -> None:
     """A CPR number finds their borrower; nothing is made, raised or written, and no PIN is mailed.
 
     What may be lowered is the decision's word, not the file's alone.
     """
-    decision = replace(permit(borrower="make"), may_lower=may_lower, known_in_person=known)
+    decision = replace(permit(borrower="make"), permits_lowering=may_lower, ground=GROUNDS[known])
     rule = replace(decision.policy.borrower, lowers=Lowering(("wayf",), ("STUD",)), temporary=("TEMP",))
     decision = replace(decision, policy=replace(decision.policy, borrower=rule))
     numbered = Attributes({"cpr": ("1403044004",), "mail": ("a@b.example",)})
-    made = wish(decision, numbered, find_by_cpr=True, language="da", today=DAY)
+    made = wish(decision, numbered, language="da", today=DAY)
     assert made is not None
     assert (made.lowers, made.adopts, made.creates) == (lowers, ("TEMP",), known)
     assert (bool(made.fields), bool(made.pin_to), bool(made.upgrades)) == (known, known, known)
-    barred = wish(replace(decision, may_create=False), numbered, find_by_cpr=True, language="da", today=DAY)
+    barred = wish(replace(decision, permits_creation=False), numbered, language="da", today=DAY)
     assert barred is not None
     assert not barred.creates

@@ -9,7 +9,14 @@ import pytest
 
 from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.errors import AttributesRefused
-from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, MapRow, WireAttribute, canonical
+from broker.core.identity.canonical_attributes import (
+    AttributeMap,
+    AttributeReading,
+    MapRow,
+    WireAttribute,
+    canonical,
+    without_unusable_cpr,
+)
 from broker.core.identity.national_eid import check_eid_assertion, with_eid_attributes
 from broker.files import attribute_maps
 from tests.plugins.eid_messages import CORE, NSIS, PROFESSIONAL, said
@@ -27,16 +34,15 @@ def read(values: Mapping[str, str], name_id: str | None = PERSON, upstream: Upst
     """Read an assertion of NemLog-in's as the broker does."""
     wires = [WireAttribute(name, (value,)) for name, value in values.items()]
     plain = canonical(wires, MAPS["oiosaml3"], upstream.institutions[0], TODAY)
-    return check_eid_assertion(plain, wires, name_id, upstream, TODAY)
+    checked = check_eid_assertion(plain, wires, name_id, upstream)
+    return with_eid_attributes(without_unusable_cpr(checked, upstream.institutions[0]), TODAY)
 
 
 def several(values: Mapping[str, tuple[str, ...]], upstream: Upstream = NEMLOGIN) -> AttributeReading:
     """Read an assertion of which some attributes have several values, or none."""
     wires = [WireAttribute(name, (value,)) for name, value in said(loa=None).items()]
     wires += [WireAttribute(name, found) for name, found in values.items()]
-    return check_eid_assertion(
-        canonical(wires, MAPS[upstream.attribute_map], EID, TODAY), wires, PERSON, upstream, TODAY
-    )
+    return check_eid_assertion(canonical(wires, MAPS[upstream.attribute_map], EID, TODAY), wires, PERSON, upstream)
 
 
 def cause(values: Mapping[str, str], name_id: str | None = PERSON, upstream: Upstream = NEMLOGIN) -> str:
@@ -134,7 +140,7 @@ def test_parts_are_read_by_whatever_name_the_map_has() -> None:
     for values, level in ((("High",), Assurance.HIGH), (("High", "Substantial"), Assurance.SUBSTANTIAL)):
         wires = [WireAttribute(name, (value,)) for name, value in said(loa="High").items()]
         wires.append(WireAttribute("urn:x:ial", values))
-        assert check_eid_assertion(canonical(wires, own, EID, TODAY), wires, PERSON, NEMLOGIN, TODAY).assurance is level
+        assert check_eid_assertion(canonical(wires, own, EID, TODAY), wires, PERSON, NEMLOGIN).assurance is level
 
 
 @pytest.mark.parametrize("part", ["ial", "aal"])

@@ -18,6 +18,7 @@ from broker.core.errors import (
 )
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, Attributes, MapRow, WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.rights import Ground, Right
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import login_facts
@@ -37,6 +38,7 @@ MAP = AttributeMap(
         MapRow("primary", "eduPersonPrimaryAffiliation", single=True, pattern="[a-z]+"),
         MapRow("assurance", "eduPersonAssurance"),
         MapRow("mail", "mail"),
+        MapRow("number", "cpr"),
     ),
 )
 RULES = ConfiguredEntities(
@@ -154,22 +156,30 @@ def test_a_service_is_told_no_more_than_was_read(asked: tuple[str, ...], told: s
 
 
 @pytest.mark.parametrize(
-    ("sent", "may"),
+    ("sent", "usable"),
     [
-        ({}, True),
         ({"scoped": "employee@au.dk"}, True),
+        ({"scoped": "employee@au.dk", "assurance": "2"}, True),
+        ({}, False),
         ({"scoped": "employee@ku.dk"}, False),
-        ({"primary": "EMPLOYEE"}, False),
+        ({"scoped": "library-walk-in@au.dk"}, False),
+        ({"scoped": "alum@au.dk"}, False),
         ({"scoped": "guest@au.dk"}, False),
-        ({"assurance": "2"}, False),
+        ({"scoped": "employee@au.dk", "assurance": "1"}, False),
     ],
 )
-def test_an_affiliation_that_was_withheld_makes_nobody_known(sent: dict[str, str], may: bool) -> None:
-    """An affiliation that was withheld leaves its holder unknown, not as well known as by a national eID."""
-    wire = tuple(WireAttribute(name, (value,)) for name, value in ({"assurance": "3"} | sent).items())
-    came = replace(CAME, attributes=wire)
-    facts = login_facts(read(RULES, came).without_cpr(), upstream="wayf", intent=None)
-    assert evaluate(RULES.policies(), facts, RULES.service("my-loans"), NOW).known_in_person is may
+def test_a_number_that_is_not_usable_is_never_read(sent: dict[str, str], usable: bool) -> None:
+    """No part of the broker sees it: it is not among the attributes."""
+    said = {"assurance": "3", "number": "1403044004"} | sent
+    wire = tuple(WireAttribute(name, (value,)) for name, value in said.items())
+    reading = read(RULES, replace(CAME, attributes=wire))
+    assert ("cpr" in reading.attributes, reading.age is not None) == (usable, usable)
+    found = ("real", Ground.INSTITUTION) if usable else ("none", Ground.NOTHING)
+    assert (reading.cpr, reading.ground) == found
+    assert (dict(reading.withheld).get("cpr") == "not_usable") is not usable
+    facts = login_facts(reading.without_cpr(), upstream="wayf", intent=None)
+    decision = evaluate(RULES.policies(), facts, RULES.service("my-loans"), NOW)
+    assert decision.has(Right.USE_BORROWER) is usable
 
 
 LIBRARY = Upstream("library", "library", "", "", "", WORDS)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.entities import Controller, Service, Text
+from broker.core.identity.rights import Ground
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, TellChange, VerifyPin
 from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction
@@ -69,7 +70,7 @@ def test_a_pin_is_good_for_other_errands(arrived: Transaction, terms: Any, permi
 
 def test_a_new_pin_needs_more_than_a_name(arrived: Transaction, terms: Any, permit: Any) -> None:
     """A name that led to the account last year may be the next holder's by now, and a PIN would make it theirs."""
-    unsure = replace(permit(borrower="make"), known_in_person=False)
+    unsure = replace(permit(borrower="make"), ground=Ground.ALUMNI)
     step = next_step(
         replace(arrived, errand=Errand.PIN, account=Account("7", AccountState.KNOWN)), terms(unsure), arrived.begun
     )

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Assurance, Service
 from broker.core.errors import REQUEST_DENIED
-from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes
+from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes, with_assumed_ground
+from broker.core.identity.rights import Ground
 from broker.core.login.described_login import DescribedBorrower, DescribedLogin
 from broker.core.login.ideal_login import play
 from broker.core.login.played_login import PlayedLogin
@@ -41,7 +42,8 @@ def login(
     if cpr != "none":
         attributes["cpr"] = CPR_STAND_IN
     reading = AttributeReading(Attributes(attributes), assurance, cpr, 22 if cpr == "real" else None)
-    return replace(DescribedLogin(upstream, reading.without_cpr()), **more)  # type: ignore[arg-type]
+    read = with_assumed_ground(reading).without_cpr()
+    return replace(DescribedLogin(upstream, read), **more)  # type: ignore[arg-type]
 
 
 def eid(**more: object) -> DescribedLogin:
@@ -182,7 +184,7 @@ def test_what_leaves_and_what_stays_have_their_lines() -> None:
 def described(example: Example) -> DescribedLogin:
     """Describe the login of an example: whether there is a borrower is all that it says of one."""
     facts = example.login
-    reading = AttributeReading(facts.attributes, facts.assurance, facts.cpr, facts.age)
+    reading = AttributeReading(facts.attributes, facts.assurance, facts.cpr, facts.age, ground=facts.ground)
     there = DescribedBorrower("PRIVATE", linked=True) if facts.borrower else None
     return DescribedLogin(facts.upstream, reading.without_cpr(), intent=facts.intent, borrower=there)
 
@@ -305,7 +307,7 @@ def test_the_register_is_asked_by_a_number_that_leads_to_a_borrower() -> None:
     students = with_register("student")
     found = play(STUDENT, MY_LOANS, students, NOW)
     assert found.register == RegisterRule("always")
-    assert replace(found, facts=replace(found.facts, cpr="none")).register is None
+    assert replace(found, decision=replace(found.decision, ground=Ground.IDENTIFIER)).register is None
     assert replace(found, borrower=None).register is None
     assert replace(found, steps=(Refuse("a reason", REQUEST_DENIED),)).register is None
     assert play(STUDENT, ideal_service("e-resources"), students, NOW).register is None

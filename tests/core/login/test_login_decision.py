@@ -7,6 +7,7 @@ import pytest
 
 from broker.core.entities import Assurance, Service, Text
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeMap, AttributeReading, Attributes, MapRow
+from broker.core.identity.rights import Ground
 from broker.core.login.login_decision import denied, login_facts, proof_step, with_required_names
 from broker.core.policy.model import (
     Alternative,
@@ -96,7 +97,7 @@ def test_a_denial_before_the_policies_names_them() -> None:
     """Its reason is the only one, nothing is released, and its digest is that of the policies in force."""
     decision = denied("level_missing", POLICIES)
     assert (decision.effect, [reason.code for reason in decision.reasons]) == (Effect.DENY, ["level_missing"])
-    assert (decision.digest, decision.released, decision.may_find_by_cpr) == ("digest", (), False)
+    assert (decision.digest, decision.released, decision.ground) == ("digest", (), Ground.NOTHING)
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ ACCOUNTS = {
     "done": (Account("7", AccountState.DONE), Issue),
     "as it is": (Account("7", AccountState.KNOWN), Issue),
     "observed": (Account(None, AccountState.OBSERVED), Issue),
-    "case": (Account(None, AccountState.CASE, reason="two_borrowers"), Refuse),
+    "case": (Account(None, AccountState.CASE, reason="several_borrowers"), Refuse),
     "given up": (Account(None, AccountState.GIVEN_UP), Refuse),
     "without mail": (Account(None, AccountState.MAIL_REQUIRED), ProveMailbox),
 }
@@ -247,7 +247,7 @@ def test_a_category_that_fell_or_rose_is_told_before_the_login_goes_on(
 
 @pytest.mark.parametrize("borrower", ["make", "need"])
 @pytest.mark.parametrize("state", [AccountState.CASE, AccountState.GIVEN_UP, AccountState.CLOSED])
-@pytest.mark.parametrize("reason", [None, "two_borrowers"])
+@pytest.mark.parametrize("reason", [None, "several_borrowers"])
 def test_an_account_that_is_not_made_is_refused_with_a_reason(
     after: Next, permit: Any, agreed: Any, *, state: AccountState, reason: str | None, borrower: str
 ) -> None:
@@ -268,9 +268,11 @@ def test_an_account_that_is_not_made_is_refused_with_a_reason(
 def test_a_case_names_its_reason(after: Next, permit: Any, agreed: Any) -> None:
     """Staff's case is named on the page."""
     decision = permit(borrower="make")
-    step = after(replace(agreed(decision), account=Account(None, AccountState.CASE, reason="two_borrowers")), decision)
+    step = after(
+        replace(agreed(decision), account=Account(None, AccountState.CASE, reason="several_borrowers")), decision
+    )
     assert isinstance(step, Refuse)
-    assert step.reason == "two_borrowers"
+    assert step.reason == "several_borrowers"
 
 
 def test_nobody_is_asked_in_vain(arrived: Transaction, after: Next, permit: Any) -> None:
@@ -385,7 +387,7 @@ def test_an_upstream_s_notice_covers_only_what_it_sent(arrived: Transaction, aft
     assert lone.policy
     assert lone.release
     rule = BorrowerRule(("cpr",), "STUD", (), 24, (), "mail", PolicyLine("p.yaml", 1), register=RegisterRule())
-    needing = replace(lone, release=replace(lone.release, borrower="need"), known_in_person=True)
+    needing = replace(lone, release=replace(lone.release, borrower="need"))
     has_one = replace(arrived, account=Account("42", AccountState.KNOWN))
     assert isinstance(after(has_one, needing), Issue)
     by_register = replace(needing, policy=replace(lone.policy, borrower=rule))

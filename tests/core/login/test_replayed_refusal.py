@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.entities import Assurance
-from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes, Values
+from broker.core.identity.canonical_attributes import (
+    CPR_STAND_IN,
+    AttributeReading,
+    Attributes,
+    Values,
+    with_assumed_ground,
+)
 from broker.core.login.described_login import DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
 from broker.core.login.refused_facts import VALUES_KEPT, RefusedFacts, refused_facts
@@ -33,7 +39,7 @@ def login(
     """Describe a login; a number is its kind."""
     numbered = {**attributes, "cpr": CPR_STAND_IN} if cpr != "none" else attributes
     reading = AttributeReading(Attributes(numbered), assurance, cpr, age)
-    return DescribedLogin(upstream, reading.without_cpr())
+    return DescribedLogin(upstream, with_assumed_ground(reading).without_cpr())
 
 
 def refused(described: DescribedLogin, service: str, person: Person | None = None) -> RefusedFacts:

@@ -164,7 +164,7 @@ class PaperShelf:
         def work(shelf: sqlite3.Connection) -> Borrower:
             before = _demanded(shelf, change.number, "change")
             if change.cpr:
-                _identify(shelf, before, change.cpr, change.former_cpr)
+                _identify(shelf, before, change.cpr)
             for name, value in columns.items():
                 _set(shelf, before.number, name, value)
             return _demanded(shelf, change.number, "change")
@@ -262,14 +262,12 @@ def _set(shelf: sqlite3.Connection, number: str, column: str, value: str) -> Non
     shelf.execute(f"UPDATE borrower SET {column} = ? WHERE number = ?", (value, int(number)))  # noqa: S608 - our own
 
 
-def _identify(shelf: sqlite3.Connection, before: Borrower, cpr: str, former: str | None) -> None:
-    if before.cpr not in {None, cpr, former}:
+def _identify(shelf: sqlite3.Connection, before: Borrower, cpr: str) -> None:
+    if before.cpr not in {None, cpr}:
         raise LibraryRefused("change: the borrower has another CPR number")
     if any(str(row["number"]) != before.number for row in _with_cpr(shelf, cpr)):
         raise LibraryUnavailable("change: another borrower has the CPR number by now")
     _set(shelf, before.number, "cpr", cpr)
-    if former and before.card in _spelled(former):
-        _set(shelf, before.number, "card", cpr)
 
 
 def _with_cpr(shelf: sqlite3.Connection, cpr: str) -> list[Row]:

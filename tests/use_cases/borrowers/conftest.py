@@ -9,6 +9,7 @@ import pytest
 from broker.core.audit_events import AuditEvent, NoTrail
 from broker.core.entities import Assurance, Text
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
+from broker.core.identity.rights import Ground
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Account, Authentication, AuthnRequest, Person, Transaction
 from broker.core.policy.model import (
@@ -77,13 +78,7 @@ class Logins:
         release = Release("my-loans", borrower, "public_task", WORDS, "persistent", (), PLACE)
         policy = Policy("p.yaml", "student", 1, WORDS, "o", date(2027, 1, 1), (), (), Requirement(), rule, (release,))
         permitted = Decision(
-            Effect.PERMIT,
-            (),
-            policy=policy,
-            release=release,
-            may_find_by_cpr=True,
-            known_in_person=True,
-            may_create=True,
+            Effect.PERMIT, (), policy=policy, release=release, ground=Ground.INSTITUTION, permits_creation=True
         )
         decision = replace(permitted, **decided)
         basis = Basis(came, (), "wayf", None, "my-loans", borrower=False)
@@ -91,7 +86,7 @@ class Logins:
 
     def private(self, *without: str, **more: Any) -> Arrived:
         """Give the login of a person whom the university no longer calls a student."""
-        may = {"known_in_person": False, "may_create": False, "may_lower": True}
+        may = {"ground": Ground.ALUMNI, "permits_creation": False, "permits_lowering": True}
         given: dict[str, Any] = {"rule": PRIVATE, **may, **more}
         return self.arrived(*without, **given)
 

@@ -11,6 +11,7 @@ from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Assurance
 from broker.core.errors import LibraryUnavailable
 from broker.core.identity.canonical_attributes import Attributes
+from broker.core.identity.rights import Ground
 from broker.core.login.transaction import Account, AccountState, Errand, Person
 from broker.core.policy.model import BorrowerRule, Field, PolicyLine
 
@@ -75,8 +76,8 @@ PROVED = replace(NO_FIELD, fields=(Field("email", "proof.kaldemail", "create", P
         ({"rule": NO_FIELD}, "account_case"),
         ({"rule": PROVED}, "account_case"),
         ({}, "account_case"),  # the university names an address that is not fit to be kept
-        ({"known_in_person": False}, "national_eid_required"),
-        ({"known_in_person": False, "rule": PROVED}, "national_eid_required"),
+        ({"ground": Ground.ALUMNI}, "national_eid_required"),
+        ({"ground": Ground.ALUMNI, "rule": PROVED}, "national_eid_required"),
     ],
 )
 @pytest.mark.parametrize("temporary", [None, "8"])
@@ -196,7 +197,7 @@ def test_a_borrower_that_must_be_there_is_found_by_the_number_and_never_made(
     """A name alone leads to none, however often the number came with it; nor does one that may find nobody."""
     student = logins.student()
     world.hooks.calls.clear()
-    arrived = logins.arrived(*without, borrower="need", may_find_by_cpr=may_find)
+    arrived = logins.arrived(*without, borrower="need", ground=Ground.INSTITUTION if may_find else Ground.NOTHING)
     assert logins.account(logins.transaction(student, errand=errand), arrived) == expected
     assert not {"create", "change"} & set(world.hooks.calls)
 
@@ -216,7 +217,7 @@ def test_who_has_no_number_is_told_what_is_lacking(logins: Any, kind: str, reaso
 @pytest.mark.parametrize("kind", ["replacement", "constructed"])
 def test_no_borrower_is_made_by_a_number_that_is_not_real(world: Any, logins: Any, kind: str) -> None:
     """Whatever a policy forgets to demand, and although the number came."""
-    arrived = logins.arrived()
+    arrived = logins.arrived(ground=Ground.NOTHING)
     arrived = replace(arrived, reading=replace(arrived.reading, cpr=kind))
     lacking = Account(None, AccountState.CASE, reason=f"{kind}_number")
     assert logins.account(logins.transaction(), arrived) == lacking
@@ -224,8 +225,8 @@ def test_no_borrower_is_made_by_a_number_that_is_not_real(world: Any, logins: An
     assert world.library.borrowers == {}
 
 
-def test_a_cpr_uuid_finds_the_borrower_and_leads_to_no_pin(logins: Any) -> None:
-    """A PIN outlives whatever led to it: the number itself has to come."""
+def test_a_cpr_uuid_leads_to_no_borrower(logins: Any) -> None:
+    """Not even where it came with the number before."""
     student = logins.student()
     persons = logins.persons()
     uuid = persons.links.of_name("cprUuid", UUID)
@@ -233,8 +234,8 @@ def test_a_cpr_uuid_finds_the_borrower_and_leads_to_no_pin(logins: Any) -> None:
     arrived = logins.arrived("cpr", borrower="need")
     said = Attributes({**arrived.reading.attributes, "cprUuid": (UUID,)})
     arrived = replace(arrived, reading=replace(arrived.reading, attributes=said, assurance=Assurance.SUBSTANTIAL))
-    for errand, found in ((Errand.LOGIN, Account("1", AccountState.KNOWN)), (Errand.PIN, LACKING)):
-        assert logins.account(logins.transaction(student, errand=errand), arrived) == found
+    for errand in (Errand.LOGIN, Errand.PIN):
+        assert logins.account(logins.transaction(student, errand=errand), arrived) == LACKING
 
 
 def test_number_and_pin_lead_to_that_borrower(world: Any, logins: Any) -> None:
@@ -256,7 +257,7 @@ def test_who_has_a_borrower_gets_on_without_what_they_lack(
     world: Any, logins: Any, person: Person, service: str, number: str | None
 ) -> None:
     """The library says so, and is asked for services with borrowers only, and of nobody whose case staff have."""
-    arrived = logins.arrived(borrower=service, may_create=False)
+    arrived = logins.arrived(borrower=service, permits_creation=False)
     assert logins.borrowers().number(logins.transaction(person), arrived, world.now) == number
     case = logins.transaction(replace(person, case="cpr_changed"))
     world.hooks.calls.clear()
@@ -265,14 +266,14 @@ def test_who_has_a_borrower_gets_on_without_what_they_lack(
 
 
 @pytest.mark.usefixtures("private")
-def test_two_borrowers_are_listed_for_whoever_needs_one(world: Any, logins: Any, private: Borrower) -> None:
+def test_several_borrowers_are_listed_for_whoever_needs_one(world: Any, logins: Any, private: Borrower) -> None:
     """No wish says so to staff: the question itself is the case."""
     world.library.add(CPR, replace(private, number="6"))
     for _ in range(2):
         account = logins.account(logins.transaction(), logins.arrived(borrower="need"))
     [row] = world.cases.rows()
-    assert account == Account(None, AccountState.CASE, reason="two_borrowers", enrolment=row["id"])
-    assert (row["state"], row["reason"]) == ("case", "two_borrowers")
+    assert account == Account(None, AccountState.CASE, reason="several_borrowers", enrolment=row["id"])
+    assert (row["state"], row["reason"]) == ("case", "several_borrowers")
 
 
 def test_a_new_pin_never_goes_by_a_wish(logins: Any, private: Borrower) -> None:
@@ -329,7 +330,7 @@ def test_who_has_left_is_lowered_unless_frozen(
 @pytest.mark.parametrize("may_lower", [False, True])
 def test_without_a_number_nobody_is_found_or_lowered(world: Any, logins: Any, *, may_lower: bool) -> None:
     """However well the name is known: not before the wish, and there is none."""
-    student, arrived = logins.student(), logins.private("cpr", may_lower=may_lower)
+    student, arrived = logins.student(), logins.private("cpr", permits_lowering=may_lower)
     before = dict(world.library.borrowers)
     for account in (
         logins.account(logins.transaction(student), arrived),
@@ -391,7 +392,7 @@ def test_another_wish_than_was_carried_out_is_carried_out(world: Any, logins: An
 def test_logins_by_two_ways_do_not_overtake_each_other_for_ever(world: Any, logins: Any) -> None:
     """A reload while the other's wish is under way waits for it, and wishes again only once that is done."""
     student = logins.arrived()
-    private = logins.private(known_in_person=True, may_create=True, may_lower=False)
+    private = logins.private(ground=Ground.INSTITUTION, permits_creation=True, permits_lowering=False)
     waiting = [logins.transaction(account=logins.enrol(logins.transaction(), student, patience=0))]
     waiting.append(logins.transaction(account=logins.enrol(logins.transaction(), private, patience=0)))
     wished = world.live.stored(CPR)
@@ -412,10 +413,10 @@ def test_observe_says_so(world: Any, logins: Any) -> None:
     assert world.library.borrowers == {}
 
 
-def test_two_borrowers_are_a_case_of_the_login(world: Any, logins: Any, private: Borrower) -> None:
+def test_several_borrowers_are_a_case_of_the_login(world: Any, logins: Any, private: Borrower) -> None:
     """The login that waits is told that staff must look, and names the case to them."""
     world.library.add(CPR, replace(private, number="6"))
     account = logins.enrol(logins.transaction(), logins.arrived())
     case = world.live.stored(CPR)
-    assert account == Account(None, AccountState.CASE, reason="two_borrowers", enrolment=case.id)
+    assert account == Account(None, AccountState.CASE, reason="several_borrowers", enrolment=case.id)
     assert case.borrowers == ("5", "6")

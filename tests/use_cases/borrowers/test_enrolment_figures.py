@@ -57,7 +57,7 @@ def test_what_waits_is_counted_by_its_reason(world: Any) -> None:
     world.store.put(Key("mail", "sent"), Kept(b"", "v", begun + timedelta(days=1)), None, begun)
     figures = counted(world)
     assert {(each.state, each.reason): each.count for each in figures.counts} == {
-        ("case", "two_borrowers"): 1,
+        ("case", "several_borrowers"): 1,
         ("done", ""): 1,
         ("wanted", "library_unavailable"): 1,
         ("wanted", ""): 1,

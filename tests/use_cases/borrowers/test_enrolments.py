@@ -154,7 +154,7 @@ def test_two_matches_are_a_case_that_keeps_what_staff_need(world: Any) -> None:
         world.library.add(CPR, each)
     world.live.want(world.wish())
     enrolment = world.settle()
-    assert (enrolment.state, enrolment.reason, enrolment.wish.cpr) == (EnrolmentState.CASE, "two_borrowers", CPR)
+    assert (enrolment.state, enrolment.reason, enrolment.wish.cpr) == (EnrolmentState.CASE, "several_borrowers", CPR)
     assert not {"create", "change", "set_pin"} & set(world.hooks.calls)
     del world.library.cprs["9"]
     assert world.cases.retry(enrolment.id)

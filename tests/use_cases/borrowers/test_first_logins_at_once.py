@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 
 from broker.adapters.stores.open_store import open_store
+from broker.core.identity.rights import Ground
 from broker.core.login.transaction import Account, AccountState
 from broker.core.ports import Store
 from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
@@ -67,7 +68,7 @@ def test_forty_first_logins_by_two_ways_are_all_through_in_ten_seconds(
     """One borrower, one mail, and nobody waits for the lease of work that is done."""
     world.hooks.every = lambda _: time.sleep(CALL_TAKES)
     begun = time.monotonic()
-    ways = [logins.arrived(), logins.private(known_in_person=True, may_create=True, may_lower=False)]
+    ways = [logins.arrived(), logins.private(ground=Ground.INSTITUTION, permits_creation=True, permits_lowering=False)]
     with worker(logins, open_one()) as first, worker(logins, open_one()) as second:
 
         def log_in(number: int) -> tuple[float, Account]:

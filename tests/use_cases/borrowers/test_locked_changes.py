@@ -3,23 +3,20 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key
 from broker.core.retention.table import LEASE
-from broker.use_cases.borrowers.library_proof import LibraryProof
 from broker.use_cases.borrower_leases import LATE
+from broker.use_cases.borrowers.library_proof import LibraryProof
 from broker.use_cases.borrowers.locked_changes import LockedChanges
 from broker.use_cases.records import Lease
 from tests.use_cases.conftest import Hooks, Shelf
@@ -152,8 +149,6 @@ def test_an_answer_and_a_write_that_was_not_sent_hold_nothing_up(
     with pytest.raises(error):
         CHANGES["change"](library, "7")
     library.set_pin("7", "6838", BY)
-
-
 
 
 @pytest.mark.parametrize("first", CHANGES)

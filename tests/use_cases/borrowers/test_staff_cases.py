@@ -74,7 +74,7 @@ def test_a_case_comes_back_when_nothing_was_put_right(world: Any) -> None:
     enrolment = world.live.want(world.wish())
     world.settle()
     assert world.cases.retry(enrolment.id)
-    assert world.settle().reason == "two_borrowers"
+    assert world.settle().reason == "several_borrowers"
 
 
 def test_a_borrower_with_another_name_is_left_alone(world: Any) -> None:
@@ -119,13 +119,13 @@ def test_a_case_and_its_retry_are_on_the_trail(world: Any, trail: Any) -> None:
     """Once as long as it says the same, under the person of the CPR number; each has its own id."""
     cases, owner = StaffCases(world.records, world.links, trail), world.links.of_cpr(CPR)
     person = world.links.by_cpr(owner).id
-    for reason in ("two_borrowers", "two_borrowers", "different_person"):
+    for reason in ("several_borrowers", "several_borrowers", "different_person"):
         cases.borrowers_differ(owner, reason, ("8", "9"))
     [row] = world.cases.rows()
     assert (row["state"], row["reason"]) == ("case", "different_person")
     assert cases.retry(row["id"])
     assert [(each.kind, each.reason) for each in trail.events] == [
-        (AuditEventKind.ENROLMENT_CASE, "two_borrowers"),
+        (AuditEventKind.ENROLMENT_CASE, "several_borrowers"),
         (AuditEventKind.ENROLMENT_CASE, "different_person"),
         (AuditEventKind.ENROLMENT_RETRIED, "different_person"),
     ]
@@ -285,7 +285,7 @@ def test_whose_case_was_ended_begins_anew(world: Any, two: Any, trail: Any) -> N
     assert not cases.end(two.id)
     assert world.live.step() is None
     told = [(each.kind, each.reason, each.about) for each in trail.events]
-    assert told == [(AuditEventKind.ENROLMENT_ENDED, "two_borrowers", two.id)]
+    assert told == [(AuditEventKind.ENROLMENT_ENDED, "several_borrowers", two.id)]
     del world.library.cprs["9"]
     assert world.live.want(world.wish()).id == two.id
     assert world.settle().number == "8"
@@ -294,16 +294,16 @@ def test_whose_case_was_ended_begins_anew(world: Any, two: Any, trail: Any) -> N
 def test_a_listed_case_and_a_notice_are_ended(world: Any) -> None:
     """Nothing else changes: the next login that meets the same lists it again, under another id."""
     owner = world.links.of_cpr(CPR)
-    listed = world.cases.borrowers_differ(owner, "two_borrowers", ("8", "9"))
+    listed = world.cases.borrowers_differ(owner, "several_borrowers", ("8", "9"))
     world.cases.another_cpr("k1.name", "k1.had", owner)
     begun = world.now
     world.now += timedelta(days=2)
-    assert world.cases.borrowers_differ(owner, "two_borrowers", ("8", "9")) == listed
+    assert world.cases.borrowers_differ(owner, "several_borrowers", ("8", "9")) == listed
     assert world.cases.show(listed)["wanted_at"] == begun.isoformat()  # since when it is listed, whoever logs in since
     ids = [row["id"] for row in world.cases.rows()]
     assert [world.cases.end(each) for each in ids] == [True, True]
     assert list(world.cases.rows()) == []
-    assert world.cases.borrowers_differ(owner, "two_borrowers", ("8", "9")) != listed
+    assert world.cases.borrowers_differ(owner, "several_borrowers", ("8", "9")) != listed
 
 
 def test_what_is_no_case_is_not_ended(world: Any) -> None:
@@ -337,8 +337,8 @@ def test_a_cpr_uuid_whose_borrower_of_before_is_another_by_now_is_decided_by_no_
     assert [world.cases.retry(each) for each in (seen, listed)] == [False, True]
 
 
-def test_two_borrowers_that_are_found_in_another_order_are_the_same_case(world: Any) -> None:
+def test_several_borrowers_that_are_found_in_another_order_are_the_same_case(world: Any) -> None:
     """An id that changes with each login could be decided by nobody."""
     owner = world.links.of_cpr(CPR)
-    ids = {world.cases.borrowers_differ(owner, "two_borrowers", found) for found in (("1", "2"), ("2", "1"))}
+    ids = {world.cases.borrowers_differ(owner, "several_borrowers", found) for found in (("1", "2"), ("2", "1"))}
     assert len(ids) == 1

@@ -18,12 +18,13 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.entities import Assurance, Text, Upstream
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.identity.mailbox_proofs import Proved
+from broker.core.identity.rights import Ground
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Account, Authentication, AuthnRequest, Person, Transaction
 from broker.core.policy.model import Decision, Effect, PolicyLine, PolicySet, Release
 from broker.use_cases.arrived_login import Arrived, Basis
 from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
-from broker.use_cases.identity.person_resolution import PersonResolution, findable_cpr
+from broker.use_cases.identity.person_resolution import PersonResolution, usable_cpr
 from broker.use_cases.proof_ownership import keep_proof
 from broker.use_cases.records import Records
 from tests.plugins.drawn import drawn
@@ -139,7 +140,7 @@ class Persons(RuleBasedStateMachine):
     def _rank(self, visit: Visit, came: tuple[Person, Account | None]) -> int:
         if came[0].case:
             return 2
-        return 0 if findable_cpr(self._arrived(visit)) else 1
+        return 0 if usable_cpr(self._arrived(visit)) else 1
 
     def _holds(self, visit: Visit, came: tuple[Person, Account | None], before: tuple[set[str], set[str]]) -> None:
         """Assert the laws; ``before`` is what ``_before`` gave before the visit, and what raced it."""
@@ -151,7 +152,7 @@ class Persons(RuleBasedStateMachine):
             assert person.id not in {*self.ids.values(), *self.alone}
             return
         cpr = self._cpr(visit)
-        if cpr and not findable_cpr(self._arrived(visit)) and self._uuid(visit) not in {None, *before[1]}:
+        if cpr and not usable_cpr(self._arrived(visit)) and self._uuid(visit) not in {None, *before[1]}:
             # It came while its cprUuid was being believed: before that, after it, or in between.
             assert number in {None, self._borrower(cpr)}
             return
@@ -162,9 +163,8 @@ class Persons(RuleBasedStateMachine):
             names = self._names(visit)
             assert not names or names & self.alone.setdefault(person.id, names)
         else:
-            # Without the number itself the borrower is known as long as its enrolment is kept.
-            forgotten = None if not visit.account and not findable_cpr(self._arrived(visit)) else self._borrower(cpr)
-            assert number in {self._borrower(cpr), forgotten}
+            # A login without a name finds no borrower, and none finds another person's.
+            assert number in {None, self._borrower(cpr)}
             self._is_of(cpr, visit, person)
         assert len(set(self.ids.values())) == len(self.ids)
         self._proves(person, cpr, visit)
@@ -196,15 +196,14 @@ class Persons(RuleBasedStateMachine):
         if visit.account:
             borrower: Borrower = self.world.library.borrowers[visit.account]
             return borrower.cpr
-        return findable_cpr(self._arrived(visit)) or self.uuids.get(self._uuid(visit) or "")
+        return usable_cpr(self._arrived(visit)) or self.uuids.get(self._uuid(visit) or "")
 
     def _borrower(self, cpr: str) -> str | None:
         return next((number for number, each in self.world.library.cprs.items() if each == cpr), None)
 
     @staticmethod
     def _uuid(visit: Visit) -> str | None:
-        sure = visit.may_find and visit.level >= Assurance.SUBSTANTIAL
-        return visit.uuid if sure else None
+        return visit.uuid if visit.level >= Assurance.SUBSTANTIAL else None
 
     def _names(self, visit: Visit) -> set[str]:
         if visit.account:
@@ -219,7 +218,9 @@ class Persons(RuleBasedStateMachine):
         upstream, institution = ("library", "") if visit.account else ("wayf", visit.institution)
         came = Authentication(upstream, "hub", institution, (), (), now, None, now, now, name_id=visit.account)
         reading = AttributeReading(attributes, visit.level, visit.kind if visit.cpr else "none", None)
-        decision = Decision(Effect.PERMIT, (), release=NEEDED, may_find_by_cpr=visit.may_find)
+        usable = visit.may_find and reading.cpr == "real"
+        ground = Ground.INSTITUTION if usable else Ground.NOTHING
+        decision = Decision(Effect.PERMIT, (), release=NEEDED, ground=ground)
         basis = Basis(came, (), upstream, None, "my-loans", borrower=False)
         return Arrived(came, reading, decision, PolicySet((), ""), basis)
 

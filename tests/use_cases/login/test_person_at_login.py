@@ -339,18 +339,6 @@ def test_the_next_holder_of_a_name_has_proved_nothing(logins: Any) -> None:
     assert looked_up(logins, logins.answer(**answer)).transaction.proofs == (proof(logins.world.now),)
 
 
-def test_what_was_proved_by_the_number_is_not_shown_to_the_name_alone(logins: Any) -> None:
-    """Nor the other way round: proofs hang on ids, and the first number takes the name's along."""
-    now = logins.world.now
-    alone, whole = logins.answer("other", eppn=EPPN), {"eppn": EPPN, "cpr": CPR, "assurance": "3"}
-    keep_proof(logins.world.store, proof(now), owner(logins, came(logins, alone)), now)
-    first = came(logins, logins.answer("other", **whole, role="student@au.dk"))
-    assert looked_up(logins, logins.answer("other", **whole)).transaction.proofs == ()
-    assert owner(logins, first) == owner(logins, came(logins, logins.answer("other", cpr=CPR, assurance="3")))
-    assert looked_up(logins, logins.answer("other", **whole)).transaction.proofs == (proof(now),)
-    assert looked_up(logins, alone).transaction.proofs == ()
-
-
 def test_a_pin_brings_no_proof(logins: Any) -> None:
     """The library system names an account, and nobody's mailbox."""
     now = logins.world.now

@@ -53,7 +53,7 @@ KEPT_TEXTS: Final[Mapping[str, KeptText]] = {
         _("What you agreed to, refused or were told, so that we can prove it and ask no more."),
     ),
     "trace": KeptText(
-        _("Pages with a reference number"),
+        _("Pages with a help code"),
         _("What a page was about, so that the library can help you when you call."),
     ),
     "link": KeptText(

@@ -20,7 +20,9 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import FormRefused, TransactionGone
 from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.identity.rights import Right
 from broker.core.login.transaction import Errand, Transaction
+from broker.use_cases.arrived_login import read_and_decide
 from broker.use_cases.transactions import Held
 
 _URL: Final = "/my-choices"
@@ -112,6 +114,8 @@ class OwnRecordPages:
             self.ports.broker.transactions.end(held)
             return redirect(f"{self.ports.base_url}{_URL}?do=kept", 303)
         person = transaction.person
+        if not self._has_right(transaction):
+            return self._rendered("kept_unknown.html", reason="unknown", over=True)
         if transaction.errand is Errand.FORGET:
             return self._confirming(held)
         report = self.own.report(person.id) if person and not person.case else None
@@ -145,6 +149,8 @@ class OwnRecordPages:
         person = transaction.person
         if not self._is_fresh(transaction) or not self._is_awaited(transaction) or person is None:
             raise TransactionGone("not the login that this was asked for in, or too old")
+        if not self._has_right(transaction):
+            raise FormRefused("a login without the right to delete")
         ports.tell(_asked(transaction, now))
         kept = self.own.forget(person.id, transaction.id)
         if kept is None:
@@ -225,6 +231,11 @@ class OwnRecordPages:
     def _is_fresh(self, transaction: Transaction) -> bool:
         came = transaction.authenticated
         return came is not None and self.ports.now() - came < _FRESH
+
+    def _has_right(self, transaction: Transaction) -> bool:
+        """Return whether the login may see and delete what is stored."""
+        arrived = read_and_decide(self.ports.broker.rules, transaction, self.ports.now())
+        return arrived is not None and arrived.decision.has(Right.MANAGE_STORED_DATA)
 
     def _is_awaited(self, transaction: Transaction) -> bool:
         """Return whether the same person has logged in again who asked for it."""

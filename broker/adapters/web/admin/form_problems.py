@@ -23,15 +23,13 @@ PROBLEMS: Final[Mapping[str, FormProblem]] = {
     "person_unknown": FormProblem(
         "find", _("No page of the last thirty days has this code, and no borrower this number.")
     ),
-    "reference_missing": FormProblem("reference", _("Write the reference that the caller reads.")),
+    "reference_missing": FormProblem("reference", _("Write the help code.")),
     "reference_cpr": FormProblem("reference", _CPR),
     "reference_unread": FormProblem(
-        "reference",
-        _("A reference has eight or twelve letters and digits, as on the caller's page."),
+        "reference", _("A help code has eight or twelve letters and digits.")
     ),
     "reference_unknown": FormProblem(
-        "reference",
-        _("No page of the last thirty days had this reference. Let the caller read it again."),
+        "reference", _("No page of the last thirty days has this code. Ask for it again.")
     ),
     "affiliation_cpr": FormProblem("affiliation", _CPR),
     "affiliation_unread": FormProblem(

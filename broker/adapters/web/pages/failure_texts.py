@@ -26,7 +26,7 @@ class Explanation:
     again: bool = False
 
 
-_CONTACT: Final = _("Contact the library and give the reference number below.")
+_CONTACT: Final = _("Contact the library and give the help code below.")
 _AFRESH: Final = _("Go to the service you came from and log in there again.")
 _AGAIN: Final = _("Log in again at the service, and agree to what it is to get.")
 _LATER: Final = _("Wait a few minutes and try again.")
@@ -150,10 +150,7 @@ FAILURES: Final[Mapping[str, Explanation]] = {
             "so nobody can be logged in there for now. "
             "It is not your fault, and nothing has been sent."
         ),
-        advice=(
-            _("Tell the library which service it was, and give the reference number below."),
-            _LATER,
-        ),
+        advice=(_("Tell the library which service it was, and give the help code below."), _LATER),
         places=("service_locations",),
     ),
     "request_refused": Explanation(

@@ -8,9 +8,9 @@ from flask_babel import lazy_gettext as _
 from broker.adapters.web.pages.failure_texts import FAILURES, GENERAL, Explanation
 from broker.adapters.web.pages.form_error_texts import FORM_ERRORS
 
-_CONTACT: Final = _("Contact the library and give the reference number below.")
+_CONTACT: Final = _("Contact the library and give the help code below.")
 _HOME: Final = _(
-    "Contact the IT support of the place where you log in, and give the reference number below."
+    "Contact the IT support of the place where you log in, and give the help code below."
 )
 _OTHER_WAY: Final = _("Go back and choose another way to log in.")
 _WITHOUT_CPR: Final = _(
@@ -188,7 +188,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(_CONTACT,),
         places=("service_locations",),
     ),
-    "two_borrowers": Explanation(
+    "several_borrowers": Explanation(
         title=_("You seem to have two library accounts"),
         happened=_(
             "More than one account may be yours, so we have not changed any of them. "

@@ -7,6 +7,7 @@ from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Service, Text
+from broker.core.identity.rights import Right
 from broker.core.login.steps import Done
 from broker.core.login.transaction import AccountState, Errand, Transaction
 from broker.core.policy.model import Policy, PolicySet
@@ -56,7 +57,7 @@ def may_choose_pin(step: Done, transaction: Transaction) -> bool:
         transaction.errand is Errand.SIGN_UP
         and step.number is not None
         and step.decision is not None
-        and step.decision.known_in_person
+        and step.decision.has(Right.CHOOSE_PIN)
         and account is not None
         and account.state is AccountState.DONE
         and account.outcome is EnrolmentOutcome.CREATED

@@ -262,10 +262,17 @@ class StepPages:
             service=spoken(label),
             now=self.ports.now(),
             explain=explain,
+            help_code=self._help_code(transaction),
             **{"shared": transaction.shared, "reference": transaction.reference, **values},
             login=transaction.id,
         )
         return Response(page, mimetype="text/html")
+
+    def _help_code(self, transaction: Transaction) -> str:
+        """Return the code by which staff find this login; nothing is stored for it."""
+        if transaction.authentication is None:
+            return self.ports.stranger_reference("/login/<name>", "")
+        return transaction.reference
 
     def _refusal_page(
         self, held: Held, step: Refuse, form: PostForm | None, reference: str

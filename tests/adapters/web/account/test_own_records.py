@@ -273,10 +273,10 @@ def test_what_decided_a_refusal_is_shown_and_goes_where_no_trail_names_it(
         other = house.person()
         assert mark(house.person().log_in("gry"))[0] == "refuse"
         assert mark(other.agree(other.log_in("asta"), answer="no"))[0] == "refuse"
-        person, page = shown(house, "gry")
+        person, page = shown(house, "asta")
         report = json.loads(person.get(link(page, "format=json")).text)
         assert ([each["kind"] for each in report["kept"]].count("trace"), len(traces(house))) == (1, 2)
-        person, _, confirm = asked(house, "gry", "gry")
+        person, _, confirm = asked(house, "asta", "asta")
         pressed(person, confirm)
         carried_out(house)
         assert len(traces(house)) == 1

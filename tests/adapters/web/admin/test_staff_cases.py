@@ -10,16 +10,20 @@ from werkzeug.test import TestResponse
 
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.identity.mailbox_proofs import ProofOwner, Proved
+from broker.core.letters import LetterText
+from broker.core.login.transaction import Transaction
 from broker.core.ports import Key
 from broker.demo.people.personas import persona
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.proof_ownership import claim_ownership, keep_proof, list_proofs, mailbox_place
+from broker.use_cases.records import Records
 from broker.use_cases.staff.reference_guesses import UNKNOWN
 from tests.plugins.house import House, Person, found, mark
 from tests.plugins.staff import ADMIN, DESK, enter, send, trail
 
 ASTA = persona("asta").attributes["schacPersonalUniqueID"][0][-10:]
 SPELLED = f"{ASTA[:6]}-{ASTA[6:]}"  # on a second card: the database takes it for another number
+SMALL_CODE = "//p[contains(@class, 'help-code')]/span/text()"
 CODE = r": ([a-z]{5}-[a-z]{5})\n"
 REGISTERED = {"surname": "Ravn", "firstname": "Asta", "library_id": "AUL", "category_id": "STUDENT"}
 
@@ -114,7 +118,7 @@ def test_the_oldest_case_is_first_and_a_new_failure_is_not_listed(desk: Person) 
             first_attempt=began,
         )
         assert records.write(entry._replace(key=Key("enrolment", name), version=None), failing, now + timedelta(days=1))
-    assert texts(desk.get("/admin"), "//section/@data-case") == ["library_unavailable", "two_borrowers"]
+    assert texts(desk.get("/admin"), "//section/@data-case") == ["library_unavailable", "several_borrowers"]
 
 
 def test_staff_find_a_person_by_help_code_and_by_borrower_number(desk: Person) -> None:
@@ -230,6 +234,57 @@ def test_staff_remove_a_confirmed_address(desk: Person) -> None:
     assert claim_ownership(store, place, ProofOwner("another", "mailbox"), proved.until, now)
 
 
+def test_every_page_of_a_login_shows_a_code_that_leads_staff_to_it(desk: Person) -> None:
+    """Nothing is stored for it: the code is the login's own, for as long as the login lives."""
+    house = desk.house
+    person = house.person()
+    question = person.log_in("asta")
+    assert mark(question)[0] == "ask"
+    code = found(question, SMALL_CODE)
+    assert list(house.parts.store.list("trace", None, house.clock.now())) == []
+    shown = find(desk, code).get_data(as_text=True)
+    assert "The person is logging in." in shown
+    assert ASTA not in shown
+    house.clock.ahead = timedelta(minutes=10)
+    desk.get("/admin")
+    house.clock.ahead = timedelta(minutes=31)
+    assert mark(find(enter(house, DESK), code)) == ("admin", "person")
+    assert find(enter(house, DESK), code).status_code == 422
+
+
+def test_the_code_of_a_login_leads_to_its_account(desk: Person) -> None:
+    """A person who has a borrower, and asks for help at the next login."""
+    account(desk.house)
+    person = desk.house.person()
+    page = person.log_in("asta", service="myprint")
+    assert state(find(desk, found(page, SMALL_CODE))) == "done"
+
+
+def test_the_code_of_a_visitor_names_no_login(desk: Person) -> None:
+    """Before the authentication it says time and page, and the login's own code is not shown."""
+    person = desk.house.person()
+    chooses = person.ask()
+    assert mark(chooses)[0] == "choose"
+    code = found(chooses, SMALL_CODE)
+    assert "has not logged in yet" in find(desk, code).get_data(as_text=True)
+    [record] = Records(desk.house.parts.store, Transaction).list("transaction", None, desk.house.clock.now())
+    assert record.value.reference not in chooses.get_data(as_text=True)
+    assert find(desk, record.value.reference).status_code == 422
+
+
+def test_the_mails_of_a_person_are_listed_and_masked(desk: Person) -> None:
+    """What was sent, refused and waits, newest first, without a text."""
+    number = account(desk.house)
+    outbox, text = desk.house.parts.outbox, LetterText("Your library account", "the secret text")
+    outbox.queue_mail("asta@own.example", text, about=number, due=desk.house.clock.now() + timedelta(days=1))
+    page = find(desk, number)
+    assert "waiting" in texts(page, "//li/@data-mail")
+    content = page.get_data(as_text=True)
+    assert "Your library account, a•••@o•••" in content
+    assert "asta@" not in content
+    assert "secret" not in content
+
+
 def test_a_refusal_says_what_staff_do(desk: Person) -> None:
     """A refusal by a rule leads to no account, and has no button."""
     page = desk.house.person().log_in("lars", persona("lars").way)
@@ -271,7 +326,7 @@ def test_the_answer_of_the_library_system_is_text(desk: Person) -> None:
     """It is shown and never run."""
     code, _ = several_borrowers(desk.house)
     records = desk.house.parts.cases.records
-    [entry] = [each for each in records.all() if each.enrolment.reason == "two_borrowers"]
+    [entry] = [each for each in records.all() if each.enrolment.reason == "several_borrowers"]
     assert records.write(entry, replace(entry.enrolment, cause="<script>alert(1)</script>"), entry.due)
     text = find(desk, code).get_data(as_text=True)
     assert "&lt;script&gt;" in text

@@ -19,6 +19,7 @@ from broker.adapters.web.pages.consent_screen import (
 )
 from broker.core.consent.disclosure import Item, disclose
 from broker.core.entities import Controller, Service, Text
+from broker.core.identity.rights import Ground
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Account, AccountState, Authentication, Transaction
 from broker.core.policy.model import BorrowerRule, PolicyLine
@@ -50,7 +51,7 @@ def show(asked: Ask, transaction: Transaction, language: str = "en") -> ConsentS
         (RegisterRule("set_if_empty"), {}, "address"),
         (RegisterRule(), {}, "number"),
         (None, {}, ""),
-        (RegisterRule("always"), {"known_in_person": False}, ""),
+        (RegisterRule("always"), {"ground": Ground.ALUMNI}, ""),
     ],
 )
 def test_the_page_says_that_the_cpr_register_is_asked(
@@ -62,7 +63,7 @@ def test_the_page_says_that_the_cpr_register_is_asked(
     assert policy
     made = BorrowerRule(("cpr",), "STUD", (), 24, (), "mail", PolicyLine("p.yaml", 1), register=rule)
     policy = replace(policy, borrower=made)
-    decision = replace(asked.decision, policy=policy, **{"known_in_person": True, **changes})
+    decision = replace(asked.decision, policy=policy, **{"ground": Ground.INSTITUTION, **changes})
     disclosure = disclose(decision, SERVICE, "acs", None)
     asked = Ask(replace(asked.question, disclosure=disclosure), decision)
     assert show(asked, login).looked_up == shown

@@ -155,5 +155,3 @@ def test_only_a_few_tokens_stay() -> None:
     assert len(changed) == 2
     flood = "; ".join(f"__Host-k-{number:016x}={TOKEN.person_id}.{number:064x}" for number in range(40))
     assert len(tokens(flood)) == 4
-
-

@@ -28,7 +28,7 @@ PAGES = "https://login.library.example/sign-up"
         ("national_eid_required", "private", "/private"),
         ("no_policy_for_service", "private", "/hospital"),
         ("no_policy_for_service", "student", None),
-        ("two_borrowers", "student", None),
+        ("several_borrowers", "student", None),
     ],
 )
 def test_a_refusal_leads_to_the_page_that_helps(login: Transaction, reason: str, who: str | None, path: str) -> None:

@@ -1,0 +1,194 @@
+"""An enrolment: the stored request to create or change one person's borrower."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.entities import Names
+
+
+class EnrolmentState(StrEnum):
+    """The state of an enrolment."""
+
+    PENDING = "pending"
+    DONE = "done"
+    CASE = "case"  # staff must decide something; its reason is a ``CaseReason``
+
+
+class CaseReason(StrEnum):
+    """The reason why staff must decide something about one person. There is no other."""
+
+    SEVERAL_BORROWERS = "several_borrowers"  # more than one borrower has the CPR number
+    DIFFERENT_PERSON = "different_person"  # the only one has another name and birth date
+    POSSIBLE_DUPLICATE = "possible_duplicate"  # one without the CPR number may be the person's
+    LIBRARY_REFUSED = "library_refused"  # the library system refused a create or a change
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Enrolment:
+    """One request and its state, kept in the person record.
+
+    ``id`` stands in a reserved field of the borrower that this enrolment created. ``wanted`` holds
+    the CPR number, so that a finished enrolment has none. ``failing_since`` is the time of the
+    first failure in a row, ``last_error`` the masked sentence of the last one, and ``setting`` the
+    setting of the library system that must be corrected first. ``borrowers`` are the borrowers of
+    a case, ``claimed`` the one that the person has proved to own, and ``ruled_out`` those that
+    staff know to be other people's. ``creates`` and ``conflicts`` count the creates that were sent,
+    and those that a unique field rejected, since the last decision.
+    """
+
+    id: str
+    state: EnrolmentState
+    requested_at: datetime
+    wanted: Wish | None = None
+    attempts: int = 0
+    next_attempt: datetime | None = None
+    failing_since: datetime | None = None
+    reason: str | None = None
+    last_error: str | None = None
+    setting: str | None = None
+    creates: int = 0
+    conflicts: int = 0
+    borrowers: Names = ()
+    claimed: str | None = None
+    ruled_out: Names = ()
+    outcome: EnrolmentOutcome | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Return whether the last attempt of a pending enrolment failed."""
+        return self.state is EnrolmentState.PENDING and self.failing_since is not None
+
+    def request(self, wanted: Wish, now: datetime) -> "Enrolment":
+        """Return the enrolment after a login has asked for ``wanted``: pending, and due now."""
+        if self.wanted is not None:
+            wanted = merge_wanted(self.wanted, wanted)
+        # A case that the library system has been corrected for is over; otherwise it comes back.
+        return replace(self.retry(now), requested_at=now, wanted=wanted)
+
+    def retry(self, now: datetime) -> "Enrolment":
+        """Return the enrolment to be tried again now; what staff ruled out stays ruled out."""
+        return replace(
+            self,
+            state=EnrolmentState.PENDING,
+            attempts=0,
+            next_attempt=now,
+            creates=0,
+            conflicts=0,
+            borrowers=(),
+            reason=None,
+            last_error=None,
+            setting=None,
+            failing_since=None,
+        )
+
+    def rule_out(self, borrowers: Iterable[str], now: datetime) -> "Enrolment":
+        """Return the enrolment after staff said that ``borrowers`` are other people's."""
+        ruled_out = tuple(dict.fromkeys([*self.ruled_out, *borrowers]))
+        return replace(self.retry(now), ruled_out=ruled_out)
+
+    def claim(self, number: str, now: datetime) -> "Enrolment":
+        """Return the enrolment after the person has proved that borrower ``number`` is theirs."""
+        return replace(self.retry(now), claimed=number)
+
+    def count_create(self) -> "Enrolment":
+        """Return the enrolment before a create is sent."""
+        return replace(self, creates=self.creates + 1)
+
+    def count_conflict(self) -> "Enrolment":
+        """Return the enrolment after a unique field rejected a create."""
+        return replace(self, conflicts=self.conflicts + 1)
+
+    def open_case(
+        self, reason: CaseReason, borrowers: Names = (), last_error: str | None = None
+    ) -> "Enrolment":
+        """Return the enrolment as a case for staff."""
+        return replace(
+            self,
+            state=EnrolmentState.CASE,
+            next_attempt=None,
+            reason=reason.value,
+            borrowers=borrowers,
+            last_error=last_error,
+            setting=None,
+        )
+
+    def postpone(
+        self, reason: str, last_error: str, setting: str | None, now: datetime, until: datetime
+    ) -> "Enrolment":
+        """Return the enrolment after a failed attempt, to be tried again at ``until``."""
+        return replace(
+            self,
+            attempts=self.attempts + 1,
+            next_attempt=until,
+            failing_since=self.failing_since or now,
+            reason=reason,
+            last_error=last_error,
+            setting=setting,
+        )
+
+    def finish(self, outcome: EnrolmentOutcome) -> "Enrolment":
+        """Return the enrolment once the borrower is as wanted; the CPR number goes."""
+        return replace(
+            self,
+            state=EnrolmentState.DONE,
+            wanted=None,
+            attempts=0,
+            next_attempt=None,
+            failing_since=None,
+            reason=None,
+            last_error=None,
+            setting=None,
+            creates=0,
+            conflicts=0,
+            borrowers=(),
+            claimed=None,
+            ruled_out=(),
+            outcome=outcome,
+        )
+
+    def __repr__(self) -> str:
+        """Show id, state and reason only."""
+        return f"Enrolment({self.id!r}, {self.state.value!r}, {self.reason!r})"
+
+
+def merge_wanted(pending: Wish, later: Wish) -> Wish:
+    """Return the wanted borrower of a pending enrolment after a later request.
+
+    The later request changes it as the change plan would change a real borrower. It takes away no
+    right to create, no category that the plan would keep, and no mail address.
+    """
+    if pending.creates and not later.moves(pending.category):
+        # The category stays, with all that belongs to it; of the same one the later expiry counts.
+        is_same = later.category == pending.category
+        kept = replace(
+            later,
+            affiliation=pending.affiliation,
+            category=pending.category,
+            upgrades=pending.upgrades,
+            lowers=pending.lowers,
+            expires=max(pending.expires, later.expires) if is_same else pending.expires,
+            upgrade=pending.upgrade or (is_same and later.upgrade),
+        )
+    else:
+        kept = later
+    return replace(
+        kept,
+        creates=pending.creates or later.creates,
+        fields=_merge_fields(pending.fields, later.fields),
+        pin_to=later.pin_to or pending.pin_to,
+        register=later.register or pending.register,
+    )
+
+
+def _merge_fields(
+    pending: tuple[WishedField, ...], later: tuple[WishedField, ...]
+) -> tuple[WishedField, ...]:
+    merged = {field.name: field for field in pending}
+    for field in later:
+        if field.name not in merged or field.set == "always":
+            merged[field.name] = field
+    return tuple(merged.values())

@@ -1,0 +1,64 @@
+"""The person id: computed from a login by a keyed hash, never stored or linked to another."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from broker.core.identity.rights import Ground, has_usable_cpr
+from broker.core.lookup_hmacs import LookupHmacs
+
+NAME_ID: Final = "NameID"
+# The identifiers of a login without a usable CPR number. The first that it carries counts.
+IDENTIFIER_TYPES: Final = (
+    "subject-id",
+    "pairwise-id",
+    NAME_ID,
+    "cprUuid",
+    "eduPersonPrincipalName",
+)
+_LABEL: Final = "person"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LoginIdentifiers:
+    """The identifiers of one login.
+
+    ``identifiers`` maps an identifier type to its value. ``NAME_ID`` is in it only if the NameID is
+    a persistent one.
+    """
+
+    ground: Ground
+    upstream: str
+    institution: str
+    cpr: str | None = None
+    borrower_number: str | None = None
+    identifiers: Mapping[str, str] = field(default_factory=dict)
+
+
+def compute_person_id(hmacs: LookupHmacs, login: LoginIdentifiers) -> str | None:
+    """Return the person id of a login; None if it carries no identifier.
+
+    The same CPR number is the same person through every upstream. An identifier is good only within
+    its institution: two institutions may assert the same value.
+    """
+    if login.cpr is not None and has_usable_cpr(login.ground):
+        return compute_person_id_of_cpr(hmacs, login.cpr)
+    if login.borrower_number is not None and login.ground is Ground.LIBRARY_ACCOUNT:
+        return compute_person_id_of_borrower(hmacs, login.borrower_number)
+    for identifier_type in IDENTIFIER_TYPES:
+        value = login.identifiers.get(identifier_type)
+        if value:
+            return hmacs.of(
+                _LABEL, "name", login.upstream, login.institution, identifier_type, value
+            )
+    return None
+
+
+def compute_person_id_of_cpr(hmacs: LookupHmacs, cpr: str) -> str:
+    """Return the person id of everybody who brings this usable CPR number: one person."""
+    return hmacs.of(_LABEL, "cpr", cpr)
+
+
+def compute_person_id_of_borrower(hmacs: LookupHmacs, borrower_number: str) -> str:
+    """Return the person id of a login with the library account of a borrower."""
+    return hmacs.of(_LABEL, "library", borrower_number)

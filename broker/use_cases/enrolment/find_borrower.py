@@ -1,0 +1,157 @@
+"""Finds the borrower of a person by CPR number, name and birth date."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from broker.core.borrowers.borrower import Borrower, numbers
+from broker.core.borrowers.change_plan import Nothing, find_case_reason, near, plan_for_matching
+from broker.core.borrowers.matching import PersonFacts
+from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.entities import Names
+from broker.core.errors import LibraryError
+from broker.core.person_record import PersonRecord
+from broker.use_cases.enrolment.ports import REQUEST_CALL, EnrolmentPorts
+from broker.use_cases.records import Record
+from broker.use_cases.waiting_slots import WaitingSlots, waiting_slot
+
+T = TypeVar("T")
+
+# While the library system is silent, a borrower that it confirmed so lately is used for logins.
+_TRUST_WHILE_SILENT: Final = timedelta(days=1)
+
+
+class Finding(StrEnum):
+    """The answer to the question which borrower is a person's."""
+
+    FOUND = "found"
+    NONE = "none"
+    CASE = "case"  # several, or one that is another person's; staff must decide
+    SILENT = "silent"  # the library system does not answer, and nothing is known
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBorrower:
+    """The borrower that was found.
+
+    ``borrower`` is None where the stored number was used without asking the library system.
+    ``borrowers`` are the numbers that a case is about.
+    """
+
+    finding: Finding
+    number: str | None = None
+    borrower: Borrower | None = None
+    reason: str | None = None
+    borrowers: Names = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BorrowerFinder:
+    """Asks the library system, and keeps the number that it confirmed in the person record.
+
+    ``slots`` bounds the requests that wait for the library system; None sets no bound. Nothing is
+    kept where ``keeps`` is False.
+    """
+
+    ports: EnrolmentPorts
+    slots: WaitingSlots | None = None
+    keeps: bool = True
+
+    def find_borrower(
+        self,
+        person_id: str,
+        cpr_number: str,
+        person: PersonFacts,
+        record: Record[PersonRecord] | None,
+        wanted: Wish | None = None,
+    ) -> FoundBorrower:
+        """Return the borrower with the CPR number, if it is this person's.
+
+        The library system is not asked within ``trust_for`` of its last answer, unless the
+        borrower would have to be changed to be as ``wanted``. The stored number counts only for
+        the name and birth date that agreed with the borrower.
+        """
+        ports = self.ports
+        facts_hash = ports.hash_facts(person)
+        stored = record.value if record else None
+        number = None
+        if stored and stored.borrower_facts_hash == facts_hash:
+            number = stored.borrower_number
+        age = self._age_of(stored)
+        if number and age < ports.trust_for and self.is_as_wanted(stored, wanted):
+            return FoundBorrower(Finding.FOUND, number)
+        try:
+            found = self.call(lambda deadline: ports.library.find(cpr_number, deadline))
+        except LibraryError:
+            if number and age < _TRUST_WHILE_SILENT:
+                return FoundBorrower(Finding.FOUND, number)
+            return FoundBorrower(Finding.SILENT)
+        reason = find_case_reason(found, person, cpr_number)
+        if reason:
+            self._forget(person_id, stored)
+            return FoundBorrower(Finding.CASE, reason=reason, borrowers=numbers(found))
+        if not found:
+            self._forget(person_id, stored)
+            return FoundBorrower(Finding.NONE)
+        self._confirm(person_id, found, person, record, wanted)
+        return FoundBorrower(Finding.FOUND, found[0].number, found[0])
+
+    def is_as_wanted(self, stored: PersonRecord | None, wanted: Wish | None) -> bool:
+        """Return whether the stored borrower met ``wanted`` when it was confirmed, and still does.
+
+        The expiry moves on every day, so that it may have to be written although nothing changed.
+        """
+        if wanted is None:
+            return True
+        if stored is None or stored.borrower_wanted_hash != self.ports.hash_wanted(wanted):
+            return False
+        category, expires = stored.borrower_category or "", stored.borrower_expires
+        if wanted.moves(category):
+            return False
+        if expires is None or category != wanted.category:
+            return True
+        return not near(expires, wanted.expires, self.ports.now().date())
+
+    def call(self, call: Callable[[datetime], T]) -> T:
+        """Return what ``call`` is answered within 3 s.
+
+        LibraryError; LibraryUnavailable at once where too many requests wait already.
+        """
+        with waiting_slot(self.slots):
+            return call(self.ports.now() + REQUEST_CALL)
+
+    def _age_of(self, stored: PersonRecord | None) -> timedelta:
+        confirmed_at = stored.borrower_confirmed_at if stored else None
+        return self.ports.now() - confirmed_at if confirmed_at else timedelta.max
+
+    def _confirm(
+        self,
+        person_id: str,
+        found: tuple[Borrower, ...],
+        person: PersonFacts,
+        record: Record[PersonRecord] | None,
+        wanted: Wish | None,
+    ) -> None:
+        if not self.keeps:
+            return
+        ports = self.ports
+        now = ports.now()
+        facts_hash = ports.hash_facts(person)
+        wanted_hash = None
+        if wanted and isinstance(plan_for_matching(found, wanted, now.date()), Nothing):
+            wanted_hash = ports.hash_wanted(wanted)
+        ports.persons.change(
+            person_id,
+            lambda each: each.confirm_borrower(found[0], now, facts_hash, wanted_hash),
+            now,
+            read=record,
+        )
+
+    def _forget(self, person_id: str, stored: PersonRecord | None) -> None:
+        """Forget a borrower that was deleted, merged, or is another person's by now."""
+        if self.keeps and stored and stored.borrower_number:
+            self.ports.persons.change(
+                person_id, lambda each: each.forget_borrower(), self.ports.now()
+            )

@@ -1,0 +1,90 @@
+"""Stores what a login asks for, and waits until the worker has carried it out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from broker.core.audit_events import AuditEventKind
+from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.enrolment import Enrolment, EnrolmentState
+from broker.core.person_record import PersonRecord
+from broker.use_cases.enrolment.ports import EnrolmentPorts
+from broker.use_cases.waiting_slots import WaitingSlots, WakeSignal
+
+# Another process carries the enrolment out, so it is looked for at growing intervals.
+_FIRST_PAUSE: Final = 0.0125
+_LONGEST_PAUSE: Final = 0.075
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentRequests:
+    """Stores requests. ``sleep`` pauses for some seconds; ``slots`` bounds the requests that wait.
+
+    ``wake`` tells the worker of this machine that an enrolment is due.
+    """
+
+    ports: EnrolmentPorts
+    wake: WakeSignal
+    sleep: Callable[[float], object]
+    slots: WaitingSlots | None = None
+
+    def request(self, person_id: str, wanted: Wish) -> Enrolment:
+        """Store that a login asks for ``wanted``, and return the pending enrolment.
+
+        AuditUnavailable, with nothing stored, where the audit log cannot record it.
+        """
+        ports = self.ports
+        now = ports.now()
+        requested: Enrolment | None = None
+
+        def change(person: PersonRecord) -> PersonRecord:
+            nonlocal requested
+            before = person.enrolment
+            requested = (before or _new_enrolment(ports, wanted)).request(wanted, now)
+            if before and is_under_way(before) and before.wanted == requested.wanted:
+                requested = before  # a reload of the page
+                return person
+            ports.record_event(AuditEventKind.ENROLMENT_WANTED, person_id, requested)
+            return person.with_enrolment(requested)
+
+        ports.persons.change(person_id, change, now)
+        self.wake.set()
+        return requested or _new_enrolment(ports, wanted)
+
+    def wait(self, person_id: str, seconds: float) -> Enrolment | None:
+        """Return the enrolment once it is no longer under way, or as it is after ``seconds``.
+
+        It is returned at once where half of the threads wait already, or where it has failed.
+        """
+        if self.slots is not None and not self.slots.acquire(blocking=False):
+            return self.read(person_id)
+        try:
+            enrolment = self.read(person_id)
+            pause = _FIRST_PAUSE
+            while is_under_way(enrolment) and seconds > 0:
+                pause = min(pause, seconds)
+                self.sleep(pause)
+                seconds -= pause
+                pause = min(2 * pause, _LONGEST_PAUSE)
+                enrolment = self.read(person_id)
+            return enrolment
+        finally:
+            if self.slots is not None:
+                self.slots.release()
+
+    def read(self, person_id: str) -> Enrolment | None:
+        """Return the enrolment of a person as it is stored, or None."""
+        record = self.ports.persons.read(person_id, self.ports.now())
+        return record.value.enrolment if record else None
+
+
+def is_under_way(enrolment: Enrolment | None) -> bool:
+    """Return whether an enrolment is about to be carried out, and has not failed."""
+    if enrolment is None or enrolment.state is not EnrolmentState.PENDING:
+        return False
+    return not enrolment.has_failed
+
+
+def _new_enrolment(ports: EnrolmentPorts, wanted: Wish) -> Enrolment:
+    now = ports.now()
+    return Enrolment(ports.make_id(), EnrolmentState.PENDING, now, wanted, next_attempt=now)

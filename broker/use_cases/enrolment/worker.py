@@ -1,0 +1,264 @@
+"""Carries out pending enrolments: find, look for a possible duplicate, create, count.
+
+A process may die between any two lines. The next attempt looks again before it writes anything.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.core.audit_events import AuditEventKind
+from broker.core.borrowers.borrower import Borrower, numbers
+from broker.core.borrowers.change_plan import Change, find_case_reason, outcome, plan_for_matching
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.matching import can_be_claimed, is_possible_duplicate
+from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.enrolment import CaseReason, Enrolment, EnrolmentState
+from broker.core.errors import LibraryError, LibraryRefused, LibraryUnavailable
+from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.person_record import PersonRecord
+from broker.use_cases.backoff import retry_delay
+from broker.use_cases.enrolment.ports import CALL, EnrolmentPorts
+from broker.use_cases.records import Claimed, Lease
+
+_LONGEST_DELAY: Final = timedelta(hours=1)
+# So many creates of one request may have no effect before staff must look.
+_MOST_CREATES: Final = 3
+_EMAIL: Final = "email"
+_EVENTS: Final = {
+    EnrolmentOutcome.CREATED: AuditEventKind.ENROLMENT_MADE,
+    EnrolmentOutcome.FILLED_IN: AuditEventKind.ENROLMENT_FILLED_IN,
+    EnrolmentOutcome.UPDATED: AuditEventKind.ENROLMENT_UPDATED,
+    EnrolmentOutcome.UPGRADED: AuditEventKind.ENROLMENT_UPGRADED,
+    EnrolmentOutcome.LOWERED: AuditEventKind.ENROLMENT_LOWERED,
+    EnrolmentOutcome.ADOPTED: AuditEventKind.ENROLMENT_ADOPTED,
+    EnrolmentOutcome.UNCHANGED: AuditEventKind.ENROLMENT_FOUND,
+}
+
+
+class _Superseded(Exception):
+    """Another worker has the lease, or a login has changed the enrolment: stop at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentWorker:
+    """Carries out the enrolments that are due, oldest first."""
+
+    ports: EnrolmentPorts
+
+    def step(self) -> bool:
+        """Carry out the enrolment that has been due longest; False if none is due."""
+        now = self.ports.now()
+        claimed = self.ports.persons.claim_due(now + CALL, now)
+        if claimed is None:
+            return False
+        _Attempt.of(claimed, self.ports).run()
+        return True
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One attempt at the enrolment of a person, under a lease."""
+
+    person_id: str
+    enrolment: Enrolment | None
+    lease: Lease
+    ports: EnrolmentPorts
+
+    @classmethod
+    def of(cls, claimed: Claimed[PersonRecord], ports: EnrolmentPorts) -> "_Attempt":
+        """Return the attempt at the enrolment of a claimed person."""
+        record = claimed.record
+        return cls(record.key.group, record.value.enrolment, claimed.lease, ports)
+
+    def run(self) -> None:
+        """Do all that can be done now. After a failure the enrolment is due again later."""
+        enrolment = self.enrolment
+        if enrolment and enrolment.wanted and enrolment.state is EnrolmentState.PENDING:
+            with suppress(_Superseded):
+                self._try(enrolment, enrolment.wanted)
+        self.lease.end(self.ports.now())
+
+    def _try(self, enrolment: Enrolment, wanted: Wish) -> None:
+        try:
+            self._carry_out(wanted)
+        except LibraryRefused as error:
+            if error.setting is None:
+                self._open_case(CaseReason.LIBRARY_REFUSED, last_error=str(error))
+            else:
+                self._postpone(enrolment, error)
+        except LibraryUnavailable as error:
+            self._postpone(enrolment, error)
+
+    def _carry_out(self, wanted: Wish) -> None:
+        """Do the three steps; a create that a unique field rejected leads to the first one once."""
+        while True:
+            found = self._find(wanted)
+            if found:
+                self._finish_with(found, wanted)
+                return
+            if self._claims_borrower(wanted):
+                continue
+            if not wanted.creates:
+                self._end_without_borrower()
+                return
+            similar = self._find_possible_duplicates(wanted)
+            if similar:
+                self._open_case(CaseReason.POSSIBLE_DUPLICATE, numbers(similar))
+                return
+            if self._create(wanted):
+                self._count_after_create(wanted)
+                return
+            if self._current.conflicts > 1:
+                what = "the unique field of the person's number is in another borrower"
+                self._open_case(CaseReason.LIBRARY_REFUSED, last_error=what)
+                return
+
+    @property
+    def _current(self) -> Enrolment:
+        if self.enrolment is None:
+            raise _Superseded
+        return self.enrolment
+
+    def _find(self, wanted: Wish) -> tuple[Borrower, ...]:
+        return self.ports.library.find(wanted.cpr or "", self._hold_lease())
+
+    def _finish_with(self, found: tuple[Borrower, ...], wanted: Wish) -> None:
+        """Change the one borrower of this person as wanted, or open a case."""
+        reason = find_case_reason(found, wanted.person, wanted.cpr or "")
+        if reason:
+            self._open_case(CaseReason(reason), numbers(found))
+            return
+        borrower = found[0]
+        planned = plan_for_matching(found, wanted, self.ports.now().date())
+        made = outcome(borrower, planned if isinstance(planned, Change) else None, wanted)
+        if self._is_created_by_us(borrower):
+            made = EnrolmentOutcome.CREATED
+        elif borrower.number == self._current.claimed:
+            made = EnrolmentOutcome.ADOPTED
+        if isinstance(planned, Change):
+            borrower = self.ports.library.change(planned, self._hold_lease())
+        self._finish(borrower, made, wanted)
+
+    def _is_created_by_us(self, borrower: Borrower) -> bool:
+        enrolment = self._current
+        return enrolment.creates > 0 and borrower.mark == enrolment.id
+
+    def _claims_borrower(self, wanted: Wish) -> bool:
+        """Write the CPR number into the borrower that the person has proved to own.
+
+        False where there is none, or where it no longer fits.
+        """
+        number = self._current.claimed
+        if number is None or wanted.cpr is None:
+            return False
+        borrower = self.ports.library.read(number, self._hold_lease())
+        if borrower is None or not can_be_claimed(wanted.person, borrower):
+            return False
+        change = Change(borrower.number, (), cpr=wanted.cpr)
+        self.ports.library.change(change, self._hold_lease())
+        if not self._find(wanted):
+            raise LibraryUnavailable("the claimed borrower has not got the CPR number")
+        return True
+
+    def _find_possible_duplicates(self, wanted: Wish) -> tuple[Borrower, ...]:
+        person = wanted.person
+        email = next((field.value for field in wanted.fields if field.name == _EMAIL), None)
+        deadline = self._hold_lease()
+        candidates = self.ports.library.find_similar(person.birth_date, email, deadline)
+        ruled_out = self._current.ruled_out
+        return tuple(
+            each
+            for each in candidates
+            if each.number not in ruled_out and is_possible_duplicate(person, email, each)
+        )
+
+    def _create(self, wanted: Wish) -> bool:
+        """Create the borrower; False where a unique field rejected it."""
+        before = self._current
+        self._write(before.count_create())
+        made = self.ports.library.create(wanted, before.id, self._hold_lease())
+        if made is None:
+            self._write(self._current.count_conflict())
+        return made is not None
+
+    def _count_after_create(self, wanted: Wish) -> None:
+        """Count the borrowers with the CPR number: the answer to a create proves nothing."""
+        found = self._find(wanted)
+        if found:
+            self._finish_with(found, wanted)
+        elif self._current.creates >= _MOST_CREATES:
+            what = "creates were answered and had no effect"
+            self._open_case(CaseReason.LIBRARY_REFUSED, last_error=what)
+        else:
+            raise LibraryUnavailable("a create was answered and had no effect")
+
+    def _finish(self, borrower: Borrower, made: EnrolmentOutcome, wanted: Wish) -> None:
+        ports = self.ports
+        done = self._current.finish(made)
+        hashes = ports.hash_facts(wanted.person), ports.hash_wanted(wanted)
+        now = ports.now()
+        self._change(
+            lambda person: person.with_enrolment(done).confirm_borrower(borrower, now, *hashes),
+            done,
+        )
+        ports.record_event(_EVENTS[made], self.person_id, done)
+
+    def _end_without_borrower(self) -> None:
+        """End a request that may not create; the next login is told so."""
+        self._change(lambda person: person.with_enrolment(None), None)
+
+    def _open_case(
+        self, reason: CaseReason, borrowers: tuple[str, ...] = (), last_error: str | None = None
+    ) -> None:
+        case = self._current.open_case(reason, borrowers, last_error)
+        self._write(case)
+        self.ports.record_event(AuditEventKind.ENROLMENT_CASE, self.person_id, case, reason.value)
+
+    def _postpone(self, enrolment: Enrolment, error: LibraryError) -> None:
+        now = self.ports.now()
+        delay = min(retry_delay(enrolment.attempts), _LONGEST_DELAY)
+        reason = "library_setup" if error.setting else error.reason
+        until = now + delay
+        self._write(self._current.postpone(reason, str(error), error.setting, now, until))
+        facts = {
+            "enrolment": enrolment.id,
+            "reason": reason,
+            "cause": str(error),
+            "setting": error.setting,
+            "attempts": enrolment.attempts + 1,
+        }
+        self.ports.log(BrokerEvent(EventKind.ENROLMENT_HELD_UP, facts))
+
+    def _hold_lease(self) -> datetime:
+        """Return the deadline of the next call, until which the lease is held."""
+        now = self.ports.now()
+        deadline = now + CALL
+        if not self.lease.renew(deadline, now):
+            raise _Superseded
+        return deadline
+
+    def _write(self, enrolment: Enrolment) -> None:
+        self._change(lambda person: person.with_enrolment(enrolment), enrolment)
+
+    def _change(
+        self, change: Callable[[PersonRecord], PersonRecord], after: Enrolment | None
+    ) -> None:
+        """Write unless a login has changed the enrolment since it was read.
+
+        Such a request is due now, and is carried out after this lease has ended.
+        """
+        before = self._current
+        is_superseded = False
+
+        def write(person: PersonRecord) -> PersonRecord:
+            nonlocal is_superseded
+            is_superseded = person.enrolment != before
+            return person if is_superseded else change(person)
+
+        self.ports.persons.change(self.person_id, write, self.ports.now())
+        if is_superseded:
+            raise _Superseded
+        self.enrolment = after

@@ -1,0 +1,87 @@
+"""A guest account with somebody else's typed CPR number gives nothing of that person to the guest."""
+
+from typing import Final
+
+import pytest
+
+from broker.app.forgetting_upkeep import ForgettingUpkeep
+from broker.demo.library.services import Landing
+from tests.attacks.test_persons import ASTA, URN, arrive, asserted, come, forgotten, kept, landed
+from tests.plugins.house import House, mark
+
+# Institutions let these people type a number, or do not say how sure they are.
+GUESTS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "library-walk-in": {"eduPersonScopedAffiliation": ("library-walk-in@au.dk",)},
+    "affiliate": {"eduPersonScopedAffiliation": ("affiliate@au.dk",)},
+    "unknown word": {"eduPersonScopedAffiliation": ("visitor@au.dk",)},
+    "no affiliation": {"eduPersonScopedAffiliation": ()},
+    "no affiliation, high": {"eduPersonScopedAffiliation": (), "eduPersonAssurance": ("3",)},
+    "another institution's student": {"eduPersonScopedAffiliation": ("student@ku.dk",)},
+    "missing assurance": {"eduPersonAssurance": ()},
+    "self-asserted": {"eduPersonAssurance": ("1",)},
+}
+
+
+@pytest.fixture(params=GUESTS, ids=list(GUESTS))
+def guest(request: pytest.FixtureRequest) -> dict[str, tuple[str, ...]]:
+    """Give what the institution asserts of a guest who typed Asta's number."""
+    own = {
+        "eduPersonPrincipalName": ("mallory@au.dk",),
+        "eduPersonPrimaryAffiliation": (),
+        "schacPersonalUniqueID": (URN + ASTA,),
+    }
+    return own | GUESTS[request.param]
+
+
+@pytest.fixture
+def asta(house: House) -> Landing:
+    """Let Asta get a borrower and consent at My loans."""
+    person = house.person()
+    assert house.landing(person.agree(person.log_in("asta"), remember=True)).status == "Success"
+    return landed(house, arrive(house))
+
+
+def test_a_guest_gets_neither_loans_nor_a_lower_category(
+    house: House, asta: Landing, guest: dict[str, tuple[str, ...]]
+) -> None:
+    """No borrower number and no CPR number leave, and Asta's category stays."""
+    number = asta.attributes["uid"][0]
+    for service in ("my-loans", "myprint"):
+        _, page = arrive(house, service, **guest)
+        assert mark(page)[0] == "refuse"
+        assert dict(house.landing(page).attributes) == {}
+    assert house.koha.patrons.row(int(number))["category_id"] == "STUDENT"
+
+
+def test_a_guest_withdraws_no_consent(house: House, asta: Landing, guest: dict[str, tuple[str, ...]]) -> None:
+    """The page of choices shows the guest's own answers only."""
+    assert asta.status == "Success"
+    stranger = house.person()
+    page = come(stranger, stranger.get("/my-choices?with=wayf").location, asserted(**guest))
+    assert b'data-service="my-loans"' not in page.get_data()
+
+
+def test_a_guest_sees_and_deletes_nothing_of_the_person(
+    house: House, asta: Landing, guest: dict[str, tuple[str, ...]]
+) -> None:
+    """Asta's data are still there afterwards."""
+    stranger = house.person()
+    page = come(stranger, stranger.get("/my-choices?do=kept&with=wayf").location, asserted(**guest))
+    assert mark(page) == ("choices", "unknown")
+    assert mark(forgotten(stranger, asserted(**guest))) in {("choices", "none"), ("choices", "unknown")}
+    ForgettingUpkeep(house.parts).step()
+    assert "my-loans" in kept(house.person(), asserted())
+    again = landed(house, arrive(house))
+    assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
+
+
+def test_alumni_use_and_lower_their_account_and_manage_no_stored_data(house: House, asta: Landing) -> None:
+    """Some alumni portals let people register themselves."""
+    left = {"eduPersonScopedAffiliation": ("alum@au.dk",), "eduPersonPrimaryAffiliation": ("alum",)}
+    person = house.person()
+    page = come(person, person.get("/my-choices?do=kept&with=wayf").location, asserted(**left))
+    assert mark(page) == ("choices", "unknown")
+    page = come(person, person.get("/pin?change=wayf").location, asserted(**left))
+    assert mark(page)[0] == "refuse"
+    assert landed(house, arrive(house, "my-loans", **left)).attributes["uid"] == asta.attributes["uid"]
+    assert house.koha.patrons.row(int(asta.attributes["uid"][0]))["category_id"] == "PRIVATE"

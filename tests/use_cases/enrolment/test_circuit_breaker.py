@@ -1,0 +1,92 @@
+"""The circuit breaker: only silence opens it, and a status request closes it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from broker.adapters.library_systems.koha import KohaSettings
+from broker.core.errors import CallNotMade, CallNotSent, LibraryRefused, LibrarySilent, LibraryUnavailable
+from broker.use_cases.enrolment.circuit_breaker import CircuitBreaker
+from tests.use_cases.enrolment.conftest import AASE_CPR
+
+
+def silence(world: Any, breaker: CircuitBreaker, times: int = 3) -> None:
+    """Let calls go unanswered."""
+    for _ in range(times):
+        world.fail_next(LibrarySilent("no answer"))
+        with pytest.raises(LibrarySilent):
+            breaker.find(AASE_CPR, world.now)
+
+
+@pytest.fixture
+def breaker(world: Any) -> CircuitBreaker:
+    """Return a closed breaker over the library system."""
+    return CircuitBreaker(world.library, lambda: world.now)
+
+
+def test_silence_stops_the_calls_until_a_status_request_is_answered(world: Any, breaker: CircuitBreaker) -> None:
+    """Nobody's enrolment is the trial."""
+    silence(world, breaker)
+    assert breaker.is_open
+    world.library.calls.clear()
+    with pytest.raises(CallNotSent):
+        breaker.find(AASE_CPR, world.now)
+    assert world.library.calls == []
+    world.now += timedelta(seconds=6)
+    assert breaker.find(AASE_CPR, world.now) == ()
+    assert world.library.calls == ["read", "find"]
+    assert not breaker.is_open
+
+
+def test_a_trial_without_an_answer_makes_the_pause_longer(world: Any, breaker: CircuitBreaker) -> None:
+    """Up to a minute, with one status request each time."""
+    silence(world, breaker)
+    for seconds in (6, 6, 11):
+        world.now += timedelta(seconds=seconds)
+        silence(world, breaker, 1)
+    world.library.calls.clear()
+    with pytest.raises(CallNotSent):
+        breaker.read("1", world.now)
+    assert world.library.calls == []
+
+
+@pytest.mark.parametrize("error", [LibraryRefused("400"), LibraryUnavailable("500"), LibraryRefused("403", "a right")])
+def test_every_other_answer_concerns_that_call_only(world: Any, breaker: CircuitBreaker, error: Exception) -> None:
+    """It does not open the breaker, and ends a row of silent calls."""
+    for _ in range(4):
+        silence(world, breaker, 2)
+        world.library.faults = [(error, False)]
+        with pytest.raises(type(error)):
+            breaker.find(AASE_CPR, world.now)
+    assert not breaker.is_open
+
+
+def test_our_own_limits_say_nothing(world: Any, breaker: CircuitBreaker) -> None:
+    """A call that waited in vain for a connection of ours is neither silence nor an answer."""
+    silence(world, breaker, 2)
+    world.library.faults = [(CallNotMade("no connection is free"), False)]
+    with pytest.raises(CallNotMade):
+        breaker.find(AASE_CPR, world.now)
+    assert not breaker.is_open
+    silence(world, breaker, 1)
+    assert breaker.is_open
+
+
+def test_the_status_request_is_sent_to_a_real_connector(world: Any) -> None:
+    """A connector refuses a number that it never gives without a call, which would look like an answer."""
+    sent: list[str] = []
+    keys = {"url": "http://127.0.0.1:1", "client_id": "broker", "client_secret": "demo"}
+    settings = KohaSettings.read({**keys, "library_id": "AUL", "card_number": "cpr"})
+    breaker = CircuitBreaker(settings.open(lambda call, *_: sent.append(call)), lambda: world.now)
+    world.now = datetime.now(UTC)
+    deadline = world.now + timedelta(seconds=20)
+    for _ in range(3):
+        with pytest.raises(LibraryUnavailable):
+            breaker.find(AASE_CPR, deadline)
+    assert breaker.is_open
+    sent.clear()
+    world.now += timedelta(seconds=6)
+    with pytest.raises(LibraryUnavailable):
+        breaker.find(AASE_CPR, deadline)
+    assert sent == ["read"]

@@ -1,0 +1,318 @@
+"""The worker: one borrower per person, four kinds of cases, and one retry rule."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.matching import PersonFacts
+from broker.core.enrolment import CaseReason, EnrolmentState
+from broker.core.errors import LibraryRefused, LibrarySilent, LibraryUnavailable
+from tests.use_cases.enrolment.conftest import AASE, AASE_CPR, FAR, Killed, wanted_for
+
+IDA = PersonFacts("Skov", "Ida", AASE.birth_date)
+NEIGHBOUR = PersonFacts("Prøvesen", "Bo", date(1970, 5, 5))
+
+
+def test_a_person_without_a_borrower_gets_one(world: Any) -> None:
+    """The finished enrolment keeps no CPR number, and the record names the borrower."""
+    done = world.enrol()
+    assert (done.state, done.outcome, done.wanted) == (EnrolmentState.DONE, EnrolmentOutcome.CREATED, None)
+    (borrower,) = world.library.borrowers.values()
+    assert (borrower.cpr, borrower.mark) == (AASE_CPR, done.id)
+    record = world.persons.read("aase", world.now)
+    assert record.value.borrower_number == borrower.number
+    assert AASE_CPR not in str(world.store.get(record.key, world.now).value)
+
+
+def test_a_borrower_of_this_person_is_changed_by_the_change_plan(world: Any) -> None:
+    """An upgrade that the person agreed to, and an empty mail address that is filled."""
+    world.library.add(AASE, AASE_CPR, category="PRIV", expires=date(2027, 1, 1))
+    done = world.enrol()
+    assert done.outcome is EnrolmentOutcome.UPGRADED
+    (borrower,) = world.library.borrowers.values()
+    assert (borrower.category, borrower.fields["email"], borrower.mark) == ("STUD", "åse@post.example", None)
+
+
+def test_several_borrowers_are_a_case(world: Any) -> None:
+    """Staff merge them and press Try again."""
+    first, second = world.library.add(AASE, AASE_CPR), world.library.add(AASE, AASE_CPR)
+    case = world.enrol()
+    assert (case.state, case.reason) == (EnrolmentState.CASE, CaseReason.SEVERAL_BORROWERS)
+    assert case.borrowers == (first.number, second.number)
+    assert world.library.borrowers == {first.number: first, second.number: second}
+    del world.library.borrowers[second.number]
+    assert world.cases.try_again("aase")
+    world.work()
+    assert world.enrolment().state is EnrolmentState.DONE
+
+
+@pytest.mark.parametrize("mark", [None, "our own"])
+def test_another_persons_record_is_not_read_or_written(world: Any, mark: str | None) -> None:
+    """It has the person's CPR number, and even our enrolment id, but another name."""
+    other = world.library.add(IDA, AASE_CPR, mark=mark)
+    case = world.enrol()
+    assert (case.reason, case.borrowers) == (CaseReason.DIFFERENT_PERSON, (other.number,))
+    assert world.library.borrowers == {other.number: other}
+    assert world.persons.read("aase", world.now).value.borrower_number is None
+    assert [person_id for person_id, _ in world.cases.list_open()] == ["aase"]
+
+
+@pytest.mark.parametrize(
+    ("person", "changes", "is_duplicate"),
+    [
+        (AASE, {}, True),
+        (PersonFacts("Proevesen", "Aase Marie"), {"born": AASE.birth_date}, True),
+        (PersonFacts("Gift", "Åse", AASE.birth_date), {"email": "ÅSE@post.example"}, True),
+        (AASE, {"cpr": "0101990018"}, True),
+        (PersonFacts("Prøvesen", "Åse"), {"born": None, "email": "åse@post.example"}, True),
+        (PersonFacts("Prøvesen", "Åse"), {"born": date(1980, 1, 1)}, False),
+        (PersonFacts("Gift", "Åse", AASE.birth_date), {}, False),
+        (IDA, {}, False),
+    ],
+)
+def test_possible_duplicates_are_found_before_every_create(
+    world: Any, person: PersonFacts, changes: dict[str, Any], *, is_duplicate: bool
+) -> None:
+    """Two of name, birth date and mail address agree, in a record without the CPR number or with another one."""
+    found = world.library.add(person, **changes)
+    world.library.borrowers[found.number] = replace(found, email=changes.get("email", found.email))
+    enrolment = world.enrol()
+    if is_duplicate:
+        assert (enrolment.reason, enrolment.borrowers) == (CaseReason.POSSIBLE_DUPLICATE, (found.number,))
+        assert len(world.library.borrowers) == 1
+    else:
+        assert (enrolment.state, len(world.library.borrowers)) == (EnrolmentState.DONE, 2)
+
+
+def test_a_ruled_out_borrower_is_another_persons(world: Any) -> None:
+    """After Another person the create goes on; a later possible duplicate is a case of its own."""
+    world.library.add(AASE)
+    world.enrol()
+    assert world.cases.rule_out("aase")
+    second = world.library.add(AASE)
+    world.work()
+    assert world.enrolment().borrowers == (second.number,)
+    assert world.cases.rule_out("aase")
+    world.work()
+    assert world.enrolment().outcome is EnrolmentOutcome.CREATED
+    assert not world.cases.rule_out("aase")
+    assert not world.cases.try_again("aase")
+    assert not world.cases.try_again("nobody")
+
+
+def test_only_a_possible_duplicate_can_be_ruled_out(world: Any) -> None:
+    """Of another case nothing is decided by it."""
+    world.library.add(IDA, AASE_CPR)
+    world.enrol()
+    assert not world.cases.rule_out("aase")
+    assert world.enrolment().state is EnrolmentState.CASE
+
+
+def test_a_claimed_borrower_gets_the_cpr_number(world: Any) -> None:
+    """No second one is made, and what the desk wrote stays."""
+    old = world.library.add(AASE, category="TEMP", email="aase@old.example")
+    world.enrol()
+    claim(world, old.number)
+    (borrower,) = world.library.borrowers.values()
+    assert (borrower.number, borrower.cpr, borrower.email) == (old.number, AASE_CPR, "aase@old.example")
+    assert world.enrolment().outcome is EnrolmentOutcome.ADOPTED
+
+
+def claim(world: Any, number: str) -> None:
+    """Claim a borrower, and let the worker carry it out."""
+    world.persons.change("aase", lambda each: each.with_enrolment(each.enrolment.claim(number, world.now)), world.now)
+    world.work()
+
+
+@pytest.mark.parametrize("changes", [{"cpr": "0101990018"}, {"born": date(1999, 1, 2)}])
+def test_a_claim_is_checked_again_by_the_worker(world: Any, changes: dict[str, Any]) -> None:
+    """The record may have changed since: nothing is written into another person's borrower."""
+    old = world.library.add(AASE)
+    world.enrol()
+    changed = world.library.borrowers[old.number] = replace(old, **changes)
+    claim(world, old.number)
+    assert world.library.borrowers[old.number] == changed
+
+
+def test_a_create_without_effect_is_retried_three_times(world: Any) -> None:
+    """Then staff look."""
+    world.library.loses_creates = True
+    assert world.enrol().state is EnrolmentState.PENDING
+    world.settle()
+    assert world.enrolment().reason == CaseReason.LIBRARY_REFUSED
+    assert world.library.calls.count("create") == 3
+
+
+def test_a_unique_field_in_another_record_is_a_case(world: Any) -> None:
+    """The first rejection leads to a new search, the second one to staff."""
+    world.library.unique[AASE_CPR] = "77"
+    case = world.enrol()
+    assert case.reason == CaseReason.LIBRARY_REFUSED
+    assert world.library.calls == ["find", "find_similar", "create"] * 2
+
+
+def test_a_refusal_is_a_case_and_the_next_login_tries_again(world: Any) -> None:
+    """The sentence of the library system is kept for staff."""
+    world.library.faults = [(LibraryRefused("create: 400: the surname is too long"), False)]
+    case = world.enrol()
+    assert (case.reason, case.last_error) == ("library_refused", "create: 400: the surname is too long")
+    assert world.enrol().state is EnrolmentState.DONE
+
+
+def test_a_fault_of_the_setup_keeps_everybody_pending(world: Any) -> None:
+    """No case is opened; the setting is named, and after the correction all are carried out."""
+    world.library.faults = [(LibraryRefused("create: 400: no such category", "category_id STUD"), False)]
+    waiting = world.enrol()
+    assert (waiting.state, waiting.setting) == (EnrolmentState.PENDING, "category_id STUD")
+    assert waiting.failing_since == world.now
+    world.settle()
+    assert world.enrolment().state is EnrolmentState.DONE
+
+
+def test_retries_wait_longer_each_time_up_to_an_hour(world: Any) -> None:
+    """With jitter, so that not everybody comes back in one second."""
+    world.requests.request("aase", wanted_for(AASE, AASE_CPR))
+    delays = []
+    for _ in range(12):
+        world.fail_next(LibraryUnavailable("500"))
+        world.work()
+        due = world.enrolment().next_attempt
+        delays.append(due - world.now)
+        world.now = due
+    assert delays[0] <= timedelta(seconds=10)
+    assert all(delay <= timedelta(hours=1) for delay in delays)
+    assert delays[-1] >= timedelta(minutes=30)
+
+
+@pytest.mark.parametrize("error", [LibrarySilent("late"), LibraryUnavailable("500")])
+@pytest.mark.parametrize("call", range(6))
+@pytest.mark.parametrize("after", [False, True])
+def test_every_lost_answer_leaves_one_borrower(world: Any, error: Exception, call: int, *, after: bool) -> None:
+    """Whichever call it is, and even if it is carried out late."""
+    world.requests.request("aase", wanted_for(AASE, AASE_CPR))
+    calls = 0
+    original = world.library._call
+
+    def fail_one(name: str, work: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call + 1:
+            world.library.faults = [(error, after)]
+        return original(name, work)
+
+    world.library._call = fail_one
+    world.work()
+    for late in world.library.late:
+        late()
+    world.settle()
+    assert len(world.library.borrowers) == 1
+    assert world.enrolment().state is EnrolmentState.DONE
+
+
+@pytest.mark.parametrize("call", range(4))
+@pytest.mark.parametrize("after", [False, True])
+def test_a_killed_worker_leaves_one_borrower(shared_world: Any, call: int, *, after: bool) -> None:
+    """The lease ends, and another worker looks again."""
+    world = shared_world
+    world.requests.request("aase", wanted_for(AASE, AASE_CPR))
+    calls = 0
+    original = world.library._call
+
+    def die(name: str, work: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call + 1:
+            world.library.faults = [(Killed(), after)]
+        return original(name, work)
+
+    world.library._call = die
+    with pytest.raises(Killed):
+        world.work()
+    world.now += timedelta(minutes=1)
+    world.work()
+    world.settle()
+    assert len(world.library.borrowers) == 1
+    assert world.enrolment().outcome is EnrolmentOutcome.CREATED
+
+
+def test_twenty_logins_and_four_workers_make_one_borrower(shared_world: Any) -> None:
+    """At once, on a real store."""
+    world = shared_world
+    wanted = wanted_for(AASE, AASE_CPR)
+    threads = [Thread(target=world.requests.request, args=("aase", wanted)) for _ in range(20)]
+    threads += [Thread(target=world.work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    world.settle()
+    assert len(world.library.borrowers) == 1
+    assert world.enrolment().state is EnrolmentState.DONE
+
+
+def test_a_case_blocks_nobody_else(world: Any) -> None:
+    """The next person is enrolled while the first one waits for staff."""
+    world.library.add(IDA, AASE_CPR)
+    world.enrol()
+    assert world.enrol(wanted_for(NEIGHBOUR, "0505700003"), "bo").state is EnrolmentState.DONE
+    assert world.enrolment().state is EnrolmentState.CASE
+
+
+def test_a_later_request_keeps_what_the_first_one_may(world: Any) -> None:
+    """A login that may only lower the category takes away neither the create nor the address."""
+    world.requests.request("aase", wanted_for(AASE, AASE_CPR))
+    leaving = wanted_for(AASE, AASE_CPR, category="PRIV", upgrades=(), lowers=(), fields=(), creates=False)
+    pending = world.requests.request("aase", leaving)
+    assert (pending.wanted.category, pending.wanted.creates) == ("STUD", True)
+    assert "email" in {field.name for field in pending.wanted.fields}
+    lowering = replace(leaving, lowers=("STUD",))
+    pending = world.requests.request("aase", lowering)
+    assert (pending.wanted.category, pending.wanted.creates) == ("PRIV", True)
+    world.work()
+    (borrower,) = world.library.borrowers.values()
+    assert (borrower.category, borrower.expires) == ("PRIV", FAR)
+
+
+def test_a_request_that_may_not_create_ends_without_a_borrower(world: Any) -> None:
+    """Alumni may be led to their borrower, and none is made for them."""
+    world.requests.request("aase", wanted_for(AASE, AASE_CPR, creates=False))
+    world.work()
+    assert world.requests.read("aase") is None
+    assert not world.library.borrowers
+
+
+def test_a_reload_does_not_start_again(world: Any) -> None:
+    """The same request while it is under way changes nothing; after a failure it is due at once."""
+    first = world.requests.request("aase", wanted_for(AASE, AASE_CPR))
+    assert world.requests.request("aase", wanted_for(AASE, AASE_CPR)) == first
+    world.fail_next(LibraryUnavailable("500"))
+    world.work()
+    again = world.requests.request("aase", wanted_for(AASE, AASE_CPR))
+    assert (again.next_attempt, again.id) == (world.now, first.id)
+
+
+def test_a_request_waits_until_it_is_carried_out_or_fails(world: Any) -> None:
+    """Five seconds at most, and not after a failure."""
+    world.requests.request("aase", wanted_for(AASE, AASE_CPR))
+    began = world.now
+    assert world.requests.wait("aase", 5).state is EnrolmentState.PENDING
+    assert world.now - began == timedelta(seconds=5)
+    world.fail_next(LibraryUnavailable("500"))
+    world.work()
+    assert world.requests.wait("aase", 5).has_failed
+    assert world.now - began == timedelta(seconds=5)
+
+
+def test_retry_of_all_cases_of_one_reason(world: Any) -> None:
+    """After staff have corrected something that many cases are about."""
+    world.library.add(IDA, AASE_CPR)
+    world.enrol()
+    world.library.add(AASE)
+    world.library.borrowers.popitem()
+    assert world.cases.try_all_again("possible_duplicate") == 0
+    assert world.cases.try_all_again("different_person") == 1
+    assert world.enrolment().state is EnrolmentState.PENDING
