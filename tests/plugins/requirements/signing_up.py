@@ -98,7 +98,7 @@ def r03(house: House) -> None:
         page = person.get(action(leaf, "pin_by_email"))
         assert (page.status_code, mark(page)) == (200, ("pin", ""))
         assert mark(person.press(page, identifier=number)) == ("pin", "asked")
-        assert "/pin?code=" in mail_to(house, address).text
+        assert "/pin?link=" in mail_to(house, address).text
     assert person.cookies("a-") == []
 
 
