@@ -164,12 +164,12 @@ class Mailbox:
 
 
 @contextmanager
-def _parts(library: Library, mailbox: Mailbox) -> Iterator[Parts]:
+def _parts(library: Library) -> Iterator[Parts]:
     """Open the parts of a demo's broker over this library system, on the disk."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         setting = demo_folder.write(Path(folder) / "demo", free_ports(), datetime.now(UTC))
         parts = assemble(config.load(setting.config, {}))
-        ports = replace(parts.enrolments.ports, library=library, mail=mailbox)
+        ports = replace(parts.enrolments.ports, library=library)
         yield replace(parts, library=library, enrolments=replace(parts.enrolments, ports=ports))
 
 
@@ -222,7 +222,7 @@ class KnownLogins:
 def drained() -> Iterator[Row]:
     """Let wishes wait for a library system that is down, and look how they are carried out once it answers."""
     library, mailbox = Library(), Mailbox()
-    with _parts(library, mailbox) as parts:
+    with _parts(library) as parts:
         of_known = [_wish(f"{9_000_000_000 + number}") for number in range(_KNOWN)]
         known = KnownLogins(parts, of_known)
         for number, wish in enumerate(of_known):

@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from broker.core.borrowers.pin_record import PinRecord
-from broker.use_cases.proofs.known_browsers import KnownBrowser
-from broker.use_cases.proofs.pin_letters import PinLetter
 
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.app import audit_operations, person_operations, person_page, person_report
@@ -33,6 +30,7 @@ from broker.files.settings.config import load
 from broker.use_cases.consents.receipts import Receipts
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.logout.sessions import Sessions
+from broker.use_cases.mail_outbox import QueuedMail
 from broker.use_cases.persons.forgetting import StillCarriedOut
 from broker.use_cases.persons.tombstones import Tombstone
 from broker.use_cases.records import Records
@@ -247,8 +245,8 @@ def test_a_record_that_staff_gave_away_is_no_longer_the_first_one_s(lived_parts:
     asta = desk.found(NamedPerson(ASTA.cpr))
     assert (asta.numbers, parts.links.of_borrower(ASTA.number) in asta.names) == ((), False)
     records = desk.records.of(asta, now())
-    assert not any(isinstance(each.fact, PinRecord | PinLetter | KnownBrowser) for each in records)
-    assert "pin_unusable" not in {event["event"] for event in desk.search.trail.events(asta.trail, now())}
+    assert not any(isinstance(each.fact, QueuedMail) for each in records)
+    assert "pin_chosen" not in {event["event"] for event in desk.search.trail.events(asta.trail, now())}
     assert desk.of_login(Life(parts, ASTA).id).numbers == ()
     with pytest.raises(NoPerson, match="may be two people"):
         desk.found(NamedPerson(borrower=ASTA.number))

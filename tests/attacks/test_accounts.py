@@ -77,7 +77,7 @@ def mistyped(house: House, arrive: Arrive) -> str:
 def test_a_copy_of_a_record_is_not_its_person(house: House, arrive: Arrive, born: str | None, *, gone: bool) -> None:
     """A sibling's record copied from Asta's, mark and all, keeps name and PIN; Asta gets her own or a new one."""
     hers = number(house, arrive("my-loans"))
-    house.pin_proved()
+    house.at_rest()
     copied = {"statistics_1": house.koha.patrons.row(int(hers))["statistics_1"], "date_of_birth": born}
     sibling = house.koha.patrons.create({**DESK, "cardnumber": "S-1", "userid": "ida", **copied})["patron_id"]
     if gone:

@@ -54,13 +54,6 @@ def test_a_shared_computer_is_known_by_its_network(address: str, shared: bool) -
     assert ClientAddresses.of(["10.1.0.0/16", "2001:db8:7::/48"]).shared(caller(address)) is shared
 
 
-def test_a_terminal_that_staff_run_is_a_shared_computer_too() -> None:
-    """Whichever setting names it: no browser there is anybody's own, and each login is made afresh."""
-    addresses = ClientAddresses.of(["10.1.0.0/16"], ["10.2.0.8/32"])
-    assert [addresses.shared(caller(f"10.{net}.0.8")) for net in (1, 2, 3)] == [True, True, False]
-    assert [addresses.terminal(caller(f"10.{net}.0.8")) for net in (1, 2, 3)] == [False, True, False]
-
-
 @pytest.mark.parametrize(
     ("environment", "remote", "forwarded", "shared"),
     [

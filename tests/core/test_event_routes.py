@@ -9,7 +9,7 @@ from broker.core.event_routes import ROUTES, BrokerEvent, EventKind, Sink, Trace
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 CPR = "0101881235"
-AUDIT = AuditEvent(AuditEventKind.PIN_MAILED, NOW, borrower=CPR)
+AUDIT = AuditEvent(AuditEventKind.PIN_CHOSEN, NOW, borrower=CPR)
 TRACE = TraceFacts("BCDFGHJK", NOW, "proof", "code_wrong")
 
 
@@ -19,13 +19,8 @@ def test_every_kind_has_a_row() -> None:
 
 
 def test_what_the_flows_tell_is_on_the_trail_alone() -> None:
-    """A kind of the audit trail names no line and no counter, but for a PIN that does not work: that is an alarm."""
-    alarms = {AuditEventKind.PIN_UNUSABLE, AuditEventKind.PIN_GIVEN_UP}
-    assert {ROUTES[kind].sinks for kind in set(AuditEventKind) - alarms} == {(Sink.TRAIL,)}
-    assert {(ROUTES[kind].sinks, ROUTES[kind].line) for kind in alarms} == {
-        ((Sink.LOG, Sink.TRAIL), "pin_unusable"),
-        ((Sink.LOG, Sink.TRAIL), "pin_given_up"),
-    }
+    """A kind of the audit trail names no line and no counter."""
+    assert {ROUTES[kind].sinks for kind in AuditEventKind} == {(Sink.TRAIL,)}
 
 
 @pytest.mark.parametrize("kind", ROUTES)
@@ -53,5 +48,5 @@ def test_an_event_that_a_sink_could_not_read_is_not_made(kind: EventKind | Audit
 
 def test_an_event_shows_its_kind_only() -> None:
     """An exception's text may quote an event, and whose it is stays out of it."""
-    event = BrokerEvent(EventKind.PIN_MAILED, {"reference": "BCDFGHJK"}, AUDIT)
-    assert repr(event) == "BrokerEvent(PIN_MAILED)"
+    event = BrokerEvent(EventKind.PIN_CHOSEN, {"reference": "BCDFGHJK"}, AUDIT)
+    assert repr(event) == "BrokerEvent(PIN_CHOSEN)"

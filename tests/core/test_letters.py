@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.core.letters import AccountCodeLetter, LetterContent, MailboxCodeLetter, PinLetter, RenewedPinLetter, named
+from broker.core.letters import LetterContent, LoginCodeLetter, MailboxCodeLetter, PinLinkLetter, WelcomeLetter, named
 
 
 @pytest.mark.parametrize(
@@ -25,12 +25,12 @@ def test_a_name_in_a_letter_is_a_name(asserted: str, name: str) -> None:
 @pytest.mark.parametrize(
     "letter",
     [
-        PinLetter("5837"),
-        RenewedPinLetter("5837"),
-        AccountCodeLetter(code="5837", link="https://login.example/pin?code=5837", asked_at="", asked_from=""),
+        LoginCodeLetter("0058 5837", "now", "a place"),
+        PinLinkLetter("https://login.example/pin?link=5837", "now"),
+        WelcomeLetter("https://login.example/pin?link=5837"),
         MailboxCodeLetter(code="0058 5837", asker="Ann", minutes=30),
     ],
 )
 def test_what_works_in_a_letter_is_not_in_its_repr(letter: LetterContent) -> None:
-    """A PIN, a code and a link that work do not reach a log by way of an error that shows the letter."""
+    """A code and a link that work do not reach a log by way of an error that shows the letter."""
     assert "5837" not in repr(letter)

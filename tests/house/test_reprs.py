@@ -12,8 +12,9 @@ from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.core.identity.identifier_reassignment import PersonLink
 from broker.core.letters import LetterText
 from broker.files.settings.raw_settings import RawSettings
-from broker.use_cases.proofs.known_browsers import BrowserToken
-from broker.use_cases.proofs.pin_letters import CurrentCode, PinLetter
+from broker.use_cases.mail_outbox import QueuedMail
+from broker.use_cases.pins.known_browsers import BrowserToken
+from broker.use_cases.pins.library_login import LoginAttempt
 
 SECRET = "f1e2d3c4"
 
@@ -24,8 +25,8 @@ SECRET = "f1e2d3c4"
         _FormState(address=SECRET),
         SubmittedForm(MultiDict({"pin": SECRET})),
         LetterText("Your PIN", SECRET),
-        PinLetter("1", SECRET),
-        CurrentCode(SECRET),
+        QueuedMail("ann@post.example", "PIN", SECRET, datetime(2026, 1, 1, tzinfo=UTC)),
+        LoginAttempt("1", SECRET, "b1", "en", "now", "here"),
         BrowserToken(SECRET, SECRET),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml"),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml").table("mail"),

@@ -97,6 +97,11 @@ class House:
         """Give a browser that has never been here."""
         return Person(self, self.app.test_client())
 
+    def person_without_code(self) -> "Person":
+        """Give a browser that has never been here; number and PIN are enough from now on (``mail_code = "never"``)."""
+        object.__setattr__(self.parts.library_logins, "mail_code", "never")
+        return self.person()
+
     @property
     def peer(self) -> services.BrokerAsIdp:
         """Give the broker as a service knows it."""

@@ -1,4 +1,4 @@
-"""What people do on the pages about PINs: number, letter, code, PIN."""
+"""What people do on the pages about PINs: number, PIN, code, link."""
 
 import re
 
@@ -31,26 +31,28 @@ def send(person: Person, page: TestResponse, do: str = "", **fields: str) -> Tes
     return person.post(action, {**hidden, "do": do or found(page, "//main//form//button/@value"), **fields})
 
 
-def letter(house: House, number: int) -> str:
-    """Give the text of the newest mail once so many have come."""
-    return house.mailed(number).text
-
-
-def code_in(text: str) -> str:
-    """Give the code in a letter."""
-    code = re.search(r"(?:Your code is|Din kode er): ([a-z]{5}-[a-z]{5})\n", text)
+def code_in(house: House) -> str:
+    """Give the login code in the newest mail."""
+    house.at_rest()
+    house.until(lambda: "code" in house.mailbox.mails()[0].text, "a code was mailed")
+    code = re.search(r"(?:The code is|Koden er): ([0-9]{4} [0-9]{4})\n", house.mailbox.mails()[0].text)
     assert code
     return code[1]
 
 
-def link_in(text: str) -> str:
-    """Give the link in a letter."""
-    link = re.search(r"http\S+/pin\?code=\S+", text)
+def link_in(house: House, number: int = 1) -> str:
+    """Give the PIN link in the newest mail, once so many mails have come."""
+    link = re.search(r"http\S+/pin\?link=\S+", house.mailed(number).text)
     assert link
     return link[0]
 
 
-def behind_letter(person: Person, page: TestResponse, mails: int = 1, typed: str = CPR) -> TestResponse:
-    """Type the number on a page, wait until so many mails have come, and type the code of the newest."""
-    asked = send(person, page, "letter", identifier=typed)
-    return send(person, asked, code=code_in(letter(person.house, mails)))
+def log_in(person: Person, page: TestResponse, typed: str = CPR, pin: str = PIN, **more: str) -> TestResponse:
+    """Type number and PIN on a page, and the code that is mailed, and follow to the next page."""
+    before = len(person.house.mailbox.mails())
+    asked = send(person, page, "login", identifier=typed, pin=pin)
+    assert asked.status_code == 303
+    page = person.get(asked.location)
+    person.house.mailed(before + 1)
+    sent = send(person, page, "code", code=code_in(person.house), **more)
+    return person.get(sent.location) if sent.status_code == 303 else sent

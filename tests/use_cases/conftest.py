@@ -31,9 +31,10 @@ from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.enrolment.worker import EnrolmentWorker
 from broker.use_cases.identity.person_links import PersonLinks
-from broker.use_cases.mail_outbox import MailOutbox
+from broker.use_cases.mail_outbox import MailOutbox, QueuedMail
 from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.pins.pin_mails import PinMails
+from broker.use_cases.records import Records
 from broker.use_cases.register_look_ups import LookUpRequests
 
 CPR = "0101990000"
@@ -284,6 +285,11 @@ class World:
     def requests(self) -> EnrolmentRequests:
         """Give what stores requests."""
         return EnrolmentRequests(self.ports, self.wake, self.slept)
+
+    def welcome_mails(self) -> list[str]:
+        """Give the subjects of the mails that wait or were sent."""
+        stored = Records(self.store, QueuedMail).list("mail", None, self.now)
+        return [record.value.subject for record in stored]
 
     def slept(self, seconds: float) -> None:
         """Let the time pass."""

@@ -17,7 +17,7 @@ PIN = "4071"
 
 def _by_pin(house: House, user_name: str) -> Person:
     """Log in by the library account at a terminal, from the service to its assertion."""
-    person = house.terminal()
+    person = house.person_without_code()
     action, hidden = form(person.ask())
     page = person.get(found(person.post(action, {**hidden, "upstream": "library"}), "//main//a/@href"))
     action, hidden = form(page)
@@ -65,7 +65,7 @@ def test_who_has_no_borrower_is_forgotten_by_a_page_s_reference(house: House) ->
     """Every event of that person goes, those of other logins too, and nobody else's."""
     for _ in range(2):
         (mine,) = house.landing(_of_wayf(house, "asta")).attributes["uid"]
-    house.pin_proved()  # and on the trail
+    house.at_rest()  # and on the trail
     theirs = _number(house, "karla.dam")
     _by_pin(house, "karla.dam")
     other = audit_operations.events(house.parts, borrower=theirs)

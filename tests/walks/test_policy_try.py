@@ -168,7 +168,7 @@ def test_a_tried_login_is_the_real_one(old_house: House, who: Persona) -> None:
             continue
         described = replace(facts(house, who), errand=Errand.LOGIN, intent=None)
         (played,) = tried(of_parts(house.parts), described, (service,), house.clock.now()).played
-        walk = Walk(house, house.terminal(), who)
+        walk = Walk(house, house.person_without_code(), who)
         compared(house, played, walk.walked(walk.at(service)))
         borrower_after(house, who, played)
 
@@ -180,7 +180,7 @@ def test_a_tried_sign_up_is_the_real_one(house: House) -> None:
         if who.sign_up is None:
             continue
         (played,) = tried(of_parts(house.parts), facts(house, who), ("my-loans",), house.clock.now()).played
-        walk = Walk(house, house.terminal(), who)
+        walk = Walk(house, house.person_without_code(), who)
 
         compared(house, played, walk.walked(walk.person.sign_up(who.name, who.sign_up, who.way)))
         borrower_after(house, who, played)

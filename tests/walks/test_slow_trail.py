@@ -41,7 +41,7 @@ def waiting(house: House) -> Waiting:
     """Give browsers whose person has agreed before, and the address of an arrival that goes straight through."""
     first = house.person()
     house.landing(first.agree(first.log_in("asta"), remember=True))
-    house.pin_proved()  # its line on the trail would be synced with theirs
+    house.at_rest()  # its line on the trail would be synced with theirs
     people = [house.person() for _ in range(AT_ONCE)]
     return [(each, each.deliver(*house.answer(each.choose(each.ask()), "asta")).location) for each in people]
 

@@ -37,6 +37,7 @@ unique_field = "userid"
 card_number = "cpr"
 cpr_attribute = "CPR"
 desk_categories = ["TEMP"]
+pin_categories = ["TEMP"]
 """,
     "alma": """\
 [library]
@@ -50,6 +51,7 @@ card_number = "cpr"
 user_name_identifier_type = "INST_ID"
 daily_calls = 100000
 desk_categories = ["TEMP"]
+pin_categories = ["TEMP"]
 
 # A PIN is tried as a machine tries it: no call of Alma's says whether it is right.
 [library.sip2]

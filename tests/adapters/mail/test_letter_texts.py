@@ -10,48 +10,25 @@ from broker.adapters.mail.letter_texts import LETTERS, LetterTexts
 from broker.adapters.translations.catalogue import translate
 from broker.core.entities import Text
 from broker.core.letters import (
-    AccountCodeLetter,
     ChangedPinLetter,
-    DoubtfulPinLetter,
     LetterContent,
+    LoginCodeLetter,
     MailboxCodeLetter,
-    PinLetter,
-    PinPointerLetter,
-    RenewedPinLetter,
+    PinLinkLetter,
+    WelcomeLetter,
 )
 
 NAME = "AU Library {0} 100%"
 TEXTS = LetterTexts(Text(NAME, NAME), "https://login.example/pin", "the desk, 87 15 00 00")
 NAMELESS = LetterTexts(None, "https://login.example/pin", "")
 EVERY_LETTER: tuple[LetterContent, ...] = (
-    PinLetter("5837"),
-    PinPointerLetter(),
     MailboxCodeLetter(code="0042 1789", asker="Ann", minutes=30),
-    AccountCodeLetter("bcdfg-hjkmn", "l", "26 November 2026", "a desk"),
-    RenewedPinLetter("5837"),
+    LoginCodeLetter("0042 1789", "26 November 2026", "a desk"),
+    PinLinkLetter("https://login.example/pin?link=1", "26 November 2026"),
+    WelcomeLetter("https://login.example/pin?link=1"),
     ChangedPinLetter(),
-    DoubtfulPinLetter(),
 )
 COMMON = {"library", "signed", "pin_url", "questions", "asked"}
-
-
-@pytest.mark.parametrize(
-    ("language", "phrase"), [("da", "Din pinkode er: 5837"), ("en", "Your PIN is: 5837"), ("de", "Din pinkode")]
-)
-def test_the_pin_letter(language: str, phrase: str) -> None:
-    """The PIN, how to change it and whom to ask, in the language of the login, Danish for any other."""
-    message = TEXTS.worded(PinLetter("5837"), language)
-    assert all(part in message.text for part in (phrase, TEXTS.pin_url, TEXTS.contact))
-    assert "5837" not in message.subject
-    assert "\n" not in message.subject
-
-
-@pytest.mark.parametrize(("language", "phrase"), [("da", "Lav selv en på"), ("en", "Please make one at")])
-def test_the_pointer_letter(language: str, phrase: str) -> None:
-    """Where to make a PIN, and none in it; braces and per cent in the library's name are left alone."""
-    message = TEXTS.worded(PinPointerLetter(), language)
-    assert f"{phrase} https://login.example/pin" in message.text
-    assert "AU Library {0} 100%" in message.subject
 
 
 @pytest.mark.parametrize(
@@ -98,28 +75,7 @@ def test_a_library_without_a_name_is_called_the_library(language: str, library: 
         assert message.text.splitlines()[-1] in {"Biblioteket", "The library"}
     assert "Spørgsmål?" not in messages[0].text
     assert "Questions?" not in messages[0].text
-    assert "Questions? Contact the desk, 87 15 00 00\n\nKind" in TEXTS.worded(PinLetter("5837"), "en").text
-
-
-@pytest.mark.parametrize(
-    ("language", "phrases"),
-    [
-        ("da", ("Din kode er: bcdfg-hjkmn", "Hvornår: da", "Hvorfra: der", "Giv ikke koden til nogen", "i 24 timer")),
-        ("en", ("Your code is: bcdfg-hjkmn", "When: da", "From where: der", "Give the code to nobody", "for 24 hours")),
-    ],
-)
-def test_the_letter_of_an_account(language: str, phrases: tuple[str, ...]) -> None:
-    """Code, link, when and from where it was asked for, and what to do if it was not you; the subject has no code."""
-    message = TEXTS.worded(AccountCodeLetter("bcdfg-hjkmn", "https://login.example/pin?code=c", "da", "der"), language)
-    assert all(part in message.text for part in (*phrases, "\nhttps://login.example/pin?code=c\n", TEXTS.contact))
-    assert "bcdfg" not in message.subject
-
-
-def test_a_new_pin_says_that_the_old_one_no_longer_works() -> None:
-    """In both languages, and as people say it."""
-    letter = RenewedPinLetter("5837")
-    assert "Your old PIN no longer works." in TEXTS.worded(letter, "en").text
-    assert "Den gamle pinkode virker ikke længere." in TEXTS.worded(letter, "da").text
+    assert "Questions? Contact the desk, 87 15 00 00\n\nKind" in TEXTS.worded(WelcomeLetter("l"), "en").text
 
 
 def test_every_letter_has_its_text() -> None:

@@ -11,7 +11,6 @@ from flask import Flask, make_response, render_template
 from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.letter_pages import WithoutMail
 from broker.adapters.web.page_layout import Imprint, install
 from broker.adapters.web.pages import consent_screen
 from broker.adapters.web.pages.language import language
@@ -177,33 +176,25 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     changed = {"step": "changed", "service": service, "affiliation": labelled, "token": "t~t"}
     form = {"step": "pin", "token": "t~t", "action": f"{url}/pin", "service": service, "shared": False}
     typed = {**form, "identifier": "", "problem": "", "reason": ""}
-    without = WithoutMail(f"{url}/upstream", ("NemID",), terminals=True)
-    coded = {**typed, "code": "bcdfghjkmn", "address": "", "others": f"{url}/upstream", "rememberable": True}
     left = {"step": "logout", "by_upstream": False, "asker": service, "waiting": "NemID", "both": True, "back": None}
     left |= {"rows": [("MyPrint", "service", "silent")], "elsewhere": True, "shared": False}
     left |= {"scopes": {"all": url, "services": url, "none": url}, "again": url, "without": url}
     return {
         "pin-ask": ("pin_ask.html", {**typed, "ways": [(f"{url}/wayf", "WAYF")], "eid": "NemID"}),
-        "pin-ask-problem": ("pin_ask.html", {**typed, "reason": "pin_number_missing", "ways": [], "eid": ""}),
-        "pin-asked": (
-            "pin_asked.html",
-            {**typed, "note": "pin_asks_too_many", "code": "", "back": BEGUN, "without": without},
+        "pin-ask-problem": ("pin_ask.html", {**typed, "problem": "pin_number_missing", "ways": [], "eid": ""}),
+        "pin-asked": ("pin_asked.html", {**typed, "ways": [(f"{url}/wayf", "WAYF")], "back": BEGUN}),
+        "pin-login": ("pin_login.html", {**typed, "forgotten": "/pin", "others": url}),
+        "pin-login-problem": ("pin_login.html", {**typed, "forgotten": "/pin", "others": url, "problem": "pin_wrong"}),
+        "pin-code": ("pin_code.html", {**typed, "forgotten": "/pin", "others": url, "rememberable": True}),
+        "pin-code-problem": (
+            "pin_code.html",
+            {**typed, "forgotten": "/pin", "others": url, "rememberable": False, "problem": "code_wrong"},
         ),
-        "pin-login": ("pin_login.html", {**typed, "with_pin": False, "forgotten": "/pin", "without": without}),
-        "pin-terminal": (
-            "pin_login.html",
-            {**typed, "with_pin": True, "forgotten": "/pin", "others": url, "terminal": False, "problem": "pin_wrong"},
-        ),
-        "pin-code": ("pin_code.html", {**coded, "logging_in": True, "problem": "pin_not_right"}),
-        "pin-renew": ("pin_code.html", {**coded, "logging_in": False}),
-        "pin-opened": ("pin_opened.html", {**typed, "code": "bcdfghjkmn"}),
-        "pin-choose": ("pin_choose.html", {**typed, "reason": "pin_trivial"}),
-        "pin-temporary": ("pin_temporary.html", {**typed, "others": url}),
+        "pin-choose": ("pin_choose.html", {**typed, "problem": "pin_trivial", "link": None, "rememberable": False}),
+        "pin-choose-behind-link": ("pin_choose.html", {**typed, "link": "0" * 32, "rememberable": True}),
         "pin-bars": ("pin_bars.html", {**form, "reason": "barred", "bars": ["expired", "card_lost"], "url": url}),
-        "pin-mailed": ("pin_mailed.html", {**form, **MADE, "reason": "mailed", "address": MASKED}),
-        "pin-mailed-unproved": ("pin_mailed.html", {**form, **TAKEN, "reason": "mailed", "address": MASKED}),
-        "pin-changed": ("pin_changed.html", {**form, "reason": "changed", **MADE, "back": BEGUN, "over": True}),
-        "pin-changed-unproved": ("pin_changed.html", {**form, "reason": "changed", **TAKEN, "over": True}),
+        "pin-set": ("pin_chosen.html", {**form, "reason": "set", "again_at": None, "back": BEGUN, "over": True}),
+        "pin-unknown": ("pin_chosen.html", {**form, "reason": "unknown", "again_at": NOW, "back": None}),
         "choices-left": ("choices_left.html", {"step": "choices", "reason": "left", "way": "NemID", "over": True}),
         "ended": ("ended.html", {"step": "end"}),
         "peer-post": ("peer_post.html", {"step": "authenticate", "form": FORM, "party": "NemID"}),

@@ -1,43 +1,15 @@
-"""PINs in every library system, and the PIN record of the broker over it."""
-
-from collections.abc import Callable
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+"""PINs in every library system."""
 
 import pytest
 
-from broker.adapters.stores.open_store import open_store
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.pins import PinAnswer
-from broker.core.errors import LibraryUnavailable, PinUnsettled
-from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Store
-from broker.use_cases.borrowers.enrolment_records import CALL
-from broker.use_cases.borrowers.pin_setting import PinSetting
-from tests.plugins.library_suite.stage import Stage, Trouble
+from tests.plugins.library_suite.stage import Stage
 from tests.plugins.library_suite.values import CPR, NEXT_PIN, OTHER_CPR, PIN, made, soon
 
 pytestmark = pytest.mark.library("PIN")
 CHECKED = LibraryCapability.PIN_CHECKED
-
-
-@pytest.fixture(name="store")
-def _store(tmp_path: Path) -> Store:
-    return open_store("sqlite:broker.db", tmp_path)
-
-
-@pytest.fixture(name="setting")
-def _setting(stage: Stage, store: Store) -> Callable[..., PinSetting]:
-    hmacs = LookupHmacs("h1", b"h" * 32)
-
-    def setting(seconds: float = 20) -> PinSetting:
-        """Give the broker's PINs, each of whose calls ends so many seconds after it began."""
-        behind = CALL - timedelta(seconds=seconds)
-        return PinSetting(store, hmacs, stage.library, lambda: datetime.now(UTC) - behind)
-
-    return setting
 
 
 def test_the_last_pin_works(stage: Stage) -> None:
@@ -89,35 +61,3 @@ def test_a_pin_that_cannot_be_checked_is_unknown(stage: Stage) -> None:
     stage.library.set_pin(borrower.number, PIN, soon())
     for number, pin in ((borrower.number, PIN), (borrower.number, NEXT_PIN), ("999999", PIN)):
         assert stage.library.check_pin(number, pin, soon()) is PinAnswer.UNKNOWN
-
-
-def test_a_mailed_pin_works(stage: Stage, setting: Callable[..., PinSetting]) -> None:
-    """It is set before it is mailed, and where the system tells, asked back."""
-    borrower = made(stage)
-    mailed: list[str] = []
-    setting().mail(borrower.number, lambda _: False, mailed.append, soon(), card=borrower.card)
-    assert stage.desk.proves(CPR, mailed[0])
-
-
-def test_a_choice_whose_answer_was_lost_is_settled(stage: Stage, setting: Callable[..., PinSetting]) -> None:
-    """Nobody knows whether it works; carried out again, it does."""
-    borrower = made(stage)
-    with stage.desk.troubled(Trouble.LOST), pytest.raises(PinUnsettled):
-        setting().choose(borrower.number, PIN)
-    assert setting().settle_choice(borrower.number)
-    assert stage.desk.proves(CPR, PIN)
-
-
-@pytest.mark.library(once=True)
-def test_a_late_call_sets_the_pin_that_was_mailed(stage: Stage, setting: Callable[..., PinSetting]) -> None:
-    """Whenever the library system carries it out: every call that may still come sets the same PIN."""
-    number = made(stage).number
-    mailed: list[str] = []
-    with stage.desk.troubled(Trouble.SILENT, times=1) as strike:
-        with suppress(LibraryUnavailable):
-            setting(1.0).mail(number, lambda _: False, mailed.append, soon())
-        assert strike.struck
-        assert mailed == []
-        setting().mail(number, lambda _: False, mailed.append, soon())
-        assert stage.desk.proves(CPR, mailed[0])
-    assert stage.desk.proves(CPR, mailed[0])

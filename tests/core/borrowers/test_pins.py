@@ -37,20 +37,6 @@ def test_what_a_number_suggests_are_pins() -> None:
     assert all(len(pin) == 4 for pin in pins.suggested_by("3112085678"))
 
 
-def test_what_is_to_be_avoided_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A drawn pattern and a drawn piece of the number are both thrown away."""
-    drawn = iter([1234, 1120, 47])
-    monkeypatch.setattr("secrets.randbelow", lambda _below: next(drawn))
-    assert pins.new_pin({"1120"}.__contains__) == "0047"
-
-
-def test_pins_are_drawn_from_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The draw is over ten thousand numbers of the system's secure randomness."""
-    drawn = {10_000: 5837}
-    monkeypatch.setattr("secrets.randbelow", drawn.__getitem__)
-    assert pins.new_pin(lambda _pin: False) == "5837"
-
-
 @pytest.mark.parametrize("pin", ["3112", "1231", "3108", "0831", "1208", "0812", "1908"])
 def test_a_date_of_birth_suggests_its_pieces(pin: str) -> None:
     """Two of day, month and year in either order, and the year, are what somebody who knows the birthday tries."""
@@ -67,7 +53,7 @@ def test_a_date_of_birth_suggests_its_pieces(pin: str) -> None:
 )  # fmt: skip
 def test_a_chosen_pin_is_four_digits_that_nobody_guesses_first(pin: str, why: str | None) -> None:
     """Four digits of ours, no pattern, nothing that the birth date suggests; leading noughts are digits."""
-    assert pins.unfit(pin, {"3112"}) == why
+    assert pins.find_pin_fault(pin, {"3112"}) == why
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def live_on(world: Any, fault: Fault | None = None, minutes: int = 10) -> None:
 def come_back(world: Any, wish: Any) -> Enrolment:
     """Let staff retry what waits for them, and the person log in again; give the enrolment in the end."""
     stored = world.live.stored(CPR)
-    if stored.state is EnrolmentState.CASE or stored.pin_given_up:
+    if stored.state is EnrolmentState.CASE:
         assert world.cases.retry(stored.id)
         live_on(world)
     world.now += timedelta(hours=2)

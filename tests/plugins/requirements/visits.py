@@ -21,7 +21,7 @@ from broker.demo.people.persona import Persona
 from broker.demo.run.demo_folder import HUB, SERVICES
 from broker.demo.run.mail_server import ReceivedMail
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.house import TERMINAL, House, Person, form, found, mark
+from tests.plugins.house import House, Person, form, found, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 CPR = "schacPersonalUniqueID"
@@ -94,8 +94,8 @@ def sign_up(person: Person, who: Persona, affiliation: str, way: str | None = No
 
 
 def by_pin(person: Person, identifier: str, pin: str, service: str = "my-loans") -> TestResponse:
-    """Come from a service at a terminal that staff run, and show a number and its PIN, to whatever page is next."""
-    person.moved(TERMINAL)
+    """Come from a service where no code is mailed, and show a number and its PIN, to whatever page is next."""
+    object.__setattr__(person.house.parts.library_logins, "mail_code", "never")
     return person.press(pin_page(person, service), identifier=identifier, pin=pin)
 
 
@@ -193,11 +193,17 @@ def code_to(house: House, address: str) -> str:
     return found_[1]
 
 
-def pin_to(house: House, address: str) -> str:
-    """Give the PIN that was mailed to ``address``: four digits on a line that ends with them."""
-    found_ = re.search(r": ([0-9]{4})$", mail_to(house, address, r"(?m): [0-9]{4}$").text, re.MULTILINE)
+def link_to(house: House, address: str) -> str:
+    """Give the PIN link in the newest mail to ``address`` that holds one."""
+    pattern = r"http\S+/pin\?link=\S+"
+    found_ = re.search(pattern, mail_to(house, address, pattern).text)
     assert found_
-    return found_[1]
+    return found_[0]
+
+
+def choose_pin(person: Person, address: str, pin: str) -> TestResponse:
+    """Open the PIN link that was mailed to ``address``, choose a PIN, and give the page that says so."""
+    return person.press(person.get(link_to(person.house, address)), do="choose", pin=pin, again=pin)
 
 
 def hall(house: House) -> tuple[FlaskClient, Circulation]:

@@ -15,12 +15,12 @@ from tests.plugins.requirements.visits import (
     borrower,
     borrowers,
     by_pin,
+    choose_pin,
     cpr,
     creates,
     landed,
     links,
     log_in,
-    pin_to,
     texts,
     visitor,
     walked,
@@ -39,7 +39,8 @@ def r31(house: House) -> None:
     for way, who in (("wayf", BO), ("nemid", BO_NEMID)):
         person = visitor(house)
         landings[way] = landed(person, log_in(person, who))
-    number, pin = str(borrower(house, BO)["patron_id"]), pin_to(house, "bo@post.au.example")
+    number, pin = str(borrower(house, BO)["patron_id"]), "5926"
+    choose_pin(visitor(house), "bo@post.au.example", pin)
     for identifier in ("2207791019", "220779-1019"):
         person = visitor(house)
         landings[identifier] = landed(person, by_pin(person, identifier, pin))

@@ -8,7 +8,6 @@ import pytest
 
 from broker.adapters.stores.open_store import open_store
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.use_cases.borrowers.locked_changes import LockedChanges
@@ -59,7 +58,7 @@ def opened(request: pytest.FixtureRequest, cell: Cell, library: Any, trail: Any)
     def clock() -> Any:
         return made.now
 
-    locked = LockedChanges(ByTheWorldsClock(library, clock), made.store, made.ports.hmacs, clock, trail)
+    locked = LockedChanges(ByTheWorldsClock(library, clock), made.store, made.ports.hmacs, clock)
     made.ports = replace(made.ports, library=locked, trail=trail)
     made.live = made.enrolments("live")
     return made
@@ -87,10 +86,10 @@ def renumbered(wired: Any) -> None:
 
 
 @pytest.mark.parametrize("cell", list(chosen()))
-def test_one_borrower_whose_last_mailed_pin_works(
+def test_one_borrower_with_one_welcome_mail(
     systems: Systems, request: pytest.FixtureRequest, trail: Any, cell: Cell
 ) -> None:
-    """As wished in the end, with a PIN mailed that works, whether the process lives on or dies of it."""
+    """As wished in the end, with one welcome mail, whether the process lives on or dies of it."""
     wired, during = systems[cell.system](), CALLS[cell.system][cell.call].during
     if during == "renumbered":
         renumbered(wired)
@@ -110,33 +109,8 @@ def test_one_borrower_whose_last_mailed_pin_works(
     enrolment = come_back(world, wish)
     ((number, category),) = wired.borrowers()
     assert (enrolment.state, enrolment.number, enrolment.reason) == (EnrolmentState.DONE, number, None)
-    assert (category, enrolment.pin_owed, enrolment.pin_given_up) == (wish.category, False, None)
-    pins = [sent.pin for sent in world.post.sent if sent.pin]
-    assert pins or cell[1:3] in SILENT
-    assert len(pins) <= 2
-    if cell[:3] == UNPROVED and not cell.dies:
-        assert AuditEventKind.PIN_UNTRIED in {event.kind for event in trail.events}
-    else:
-        assert all(wired.has_pin(number, pin) for pin in pins[-1:])
-
-
-def test_an_alma_that_ends_a_pin_with_a_change_leaves_a_trace(
-    systems: Systems, request: pytest.FixtureRequest, trail: Any
-) -> None:
-    """That it keeps the PIN was never seen: after a change it counts as set and not proved, and the trail says so."""
-    wired = systems[ALMA]()
-    wired.alma.users.administration = wired.alma.users.administration.changed(keeps_pin=False)
-    cell = Cell(ALMA, "change, PUT", "refused", "SQLite", dies=False)
-    world = opened(request, cell, wired.library, trail)
-    world.live.want(wish_of(world))
-    live_on(world)
-    ((number, _),) = wired.borrowers()
-    assert wired.has_pin(number, world.post.sent[-1].pin)
-    assert AuditEventKind.PIN_UNTRIED not in {event.kind for event in trail.events}
-    world.live.want(wish_of(world, affiliation="employee", category="EMPL", upgrades=("STUD",), upgrade=True))
-    live_on(world)
-    assert not wired.has_pin(number, world.post.sent[0].pin)
-    assert [event.borrower for event in trail.events if event.kind is AuditEventKind.PIN_UNTRIED] == [number]
+    assert category == wish.category
+    assert len(world.welcome_mails()) == 1
 
 
 def test_the_gate_has_a_choice_of_what_the_matrix_has() -> None:

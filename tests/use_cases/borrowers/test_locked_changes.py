@@ -3,22 +3,19 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup
-from broker.core.borrowers.pin_record import LATE
 from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryRefused, LibraryUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key
 from broker.core.retention.table import LEASE
+from broker.use_cases.borrower_leases import LATE
 from broker.use_cases.borrowers.library_proof import LibraryProof
 from broker.use_cases.borrowers.locked_changes import LockedChanges
 from broker.use_cases.records import Lease
@@ -152,17 +149,6 @@ def test_an_answer_and_a_write_that_was_not_sent_hold_nothing_up(
     with pytest.raises(error):
         CHANGES["change"](library, "7")
     library.set_pin("7", "6838", BY)
-
-
-def test_a_change_that_may_end_the_pin_is_on_the_trail(house: House, trail: Any) -> None:
-    """Once it is made, and of a library system that promises to keep the PIN never."""
-    library = LockedChanges(house.shelf, SqliteStore(house.path), LookupHmacs("k1", b"k" * 32), lambda: NOW, trail)
-    CHANGES["change"](library, "7")
-    assert trail.events == []
-    house.shelf.capabilities = ALL_CAPABILITIES - {LibraryCapability.PIN_KEPT}
-    house.hooks.before["change"] = lambda: trail.events == [] or pytest.fail("told before it is made")
-    CHANGES["change"](library, "7")
-    assert [(event.kind, event.borrower) for event in trail.events] == [(AuditEventKind.PIN_UNTRIED, "7")]
 
 
 @pytest.mark.parametrize("first", CHANGES)

@@ -20,7 +20,7 @@ def attempt(desk: Desk, typed: str = CPR, pin: str = PIN, browser: str = "b1") -
 
 def code_in(desk: Desk) -> str:
     """Return the code of the newest mail."""
-    return re.findall(r"The code is: (\d{4} \d{4})", desk.due_mails()[-1])[0]
+    return str(re.findall(r"The code is: (\d{4} \d{4})", desk.due_mails()[-1])[0])
 
 
 def outcome(desk: Desk, code: str, browser: str = "b1") -> str:

@@ -253,7 +253,7 @@ def test_nothing_that_is_kept_is_told_before_the_fresh_login(house: House) -> No
     """A guessed PIN, or an older login, leads to what deleting does, the same for everybody: no numbers, no service."""
     karla(house)
     agreed(house, "karla")
-    terminal = house.terminal()
+    terminal = house.person_without_code()
     typed = send(terminal, terminal.get(f"{PAGE}?with=library"), identifier=CPR, pin=PIN)
     warning = terminal.get(link(terminal.get(typed.location), "do=forget"))
     _, _, confirm = asked(house, "karla", "karla")

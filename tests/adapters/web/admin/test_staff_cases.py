@@ -54,7 +54,7 @@ def account(house: House) -> str:
     """Let Asta become a borrower, and give its number."""
     person = house.person()
     person.agree(person.log_in("asta"))
-    house.pin_proved()
+    house.at_rest()
     [row] = house.parts.cases.rows()
     return str(row["number"])
 

@@ -167,7 +167,7 @@ def test_the_page_of_a_person_is_danish_for_every_state_and_reason(house: House)
     """The sentences are; only the answer of the library system is as it came."""
     person = house.person()
     person.agree(person.log_in("asta"))
-    house.pin_proved()
+    house.at_rest()
     desk = enter(house, DESK)
     [first] = house.parts.cases.records.all()
     for state, changed in states():

@@ -71,7 +71,7 @@ def test_a_second_sign_up_promises_no_pin(house: House) -> None:
     _, first = signed_up(house, "asta")
     assert told(first) == ("created", "Student at Aarhus University")
     assert PIN_MAIL in words(first.get_data(as_text=True))
-    house.pin_proved()
+    house.at_rest()
     _, again = signed_up(house, "asta")
     assert told(again) == ("unchanged", "Student at Aarhus University")
     assert PIN_MAIL not in words(again.get_data(as_text=True))
@@ -97,7 +97,7 @@ def test_what_was_made_while_the_person_waited_was_made_now(house: House) -> Non
     assert mark(waiting)[0] == "enrol"
     house.koha.faults.down = False
     house.clock.ahead = timedelta(seconds=30)
-    house.pin_proved()
+    house.at_rest()
     house.clock.ahead = timedelta(minutes=2)
     done = person.get(found(waiting, "//main//a[contains(@class, 'button')]/@href"))
     assert told(done)[0] == "created"
