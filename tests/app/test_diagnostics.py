@@ -28,7 +28,7 @@ from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.stateless_references import StatelessReferences
 from broker.demo.run.demo_folder import HUB, Setting
 from broker.files.settings.config import Config, load
-from broker.use_cases.borrowers.enrolment_figures import EnrolmentCount, EnrolmentCounting, EnrolmentFigures
+from broker.use_cases.enrolment.figures import EnrolmentCount, EnrolmentCounting, EnrolmentFigures
 from broker.use_cases.login.support_traces import SupportTraces
 from tests.plugins.ports import free_port
 from tests.plugins.staff import unstaffed
@@ -122,13 +122,13 @@ def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts, monkeypatch: p
     """Cases by their number, wishes once the oldest is an hour old; nothing where all is well."""
     parts.enrolment_counting.step()
     assert "enrolments" not in readiness.notes(parts)
-    counts = (EnrolmentCount("case", "several_borrowers", 2), EnrolmentCount("wanted", "", 1))
+    counts = (EnrolmentCount("case", "several_borrowers", 2), EnrolmentCount("pending", "", 1))
     since = now() - timedelta(minutes=59)
-    figures = EnrolmentFigures(now(), counts, since, 3)
-    monkeypatch.setattr(EnrolmentCounting, "figures", lambda _: figures)
+    figures = EnrolmentFigures(now(), counts, since)
+    monkeypatch.setattr(EnrolmentCounting, "read_figures", lambda _: figures)
     assert readiness.notes(parts)["enrolments"] == "2 cases wait for staff"
     figures = replace(figures, oldest_wanted=since - timedelta(hours=1))
-    assert "the oldest of those wanted has waited since 20" in readiness.notes(parts)["enrolments"]
+    assert "the oldest pending enrolment has waited since 20" in readiness.notes(parts)["enrolments"]
     page = parts.metrics.page(list(gauges(parts))).decode()
     assert 'broker_enrolments{reason="several_borrowers",state="case"} 2.0' in page
     assert "broker_pin_letters_owed 3.0" in page

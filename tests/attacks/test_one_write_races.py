@@ -18,8 +18,8 @@ from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import StoreUnavailable
 from broker.core.login.transaction import Transaction
 from broker.core.ports import Store
-from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.consents.receipts import Receipts
+from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.logout.sessions import group_of
 from broker.use_cases.records import MOST_TRIES, load
 from broker.use_cases.transactions import Held
@@ -254,7 +254,7 @@ def test_a_consent_taken_back_while_the_library_system_is_slow_is_asked_for_agai
     """Also where another tab writes meanwhile: the answer joins, and nothing has left or been told."""
     person, url = ready
     before = len(told(house))
-    plain = BorrowerAtLogin.account
+    plain = BorrowerAtLogin.find_account
     done: list[Transaction] = []
 
     def slow(self: BorrowerAtLogin, transaction: Transaction, *given: Any) -> Any:
@@ -272,7 +272,7 @@ def test_a_consent_taken_back_while_the_library_system_is_slow_is_asked_for_agai
             broker.ask_upstream(broker.read(transaction.id, now), "wayf", now)
         return found
 
-    monkeypatch.setattr(BorrowerAtLogin, "account", slow)
+    monkeypatch.setattr(BorrowerAtLogin, "find_account", slow)
     assert mark(person.get(url))[0] == "ask"
     assert done
     assert releases(house, before) == ()

@@ -13,7 +13,7 @@ from broker.core.entities import Text
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.policy.decision import evaluate
 from broker.use_cases import arrived_login
-from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
+from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from tests.plugins.house import House, mark
 from tests.plugins.proofs import NURSE, code_in
 

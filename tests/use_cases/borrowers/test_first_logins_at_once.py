@@ -16,10 +16,11 @@ from broker.adapters.stores.open_store import open_store
 from broker.core.identity.rights import Ground
 from broker.core.login.transaction import Account, AccountState
 from broker.core.ports import Store
-from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
-from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords
-from broker.use_cases.borrowers.enrolments import Enrolments
-from broker.use_cases.identity.person_links import PersonLinks
+from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
+from broker.use_cases.enrolment.find_borrower import BorrowerFinder
+from broker.use_cases.enrolment.requests import EnrolmentRequests
+from broker.use_cases.enrolment.worker import EnrolmentWorker
+from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.worker_loop import run_worker_loop
 
 LOGINS: Final = 40
@@ -43,17 +44,16 @@ def now() -> datetime:
 def worker(logins: Any, store: Store) -> Iterator[BorrowerAtLogin]:
     """Give the borrowers of logins at one worker with a store of its own, while its loop carries out what is due."""
     ports = logins.world.ports
-    links, records = PersonLinks(store, ports.hmacs, now), EnrolmentRecords(store, now)
     wake, stop = Event(), Event()
-    ports = replace(ports, links=links, records=records, now=now)
-    enrolments = Enrolments(ports, "live", wake, time.sleep, Semaphore(THREADS // 2))
+    ports = replace(ports, persons=PersonRecords(store, ports.hmacs), now=now)
+    slots = Semaphore(THREADS // 2)
+    requests = EnrolmentRequests(ports, wake, time.sleep, slots)
     surprises: list[Exception] = []
-    arguments = ((enrolments.step,), wake, stop.is_set, 1, surprises.append)
+    arguments = ((EnrolmentWorker(ports).step,), wake, stop.is_set, 1, surprises.append)
     loop = Thread(target=run_worker_loop, args=arguments)
     loop.start()
-    persons = replace(logins.persons(), links=links, borrowers=enrolments)
     try:
-        yield BorrowerAtLogin(store, ports.hmacs, persons, enrolments)
+        yield BorrowerAtLogin(ports, requests, BorrowerFinder(ports, slots), None, store, ports.hmacs)
     finally:
         stop.set()
         wake.set()
@@ -65,7 +65,7 @@ def worker(logins: Any, store: Store) -> Iterator[BorrowerAtLogin]:
 def test_forty_first_logins_by_two_ways_are_all_through_in_ten_seconds(
     world: Any, logins: Any, open_one: Callable[[], Store]
 ) -> None:
-    """One borrower, one mail, and nobody waits for the lease of work that is done."""
+    """One borrower, and nobody waits for the lease of work that is done."""
     world.hooks.every = lambda _: time.sleep(CALL_TAKES)
     begun = time.monotonic()
     ways = [logins.arrived(), logins.private(ground=Ground.INSTITUTION, permits_creation=True, permits_lowering=False)]
@@ -75,7 +75,7 @@ def test_forty_first_logins_by_two_ways_are_all_through_in_ten_seconds(
             borrowers = (first, second)[number % 4 // 2]
             arrived = ways[number % 2]
             transaction = replace(logins.transaction(), begun=now())
-            account = borrowers.account(transaction, arrived, now())
+            account = borrowers.find_account(transaction, arrived, now())
             while account is None or account.state is not AccountState.DONE:
                 assert time.monotonic() - begun < 30, "still waiting"
                 transaction = replace(transaction, account=account)
@@ -87,5 +87,4 @@ def test_forty_first_logins_by_two_ways_are_all_through_in_ten_seconds(
             ended = list(pool.map(log_in, range(LOGINS)))
     assert {account.number for _, account in ended} == {"1"}
     assert len(world.library.borrowers) == 1
-    assert [sent.pin for sent in world.post.sent] == [world.library.pins["1"]]
     assert max(at for at, _ in ended) < 10

@@ -23,8 +23,8 @@ from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Account, Authentication, AuthnRequest, Person, Transaction
 from broker.core.policy.model import Decision, Effect, PolicyLine, PolicySet, Release
 from broker.use_cases.arrived_login import Arrived, Basis
-from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
-from broker.use_cases.identity.person_resolution import PersonResolution, usable_cpr
+from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
+from broker.use_cases.identity.person_resolution import NoIdentityCases, PersonResolution, usable_cpr
 from broker.use_cases.proof_ownership import keep_proof
 from broker.use_cases.records import Records
 from tests.plugins.drawn import drawn
@@ -82,9 +82,10 @@ class Persons(RuleBasedStateMachine):
             self.world.library.add(cpr, Borrower(str(number), "STUD", cpr=cpr))
         self.world.library.borrowers["7"] = Borrower("7", "TEMP")
         rules = ConfiguredEntities({}, {"library": LIBRARY}, {}, lambda: PolicySet((), ""))
-        question = self.world.live.question
-        self.persons = PersonResolution(rules, self.world.links, self.world.cases, question)
-        self.borrowers = BorrowerAtLogin(self.world.store, self.world.ports.hmacs, self.persons, self.world.live)
+        self.persons = PersonResolution(rules, self.world.links, NoIdentityCases(), self.world.finder)
+        self.borrowers = BorrowerAtLogin(
+            self.world.ports, self.world.requests, self.world.finder, None, self.world.store, self.world.ports.hmacs
+        )
         self.ids: dict[str, str] = {}  # of each CPR number
         self.alone: dict[str, set[str]] = {}  # the names of each id that was given without a number
         self.uuids: dict[str, str] = {}  # the number that each cprUuid was believed with

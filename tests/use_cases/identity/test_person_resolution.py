@@ -15,7 +15,7 @@ from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Authentication, Person
 from broker.core.policy.model import Decision, Effect, PolicySet
 from broker.use_cases.arrived_login import Arrived, Basis
-from broker.use_cases.identity.person_resolution import PersonResolution, usable_cpr
+from broker.use_cases.identity.person_resolution import NoIdentityCases, PersonResolution, usable_cpr
 
 CPR, OTHER = "0101990000", "0202990000"
 EPPN, UUID, NUMBER = "eduPersonPrincipalName", "cprUuid", "cpr"
@@ -33,7 +33,7 @@ class Desk:
     def __init__(self, world: Any) -> None:
         self.world = world
         rules = ConfiguredEntities({}, {"library": LIBRARY}, {}, lambda: PolicySet((), ""))
-        self.persons = PersonResolution(rules, world.links, world.cases, world.live.question)
+        self.persons = PersonResolution(rules, world.links, NoIdentityCases(), world.finder)
 
     def given(
         self, said: Said, institution: str = AU, *, may: bool = True, level: Assurance | None = SUBSTANTIAL
