@@ -18,11 +18,11 @@ from broker.core.login.transaction import Authentication, AuthnRequest, Transact
 from broker.core.logout.sessions import NameID, Session
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key
-from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords, StoredEnrolment
 from broker.use_cases.consents.receipts import Receipts
 from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.logout.sessions import Sessions
+from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.proof_ownership import claim_ownership, keep_proof
 from broker.use_cases.transactions import Transactions
 from tests.plugins.stored_arrivals import spend
@@ -36,7 +36,7 @@ SESSION: Final = Session("s", "my-loans", "e", NameID("n"), "_1", "b", "p", "t",
 PROVED: Final = Proved("kaldemail", "ann@auh.rm.dk", NOW, LATER)
 RECEIPT: Final = Receipt("r", ReceiptEvent.GIVEN, NOW, "da", "p", "d", "consent", (), "m", "s", LATER)
 WISH: Final = Wish("0101990000", "student", "STUD", (), date(2028, 11, 25), (), None)
-WANTED: Final = Enrolment("e", EnrolmentState.WANTED, NOW, WISH, "p")
+PENDING: Final = Enrolment("e", EnrolmentState.PENDING, NOW, WISH, next_attempt=NOW)
 
 
 class AskedStore(SqliteStore):
@@ -71,21 +71,20 @@ def clock() -> datetime:
 
 def enrol(store: AskedStore) -> None:
     """Write an enrolment, and change it."""
-    records = EnrolmentRecords(store, clock)
-    entry = records.write(StoredEnrolment(Key("enrolment", "p"), WANTED, None, None), WANTED, NOW)
-    assert entry
-    records.amend(entry.key, lambda found: (found.enrolment, None))
+    persons = PersonRecords(store, LookupHmacs("i1", b"k" * 32))
+    persons.change("p", lambda person: person.with_enrolment(PENDING), NOW)
+    persons.change("p", lambda person: person.with_enrolment(None), NOW)
 
 
 def lease(store: AskedStore) -> None:
     """Claim an enrolment, hold it, and let it go."""
-    records = EnrolmentRecords(store, clock)
-    records.write(StoredEnrolment(Key("enrolment", "p"), WANTED, None, None), WANTED, NOW)
+    persons = PersonRecords(store, LookupHmacs("i1", b"k" * 32))
+    persons.change("p", lambda person: person.with_enrolment(PENDING), NOW)
     store.asked.clear()
-    claimed = records.claim()
+    claimed = persons.claim_due(NOW, NOW)
     assert claimed
-    assert claimed[1].renew(LATER, NOW)
-    claimed[1].end(NOW)
+    assert claimed.lease.renew(LATER, NOW)
+    claimed.lease.end(NOW)
 
 
 def link(store: AskedStore) -> None:
