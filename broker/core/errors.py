@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 _STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
 
