@@ -13,6 +13,7 @@ from broker.core.stateless_references import StatelessReferences, compact, is_st
 from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.mail_outbox import MailOutbox, QueuedMail
+from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.proof_ownership import drop_proof, list_proofs
 from broker.use_cases.staff.reference_guesses import ReferenceGuesses
 from broker.use_cases.staff.staff_enrolments import StaffEnrolment, StaffEnrolments
@@ -38,8 +39,9 @@ class ShownPage:
 class FoundPerson:
     """The person that staff help.
 
-    ``pin_mail_number`` is the borrower to which a PIN mail may go. It is None for a case: the
-    borrower may be another person's.
+    ``register_note`` says why the register of persons gave no address. ``pin_mail_number`` is the
+    borrower to which a PIN mail may go. It is None for a case: the borrower may be another
+    person's.
     """
 
     person_id: str | None
@@ -47,6 +49,7 @@ class FoundPerson:
     enrolment: StaffEnrolment | None
     proofs: tuple[Proved, ...]
     mails: tuple[QueuedMail, ...]
+    register_note: str | None
     pin_mail_number: str | None
 
 
@@ -89,7 +92,7 @@ class StaffSearch:
         stranger = StatelessReferences(self.hmacs).read(code, now)
         if stranger is not None:
             page = ShownPage(stranger.at, stranger.reason, is_visitor=True)
-            return FoundPerson(None, page, None, (), (), None)
+            return FoundPerson(None, page, None, (), (), None, None)
         trace = SupportTraces(self.store).find(code, now)
         if trace is not None:
             page = ShownPage(trace.at, trace.reason or "")
@@ -124,10 +127,13 @@ class StaffSearch:
         owner = self.links.proofs_of(person_id) if person_id else None
         proofs = list_proofs(self.store, owner, self.now()) if owner else ()
         mails = self._list_mails(number, owner)
-        return FoundPerson(person_id, page, enrolment, proofs, mails, number)
+        persons = PersonRecords(self.store, self.hmacs)
+        record = persons.read(person_id, self.now()) if person_id else None
+        note = record.value.register_note if record else None
+        return FoundPerson(person_id, page, enrolment, proofs, mails, note, number)
 
     def _unknown_borrower(self, number: str) -> FoundPerson:
-        return FoundPerson(None, None, None, (), self._list_mails(number), number)
+        return FoundPerson(None, None, None, (), self._list_mails(number), None, number)
 
     def _list_mails(self, *about: str | None) -> tuple[QueuedMail, ...]:
         """Return the newest mails to a borrower or person."""

@@ -15,6 +15,7 @@ from broker.core.login.transaction import Transaction
 from broker.core.ports import Key
 from broker.demo.people.personas import persona
 from broker.use_cases.login.support_traces import SupportTraces
+from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.proof_ownership import claim_ownership, keep_proof, list_proofs, mailbox_place
 from broker.use_cases.records import Records
 from broker.use_cases.staff.reference_guesses import UNKNOWN
@@ -283,6 +284,18 @@ def test_the_mails_of_a_person_are_listed_and_masked(desk: Person) -> None:
     assert "Your library account, a•••@o•••" in content
     assert "asta@" not in content
     assert "secret" not in content
+
+
+@pytest.mark.parametrize("note", ["dead", "unknown_number"])
+def test_a_note_of_the_register_is_shown(desk: Person, note: str) -> None:
+    """It explains why a borrower has no address."""
+    number = account(desk.house)
+    parts, now = desk.house.parts, desk.house.clock.now()
+    [entry] = list(parts.cases.records.all())
+    person_id = parts.links.holder(entry.key.group)
+    persons = PersonRecords(parts.store, parts.keys.index)
+    persons.change(person_id, lambda record: record.end_look_up(note, now), now)
+    assert found(find(desk, number), "//section/@data-note") == note
 
 
 def test_a_refusal_says_what_staff_do(desk: Person) -> None:
