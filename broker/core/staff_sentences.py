@@ -244,23 +244,15 @@ PAGES: Final[Mapping[str, str]] = {
     "borrower_restricted": _("See in the library system why the borrower is restricted."),
     "staff_refused": _("The list of staff is in the broker's configuration, under [admin]."),
 }
-# Notes of the register of persons, by the word that the person record has.
-NOTES: Final[Mapping[str, str]] = {
-    "dead": _(
-        "The register of persons says that the person is dead. Close the borrower in the library "
-        "system."
-    ),
-    "address_refused": _(
-        "The library system refused the address from the register of persons. Write the address "
-        "into the borrower."
-    ),
-    "disappeared": _("The register of persons says that the person has disappeared."),
-    "annulled": _("The register of persons says that the CPR number was annulled."),
-    "never_resident": _("The register of persons says that the person never lived in Denmark."),
-    "number_changed": _(
-        "The register of persons says that the person has another CPR number now. Correct the "
-        "borrower in the library system."
-    ),
-    "not_understood": _("The register of persons gave an answer that is not understood."),
-    "unknown_number": _("The register of persons does not know the CPR number."),
+_NOT_ACTIVE: Final = _("The register of persons does not have this CPR number as an active one.")
+# Notes of the register of persons. They concern the address only: the person can log in.
+REGISTER_NOTES: Final[Mapping[str, str]] = {
+    "dead": _("The register of persons says that the person is dead."),
+    "number_changed": _("The register of persons says that this CPR number was changed."),
+    "annulled": _NOT_ACTIVE,
+    "never_resident": _NOT_ACTIVE,
+    "disappeared": _NOT_ACTIVE,
+    "not_understood": _NOT_ACTIVE,
+    "unknown_number": _NOT_ACTIVE,
+    "address_refused": _("The library system refused the address from the register of persons."),
 }

@@ -39,9 +39,8 @@ class ShownPage:
 class FoundPerson:
     """The person that staff help.
 
-    ``register_note`` says why the register of persons gave no address. ``pin_mail_number`` is the
-    borrower to which a PIN mail may go. It is None for a case: the borrower may be another
-    person's.
+    ``pin_mail_number`` is the borrower to which a PIN mail may go. It is None for a case: the
+    borrower may be another person's. ``register_note`` is a key of ``REGISTER_NOTES``.
     """
 
     person_id: str | None
@@ -49,8 +48,8 @@ class FoundPerson:
     enrolment: StaffEnrolment | None
     proofs: tuple[Proved, ...]
     mails: tuple[QueuedMail, ...]
-    register_note: str | None
     pin_mail_number: str | None
+    register_note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ class StaffSearch:
         stranger = StatelessReferences(self.hmacs).read(code, now)
         if stranger is not None:
             page = ShownPage(stranger.at, stranger.reason, is_visitor=True)
-            return FoundPerson(None, page, None, (), (), None, None)
+            return FoundPerson(None, page, None, (), (), None)
         trace = SupportTraces(self.store).find(code, now)
         if trace is not None:
             page = ShownPage(trace.at, trace.reason or "")
@@ -127,13 +126,15 @@ class StaffSearch:
         owner = self.links.proofs_of(person_id) if person_id else None
         proofs = list_proofs(self.store, owner, self.now()) if owner else ()
         mails = self._list_mails(number, owner)
-        persons = PersonRecords(self.store, self.hmacs)
-        record = persons.read(person_id, self.now()) if person_id else None
-        note = record.value.register_note if record else None
-        return FoundPerson(person_id, page, enrolment, proofs, mails, note, number)
+        note = self._read_register_note(person_id) if person_id else None
+        return FoundPerson(person_id, page, enrolment, proofs, mails, number, note)
+
+    def _read_register_note(self, person_id: str) -> str | None:
+        record = PersonRecords(self.store, self.hmacs).read(person_id, self.now())
+        return record.value.register_note if record else None
 
     def _unknown_borrower(self, number: str) -> FoundPerson:
-        return FoundPerson(None, None, None, (), self._list_mails(number), None, number)
+        return FoundPerson(None, None, None, (), self._list_mails(number), number)
 
     def _list_mails(self, *about: str | None) -> tuple[QueuedMail, ...]:
         """Return the newest mails to a borrower or person."""

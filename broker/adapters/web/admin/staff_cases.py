@@ -18,7 +18,7 @@ from broker.core.errors import TooMany
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import masked
 from broker.core.staff import StaffPage
-from broker.core.staff_sentences import NOTES, STATES, StaffSentence
+from broker.core.staff_sentences import REGISTER_NOTES, STATES, StaffSentence
 from broker.use_cases.proofs.pin_renewal import Asking
 from broker.use_cases.staff.staff_enrolments import StaffEnrolments
 from broker.use_cases.staff.staff_search import FoundPerson, StaffSearch
@@ -136,7 +136,7 @@ class StaffCases:
             sentence=_sentence(found) if found else None,
             page_action=self.ports.page_action(found.page.reason) if found and found.page else None,
             proofs=_proofs(found) if found else (),
-            note=NOTES.get(found.register_note or "") if found else None,
+            register_note=REGISTER_NOTES.get(found.register_note or "") if found else None,
             borrower_url=self.ports.borrower_url,
             problem=PROBLEMS.get(problem),
             code=problem,
