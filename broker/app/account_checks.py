@@ -18,7 +18,7 @@ Check = Callable[[], None]
 class AccountChecks:
     """Checks in order, one a second, in one thread that starts with the first of them."""
 
-    every: float = _EVERY
+    every: float = field(default_factory=lambda: _EVERY)
     _waiting: "queue.Queue[Check]" = field(default_factory=lambda: queue.Queue(MOST_WAITING))
     _thread: threading.Thread | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)

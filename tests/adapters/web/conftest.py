@@ -163,6 +163,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "step": "done", "service": service, "number": "409900017", "affiliation": labelled, "code": "student",
         "mismatch": False, "outcome": "created", "here": SERVICE, "back": None, "pin": "/pin", "shared": False,
         "account": labelled, "declined": False, "mailed": True, "cpr_cards": True,
+        "choose_token": "t~t", "choose_action": "/pin?login=0",
     }  # fmt: skip
     kept = {**done, "outcome": "unchanged", "mailed": False, "here": replace(SERVICE, url=None)}
     consent = {"step": "ask", "token": "t~t", "shared": False, "logo": ""}

@@ -59,7 +59,7 @@ def r09(house: House) -> None:
     greedy = visitor(house)
     for _ in range(30):  # twenty an hour of one network are carried out, and the answer is always the same
         assert _bare(greedy.press(greedy.get("/pin"), identifier="T-2002")) in seen
-    house.at_rest()
+    assert mail_to(house, "ivan@own.example", r"/pin\?link=")
     links = [mail for mail in house.mailbox.mails() if "/pin?link=" in mail.text]
     assert {mail.recipients for mail in links} == {("vera@own.example",), ("ivan@own.example",)}
     assert len([mail for mail in links if mail.recipients == ("ivan@own.example",)]) <= 3

@@ -40,9 +40,9 @@ KEPT_TEXTS: Final[Mapping[str, KeptText]] = {
         _("Your borrower and the CPR register"),
         _("Your borrower number, and whether the CPR register is to be asked for your address."),
     ),
-    "pin": KeptText(
-        _("PINs and codes"),
-        _("Letters with a code for your PIN, and browsers that you have called your own."),
+    "mail": KeptText(
+        _("Mails to you"),
+        _("Mails that wait. Of a mail that was sent only subject, time and part of the address."),
     ),
     "proof": KeptText(
         _("Mail addresses you have shown to be yours"),

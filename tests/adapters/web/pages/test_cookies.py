@@ -82,7 +82,7 @@ def test_the_browser_cookie_is_lax_http_only_and_for_the_session(secure: bool, p
     assert "Domain" not in cookie
 
 
-TOKEN = BrowserToken("a" * 64, f"k1.{'b' * 64}")
+TOKEN = BrowserToken(f"k1.{'b' * 64}", "a" * 64)
 
 
 def remembered(token: BrowserToken = TOKEN, header: str = "") -> Response:

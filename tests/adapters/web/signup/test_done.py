@@ -13,7 +13,7 @@ from broker.demo.run.demo_folder import Setting
 from tests.plugins.house import House, Person, found, mark
 from tests.plugins.signup_pages import words
 
-PIN_MAIL = "We send you a mail with a PIN of four digits"
+PIN_MAIL = "We send you a mail with a link to choose a PIN later"
 OBSERVE = {"BROKER_LIBRARY__MODE": "observe"}
 
 
