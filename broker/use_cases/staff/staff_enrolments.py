@@ -101,17 +101,15 @@ class StaffEnrolments:
         return found is not None and self.cases.try_again(found.person_id)
 
     def rule_out(self, enrolment_id: str) -> bool:
-        """Say that the borrowers of a possible duplicate are other people's, and try again."""
-        Limits(self.store, self.hmacs, self.now).take((TRIES, enrolment_id))
-        found = self.find(enrolment_id)
-        return found is not None and self.cases.rule_out(found.person_id)
+        """Say that the borrowers of a possible duplicate are other people's, and try again.
 
-    def rule_out(self, enrolment_id: str) -> bool:
-        """Say that the borrowers of a possible duplicate are other people's, and try again."""
+        False for any other enrolment.
+        """
+        Limits(self.store, self.hmacs, self.now).take((TRIES, enrolment_id))
         found = self.find(enrolment_id)
         if found is None or not found.can_rule_out:
             return False
-        return self.try_again(enrolment_id)
+        return self.cases.rule_out(found.person_id)
 
     def try_all_again(self, reason: str) -> int:
         """Make every open enrolment of a reason due now, and return how many."""
