@@ -26,8 +26,8 @@ class WishedField:
 class Wish:
     """The borrower as it is wanted: derived from the decision, before anything is looked up.
 
-    ``cpr`` is the number to find the borrower by. ``expires`` is the day the category is good until, ``pin_to`` the address a new
-    borrower's PIN is mailed to, None for no mail. ``upgrade``
+    ``cpr`` is the number to find the borrower by. ``expires`` is the day the category is good
+    until, ``pin_to`` the address a new borrower's PIN is mailed to, None for no mail. ``upgrade``
     is False where the person would rather keep the category (or was not asked yet), ``lowers`` the
     categories that this login may lower. ``temporary`` is the number of a borrower without a CPR
     that the person proved by its PIN: of one of the categories ``adopts`` it gets the CPR.

@@ -84,10 +84,7 @@ class Alike(RuleBasedStateMachine):
             self.counters[key] = (total + by, until)
 
     @rule(
-        kind=st.sampled_from(["person", "link"]),
-        group=st.sampled_from(["g", "h", None]),
-        token=VERSIONS,
-        lease=SPANS,
+        kind=st.sampled_from(["person", "link"]), group=st.sampled_from(["g", "h", None]), token=VERSIONS, lease=SPANS
     )
     def claim(self, kind: RecordKind, group: str | None, token: str, lease: timedelta) -> None:
         """Claim one of those due earliest that are not leased, or nothing, in both."""

@@ -8,17 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.change_plan import (
-    Case,
-    Change,
-    Create,
-    Gone,
-    Nothing,
-    Plan,
-    offered,
-    outcome,
-    plan,
-)
+from broker.core.borrowers.change_plan import Case, Change, Create, Gone, Nothing, Plan, offered, outcome, plan
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
