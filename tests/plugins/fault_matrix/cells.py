@@ -8,24 +8,17 @@ import pytest
 
 from tests.plugins.fault_matrix import alma_calls, koha_calls
 from tests.plugins.fault_matrix.life import FAULTS
-from tests.plugins.fault_matrix.ports import MAIL
 from tests.plugins.fault_matrix.wire import Call
 
 ALMA: Final = "Alma"
-BLIND_ALMA: Final = "Alma, no machine"
 KOHA: Final = "Koha"
 STORES: Final = ("SQLite", "Redis")
 # Set to "all" it lets the test run every cell; the others are chosen for what they cost.
 CHOICE: Final = "FAULT_CELLS"
 
-_OF_MAIL: Final = dict.fromkeys(sorted(MAIL), Call(""))
-CALLS: Final[Mapping[str, Mapping[str, Call]]] = {
-    ALMA: {**alma_calls.CALLS, **alma_calls.OF_THE_MACHINE, **_OF_MAIL},
-    BLIND_ALMA: {**alma_calls.CALLS, **_OF_MAIL},
-    KOHA: {**koha_calls.CALLS, **_OF_MAIL},
-}
+CALLS: Final[Mapping[str, Mapping[str, Call]]] = {ALMA: alma_calls.CALLS, KOHA: koha_calls.CALLS}
 # The calls that write, over which the answers of a library system are doubtful.
-WRITES: Final = frozenset({"create", "change, PUT", "set PIN, PUT", "set PIN"})
+WRITES: Final = frozenset({"create", "change, PUT"})
 
 
 class Cell(NamedTuple):
@@ -44,12 +37,10 @@ class Cell(NamedTuple):
 
 
 def cells() -> Iterator[Cell]:
-    """Give all; to accept a recipient has no effect to be without."""
+    """Give all."""
     for system, calls in CALLS.items():
         for call in calls:
             for fault in FAULTS:
-                if (call, fault) == ("RCPT", "without effect"):
-                    continue
                 for store in STORES:
                     for dies in (False, True):
                         yield Cell(system, call, fault, store, dies)

@@ -5,8 +5,9 @@ from datetime import timedelta
 from typing import Any, Final, Protocol
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.use_cases.enrolment.cases import EnrolmentCases
 
-CPR: Final = "0101990000"
+PERSON: Final = "aase"  # her person id
 GIVEN_UP: Final = timedelta(seconds=15)  # after so long nobody waits for a call any more
 LATE: Final = timedelta(seconds=30)  # such a call is carried out so long after it was sent
 TICK: Final = timedelta(seconds=10)
@@ -35,7 +36,7 @@ def live_on(world: Any, fault: Fault | None = None, minutes: int = 10) -> None:
         if fault:
             fault.come_late()
         with suppress(Killed):
-            while world.live.step():
+            while world.worker.step():
                 pass
         if fault:
             fault.bury()
@@ -44,13 +45,11 @@ def live_on(world: Any, fault: Fault | None = None, minutes: int = 10) -> None:
 
 def come_back(world: Any, wish: Any) -> Enrolment:
     """Let staff retry what waits for them, and the person log in again; give the enrolment in the end."""
-    stored = world.live.stored(CPR)
-    if stored.state is EnrolmentState.CASE:
-        assert world.cases.retry(stored.id)
+    if world.stored(PERSON).state is EnrolmentState.CASE:
+        assert EnrolmentCases(world.ports, world.wake).try_again(PERSON)
         live_on(world)
     world.now += timedelta(hours=2)
-    if world.known(wish).enrolment is None:
-        world.live.want(wish)
+    world.requests.request(PERSON, wish)
     live_on(world)
-    ended: Enrolment = world.live.stored(CPR)
+    ended: Enrolment = world.stored(PERSON)
     return ended

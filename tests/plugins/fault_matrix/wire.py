@@ -6,15 +6,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 from flask import Flask
 from werkzeug.wrappers import Response
 
 from broker.adapters.http_exchange import Exchange
-from broker.adapters.library_systems.sip2 import Sip2Client
-from broker.demo.circulation.machine_session import Answers, MachineSession
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.plugins.fault_matrix.life import GIVEN_UP, LATE, Killed
 
@@ -24,8 +22,7 @@ Application = Callable[..., Iterable[bytes]]
 class Call(NamedTuple):
     """One call of an enrolment: what its line looks like, and which of those that look so it is.
 
-    ``during`` says in which enrolment it is met: of somebody new, of one who becomes an employee, or of somebody whom
-    staff give another CPR number in the moment after the create.
+    ``during`` says in which enrolment it is met: of somebody new, or of one who becomes an employee.
     """
 
     line: str
@@ -122,14 +119,10 @@ class Mortal:
 
 
 @contextmanager
-def at_risk(fault: object) -> Iterator[None]:
-    """Let whoever waits for an answer on the wire die of the fault while the block runs; one at a port needs none."""
-    if not isinstance(fault, WireFault):
-        yield
-        return
+def at_risk(fault: WireFault) -> Iterator[None]:
+    """Let whoever waits for an answer on the wire die of the fault while the block runs."""
     with pytest.MonkeyPatch.context() as patched:
-        for waiting, name in ((Exchange, "call"), (Sip2Client, "_conversation")):
-            patched.setattr(waiting, name, _killing(getattr(waiting, name), fault))
+        patched.setattr(Exchange, "call", _killing(Exchange.call, fault))
         yield
 
 
@@ -188,31 +181,3 @@ def hosted() -> Iterator[tuple[str, WireFront]]:
     app.wsgi_app = front  # type: ignore[method-assign]  # as Flask documents it
     with serve_on_loopback(app) as url:
         yield url, front
-
-
-_GARBLED: Final = b"garbled\r"
-
-
-class MachineFront(MachineSession):
-    """Stands before the machine port: the question for a PIN is a call as any other."""
-
-    def __init__(self, session: MachineSession, fault: WireFault | None) -> None:
-        """Stand before one connection."""
-        super().__init__({})
-        self._session, self._fault = session, fault
-
-    def answers(self) -> Answers:
-        """Answer nothing of its own."""
-        return {}
-
-    def reply(self, line: bytes) -> bytes | None:
-        """Give the answer to a message, or to one that goes wrong another."""
-        fault = self._fault
-        if fault is None or not line.startswith(b"63") or not fault.meets("SIP2 63"):
-            return self._session.reply(line)
-        if fault.begin(lambda: self._session.reply(line)):
-            return None
-        if fault.kind in {"refused", "without effect"}:
-            answer = self._session.reply(line) or b""
-            return answer.partition(b"AY")[0].replace(b"CQY", b"CQN") + b"\r"
-        return _GARBLED

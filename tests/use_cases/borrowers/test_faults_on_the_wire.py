@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
@@ -12,32 +12,21 @@ from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.use_cases.borrowers.locked_changes import LockedChanges
 from tests.plugins.fault_matrix.alma_calls import ByTheWorldsClock, alma_host
-from tests.plugins.fault_matrix.cells import ALMA, BLIND_ALMA, CALLS, KOHA, Cell, cells, chosen
+from tests.plugins.fault_matrix.cells import ALMA, CALLS, KOHA, Cell, cells, chosen
 from tests.plugins.fault_matrix.koha_calls import koha_host
-from tests.plugins.fault_matrix.life import CPR, come_back, live_on
-from tests.plugins.fault_matrix.ports import MAIL, FaultyCall
+from tests.plugins.fault_matrix.life import PERSON, come_back, live_on
 from tests.plugins.fault_matrix.wire import Mortal, WireFault, at_risk
 
 pytestmark = pytest.mark.server
 
 Systems = dict[str, Callable[[], Any]]
 
-OTHER: Final = "0202990000"
-# Lies after which nobody can know that a PIN is owed still: the borrower was said to be gone, the mail to be sent.
-SILENT: Final = {("read", "without effect"), ("DATA", "without effect")}
-# A lie that only a machine can tell from the truth: the PIN is said to be set.
-UNPROVED: Final = (BLIND_ALMA, "set PIN, PUT", "without effect")
-
 
 @pytest.fixture(scope="module")
 def systems() -> Iterator[Systems]:
     """Give what makes a library system of each kind without borrowers."""
     with alma_host() as alma, koha_host() as koha:
-        yield {
-            ALMA: lambda: alma.new(with_machine=True),
-            BLIND_ALMA: lambda: alma.new(with_machine=False),
-            KOHA: koha.new,
-        }
+        yield {ALMA: alma.new, KOHA: koha.new}
 
 
 def wish_of(world: Any, **changes: Any) -> Wish:
@@ -46,7 +35,7 @@ def wish_of(world: Any, **changes: Any) -> Wish:
     return replace(wish, fields=(WishedField("firstname", "Åse", "always"), *wish.fields))
 
 
-def opened(request: pytest.FixtureRequest, cell: Cell, library: Any, trail: Any) -> Any:
+def opened(request: pytest.FixtureRequest, cell: Cell, library: Any) -> Any:
     """Give a world with a library system, as a broker has it, on the store of a cell."""
     world = request.getfixturevalue("world")
     store: Any = SqliteStore(world.path)
@@ -58,57 +47,30 @@ def opened(request: pytest.FixtureRequest, cell: Cell, library: Any, trail: Any)
     def clock() -> Any:
         return made.now
 
-    locked = LockedChanges(ByTheWorldsClock(library, clock), made.store, made.ports.hmacs, clock)
-    made.ports = replace(made.ports, library=locked, trail=trail)
-    made.live = made.enrolments("live")
+    locked: Any = LockedChanges(ByTheWorldsClock(library, clock), made.store, made.ports.hmacs, clock)
+    made.ports = replace(made.ports, library=locked)
     return made
 
 
-def broken(cell: Cell, world: Any, wired: Any) -> WireFault | FaultyCall:
-    """Break the call of a cell."""
-    if cell.call in MAIL:
-        return FaultyCall(world, cell.call, cell.fault, dies=cell.dies)
-    fault = WireFault(world, CALLS[cell.system][cell.call], cell.fault, dies=cell.dies)
-    wired.front.fault = fault
-    return fault
-
-
-def renumbered(wired: Any) -> None:
-    """Let staff give the borrower another CPR number in the moment after the create."""
-    create = wired.library.create
-
-    def created(*given: Any) -> Any:
-        made = create(*given)
-        wired.renumber(OTHER)
-        return made
-
-    wired.library.create = created
-
-
 @pytest.mark.parametrize("cell", list(chosen()))
-def test_one_borrower_with_one_welcome_mail(
-    systems: Systems, request: pytest.FixtureRequest, trail: Any, cell: Cell
-) -> None:
+def test_one_borrower_with_one_welcome_mail(systems: Systems, request: pytest.FixtureRequest, cell: Cell) -> None:
     """As wished in the end, with one welcome mail, whether the process lives on or dies of it."""
-    wired, during = systems[cell.system](), CALLS[cell.system][cell.call].during
-    if during == "renumbered":
-        renumbered(wired)
-    world = opened(request, cell, wired.library, trail)
+    wired, call = systems[cell.system](), CALLS[cell.system][cell.call]
+    world = opened(request, cell, wired.library)
     wish = wish_of(world)
-    if during == "upgrade":
-        world.live.want(wish)
+    if call.during == "upgrade":
+        world.requests.request(PERSON, wish)
         live_on(world)
         wish = wish_of(world, affiliation="employee", category="EMPL", upgrades=("STUD",), upgrade=True)
-    fault = broken(cell, world, wired)
-    world.live.want(wish)
+    fault = wired.front.fault = WireFault(world, call, cell.fault, dies=cell.dies)
+    world.requests.request(PERSON, wish)
     with at_risk(fault):
         live_on(world, fault)
     assert fault.met
-    if during == "renumbered":
-        wired.renumber(CPR)
     enrolment = come_back(world, wish)
     ((number, category),) = wired.borrowers()
-    assert (enrolment.state, enrolment.number, enrolment.reason) == (EnrolmentState.DONE, number, None)
+    record = world.persons.read(PERSON, world.now).value
+    assert (enrolment.state, record.borrower_number, enrolment.reason) == (EnrolmentState.DONE, number, None)
     assert category == wish.category
     assert len(world.welcome_mails()) == 1
 
