@@ -146,7 +146,7 @@ def test_a_number_that_is_not_active_writes_nothing_and_refuses_nobody(desk: Des
     assert desk.record().register_note == (residence.value if residence else "unknown_number")
     assert desk.events()[-1] == (ANSWERED, "not_active")
     assert desk.record().borrower_number == "1"
-    assert desk.record().enrolment.state is EnrolmentState.DONE
+    assert desk.record().enrolment_due is None
 
 
 def test_a_protected_address_is_never_written(desk: Desk) -> None:

@@ -132,7 +132,7 @@ class Persons(RuleBasedStateMachine):
         arrived = self._arrived(visit)
         person = self.persons.person(self.persons.names(arrived))
         begun = Transaction("t", "BCDFGHJK", self.world.now, self.world.now, REQUEST, person=person)
-        return person, self.borrowers.account(begun, arrived, self.world.now)
+        return person, self.borrowers.find_account(begun, arrived, self.world.now)
 
     def _before(self) -> tuple[set[str], set[str]]:
         """Give the ids that numbers have, and the cprUuids that are believed."""
