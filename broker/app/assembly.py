@@ -47,7 +47,6 @@ from broker.use_cases.borrowers.library_proof import LibraryProof
 from broker.use_cases.borrowers.locked_changes import LockedChanges
 from broker.use_cases.borrowers.staff_cases import StaffCases
 from broker.use_cases.codes import MailedCodes
-from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.identity.person_resolution import PersonResolution
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.mail_outbox import MailOutbox
@@ -83,7 +82,6 @@ class Parts:
     register: PersonRegister | None
     look_ups: RegisterLookUps | None
     library_proof: LibraryProof
-    links: PersonLinks
     enrolments: Enrolments
     enrolment_counting: EnrolmentCounting
     cases: StaffCases
@@ -117,9 +115,8 @@ class Parts:
         """Return the look-up of a person through the ports."""
         configured = self.configured()
         index = self.keys.index
-        question = self.enrolments.question
-        persons = PersonResolution(configured, self.links, self.cases, question)
-        borrowers = BorrowerAtLogin(self.store, index, persons, self.enrolments)
+        persons = PersonResolution(index, self.enrolments.ports.records.has_borrower)
+        borrowers = BorrowerAtLogin(self.store, index, self.enrolments)
         trail = ToldTrail(self.tell, self.trail)
         return PersonAtLogin(
             self.store,
@@ -142,7 +139,7 @@ def assemble(settings: config.Config) -> Parts:
     wake = WakeSignal(settings.state)
     waiting = _waiting(settings)
     enrolments = Enrolments(ports, settings.library.mode, wake, time.sleep, waiting)
-    cases = StaffCases(ports.records, ports.links, trail)
+    cases = StaffCases(ports.records, trail)
     codes = MailedCodes(store, ring.index, now)
     outbox = MailOutbox(store, ring.index, smtp(settings), now, wake, trail.tell)
     return Parts(
@@ -161,7 +158,6 @@ def assemble(settings: config.Config) -> Parts:
         register=opened.register,
         look_ups=_look_ups(ports, opened.register),
         library_proof=_library_proof(opened, store, trail.tell),
-        links=ports.links,
         enrolments=enrolments,
         enrolment_counting=EnrolmentCounting(ports.records, now),
         cases=cases,
@@ -255,7 +251,6 @@ def _enrolment_ports(
         mail=smtp(settings),
         hmacs=ring.index,
         letters=_letter_texts(settings),
-        links=PersonLinks(store, ring.index, now),
         records=EnrolmentRecords(store, now),
         now=now,
         look_ups=LookUpRequests(PersonRecords(store, ring.index), _refresh_after(settings), now),

@@ -11,6 +11,7 @@ from broker.adapters.trail.verification import VerificationReport, verify
 from broker.app.assembly import Parts, now
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.use_cases.staff import staff_sessions
 
 
@@ -89,14 +90,8 @@ def _groups(parts: Parts, trail: KeptTrail, borrower: str) -> tuple[str, ...]:
 def _persons(parts: Parts, borrower: str) -> set[str]:
     """Return the persons who have been served as a borrower: by CPR number, or by its PIN."""
     rows = parts.enrolments.ports.records.all()
-    cprs = {row.key.group for row in rows if row.enrolment.number == borrower}
-    links = parts.links
-    account = links.of_borrower(borrower)
-    linked = links.cpr(account)
-    cprs |= {linked} if linked else set()
-    persons = cprs | {links.holder(cpr) for cpr in cprs}
-    alone = links.known_by_name(account)
-    return persons | ({alone} if alone else set())
+    by_cpr = {row.key.group for row in rows if row.enrolment.number == borrower}
+    return by_cpr | {compute_person_id_of_borrower(parts.keys.index, borrower)}
 
 
 def _of_staff(parts: Parts, eppn: str) -> str:

@@ -200,7 +200,7 @@ def _kind_of_state(enrolment: Enrolment) -> AuditEventKind | None:
             return AuditEventKind.ENROLMENT_CASE
         case EnrolmentState.GIVEN_UP:
             return AuditEventKind.ENROLMENT_GIVEN_UP
-        case EnrolmentState.WANTED | EnrolmentState.OBSERVED | EnrolmentState.NOTICE:
+        case EnrolmentState.WANTED | EnrolmentState.OBSERVED:
             return None
         case _:
             assert_never(enrolment.state)

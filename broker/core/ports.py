@@ -31,7 +31,6 @@ RecordKind = Literal[
     "session",
     "ended",
     "logout",
-    "link",
     "counter",
     "trace",
     "pause",

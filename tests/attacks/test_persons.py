@@ -5,7 +5,6 @@ Source: docs/reference/design.md#persons and #names.
 
 from dataclasses import replace
 from datetime import timedelta
-from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
 from broker.app.forgetting_upkeep import ForgettingUpkeep
-from broker.core.identity.identifier_reassignment import PersonLink
+from broker.core.login.transaction import Transaction
 from broker.demo.library.services import Landing
 from broker.demo.people.persona import Persona
 from broker.demo.people.personas import persona
@@ -130,14 +129,14 @@ def test_a_number_that_may_find_nobody_is_none(house: House, asta: Landing, numb
 
 
 def test_a_known_name_with_another_number_is_the_number_s_person(house: House, asta: Landing) -> None:
-    """With an id and a borrower of their own; nobody is blocked, and staff see one notice with Asta's borrower."""
+    """With an id and a borrower of their own; nobody is blocked."""
     before = house.koha.patrons.rows()
     theirs = landed(house, arrive(house, "my-loans", schacPersonalUniqueID=(URN + OTHER,), **NEXT))
     assert theirs.attributes["uid"] != asta.attributes["uid"]
     printed = landed(house, arrive(house, schacPersonalUniqueID=(URN + OTHER,), **NEXT))
     assert printed.attributes["uid"] == theirs.attributes["uid"]
     assert printed.name_id != asta.name_id
-    assert listed(house) == [("notice", "name_with_another_cpr", asta.attributes["uid"][0])]
+    assert listed(house) == []
     again = landed(house, arrive(house))
     assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
     assert house.koha.patrons.rows()[: len(before)] == before
@@ -174,29 +173,26 @@ def test_who_has_left_is_shown_their_account_by_the_number(
     assert category == ("PRIVATE" if (affiliation, service) == ("alum", "my-loans") else "STUDENT")
 
 
-@pytest.mark.parametrize("number", [ASTA, OTHER])
-def test_a_name_that_came_first_without_a_number_goes_along_with_the_first(house: House, number: str) -> None:
-    """A student from abroad who gets a CPR number stays the same person; the name alone is another from then on."""
-    arrive(house, schacPersonalUniqueID=(URN + REPLACEMENT,))
-    [before] = people(house)
-    arrive(house, schacPersonalUniqueID=(URN + number,))
-    assert people(house) == {before}
+def test_a_login_without_a_number_is_another_person(house: House) -> None:
+    """Nothing is carried on to the person of the number, nor back."""
     arrive(house, **NO_NUMBER)
-    assert len(people(house)) == 2
+    [alone] = people(house)
+    arrive(house)
+    arrive(house, **NO_NUMBER)
+    assert len(people(house) - {alone}) == 1
 
 
-def test_a_name_unseen_for_a_year_is_somebody_new(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To the day it is still theirs."""
-    # The services' requests come at the time it is for the broker.
-    monkeypatch.setattr("broker.demo.library.services.datetime", SimpleNamespace(now=lambda _zone: house.clock.now()))
-    arrive(house, "e-resources", **NO_NUMBER)
-    [first] = people(house)
-    house.clock.ahead = timedelta(days=364)
-    arrive(house, "e-resources", **NO_NUMBER)
-    assert people(house) == {first}
-    house.clock.ahead += timedelta(days=366)
-    arrive(house, "e-resources", **NO_NUMBER)
-    assert len(people(house) - {first}) == 1
+@pytest.mark.parametrize(("seconds", "asked"), [(-60, "issue"), (60, "ask")])
+def test_a_consent_without_a_number_counts_for_six_months(house: House, seconds: int, asked: str) -> None:
+    """From the day it was given, however often the person logs in: the university may give the name away."""
+    _, page = came = arrive(house, "e-resources", **NO_NUMBER)
+    person = came[0]
+    house.landing(person.agree(page, remember=True))
+    for days in (100, 182):
+        house.clock.ahead = timedelta(days=days)
+        assert mark(arrive(house, "e-resources", **NO_NUMBER)[1])[0] == "issue"
+    house.clock.ahead = timedelta(days=183, seconds=seconds)
+    assert mark(arrive(house, "e-resources", **NO_NUMBER)[1])[0] == asked
 
 
 @pytest.mark.parametrize(("numbers", "told"), [((URN + ASTA,), ("pin", "")), ((), ("refuse", "cpr_required"))])
@@ -227,13 +223,10 @@ def buttons(page: TestResponse) -> list[str]:
 
 
 def people(house: House) -> set[str]:
-    """Give the person ids that names and numbers lead to: of a name alone, and of a number."""
-    ids = set()
-    for key, kept in house.parts.store.list("link", None, house.clock.now()):
-        link = load(PersonLink, kept.value)
-        own = link.person if link.cpr == key.group else link.alone_id
-        ids |= {own} if own else set()
-    return ids
+    """Give the person ids of the logins that are under way."""
+    kept = house.parts.store.list("transaction", None, house.clock.now())
+    persons = [load(Transaction, each.value).person for _, each in kept]
+    return {each.id for each in persons if each}
 
 
 def asserted(**attributes: tuple[str, ...]) -> Persona:
@@ -289,5 +282,5 @@ def landed(house: House, came: tuple[Person, TestResponse]) -> Landing:
 
 def listed(house: House) -> list[tuple[object, object, object]]:
     """Give state, reason and remembered borrower of what staff have to look at."""
-    rows = (row for row in house.parts.cases.rows() if row["state"] in {"case", "notice"})
+    rows = (row for row in house.parts.cases.rows() if row["state"] == "case")
     return [(row["state"], row["reason"], row["linked"]) for row in rows]

@@ -21,6 +21,7 @@ from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import ProofOwner, Proved
+from broker.core.identity.person_id import compute_person_id_of_cpr
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.logout.sessions import NameID, Session
 from broker.core.logout.single_logout import Logout, LogoutPeer, LogoutRequest
@@ -72,37 +73,18 @@ KARLA: Final = Somebody("1111024568", "karla@au.dk", "4712", "karla@auh.rm.dk", 
 
 @dataclass(frozen=True)
 class Life:
-    """Writes one person's records; ``cpr``, ``name`` and ``owner`` are their pseudonyms."""
+    """Writes one person's records."""
 
     parts: Parts
     who: Somebody
 
     @property
-    def cpr(self) -> str:
-        """Give the pseudonym of the CPR number."""
-        return self.parts.links.of_cpr(self.who.cpr)
-
-    @property
-    def name(self) -> str:
-        """Give the pseudonym of the eppn."""
-        return self.parts.links.of_name(f"eppn {AU}", self.who.eppn)
-
-    @property
-    def owner(self) -> str:
-        """Give the pseudonym that proofs are kept under."""
-        return self.parts.links.proofs_of(self.id)
-
-    @property
     def id(self) -> str:
         """Give the person id."""
-        return self.parts.links.holder(self.cpr)
+        return compute_person_id_of_cpr(self.parts.keys.index, self.who.cpr)
 
     def lived(self) -> None:
         """Leave everything behind that a person can."""
-        links = self.parts.links
-        links.by_cpr(self.cpr, self.name)
-        links.by_cpr(self.cpr, links.of_borrower(self.who.number))
-        links.by_name(self.name)
         for leave in (
             self.log_in,
             self.enrol,
@@ -153,10 +135,10 @@ class Life:
 
     def enrol(self) -> None:
         """Be a borrower that is made."""
-        key = Key("enrolment", self.cpr)
+        key = Key("enrolment", self.id)
         fields = (WishedField("email", self.who.address, "create"),)
         wish = Wish(self.who.cpr, "student", "STUD", (), date(2036, 1, 1), fields, self.who.address)
-        wanted = Enrolment(f"e-{self.who.number}", EnrolmentState.WANTED, now(), wish, self.cpr, self.who.number)
+        wanted = Enrolment(f"e-{self.who.number}", EnrolmentState.WANTED, now(), wish, self.id, self.who.number)
         records = self.parts.enrolments.ports.records
         assert records.write(StoredEnrolment(key, wanted, None, None), wanted, now() + timedelta(days=1))
         requests = replace(self.parts.enrolments.ports.look_ups, refresh_after=timedelta(0))
@@ -164,12 +146,11 @@ class Life:
         requests.request(self.id, self.who.cpr, self.who.number, RegisterRule())
 
     def be_listed(self) -> None:
-        """Be a case, a notice and a dispute of staff, and stand in a pause."""
+        """Be a case and a dispute of staff, and stand in a pause."""
         cases = self.parts.cases
-        cases.borrowers_differ(self.cpr, "several_borrowers", (self.who.number,))
-        cases.another_cpr(self.name, "k.other", self.cpr)
-        cases.taken(self.owner, f"k.address-{self.who.number}")
-        CreatePause(self.parts.store, now).refused("STUD", self.cpr, "defaults")
+        cases.borrowers_differ(self.id, "several_borrowers", (self.who.number,))
+        cases.taken(self.id, f"k.address-{self.who.number}")
+        CreatePause(self.parts.store, now).refused("STUD", self.id, "defaults")
 
     def get_pins(self) -> None:
         """Be given a PIN, ask for letters, have typed in a browser, and have one of one's own."""
@@ -189,8 +170,8 @@ class Life:
         """Prove a mailbox, and a temporary borrower."""
         store, hmacs = self.parts.store, self.parts.keys.index
         proved = Proved("kaldemail", self.who.address, now(), now() + timedelta(days=365))
-        keep_proof(store, proved, self.owner, now())
-        claim = ProofOwner(self.owner, proved.name)
+        keep_proof(store, proved, self.id, now())
+        claim = ProofOwner(self.id, proved.name)
         assert claim_ownership(store, mailbox_place(hmacs, proved), claim, proved.until, now())
         assert self.parts.enrolments.ports.adopts(f"9{self.who.number}", self.who.cpr)
 
@@ -219,7 +200,7 @@ class Life:
         limits.take((CHANGES, self.who.number), (OF_PERSON, self.id))
         ends = now() + timedelta(days=1)
         self.parts.store.count(declined_key(self.parts.keys.index, self.id), 1, ends, now())
-        for key in self.parts.mailbox_proof.counters(self.owner, [self.who.address]):
+        for key in self.parts.mailbox_proof.counters(self.id, [self.who.address]):
             self.parts.store.count(key, 1, ends, now())
 
     def be_told(self) -> None:
@@ -272,10 +253,9 @@ def put_back(parts: Parts, rows: tuple[list[Any], list[Any]]) -> None:
         connection.executemany("INSERT INTO counter VALUES (?, ?, ?, ?, ?)", rows[1])
 
 
-def stay(parts: Parts, who: Somebody = ASTA) -> set[Key]:
-    """Give what stays: that an assertion came, and the id of whoever came by the name without a number."""
-    spent = {key for key in keys(parts) if key.kind == "arrival"}
-    return {Key("link", Life(parts, who).name), *spent}
+def stay(parts: Parts) -> set[Key]:
+    """Give what stays: that an assertion came."""
+    return {key for key in keys(parts) if key.kind == "arrival"}
 
 
 @pytest.fixture(scope="module")

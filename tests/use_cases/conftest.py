@@ -24,13 +24,13 @@ from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.entities import Text
 from broker.core.errors import MailUnavailable
+from broker.core.identity.person_id import compute_person_id_of_borrower, compute_person_id_of_cpr
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.use_cases.borrowers.enrolment_ports import EnrolmentPorts, Mode
 from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords
 from broker.use_cases.borrowers.enrolments import Enrolments
 from broker.use_cases.borrowers.known_borrower import KnownBorrower
 from broker.use_cases.borrowers.staff_cases import StaffCases
-from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.register_look_ups import LookUpRequests
 
@@ -255,14 +255,21 @@ class World:
         self.store = self.kept_in or HookedStore(self.path, self.hooks)
         clock = lambda: self.now  # noqa: E731
         hmacs = LookupHmacs("i1", b"k" * 32)
-        self.links = PersonLinks(self.store, hmacs, clock)
         self.records = EnrolmentRecords(self.store, clock)
         letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         self.persons = PersonRecords(self.store, hmacs)
         look_ups = LookUpRequests(self.persons, None, clock)
-        self.ports = EnrolmentPorts(self.library, self.post, hmacs, letters, self.links, self.records, clock, look_ups)
-        self.cases = StaffCases(self.records, self.links)
+        self.ports = EnrolmentPorts(self.library, self.post, hmacs, letters, self.records, clock, look_ups)
+        self.cases = StaffCases(self.records)
         self.live = self.enrolments("live")
+
+    def id_of(self, cpr: str) -> str:
+        """Give the person id of a CPR number."""
+        return compute_person_id_of_cpr(self.ports.hmacs, cpr)
+
+    def account_id_of(self, number: str) -> str:
+        """Give the person id of the library account of a borrower."""
+        return compute_person_id_of_borrower(self.ports.hmacs, number)
 
     def enrolments(self, mode: Mode) -> Enrolments:
         """Give the enrolments in a mode."""

@@ -20,7 +20,6 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key
 from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords, StoredEnrolment
 from broker.use_cases.consents.receipts import Receipts
-from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.proof_ownership import claim_ownership, keep_proof
@@ -88,14 +87,6 @@ def lease(store: AskedStore) -> None:
     claimed[1].end(NOW)
 
 
-def link(store: AskedStore) -> None:
-    """Link a name to a person, and change the link."""
-    links = PersonLinks(store, KEY, clock)
-    links.by_cpr("cpr", "name", "uuid")
-    links.by_name("name")
-    links.without_cpr("name")
-
-
 def log_in(store: AskedStore) -> None:
     """Begin a transaction, and change it."""
     transactions = Transactions(store)
@@ -119,7 +110,6 @@ def log_out(store: AskedStore) -> None:
 
 WRITES: dict[str, tuple[Callable[[AskedStore], object], bool]] = {
     "an enrolment": (enrol, True),
-    "a link": (link, True),
     "a receipt": (lambda store: Receipts(store).file("g", RECEIPT, NOW), True),
     "a proof": (lambda store: keep_proof(store, PROVED, "ann", NOW), True),
     "a claim": (

@@ -8,6 +8,7 @@ import pytest
 
 from broker.adapters.trail.audit_trail import KeptTrail
 from broker.app import audit_operations
+from broker.core.identity.person_id import compute_person_id_of_cpr
 from broker.demo.library import services
 from tests.plugins.house import House, Person, form, found, mark
 from tests.plugins.leaving import Leaver
@@ -143,7 +144,7 @@ def test_a_logout_that_is_answered_at_once_is_told_once(house: House) -> None:
 
 def test_a_case_for_staff_is_told_once_and_so_is_what_they_decide(house: House) -> None:
     """That two borrowers match, and that staff have let it be tried again."""
-    owner = house.parts.links.of_cpr("1111024568")
+    owner = compute_person_id_of_cpr(house.parts.keys.index, "1111024568")
     for _ in range(2):
         house.parts.cases.borrowers_differ(owner, "several_borrowers", ())
     assert _told(house, "enrolment_case") == ["several_borrowers"]

@@ -21,7 +21,6 @@ class EnrolmentState(StrEnum):
     DONE = "done"
     # staff must look: several_borrowers, different_person, temporary_and_cpr, ...
     CASE = "case"
-    NOTICE = "notice"  # staff may look: a name came with another CPR number; nothing waits for it
     GIVEN_UP = "given_up"  # nothing came of it: too late, or borrower_gone
     OBSERVED = "observed"  # library.mode = observe: what would have been written; never carried out
 
@@ -60,7 +59,7 @@ class Enrolment:
     outcome: EnrolmentOutcome | None = None
     attempts: int = 0
     first_attempt: datetime | None = None
-    reason: str | None = None  # library_unavailable, several_borrowers, cpr_changed, ...
+    reason: str | None = None  # library_unavailable, several_borrowers, ...
     # the sentence of the library system or mail server behind ``reason``, without a person's value
     cause: str | None = None
     pin_owed: bool = False

@@ -25,7 +25,7 @@ from broker.use_cases.borrowers.known_borrower import (
     person_key,
 )
 from broker.use_cases.borrowers.staff_cases import StaffCases
-from broker.use_cases.identity.person_resolution import PersonNames, PersonResolution, usable_cpr
+from broker.use_cases.identity.person_resolution import find_cpr_person, usable_cpr
 from broker.use_cases.records import Reads
 
 
@@ -35,7 +35,6 @@ class BorrowerAtLogin:
 
     store: Store
     hmacs: LookupHmacs
-    persons: PersonResolution
     enrolments: Enrolments
 
     def number(self, transaction: Transaction, arrived: Arrived, now: datetime) -> str | None:
@@ -47,19 +46,19 @@ class BorrowerAtLogin:
         person = transaction.person
         if release is None or release.borrower == "none":
             return None
-        if person is None or person.case or person.number:
+        if person is None or person.number:
             return person.number if person else None
         return self._known(transaction, arrived, now).number
 
-    def keys(self, names: PersonNames) -> list[Key]:
+    def keys(self, cpr_person_id: str | None) -> list[Key]:
         """Return the keys of what is remembered of the person's borrower."""
-        return [person_key(names.cpr)] if names.cpr else []
+        return [person_key(cpr_person_id)] if cpr_person_id else []
 
-    def remembered(self, names: PersonNames, reads: Reads) -> RememberedBorrower | None:
+    def remembered(self, cpr_person_id: str | None, reads: Reads) -> RememberedBorrower | None:
         """Return what is remembered of the borrower, as ``reads`` has it; None without a CPR."""
-        if names.cpr is None:
+        if cpr_person_id is None:
             return None
-        key = person_key(names.cpr)
+        key = person_key(cpr_person_id)
         return RememberedBorrower(key, self.enrolments.ports.records.found(key, reads))
 
     def account(
@@ -71,14 +70,14 @@ class BorrowerAtLogin:
     ) -> Account | None:
         """Return the account as it is found, before anything is asked of the person or written.
 
-        None where the service asks for no borrower, or staff have the person's case. ``remembered``
-        is what this request has read of the person's borrower.
+        None where the service asks for no borrower. ``remembered`` is what this request has read of
+        the person's borrower.
         """
         release = arrived.decision.release
         person = transaction.person
         if release is None or person is None:
             return None
-        if release.borrower == "none" or person.case:
+        if release.borrower == "none":
             return None
         account = None
         if release.borrower == "make" and transaction.errand is not Errand.PIN:
@@ -227,10 +226,9 @@ class BorrowerAtLogin:
 
     def _listed(self, arrived: Arrived, known: KnownBorrower) -> str | None:
         """List for staff what no enrolment of this login will, and return the id of the case."""
-        cpr = usable_cpr(arrived)
-        if cpr is None or known.reason is None or not known.borrowers:
+        owner = find_cpr_person(self.hmacs, arrived)
+        if owner is None or known.reason is None or not known.borrowers:
             return None
-        owner = self.persons.links.of_cpr(cpr)
         cases = StaffCases.of(self.enrolments.ports)
         return cases.borrowers_differ(owner, known.reason, known.borrowers)
 
@@ -367,7 +365,7 @@ def _state(state: EnrolmentState) -> AccountState:
             return AccountState.WANTED
         case EnrolmentState.DONE:
             return AccountState.DONE
-        case EnrolmentState.CASE | EnrolmentState.NOTICE:
+        case EnrolmentState.CASE:
             return AccountState.CASE
         case EnrolmentState.GIVEN_UP:
             return AccountState.GIVEN_UP

@@ -224,7 +224,7 @@ class EnrolmentAttempt(LeasedEnrolment):
         done = before.finished(borrower, outcome, self.ports.carried(wish), agreed_facts, now)
         if wish.cpr:
             # Before the wish goes, and the number with it.
-            person_id = self.ports.links.holder(self.entry.key.group)
+            person_id = self.entry.key.group
             self.ports.look_ups.request(person_id, wish.cpr, borrower.number, wish.register)
         if not self._owes_pin(borrower, wish):
             kept = wish.without_person() if done.pin_given_up else None

@@ -11,12 +11,12 @@ from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.event_routes import TellPort, told_nobody
 from broker.core.identity.mailbox_proofs import ProofOwner
+from broker.core.identity.person_id import compute_person_id_of_cpr
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Trail
 from broker.core.retention.table import TEMPORARY_OWNER
 from broker.use_cases.borrowers.create_pause import CreatePause
 from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords
-from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.proof_ownership import claim_ownership
 from broker.use_cases.register_look_ups import LookUpRequests
 
@@ -30,7 +30,7 @@ def _never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentPorts:
-    """Library system, mail, links, records and trail; ``mail`` None: no PIN is mailed.
+    """Library system, mail, records and trail; ``mail`` None: no PIN is mailed.
 
     While ``puts_off_mails`` says so no mail is begun: its person waits, and nobody for them.
     ``trust_for`` is how long the library system's word on a borrower is believed.
@@ -40,7 +40,6 @@ class EnrolmentPorts:
     mail: Mail | None
     hmacs: LookupHmacs
     letters: LetterWording
-    links: PersonLinks
     records: EnrolmentRecords
     now: Callable[[], datetime]
     look_ups: LookUpRequests
@@ -61,14 +60,13 @@ class EnrolmentPorts:
         """
         now = self.now()
         place = Key("proof", self.hmacs.of("temporary", number))
-        claim = ProofOwner(self.links.of_cpr(cpr), "temporary")
+        claim = ProofOwner(compute_person_id_of_cpr(self.hmacs, cpr), "temporary")
         return claim_ownership(self.records.store, place, claim, TEMPORARY_OWNER.until(now), now)
 
     def record_wanted(self, key: Key, wanted: Enrolment) -> None:
         """Write on the trail that an enrolment is wanted; AuditUnavailable: then it is not."""
-        person = self.links.holder(key.group)
         kind = AuditEventKind.ENROLMENT_WANTED
-        self.trail.add(AuditEvent(kind, self.now(), person=person, about=wanted.id))
+        self.trail.add(AuditEvent(kind, self.now(), person=key.group, about=wanted.id))
 
     def hash_facts(self, person: PersonFacts) -> str:
         """Return the keyed hash of the facts that a borrower was compared with."""

@@ -18,7 +18,6 @@ _LONG_ENDED: Final = CASE.span + timedelta(minutes=6)
 # A person's requests, a worker and staff may all write one enrolment at once.
 MOST_TRIES: Final = 50
 _FINISHED: Final = frozenset({EnrolmentState.DONE, EnrolmentState.GIVEN_UP})
-_OF_STAFF: Final = frozenset({EnrolmentState.CASE, EnrolmentState.NOTICE})
 
 
 # An enrolment to be written, and when it is due.
@@ -110,6 +109,14 @@ class EnrolmentRecords:
         now = self.now()
         return self._records.lease(key, now + CALL, now)
 
+    def has_borrower(self, person_id: str, borrower_number: str) -> bool:
+        """Return whether a person's CPR number led to this borrower, and does so still."""
+        enrolment = self.enrolment(Key("enrolment", person_id))
+        if enrolment is None or enrolment.state is not EnrolmentState.DONE:
+            return False
+        # Without a time the borrower was gone at the last look.
+        return enrolment.number == borrower_number and enrolment.settled is not None
+
     def all(self) -> Iterator[StoredEnrolment]:
         """Return every enrolment."""
         records = self._records.list("enrolment", None, self.now())
@@ -141,7 +148,7 @@ def _stored_or_none(record: Record[Enrolment] | None) -> StoredEnrolment | None:
 def _until(enrolment: Enrolment, now: datetime) -> datetime:
     if enrolment.state in _FINISHED:
         return ENROLLED.until(now)
-    if enrolment.state in _OF_STAFF and enrolment.wish is None:
+    if enrolment.state is EnrolmentState.CASE and enrolment.wish is None:
         return CASE.until(now)
     # What still holds a CPR ends by itself a month after it was wanted, whatever else fails; the
     # loop gives a wish up, or drops a case's, before its record expires.

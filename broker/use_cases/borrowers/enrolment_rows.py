@@ -10,16 +10,7 @@ from broker.use_cases.borrowers.enrolment_records import StoredEnrolment
 
 EnrolmentRow = Mapping[str, str | int | bool | Names | None]
 
-_ORDER: Final = (
-    "case",
-    "notice",
-    "pin_given_up",
-    "wanted",
-    "pin_owed",
-    "given_up",
-    "observed",
-    "done",
-)
+_ORDER: Final = ("case", "pin_given_up", "wanted", "pin_owed", "given_up", "observed", "done")
 
 
 def row(entry: StoredEnrolment) -> EnrolmentRow:

@@ -12,6 +12,7 @@ from broker.core.borrowers.change_plan import plan, planned_outcome
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.identity.person_id import compute_person_id_of_cpr
 from broker.core.ports import Key
 from broker.use_cases.borrowers.borrower_lookup import temporary
 from broker.use_cases.borrowers.enrolment_attempt import EnrolmentAttempt
@@ -51,7 +52,7 @@ class Enrolments:
 
     def person_key(self, cpr: str) -> Key:
         """Return the key of the one enrolment of the person with this CPR, without the number."""
-        return Key("enrolment", self.ports.links.of_cpr(cpr))
+        return Key("enrolment", compute_person_id_of_cpr(self.ports.hmacs, cpr))
 
     def stored(self, cpr: str) -> Enrolment | None:
         """Return the person's enrolment as it is stored, or None; no call to the library."""

@@ -17,6 +17,7 @@ from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.entities import Names
 from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.identity.person_id import compute_person_id_of_cpr
 from broker.core.ports import Key
 from broker.use_cases.borrowers.borrower_lookup import made_by_enrolment, temporary
 from broker.use_cases.borrowers.enrolment_ports import EnrolmentPorts, Mode
@@ -110,17 +111,12 @@ class BorrowerQuestion:
         believed = self._believed(remembered.entry, wish.person, wish, to_be=to_be)
         return believed is not None and self.is_trusted(believed)
 
-    def is_only(self, borrower: Borrower, cpr: str) -> bool:
-        """Return whether ``cpr`` finds this borrower alone now; raises LibraryUnavailable."""
-        found = self.in_slot(lambda by: self.ports.library.find(cpr, by))
-        return [each.number for each in found] == [borrower.number]
-
     def carries(self, borrower: Borrower, owner: str) -> bool:
         """Return whether the library system has this borrower under the CPR number of ``owner``."""
         cpr = borrower.cpr
         if cpr is None or borrower.is_anothers(cpr):
             return False
-        return self.ports.links.of_cpr(cpr) == owner
+        return compute_person_id_of_cpr(self.ports.hmacs, cpr) == owner
 
     def is_as_wished(self, before: Enrolment, wish: Wish) -> bool:
         """Return whether the remembered borrower is as ``wish`` has it."""
@@ -149,7 +145,7 @@ class BorrowerQuestion:
             return ask(self.ports.now() + _LOOK)
 
     def _read(self, cpr: str) -> RememberedBorrower:
-        key = person_key(self.ports.links.of_cpr(cpr))
+        key = person_key(compute_person_id_of_cpr(self.ports.hmacs, cpr))
         return RememberedBorrower(key, self.ports.records.read(key))
 
     def _believed(

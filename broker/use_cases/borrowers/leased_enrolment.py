@@ -67,8 +67,7 @@ class LeasedEnrolment:
             self._tell(before, after)
 
     def _tell(self, before: Enrolment, after: Enrolment) -> None:
-        person = self.ports.links.holder(self.entry.key.group)
-        for event in of_enrolment(before, after, person, self.ports.now()):
+        for event in of_enrolment(before, after, self.entry.key.group, self.ports.now()):
             self.ports.trail.add(event)
 
     def _tell_held_up(self, error: BrokerError) -> None:

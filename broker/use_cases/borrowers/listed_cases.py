@@ -1,7 +1,6 @@
-"""Cases and notices as they are listed for staff, each by its key: nothing personal is in one."""
+"""Cases as they are listed for staff, each by its key: nothing personal is in one."""
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
@@ -14,7 +13,6 @@ from broker.use_cases.borrowers.enrolment_records import (
     EnrolmentRecords,
     StoredEnrolment,
 )
-from broker.use_cases.identity.person_links import PersonLinks
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,33 +28,26 @@ class ListedCase:
 
 @dataclass(frozen=True, slots=True)
 class ListedCases:
-    """Writes cases and notices, and what becomes of them on the trail."""
+    """Writes cases, and what becomes of them on the trail."""
 
     records: EnrolmentRecords
-    links: PersonLinks
     trail: Trail
 
-    def write(
-        self,
-        key: Key,
-        say: Callable[[Enrolment | None], ListedCase],
-        state: EnrolmentState = EnrolmentState.CASE,
-    ) -> Enrolment:
-        """List what ``say`` makes of the case or notice as it stands, and return it.
+    def write(self, key: Key, listed: ListedCase) -> Enrolment:
+        """List a case and return it.
 
-        It is asked again where another writes first: what that wrote is not lost. The id of a
-        notice is the same as long as it is listed; that of a case only as long as it says the same,
-        for what staff decide by an id they have seen. StoreUnavailable.
+        Its id is the same only as long as it says the same, for staff decide by an id that they
+        have seen. StoreUnavailable.
         """
         is_new = True
 
         def drafted(entry: StoredEnrolment | None) -> EnrolmentDraft:
             nonlocal is_new
-            case = self._drafted(say(entry.enrolment if entry else None), state)
+            case = self._drafted(listed)
             is_new = entry is None or _is_another(entry, case)
             if entry and entry.enrolment.reason == case.reason:
                 case = replace(case, wanted_at=entry.enrolment.wanted_at)
-            if entry and (state is EnrolmentState.NOTICE or not is_new):
+            if entry and not is_new:
                 case = replace(case, id=entry.enrolment.id)
             return case, None
 
@@ -64,8 +55,7 @@ class ListedCases:
         if written is None:
             raise StoreUnavailable("a case was not written")
         if is_new:
-            person = self.links.holder(key.group)
-            self.record(AuditEventKind.ENROLMENT_CASE, person, written.value)
+            self.record(AuditEventKind.ENROLMENT_CASE, key.group, written.value)
         return written.value
 
     def record(self, kind: AuditEventKind, person: str, enrolment: Enrolment) -> None:
@@ -76,10 +66,10 @@ class ListedCases:
             )
         )
 
-    def _drafted(self, listed: ListedCase, state: EnrolmentState) -> Enrolment:
+    def _drafted(self, listed: ListedCase) -> Enrolment:
         return Enrolment(
             id=secrets.token_hex(16),
-            state=state,
+            state=EnrolmentState.CASE,
             wanted_at=self.records.now(),
             wish=None,
             person=listed.person,
@@ -92,10 +82,7 @@ class ListedCases:
 
 def _is_another(entry: StoredEnrolment, case: Enrolment) -> bool:
     """Return whether ``case`` is another to staff than the one that is listed in its place."""
-    before = entry.enrolment
-    if case.state is EnrolmentState.NOTICE:
-        return before.reason != case.reason
-    return _told(case) != _told(before)
+    return _told(case) != _told(entry.enrolment)
 
 
 def _told(case: Enrolment) -> tuple[object, ...]:

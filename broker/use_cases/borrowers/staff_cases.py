@@ -1,11 +1,10 @@
-"""The enrolments as staff see them: listed, shown, tried again, with the cases of links."""
+"""The enrolments as staff see them: listed, shown and tried again."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
 
 from broker.core.audit_events import NO_TRAIL, AuditEventKind
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.entities import Names
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.ports import Key, Trail
@@ -13,13 +12,10 @@ from broker.use_cases.borrowers.enrolment_ports import EnrolmentPorts
 from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords, StoredEnrolment
 from broker.use_cases.borrowers.enrolment_rows import EnrolmentRow, rank, row
 from broker.use_cases.borrowers.listed_cases import ListedCase, ListedCases
-from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.records import Records
 
 _LINK = "link"
 _PROOF = "proof"
-_NOTICE = "notice"
-_OF_STAFF: Final = frozenset({EnrolmentState.CASE, EnrolmentState.NOTICE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +23,12 @@ class StaffCases:
     """The view of staff: nothing personal in it but the borrower's number."""
 
     records: EnrolmentRecords
-    links: PersonLinks
     trail: Trail = NO_TRAIL
 
     @classmethod
     def of(cls, ports: EnrolmentPorts) -> "StaffCases":
         """Return the cases among the enrolments of ``ports``."""
-        return cls(ports.records, ports.links, ports.trail)
+        return cls(ports.records, ports.trail)
 
     def rows(self) -> Iterator[EnrolmentRow]:
         """Return every enrolment as a row: what staff must look at first, the oldest before."""
@@ -54,48 +49,35 @@ class StaffCases:
     def retry(self, enrolment_id: str) -> bool:
         """Let an enrolment be tried again now, after staff have put right what it waited for.
 
-        False where it cannot be. For a case of "cpr_changed" this means that the cprUuid is the
-        person's of the number it comes with now, for "address_taken" that the mailbox is no longer
-        that of the person who proved it first. A notice is ended.
+        False where it cannot be. For a case of "address_taken" this means that the mailbox is no
+        longer that of the person who proved it first.
         """
         entry = self.find(enrolment_id)
         if entry is None:
             return False
-        person = self.links.holder(entry.key.group)  # before the link is forgotten
-        retries = {_LINK: self._retry_link, _PROOF: self._retry_proof, _NOTICE: self.records.end}
+        retries = {_LINK: self.records.end, _PROOF: self._retry_proof}
         retry = retries.get(entry.key.name, self._retry_enrolment)
         if not retry(entry):
             return False
-        self._listed.record(AuditEventKind.ENROLMENT_RETRIED, person, entry.enrolment)
+        self._listed.record(AuditEventKind.ENROLMENT_RETRIED, entry.key.group, entry.enrolment)
         return True
 
     def end(self, enrolment_id: str) -> bool:
-        """End a case or notice: it is listed no more, and its person begins anew at the next login.
+        """End a case: it is listed no more, and its person begins anew at the next login.
 
         False where there is none. Of an enrolment the mark stays, so that a borrower that it made
         is known by it.
         """
         entry = self.find(enrolment_id)
-        if entry is None or entry.enrolment.state not in _OF_STAFF:
+        if entry is None or entry.enrolment.state is not EnrolmentState.CASE:
             return False
-        person = self.links.holder(entry.key.group)
         if entry.key.name:
             if not self.records.end(entry):
                 return False
         elif not self._give_up(entry):
             return False
-        self._listed.record(AuditEventKind.ENROLMENT_ENDED, person, entry.enrolment)
+        self._listed.record(AuditEventKind.ENROLMENT_ENDED, entry.key.group, entry.enrolment)
         return True
-
-    def cpr_uuid_differs(self, uuid: str, cpr: str) -> str:
-        """List a case: a cprUuid that came with another CPR number before came with ``cpr``.
-
-        Both are pseudonyms. The register gives a person one cprUuid for good: where the number was
-        changed, the person is the same, and else one of the two is wrong. Returns the case's id.
-        """
-        before = self._number(self.links.cpr(uuid))
-        case = ListedCase("cpr_changed", cpr, self._numbers(cpr), before)
-        return self._listed.write(Key("enrolment", uuid, _LINK), lambda _: case).id
 
     def borrowers_differ(self, owner: str, reason: str, borrowers: Names) -> str:
         """List a case of the borrowers that the CPR number of ``owner``, a pseudonym, finds.
@@ -103,25 +85,7 @@ class StaffCases:
         For a login that wishes nothing, so that no enrolment says it. Returns the case's id.
         """
         case = ListedCase(reason, owner, borrowers)
-        return self._listed.write(Key("enrolment", owner, _LINK), lambda _: case).id
-
-    def another_cpr(self, name: str, had: str, cpr: str) -> str | None:
-        """List a notice: a name came with the CPR number ``had`` before, and with ``cpr`` now.
-
-        All are pseudonyms. Either the name has another holder or the number was changed; each
-        number has its own person and borrower, and nobody is kept waiting.
-        """
-        number = self._number(had)
-        notice = ListedCase("name_with_another_cpr", cpr, self._numbers(cpr), number)
-
-        def listed(before: Enrolment | None) -> ListedCase:
-            if before is None or number not in {None, before.link}:
-                return notice
-            # It came with the number of that borrower first, and with several since.
-            return replace(notice, link=before.link)
-
-        self._listed.write(Key("enrolment", name, _NOTICE), listed, EnrolmentState.NOTICE)
-        return None
+        return self._listed.write(Key("enrolment", owner, _LINK), case).id
 
     def taken(self, owner: str, address: str) -> str:
         """List a case: ``owner`` proved a mail address that is another's proof already.
@@ -130,7 +94,7 @@ class StaffCases:
         mail or inherited the address, only people can tell. Returns the case's id.
         """
         case = ListedCase("address_taken", address)
-        return self._listed.write(Key("enrolment", owner, _PROOF), lambda _: case).id
+        return self._listed.write(Key("enrolment", owner, _PROOF), case).id
 
     def _give_up(self, entry: StoredEnrolment) -> bool:
         ended = replace(
@@ -142,14 +106,6 @@ class StaffCases:
             borrowers=(),
         )
         return self.records.write(entry, ended, None) is not None
-
-    def _retry_link(self, entry: StoredEnrolment) -> bool:
-        if not self.records.end(entry):
-            return False
-        if entry.key.group != entry.enrolment.person:
-            # The cprUuid counts no more, and learns the number that it comes with next.
-            self.links.forget(entry.key.group)
-        return True
 
     def _retry_proof(self, entry: StoredEnrolment) -> bool:
         if not self.records.end(entry):
@@ -175,17 +131,6 @@ class StaffCases:
         now = self.records.now()
         return self.records.write(entry, enrolment.retried(now), now) is not None
 
-    def _numbers(self, owner: str) -> Names:
-        number = self._number(owner)
-        return (number,) if number else ()
-
-    def _number(self, owner: str | None) -> str | None:
-        """Return the borrower that the CPR number of ``owner`` was last found to have, or None."""
-        if owner is None:
-            return None
-        enrolment = self.records.enrolment(Key("enrolment", owner))
-        return enrolment.number if enrolment else None
-
     def confirm(self, enrolment_id: str, number: str) -> bool:
         """Let a temporary borrower become its person's, although the desk wrote another name.
 
@@ -208,4 +153,4 @@ class StaffCases:
 
     @property
     def _listed(self) -> ListedCases:
-        return ListedCases(self.records, self.links, self.trail)
+        return ListedCases(self.records, self.trail)

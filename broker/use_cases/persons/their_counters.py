@@ -10,7 +10,6 @@ from broker.core.login.transaction import Transaction
 from broker.core.ports import Key
 from broker.core.retention.table import DECLINED
 from broker.use_cases.borrowers.borrower_at_login import declined_key
-from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.persons.person_search import FoundPerson
 from broker.use_cases.persons.their_records import TheirRecord
 from broker.use_cases.proofs.mailbox_proof import MailboxProof
@@ -32,7 +31,6 @@ class TheirCounters:
     was typed (an hour), of an own browser the secret in its cookie (a year).
     """
 
-    links: PersonLinks
     proving: MailboxProof
     limits: Limits
 
@@ -65,7 +63,7 @@ class TheirCounters:
         addresses = [proof.address for proof in proofs]
         addresses += [each.mailing.address for each in transactions if each.mailing]
         for owner in person.ids:
-            yield from self.proving.counters(self.links.proofs_of(owner), addresses)
+            yield from self.proving.counters(owner, addresses)
 
     def _of_pins(self, person: FoundPerson, facts: list[object]) -> Iterator[Key]:
         codes = [fact.code for fact in facts if isinstance(fact, PinLetter)]

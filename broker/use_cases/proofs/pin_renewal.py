@@ -34,7 +34,6 @@ from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Store, Tr
 from broker.core.retention.table import PIN_MAIL
 from broker.use_cases.backoff import retry_delay
 from broker.use_cases.borrowers.pin_setting import PinSetting
-from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.proofs.owed_pin_mails import OwedPinMail
 from broker.use_cases.proofs.pin_check import BEHIND_LETTER
 from broker.use_cases.proofs.pin_letters import (
@@ -245,8 +244,6 @@ class PinRenewal:
         borrower = self._recipient(owed)
         if borrower is None:
             return
-        if PersonLinks(self.store, self.hmacs, self.now).is_barred(borrower.cpr, borrower.number):
-            return
         if owed.what == "notice":
             self._mail_notice(borrower, owed)
             return
@@ -381,8 +378,6 @@ class PinRenewal:
         borrower = self.library.read(number, self._by())
         if borrower is None:
             raise LibraryRefused("no such borrower")
-        if PersonLinks(self.store, self.hmacs, self.now).is_barred(borrower.cpr, borrower.number):
-            raise LibraryRefused("nobody is let in to this borrower")
         return borrower
 
     def _by(self) -> datetime:

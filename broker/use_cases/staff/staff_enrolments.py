@@ -18,7 +18,6 @@ from broker.use_cases.proofs.rate_limits import Limit, Limits
 FAILS_FOR: Final = timedelta(minutes=15)
 TRIES: Final = Limit("staff-retries", 6, timedelta(hours=1))
 _PENDING: Final = frozenset({"wanted", "pin_owed"})
-_CASES: Final = frozenset({"case", "notice"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +107,14 @@ class StaffEnrolments:
     def _show(self, entry: StoredEnrolment) -> StaffEnrolment:
         enrolment = entry.enrolment
         state = enrolment.listed_state
-        if state in _CASES:
-            state = "case"
-        elif state in _PENDING:
+        if state in _PENDING:
             state = "pending"
         elif state == "pin_given_up":
             state = "done"
         is_done = enrolment.state is EnrolmentState.DONE and not entry.key.name
         return StaffEnrolment(
             id=enrolment.id,
-            person_id=self.cases.links.holder(entry.key.group),
+            person_id=entry.key.group,
             state=state,
             reason=enrolment.listed_reason,
             since=enrolment.wanted_at,
@@ -141,7 +138,7 @@ def _can_try_again(entry: StoredEnrolment) -> bool:
 
 
 def _is_case(entry: StoredEnrolment) -> bool:
-    return entry.enrolment.listed_state in _CASES
+    return entry.enrolment.listed_state == "case"
 
 
 def _has_failed_since(entry: StoredEnrolment, latest: datetime) -> bool:

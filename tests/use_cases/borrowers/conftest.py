@@ -10,7 +10,6 @@ from broker.core.audit_events import AuditEvent, NoTrail
 from broker.core.entities import Assurance, Text
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.identity.rights import Ground
-from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Account, Authentication, AuthnRequest, Person, Transaction
 from broker.core.policy.model import (
     BorrowerRule,
@@ -28,7 +27,6 @@ from broker.use_cases.arrived_login import Arrived, Basis
 from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.borrowers.enrolment_ports import Mode
 from broker.use_cases.borrowers.enrolments import Enrolments
-from broker.use_cases.identity.person_resolution import PersonResolution
 
 CPR: Final = "0101990000"
 PLACE: Final = PolicyLine("p.yaml", 1)
@@ -60,12 +58,7 @@ class Logins:
     def borrowers(self, mode: Mode = "live") -> BorrowerAtLogin:
         """Give the borrowers of logins."""
         world = self.world
-        return BorrowerAtLogin(world.store, world.ports.hmacs, self.persons(mode), self.enrolments(mode))
-
-    def persons(self, mode: Mode = "live") -> PersonResolution:
-        """Give the persons of logins."""
-        rules = ConfiguredEntities({}, {}, {}, lambda: PolicySet((), ""))
-        return PersonResolution(rules, self.world.links, self.world.cases, self.enrolments(mode).question)
+        return BorrowerAtLogin(world.store, world.ports.hmacs, self.enrolments(mode))
 
     def arrived(
         self, *without: str, borrower: Any = "make", rule: BorrowerRule | None = STUDENT, **decided: Any
@@ -106,12 +99,10 @@ class Logins:
         return borrowers.enrol(transaction, arrived, self.world.now, language="da", patience=patience)
 
     def student(self) -> Person:
-        """Enrol a student with number 1; give the person that the links lead to."""
-        arrived = self.arrived()
-        persons = self.persons()
-        persons.person(persons.names(arrived))
-        self.enrol(self.transaction(), arrived)
-        return persons.person(persons.names(arrived))
+        """Enrol a student with number 1."""
+        person = Person(self.world.id_of(CPR))
+        self.enrol(self.transaction(person), self.arrived())
+        return person
 
     def _pause(self, seconds: float) -> None:
         self.world.slept(seconds)

@@ -307,7 +307,7 @@ def test_a_wish_and_what_became_of_it_are_on_the_trail(world: Any, trail: Any) -
     while enrolments.step():
         pass
     kinds = (AuditEventKind.ENROLMENT_WANTED, AuditEventKind.ENROLMENT_MADE, AuditEventKind.PIN_MAILED)
-    person = world.links.holder(wanted.person)
+    person = wanted.person
     assert [(each.kind, each.about, each.person) for each in trail.events] == [
         (kind, wanted.id, person) for kind in kinds
     ]

@@ -19,7 +19,6 @@ from broker.core.ports import Store
 from broker.use_cases.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.borrowers.enrolment_records import EnrolmentRecords
 from broker.use_cases.borrowers.enrolments import Enrolments
-from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.worker_loop import run_worker_loop
 
 LOGINS: Final = 40
@@ -43,17 +42,16 @@ def now() -> datetime:
 def worker(logins: Any, store: Store) -> Iterator[BorrowerAtLogin]:
     """Give the borrowers of logins at one worker with a store of its own, while its loop carries out what is due."""
     ports = logins.world.ports
-    links, records = PersonLinks(store, ports.hmacs, now), EnrolmentRecords(store, now)
+    records = EnrolmentRecords(store, now)
     wake, stop = Event(), Event()
-    ports = replace(ports, links=links, records=records, now=now)
+    ports = replace(ports, records=records, now=now)
     enrolments = Enrolments(ports, "live", wake, time.sleep, Semaphore(THREADS // 2))
     surprises: list[Exception] = []
     arguments = ((enrolments.step,), wake, stop.is_set, 1, surprises.append)
     loop = Thread(target=run_worker_loop, args=arguments)
     loop.start()
-    persons = replace(logins.persons(), links=links, borrowers=enrolments)
     try:
-        yield BorrowerAtLogin(store, ports.hmacs, persons, enrolments)
+        yield BorrowerAtLogin(store, ports.hmacs, enrolments)
     finally:
         stop.set()
         wake.set()

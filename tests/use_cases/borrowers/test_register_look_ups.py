@@ -91,7 +91,7 @@ class Desk:
 
     def record(self) -> PersonRecord:
         """Give the record of the student."""
-        person_id = self.world.links.holder(self.world.links.of_cpr(CPR))
+        person_id = self.world.id_of(CPR)
         record = self.world.persons.read(person_id, self.world.now)
         assert record
         return record.value  # type: ignore[no-any-return]
@@ -183,7 +183,7 @@ def test_a_second_request_does_not_replace_the_first(desk: Desk) -> None:
     desk.enrol()
     before = desk.record().register_look_up
     desk.world.now += timedelta(days=1)
-    person_id = desk.world.links.holder(desk.world.links.of_cpr(CPR))
+    person_id = desk.world.id_of(CPR)
     desk.world.ports.look_ups.request(person_id, CPR, "1", RULE)
     assert desk.record().register_look_up == before
 
@@ -222,7 +222,7 @@ def test_a_record_that_cannot_be_read_is_not_asked_for_again(desk: Desk) -> None
     assert (desk.record().register_look_up, desk.events()[-1]) == (None, (ANSWERED, "unreadable"))
     desk.world.now += REFRESH
     desk.register.error = RegisterRefused("wrong certificate", "person_register.certificate")
-    person_id = desk.world.links.holder(desk.world.links.of_cpr(CPR))
+    person_id = desk.world.id_of(CPR)
     desk.world.ports.look_ups.request(person_id, CPR, "1", RULE)
     desk.run()
     assert desk.record().register_look_up
@@ -333,24 +333,3 @@ def test_a_look_up_shows_no_number(desk: Desk) -> None:
     """Neither by its name nor by that of the person's record."""
     desk.enrol()
     assert CPR not in repr(desk.record()) + repr(desk.record().register_look_up)
-
-
-def test_a_reassigned_user_name_refuses_nobody_while_the_register_is_on(desk: Desk) -> None:
-    """The former holder's number is not active any more; that concerns neither of the two at a login."""
-    desk.register.person = replace(PERSON, residence=Residence.NUMBER_CHANGED)
-    logins = Logins(desk.world)
-    persons = logins.persons()
-    former_holder = persons.names(logins.arrived())
-    persons.person(former_holder)
-    desk.enrol()
-    desk.run()
-    assert desk.record().register_note == "number_changed"
-    other = "0202990000"
-    new_holder = replace(former_holder, cpr=desk.world.links.of_cpr(other))
-    assert new_holder.own == former_holder.own
-    assert persons.person(new_holder).case is None
-    desk.world.live.want(desk.world.wish(cpr=other, register=RULE))
-    desk.world.settle()
-    desk.run()
-    assert (desk.world.live.stored(other).state, desk.register.asked) == ("done", [CPR, other])
-    assert [persons.person(names).case for names in (former_holder, new_holder)] == [None, None]

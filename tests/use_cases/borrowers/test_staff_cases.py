@@ -97,7 +97,7 @@ def test_a_failed_try_rests_longer_each_time(attempts: int, seconds: int) -> Non
 
 def test_an_address_that_is_anothers_is_listed_once_and_stops_nothing(world: Any) -> None:
     """Staff see that two people proved one mailbox; neither name nor address is in it, and a retry takes it away."""
-    owner, address = world.links.of_cpr(CPR), world.links.of_name("address", "nurse@auh.rm.dk")
+    owner, address = world.id_of(CPR), "k1.nurse-address"
     for _ in range(2):
         world.cases.taken(owner, address)
     (row,) = world.cases.rows()
@@ -117,8 +117,7 @@ def test_an_address_that_is_anothers_is_listed_once_and_stops_nothing(world: Any
 
 def test_a_case_and_its_retry_are_on_the_trail(world: Any, trail: Any) -> None:
     """Once as long as it says the same, under the person of the CPR number; each has its own id."""
-    cases, owner = StaffCases(world.records, world.links, trail), world.links.of_cpr(CPR)
-    person = world.links.by_cpr(owner).id
+    cases, owner = StaffCases(world.records, trail), world.id_of(CPR)
     for reason in ("several_borrowers", "several_borrowers", "different_person"):
         cases.borrowers_differ(owner, reason, ("8", "9"))
     [row] = world.cases.rows()
@@ -131,90 +130,49 @@ def test_a_case_and_its_retry_are_on_the_trail(world: Any, trail: Any) -> None:
     ]
     first, second, third = (each.about for each in trail.events)
     assert (first != second, second, third) == (True, row["id"], row["id"])
-    assert {(each.person, each.at) for each in trail.events} == {(person, world.now)}
-    assert world.links.by_cpr(owner).id == person
+    assert {(each.person, each.at) for each in trail.events} == {(owner, world.now)}
 
 
 def test_a_retry_that_cannot_be_is_not_on_the_trail(world: Any, trail: Any) -> None:
     """Nothing was done."""
     enrolment = world.live.want(world.wish())
     world.settle()
-    cases = StaffCases(world.records, world.links, trail)
+    cases = StaffCases(world.records, trail)
     assert not cases.retry(enrolment.id)
     assert not cases.retry("f" * 32)
     assert trail.events == []
 
 
-def test_a_cpr_uuid_against_a_number_is_a_case_until_staff_end_it(world: Any) -> None:
-    """The row names the borrower of the number that it came with before; then it learns the one it comes with."""
-    links = world.links
-    uuid, owner, other = links.of_name("cprUuid", "6f1c"), links.of_cpr(CPR), links.of_cpr("0202990000")
-    assert links.by_cpr(owner, uuid=uuid)
-    world.live.want(world.wish())
-    number = world.settle().number
-    for _ in range(2):
-        assert links.by_cpr(other, uuid=uuid) is None
-        world.cases.cpr_uuid_differs(uuid, other)
-    [case] = [row for row in world.cases.rows() if row["state"] == "case"]
-    assert (case["reason"], case["linked"]) == ("cpr_changed", number)
-    assert world.cases.retry(case["id"])
-    assert world.cases.show(case["id"]) is None
-    assert links.by_cpr(other, uuid=uuid).id != links.by_cpr(owner).id
-
-
 @pytest.mark.parametrize("decision", ["retry", "end"])
-def test_a_cpr_uuid_that_came_with_a_third_number_meanwhile_is_decided_by_no_id_of_before(
-    world: Any, decision: str
-) -> None:
-    """Staff saw the second number: the cprUuid still counts for the first, and the third has a case of its own."""
-    links = world.links
-    uuid = links.of_name("cprUuid", "6f1c")
-    owner, second, third = map(links.of_cpr, (CPR, "0202990000", "0303990000"))
-    assert links.by_cpr(owner, uuid=uuid)
-    seen = world.cases.cpr_uuid_differs(uuid, second)
-    listed = world.cases.cpr_uuid_differs(uuid, third)
-    assert not getattr(world.cases, decision)(seen)
-    assert links.by_cpr(third, uuid=uuid) is None
-    assert [row["id"] for row in world.cases.rows()] == [listed]
-    assert getattr(world.cases, decision)(listed)
-    assert (links.by_cpr(third, uuid=uuid) is None) == (decision == "end")
-
-
-@pytest.mark.parametrize("decision", ["retry", "end"])
-@pytest.mark.parametrize("kind", ["cprUuid", "mailbox"])
 def test_a_case_that_says_something_else_at_that_moment_is_not_decided(
-    world: Any, monkeypatch: pytest.MonkeyPatch, kind: str, decision: str
+    world: Any, monkeypatch: pytest.MonkeyPatch, decision: str
 ) -> None:
     """A login that comes between the look of a decision and its write has a case that staff have not seen."""
-    links, cases = world.links, world.cases
-    uuid, owner = links.of_name("cprUuid", "6f1c"), links.of_cpr(CPR)
-    assert links.by_cpr(owner, uuid=uuid)
+    cases, owner = world.cases, world.id_of(CPR)
 
-    def comes(number: str) -> str:
-        cpr = links.of_cpr(number)
-        return str(cases.cpr_uuid_differs(uuid, cpr) if kind == "cprUuid" else cases.taken(owner, cpr))
+    def comes(address: str) -> str:
+        return str(cases.taken(owner, address))
 
-    seen = comes("0202990000")
+    seen = comes("k1.first-address")
     plain = world.store.put
     listed: list[str] = []
 
     def put(*given: Any, **how: Any) -> Any:
         if not listed:
             listed.append("")
-            listed[0] = comes("0303990000")
+            listed[0] = comes("k1.second-address")
         return plain(*given, **how)
 
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(world.store, "put", put)
         assert not getattr(cases, decision)(seen)
     assert [row["id"] for row in cases.rows()] == listed
-    assert links.cpr(uuid) == owner
 
 
 def test_a_mailbox_of_another_proof_is_not_freed_by_what_staff_saw_of_the_first(world: Any) -> None:
     """The same person has proved a second address that is another's: of that nothing is decided yet."""
-    owner, store = world.links.of_cpr(CPR), world.records.store
-    seen, second = (world.links.of_name("address", each) for each in ("nurse@auh.rm.dk", "other@auh.rm.dk"))
+    owner, store = world.id_of(CPR), world.records.store
+    seen, second = ("k1.nurse-address", "k1.other-address")
     claim = Kept(dump(ProofOwner("k1.first", "kaldemail")), "v", world.now + timedelta(days=365))
     store.put(Key("proof", second), claim, None, world.now)
     first_case = world.cases.taken(owner, seen)
@@ -223,23 +181,6 @@ def test_a_mailbox_of_another_proof_is_not_freed_by_what_staff_saw_of_the_first(
     assert store.get(Key("proof", second), world.now)
     assert world.cases.retry(second_case)
     assert store.get(Key("proof", second), world.now) is None
-
-
-def test_a_name_with_another_number_is_a_notice_that_stops_nothing(world: Any) -> None:
-    """Listed beside the cases with the borrower of the number before; a retry ends it, and no id."""
-    links, trail = world.links, list(world.cases.rows())
-    name, owner, other = links.of_name("eppn", "aase@au.example"), links.of_cpr(CPR), links.of_cpr("0202990000")
-    person = links.by_cpr(owner, name).id
-    world.live.want(world.wish())
-    number = world.settle().number
-    for _ in range(2):
-        world.cases.another_cpr(name, owner, other)
-    [notice] = [row for row in world.cases.rows() if row["state"] == "notice"]
-    assert (notice["reason"], notice["linked"], notice["due"]) == ("name_with_another_cpr", number, None)
-    assert world.live.step() is None
-    assert world.cases.retry(notice["id"])
-    assert [row["state"] for row in world.cases.rows()] == ["done", *trail]
-    assert links.by_cpr(owner, name).id == person
 
 
 @pytest.fixture
@@ -277,7 +218,7 @@ def test_a_case_that_no_loop_comes_by_keeps_no_cpr_number(world: Any) -> None:
 
 def test_whose_case_was_ended_begins_anew(world: Any, two: Any, trail: Any) -> None:
     """The same mark as before, so that what it made is known; until the next login nothing is done."""
-    cases = StaffCases(world.records, world.links, trail)
+    cases = StaffCases(world.records, trail)
     assert cases.end(two.id)
     [row] = cases.rows()
     assert (row["state"], row["reason"], row["borrowers"]) == ("given_up", None, None)
@@ -291,17 +232,15 @@ def test_whose_case_was_ended_begins_anew(world: Any, two: Any, trail: Any) -> N
     assert world.settle().number == "8"
 
 
-def test_a_listed_case_and_a_notice_are_ended(world: Any) -> None:
+def test_a_listed_case_is_ended(world: Any) -> None:
     """Nothing else changes: the next login that meets the same lists it again, under another id."""
-    owner = world.links.of_cpr(CPR)
+    owner = world.id_of(CPR)
     listed = world.cases.borrowers_differ(owner, "several_borrowers", ("8", "9"))
-    world.cases.another_cpr("k1.name", "k1.had", owner)
     begun = world.now
     world.now += timedelta(days=2)
     assert world.cases.borrowers_differ(owner, "several_borrowers", ("8", "9")) == listed
     assert world.cases.show(listed)["wanted_at"] == begun.isoformat()  # since when it is listed, whoever logs in since
-    ids = [row["id"] for row in world.cases.rows()]
-    assert [world.cases.end(each) for each in ids] == [True, True]
+    assert world.cases.end(listed)
     assert list(world.cases.rows()) == []
     assert world.cases.borrowers_differ(owner, "several_borrowers", ("8", "9")) != listed
 
@@ -317,28 +256,15 @@ def test_what_is_no_case_is_not_ended(world: Any) -> None:
 
 @pytest.mark.usefixtures("two")
 def test_cases_are_listed_first(world: Any) -> None:
-    """Then notices and what waits; what is done comes last."""
+    """Then what waits; what is done comes last."""
     world.live.want(world.wish(cpr="0202990000"))
     world.live.step()
     world.live.want(world.wish(cpr="0303990000"))
-    world.cases.another_cpr("k1.name", "k1.had", "k1.cpr")
-    assert [row["state"] for row in world.cases.rows()] == ["case", "notice", "wanted", "done"]
-
-
-def test_a_cpr_uuid_whose_borrower_of_before_is_another_by_now_is_decided_by_no_id_of_before(world: Any) -> None:
-    """Staff are to correct that one in the library system: of none they have read something else than of one."""
-    links = world.links
-    uuid, owner = links.of_name("cprUuid", "6f1c"), links.of_cpr(CPR)
-    assert links.by_cpr(owner, uuid=uuid)
-    seen = world.cases.cpr_uuid_differs(uuid, links.of_cpr("0202990000"))
-    world.live.want(world.wish(cpr=CPR))
-    world.settle()
-    listed = world.cases.cpr_uuid_differs(uuid, links.of_cpr("0202990000"))
-    assert [world.cases.retry(each) for each in (seen, listed)] == [False, True]
+    assert [row["state"] for row in world.cases.rows()] == ["case", "wanted", "done"]
 
 
 def test_several_borrowers_that_are_found_in_another_order_are_the_same_case(world: Any) -> None:
     """An id that changes with each login could be decided by nobody."""
-    owner = world.links.of_cpr(CPR)
+    owner = world.id_of(CPR)
     ids = {world.cases.borrowers_differ(owner, "several_borrowers", found) for found in (("1", "2"), ("2", "1"))}
     assert len(ids) == 1

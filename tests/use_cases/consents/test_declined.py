@@ -15,7 +15,7 @@ def test_a_no_lasts_from_the_day_it_was_said(tmp_path: Path) -> None:
     """Half a year, however long before the person was first looked up."""
     sqlite.prepare(tmp_path / "broker.db")
     nobody: Any = None
-    accounts = BorrowerAtLogin(SqliteStore(tmp_path / "broker.db"), LookupHmacs("k1", b"k" * 32), nobody, nobody)
+    accounts = BorrowerAtLogin(SqliteStore(tmp_path / "broker.db"), LookupHmacs("k1", b"k" * 32), nobody)
     now = datetime(2026, 11, 25, tzinfo=UTC)
     request = AuthnRequest("_1", "my-loans", "https://loans.example", "acs")
     login = Transaction("t" * 32, "BCDFGHJK", now, now + timedelta(minutes=30), request, person=Person("p"))

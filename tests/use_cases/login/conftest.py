@@ -132,11 +132,11 @@ class Logins:
             for name, profile in profiles.items()
         }
         self.rules = ConfiguredEntities(services, upstreams, {"map": MAP}, lambda: self.set)
-        self.persons = PersonResolution(self.rules, world.links, world.cases, world.live.question)
+        self.persons = PersonResolution(KEY, world.records.has_borrower)
         codes = MailedCodes(world.store, KEY, world.ports.now)
         outbox = MailOutbox(world.store, KEY, world.post, world.ports.now)
         self.proving = MailboxProof(world.store, KEY, codes, outbox, world.ports.letters)
-        borrowers = BorrowerAtLogin(world.store, KEY, self.persons, world.live)
+        borrowers = BorrowerAtLogin(world.store, KEY, world.live)
         self.trail = Trail()
         self.lookup = PersonAtLogin(
             world.store, KEY, NAMING, self.rules, self.persons, borrowers, self.proving, self.trail

@@ -32,7 +32,6 @@ from broker.core.identity.mail_addresses import masked
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Letter
 from broker.use_cases.borrowers.pin_setting import PinSetting
-from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.proofs.pin_check import PinCheck, PinProblem
 from broker.use_cases.proofs.pin_letters import PinLetters
 from broker.use_cases.proofs.pin_renewal import (
@@ -44,7 +43,7 @@ from broker.use_cases.proofs.pin_renewal import (
     Asking,
     PinRenewal,
 )
-from tests.plugins.pin_bench import CARD, CARD_OF_ANOTHER, CPR, DESK, NUMBER, PIN, PSEUDONYMS, Bench
+from tests.plugins.pin_bench import CARD, CARD_OF_ANOTHER, CPR, DESK, NUMBER, PIN, Bench
 from tests.plugins.ports import free_port
 
 HERE = "192.0.2.0/24"
@@ -94,19 +93,6 @@ def test_who_is_unknown_or_has_no_mail_gets_nothing(pin_bench: Bench, typed: str
     letters = asked(pin_bench, typed)
     assert pin_bench.mailbox.mails() == ()
     assert not letters.step()
-
-
-def test_nothing_is_mailed_to_the_dead(pin_bench: Bench) -> None:
-    """No letter, whoever asks for it, and no PIN by a letter that was mailed before."""
-    asked(pin_bench, CPR)
-    letter = pin_bench.opened()
-    links = PersonLinks(pin_bench.store, PSEUDONYMS, pin_bench.now)
-    links.by_cpr(links.of_cpr(CPR))
-    links.bar(links.of_cpr(CPR), "person_dead")
-    asked(pin_bench, CARD)
-    with pytest.raises(LibraryRefused):
-        pin_bench.letters().renew(letter, "da")
-    assert (len(pin_bench.mailbox.mails()), pin_bench.works(PIN)) == (1, True)
 
 
 def test_a_number_of_several_borrowers_names_neither(pin_bench: Bench) -> None:
