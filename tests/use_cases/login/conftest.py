@@ -132,7 +132,7 @@ class Logins:
             for name, profile in profiles.items()
         }
         self.rules = ConfiguredEntities(services, upstreams, {"map": MAP}, lambda: self.set)
-        self.persons = PersonResolution(KEY, world.records.has_borrower)
+        self.persons = PersonResolution(world.ports.hmacs, world.records.has_borrower)
         codes = MailedCodes(world.store, KEY, world.ports.now)
         outbox = MailOutbox(world.store, KEY, world.post, world.ports.now)
         self.proving = MailboxProof(world.store, KEY, codes, outbox, world.ports.letters)
