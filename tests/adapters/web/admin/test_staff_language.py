@@ -154,7 +154,7 @@ def named(page: TestResponse) -> list[str]:
 
 def states() -> Iterator[tuple[str, dict[str, Any]]]:
     """Give every state and reason that an account can be listed with, by what an enrolment holds then."""
-    shown = {EnrolmentState.NOTICE: "case", EnrolmentState.WANTED: "pending"}
+    shown = {EnrolmentState.WANTED: "pending"}
     for state in EnrolmentState:
         yield shown.get(state, state.value), {"state": state, "reason": None}
     yield "pending", {"state": EnrolmentState.DONE, "reason": None, "pin_owed": True}
