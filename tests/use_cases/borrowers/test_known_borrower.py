@@ -249,22 +249,8 @@ def test_without_a_free_slot_the_library_is_not_asked(world: Any, there: Borrowe
     slots = Semaphore(free)
     question = replace(world.live.question, waiting_slots=slots)
     assert question.who(CPR, AASE) == (KnownBorrower(Who.ONE, there.number) if free else KnownBorrower(Who.UNKNOWN))
-    if free:
-        assert question.is_only(there, CPR)
-    else:
-        with pytest.raises(LibraryUnavailable):
-            question.is_only(there, CPR)
-    assert asked(world) == ["find"] * (2 * free)
+    assert asked(world) == ["find"] * free
     assert slots.acquire(blocking=False) == bool(free)
-
-
-def test_a_borrower_of_several_with_one_number_is_not_the_only_one(world: Any, there: Borrower) -> None:
-    """Nor is one that the number does not find."""
-    assert world.live.question.is_only(there, CPR)
-    assert not world.live.question.is_only(replace(there, number="6"), CPR)
-    world.library.add(CPR, replace(there, number="6"))
-    assert not world.live.question.is_only(there, CPR)
-    assert not world.live.question.is_only(there, OTHER)
 
 
 def enrolled(world: Any) -> list[str]:

@@ -132,7 +132,7 @@ class Logins:
             for name, profile in profiles.items()
         }
         self.rules = ConfiguredEntities(services, upstreams, {"map": MAP}, lambda: self.set)
-        self.persons = PersonResolution(KEY, world.records.has_borrower)
+        self.persons = PersonResolution(world.ports.hmacs, world.records.has_borrower)
         codes = MailedCodes(world.store, KEY, world.ports.now)
         outbox = MailOutbox(world.store, KEY, world.post, world.ports.now)
         self.proving = MailboxProof(world.store, KEY, codes, outbox, world.ports.letters)
@@ -159,7 +159,17 @@ class Logins:
         wire = tuple(WireAttribute(name, (value,)) for name, value in said.items())
         issuer = f"https://{upstream}.example"
         return Authentication(
-            upstream, issuer, AU.entity_id, (AU.entity_id,), wire, now, None, now, now + 4 * MINUTE, "_t"
+            upstream,
+            issuer,
+            AU.entity_id,
+            (AU.entity_id,),
+            wire,
+            now,
+            None,
+            now,
+            now + 4 * MINUTE,
+            "_t",
+            name_id_format="transient",
         )
 
     def student(self, **said: str) -> Authentication:
