@@ -41,7 +41,7 @@ _NOUNS: Final = {
     "person": "person:person",
     "policy": "policy:policy",
 }
-_BASES: Final = click.IntRange(1, 65535 - 9)  # the demo takes eight ports, a register two more
+_BASES: Final = click.IntRange(1, 65535 - 9)  # the demo takes ten ports
 
 
 def main() -> None:
@@ -183,7 +183,7 @@ def healthcheck(*, as_json: bool) -> None:
     type=_BASES,
     default=8080,
     show_default=True,
-    help="First of eight ports, ten with --register: the broker's.",
+    help="First of ten ports: the broker's.",
 )
 @click.option(
     "--national-eid",
@@ -201,9 +201,9 @@ def healthcheck(*, as_json: bool) -> None:
 )
 @click.option(
     "--register",
-    type=click.Choice(["datafordeler", "serviceplatformen"]),
+    type=click.Choice(["datafordeler", "serviceplatformen", "none"]),
     default=None,
-    help="A register of persons to take addresses from; none without it.",
+    help="The register of persons that is simulated; Datafordeler without it.",
 )
 @click.option(
     "--check",
@@ -251,7 +251,7 @@ def demo(
             checks=checks,
             as_json=as_json,
             national_eid=national_eid,
-            register=register or "",
+            register="" if register == "none" else register or "datafordeler",
             system=system or "koha",
         )
     )

@@ -8,7 +8,7 @@ from broker.app.assembly import Parts, now
 from broker.app.fault_accounts import NoEnrolment
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import masked
-from broker.core.staff_sentences import PAGES, STATES
+from broker.core.staff_sentences import PAGES, REGISTER_NOTES, STATES
 from broker.use_cases.mail_outbox import QueuedMail
 from broker.use_cases.staff.staff_enrolments import StaffEnrolment, StaffEnrolments
 from broker.use_cases.staff.staff_search import FoundPerson, StaffSearch
@@ -59,6 +59,8 @@ def describe_person(found: FoundPerson) -> Mapping[str, Any]:
         described["action"] = STATES["unknown"].action
     addresses = [f"{masked(each.address)} until {each.until:%Y-%m-%d}" for each in found.proofs]
     described["confirmed_addresses"] = tuple(addresses) or None
+    if found.register_note:
+        described["register_note"] = REGISTER_NOTES[found.register_note]
     described["mails"] = tuple(map(_describe_mail, found.mails)) or None
     return described
 

@@ -236,3 +236,15 @@ PAGES: Final[Mapping[str, str]] = {
     "borrower_restricted": _("See in the library system why the borrower is restricted."),
     "staff_refused": _("The list of staff is in the broker's configuration, under [admin]."),
 }
+_NOT_ACTIVE: Final = _("The register of persons does not have this CPR number as an active one.")
+# Notes of the register of persons. They concern the address only: the person can log in.
+REGISTER_NOTES: Final[Mapping[str, str]] = {
+    "dead": _("The register of persons says that the person is dead."),
+    "number_changed": _("The register of persons says that this CPR number was changed."),
+    "annulled": _NOT_ACTIVE,
+    "never_resident": _NOT_ACTIVE,
+    "disappeared": _NOT_ACTIVE,
+    "not_understood": _NOT_ACTIVE,
+    "unknown_number": _NOT_ACTIVE,
+    "address_refused": _("The library system refused the address from the register of persons."),
+}

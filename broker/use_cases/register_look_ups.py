@@ -105,6 +105,11 @@ class RegisterLookUps:
         claimed = self.persons.claim_due(now + _CALL, now)
         if claimed is None:
             return False
+        self.carry_out(claimed)
+        return True
+
+    def carry_out(self, claimed: Claimed[PersonRecord]) -> None:
+        """Carry out the look-up of a claimed person, if it is due, and end the lease."""
         try:
             self._carry_out(claimed)
         except LeaseLost:
@@ -115,11 +120,10 @@ class RegisterLookUps:
             raise
         finally:
             claimed.lease.end(self.now())
-        return True
 
     def _carry_out(self, claimed: Claimed[PersonRecord]) -> None:
         look_up = claimed.record.value.register_look_up
-        if look_up is None:
+        if look_up is None or look_up.due_at > self.now():
             return
         person_id = claimed.record.key.group
         note = None

@@ -70,10 +70,11 @@ def test_a_login_is_told_in_some_lines(tried: Try) -> None:
     assert lines[0].endswith(", policies")
     assert "asks for consent (student.yaml:30)" in lines[1]
     assert (
-        "borrower: STUDENT is made, or PRIVATE upgraded, or TEMP adopted, for 12 months (student.yaml:17)" in lines[1]
+        "borrower: STUDENT is made, or PRIVATE upgraded, or TEMP adopted, for 12 months (student.yaml:16)" in lines[1]
     )
-    assert lines[2].startswith("  leaves  borrower_number, gn, sn")
-    assert lines[3].split() == [
+    assert lines[2].startswith("  looked up in the register of persons, unless lately: address set_if_empty ")
+    assert lines[3].startswith("  leaves  borrower_number, gn, sn")
+    assert lines[4].split() == [
         *("cpr", "masked;", "my-loans", "encrypts,", "controller", "my-loans", "student.yaml:37")
     ]
     assert lines[-1].startswith("made up: assurance low, gn")
@@ -85,7 +86,7 @@ def test_a_refusal_names_its_rule_and_what_would_let_them_in(tried: Try) -> None
     """The line, the key of the rule, and the fewest changes."""
     result = tried(*AFFILIATE, "--service", "my-loans", "--nearest")
 
-    assert "refused   national_eid_required   private.yaml:18 require.upstream" in result.stdout
+    assert "refused   national_eid_required   private.yaml:17 require.upstream" in result.stdout
     near = "what would let them in: upstream nemid, assurance substantial, cpr real, age 18 (private.yaml:12)"
     assert near in result.stdout
     assert "or, as another affiliation" not in result.stdout
@@ -109,7 +110,7 @@ def test_a_number_that_does_not_count_is_not_said_to_be_missing(tried: Try) -> N
     path.write_text(path.read_text().partition("examples:")[0] + _NOTHING)
     person = ("--upstream", "wayf", "--as", "affiliate@clin.au.dk", "--cpr", "real", "--service", "my-loans")
     result = tried(*person)
-    assert "refused   cpr_required   hospital.yaml:20 require.cpr\n" in result.stdout, result.output
+    assert "refused   cpr_required   hospital.yaml:19 require.cpr\n" in result.stdout, result.output
     said = "the CPR number does not count: the login is self-asserted, or its university calls the person no student"
     assert said in result.stdout
 
@@ -174,8 +175,7 @@ def test_a_category_of_people_without_an_account_rule_is_known(tried: Try) -> No
 def test_who_is_looked_up_in_the_register_is_told(tried: Try) -> None:
     """What is written of its answer, with the line; not of whom it is never asked."""
     path = Path("policies/student.yaml")
-    rule = "  register: {address: set_if_empty}\n  pin: mail"
-    path.write_text(path.read_text().replace("  pin: mail", rule))
+    rule = "  register: {address: set_if_empty}"
     words = (*STUDENT, "--cpr", "real", "--age", "22", "--service", "my-loans")
     line = next(at for at, each in enumerate(path.read_text().splitlines(), 1) if "register:" in each)
     what = "address set_if_empty"
@@ -191,7 +191,7 @@ def test_who_is_looked_up_in_the_register_is_told(tried: Try) -> None:
         assert json.loads(told)["services"][0]["register"] is None
     assert "borrower: STUDENT stays" in tried("--upstream", "library", *there).stdout
     assert "looked up" not in tried(*STUDENT, "--cpr", "real", "--service", "e-resources").stdout
-    path.write_text(path.read_text().replace(rule, "  register: {}\n  pin: mail"))
+    path.write_text(path.read_text().replace(rule, "  register: {}"))
     assert "unless lately: nothing of it is written   student.yaml" in tried(*words).stdout
 
 

@@ -18,7 +18,7 @@ _MADE_WITHIN: Final = 120.0
 # Seconds that a person looks at the page about an account that is on its way.
 _PATIENCE: Final = 1.0
 _MAIL_WITHIN: Final = 60.0
-_CODE: Final = re.compile(r"(?:The code is|Koden er|Your code is|Din kode er): *(\S+)")
+_CODE: Final = re.compile(r"(?:The code is|Koden er|Your code is|Din kode er): *(\S.*)")
 # The answers on the sign-up pages, by affiliation and way: the way tells the two kinds of hospital
 # employees apart.
 _ANSWERS: Final = {

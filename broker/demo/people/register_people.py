@@ -45,7 +45,12 @@ MAJA: Final = Persona(
     "PRIVATE",
     (
         registered_borrower(
-            "PRIVATE", "0805901152", "Bech", firstname="Maja", email="m@own.example"
+            "PRIVATE",
+            "0805901152",
+            "Bech",
+            firstname="Maja",
+            email="m@own.example",
+            date_of_birth="1990-05-08",
         ),
     ),
 )

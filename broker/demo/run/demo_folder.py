@@ -249,7 +249,6 @@ def write(
     new_folder.write(folder, configuration, {}, rules=rules)
     if register:
         demo_register.write_certificates(folder, now)
-        demo_register.ask(folder / "policies")
     (folder / "state").mkdir(mode=0o700)
     key_ring.generate(folder / "keys", now, size=key_size)
     hub = KeyPair.made("hub", now)

@@ -15,8 +15,6 @@ from broker.demo.run.loopback_server import serve_on_loopback
 PARTIES: Final = ("register", "register-service")
 _OWN: Final = "register"
 _ANOTHER: Final = "another-authority"
-_FIND: Final = "  find_by: [cpr]\n"
-_ASKED: Final = "  register: {address: set_if_empty}\n"
 _TABLE: Final = """
 # The register of persons, simulated: it lets in who shows a certificate of its authority.
 [person_register]
@@ -32,13 +30,6 @@ def table(system: str, port: int) -> str:
     """Return ``[person_register]`` of a demo with this register, whose service has this port."""
     keys = simulated_registers.keys_of_table(system, f"https://127.0.0.1:{port}")
     return _TABLE.format(system=system, keys=keys)
-
-
-def ask(policies: Path) -> None:
-    """Have the policies of a demo's folder ask the register: each that makes borrowers."""
-    for path in policies.glob("*.yaml"):
-        text = path.read_text(encoding="utf-8")
-        path.write_text(text.replace(_FIND, _FIND + _ASKED), encoding="utf-8")
 
 
 def write_certificates(folder: Path, now: datetime) -> None:

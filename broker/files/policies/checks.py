@@ -16,7 +16,7 @@ def problems(policies: list[Policy], names: NameableInPolicies) -> Iterator[Poli
     for policy in policies:
         yield from consistency_checks.faults_in_file(policy, names.services, names.attributes)
         yield from _unknown_fields(policy, names)
-        yield from _unasked_register(policy, names)
+        yield from _unwritable_addresses(policy, names)
     yield from consistency_checks.faults_across_files(policies)
     yield from named_in_examples.unknown_in_examples(policies, names.attributes)
     yield from service_checks.misspelt_upstreams(policies, names.upstreams)
@@ -54,19 +54,12 @@ def _unknown_fields(policy: Policy, names: NameableInPolicies) -> Iterator[Polic
             yield field.place, f"the library system has no field {field.name!r}", mend
 
 
-def _unasked_register(policy: Policy, names: NameableInPolicies) -> Iterator[PolicyProblem]:
-    """Find a policy that has a register asked which is not there, or an address with no field."""
-    rule = policy.borrower
-    if rule is None or rule.register is None:
-        return
-    place = rule.line_of("register")
-    if names.person_register is False:
-        mend = "write [person_register] in broker.toml (docs/person-register.md), or remove it here"
-        yield place, "no register of persons is configured", mend
-    known = names.borrower_fields
-    if known is None or rule.register.address == "never":
+def _unwritable_addresses(policy: Policy, names: NameableInPolicies) -> Iterator[PolicyProblem]:
+    """Find a policy whose address from the register has no field in the library system."""
+    rule, known = policy.borrower, names.borrower_fields
+    if rule is None or rule.register is None or rule.register.address == "never" or known is None:
         return
     missing = sorted({*ADDRESS_FIELDS} - {*known})
     if missing:
         what = f"the library system has no field for an address: {', '.join(missing)}"
-        yield place, what, "write address: never"
+        yield rule.line_of("register"), what, "write address: never"

@@ -260,6 +260,8 @@ def _tried(
         *faults_at(folder, checks.warnings(policies, now, names)),
         *removals.unneeded(found, policies),
     ]
+    if names.person_register is False:
+        policies = list(map(_without_register, policies))
     loaded = PolicySet(tuple(policies), last_good.digest(found.files), tuple(warnings))
     results = run_examples(loaded, None, now, let_others_run)
     unlike = tuple(faults_at(folder, unlike_live_logins(results, names)))
@@ -268,6 +270,13 @@ def _tried(
     if found.binding:
         return _judged(loaded, failed, names, now, let_others_run)
     return replace(loaded, warnings=(*loaded.warnings, *failed)) if failed else loaded
+
+
+def _without_register(policy: Policy) -> Policy:
+    """Return the policy where no register is configured: no page says that one is asked."""
+    if policy.borrower is None or policy.borrower.register is None:
+        return policy
+    return replace(policy, borrower=replace(policy.borrower, register=None))
 
 
 def _judged(

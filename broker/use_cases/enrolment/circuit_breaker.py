@@ -1,6 +1,6 @@
 """Stops calls to a library system that is silent, and asks for its status from time to time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final, TypeVar
@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import CallNotMade, CallNotSent, LibraryError, LibrarySilent
@@ -21,8 +21,8 @@ _MOST_SILENT: Final = 3
 _FIRST_PAUSE: Final = timedelta(seconds=5)
 _LONGEST_PAUSE: Final = timedelta(minutes=1)
 _STATUS_CALL: Final = timedelta(seconds=3)
-# The number of no borrower: the trial call is about nobody.
-_NOBODY: Final = "0"
+# The number of no borrower, larger than any that is given. Connectors refuse "0" without a call.
+_NOBODY: Final = "4294967295"
 
 
 @dataclass(slots=True)
@@ -67,6 +67,10 @@ class CircuitBreaker:
         """Find borrowers that may be duplicates."""
         return self._call(lambda: self.library.find_similar(birth_date, email, deadline))
 
+    def list_borrowers(self) -> Iterator[Borrower]:
+        """List every borrower, whatever the circuit breaker says."""
+        return self.library.list_borrowers()
+
     def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
         """Create a borrower."""
         return self._call(lambda: self.library.create(wish, mark, deadline))
@@ -92,6 +96,10 @@ class CircuitBreaker:
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Check the set-up, whatever the circuit breaker says."""
         return self.library.prove(expected, deadline)
+
+    def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:
+        """Try the set-up with trial borrowers, whatever the circuit breaker says."""
+        return self.library.try_setup(expected, deadline)
 
     def _call(self, call: Callable[[], T]) -> T:
         self._admit()

@@ -43,6 +43,11 @@ class StaffEnrolment:
         """Return what is the matter, and what staff do."""
         return sentence_for(self.state, self.reason)
 
+    @property
+    def can_rule_out(self) -> bool:
+        """Return whether staff may say that the borrowers are another person's."""
+        return self.state == "case" and self.reason == "possible_duplicate"
+
     def as_row(self) -> Mapping[str, Any]:
         """Return the values that the command line shows."""
         return {
@@ -94,6 +99,13 @@ class StaffEnrolments:
         """
         Limits(self.store, self.hmacs, self.now).take((TRIES, enrolment_id))
         return self.cases.retry(enrolment_id)
+
+    def rule_out(self, enrolment_id: str) -> bool:
+        """Say that the borrowers of a possible duplicate are other people's, and try again."""
+        found = self.find(enrolment_id)
+        if found is None or not found.can_rule_out:
+            return False
+        return self.try_again(enrolment_id)
 
     def try_all_again(self, reason: str) -> int:
         """Make every open enrolment of a reason due now, and return how many."""

@@ -12,6 +12,7 @@ from broker.core.ports import Store
 from broker.core.stateless_references import StatelessReferences, compact, is_stateless
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.mail_outbox import MailOutbox, QueuedMail
+from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.proof_ownership import drop_proof, list_proofs
 from broker.use_cases.staff.reference_guesses import ReferenceGuesses
 from broker.use_cases.staff.staff_enrolments import StaffEnrolment, StaffEnrolments
@@ -38,7 +39,7 @@ class FoundPerson:
     """The person that staff help.
 
     ``pin_mail_number`` is the borrower to which a PIN mail may go. It is None for a case: the
-    borrower may be another person's.
+    borrower may be another person's. ``register_note`` is a key of ``REGISTER_NOTES``.
     """
 
     person_id: str | None
@@ -47,6 +48,7 @@ class FoundPerson:
     proofs: tuple[Proved, ...]
     mails: tuple[QueuedMail, ...]
     pin_mail_number: str | None
+    register_note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,12 @@ class StaffSearch:
         number = enrolment.number if enrolment else None
         proofs = list_proofs(self.store, person_id, self.now()) if person_id else ()
         mails = self._list_mails(number, person_id)
-        return FoundPerson(person_id, page, enrolment, proofs, mails, number)
+        note = self._read_register_note(person_id) if person_id else None
+        return FoundPerson(person_id, page, enrolment, proofs, mails, number, note)
+
+    def _read_register_note(self, person_id: str) -> str | None:
+        record = PersonRecords(self.store, self.hmacs).read(person_id, self.now())
+        return record.value.register_note if record else None
 
     def _unknown_borrower(self, number: str) -> FoundPerson:
         return FoundPerson(None, None, None, (), self._list_mails(number), number)

@@ -57,7 +57,7 @@ def test_the_national_eid_lowers_nobody(edit: Edit) -> None:
     """It knows no affiliation, so that of everybody who comes by it a category would seem to be lost."""
     folder = edit("by: [wayf], categories", "by: [wayf, nemid], categories", "private.yaml")
     (fault,) = faults(folder)
-    assert fault.startswith("policies/private.yaml:20: lowers by nemid, of whom no file asks an affiliation")
+    assert fault.startswith("policies/private.yaml:19: lowers by nemid, of whom no file asks an affiliation")
 
 
 def faults(folder: Path) -> list[str]:
@@ -205,11 +205,11 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
         ),
         ("[student@au.dk]}", "['superuser@*']}", "eduPersonScopedAffiliation: superuser@* begins no affiliation"),
         ("[student@au.dk]}", "[student@au.dk], cpr: x}", "match on cpr"),
-        ("{cpr: real,", "{upstream: nemid, cpr: real,", "student.yaml:15: nobody of this affiliation comes by 'nemid'"),
+        ("{cpr: real,", "{upstream: nemid, cpr: real,", "student.yaml:14: nobody of this affiliation comes by 'nemid'"),
         (
             "upgrades: [PRIVATE]",
             "lowers: {by: wayf, categories: [STUDENT, EMPLOYEE]}",
-            "policies/student.yaml:17: lowers STUDENT, which it also makes or upgrades (name it once)",
+            "policies/student.yaml:16: lowers STUDENT, which it also makes or upgrades (name it once)",
         ),
         (
             "upgrades: [PRIVATE]",
@@ -225,12 +225,12 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
         (
             "upgrades: [PRIVATE]",
             "lowers: {by: library, categories: [EMPLOYEE]}",
-            "policies/student.yaml:17: lowers by library, of whom no file asks an affiliation",
+            "policies/student.yaml:16: lowers by library, of whom no file asks an affiliation",
         ),
         (
             "email: {from: mail, set: create}",
             "email: {from: mail, set: always}",
-            "policies/student.yaml:26: email with set: always: a login would undo what the person or the desk",
+            "policies/student.yaml:25: email with set: always: a login would undo what the person or the desk",
         ),
         ("email: {from: mail, set: create}", "phone: {from: mail, set: always}", "phone with set: always"),
         ("set: create", "set: never", "borrower.fields.email.set: input should be 'create', 'if_empty' or 'always'"),

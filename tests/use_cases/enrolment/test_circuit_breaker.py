@@ -1,10 +1,11 @@
 """The circuit breaker: only silence opens it, and a status request closes it."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from broker.adapters.library_systems.koha import KohaSettings
 from broker.core.errors import CallNotMade, CallNotSent, LibraryRefused, LibrarySilent, LibraryUnavailable
 from broker.use_cases.enrolment.circuit_breaker import CircuitBreaker
 from tests.use_cases.enrolment.conftest import AASE_CPR
@@ -70,3 +71,22 @@ def test_our_own_limits_say_nothing(world: Any, breaker: CircuitBreaker) -> None
     assert not breaker.is_open
     silence(world, breaker, 1)
     assert breaker.is_open
+
+
+def test_the_status_request_is_sent_to_a_real_connector(world: Any) -> None:
+    """A connector refuses a number that it never gives without a call, which would look like an answer."""
+    sent: list[str] = []
+    keys = {"url": "http://127.0.0.1:1", "client_id": "broker", "client_secret": "demo"}
+    settings = KohaSettings.read({**keys, "library_id": "AUL", "card_number": "cpr"})
+    breaker = CircuitBreaker(settings.open(lambda call, *_: sent.append(call)), lambda: world.now)
+    world.now = datetime.now(UTC)
+    deadline = world.now + timedelta(seconds=20)
+    for _ in range(3):
+        with pytest.raises(LibraryUnavailable):
+            breaker.find(AASE_CPR, deadline)
+    assert breaker.is_open
+    sent.clear()
+    world.now += timedelta(seconds=6)
+    with pytest.raises(LibraryUnavailable):
+        breaker.find(AASE_CPR, deadline)
+    assert sent == ["read"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.demo.people.personas import persona
 from tests.plugins.visitor import Visitor
 
 Visit = Callable[..., Visitor]
@@ -40,6 +41,29 @@ def search(person: Visitor, typed: str) -> None:
     """Search for a person by a help code or borrower number."""
     person.write("#find", typed)
     person.press("button[name=do][value=find]")
+
+
+def has(person: Visitor, selector: str) -> bool:
+    """Return whether something is on the page."""
+    return person.page.query_selector(selector) is not None
+
+
+def until(desk: Visitor, code: str, holds: Callable[[], bool]) -> None:
+    """Search for a person until the worker has brought something about."""
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end, desk.text("main")
+        search(desk, code)
+        desk.page.wait_for_selector("[data-state]")
+
+
+def log_in(person: Visitor, name: str) -> None:
+    """Log in at My loans with the university, up to the page that follows."""
+    person.open("library", "/")
+    person.press("a.button[href='/my-loans']")
+    person.at("choose")
+    person.press("button[name=upstream][value=wayf]")
+    person.pick(name)
 
 
 def made(report: Path) -> None:
@@ -117,6 +141,47 @@ def test_the_pages_of_the_service_desk(visit: Visit, language: str) -> None:
     whole(desk, "[data-problem=find_cpr]")
     search(desk, code)
     whole(desk, "#page")
+
+
+@pytest.mark.parametrize(("language", "name"), [("da-DK", "asta"), ("en-GB", "bo")])
+def test_cases_from_the_person_s_page_to_their_end(visit: Visit, language: str, name: str) -> None:
+    """Two borrowers, and then another person's name: staff correct each and try again, and the person logs in."""
+    person, desk = visit(language=language), visit(language=language)
+    known, patrons = persona(name), person.demo.patrons.patrons
+    cpr = known.cpr or ""
+    registered = {"surname": "Somebody", "firstname": "Else", "library_id": "AUL", "category_id": "STUDENT"}
+    first, second = (
+        str(patrons.create({**registered, "cardnumber": card, "userid": card})["patron_id"])
+        for card in (cpr, f"{cpr[:6]}-{cpr[6:]}")
+    )
+    log_in(person, name)
+    person.at("ask")
+    person.press("button[name=answer][value=yes]")
+    person.at("refuse")
+    code = person.text(".reference .code")
+    enter(desk, "cilla")
+    whole(desk, "[data-case]")
+    go(desk, "person")
+    search(desk, code)
+    whole(desk, "[data-state=case]")
+    assert {first, second} <= set(re.findall(r"\d+", desk.text("[data-state] dl")))
+    assert cpr not in desk.page.content()
+    several = desk.text("[data-state] h2")
+    patrons.merge(int(first), int(second))
+    desk.press("button[name=do][value=try_again]")
+    whole(desk, "[data-done=tried]")
+    until(desk, code, lambda: desk.text("[data-state] h2") != several and has(desk, "[data-state=case]"))
+    whole(desk, "[data-state=case]")
+    patrons.edit(int(first), surname=known.attributes["sn"][0], firstname=known.attributes["gn"][0])
+    desk.press("button[name=do][value=try_again]")
+    until(desk, code, lambda: has(desk, "[data-state=done]"))
+    whole(desk, "[data-state=done]")
+    desk.open("broker", "/admin")
+    desk.at("admin", "home")
+    assert not has(desk, "[data-case]")
+    again = visit(language=language)
+    log_in(again, name)
+    again.page.wait_for_selector("main:is([data-step=ask], [data-step=changed], [data-step=upgrade])")
 
 
 def test_all_of_it_by_keyboard_and_without_scripts(visit: Visit) -> None:

@@ -1,6 +1,6 @@
 """The pages of the service desk: the open cases, and the person that staff help."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +18,7 @@ from broker.core.errors import TooMany
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import masked
 from broker.core.staff import StaffPage
-from broker.core.staff_sentences import STATES, StaffSentence
+from broker.core.staff_sentences import REGISTER_NOTES, STATES, StaffSentence
 from broker.use_cases.proofs.pin_renewal import Asking
 from broker.use_cases.staff.staff_enrolments import StaffEnrolments
 from broker.use_cases.staff.staff_search import FoundPerson, StaffSearch
@@ -26,7 +26,7 @@ from broker.use_cases.staff.staff_sessions import StaffMember
 
 _UNPROCESSABLE: Final = 422
 _LONGEST: Final = 60
-_BUTTONS: Final = ("try_again", "pin_mail", "remove_proof")
+_BUTTONS: Final = ("try_again", "another_person", "pin_mail", "remove_proof")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +89,19 @@ class StaffCases:
     def _press(self, button: str, found: FoundPerson, form: SubmittedForm) -> str:
         """Carry out a button, and return the code of what was done."""
         if button == "try_again":
-            return self._try_again(found)
+            return self._try(found, self.enrolments.try_again)
+        if button == "another_person":
+            return self._try(found, self.enrolments.rule_out)
         if button == "pin_mail":
             return self._send_pin_mail(found)
         self.search.remove_proof(found, form.value("proof"))
         return "proof_removed"
 
-    def _try_again(self, found: FoundPerson) -> str:
+    def _try(self, found: FoundPerson, decide: Callable[[str], bool]) -> str:
         if found.enrolment is None:
             return "nothing_to_try"
         try:
-            tried = self.enrolments.try_again(found.enrolment.id)
+            tried = decide(found.enrolment.id)
         except TooMany:
             return "tried_too_often"
         return "tried" if tried else "nothing_to_try"
@@ -134,6 +136,7 @@ class StaffCases:
             sentence=_sentence(found) if found else None,
             page_action=self.ports.page_action(found.page.reason) if found and found.page else None,
             proofs=_proofs(found) if found else (),
+            register_note=REGISTER_NOTES.get(found.register_note or "") if found else None,
             borrower_url=self.ports.borrower_url,
             problem=PROBLEMS.get(problem),
             code=problem,

@@ -9,12 +9,16 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.borrowers.register_look_up import ADDRESS_REFUSED, UNKNOWN_NUMBER, note_for_staff
+from broker.core.borrowers.registered_person import RegisteredPerson, Residence
 from broker.core.identity.mailbox_proofs import ProofOwner, Proved
 from broker.core.letters import LetterText
 from broker.core.login.transaction import Transaction
 from broker.core.ports import Key
+from broker.core.staff_sentences import REGISTER_NOTES
 from broker.demo.people.personas import persona
 from broker.use_cases.login.support_traces import SupportTraces
+from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.proof_ownership import claim_ownership, keep_proof, list_proofs, mailbox_place
 from broker.use_cases.records import Records
 from broker.use_cases.staff.reference_guesses import UNKNOWN
@@ -349,3 +353,22 @@ def test_a_page_whose_case_is_gone_says_what_to_do(desk: Person) -> None:
     text = find(desk, code).get_data(as_text=True)
     assert "Merge them in the library system" in text
     assert 'value="try_again"' not in text
+
+
+def test_a_note_of_the_register_of_persons_is_shown(house: House, desk: Person) -> None:
+    """Staff read that the number is not active; nothing is asked of them."""
+    number = account(house)
+    [entry] = house.parts.cases.records.all()
+    person_id = house.parts.links.holder(entry.key.group)
+    now = house.clock.now()
+    PersonRecords(house.parts.store, house.parts.keys.index).change(
+        person_id, lambda record: record.end_look_up("number_changed", now), now
+    )
+    page = find(desk, number)
+    assert texts(page, "//p[@data-register-note='number_changed']/text()") == [REGISTER_NOTES["number_changed"]]
+
+
+def test_every_note_of_the_register_has_a_sentence() -> None:
+    """Staff see a sentence for every note that a look-up can leave."""
+    notes = {note_for_staff(RegisteredPerson(each, None, None, protected=False)) for each in Residence}
+    assert {*filter(None, notes), UNKNOWN_NUMBER, ADDRESS_REFUSED} == set(REGISTER_NOTES)

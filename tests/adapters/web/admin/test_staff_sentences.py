@@ -3,7 +3,9 @@
 import pytest
 
 from broker.adapters.web.pages.reason_texts import REASONS as PAGE_TEXTS
-from broker.core.staff_sentences import CASES, PAGES, STATES, sentence_for
+from broker.core.borrowers.register_look_up import ADDRESS_REFUSED, UNKNOWN_NUMBER, note_for_staff
+from broker.core.borrowers.registered_person import RegisteredPerson, Residence
+from broker.core.staff_sentences import CASES, PAGES, REGISTER_NOTES, STATES, sentence_for
 from tests.plugins.staff_table import shown, table
 
 KINDS = {"several_borrowers", "different_person", "possible_duplicate", "library_refused"}
@@ -26,6 +28,14 @@ def test_a_page_that_sends_a_person_to_the_library_tells_staff_what_to_do(reason
 def test_no_sentence_is_of_a_reason_that_no_page_has() -> None:
     """What is left of a removed reason goes with it."""
     assert set(PAGES) - set(PAGE_TEXTS) - set(CASES) <= LISTED_ONLY
+
+
+@pytest.mark.parametrize("residence", Residence)
+def test_every_note_of_the_register_has_a_sentence(residence: Residence) -> None:
+    """A residence that gives no address leaves a note; the others leave none."""
+    note = note_for_staff(RegisteredPerson(residence, None, None, protected=False))
+    assert note is None or REGISTER_NOTES[note]
+    assert {UNKNOWN_NUMBER, ADDRESS_REFUSED} <= set(REGISTER_NOTES)
 
 
 def test_there_are_four_kinds_of_cases() -> None:
