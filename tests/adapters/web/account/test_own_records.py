@@ -195,7 +195,7 @@ def test_a_page_that_was_left_open_shows_nothing_after_five_minutes(house: House
 
 
 def test_a_person_deletes_what_is_kept(house: House) -> None:
-    """Told first what happens, confirmed after a fresh login; Back shows nothing; services know the person as before."""
+    """Told first what happens, confirmed after a fresh login; Back shows nothing; the NameID stays the same."""
     agreed(house)
     name_id = house.landing(house.person().log_in("asta")).name_id
     person, choices = entered(house)
