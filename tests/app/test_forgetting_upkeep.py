@@ -1,7 +1,6 @@
 """Nothing that is due reaches whom a backup brought back: they are forgotten again first, and staff hear of doubts."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from broker.app.forgetting_upkeep import ForgettingUpkeep
 from broker.app.person_operations import NamedPerson, NoPerson
 from broker.core.event_routes import EventKind
 from broker.core.ports import Key
+from broker.core.retention.table import FORGETTING
 from broker.use_cases.persons.person_search import FoundPerson
 from broker.use_cases.records import Records
 from tests.plugins.lived import ASTA, KARLA, keys, put_back, records_of, rows_of, stay
@@ -95,7 +95,7 @@ def test_an_order_that_is_due_is_carried_out_at_the_next_step(lived_parts: Parts
     upkeep = ForgettingUpkeep(replace(lived_parts, tell=lambda event: told.append(event.kind)))
     upkeep.step()
     person = desk.found(NamedPerson(ASTA.cpr))
-    orders, until = Records(lived_parts.store, FoundPerson), now() + timedelta(days=1)
+    orders, until = Records(lived_parts.store, FoundPerson), FORGETTING.until(now())
     orders.add(Key("forgetting", "theirs"), person, until, now())
     assert not upkeep.step()
     orders.add(Key("forgetting", "asked-for"), person, until, now(), due=now())

@@ -4,7 +4,6 @@ Source: docs/reference/design.md#persons and #names.
 """
 
 from dataclasses import replace
-from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -180,19 +179,6 @@ def test_a_login_without_a_number_is_another_person(house: House) -> None:
     arrive(house)
     arrive(house, **NO_NUMBER)
     assert len(people(house) - {alone}) == 1
-
-
-@pytest.mark.parametrize(("seconds", "asked"), [(-60, "issue"), (60, "ask")])
-def test_a_consent_without_a_number_counts_for_six_months(house: House, seconds: int, asked: str) -> None:
-    """From the day it was given, however often the person logs in: the university may give the name away."""
-    _, page = came = arrive(house, "e-resources", **NO_NUMBER)
-    person = came[0]
-    house.landing(person.agree(page, remember=True))
-    for days in (100, 182):
-        house.clock.ahead = timedelta(days=days)
-        assert mark(arrive(house, "e-resources", **NO_NUMBER)[1])[0] == "issue"
-    house.clock.ahead = timedelta(days=183, seconds=seconds)
-    assert mark(arrive(house, "e-resources", **NO_NUMBER)[1])[0] == asked
 
 
 @pytest.mark.parametrize(("numbers", "told"), [((URN + ASTA,), ("pin", "")), ((), ("refuse", "cpr_required"))])

@@ -52,8 +52,10 @@ class TheirRecord:
     @property
     def written_at(self) -> datetime:
         """Return when it was written last, as far as it says so; never a later time."""
-        if isinstance(self.fact, Proved | Session):
+        if isinstance(self.fact, Proved | Session | Arrival):
             return self.fact.at
+        if isinstance(self.fact, Transaction):
+            return self.fact.begun
         return self.until - (self.row.lasts or _LONGEST)
 
 

@@ -159,7 +159,17 @@ class Logins:
         wire = tuple(WireAttribute(name, (value,)) for name, value in said.items())
         issuer = f"https://{upstream}.example"
         return Authentication(
-            upstream, issuer, AU.entity_id, (AU.entity_id,), wire, now, None, now, now + 4 * MINUTE, "_t"
+            upstream,
+            issuer,
+            AU.entity_id,
+            (AU.entity_id,),
+            wire,
+            now,
+            None,
+            now,
+            now + 4 * MINUTE,
+            "_t",
+            name_id_format="transient",
         )
 
     def student(self, **said: str) -> Authentication:

@@ -172,8 +172,8 @@ def test_a_name_alone_is_let_in_to_no_borrower(logins: Any) -> None:
 
 
 def test_the_choices_of_a_person_make_nobody(logins: Any) -> None:
-    """A person whom a login has left is found, of another nothing is kept, and neither has an account looked up."""
-    assert looked_up(logins, logins.student(), errand=Errand.CHOICES).transaction.person is None
+    """They are found by what their login carries; no account is looked up. Nobody is found by nothing."""
+    assert looked_up(logins, logins.answer("other"), errand=Errand.CHOICES).transaction.person is None
     known = looked_up(logins, logins.student()).transaction.person
     logins.trail.events.clear()
     logins.world.hooks.calls.clear()

@@ -359,7 +359,7 @@ def test_a_note_of_the_register_of_persons_is_shown(house: House, desk: Person) 
     """Staff read that the number is not active; nothing is asked of them."""
     number = account(house)
     [entry] = house.parts.cases.records.all()
-    person_id = house.parts.links.holder(entry.key.group)
+    person_id = entry.key.group
     now = house.clock.now()
     PersonRecords(house.parts.store, house.parts.keys.index).change(
         person_id, lambda record: record.end_look_up("number_changed", now), now
