@@ -51,6 +51,17 @@ class HeldCodes:
         """Return the codes with one more, the newest last."""
         return HeldCodes((*self.codes, code)[-MOST_CODES:])
 
+    def with_code_instead_of(self, decoy_hash: str, subject: str, code_hash: str) -> "HeldCodes":
+        """Return the codes with a decoy turned into a code that has its tries and its expiry."""
+        return HeldCodes(
+            tuple(
+                replace(code, subject=subject, code_hash=code_hash)
+                if code.code_hash == decoy_hash
+                else code
+                for code in self.codes
+            )
+        )
+
     def without(self, code_hash: str) -> "HeldCodes":
         """Return the codes without a used one."""
         return HeldCodes(tuple(code for code in self.codes if code.code_hash != code_hash))

@@ -105,10 +105,31 @@ class MailedCodes:
         self._add(self._key(purpose, browser, person_id), subject, code_hash, lasts)
         return digits
 
-    def make_decoy(self, purpose: CodePurpose, *, browser: str, person_id: str = "") -> None:
-        """Store a code that nobody is mailed, so that wrong tries count down in the same way."""
+    def make_decoy(self, purpose: CodePurpose, *, browser: str, person_id: str = "") -> str:
+        """Store a code that is mailed to nobody, and return its hash for ``turn_into_code``.
+
+        Wrong tries count down in the same way, whether and when a code takes its place.
+        """
         unguessable = self._code_hash(purpose, browser, person_id, secrets.token_hex(16))
         self._add(self._key(purpose, browser, person_id), "", unguessable, CODE_LASTS)
+        return unguessable
+
+    def turn_into_code(
+        self, purpose: CodePurpose, decoy_hash: str, subject: str, *, browser: str
+    ) -> str:
+        """Turn a decoy into a code for ``subject`` and return its eight digits, to be mailed."""
+        digits = draw_code()
+        code_hash = self._code_hash(purpose, browser, "", digits)
+        now = self.now()
+
+        def turned(record: Record[HeldCodes] | None) -> Content[HeldCodes] | None:
+            if record is None:
+                return None
+            held = record.value.with_code_instead_of(decoy_hash, subject, code_hash)
+            return Content(held, record.until)
+
+        self._held.amend(self._key(purpose, browser, ""), turned, now)
+        return digits
 
     def try_code(
         self, purpose: CodePurpose, typed: str, *, browser: str, person_id: str = ""

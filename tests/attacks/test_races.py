@@ -81,7 +81,7 @@ def shared(house: House) -> tuple[Person, Person, str, TestResponse]:
     return first, second, to_second, page
 
 
-@pytest.mark.parametrize("kinds", [("transaction",), ("enrolment", "transaction")])
+@pytest.mark.parametrize("kinds", [("transaction",), ("person", "transaction")])
 def test_an_answer_never_meets_another_authentication(house: House, moment: Moment, kinds: tuple[str, ...]) -> None:
     """While one person agrees, or waits for the borrower, another joins the transaction: neither gets the other's."""
     known = house.person()

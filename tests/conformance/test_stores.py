@@ -39,7 +39,7 @@ def kept(value: bytes = b"value", version: str = "1", until: datetime = LATER, d
 )
 def test_what_was_put_is_got(store: Store, record: Kept, *, durable: bool) -> None:
     """A record comes back as it was put, to the octet and the microsecond, durable or not."""
-    key = Key("enrolment", "g", "n")
+    key = Key("mail", "g", "n")
     assert store.put(key, record, None, NOW, durable=durable)
     assert store.get(key, NOW) == record
 
@@ -173,29 +173,29 @@ def test_nothing_is_read_behind_a_write_that_does_not_stand(store: Store) -> Non
 
 def test_expired_is_absent(store: Store) -> None:
     """At ``until`` a record is gone for get, list, claim and compare; before it, by a microsecond, it is there."""
-    key, record = Key("enrolment", "g", "n"), kept(until=NOW + SECOND, due=NOW)
+    key, record = Key("mail", "g", "n"), kept(until=NOW + SECOND, due=NOW)
     store.put(key, record, None, NOW)
     before = NOW + SECOND - timedelta(microseconds=1)
     assert store.get(key, before) == record
     assert store.get(key, NOW + SECOND) is None
-    assert list(store.list("enrolment", "g", NOW + SECOND)) == []
-    assert list(store.list("enrolment", None, NOW + SECOND)) == []
-    assert store.claim("enrolment", None, "c", LATER, NOW + SECOND) is None
-    assert store.claim("enrolment", "g", "c", LATER, NOW + SECOND) is None
+    assert list(store.list("mail", "g", NOW + SECOND)) == []
+    assert list(store.list("mail", None, NOW + SECOND)) == []
+    assert store.claim("mail", None, "c", LATER, NOW + SECOND) is None
+    assert store.claim("mail", "g", "c", LATER, NOW + SECOND) is None
     assert not store.put(key, kept(version="2"), "1", NOW + SECOND)
     assert store.put(key, kept(version="2"), None, NOW + SECOND)
 
 
 def test_drop_removes(store: Store) -> None:
     """A dropped record is absent everywhere, the queue too; a dropped counter starts anew; nothing can be dropped."""
-    key = Key("enrolment", "g", "n")
+    key = Key("mail", "g", "n")
     store.drop(key)
     store.put(key, kept(due=NOW), None, NOW)
     store.count(key, 3, LATER, NOW)
     store.drop(key)
     assert store.get(key, NOW) is None
-    assert [*store.list("enrolment", "g", NOW), *store.list("enrolment", None, NOW)] == []
-    assert store.claim("enrolment", None, "c", LATER, NOW) is None
+    assert [*store.list("mail", "g", NOW), *store.list("mail", None, NOW)] == []
+    assert store.claim("mail", None, "c", LATER, NOW) is None
     assert store.count(key, 1, LATER, NOW) == 1
 
 
@@ -226,83 +226,83 @@ def test_list_may_be_left_and_changed(store: Store) -> None:
 def test_claim_takes_the_earliest_due(store: Store) -> None:
     """Claims come in the order of due, never early; the record stays as it is, and one whose lease ran out is free."""
     for number in (4, 1, 3, 2, 9):
-        store.put(Key("enrolment", f"g{number}", "n"), kept(b"%d" % number, due=NOW + number * SECOND), None, NOW)
-    store.put(Key("enrolment", "idle"), kept(), None, NOW)
+        store.put(Key("mail", f"g{number}", "n"), kept(b"%d" % number, due=NOW + number * SECOND), None, NOW)
+    store.put(Key("mail", "idle"), kept(), None, NOW)
     store.put(Key("session", "g0"), kept(due=NOW), None, NOW)
     at = NOW + 4 * SECOND
     for number in (1, 2, 3, 4):
-        claimed = store.claim("enrolment", None, f"c{number}", at + LEASE, at)
-        assert claimed == (Key("enrolment", f"g{number}", "n"), kept(b"%d" % number, due=NOW + number * SECOND))
+        claimed = store.claim("mail", None, f"c{number}", at + LEASE, at)
+        assert claimed == (Key("mail", f"g{number}", "n"), kept(b"%d" % number, due=NOW + number * SECOND))
         assert store.get(claimed[0], at) == claimed[1]
-    assert store.claim("enrolment", None, "c5", at + LEASE, at) is None
+    assert store.claim("mail", None, "c5", at + LEASE, at) is None
     later = at + LEASE
-    again = [store.claim("enrolment", None, f"d{number}", later + LEASE, later) for number in range(6)]
+    again = [store.claim("mail", None, f"d{number}", later + LEASE, later) for number in range(6)]
     assert [claim and claim[0].group for claim in again] == ["g1", "g2", "g3", "g4", "g9", None]
 
 
 def test_claim_of_a_group_keeps_to_it(store: Store) -> None:
     """A claim of one group takes its earliest and leaves what other groups have due earlier."""
     for group, number in (("g", 2), ("g", 1), ("gg", 0), ("", 0)):
-        store.put(Key("enrolment", group, str(number)), kept(due=NOW - 9 * SECOND + number * SECOND), None, NOW)
-    claims = [store.claim("enrolment", "g", "c", NOW + LEASE, NOW) for _ in range(3)]
+        store.put(Key("mail", group, str(number)), kept(due=NOW - 9 * SECOND + number * SECOND), None, NOW)
+    claims = [store.claim("mail", "g", "c", NOW + LEASE, NOW) for _ in range(3)]
     assert [claim and claim[0].name for claim in claims] == ["1", "2", None]
 
 
 def test_many_that_are_leased_hide_none_that_is_not(store: Store) -> None:
     """However many earlier ones are being carried out, the next is found, the earliest of all first."""
     for number in range(240):
-        store.put(Key("enrolment", f"g{number}"), kept(due=NOW + number * SECOND), None, NOW)
+        store.put(Key("mail", f"g{number}"), kept(due=NOW + number * SECOND), None, NOW)
     at = NOW + 240 * SECOND
-    claims = [store.claim("enrolment", None, "c", at + LEASE, at) for _ in range(240)]
+    claims = [store.claim("mail", None, "c", at + LEASE, at) for _ in range(240)]
     assert [claim and claim[0].group for claim in claims] == [f"g{number}" for number in range(240)]
-    assert store.claim("enrolment", None, "c", at + LEASE, at) is None
+    assert store.claim("mail", None, "c", at + LEASE, at) is None
 
 
 @pytest.mark.parametrize("group", AWKWARD)
 @pytest.mark.parametrize("name", ["", "n"])
 def test_a_lease_is_a_record_of_its_own(store: Store, group: str, name: str) -> None:
     """It is read, listed and dropped as any record, and is none of the kind or the group that it leases."""
-    key = Key("enrolment", group, name)
+    key = Key("mail", group, name)
     store.put(key, kept(due=NOW), None, NOW)
-    assert store.claim("enrolment", None, "c", NOW + LEASE, NOW)
+    assert store.claim("mail", None, "c", NOW + LEASE, NOW)
     lease = lease_of(key)
     assert store.get(lease, NOW) == Kept(b"", "c", NOW + LEASE)
     assert store.get(lease, NOW + LEASE) is None
     listed = [*store.list("lease", None, NOW), *store.list("lease", lease.group, NOW)]
     assert listed == 2 * [(lease, Kept(b"", "c", NOW + LEASE))]
-    assert [found for found, _ in store.list("enrolment", None, NOW)] == [key]
+    assert [found for found, _ in store.list("mail", None, NOW)] == [key]
     store.drop(lease)
     assert [*store.list("lease", None, NOW), *store.list("lease", lease.group, NOW)] == []
-    assert store.claim("enrolment", None, "d", NOW + LEASE, NOW)
+    assert store.claim("mail", None, "d", NOW + LEASE, NOW)
 
 
 def test_a_lease_is_renewed_and_ended_by_its_token(store: Store) -> None:
     """Who has the token prolongs the lease, or ends it at once; who has an old one does neither."""
-    key = Key("enrolment", "g", "n")
+    key = Key("mail", "g", "n")
     lease = lease_of(key)
     store.put(key, kept(due=NOW), None, NOW)
-    assert store.claim("enrolment", None, "c", NOW + LEASE, NOW)
+    assert store.claim("mail", None, "c", NOW + LEASE, NOW)
     at = NOW + LEASE - SECOND
     assert store.put(lease, Kept(b"", "d", at + LEASE), "c", at)
     assert not store.put(lease, Kept(b"", "e", at + LEASE), "c", at)
-    assert store.claim("enrolment", "g", "f", LATER, NOW + LEASE) is None
+    assert store.claim("mail", "g", "f", LATER, NOW + LEASE) is None
     assert store.put(lease, Kept(b"", "e", at), "d", at)
-    assert store.claim("enrolment", None, "f", at + LEASE, at)
+    assert store.claim("mail", None, "f", at + LEASE, at)
     assert not store.put(lease, Kept(b"", "g", LATER), "e", at)
     assert not store.put(lease, Kept(b"", "g", LATER), "f", at + LEASE)
 
 
 def test_a_lease_outlives_what_is_written_meanwhile(store: Store) -> None:
     """A later wish is written at any time and is claimed when the lease ends; one without due is out of the queue."""
-    key = Key("enrolment", "g")
+    key = Key("mail", "g")
     store.put(key, kept(due=NOW), None, NOW)
-    store.claim("enrolment", None, "c", NOW + LEASE, NOW)
+    store.claim("mail", None, "c", NOW + LEASE, NOW)
     assert store.put(key, kept(b"later", "2", due=NOW), "1", NOW)
-    assert store.claim("enrolment", None, "d", LATER, NOW) is None
+    assert store.claim("mail", None, "d", LATER, NOW) is None
     assert store.put(lease_of(key), Kept(b"", "e", NOW), "c", NOW)
-    assert store.claim("enrolment", None, "d", NOW + LEASE, NOW) == (key, kept(b"later", "2", due=NOW))
+    assert store.claim("mail", None, "d", NOW + LEASE, NOW) == (key, kept(b"later", "2", due=NOW))
     assert store.put(key, kept(b"done", "3"), "2", NOW)
-    assert store.claim("enrolment", None, "f", LATER, NOW + LEASE) is None
+    assert store.claim("mail", None, "f", LATER, NOW + LEASE) is None
 
 
 def test_a_counter_is_read_without_a_write(store: Store) -> None:
@@ -362,13 +362,13 @@ def test_threads_lose_no_change(store: Store) -> None:
 
 def test_two_claimers_never_share(store: Store) -> None:
     """Within the lease no record is given to two claimers, and every due one is given to somebody."""
-    keys = {Key("enrolment", f"g{number}") for number in range(40)}
+    keys = {Key("mail", f"g{number}") for number in range(40)}
     for key in keys:
         store.put(key, kept(due=NOW), None, NOW)
 
     def take(_: int) -> list[Key]:
         taken = []
-        while claimed := store.claim("enrolment", None, secrets.token_hex(8), NOW + LEASE, NOW):
+        while claimed := store.claim("mail", None, secrets.token_hex(8), NOW + LEASE, NOW):
             taken.append(claimed[0])
         return taken
 

@@ -26,7 +26,7 @@ SECRET = "f1e2d3c4"
         SubmittedForm(MultiDict({"pin": SECRET})),
         LetterText("Your PIN", SECRET),
         QueuedMail("ann@post.example", "PIN", SECRET, datetime(2026, 1, 1, tzinfo=UTC)),
-        LoginAttempt("1", SECRET, "b1", "en", "now", "here"),
+        LoginAttempt("1", SECRET, "b1", "decoy", "en", "now", "here"),
         BrowserToken(SECRET, SECRET),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml"),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml").table("mail"),

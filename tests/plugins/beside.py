@@ -10,7 +10,7 @@ from broker.use_cases.waiting_slots import WakeSignal
 from broker.use_cases.worker_loop import run_worker_loop
 
 # What the loop does, each kind by a step of its own.
-QUEUED: Final[tuple[RecordKind, ...]] = ("enrolment", "mail")
+QUEUED: Final[tuple[RecordKind, ...]] = ("person", "mail")
 PATIENCE: Final = 60.0  # seconds in which it does what a test waits for, though the machine is busy
 _IDLE: Final = 0.05
 

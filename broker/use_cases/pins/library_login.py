@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -34,11 +35,15 @@ _PROBLEMS: Final = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LoginAttempt:
-    """A number and PIN as typed in a browser, and when and from where, for the mail."""
+    """A number and PIN as typed in a browser, and when and from where, for the mail.
+
+    ``decoy_hash`` is what ``make_decoy`` returned before the page was answered.
+    """
 
     typed: str
     pin: str
     browser: str
+    decoy_hash: str
     language: str
     asked_at: str
     asked_from: str
@@ -90,20 +95,20 @@ class LibraryLogins:
             return borrower
         return "pin_wrong"
 
+    def make_decoy(self, browser: str) -> str:
+        """Store a decoy before the page is answered: typed codes do not tell when a check ends."""
+        return self.codes.make_decoy("library_account", browser=browser)
+
     def check_and_mail(self, attempt: LoginAttempt) -> None:
         """Check number and PIN after the page was answered, and mail a code if they are right.
 
-        Otherwise store a decoy, so that wrong codes count down in the same way.
+        Otherwise the decoy stays, and wrong codes count down in the same way.
         """
-        try:
+        with suppress(LibraryError, TooMany):
             borrower = self._find(attempt.typed)
             answer = self._check(borrower, attempt.pin)
             if borrower and borrower.email and answer is PinAnswer.RIGHT:
                 self._mail_code(borrower, borrower.email, attempt)
-                return
-        except (LibraryError, TooMany):
-            pass
-        self.codes.make_decoy("library_account", browser=attempt.browser)
 
     def try_code(self, typed_code: str, browser: str) -> Borrower:
         """Return the borrower of a typed code; CodeRefused, LibraryUnavailable."""
@@ -115,7 +120,9 @@ class LibraryLogins:
 
     def _mail_code(self, borrower: Borrower, address: str, attempt: LoginAttempt) -> None:
         self.codes.count_mail(borrower_number=borrower.number, address=address)
-        code = self.codes.make_code("library_account", borrower.number, browser=attempt.browser)
+        code = self.codes.turn_into_code(
+            "library_account", attempt.decoy_hash, borrower.number, browser=attempt.browser
+        )
         content = LoginCodeLetter(spell_code(code), attempt.asked_at, attempt.asked_from)
         mail_text = self.letters.worded(content, attempt.language)
         self.outbox.queue_mail(address, mail_text, about=borrower.number, lasts=_CODE_MAIL_LASTS)

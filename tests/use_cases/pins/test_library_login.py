@@ -15,7 +15,8 @@ PIN = "4071"
 
 def attempt(desk: Desk, typed: str = CPR, pin: str = PIN, browser: str = "b1") -> None:
     """Make the check that follows the page."""
-    desk.logins.check_and_mail(LoginAttempt(typed, pin, browser, "en", "now", "somewhere"))
+    decoy_hash = desk.logins.make_decoy(browser)
+    desk.logins.check_and_mail(LoginAttempt(typed, pin, browser, decoy_hash, "en", "now", "somewhere"))
 
 
 def code_in(desk: Desk) -> str:
@@ -48,6 +49,17 @@ def test_a_stranger_is_mailed_nothing_and_told_nothing(desk: Desk, typed: str, p
     attempt(desk, browser="owner")
     answers = {each: [outcome(desk, "00000000", each) for _ in range(7)] for each in ("stranger", "owner")}
     assert answers["stranger"] == answers["owner"] == ["code_wrong"] * 5 + ["code_used_up"] * 2
+
+
+@pytest.mark.parametrize("pin", [PIN, "0000"])
+@pytest.mark.parametrize("before", range(6))
+def test_wrong_codes_before_and_after_the_check_tell_nothing(desk: Desk, pin: str, before: int) -> None:
+    """Whenever the check is made and whatever it finds: five wrong codes in all."""
+    decoy_hash = desk.logins.make_decoy("b1")
+    answers = [outcome(desk, "00000000") for _ in range(before)]
+    desk.logins.check_and_mail(LoginAttempt(CPR, pin, "b1", decoy_hash, "en", "now", "somewhere"))
+    answers += [outcome(desk, "00000000") for _ in range(7 - before)]
+    assert answers == ["code_wrong"] * 5 + ["code_used_up"] * 2
 
 
 def test_an_error_of_the_library_system_leaves_a_decoy_too(desk: Desk) -> None:

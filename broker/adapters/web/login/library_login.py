@@ -112,7 +112,9 @@ class LibraryLoginPages:
 
     def _attempt(self, held: Held, typed: str, pin: str) -> LoginAttempt:
         at = format_datetime(self.ports.now(), "long")
-        return LoginAttempt(typed, pin, _browser(held), language(), at, self._origin())
+        browser = _browser(held)
+        decoy_hash = self.logins.make_decoy(browser)
+        return LoginAttempt(typed, pin, browser, decoy_hash, language(), at, self._origin())
 
     def _origin(self) -> str:
         if self.ports.shared(request):

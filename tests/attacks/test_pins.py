@@ -1,0 +1,386 @@
+"""PINs guessed, borrowers counted, links replayed, forms forged: what must come of nothing."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from tests.plugins.house import House, Person, form, mark
+from tests.plugins.pin_pages import CPR, PIN, USER_NAME, code_in, karla, link_in, log_in, pin_page, send
+
+NOBODY = "0303820008"
+ADDRESS = "karla@post.example"
+NEW = "5926"
+CAMPUS = {"BROKER_LIMITS__CAMPUSES": '[{"network": "127.0.0.0/8", "beginnings": 100000, "pin_requests": 200}]'}
+
+
+@pytest.fixture(autouse=True)
+def number(house: House) -> str:
+    """Give Karla a mail address, and return her internal number."""
+    return karla(house)
+
+
+def plain(page: TestResponse) -> tuple[int, str, list[str]]:
+    """Return status, text and header names of a page without what differs on every page."""
+    text = re.sub(r"\d+~[^\"]*|[0-9a-f]{32}", "", page.get_data(as_text=True))
+    return page.status_code, text, sorted(page.headers.keys())
+
+
+def ask(person: Person, typed: str = CPR) -> TestResponse:
+    """Ask for a PIN mail."""
+    return person.press(person.get("/pin"), identifier=typed)
+
+
+def link(house: House) -> str:
+    """Return the link of a PIN mail that Karla asked for."""
+    before = len(house.mailbox.mails())
+    assert mark(ask(house.person())) == ("pin", "asked")
+    house.mailed(before + 1)
+    return link_in(house)
+
+
+def choose(person: Person, page: TestResponse, pin: str = NEW, **more: str) -> TestResponse:
+    """Choose a PIN on a page."""
+    return send(person, page, "choose", pin=pin, again=pin, **more)
+
+
+def guess(person: Person, typed: str = CPR, pin: str = PIN) -> TestResponse:
+    """Type number and PIN in a browser, and return the page for the code."""
+    asked = send(person, pin_page(person), "login", identifier=typed, pin=pin)
+    assert asked.status_code == 303
+    return person.get(asked.location)
+
+
+def arrive(house: House, person: Person, name: str = "karla") -> TestResponse:
+    """Log in with the university to choose a PIN."""
+    away = person.get("/pin?change=wayf")
+    arrived = person.deliver(*house.answer(away.location, name))
+    return person.get(arrived.location) if arrived.status_code == 303 else arrived
+
+
+def steal(victim: Person, prefix: str) -> Person:
+    """Return an attacker's browser with the victim's cookies of a kind."""
+    attacker = victim.house.person()
+    for cookie in victim.cookies(prefix):
+        attacker.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
+    return attacker
+
+
+def is_unchanged(house: House) -> bool:
+    """Return whether Karla's old PIN still works."""
+    return bool(house.koha.patrons.proven(USER_NAME, PIN)) and not house.koha.patrons.proven(USER_NAME, NEW)
+
+
+def test_opening_a_pin_link_changes_nothing(house: House) -> None:
+    """However often, from wherever, with HEAD too: mail scanners use nothing up."""
+    url = link(house)
+    for _ in range(8):
+        scanner = house.person()
+        assert mark(scanner.get(url)) == ("pin", "")
+        assert scanner.client.head(scanner.path(url), base_url=scanner.base).status_code == 200
+        assert scanner.cookies("a-") == []
+    assert is_unchanged(house)
+    assert len(house.mailbox.mails()) == 1
+    owner = house.person()
+    assert mark(choose(owner, owner.get(url))) == ("pin", "set")
+
+
+def test_a_link_works_until_a_pin_was_chosen(house: House) -> None:
+    """A new PIN ends all links of the borrower, also those that are open in another browser."""
+    first, second = link(house), link(house)
+    attacker, owner = house.person(), house.person()
+    opened = attacker.get(second)
+    page = owner.get(first)
+    assert mark(choose(owner, page)) == ("pin", "set")
+    for url in (first, second):
+        assert mark(house.person().get(url)) == ("error", "link_gone")
+    assert mark(choose(attacker, opened, "6038")) == ("error", "link_gone")
+    assert mark(choose(owner, page, "6038"))[0] == "error"
+    assert house.koha.patrons.proven(USER_NAME, NEW)
+
+
+def test_a_link_ends_after_a_day(house: House) -> None:
+    """Also in a page that was opened before."""
+    url = link(house)
+    house.clock.ahead += timedelta(hours=23, minutes=55)
+    person = house.person()
+    page = person.get(url)
+    house.clock.ahead += timedelta(minutes=6)
+    assert mark(person.get(url)) == ("error", "link_gone")
+    assert mark(choose(person, page)) == ("error", "link_gone")
+    assert is_unchanged(house)
+
+
+@pytest.mark.parametrize("token", ["", "0" * 32, "' OR 1=1", "../../etc", "f" * 4000])
+def test_an_invented_link_opens_nothing(house: House, token: str) -> None:
+    """Neither in the address nor in the form."""
+    person = house.person()
+    assert mark(person.get("/pin?link=" + token)) == ("error", "link_gone")
+    opened = person.get(link(house))
+    assert mark(choose(person, opened, link=token)) == ("error", "link_gone")
+    assert is_unchanged(house)
+
+
+def test_a_link_of_another_borrower_changes_only_theirs(house: House) -> None:
+    """An attacker's own link in the victim's page sets the attacker's PIN, never the victim's."""
+    ask(house.person(), "T-2002")
+    house.mailed(1)
+    own = link_in(house)
+    person = house.person()
+    page = person.get(link(house))
+    assert mark(choose(person, page, link=own.partition("link=")[2].partition("&")[0])) == ("pin", "set")
+    assert is_unchanged(house)
+    assert house.koha.patrons.proven("temp.ivan", NEW)
+
+
+def test_the_pin_page_needs_a_fresh_login_with_the_right(house: House) -> None:
+    """Not an old login, not the library account, not a login at a service, not an alumni login."""
+    person = house.person()
+    asked = log_in(person, pin_page(person))
+    assert mark(asked)[0] == "ask"
+    name = asked.request.path.split("/")[2]
+    assert mark(person.get("/pin?change=library")) == ("error", "form_refused")
+    assert mark(person.get(f"/pin?login={name}"))[0] != "pin"
+    token = form(asked)[1]["token"]
+    fields = {"token": token, "do": "choose", "pin": NEW, "again": NEW}
+    assert mark(person.post(f"/pin?login={name}", fields)) == ("error", "form_refused")
+    assert is_unchanged(house)
+    alumni = house.person()
+    done = alumni.sign_up("otto", "student")
+    alumni.get(alumni.agree(done).location)
+    house.at_rest()
+    assert mark(arrive(house, house.person(), "otto")) == ("pin", "")
+    assert mark(arrive(house, house.person(), "otto-left")) == ("refuse", "assurance_too_low")
+
+
+def test_only_the_browser_that_logged_in_chooses_a_pin(house: House) -> None:
+    """The browser cookie alone opens nothing, even to somebody who has read the page's token."""
+    victim = house.person()
+    page = arrive(house, victim)
+    assert mark(page) == ("pin", "")
+    attacker = steal(victim, "b-")
+    assert mark(attacker.get(form(page)[0])) == ("error", "login_cookie_missing")
+    assert mark(choose(attacker, page)) == ("error", "login_cookie_missing")
+    assert mark(choose(house.person(), page)) == ("error", "cookies_needed")
+    other = house.person()
+    other.ask()
+    assert mark(choose(other, page)) == ("error", "other_browser")
+    assert is_unchanged(house)
+    house.clock.ahead += timedelta(hours=2)
+    assert mark(choose(victim, page))[0] == "error"
+    assert is_unchanged(house)
+
+
+def test_a_chosen_pin_ends_its_login(house: House) -> None:
+    """Back at a screen that somebody left, no other PIN can be chosen."""
+    person = house.person()
+    page = arrive(house, person)
+    assert mark(choose(person, page)) == ("pin", "set")
+    assert mark(choose(person, page, "6038"))[0] == "error"
+    assert house.koha.patrons.proven(USER_NAME, NEW)
+
+
+@pytest.mark.parametrize(
+    "opened", [lambda person: arrive(person.house, person), lambda person: person.get(link(person.house))]
+)
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"token": ""},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "", "Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "", "Origin": ""},
+    ],
+)
+def test_a_form_from_elsewhere_sets_no_pin(
+    house: House, opened: Callable[[Person], TestResponse], forged: dict[str, str]
+) -> None:
+    """Neither with a login nor behind a link.
+
+    Source: docs/reference/attacks.md#30.
+    """
+    person = house.person()
+    action, hidden = form(opened(person))
+    headers = {name: value for name, value in forged.items() if name != "token"}
+    fields = {**hidden, "do": "choose", "pin": NEW, "again": NEW}
+    refused = person.post(action, {**fields, **({"token": ""} if "token" in forged else {})}, **headers)
+    assert refused.status_code == 403
+    assert is_unchanged(house)
+
+
+@pytest.mark.parametrize("typed", [CPR, NOBODY, "T-2001", "no-such-card"])
+def test_a_request_for_a_pin_mail_tells_nothing(house: House, typed: str) -> None:
+    """Known, unknown and without an address: one page, which comes before the library system is asked."""
+    known = plain(ask(house.person()))
+    assert plain(ask(house.person(), typed)) == known
+    house.koha.faults.down = True
+    assert plain(ask(house.person(), typed)) == known
+
+
+def test_a_stranger_learns_nothing_from_number_and_pin(house: House) -> None:
+    """Right and wrong PIN, known and unknown number, library system down: the same pages down to the last code."""
+    seen: set[str] = set()
+    silent = ("", "")
+    tries = ((CPR, PIN), (CPR, "0000"), (NOBODY, PIN), ("no-such-card", "0000"), (CPR, "wrong-8362"), silent)
+    for typed, pin in tries:
+        stranger = house.person().moved(f"10.0.0.{len(seen) + 7}")
+        house.koha.faults.down = not typed
+        page = guess(stranger, typed or CPR, pin or PIN)
+        pages = [plain(page), *(plain(send(stranger, page, "code", code="0000 0000")) for _ in range(7))]
+        seen.add(str(pages))
+        assert stranger.cookies("a-") == []
+        assert stranger.cookies("k-") == []
+    assert len(seen) == 1
+    assert seen.pop().count("code_wrong") > 0
+
+
+def test_a_code_has_eight_digits_five_tries_and_one_browser(house: House) -> None:
+    """Somebody who reads the mail over a shoulder, or guesses, gets in nowhere."""
+    owner, attacker = house.person(), house.person()
+    page = guess(owner)
+    code = code_in(house)
+    assert re.fullmatch("[0-9]{4} [0-9]{4}", code)
+    decoy = guess(attacker, pin="0000")
+    assert mark(send(attacker, decoy, "code", code=code)) == ("pin", "code_wrong")
+    assert mark(send(steal(owner, "b-"), decoy, "code", code=code))[1] in {"other_browser", "code_wrong"}
+    for _ in range(5):
+        assert mark(send(owner, page, "code", code="0000 0000")) == ("pin", "code_wrong")
+    assert mark(send(owner, page, "code", code=code)) == ("pin", "code_used_up")
+    assert owner.cookies("a-") == []
+
+
+def test_a_link_that_was_sent_on_leads_nobody_into_another_s_account(house: House) -> None:
+    """The code belongs to the browser that asked: a victim who types the attacker's code is not logged in as them."""
+    attacker, victim = house.person(), house.person()
+    guess(attacker)
+    code = code_in(house)
+    waiting = guess(victim, "0303651330", "8362")
+    assert mark(send(victim, waiting, "code", code=code)) == ("pin", "code_wrong")
+    assert victim.cookies("a-") == []
+
+
+def test_a_mailbox_gets_three_links_and_three_codes_a_day(house: House) -> None:
+    """From many networks and browsers; the links that were mailed before still work, and the old PIN too."""
+    for each in range(8):
+        stranger = house.person().moved(f"10.1.{each}.7")
+        ask(stranger)
+        guess(stranger)
+    house.at_rest()
+    house.until(lambda: len(house.mailbox.mails()) >= 6, "the mails came")
+    guess(house.person(), NOBODY)
+    house.at_rest()
+    texts = [mail.text for mail in house.mailbox.mails() if mail.recipients == (ADDRESS,)]
+    assert sum("/pin?link=" in text for text in texts) == 3
+    assert sum("The code is" in text or "Koden er" in text for text in texts) == 3
+    assert is_unchanged(house)
+    urls = {url for text in texts for url in re.findall(r"http\S+/pin\?link=\S+", text)}
+    assert [mark(house.person().get(url)) for url in urls] == [("pin", "")] * 3
+
+
+def test_a_network_that_asks_for_everybody_is_not_heard(house: House) -> None:
+    """After twenty requests within an hour the page is the same, and no mail goes out."""
+    attacker = house.person()
+    pages = {plain(ask(attacker, f"card-{each}"))[1] for each in range(20)}
+    pages.add(plain(ask(attacker))[1])
+    pages.add(plain(ask(house.person().moved("10.2.0.7")))[1])
+    house.mailed(1)
+    house.at_rest()
+    assert len(pages) == 1
+    assert len(house.mailbox.mails()) == 1
+
+
+@pytest.mark.parametrize("environment", [CAMPUS])
+def test_a_hundred_requests_do_not_shut_out_a_campus(house: House) -> None:
+    """A campus has a figure of its own."""
+    attacker = house.person()
+    page = attacker.get("/pin")
+    for _ in range(100):
+        house.until(lambda: mark(attacker.press(page, identifier="no-such-card")) == ("pin", "asked"), "it was taken")
+    assert link(house)
+
+
+def test_ten_tries_an_hour_of_a_number_and_sixty_of_a_network(house: House) -> None:
+    """Right and wrong alike; another network is not affected."""
+    attacker = house.person()
+    page = pin_page(attacker)
+    answers = [send(attacker, page, "login", identifier=NOBODY, pin=PIN).status_code for _ in range(11)]
+    assert answers == [303] * 10 + [429]
+    fillers = (f"card-{each}" for each in range(60))
+    assert [send(attacker, page, "login", identifier=each, pin=PIN).status_code for each in fillers].count(429) >= 10
+    assert guess(house.person().moved("10.3.0.7")).status_code == 200
+
+
+def test_a_borrower_whose_category_no_policy_names_gets_no_pin(house: House, number: str) -> None:
+    """Staff accounts are in such a category: no mail, and no PIN behind a link or login from before."""
+    person, other = house.person(), house.person()
+    opened, logged_in = person.get(link(house)), arrive(house, other)
+    [row] = [each for each in house.koha.patrons.rows() if each["userid"] == USER_NAME]
+    row_now = {name: row[name] for name in ("surname", "library_id")}
+    categories: Any = house.koha.patrons.administration.categories
+    categories["STAFF"] = categories["EMPLOYEE"]
+    house.koha.patrons.change(int(number), {**row_now, "category_id": "STAFF", "email": ADDRESS})
+    assert mark(choose(person, opened)) == ("pin", "pin_not_here")
+    assert mark(choose(other, logged_in)) == ("pin", "pin_not_here")
+    ask(house.person().moved("10.4.0.7"))
+    ask(house.person().moved("10.4.0.8"), "T-2002")
+    house.mailed(2)
+    house.at_rest()
+    assert [mail.recipients for mail in house.mailbox.mails()] == [("ivan@own.example",), (ADDRESS,)]
+    assert is_unchanged(house)
+
+
+def test_no_pin_code_or_number_stands_anywhere(house: House, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Not in store, log, audit log, mail, address or page; the store is read as it lies on the disk."""
+    wrong, chosen = "wrong-8362", "chosen-5938"
+    person = house.person()
+    pages = [guess(person, "111102-4568", wrong), guess(person, "111102-4568", PIN)]
+    code = code_in(house)
+    pages.append(send(person, pages[-1], "code", code=code, own="yes"))
+    owner = house.person()
+    page = owner.get(link(house))
+    pages += [page, choose(owner, page, chosen), choose(owner, page, NEW, own="yes")]
+    assert house.koha.patrons.proven(USER_NAME, NEW)
+    house.at_rest()
+    mails = [mail.text for mail in house.mailbox.mails()]
+    kept = [file.read_bytes().decode("latin-1") for file in tmp_path.rglob("*") if file.is_file()]
+    headers = [str(each.headers) for each in pages]
+    texts = [*capfd.readouterr(), *kept, *headers, *(each.get_data(as_text=True) for each in pages), *mails]
+    assert any("chosen_pin" in text or "pin_chosen" in text for text in texts)
+    for secret in (CPR, "111102-4568", wrong, chosen):
+        assert not any(secret in text for text in texts)
+    for text in mails:
+        assert not re.search(rf"(?<![0-9]){NEW}(?![0-9])|(?<![0-9]){PIN}(?![0-9])", text)
+    for text in texts[: -len(mails)]:
+        assert code not in text
+        assert code.replace(" ", "") not in text
+
+
+def test_a_known_browser_ends_with_the_tenth_wrong_pin(house: House) -> None:
+    """A thief of its cookies has ten tries; then the right PIN leads to a mailed code, for the owner too."""
+    owner = house.person()
+    assert mark(log_in(owner, pin_page(owner), own="yes"))[0] == "ask"
+    thief = steal(owner, "k-")
+    page = pin_page(thief)
+    for each in range(10):
+        assert mark(send(thief, page, "login", identifier=CPR, pin=f"{each:04}")) == ("pin", "pin_wrong")
+    for person in (thief, owner):
+        answer = send(person, pin_page(person), "login", identifier=CPR, pin=PIN)
+        assert answer.location.endswith("?code=1")
+
+
+def test_a_known_browser_is_one_borrower_s_and_ends_with_a_new_pin(house: House) -> None:
+    """With another number it counts as unknown; its secret is drawn anew at each tick."""
+    owner = house.person()
+    log_in(owner, pin_page(owner), own="yes")
+    page = pin_page(owner)
+    assert send(owner, page, "login", identifier="0303651330", pin="8362").location.endswith("?code=1")
+    known = send(owner, page, "login", identifier=CPR, pin=PIN)
+    assert not known.location.endswith("?code=1")
+    chooser = house.person()
+    assert mark(choose(chooser, arrive(house, chooser))) == ("pin", "set")
+    again = send(owner, pin_page(owner), "login", identifier=CPR, pin=NEW)
+    assert again.location.endswith("?code=1")
