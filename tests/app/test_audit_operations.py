@@ -1,8 +1,8 @@
 """What staff read and erase of the audit trail: the events of a borrower's persons, and of nobody else."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,10 +10,10 @@ import pytest
 from broker.app import audit_operations
 from broker.app.assembly import Parts, assemble, now
 from broker.core.audit_events import AuditEvent, AuditEventKind
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import ConfigurationFaults
 from broker.core.identity.person_id import compute_person_id_of_borrower
+from broker.core.person_record import PersonRecord
 from broker.core.ports import Kept, Key
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
@@ -35,8 +35,9 @@ def parts(setting: Setting, tmp_path: Path) -> Parts:
         reason = "by-pin" if person == by_pin else person
         parts.trail.add(AuditEvent(AuditEventKind.DECIDED, now(), person=person, reason=reason))
         if number:
-            done = Enrolment(number, EnrolmentState.DONE, now(), None, person, number)
-            put(parts, Key("enrolment", person), done)
+            borrower = Borrower(number, "STUD")
+            change = partial(PersonRecord.confirm_borrower, borrower=borrower, now=now())
+            parts.enrolment_ports.persons.change(person, change, now())
     parts.trail.add(AuditEvent(AuditEventKind.ENROLMENT_MADE, now(), borrower=NUMBER, reason="its number"))
     return parts
 
@@ -64,18 +65,6 @@ def test_what_is_erased_is_the_borrowers_and_nobody_elses(parts: Parts) -> None:
     assert (reasons(parts, NUMBER), reasons(parts, "4712")) == (set(), {"another"})
     assert audit_operations.erased(parts, borrower=NUMBER) == 0
     assert audit_operations.verified(parts).findings == []
-
-
-def test_an_enrolment_that_no_link_leads_to_is_found_by_its_number(parts: Parts) -> None:
-    """A borrower made for somebody whose link is gone: the events of the wish are the borrower's."""
-    wish = Wish("1403044004", "student", "STUD", (), date(2036, 1, 1), (), None)
-    parts.enrolments.want(wish)
-    row = next(each for each in parts.enrolments.ports.records.all() if each.key.group not in PERSONS)
-    parts.trail.add(AuditEvent(AuditEventKind.ENROLMENT_WANTED, now(), person=row.key.group, reason="its wish"))
-    assert "its wish" not in reasons(parts, NUMBER)
-    assert parts.enrolments.ports.records.write(row, replace(row.enrolment, number=NUMBER), None)
-    assert "its wish" in reasons(parts, NUMBER)
-    assert "its wish" not in reasons(parts, "4712")
 
 
 @pytest.mark.parametrize("ask", [audit_operations.journal, audit_operations.verified, audit_operations.accepted])

@@ -16,7 +16,6 @@ from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import EID, HUB
 from broker.demo.upstreams import wayf_hub
 from broker.demo.upstreams.nemlogin import PersonaChoice
-from broker.use_cases.records import load
 from tests.plugins.asking import ask, contexts, listing
 from tests.plugins.eid_house import answer, log_in, switched
 from tests.plugins.house import House, Person, mark
@@ -175,9 +174,23 @@ def test_a_self_asserted_cpr_uuid_leads_nowhere(house: House) -> None:
     """
     nemlogin = switched(house)
     agreed(nemlogin, direct(nemlogin))
+    assert mark(direct(nemlogin, changed("eva", **{CPR: None}), "myprint")[1]) == ("refuse", "cpr_required")
     uuid = str(uuid5(NAMESPACE_URL, persona("eva").attributes["eduPersonPrincipalName"][0]))
-    typed = changed("asta", **{CPR: None, "cprUuid": uuid, "eduPersonAssurance": "1"})
-    assert mark(by_wayf(house, typed, "myprint", "wayf")[1]) == ("refuse", "cpr_required")
+    other = changed("asta", **{CPR: None, "cprUuid": uuid})
+    assert mark(by_wayf(house, other, "myprint", "wayf")[1]) == ("refuse", "cpr_required")
+
+
+def test_another_number_is_another_person(house: House) -> None:
+    """A known eduPersonPrincipalName with another number reaches nothing of the person known before.
+
+    Source: docs/reference/design.md#invariant-6.
+    """
+    agreed(house, by_wayf(house, "eva"))
+    before = house.koha.patrons.rows()
+    mixed = changed("eva", **{CPR: URN + OTHER, "cprUuid": "00000000-0000-4000-8000-000000000001"})
+    person, page = by_wayf(house, mixed)
+    assert mark(person.agree(page)) == ("refuse", "possible_duplicate")
+    assert house.koha.patrons.rows() == before
 
 
 @pytest.mark.parametrize(("seconds", "reason"), [(290, "ask"), (310, "error")])

@@ -116,7 +116,8 @@ class BorrowerAtLogin:
         record = self.ports.persons.read(person.id, now)
         if record and _is_done(record.value) and self.finder.is_known_as(record.value, wanted):
             # Another window of this login, or another login, has made it so.
-            return _account_of(record.value, self._outcome_for(transaction, record.value, wanted))
+            made = self._outcome_for(transaction, record.value, wanted)
+            return _account_of(record.value, made, has_pin_mail=bool(wanted.pin_to))
         if (
             record is None
             or not is_under_way(record.value.enrolment)
@@ -127,7 +128,8 @@ class BorrowerAtLogin:
         record = self.ports.persons.read(person.id, self.ports.now())
         if record is None or record.value.enrolment is None:
             return _case_account("national_eid_required")
-        return _account_of(record.value, record.value.enrolment.outcome)
+        enrolment = record.value.enrolment
+        return _account_of(record.value, enrolment.outcome, has_pin_mail=bool(wanted.pin_to))
 
     def _outcome_for(
         self, transaction: Transaction, record: PersonRecord, wanted: Wish
@@ -223,7 +225,7 @@ class BorrowerAtLogin:
         found = self._find(person, arrived, now, wanted)
         match found.finding:
             case Finding.FOUND:
-                return self._describe_found(person, found, wanted, now)
+                return self._describe_found(found, wanted, now)
             case Finding.CASE:
                 return _case_account(found.reason, self._case_id(person.id, now))
             case Finding.NONE:
@@ -234,14 +236,11 @@ class BorrowerAtLogin:
             case _:
                 assert_never(found.finding)
 
-    def _describe_found(
-        self, person: Person, found: FoundBorrower, wanted: Wish, now: datetime
-    ) -> Account:
+    def _describe_found(self, found: FoundBorrower, wanted: Wish, now: datetime) -> Account:
         """Return the account of a borrower that is as wanted, or that this login would change."""
         if found.borrower is None:
-            record = self.ports.persons.read(person.id, now)
-            if record and self.finder.is_as_wanted(record.value, wanted):
-                return _account_of(record.value, EnrolmentOutcome.UNCHANGED)
+            if found.stored and self.finder.is_as_wanted(found.stored, wanted):
+                return _account_of(found.stored, EnrolmentOutcome.UNCHANGED)
             return Account(found.number, AccountState.NONE)
         borrowers = (found.borrower,)
         planned = plan(borrowers, wanted, now.date())
@@ -341,7 +340,9 @@ def _case_account(reason: str | None, enrolment_id: str | None = None) -> Accoun
     return Account(None, AccountState.CASE, reason=reason, enrolment=enrolment_id)
 
 
-def _account_of(record: PersonRecord, made: EnrolmentOutcome | None) -> Account:
+def _account_of(
+    record: PersonRecord, made: EnrolmentOutcome | None, *, has_pin_mail: bool = False
+) -> Account:
     enrolment = record.enrolment
     if enrolment is None or enrolment.state is EnrolmentState.DONE:
         return Account(
@@ -349,7 +350,7 @@ def _account_of(record: PersonRecord, made: EnrolmentOutcome | None) -> Account:
             AccountState.DONE,
             made,
             category=record.borrower_category,
-            pin_mailed=made is EnrolmentOutcome.CREATED,
+            pin_mailed=has_pin_mail and made is EnrolmentOutcome.CREATED,
             enrolment=enrolment.id if enrolment else None,
         )
     if enrolment.state is EnrolmentState.CASE:
