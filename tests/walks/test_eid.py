@@ -16,6 +16,7 @@ from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import EID, HUB
 from broker.demo.upstreams import wayf_hub
 from broker.demo.upstreams.nemlogin import PersonaChoice
+from broker.use_cases.records import load
 from tests.plugins.asking import ask, contexts, listing
 from tests.plugins.eid_house import answer, log_in, switched
 from tests.plugins.house import House, Person, mark

@@ -121,7 +121,7 @@ class Forgetting:
         again = 0
         stones = self.tombstones.all() if everything else self.tombstones.unknown_to_store()
         for stone in stones:
-            person = self.records.with_typed(self.search.by_ids(stone.ids), self.now())
+            person = self.search.by_ids(stone.ids)
             dropped = sum(self._turn(person, stone.at) for _ in range(_TURNS))
             again += dropped > 0
             self.tombstones.keep(stone)

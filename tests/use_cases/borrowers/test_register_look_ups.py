@@ -332,17 +332,6 @@ def test_an_unexpected_error_delays_nobody_else(desk: Desk) -> None:
     assert look_up.due_at > desk.world.now
 
 
-def test_a_person_who_is_claimed_for_other_work_is_not_looked_up(desk: Desk) -> None:
-    """A look-up that is due later waits for its time."""
-    desk.enrol()
-    person_id = desk.world.links.holder(desk.world.links.of_cpr(CPR))
-    claimed = desk.world.persons.claim_due(desk.world.now, desk.world.now)
-    later = claimed.record.value.register_look_up.postpone(desk.world.now + timedelta(hours=1))
-    record = claimed.record.value.replace_look_up(later)
-    desk.worker.carry_out(replace(claimed, record=replace(claimed.record, value=record)))
-    assert (desk.register.asked, claimed.record.key.group) == ([], person_id)
-
-
 def test_a_look_up_shows_no_number(desk: Desk) -> None:
     """Neither by its name nor by that of the person's record."""
     desk.enrol()
