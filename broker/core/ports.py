@@ -320,10 +320,7 @@ class Mail(Protocol):
     """A mail server."""
 
     def address(self, recipient: str, deadline: datetime) -> Letter:
-        """Open a conversation up to an accepted RCPT.
-
-        Source: docs/reference/design.md#pin-order: RCPT, PIN set, DATA, recorded.
-        """
+        """Open a conversation up to an accepted RCPT."""
         ...
 
 

@@ -218,6 +218,12 @@ PAGES: Final[Mapping[str, str]] = {
     "consent_refused": _("Nothing. The person chose not to send the information."),
     "pin_no_card_number": _("Give the borrower a card number in the library system."),
     "pin_wrong": _("Send a PIN mail."),
+    "pin_no_mail": _(
+        "Write a mail address into the borrower, and send a PIN mail. Some kinds of borrowers get "
+        "no PIN here: then set it in the library system."
+    ),
+    "pin_not_here": _("Set the PIN in the library system. This kind of borrower gets none here."),
+    "pin_refused": _("Tell the people who run the library system: it must allow four digits."),
     "borrower_expired": _("Renew the borrower in the library system."),
     "borrower_restricted": _("See in the library system why the borrower is restricted."),
     "staff_refused": _("The list of staff is in the broker's configuration, under [admin]."),

@@ -66,6 +66,6 @@ def test_a_number_is_one_entry_for_good() -> None:
     assert (len(set(STEPS)), len(set(REASONS))) == (len(STEPS), len(REASONS))
     assert (STEPS[0], REASONS[0]) == ("", "")
     assert (STEPS.index("/login/<name>"), STEPS.index("/static/<path:filename>")) == (7, 31)
-    assert (REASONS.index("transaction_gone"), REASONS.index("finished")) == (2, 45)
+    assert (REASONS.index("transaction_gone"), REASONS.index("finished")) == (2, 40)
     assert len(STEPS) <= 64
     assert len(REASONS) <= 256

@@ -20,7 +20,6 @@ FIXTURES: Final = frozenset(
         "house",
         "interop",
         "old_house",
-        "pin_bench",
         "redis_cluster",
         "redis_server",
         "stage",

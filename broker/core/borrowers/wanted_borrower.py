@@ -1,7 +1,7 @@
 """The borrower as it is wanted, and how it follows from a decision and the attributes."""
 
 import calendar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 from broker.core.borrowers import field_values
@@ -26,9 +26,8 @@ class WishedField:
 class Wish:
     """The borrower as it is wanted: derived from the decision, before anything is looked up.
 
-    ``cpr`` is the number to find the borrower by; None only while the PIN of a borrower that was
-    made is owed. ``expires`` is the day the category is good until, ``pin_to`` the address a new
-    borrower's PIN is mailed to, None for no mail. ``upgrade``
+    ``cpr`` is the number to find the borrower by. ``expires`` is the day the category is good
+    until, ``pin_to`` the address a new borrower's PIN is mailed to, None for no mail. ``upgrade``
     is False where the person would rather keep the category (or was not asked yet), ``lowers`` the
     categories that this login may lower. ``temporary`` is the number of a borrower without a CPR
     that the person proved by its PIN: of one of the categories ``adopts`` it gets the CPR.
@@ -59,10 +58,6 @@ class Wish:
     def __repr__(self) -> str:
         """Show affiliation and category only."""
         return f"Wish({self.affiliation!r}, {self.category!r})"
-
-    def without_person(self) -> "Wish":
-        """Return the wish for an owed PIN mail, the borrower made: no CPR, fields or numbers."""
-        return replace(self, cpr=None, fields=(), temporary=None, person=NO_FACTS)
 
     def upgrades_from(self, category: str) -> bool:
         """Return whether a borrower of ``category`` would be upgraded.

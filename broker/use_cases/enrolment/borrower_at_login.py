@@ -116,7 +116,8 @@ class BorrowerAtLogin:
         record = self.ports.persons.read(person.id, now)
         if record and _is_done(record.value) and self.finder.is_known_as(record.value, wanted):
             # Another window of this login, or another login, has made it so.
-            return _account_of(record.value, self._outcome_for(transaction, record.value, wanted))
+            made = self._outcome_for(transaction, record.value, wanted)
+            return _account_of(record.value, made, has_pin_mail=bool(wanted.pin_to))
         if (
             record is None
             or not is_under_way(record.value.enrolment)
@@ -127,7 +128,8 @@ class BorrowerAtLogin:
         record = self.ports.persons.read(person.id, self.ports.now())
         if record is None or record.value.enrolment is None:
             return _case_account("national_eid_required")
-        return _account_of(record.value, record.value.enrolment.outcome)
+        enrolment = record.value.enrolment
+        return _account_of(record.value, enrolment.outcome, has_pin_mail=bool(wanted.pin_to))
 
     def _outcome_for(
         self, transaction: Transaction, record: PersonRecord, wanted: Wish
@@ -341,7 +343,9 @@ def _case_account(reason: str | None, enrolment_id: str | None = None) -> Accoun
     return Account(None, AccountState.CASE, reason=reason, enrolment=enrolment_id)
 
 
-def _account_of(record: PersonRecord, made: EnrolmentOutcome | None) -> Account:
+def _account_of(
+    record: PersonRecord, made: EnrolmentOutcome | None, *, has_pin_mail: bool = False
+) -> Account:
     enrolment = record.enrolment
     if enrolment is None or enrolment.state is EnrolmentState.DONE:
         return Account(
@@ -349,7 +353,7 @@ def _account_of(record: PersonRecord, made: EnrolmentOutcome | None) -> Account:
             AccountState.DONE,
             made,
             category=record.borrower_category,
-            pin_mailed=made is EnrolmentOutcome.CREATED,
+            pin_mailed=has_pin_mail and made is EnrolmentOutcome.CREATED,
             enrolment=enrolment.id if enrolment else None,
         )
     if enrolment.state is EnrolmentState.CASE:

@@ -17,7 +17,7 @@ NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
 OLD, NEW = bytes(range(32)), bytes(range(1, 33))
 MARKER = b"0101010000-and-more-that-nobody-may-read"
-KEY = Key("enrolment", "g", "n")
+KEY = Key("person", "g", "n")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_the_file_holds_no_plaintext(bare: Store, tmp_path: Path) -> None:
     """Nothing of a value stands in the store's files, nor in the keys or errors around it."""
     _put(EncryptedStore(bare, {"k1": OLD}, "k1"))
     octets = b"".join(file.read_bytes() for file in tmp_path.iterdir())
-    assert b"enrolment" in octets
+    assert b"person" in octets
     assert MARKER[:10] not in octets
 
 
@@ -161,9 +161,9 @@ def test_a_record_of_another_schema_is_refused(bare: Store) -> None:
     "ask",
     [
         lambda store: store.get(KEY, NOW),
-        lambda store: list(store.list("enrolment", "g", NOW)),
-        lambda store: list(store.list("enrolment", None, NOW)),
-        lambda store: store.claim("enrolment", None, "c", NOW, NOW),
+        lambda store: list(store.list("person", "g", NOW)),
+        lambda store: list(store.list("person", None, NOW)),
+        lambda store: store.claim("person", None, "c", NOW, NOW),
     ],
 )
 def test_every_way_to_read_opens_the_seal(bare: Store, ask: Callable[[Store], object]) -> None:

@@ -15,7 +15,7 @@ UNTIL = datetime(2031, 1, 1, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 BEGAN = UNTIL - timedelta(minutes=1)
 LATER = UNTIL + timedelta(days=1)
-KEY = Key("enrolment", "g", "n")
+KEY = Key("person", "g", "n")
 # What is asked at a moment of a record that ends at UNTIL, was due at its beginning, and is counted once.
 ASKED: dict[str, Callable[[Store, datetime], bool]] = {
     "get": lambda store, now: store.get(KEY, now) is not None,
@@ -59,18 +59,18 @@ def test_due_is_the_first_moment_to_claim(store: Store, group: str | None, at: d
 
 def test_a_claim_leaves_the_lease_of_another_record_alone(store: Store) -> None:
     """One that is claimed again, or finished, neither frees nor prolongs what its neighbour in the group has."""
-    other = Key("enrolment", "g", "other")
+    other = Key("person", "g", "other")
     store.put(other, Kept(b"other", "1", UNTIL, BEGAN), None, BEGAN)
     leases = {}
     for token, lease in (("first", timedelta(seconds=10)), ("second", timedelta(seconds=20))):
-        claimed = store.claim("enrolment", "g", token, BEGAN + lease, BEGAN)
+        claimed = store.claim("person", "g", token, BEGAN + lease, BEGAN)
         assert claimed is not None
         leases[claimed[0]] = Kept(b"", token, BEGAN + lease)
     assert leases.keys() == {KEY, other}
     first, second = leases
     assert store.put(first, Kept(b"done", "2", UNTIL), "1", BEGAN)
     assert store.get(lease_of(second), BEGAN) == leases[second]
-    assert store.claim("enrolment", "g", "third", UNTIL, BEGAN + timedelta(seconds=20) - TICK) is None
+    assert store.claim("person", "g", "third", UNTIL, BEGAN + timedelta(seconds=20) - TICK) is None
     for key in (first, lease_of(first)):
         store.drop(key)
     assert store.get(lease_of(second), BEGAN) == leases[second]

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.server
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
-KEY = Key("enrolment", "g", "n")
+KEY = Key("person", "g", "n")
 MARKER = b"0101010000"
 Start = Callable[..., RedisServer]
 CALLS: dict[str, Callable[[Store], object]] = {
@@ -29,9 +29,9 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "durable put": lambda store: store.put(KEY, Kept(MARKER, "1", LATER), None, NOW, durable=True),
     "put and get": lambda store: store.put_many_then_get(Write(KEY, Kept(MARKER, "1", LATER), None), [], [KEY], NOW),
     "drop": lambda store: store.drop(KEY),
-    "list": lambda store: list(store.list("enrolment", None, NOW)),
-    "list group": lambda store: list(store.list("enrolment", "g", NOW)),
-    "claim": lambda store: store.claim("enrolment", None, "c", NOW, NOW),
+    "list": lambda store: list(store.list("person", None, NOW)),
+    "list group": lambda store: list(store.list("person", "g", NOW)),
+    "claim": lambda store: store.claim("person", None, "c", NOW, NOW),
     "count": lambda store: store.count(KEY, 1, LATER, NOW),
     "faults": lambda store: store.faults(),
 }

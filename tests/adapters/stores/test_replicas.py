@@ -20,7 +20,7 @@ pytestmark = pytest.mark.server
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
-KEY = Key("enrolment", "g", "n")
+KEY = Key("person", "g", "n")
 MARKER = b"0101010000"
 Start = Callable[..., RedisServer]
 

@@ -18,15 +18,15 @@ from broker.core.ports import Kept, Key, Store
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
-KEY = Key("enrolment", "g", "n")
+KEY = Key("person", "g", "n")
 MARKER = b"0101010000-and-more-that-nobody-may-read"
 CALLS: dict[str, Callable[[Store], object]] = {
     "get": lambda store: store.get(KEY, NOW),
     "put": lambda store: store.put(KEY, Kept(MARKER, "1", LATER), None, NOW),
     "drop": lambda store: store.drop(KEY),
-    "list": lambda store: list(store.list("enrolment", None, NOW)),
-    "list group": lambda store: list(store.list("enrolment", "g", NOW)),
-    "claim": lambda store: store.claim("enrolment", None, "c", NOW, NOW),
+    "list": lambda store: list(store.list("person", None, NOW)),
+    "list group": lambda store: list(store.list("person", "g", NOW)),
+    "claim": lambda store: store.claim("person", None, "c", NOW, NOW),
     "count": lambda store: store.count(KEY, 1, LATER, NOW),
     "faults": lambda store: store.faults(),
 }

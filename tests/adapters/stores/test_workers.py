@@ -56,7 +56,7 @@ def test_a_killed_worker_loses_nothing_acknowledged(url: str, tmp_path: Path, wo
     told = _acknowledged(running, 25)
     running.kill()
     told += [int(line) for line in running.communicate()[0].splitlines(keepends=True) if line.endswith("\n")]
-    listed = {key.group for key, _ in open_store(url, tmp_path).list("enrolment", None, NOW)}
+    listed = {key.group for key, _ in open_store(url, tmp_path).list("person", None, NOW)}
     assert {str(number) for number in told} <= listed
 
 
@@ -72,8 +72,8 @@ def test_a_killed_redis_loses_nothing_acknowledged(tmp_path: Path, worker: Worke
         told += [int(line) for line in rest.splitlines()]
         server.start()
         store = open_store(server.url, tmp_path)
-        assert {str(number) for number in told} <= {key.group for key, _ in store.list("enrolment", None, NOW)}
-        assert all(store.claim("enrolment", str(number), "c", NOW, NOW) for number in told)
+        assert {str(number) for number in told} <= {key.group for key, _ in store.list("person", None, NOW)}
+        assert all(store.claim("person", str(number), "c", NOW, NOW) for number in told)
     finally:
         server.kill()
 

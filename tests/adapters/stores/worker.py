@@ -32,7 +32,7 @@ def acknowledge(store: Store) -> None:
     """Write durable enrolments without end and print the number of each once it stands."""
     for number in count():
         record = Kept(b"wish", secrets.token_hex(8), LATER, NOW)
-        assert store.put(Key("enrolment", str(number)), record, None, NOW, durable=True)
+        assert store.put(Key("person", str(number)), record, None, NOW, durable=True)
         sys.stdout.write(f"{number}\n")
         sys.stdout.flush()
 

@@ -2,25 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.change_plan import (
-    Case,
-    Change,
-    Create,
-    Gone,
-    Nothing,
-    Plan,
-    offered,
-    outcome,
-    plan,
-    planned_outcome,
-)
+from broker.core.borrowers.change_plan import Case, Change, Create, Gone, Nothing, Plan, offered, outcome, plan
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
@@ -119,55 +107,11 @@ def test_a_cpr_that_arrives_later(
     assert found or offered(planned, found, wish) is None  # nothing is offered of a borrower that the CPR did not find
 
 
-OBSERVED = Enrolment("e", EnrolmentState.OBSERVED, datetime(2026, 11, 25, 12, tzinfo=UTC), None, "p")
-
-
-@pytest.mark.parametrize(
-    ("planned", "written"),
-    [
-        (Case("several_borrowers", ("7", "9")), {"reason": "several_borrowers", "borrowers": ("7", "9")}),
-        (Gone(), {"reason": "borrower_gone"}),
-        (Nothing("7"), {"number": "7", "outcome": EnrolmentOutcome.UNCHANGED}),
-        (
-            Create(WISH),
-            {"outcome": EnrolmentOutcome.CREATED, "category": "STUD", "expires": FAR, "would": ("surname",)},
-        ),
-        (
-            Change("7", (("email", "a@b.example"),), "STUD", FAR),
-            {
-                "outcome": EnrolmentOutcome.UPGRADED,
-                "number": "7",
-                "category": "STUD",
-                "expires": FAR,
-                "would": ("email",),
-            },
-        ),
-        (
-            Change("7", (("email", "a@b.example"),)),
-            {"outcome": EnrolmentOutcome.UPDATED, "number": "7", "would": ("email",)},
-        ),
-        (
-            Change("9", (), "STUD", FAR, CPR),
-            {"outcome": EnrolmentOutcome.ADOPTED, "number": "9", "category": "STUD", "expires": FAR},
-        ),
-    ],
-)
-def test_what_would_be_written_is_kept_without_its_values(planned: Plan, written: dict[str, Any]) -> None:
-    """Where the library system is only observed, staff see what would come of each enrolment."""
-    assert planned_outcome(OBSERVED, planned) == replace(OBSERVED, **written)
-
-
 def test_neither_a_change_nor_a_borrower_nor_a_wish_shows_the_cpr() -> None:
     """They end in tracebacks and test reports."""
-    wanted = replace(OBSERVED, wish=WISH)
-    assert CPR not in f"{ADOPTED!r}{replace(TEMP, cpr=CPR)!r}{ADOPTING!r}{Create(WISH)!r}{wanted!r}"
-    assert repr(wanted) == "Enrolment('e', 'observed', None)"
-
-
-def test_an_owed_letter_keeps_no_number() -> None:
-    """What a PIN mail needs is an address and a language."""
-    kept = ADOPTING.without_person()
-    assert (kept.cpr, kept.temporary, kept.fields) == (None, None, ())
+    pending = Enrolment("e", EnrolmentState.PENDING, datetime(2026, 11, 25, 12, tzinfo=UTC), WISH)
+    assert CPR not in f"{ADOPTED!r}{replace(TEMP, cpr=CPR)!r}{ADOPTING!r}{Create(WISH)!r}{pending!r}"
+    assert repr(pending) == "Enrolment('e', 'pending', None)"
 
 
 categories = st.sampled_from(["STUD", "EMPL", "PRIV", "TEMP"])

@@ -32,13 +32,12 @@ KEPT_TEXTS: Final[Mapping[str, KeptText]] = {
         _("Which service got which number for you, so that you can be logged out there."),
     ),
     "logout": KeptText(_("Logouts under way"), _("Which services you are being logged out of.")),
-    "enrolment": KeptText(
-        _("Your library account"),
-        _("What has been asked of the library system for you, and what came of it."),
-    ),
     "person": KeptText(
-        _("Your borrower and the CPR register"),
-        _("Your borrower number, and whether the CPR register is to be asked for your address."),
+        _("Your library account"),
+        _(
+            "Your borrower number, what has been asked of the library system and of the CPR "
+            "register for you, and the browsers that you have called your own."
+        ),
     ),
     "mail": KeptText(
         _("Mails to you"),

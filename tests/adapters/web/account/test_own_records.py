@@ -83,7 +83,7 @@ def orders(house: House) -> list[Key]:
 
 def kept(house: House) -> set[str]:
     """Give the kinds of which anything is kept that could be a person's."""
-    of_persons = ("link", "receipt", "enrolment", "session", "transaction", "audit", "proof")
+    of_persons = ("link", "receipt", "person", "session", "transaction", "audit", "proof")
     store, now = house.parts.store, house.clock.now()
     return {kind for kind in of_persons if any(store.list(kind, None, now))}  # type: ignore[arg-type]
 
@@ -107,7 +107,7 @@ def test_a_person_sees_what_is_kept_and_saves_it(house: House) -> None:
     assert "dig selv, på disse sider" in page.text
     assert "you, on the pages of the broker" not in page.text
     listed = html.fromstring(page.get_data()).xpath("//section/@data-kind")
-    assert {"transaction", "session", "enrolment", "receipt", "link"} <= set(map(str, listed))  # type: ignore[arg-type]
+    assert {"transaction", "session", "person", "receipt", "link"} <= set(map(str, listed))  # type: ignore[arg-type]
     file = person.get(link(page, "format=json"))
     report = json.loads(file.get_data())
     assert file.headers["Content-Disposition"] == 'attachment; filename="what-is-kept.json"'
@@ -201,7 +201,7 @@ def test_a_person_deletes_what_is_kept(house: House) -> None:
     person, choices = entered(house)
     warning = person.get(link(choices, "do=forget"))
     assert mark(warning) == ("choices", "forget")
-    assert {"receipt", "link", "enrolment"} <= set(html.fromstring(warning.get_data()).xpath("//li/@data-kind"))  # type: ignore[arg-type]
+    assert {"receipt", "link", "person"} <= set(html.fromstring(warning.get_data()).xpath("//li/@data-kind"))  # type: ignore[arg-type]
     assert orders(house) == []
     confirm = answered(person, person.get(link(warning, "with=wayf")), "asta")
     assert mark(confirm) == ("choices", "confirm")

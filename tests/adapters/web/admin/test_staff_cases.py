@@ -1,6 +1,5 @@
 """The pages of the service desk: the open cases, and a person found by help code or borrower number."""
 
-import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,27 +7,26 @@ import pytest
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.register_look_up import ADDRESS_REFUSED, UNKNOWN_NUMBER, note_for_staff
 from broker.core.borrowers.registered_person import RegisteredPerson, Residence
 from broker.core.identity.mailbox_proofs import ProofOwner, Proved
 from broker.core.letters import LetterText
 from broker.core.login.transaction import Transaction
-from broker.core.ports import Key
+from broker.core.person_record import PersonRecord
 from broker.core.staff_sentences import REGISTER_NOTES
 from broker.demo.people.personas import persona
 from broker.use_cases.login.support_traces import SupportTraces
-from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.proof_ownership import claim_ownership, keep_proof, list_proofs, mailbox_place
 from broker.use_cases.records import Records
 from broker.use_cases.staff.reference_guesses import UNKNOWN
 from tests.plugins.house import House, Person, found, mark
+from tests.plugins.pin_pages import link_in
 from tests.plugins.staff import ADMIN, DESK, enter, send, trail
 
 ASTA = persona("asta").attributes["schacPersonalUniqueID"][0][-10:]
 SPELLED = f"{ASTA[:6]}-{ASTA[6:]}"  # on a second card: the database takes it for another number
 SMALL_CODE = "//p[contains(@class, 'help-code')]/span/text()"
-CODE = r": ([a-z]{5}-[a-z]{5})\n"
 REGISTERED = {"surname": "Ravn", "firstname": "Asta", "library_id": "AUL", "category_id": "STUDENT"}
 
 
@@ -44,8 +42,8 @@ def several_borrowers(house: House) -> tuple[str, tuple[str, str]]:
     """Let Asta be refused because two borrowers have her number; give the help code and the two."""
     made = [house.koha.patrons.create({**REGISTERED, "cardnumber": card, "userid": card}) for card in (ASTA, SPELLED)]
     person = house.person()
-    page = person.agree(person.log_in("asta"))
-    assert mark(page)[0] == "refuse"
+    page = person.log_in("asta")
+    assert mark(page) == ("refuse", "several_borrowers")
     written = found(page, "//div[@class='reference']//strong/text()")
     return f"{written[:4]} {written[4:]}".lower(), (str(made[0]["patron_id"]), str(made[1]["patron_id"]))
 
@@ -55,8 +53,22 @@ def account(house: House) -> str:
     person = house.person()
     person.agree(person.log_in("asta"))
     house.at_rest()
-    [row] = house.parts.cases.rows()
-    return str(row["number"])
+    _, record = with_enrolment(house)
+    assert record.borrower_number
+    return record.borrower_number
+
+
+def with_enrolment(house: House) -> tuple[str, PersonRecord]:
+    """Give the id and the record of the one person who has an enrolment."""
+    records = house.parts.enrolment_ports.persons.list_all(house.clock.now())
+    [found] = [(each.key.group, each.value) for each in records if each.value.enrolment]
+    return found
+
+
+def write_enrolment(house: House, person_id: str, enrolment: Enrolment) -> None:
+    """Store an enrolment in the record of a person."""
+    now = house.clock.now()
+    house.parts.enrolment_ports.persons.change(person_id, lambda record: record.with_enrolment(enrolment), now)
 
 
 def texts(page: TestResponse, path: str) -> list[str]:
@@ -105,23 +117,58 @@ def test_a_case_ends_by_try_again_in_the_list(desk: Person) -> None:
     assert "There are no open cases." in desk.get("/admin").get_data(as_text=True)
 
 
+def possible_duplicate(house: House) -> tuple[str, str]:
+    """Let Asta ask for an account beside a borrower who may be her; give her person id and that borrower."""
+    made = house.koha.patrons.create(
+        {**REGISTERED, "cardnumber": "D-1", "userid": "D-1", "date_of_birth": "2004-03-14"}
+    )
+    person = house.person()
+    person.agree(person.log_in("asta"))
+    house.until(lambda: [each.reason for each in house.listed()] == ["possible_duplicate"], "the case was listed")
+    return with_enrolment(house)[0], str(made["patron_id"])
+
+
+def test_another_person_rules_out_a_possible_duplicate(desk: Person) -> None:
+    """The borrower of another person stays as it is, and the person gets a borrower of their own."""
+    house = desk.house
+    person_id, other = possible_duplicate(house)
+    before = next(row for row in house.koha.patrons.rows() if str(row["patron_id"]) == other)
+    page = desk.press(desk.get("/admin"), do="another_person")
+    assert found(page, "//main//*[@role='status']/@data-done") == "tried"
+    house.until(lambda: not house.owed(), "the account was made")
+    assert house.listed() == []
+    record = house.parts.enrolment_ports.persons.read(person_id, house.clock.now())
+    assert record
+    assert record.value.borrower_number not in {None, other}
+    assert next(row for row in house.koha.patrons.rows() if str(row["patron_id"]) == other) == before
+
+
+def test_only_a_possible_duplicate_can_be_ruled_out(desk: Person) -> None:
+    """A forged press on another case changes nothing: two borrowers with the number stay a case."""
+    code, _ = several_borrowers(desk.house)
+    assert 'value="another_person"' not in find(desk, code).get_data(as_text=True)
+    assert press(desk, code, "another_person") == "nothing_to_try"
+    assert [each.reason for each in desk.house.listed()] == ["several_borrowers"]
+
+
 def test_the_oldest_case_is_first_and_a_new_failure_is_not_listed(desk: Person) -> None:
     """An enrolment that fails is listed after fifteen minutes: the next attempt may succeed."""
     several_borrowers(desk.house)
-    records = desk.house.parts.cases.records
-    [entry] = [each for each in records.all() if each.enrolment.state is EnrolmentState.CASE]
+    _, record = with_enrolment(desk.house)
+    assert record.enrolment
     now = desk.house.clock.now()
     for name, minutes in (("failing", 16), ("failing just now", 14)):
         began = now - timedelta(minutes=minutes)
         failing = replace(
-            entry.enrolment,
+            record.enrolment,
             id=name,
-            state=EnrolmentState.WANTED,
+            state=EnrolmentState.PENDING,
+            next_attempt=now + timedelta(days=1),
             reason="library_unavailable",
-            wanted_at=began,
-            first_attempt=began,
+            requested_at=began,
+            failing_since=began,
         )
-        assert records.write(entry._replace(key=Key("enrolment", name), version=None), failing, now + timedelta(days=1))
+        write_enrolment(desk.house, name, failing)
     assert texts(desk.get("/admin"), "//section/@data-case") == ["library_unavailable", "several_borrowers"]
 
 
@@ -169,18 +216,16 @@ def test_a_press_is_on_the_trail_before_it_does_anything(desk: Person) -> None:
 
 
 def test_a_pin_mail_goes_to_the_address_in_the_library_system(desk: Person) -> None:
-    """The page shows neither the address nor the code."""
+    """The page shows neither the address nor the link."""
     house = desk.house
     number = account(house)
     page = find(desk, number)
     assert state(page) == "done"
     assert press(desk, number, "pin_mail") == "pin_mail"
-    mail = house.mailed(2)  # the first had the PIN
-    assert mail.recipients == ("asta@post.au.example",)
-    code = re.search(CODE, mail.text)
-    assert code
+    link = link_in(house, 2)  # the first mail was the welcome mail
+    assert house.mailbox.mails()[0].recipients == ("asta@post.au.example",)
     text = find(desk, number).get_data(as_text=True)
-    assert code[1] not in text
+    assert link.partition("link=")[2].partition("&")[0] not in text
     assert "asta@" not in text
     assert ASTA not in text
 
@@ -202,9 +247,9 @@ def test_a_case_gets_no_pin_mail_and_a_done_account_no_retry(desk: Person, butto
     assert 'value="try_again"' in page.get_data(as_text=True)
     assert 'value="pin_mail"' not in page.get_data(as_text=True)
     house = desk.house
-    [entry] = [each for each in house.parts.cases.records.all() if each.enrolment.state is EnrolmentState.CASE]
-    settled = replace(entry.enrolment, state=EnrolmentState.DONE, wish=None, reason=None)
-    assert house.parts.cases.records.write(entry, settled, None)
+    person_id, record = with_enrolment(house)
+    assert record.enrolment
+    write_enrolment(house, person_id, replace(record.enrolment, state=EnrolmentState.DONE, wanted=None, reason=None))
     assert 'value="try_again"' not in find(desk, code).get_data(as_text=True)
     assert press(desk, code, button) in {"nothing_to_try", "no_pin_mail"}
     assert len(house.mailbox.mails()) == 0
@@ -222,8 +267,7 @@ def test_staff_remove_a_confirmed_address(desk: Person) -> None:
     """The address is masked. Another person may confirm the mailbox afterwards."""
     house = desk.house
     number = account(house)
-    [entry] = list(house.parts.cases.records.all())
-    person_id = house.parts.links.holder(entry.key.group)
+    person_id, _ = with_enrolment(house)
     owner, now = house.parts.links.proofs_of(person_id), house.clock.now()
     proved = Proved("mailbox", "asta@own.example", now, now + timedelta(days=30))
     store, hmacs = house.parts.store, house.parts.keys.index
@@ -329,9 +373,9 @@ def test_unknown_help_codes_are_limited(desk: Person) -> None:
 def test_the_answer_of_the_library_system_is_text(desk: Person) -> None:
     """It is shown and never run."""
     code, _ = several_borrowers(desk.house)
-    records = desk.house.parts.cases.records
-    [entry] = [each for each in records.all() if each.enrolment.reason == "several_borrowers"]
-    assert records.write(entry, replace(entry.enrolment, cause="<script>alert(1)</script>"), entry.due)
+    person_id, record = with_enrolment(desk.house)
+    assert record.enrolment
+    write_enrolment(desk.house, person_id, replace(record.enrolment, last_error="<script>alert(1)</script>"))
     text = find(desk, code).get_data(as_text=True)
     assert "&lt;script&gt;" in text
     assert "<script>alert" not in text
@@ -348,8 +392,8 @@ def test_an_identity_admin_sees_no_borrower(house: House) -> None:
 def test_a_page_whose_case_is_gone_says_what_to_do(desk: Person) -> None:
     """The enrolment was deleted since: the sentence of the page's reason is left."""
     code, _ = several_borrowers(desk.house)
-    for key, _ in list(desk.house.parts.store.list("enrolment", None, desk.house.clock.now())):
-        desk.house.parts.store.drop(key)
+    person_id, _ = with_enrolment(desk.house)
+    desk.house.parts.enrolment_ports.persons.drop(person_id, desk.house.clock.now())
     assert SupportTraces(desk.house.parts.store).find(code, desk.house.clock.now())
     text = find(desk, code).get_data(as_text=True)
     assert "Merge them in the library system" in text
@@ -359,12 +403,9 @@ def test_a_page_whose_case_is_gone_says_what_to_do(desk: Person) -> None:
 def test_a_note_of_the_register_of_persons_is_shown(house: House, desk: Person) -> None:
     """Staff read that the number is not active; nothing is asked of them."""
     number = account(house)
-    [entry] = house.parts.cases.records.all()
-    person_id = house.parts.links.holder(entry.key.group)
+    person_id, _ = with_enrolment(house)
     now = house.clock.now()
-    PersonRecords(house.parts.store, house.parts.keys.index).change(
-        person_id, lambda record: record.end_look_up("number_changed", now), now
-    )
+    house.parts.enrolment_ports.persons.change(person_id, lambda record: record.end_look_up("number_changed", now), now)
     page = find(desk, number)
     assert texts(page, "//p[@data-register-note='number_changed']/text()") == [REGISTER_NOTES["number_changed"]]
 

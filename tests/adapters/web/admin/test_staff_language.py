@@ -3,9 +3,8 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import timedelta
 from functools import cache
-from typing import Any
 
 import pytest
 from babel.messages.pofile import read_po
@@ -13,8 +12,7 @@ from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.adapters.translations.catalogue import FOLDER
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.staff_sentences import PAGES, REASONS
 from broker.core.stateless_references import SPEAKABLE
 from broker.demo.people.personas import persona
@@ -32,7 +30,6 @@ LOGINS = {
     "by number and PIN": {"upstream": "library", "cpr": "none", "nearest": "yes"},
     "two affiliations": {"upstream": "wayf", "affiliation": "student@au.dk employee@au.dk", "assurance": "high"},
 }
-WISH = Wish("0101990000", "student", "STUD", (), date(2028, 1, 1), (), None)
 CAUSE = "the library system answered 400"
 REFUSED = ("lars", "finn", "gry")
 # Names of attributes, services and affiliations are words of the files in any language.
@@ -152,15 +149,12 @@ def named(page: TestResponse) -> list[str]:
     return re.findall(r"\w*\.?\w*:\d+|\b[a-z]+_[a-z_]+\b", found(page, "//pre/text()"))
 
 
-def states() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give every state and reason that an account can be listed with, by what an enrolment holds then."""
-    shown = {EnrolmentState.NOTICE: "case", EnrolmentState.WANTED: "pending"}
-    for state in EnrolmentState:
-        yield shown.get(state, state.value), {"state": state, "reason": None}
-    yield "pending", {"state": EnrolmentState.DONE, "reason": None, "pin_owed": True}
-    yield "done", {"state": EnrolmentState.DONE, "reason": None, "pin_given_up": "pin_refused"}
+def states() -> Iterator[tuple[EnrolmentState, str | None]]:
+    """Give every state and reason that an enrolment can be listed with."""
+    yield EnrolmentState.PENDING, None
+    yield EnrolmentState.DONE, None
     for reason in REASONS:
-        yield "case", {"state": EnrolmentState.CASE, "reason": reason}
+        yield EnrolmentState.CASE, reason
 
 
 def test_the_page_of_a_person_is_danish_for_every_state_and_reason(house: House) -> None:
@@ -169,17 +163,18 @@ def test_the_page_of_a_person_is_danish_for_every_state_and_reason(house: House)
     person.agree(person.log_in("asta"))
     house.at_rest()
     desk = enter(house, DESK)
-    [first] = house.parts.cases.records.all()
-    for state, changed in states():
-        for wish in (WISH, None):
-            [entry] = house.parts.cases.records.all()
-            there: Enrolment = replace(first.enrolment, wish=wish, cause=CAUSE, **changed)
-            assert house.parts.cases.records.write(entry, there, None)
-            page = send(desk, "/admin/person", find=first.enrolment.id, do="find")
-            check(page)
-            assert found(page, "//section/@data-state") == state
-            assert found(page, "//section[@data-state]//*[@data-printed]/text()") == CAUSE
-            check(desk.get("/admin"))
+    persons, now = house.parts.enrolment_ports.persons, house.clock.now()
+    [person_id] = [each.key.group for each in persons.list_all(now) if each.value.enrolment]
+    [first] = house.enrolments()
+    for state, reason in states():
+        # Due tomorrow: the background worker leaves it as it is written here.
+        there = replace(first, state=state, reason=reason, last_error=CAUSE, next_attempt=now + timedelta(days=1))
+        persons.change(person_id, lambda record, there=there: record.with_enrolment(there), now)  # type: ignore[misc]
+        page = send(desk, "/admin/person", find=first.id, do="find")
+        check(page)
+        assert found(page, "//section/@data-state") == state.value
+        assert found(page, "//section[@data-state]//*[@data-printed]/text()") == CAUSE
+        check(desk.get("/admin"))
 
 
 def test_what_staff_do_about_a_page_is_danish(house: House) -> None:

@@ -166,19 +166,6 @@ def test_a_lowered_account_is_called_what_it_has_become(house: House) -> None:
     assert "so it has other loan terms now" in words(page.get_data(as_text=True))
 
 
-def test_a_temporary_account_that_became_ones_own_is_called_so(house: House) -> None:
-    """The person brought loans along; that nothing was changed, or a new account made, would both be false."""
-    person = house.person()
-    person.client.set_cookie("lang", "en", domain="broker.localhost")
-    page = person.sign_up("tove", "student")
-    form = person.get(page.request.path.replace("/consent", "/pin?temporary=1"))
-    page = person.press(form, do="temporary", identifier="T-2001", pin="4071")
-    done = ended(person, page)
-    assert told(done) == ("adopted", "Student at Aarhus University")
-    assert "Your temporary account is now your own account" in words(done.get_data(as_text=True))
-    assert found(done, "//dd[@id='typed']/text()") == "the number on your library card, and your PIN"
-
-
 @pytest.mark.parametrize(
     ("environment", "typed"),
     [
