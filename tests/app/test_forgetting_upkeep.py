@@ -35,7 +35,7 @@ def test_what_is_due_waits_until_a_backup_is_forgotten_again(lived_parts: Parts)
     drop = SqliteStore.drop
 
     def watched(store: SqliteStore, key: Key) -> None:
-        if key.kind == "enrolment":
+        if key.kind == "person":
             gone.extend((upkeep.may_go_on(), of_another_machine.may_go_on()))
         drop(store, key)
 
@@ -75,7 +75,7 @@ def test_serving_begins_with_it_and_work_does_nothing_before(lived_parts: Parts)
     steps: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(background_work, "ForgettingUpkeep", lambda _: upkeep)
-        patch.setattr(type(lived_parts.enrolments), "step", lambda _: made.append("enrolment"))
+        patch.setattr(type(lived_parts.person_worker), "step", lambda _: made.append("enrolment"))
         patch.setattr(background_work.Loops, "_start", lambda _, name, these, *__: steps.append((name, these)))
         loops.start()
         enrol = next(these[0] for name, these in steps if name == "borrowers")

@@ -143,7 +143,9 @@ class Life:
         wish = Wish(self.who.cpr, "student", "STUD", (), date(2036, 1, 1), fields, self.who.address)
         due = now() + timedelta(days=1)
         pending = Enrolment(f"e-{self.who.number}", EnrolmentState.PENDING, now(), wish, next_attempt=due)
-        requests = replace(self.parts.enrolment_ports.look_ups, refresh_after=timedelta(0))
+        look_ups = self.parts.enrolment_ports.look_ups
+        assert look_ups
+        requests = replace(look_ups, refresh_after=timedelta(0))
         borrower = Borrower(self.who.number, "STUD")
         requests.persons.change(
             self.id,

@@ -325,7 +325,7 @@ class LibraryTable(ConnectorTable):
     mode: Literal["live", "observe", "frozen"] = "live"
     url: Url
     staff_url: StaffUrl | None = None  # a borrower's page for staff, with {number} in it
-    trust_for: Trust = timedelta(hours=1)
+    trust_for: Trust = timedelta(minutes=10)
     # Connections to the library system per process, and enrolments at a time.
     connections: int = Field(default=2, ge=1, le=64)
     # Borrower categories that staff make: policies may upgrade them, and none makes them.
