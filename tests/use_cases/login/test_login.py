@@ -22,7 +22,6 @@ from broker.core.login.transaction import (
     Transaction,
     UpstreamRefusal,
 )
-from broker.core.ports import Key
 from broker.use_cases.records import dump
 from broker.use_cases.transactions import Held
 
@@ -572,4 +571,4 @@ def test_nobody_is_enrolled_who_is_not_at_that_step(logins: Any) -> None:
         assert logins.flow.enrol(held, logins.world.now, language="en", patience=0) == held
         assert stored(logins, held) == held.transaction
     assert not logins.world.worker.step()
-    assert logins.world.store.get(Key("enrolment", CPR), logins.world.now) is None
+    assert not any(each.value.enrolment for each in logins.world.persons.list_all(logins.world.now))
