@@ -20,7 +20,7 @@ from tests.plugins.house import Clock, House, mark, standing
 from tests.plugins.staff import unstaffed
 
 STORE = "BROKER_STORE__URL"
-LOOP = {"enrolment_made", "pin_mailed"}  # written by the loop beside the request, before or after its next line
+LOOP = {"enrolment_made"}  # written by the worker, before or after the request's next line
 
 
 def _trail(house: House) -> KeptTrail:
@@ -38,8 +38,8 @@ def _events(house: House) -> list[object]:
 
 
 def _settled(house: House) -> None:
-    """Wait until the loop has written that the PIN is mailed: it may be after the assertion has left."""
-    house.until(lambda: set(_events(house)) >= LOOP, "the PIN was mailed")
+    """Wait until the worker has written that the account was made: it may be after the assertion has left."""
+    house.until(lambda: set(_events(house)) >= LOOP, "the account was made")
 
 
 def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(house: House) -> None:
@@ -55,7 +55,7 @@ def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(house: House) -
         "enrolment_wanted",
         "released",
     ]
-    assert [each for each in first if each in LOOP] == ["enrolment_made", "pin_mailed"]
+    assert [each for each in first if each in LOOP] == ["enrolment_made"]
     again = house.person()
     house.landing(again.log_in("asta"))
     told = [each for each in _events(house) if each not in LOOP]
@@ -163,7 +163,6 @@ def test_staff_erase_a_borrower_and_the_trail_is_whole(house: House) -> None:
         "consent_given",
         "enrolment_wanted",
         "enrolment_made",
-        "pin_mailed",
         "released",
     }
     reference = str(before[0]["reference"])

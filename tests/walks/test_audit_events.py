@@ -71,7 +71,7 @@ def test_a_passive_request_of_a_browser_without_cookies_is_in_the_log_alone(
 
 
 @pytest.mark.parametrize(
-    "refusal", [("finn", "nemid", "too_young", "private.yaml:18"), ("mia", "wayf", "no_affiliation", None)]
+    "refusal", [("finn", "nemid", "too_young", "private.yaml:17"), ("mia", "wayf", "no_affiliation", None)]
 )
 def test_a_refusal_names_the_line_that_decided(
     house: House, capsys: pytest.CaptureFixture[str], refusal: tuple[str, str, str, str | None]

@@ -10,8 +10,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
-from broker.app import diagnostics
-from broker.core.identity.identifier_reassignment import PersonLink
+from broker.core.login.transaction import Transaction
 from broker.demo.library.services import Landing
 from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import EID, HUB
@@ -20,7 +19,7 @@ from broker.demo.upstreams.nemlogin import PersonaChoice
 from broker.use_cases.records import load
 from tests.plugins.asking import ask, contexts, listing
 from tests.plugins.eid_house import answer, log_in, switched
-from tests.plugins.house import House, Person, found, mark
+from tests.plugins.house import House, Person, mark
 
 CPR = "schacPersonalUniqueID"
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
@@ -58,18 +57,10 @@ def changed(name: str, **attributes: str | None) -> Persona:
 
 
 def people(house: House) -> set[str]:
-    """Give the person ids of numbers, and of names that no number came with."""
-    ids = set()
-    for key, kept in house.parts.store.list("link", None, house.clock.now()):
-        link = load(PersonLink, kept.value)
-        if link.cpr in {None, key.group}:
-            ids.add(link.person)
-    return ids
-
-
-def cpr_changed(house: House) -> list[object]:
-    """Give the borrowers that links remember for whom staff have a case."""
-    return [row["linked"] for row in house.parts.cases.rows() if row["reason"] == "cpr_changed"]
+    """Give the person ids of the logins that are under way."""
+    kept = house.parts.store.list("transaction", None, house.clock.now())
+    persons = [load(Transaction, each.value).person for _, each in kept]
+    return {each.id for each in persons if each}
 
 
 @pytest.mark.parametrize("first", [by_wayf, direct], ids=["wayf, then direct", "direct, then wayf"])
@@ -158,57 +149,23 @@ def test_a_cancelled_login_needs_no_signature(old_house: House) -> None:
     assert mark(page) == ("refuse", "upstream_refused")
 
 
-def test_a_cpr_uuid_alone_leads_to_the_borrower(house: House) -> None:
-    """Once a CPR number has come with it, the register's name finds the person, whichever route wrote it."""
+def test_a_cpr_uuid_leads_to_no_borrower(house: House) -> None:
+    """Not even where it came with the CPR number before: without the number the person is another."""
     nemlogin = switched(house)
     before = agreed(nemlogin, direct(nemlogin))
-    uuid = str(uuid5(NAMESPACE_URL, persona("eva").attributes["eduPersonPrincipalName"][0]))
-    bare = changed("eva", **{CPR: None})
-    assert agreed(nemlogin, direct(nemlogin, bare, "myprint")).attributes["uid"] == before.attributes["uid"]
-    other_name = {"eduPersonPrincipalName": "PID:9208-2002-2-000000000099@sikker-adgang.dk"}
-    renamed = changed("eva", **{CPR: None, "cprUuid": uuid.upper(), **other_name})
-    assert agreed(house, by_wayf(house, renamed, "myprint")).attributes["uid"] == before.attributes["uid"]
+    assert mark(direct(nemlogin, changed("eva", **{CPR: None}), "myprint")[1])[1] == "cpr_required"
+    assert len(people(house)) == 2
+    assert agreed(nemlogin, direct(nemlogin)).attributes["uid"] == before.attributes["uid"]
 
 
-def test_a_cpr_uuid_and_another_cpr_number_are_a_case(house: House) -> None:
-    """A remembered link and the number disagree: nothing is made, and staff get the case.
-
-    Source: docs/reference/design.md#invariant-6.
-    """
-    nemlogin = switched(house)
-    number = agreed(nemlogin, direct(nemlogin)).attributes["uid"][0]
-    before = house.koha.patrons.rows()
-    for _ in range(2):
-        _, page = direct(nemlogin, changed("eva", **{CPR: URN + OTHER}))
-        assert mark(page) == ("refuse", "cpr_changed")
-    trace = diagnostics.trace(nemlogin.parts, found(page, "//div[@class='reference']//strong/text()"))
-    assert trace is not None
-    [case] = [row["id"] for row in house.parts.cases.rows() if row["reason"] == "cpr_changed"]
-    assert trace["enrolment"] == case
-    assert house.koha.patrons.rows() == before
-    assert cpr_changed(house) == [number]
-
-
-def test_an_eppn_speaks_against_no_number(house: House) -> None:
-    """Where WAYF sends both, the eppn of one beside the cprUuid and number of another: the number leads."""
+def test_another_cpr_number_is_another_person(house: House) -> None:
+    """Whatever else came with the first one: another NameID and another borrower, and the first is left alone."""
     one = agreed(house, by_wayf(house, "eva"))
-    mixed = changed("eva", **{CPR: URN + OTHER, "cprUuid": "00000000-0000-4000-8000-000000000001"})
-    other = agreed(house, by_wayf(house, mixed))
+    rows = house.koha.patrons.rows()
+    other = agreed(house, by_wayf(house, changed("eva", **{CPR: URN + OTHER})))
     assert other.attributes["uid"] != one.attributes["uid"]
-    assert cpr_changed(house) == []
-    [notice] = [row for row in house.parts.cases.rows() if row["state"] == "notice"]
-    assert notice["linked"] == one.attributes["uid"][0]
-
-
-def test_a_new_name_comes_to_the_person_that_the_old_one_has(house: House) -> None:
-    """Who had an id by eppn alone keeps it when the number and the cprUuid come along.
-
-    Source: docs/reference/design.md#persons.
-    """
-    by_wayf(house, changed("eva", **{CPR: None}), "myprint")
-    before = people(house)
-    by_wayf(house, changed("eva", cprUuid="00000000-0000-4000-8000-000000000002"))
-    assert (people(house), len(before)) == (before, 1)
+    assert other.name_id != one.name_id
+    assert house.koha.patrons.rows()[: len(rows)] == rows
 
 
 def test_a_self_asserted_cpr_uuid_leads_nowhere(house: House) -> None:
@@ -218,9 +175,23 @@ def test_a_self_asserted_cpr_uuid_leads_nowhere(house: House) -> None:
     """
     nemlogin = switched(house)
     agreed(nemlogin, direct(nemlogin))
+    assert mark(direct(nemlogin, changed("eva", **{CPR: None}), "myprint")[1]) == ("refuse", "cpr_required")
     uuid = str(uuid5(NAMESPACE_URL, persona("eva").attributes["eduPersonPrincipalName"][0]))
-    typed = changed("asta", **{CPR: None, "cprUuid": uuid, "eduPersonAssurance": "1"})
-    assert mark(by_wayf(house, typed, "myprint", "wayf")[1]) == ("refuse", "cpr_required")
+    other = changed("asta", **{CPR: None, "cprUuid": uuid})
+    assert mark(by_wayf(house, other, "myprint", "wayf")[1]) == ("refuse", "cpr_required")
+
+
+def test_another_number_is_another_person(house: House) -> None:
+    """A known eduPersonPrincipalName with another number reaches nothing of the person known before.
+
+    Source: docs/reference/design.md#invariant-6.
+    """
+    agreed(house, by_wayf(house, "eva"))
+    before = house.koha.patrons.rows()
+    mixed = changed("eva", **{CPR: URN + OTHER, "cprUuid": "00000000-0000-4000-8000-000000000001"})
+    person, page = by_wayf(house, mixed)
+    assert mark(person.agree(page)) == ("refuse", "possible_duplicate")
+    assert house.koha.patrons.rows() == before
 
 
 @pytest.mark.parametrize(("seconds", "reason"), [(290, "ask"), (310, "error")])

@@ -77,8 +77,8 @@ def test_yesterdays_refusal_is_explained_after_ten_edits(
     reference = refused(house, "finn")
     then = house.parts.policies.current.digest[:12]
     first = explain(reference).stdout
-    assert f"private.yaml:18 (age: 18) of set {then}, in force" in first
-    assert "in force now: refused: too_young, private.yaml:18 (age: 18)" in first
+    assert f"private.yaml:17 (age: 18) of set {then}, in force" in first
+    assert "in force now: refused: too_young, private.yaml:17 (age: 18)" in first
 
     clock.ahead = timedelta(days=1)
     for age in range(17, 7, -1):
@@ -91,7 +91,7 @@ def test_yesterdays_refusal_is_explained_after_ten_edits(
         house.parts.policies.refresh(clock.now())
     last = explain(*reference.lower().split()).stdout
     assert "at my-loans by nemid: too_young;" in last
-    assert f"private.yaml:18 (age: 18) of set {then}, replaced since" in last
+    assert f"private.yaml:17 (age: 18) of set {then}, replaced since" in last
     assert "in force now: permitted" in last
 
 
@@ -153,7 +153,7 @@ def test_a_refusal_says_its_facts_and_no_value(house: House, explain: Explain) -
         ("mia", "my-loans", "no_affiliation;  no line of set"),
         ("olga", "my-loans", "company_identity;  no line of set"),
         ("alma", "myprint", "no_library_account;  the policies let them in, by student.yaml:42"),
-        ("lars", "my-loans", "national_eid_required;  private.yaml:18 (upstream: nemid)"),
+        ("lars", "my-loans", "national_eid_required;  private.yaml:17 (upstream: nemid)"),
     ],
 )
 def test_each_kind_of_refusal_is_told_apart(house: House, explain: Explain, name: str, service: str, said: str) -> None:

@@ -55,7 +55,7 @@ class BorrowerAtLogin:
         release, person = arrived.decision.release, transaction.person
         if release is None or person is None or release.borrower == "none":
             return None
-        if person.case or person.number:
+        if person.number:
             return person.number
         return self._find(person, arrived, now).number
 
@@ -67,7 +67,7 @@ class BorrowerAtLogin:
         None where the service asks for no borrower.
         """
         release, person = arrived.decision.release, transaction.person
-        if release is None or person is None or release.borrower == "none" or person.case:
+        if release is None or person is None or release.borrower == "none":
             return None
         account = None
         if release.borrower == "make" and transaction.errand is not Errand.PIN:
@@ -225,7 +225,7 @@ class BorrowerAtLogin:
         found = self._find(person, arrived, now, wanted)
         match found.finding:
             case Finding.FOUND:
-                return self._describe_found(person, found, wanted, now)
+                return self._describe_found(found, wanted, now)
             case Finding.CASE:
                 return _case_account(found.reason, self._case_id(person.id, now))
             case Finding.NONE:
@@ -236,14 +236,11 @@ class BorrowerAtLogin:
             case _:
                 assert_never(found.finding)
 
-    def _describe_found(
-        self, person: Person, found: FoundBorrower, wanted: Wish, now: datetime
-    ) -> Account:
+    def _describe_found(self, found: FoundBorrower, wanted: Wish, now: datetime) -> Account:
         """Return the account of a borrower that is as wanted, or that this login would change."""
         if found.borrower is None:
-            record = self.ports.persons.read(person.id, now)
-            if record and self.finder.is_as_wanted(record.value, wanted):
-                return _account_of(record.value, EnrolmentOutcome.UNCHANGED)
+            if found.stored and self.finder.is_as_wanted(found.stored, wanted):
+                return _account_of(found.stored, EnrolmentOutcome.UNCHANGED)
             return Account(found.number, AccountState.NONE)
         borrowers = (found.borrower,)
         planned = plan(borrowers, wanted, now.date())

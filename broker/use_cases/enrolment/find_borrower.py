@@ -36,7 +36,8 @@ class Finding(StrEnum):
 class FoundBorrower:
     """The borrower that was found.
 
-    ``borrower`` is None where the stored number was used without asking the library system.
+    ``borrower`` is None where the stored number was used without an answer of the library system;
+    ``stored`` is the record that it stands in.
     ``borrowers`` are the numbers that a case is about.
     """
 
@@ -45,6 +46,7 @@ class FoundBorrower:
     borrower: Borrower | None = None
     reason: str | None = None
     borrowers: Names = ()
+    stored: PersonRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,12 @@ class BorrowerFinder:
             number = stored.borrower_number
         age = self._age_of(stored)
         if number and age < ports.trust_for and self.is_as_wanted(stored, wanted):
-            return FoundBorrower(Finding.FOUND, number)
+            return FoundBorrower(Finding.FOUND, number, stored=stored)
         try:
             found = self.call(lambda deadline: ports.library.find(cpr_number, deadline))
         except LibraryError:
             if number and age < _TRUST_WHILE_SILENT:
-                return FoundBorrower(Finding.FOUND, number)
+                return FoundBorrower(Finding.FOUND, number, stored=stored)
             return FoundBorrower(Finding.SILENT)
         reason = find_case_reason(found, person, cpr_number)
         if reason:
@@ -98,10 +100,13 @@ class BorrowerFinder:
         self._confirm(person_id, found, person, record, wanted)
         return FoundBorrower(Finding.FOUND, found[0].number, found[0])
 
-    def is_only(self, borrower: Borrower, cpr: str) -> bool:
-        """Return whether ``cpr`` finds this borrower and no other; raises LibraryUnavailable."""
-        found = self.call(lambda deadline: self.ports.library.find(cpr, deadline))
-        return [each.number for each in found] == [borrower.number]
+    def has_borrower(self, person_id: str, borrower_number: str) -> bool:
+        """Return whether the record of a person names this borrower.
+
+        Only a login with a usable CPR number that agrees with the borrower writes it there.
+        """
+        record = self.ports.persons.read(person_id, self.ports.now())
+        return record is not None and record.value.borrower_number == borrower_number
 
     def is_as_wanted(self, stored: PersonRecord | None, wanted: Wish | None) -> bool:
         """Return whether the stored borrower met ``wanted`` when it was confirmed, and still does.

@@ -22,6 +22,13 @@ def sign_up(person: Visitor, name: str) -> str:
     return person.number(name)
 
 
+def choose_pin(person: Visitor, pin: str) -> None:
+    """Choose a PIN on the page that asks for one."""
+    person.write("#pin", pin)
+    person.write("#again", pin)
+    person.press("button[value=choose]")
+
+
 def to_my_loans(person: Visitor, way: str) -> None:
     """Choose a way into My loans on the page that asks."""
     person.open("library", "/")
@@ -30,22 +37,19 @@ def to_my_loans(person: Visitor, way: str) -> None:
     person.press(f"button[name=upstream][value={way}]")
 
 
-def show_pin(person: Visitor, typed: str, pin: str, address: str) -> None:
-    """Write the number, the code of the mail that comes, and the PIN."""
-    show_code(person, typed, address)
-    person.write("#pin", pin)
-    person.press("button[name=do][value=pin]")
-
-
-def show_code(person: Visitor, typed: str, address: str) -> None:
-    """Write the number where the library account logs in, and the code of the mail that comes."""
+def show_pin(person: Visitor, typed: str, pin: str) -> None:
+    """Write number and PIN where the library account logs in."""
     person.at("pin")
     person.write("#identifier", typed)
-    person.press("button[name=do][value=letter]")
-    person.at("pin", "asked")
-    person.write("#code", person.account_code(address))
+    person.write("#pin", pin)
+    person.press("button[name=do][value=login]")
+
+
+def show_code(person: Visitor, address: str) -> None:
+    """Write the code of the mail that comes after number and PIN."""
+    person.at("pin", "code")
+    person.write("#code", person.code(address))
     person.press("button[name=do][value=code]")
-    person.page.wait_for_selector("button[name=do][value=pin]")
 
 
 def land(person: Visitor) -> str:
@@ -61,13 +65,15 @@ def test_three_ways_lead_to_one_account(visit: Visit) -> None:
     """Number and PIN, university login and national eID show the same borrower; only the last two send the CPR."""
     person = visit()
     number = sign_up(person, "bo")
-    pin = person.pin("bo@post.au.example")
+    choose_pin(person, "7294")
+    person.at("pin", "set")
     for way, name in (("library", ""), ("wayf", "bo"), ("nemid", "bo-nemid")):
         to_my_loans(person, way)
         if name:
             person.pick(name)
         else:
-            show_pin(person, person.typed("bo"), pin, "bo@post.au.example")
+            show_pin(person, person.typed("bo"), "7294")
+            show_code(person, "bo@post.au.example")
         assert land(person) == number
         assert (person.find("#assertion td:has-text('PersonalUniqueID')").count() > 0) is (way != "library")
 
@@ -77,9 +83,14 @@ def test_a_service_may_choose_the_way_beforehand(visit: Visit) -> None:
     person = visit()
     person.open("library", "/")
     person.press("a[href='/my-loans?way=library']")
-    show_pin(person, person.typed("vera"), "0000", "vera@own.example")
-    person.page.wait_for_selector("[data-problem=pin_not_right]")
+    show_pin(person, person.typed("vera"), "")
+    person.page.wait_for_selector("[data-problem=pin_missing]")
     assert person.find("#pin[aria-invalid=true]").input_value() == ""
+    show_pin(person, person.typed("vera"), "0000")
+    person.at("pin", "code")  # as for a right PIN
+    person.write("#code", "00000000")
+    person.press("button[name=do][value=code]")
+    person.page.wait_for_selector("[data-problem=code_wrong]")
     person.open("library", "/")
     person.press("a[href='/my-loans?way=nemid']")
     person.page.wait_for_selector(f"{HUB}[value=eva]")
@@ -123,8 +134,8 @@ def test_a_cancelled_login_leads_to_the_other_ways(visit: Visit) -> None:
     assert land(person) == person.number("karla")
 
 
-def test_a_pin_comes_by_mail_without_a_login(visit: Visit) -> None:
-    """Number, mailed link, button; the new PIN of the second mail logs in, and the old one no longer does."""
+def test_a_pin_is_chosen_behind_a_mailed_link(visit: Visit) -> None:
+    """Number, mailed link, new PIN; the new PIN logs in, and the old one is mailed no code."""
     person, mail = visit(), "vera@own.example"
     person.open("library", "/")
     person.press("a[href$='/pin']")
@@ -135,39 +146,33 @@ def test_a_pin_comes_by_mail_without_a_login(visit: Visit) -> None:
     person.press("main form button")
     person.at("pin", "asked")
     person.page.goto(person.link(mail))
-    person.page.wait_for_selector("button[value=renew]")
-    person.press("main form button")
-    person.at("pin", "mailed")
-    pin = person.pin(mail)
+    choose_pin(person, "7294")
+    person.at("pin", "set")
     to_my_loans(person, "library")
-    show_pin(person, person.typed("vera"), str(persona("vera").pin), mail)
-    person.page.wait_for_selector("[data-problem=pin_not_right]")
-    person.write("#pin", pin)
-    person.press("button[name=do][value=pin]")
+    show_pin(person, person.typed("vera"), str(persona("vera").pin))
+    person.at("pin", "code")
+    person.press("main a[href$='/pin']:not([href*='?'])")
+    show_pin(person, person.typed("vera"), "7294")
+    show_code(person, mail)
     assert land(person) == person.number("vera")
 
 
-def test_a_browser_that_is_one_s_own_needs_no_second_letter(visit: Visit) -> None:
-    """The tick makes number and PIN enough; a wrong PIN and another number are told what they are."""
+def test_number_and_pin_are_enough_in_a_known_browser(visit: Visit) -> None:
+    """The tick makes number and PIN enough; a wrong PIN is named there, and another number is mailed a code."""
     person = visit()
     to_my_loans(person, "library")
-    show_code(person, person.typed("ivan"), "ivan@own.example")
+    show_pin(person, person.typed("ivan"), str(persona("ivan").pin))
+    person.at("pin", "code")
     person.tick("label[for=own]")
-    person.write("#pin", str(persona("ivan").pin))
-    person.press("button[name=do][value=pin]")
+    show_code(person, "ivan@own.example")
     assert land(person) == person.number("ivan")
-    for typed, pin, problem in (("T-2002", "0000", "pin_browser_unfit"), ("T-2001", "0000", "pin_browser_unknown")):
-        to_my_loans(person, "library")
-        person.at("pin")
-        person.write("#identifier", typed)
-        person.write("#pin", pin)
-        person.press("button[name=do][value=login]")
-        person.page.wait_for_selector(f"[data-problem={problem}]")
     to_my_loans(person, "library")
-    person.at("pin")
-    person.write("#identifier", "T-2002")
-    person.write("#pin", str(persona("ivan").pin))
-    person.press("button[name=do][value=login]")
+    show_pin(person, "T-2002", "0000")
+    person.page.wait_for_selector("[data-problem=pin_wrong]")
+    show_pin(person, "T-2001", "0000")
+    person.at("pin", "code")
+    to_my_loans(person, "library")
+    show_pin(person, "T-2002", str(persona("ivan").pin))
     assert land(person) == person.number("ivan")
 
 
@@ -185,10 +190,8 @@ def test_a_pin_is_chosen_after_a_login(visit: Visit) -> None:
         person.press("button[value=choose]")
         person.page.wait_for_selector(f"[data-problem={problem}]")
         assert person.find("#pin[aria-describedby~=problem]").input_value() == ""
-    person.write("#pin", "7294")
-    person.write("#again", "7294")
-    person.press("button[value=choose]")
-    person.at("pin", "changed")
+    choose_pin(person, "7294")
+    person.at("pin", "set")
     person.open("library", "/machine")
     person.write("#identifier", person.typed("asta"))
     person.write("#pin", "7294")
@@ -228,33 +231,28 @@ def test_a_choice_is_remembered_and_withdrawn(visit: Visit) -> None:
 
 
 @pytest.mark.slow
-def test_a_temporary_borrower_is_shown_to_be_ones_own(visit: Visit) -> None:
-    """A student whose CPR number has come shows number and PIN of the temporary account, and keeps it and its loans."""
-    person, tove = visit(), persona("tove")
-    number = person.number("tove")
-    to_my_loans(person, "wayf")
-    person.pick("tove")
-    person.at("ask")
-    person.press("main a[href*=temporary]")
-    person.at("pin")
-    person.write("#identifier", person.typed("tove"))
-    person.write("#pin", str(tove.pin))
-    person.press("button[value=temporary]")
-    assert land(person) == number
-    assert person.text("#category") == "STUDENT"
-    assert person.find("#loans li").all_inner_texts() == list(tove.loans)
-
-
-@pytest.mark.slow
 def test_by_keyboard_and_without_scripts_it_is_the_same(visit: Visit) -> None:
-    """Number and PIN, and the page of choices, need neither a mouse nor scripts."""
-    for ways in ({"keys": True}, {"scripts": False}):
-        person = visit(**ways)
+    """Number, PIN and code, and the page of choices, need neither a mouse nor scripts."""
+    for name, ways in (("ivan", {"keys": True}), ("pia", {"scripts": False})):
+        person, pin = visit(**ways), persona(name).pin
+        address = f"{name}@own.example"
+        if pin is None:
+            pin = "7294"
+            person.open("broker", "/pin")
+            person.write("#identifier", person.typed(name))
+            person.press("main form button")
+            person.at("pin", "asked")
+            person.page.goto(person.link(address))
+            choose_pin(person, pin)
+            person.at("pin", "set")
         to_my_loans(person, "library")
-        show_pin(person, person.typed("ivan"), str(persona("ivan").pin), "ivan@own.example")
-        assert land(person) == person.number("ivan")
+        show_pin(person, person.typed(name), pin)
+        person.at("pin", "code")
+        person.tick("#own")
+        show_code(person, address)
+        assert land(person) == person.number(name)
         person.open("broker", "/my-choices")
         person.press("main .ways a[href*=library]")
-        show_pin(person, person.typed("ivan"), str(persona("ivan").pin), "ivan@own.example")
+        show_pin(person, person.typed(name), pin)
         person.at("choices")
         assert person.find("[data-service=my-loans]").count() == 1
