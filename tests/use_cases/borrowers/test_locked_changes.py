@@ -24,9 +24,14 @@ from tests.use_cases.conftest import Hooks, Shelf
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 BY = NOW + timedelta(seconds=10)
 CHANGES: dict[str, Callable[[LockedChanges, str], object]] = {
-    "change": lambda library, number: library.change(Change(number, (("firstname", "Åse"),)), BY),
-    "set_pin": lambda library, number: library.set_pin(number, "4071", BY),
+    "given name": lambda library, number: library.change(Change(number, (("firstname", "Åse"),)), BY),
+    "surname": lambda library, number: library.change(Change(number, (("surname", "Skov"),)), BY),
 }
+
+
+def change_address(library: LockedChanges, number: str, deadline: datetime) -> None:
+    """Make another change."""
+    library.change(Change(number, (("email", "aase@example.org"),)), deadline)
 
 
 class House:
@@ -61,19 +66,19 @@ def test_a_second_change_of_the_borrower_comes_later(house: House, first: str, s
         with pytest.raises(LibraryUnavailable, match="under way"):
             CHANGES[second](other, "7")
 
-    house.hooks.before[first] = meanwhile
+    house.hooks.before["change"] = meanwhile
     CHANGES[first](one, "7")
-    assert house.hooks.calls == [first]
+    assert house.hooks.calls == ["change"]
     CHANGES[second](other, "7")
-    assert house.hooks.calls == [first, second]
+    assert house.hooks.calls == ["change", "change"]
 
 
 def test_other_borrowers_do_not_wait(house: House) -> None:
     """The lease is that of one borrower."""
     one, other = house.process(), house.process()
-    house.hooks.before["change"] = lambda: other.set_pin("8", "5182", BY)
-    CHANGES["change"](one, "7")
-    assert house.hooks.calls == ["change", "set_pin"]
+    house.hooks.before["change"] = lambda: change_address(other, "8", BY)
+    CHANGES["given name"](one, "7")
+    assert house.hooks.calls == ["change", "change"]
 
 
 def test_a_failed_change_leaves_nothing_locked(house: House) -> None:
@@ -85,8 +90,8 @@ def test_a_failed_change_leaves_nothing_locked(house: House) -> None:
     house.hooks.before["change"] = broken
     library = house.process()
     with pytest.raises(LibraryUnavailable, match="down"):
-        CHANGES["change"](library, "7")
-    CHANGES["change"](library, "7")
+        CHANGES["given name"](library, "7")
+    CHANGES["given name"](library, "7")
 
 
 @pytest.mark.parametrize("first", CHANGES)
@@ -97,12 +102,12 @@ def test_a_whole_write_without_an_answer_is_waited_for(house: House, first: str,
     def lost() -> None:
         raise ChangeUnanswered("no answer")
 
-    house.hooks.before[first] = lost
+    house.hooks.before["change"] = lost
     library = house.process()
     with pytest.raises(ChangeUnanswered):
         CHANGES[first](library, "7")
     with pytest.raises(LibraryUnavailable, match="under way"):
-        library.set_pin("7", "6838", BY)
+        change_address(library, "7", BY)
     for _ in range(2):
         if second == first:
             CHANGES[second](library, "7")
@@ -111,7 +116,7 @@ def test_a_whole_write_without_an_answer_is_waited_for(house: House, first: str,
                 CHANGES[second](library, "7")
     house.now = BY + LATE
     with pytest.raises(LibraryUnavailable, match="under way"):
-        library.set_pin("7", "6838", BY + LATE)
+        change_address(library, "7", BY + LATE)
     house.now = LEASE.until(BY + LATE)
     CHANGES[second](library, "7")
 
@@ -124,15 +129,15 @@ def test_a_write_whose_answer_nobody_read_is_waited_for(house: House, first: str
     def interrupted() -> None:
         raise fault
 
-    house.hooks.before[first] = interrupted
+    house.hooks.before["change"] = interrupted
     library = house.process()
     with pytest.raises(fault):
         CHANGES[first](library, "7")
     with pytest.raises(LibraryUnavailable, match="under way"):
-        library.set_pin("7", "6838", BY)
+        change_address(library, "7", BY)
     CHANGES[first](library, "7")
     house.now = LEASE.until(LEASE.until(BY + LATE))
-    library.set_pin("7", "6838", BY + LATE)
+    change_address(library, "7", BY + LATE)
 
 
 @pytest.mark.parametrize("error", [LibraryRefused, LibraryUnavailable, CallNotMade])
@@ -147,8 +152,8 @@ def test_an_answer_and_a_write_that_was_not_sent_hold_nothing_up(
     house.hooks.before["change"] = turned_away
     library = house.process()
     with pytest.raises(error):
-        CHANGES["change"](library, "7")
-    library.set_pin("7", "6838", BY)
+        CHANGES["given name"](library, "7")
+    change_address(library, "7", BY)
 
 
 @pytest.mark.parametrize("first", CHANGES)
@@ -162,26 +167,26 @@ def test_what_a_process_that_died_has_sent_is_waited_for(
     library = house.process()
     house.now = BY + timedelta(seconds=6)
     with pytest.raises(LibraryUnavailable, match="under way"):
-        library.set_pin("7", "6838", BY)
+        change_address(library, "7", BY)
     CHANGES[first](library, "7")
     house.now = BY + LATE
     with pytest.raises(LibraryUnavailable, match="under way"):
-        library.set_pin("7", "6838", BY + LATE)
+        change_address(library, "7", BY + LATE)
     house.now += timedelta(seconds=11)
-    library.set_pin("7", "6838", BY + LATE)
+    change_address(library, "7", BY + LATE)
 
 
 def test_the_lock_of_a_process_that_died_ends_by_itself(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five seconds after the call must have ended, for the same change."""
     with monkeypatch.context() as killed:
         killed.setattr(Lease, "end", lambda *_: None)
-        CHANGES["change"](house.process(), "7")
+        CHANGES["given name"](house.process(), "7")
     library = house.process()
     house.now = BY + timedelta(seconds=4)
     with pytest.raises(LibraryUnavailable, match="under way"):
-        CHANGES["change"](library, "7")
+        CHANGES["given name"](library, "7")
     house.now = BY + timedelta(seconds=6)
-    CHANGES["change"](library, "7")
+    CHANGES["given name"](library, "7")
 
 
 @pytest.mark.parametrize(("setting", "is_due"), [("minPasswordLength", True), (None, False)])
@@ -196,7 +201,7 @@ def test_an_error_that_names_a_setting_makes_the_proof_due(house: House, setting
 
     house.hooks.before["change"] = refuse
     with pytest.raises(LibraryRefused):
-        CHANGES["change"](house.process(), "7")
+        CHANGES["given name"](house.process(), "7")
     record = store.get(Key("setup", "library"), house.now)
     assert record is not None
     assert (b"0001-01-01" in record.value) is is_due

@@ -4,11 +4,12 @@ Processes die before and after any call, answers are lost or come late, the desk
 """
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -17,12 +18,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts, can_be_claimed, count_agreeing
+from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import CallNotSent, LibraryRefused, LibrarySilent, LibraryUnavailable
 from broker.use_cases.enrolment.find_borrower import Finding
-from tests.use_cases.enrolment.conftest import Killed, World, wanted_for
+from tests.use_cases.enrolment.conftest import FAR, Killed, Library, World, wanted_for
 
+T = TypeVar("T")
 # Twins share surname and birth date, the namesake a name, the stranger nothing.
 PEOPLE: Final = {
     "aase": (PersonFacts("Prøvesen", "Åse", date(1999, 1, 1)), "0101990000"),
@@ -31,6 +35,7 @@ PEOPLE: Final = {
     "stranger": (PersonFacts("Skov", "Ida", date(1970, 5, 5)), "0505700003"),
 }
 NAMES = st.sampled_from(sorted(PEOPLE))
+CALLS = st.sampled_from(["find", "find_similar", "create", "change", "read"])
 ERRORS = st.sampled_from(
     [
         LibrarySilent("no answer"),
@@ -49,6 +54,37 @@ def are_alike(one: PersonFacts, other: PersonFacts) -> bool:
     return count_agreeing(one, Borrower("", "", born=other.birth_date, fields=fields)) >= 2
 
 
+class WatchedLibrary(Library):
+    """Asserts what every write needs. ``meanwhile`` happens once, during the next call of that name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: tuple[str, Callable[[], None]] | None = None
+        self.is_overtaken = False
+
+    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+        """Create, for the worker that has the lease."""
+        assert not self.is_overtaken, "a create without the lease"
+        return super().create(wish, mark, deadline)
+
+    def change(self, change: Change, deadline: datetime) -> Borrower:
+        """Change the only borrower with its number, or one without a number that was claimed."""
+        assert not self.is_overtaken, "a change without the lease"
+        number = self.borrowers[change.number].cpr
+        if change.cpr:
+            assert number is None, "a borrower with a number was claimed"
+        else:
+            assert [each.cpr for each in self.borrowers.values()].count(number) == 1, "one of several was changed"
+        return super().change(change, deadline)
+
+    def _call(self, name: str, call: Callable[[], T]) -> T:
+        if self.meanwhile and self.meanwhile[0] == name:
+            _, happen = self.meanwhile
+            self.meanwhile = None
+            happen()
+        return super()._call(name, call)
+
+
 class EnrolmentModel(RuleBasedStateMachine):
     """``owners`` says whose each borrower is, by the desk or by the login that created it."""
 
@@ -57,7 +93,8 @@ class EnrolmentModel(RuleBasedStateMachine):
         self.folder = Path(mkdtemp())
         path = self.folder / "broker.db"
         sqlite.prepare(path)
-        self.world = World(SqliteStore(path))
+        self.library = WatchedLibrary()
+        self.world = World(SqliteStore(path), library=self.library)
         self.owners: dict[str, str] = {}
         self.desk: set[str] = set()
         self.ruled_out: dict[str, set[str]] = {name: set() for name in PEOPLE}
@@ -102,6 +139,41 @@ class EnrolmentModel(RuleBasedStateMachine):
         finally:
             self.world.library.faults = []
         self.world.now += timedelta(minutes=1)
+
+    @rule(call=CALLS)
+    def overtake(self, call: str) -> None:
+        """Let a call take so long that another worker takes over."""
+
+        def take_over() -> None:
+            self.world.now += timedelta(hours=2)
+            begun = len(self.library.calls)
+            self.world.work()
+            self.library.is_overtaken = len(self.library.calls) > begun
+
+        self.library.meanwhile = (call, take_over)
+        self.world.worker.step()
+        self.library.meanwhile, self.library.is_overtaken = None, False
+
+    @rule(name=NAMES, call=CALLS)
+    def ask_meanwhile(self, name: str, call: str) -> None:
+        """Let the person ask for more while a worker carries out the enrolment: that is not lost."""
+        requested: list[Enrolment] = []
+
+        def ask() -> None:
+            wanted = wanted_for(*PEOPLE[name], expires=FAR + timedelta(days=400))
+            requested.append(self.world.requests.request(name, wanted))
+
+        before = self.world.requests.read(name)
+        self.library.meanwhile = (call, ask)
+        self.world.worker.step()
+        self.library.meanwhile = None
+        if requested and (before is None or requested[0].wanted != before.wanted):
+            assert self.world.requests.read(name) == requested[0], "a request was lost"
+
+    @rule(loses=st.booleans())
+    def lose_creates(self, *, loses: bool) -> None:
+        """Let the library system answer creates that have no effect."""
+        self.library.loses_creates = loses
 
     @rule(hours=st.sampled_from([0, 2, 26]))
     def wait(self, hours: int) -> None:
@@ -149,6 +221,32 @@ class EnrolmentModel(RuleBasedStateMachine):
             if self.owners[number] == name:
                 self.world.library.borrowers[number] = replace(borrower, cpr=PEOPLE[name][1])
 
+    @rule(name=NAMES)
+    def register_again(self, name: str) -> None:
+        """Let the desk register a second borrower with a person's number."""
+        mine = [number for number, owner in self.owners.items() if owner == name]
+        if len(mine) == 1:
+            person, number = PEOPLE[name]
+            self.owners[self.library.add(person, number).number] = name
+
+    @rule(name=NAMES)
+    def write_other_number(self, name: str) -> None:
+        """Let the desk write a number that is nobody's into a borrower without one."""
+        for number in sorted(self.desk):
+            borrower = self.library.borrowers[number]
+            if self.owners[number] == name and borrower.cpr is None:
+                self.library.borrowers[number] = replace(borrower, cpr="3112990000")
+
+    @invariant()
+    def what_is_ruled_out_is_not_asked_again(self) -> None:
+        """Ask staff about each possible duplicate once."""
+        for name, ruled_out in self.ruled_out.items():
+            enrolment = self.world.requests.read(name)
+            if enrolment is None or enrolment.state is EnrolmentState.DONE:
+                ruled_out.clear()
+            elif enrolment.reason == CaseReason.POSSIBLE_DUPLICATE:
+                assert not ruled_out & set(enrolment.borrowers)
+
     @invariant()
     def one_borrower_per_person(self) -> None:
         """No login creates a second borrower beside one that may be the person's, and no other's is written."""
@@ -180,10 +278,10 @@ class EnrolmentModel(RuleBasedStateMachine):
     def check_is_theirs(self, name: str, number: str) -> None:
         """Assert that a borrower is this person's, by the name in it."""
         borrower: Any = self.world.library.borrowers.get(number)
-        if borrower is not None:
-            assert self.owners.get(number, name) == name
-            assert count_agreeing(PEOPLE[name][0], borrower) >= 2
+        assert borrower is not None, "a borrower that is not there"
+        assert self.owners.get(number, name) == name
+        assert count_agreeing(PEOPLE[name][0], borrower) >= 2
 
 
-EnrolmentModel.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+EnrolmentModel.TestCase.settings = settings(max_examples=300, stateful_step_count=25, deadline=None)
 TestEnrolmentModel = EnrolmentModel.TestCase
