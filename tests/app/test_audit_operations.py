@@ -12,7 +12,7 @@ from broker.app.assembly import Parts, assemble, now
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import ConfigurationFaults
-from broker.core.identity.identifier_reassignment import PersonLink
+from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.core.person_record import PersonRecord
 from broker.core.ports import Kept, Key
 from broker.demo.run.demo_folder import Setting
@@ -21,24 +21,19 @@ from broker.use_cases.records import dump
 from tests.plugins.staff import unstaffed
 
 NUMBER = "4711"
-# Pseudonyms of CPR numbers and of names, the person of each, and the borrower in that person's record.
-LINKS = {
-    "k1.cpr": ("holder", "k1.cpr", NUMBER),
-    "k1.other": ("another", "k1.other", "4712"),
-    "a-name": ("stranger", "k1.cpr", None),
-    "no-cpr": ("nobody", None, None),
-}
+# Persons, and the borrower that the CPR number of each was found to have.
+PERSONS = {"holder": NUMBER, "another": "4712", "stranger": None}
 
 
 @pytest.fixture
 def parts(setting: Setting, tmp_path: Path) -> Parts:
-    """Give a broker's parts over an empty store and an empty trail, with links and borrowers in it."""
+    """Give a broker's parts over an empty store and an empty trail, with borrowers in it."""
     environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_AUDIT__FOLDER": f"{tmp_path / 'audit'}"}
     parts = assemble(load(setting.config, environ))
-    links = {**LINKS, parts.links.of_borrower(NUMBER): ("by-pin", None, None)}
-    for name, (person, cpr, number) in links.items():
-        put(parts, Key("link", name), PersonLink(person, cpr, now()))
-        parts.trail.add(AuditEvent(AuditEventKind.DECIDED, now(), person=person, reason=person))
+    by_pin = compute_person_id_of_borrower(parts.keys.index, NUMBER)
+    for person, number in {**PERSONS, by_pin: None}.items():
+        reason = "by-pin" if person == by_pin else person
+        parts.trail.add(AuditEvent(AuditEventKind.DECIDED, now(), person=person, reason=reason))
         if number:
             borrower = Borrower(number, "STUD")
             change = partial(PersonRecord.confirm_borrower, borrower=borrower, now=now())
@@ -58,7 +53,7 @@ def reasons(parts: Parts, borrower: str) -> set[str]:
 
 
 def test_the_events_of_a_borrower_are_those_of_its_persons(parts: Parts) -> None:
-    """By its number, by the person records that name it, and by the link that a PIN makes: by no name alone."""
+    """By its number, by the CPR number that found it, and by its library account."""
     assert reasons(parts, NUMBER) == {"holder", "by-pin", "its number"}
     assert reasons(parts, "4712") == {"another"}
     assert reasons(parts, "4713") == set()
