@@ -169,10 +169,10 @@ def test_a_lowered_account_is_called_what_it_has_become(house: House) -> None:
 @pytest.mark.parametrize(
     ("environment", "typed"),
     [
-        ({}, "your CPR number, and your PIN"),
+        ({}, "your CPR number and your PIN"),
         (
             {"BROKER_LIBRARY__CARD_NUMBER": "system"},
-            "here your CPR number, at the machines the number on your library card, and your PIN",
+            "your CPR number here, the number on your library card at the machines, and your PIN",
         ),
     ],
 )
