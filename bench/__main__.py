@@ -68,7 +68,7 @@ CASES: Final[dict[str, tuple[str, Case]]] = {
     "sixteen": ("the longest wait, and memory", lambda _: logins.at_sixteen()),
     "trail": ("a trail on a slow disk", lambda _: logins.slow_trail()),
     "first": ("first logins, two workers", lambda _: first_logins.rows()),
-    "drain": ("wishes that wait after an outage, and what known borrowers notice", lambda _: borrowers.drained()),
+    "drain": ("pending enrolments after an outage, and known borrowers meanwhile", lambda _: borrowers.drained()),
     "large": ("a login in a large installation, one worker, one at a time", lambda _: large_installations.rows()),
     "reload": ("requests while policies and metadata are loaded beside them", lambda _: reload.rows()),
     "policy": ("policies", lambda _: policy.rows()),

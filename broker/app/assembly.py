@@ -50,8 +50,7 @@ from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.enrolment.worker import EnrolmentWorker
-from broker.use_cases.identity.person_links import PersonLinks
-from broker.use_cases.identity.person_resolution import NoIdentityCases, PersonResolution
+from broker.use_cases.identity.person_resolution import PersonResolution
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.mail_outbox import MailOutbox
 from broker.use_cases.person_records import PersonRecords
@@ -88,7 +87,6 @@ class Parts:
     library: LibrarySystem
     register: PersonRegister | None
     library_proof: LibraryProof
-    links: PersonLinks
     enrolment_ports: EnrolmentPorts
     enrolments: EnrolmentRequests
     borrower_finder: BorrowerFinder
@@ -126,7 +124,7 @@ class Parts:
         """Return the look-up of a person through the ports."""
         configured = self.configured()
         index = self.keys.index
-        persons = PersonResolution(configured, self.links, NoIdentityCases(), self.borrower_finder)
+        persons = PersonResolution(index, self.borrower_finder.has_borrower)
         borrowers = BorrowerAtLogin(
             self.enrolment_ports,
             self.enrolments,
@@ -178,7 +176,6 @@ def assemble(settings: config.Config) -> Parts:
         library=ports.library,
         register=opened.register,
         library_proof=_library_proof(opened, store, trail.tell),
-        links=PersonLinks(store, ring.index, now),
         enrolment_ports=ports,
         enrolments=EnrolmentRequests(ports, wake, time.sleep, waiting),
         borrower_finder=BorrowerFinder(ports, waiting, settings.library.mode == "live"),

@@ -11,6 +11,7 @@ from broker.adapters.trail.verification import VerificationReport, verify
 from broker.app.assembly import Parts, now
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.use_cases.staff import staff_sessions
 
 
@@ -90,12 +91,7 @@ def _persons(parts: Parts, borrower: str) -> set[str]:
     """Return the persons who have been served as a borrower: by CPR number, or by its PIN."""
     records = parts.enrolment_ports.persons.list_all(now())
     persons = {each.key.group for each in records if each.value.borrower_number == borrower}
-    links = parts.links
-    account = links.of_borrower(borrower)
-    linked = links.cpr(account)
-    persons |= {linked, links.holder(linked)} if linked else set()
-    alone = links.known_by_name(account)
-    return persons | ({alone} if alone else set())
+    return persons | {compute_person_id_of_borrower(parts.keys.index, borrower)}
 
 
 def _of_staff(parts: Parts, eppn: str) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 from broker.adapters.telling import application_log, metrics
 from broker.adapters.telling.event_sinks import EventSinks, to_log
 from broker.adapters.telling.sealed_message_log import MessageLog
-from broker.app import assembly
+from broker.app import assembly, readiness
 from broker.app.forgetting_upkeep import ForgettingUpkeep
 from broker.app.kept_report import ReportUpkeep
 from broker.app.work_folder import WakeListener, WorkLock
@@ -115,6 +115,8 @@ def _work_on(read: Callable[[], Config], settings: Config, lock: WorkLock, told:
         settings = read()
     parts: assembly.Parts | None = assembly.assemble(settings)
     while parts is not None:
+        if faults := readiness.key_faults(parts):
+            raise ConfigurationFaults(faults)
         parts.tell(BrokerEvent(EventKind.WORK_STARTED))
         loops = Loops(parts)
         loops.start()

@@ -20,7 +20,7 @@ def search(parts: Parts, clock: Callable[[], datetime] = now) -> StaffSearch:
     """Return the search of staff."""
     store, hmacs = parts.store, parts.keys.index
     enrolments = StaffEnrolments(parts.enrolment_cases, store, hmacs, clock)
-    return StaffSearch(enrolments, parts.links, parts.outbox, store, hmacs, clock)
+    return StaffSearch(enrolments, parts.outbox, store, hmacs, clock)
 
 
 def find_person(parts: Parts, typed: str) -> FoundPerson:

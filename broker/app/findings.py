@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -20,7 +21,7 @@ from broker.app import (
 )
 from broker.app.assembly import Parts, now, smtp
 from broker.app.policy_sources import SHOWN
-from broker.app.readiness import readiness
+from broker.app.readiness import key_faults, readiness
 from broker.core.entities import Assurance, Upstream
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import RecordUnreadable
@@ -231,7 +232,13 @@ def _clocks(parts: Parts) -> Iterator[str]:
         yield f"clock: {fault}"
 
 
+def _keys(parts: Parts) -> Iterator[str]:
+    with suppress(StoreUnavailable):  # a fault of the store
+        yield from map(str, key_faults(parts))
+
+
 _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
+    _keys,
     _audit,
     _work,
     _policies,

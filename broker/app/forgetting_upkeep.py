@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.app.assembly import Parts, now
-from broker.app.person_operations import PersonDesk, desk, sentence_of_two
+from broker.app.person_operations import PersonDesk, desk
 from broker.core.errors import StoreUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.use_cases.persons.forgetting import Forgetting, RecordsUnread, StillCarriedOut
@@ -26,7 +26,6 @@ class ForgettingUpkeep:
     parts: Parts
     _of: PersonDesk = field(init=False)
     _next: datetime | None = None
-    _undecided: frozenset[str] = frozenset()
     _is_looking: bool = False
 
     def __post_init__(self) -> None:
@@ -77,19 +76,12 @@ class ForgettingUpkeep:
     def _repeated(self) -> int:
         self._is_looking = True
         try:
-            count = self._forgetting.repeat()
-            undecided = self._forgetting.undecided()
+            return self._forgetting.repeat()
         finally:
             self._is_looking = False
-        self._undecided = frozenset(each.name for each in undecided)
-        for stone in undecided:
-            facts = {"fault": sentence_of_two(stone.at)}
-            self.parts.tell(BrokerEvent(EventKind.FORGET_UNDECIDED, facts))
-        return count
 
     def _is_put_back(self) -> bool:
-        last = self._forgetting.tombstones.last_lost()
-        return last is not None and last.name not in self._undecided
+        return self._forgetting.tombstones.last_lost() is not None
 
     @property
     def _forgetting(self) -> Forgetting:
@@ -111,22 +103,19 @@ def repeat_first(parts: Parts) -> None:
 
 
 def findings(parts: Parts) -> tuple[str, ...]:
-    """Return who is to be forgotten again after a backup, and cannot be by itself, in sentences."""
+    """Return in sentences what is left to be forgotten."""
     forgetting = desk(parts).forgetting
     try:
-        undecided = forgetting.undecided()
         lost = forgetting.tombstones.lost_by_store()
         unread = forgetting.records.unread(now())
     except StoreUnavailable:
         return ()  # a fault of the store
     except OSError as error:
         return (f"person: the record of who was forgotten cannot be read: {error.strerror}",)
-    found = [f"person: {sentence_of_two(each.at)}" for each in undecided]
-    found += [f"person: {each}" for each in sentences_of_unread(unread)]
-    waiting = len(lost) - len(undecided)
-    if waiting:
+    found = [f"person: {each}" for each in sentences_of_unread(unread)]
+    if lost:
         what = "broker work does it when it begins, or broker person forget --restored"
-        found.append(f"person: a backup was put back, {waiting} to be forgotten again: {what}")
+        found.append(f"person: a backup was put back, {len(lost)} to be forgotten again: {what}")
     return tuple(found)
 
 

@@ -1,7 +1,7 @@
 """What staff do for a person who asks: find what is kept about them, show it, and forget it."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,15 +17,18 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import identifier_of
 from broker.core.entities import Names
 from broker.core.errors import AttributesRefused, LeadsNowhere, LibraryError
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.identity.cpr import looks_like_cpr
+from broker.core.identity.person_id import (
+    compute_person_id_of_cpr,
+    compute_person_ids_of_identifier,
+)
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.transaction import Authentication
-from broker.use_cases.identity.person_resolution import NAMES, NoIdentityCases, PersonResolution
+from broker.use_cases.identity.person_resolution import compute_id
 from broker.use_cases.persons.forgetting import Forgetting, RecordsUnread
 from broker.use_cases.persons.person_search import FoundPerson, PersonSearch
 from broker.use_cases.persons.their_counters import TheirCounters
-from broker.use_cases.persons.their_records import AssertedNames, TheirRecords
+from broker.use_cases.persons.their_records import TheirRecords
 from broker.use_cases.persons.tombstones import Tombstones
 from broker.use_cases.proofs.rate_limits import Limits
 
@@ -45,12 +48,11 @@ class NoPerson(LeadsNowhere):
 class NamedPerson:
     """A person by one thing that is known of them; exactly one is some.
 
-    ``typed`` is a CPR number or an eppn, ``reference`` that of a page, ``borrower`` the library
-    system's own number.
+    ``typed`` is a CPR number or an identifier that an institution asserted, ``borrower`` the
+    library system's own number.
     """
 
     typed: str | None = None
-    reference: str | None = None
     borrower: str | None = None
 
 
@@ -69,21 +71,21 @@ class MachineTrail:
         """Return the group of the keys of a borrower number."""
         return self.kept.person_keys.of_borrower(number)
 
-    def groups_of(self, reference: str, now: datetime) -> Names:
-        """Return the groups of the keys of the person of a page's reference."""
-        return self.searching.groups_of(reference, now)
-
     def events(self, groups: Names, now: datetime) -> Iterator[Mapping[str, Any]]:
         """Return the events that the keys of ``groups`` open, oldest first."""
         return self.searching.of(groups, now)
+
+    def has_keys(self, group: str, now: datetime) -> bool:
+        """Return whether there is an event that a key of ``group`` opens."""
+        return self.kept.person_keys.has_any(group, now)
 
     def services(self) -> Names:
         """Return every service that an event names."""
         return self.searching.services()
 
-    def erase(self, group: str, now: datetime) -> int:
-        """Delete every key of a group, and return how many there were."""
-        return self.kept.person_keys.erase(group, now)
+    def erase(self, group: str, now: datetime, before: datetime) -> int:
+        """Delete the keys of a group up to the month of ``before``; return how many there were."""
+        return self.kept.person_keys.erase(group, now, before)
 
     def erased(self, count: int, now: datetime) -> None:
         """Write that ``count`` keys of a person are deleted."""
@@ -102,23 +104,23 @@ class NoMachineTrail:
         """Return the number: it leads to no key."""
         return number
 
-    def groups_of(self, reference: str, now: datetime) -> Names:
-        """Find nothing."""
-        del reference, now
-        return ()
-
     def events(self, groups: Names, now: datetime) -> Iterator[Mapping[str, Any]]:
         """Find nothing."""
         del groups, now
         return iter(())
 
+    def has_keys(self, group: str, now: datetime) -> bool:
+        """Find nothing."""
+        del group, now
+        return False
+
     def services(self) -> Names:
         """Find nothing."""
         return ()
 
-    def erase(self, group: str, now: datetime) -> int:
+    def erase(self, group: str, now: datetime, before: datetime) -> int:
         """Erase nothing."""
-        del group, now
+        del group, now, before
         return 0
 
     def erased(self, count: int, now: datetime) -> None:
@@ -137,66 +139,68 @@ class PersonDesk:
     patience: timedelta = _CALL  # for what the library system says
 
     def found(self, named: NamedPerson, services: Iterable[str] = ()) -> FoundPerson:
-        """Return the person; NoPerson where nobody, or more than one, is meant.
+        """Return the person; NoPerson where nothing is kept, or two may be meant.
 
         ``services`` are names of services that are gone and may have receipts of theirs.
         """
         asking = self._asking()
         person = _one(self._named(asking, named))
-        if person.is_nobody:
-            raise NoPerson(_NOBODY)
         person = replace(person, services=tuple(dict.fromkeys((*person.services, *services))))
-        return _one(self._with_library(asking, person, named))
+        whole = _one(self._with_library(asking, person, named))
+        moment = now()
+        if not self.records.of(whole, moment) and not any(
+            self.search.trail.events(whole.trail, moment)
+        ):
+            raise NoPerson(_NOBODY)
+        return whole
 
     def of_login(self, id_: str) -> FoundPerson:
-        """Return whoever has logged in, by the id that the login led to: nobody of the same name.
-
-        NoPerson where it may be two people after all.
-        """
+        """Return the person who has logged in, by their person id."""
         asking = self._asking()
-        person = _one(asking.by_id(id_))
-        return _one(self._with_library(asking, person, NamedPerson()))
+        return _one(self._with_library(asking, asking.by_ids([id_]), NamedPerson()))
 
     def _asking(self) -> PersonSearch:
         """Return the search, which asks the library system once about each borrower number."""
         return replace(self.search, holds=cache(self._is_held))
 
-    def _is_held(self, number: str, cprs: frozenset[str]) -> bool:
+    def _is_held(self, number: str, ids: frozenset[str]) -> bool:
         """Return whether staff have not given the record to another person, as far as is known."""
         try:
             borrower = self.parts.library.read(number, now() + self.patience)
         except LibraryError:
             return True
-        if borrower is None or borrower.cpr is None or not cprs:
-            return True
-        return self.parts.links.of_cpr(borrower.cpr) in cprs
+        return borrower is None or self._is_theirs(borrower, ids)
 
     def _named(self, search: PersonSearch, named: NamedPerson) -> FoundPerson:
-        if named.reference is not None:
-            return search.by_reference(named.reference)
         if named.borrower is not None:
-            return _known(search, search.by_number(named.borrower.strip()))
+            return search.by_number(named.borrower.strip())
         cpr = _cpr_in(named)
         if cpr:
-            return _known(search, search.by_names([self.parts.links.of_cpr(cpr)]))
-        own = self._own_names((named.typed or "").strip())
-        return search.by_names(own, lasting=False)
+            return search.by_ids([compute_person_id_of_cpr(self.parts.keys.index, cpr)])
+        ids = tuple(self._ids_of_identifier((named.typed or "").strip()))
+        known = tuple(each for each in ids if self._has_left_anything(each))
+        person = search.by_ids(known)
+        return replace(person, is_several=len(known) > 1)
 
-    def _own_names(self, typed: str) -> Iterator[str]:
-        """Yield the pseudonyms of a name at each institution: it is good within its own only."""
-        persons = self._persons
+    def _ids_of_identifier(self, typed: str) -> Iterator[str]:
+        """Yield the person ids of an identifier: of each type, at each institution."""
         for upstream in self.parts.federated.values():
             institutions = {each.entity_id for each in upstream.institutions}
             for institution in sorted(institutions | {upstream.entity_id}):
-                for kind in NAMES:
-                    yield persons.of_own(kind, institution, typed)
+                yield from compute_person_ids_of_identifier(
+                    self.parts.keys.index, upstream.name, institution, typed
+                )
+
+    def _has_left_anything(self, id_: str) -> bool:
+        moment = now()
+        records = self.records.has_any_of(id_, tuple(self.parts.services), moment)
+        return records or self.search.trail.has_keys(self.search.trail.of_person(id_), moment)
 
     def _with_library(
         self, search: PersonSearch, person: FoundPerson, named: NamedPerson
     ) -> FoundPerson:
-        """Add what the library system knows: what may be typed leads to letters that wait."""
-        found = tuple(self._borrowers(person, named))
-        numbers = tuple(borrower.number for borrower in found)
+        """Add the borrower numbers that the library system knows."""
+        numbers = tuple(borrower.number for borrower in self._borrowers(person, named))
         return search.with_more(person, numbers)
 
     def _borrowers(self, person: FoundPerson, named: NamedPerson) -> Iterator[Borrower]:
@@ -207,30 +211,27 @@ class PersonDesk:
         with suppress(LibraryError):
             for number in person.numbers:
                 borrower = library.read(number, by)
-                if borrower is not None and self._is_theirs(borrower, person):
+                if borrower is not None and self._is_theirs(borrower, person.ids):
                     yield borrower
             theirs = library.find(cpr, by) if cpr is not None else ()
             if len(theirs) == 1 and theirs[0].cpr == cpr:
                 # Of two records with one number staff must say whose each is.
                 yield theirs[0]
 
-    def _is_theirs(self, borrower: Borrower, person: FoundPerson) -> bool:
+    def _is_theirs(self, borrower: Borrower, ids: Collection[str]) -> bool:
         """Return whether staff have not given the record to somebody else since."""
-        return borrower.cpr is None or self.parts.links.of_cpr(borrower.cpr) in person.names
-
-    @property
-    def _persons(self) -> PersonResolution:
-        parts = self.parts
-        return _resolution(parts)
+        if borrower.cpr is None:
+            return True
+        return compute_person_id_of_cpr(self.parts.keys.index, borrower.cpr) in ids
 
 
 _TWO: Final = (
-    "it may be two people: an account, a name or a page that changed hands; name the person by CPR "
-    "number, on standard input"
+    "it may be two people: an account that changed hands, or an identifier that two institutions "
+    "use; name the person by CPR number, on standard input"
 )
 _NOBODY: Final = (
-    "nothing is kept that this leads to; a CPR number, a name (eppn) that was seen within a year, "
-    "a borrower number, or a page's reference of the last 30 days leads somewhere"
+    "nothing is kept that this leads to; a CPR number, a borrower number, or an identifier of a "
+    "login without CPR number leads somewhere"
 )
 
 
@@ -246,46 +247,26 @@ def _one(person: FoundPerson) -> FoundPerson:
     return person
 
 
-def _known(search: PersonSearch, person: FoundPerson) -> FoundPerson:
-    """Return the person, or nobody where the pseudonym that was looked for leads nowhere."""
-    if person.ids or person.enrolments or any(search.trail.events(person.trail, now())):
-        return person
-    return FoundPerson()
-
-
-def _resolution(parts: Parts) -> PersonResolution:
-    return PersonResolution(
-        parts.configured(), parts.links, NoIdentityCases(), parts.borrower_finder
-    )
-
-
 def desk(parts: Parts) -> PersonDesk:
     """Join the parts of a broker for one person's questions."""
     trail = _machine_trail(parts)
-    links = parts.links
     index = parts.keys.index
-    search = PersonSearch(parts.store, links, trail, lambda: tuple(parts.services), now)
-    persons = _resolution(parts)
+    search = PersonSearch(parts.store, index, trail, lambda: tuple(parts.services), now)
 
-    def names_in(answer: Authentication) -> AssertedNames:
+    def id_of(answer: Authentication) -> str | None:
         upstream = parts.upstreams.get(answer.upstream)
         if upstream is None:
-            return AssertedNames(frozenset())
+            return None
         try:
             reading = read_authentication(answer, upstream, parts.maps.maps, now())
         except AttributesRefused:
-            return AssertedNames(frozenset())
-        cpr = reading.attributes.one(CPR_ATTRIBUTE)
-        return AssertedNames(
-            persons.asserted(answer, reading.attributes),
-            links.of_cpr(cpr) if cpr else None,
-            persons.lasting(answer, reading),
-        )
+            return None
+        return compute_id(index, answer, reading, reading.ground)
 
-    records = TheirRecords(parts.store, index, links, names_in, trail.of_person)
+    records = TheirRecords(parts.store, index, id_of)
     limits = Limits(parts.store, index, now)
-    counters = TheirCounters(links, parts.mailbox_proof, limits)
-    tombstones = Tombstones(parts.store, index, StateTombstones(parts.config.state), now)
+    counters = TheirCounters(parts.mailbox_proof, limits)
+    tombstones = Tombstones(parts.store, StateTombstones(parts.config.state), now)
     forgetting = Forgetting(
         parts.store, index, search, records, counters, trail, tombstones, now, time.sleep
     )
@@ -320,8 +301,7 @@ def ended(of: PersonDesk, *, everything: bool) -> "ForgetOutcome":
     except RecordsUnread as error:
         pending.append(str(error))
     count += of.forgetting.repeat(everything=everything)
-    undecided = of.forgetting.undecided(everything=everything)
-    pending += [*of.parts.store.purge(), *(sentence_of_two(each.at) for each in undecided)]
+    pending += of.parts.store.purge()
     return ForgetOutcome(count, tuple(pending))
 
 
@@ -331,9 +311,3 @@ class ForgetOutcome:
 
     count: int
     pending: Sequence[str]
-
-
-def sentence_of_two(at: datetime) -> str:
-    """Return what is to be done about a tombstone that leads to more than one person."""
-    what = f"who was forgotten on {at:%Y-%m-%d} is known again by a backup, among others"
-    return f"{what}: find the request of that day, and give broker person forget the CPR number"

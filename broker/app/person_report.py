@@ -13,7 +13,7 @@ from broker.core.identity.cpr import blotted
 from broker.core.logout.sessions import Session
 from broker.core.person_record import PersonRecord
 from broker.core.retention.rows import Retention, spelled
-from broker.core.retention.table import DECLINED, FORGOTTEN, LIMIT, LINK, TRAIL_KEY
+from broker.core.retention.table import DECLINED, FORGOTTEN, LIMIT, TRAIL_KEY
 from broker.use_cases.persons.legible_records import Unread
 from broker.use_cases.persons.person_search import FoundPerson
 from broker.use_cases.persons.their_records import TheirRecord
@@ -109,10 +109,8 @@ def left(parts: Parts) -> Iterator[Row]:
     yield _left("that the login is over", "a page that is open delivers nothing", "33 minutes")
     yield _left("hashes of a CPR number in a pause of creates", "see docs/privacy.md", "1 day")
     yield _left("wrong PINs of an own browser, as a number", "its name is in its cookie", "1 year")
-    alone = "it may be another holder's, who comes by it"
-    yield _left("the id of a name that also came without the CPR number", alone, LINK.for_long)
     years = spelled(FORGOTTEN.span)
-    yield _left("keyed hashes of random ids", "a backup put back is forgotten again", years)
+    yield _left("the person ids and the time", "a backup put back is forgotten again", years)
     for sentence in not_covered(parts):
         yield _left(sentence, "not the broker's to forget", "as it says")
 

@@ -10,6 +10,7 @@ from broker.app.assembly import Parts, now
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.ports import Key
 from broker.core.retention.table import TURN
+from broker.use_cases.identity.person_keys import has_other_keys
 
 _PROBED_FOR: Final = timedelta(hours=1)
 _LONG_WANTED: Final = timedelta(hours=1)
@@ -101,6 +102,15 @@ def _library_notes(parts: Parts) -> dict[str, str]:
     return {"library": "; ".join(map(str, faults))} if faults else {}
 
 
+def key_faults(parts: Parts) -> list[Fault]:
+    """Return that the store belongs to other person keys; StoreUnavailable."""
+    if not has_other_keys(parts.store, parts.keys.person_fingerprint, now()):
+        return []
+    what = "index.key or person.key is not the one that this store was first used with"
+    mend = "bring the key back from the backup, or name another store"
+    return [Fault("keys", what, mend)]
+
+
 def fit_to_serve(parts: Parts) -> None:
     """Refuse to serve where the store may lose what it acknowledged, or nobody could log in.
 
@@ -110,7 +120,7 @@ def fit_to_serve(parts: Parts) -> None:
     """
     mend = "or set store.accept_loss = true"
     faults = [Fault("store", what, mend) for what in parts.store.faults()]
-    faults += _no_upstream(parts)
+    faults += [*key_faults(parts), *_no_upstream(parts)]
     if faults:
         raise ConfigurationFaults(faults)
 

@@ -34,7 +34,7 @@ class StateTombstones:
 
     def add(self, stone: Tombstone) -> None:
         """Append one line, through to the disk."""
-        line = json.dumps({"at": stone.at.isoformat(), "marks": list(stone.marks)})
+        line = json.dumps({"at": stone.at.isoformat(), "ids": list(stone.ids)})
         descriptor = os.open(self._path, _APPEND, 0o600)
         with os.fdopen(descriptor, "ab") as file:
             # The line before may have been cut short.
@@ -51,6 +51,6 @@ class StateTombstones:
 def _read(line: str) -> Tombstone | None:
     try:
         written = json.loads(line)
-        return Tombstone(datetime.fromisoformat(written["at"]), tuple(written["marks"]))
+        return Tombstone(datetime.fromisoformat(written["at"]), tuple(written["ids"]))
     except (ValueError, KeyError, TypeError):
         return None

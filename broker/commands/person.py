@@ -22,10 +22,7 @@ from broker.core.identity.cpr import looks_like_cpr
 
 CHANGES: Final = 3
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-_WARNING: Final = (
-    "Every persistent NameID of the person changes: each service will take them for somebody new. "
-    "What is forgotten cannot be brought back."
-)
+_WARNING: Final = "What is forgotten cannot be brought back."
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,8 +32,8 @@ R = TypeVar("R")
 def person() -> None:
     """Show what is kept about a person, or forget them.
 
-    The person is named by a CPR number or an eppn on standard input, by --reference of a page that
-    they were shown, or by --borrower. A CPR number is never an argument: shells and machines write
+    The person is named by a CPR number, or by an identifier of a login without CPR number, on
+    standard input, or by --borrower. A CPR number is never an argument: shells and machines write
     those down.
     """
 
@@ -44,7 +41,6 @@ def person() -> None:
 def _named(command: Callable[P, R]) -> Callable[P, R]:
     """Add the options that name a person."""
     options = (
-        click.option("--reference", help="The reference of a page that the person was shown."),
         click.option("--borrower", help="The library system's own borrower number."),
         click.option(
             "--service",
@@ -77,18 +73,13 @@ def show_person(name: tuple[str, ...], *, as_json: bool) -> None:
 @as_json
 @printing_faults
 def export(
-    reference: str | None,
-    borrower: str | None,
-    services: tuple[str, ...],
-    html: Path | None,
-    *,
-    as_json: bool,
+    borrower: str | None, services: tuple[str, ...], html: Path | None, *, as_json: bool
 ) -> None:
     """Print what is kept about a person, why, for how long, from whom, and who was sent it.
 
     CPR numbers are masked; PINs and codes are left out.
     """
-    named = _asked(reference, borrower)
+    named = _asked(borrower)
     desk = person_operations.desk(diagnostics.opened())
     report = person_report.report(desk, desk.found(named, services))
     if html is not None:
@@ -112,7 +103,6 @@ def export(
 @as_json
 @printing_faults
 def forget(
-    reference: str | None,
     borrower: str | None,
     services: tuple[str, ...],
     *,
@@ -121,16 +111,16 @@ def forget(
     restored: bool,
     as_json: bool,
 ) -> None:
-    """Forget a person: sessions, enrolments, PINs, proofs, receipts, the trail's keys, the links.
+    """Forget a person: sessions, enrolments, PINs, proofs, receipts and the trail's keys.
 
     Exit 3 without --yes; exit 1 where something is pending in the files of the store.
     """
     if resume or restored:
-        if reference or borrower:
+        if borrower:
             raise click.UsageError("--resume and --restored are for everybody: name no person")
         _end_begun(restored=restored, as_json=as_json)
         return
-    named = _asked(reference, borrower)
+    named = _asked(borrower)
     desk = person_operations.desk(diagnostics.opened())
     found = desk.found(named, services)
     report = person_report.report(desk, found)
@@ -198,19 +188,17 @@ def _show_forgotten(told: dict[str, Any], *, as_json: bool) -> None:
         click.echo("Nothing is done yet: say --yes.", err=True)
 
 
-def _asked(reference: str | None, borrower: str | None) -> NamedPerson:
-    if reference is not None and borrower is not None:
-        raise click.UsageError("name the person by one of --reference and --borrower")
-    if looks_like_cpr(f"{reference or ''} {borrower or ''}", apart=True):
+def _asked(borrower: str | None) -> NamedPerson:
+    if looks_like_cpr(borrower or "", apart=True):
         # Shells and machines write arguments down.
         raise click.UsageError("a CPR number is no argument: it goes on standard input")
-    if reference is not None or borrower is not None:
-        return NamedPerson(reference=reference, borrower=borrower)
+    if borrower is not None:
+        return NamedPerson(borrower=borrower)
     if sys.stdin.isatty():
-        return NamedPerson(click.prompt("CPR number or eppn", hide_input=True, err=True))
+        return NamedPerson(click.prompt("CPR number or identifier", hide_input=True, err=True))
     typed = sys.stdin.readline().strip()
     if not typed:
-        what = "a CPR number or an eppn on standard input, --reference or --borrower"
+        what = "a CPR number or an identifier on standard input, or --borrower"
         raise click.UsageError(f"name the person: {what}")
     return NamedPerson(typed)
 

@@ -89,7 +89,6 @@ class EventKind(Enum):
     WORK_DIED = auto()
     FORGOTTEN_AGAIN = auto()  # a command that died is ended, or a backup was put back
     FORGOTTEN = auto()  # as the person themselves has asked
-    FORGET_UNDECIDED = auto()  # a backup brought back one of several: staff must say which
     RECORD_UNREAD = auto()  # a record of somebody's that does not open: whose, nobody knows
     FORGET_PENDING = auto()  # the files of the store still hold what was forgotten
 
@@ -176,7 +175,6 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.WORK_DIED: _alarm("work_died"),
     EventKind.FORGOTTEN_AGAIN: _logged("forgotten_again"),
     EventKind.FORGOTTEN: _logged("forgotten"),
-    EventKind.FORGET_UNDECIDED: _alarm("forget_undecided"),
     EventKind.RECORD_UNREAD: _alarm("record_unread"),
     EventKind.FORGET_PENDING: _alarm("forget_pending"),
     # What the use cases tell is written on the trail, and nowhere else, but for the alarms.

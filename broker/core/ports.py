@@ -29,7 +29,6 @@ RecordKind = Literal[
     "session",
     "ended",
     "logout",
-    "link",
     "counter",
     "trace",
     "setup",

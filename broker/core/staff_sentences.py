@@ -59,10 +59,6 @@ _OLDER_CASES: Final[Mapping[str, StaffSentence]] = {
         _("The borrower of this person has another CPR number in the library system."),
         _("Find out which number is right, and correct it in the library system. Then try again."),
     ),
-    "cpr_changed": StaffSentence(
-        _("The login of this person came with another CPR number before."),
-        _("Find out which number is right, and correct the borrower. Then try again."),
-    ),
     "adoption_other_name": StaffSentence(
         _("The temporary borrower that the person proved has another name."),
         _("Correct the name in the library system if it is the same person. Then try again."),
@@ -74,10 +70,6 @@ _OLDER_CASES: Final[Mapping[str, StaffSentence]] = {
     "address_taken": StaffSentence(
         _("Two persons have confirmed the same mail address."),
         _("Find out whose address it is. Try again frees it for the next person who confirms it."),
-    ),
-    "name_with_another_cpr": StaffSentence(
-        _("A user name came with another CPR number than before."),
-        _("Nobody waits. Find out whether the university gave the user name to somebody else."),
     ),
 }
 REASONS: Final[Mapping[str, StaffSentence]] = {

@@ -119,7 +119,7 @@ class RegisterLookUps:
 
     def _carry_out(self, claimed: Claimed[PersonRecord]) -> None:
         look_up = claimed.record.value.register_look_up
-        if look_up is None:
+        if look_up is None or look_up.due_at > self.now():
             return
         person_id = claimed.record.key.group
         note = None

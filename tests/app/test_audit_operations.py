@@ -1,8 +1,8 @@
 """What staff read and erase of the audit trail: the events of a borrower's persons, and of nobody else."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,10 +10,10 @@ import pytest
 from broker.app import audit_operations
 from broker.app.assembly import Parts, assemble, now
 from broker.core.audit_events import AuditEvent, AuditEventKind
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import ConfigurationFaults
-from broker.core.identity.identifier_reassignment import PersonLink
+from broker.core.identity.person_id import compute_person_id_of_borrower
+from broker.core.person_record import PersonRecord
 from broker.core.ports import Kept, Key
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
@@ -21,28 +21,23 @@ from broker.use_cases.records import dump
 from tests.plugins.staff import unstaffed
 
 NUMBER = "4711"
-# Pseudonyms of CPR numbers and of names, the person that each leads to, and the borrower that a number was found
-# to have.
-LINKS = {
-    "k1.cpr": ("holder", "k1.cpr", NUMBER),
-    "k1.other": ("another", "k1.other", "4712"),
-    "a-name": ("stranger", "k1.cpr", None),
-    "no-cpr": ("nobody", None, None),
-}
+# Persons, and the borrower that the CPR number of each was found to have.
+PERSONS = {"holder": NUMBER, "another": "4712", "stranger": None}
 
 
 @pytest.fixture
 def parts(setting: Setting, tmp_path: Path) -> Parts:
-    """Give a broker's parts over an empty store and an empty trail, with links and borrowers in it."""
+    """Give a broker's parts over an empty store and an empty trail, with borrowers in it."""
     environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_AUDIT__FOLDER": f"{tmp_path / 'audit'}"}
     parts = assemble(load(setting.config, environ))
-    links = {**LINKS, parts.links.of_borrower(NUMBER): ("by-pin", None, None)}
-    for name, (person, cpr, number) in links.items():
-        put(parts, Key("link", name), PersonLink(person, cpr, now()))
-        parts.trail.add(AuditEvent(AuditEventKind.DECIDED, now(), person=person, reason=person))
+    by_pin = compute_person_id_of_borrower(parts.keys.index, NUMBER)
+    for person, number in {**PERSONS, by_pin: None}.items():
+        reason = "by-pin" if person == by_pin else person
+        parts.trail.add(AuditEvent(AuditEventKind.DECIDED, now(), person=person, reason=reason))
         if number:
-            done = Enrolment(number, EnrolmentState.DONE, now(), None, name, number)
-            put(parts, Key("enrolment", name), done)
+            borrower = Borrower(number, "STUD")
+            change = partial(PersonRecord.confirm_borrower, borrower=borrower, now=now())
+            parts.enrolment_ports.persons.change(person, change, now())
     parts.trail.add(AuditEvent(AuditEventKind.ENROLMENT_MADE, now(), borrower=NUMBER, reason="its number"))
     return parts
 
@@ -58,7 +53,7 @@ def reasons(parts: Parts, borrower: str) -> set[str]:
 
 
 def test_the_events_of_a_borrower_are_those_of_its_persons(parts: Parts) -> None:
-    """By its number, by the CPR number that found it, and by the link that a PIN makes: by no name alone."""
+    """By its number, by the CPR number that found it, and by its library account."""
     assert reasons(parts, NUMBER) == {"holder", "by-pin", "its number"}
     assert reasons(parts, "4712") == {"another"}
     assert reasons(parts, "4713") == set()
@@ -70,18 +65,6 @@ def test_what_is_erased_is_the_borrowers_and_nobody_elses(parts: Parts) -> None:
     assert (reasons(parts, NUMBER), reasons(parts, "4712")) == (set(), {"another"})
     assert audit_operations.erased(parts, borrower=NUMBER) == 0
     assert audit_operations.verified(parts).findings == []
-
-
-def test_an_enrolment_that_no_link_leads_to_is_found_by_its_number(parts: Parts) -> None:
-    """A borrower made for somebody whose link is gone: the events of the wish are the borrower's."""
-    wish = Wish("1403044004", "student", "STUD", (), date(2036, 1, 1), (), None)
-    parts.enrolments.want(wish)
-    row = next(each for each in parts.enrolments.ports.records.all() if each.key.group not in LINKS)
-    parts.trail.add(AuditEvent(AuditEventKind.ENROLMENT_WANTED, now(), person=row.key.group, reason="its wish"))
-    assert "its wish" not in reasons(parts, NUMBER)
-    assert parts.enrolments.ports.records.write(row, replace(row.enrolment, number=NUMBER), None)
-    assert "its wish" in reasons(parts, NUMBER)
-    assert "its wish" not in reasons(parts, "4712")
 
 
 @pytest.mark.parametrize("ask", [audit_operations.journal, audit_operations.verified, audit_operations.accepted])

@@ -1,7 +1,6 @@
 """Nothing that is due reaches whom a backup brought back: they are forgotten again first, and staff hear of doubts."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,10 +12,10 @@ from broker.app.forgetting_upkeep import ForgettingUpkeep
 from broker.app.person_operations import NamedPerson, NoPerson
 from broker.core.event_routes import EventKind
 from broker.core.ports import Key
+from broker.core.retention.table import FORGETTING
 from broker.use_cases.persons.person_search import FoundPerson
-from broker.use_cases.persons.tombstones import Tombstone
 from broker.use_cases.records import Records
-from tests.plugins.lived import ASTA, KARLA, Life, keys, put_back, records_of, rows_of, stay
+from tests.plugins.lived import ASTA, KARLA, keys, put_back, records_of, rows_of, stay
 
 
 def test_what_is_due_waits_until_a_backup_is_forgotten_again(lived_parts: Parts) -> None:
@@ -35,7 +34,7 @@ def test_what_is_due_waits_until_a_backup_is_forgotten_again(lived_parts: Parts)
     drop = SqliteStore.drop
 
     def watched(store: SqliteStore, key: Key) -> None:
-        if key.kind == "enrolment":
+        if key.kind == "person":
             gone.extend((upkeep.may_go_on(), of_another_machine.may_go_on()))
         drop(store, key)
 
@@ -75,7 +74,7 @@ def test_serving_begins_with_it_and_work_does_nothing_before(lived_parts: Parts)
     steps: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(background_work, "ForgettingUpkeep", lambda _: upkeep)
-        patch.setattr(type(lived_parts.enrolments), "step", lambda _: made.append("enrolment"))
+        patch.setattr(type(lived_parts.person_worker), "step", lambda _: made.append("enrolment"))
         patch.setattr(background_work.Loops, "_start", lambda _, name, these, *__: steps.append((name, these)))
         loops.start()
         enrol = next(these[0] for name, these in steps if name == "borrowers")
@@ -89,23 +88,6 @@ def test_serving_begins_with_it_and_work_does_nothing_before(lived_parts: Parts)
     assert made == ["enrolment"]
 
 
-def test_a_tombstone_of_several_is_told_and_stops_nobody(lived_parts: Parts) -> None:
-    """Nobody is forgotten for it: an error line, a finding of broker check, and exit 1 of the command, with the day."""
-    desk = person_operations.desk(lived_parts)
-    stones, before = desk.forgetting.tombstones, keys(lived_parts)
-    ids = (Life(lived_parts, ASTA).id, Life(lived_parts, KARLA).id)
-    stones.file.add(Tombstone(now(), tuple(sorted(stones._mark(each) for each in ids))))
-    told: list[tuple[object, object]] = []
-    telling = replace(lived_parts, tell=lambda event: told.append((event.kind, dict(event.facts))))
-    upkeep = ForgettingUpkeep(telling)
-    assert (upkeep.step(), upkeep.may_go_on(), upkeep.step()) == (False, True, False)
-    sentence = person_operations.sentence_of_two(now())
-    assert told == [(EventKind.FORGET_UNDECIDED, {"fault": sentence})]
-    assert forgetting_upkeep.findings(lived_parts) == (f"person: {sentence}",)
-    assert person_operations.ended(desk, everything=True) == person_operations.ForgetOutcome(0, (sentence,))
-    assert before <= keys(lived_parts)
-
-
 def test_an_order_that_is_due_is_carried_out_at_the_next_step(lived_parts: Parts) -> None:
     """One that a command is at is left to it until the hour is over."""
     desk = person_operations.desk(lived_parts)
@@ -113,7 +95,7 @@ def test_an_order_that_is_due_is_carried_out_at_the_next_step(lived_parts: Parts
     upkeep = ForgettingUpkeep(replace(lived_parts, tell=lambda event: told.append(event.kind)))
     upkeep.step()
     person = desk.found(NamedPerson(ASTA.cpr))
-    orders, until = Records(lived_parts.store, FoundPerson), now() + timedelta(days=1)
+    orders, until = Records(lived_parts.store, FoundPerson), FORGETTING.until(now())
     orders.add(Key("forgetting", "theirs"), person, until, now())
     assert not upkeep.step()
     orders.add(Key("forgetting", "asked-for"), person, until, now(), due=now())

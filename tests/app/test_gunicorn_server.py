@@ -23,6 +23,7 @@ from gunicorn.config import Config as Settings
 from broker.adapters.telling import application_log
 from broker.app.assembly import Parts, assemble
 from broker.app.gunicorn_server import Terse
+from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
@@ -357,14 +358,21 @@ def test_a_reload_keeps_what_an_edit_has_broken(server: Server) -> None:
     assert (status, "metadata/hub.xml" in json.loads(notes)["metadata"]) == (200, True)
 
 
-def test_a_wish_is_tried_whatever_the_web_workers_do(server: Server) -> None:
+def enrolment_of(opened: Parts, person_id: str) -> Enrolment:
+    """Return the enrolment of a person."""
+    found = opened.enrolments.read(person_id)
+    assert found
+    return found
+
+
+def test_an_enrolment_is_tried_whatever_the_web_workers_do(server: Server) -> None:
     """Each of them may be stuck: broker work is beside them."""
     opened = parts(server)
     until(lambda: work(server))
     for asleep in server.workers():
         os.kill(asleep, signal.SIGSTOP)
-    made = opened.enrolments.want(Wish(CPR, "student", "STUD", (), date(2036, 1, 1), (), None))
-    until(lambda: (opened.cases.show(made.id) or {})["attempts"] == 1)
+    opened.enrolments.request("a-person", Wish(CPR, "student", "STUD", (), date(2036, 1, 1), (), None))
+    until(lambda: enrolment_of(opened, "a-person").attempts == 1)
     for asleep in server.workers():
         os.kill(asleep, signal.SIGCONT)
 

@@ -29,7 +29,7 @@ class Library:
 
 @pytest.fixture(name="parts")
 def _parts(setting: Setting, tmp_path: Path) -> Parts:
-    environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_PIN_NETWORKS": '["192.0.2.64/28"]'}
+    environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}
     return assemble(load(setting.folder / "broker.toml", environ))
 
 
@@ -58,7 +58,7 @@ def test_a_system_that_keeps_no_number_unique_is_told(parts: Parts) -> None:
 
 
 def test_whatever_rests_on_a_pin_that_nobody_can_check_is_told(parts: Parts) -> None:
-    """Each service that offers the library account, the terminals, and each rule about temporary borrowers."""
+    """Each service that offers the library account, and each rule about temporary borrowers."""
     library = Library(LibraryCapability.PIN_CHECKED)
     told = found(parts, library)
     places = [line.partition(": the library system")[0] for line in told]
@@ -71,5 +71,5 @@ def test_whatever_rests_on_a_pin_that_nobody_can_check_is_told(parts: Parts) -> 
     rules = [policy.borrower for policy in parts.policies.current.policies if policy.borrower]
     adopting = [f"policies: {rule.place}" for rule in rules if rule.temporary]
     assert adopting
-    assert places == [*offering, "pin_networks", *adopting]
+    assert places == [*offering, *adopting]
     assert set(told) <= set(all_findings(replace(parts, library=library)))  # type: ignore[arg-type]  # likewise

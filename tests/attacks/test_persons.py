@@ -4,8 +4,6 @@ Source: docs/reference/design.md#persons and #names.
 """
 
 from dataclasses import replace
-from datetime import timedelta
-from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
 from broker.app.forgetting_upkeep import ForgettingUpkeep
-from broker.core.identity.identifier_reassignment import PersonLink
+from broker.core.login.transaction import Transaction
 from broker.demo.library.services import Landing
 from broker.demo.people.persona import Persona
 from broker.demo.people.personas import persona
@@ -174,29 +172,13 @@ def test_who_has_left_is_shown_their_account_by_the_number(
     assert category == ("PRIVATE" if (affiliation, service) == ("alum", "my-loans") else "STUDENT")
 
 
-@pytest.mark.parametrize("number", [ASTA, OTHER])
-def test_a_name_that_came_first_without_a_number_goes_along_with_the_first(house: House, number: str) -> None:
-    """A student from abroad who gets a CPR number stays the same person; the name alone is another from then on."""
-    arrive(house, schacPersonalUniqueID=(URN + REPLACEMENT,))
-    [before] = people(house)
-    arrive(house, schacPersonalUniqueID=(URN + number,))
-    assert people(house) == {before}
+def test_a_login_without_a_number_is_another_person(house: House) -> None:
+    """Nothing is carried on to the person of the number, nor back."""
     arrive(house, **NO_NUMBER)
-    assert len(people(house)) == 2
-
-
-def test_a_name_unseen_for_a_year_is_somebody_new(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To the day it is still theirs."""
-    # The services' requests come at the time it is for the broker.
-    monkeypatch.setattr("broker.demo.library.services.datetime", SimpleNamespace(now=lambda _zone: house.clock.now()))
-    arrive(house, "e-resources", **NO_NUMBER)
-    [first] = people(house)
-    house.clock.ahead = timedelta(days=364)
-    arrive(house, "e-resources", **NO_NUMBER)
-    assert people(house) == {first}
-    house.clock.ahead += timedelta(days=366)
-    arrive(house, "e-resources", **NO_NUMBER)
-    assert len(people(house) - {first}) == 1
+    [alone] = people(house)
+    arrive(house)
+    arrive(house, **NO_NUMBER)
+    assert len(people(house) - {alone}) == 1
 
 
 @pytest.mark.parametrize(("numbers", "told"), [((URN + ASTA,), ("pin", "")), ((), ("refuse", "cpr_required"))])
@@ -227,13 +209,10 @@ def buttons(page: TestResponse) -> list[str]:
 
 
 def people(house: House) -> set[str]:
-    """Give the person ids that names and numbers lead to: of a name alone, and of a number."""
-    ids = set()
-    for key, kept in house.parts.store.list("link", None, house.clock.now()):
-        link = load(PersonLink, kept.value)
-        own = link.person if link.cpr == key.group else link.alone_id
-        ids |= {own} if own else set()
-    return ids
+    """Give the person ids of the logins that are under way."""
+    kept = house.parts.store.list("transaction", None, house.clock.now())
+    persons = [load(Transaction, each.value).person for _, each in kept]
+    return {each.id for each in persons if each}
 
 
 def asserted(**attributes: tuple[str, ...]) -> Persona:

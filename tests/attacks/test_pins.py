@@ -31,8 +31,17 @@ def plain(page: TestResponse) -> tuple[int, str, list[str]]:
 
 
 def ask(person: Person, typed: str = CPR) -> TestResponse:
-    """Ask for a PIN mail."""
-    return person.press(person.get("/pin"), identifier=typed)
+    """Ask for a PIN mail, again while too many checks wait."""
+    page = person.get("/pin")
+    pages = [person.press(page, identifier=typed)]
+
+    def is_taken() -> bool:
+        if pages[-1].status_code == 503:
+            pages.append(person.press(page, identifier=typed))
+        return pages[-1].status_code != 503
+
+    person.house.until(is_taken, "the request was taken")
+    return pages[-1]
 
 
 def link(house: House) -> str:
@@ -297,9 +306,8 @@ def test_a_network_that_asks_for_everybody_is_not_heard(house: House) -> None:
 def test_a_hundred_requests_do_not_shut_out_a_campus(house: House) -> None:
     """A campus has a figure of its own."""
     attacker = house.person()
-    page = attacker.get("/pin")
     for _ in range(100):
-        house.until(lambda: mark(attacker.press(page, identifier="no-such-card")) == ("pin", "asked"), "it was taken")
+        ask(attacker, "no-such-card")
     assert link(house)
 
 
@@ -308,10 +316,12 @@ def test_ten_tries_an_hour_of_a_number_and_sixty_of_a_network(house: House) -> N
     attacker = house.person()
     page = pin_page(attacker)
     answers = [send(attacker, page, "login", identifier=NOBODY, pin=PIN).status_code for _ in range(11)]
-    assert answers == [303] * 10 + [429]
+    assert 429 not in answers[:10]
+    assert answers[10] == 429
     fillers = (f"card-{each}" for each in range(60))
     assert [send(attacker, page, "login", identifier=each, pin=PIN).status_code for each in fillers].count(429) >= 10
-    assert guess(house.person().moved("10.3.0.7")).status_code == 200
+    other = house.person().moved("10.3.0.7")
+    assert send(other, pin_page(other), "login", identifier=CPR, pin=PIN).status_code != 429
 
 
 def test_a_borrower_whose_category_no_policy_names_gets_no_pin(house: House, number: str) -> None:

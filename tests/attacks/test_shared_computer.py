@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from broker.core.login.transaction import SHARED_FINISHED_FOR, SHARED_IDLE_FOR
 from broker.demo.people.personas import persona
 from tests.plugins.house import House, Person, form, found, mark
+from tests.plugins.pin_pages import CPR, PIN, code_in, karla, link_in, pin_page, send
 
 SHARED: Final = pytest.mark.parametrize("environment", [{"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}])
 GONE: Final = ("error", "transaction_gone")
@@ -255,13 +256,20 @@ def test_a_page_with_a_form_for_a_service_clears_no_cookies(house: House) -> Non
 @SHARED
 def test_no_field_is_completed(house: House) -> None:
     """By what the one before has typed: neither in a login, nor in a new PIN, nor in a mailbox."""
+    karla(house)
     person = house.person()
+    arrived = person.deliver(*house.answer(person.get("/pin?change=wayf").location, "karla"))
+    choosing = person.get(arrived.location)
+    guess = pin_page(person)
     pages = [
         person.log_in("asta"),
         person.get("/pin"),
-        person.get(person.get("/pin?change=wayf").location),
+        choosing,
+        guess,
+        person.get(send(person, guess, "login", identifier=CPR, pin=PIN).location),
         person.sign_up("dorte", "hospital", "nemid"),
     ]
+    assert all(b"<input" in page.get_data() for page in pages)
     for page in pages:
         for field in html.fromstring(page.get_data()).iter("input"):
             if field.get("type") == "hidden":
@@ -269,6 +277,24 @@ def test_no_field_is_completed(house: House) -> None:
             own = field.get("autocomplete")
             around = next(field.iterancestors("form")).get("autocomplete")
             assert (own or around) == "off", field.get("name")
+
+
+@SHARED
+@pytest.mark.parametrize("by", ["code", "link"])
+def test_no_shared_computer_becomes_known(house: House, by: str) -> None:
+    """Neither page offers it, and a form that says so all the same is not heard."""
+    karla(house)
+    person = house.person()
+    if by == "code":
+        page = person.get(send(person, pin_page(person), "login", identifier=CPR, pin=PIN).location)
+        assert send(person, page, "code", code=code_in(house), own="yes").status_code == 303
+    else:
+        person.press(person.get("/pin"), identifier=CPR)
+        house.mailed(1)
+        page = person.get(link_in(house))
+        assert mark(send(person, page, "choose", pin="5926", again="5926", own="yes")) == ("pin", "set")
+    assert b'name="own"' not in page.get_data()
+    assert person.cookies("k-") == []
 
 
 @SHARED

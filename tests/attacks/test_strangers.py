@@ -157,7 +157,7 @@ def test_a_refused_person_is_on_the_trail_and_found_by_the_reference(house: Hous
 
 
 FEW = pytest.mark.parametrize("environment", [{"BROKER_LIMITS__BEGINNINGS": "10"}])
-BEGINNINGS = ("/sign-up/begin?affiliation=student", "/pin", "/my-choices?with=wayf", "/pin?code=bcdfg-hjkmn")
+BEGINNINGS = ("/sign-up/begin?affiliation=student", "/pin", "/my-choices?with=wayf", "/pin?change=wayf")
 
 
 @FEW

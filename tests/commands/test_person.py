@@ -40,7 +40,7 @@ def test_a_person_is_exported_by_what_is_typed_for_people_and_for_programs(run: 
     assert (code, said.strip()) == (78, f"{page}: cannot be used: File exists")
 
 
-@pytest.mark.parametrize("option", ["--borrower", "--reference"])
+@pytest.mark.parametrize("option", ["--borrower"])
 def test_a_cpr_number_is_no_argument(run: Run, option: str) -> None:
     """Shells and machines write arguments down: it is refused unread, and not repeated."""
     code, _, said = run("export", option, ASTA.cpr)
@@ -48,10 +48,10 @@ def test_a_cpr_number_is_no_argument(run: Run, option: str) -> None:
 
 
 def test_forgetting_says_first_what_it_does_and_then_does_it(run: Run) -> None:
-    """Exit 3 without --yes, with the warning about NameIDs; then who is to be told, and nobody is found."""
-    code, told, said = run("forget", "--reference", ASTA.reference)
+    """Exit 3 without --yes, with a warning; then who is to be told, and nobody is found."""
+    code, told, said = run("forget", typed=ASTA.cpr)
     assert code == 3
-    assert "Every persistent NameID of the person changes" in said
+    assert "What is forgotten cannot be brought back" in said
     assert "say --yes" in said
     assert told.startswith("would be forgotten: ")
     code, told, _ = run("forget", "--yes", "--json", typed=ASTA.cpr)
@@ -84,7 +84,6 @@ def test_what_was_begun_is_ended_and_nobody_is_named_for_it(run: Run) -> None:
     ("words", "typed", "code"),
     [
         (("export",), "", 2),
-        (("export", "--borrower", "1", "--reference", "BCDFGHJK"), "", 2),
         (("export", ASTA.cpr), "", 2),
         (("export",), "1111116666", 1),
         (("forget", "--yes", "--borrower", "no such"), "", 1),

@@ -9,7 +9,6 @@ from broker.adapters.trail.event_search import _PersonKey
 from broker.adapters.trail.person_keys import _CachedKey
 from broker.adapters.web.login.mailbox_proof import _FormState
 from broker.adapters.web.pages.form_tokens import SubmittedForm
-from broker.core.identity.identifier_reassignment import PersonLink
 from broker.core.letters import LetterText
 from broker.files.settings.raw_settings import RawSettings
 from broker.use_cases.mail_outbox import QueuedMail
@@ -30,7 +29,6 @@ SECRET = "f1e2d3c4"
         BrowserToken(SECRET, SECRET),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml"),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml").table("mail"),
-        PersonLink(SECRET, SECRET, datetime(2026, 1, 1, tzinfo=UTC), SECRET),
         _PersonKey("group", SECRET.encode()),
         _CachedKey(SECRET.encode(), datetime(2026, 1, 1, tzinfo=UTC)),
     ],

@@ -71,7 +71,7 @@ def transactions(draw: st.DrawFn) -> tuple[Transaction, Decision]:
         upstream=draw(st.sampled_from([None, "wayf"])),
         authentication=draw(st.sampled_from([None, LOGIN])),
         failure=draw(st.sampled_from([None, UpstreamRefusal("wayf", AUTHN_FAILED)])),
-        person=draw(st.sampled_from([None, Person("p"), Person("p", None, "cpr_changed")])),
+        person=draw(st.sampled_from([None, Person("p")])),
         account=draw(st.sampled_from(ACCOUNTS)),
         errand=draw(st.sampled_from(Errand)),
         upgrade=draw(st.sampled_from([None, True, False])),
@@ -84,7 +84,7 @@ def transactions(draw: st.DrawFn) -> tuple[Transaction, Decision]:
         disclose(decision, SERVICE, "acs", Controller(WORDS)),
     )
     answer = receipt(
-        "r", asked, draw(st.booleans()), remember=False, person="p", language="da", hmacs=PSEUDONYMS, now=NOW
+        "r", asked, draw(st.booleans()), remembered_for=None, person="p", language="da", hmacs=PSEUDONYMS, now=NOW
     )
     return replace(made, receipt=answer), decision
 

@@ -20,6 +20,7 @@ from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import ProofOwner, Proved
+from broker.core.identity.person_id import compute_person_id_of_cpr
 from broker.core.letters import LetterText
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.logout.sessions import NameID, Session
@@ -67,37 +68,18 @@ KARLA: Final = Somebody("1111024568", "karla@au.dk", "4712", "karla@auh.rm.dk", 
 
 @dataclass(frozen=True)
 class Life:
-    """Writes one person's records; ``cpr``, ``name`` and ``owner`` are their pseudonyms."""
+    """Writes one person's records."""
 
     parts: Parts
     who: Somebody
 
     @property
-    def cpr(self) -> str:
-        """Give the pseudonym of the CPR number."""
-        return self.parts.links.of_cpr(self.who.cpr)
-
-    @property
-    def name(self) -> str:
-        """Give the pseudonym of the eppn."""
-        return self.parts.links.of_name(f"eppn {AU}", self.who.eppn)
-
-    @property
-    def owner(self) -> str:
-        """Give the pseudonym that proofs are kept under."""
-        return self.parts.links.proofs_of(self.id)
-
-    @property
     def id(self) -> str:
         """Give the person id."""
-        return self.parts.links.holder(self.cpr)
+        return compute_person_id_of_cpr(self.parts.keys.index, self.who.cpr)
 
     def lived(self) -> None:
         """Leave everything behind that a person can."""
-        links = self.parts.links
-        links.by_cpr(self.cpr, self.name)
-        links.by_cpr(self.cpr, links.of_borrower(self.who.number))
-        links.by_name(self.name)
         for leave in (self.log_in, self.enrol, self.get_pins, self.prove, self.answer, self.be_counted, self.be_told):
             leave()
 
@@ -164,8 +146,8 @@ class Life:
         """Prove a mailbox, and a temporary borrower."""
         store, hmacs = self.parts.store, self.parts.keys.index
         proved = Proved("kaldemail", self.who.address, now(), now() + timedelta(days=365))
-        keep_proof(store, proved, self.owner, now())
-        claim = ProofOwner(self.owner, proved.name)
+        keep_proof(store, proved, self.id, now())
+        claim = ProofOwner(self.id, proved.name)
         assert claim_ownership(store, mailbox_place(hmacs, proved), claim, proved.until, now())
 
     def answer(self) -> None:
@@ -193,7 +175,7 @@ class Life:
         limits.take((OWN_LOOKS, self.id))
         ends = now() + timedelta(days=1)
         self.parts.store.count(declined_key(self.parts.keys.index, self.id), 1, ends, now())
-        for key in self.parts.mailbox_proof.counters(self.owner, [self.who.address]):
+        for key in self.parts.mailbox_proof.counters(self.id, [self.who.address]):
             self.parts.store.count(key, 1, ends, now())
 
     def be_told(self) -> None:
@@ -246,10 +228,9 @@ def put_back(parts: Parts, rows: tuple[list[Any], list[Any]]) -> None:
         connection.executemany("INSERT INTO counter VALUES (?, ?, ?, ?, ?)", rows[1])
 
 
-def stay(parts: Parts, who: Somebody = ASTA) -> set[Key]:
-    """Give what stays: that an assertion came, and the id of whoever came by the name without a number."""
-    spent = {key for key in keys(parts) if key.kind == "arrival"}
-    return {Key("link", Life(parts, who).name), *spent}
+def stay(parts: Parts) -> set[Key]:
+    """Give what stays: that an assertion came."""
+    return {key for key in keys(parts) if key.kind == "arrival"}
 
 
 @pytest.fixture(scope="module")

@@ -24,13 +24,13 @@ from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.entities import Text
 from broker.core.errors import MailUnavailable
+from broker.core.identity.person_id import compute_person_id_of_borrower, compute_person_id_of_cpr
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.use_cases.codes import MailedCodes
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.enrolment.requests import EnrolmentRequests
 from broker.use_cases.enrolment.worker import EnrolmentWorker
-from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.mail_outbox import MailOutbox, QueuedMail
 from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.pins.pin_mails import PinMails
@@ -258,7 +258,6 @@ class World:
         self.store = self.kept_in or HookedStore(self.path, self.hooks)
         clock = lambda: self.now  # noqa: E731
         hmacs = LookupHmacs("i1", b"k" * 32)
-        self.links = PersonLinks(self.store, hmacs, clock)
         letters = LetterTexts(Text("AU Library", "AU Library"), "https://login.example/pin", "the desk")
         self.letters = letters
         self.persons = PersonRecords(self.store, hmacs)
@@ -270,6 +269,14 @@ class World:
         self.ports = EnrolmentPorts(
             self.library, self.persons, hmacs, clock, look_ups, draft_welcome_mail=mails.draft_welcome_mail
         )
+
+    def id_of(self, cpr: str) -> str:
+        """Give the person id of a CPR number."""
+        return compute_person_id_of_cpr(self.ports.hmacs, cpr)
+
+    def account_id_of(self, number: str) -> str:
+        """Give the person id of the library account of a borrower."""
+        return compute_person_id_of_borrower(self.ports.hmacs, number)
 
     @property
     def worker(self) -> EnrolmentWorker:

@@ -19,7 +19,6 @@ from broker.core.logout.sessions import NameID, Session
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key
 from broker.use_cases.consents.receipts import Receipts
-from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.login.arrivals import Arrivals
 from broker.use_cases.logout.sessions import Sessions
 from broker.use_cases.person_records import PersonRecords
@@ -87,14 +86,6 @@ def lease(store: AskedStore) -> None:
     claimed.lease.end(NOW)
 
 
-def link(store: AskedStore) -> None:
-    """Link a name to a person, and change the link."""
-    links = PersonLinks(store, KEY, clock)
-    links.by_cpr("cpr", "name", "uuid")
-    links.by_name("name")
-    links.without_cpr("name")
-
-
 def log_in(store: AskedStore) -> None:
     """Begin a transaction, and change it."""
     transactions = Transactions(store)
@@ -118,7 +109,6 @@ def log_out(store: AskedStore) -> None:
 
 WRITES: dict[str, tuple[Callable[[AskedStore], object], bool]] = {
     "an enrolment": (enrol, True),
-    "a link": (link, True),
     "a receipt": (lambda store: Receipts(store).file("g", RECEIPT, NOW), True),
     "a proof": (lambda store: keep_proof(store, PROVED, "ann", NOW), True),
     "a claim": (

@@ -10,11 +10,13 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
+from broker.core.login.transaction import Transaction
 from broker.demo.library.services import Landing
 from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import EID, HUB
 from broker.demo.upstreams import wayf_hub
 from broker.demo.upstreams.nemlogin import PersonaChoice
+from broker.use_cases.records import load
 from tests.plugins.asking import ask, contexts, listing
 from tests.plugins.eid_house import answer, log_in, switched
 from tests.plugins.house import House, Person, mark
@@ -55,8 +57,10 @@ def changed(name: str, **attributes: str | None) -> Persona:
 
 
 def people(house: House) -> set[str]:
-    """Give the ids of the person records."""
-    return {key.group for key, _ in house.parts.store.list("person", None, house.clock.now())}
+    """Give the person ids of the logins that are under way."""
+    kept = house.parts.store.list("transaction", None, house.clock.now())
+    persons = [load(Transaction, each.value).person for _, each in kept]
+    return {each.id for each in persons if each}
 
 
 @pytest.mark.parametrize("first", [by_wayf, direct], ids=["wayf, then direct", "direct, then wayf"])
@@ -145,8 +149,27 @@ def test_a_cancelled_login_needs_no_signature(old_house: House) -> None:
     assert mark(page) == ("refuse", "upstream_refused")
 
 
-def test_a_cpr_uuid_alone_leads_to_no_borrower(house: House) -> None:
-    """Only a CPR number or the library account leads to a borrower.
+def test_a_cpr_uuid_leads_to_no_borrower(house: House) -> None:
+    """Not even where it came with the CPR number before: without the number the person is another."""
+    nemlogin = switched(house)
+    before = agreed(nemlogin, direct(nemlogin))
+    assert mark(direct(nemlogin, changed("eva", **{CPR: None}), "myprint")[1])[1] == "cpr_required"
+    assert len(people(house)) == 2
+    assert agreed(nemlogin, direct(nemlogin)).attributes["uid"] == before.attributes["uid"]
+
+
+def test_another_cpr_number_is_another_person(house: House) -> None:
+    """Whatever else came with the first one: another NameID and another borrower, and the first is left alone."""
+    one = agreed(house, by_wayf(house, "eva"))
+    rows = house.koha.patrons.rows()
+    other = agreed(house, by_wayf(house, changed("eva", **{CPR: URN + OTHER})))
+    assert other.attributes["uid"] != one.attributes["uid"]
+    assert other.name_id != one.name_id
+    assert house.koha.patrons.rows()[: len(rows)] == rows
+
+
+def test_a_self_asserted_cpr_uuid_leads_nowhere(house: House) -> None:
+    """Whoever may type one is nobody by it, as with a CPR number.
 
     Source: docs/reference/design.md#find-by-cpr.
     """

@@ -79,9 +79,14 @@ class PersonKeys:
             found["tag"] = tag(key, event.reference)
         return found
 
-    def erase(self, group: str, now: datetime) -> int:
-        """Delete every key of a person, and return how many there were."""
-        keys = [key for key, _ in self.store.list(KIND, group, now)]
+    def has_any(self, group: str, now: datetime) -> bool:
+        """Return whether a person has a key."""
+        return any(self.store.list(KIND, group, now))
+
+    def erase(self, group: str, now: datetime, before: datetime | None = None) -> int:
+        """Delete a person's keys up to the month of ``before``, and return how many there were."""
+        last = f"{before or now:%Y-%m}"
+        keys = [key for key, _ in self.store.list(KIND, group, now) if key.name <= last]
         for key in keys:
             self.store.drop(key)
             self.cache.pop(key, None)

@@ -14,6 +14,8 @@ from broker.core.policy.model import Decision, LegalBasis
 
 # How long an answer counts; its receipt is kept longer (``use_cases.consents.receipts.KEPT_FOR``).
 REMEMBERED_FOR: Final = timedelta(days=365)
+# Without a usable CPR number: institutions may give an identifier to somebody else.
+REMEMBERED_WITHOUT_CPR_FOR: Final = timedelta(days=183)
 TOKEN_VALID_FOR: Final = timedelta(minutes=10)
 
 Variant = Literal["ask", "inform"]
@@ -311,14 +313,17 @@ def receipt(
     asked: Question,
     answer: bool,  # noqa: FBT001 - the one answer a form carries
     *,
-    remember: bool,
+    remembered_for: timedelta | None,
     chosen: tuple[str, ...] = (),
     person: str,
     language: str,
     hmacs: LookupHmacs,
     now: datetime,
 ) -> Receipt:
-    """Record the answer to ``asked``; a refusal is recorded but never remembered."""
+    """Record the answer to ``asked``; a refusal is recorded but never remembered.
+
+    ``remembered_for`` is how long a yes counts, from now; None for this login only.
+    """
     disclosure = asked.disclosure
     optional = tuple(item.name for item in disclosure.items if item.optional)
     return Receipt(
@@ -332,7 +337,7 @@ def receipt(
         names=tuple(item.name for item in disclosure.items),
         material=disclosure.material(hmacs),
         shown=disclosure.shown(hmacs),
-        valid_until=now + REMEMBERED_FOR if answer and remember else None,
+        valid_until=now + remembered_for if answer and remembered_for else None,
         chosen=tuple(name for name in optional if name in chosen),
         optional=optional,
         terms=disclosure.terms(hmacs),

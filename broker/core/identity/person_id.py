@@ -1,9 +1,11 @@
-"""The person id: computed from a login by a keyed hash, never stored or linked to another."""
+"""The person id: computed from a login by a keyed hash, and never linked to another."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
+from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.rights import Ground, has_usable_cpr
 from broker.core.lookup_hmacs import LookupHmacs
 
@@ -17,6 +19,8 @@ IDENTIFIER_TYPES: Final = (
     "eduPersonPrincipalName",
 )
 _LABEL: Final = "person"
+# Of ASCII only: casefold makes one identifier of two ("ß" and "ss").
+_SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -35,6 +39,13 @@ class LoginIdentifiers:
     identifiers: Mapping[str, str] = field(default_factory=dict)
 
 
+def read_identifiers(attributes: Attributes, persistent_name_id: str | None) -> dict[str, str]:
+    """Return the identifiers among the attributes of a login, by their type."""
+    named = {name: attributes.one(name) for name in IDENTIFIER_TYPES}
+    found = {**named, NAME_ID: persistent_name_id}
+    return {name: _fold(name, value) for name, value in found.items() if value}
+
+
 def compute_person_id(hmacs: LookupHmacs, login: LoginIdentifiers) -> str | None:
     """Return the person id of a login; None if it carries no identifier.
 
@@ -48,8 +59,8 @@ def compute_person_id(hmacs: LookupHmacs, login: LoginIdentifiers) -> str | None
     for identifier_type in IDENTIFIER_TYPES:
         value = login.identifiers.get(identifier_type)
         if value:
-            return hmacs.of(
-                _LABEL, "name", login.upstream, login.institution, identifier_type, value
+            return _compute_of_identifier(
+                hmacs, login.upstream, login.institution, identifier_type, value
             )
     return None
 
@@ -62,3 +73,29 @@ def compute_person_id_of_cpr(hmacs: LookupHmacs, cpr: str) -> str:
 def compute_person_id_of_borrower(hmacs: LookupHmacs, borrower_number: str) -> str:
     """Return the person id of a login with the library account of a borrower."""
     return hmacs.of(_LABEL, "library", borrower_number)
+
+
+def compute_person_ids_of_identifier(
+    hmacs: LookupHmacs, upstream: str, institution: str, typed: str
+) -> tuple[str, ...]:
+    """Return the person ids of an identifier of an institution whose type is not known."""
+    return tuple(
+        _compute_of_identifier(
+            hmacs, upstream, institution, identifier_type, _fold(identifier_type, typed)
+        )
+        for identifier_type in IDENTIFIER_TYPES
+    )
+
+
+def _compute_of_identifier(
+    hmacs: LookupHmacs, upstream: str, institution: str, identifier_type: str, value: str
+) -> str:
+    return hmacs.of(_LABEL, "name", upstream, institution, identifier_type, value)
+
+
+def _fold(identifier_type: str, value: str) -> str:
+    """Return the identifier as it is compared: only a NameID distinguishes capitals.
+
+    Source: SAML V2.0 Subject Identifier Attributes Profile 2.1.
+    """
+    return value if identifier_type == NAME_ID else value.translate(_SMALL)

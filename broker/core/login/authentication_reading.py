@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.entities import PERSISTENT, Assurance, Institution, Upstream
+from broker.core.entities import Assurance, Institution, Upstream
 from broker.core.errors import AttributesRefused
 from broker.core.identity.assurance_caps import value_within
 from broker.core.identity.canonical_attributes import (
@@ -31,8 +31,13 @@ _LEVEL_PARTS: Final = ("ial", "aal", "assuranceLevel")
 PIN_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 
 
-def by_pin(upstream: str, borrower: Borrower, now: datetime) -> Authentication:
-    """Return the authentication by ``borrower``'s PIN: the account, and nothing of the person."""
+def by_pin(
+    upstream: str, borrower: Borrower, now: datetime, cpr_person_id: str | None = None
+) -> Authentication:
+    """Return the authentication by ``borrower``'s PIN: the account, and nothing of the person.
+
+    ``cpr_person_id`` is the person id of the CPR number in the borrower's record.
+    """
     return Authentication(
         upstream=upstream,
         issuer="",
@@ -44,6 +49,7 @@ def by_pin(upstream: str, borrower: Borrower, now: datetime) -> Authentication:
         received=now,
         assertion_until=now,
         name_id=borrower.number,
+        cpr_person_id=cpr_person_id,
     )
 
 
@@ -70,7 +76,7 @@ def read_authentication(
         ground = find_ground_without_cpr(
             reading.attributes,
             is_library_account=upstream.local,
-            has_persistent_name_id=_is_named(authentication),
+            has_persistent_name_id=bool(authentication.persistent_name_id),
         )
         reading = replace(reading, ground=ground)
     mails = reading.attributes.get("mail", ())
@@ -121,11 +127,6 @@ def _asserted(
     if is_eid or attribute_map.complete:
         return with_eid_attributes(reading, today)
     return reading
-
-
-def _is_named(authentication: Authentication) -> bool:
-    """Return whether the NameID of the login is the same each time."""
-    return bool(authentication.name_id) and authentication.name_id_format == PERSISTENT
 
 
 def with_proofs(

@@ -214,7 +214,7 @@ def _answered(scene: _Scene, step: Step) -> _Scene:
                 "",
                 question,
                 answer=True,
-                remember=False,
+                remembered_for=None,
                 chosen=optional,
                 person=_PERSON,
                 language="en",

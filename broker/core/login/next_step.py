@@ -237,15 +237,13 @@ def _unless_passive(transaction: Transaction, step: Step, decision: Decision | N
 
 def _barred(transaction: Transaction, decision: Decision) -> Refuse | None:
     """Return the refusal that ends a permitted login before anybody is asked in vain, or None."""
-    release, person = decision.release, transaction.person
+    release = decision.release
     if release is None:
         return Refuse("no_policy_for_service", REQUEST_DENIED, decision)
-    if person is None:
+    if transaction.person is None:
         # The policies denied when the person arrived and permit now: nothing was looked up, so the
         # login begins anew.
         return Refuse("login_not_finished", AUTHN_FAILED, decision)
-    if person.case and release.borrower != "none":
-        return Refuse(person.case, REQUEST_DENIED, decision)
     if release.borrower == "none":
         return None
     code = _account_barred(transaction.account, release)

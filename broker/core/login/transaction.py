@@ -1,6 +1,6 @@
 """One login under way: the facts from outside, each added once by a guarded transition."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
@@ -8,7 +8,7 @@ from typing import Final, Literal
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.consent.consent import Receipt
-from broker.core.entities import PERSISTENT, Names
+from broker.core.entities import PERSISTENT
 from broker.core.errors import BrowserUnmatched, Status, TooMany
 from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import Mailing, Proved
@@ -120,6 +120,13 @@ class Authentication:
     session_index: str | None = None
     session_until: datetime | None = None
     withheld: tuple[tuple[str, str], ...] = ()
+    # of a login with the library account: the person id of the CPR number in the borrower's record
+    cpr_person_id: str | None = None
+
+    @property
+    def persistent_name_id(self) -> str | None:
+        """Return the NameID if it is the same at each login, else None."""
+        return self.name_id if self.name_id_format == PERSISTENT else None
 
     @property
     def chain(self) -> tuple[str, ...]:
@@ -177,17 +184,13 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The person that the links lead to: the random id behind every NameID, and the borrower.
+    """The person of a login: their id, and the number of the borrower that they are known to have.
 
-    ``case`` is why nothing is made: staff get it listed under the id ``enrolment``
-    (docs/reference/design.md#invariant-6). A bar stands on the names ``led_by``.
+    Every NameID is made of the id.
     """
 
     id: str
     number: str | None = None
-    case: str | None = None
-    enrolment: str | None = None
-    led_by: Names = field(default=(), compare=False)
 
 
 class AccountState(StrEnum):
@@ -291,9 +294,7 @@ class Transaction:
     @property
     def enrolment(self) -> str | None:
         """Return the id of the enrolment or case that this login has led to, or None."""
-        if self.account and self.account.enrolment:
-            return self.account.enrolment
-        return self.person.enrolment if self.person else None
+        return self.account.enrolment if self.account else None
 
     @property
     def borrower_number(self) -> str | None:

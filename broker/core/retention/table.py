@@ -72,6 +72,14 @@ INDEX: Final = Retention(
     _("the last login"),
     _("staff find a person and the open cases"),
 )
+PERSON_KEYS: Final = Retention(
+    "index",
+    _("a fingerprint of the keys that person ids are made with; nothing of a person"),
+    "a fixed name",
+    _TWENTY_YEARS,
+    _("the first start"),
+    _("a process with other keys does not start: it would make other people of everybody"),
+)
 RECEIPT: Final = Retention(
     "receipt",
     _(
@@ -190,14 +198,6 @@ LOGOUT: Final = Retention(
     _("the request"),
     _("the person goes through several services"),
 )
-LINK: Final = Retention(
-    "link",
-    _("the random person id that a name or a CPR number leads to"),
-    "a keyed hash of the name (eppn, cprUuid, borrower number) or of the CPR number",
-    _TWENTY_YEARS,
-    _("the last login that changed it, of a name each 30 days, of a CPR number each year"),
-    _("every persistent NameID is made of it; another id is another person to every service"),
-)
 LIMIT: Final = Retention(
     "counter",
     _("tries, askings and mails of a person, borrower number, network or browser"),
@@ -306,8 +306,8 @@ FORGETTING: Final = Retention(
 )
 FORGOTTEN: Final = Retention(
     "forgotten",
-    _("that a person was forgotten: keyed hashes of ids that were random and are gone"),
-    "a keyed hash of these",
+    _("that a person was forgotten: the time and the person ids, which are keyed hashes"),
+    "the person id and the time",
     5 * _YEAR,
     _("the order"),
     _("a backup that is put back is forgotten again; the same lies in a file of each machine"),

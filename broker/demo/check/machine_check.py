@@ -2,30 +2,54 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from broker.demo.check.http_browser import Browser
 from broker.demo.library.sip2_client import BorrowerAtMachine, Machine, MachineFailed
 from broker.demo.people.persona import Persona
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
 
 _MAIL_WITHIN: Final = 60.0  # seconds
-_PIN: Final = re.compile(r": ([0-9]{4})$", re.MULTILINE)
+_LINK: Final = re.compile(r"http\S+/pin\?link=\S+")
+# Every persona with a new borrower chooses this PIN; no birth date or number suggests it.
+CHOSEN_PIN: Final = "7394"
+
+
+def choose_pin(link: str) -> bool:
+    """Choose a PIN behind a mailed link; False unless the broker says that it is set."""
+    browser = Browser()
+    browser.get(link)
+    for form in browser.forms():
+        if "link" in form.fields:
+            browser.submit(form, do="choose", pin=CHOSEN_PIN, again=CHOSEN_PIN)
+            return browser.mark() == ("pin", "set")
+    return False
 
 
 def at_machine(
-    machine: Machine, mailbox: Mailbox, person: Persona, *, made: bool, mails_before: int
+    machine: Machine,
+    mailbox: Mailbox,
+    person: Persona,
+    *,
+    made: bool,
+    mails_before: int,
+    choose: Callable[[str], bool] = choose_pin,
 ) -> str:
-    """Return the machine's verdict: "valid", "refused", "silent", "no mail", or "" for no PIN.
+    """Return the machine's verdict: "valid", "refused", "silent", or "" for no PIN.
 
-    A borrower who was ``made`` in the walk types the PIN of the mail that came since then, any
-    other the PIN that they had. "valid" is a 64 with BL and CQ yes.
+    A borrower who was ``made`` in the walk first chooses a PIN behind the link of the mail that
+    came since then: "no mail" or "not set" where that fails. Any other types the PIN that they had.
+    "valid" is a 64 with BL and CQ yes.
     """
     pin = person.pin
     if made:
-        pin = _mailed_pin(mailbox, person, mails_before)
-        if pin is None:
+        link = _find_link(mailbox, person, mails_before)
+        if link is None:
             return "no mail"
+        if not choose(link):
+            return "not set"
+        pin = CHOSEN_PIN
     if pin is None:
         return ""
     try:
@@ -39,21 +63,21 @@ def _verdict(borrower: BorrowerAtMachine) -> str:
     return "valid" if borrower.is_proven else "refused"
 
 
-def _mailed_pin(mailbox: Mailbox, person: Persona, mails_before: int) -> str | None:
+def _find_link(mailbox: Mailbox, person: Persona, mails_before: int) -> str | None:
     until = time.monotonic() + _MAIL_WITHIN
     while time.monotonic() < until:
         mails = mailbox.mails()
-        pin = _pin_in(mails[: len(mails) - mails_before], person)
-        if pin is not None:
-            return pin
+        link = _link_in(mails[: len(mails) - mails_before], person)
+        if link is not None:
+            return link
         time.sleep(0.05)
     return None
 
 
-def _pin_in(mails: Sequence[ReceivedMail], person: Persona) -> str | None:
-    """Return the PIN of the first mail to one of the persona's addresses that holds one."""
+def _link_in(mails: Sequence[ReceivedMail], person: Persona) -> str | None:
+    """Return the link of the first mail to one of the persona's addresses that holds one."""
     for mail in mails:
-        found = _PIN.search(mail.text)
+        found = _LINK.search(mail.text)
         if found and person.addresses & set(mail.recipients):
-            return found[1]
+            return found[0]
     return None

@@ -55,7 +55,7 @@ class BorrowerAtLogin:
         release, person = arrived.decision.release, transaction.person
         if release is None or person is None or release.borrower == "none":
             return None
-        if person.case or person.number:
+        if person.number:
             return person.number
         return self._find(person, arrived, now).number
 
@@ -67,7 +67,7 @@ class BorrowerAtLogin:
         None where the service asks for no borrower.
         """
         release, person = arrived.decision.release, transaction.person
-        if release is None or person is None or release.borrower == "none" or person.case:
+        if release is None or person is None or release.borrower == "none":
             return None
         account = None
         if release.borrower == "make" and transaction.errand is not Errand.PIN:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentState
+from broker.core.entities import Names
 from broker.core.person_record import PersonRecord
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.waiting_slots import WakeSignal
@@ -28,15 +29,17 @@ class EnrolmentCases:
         now = self.ports.now()
         return self._decide(person_id, lambda enrolment: enrolment.retry(now))
 
-    def rule_out(self, person_id: str) -> bool:
+    def rule_out(self, person_id: str, borrowers: Names) -> bool:
         """Say that the borrowers of a possible duplicate are other people's, and try again.
 
-        False where the person has no such case: nothing else can be ruled out.
+        ``borrowers`` are those that staff have seen. False where the person has no such case, or
+        one of other borrowers by now: nothing else can be ruled out.
         """
         now = self.ports.now()
 
         def decide(enrolment: Enrolment) -> Enrolment | None:
-            if enrolment.reason != CaseReason.POSSIBLE_DUPLICATE.value:
+            is_duplicate = enrolment.reason == CaseReason.POSSIBLE_DUPLICATE.value
+            if not is_duplicate or set(borrowers) != set(enrolment.borrowers):
                 return None
             return enrolment.rule_out(enrolment.borrowers, now)
 

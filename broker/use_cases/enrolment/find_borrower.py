@@ -100,10 +100,13 @@ class BorrowerFinder:
         self._confirm(person_id, found, person, record, wanted)
         return FoundBorrower(Finding.FOUND, found[0].number, found[0])
 
-    def is_only(self, borrower: Borrower, cpr: str) -> bool:
-        """Return whether ``cpr`` finds this borrower and no other; raises LibraryUnavailable."""
-        found = self.call(lambda deadline: self.ports.library.find(cpr, deadline))
-        return [each.number for each in found] == [borrower.number]
+    def has_borrower(self, person_id: str, borrower_number: str) -> bool:
+        """Return whether the record of a person names this borrower.
+
+        Only a login with a usable CPR number that agrees with the borrower writes it there.
+        """
+        record = self.ports.persons.read(person_id, self.ports.now())
+        return record is not None and record.value.borrower_number == borrower_number
 
     def is_as_wanted(self, stored: PersonRecord | None, wanted: Wish | None) -> bool:
         """Return whether the stored borrower met ``wanted`` when it was confirmed, and still does.

@@ -9,6 +9,8 @@ from typing import Final
 
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.consent.consent import (
+    REMEMBERED_FOR,
+    REMEMBERED_WITHOUT_CPR_FOR,
     Question,
     Receipt,
     ReceiptEvent,
@@ -22,6 +24,7 @@ from broker.core.consent.consent import (
 )
 from broker.core.consent.disclosure import Disclosure
 from broker.core.errors import StoreUnavailable
+from broker.core.identity.rights import has_usable_cpr
 from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, Step, TellChange
 from broker.core.login.transaction import Transaction
 from broker.core.lookup_hmacs import LookupHmacs
@@ -109,7 +112,7 @@ class ConsentAnswers:
             secrets.token_hex(16),
             asked,
             answer == "yes",
-            remember=remember and not held.transaction.shared,
+            remembered_for=self._remembered_for(held, now) if remember else None,
             chosen=chosen,
             person=group,
             language=language,
@@ -118,6 +121,13 @@ class ConsentAnswers:
             now=dated_after(history, now),
         )
         return self._answered(held, made, now)
+
+    def _remembered_for(self, held: Held, now: datetime) -> timedelta | None:
+        if held.transaction.shared:
+            return None
+        arrived = self.lookup.arrived(held, now).arrived
+        has_cpr = arrived is not None and has_usable_cpr(arrived.decision.ground)
+        return REMEMBERED_FOR if has_cpr else REMEMBERED_WITHOUT_CPR_FOR
 
     def reconsider(self, held: Held, now: datetime) -> Held:
         """Take a refusal back, so that the person is asked again."""

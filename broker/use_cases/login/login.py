@@ -301,12 +301,12 @@ class LoginFlow:
         local = upstream in ways and upstream in self.rules.local
         if transaction.browser is None or not local:
             raise FormRefused("not a way to log in to this service")
-        self.lookup.persons.verified(borrower)
         # Fresh, as what follows an assertion is: a login cookie of before is worthless after it
         # (docs/reference/design.md#4a-4).
         arrival_token = secrets.token_hex(32)
         mark = self.arrivals.mark(arrival_token)
-        answer = by_pin(upstream, borrower, now)
+        cpr_person_id = self.lookup.persons.find_cpr_person_of(borrower, now)
+        answer = by_pin(upstream, borrower, now, cpr_person_id)
         joined = self.transactions.change(
             held, lambda each: each.authenticated_by(answer, "", mark, now), now, of_person=False
         )

@@ -1,4 +1,4 @@
-"""The look-up of a person who has just logged in: links, proofs, receipts and the borrower."""
+"""The look-up of a person who has just logged in: person id, proofs, receipts and the borrower."""
 
 import secrets
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from broker.core.identity.subject_ids import minted
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import proof_step
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import OWN_ERRANDS, Account, AccountState, Transaction
+from broker.core.login.transaction import OWN_ERRANDS, Account, AccountState, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.decision import UNMET_REQUIREMENTS
 from broker.core.policy.missing_proof import remembering_proof
@@ -20,9 +20,8 @@ from broker.core.ports import Store, Trail
 from broker.use_cases.arrived_login import Arrived, read_and_decide, read_login
 from broker.use_cases.consents.receipts import Receipts
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
-from broker.use_cases.identity.person_resolution import PersonNames, PersonResolution, display_name
+from broker.use_cases.identity.person_resolution import PersonResolution, display_name
 from broker.use_cases.proofs.mailbox_proof import MailboxProof
-from broker.use_cases.records import Reads, read_together
 from broker.use_cases.transactions import Held, Transactions
 
 _MAIL_REMEMBERED: Final = timedelta(days=365)
@@ -116,8 +115,7 @@ class PersonAtLogin:
         if not arrived.trusted:
             return transaction, arrived
         if transaction.errand in OWN_ERRANDS:
-            person = self.persons.known(self.persons.names(arrived))
-            return replace(transaction, person=person), arrived
+            return replace(transaction, person=self._find_if_named(arrived)), arrived
         proofs = self._proofs(transaction, arrived, now)
         known = transaction
         if proofs != transaction.proofs:
@@ -125,9 +123,7 @@ class PersonAtLogin:
             arrived = self._again(known, arrived, now)
         if not arrived.permitted and arrived.decision.reasons[0].code not in UNMET_REQUIREMENTS:
             return known, arrived
-        names = self.persons.names(arrived)
-        reads = self._read(names, now)
-        person = self.persons.person(names, reads)
+        person = self.persons.find(arrived)
         known = replace(known, person=person)
         if not arrived.permitted:
             # What self-service lacks is no matter to a person who has a borrower already.
@@ -173,16 +169,14 @@ class PersonAtLogin:
         return step
 
     def owner(self, held: Held, now: datetime) -> str:
-        """Return the pseudonym that the person's proofs are kept under.
+        """Return the person id that the person's proofs are kept under.
 
-        One of this login where nothing names the person, or staff have the person's case.
+        One of this login alone where nothing names the person.
         """
         arrived = self.arrived(held, now).arrived
         if arrived and self.persons.is_named(arrived):
-            names = self.persons.names(arrived)
-            person = held.transaction.person or self.persons.person(names)
-            if not person.case:
-                return self.persons.links.proofs_of(person.id)
+            person = held.transaction.person or self.persons.find(arrived)
+            return person.id
         return self.hmacs.of("nobody", held.transaction.id)
 
     def asker(self, held: Held, now: datetime) -> str:
@@ -221,10 +215,8 @@ class PersonAtLogin:
         name_id = self.naming.of("name-id", transaction.person.id, entity_id)
         return name_id.partition(".")[2]
 
-    def _read(self, names: PersonNames, now: datetime) -> Reads:
-        """Return the links of a person with a CPR number, in one turn of the store."""
-        keys = self.persons.keys(names)
-        return read_together(self.store, keys, now) if keys else {}
+    def _find_if_named(self, arrived: Arrived) -> Person | None:
+        return self.persons.find(arrived) if self.persons.is_named(arrived) else None
 
     def _again(self, transaction: Transaction, arrived: Arrived, now: datetime) -> Arrived:
         return read_and_decide(self.rules, transaction, now, arrived) or arrived
@@ -240,12 +232,11 @@ class PersonAtLogin:
             transaction, arrived, now
         ):
             return transaction.proofs
-        person = self.persons.known(self.persons.names(arrived))
+        person = self._find_if_named(arrived)
         if person is None:
             return transaction.proofs
-        owner = self.persons.links.proofs_of(person.id)
         fresh = {proof.name for proof in transaction.proofs}
-        remembered = self.proving.remembered(owner, now)
+        remembered = self.proving.remembered(person.id, now)
         own = [proof for proof in remembered if proof.name not in fresh]
         return (*transaction.proofs, *own)
 

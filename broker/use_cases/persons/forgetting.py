@@ -1,11 +1,10 @@
-"""A person is forgotten: step by step, links last, resumed by whoever comes after one that died."""
+"""A person is forgotten step by step; what a process that died had begun is done again."""
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Final
 
 from broker.core.errors import LeadsNowhere
@@ -33,6 +32,8 @@ _QUEUED: Final[tuple[RecordKind, ...]] = ("person",)
 _LEASED: Final[Mapping[str, RecordKind]] = {each: each for each in _QUEUED}
 # What has begun meanwhile, under an id that a login had read before, is gone after the second turn.
 _TURNS: Final = 2
+# Longer than a request takes that was begun before the person was forgotten.
+_UNDER_WAY: Final = timedelta(seconds=30)
 
 
 class StillCarriedOut(LeadsNowhere):
@@ -61,18 +62,18 @@ class Forgetting:
     now: Callable[[], datetime]
     pause: Callable[[float], None]
 
-    def forget(self, person: FoundPerson, *, stone_last: bool = False) -> int:
+    def forget(self, person: FoundPerson) -> int:
         """Forget a person, and return how many records were dropped.
 
-        The order, with all that leads to the person, is written first, then the tombstone; that
-        last where other machines go by it. StillCarriedOut where a worker does not end, and
-        RecordsUnread where something may be left: the order stands, and is resumed.
+        The order, with all that leads to the person, is written first, then the tombstone.
+        StillCarriedOut where a worker does not end, and RecordsUnread where something may be left:
+        the order stands, and is resumed.
         """
         now = self.now()
         key = Key("forgetting", secrets.token_hex(16))
         whole = person
         order = self._orders.write(key, Content(whole, FORGETTING.until(now)), None, now)
-        return self._carried_out(order, stone_last=stone_last) if order else 0
+        return self._carried_out(order, self.now) if order else 0
 
     def order(self, person: FoundPerson, name: str) -> None:
         """Order that a person be forgotten, by ``broker work``; the same name again is one order.
@@ -103,8 +104,10 @@ class Forgetting:
 
     def _hindrance(self, order: Record[FoundPerson]) -> RecordUnreadable | LeadsNowhere | None:
         """Carry out an order, and return what hindered it."""
+        # Who comes again after the order has the same ids: what they leave then stays.
+        ordered_at = order.until - FORGETTING.span
         try:
-            self._carried_out(order)
+            self._carried_out(order, lambda: ordered_at + _UNDER_WAY)
         except (RecordUnreadable, LeadsNowhere) as error:
             return error
         return None
@@ -112,44 +115,34 @@ class Forgetting:
     def repeat(self, *, everything: bool = False) -> int:
         """Forget again whom a store that was put back knows again, and return how many.
 
-        Looked for are those whose tombstone the store has lost with it, or ``everything``. Nobody
-        is there to say which of several is meant: those are ``undecided``.
+        Looked for are those whose tombstone the store has lost with it, or ``everything``. What was
+        written after a person was forgotten stays: they have come again.
         """
         again = 0
-        for stone in self._stones(everything=everything):
-            person = self._of_stone(stone)
-            if person.is_several:
-                continue
-            if not person.is_nobody:
-                with suppress(RecordsUnread):  # the order stands, and each hour says so
-                    self.forget(person, stone_last=True)
-                again += 1
+        stones = self.tombstones.all() if everything else self.tombstones.unknown_to_store()
+        for stone in stones:
+            person = self.search.by_ids(stone.ids)
+            dropped = sum(self._turn(person, stone.at) for _ in range(_TURNS))
+            again += dropped > 0
             self.tombstones.keep(stone)
+        if again:
+            self._drop_ended()
         return again
 
-    def undecided(self, *, everything: bool = False) -> tuple[Tombstone, ...]:
-        """Return the tombstones that lead to several persons: staff must say which is meant."""
-        stones = self.tombstones.all() if everything else self.tombstones.lost_by_store()
-        return tuple(each for each in stones if self._of_stone(each).is_several)
+    def _carried_out(self, order: Record[FoundPerson], before: Callable[[], datetime]) -> int:
+        """Drop what was written before ``before``, which is asked at each turn."""
+        stone = Tombstone(order.until - FORGETTING.span, order.value.ids)
+        self.tombstones.keep(stone)
+        dropped = sum(self._turn(order.value, before()) for _ in range(_TURNS))
+        self._drop_ended()
+        self.tombstones.keep(stone)
+        self._end(order)
+        return dropped
 
-    def _stones(self, *, everything: bool) -> tuple[Tombstone, ...]:
-        return self.tombstones.all() if everything else self.tombstones.unknown_to_store()
-
-    def _of_stone(self, stone: Tombstone) -> FoundPerson:
-        return self.search.by_ids(partial(self.tombstones.is_marked, stone))
-
-    def _carried_out(self, order: Record[FoundPerson], *, stone_last: bool = False) -> int:
-        stone = self.tombstones.of(order.value)
-        if stone is not None and not stone_last:
-            self.tombstones.keep(stone)
-        dropped = sum(self._turn(order.value) for _ in range(_TURNS))
+    def _drop_ended(self) -> None:
         self._drop_orphaned_leases()
         while self.store.sweep(self.now()):
             pass
-        if stone is not None:
-            self.tombstones.keep(stone)
-        self._end(order)
-        return dropped
 
     def _end(self, order: Record[FoundPerson]) -> None:
         """Drop an order; it stands, to be tried again each hour, where something is unread."""
@@ -163,22 +156,18 @@ class Forgetting:
         what = f"what cannot be read may be the person's ({kinds}; see broker check)"
         raise RecordsUnread(f"{what}; the order stands: broker person forget --resume")
 
-    def _turn(self, person: FoundPerson) -> int:
-        """Drop all that is found, in the order of ``TheirRecords.of``: links last."""
+    def _turn(self, person: FoundPerson, before: datetime) -> int:
+        """Drop all that is found and was written before ``before``."""
         now = self.now()
-        records = self.records.of(person, now - _JUST_ENDED)
-        counters = self.counters.keys(person, records)
-        links = [record for record in records if record.key.kind == "link"]
-        others = [record for record in records if record.key.kind != "link"]
+        found = self.records.of(person, now - _JUST_ENDED)
+        records = tuple(record for record in found if record.written_at <= before)
         self._end_sessions(records, now)
         # Before the records: some are named after what only these hold.
-        for key in counters:
+        for key in self.counters.keys(person, records):
             self.store.drop(key)
-        for record in others:
+        for record in records:
             self._drop(record)
-        self._erase_trail(person)
-        for record in links:
-            self.search.links.forget_person(record.key.group, person.ids, person.cprs)
+        self._erase_trail(person, before)
         return len(records)
 
     def _end_sessions(self, records: tuple[TheirRecord, ...], now: datetime) -> None:
@@ -245,9 +234,9 @@ class Forgetting:
             if kind and self.store.get(Key(kind, group, place.name), now) is None:
                 self.store.drop(place)
 
-    def _erase_trail(self, person: FoundPerson) -> None:
+    def _erase_trail(self, person: FoundPerson, before: datetime) -> None:
         now = self.now()
-        erased = sum(self.trail.erase(group, now) for group in person.trail)
+        erased = sum(self.trail.erase(group, now, before) for group in person.trail)
         if erased:
             self.trail.erased(erased, now)
 

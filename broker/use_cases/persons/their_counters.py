@@ -10,7 +10,6 @@ from broker.core.login.transaction import Transaction
 from broker.core.ports import Key
 from broker.core.retention.table import DECLINED
 from broker.use_cases.enrolment.borrower_at_login import declined_key
-from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.persons.person_search import FoundPerson
 from broker.use_cases.persons.their_records import TheirRecord
 from broker.use_cases.proofs.mailbox_proof import MailboxProof
@@ -28,7 +27,6 @@ class TheirCounters:
     was typed (an hour), of an own browser the secret in its cookie (a year).
     """
 
-    links: PersonLinks
     proving: MailboxProof
     limits: Limits
 
@@ -61,7 +59,7 @@ class TheirCounters:
         addresses = [proof.address for proof in proofs]
         addresses += [each.mailing.address for each in transactions if each.mailing]
         for owner in person.ids:
-            yield from self.proving.counters(self.links.proofs_of(owner), addresses)
+            yield from self.proving.counters(owner, addresses)
 
     def _of_looks(self, person: FoundPerson) -> Iterator[Key]:
         limited = [(OWN_LOOKS, each) for each in person.ids]

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Final, NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from broker.core.consent.consent import Receipt
+from broker.core.entities import Names
 from broker.core.errors import StoreUnavailable
-from broker.core.identity.identifier_reassignment import PersonLink, naming, of_person
 from broker.core.identity.mailbox_proofs import ProofOwner, Proved
 from broker.core.login.transaction import Arrival, Authentication, Transaction
 from broker.core.logout.sessions import Session
@@ -17,7 +17,6 @@ from broker.core.person_record import PersonRecord
 from broker.core.ports import Kept, Key, RecordKind, Store
 from broker.core.retention import table
 from broker.core.retention.rows import Retention
-from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.login.support_traces import SupportTrace, mark_of
 from broker.use_cases.logout.sessions import Pointer
 from broker.use_cases.mail_outbox import QueuedMail, mail_group
@@ -25,19 +24,8 @@ from broker.use_cases.persons.legible_records import Unread, legible
 from broker.use_cases.persons.person_search import FoundPerson
 from broker.use_cases.records import load
 
-
-class AssertedNames(NamedTuple):
-    """The pseudonyms of what an authentication asserts; ``cpr`` of its CPR number, if it is real.
-
-    ``names`` hold that, too, and ``lasting``: those of them that no institution gives away again.
-    """
-
-    names: frozenset[str]
-    cpr: str | None = None
-    lasting: frozenset[str] = frozenset()
-
-
-NamesIn = Callable[[Authentication], AssertedNames]
+# The person id of an authentication as it was received; None where it carries no identifier.
+IdOf = Callable[[Authentication], str | None]
 _FACTS: Final[dict[RecordKind, type[Any]]] = {
     "transaction": Transaction,
     "arrival": Arrival,
@@ -46,9 +34,9 @@ _FACTS: Final[dict[RecordKind, type[Any]]] = {
     "mail": QueuedMail,
     "receipt": Receipt,
     "trace": SupportTrace,
-    "link": PersonLink,
     "forgetting": FoundPerson,
 }
+_LONGEST: Final = timedelta(days=3650)
 _KINDS: Final[tuple[RecordKind, ...]] = (*_FACTS, "session", "proof")
 
 
@@ -61,6 +49,15 @@ class TheirRecord:
     until: datetime
     fact: Any
 
+    @property
+    def written_at(self) -> datetime:
+        """Return when it was written last, as far as it says so; never a later time."""
+        if isinstance(self.fact, Proved | Session | Arrival):
+            return self.fact.at
+        if isinstance(self.fact, Transaction):
+            return self.fact.begun
+        return self.until - (self.row.lasts or _LONGEST)
+
 
 @dataclass(frozen=True, slots=True)
 class TheirRecords:
@@ -72,9 +69,7 @@ class TheirRecords:
 
     store: Store
     hmacs: LookupHmacs
-    links: PersonLinks
-    names_in: NamesIn
-    trail_of: Callable[[str], str]  # the group of a person id's keys on the audit trail
+    id_of: IdOf
 
     def of(self, person: FoundPerson, now: datetime) -> tuple[TheirRecord, ...]:
         """Return every record of the person, in the order in which they are forgotten."""
@@ -88,9 +83,14 @@ class TheirRecords:
             self._proofs,
             self._receipts,
             self._traces,
-            self._links,
         )
         return tuple(record for find in finders for record in find(person, now))
+
+    def has_any_of(self, person_id: str, services: Names, now: datetime) -> bool:
+        """Return whether a receipt, proof or person record is kept under a person id."""
+        groups: list[tuple[RecordKind, str]] = [("person", person_id), ("proof", person_id)]
+        groups += [("receipt", self.hmacs.of("receipts", person_id, each)) for each in services]
+        return any(any(self.store.list(*each, now)) for each in groups)
 
     def unread(self, now: datetime) -> Unread:
         """Return the records that cannot be read: nobody knows whose they are."""
@@ -110,16 +110,14 @@ class TheirRecords:
         answer = transaction.authentication
         if answer is None:
             return False
-        if known is None or known.case:
-            return self._names(answer, person)
-        # Whoever logged in on the same page before, or has the name, is another person.
-        on_trail = self.trail_of(known.id) in person.trail
-        return on_trail or self._is(known.id, known.number, person)
+        if known is None:
+            return self._leads_to(answer, person)
+        return self._is(known.id, known.number, person)
 
     def _arrivals(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         for key, kept, arrival in self._all("arrival", now):
             answer = arrival.answer
-            if isinstance(answer, Authentication) and self._names(answer, person):
+            if isinstance(answer, Authentication) and self._leads_to(answer, person):
                 yield TheirRecord(key, table.ARRIVAL, kept.until, arrival)
 
     def _sessions(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
@@ -142,19 +140,19 @@ class TheirRecords:
 
     def _person_records(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         for key, kept, record in self._all("person", now):
-            if key.group in person.ids or key.group in person.names:
-                yield TheirRecord(key, table.PERSON, kept.until, record)
+            if key.group in person.ids:
+                own = _without_others(record, person)
+                yield TheirRecord(key, table.PERSON, kept.until, own)
 
     def _mails(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        owners = [self.links.proofs_of(each) for each in person.ids]
-        groups = {mail_group(self.hmacs, each) for each in (*owners, *person.numbers)}
+        groups = {mail_group(self.hmacs, each) for each in (*person.ids, *person.numbers)}
         for key, kept, mail in self._all("mail", now):
             if key.group in groups:
                 row = table.MAIL if mail.text else table.MAIL_SENT
                 yield TheirRecord(key, row, kept.until, mail)
 
     def _proofs(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        owners = {*person.names, *(self.links.proofs_of(each) for each in person.ids)}
+        owners = person.ids
         for key, kept, fact in self._all("proof", now):
             if key.name and key.group in owners:
                 yield TheirRecord(key, table.PROOF, kept.until, fact)
@@ -179,36 +177,26 @@ class TheirRecords:
             if named or trace.person in marks:
                 yield TheirRecord(key, table.TRACE, kept.until, trace)
 
-    def _links(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        for key, kept, link in self._all("link", now):
-            own = naming(link, person.cprs)
-            if key.group in person.names or link.alone in person.ids:
-                own = of_person(link, person.ids, person.cprs)
-            if own:
-                yield TheirRecord(key, table.LINK, kept.until, own)
-
     def _all(self, kind: RecordKind, now: datetime) -> Iterator[tuple[Key, Kept, Any]]:
         return legible(self.store, kind, _fact, now)
 
-    def _names(self, answer: Authentication, person: FoundPerson) -> bool:
-        asserted = self.names_in(answer)
-        if person.cprs:
-            # Whoever has the name now and comes without the number is its next holder, perhaps.
-            own = asserted.lasting if asserted.cpr is None else {asserted.cpr} & {*person.cprs}
-        else:
-            own = frozenset() if self._is_another(asserted.cpr, person) else asserted.names
-        return not own.isdisjoint(person.names)
-
-    def _is_another(self, cpr: str | None, person: FoundPerson) -> bool:
-        """Return whether a CPR number is known to be of another than a person who came alone."""
-        known = self.links.known_by_cpr(cpr)
-        return known is not None and known not in person.ids
+    def _leads_to(self, answer: Authentication, person: FoundPerson) -> bool:
+        return self.id_of(answer) in person.ids
 
     def _is(self, id_: str, number: str | None, person: FoundPerson) -> bool:
         return id_ in person.ids or (number is not None and self._has(number, person))
 
     def _has(self, number: str, person: FoundPerson) -> bool:
-        return number in person.numbers or self.links.of_borrower(number) in person.names
+        return number in person.numbers
+
+
+def _without_others(record: PersonRecord, person: FoundPerson) -> PersonRecord:
+    """Return a record without the borrower numbers of other people that a case names."""
+    enrolment = record.enrolment
+    if enrolment is None:
+        return record
+    own = tuple(each for each in enrolment.borrowers if each in person.numbers)
+    return record.with_enrolment(replace(enrolment, borrowers=own, ruled_out=()))
 
 
 def _fact(key: Key, kept: Kept) -> Any:

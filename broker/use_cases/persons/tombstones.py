@@ -3,33 +3,26 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Protocol
 
 from broker.core.entities import Names
-from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, RecordUnreadable, Store
 from broker.core.retention.table import FORGOTTEN
 from broker.use_cases.persons.legible_records import Unread, legible
-from broker.use_cases.persons.person_search import FoundPerson
 from broker.use_cases.records import Records, load
-
-_LABEL: Final = "forgotten"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Tombstone:
-    """The keyed hashes of the random ids that one person had: of links and of enrolments.
-
-    Nobody's name or number leads to it. Somebody who comes again has other ids.
-    """
+    """The time when a person was forgotten, and their person ids: keyed hashes, and no number."""
 
     at: datetime
-    marks: Names
+    ids: Names
 
     @property
     def name(self) -> str:
-        """Return what it is kept under."""
-        return min(self.marks)
+        """Return what it is kept under: who comes again may be forgotten again."""
+        return f"{min(self.ids)}-{self.at:%Y%m%dT%H%M%S}"
 
 
 class TombstoneFile(Protocol):
@@ -49,14 +42,8 @@ class Tombstones:
     """The tombstones in the store, for all machines, and in the file of this one."""
 
     store: Store
-    hmacs: LookupHmacs
     file: TombstoneFile
     now: Callable[[], datetime]
-
-    def of(self, person: FoundPerson) -> Tombstone | None:
-        """Return the tombstone of a person; None where no random id leads to them."""
-        marks = [self._mark(each) for each in (*person.ids, *person.enrolments)]
-        return Tombstone(self.now(), tuple(sorted(marks))) if marks else None
 
     def keep(self, stone: Tombstone) -> None:
         """Keep a tombstone in both places, the file first: the store may be put back."""
@@ -97,10 +84,6 @@ class Tombstones:
         stored = {name: stone for name, stone in self._stored().items() if stone}
         return tuple(({each.name: each for each in self.file.all()} | stored).values())
 
-    def is_marked(self, stone: Tombstone, id_: str) -> bool:
-        """Return whether an id of a link or an enrolment is one of a tombstone's person."""
-        return self._mark(id_) in stone.marks
-
     def _filed(self) -> tuple[Tombstone, ...]:
         """Return those of the file that are to be kept still, each once."""
         now = self.now()
@@ -124,9 +107,6 @@ class Tombstones:
         found = legible(self.store, "forgotten", _tombstone, self.now(), unread)
         known: dict[str, Tombstone | None] = {key.group: stone for key, _, stone in found}
         return known | {key.group: None for key in unread.keys}
-
-    def _mark(self, id_: str) -> str:
-        return self.hmacs.of(_LABEL, id_)
 
     @property
     def _records(self) -> Records[Tombstone]:

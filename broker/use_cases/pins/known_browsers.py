@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.person_record import PersonRecord, RememberedBrowser
 from broker.core.retention.table import KNOWN_BROWSER
@@ -39,7 +40,7 @@ class KnownBrowsers:
         """Make a browser known for 90 days; its secret is drawn anew at each tick."""
         now = self.now()
         secret = secrets.token_hex(32)
-        person_id = library_person_id(self.hmacs, borrower_number)
+        person_id = compute_person_id_of_borrower(self.hmacs, borrower_number)
         known = RememberedBrowser(
             borrower_number, self._secret_hash(person_id, secret), KNOWN_BROWSER.until(now)
         )
@@ -69,7 +70,7 @@ class KnownBrowsers:
     def end_all(self, borrower_number: str) -> None:
         """Make every browser of a borrower unknown: their PIN has changed."""
         now = self.now()
-        person_id = library_person_id(self.hmacs, borrower_number)
+        person_id = compute_person_id_of_borrower(self.hmacs, borrower_number)
         if self.persons.read(person_id, now) is not None:
             self.persons.change(person_id, PersonRecord.end_browsers, now)
 
@@ -82,8 +83,3 @@ class KnownBrowsers:
 
     def _secret_hash(self, person_id: str, secret: str) -> str:
         return self.hmacs.of("known browser", person_id, secret)
-
-
-def library_person_id(hmacs: LookupHmacs, borrower_number: str) -> str:
-    """Return the id of the record that knows a borrower only by the library system's number."""
-    return hmacs.of("library person", borrower_number)

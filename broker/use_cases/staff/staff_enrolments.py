@@ -23,7 +23,8 @@ class StaffEnrolment:
     """One enrolment or case. ``state`` is pending, case, done, given_up or observed.
 
     ``library_answer`` is the sentence of the library system behind the last error. ``number`` is
-    the person's own borrower, ``borrower_numbers`` all that the enrolment concerns.
+    the person's own borrower, ``borrower_numbers`` all that the enrolment concerns, and
+    ``case_borrowers`` those of its case.
     """
 
     id: str
@@ -34,6 +35,7 @@ class StaffEnrolment:
     library_answer: str | None
     number: str | None
     borrower_numbers: Names
+    case_borrowers: Names
     can_try_again: bool
 
     @property
@@ -100,16 +102,17 @@ class StaffEnrolments:
         found = self.find(enrolment_id)
         return found is not None and self.cases.try_again(found.person_id)
 
-    def rule_out(self, enrolment_id: str) -> bool:
+    def rule_out(self, enrolment_id: str, borrowers: Names) -> bool:
         """Say that the borrowers of a possible duplicate are other people's, and try again.
 
-        False for any other enrolment.
+        False for any other enrolment, and where ``borrowers``, which staff have seen, are not
+        those of the case.
         """
         Limits(self.store, self.hmacs, self.now).take((TRIES, enrolment_id))
         found = self.find(enrolment_id)
         if found is None or not found.can_rule_out:
             return False
-        return self.cases.rule_out(found.person_id)
+        return self.cases.rule_out(found.person_id, borrowers)
 
     def try_all_again(self, reason: str) -> int:
         """Make every open enrolment of a reason due now, and return how many."""
@@ -138,6 +141,7 @@ def _show(person_id: str, record: PersonRecord) -> StaffEnrolment:
         library_answer=enrolment.last_error,
         number=record.borrower_number if is_done else None,
         borrower_numbers=_numbers(record),
+        case_borrowers=enrolment.borrowers,
         can_try_again=not is_done,
     )
 

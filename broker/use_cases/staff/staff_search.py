@@ -10,7 +10,6 @@ from broker.core.identity.mailbox_proofs import Proved
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
 from broker.core.stateless_references import StatelessReferences, compact, is_stateless
-from broker.use_cases.identity.person_links import PersonLinks
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.mail_outbox import MailOutbox, QueuedMail
 from broker.use_cases.person_records import PersonRecords
@@ -57,7 +56,6 @@ class StaffSearch:
     """The search over the store. Neither a CPR number nor a name finds anybody."""
 
     enrolments: StaffEnrolments
-    links: PersonLinks
     outbox: MailOutbox
     store: Store
     hmacs: LookupHmacs
@@ -83,8 +81,7 @@ class StaffSearch:
     def remove_proof(self, found: FoundPerson, proof_name: str) -> None:
         """Remove a proof of a mail address; the person is asked for it at the next login."""
         if found.person_id is not None:
-            owner = self.links.proofs_of(found.person_id)
-            drop_proof(self.store, self.hmacs, owner, proof_name, self.now())
+            drop_proof(self.store, self.hmacs, found.person_id, proof_name, self.now())
 
     def _find_by_code(self, code: str) -> FoundPerson | None:
         now = self.now()
@@ -123,9 +120,8 @@ class StaffSearch:
         self, page: ShownPage | None, enrolment: StaffEnrolment | None, person_id: str | None
     ) -> FoundPerson:
         number = enrolment.number if enrolment else None
-        owner = self.links.proofs_of(person_id) if person_id else None
-        proofs = list_proofs(self.store, owner, self.now()) if owner else ()
-        mails = self._list_mails(number, owner)
+        proofs = list_proofs(self.store, person_id, self.now()) if person_id else ()
+        mails = self._list_mails(number, person_id)
         note = self._read_register_note(person_id) if person_id else None
         return FoundPerson(person_id, page, enrolment, proofs, mails, number, note)
 

@@ -43,8 +43,8 @@ def test_the_same_value_never_looks_the_same(bare: Store) -> None:
     """Two records of one value, and one record written twice, share no ciphertext: each write draws its nonce."""
     sealed, seen = EncryptedStore(bare, {"k1": OLD}, "k1"), set()
     for number in range(20):
-        _put(sealed, Key("link", str(number % 2)), MARKER + bytes(number // 2))
-        found = bare.get(Key("link", str(number % 2)), NOW)
+        _put(sealed, Key("trace", str(number % 2)), MARKER + bytes(number // 2))
+        found = bare.get(Key("trace", str(number % 2)), NOW)
         assert found is not None
         seen.add(found.value[4:24])
     assert len(seen) == 20
@@ -53,11 +53,11 @@ def test_the_same_value_never_looks_the_same(bare: Store) -> None:
 @pytest.mark.parametrize(
     ("source", "target"),
     [
-        (Key("link", "g", "n"), Key("link", "g", "m")),
-        (Key("link", "g", "n"), Key("link", "h", "n")),
-        (Key("link", "g", "n"), Key("session", "g", "n")),
-        (Key("link", "g/n", ""), Key("link", "g", "n/")),
-        (Key("link", "gn", ""), Key("link", "g", "n")),
+        (Key("trace", "g", "n"), Key("trace", "g", "m")),
+        (Key("trace", "g", "n"), Key("trace", "h", "n")),
+        (Key("trace", "g", "n"), Key("session", "g", "n")),
+        (Key("trace", "g/n", ""), Key("trace", "g", "n/")),
+        (Key("trace", "gn", ""), Key("trace", "g", "n")),
     ],
 )
 def test_a_record_moved_to_another_key_is_refused(bare: Store, source: Key, target: Key) -> None:
@@ -126,7 +126,7 @@ def test_keys_change_without_a_break(bare: Store) -> None:
     ]
     stores = [EncryptedStore(bare, keys, writes) for keys, writes in steps]
     for number, writer in enumerate(stores):
-        key = Key("link", str(number))
+        key = Key("trace", str(number))
         _put(writer, key)
         # A reload reaches the workers one by one: each step must read what its neighbours write.
         for reader in stores[max(0, number - 1) : number + 2]:
@@ -134,9 +134,9 @@ def test_keys_change_without_a_break(bare: Store) -> None:
             assert found is not None
             assert found.value == MARKER
     without = EncryptedStore(bare, {"new": NEW}, "new")
-    assert without.get(Key("link", "2"), NOW) is not None
+    assert without.get(Key("trace", "2"), NOW) is not None
     with pytest.raises(StoreUnavailable):
-        without.get(Key("link", "0"), NOW)
+        without.get(Key("trace", "0"), NOW)
 
 
 def test_a_key_of_the_same_id_that_is_another_is_refused(bare: Store) -> None:

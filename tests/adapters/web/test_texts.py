@@ -39,7 +39,7 @@ PERMITTING = {"matched", "ok"}  # these end at no page
 # What decides gives these codes by way of a table or a field, where no pattern finds them.
 INDIRECT = {
     *UNMET_REQUIREMENTS,
-    "no_library_account", "library_unavailable", "account_case", "several_borrowers", "cpr_changed", "scope_mismatch",
+    "no_library_account", "library_unavailable", "account_case", "several_borrowers", "scope_mismatch",
     "temporary_and_cpr", "temporary_unfit", "adoption_other_name", "borrower_gone", "address_taken",
     "several_values", "bad_value", "cpr_shaped", "cpr_disagrees", "company_identity",
     "attributes_refused", "login_not_finished", "not_found", "wrong_method", "too_large",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from broker.core.analysis.compared_logins import Analysis, Site
 from broker.core.analysis.set_differences import difference
-from broker.core.consent.consent import Question, question, receipt
+from broker.core.consent.consent import REMEMBERED_FOR, Question, question, receipt
 from broker.core.login.described_login import IdealTerms
 from broker.core.login.ideal_login import play
 from broker.core.login.played_login import PlayedLogin
@@ -129,7 +129,8 @@ def check(before: PolicySet, after: PolicySet, seed: int, many: int) -> None:
             continue
         boxes = tuple(item.name for item in first.disclosure.items if item.optional)
         made = receipt(
-            "r", first, YES, remember=True, chosen=boxes, person="p", language="en", hmacs=terms.hmacs, now=NOW
+            "r", first, YES, remembered_for=REMEMBERED_FOR, chosen=boxes, person="p", language="en",
+            hmacs=terms.hmacs, now=NOW
         )  # fmt: skip
         if question(now.disclosure, [made], None, terms.hmacs, NOW):
             assert service.name in again

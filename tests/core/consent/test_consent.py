@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.consent.consent import Question, Receipt, ReceiptEvent, agreed, question, receipt
+from broker.core.consent.consent import REMEMBERED_FOR, Question, Receipt, ReceiptEvent, agreed, question, receipt
 from broker.core.consent.disclosure import Disclosure, Item, LookedUp
 from broker.core.entities import PERSISTENT, TRANSIENT, Text
 from broker.core.lookup_hmacs import LookupHmacs
@@ -22,7 +22,17 @@ def answer(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> Any:
     def make(*, yes: bool = True, remember: bool = True, basis: LegalBasis = "consent", **more: Any) -> Receipt:
         shown = replace(disclosure, legal_basis=basis)
         asked = Question("ask" if basis == "consent" else "inform", shown)
-        return receipt("r1", asked, yes, remember=remember, person="p", language="da", hmacs=hmacs, now=now, **more)
+        return receipt(
+            "r1",
+            asked,
+            yes,
+            remembered_for=REMEMBERED_FOR if remember else None,
+            person="p",
+            language="da",
+            hmacs=hmacs,
+            now=now,
+            **more,
+        )
 
     return make
 
@@ -38,7 +48,7 @@ def test_other_bases_inform(disclosure: Disclosure, hmacs: LookupHmacs, now: dat
     asked = question(informed, (), None, hmacs, now)
     assert asked is not None
     assert asked.variant == "inform"
-    made = receipt("r", asked, YES, remember=True, person="p", language="da", hmacs=hmacs, now=now)
+    made = receipt("r", asked, YES, remembered_for=REMEMBERED_FOR, person="p", language="da", hmacs=hmacs, now=now)
     assert made.event is ReceiptEvent.INFORMED
 
 
@@ -120,7 +130,7 @@ def test_a_look_up_that_nobody_was_told_of_is_asked_about(
 ) -> None:
     """A yes of before a policy asked the register, or asked it for the address, is none to that; less is covered."""
     asked = Question("ask", replace(disclosure, looked_up=told))
-    before = receipt("r1", asked, YES, remember=True, person="p", language="da", hmacs=hmacs, now=now)
+    before = receipt("r1", asked, YES, remembered_for=REMEMBERED_FOR, person="p", language="da", hmacs=hmacs, now=now)
     assert (question(replace(disclosure, looked_up=now_asked), (before,), None, hmacs, now) is not None) == again
 
 
@@ -145,7 +155,9 @@ def test_optional_attributes_leave_only_if_ticked(disclosure: Disclosure, hmacs:
     asked = Question("ask", offered)
 
     def chosen(*names: str) -> list[str]:
-        made = receipt("r", asked, YES, remember=False, chosen=names, person="p", language="da", hmacs=hmacs, now=now)
+        made = receipt(
+            "r", asked, YES, remembered_for=None, chosen=names, person="p", language="da", hmacs=hmacs, now=now
+        )
         return [each.name for each in agreed(offered, made).items]
 
     assert "mail" not in chosen()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.consent.consent import Question, Receipt, ReceiptEvent, question, receipt, taken_back
+from broker.core.consent.consent import REMEMBERED_FOR, Question, Receipt, ReceiptEvent, question, receipt, taken_back
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import Text
 from broker.core.lookup_hmacs import LookupHmacs
@@ -25,7 +25,7 @@ def answer(disclosure: Disclosure, hmacs: LookupHmacs) -> Any:
 
     def make(shown: Disclosure = disclosure, *, yes: bool = True, **how: Any) -> Receipt:
         asked = Question("ask" if shown.legal_basis == "consent" else "inform", shown)
-        facts = {"remember": True, "person": "p", "language": "da", "hmacs": hmacs, "now": NOW, **how}
+        facts = {"remembered_for": REMEMBERED_FOR, "person": "p", "language": "da", "hmacs": hmacs, "now": NOW, **how}
         return receipt("r1", asked, yes, **facts)
 
     return make
@@ -65,7 +65,7 @@ def test_what_was_taken_back_is_asked_anew(
     assert not asked.changed
 
 
-@pytest.mark.parametrize("how", [{"remember": False}, {"yes": False}])
+@pytest.mark.parametrize("how", [{"remembered_for": None}, {"yes": False}])
 def test_a_question_repeated_is_not_called_changed(
     disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any, how: dict[str, bool]
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 
 from broker.core.consent.consent import (
+    REMEMBERED_FOR,
     Question,
     Receipt,
     ReceiptEvent,
@@ -102,7 +103,7 @@ def yes(hmacs: LookupHmacs, now: datetime) -> Any:
 
     def make(shown: Disclosure = ASKED, at: datetime = now, *, answer: bool = True, **how: Any) -> Receipt:
         asked = Question("ask" if shown.legal_basis == "consent" else "inform", shown)
-        facts = {"remember": True, "person": "p", "language": "da", "hmacs": hmacs, "now": at, **how}
+        facts = {"remembered_for": REMEMBERED_FOR, "person": "p", "language": "da", "hmacs": hmacs, "now": at, **how}
         return receipt(f"r {at} {answer}", asked, answer, **facts)
 
     return make
@@ -152,7 +153,7 @@ def test_a_yes_counts_unless_a_no_is_younger(now: datetime, yes: Any) -> None:
 def test_undoing_asks_nobody_again(hmacs: LookupHmacs, now: datetime, yes: Any) -> None:
     """A yes to the policies of before counts again, though a wider question was answered since, for one login."""
     narrow, wide = items(SN), ASKED
-    answers = [yes(narrow, now), yes(wide, now + timedelta(days=1), remember=False)]
+    answers = [yes(narrow, now), yes(wide, now + timedelta(days=1), remembered_for=None)]
     after = now + timedelta(days=2)
     assert question(wide, answers, None, hmacs, after) is not None
     assert governing(narrow, answers, hmacs, after) == answers[0]
@@ -174,7 +175,7 @@ def test_what_the_person_left_out_since_stays_out(hmacs: LookupHmacs, now: datet
     ticked = yes(items(TITLE), now, chosen=("title",))
     silent = yes(replace(items(SN), purpose=OTHER), now + timedelta(hours=2))
     for remember in (True, False):
-        since = yes(other, now + timedelta(hours=1), remember=remember)
+        since = yes(other, now + timedelta(hours=1), remembered_for=REMEMBERED_FOR if remember else None)
         for answers in ([ticked, since], [silent, since, ticked]):
             by = governing(items(TITLE), answers, hmacs, now)
             assert by == replace(ticked, chosen=())

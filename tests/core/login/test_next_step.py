@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.consent.consent import Question, ReceiptEvent, receipt
+from broker.core.consent.consent import REMEMBERED_FOR, Question, ReceiptEvent, receipt
 from broker.core.consent.disclosure import disclose
 from broker.core.entities import Controller, Service, Text
 from broker.core.errors import (
@@ -35,7 +35,7 @@ from broker.core.login.steps import (
     Step,
     TellChange,
 )
-from broker.core.login.transaction import Account, AccountState, Errand, Issued, Person, Transaction, UpstreamRefusal
+from broker.core.login.transaction import Account, AccountState, Errand, Issued, Transaction, UpstreamRefusal
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import BorrowerRule, Decision, Effect, NameIDKind, PolicyLine, Reason
 from broker.core.policy.register_rule import RegisterRule
@@ -69,7 +69,7 @@ def agreed(arrived: Transaction, service: Service, hmacs: LookupHmacs, now: date
             "r",
             Question("ask" if asks else "inform", shown),
             yes,
-            remember=False,
+            remembered_for=None,
             person="p",
             language="da",
             hmacs=hmacs,
@@ -299,20 +299,6 @@ def test_a_service_that_needs_a_borrower(
     assert step.reason == reason
 
 
-@pytest.mark.parametrize("borrower", ["make", "need"])
-def test_a_disputed_person_gets_no_account(arrived: Transaction, after: Next, permit: Any, borrower: str) -> None:
-    """Where link and CPR disagree nothing is made or used.
-
-    Source: docs/reference/design.md#invariant-6.
-    """
-    step = after(
-        replace(arrived, person=Person("p", None, "cpr_changed"), account=Account("7", AccountState.DONE)),
-        permit("consent", borrower),
-    )
-    assert isinstance(step, Refuse)
-    assert step.reason == "cpr_changed"
-
-
 def test_the_number_is_the_account_s(after: Next, permit: Any, agreed: Any) -> None:
     """The borrower number that leaves is the enrolment's."""
     decision = permit(borrower="make", borrower_number=())
@@ -411,7 +397,7 @@ def test_a_person_never_looked_up_begins_anew(arrived: Transaction, after: Next,
 
 @given(data=st.data())
 def test_nothing_is_issued_without_all_it_takes(data: st.DataObject) -> None:
-    """Whatever facts are there, Issue needs an authentication, a permit, an answer and no dispute."""
+    """Whatever facts are there, Issue needs an authentication, a permit, and an answer."""
     from tests.plugins.any_transaction import terms_of, transactions
 
     transaction, decision = data.draw(transactions())
@@ -424,7 +410,6 @@ def test_nothing_is_issued_without_all_it_takes(data: st.DataObject) -> None:
         assert transaction.receipt is not None
         assert transaction.receipt.event in {ReceiptEvent.GIVEN, ReceiptEvent.INFORMED}
         assert decision.release is not None
-        assert decision.release.borrower == "none" or not (transaction.person and transaction.person.case)
 
 
 def test_what_was_ticked_for_good_leaves_at_the_next_login_too(
@@ -439,7 +424,8 @@ def test_what_was_ticked_for_good_leaves_at_the_next_login_too(
     asked = Question("ask", disclose(decision, service, arrived.request.acs, GIVER))
     answers = [
         receipt(
-            f"r{at}", asked, answer, remember=True, chosen=chosen, person="p", language="da", hmacs=hmacs,
+            f"r{at}", asked, answer, remembered_for=REMEMBERED_FOR, chosen=chosen, person="p", language="da",
+            hmacs=hmacs,
             now=now - timedelta(days=at),
         )
         for at, answer, chosen in ((1, True, ("mail",)), (2, True, ("title",)), (3, False, ()))

@@ -10,7 +10,6 @@ from broker.core.audit_events import AuditEvent, NoTrail
 from broker.core.entities import Assurance, Text
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.identity.rights import Ground
-from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Account, Authentication, AuthnRequest, Person, Transaction
 from broker.core.policy.model import (
     BorrowerRule,
@@ -28,7 +27,7 @@ from broker.use_cases.arrived_login import Arrived, Basis
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin, Mode
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.requests import EnrolmentRequests
-from broker.use_cases.identity.person_resolution import NoIdentityCases, PersonResolution
+from broker.use_cases.identity.person_resolution import PersonResolution
 
 CPR: Final = "0101990000"
 PLACE: Final = PolicyLine("p.yaml", 1)
@@ -63,8 +62,7 @@ class Logins:
 
     def persons(self) -> PersonResolution:
         """Give the persons of logins."""
-        rules = ConfiguredEntities({}, {}, {}, lambda: PolicySet((), ""))
-        return PersonResolution(rules, self.world.links, NoIdentityCases(), self.world.finder)
+        return PersonResolution(self.world.ports.hmacs, self.world.finder.has_borrower)
 
     def arrived(
         self, *without: str, borrower: Any = "make", rule: BorrowerRule | None = STUDENT, **decided: Any
@@ -105,12 +103,10 @@ class Logins:
         return borrowers.enrol(transaction, arrived, self.world.now, language="da", patience=patience)
 
     def student(self) -> Person:
-        """Enrol a student with number 1; give the person that the links lead to."""
-        arrived = self.arrived()
-        persons = self.persons()
-        persons.person(persons.names(arrived))
-        self.enrol(self.transaction(), arrived)
-        return persons.person(persons.names(arrived))
+        """Enrol a student with number 1."""
+        person = Person(self.world.id_of(CPR))
+        self.enrol(self.transaction(person), self.arrived())
+        return person
 
     def _pause(self, seconds: float) -> None:
         self.world.slept(seconds)

@@ -32,10 +32,7 @@ def private(world: Any) -> Borrower:
     return borrower
 
 
-@pytest.mark.parametrize(
-    ("person", "service"),
-    [(None, "make"), (Person("p"), None), (Person("p"), "none"), (Person("p", "5", "cpr_changed"), "make")],
-)
+@pytest.mark.parametrize(("person", "service"), [(None, "make"), (Person("p"), None), (Person("p"), "none")])
 def test_no_account_is_looked_for_where_none_may_be(
     world: Any, logins: Any, person: Person | None, service: str | None
 ) -> None:
@@ -228,9 +225,6 @@ def test_no_borrower_is_made_by_a_number_that_is_not_real(world: Any, logins: An
 def test_a_cpr_uuid_leads_to_no_borrower(logins: Any) -> None:
     """Not even where it came with the number before."""
     student = logins.student()
-    persons = logins.persons()
-    uuid = persons.links.of_name("cprUuid", UUID)
-    persons.links.by_cpr(persons.links.of_cpr(CPR), uuid=uuid)
     arrived = logins.arrived("cpr", borrower="need")
     said = Attributes({**arrived.reading.attributes, "cprUuid": (UUID,)})
     arrived = replace(arrived, reading=replace(arrived.reading, attributes=said, assurance=Assurance.SUBSTANTIAL))
@@ -256,13 +250,9 @@ def test_number_and_pin_lead_to_that_borrower(world: Any, logins: Any) -> None:
 def test_who_has_a_borrower_gets_on_without_what_they_lack(
     world: Any, logins: Any, person: Person, service: str, number: str | None
 ) -> None:
-    """The library says so, and is asked for services with borrowers only, and of nobody whose case staff have."""
+    """The library says so, and is asked for services with borrowers only."""
     arrived = logins.arrived(borrower=service, permits_creation=False)
     assert logins.borrowers().find_number(logins.transaction(person), arrived, world.now) == number
-    case = logins.transaction(replace(person, case="cpr_changed"))
-    world.hooks.calls.clear()
-    assert logins.borrowers().find_number(case, arrived, world.now) is None
-    assert "find" not in world.hooks.calls
 
 
 @pytest.mark.usefixtures("private")

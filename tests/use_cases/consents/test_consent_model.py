@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import takewhile
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 from hypothesis import settings
@@ -25,6 +26,7 @@ from broker.core.audit_events import NO_TRAIL
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.consent import ReceiptEvent
 from broker.core.entities import Controller, Service, Text
+from broker.core.identity.rights import Ground
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Ask, Issue, Refuse, Step, TellChange
 from broker.core.login.transaction import Account, AccountState, Authentication, AuthnRequest, Person, Transaction
@@ -191,6 +193,10 @@ class Lookup:
     """What an answer asks of the person's look-up."""
 
     trail: Any = NO_TRAIL
+
+    def arrived(self, _held: Held, _now: datetime) -> Any:
+        """Give a login with a usable CPR number."""
+        return SimpleNamespace(arrived=SimpleNamespace(decision=SimpleNamespace(ground=Ground.INSTITUTION)))
 
     def receipts_of(self, transaction: Transaction) -> str:
         """Give the pseudonym of person and service."""

@@ -125,7 +125,7 @@ class EnrolmentModel(RuleBasedStateMachine):
         """Let staff say that a possible duplicate is another person's, which they say only if it is."""
         enrolment = self.world.requests.read(name)
         if enrolment and name not in {self.owners.get(each) for each in enrolment.borrowers}:
-            self.world.cases.rule_out(name)
+            self.world.cases.rule_out(name, enrolment.borrowers)
 
     @rule(name=NAMES)
     def claim(self, name: str) -> None:

@@ -89,25 +89,27 @@ def test_possible_duplicates_are_found_before_every_create(
 
 def test_a_ruled_out_borrower_is_another_persons(world: Any) -> None:
     """After Another person the create goes on; a later possible duplicate is a case of its own."""
-    world.library.add(AASE)
+    first = world.library.add(AASE)
     world.enrol()
-    assert world.cases.rule_out("aase")
+    assert world.cases.rule_out("aase", (first.number,))
     second = world.library.add(AASE)
     world.work()
     assert world.enrolment().borrowers == (second.number,)
-    assert world.cases.rule_out("aase")
+    assert not world.cases.rule_out("aase", (first.number,))  # a page that was opened before
+    assert world.enrolment().state is EnrolmentState.CASE
+    assert world.cases.rule_out("aase", (second.number,))
     world.work()
     assert world.enrolment().outcome is EnrolmentOutcome.CREATED
-    assert not world.cases.rule_out("aase")
+    assert not world.cases.rule_out("aase", (second.number,))
     assert not world.cases.try_again("aase")
     assert not world.cases.try_again("nobody")
 
 
 def test_only_a_possible_duplicate_can_be_ruled_out(world: Any) -> None:
     """Of another case nothing is decided by it."""
-    world.library.add(IDA, AASE_CPR)
+    found = world.library.add(IDA, AASE_CPR)
     world.enrol()
-    assert not world.cases.rule_out("aase")
+    assert not world.cases.rule_out("aase", (found.number,))
     assert world.enrolment().state is EnrolmentState.CASE
 
 

@@ -30,7 +30,7 @@ from broker.core.policy.model import (
 )
 from broker.use_cases.codes import MailedCodes
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
-from broker.use_cases.identity.person_resolution import NoIdentityCases, PersonResolution
+from broker.use_cases.identity.person_resolution import PersonResolution
 from broker.use_cases.login.arrival_matching import Brought
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.login.person_at_login import PersonAtLogin
@@ -132,7 +132,7 @@ class Logins:
             for name, profile in profiles.items()
         }
         self.rules = ConfiguredEntities(services, upstreams, {"map": MAP}, lambda: self.set)
-        self.persons = PersonResolution(self.rules, world.links, NoIdentityCases(), world.finder)
+        self.persons = PersonResolution(world.ports.hmacs, world.finder.has_borrower)
         codes = MailedCodes(world.store, KEY, world.ports.now)
         outbox = MailOutbox(world.store, KEY, world.post, world.ports.now)
         self.proving = MailboxProof(world.store, KEY, codes, outbox, world.letters)
@@ -159,7 +159,17 @@ class Logins:
         wire = tuple(WireAttribute(name, (value,)) for name, value in said.items())
         issuer = f"https://{upstream}.example"
         return Authentication(
-            upstream, issuer, AU.entity_id, (AU.entity_id,), wire, now, None, now, now + 4 * MINUTE, "_t"
+            upstream,
+            issuer,
+            AU.entity_id,
+            (AU.entity_id,),
+            wire,
+            now,
+            None,
+            now,
+            now + 4 * MINUTE,
+            "_t",
+            name_id_format="transient",
         )
 
     def student(self, **said: str) -> Authentication:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import pytest
@@ -13,6 +14,7 @@ from broker.core.consent.consent import Question, Receipt, ReceiptEvent
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, Text
 from broker.core.errors import REQUEST_DENIED, BrowserUnmatched
+from broker.core.identity.rights import Ground
 from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, Step, TellChange
 from broker.core.login.transaction import AuthnRequest, Issued, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
@@ -60,6 +62,11 @@ class Lookup:
     """What an answer asks of the person's look-up."""
 
     trail: Trail = field(default_factory=Trail)
+    ground: Ground = Ground.INSTITUTION
+
+    def arrived(self, held: Held, _now: datetime) -> Any:
+        """Give the login with the ground that it stands on."""
+        return SimpleNamespace(arrived=SimpleNamespace(decision=replace(PERMIT, ground=self.ground)), held=held)
 
     def receipts_of(self, _transaction: Transaction) -> str:
         """Give the group of one person and service."""
@@ -154,6 +161,17 @@ def test_nothing_is_remembered_on_a_shared_computer(
     made = answer(here, remember=remember).transaction.receipt
     assert made
     assert made.valid_until == (world.now + timedelta(days=365) if remembered else None)
+
+
+@pytest.mark.parametrize("ground", [Ground.IDENTIFIER, Ground.NOTHING, Ground.LIBRARY_ACCOUNT])
+def test_without_a_cpr_number_an_answer_counts_for_six_months(
+    world: Any, held: Held, answer: Answer, lookup: Lookup, ground: Ground
+) -> None:
+    """The institution may give the identifier to somebody else."""
+    lookup.ground = ground
+    made = answer(held).transaction.receipt
+    assert made
+    assert made.valid_until == world.now + timedelta(days=183)
 
 
 @pytest.mark.parametrize(

@@ -54,12 +54,6 @@ class Lookup:
     trail: Trail = field(default_factory=Trail)
     reading: str | None = None
     owed: list[Transaction] = field(default_factory=list)
-    links: Any = None
-
-    @property
-    def persons(self) -> Any:
-        """Give what resolves persons, by real links."""
-        return SimpleNamespace(links=self.links)
 
     @property
     def borrowers(self) -> Any:
@@ -83,9 +77,9 @@ class Lookup:
 
 
 @pytest.fixture
-def lookup(world: Any) -> Lookup:
+def lookup() -> Lookup:
     """Give the look-up with an empty trail."""
-    return Lookup(links=world.links)
+    return Lookup()
 
 
 @pytest.fixture

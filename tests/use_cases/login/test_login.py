@@ -22,7 +22,6 @@ from broker.core.login.transaction import (
     Transaction,
     UpstreamRefusal,
 )
-from broker.core.ports import Key
 from broker.use_cases.records import dump
 from broker.use_cases.transactions import Held
 
@@ -434,14 +433,13 @@ def test_a_fact_of_one_person_is_never_another_s(logins: Any, fact: str) -> None
 
 
 def test_a_verified_pin_is_a_login_to_its_own_borrower(logins: Any) -> None:
-    """And leads to the person of the CPR that the library system holds for it."""
+    """Of whom nobody knows the CPR number by that."""
     borrower = logins.shelved("42", "STUD")
     joined, _ = logins.flow.verified(logins.begun(), "pin", borrower, logins.world.now)
     login = joined.transaction
     assert login == stored(logins, joined)
     assert (login.upstream, login.person.number, login.authentication.name_id) == ("pin", "42", "42")
-    links = logins.world.links
-    assert links.cpr(links.of_borrower("42")) == links.of_cpr(CPR)
+    assert login.person.id == logins.world.account_id_of("42")
 
 
 def test_each_pin_login_has_a_login_cookie_of_its_own(logins: Any) -> None:
@@ -573,4 +571,4 @@ def test_nobody_is_enrolled_who_is_not_at_that_step(logins: Any) -> None:
         assert logins.flow.enrol(held, logins.world.now, language="en", patience=0) == held
         assert stored(logins, held) == held.transaction
     assert not logins.world.worker.step()
-    assert logins.world.store.get(Key("enrolment", CPR), logins.world.now) is None
+    assert not any(each.value.enrolment for each in logins.world.persons.list_all(logins.world.now))

@@ -83,6 +83,12 @@ class KeyRing:
     person: LookupHmacs  # makes persistent NameIDs; never rotates at all
     audit: bytes  # chains the lines of the audit trail
 
+    @property
+    def person_fingerprint(self) -> str:
+        """Return the fingerprint of the keys that person ids and NameIDs are made with."""
+        label = "fingerprint of person keys"
+        return f"{self.index.of(label)} {self.person.of(label)}"
+
     def __repr__(self) -> str:
         """Name the sealing key by its id only."""
         return f"KeyRing(sealing_id={self.sealing_id!r})"

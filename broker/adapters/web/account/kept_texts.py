@@ -55,8 +55,4 @@ KEPT_TEXTS: Final[Mapping[str, KeptText]] = {
         _("Pages with a help code"),
         _("What a page was about, so that the library can help you when you call."),
     ),
-    "link": KeptText(
-        _("Random numbers that stand for you"),
-        _("Every service knows you by a number made of them; they are what your logins lead to."),
-    ),
 }

@@ -118,7 +118,7 @@ class OwnRecordPages:
             return self._rendered("kept_unknown.html", reason="unknown", over=True)
         if transaction.errand is Errand.FORGET:
             return self._confirming(held)
-        report = self.own.report(person.id) if person and not person.case else None
+        report = self.own.report(person.id) if person else None
         if report is None:
             return self._rendered("kept_unknown.html", reason="unknown", over=True)
         as_file = request.args.get("format") == "json" and not transaction.shared
@@ -180,7 +180,7 @@ class OwnRecordPages:
         or by a PIN that somebody has guessed.
         """
         person = transaction.person
-        if person is None or person.case:
+        if person is None:
             return self._rendered("kept_unknown.html", reason="unknown", over=True)
         here = {"login": transaction.id, "do": "forget"}
         return self._rendered(
@@ -240,7 +240,7 @@ class OwnRecordPages:
     def _is_awaited(self, transaction: Transaction) -> bool:
         """Return whether the same person has logged in again who asked for it."""
         person = transaction.person
-        return person is not None and not person.case and person.id == transaction.awaited
+        return person is not None and person.id == transaction.awaited
 
     def _recipients(self, report: Report) -> tuple[Recipient, ...]:
         return tuple(self._recipient(each) for each in report["recipients"])

@@ -89,7 +89,9 @@ class StaffCases:
         if button == "try_again":
             return self._try(found, self.enrolments.try_again)
         if button == "another_person":
-            return self._try(found, self.enrolments.rule_out)
+            # The case may be about other borrowers by now than those on the page.
+            seen = form.values("borrower")
+            return self._try(found, lambda each: self.enrolments.rule_out(each, seen))
         if button == "pin_mail":
             return self._send_pin_mail(found)
         self.search.remove_proof(found, form.value("proof"))

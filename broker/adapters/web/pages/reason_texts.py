@@ -237,15 +237,6 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(_("Sign up again, as you did the first time."), _CONTACT),
         places=("sign_up", "service_locations"),
     ),
-    "cpr_changed": Explanation(
-        title=_("Your account and your CPR number do not match"),
-        happened=_(
-            "Your national eID came with another CPR number before. "
-            "Nothing has been changed and nothing has been sent."
-        ),
-        advice=(_CONTACT,),
-        places=("service_locations",),
-    ),
     "different_person": Explanation(
         title=_("The library has to check your account"),
         happened=_(

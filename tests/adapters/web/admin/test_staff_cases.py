@@ -133,6 +133,8 @@ def test_another_person_rules_out_a_possible_duplicate(desk: Person) -> None:
     house = desk.house
     person_id, other = possible_duplicate(house)
     before = next(row for row in house.koha.patrons.rows() if str(row["patron_id"]) == other)
+    path = "//form[.//button[@value='another_person']]/input[@name='borrower']/@value"
+    assert texts(desk.get("/admin"), path) == texts(find(desk, other), path) == [other]
     page = desk.press(desk.get("/admin"), do="another_person")
     assert found(page, "//main//*[@role='status']/@data-done") == "tried"
     house.until(lambda: not house.owed(), "the account was made")
@@ -143,11 +145,30 @@ def test_another_person_rules_out_a_possible_duplicate(desk: Person) -> None:
     assert next(row for row in house.koha.patrons.rows() if str(row["patron_id"]) == other) == before
 
 
+def test_another_person_counts_only_for_the_borrowers_on_the_page(desk: Person) -> None:
+    """A page that was opened before does not rule out the person's own borrower, found meanwhile."""
+    house = desk.house
+    person_id, other = possible_duplicate(house)
+    opened = desk.get("/admin")
+    _, record = with_enrolment(house)
+    assert record.enrolment
+    write_enrolment(house, person_id, replace(record.enrolment, borrowers=(other, "4711")))
+    page = desk.press(opened, do="another_person")
+    assert found(page, "//main//*[@role='status']/@data-done") == "nothing_to_try"
+    _, after = with_enrolment(house)
+    assert after.enrolment
+    assert (after.enrolment.state, after.enrolment.ruled_out) == (EnrolmentState.CASE, ())
+    assert press(desk, after.enrolment.id, "another_person") == "nothing_to_try"
+
+
 def test_only_a_possible_duplicate_can_be_ruled_out(desk: Person) -> None:
     """A forged press on another case changes nothing: two borrowers with the number stay a case."""
-    code, _ = several_borrowers(desk.house)
+    code, pair = several_borrowers(desk.house)
     assert 'value="another_person"' not in find(desk, code).get_data(as_text=True)
-    assert press(desk, code, "another_person") == "nothing_to_try"
+    forged = {"find": code, "do": "another_person", "borrower": list(pair)}
+    token = found(desk.get("/admin/person"), "//form//input[@name='token']/@value")
+    page = desk.post("/admin/person", {"token": token, **forged})
+    assert found(page, "//main//*[@role='status']/@data-done") == "nothing_to_try"
     assert [each.reason for each in desk.house.listed()] == ["several_borrowers"]
 
 
@@ -268,7 +289,7 @@ def test_staff_remove_a_confirmed_address(desk: Person) -> None:
     house = desk.house
     number = account(house)
     person_id, _ = with_enrolment(house)
-    owner, now = house.parts.links.proofs_of(person_id), house.clock.now()
+    owner, now = person_id, house.clock.now()
     proved = Proved("mailbox", "asta@own.example", now, now + timedelta(days=30))
     store, hmacs = house.parts.store, house.parts.keys.index
     place = mailbox_place(hmacs, proved)

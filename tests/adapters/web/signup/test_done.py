@@ -149,13 +149,13 @@ def environment(request: pytest.FixtureRequest, setting: Setting, tmp_path: Path
 
 
 @pytest.mark.parametrize("environment", ["no PIN"], indirect=True)
-def test_without_a_mailed_pin_the_page_says_where_to_get_one(house: House) -> None:
-    """A policy with ``pin: none`` makes an account to which no PIN is mailed."""
+def test_without_a_pin_mail_the_page_offers_to_choose_a_pin_now(house: House) -> None:
+    """A policy with ``pin: none`` makes an account to which no link is mailed, and promises none."""
     _, page = signed_up(house, "asta")
     assert told(page)[0] == "created"
     said = words(page.get_data(as_text=True))
     assert PIN_MAIL not in said
-    assert "It has no PIN yet. Get a PIN" in said
+    assert "Choose a PIN" in said
 
 
 def test_a_lowered_account_is_called_what_it_has_become(house: House) -> None:
