@@ -5,12 +5,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from broker.core.errors import PinUnderWay
 from broker.demo.check.http_browser import Browser
 from broker.demo.library.sip2_client import BorrowerAtMachine, Machine, MachineFailed
 from broker.demo.people.persona import Persona
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
 
 _MAIL_WITHIN: Final = 60.0  # seconds
+_SET_WITHIN: Final = 60.0
 _LINK: Final = re.compile(r"http\S+/pin\?link=\S+")
 # Every persona with a new borrower chooses this PIN; no birth date or number suggests it.
 CHOSEN_PIN: Final = "7394"
@@ -19,11 +21,15 @@ CHOSEN_PIN: Final = "7394"
 def choose_pin(link: str) -> bool:
     """Choose a PIN behind a mailed link; False unless the broker says that it is set."""
     browser = Browser()
-    browser.get(link)
-    for form in browser.forms():
-        if "link" in form.fields:
-            browser.submit(form, do="choose", pin=CHOSEN_PIN, again=CHOSEN_PIN)
+    until = time.monotonic() + _SET_WITHIN
+    while time.monotonic() < until:
+        browser.get(link)
+        for form in browser.forms():
+            if "link" in form.fields:
+                browser.submit(form, do="choose", pin=CHOSEN_PIN, again=CHOSEN_PIN)
+        if browser.mark() != ("pin", PinUnderWay.reason):
             return browser.mark() == ("pin", "set")
+        time.sleep(0.5)  # the address of the register is just being written
     return False
 
 

@@ -95,7 +95,6 @@ class _Walker:
     remember: bool
     demo: Running | None
     written: bool = False  # a mail with a code is on its way
-    shown: bool = False  # the temporary borrower's PIN
 
     def sign_up(self, affiliation: str) -> None:
         """Answer the sign-up pages, up to the login that they end in."""
@@ -138,9 +137,6 @@ class _Walker:
         self.browser.submit(self._form("upstream"), upstream=self.method)
 
     def _ask(self) -> None:
-        asks_for_pin = self.person.temporary and not self.shown
-        if asks_for_pin and self._follow("//main//a[contains(@href, 'temporary')]/@href"):
-            return
         fields = {"answer": "yes"}
         if self.remember:
             fields["remember"] = "yes"
@@ -152,7 +148,6 @@ class _Walker:
 
     def _pin(self) -> None:
         """Write what the page asks for: the number, the code of the mail, the PIN."""
-        self.shown = True
         form = self._form("do")
         registered = self.person.registered[0]
         fields = {

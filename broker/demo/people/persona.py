@@ -31,7 +31,6 @@ class Persona:
     sign_up: str | None = None  # the affiliation they choose on the sign-up pages
     mailbox: str | None = None  # an address that they can show to be theirs when asked
     upgrade: bool | None = None  # their answer, when another category is first offered
-    temporary: bool = False  # they prove the temporary borrower to be theirs
     pin: str | None = None  # of the registered borrower
     loans: tuple[str, ...] = ()  # of the registered borrower
     after: str | None = None  # the persona who must have been here before
@@ -65,7 +64,7 @@ class Persona:
         """Return whether they log in at My loans by assertion, and are asked for consent only."""
         if self.service != "my-loans" or self.way == "library":
             return False
-        more_pages = (self.sign_up, self.after, self.mailbox, self.temporary)
+        more_pages = (self.sign_up, self.after, self.mailbox)
         return self.upgrade is None and not any(more_pages)
 
 

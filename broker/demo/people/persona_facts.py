@@ -1,5 +1,6 @@
 """The facts of a persona's login, as ``broker policy try`` plays it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 
@@ -48,11 +49,19 @@ def _borrower(person: Persona) -> DescribedBorrower | None:
     if not person.registered:
         return None
     registered = person.registered[0]
+    if person.cpr and not any(_has_number(each, person.cpr) for each in person.registered):
+        return None  # the CPR number does not find it
     expires = registered.get("expiry_date")
     return DescribedBorrower(
         category=registered["category_id"],
-        temporary=person.temporary,
         twice=len(person.registered) > 1,
         expires=date.fromisoformat(expires) if expires else None,
         fields={name: value for name, value in registered.items() if name not in _NO_FIELDS},
     )
+
+
+def _has_number(registered: Mapping[str, str], number: str) -> bool:
+    """Return whether a registered borrower has the CPR number as user name or card number."""
+    return number in {
+        registered.get(name, "").replace("-", "") for name in ("userid", "cardnumber")
+    }

@@ -260,9 +260,9 @@ _REGISTERED: Final = (
     Persona(
         "tove",
         AU,
-        "student with a temporary borrower, whose CPR number has arrived",
+        "student with an account from the desk without CPR number: staff say whose it is",
         by_university("tove", "Tove Lind", "2810014086", ("student@au.dk",)),
-        "STUDENT",
+        "possible_duplicate",
         (
             registered_borrower(
                 "TEMP",
@@ -270,11 +270,11 @@ _REGISTERED: Final = (
                 "Lind",
                 firstname="Tove",
                 cardnumber="T-2001",
+                date_of_birth="2001-10-28",
                 password="4071",
                 email="tove@own.example",
             ),
         ),
-        temporary=True,
         pin="4071",
         loans=BOOKS[:2],
     ),
