@@ -35,7 +35,7 @@ from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.worker import EnrolmentWorker
 from broker.use_cases.person_worker import PersonWorker
 
-_WISHES: Final = int(os.environ.get("BENCH_WISHES", "10000"))
+_WISHES: Final = int(os.environ.get("BENCH_WISHES", "500"))
 _CALL: Final = 0.2
 _KNOWN: Final = 200
 _EXPIRES: Final = date(2028, 11, 25)

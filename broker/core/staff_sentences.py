@@ -101,12 +101,12 @@ REASONS: Final[Mapping[str, StaffSentence]] = {
 }
 STATES: Final[Mapping[str, StaffSentence]] = {
     "pending": StaffSentence(_("The account is being made."), _WAIT),
-    "done": StaffSentence(_("The account is in order."), _("Nothing.")),
+    "done": StaffSentence(_("The account is in order."), _("There is nothing to do.")),
     "given_up": StaffSentence(
         _("The enrolment was given up."), _("Nothing. The next login starts a new one.")
     ),
     "observed": StaffSentence(
-        _("Nothing was written: the library system is only observed."), _("Nothing.")
+        _("Nothing was written: the library system is only observed."), _("There is nothing to do.")
     ),
     "case": StaffSentence(
         _("The library must decide something."), _("Correct what the answer names. Then try again.")

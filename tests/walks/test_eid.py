@@ -158,16 +158,6 @@ def test_a_cpr_uuid_leads_to_no_borrower(house: House) -> None:
     assert agreed(nemlogin, direct(nemlogin)).attributes["uid"] == before.attributes["uid"]
 
 
-def test_another_cpr_number_is_another_person(house: House) -> None:
-    """Whatever else came with the first one: another NameID and another borrower, and the first is left alone."""
-    one = agreed(house, by_wayf(house, "eva"))
-    rows = house.koha.patrons.rows()
-    other = agreed(house, by_wayf(house, changed("eva", **{CPR: URN + OTHER})))
-    assert other.attributes["uid"] != one.attributes["uid"]
-    assert other.name_id != one.name_id
-    assert house.koha.patrons.rows()[: len(rows)] == rows
-
-
 def test_a_self_asserted_cpr_uuid_leads_nowhere(house: House) -> None:
     """Whoever may type one is nobody by it, as with a CPR number.
 
@@ -181,17 +171,19 @@ def test_a_self_asserted_cpr_uuid_leads_nowhere(house: House) -> None:
     assert mark(by_wayf(house, other, "myprint", "wayf")[1]) == ("refuse", "cpr_required")
 
 
-def test_another_number_is_another_person(house: House) -> None:
-    """A known eduPersonPrincipalName with another number reaches nothing of the person known before.
+@pytest.mark.parametrize("route", [by_wayf, direct])
+def test_another_number_is_another_person(house: House, route: Callable[[House, Persona], Came]) -> None:
+    """A known cprUuid and eduPersonPrincipalName with another number reach nothing of the person known before.
 
     Source: docs/reference/design.md#invariant-6.
     """
-    agreed(house, by_wayf(house, "eva"))
-    before = house.koha.patrons.rows()
-    mixed = changed("eva", **{CPR: URN + OTHER, "cprUuid": "00000000-0000-4000-8000-000000000001"})
-    person, page = by_wayf(house, mixed)
+    there = switched(house) if route is direct else house
+    agreed(there, route(there, persona("eva")))
+    before, known = house.koha.patrons.rows(), people(house)
+    person, page = route(there, changed("eva", **{CPR: URN + OTHER}))
     assert mark(person.agree(page)) == ("refuse", "possible_duplicate")
     assert house.koha.patrons.rows() == before
+    assert len(people(house) - known) == 1
 
 
 @pytest.mark.parametrize(("seconds", "reason"), [(290, "ask"), (310, "error")])

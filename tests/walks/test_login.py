@@ -1,6 +1,5 @@
 """Whole logins: service, broker, hub, library system and mail server, over real messages."""
 
-import re
 from datetime import timedelta
 from email.utils import parseaddr
 
@@ -9,6 +8,7 @@ from werkzeug.test import TestResponse
 
 from broker.demo.people.personas import PERSONAS, persona
 from tests.plugins.house import House, form, found, mark
+from tests.plugins.pin_pages import link_in
 
 MAKING = [each for each in PERSONAS if each.plain and each.expect.isupper()]
 REFUSED = [each for each in PERSONAS if each.plain and not each.expect.isupper()]
@@ -131,19 +131,18 @@ def test_a_refusal_can_be_taken_back(house: House) -> None:
     assert house.landing(person.agree(again)).status == "Success"
 
 
-def test_the_pin_is_mailed_to_a_new_borrower_and_works(house: House) -> None:
-    """The letter holds the PIN that the library system now knows, and no personal number."""
+def test_a_new_borrower_chooses_a_pin_behind_the_welcome_mail(house: House) -> None:
+    """The welcome mail holds a link and no personal number; the PIN that is chosen behind it works."""
     person = house.person()
     number = house.landing(person.agree(person.log_in("asta"))).attributes["uid"][0]
     mail = house.mailed(1)
     assert parseaddr(mail.recipients[0])[1] == "asta@post.au.example"
-    pin = re.search(r"\b\d{4}\b", mail.text)
-    assert pin is not None
-    proven = house.koha.patrons.proven("1403044004", pin.group())
-    assert proven is not None
-    assert proven["patron_id"] == int(number)
     assert "1403044004" not in mail.text
     assert "140304-4004" not in mail.text
+    person.press(person.get(link_in(house)), pin="7294", again="7294")
+    proven = house.koha.patrons.proven("1403044004", "7294")
+    assert proven is not None
+    assert proven["patron_id"] == int(number)
 
 
 def test_a_borrower_of_the_desk_keeps_pin_and_card(house: House) -> None:

@@ -111,9 +111,9 @@ def test_logins_and_mailed_links_leave_no_secret_in_the_log(site: Site) -> None:
     """Nor do query, message, RelayState or the name of a login stand in any log of nginx."""
     browser = site.log_in("dorte")  # who proves an address by a mail
     assert browser.mark()[0] == "done"
-    pin = f"{site.front.origin}/pin?code=abcdefghij&lang=da"
+    pin = f"{site.front.origin}/pin?link=abcdefghij&lang=da"
     browser.get(pin)
-    requests.get(f"http://127.0.0.1:{site.front.plain_port}/pin?code=abcdefghij", allow_redirects=False, timeout=60)
+    requests.get(f"http://127.0.0.1:{site.front.plain_port}/pin?link=abcdefghij", allow_redirects=False, timeout=60)
     written = site.front.all_logs
     for wanted in ("/login/-/proof 200", "/login/-/consent 200", "/saml/sp/nemid/acs 303", "/pin 410"):
         assert wanted in written
@@ -124,7 +124,7 @@ def test_logins_and_mailed_links_leave_no_secret_in_the_log(site: Site) -> None:
 def test_the_log_holds_no_secret_of_what_the_broker_never_answered() -> None:
     """With the broker down nginx's own log of errors, which quotes whole requests, is silent too."""
     with nginx(free_port(), free_port(), free_port()) as front:
-        for path in ("/login/abc/proof/hush?x=1", "/pin?code=hush", "/saml/idp/sso?SAMLRequest=hush"):
+        for path in ("/login/abc/proof/hush?x=1", "/pin?link=hush", "/saml/idp/sso?SAMLRequest=hush"):
             page = _get(front, path)
             assert page.status_code == 502
             assert page.headers["Retry-After"] == "60"

@@ -107,29 +107,39 @@ class BorrowerAtLogin:
             return self._close_unless_found(transaction, arrived, now)
         if self.mode == "observe":
             return self._observe(person, wanted, now)
-        if not _has_mail(wanted):
-            account = self._find_as_wanted(person, wanted, arrived, now)
-            if account.state in {AccountState.MAIL_REQUIRED, AccountState.CASE}:
-                return account
-            if account.state is AccountState.UNAVAILABLE:
-                return Account(None, AccountState.CLOSED, reason="library_unavailable")
+        missing = None if _has_mail(wanted) else self._find_gap(person, wanted, arrived, now)
+        return missing or self._enrol(transaction, person, wanted, now, patience)
+
+    def _find_gap(
+        self, person: Person, wanted: Wish, arrived: Arrived, now: datetime
+    ) -> Account | None:
+        """Return the account where a request without a mail address cannot be stored, else None."""
+        account = self._find_as_wanted(person, wanted, arrived, now)
+        if account.state in {AccountState.MAIL_REQUIRED, AccountState.CASE}:
+            return account
+        if account.state is AccountState.UNAVAILABLE:
+            return Account(None, AccountState.CLOSED, reason="library_unavailable")
+        return None
+
+    def _enrol(
+        self, transaction: Transaction, person: Person, wanted: Wish, now: datetime, patience: float
+    ) -> Account:
+        """Store the request, unless it is stored or carried out already, and wait for its end."""
+        has_pin_mail = bool(wanted.pin_to)
         record = self.ports.persons.read(person.id, now)
         if record and _is_done(record.value) and self.finder.is_known_as(record.value, wanted):
             # Another window of this login, or another login, has made it so.
             made = self._outcome_for(transaction, record.value, wanted)
-            return _account_of(record.value, made, has_pin_mail=bool(wanted.pin_to))
-        if (
-            record is None
-            or not is_under_way(record.value.enrolment)
-            or not _is_waiting(transaction)
-        ):
+            return _account_of(record.value, made, has_pin_mail=has_pin_mail)
+        is_stored = record is not None and is_under_way(record.value.enrolment)
+        if not (is_stored and _is_waiting(transaction)):
             self.requests.request(person.id, wanted)
         self.requests.wait(person.id, patience)
         record = self.ports.persons.read(person.id, self.ports.now())
         if record is None or record.value.enrolment is None:
             return _case_account("national_eid_required")
         enrolment = record.value.enrolment
-        return _account_of(record.value, enrolment.outcome, has_pin_mail=bool(wanted.pin_to))
+        return _account_of(record.value, enrolment.outcome, has_pin_mail=has_pin_mail)
 
     def _outcome_for(
         self, transaction: Transaction, record: PersonRecord, wanted: Wish

@@ -34,7 +34,7 @@ COMMON = {"library", "signed", "pin_url", "questions", "asked"}
 @pytest.mark.parametrize(
     ("language", "phrases"),
     [
-        ("da", ("Koden er: 0042 1789", "Ann Holm er ved at logge på", "i 30 minutter", "Giv ikke koden til nogen")),
+        ("da", ("Koden er: 0042 1789", "Ann Holm er ved at logge ind", "i 30 minutter", "Giv ikke koden til nogen")),
         ("en", ("The code is: 0042 1789", "Ann Holm is logging in", "for 30 minutes", "give the code to nobody")),
         ("de", ("Koden er: 0042 1789",)),
     ],

@@ -78,7 +78,7 @@ def r02(house: House) -> None:
     asked = sign_up(person, pia, "student")
     assert mark(asked)[0] == "ask"
     page = settled(person, asked)
-    assert (mark(page)[0], found(page, "//dd[@id='typed']/text()")) == ("done", "your CPR number, and your PIN")
+    assert (mark(page)[0], found(page, "//dd[@id='typed']/text()")) == ("done", "your CPR number and your PIN")
     assert creates(house) == 0
     assert borrower(house, pia)["patron_id"] == before
     assert any(urlsplit(each).path == "/pin" for each in links(page))
