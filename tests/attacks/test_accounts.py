@@ -149,13 +149,13 @@ def test_a_corrected_cpr_ends_the_wrong_number(house: House, arrive: Arrive, mis
 
 @pytest.mark.parametrize("merged", [True, False])
 def test_what_the_desk_deleted_or_merged_is_not_handed_on(house: House, arrive: Arrive, *, merged: bool) -> None:
-    """An hour after the last look the library is asked once, and what it says then is true for the next hour."""
+    """Ten minutes after the last look the library is asked again."""
     hers = number(house, arrive("my-loans"))
     house.koha.patrons.drop(int(hers))
     into = str(house.koha.patrons.create({**HERS, "userid": ASTA})["patron_id"]) if merged else None
-    house.clock.ahead = timedelta(minutes=59)
+    house.clock.ahead = timedelta(minutes=9)
     assert number(house, arrive("myprint")) == hers
-    house.clock.ahead = timedelta(minutes=61)
+    house.clock.ahead = timedelta(minutes=11)
     for _ in range(2):
         came = arrive("myprint")
         if into:
@@ -292,11 +292,11 @@ def test_one_that_we_made_and_the_desk_gave_to_another(house: House, arrive: Arr
     assert patrons.row(int(theirs)) == before
 
 
-@pytest.mark.parametrize("ahead", [timedelta(minutes=59), timedelta(hours=23)], ids=["not asked", "silent"])
+@pytest.mark.parametrize("ahead", [timedelta(minutes=9), timedelta(hours=23)], ids=["not asked", "silent"])
 def test_a_silent_library_does_not_stop_who_has_a_borrower(
     house: House, arrive: Arrive, ahead: timedelta, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Within an hour the library is not asked at all; its silence leaves what is remembered standing for a day."""
+    """Within ten minutes the library is not asked at all; its silence leaves what is remembered standing for a day."""
     hers = number(house, arrive("my-loans"))
     house.clock.ahead = ahead
     asked: list[str] = []
@@ -307,7 +307,7 @@ def test_a_silent_library_does_not_stop_who_has_a_borrower(
 
     monkeypatch.setattr(house.parts.enrolment_ports.library, "find", silent)
     assert number(house, arrive("myprint")) == hers
-    assert asked == ([] if ahead < timedelta(hours=1) else [ASTA])
+    assert asked == ([] if ahead < timedelta(minutes=10) else [ASTA])
     house.clock.ahead = timedelta(hours=25)
     assert mark(arrive("myprint")[1]) == ("refuse", "library_unavailable")
 

@@ -177,21 +177,6 @@ def test_whom_nothing_names_is_asked_for_no_proof(house: House) -> None:
     assert mark(sign_up(house.person(), EVA, "hospital", "nemid"))[0] == "proof"
 
 
-ONE = "6f1c0000-0000-4000-8000-000000000001"
-
-
-@pytest.mark.parametrize("number_first", [True, False])
-def test_one_person_with_and_without_a_number_is_no_second_person(house: House, *, number_first: bool) -> None:
-    """The eID's own name stands for the number once both came together: one id, one proof, and no refusal."""
-    eva = asserted(EVA, cprUuid=(ONE,))
-    ways = [eva, asserted(eva, **{CPR: ()})]
-    sign_up(house.person(), eva, "private", "nemid")  # name and number come together once
-    first, then = ways if number_first else reversed(ways)
-    person = house.person()
-    assert mark(proved(person, sign_up(person, first, "hospital", "nemid"), NURSE))[0] != "proof"
-    assert mark(sign_up(house.person(), then, "hospital", "nemid"))[0] != "proof"
-
-
 def test_what_the_owner_of_a_number_proved_is_not_shown_to_a_name_alone(house: House) -> None:
     """Whoever comes by Eva's name without her number is asked, and may not have her mailbox."""
     person, other = house.person(), house.person()
