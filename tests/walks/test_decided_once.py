@@ -64,7 +64,7 @@ def counts(house: House, monkeypatch: pytest.MonkeyPatch) -> Counts:
     made = Counts()
     rules = house.broker.rules
     looked = replace(rules, policies=made.counted("looks", rules.policies))
-    for holder in (house.broker, house.broker.lookup, house.broker.lookup.persons):
+    for holder in (house.broker, house.broker.lookup):
         object.__setattr__(holder, "rules", looked)
     counted = made.counted("readings", read_authentication)
     monkeypatch.setattr(f"{arrived_login.__name__}.read_authentication", counted)
