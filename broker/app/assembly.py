@@ -280,6 +280,7 @@ def _enrolment_ports(
         trail=trail,
         log=trail.tell,
         draft_welcome_mail=pin_mails.draft_welcome_mail,
+        draft_match_notice=pin_mails.draft_match_notice,
         wake_mails=pin_mails.outbox.wake_worker,
     )
 

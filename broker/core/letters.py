@@ -63,8 +63,18 @@ class ChangedPinLetter:
     """Notice that a new PIN was chosen, or may have been."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectedAccountLetter:
+    """Notice that a login was led to the borrower for the first time."""
+
+
 LetterContent = (
-    MailboxCodeLetter | LoginCodeLetter | PinLinkLetter | WelcomeLetter | ChangedPinLetter
+    MailboxCodeLetter
+    | LoginCodeLetter
+    | PinLinkLetter
+    | WelcomeLetter
+    | ChangedPinLetter
+    | ConnectedAccountLetter
 )
 
 

@@ -339,7 +339,8 @@ def test_a_borrower_whose_category_no_policy_names_gets_no_pin(house: House, num
     ask(house.person().moved("10.4.0.8"), "T-2002")
     house.mailed(2)
     house.at_rest()
-    assert [mail.recipients for mail in house.mailbox.mails()] == [("ivan@own.example",), (ADDRESS,)]
+    links = [mail.recipients for mail in house.mailbox.mails() if "link=" in mail.text]
+    assert links == [("ivan@own.example",), (ADDRESS,)]
     assert is_unchanged(house)
 
 

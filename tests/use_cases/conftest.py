@@ -267,7 +267,13 @@ class World:
         categories = lambda: frozenset({"STUD", "PRIV"})  # noqa: E731
         mails = PinMails(self.library, codes, self.outbox, letters, categories, clock)
         self.ports = EnrolmentPorts(
-            self.library, self.persons, hmacs, clock, look_ups, draft_welcome_mail=mails.draft_welcome_mail
+            self.library,
+            self.persons,
+            hmacs,
+            clock,
+            look_ups,
+            draft_welcome_mail=mails.draft_welcome_mail,
+            draft_match_notice=mails.draft_match_notice,
         )
 
     def id_of(self, cpr: str) -> str:

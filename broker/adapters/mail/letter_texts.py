@@ -9,6 +9,7 @@ from broker.adapters.translations.catalogue import translate
 from broker.core.entities import Text
 from broker.core.letters import (
     ChangedPinLetter,
+    ConnectedAccountLetter,
     LetterContent,
     LetterText,
     LoginCodeLetter,
@@ -111,6 +112,23 @@ A new PIN has just been chosen for your library account at %(library)s. If it wa
 there is nothing to do.
 
 If it was not you, choose a new PIN at once at %(pin_url)s and contact %(asked)s
+
+Kind regards
+%(signed)s
+"""
+        ),
+    ),
+    ConnectedAccountLetter: LetterText(
+        subject=_("Your account at %(library)s is now connected to a login"),
+        text=_(
+            """Hello
+
+Somebody has logged in with the CPR number and the name that are in your library
+account at %(library)s. From now on that login leads to your account.
+
+If it was you, there is nothing to do.
+
+If it was not you, contact %(asked)s
 
 Kind regards
 %(signed)s

@@ -157,12 +157,17 @@ class BorrowerFinder:
         wanted_hash = None
         if wanted and isinstance(plan_for_matching(found, wanted, now.date()), Nothing):
             wanted_hash = ports.hash_wanted(wanted)
+        matched = record.value.borrower_number if record else None
+        notice = ports.draft_notice_of_match(matched, found[0], wanted.language if wanted else "da")
         ports.persons.change(
             person_id,
             lambda each: each.confirm_borrower(found[0], now, facts_hash, wanted_hash),
             now,
             read=record,
+            others=notice,
         )
+        if notice:
+            ports.wake_mails()
 
     def _forget(self, person_id: str, stored: PersonRecord | None) -> None:
         """Forget a borrower that was deleted, merged, or is another person's by now."""

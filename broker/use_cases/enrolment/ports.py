@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import Wish
@@ -27,6 +28,7 @@ class EnrolmentPorts:
 
     ``trust_for`` is how long an answer of the library system counts. ``draft_welcome_mail`` returns
     the writes that queue the welcome mail of a created borrower: number, address and language.
+    ``draft_match_notice`` does so for the notice to a borrower that a login was led to.
     """
 
     library: LibrarySystem
@@ -38,6 +40,7 @@ class EnrolmentPorts:
     trail: Trail = NO_TRAIL
     log: TellPort = told_nobody
     draft_welcome_mail: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
+    draft_match_notice: Callable[[str, str, str], tuple[Write, ...]] = lambda *_: ()
     wake_mails: Callable[[], object] = lambda: None
     make_id: Callable[[], str] = lambda: secrets.token_hex(16)
 
@@ -52,6 +55,19 @@ class EnrolmentPorts:
         for field in wanted.fields:
             parts += [field.name, field.value, field.set]
         return self.hmacs.of("wanted-borrower", *parts)
+
+    def draft_notice_of_match(
+        self, matched: str | None, borrower: Borrower, language: str
+    ) -> tuple[Write, ...]:
+        """Return the writes that tell a borrower about its first match with this person.
+
+        ``matched`` is the borrower number in the person record. The notice goes to the address in
+        the library system: a record may carry the CPR number of another person, and its owner must
+        hear of it.
+        """
+        if borrower.email is None or matched == borrower.number:
+            return ()
+        return self.draft_match_notice(borrower.number, borrower.email, language)
 
     def record_event(
         self, kind: AuditEventKind, person_id: str, enrolment: Enrolment, reason: str | None = None

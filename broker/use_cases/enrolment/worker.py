@@ -70,12 +70,14 @@ class _Attempt:
     enrolment: Enrolment | None
     lease: Lease
     ports: EnrolmentPorts
+    matched: str | None = None  # the borrower number in the person record
 
     @classmethod
     def of(cls, claimed: Claimed[PersonRecord], ports: EnrolmentPorts) -> "_Attempt":
         """Return the attempt at the enrolment of a claimed person."""
         record = claimed.record
-        return cls(record.key.group, record.value.enrolment, claimed.lease, ports)
+        person = record.value
+        return cls(record.key.group, person.enrolment, claimed.lease, ports, person.borrower_number)
 
     def run(self) -> None:
         """Do all that can be done now. After a failure the enrolment is due again later."""
@@ -146,9 +148,20 @@ class _Attempt:
             made = EnrolmentOutcome.CREATED
         elif borrower.number == self._current.claimed:
             made = EnrolmentOutcome.ADOPTED
+        mails = self._draft_mails(borrower, made, wanted)
         if isinstance(planned, Change):
             borrower = self.ports.library.change(planned, self._hold_lease())
-        self._finish(borrower, made, wanted)
+        self._finish(borrower, made, wanted, mails)
+
+    def _draft_mails(
+        self, borrower: Borrower, made: EnrolmentOutcome, wanted: Wish
+    ) -> tuple[Write, ...]:
+        """Return the welcome mail, or the notice to the address before the borrower is changed."""
+        if made is not EnrolmentOutcome.CREATED:
+            return self.ports.draft_notice_of_match(self.matched, borrower, wanted.language)
+        if wanted.pin_to is None:
+            return ()
+        return self.ports.draft_welcome_mail(borrower.number, wanted.pin_to, wanted.language)
 
     def _is_created_by_us(self, borrower: Borrower) -> bool:
         enrolment = self._current
@@ -203,14 +216,13 @@ class _Attempt:
         else:
             raise LibraryUnavailable("a create was answered and had no effect")
 
-    def _finish(self, borrower: Borrower, made: EnrolmentOutcome, wanted: Wish) -> None:
+    def _finish(
+        self, borrower: Borrower, made: EnrolmentOutcome, wanted: Wish, mails: tuple[Write, ...]
+    ) -> None:
         ports = self.ports
         done = self._current.finish(made, ports.hash_wanted(wanted))
         hashes = ports.hash_facts(wanted.person), ports.hash_wanted(wanted)
         now = ports.now()
-        mails: tuple[Write, ...] = ()
-        if made is EnrolmentOutcome.CREATED and wanted.pin_to:
-            mails = ports.draft_welcome_mail(borrower.number, wanted.pin_to, wanted.language)
 
         def end(person: PersonRecord) -> PersonRecord:
             ended = person.with_enrolment(done).confirm_borrower(borrower, now, *hashes)

@@ -7,7 +7,7 @@ from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryUnavailable, PinNoAddress
-from broker.core.letters import PinLinkLetter, WelcomeLetter
+from broker.core.letters import ConnectedAccountLetter, PinLinkLetter, WelcomeLetter
 from broker.core.ports import LetterWording, LibrarySystem, Write
 from broker.use_cases.codes import LINK_LASTS, WELCOME_LINK_LASTS, MailedCodes
 from broker.use_cases.mail_outbox import MailOutbox
@@ -62,6 +62,13 @@ class PinMails:
         mail_text = self.letters.worded(WelcomeLetter(self._url(token, language)), language)
         mail = self.outbox.draft_mail(address, mail_text, about=borrower_number)
         return (*writes, mail)
+
+    def draft_match_notice(
+        self, borrower_number: str, address: str, language: str
+    ) -> tuple[Write, ...]:
+        """Return the writes that queue the notice of a first match."""
+        mail_text = self.letters.worded(ConnectedAccountLetter(), language)
+        return (self.outbox.draft_mail(address, mail_text, about=borrower_number),)
 
     def _mail(self, borrower: Borrower, language: str, asked_at: str, *, always: bool) -> bool:
         if borrower.email is None or borrower.category not in self.pin_categories():

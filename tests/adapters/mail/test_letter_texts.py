@@ -11,6 +11,7 @@ from broker.adapters.translations.catalogue import translate
 from broker.core.entities import Text
 from broker.core.letters import (
     ChangedPinLetter,
+    ConnectedAccountLetter,
     LetterContent,
     LoginCodeLetter,
     MailboxCodeLetter,
@@ -27,6 +28,7 @@ EVERY_LETTER: tuple[LetterContent, ...] = (
     PinLinkLetter("https://login.example/pin?link=1", "26 November 2026"),
     WelcomeLetter("https://login.example/pin?link=1"),
     ChangedPinLetter(),
+    ConnectedAccountLetter(),
 )
 COMMON = {"library", "signed", "pin_url", "questions", "asked"}
 

@@ -21,6 +21,7 @@ from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import CallNotSent, LibraryError, LibrarySilent
 from broker.core.identity import cpr
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Write
 from broker.use_cases.enrolment.cases import EnrolmentCases
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder, FoundBorrower
 from broker.use_cases.enrolment.ports import EnrolmentPorts
@@ -185,13 +186,18 @@ class World:
         hmacs = LookupHmacs("i1", b"k" * 32)
         persons = PersonRecords(self.store, hmacs)
         library: Any = self.library  # no enrolment sets or checks a PIN
-        self.ports = EnrolmentPorts(library, persons, hmacs, lambda: self.now)
+        self.notices: list[tuple[str, str, str]] = []  # drafted notices of a first match
+        self.ports = EnrolmentPorts(library, persons, hmacs, lambda: self.now, draft_match_notice=self._draft_notice)
         self.persons = persons
         wake = Event()
         self.requests = EnrolmentRequests(self.ports, wake, self.sleep)
         self.worker = EnrolmentWorker(self.ports)
         self.finder = BorrowerFinder(self.ports)
         self.cases = EnrolmentCases(self.ports, wake)
+
+    def _draft_notice(self, number: str, address: str, language: str) -> tuple[Write, ...]:
+        self.notices.append((number, address, language))
+        return ()
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""

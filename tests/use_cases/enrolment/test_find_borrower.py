@@ -71,3 +71,19 @@ def test_a_wrong_birth_date_in_the_library_system_locks_nobody_out(world: Any) -
     """Two names agree."""
     world.library.add(AASE, AASE_CPR, born=date(1960, 5, 5))
     assert world.find("aase", AASE, AASE_CPR).finding is Finding.FOUND
+
+
+def test_a_first_match_is_told_to_the_address_in_the_library_system(world: Any) -> None:
+    """The record may be another person's, who must hear of it; later logins send nothing."""
+    hers = world.library.add(AASE, AASE_CPR, email="aase@own.example")
+    world.find("aase", AASE, AASE_CPR)
+    world.now += timedelta(minutes=11)
+    world.find("aase", AASE, AASE_CPR)
+    assert world.notices == [(hers.number, "aase@own.example", "da")]
+
+
+def test_a_record_that_is_not_theirs_is_told_nothing(world: Any) -> None:
+    """A login of another name connects nothing."""
+    world.library.add(AASE, AASE_CPR, email="aase@own.example")
+    world.find("ida", IDA, AASE_CPR)
+    assert world.notices == []

@@ -36,6 +36,14 @@ def test_a_borrower_of_this_person_is_changed_by_the_change_plan(world: Any) -> 
     assert (borrower.category, borrower.fields["email"], borrower.mark) == ("STUD", "åse@post.example", None)
 
 
+def test_a_match_by_the_worker_is_told_once(world: Any) -> None:
+    """The notice goes to the address that the record had before the worker changed it."""
+    hers = world.library.add(AASE, AASE_CPR, email="aase@own.example")
+    world.enrol()
+    world.enrol()
+    assert world.notices == [(hers.number, "aase@own.example", "da")]
+
+
 def test_several_borrowers_are_a_case(world: Any) -> None:
     """Staff merge them and press Try again."""
     first, second = world.library.add(AASE, AASE_CPR), world.library.add(AASE, AASE_CPR)
