@@ -337,7 +337,7 @@ def test_a_borrower_whose_category_no_policy_names_gets_no_pin(house: House, num
     assert mark(choose(other, logged_in)) == ("pin", "pin_not_here")
     ask(house.person().moved("10.4.0.7"))
     ask(house.person().moved("10.4.0.8"), "T-2002")
-    house.mailed(2)
+    house.mailed(3)
     house.at_rest()
     links = [mail.recipients for mail in house.mailbox.mails() if "link=" in mail.text]
     assert links == [("ivan@own.example",), (ADDRESS,)]
