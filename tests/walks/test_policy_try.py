@@ -29,7 +29,7 @@ from tests.plugins.pin_pages import pin_page
 SERVICES: Final = ("e-resources", "myprint", "my-loans")
 # What a page of ours is called, and the step that it belongs to.
 STEPS: Final = {"ask": "Ask", "upgrade": "OfferUpgrade", "proof": "ProveMailbox", "changed": "TellChange"}
-CODE: Final = re.compile(r"(?:The code is|Koden er): *(\S+)")
+CODE: Final = re.compile(r"(?:The code is|Koden er): *(\S.*)")
 MADE_UP: Final = re.compile(r"^\(.*\)$")
 # A possible duplicate is found among the other borrowers, of which a trial knows nothing.
 PLAYED = [who for who in PERSONAS if who.expect != "possible_duplicate"]

@@ -125,6 +125,8 @@ class IdealAccount:
 
     def _by_wish(self, wished: Wish) -> Account:
         """Return the account as what the login wishes for would change it."""
+        if self._has_several:
+            return _case(_SEVERAL)
         found = self._by_cpr(wished)
         planned = self.planned(wished)
         if found and isinstance(planned, Nothing):

@@ -137,8 +137,8 @@ SEEDS = [
         "employee.yaml", ENTRY_OF_CPR.replace("NAME", "unkeyed") % CPR, "cpr leaves for nobody: no_encryption_key"
     ),
     # requirements
-    Seed("student.yaml", "require: {", "upstream: wayf, ", "student.yaml:15: require upstream refuses nobody"),
-    Seed("hospital.yaml", "require: {", "assurance: low, ", "hospital.yaml:20: require assurance refuses nobody"),
+    Seed("student.yaml", "require: {", "upstream: wayf, ", "student.yaml:14: require upstream refuses nobody"),
+    Seed("hospital.yaml", "require: {", "assurance: low, ", "hospital.yaml:19: require assurance refuses nobody"),
     *(
         Seed(file, "borrower: make", "", "require cpr refuses nobody: no entry says borrower: make", "borrower: need")
         for file in ("student.yaml", "private.yaml", "hospital.yaml")

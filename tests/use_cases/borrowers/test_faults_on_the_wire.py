@@ -72,6 +72,7 @@ def test_one_borrower_with_one_welcome_mail(systems: Systems, request: pytest.Fi
     record = world.persons.read(PERSON, world.now).value
     assert (enrolment.state, record.borrower_number, enrolment.reason) == (EnrolmentState.DONE, number, None)
     assert category == wish.category
+    # After a refused count, which is a case, it is the notice of a match: the person chooses a PIN at /pin.
     assert len(world.welcome_mails()) == 1
 
 
