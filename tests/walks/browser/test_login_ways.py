@@ -45,10 +45,12 @@ def show_pin(person: Visitor, typed: str, pin: str) -> None:
     person.press("button[name=do][value=login]")
 
 
-def show_code(person: Visitor, address: str) -> None:
-    """Write the code of the mail that comes after number and PIN."""
+def show_code(person: Visitor, address: str, own: str = "") -> None:
+    """Write the code of the mail that comes after number and PIN, then tick the box if its selector is given."""
     person.at("pin", "code")
     person.write("#code", person.code(address))
+    if own:
+        person.tick(own)
     person.press("button[name=do][value=code]")
 
 
@@ -247,9 +249,8 @@ def test_by_keyboard_and_without_scripts_it_is_the_same(visit: Visit) -> None:
             person.at("pin", "set")
         to_my_loans(person, "library")
         show_pin(person, person.typed(name), pin)
-        person.at("pin", "code")
-        person.tick("#own")
-        show_code(person, address)
+        # In the order of the page: once Tab went past its end, headless Firefox lacks the focus and Enter does nothing.
+        show_code(person, address, own="#own")
         assert land(person) == person.number(name)
         person.open("broker", "/my-choices")
         person.press("main .ways a[href*=library]")
