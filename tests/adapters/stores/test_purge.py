@@ -83,7 +83,7 @@ def test_redis_and_its_replica_write_their_files_anew(start: Start) -> None:
         _until(lambda: bool(client.wait(1, 100)))
         for server in (client, copy):
             _until(partial(_has_saved, server))  # the master saves for the replica that has just come
-            server.execute_command("BGSAVE")
+            _until(partial(_begins_to_save, server))
             _until(partial(_has_saved, server))
     store.drop(GONE)
     assert not _is_gone(master.folder)
@@ -171,6 +171,15 @@ def test_a_replica_of_a_cluster_that_is_down_is_told() -> None:
     }
     client = SimpleNamespace(get_nodes=list, cluster_nodes=lambda: nodes)
     assert [each.split()[2] for each in redis_files._down(client, 0)] == ["127.0.0.1:3", "127.0.0.1:4"]
+
+
+def _begins_to_save(server: Any) -> bool:
+    """Ask for a snapshot; False while the server writes another file."""
+    try:
+        server.execute_command("BGSAVE")
+    except ResponseError:
+        return False
+    return True
 
 
 def _has_saved(server: Any) -> bool:
