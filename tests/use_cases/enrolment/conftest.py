@@ -106,7 +106,7 @@ class Library:
         del deadline
         return self._call("change", lambda: self._change(change))
 
-    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+    def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Find by card number."""
         del deadline
         return self._call("typed", lambda: tuple(each for each in self.borrowers.values() if each.card == text))
