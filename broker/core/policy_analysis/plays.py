@@ -1,0 +1,223 @@
+"""Plays every persona of a site at every service, under one policy set or two that are compared."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
+from typing import Final
+
+from broker.core.borrowers.library_setup import categories_of
+from broker.core.entities import Names, Service
+from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.login.described_login import DescribedBorrower, DescribedLogin, IdealTerms
+from broker.core.login.ideal_login import play
+from broker.core.login.played_login import PlayedLogin
+from broker.core.policy.decision import find_entry
+from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
+from broker.core.policy.model import Policy, PolicySet, Release, ReleasedAttribute
+from broker.core.policy_analysis.personas import (
+    ANY_LOGIN,
+    Compared,
+    Crowd,
+    Given,
+    Persona,
+    field_sources,
+)
+from broker.core.policy_analysis.sources import Site, Source
+
+OTHER_CATEGORY: Final = "(another category)"
+_ADDRESS: Final = "someone@x7q.example"
+_WITHHELD: Final = "scope_mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """One persona at one service, and what came of it under each set."""
+
+    login: DescribedLogin
+    source: Source
+    service: Service
+    day: date
+    played: tuple[PlayedLogin, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """All personas of a site, under ``sets``; with ``given`` those that are as given.
+
+    ``report_progress`` is called with the number of sources done and to do.
+    """
+
+    sets: tuple[PolicySet, ...]
+    site: Site
+    now: datetime
+    given: Given = ANY_LOGIN
+    report_progress: Callable[[int, int], None] = field(default=lambda *_: None, compare=False)
+
+    def plays(self) -> Iterator[Play]:
+        """Yield every persona at every service that offers its way to log in."""
+        compared = Compared(self.sets, self.given)
+        days = days_of(self.sets, self.now.date())
+        many = len(self.site.sources)
+        for position, source in enumerate(self.site.sources):
+            self.report_progress(position, many)
+            if self.given.upstreams and source.upstream not in self.given.upstreams:
+                continue
+            services = [each for each in self.site.services if source.upstream in each.methods]
+            for day in days:
+                stage = _Stage(self, Crowd(source, compared, day), day)
+                for persona in stage.crowd.personas():
+                    for service in services:
+                        yield from stage.at(persona, service)
+        self.report_progress(many, many)
+
+
+def days_of(sets: Sequence[PolicySet], today: date) -> tuple[date, ...]:
+    """Return the days that are tried: today, and each after the last day of a mail domain."""
+    ends = {
+        domain.until
+        for policies in sets
+        for policy in policies.policies
+        for proof in policy.proofs
+        for domain in proof.domains
+        if domain.until is not None and domain.until >= today
+    }
+    return (today, *(end + timedelta(days=1) for end in sorted(ends)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    trial: Trial
+    crowd: Crowd
+    day: date
+
+    def at(self, persona: Persona, service: Service) -> Iterator[Play]:
+        """Yield the persona at a service: each number, each borrower, and each attribute varied."""
+        policies = [each.policy for each in persona.deciding]
+        entries = [find_entry(each, service) if each else None for each in policies]
+        if self._is_same(persona, policies, entries):
+            return
+        demands = {entry.borrower for entry in entries if entry}
+        makers = [each for each in policies if each and each.borrower] if "make" in demands else []
+        usual, *others = self.crowd.numbers(persona)
+        logins = self.crowd.logins(persona, usual)
+        yield from self._with_borrowers(logins, service, demands, makers)
+        for varied in self._varied(persona, usual, logins, policies, entries):
+            yield from self._with_borrowers(varied, service, demands, ())
+        if any(each.borrower and each.borrower.lowers for each in makers):
+            withheld = ((AFFILIATIONS[0], _WITHHELD),)
+            unread = tuple(_with_reading(each, withheld=withheld) for each in logins)
+            yield from self._with_borrowers(unread, service, demands, makers)
+        if demands <= {"none"} and self.trial.given is ANY_LOGIN:
+            others = others[-1:]
+        for number in others:
+            logins = self.crowd.logins(persona, number)
+            yield from self._with_borrowers(logins, service, demands, ())
+
+    def _is_same(
+        self, persona: Persona, policies: Sequence[Policy | None], entries: Sequence[Release | None]
+    ) -> bool:
+        """Return whether both sets decide the persona by equal rules: then nothing changes."""
+        if len(policies) == 1 or self.crowd.compared.changed is None:
+            return False
+        before, after = persona.deciding
+        if before.key != after.key or before.proof:
+            return False
+        old, new = policies
+        if old is None or new is None:
+            return old is new
+        return (entries[0], old.require, old.borrower) == (entries[1], new.require, new.borrower)
+
+    def _varied(
+        self,
+        persona: Persona,
+        number: tuple[str, int | None],
+        logins: tuple[DescribedLogin, ...],
+        policies: Sequence[Policy | None],
+        entries: Sequence[Release | None],
+    ) -> Iterator[tuple[DescribedLogin, ...]]:
+        """Yield the login without what fills a field, with more values, with an address."""
+        sources: set[str] = set()
+        for policy in policies:
+            sources |= field_sources(policy.borrower if policy else None)
+        for name in sorted(sources - persona.shown.keys()):
+            if f"{name}{PROOF_DOMAIN}" not in persona.shown:
+                yield self.crowd.logins(persona, number, without=name)
+        for name, values in self._more_values(persona, entries):
+            shown = {**persona.shown, name: values}
+            if self.crowd.decides_alike(persona, shown):
+                yield self.crowd.logins(replace(persona, shown=shown), number)
+        if any(entry and entry.subject for entry in entries):
+            yield tuple(_with_reading(each, verified_address=_ADDRESS) for each in logins)
+
+    def _more_values(
+        self, persona: Persona, entries: Sequence[Release | None]
+    ) -> Iterator[tuple[str, Names]]:
+        """Yield values that one entry releases and another does not; of one entry, the first."""
+        listed = [
+            {each.name: each for each in entry.attributes} if entry else {} for entry in entries
+        ]
+        for name in dict.fromkeys(name for of_entry in listed for name in of_entry):
+            rules = [of_entry.get(name) for of_entry in listed]
+            own = persona.shown.get(name, ())
+            for value in self.crowd.values.get(name, ()):
+                allowed = {_is_allowed(value, rule) for rule in rules}
+                wanted = len(allowed) > 1 or (len(rules) == 1 and allowed == {True})
+                if value in own or not wanted:
+                    continue
+                if name.endswith(PROOF_DOMAIN) or self.crowd.source.is_single(name):
+                    yield name, (value,)
+                else:
+                    yield name, tuple(sorted({*own, value}))
+
+    def _with_borrowers(
+        self,
+        logins: tuple[DescribedLogin, ...],
+        service: Service,
+        demands: Set[str],
+        makers: Iterable[Policy],
+    ) -> Iterator[Play]:
+        given = self.trial.given
+        if not all(map(given.holds, logins)):
+            return
+        local = self.crowd.source.local
+        is_looked_up = not local and not demands <= {"none"}
+        if given.borrower is None or not is_looked_up or given.borrower is local:
+            yield self._play(logins, service)
+        if is_looked_up and given.borrower is not False:
+            for borrower in _borrowers(makers):
+                yield self._play(
+                    tuple(replace(each, borrower=borrower) for each in logins), service
+                )
+
+    def _play(self, logins: tuple[DescribedLogin, ...], service: Service) -> Play:
+        trial = self.trial
+        now = datetime.combine(self.day, time(12), trial.now.tzinfo)
+        terms = IdealTerms(giver=self.crowd.source.giver, local=trial.site.local)
+        played = tuple(
+            play(login, service, policies, now, terms)
+            for login, policies in zip(logins, trial.sets, strict=True)
+        )
+        return Play(logins[-1], self.crowd.source, service, self.day, played)
+
+
+def _is_allowed(value: str, rule: ReleasedAttribute | None) -> bool:
+    return rule is not None and (not rule.values or value_allowed(value, rule.values))
+
+
+def _with_reading(login: DescribedLogin, **changes: object) -> DescribedLogin:
+    reading = replace(login.reading, **changes)  # type: ignore[arg-type]
+    return replace(login, reading=reading)
+
+
+def _borrowers(makers: Iterable[Policy]) -> Iterator[DescribedBorrower]:
+    """Yield a borrower of each category that the policies name, and of another."""
+    categories: dict[str, None] = {}
+    temporary: dict[str, None] = {}
+    for policy in makers:
+        if policy.borrower:
+            categories |= dict.fromkeys(categories_of(policy.borrower))
+            temporary |= dict.fromkeys(policy.borrower.temporary)
+    for category in (*categories, OTHER_CATEGORY):
+        yield DescribedBorrower(category, linked=True)
+    for category in (*temporary, OTHER_CATEGORY) if temporary else ():
+        yield DescribedBorrower(category, temporary=True)

@@ -1,0 +1,187 @@
+"""Where logins come from: an institution behind an upstream, and what it may assert of a person."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from broker.core.entities import Assurance, Controller, Institution, Names, Service, Upstream
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap
+from broker.core.identity.mailbox_proofs import MAIL_PROOF
+from broker.core.identity.rights import Ground
+from broker.core.identity.usable_cpr import assume_cpr_ground, find_cpr_ground
+from broker.core.login.login_decision import with_required_names
+
+CATEGORY: Final = "borrower_category"
+# What the readers of a complete map make of the other names; as ``national_eid`` does.
+_COMPLETED: Final = ("cn", "gn", "sn", "displayName")
+# The likely levels first: whoever stands for a class should be a usual person.
+_LEVELS: Final = (
+    Assurance.LOW,
+    Assurance.SUBSTANTIAL,
+    Assurance.HIGH,
+    Assurance.SELF_ASSERTED,
+    None,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AssertedShape:
+    """The shape of one attribute's values, as the rows of a map allow them; as in ``MapRow``."""
+
+    single: bool = False
+    pattern: str | None = None
+    scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One institution behind one upstream.
+
+    ``shapes`` are the attributes that it may assert, None where any may come; ``scopes`` None: any.
+    ``levels`` are those that its logins have.
+    """
+
+    upstream: str
+    institution: str = ""
+    shapes: Mapping[str, AssertedShape] | None = field(default=None, repr=False)
+    scopes: Names | None = None
+    levels: tuple[Assurance | None, ...] = _LEVELS
+    issuer: Institution | None = None  # None: any
+    asserts_cpr: bool = True
+    local: bool = False
+    giver: Controller | None = None
+
+    def find_ground(self, affiliations: Iterable[str], level: Assurance | None) -> Ground | None:
+        """Return what makes a real CPR number from here usable; None if it is not."""
+        if not self.asserts_cpr:
+            return None
+        if self.issuer is None:
+            return assume_cpr_ground(level, affiliations)
+        return find_cpr_ground(self.issuer, level, affiliations)
+
+    def is_single(self, name: str) -> bool:
+        """Return whether a person has one value of the attribute at most."""
+        shape = self.shape(name)
+        return shape is None or shape.single
+
+    def shape(self, name: str) -> AssertedShape | None:
+        """Return the shape of the attribute ``name``, None where no login from here has it.
+
+        Whoever comes without a mail address may have proved one, in whatever domain.
+        """
+        if self.shapes is None:
+            return AssertedShape()
+        asserted = self.shapes.get(name)
+        if name == MAIL_PROOF and not self.local:
+            return replace(asserted or AssertedShape(single=True), scope=None)
+        return asserted
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Everything besides policies that decides: where logins come from, and where they go."""
+
+    sources: tuple[Source, ...]
+    services: tuple[Service, ...]
+
+    @classmethod
+    def of(
+        cls,
+        services: Mapping[str, Service],
+        upstreams: Mapping[str, Upstream],
+        maps: Mapping[str, AttributeMap],
+    ) -> "Site":
+        """Return the site of services and upstreams as their metadata completes them."""
+        every = upstreams.values()
+        sources = (source for upstream in every for source in sources_of(upstream, maps))
+        known = (with_required_names(service, maps) for service in services.values())
+        return cls(tuple(sources), tuple(known))
+
+    @property
+    def as_peers_may_become(self) -> "Site":
+        """Return the site with no service's metadata holding anything back.
+
+        A service may publish other metadata at any time; the policies stay in force.
+        """
+        services = (
+            replace(each, encrypts=True, required=None, subject_id_req=None)
+            for each in self.services
+        )
+        return replace(self, services=tuple(services))
+
+    @property
+    def local(self) -> frozenset[str]:
+        """Return the upstreams where the library system itself verifies the person."""
+        return frozenset(source.upstream for source in self.sources if source.local)
+
+
+def sources_of(upstream: Upstream, maps: Mapping[str, AttributeMap]) -> Iterator[Source]:
+    """Yield the sources behind an upstream, a source for each of its institutions."""
+    if upstream.local:
+        shapes = {CATEGORY: AssertedShape(single=True)}
+        yield Source(upstream.name, "", shapes, (), (None,), asserts_cpr=False, local=True)
+        return
+    attribute_map = maps[upstream.attribute_map]
+    shapes = _shapes(attribute_map)
+    for institution in upstream.institutions:
+        yield Source(
+            upstream=upstream.name,
+            institution=institution.entity_id,
+            shapes=shapes,
+            scopes=_scopes(institution),
+            levels=tuple(_levels(upstream, institution)),
+            issuer=institution,
+            asserts_cpr=CPR_ATTRIBUTE in shapes and CPR_ATTRIBUTE in institution.may_assert,
+            giver=Controller(institution.label or upstream.label),
+        )
+
+
+def _scopes(institution: Institution) -> Names | None:
+    """Return the scopes of an institution; None, any, where its metadata says them and is away."""
+    if not institution.scopes and "scopes" in institution.unwritten:
+        return None
+    return institution.scopes
+
+
+def ideal_sources(upstreams: Iterable[str], local: Iterable[str]) -> Iterator[Source]:
+    """Yield a source for each name of an upstream, where nothing is known of the site.
+
+    Each may assert everything; ``local`` are those whose people come by a borrower's PIN.
+    """
+    shapes = {CATEGORY: AssertedShape(single=True)}
+    for name in sorted(set(upstreams)):
+        if name in local:
+            yield Source(name, "", shapes, (), (None,), asserts_cpr=False, local=True)
+        else:
+            yield Source(name)
+
+
+def _shapes(attribute_map: AttributeMap) -> dict[str, AssertedShape]:
+    """Return the shapes by our names; of two rows of one name the wider of each property."""
+    shapes: dict[str, AssertedShape] = {}
+    for row in attribute_map.rows:
+        shape = AssertedShape(row.single, row.pattern, row.scope)
+        other = shapes.get(row.name)
+        shapes[row.name] = _wider(shape, other) if other else shape
+    if attribute_map.complete:
+        for name in _COMPLETED:
+            shapes.setdefault(name, AssertedShape(single=True))
+    return shapes
+
+
+def _wider(one: AssertedShape, other: AssertedShape) -> AssertedShape:
+    pattern = one.pattern if one.pattern == other.pattern else None
+    scope = one.scope if one.scope == other.scope else None
+    return AssertedShape(one.single or other.single, pattern, scope)
+
+
+def _levels(upstream: Upstream, institution: Institution) -> Iterator[Assurance | None]:
+    """Yield the levels that a login by ``institution`` may have, as they are read."""
+    eid = upstream.profile == "oiosaml3"
+    for level in _LEVELS:
+        if level is None and not eid:
+            yield level
+        if level is None or level > institution.max_assurance:
+            continue
+        if not eid or level >= upstream.least:
+            yield level
