@@ -143,7 +143,7 @@ class Life:
         outbox.queue_mail(self.who.address, LetterText("PIN", "link"), about=self.who.number)
 
     def prove(self) -> None:
-        """Prove a mailbox, and a temporary borrower."""
+        """Prove a mailbox."""
         store, hmacs = self.parts.store, self.parts.keys.index
         proved = Proved("kaldemail", self.who.address, now(), now() + timedelta(days=365))
         keep_proof(store, proved, self.id, now())

@@ -77,16 +77,13 @@ PROVED = replace(NO_FIELD, fields=(Field("email", "proof.kaldemail", "create", P
         ({"ground": Ground.ALUMNI, "rule": PROVED}, "national_eid_required"),
     ],
 )
-@pytest.mark.parametrize("temporary", [None, "8"])
-def test_a_mailbox_is_not_asked_for_in_vain(
-    logins: Any, arrived: dict[str, Any], reason: str, temporary: str | None
-) -> None:
-    """Where no address becomes the borrower's the login ends with a reason, a temporary borrower or not."""
+def test_a_mailbox_is_not_asked_for_in_vain(logins: Any, arrived: dict[str, Any], reason: str) -> None:
+    """If no address can become the borrower's, the login ends with a reason."""
     came = logins.arrived("mail", **arrived)
     if not arrived:
         attributes = Attributes({**came.reading.attributes, "mail": ("<b>@post.example",)})
         came = replace(came, reading=replace(came.reading, attributes=attributes))
-    transaction = logins.transaction(temporary=temporary)
+    transaction = logins.transaction()
     case = Account(None, AccountState.CASE, reason=reason)
     assert logins.account(transaction, came) == case
     assert logins.enrol(transaction, came) == case
