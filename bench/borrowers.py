@@ -100,7 +100,7 @@ class Library:
         self.answer("marked")
         return ()
 
-    def typed(self, _text: str, _: datetime) -> tuple[Borrower, ...]:
+    def find_typed(self, _text: str, _: datetime) -> tuple[Borrower, ...]:
         """Return nobody: nobody types here."""
         return ()
 

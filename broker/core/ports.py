@@ -254,7 +254,7 @@ class LibrarySystem(Protocol):
         """Make ``pin`` the borrower's PIN."""
         ...
 
-    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+    def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the borrowers that ``text``, as a person typed it, may mean: none, one or several.
 
         A CPR-shaped text is a CPR number or a card equal to it (several where these lead to

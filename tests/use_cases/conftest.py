@@ -131,7 +131,7 @@ class Shelf:
         right = self.hooks.around("check_pin", lambda: self.pins.get(number) == pin)
         return PinAnswer.RIGHT if right else PinAnswer.WRONG
 
-    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+    def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Give those whose CPR or card this is."""
         del deadline
         meant = lambda b: text in {self.cprs[b.number], b.card}  # noqa: E731

@@ -91,9 +91,9 @@ class Alma:
             return None
         return alma_users.borrower(user, self._settings)
 
-    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+    def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the users of a CPR number or barcode; of a user name where it is nobody's card."""
-        return self._borrowers(self._searches.typed(text, deadline))
+        return self._borrowers(self._searches.find_typed(text, deadline))
 
     def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
         """Make the user; None where one of its identifiers is taken.

@@ -79,12 +79,12 @@ class Koha:
             return None
         return self._borrower(patron)
 
-    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+    def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the borrowers of a CPR number or card; of a user name where it is nobody's card.
 
         What comes back is compared again: Koha's database takes more for equal than we do.
         """
-        return self._borrowers(self._searches.typed(text, deadline))
+        return self._borrowers(self._searches.find_typed(text, deadline))
 
     def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
         """Make the borrower; None where its card number, user name or attribute is taken.

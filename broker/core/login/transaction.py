@@ -289,11 +289,6 @@ class Transaction:
         return self.request.force_authn or self.shared
 
     @property
-    def enrolment(self) -> str | None:
-        """Return the id of the enrolment or case that this login has led to, or None."""
-        return self.account.enrolment if self.account else None
-
-    @property
     def borrower_number(self) -> str | None:
         """Return the library system's number of the borrower that this login leads to, or None."""
         if self.account and self.account.number:

@@ -42,7 +42,7 @@ class LockedChanges:
         self.marked = library.marked
         self.find_similar = library.find_similar
         self.list_borrowers = library.list_borrowers
-        self.typed = library.typed
+        self.find_typed = library.find_typed
         self.check_pin = library.check_pin
         self.prove = library.prove
         # The caller holds the lease: see BorrowerLeases.

@@ -83,9 +83,9 @@ class CircuitBreaker:
         """Set a PIN."""
         self._call(lambda: self.library.set_pin(number, pin, deadline))
 
-    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+    def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Find the borrowers that a typed text may mean."""
-        return self._call(lambda: self.library.typed(text, deadline))
+        return self._call(lambda: self.library.find_typed(text, deadline))
 
     def check_pin(
         self, number: str, pin: str, deadline: datetime, card: str | None = None

@@ -100,7 +100,7 @@ def test_a_card_of_ours_looks_like_no_cpr(opened: Opened, wish: Wish, soon: Soon
     assert card[0] == "L"
     assert card[1:].isdecimal()
     assert len(card) == 14
-    assert library.typed(card.lower(), soon()) == (borrower,)
+    assert library.find_typed(card.lower(), soon()) == (borrower,)
     taken = [each for each in user(alma)["user_identifier"] if each["id_type"] == "BARCODE"]
     assert [each["value"] for each in taken] == [card]
 
@@ -396,7 +396,7 @@ def test_a_card_in_somebodys_hand_stays_beside_the_health_card(alma: Simulation,
         assert after.card == CPR
     kept = [each["value"] for each in user(alma, "T-1")["user_identifier"] if each["id_type"] == "BARCODE"]
     assert sorted(kept) == [CPR, "T-4711"]
-    assert library.typed("T-4711", soon()) == (after,)
+    assert library.find_typed("T-4711", soon()) == (after,)
 
 
 @pytest.mark.parametrize("card", ["cpr", "system"])
@@ -449,10 +449,10 @@ def test_a_user_name_is_one_of_its_type(alma: Simulation, opened: Opened, soon: 
     library = opened(user_name_identifier_type="INST_ID")
     desk_user(alma, "N-1", user_identifier=identified(INST_ID="ase.prøve1"))
     desk_user(alma, "N-2", user_identifier=identified(INST_ID="KISS-1"))
-    assert [each.number for each in library.typed("Ase.Prøve1", soon())] == ["N-1"]
-    assert [each.number for each in library.typed("kiss-1", soon())] == ["N-2"]
+    assert [each.number for each in library.find_typed("Ase.Prøve1", soon())] == ["N-1"]
+    assert [each.number for each in library.find_typed("kiss-1", soon())] == ["N-2"]
     desk_user(alma, "N-3", user_identifier=identified(BARCODE="KISS-1"))
-    assert [each.number for each in library.typed("kiss-1", soon())] == ["N-3"]
+    assert [each.number for each in library.find_typed("kiss-1", soon())] == ["N-3"]
 
 
 def test_a_wish_that_lacks_something_is_refused_before_any_call(alma: Simulation, library: Alma, soon: Soon) -> None:
@@ -481,14 +481,14 @@ def test_what_is_anothers_barcode_is_no_number(alma: Simulation, opened: Opened,
 def test_nobodys_digits_are_no_card(alma: Simulation, library: Alma, soon: Soon) -> None:
     """The Kelvin sign is no K, whatever stands in Alma."""
     desk_user(alma, "N-1", user_identifier=identified(BARCODE="\u212aISS-1"))
-    assert library.typed("\u212aISS-1", soon()) == ()
+    assert library.find_typed("\u212aISS-1", soon()) == ()
 
 
 @pytest.mark.parametrize("card", ["a+b", "a@b", "a$b", "a.b"])
 def test_a_sign_in_a_card_is_no_sign_of_an_address(alma: Simulation, library: Alma, soon: Soon, card: str) -> None:
     """What stands in the path is written so that it stands for itself."""
     desk_user(alma, "N-1", user_identifier=identified(BARCODE=card))
-    assert [each.number for each in library.typed(card, soon())] == ["N-1"]
+    assert [each.number for each in library.find_typed(card, soon())] == ["N-1"]
 
 
 def test_an_identifier_stays_one_part_of_the_address() -> None:

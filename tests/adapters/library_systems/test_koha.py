@@ -69,9 +69,9 @@ def test_a_typed_cpr_is_looked_for_on_cards_that_are_none(koha: Simulation, open
     """Where cards of ten digits are no CPR, a person may have typed theirs all the same: neither is chosen."""
     library = opened(cpr_fields=["userid"], card_number="system")
     person = _desk(koha, userid=CPR)["patron_id"]
-    assert [each.number for each in library.typed(CPR, soon())] == [str(person)]
+    assert [each.number for each in library.find_typed(CPR, soon())] == [str(person)]
     holder = _desk(koha, cardnumber=CPR)["patron_id"]
-    assert {each.number for each in library.typed("010180-0000", soon())} == {str(person), str(holder)}
+    assert {each.number for each in library.find_typed("010180-0000", soon())} == {str(person), str(holder)}
     assert [each.number for each in library.find(CPR, soon())] == [str(person)]
 
 
@@ -84,8 +84,8 @@ def test_whose_a_borrower_is_does_not_depend_on_how_it_was_found(
     number = str(_desk(koha, cardnumber="T-2001", statistics_1=MARK, extended_attributes=attribute)["patron_id"])
     ways: dict[str, Asked] = {
         "find": lambda: library.find(CPR, soon()),
-        "typed a number": lambda: library.typed(CPR, soon()),
-        "typed a card": lambda: library.typed("T-2001", soon()),
+        "typed a number": lambda: library.find_typed(CPR, soon()),
+        "typed a card": lambda: library.find_typed("T-2001", soon()),
         "marked": lambda: library.marked(MARK, soon()),
         "read": lambda: (library.read(number, soon()),),
     }
@@ -124,7 +124,7 @@ def test_a_dropped_query_is_noticed(
         library.find_similar(date(1980, 1, 1), "aase@post.example", soon())
     for typed in (CPR, "T-1"):
         with pytest.raises(LibraryUnavailable, match="drop the query"):
-            library.typed(typed, soon())
+            library.find_typed(typed, soon())
     assert "drop the query" in library.prove(ExpectedSetup({}, {}), soon())[0].sentence
 
 

@@ -57,7 +57,7 @@ def test_every_call_is_counted_and_timed(koha: Simulation, url: str, sound: Sett
     made = library.create(wish, MARK, soon())
     assert made is not None
     library.find(CPR, soon())
-    library.typed("C-1", soon())
+    library.find_typed("C-1", soon())
     library.create(wish, MARK, soon())
     library.set_pin(made.number, "4071", soon())
     library.check_pin(made.number, "4071", soon())
@@ -124,7 +124,7 @@ def test_any_answer_to_any_call_is_an_outcome(status: int, body: object) -> None
         lambda: library.find(CPR, by),
         lambda: library.read("1", by),
         lambda: library.marked(MARK, by),
-        lambda: library.typed("C-1", by),
+        lambda: library.find_typed("C-1", by),
         lambda: library.create(wish, MARK, by),
         lambda: library.change(Change("1", (), "STUDENT", date(2028, 8, 31), CPR), by),
         lambda: library.set_pin("1", "4071", by),

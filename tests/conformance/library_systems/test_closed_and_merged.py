@@ -42,7 +42,7 @@ def test_after_a_merge_one_borrower_is_found(stage: Stage) -> None:
     merged = stage.desk.register("010180 0000", "STUDENT")
     stage.desk.merge(kept, merged)
     assert [borrower.number for borrower in stage.library.find(CPR, soon())] == [kept]
-    assert {borrower.number for borrower in stage.library.typed(CPR, soon())} == {kept}
+    assert {borrower.number for borrower in stage.library.find_typed(CPR, soon())} == {kept}
 
 
 @pytest.mark.library(needs=LibraryCapability.MERGED_TOLD)

@@ -47,7 +47,7 @@ CALLS: dict[str, Call] = {
     "find": lambda library, _, by: library.find(CPR, by),
     "read": lambda library, borrower, by: library.read(borrower.number, by),
     "marked": lambda library, _, by: library.marked(MARK, by),
-    "typed": lambda library, _, by: library.typed(CPR, by),
+    "typed": lambda library, _, by: library.find_typed(CPR, by),
     "find_similar": lambda library, borrower, by: library.find_similar(None, borrower.email, by),
     "create": lambda library, _, by: library.create(wish(), MARK, by),
     "change": _upgrade,
@@ -60,7 +60,7 @@ BOTH: dict[str, Call] = {
     "find": lambda library, borrower, by: library.find(borrower.cpr or "", by),
     "read": CALLS["read"],
     "marked": lambda library, borrower, by: library.marked(borrower.mark or "", by),
-    "typed": lambda library, borrower, by: library.typed(borrower.cpr or "", by),
+    "typed": lambda library, borrower, by: library.find_typed(borrower.cpr or "", by),
     "change": CALLS["change"],
 }
 

@@ -49,4 +49,4 @@ def made(stage: Stage, cpr: str | None = CPR) -> Borrower:
 
 def numbers(stage: Stage, text: str) -> set[str]:
     """Give the numbers of the borrowers that a typed text may mean."""
-    return {each.number for each in stage.library.typed(text, soon())}
+    return {each.number for each in stage.library.find_typed(text, soon())}

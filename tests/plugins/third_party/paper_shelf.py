@@ -126,7 +126,7 @@ class PaperShelf:
         deadline = datetime.now(UTC) + timedelta(seconds=60)
         return iter(self._do("list", deadline, lambda shelf: _borrowers(_where(shelf, "1"))))
 
-    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+    def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Give those whom a typed text may mean."""
         return self._do("typed", deadline, lambda shelf: _borrowers(_typed(shelf, text)))
 

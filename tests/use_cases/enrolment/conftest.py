@@ -106,7 +106,7 @@ class Library:
         del deadline
         return self._call("change", lambda: self._change(change))
 
-    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+    def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Find by card number."""
         del deadline
         return self._call("typed", lambda: tuple(each for each in self.borrowers.values() if each.card == text))
@@ -193,7 +193,7 @@ class World:
         self.requests = EnrolmentRequests(self.ports, wake, self.sleep)
         self.worker = EnrolmentWorker(self.ports)
         self.finder = BorrowerFinder(self.ports)
-        self.cases = EnrolmentCases(self.ports, wake)
+        self.cases = EnrolmentCases(self.ports, self.ports.persons.hmacs, wake)
 
     def _draft_notice(self, number: str, address: str, language: str) -> tuple[Write, ...]:
         self.notices.append((number, address, language))

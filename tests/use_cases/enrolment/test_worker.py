@@ -65,7 +65,7 @@ def test_another_persons_record_is_not_read_or_written(world: Any, mark: str | N
     assert (case.reason, case.borrowers) == (CaseReason.DIFFERENT_PERSON, (other.number,))
     assert world.library.borrowers == {other.number: other}
     assert world.persons.read("aase", world.now).value.borrower_number is None
-    assert [person_id for person_id, _ in world.cases.list_open()] == ["aase"]
+    assert [each.person_id for each in world.cases.list_open()] == ["aase"]
 
 
 @pytest.mark.parametrize(
