@@ -366,6 +366,19 @@ def test_what_was_made_while_a_login_waited_is_new_to_it(
     assert logins.enrol(later, logins.arrived()).outcome is outcome
 
 
+def test_a_login_that_has_waited_for_a_case_shows_it(world: Any, logins: Any) -> None:
+    """Where the library system is slower than the page waits, a look again asks for nothing anew."""
+    transaction = logins.transaction()
+    world.library.add("", Borrower("5", "STUD", born=date(1999, 1, 1)))
+    waited = logins.enrol(transaction, logins.arrived(), patience=0)
+    world.worker.step()
+    again = replace(transaction, account=waited)
+    calls = list(world.hooks.calls)
+    account = logins.enrol(again, logins.arrived(), patience=0)
+    assert (account.state, account.reason) == (AccountState.CASE, "possible_duplicate")
+    assert world.hooks.calls == calls
+
+
 def test_another_wish_than_was_carried_out_is_carried_out(world: Any, logins: Any) -> None:
     """A field that changed while the login waited is written, not taken for done."""
     transaction = logins.transaction()
