@@ -128,7 +128,7 @@ def test_a_claimed_borrower_gets_the_cpr_number(world: Any) -> None:
     claim(world, old.number)
     (borrower,) = world.library.borrowers.values()
     assert (borrower.number, borrower.cpr, borrower.email) == (old.number, AASE_CPR, "aase@old.example")
-    assert world.enrolment().outcome is EnrolmentOutcome.ADOPTED
+    assert world.enrolment().outcome is EnrolmentOutcome.CLAIMED
 
 
 def claim(world: Any, number: str) -> None:
