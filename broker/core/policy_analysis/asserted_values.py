@@ -14,7 +14,17 @@ from broker.core.policy_analysis.sources import AssertedShape, Source
 _OTHER: Final = "*"  # the pattern of every value that no policy names
 # Labels and endings that policies hardly name; several, so that one is free.
 _LABELS: Final = ("dept", "other", "x7q")
-_ENDINGS: Final = ("", "x", "7", "other", "x7q", "7777", "other@mail.example", "@mail.example")
+_ENDINGS: Final = (
+    "",
+    "something",
+    "x",
+    "7",
+    "other",
+    "x7q",
+    "7777",
+    "other@mail.example",
+    "@mail.example",
+)
 _ANYWHERE: Final = "other.example"
 _DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
@@ -110,9 +120,9 @@ def _candidates(
     local, at, fragment = beginning.rpartition("@")
     if at or shape.scope is not None:
         yield from (f"{local}{at}{domain}" for domain in _continued(fragment, domains))
-    if not at:
-        yield from (f"{beginning}x7q@{domain}" for domain in domains)
     yield from (f"{beginning}{ending}" for ending in _ENDINGS)
+    if not at:
+        yield from (f"{beginning}someone@{domain}" for domain in domains)
 
 
 def _affiliations(beginning: str, domains: Names) -> Iterator[str]:

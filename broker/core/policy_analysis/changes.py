@@ -7,11 +7,12 @@ from enum import StrEnum
 from typing import Final, get_args
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.borrowers.wanted_borrower import Wish, wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower, derive_wanted_borrower
+from broker.core.entities import Names
 from broker.core.login.played_login import PlannedBorrower, PlayedLogin
 from broker.core.login.steps import OfferUpgrade, ProveMailbox
 from broker.core.policy.missing_proof import remembering_proof
-from broker.core.policy.model import FieldWriting, PolicyLine, PolicySet, Release
+from broker.core.policy.model import Field, FieldWriting, PolicyLine, PolicySet, Release
 from broker.core.policy.register_rule import AddressWriting
 from broker.core.policy_analysis.plays import Play
 
@@ -19,8 +20,8 @@ NOBODY: Final = "nobody"  # the affiliation of a person who has none
 MOVES: Final = " -> "  # between the affiliations before and after
 _CONSENT: Final = "consent"
 # From the one that writes least to the one that writes most.
-_WRITING: Final[tuple[FieldWriting, ...]] = ("create", "if_empty", "always")
-_ADDRESS_WRITING: Final[tuple[AddressWriting, ...]] = get_args(AddressWriting)
+_WRITING: Final[Names] = get_args(FieldWriting)
+_ADDRESS_WRITING: Final[Names] = get_args(AddressWriting)
 
 
 class Direction(StrEnum):
@@ -55,7 +56,7 @@ def changes(play: Play, sets: tuple[PolicySet, ...]) -> Iterator[Change]:
     one, other = affiliation_of(old), affiliation_of(new)
     if one != other:
         yield Change(Direction.OTHER, f"{one}{MOVES}{other}", new.place)
-    yield from _leaving(old, new)
+    yield from (each for each in _leaving(old, new) if each.text != f"+ {play.without}")
     if old.disclosure and new.disclosure and old.decision.release and new.decision.release:
         yield from _terms(old, new, old.decision.release, new.decision.release)
     if new.permitted and not play.source.local:
@@ -162,38 +163,39 @@ def account_words(planned: PlannedBorrower | None) -> str:
     return f"{planned.category} {planned.outcome}{months}"
 
 
-def _wish(played: PlayedLogin, play: Play) -> Wish | None:
+def _wanted(played: PlayedLogin, play: Play) -> WantedBorrower | None:
     release = played.decision.release
     if release is None or release.borrower != "make":
         return None
-    return wish(played.decision, played.facts.attributes, language="en", today=play.day)
+    attributes = played.facts.attributes
+    return derive_wanted_borrower(played.decision, attributes, language="en", today=play.day)
 
 
 def _account(old: PlayedLogin, new: PlayedLogin, play: Play) -> Iterator[Change]:
     """Yield what changes of that which is written to the account, and of the register."""
-    before, after = _wish(old, play), _wish(new, play)
-    lines = [
-        {each.name: each.place for each in policy.borrower.fields}
-        for policy in (played.decision.policy for played in (old, new))
-        if policy and policy.borrower
+    before, after = _wanted(old, play), _wanted(new, play)
+    rules = [
+        {each.name: each for each in policy.borrower.fields} if policy and policy.borrower else {}
+        for policy in (old.decision.policy, new.decision.policy)
     ]
     fields = [
-        {each.name: each for each in wished.fields} if wished else {} for wished in (before, after)
+        {each.name: each for each in wanted.fields} if wanted else {} for wanted in (before, after)
     ]
     for name in dict.fromkeys((*fields[1], *fields[0])):
         was, now = fields[0].get(name), fields[1].get(name)
         if now is None:
-            yield Change(Direction.NARROWER, f"- field {name}", lines[0].get(name), was=True)
+            yield Change(Direction.NARROWER, f"- field {name}", rules[0][name].place, was=True)
             continue
-        place = lines[-1].get(name)
+        place = rules[1][name].place
         if was is None:
             yield Change(Direction.WIDER, f"+ field {name}", place)
             continue
         if was.value != now.value:
-            yield Change(Direction.WIDER, f"field {name}: from another attribute", place)
+            more = set(_sources(rules[1][name])) - set(_sources(rules[0][name]))
+            direction = Direction.WIDER if more else Direction.OTHER
+            yield Change(direction, f"field {name}: from another attribute", place)
         if was.set != now.set:
-            more = [_WRITING.index(each) for each in get_args(FieldWriting) if each == was.set]
-            direction = _more(more[0] < _WRITING.index(now.set))  # type: ignore[arg-type]
+            direction = _more(_WRITING.index(was.set) < _WRITING.index(now.set))
             yield Change(direction, f"field {name}: set {was.set}{MOVES}{now.set}", place)
     if before and after:
         if before.expires != after.expires and not (old.borrower and old.borrower.months):
@@ -203,6 +205,10 @@ def _account(old: PlayedLogin, new: PlayedLogin, play: Play) -> Iterator[Change]
         if made and (before.pin_to is None) != (after.pin_to is None):
             yield Change(_more(before.pin_to is None), "a PIN mail is sent", new.place)
     yield from _register(old, new)
+
+
+def _sources(written: Field) -> Names:
+    return (written.source, *written.otherwise)
 
 
 def _register(old: PlayedLogin, new: PlayedLogin) -> Iterator[Change]:

@@ -253,7 +253,17 @@ class Crowd:
                     key = self._key(shown, level, intent, deciding)
                     if key not in seen:
                         seen.add(key)
-                        yield Persona(shown, level, intent, deciding)
+                        yield self._with_usual(Persona(shown, level, intent, deciding))
+
+    def _with_usual(self, persona: Persona) -> Persona:
+        """Return the persona with a value that no policy names of each attribute it lacks."""
+        for name, values in self.values.items():
+            if name in {*persona.shown, *AFFILIATIONS, CATEGORY} or name.endswith(PROOF_DOMAIN):
+                continue
+            more = {**persona.shown, name: values[-1:]}
+            if name not in self._conditions or self.decides_alike(persona, more):
+                persona = replace(persona, shown=more)
+        return persona
 
     def decides_alike(self, persona: Persona, shown: Shown) -> bool:
         """Return whether the persona with other values is decided by the same policies."""
@@ -473,12 +483,8 @@ class Crowd:
         )
 
     def _completed(self, shown: Shown) -> dict[str, Names]:
-        """Return the values with one of every other attribute that no condition looks at."""
+        """Return the values with the addresses of the mailboxes that were proved."""
         completed = dict(shown)
-        for name, values in self.values.items():
-            looked_at = name in self._conditions or name in AFFILIATIONS
-            if name not in completed and not looked_at and not name.endswith(PROOF_DOMAIN):
-                completed[name] = values[-1:]
         for proof in self.compared.proofs:
             domain = shown.get(f"{proof}{PROOF_DOMAIN}")
             if domain:

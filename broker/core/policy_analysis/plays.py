@@ -1,6 +1,6 @@
 """Plays every persona of a site at every service, under one policy set or two that are compared."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -31,13 +31,17 @@ _WITHHELD: Final = "scope_mismatch"
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """One persona at one service, and what came of it under each set."""
+    """One persona at one service, and what came of it under each set.
+
+    ``without`` is an attribute that the persona lacks on purpose.
+    """
 
     login: DescribedLogin
     source: Source
     service: Service
     day: date
     played: tuple[PlayedLogin, ...] = field(repr=False)
+    without: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,14 @@ class _Stage:
         usual, *others = self.crowd.numbers(persona)
         logins = self.crowd.logins(persona, usual)
         yield from self._with_borrowers(logins, service, demands, makers)
+        for name in sorted(self._filling(policies)):
+            shown = {key: of for key, of in persona.shown.items() if key != name}
+            proved = f"{name}{PROOF_DOMAIN}" in shown
+            if proved or not self.crowd.decides_alike(persona, shown):
+                continue
+            lacking = self.crowd.logins(persona, usual, without=name)
+            plays = self._with_borrowers(lacking, service, demands, ())
+            yield from (replace(each, without=name) for each in plays)
         for varied in self._varied(persona, usual, logins, policies, entries):
             yield from self._with_borrowers(varied, service, demands, ())
         if any(each.borrower and each.borrower.lowers for each in makers):
@@ -127,6 +139,10 @@ class _Stage:
             return old is new
         return (entries[0], old.require, old.borrower) == (entries[1], new.require, new.borrower)
 
+    def _filling(self, policies: Iterable[Policy | None]) -> set[str]:
+        """Return the attributes, and proofs, that fill fields."""
+        return set().union(*(field_sources(each.borrower) for each in policies if each))
+
     def _varied(
         self,
         persona: Persona,
@@ -135,14 +151,8 @@ class _Stage:
         policies: Sequence[Policy | None],
         entries: Sequence[Release | None],
     ) -> Iterator[tuple[DescribedLogin, ...]]:
-        """Yield the login without what fills a field, with more values, with an address."""
-        sources: set[str] = set()
-        for policy in policies:
-            sources |= field_sources(policy.borrower if policy else None)
-        for name in sorted(sources - persona.shown.keys()):
-            if f"{name}{PROOF_DOMAIN}" not in persona.shown:
-                yield self.crowd.logins(persona, number, without=name)
-        for name, values in self._more_values(persona, entries):
+        """Yield the login with more values, and with an address that is shown to be theirs."""
+        for name, values in self._more_values(persona, policies, entries):
             shown = {**persona.shown, name: values}
             if self.crowd.decides_alike(persona, shown):
                 yield self.crowd.logins(replace(persona, shown=shown), number)
@@ -150,19 +160,24 @@ class _Stage:
             yield tuple(_with_reading(each, verified_address=_ADDRESS) for each in logins)
 
     def _more_values(
-        self, persona: Persona, entries: Sequence[Release | None]
+        self,
+        persona: Persona,
+        policies: Sequence[Policy | None],
+        entries: Sequence[Release | None],
     ) -> Iterator[tuple[str, Names]]:
-        """Yield values that one entry releases and another does not; of one entry, the first."""
+        """Yield values that one entry releases and another does not, and those that fill fields."""
         listed = [
             {each.name: each for each in entry.attributes} if entry else {} for entry in entries
         ]
-        for name in dict.fromkeys(name for of_entry in listed for name in of_entry):
-            rules = [of_entry.get(name) for of_entry in listed]
+        names = dict.fromkeys(name for of_entry in listed for name in of_entry)
+        filling = self._filling(policies)
+        for name in (*names, *sorted(filling - names.keys())):
             own = persona.shown.get(name, ())
+            rules = [of_entry.get(name) for of_entry in listed]
             for value in self.crowd.values.get(name, ()):
                 allowed = {_is_allowed(value, rule) for rule in rules}
-                wanted = len(allowed) > 1 or (len(rules) == 1 and allowed == {True})
-                if value in own or not wanted:
+                is_wanted = len(allowed) > 1 or (len(rules) == 1 and allowed == {True})
+                if value in own or not (is_wanted or (name in filling and not own)):
                     continue
                 if name.endswith(PROOF_DOMAIN) or self.crowd.source.is_single(name):
                     yield name, (value,)
@@ -173,7 +188,7 @@ class _Stage:
         self,
         logins: tuple[DescribedLogin, ...],
         service: Service,
-        demands: Set[str],
+        demands: AbstractSet[str],
         makers: Iterable[Policy],
     ) -> Iterator[Play]:
         given = self.trial.given
@@ -212,12 +227,8 @@ def _with_reading(login: DescribedLogin, **changes: object) -> DescribedLogin:
 def _borrowers(makers: Iterable[Policy]) -> Iterator[DescribedBorrower]:
     """Yield a borrower of each category that the policies name, and of another."""
     categories: dict[str, None] = {}
-    temporary: dict[str, None] = {}
     for policy in makers:
         if policy.borrower:
             categories |= dict.fromkeys(categories_of(policy.borrower))
-            temporary |= dict.fromkeys(policy.borrower.temporary)
     for category in (*categories, OTHER_CATEGORY):
         yield DescribedBorrower(category, linked=True)
-    for category in (*temporary, OTHER_CATEGORY) if temporary else ():
-        yield DescribedBorrower(category, temporary=True)
