@@ -13,7 +13,7 @@ from broker.core.ports import Store
 from broker.core.staff_sentences import StaffSentence, sentence_for
 from broker.use_cases.enrolment.cases import EnrolmentCases
 from broker.use_cases.enrolment.figures import FAILED_AFTER
-from broker.use_cases.proofs.rate_limits import Limit, Limits
+from broker.use_cases.rate_limits import Limit, Limits
 
 TRIES: Final = Limit("staff-retries", 6, timedelta(hours=1))
 
@@ -88,6 +88,11 @@ class StaffEnrolments:
                 return _show(person_id, record)
         return None
 
+    def find_by_person(self, person_id: str) -> StaffEnrolment | None:
+        """Return the enrolment of a person, or None."""
+        record = self.cases.ports.persons.read(person_id, self.now())
+        return _show(person_id, record.value) if record else None
+
     def find_by_borrower(self, number: str) -> StaffEnrolment | None:
         """Return the enrolment that concerns a borrower, an open one first; None without one."""
         found = [_show(*each) for each in self._list() if number in _numbers(each[1])]
@@ -98,7 +103,7 @@ class StaffEnrolments:
 
         TooMany after six an hour of one enrolment: each asks the library system.
         """
-        Limits(self.store, self.hmacs, self.now).take((TRIES, enrolment_id))
+        Limits(self.store, self.hmacs, self.now).take(TRIES, enrolment_id)
         found = self.find(enrolment_id)
         return found is not None and self.cases.try_again(found.person_id)
 
@@ -108,7 +113,7 @@ class StaffEnrolments:
         False for any other enrolment, and where ``borrowers``, which staff have seen, are not
         those of the case.
         """
-        Limits(self.store, self.hmacs, self.now).take((TRIES, enrolment_id))
+        Limits(self.store, self.hmacs, self.now).take(TRIES, enrolment_id)
         found = self.find(enrolment_id)
         if found is None or not found.can_rule_out:
             return False

@@ -13,7 +13,6 @@ from broker.core.stateless_references import StatelessReferences, compact, is_st
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.mail_outbox import MailOutbox, QueuedMail
 from broker.use_cases.person_records import PersonRecords
-from broker.use_cases.proof_ownership import drop_proof, list_proofs
 from broker.use_cases.staff.reference_guesses import ReferenceGuesses
 from broker.use_cases.staff.staff_enrolments import StaffEnrolment, StaffEnrolments
 from broker.use_cases.transactions import find_by_reference, is_reference
@@ -78,10 +77,16 @@ class StaffSearch:
                 return found
         return self._find_by_borrower(typed)
 
+    def find_by_person(self, person_id: str) -> FoundPerson:
+        """Return the person of an id, whom a CPR number or an identifier led to."""
+        return self._person(None, self.enrolments.find_by_person(person_id), person_id)
+
     def remove_proof(self, found: FoundPerson, proof_name: str) -> None:
         """Remove a proof of a mail address; the person is asked for it at the next login."""
         if found.person_id is not None:
-            drop_proof(self.store, self.hmacs, found.person_id, proof_name, self.now())
+            PersonRecords(self.store, self.hmacs).drop_proof(
+                found.person_id, proof_name, self.now()
+            )
 
     def _find_by_code(self, code: str) -> FoundPerson | None:
         now = self.now()
@@ -120,14 +125,13 @@ class StaffSearch:
         self, page: ShownPage | None, enrolment: StaffEnrolment | None, person_id: str | None
     ) -> FoundPerson:
         number = enrolment.number if enrolment else None
-        proofs = list_proofs(self.store, person_id, self.now()) if person_id else ()
+        record = None
+        if person_id:
+            record = PersonRecords(self.store, self.hmacs).read(person_id, self.now())
+        proofs = record.value.list_proofs(self.now()) if record else ()
         mails = self._list_mails(number, person_id)
-        note = self._read_register_note(person_id) if person_id else None
+        note = record.value.register_note if record else None
         return FoundPerson(person_id, page, enrolment, proofs, mails, number, note)
-
-    def _read_register_note(self, person_id: str) -> str | None:
-        record = PersonRecords(self.store, self.hmacs).read(person_id, self.now())
-        return record.value.register_note if record else None
 
     def _unknown_borrower(self, number: str) -> FoundPerson:
         return FoundPerson(None, None, None, (), self._list_mails(number), number)
