@@ -113,6 +113,7 @@ REASONS: Final[Sequence[str]] = (
     "staff_role_missing",
     "register_unavailable",
     "register_refused",
+    "claim_refused",
 )
 
 
