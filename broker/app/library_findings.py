@@ -36,11 +36,6 @@ def _pins(parts: Parts) -> Iterator[str]:
             if parts.upstreams[name].local:
                 what = f"{_UNPROVED}, and nobody logs in by {name}"
                 yield f"services.{service.name}: {what}; take it out of methods"
-    for policy in parts.policies.current.policies:
-        rule = policy.borrower
-        if rule and rule.temporary:
-            what = f"{_UNPROVED}, and no temporary borrower is shown to be the person's"
-            yield f"policies: {rule.place}: {what}; leave temporary out"
 
 
 def trial_findings(parts: Parts) -> Iterator[str]:

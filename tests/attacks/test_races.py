@@ -348,7 +348,7 @@ def test_a_service_that_is_gone_is_a_page_and_no_crash(house: House, monkeypatch
     assert mark(page) == ("error", "unexpected")
 
 
-TOLD = [{"temporary": "T-1"}, {"upgrade": False}, {"proofs": (Proved("mail", "a@b.example", LONG_AGO, FOREVER),)}]
+TOLD = [{"upgrade": False}, {"proofs": (Proved("mail", "a@b.example", LONG_AGO, FOREVER),)}]
 
 
 @pytest.mark.parametrize("told", TOLD)

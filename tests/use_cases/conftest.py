@@ -251,10 +251,12 @@ class World:
     now: datetime = datetime(2026, 11, 25, 12, tzinfo=UTC)
     hooks: Hooks = field(default_factory=Hooks)
     kept_in: Any = None  # another store than SQLite's, without hooks
+    library: Any = None
 
     def __post_init__(self) -> None:
         """Open it all."""
-        self.library, self.post, self.wake = Shelf(self.hooks), Post(self.hooks), Event()
+        self.library = self.library or Shelf(self.hooks)
+        self.post, self.wake = Post(self.hooks), Event()
         self.store = self.kept_in or HookedStore(self.path, self.hooks)
         clock = lambda: self.now  # noqa: E731
         hmacs = LookupHmacs("i1", b"k" * 32)

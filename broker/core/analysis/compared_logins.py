@@ -307,7 +307,7 @@ def _makes(played: PlayedLogin) -> bool:
 
 
 def _state(borrower: DescribedBorrower | None) -> object:
-    return None if borrower is None else (borrower.category, borrower.temporary)
+    return None if borrower is None else borrower.category
 
 
 def _decides(
@@ -325,8 +325,7 @@ def _decides(
         for release in (policy.releases if policy else ())
         if release.service in named
     }
-    known = borrower is not None and not borrower.temporary
-    if "make" in demands and not known:
+    if "make" in demands and borrower is None:
         # Who lacks something is refused for the first of it, whatever else they have; but not where
         # another entry may be the one that counts, and asks for less.
         refused_for = right.lacking[:1] if demands == {"make"} else ()

@@ -6,7 +6,7 @@ from typing import Final
 
 from broker.core.borrowers.borrower import Borrower, numbers
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.borrowers.matching import PersonFacts, has_surname, is_this_persons
+from broker.core.borrowers.matching import PersonFacts, is_this_persons
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.entities import Names
 
@@ -63,32 +63,25 @@ Plan = Nothing | Create | Change | Case | Gone
 _RENEW_BELOW_DAYS: Final = 180
 
 
-def plan(
-    found: tuple[Borrower, ...], wish: Wish, today: date, temporary: Borrower | None = None
-) -> Plan:
+def plan(found: tuple[Borrower, ...], wish: Wish, today: date) -> Plan:
     """Return the change after which exactly one borrower is as ``wish`` has it.
 
-    ``found`` are all borrowers that match the CPR, ``temporary`` the borrower that
-    ``wish.temporary`` names, None where it is gone. Two matches, one that is not this person's, or
-    a temporary borrower beside the CPR's own is a Case.
+    ``found`` are all borrowers that match the CPR number. Two matches, or a match that is not this
+    person's, are a Case.
 
     Source: docs/reference/design.md#invariant-6.
     """
     reason = find_case_reason(found, wish.person, wish.cpr or "")
     if reason:
         return Case(reason, numbers(found))
-    return plan_for_matching(found, wish, today, temporary)
+    return plan_for_matching(found, wish, today)
 
 
-def plan_for_matching(
-    found: tuple[Borrower, ...], wish: Wish, today: date, temporary: Borrower | None = None
-) -> Plan:
+def plan_for_matching(found: tuple[Borrower, ...], wish: Wish, today: date) -> Plan:
     """Return the plan for borrowers that are known to be this person's: one, or none."""
-    if not found:
-        return _without_borrower(wish, temporary)
-    if wish.temporary and temporary and temporary.number != found[0].number:
-        return Case("temporary_and_cpr", numbers((found[0], temporary)))
-    return _change(found[0], wish, today)
+    if found:
+        return _change(found[0], wish, today)
+    return Create(wish) if wish.cpr and wish.creates else Gone()
 
 
 def find_case_reason(
@@ -102,37 +95,8 @@ def find_case_reason(
     return None
 
 
-def _without_borrower(wish: Wish, temporary: Borrower | None) -> Plan:
-    if not wish.cpr:
-        return Gone()
-    if wish.temporary:
-        return _adoption(wish, wish.cpr, temporary)
-    if not wish.creates:
-        return Gone()
-    return Create(wish)
-
-
-def _adoption(wish: Wish, number: str, temporary: Borrower | None) -> Change | Case:
-    """Return the change that writes the CPR to a borrower whose PIN the person knew.
-
-    It must have no CPR, no other date of birth, a surname in common unless staff confirm it, and be
-    of a category made for that.
-    """
-    if temporary is None:
-        return Case("temporary_unfit")
-    concerned = numbers((temporary,))
-    if not wish.creates or temporary.is_anothers(number):
-        return Case("temporary_unfit", concerned)
-    if temporary.category not in wish.adopts or temporary.cpr is not None:
-        return Case("temporary_unfit", concerned)
-    if not (wish.confirmed or has_surname(wish.person, temporary)):
-        return Case("adoption_other_name", concerned)
-    return Change(temporary.number, _fields(temporary, wish), wish.category, wish.expires, number)
-
-
 def _change(borrower: Borrower, wish: Wish, today: date) -> Nothing | Change:
-    adopted = _adoption_begun(borrower, wish)
-    moved = adopted or wish.moves(borrower.category)
+    moved = wish.moves(borrower.category)
     longer = borrower.category == wish.category and _expires_soon(
         borrower.expires, wish.expires, today
     )
@@ -144,16 +108,7 @@ def _change(borrower: Borrower, wish: Wish, today: date) -> Nothing | Change:
         change = replace(change, expires=wish.expires)
     if moved:
         change = replace(change, category=wish.category)
-    if adopted:
-        change = replace(change, cpr=wish.cpr)
     return change
-
-
-def _adoption_begun(borrower: Borrower, wish: Wish) -> bool:
-    """Return whether a process died while it wrote the CPR: it leaves the category for last."""
-    if wish.cpr is None or borrower.number != wish.temporary:
-        return False
-    return borrower.category in wish.adopts
 
 
 def _fields(borrower: Borrower, wish: Wish) -> tuple[tuple[str, str], ...]:
@@ -201,8 +156,6 @@ def outcome(borrower: Borrower, change: Change | None, wish: Wish) -> EnrolmentO
     """Return what ``change`` made of the ``borrower`` that was there before it."""
     if change is None:
         return EnrolmentOutcome.UNCHANGED
-    if change.cpr:
-        return EnrolmentOutcome.ADOPTED
     if change.category is None:
         return _of_same_category(borrower, change)
     if wish.upgrades_from(borrower.category):

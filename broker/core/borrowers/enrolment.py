@@ -34,7 +34,7 @@ class EnrolmentOutcome(StrEnum):
     UPDATED = "updated"  # fields or expiry; the category is as before
     UPGRADED = "upgraded"
     LOWERED = "lowered"
-    ADOPTED = "adopted"  # a borrower without a CPR number got that of its person
+    CLAIMED = "claimed"  # the person proved to own a borrower without a CPR number
     UNCHANGED = "unchanged"
 
 

@@ -29,13 +29,10 @@ class Wish:
     ``cpr`` is the number to find the borrower by. ``expires`` is the day the category is good
     until, ``pin_to`` the address a new borrower's PIN is mailed to, None for no mail. ``upgrade``
     is False where the person would rather keep the category (or was not asked yet), ``lowers`` the
-    categories that this login may lower. ``temporary`` is the number of a borrower without a CPR
-    that the person proved by its PIN: of one of the categories ``adopts`` it gets the CPR.
-    ``creates`` is False where the person may not enrol alone: a person with a borrower gets on,
-    nobody gets a new one. ``confirmed`` is whether staff have said that the temporary borrower is
-    this person's, whose name it does not have. ``register`` is what is done with the answer of the
-    register of persons, None where nobody is looked up. ``person`` is compared with a borrower
-    before it counts as this person's.
+    categories that this login may lower. ``creates`` is False if the person may not enrol alone: an
+    existing borrower is used, and no new one is made. ``register`` says what is done with the
+    answer of the register of persons, None if the register is not asked. ``person`` is compared
+    with a borrower before it counts as this person's.
     """
 
     cpr: str | None
@@ -48,10 +45,7 @@ class Wish:
     language: str = "da"
     upgrade: bool = True
     lowers: Names = ()
-    temporary: str | None = None
-    adopts: Names = ()
     creates: bool = True
-    confirmed: bool = False
     register: RegisterRule | None = None
     person: PersonFacts = NO_FACTS
 
@@ -112,7 +106,6 @@ def wish(decision: Decision, attributes: Attributes, *, language: str, today: da
         pin_to=_pin_address(rule, fields),
         language=language,
         lowers=_lowers(rule, decision),
-        adopts=rule.temporary,
         creates=sure and decision.permits_creation,
         register=rule.register if sure else None,
         person=read_person_facts(attributes),

@@ -23,13 +23,11 @@ _ANOTHER: Final = "(another borrower number)"
 class DescribedBorrower:
     """The borrower that the library system has of the person.
 
-    ``temporary``: made by the desk without a CPR number, and proved by its PIN in this login.
     ``linked``: an earlier login leads to it, though this one may bring no CPR number. ``twice``:
     the desk has made another beside it. ``fields`` None: as the login would write them.
     """
 
     category: str
-    temporary: bool = False
     linked: bool = False
     twice: bool = False
     expires: date | None = None
@@ -44,8 +42,6 @@ class DescribedBorrower:
 
     def found(self, wished: Wish | None) -> tuple[Borrower, ...]:
         """Return the borrowers that the person's CPR number finds."""
-        if self.temporary:
-            return ()
         held = self.held(wished)
         return (held, replace(held, number=_ANOTHER)) if self.twice else (held,)
 

@@ -19,7 +19,7 @@ from broker.core.borrowers.change_plan import (
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.wanted_borrower import Wish, wish
 from broker.core.identity.canonical_attributes import ReadingWithoutCpr
-from broker.core.identity.rights import Right, has_usable_cpr
+from broker.core.identity.rights import has_usable_cpr
 from broker.core.identity.usable_cpr import missing_cpr_reason
 from broker.core.login.described_login import BORROWER_STAND_IN, DescribedBorrower
 from broker.core.login.missing_address import without_address
@@ -77,17 +77,14 @@ class IdealAccount:
     def wished(self, *, upgrade: bool) -> Wish | None:
         """Return the wish of the login."""
         wished = wish(self.decision, self.reading.attributes, language=_LANGUAGE, today=self.today)
-        if wished is None:
-            return None
-        temporary = BORROWER_STAND_IN if self._is_temporary else None
-        return replace(wished, upgrade=upgrade, temporary=temporary)
+        return replace(wished, upgrade=upgrade) if wished else None
 
     def planned(self, wished: Wish) -> Plan:
         """Return the change by which the borrower becomes as wished."""
         found = self._by_cpr(wished)
         if self._has_several:
             return Case(_SEVERAL, numbers(found))
-        return plan_for_matching(found, wished, self.today, self._temporary(wished))
+        return plan_for_matching(found, wished, self.today)
 
     @property
     def _has_several(self) -> bool:
@@ -95,19 +92,10 @@ class IdealAccount:
         return len(self._by_cpr(None)) > 1
 
     @property
-    def _is_temporary(self) -> bool:
-        """Return whether the person is asked for a temporary borrower, and has one."""
-        policy = self.decision.policy
-        rule = policy.borrower if policy else None
-        if rule is None or not rule.temporary or not self.decision.has(Right.WRITE_BORROWER):
-            return False
-        return self.borrower is not None and self.borrower.temporary
-
-    @property
     def _leads(self) -> bool:
         """Return whether something of the login leads to the borrower."""
         borrower = self.borrower
-        if borrower is None or borrower.temporary:
+        if borrower is None:
             return False
         return borrower.linked or self._by_number
 
@@ -117,11 +105,6 @@ class IdealAccount:
 
     def _by_cpr(self, wished: Wish | None) -> tuple[Borrower, ...]:
         return self.borrower.found(wished) if self.borrower else ()
-
-    def _temporary(self, wished: Wish) -> Borrower | None:
-        if self.borrower is None or not self._is_temporary:
-            return None
-        return self.borrower.held(wished)
 
     def _by_wish(self, wished: Wish) -> Account:
         """Return the account as what the login wishes for would change it."""
@@ -135,7 +118,7 @@ class IdealAccount:
             number = planned.number if isinstance(planned, Change) else None
             upgrade_from = offered(planned, found, wished)
             return Account(number, AccountState.NONE, upgrade_from=upgrade_from)
-        if wished.temporary is None and not wished.creates:
+        if not wished.creates:
             return _case("national_eid_required")
         if not _has_mail(wished):
             return without_address(self.decision, self.reading.attributes)
@@ -164,7 +147,7 @@ class IdealAccount:
             case Case(reason):
                 return _case(reason)
             case Gone():
-                return Account(None, AccountState.GIVEN_UP, reason="borrower_gone")
+                return _case("national_eid_required")
             case Create():
                 created = EnrolmentOutcome.CREATED
                 return Account(number, done, created, category=wished.category)

@@ -131,8 +131,11 @@ class BorrowerAtLogin:
             # Another window of this login, or another login, has made it so.
             made = self._outcome_for(transaction, record.value, wanted)
             return _account_of(record.value, made, has_pin_mail=has_pin_mail)
+        is_waiting = _is_waiting(transaction)
+        if is_waiting and record and record.value.has_open_case:
+            return _account_of(record.value, None)  # this login has waited for it
         is_stored = record is not None and is_under_way(record.value.enrolment)
-        if not (is_stored and _is_waiting(transaction)):
+        if not (is_stored and is_waiting):
             self.requests.request(person.id, wanted, transaction.claim)
         self.requests.wait(person.id, patience)
         record = self.ports.persons.read(person.id, self.ports.now())

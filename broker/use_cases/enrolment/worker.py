@@ -33,7 +33,7 @@ _EVENTS: Final = {
     EnrolmentOutcome.UPDATED: AuditEventKind.ENROLMENT_UPDATED,
     EnrolmentOutcome.UPGRADED: AuditEventKind.ENROLMENT_UPGRADED,
     EnrolmentOutcome.LOWERED: AuditEventKind.ENROLMENT_LOWERED,
-    EnrolmentOutcome.ADOPTED: AuditEventKind.ENROLMENT_ADOPTED,
+    EnrolmentOutcome.CLAIMED: AuditEventKind.ENROLMENT_CLAIMED,
     EnrolmentOutcome.UNCHANGED: AuditEventKind.ENROLMENT_FOUND,
 }
 
@@ -151,7 +151,7 @@ class _Attempt:
         if self._is_created_by_us(borrower):
             made = EnrolmentOutcome.CREATED
         elif self._current.claimed and borrower.number == self._current.claimed.borrower_number:
-            made = EnrolmentOutcome.ADOPTED
+            made = EnrolmentOutcome.CLAIMED
         mails = self._draft_mails(borrower, made, wanted)
         if isinstance(planned, Change):
             borrower = self.ports.library.change(planned, self._hold_lease())

@@ -46,7 +46,7 @@ def live_on(world: Any, fault: Fault | None = None, minutes: int = 10) -> None:
 def come_back(world: Any, wish: Any) -> Enrolment:
     """Let staff retry what waits for them, and the person log in again; give the enrolment in the end."""
     if world.stored(PERSON).state is EnrolmentState.CASE:
-        assert EnrolmentCases(world.ports, world.wake).try_again(PERSON)
+        assert EnrolmentCases(world.ports, world.ports.persons.hmacs, world.wake).try_again(PERSON)
         live_on(world)
     world.now += timedelta(hours=2)
     world.requests.request(PERSON, wish)

@@ -77,16 +77,13 @@ PROVED = replace(NO_FIELD, fields=(Field("email", "proof.kaldemail", "create", P
         ({"ground": Ground.ALUMNI, "rule": PROVED}, "national_eid_required"),
     ],
 )
-@pytest.mark.parametrize("temporary", [None, "8"])
-def test_a_mailbox_is_not_asked_for_in_vain(
-    logins: Any, arrived: dict[str, Any], reason: str, temporary: str | None
-) -> None:
-    """Where no address becomes the borrower's the login ends with a reason, a temporary borrower or not."""
+def test_a_mailbox_is_not_asked_for_in_vain(logins: Any, arrived: dict[str, Any], reason: str) -> None:
+    """If no address can become the borrower's, the login ends with a reason."""
     came = logins.arrived("mail", **arrived)
     if not arrived:
         attributes = Attributes({**came.reading.attributes, "mail": ("<b>@post.example",)})
         came = replace(came, reading=replace(came.reading, attributes=attributes))
-    transaction = logins.transaction(temporary=temporary)
+    transaction = logins.transaction()
     case = Account(None, AccountState.CASE, reason=reason)
     assert logins.account(transaction, came) == case
     assert logins.enrol(transaction, came) == case
@@ -367,6 +364,19 @@ def test_what_was_made_while_a_login_waited_is_new_to_it(
     world.now += timedelta(seconds=60)
     later = replace(transaction, account=account, begun=transaction.begun + timedelta(seconds=begun))
     assert logins.enrol(later, logins.arrived()).outcome is outcome
+
+
+def test_a_login_that_has_waited_for_a_case_shows_it(world: Any, logins: Any) -> None:
+    """Where the library system is slower than the page waits, a look again asks for nothing anew."""
+    transaction = logins.transaction()
+    world.library.add("", Borrower("5", "STUD", born=date(1999, 1, 1)))
+    waited = logins.enrol(transaction, logins.arrived(), patience=0)
+    world.worker.step()
+    again = replace(transaction, account=waited)
+    calls = list(world.hooks.calls)
+    account = logins.enrol(again, logins.arrived(), patience=0)
+    assert (account.state, account.reason) == (AccountState.CASE, "possible_duplicate")
+    assert world.hooks.calls == calls
 
 
 def test_another_wish_than_was_carried_out_is_carried_out(world: Any, logins: Any) -> None:

@@ -365,7 +365,6 @@ def older(now: Any) -> dict[str, Any]:
         "mailing": Mailing("kaldemail", "nurse@auh.rm.dk", until),
         "unproved": True,
         "upgrade": True,
-        "temporary": "8",
         "issued": Issued("_r", "_a", now, "n", "7", "c"),
     }
 

@@ -220,7 +220,7 @@ def test_nobody_s_receipts_are_no_person_s(logins: Any) -> None:
     assert logins.lookup.receipts_of(held.transaction) == logins.flow.hmacs.of("receipts", "", "my-loans")
 
 
-@pytest.mark.parametrize("told", [{"temporary": "8"}, {"upgrade": False}, {"proofs": True}], ids=str)
+@pytest.mark.parametrize("told", [{"upgrade": False}, {"proofs": True}], ids=str)
 def test_what_was_told_meanwhile_is_not_lost(logins: Any, told: dict[str, Any]) -> None:
     """What was looked up without it is of no use, and is looked up again."""
     held = came(logins, logins.student())
