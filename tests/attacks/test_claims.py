@@ -262,7 +262,8 @@ def test_staff_who_ruled_a_borrower_out_are_not_overruled(house: House) -> None:
     page = person.press(follow(person, person.agree(person.log_in("asta"))), do="mail")
     code = code_to(house, ADDRESS)
     parts = house.parts
-    ((person_id, _),) = parts.enrolment_cases.list_open()
+    (case,) = house.listed()
+    person_id = case.person_id
     record = parts.enrolment_ports.persons.read(person_id, house.clock.now())
     assert record is not None
     ruled_out = record.value.enrolment

@@ -195,12 +195,7 @@ def _claim_refused(transaction: Transaction, reason: str, now: datetime) -> Brok
 
 
 def _trace(transaction: Transaction, reason: str, now: datetime) -> TraceFacts:
+    names = transaction.names
     return TraceFacts(
-        transaction.reference,
-        now,
-        _PURPOSE,
-        reason,
-        transaction.upstream,
-        enrolment=transaction.enrolment,
-        person=transaction.names.person,
+        names.reference or "", now, _PURPOSE, reason, names.upstream, person=names.person
     )
