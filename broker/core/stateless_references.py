@@ -64,6 +64,7 @@ STEPS: Final[Sequence[str]] = (
     "/admin/desk",
     "/admin/report",
     "/admin/person",
+    "/login/<name>/claim",
 )
 REASONS: Final[Sequence[str]] = (
     "",  # any other
