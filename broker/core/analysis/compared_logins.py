@@ -204,13 +204,13 @@ class _Stage:
             yield self._compared(found, replace(login, borrower=borrower), service)
 
     def _borrowers(self, found: LoginClass, without: ComparedLogin) -> Iterable[DescribedBorrower]:
-        """Return the borrowers that make a difference; only a wish tells categories apart."""
+        """Return the borrowers that make a difference; only a request tells categories apart."""
         rules = [
             rule
             for rule, right, played in zip(
                 self.classes.rules(found.decidings), found.rights, without.played, strict=True
             )
-            if right.wishes and _makes(played)
+            if right.can_request and _makes(played)
         ]
         return borrowers(rules) if rules else (DescribedBorrower(OTHER_CATEGORY, linked=True),)
 
@@ -301,7 +301,7 @@ def _looks_up(played: PlayedLogin) -> bool:
 
 
 def _makes(played: PlayedLogin) -> bool:
-    """Return whether an account is made, or changed, where the login wishes it."""
+    """Return whether an account is made, or changed, if the login asks for it."""
     release = played.decision.release
     return release is None or release.borrower == "make"
 

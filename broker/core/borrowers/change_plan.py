@@ -7,7 +7,7 @@ from typing import Final
 from broker.core.borrowers.borrower import Borrower, numbers
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.borrowers.matching import PersonFacts, is_this_persons
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.entities import Names
 
 
@@ -22,7 +22,7 @@ class Nothing:
 class Create:
     """No borrower is there: make one with these fields."""
 
-    wish: Wish
+    wanted: WantedBorrower
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -63,25 +63,25 @@ Plan = Nothing | Create | Change | Case | Gone
 _RENEW_BELOW_DAYS: Final = 180
 
 
-def plan(found: tuple[Borrower, ...], wish: Wish, today: date) -> Plan:
-    """Return the change after which exactly one borrower is as ``wish`` has it.
+def plan(found: tuple[Borrower, ...], wanted: WantedBorrower, today: date) -> Plan:
+    """Return the change after which exactly one borrower is as ``wanted`` has it.
 
     ``found`` are all borrowers that match the CPR number. Two matches, or a match that is not this
     person's, are a Case.
 
     Source: docs/reference/design.md#invariant-6.
     """
-    reason = find_case_reason(found, wish.person, wish.cpr or "")
+    reason = find_case_reason(found, wanted.person, wanted.cpr or "")
     if reason:
         return Case(reason, numbers(found))
-    return plan_for_matching(found, wish, today)
+    return plan_for_matching(found, wanted, today)
 
 
-def plan_for_matching(found: tuple[Borrower, ...], wish: Wish, today: date) -> Plan:
+def plan_for_matching(found: tuple[Borrower, ...], wanted: WantedBorrower, today: date) -> Plan:
     """Return the plan for borrowers that are known to be this person's: one, or none."""
     if found:
-        return _change(found[0], wish, today)
-    return Create(wish) if wish.cpr and wish.creates else Gone()
+        return _change(found[0], wanted, today)
+    return Create(wanted) if wanted.cpr and wanted.creates else Gone()
 
 
 def find_case_reason(
@@ -95,70 +95,70 @@ def find_case_reason(
     return None
 
 
-def _change(borrower: Borrower, wish: Wish, today: date) -> Nothing | Change:
-    moved = wish.moves(borrower.category)
-    longer = borrower.category == wish.category and _expires_soon(
-        borrower.expires, wish.expires, today
+def _change(borrower: Borrower, wanted: WantedBorrower, today: date) -> Nothing | Change:
+    moved = wanted.moves(borrower.category)
+    longer = borrower.category == wanted.category and _expires_soon(
+        borrower.expires, wanted.expires, today
     )
-    fields = _fields(borrower, wish)
+    fields = _fields(borrower, wanted)
     if not (moved or longer or fields):
         return Nothing(borrower.number)
     change = Change(borrower.number, fields)
     if moved or longer:
-        change = replace(change, expires=wish.expires)
+        change = replace(change, expires=wanted.expires)
     if moved:
-        change = replace(change, category=wish.category)
+        change = replace(change, category=wanted.category)
     return change
 
 
-def _fields(borrower: Borrower, wish: Wish) -> tuple[tuple[str, str], ...]:
+def _fields(borrower: Borrower, wanted: WantedBorrower) -> tuple[tuple[str, str], ...]:
     return tuple(
         (field.name, field.value)
-        for field in wish.fields
+        for field in wanted.fields
         if _is_written(field, borrower.fields.get(field.name))
     )
 
 
-def _is_written(field: WishedField, present: str | None) -> bool:
+def _is_written(field: WantedField, present: str | None) -> bool:
     if field.set == "always":
         return present != field.value
     return field.set == "if_empty" and not present
 
 
-def _expires_soon(present: date | None, wished: date, today: date) -> bool:
+def _expires_soon(present: date | None, wanted: date, today: date) -> bool:
     # No expiry is none to move, and a login never brings one nearer.
-    if present is None or present >= wished:
+    if present is None or present >= wanted:
         return False
-    return near(present, wished, today)
+    return near(present, wanted, today)
 
 
-def near(present: date, wished: date, today: date) -> bool:
+def near(present: date, wanted: date, today: date) -> bool:
     """Return whether an expiry is so near that a login moves it: half a year, or half a short term.
 
     A write at every login would cost more than it is worth.
     """
     days_left = (present - today).days
-    half_term = (wished - today).days // 2
+    half_term = (wanted - today).days // 2
     return days_left < min(_RENEW_BELOW_DAYS, half_term)
 
 
-def offered(planned: Plan, found: tuple[Borrower, ...], wish: Wish) -> str | None:
+def offered(planned: Plan, found: tuple[Borrower, ...], wanted: WantedBorrower) -> str | None:
     """Return the category that ``planned`` would upgrade; the person is asked first (R40)."""
     if not isinstance(planned, Change) or not found:
         return None
     category = found[0].category
-    if not wish.upgrades_from(category):
+    if not wanted.upgrades_from(category):
         return None
     return category
 
 
-def outcome(borrower: Borrower, change: Change | None, wish: Wish) -> EnrolmentOutcome:
+def outcome(borrower: Borrower, change: Change | None, wanted: WantedBorrower) -> EnrolmentOutcome:
     """Return what ``change`` made of the ``borrower`` that was there before it."""
     if change is None:
         return EnrolmentOutcome.UNCHANGED
     if change.category is None:
         return _of_same_category(borrower, change)
-    if wish.upgrades_from(borrower.category):
+    if wanted.upgrades_from(borrower.category):
         return EnrolmentOutcome.UPGRADED
     return EnrolmentOutcome.LOWERED
 

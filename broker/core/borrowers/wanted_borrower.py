@@ -14,8 +14,8 @@ from broker.core.policy.register_rule import RegisterRule
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class WishedField:
-    """One borrower field of a wish: its value and when it may be written."""
+class WantedField:
+    """One borrower field of a request: its value and when it may be written."""
 
     name: str
     value: str
@@ -23,7 +23,7 @@ class WishedField:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Wish:
+class WantedBorrower:
     """The borrower as it is wanted: derived from the decision, before anything is looked up.
 
     ``cpr`` is the number to find the borrower by. ``expires`` is the day the category is good
@@ -40,7 +40,7 @@ class Wish:
     category: str
     upgrades: Names
     expires: date
-    fields: tuple[WishedField, ...]
+    fields: tuple[WantedField, ...]
     pin_to: str | None
     language: str = "da"
     upgrade: bool = True
@@ -51,7 +51,7 @@ class Wish:
 
     def __repr__(self) -> str:
         """Show affiliation and category only."""
-        return f"Wish({self.affiliation!r}, {self.category!r})"
+        return f"WantedBorrower({self.affiliation!r}, {self.category!r})"
 
     def upgrades_from(self, category: str) -> bool:
         """Return whether a borrower of ``category`` would be upgraded.
@@ -80,12 +80,14 @@ def months_after(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, last_day))
 
 
-def wish(decision: Decision, attributes: Attributes, *, language: str, today: date) -> Wish | None:
-    """Return the wish of a decision, or None where its policy or the login finds no borrower.
+def derive_wanted_borrower(
+    decision: Decision, attributes: Attributes, *, language: str, today: date
+) -> WantedBorrower | None:
+    """Return the wanted borrower of a decision; None if policy or login leads to no borrower.
 
     A person without the right to write to a borrower may have its category lowered, and nothing
-    made, raised or written. A login by the library account wishes nothing: its category comes from
-    the library system itself, and would renew itself for ever.
+    made, raised or written. A login by the library account requests nothing: its category comes
+    from the library system itself, and would renew itself for ever.
     """
     policy = decision.policy
     if policy is None or policy.borrower is None or _CATEGORY in attributes:
@@ -96,7 +98,7 @@ def wish(decision: Decision, attributes: Attributes, *, language: str, today: da
         return None
     sure = decision.has(Right.WRITE_BORROWER)
     fields = _fields(rule, attributes) if sure else ()
-    return Wish(
+    return WantedBorrower(
         cpr=number,
         affiliation=policy.affiliation,
         category=rule.category,
@@ -131,7 +133,7 @@ def _number(rule: BorrowerRule, decision: Decision, attributes: Attributes) -> s
     return attributes.one(CPR_ATTRIBUTE)
 
 
-def _pin_address(rule: BorrowerRule, fields: tuple[WishedField, ...]) -> str | None:
+def _pin_address(rule: BorrowerRule, fields: tuple[WantedField, ...]) -> str | None:
     if rule.pin != "mail":
         return None
     for field in fields:
@@ -148,13 +150,13 @@ def _lowers(rule: BorrowerRule, decision: Decision) -> Names:
     return rule.lowers.categories
 
 
-def _fields(rule: BorrowerRule, attributes: Attributes) -> tuple[WishedField, ...]:
-    wished = []
+def _fields(rule: BorrowerRule, attributes: Attributes) -> tuple[WantedField, ...]:
+    wanted = []
     for field in rule.fields:
         value = _first_value(field, attributes)
         if value:
-            wished.append(WishedField(field.name, value, field.set))
-    return tuple(wished)
+            wanted.append(WantedField(field.name, value, field.set))
+    return tuple(wanted)
 
 
 def _first_value(field: Field, attributes: Attributes) -> str | None:

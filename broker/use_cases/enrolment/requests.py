@@ -6,7 +6,7 @@ from typing import Final
 
 from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.enrolment import Claim, Enrolment, EnrolmentState
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.person_record import PersonRecord
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.waiting_slots import WaitingSlots, WakeSignal
@@ -28,7 +28,9 @@ class EnrolmentRequests:
     sleep: Callable[[float], object]
     slots: WaitingSlots | None = None
 
-    def request(self, person_id: str, wanted: Wish, claim: Claim | None = None) -> Enrolment:
+    def request(
+        self, person_id: str, wanted: WantedBorrower, claim: Claim | None = None
+    ) -> Enrolment:
         """Store that a login asks for ``wanted``, and return the pending enrolment.
 
         ``claim`` is the borrower that the person has shown to be theirs.
@@ -93,7 +95,7 @@ def is_under_way(enrolment: Enrolment | None) -> bool:
     return not enrolment.has_failed
 
 
-def new_enrolment(ports: EnrolmentPorts, wanted: Wish | None) -> Enrolment:
+def new_enrolment(ports: EnrolmentPorts, wanted: WantedBorrower | None) -> Enrolment:
     """Return a pending enrolment that is due now."""
     now = ports.now()
     return Enrolment(ports.make_id(), EnrolmentState.PENDING, now, wanted, next_attempt=now)

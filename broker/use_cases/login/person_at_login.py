@@ -143,7 +143,7 @@ class PersonAtLogin:
         return self.hmacs.of("receipts", person, transaction.request.service)
 
     def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Account:
-        """Write the wish, wait ``patience`` seconds for it, and return the account as it then is.
+        """Store the request, wait ``patience`` seconds, and return the account as it then is.
 
         A silent library is no error.
         """

@@ -64,7 +64,7 @@ def led_to(login: DescribedLogin, right: Rights) -> DescribedBorrower | None:
     there = login.borrower
     if there is None:
         return None
-    return DescribedBorrower(there.category, linked=True) if there.linked or right.wishes else None
+    return DescribedBorrower(there.category, linked=True) if there.linked or right.can_request else None
 
 
 def check(login: RandomLogin, model: Model, service: Service) -> None:

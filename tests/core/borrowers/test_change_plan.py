@@ -22,43 +22,45 @@ from broker.core.borrowers.change_plan import (
 )
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 
 TODAY = date(2026, 11, 25)
 FAR = date(2028, 11, 25)
 SOON = TODAY + timedelta(days=9)
 CPR = "0101990000"
-NAME = WishedField("surname", "Prøvesen", "always")
+NAME = WantedField("surname", "Prøvesen", "always")
 AASE = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
 NAMES = {"surname": "Prøvesen", "firstname": "Åse"}
-WISH = Wish(CPR, "student", "STUD", ("PRIV",), FAR, (NAME,), None, person=AASE)
+WANTED = WantedBorrower(CPR, "student", "STUD", ("PRIV",), FAR, (NAME,), None, person=AASE)
 THERE = Borrower("7", "PRIV", SOON, fields=NAMES, born=AASE.birth_date)
 RENAMED = replace(THERE, fields={**NAMES, "surname": "Eksempel"})
-LOWERING = Wish(CPR, "private", "PRIV", (), FAR, (), None, lowers=("STUD", "EMPL"), creates=False, person=AASE)
+LOWERING = WantedBorrower(
+    CPR, "private", "PRIV", (), FAR, (), None, lowers=("STUD", "EMPL"), creates=False, person=AASE
+)
 
 
 @pytest.mark.parametrize(
-    ("found", "wish", "planned", "offer", "result"),
+    ("found", "wanted", "planned", "offer", "result"),
     [
-        (THERE, WISH, Change("7", (), "STUD", FAR), "PRIV", EnrolmentOutcome.UPGRADED),
-        (THERE, replace(WISH, upgrade=False), Nothing("7"), None, EnrolmentOutcome.UNCHANGED),
+        (THERE, WANTED, Change("7", (), "STUD", FAR), "PRIV", EnrolmentOutcome.UPGRADED),
+        (THERE, replace(WANTED, upgrade=False), Nothing("7"), None, EnrolmentOutcome.UNCHANGED),
         (
             RENAMED,
-            replace(WISH, upgrade=False),
+            replace(WANTED, upgrade=False),
             Change("7", (("surname", "Prøvesen"),)),
             None,
             EnrolmentOutcome.UPDATED,
         ),
         (
             replace(THERE, fields={"firstname": "Åse"}),
-            replace(WISH, upgrade=False),
+            replace(WANTED, upgrade=False),
             Change("7", (("surname", "Prøvesen"),)),
             None,
             EnrolmentOutcome.FILLED_IN,
         ),
         (
             replace(THERE, category="STUD"),
-            replace(WISH, upgrade=False),
+            replace(WANTED, upgrade=False),
             Change("7", (), None, FAR),
             None,
             EnrolmentOutcome.UPDATED,
@@ -67,29 +69,29 @@ LOWERING = Wish(CPR, "private", "PRIV", (), FAR, (), None, lowers=("STUD", "EMPL
         (replace(THERE, category="HOSP", expires=SOON), LOWERING, Nothing("7"), None, EnrolmentOutcome.UNCHANGED),
         (replace(THERE, category="STUD"), replace(LOWERING, lowers=()), Nothing("7"), None, EnrolmentOutcome.UNCHANGED),
         (None, LOWERING, Gone(), None, None),
-        (None, replace(WISH, creates=False), Gone(), None, None),
-        (None, replace(WISH, upgrade=False), Create(replace(WISH, upgrade=False)), None, None),
+        (None, replace(WANTED, creates=False), Gone(), None, None),
+        (None, replace(WANTED, upgrade=False), Create(replace(WANTED, upgrade=False)), None, None),
     ],
 )
 def test_a_category_moves_as_asked_and_allowed(
-    found: Borrower | None, wish: Wish, planned: Plan, offer: str | None, result: EnrolmentOutcome | None
+    found: Borrower | None, wanted: WantedBorrower, planned: Plan, offer: str | None, result: EnrolmentOutcome | None
 ) -> None:
     """An upgrade is offered and can be declined (R40), and only what the policy lists is lowered (R47).
 
-    Nobody is made for a wish that may make none.
+    Nobody is made for a request that may make none.
     """
     there = (found,) if found else ()
-    assert plan(there, wish, TODAY) == planned
-    assert offered(planned, there, wish) == offer
+    assert plan(there, wanted, TODAY) == planned
+    assert offered(planned, there, wanted) == offer
     if result and found:
-        assert outcome(found, planned if isinstance(planned, Change) else None, wish) == result
+        assert outcome(found, planned if isinstance(planned, Change) else None, wanted) == result
 
 
-def test_neither_a_change_nor_a_borrower_nor_a_wish_shows_the_cpr() -> None:
+def test_neither_a_change_nor_a_borrower_nor_a_request_shows_the_cpr() -> None:
     """They end in tracebacks and test reports."""
     claim = Change("9", (), cpr=CPR)
-    pending = Enrolment("e", EnrolmentState.PENDING, datetime(2026, 11, 25, 12, tzinfo=UTC), WISH)
-    assert CPR not in f"{claim!r}{replace(THERE, cpr=CPR)!r}{WISH!r}{Create(WISH)!r}{pending!r}"
+    pending = Enrolment("e", EnrolmentState.PENDING, datetime(2026, 11, 25, 12, tzinfo=UTC), WANTED)
+    assert CPR not in f"{claim!r}{replace(THERE, cpr=CPR)!r}{WANTED!r}{Create(WANTED)!r}{pending!r}"
     assert repr(pending) == "Enrolment('e', 'pending', None)"
 
 
@@ -103,8 +105,8 @@ borrowers = st.builds(
     born=st.sampled_from([None, date(1999, 1, 1), date(1980, 5, 5)]),
     cpr=st.sampled_from([None, CPR, "0202990000"]),
 )
-wishes = st.builds(
-    Wish,
+requests = st.builds(
+    WantedBorrower,
     st.none() | st.just(CPR),
     st.just("student"),
     categories,
@@ -120,27 +122,27 @@ wishes = st.builds(
 
 def test_two_borrowers_with_one_number_are_a_case() -> None:
     """Nothing is changed, and staff see both."""
-    assert plan((THERE, replace(THERE, number="9")), WISH, TODAY) == Case("several_borrowers", ("7", "9"))
+    assert plan((THERE, replace(THERE, number="9")), WANTED, TODAY) == Case("several_borrowers", ("7", "9"))
 
 
-@given(wishes, st.lists(borrowers, max_size=2))
-def test_a_plan_creates_and_moves_only_as_the_login_may(wish: Wish, found: list[Borrower]) -> None:
+@given(requests, st.lists(borrowers, max_size=2))
+def test_a_plan_creates_and_moves_only_as_the_login_may(wanted: WantedBorrower, found: list[Borrower]) -> None:
     """No create without CPR number and right to create; no category moves that is neither upgraded nor lowered."""
-    planned = plan(tuple(found), wish, TODAY)
+    planned = plan(tuple(found), wanted, TODAY)
     if isinstance(planned, Create):
-        assert wish.cpr
-        assert wish.creates
+        assert wanted.cpr
+        assert wanted.creates
         assert found == []
     if isinstance(planned, Change):
         before = next(each for each in found if each.number == planned.number)
-        assert planned.category in {None, before.category} or wish.moves(before.category)
+        assert planned.category in {None, before.category} or wanted.moves(before.category)
         assert planned.cpr is None
 
 
-@given(wishes, borrowers)
-def test_a_plan_that_was_carried_out_is_not_repeated(wish: Wish, borrower: Borrower) -> None:
+@given(requests, borrowers)
+def test_a_plan_that_was_carried_out_is_not_repeated(wanted: WantedBorrower, borrower: Borrower) -> None:
     """After its own change the plan is Nothing."""
-    planned = plan_for_matching((borrower,), wish, TODAY)
+    planned = plan_for_matching((borrower,), wanted, TODAY)
     if isinstance(planned, Change):
         after = replace(
             borrower,
@@ -148,5 +150,5 @@ def test_a_plan_that_was_carried_out_is_not_repeated(wish: Wish, borrower: Borro
             expires=planned.expires or borrower.expires,
             fields={**borrower.fields, **dict(planned.fields)},
         )
-        wish = replace(wish, upgrade=False, lowers=())
-        assert plan_for_matching((after,), wish, TODAY) == Nothing(borrower.number)
+        wanted = replace(wanted, upgrade=False, lowers=())
+        assert plan_for_matching((after,), wanted, TODAY) == Nothing(borrower.number)

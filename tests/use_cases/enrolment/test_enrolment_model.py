@@ -22,7 +22,7 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import CaseReason, Claim, Enrolment, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts, can_be_claimed, count_agreeing
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotSent, LibraryRefused, LibrarySilent, LibraryUnavailable, TooMany
 from broker.use_cases.enrolment.find_borrower import Finding
 from tests.use_cases.enrolment.conftest import FAR, Killed, Library, World, wanted_for
@@ -63,10 +63,10 @@ class WatchedLibrary(Library):
         self.meanwhile: tuple[str, Callable[[], None]] | None = None
         self.is_overtaken = False
 
-    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+    def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Create, for the worker that has the lease."""
         assert not self.is_overtaken, "a create without the lease"
-        return super().create(wish, mark, deadline)
+        return super().create(wanted, mark, deadline)
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Change the only borrower with its number, or one without a number that was claimed."""

@@ -253,7 +253,7 @@ def test_what_was_looked_up_of_one_is_never_another_s(logins: Any) -> None:
 
 
 def test_nothing_is_enrolled_of_whom_nothing_was_read(logins: Any) -> None:
-    """There is no account, and no wish for one, whoever the person is."""
+    """There is no account, and no request for one, whoever the person is."""
     known = replace(looked_up(logins, logins.student()), arrived=None)
     for held in (logins.begun(), known):
         account = logins.lookup.enrol(held, logins.world.now, language="en", patience=0)
