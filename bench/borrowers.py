@@ -124,7 +124,6 @@ class Library:
                 before,
                 category=change.category or before.category,
                 expires=change.expires or before.expires,
-                mark=change.mark or before.mark,
                 card=before.card or before.cpr,
             )
         )

@@ -164,8 +164,7 @@ class Shelf:
             expires=change.expires or before.expires,
             fields={**before.fields, **dict(change.fields)},
             cpr=change.cpr or before.cpr,
-            mark=change.mark or before.mark,
-            card=before.card or ((change.mark or before.mark) and before.cpr),
+            card=before.card or change.cpr or before.cpr,
         )
         self.borrowers[change.number] = after
         if change.cpr:

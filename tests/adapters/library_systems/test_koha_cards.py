@@ -122,8 +122,8 @@ def test_a_later_cpr_is_the_card_number_of_ours_too(koha: Simulation, library: K
     assert (after.card, after.cpr) == (CPR, CPR)
 
 
-def test_a_cleared_mark_is_written_again_and_with_it_a_card_number(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """In one call, for a borrower that the enrolment knows it made; nothing else of it is touched."""
+def test_an_empty_change_gives_a_missing_card_number(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """In one call; nothing else of the borrower is touched."""
     number = _desk(koha, cardnumber=None, firstname="Aase")
-    after = library.change(Change(number, (), mark=MARK), soon())
-    assert (after.mark, after.card, after.category, after.fields["firstname"]) == (MARK, CPR, "PRIVATE", "Aase")
+    after = library.change(Change(number, ()), soon())
+    assert (after.card, after.category, after.fields["firstname"]) == (CPR, "PRIVATE", "Aase")

@@ -158,8 +158,6 @@ class PaperShelf:
             columns["category"] = change.category
         if change.expires:
             columns["expires"] = change.expires.isoformat()
-        if change.mark:
-            columns["mark"] = change.mark
 
         def work(shelf: sqlite3.Connection) -> Borrower:
             before = _demanded(shelf, change.number, "change")

@@ -28,7 +28,7 @@ def down() -> None:
 def private(world: Any) -> Borrower:
     """Put a private borrower on the shelf."""
     fields = {"surname": "Prøvesen"}
-    borrower: Borrower = world.library.add(CPR, Borrower("5", "PRIV", date(2028, 10, 1), fields=fields))
+    borrower: Borrower = world.library.add(CPR, Borrower("5", "PRIV", date(2028, 10, 1), fields=fields, card="5"))
     return borrower
 
 

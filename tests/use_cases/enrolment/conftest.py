@@ -65,7 +65,7 @@ class Library:
         """Register a borrower as the desk does."""
         number = str(next(self._numbers))
         fields = {"surname": person.surname, "firstname": person.given_name}
-        made = Borrower(number, "STUD", FAR, born=person.birth_date, cpr=cpr_number, fields=fields)
+        made = Borrower(number, "STUD", FAR, born=person.birth_date, cpr=cpr_number, fields=fields, card=number)
         made = replace(made, **changes)
         if made.email:
             made = replace(made, fields={**fields, "email": made.email})
