@@ -19,7 +19,7 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import Claim
 from broker.core.borrowers.matching import PersonFacts, can_be_claimed, has_surname, is_possible_duplicate
 from broker.core.borrowers.wanted_borrower import WantedBorrower
-from broker.core.login.steps import Ask, Enrol, Issue, Refuse
+from broker.core.login.steps import Ask, ClaimBorrower, Enrol, Issue, Refuse
 from broker.use_cases.transactions import Held
 from tests.use_cases.conftest import Hooks, Shelf, World
 from tests.use_cases.login.conftest import Logins
@@ -201,6 +201,8 @@ class FirstDay:
         account = held.transaction.account
         if isinstance(step, Refuse):
             return f"case {step.reason}"
+        if isinstance(step, ClaimBorrower):
+            return "case possible_duplicate"
         assert isinstance(step, Issue), step
         assert account
         assert account.number
