@@ -11,11 +11,12 @@ from broker.app.assembly import Parts, now
 from broker.app.named_configuration import configuration
 from broker.app.policy_trials import NoSuchNameError, Site
 from broker.core.errors import ConfigurationFaults, LeadsNowhere
+from broker.core.event_routes import TraceFacts
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay
 from broker.core.stateless_references import StatelessReferences
 from broker.files.policies import last_good
-from broker.use_cases.login.support_traces import SupportTrace, SupportTraces
+from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.policies.set_in_force import SetChange, SetInForce
 
 _NEVER: Final = "no set of policies was ever in force here, so that none has refused anybody"
@@ -108,7 +109,7 @@ def explained(parts: Parts, reference: str, now: datetime) -> Explanation | None
     return _of_trace(parts, trace, now)
 
 
-def _of_trace(parts: Parts, trace: SupportTrace, now: datetime) -> Explanation:
+def _of_trace(parts: Parts, trace: TraceFacts, now: datetime) -> Explanation:
     site = of_parts(parts)
     refused = trace.refused
     replay = None
@@ -120,8 +121,8 @@ def _of_trace(parts: Parts, trace: SupportTrace, now: datetime) -> Explanation:
             gone = missing
     return Explanation(
         at=trace.at,
-        step=trace.step or "",
-        reason=trace.reason or "",
+        step=trace.step,
+        reason=trace.reason,
         upstream=trace.upstream,
         in_force=site.policies.digest,
         refused=refused,

@@ -65,7 +65,10 @@ def show_person(
         found = enrolment_operations.find_person(parts, " ".join(name))
     else:
         person_ids = _find(parts, borrower, login).ids
-        found = enrolment_operations.search(parts).find_by_person(person_ids[0])
+        by_id = enrolment_operations.search(parts).find_by_person(person_ids[0])
+        if by_id is None:
+            raise personal_data.NoPerson("there is no person record; broker person export has more")
+        found = by_id
     show([enrolment_operations.describe_person(found)], as_json=as_json, alone=True)
 
 

@@ -13,14 +13,14 @@ from broker.core.ports import Key, RecordUnreadable, Store, Write
 from broker.core.retention.table import INDEX, MAILBOX_INDEX, PERSON
 from broker.use_cases.records import Claimed, Content, Record, Records
 
-_OPEN_CASES: Final = "open case"
+_FOR_STAFF: Final = "for staff"
 _BORROWER: Final = "borrower number"
 _MAILBOX: Final = "proved mailbox"
 
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """The person that a borrower number, a proved mailbox or an open case leads to."""
+    """The person that a borrower number, a proved mailbox or the list of staff leads to."""
 
     person_id: str
 
@@ -132,11 +132,11 @@ class PersonRecords:
             return None
         return entry.value.person_id
 
-    def list_open_cases(self, now: datetime) -> Iterator[tuple[str, Record[PersonRecord]]]:
-        """Return the persons about whom staff must decide something, with their records."""
-        for entry in self._index.list("index", _OPEN_CASES, now):
+    def list_for_staff(self, now: datetime) -> Iterator[tuple[str, Record[PersonRecord]]]:
+        """Return the persons with an open case or a failing enrolment, with their records."""
+        for entry in self._index.list("index", _FOR_STAFF, now):
             record = self.read(entry.value.person_id, now)
-            if record and record.value.has_open_case:
+            if record and record.value.is_for_staff:
                 yield entry.value.person_id, record
 
     def delete(self, person_id: str, before: datetime | None, now: datetime) -> bool:
@@ -162,7 +162,7 @@ class PersonRecords:
         if number and number != live.borrower_number:
             self._drop_entry(self._borrower_key(number), person_id, now)
         if kept is None or before is None:
-            self._index.drop(_case_key(person_id))
+            self._index.drop(_staff_key(person_id))
             self._records.drop(record.key)
         else:
             self.change(person_id, lambda each: each.keep_after(before) or each, now, read=record)
@@ -177,10 +177,10 @@ class PersonRecords:
         number = after.borrower_number
         if number and (before is None or before.borrower_number != number):
             self._index.put(self._borrower_key(number), entry, until, now)
-        if after.has_open_case:
-            self._index.put(_case_key(person_id), entry, until, now)
-        elif before and before.has_open_case:
-            self._index.drop(_case_key(person_id))
+        if after.is_for_staff:
+            self._index.put(_staff_key(person_id), entry, until, now)
+        elif before and before.is_for_staff:
+            self._index.drop(_staff_key(person_id))
 
     def _has_ended(self, person_id: str, proof: Proved, now: datetime) -> bool:
         """Return whether the mailbox proves a person no more because their borrower has expired."""
@@ -229,5 +229,5 @@ def person_key(person_id: str) -> Key:
     return Key("person", person_id)
 
 
-def _case_key(person_id: str) -> Key:
-    return Key("index", _OPEN_CASES, person_id)
+def _staff_key(person_id: str) -> Key:
+    return Key("index", _FOR_STAFF, person_id)

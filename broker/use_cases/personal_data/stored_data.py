@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from broker.core.entities import Names
 from broker.core.errors import LeadsNowhere, StoreUnavailable
+from broker.core.event_routes import TraceFacts
 from broker.core.identity.person_id import compute_person_id_of_borrower
 from broker.core.login.transaction import Transaction
 from broker.core.logout.sessions import Session
@@ -15,7 +16,6 @@ from broker.core.person_record import PersonRecord
 from broker.core.ports import Kept, Key, RecordKind, RecordUnreadable
 from broker.core.retention import table
 from broker.core.retention.rows import Retention
-from broker.use_cases.login.support_traces import SupportTrace, mark_of
 from broker.use_cases.logout.sessions import Pointer, Sessions
 from broker.use_cases.mail_outbox import QueuedMail, mail_group
 from broker.use_cases.person_records import PersonRecords, person_key
@@ -86,7 +86,7 @@ class StoredRecord:
     def written_at(self) -> datetime:
         """Return when it was written."""
         match self.fact:
-            case Session() | SupportTrace():
+            case Session() | TraceFacts():
                 return self.fact.at
             case QueuedMail():
                 return self.fact.queued_at
@@ -254,9 +254,8 @@ class StoredData:
                 yield StoredRecord(record.key, row, record.until, record.value)
 
     def _traces(self, person: PersonIds) -> Iterator[StoredRecord]:
-        marks = {mark_of(each, self.persons.hmacs) for each in person.ids}
         for key, until, trace in self._scan("trace", _load_trace):
-            if trace.person in marks:
+            if trace.person in person.ids:
                 yield StoredRecord(key, table.TRACE, until, trace)
 
     def _scan(
@@ -293,5 +292,5 @@ def _load_transaction(kept: Kept) -> Transaction:
     return load(Transaction, kept.value)
 
 
-def _load_trace(kept: Kept) -> SupportTrace:
-    return load(SupportTrace, kept.value)
+def _load_trace(kept: Kept) -> TraceFacts:
+    return load(TraceFacts, kept.value)
