@@ -1,6 +1,6 @@
 """The next holder of a name at the university is not the last one, to no service, and has none of what they had.
 
-Source: docs/reference/design.md#persons and #names.
+Source: docs/reference/design.md#persons.
 """
 
 from dataclasses import replace
