@@ -26,10 +26,9 @@ def startup_sinks(metrics: Metrics, log_budget: LogBudget) -> EventSinks:
 
 
 def told_trail(
-    settings: Config, ring: key_ring.KeyRing, store: Store, startup: EventSinks
+    trail: Trail, ring: key_ring.KeyRing, store: Store, startup: EventSinks
 ) -> ToldTrail:
     """Return the trail that tells by every sink that there is (``core.event_routes``)."""
-    trail = kept_trail(settings, ring, store)
     sinks = {
         **startup.sinks,
         Sink.TRAIL: to_trail(trail),
