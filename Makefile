@@ -35,7 +35,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-pro
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo quick matrix test slow full interop libraries faults check static programs peers bench satosa fuzz lock clean
+.PHONY: venv demo quick matrix test slow full interop libraries faults first-day check static programs peers bench satosa fuzz lock clean
 
 venv: $(VENV)/run.stamp
 
@@ -106,6 +106,10 @@ libraries: $(VENV)/test.stamp
 # Each call that an enrolment sends to Alma and Koha with each fault, survived or died of, on both stores; prints a table.
 faults: $(VENV)/test.stamp programs
 	FAULT_CELLS=all $(PYTEST) -p tests.plugins.fault_matrix.table tests/use_cases/borrowers/test_faults_on_the_wire.py $(ARGS)
+
+# 5,000 first logins at a library of 40,000 borrowers; prints how many get in, claim their account or become a case.
+first-day: $(VENV)/test.stamp
+	$(BIN)/python -m tests.simulations.first_day $(ARGS)
 
 # Everything a change must pass that is not a test: format, lint, types, import law, the shipped policies' own examples.
 static: $(VENV)/test.stamp

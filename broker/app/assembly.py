@@ -172,7 +172,7 @@ def assemble(settings: config.Config) -> Parts:
         enrolment_ports=ports,
         enrolments=EnrolmentRequests(ports, wake, time.sleep, waiting),
         borrower_finder=BorrowerFinder(ports, waiting, settings.library.mode == "live"),
-        enrolment_cases=EnrolmentCases(ports, wake),
+        enrolment_cases=EnrolmentCases(ports, ring.index, wake),
         enrolment_counting=EnrolmentCounting(store, ports.persons, now),
         person_worker=PersonWorker(ports.persons, EnrolmentWorker(ports), look_ups),
         codes=codes,

@@ -35,7 +35,6 @@ def trace(parts: Parts, reference: str) -> dict[str, str | None] | None:
         "step": found.step,
         "upstream": found.upstream,
         "reason": found.reason,
-        "enrolment": found.enrolment,
     }
 
 
@@ -45,7 +44,6 @@ def _stranger(facts: ReferenceFacts) -> dict[str, str | None]:
         "step": facts.step or "another page",
         "upstream": None,
         "reason": facts.reason or "another reason; the log has it beside the reference",
-        "enrolment": None,
     }
 
 

@@ -9,8 +9,8 @@ from broker.app.fault_accounts import NoEnrolment
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import masked
 from broker.core.staff_sentences import PAGES, REGISTER_NOTES, STATES
+from broker.use_cases.enrolment.cases import StaffEnrolment
 from broker.use_cases.mail_outbox import QueuedMail
-from broker.use_cases.staff.staff_enrolments import StaffEnrolment, StaffEnrolments
 from broker.use_cases.staff.staff_search import FoundPerson, StaffSearch
 
 _SHELL: Final = "shell"  # its guesses of help codes are counted together
@@ -18,13 +18,12 @@ _SHELL: Final = "shell"  # its guesses of help codes are counted together
 
 def search(parts: Parts, clock: Callable[[], datetime] = now) -> StaffSearch:
     """Return the search of staff."""
-    store, hmacs = parts.store, parts.keys.index
-    enrolments = StaffEnrolments(parts.enrolment_cases, store, hmacs, clock)
-    return StaffSearch(enrolments, parts.outbox, store, hmacs, clock)
+    cases = parts.enrolment_cases
+    return StaffSearch(cases, parts.outbox, parts.store, parts.keys.index, clock)
 
 
 def find_person(parts: Parts, typed: str) -> FoundPerson:
-    """Return whom a help code, borrower number or enrolment id leads to; NoEnrolment.
+    """Return the person of a help code, borrower number or person id; NoEnrolment.
 
     What was typed is not quoted: it may be a CPR number.
     """
@@ -32,7 +31,7 @@ def find_person(parts: Parts, typed: str) -> FoundPerson:
         raise NoEnrolment("a CPR number finds nobody: use the help code or the borrower number")
     found = search(parts).find(typed.strip(), _SHELL)
     if found is None:
-        raise NoEnrolment("no page of the last 30 days has this code, and no enrolment this id")
+        raise NoEnrolment("no page of the last 30 days has this code, and nobody this number or id")
     return found
 
 

@@ -1,7 +1,6 @@
 """Opens the sinks of events: log and metrics at once, audit trail and traces over the store."""
 
 import platform
-from functools import partial
 from pathlib import Path
 
 from broker.adapters.saml.keys import key_ring
@@ -16,7 +15,7 @@ from broker.core.audit_events import NO_TRAIL
 from broker.core.event_routes import Sink
 from broker.core.ports import Store, Trail
 from broker.files.settings.config import Config
-from broker.use_cases.login.support_traces import SupportTraces, mark_of
+from broker.use_cases.login.support_traces import SupportTraces
 
 
 def startup_sinks(metrics: Metrics, log_budget: LogBudget) -> EventSinks:
@@ -32,7 +31,7 @@ def told_trail(
     sinks = {
         **startup.sinks,
         Sink.TRAIL: to_trail(trail),
-        Sink.TRACE: to_traces(SupportTraces(store), partial(mark_of, hmacs=ring.index)),
+        Sink.TRACE: to_traces(SupportTraces(store)),
     }
     return ToldTrail(EventSinks(sinks).tell, trail)
 

@@ -11,12 +11,13 @@ from broker.app.assembly import Parts
 from broker.app.named_configuration import configuration
 from broker.app.policy_trials import NoSuchNameError, Site
 from broker.core.errors import ConfigurationFaults, Fault, LeadsNowhere
+from broker.core.event_routes import TraceFacts
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay
 from broker.core.stateless_references import StatelessReferences
 from broker.files.policies import git_revisions, last_good, live_policies
 from broker.files.policies.policy_folder import FoundFiles, PolicyFolder
-from broker.use_cases.login.support_traces import SupportTrace, SupportTraces
+from broker.use_cases.login.support_traces import SupportTraces
 
 _NEVER: Final = "no set of policies was ever in force here, so that none has refused anybody"
 ANOTHER_PAGE: Final = _("another page")
@@ -148,7 +149,7 @@ def _earlier_files(folder: Path, digest: str, *, git: bool) -> tuple[str, FoundF
     raise ConfigurationFaults([Fault(str(folder), what, "name another with --policies")])
 
 
-def _of_trace(parts: Parts, trace: SupportTrace, now: datetime) -> Explanation:
+def _of_trace(parts: Parts, trace: TraceFacts, now: datetime) -> Explanation:
     site = of_parts(parts)
     refused = trace.refused
     replay = None
@@ -160,8 +161,8 @@ def _of_trace(parts: Parts, trace: SupportTrace, now: datetime) -> Explanation:
             gone = missing
     return Explanation(
         at=trace.at,
-        step=trace.step or "",
-        reason=trace.reason or "",
+        step=trace.step,
+        reason=trace.reason,
         upstream=trace.upstream,
         in_force=site.policies.digest,
         refused=refused,

@@ -67,7 +67,7 @@ def blueprint(parts: Parts, entrance: StaffDoor) -> Blueprint:
     StaffTrials(entrance, ports).add_to(routes)
     StaffReferences(entrance, ports, guesses).add_to(routes)
     search = enrolment_operations.search(parts, entrance.ports.now)
-    StaffCases(entrance, ports, search.enrolments, search).add_to(routes)
+    StaffCases(entrance, ports, search).add_to(routes)
     return routes
 
 

@@ -24,7 +24,7 @@ def enrolments() -> None:
     """List, show and retry enrolments and cases.
 
     CODE is the help code on the person's page, NUMBER the library system's own borrower number, ID
-    an id of the list.
+    the id of a person in the list.
     """
 
 
@@ -34,7 +34,7 @@ def enrolments() -> None:
 def list_enrolments(*, as_json: bool) -> None:
     """List open cases and enrolments that have failed for 15 minutes, oldest first."""
     search = enrolment_operations.search(diagnostics.opened())
-    rows = [enrolment.as_row() for enrolment in search.enrolments.list_open()]
+    rows = [enrolment.as_row() for enrolment in search.cases.list_open()]
     click.echo(f"{len(rows)} open", err=True)
     show(rows, as_json=as_json)
 
@@ -59,12 +59,12 @@ def retry_enrolment(name: str, reason: str | None, *, as_json: bool) -> None:
     if bool(name) == bool(reason):
         raise click.UsageError("name one enrolment, or a reason with --all")
     parts = diagnostics.opened()
-    listed = enrolment_operations.search(parts).enrolments
+    listed = parts.enrolment_cases
     if reason:
         count = listed.try_all_again(reason)
         show_done(f"{count} are tried again", as_json=as_json, reason=reason, retried=count)
         return
     enrolment = enrolment_operations.find_enrolment(parts, name)
-    if not listed.try_again(enrolment.id):
+    if not listed.try_again(enrolment.person_id):
         raise click.ClickException("there is nothing left to try")
-    show_done("it is tried again now", as_json=as_json, id=enrolment.id, retried=1)
+    show_done("it is tried again now", as_json=as_json, person=enrolment.person_id, retried=1)

@@ -182,9 +182,10 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
 
 @dataclass(frozen=True, slots=True)
 class TraceFacts:
-    """What the service desk finds by ``reference``: step, upstream, reason's code, enrolment.
+    """A page that a person could not get past, which staff find by ``reference`` (the help code).
 
-    Of a refusal also the facts that decided. ``person`` is the id that the login had led to.
+    ``reason`` is the code of the sentence on the page. ``refused`` are the facts that decided a
+    refusal, by kind and name. ``person`` is the person id that the login had led to.
     """
 
     reference: str
@@ -192,7 +193,6 @@ class TraceFacts:
     step: str
     reason: str
     upstream: str | None = None
-    enrolment: str | None = None
     refused: RefusedFacts | None = None
     person: str | None = None
 

@@ -72,6 +72,11 @@ class PersonRecord:
         """Return whether staff must decide something about this person."""
         return self.enrolment is not None and self.enrolment.state is EnrolmentState.CASE
 
+    @property
+    def is_for_staff(self) -> bool:
+        """Return whether the person has an open case, or an enrolment that fails."""
+        return self.has_open_case or (self.enrolment is not None and self.enrolment.has_failed)
+
     def mark_seen(self, now: datetime) -> "PersonRecord":
         """Return the record of a person who has just logged in, unchanged within a day."""
         if now - self.last_seen < _SEEN_EVERY:

@@ -12,13 +12,13 @@ from broker.core.ports import Key, Store, Write
 from broker.core.retention.table import INDEX, PERSON
 from broker.use_cases.records import Claimed, Content, Record, Records
 
-_OPEN_CASES: Final = "open case"
+_FOR_STAFF: Final = "for staff"
 _BORROWER: Final = "borrower number"
 
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """The person that a borrower number, or an open case, leads to."""
+    """The person that a borrower number, or the list of staff, leads to."""
 
     person_id: str
 
@@ -87,11 +87,11 @@ class PersonRecords:
             return None
         return entry.value.person_id
 
-    def list_open_cases(self, now: datetime) -> Iterator[tuple[str, Record[PersonRecord]]]:
-        """Return the persons about whom staff must decide something, with their records."""
-        for entry in self._index.list("index", _OPEN_CASES, now):
+    def list_for_staff(self, now: datetime) -> Iterator[tuple[str, Record[PersonRecord]]]:
+        """Return the persons with an open case or a failing enrolment, with their records."""
+        for entry in self._index.list("index", _FOR_STAFF, now):
             record = self.read(entry.value.person_id, now)
-            if record and record.value.has_open_case:
+            if record and record.value.is_for_staff:
                 yield entry.value.person_id, record
 
     def drop(self, person_id: str, now: datetime) -> None:
@@ -99,7 +99,7 @@ class PersonRecords:
         record = self.read(person_id, now)
         if record and record.value.borrower_number:
             self._index.drop(self._borrower_key(record.value.borrower_number))
-        self._index.drop(_case_key(person_id))
+        self._index.drop(_staff_key(person_id))
         self._records.drop(person_key(person_id))
 
     def _write_indexes(
@@ -111,10 +111,10 @@ class PersonRecords:
         number = after.borrower_number
         if number and (before is None or before.borrower_number != number):
             self._index.put(self._borrower_key(number), entry, until, now)
-        if after.has_open_case:
-            self._index.put(_case_key(person_id), entry, until, now)
-        elif before and before.has_open_case:
-            self._index.drop(_case_key(person_id))
+        if after.is_for_staff:
+            self._index.put(_staff_key(person_id), entry, until, now)
+        elif before and before.is_for_staff:
+            self._index.drop(_staff_key(person_id))
 
     def _borrower_key(self, number: str) -> Key:
         return Key("index", self.hmacs.of(_BORROWER, number))
@@ -133,5 +133,5 @@ def person_key(person_id: str) -> Key:
     return Key("person", person_id)
 
 
-def _case_key(person_id: str) -> Key:
-    return Key("index", _OPEN_CASES, person_id)
+def _staff_key(person_id: str) -> Key:
+    return Key("index", _FOR_STAFF, person_id)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
@@ -25,6 +24,7 @@ from broker.app.health_probe import Health
 from broker.app.metric_gauges import gauges
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
+from broker.core.event_routes import TraceFacts
 from broker.core.stateless_references import StatelessReferences
 from broker.demo.run.demo_folder import HUB, Setting
 from broker.files.settings.config import Config, load
@@ -279,12 +279,10 @@ def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: 
 
 def test_a_reference_is_found_as_it_was_read_out(parts: Parts) -> None:
     """Small letters and spaces do not matter; an unknown one gives nothing."""
-    facts: dict[str, Any] = {"step": "ask", "reason": "too_many", "enrolment": "6f1c"}
-    SupportTraces(parts.store).leave("BCDFGHJK", now(), **facts)
+    SupportTraces(parts.store).leave(TraceFacts("BCDFGHJK", now(), "ask", "too_many"))
     found = diagnostics.trace(parts, "bcdf ghjk")
     assert found is not None
     assert (found["step"], found["reason"], found["upstream"]) == ("ask", "too_many", None)
-    assert found["enrolment"] == "6f1c"
     assert diagnostics.trace(parts, "BCDFGHJL") is None
 
 

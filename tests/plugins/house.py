@@ -36,9 +36,9 @@ from broker.demo.run.mail_server import Mailbox, ReceivedMail
 from broker.demo.upstreams import wayf_hub
 from broker.files.settings.config import load
 from broker.use_cases.enrolment import find_borrower
+from broker.use_cases.enrolment.cases import EnrolmentCases, StaffEnrolment
 from broker.use_cases.login.login import LoginFlow
 from broker.use_cases.pins import library_login
-from broker.use_cases.staff.staff_enrolments import StaffEnrolment, StaffEnrolments
 from tests.plugins.beside import PATIENCE, QUEUED, beside
 from tests.plugins.ports import free_port
 
@@ -159,14 +159,13 @@ class House:
         """Give the open cases and failing enrolments as staff see them."""
         return list(self._staff.list_open())
 
-    def try_again(self, enrolment_id: str) -> bool:
+    def try_again(self, person_id: str) -> bool:
         """Let staff press Try again."""
-        return self._staff.try_again(enrolment_id)
+        return self._staff.try_again(person_id)
 
     @property
-    def _staff(self) -> StaffEnrolments:
-        parts = self.parts
-        return StaffEnrolments(parts.enrolment_cases, parts.store, parts.keys.index, self.clock.now)
+    def _staff(self) -> EnrolmentCases:
+        return self.parts.enrolment_cases
 
     def at_rest(self) -> None:
         """Wait until the loop beside the requests has done what is due, lines on the trail included.

@@ -45,7 +45,7 @@ class Library:
         del deadline
         return self.borrowers.get(number)
 
-    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+    def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return those with this CPR or card number."""
         del deadline
         if self.next_call == "down":

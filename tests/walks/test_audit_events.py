@@ -152,5 +152,5 @@ def test_a_case_for_staff_is_told_once_and_so_is_what_they_decide(house: House) 
         assert mark(person.log_in("asta")) == ("refuse", "several_borrowers")
     assert _told(house, "enrolment_case") == ["several_borrowers"]
     [case] = house.listed()
-    assert house.try_again(case.id)
+    assert house.try_again(case.person_id)
     assert _told(house, "enrolment_retried") == ["several_borrowers"]

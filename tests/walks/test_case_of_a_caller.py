@@ -36,7 +36,7 @@ def pair(house: House) -> tuple[str, str]:
 
 @pytest.mark.parametrize("service", ["my-loans", "myprint"])
 def test_the_reference_of_a_refused_page_names_the_case(house: House, pair: tuple[str, str], service: str) -> None:
-    """Whether the login wished for a borrower or only needs the one there is; the two numbers stand in it."""
+    """Whether the login asked for a borrower or only needs the one there is; the two numbers stand in it."""
     person = house.person()
     page = person.log_in("asta", service=service)
     page = person.agree(page) if mark(page)[0] == "ask" else page
@@ -44,7 +44,7 @@ def test_the_reference_of_a_refused_page_names_the_case(house: House, pair: tupl
     trace = diagnostics.trace(house.parts, reference(page))
     assert trace is not None
     [case] = house.listed()
-    assert (trace["enrolment"], trace["reason"]) == (case.id, "several_borrowers")
+    assert trace["reason"] == "several_borrowers"
     assert case.borrower_numbers == pair
 
 
@@ -71,7 +71,7 @@ def refused(house: House, service: str = "my-loans") -> str:
 
 
 def shown(staff: Staff, name: str) -> dict[str, Any]:
-    """Show an enrolment by help code, borrower number or id."""
+    """Show an enrolment by help code, borrower number or person id."""
     described: dict[str, Any] = json.loads(staff("enrolments", "show", *name.split(), "--json").stdout)
     return described
 
@@ -87,10 +87,10 @@ def test_staff_get_from_the_help_code_to_the_borrowers_and_end_the_case(
     assert case["action"].startswith("Merge them")
     assert ASTA not in f"{case}"
     [listed] = json.loads(staff("enrolments", "list", "--json").stdout)
-    assert (listed["id"], listed["action"]) == (case["id"], case["action"])
+    assert (listed["person"], listed["action"]) == (case["person"], case["action"])
     house.koha.patrons.merge(int(pair[0]), int(pair[1]))
     assert staff("enrolments", "retry", code).stdout == "it is tried again now\n"
-    house.until(lambda: shown(staff, case["id"])["state"] == "done", "the account was made")
+    house.until(lambda: shown(staff, case["person"])["state"] == "done", "the account was made")
     assert shown(staff, pair[0])["borrowers"] == [pair[0]]
     assert json.loads(staff("enrolments", "list", "--json").stdout) == []
 

@@ -154,7 +154,7 @@ def test_a_borrower_of_the_desk_keeps_pin_and_card(house: House) -> None:
     assert house.mailbox.mails() == ()
 
 
-def test_a_library_that_is_down_gets_the_wish_later(house: House) -> None:
+def test_a_library_that_is_down_gets_the_request_later(house: House) -> None:
     """The page says the account is on its way; once the library answers, the same login lands."""
     house.koha.faults.down = True
     person = house.person()

@@ -45,8 +45,8 @@ class UserSearches:
             raise LibraryRefused(_ELSEWHERE)
         return found
 
-    def typed(self, text: str, deadline: datetime) -> list[User]:
-        """Return the users that ``text`` may mean, as ``LibrarySystem.typed`` says.
+    def find_typed(self, text: str, deadline: datetime) -> list[User]:
+        """Return the users that ``text`` may mean, as ``LibrarySystem.find_typed`` says.
 
         Alma tells capitals from small letters in an identifier: a card is tried as it was typed and
         in each way that cards are printed.

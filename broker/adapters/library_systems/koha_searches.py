@@ -33,8 +33,8 @@ class PatronSearches:
         """Return the patrons with this CPR in the fields of the settings, in any spelling."""
         return self._carrying(cpr, self._settings.cpr_fields, "find", deadline)
 
-    def typed(self, text: str, deadline: datetime) -> list[Patron]:
-        """Return the patrons that ``text`` may mean, as ``LibrarySystem.typed`` says."""
+    def find_typed(self, text: str, deadline: datetime) -> list[Patron]:
+        """Return the patrons that ``text`` may mean, as ``LibrarySystem.find_typed`` says."""
         number = without_spaces(text)
         if shaped_as_cpr(number):
             fields = sorted({*self._settings.cpr_fields, "cardnumber"})

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from broker.core.audit_events import AuditEvent
-from broker.core.event_routes import ROUTES, BrokerEvent, Sink, TellPort
-from broker.core.login.refused_facts import RefusedFacts
+from broker.core.event_routes import ROUTES, BrokerEvent, Sink, TellPort, TraceFacts
 from broker.core.ports import Trail
 
 SinkPort = Callable[[BrokerEvent], None]
@@ -27,18 +25,8 @@ class LogPort(Protocol):
 class TracePort(Protocol):
     """The traces that the service desk looks up by a reference."""
 
-    def leave(
-        self,
-        reference: str,
-        now: datetime,
-        *,
-        refused: RefusedFacts | None = None,
-        **facts: str | None,
-    ) -> None:
-        """Keep step, upstream, reason, enrolment and person by reference; never fails a request.
-
-        ``refused`` are the facts of a refused login that decided.
-        """
+    def leave(self, trace: TraceFacts) -> None:
+        """Store a trace under its reference. It never fails a request."""
         ...
 
 
@@ -107,21 +95,11 @@ def to_trail(trail: Trail) -> SinkPort:
     return carry
 
 
-def to_traces(traces: TracePort, mark_of: Callable[[str], str]) -> SinkPort:
-    """Return the sink that leaves an event's trace under its reference, and of whose id a mark."""
+def to_traces(traces: TracePort) -> SinkPort:
+    """Return the sink that stores an event's trace under its reference."""
 
     def carry(event: BrokerEvent) -> None:
-        trace = event.trace
-        if trace is not None:
-            traces.leave(
-                trace.reference,
-                trace.at,
-                step=trace.step,
-                upstream=trace.upstream,
-                reason=trace.reason,
-                enrolment=trace.enrolment,
-                refused=trace.refused,
-                person=mark_of(trace.person) if trace.person else None,
-            )
+        if event.trace is not None:
+            traces.leave(event.trace)
 
     return carry

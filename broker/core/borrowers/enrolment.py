@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.entities import Names
 
 
@@ -34,7 +34,7 @@ class EnrolmentOutcome(StrEnum):
     UPDATED = "updated"  # fields or expiry; the category is as before
     UPGRADED = "upgraded"
     LOWERED = "lowered"
-    ADOPTED = "adopted"  # a borrower without a CPR number got that of its person
+    CLAIMED = "claimed"  # the person proved to own a borrower without a CPR number
     UNCHANGED = "unchanged"
 
 
@@ -54,7 +54,7 @@ class Enrolment:
     id: str
     state: EnrolmentState
     requested_at: datetime
-    wanted: Wish | None = None
+    wanted: WantedBorrower | None = None
     attempts: int = 0
     next_attempt: datetime | None = None
     failing_since: datetime | None = None
@@ -74,7 +74,7 @@ class Enrolment:
         """Return whether the last attempt of a pending enrolment failed."""
         return self.state is EnrolmentState.PENDING and self.failing_since is not None
 
-    def request(self, wanted: Wish, now: datetime) -> "Enrolment":
+    def request(self, wanted: WantedBorrower, now: datetime) -> "Enrolment":
         """Return the enrolment after a login has asked for ``wanted``: pending, and due now."""
         if self.wanted is not None:
             wanted = merge_wanted(self.wanted, wanted)
@@ -168,7 +168,7 @@ class Enrolment:
         return f"Enrolment({self.id!r}, {self.state.value!r}, {self.reason!r})"
 
 
-def merge_wanted(pending: Wish, later: Wish) -> Wish:
+def merge_wanted(pending: WantedBorrower, later: WantedBorrower) -> WantedBorrower:
     """Return the wanted borrower of a pending enrolment after a later request.
 
     The later request changes it as the change plan would change a real borrower. It takes away no
@@ -198,8 +198,8 @@ def merge_wanted(pending: Wish, later: Wish) -> Wish:
 
 
 def _merge_fields(
-    pending: tuple[WishedField, ...], later: tuple[WishedField, ...]
-) -> tuple[WishedField, ...]:
+    pending: tuple[WantedField, ...], later: tuple[WantedField, ...]
+) -> tuple[WantedField, ...]:
     merged = {field.name: field for field in pending}
     for field in later:
         if field.name not in merged or field.set == "always":

@@ -267,7 +267,6 @@ def _account_barred(account: Account | None, release: Release) -> str | None:
             | AccountState.NONE
             | AccountState.WANTED
             | AccountState.DONE
-            | AccountState.GIVEN_UP
             | AccountState.OBSERVED
             | AccountState.UNAVAILABLE
             | AccountState.MAIL_REQUIRED
@@ -315,12 +314,7 @@ def _unfinished(account: Account | None, decision: Decision) -> Enrol | Refuse |
             return Enrol(decision)
         case AccountState.KNOWN | AccountState.DONE | AccountState.OBSERVED:
             return None
-        case (
-            AccountState.CASE
-            | AccountState.GIVEN_UP
-            | AccountState.MAIL_REQUIRED
-            | AccountState.CLOSED
-        ):
+        case AccountState.CASE | AccountState.MAIL_REQUIRED | AccountState.CLOSED:
             return Refuse(account.reason or "account_case", REQUEST_DENIED, decision)
         case _:
             assert_never(account.state)

@@ -204,7 +204,6 @@ class AccountState(StrEnum):
     WANTED = "wanted"  # the enrolment is accepted and not carried out yet
     DONE = "done"
     CASE = "case"  # staff must look
-    GIVEN_UP = "given_up"
     OBSERVED = "observed"  # library.mode = observe: nothing is written
     UNAVAILABLE = "unavailable"  # the library system did not answer
     MAIL_REQUIRED = "mail_required"  # no borrower is made without a mail address
@@ -279,8 +278,6 @@ class Transaction:
     unproved: bool = False
     upgrade: bool | None = None  # the person's answer to the offer
     told: bool = False  # the person has been told of another category
-    # the borrower without a CPR that the person proved to be their own by its PIN
-    temporary: str | None = None
     issued: Issued | None = None
     # on a shared computer: the person asked for the whole CPR number, or has logged in for it
     reveal: Literal["", "asked", "open"] = ""
@@ -290,11 +287,6 @@ class Transaction:
     def forced(self) -> bool:
         """Return whether the person must log in afresh (ForceAuthn)."""
         return self.request.force_authn or self.shared
-
-    @property
-    def enrolment(self) -> str | None:
-        """Return the id of the enrolment or case that this login has led to, or None."""
-        return self.account.enrolment if self.account else None
 
     @property
     def borrower_number(self) -> str | None:
@@ -396,7 +388,6 @@ class Transaction:
             mailing=None,
             unproved=False,
             upgrade=None,
-            temporary=None,
             issued=None,
             reveal="",
             number_shown=False,

@@ -13,8 +13,6 @@ from broker.core.retention.table import FIGURES, TURN
 from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.records import Records
 
-# An enrolment that has failed for so long is shown to staff.
-FAILED_AFTER: Final = timedelta(minutes=15)
 _COUNT_EVERY: Final = timedelta(minutes=5)
 _COUNTING: Final = timedelta(seconds=60)  # longer than a count takes
 _LOOK_EVERY: Final = timedelta(seconds=10)

@@ -6,7 +6,7 @@ from typing import Final
 
 from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.person_record import PersonRecord
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.waiting_slots import WaitingSlots, WakeSignal
@@ -28,7 +28,7 @@ class EnrolmentRequests:
     sleep: Callable[[float], object]
     slots: WaitingSlots | None = None
 
-    def request(self, person_id: str, wanted: Wish) -> Enrolment:
+    def request(self, person_id: str, wanted: WantedBorrower) -> Enrolment:
         """Store that a login asks for ``wanted``, and return the pending enrolment.
 
         AuditUnavailable, with nothing stored, where the audit log cannot record it.
@@ -85,7 +85,7 @@ def is_under_way(enrolment: Enrolment | None) -> bool:
     return not enrolment.has_failed
 
 
-def new_enrolment(ports: EnrolmentPorts, wanted: Wish | None) -> Enrolment:
+def new_enrolment(ports: EnrolmentPorts, wanted: WantedBorrower | None) -> Enrolment:
     """Return a pending enrolment that is due now."""
     now = ports.now()
     return Enrolment(ports.make_id(), EnrolmentState.PENDING, now, wanted, next_attempt=now)

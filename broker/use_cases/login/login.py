@@ -313,7 +313,7 @@ class LoginFlow:
         return self.lookup.looked_up(joined, now), arrival_token
 
     def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Held:
-        """Write the durable wish, wait for it at most ``patience`` seconds and record the account.
+        """Store the request, wait for it at most ``patience`` seconds and record the account.
 
         What was decided before the wait is decided anew after it.
         """

@@ -8,6 +8,7 @@ from typing import Any, Final
 from broker.core.consent.consent import Receipt
 from broker.core.entities import Names
 from broker.core.errors import StoreUnavailable
+from broker.core.event_routes import TraceFacts
 from broker.core.identity.mailbox_proofs import ProofOwner, Proved
 from broker.core.login.transaction import Arrival, Authentication, Transaction
 from broker.core.logout.sessions import Session
@@ -17,7 +18,6 @@ from broker.core.person_record import PersonRecord
 from broker.core.ports import Kept, Key, RecordKind, Store
 from broker.core.retention import table
 from broker.core.retention.rows import Retention
-from broker.use_cases.login.support_traces import SupportTrace, mark_of
 from broker.use_cases.logout.sessions import Pointer
 from broker.use_cases.mail_outbox import QueuedMail, mail_group
 from broker.use_cases.persons.legible_records import Unread, legible
@@ -33,7 +33,7 @@ _FACTS: Final[dict[RecordKind, type[Any]]] = {
     "person": PersonRecord,
     "mail": QueuedMail,
     "receipt": Receipt,
-    "trace": SupportTrace,
+    "trace": TraceFacts,
     "forgetting": FoundPerson,
 }
 _LONGEST: Final = timedelta(days=3650)
@@ -157,8 +157,7 @@ class TheirRecords:
             if key.name and key.group in owners:
                 yield TheirRecord(key, table.PROOF, kept.until, fact)
             elif not key.name and fact.owner in owners:
-                row = table.TEMPORARY_OWNER if fact.name == "temporary" else table.PROOF_OWNER
-                yield TheirRecord(key, row, kept.until, fact)
+                yield TheirRecord(key, table.PROOF_OWNER, kept.until, fact)
 
     def _receipts(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         groups = {
@@ -171,10 +170,8 @@ class TheirRecords:
                 yield TheirRecord(key, table.RECEIPT, kept.until, fact)
 
     def _traces(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
-        marks = {mark_of(each, self.hmacs) for each in person.ids}
         for key, kept, trace in self._all("trace", now):
-            named = key.group in person.references or trace.enrolment in person.enrolments
-            if named or trace.person in marks:
+            if key.group in person.references or trace.person in person.ids:
                 yield TheirRecord(key, table.TRACE, kept.until, trace)
 
     def _all(self, kind: RecordKind, now: datetime) -> Iterator[tuple[Key, Kept, Any]]:

@@ -128,7 +128,7 @@ class LibraryLogins:
         self.outbox.queue_mail(address, mail_text, about=borrower.number, lasts=_CODE_MAIL_LASTS)
 
     def _find(self, typed: str) -> Borrower | None:
-        found = self.library.typed(typed, self.now() + _CALL)
+        found = self.library.find_typed(typed, self.now() + _CALL)
         return found[0] if len(found) == 1 else None
 
     def _check(self, borrower: Borrower | None, pin: str) -> PinAnswer:

@@ -35,7 +35,7 @@ class PinMails:
         """
         if not self.live:
             return
-        found = self.library.typed(typed, self.now() + _CALL)
+        found = self.library.find_typed(typed, self.now() + _CALL)
         if len(found) == 1:
             self._mail(found[0], language, asked_at, always=False)
 

@@ -10,15 +10,15 @@ from broker.core.identity.mailbox_proofs import Proved
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
 from broker.core.stateless_references import StatelessReferences, compact, is_stateless
+from broker.use_cases.enrolment.cases import EnrolmentCases, StaffEnrolment, describe_enrolment
 from broker.use_cases.login.support_traces import SupportTraces
 from broker.use_cases.mail_outbox import MailOutbox, QueuedMail
-from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.proof_ownership import drop_proof, list_proofs
 from broker.use_cases.staff.reference_guesses import ReferenceGuesses
-from broker.use_cases.staff.staff_enrolments import StaffEnrolment, StaffEnrolments
 from broker.use_cases.transactions import find_by_reference, is_reference
 
 _MOST_MAILS: Final = 10
+_PERSON_ID: Final = re.compile(r"[^.]{1,40}\.[0-9a-f]{64}")
 _BORROWER_NUMBER: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
 
 
@@ -55,20 +55,19 @@ class FoundPerson:
 class StaffSearch:
     """The search over the store. Neither a CPR number nor a name finds anybody."""
 
-    enrolments: StaffEnrolments
+    cases: EnrolmentCases
     outbox: MailOutbox
     store: Store
     hmacs: LookupHmacs
     now: Callable[[], datetime]
 
     def find(self, typed: str, staff_id: str) -> FoundPerson | None:
-        """Return whom a help code, a borrower number or an enrolment id leads to, or None.
+        """Return the person of a help code, a borrower number or a person id, or None.
 
         TooMany for a member of staff who has typed ten unknown codes within ten minutes.
         """
-        enrolment = self.enrolments.find(typed)
-        if enrolment is not None:
-            return self._person(None, enrolment, enrolment.person_id)
+        if _PERSON_ID.fullmatch(typed):
+            return self._show(None, typed)
         if is_reference(typed) or is_stateless(typed):
             guesses = ReferenceGuesses(self.store, self.hmacs, self.now)
             taken = guesses.take(staff_id)
@@ -92,42 +91,35 @@ class StaffSearch:
         trace = SupportTraces(self.store).find(code, now)
         if trace is not None:
             page = ShownPage(trace.at, trace.reason or "")
-            enrolment = self.enrolments.find(trace.enrolment) if trace.enrolment else None
-            person_id = enrolment.person_id if enrolment else None
-            return self._person(page, enrolment, person_id)
+            return self._show(page, trace.person)
         transaction = find_by_reference(self.store, code, now)
         if transaction is None:
             return None
         page = ShownPage(transaction.authenticated or now, "")
-        number = transaction.borrower_number
-        enrolment = self.enrolments.find(transaction.enrolment) if transaction.enrolment else None
-        if enrolment is None and number is not None:
-            enrolment = self.enrolments.find_by_borrower(number)
-        return self._person(page, enrolment, transaction.names.person)
+        return self._show(page, transaction.names.person)
 
     def _find_by_borrower(self, typed: str) -> FoundPerson | None:
         number = typed.strip()
         if not _BORROWER_NUMBER.fullmatch(number):
             return None
-        enrolment = self.enrolments.find_by_borrower(number)
+        enrolment = self.cases.find_by_borrower(number)
         if enrolment is None:
             # Letters in the shape of a help code are a help code that was misheard.
             is_code = (is_reference(number) or is_stateless(number)) and not number.isdigit()
             return None if is_code else self._unknown_borrower(number)
-        return self._person(None, enrolment, enrolment.person_id)
+        return self._show(None, enrolment.person_id)
 
-    def _person(
-        self, page: ShownPage | None, enrolment: StaffEnrolment | None, person_id: str | None
-    ) -> FoundPerson:
-        number = enrolment.number if enrolment else None
-        proofs = list_proofs(self.store, person_id, self.now()) if person_id else ()
-        mails = self._list_mails(number, person_id)
-        note = self._read_register_note(person_id) if person_id else None
-        return FoundPerson(person_id, page, enrolment, proofs, mails, number, note)
-
-    def _read_register_note(self, person_id: str) -> str | None:
-        record = PersonRecords(self.store, self.hmacs).read(person_id, self.now())
-        return record.value.register_note if record else None
+    def _show(self, page: ShownPage | None, person_id: str | None) -> FoundPerson | None:
+        """Return a person with what is stored about them; None without page and record."""
+        now = self.now()
+        record = self.cases.ports.persons.read(person_id, now) if person_id else None
+        if person_id is None or record is None:
+            return FoundPerson(None, page, None, (), (), None) if page else None
+        enrolment = describe_enrolment(person_id, record.value)
+        proofs = list_proofs(self.store, person_id, now)
+        mails = self._list_mails(enrolment.number, person_id)
+        note = record.value.register_note
+        return FoundPerson(person_id, page, enrolment, proofs, mails, enrolment.number, note)
 
     def _unknown_borrower(self, number: str) -> FoundPerson:
         return FoundPerson(None, None, None, (), self._list_mails(number), number)

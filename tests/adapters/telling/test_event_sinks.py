@@ -10,7 +10,6 @@ from broker.adapters.telling.event_sinks import EventSinks, ToldTrail, to_log, t
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import AuditUnavailable
 from broker.core.event_routes import ROUTES, BrokerEvent, EventKind, Sink, TraceFacts
-from broker.core.login.refused_facts import RefusedFacts
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 FACTS = {"reference": "BCDFGHJK", "reason": "code_wrong", "enrolment": "6f"}
@@ -37,10 +36,9 @@ class Heard:
             raise AuditUnavailable("full")
         self.calls.append((Sink.TRAIL, event))
 
-    def leave(self, reference: str, now: datetime, *, refused: RefusedFacts | None = None, **facts: str | None) -> None:
+    def leave(self, trace: TraceFacts) -> None:
         """Hear a trace."""
-        assert refused is None
-        self.calls.append((Sink.TRACE, (reference, now, facts)))
+        self.calls.append((Sink.TRACE, trace))
 
     def faults(self) -> list[str]:
         """Return what a trail that is not there says."""
@@ -57,7 +55,7 @@ class Heard:
                 Sink.LOG: to_log(self.write),
                 Sink.METRIC: self.count,
                 Sink.TRAIL: to_trail(self),
-                Sink.TRACE: to_traces(self, str.upper),
+                Sink.TRACE: to_traces(self),
             }
         )
 
@@ -66,7 +64,7 @@ def an_event(kind: EventKind | AuditEventKind) -> BrokerEvent:
     """Give an event of a kind with whatever its sinks read."""
     sinks = ROUTES[kind].sinks
     audit = AuditEvent(AuditEventKind.REFUSED, NOW) if Sink.TRAIL in sinks else None
-    trace = TraceFacts("BCDFGHJK", NOW, "proof", "code_wrong", "nemid", enrolment="6f", person="p1")
+    trace = TraceFacts("BCDFGHJK", NOW, "proof", "code_wrong", "nemid", person="p1")
     return BrokerEvent(kind, FACTS, audit, trace if Sink.TRACE in sinks else None)
 
 
@@ -83,12 +81,11 @@ def test_each_sink_hears_what_is_its_own() -> None:
     heard = Heard()
     event = an_event(EventKind.PROOF_REFUSED)
     heard.events().tell(event)
-    facts = {"step": "proof", "upstream": "nemid", "reason": "code_wrong", "enrolment": "6f", "person": "P1"}
     assert heard.calls == [
         (Sink.LOG, ("refused", FACTS)),
         (Sink.METRIC, EventKind.PROOF_REFUSED),
         (Sink.TRAIL, event.audit),
-        (Sink.TRACE, ("BCDFGHJK", NOW, facts)),
+        (Sink.TRACE, event.trace),
     ]
 
 

@@ -17,7 +17,7 @@ from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.matching import PersonFacts
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import CallNotSent, LibraryError, LibrarySilent
 from broker.core.identity import cpr
 from broker.core.lookup_hmacs import LookupHmacs
@@ -65,7 +65,7 @@ class Library:
         """Register a borrower as the desk does."""
         number = str(next(self._numbers))
         fields = {"surname": person.surname, "firstname": person.given_name}
-        made = Borrower(number, "STUD", FAR, born=person.birth_date, cpr=cpr_number, fields=fields)
+        made = Borrower(number, "STUD", FAR, born=person.birth_date, cpr=cpr_number, fields=fields, card=number)
         made = replace(made, **changes)
         if made.email:
             made = replace(made, fields={**fields, "email": made.email})
@@ -96,17 +96,17 @@ class Library:
 
         return self._call("find_similar", lambda: tuple(filter(is_similar, self.borrowers.values())))
 
-    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+    def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Create one, unless the unique field is taken."""
         del deadline
-        return self._call("create", lambda: self._create(wish, mark))
+        return self._call("create", lambda: self._create(wanted, mark))
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Change one."""
         del deadline
         return self._call("change", lambda: self._change(change))
 
-    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+    def find_typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Find by card number."""
         del deadline
         return self._call("typed", lambda: tuple(each for each in self.borrowers.values() if each.card == text))
@@ -127,15 +127,15 @@ class Library:
             self.late.append(call)  # it was sent, and may still be carried out
         raise error
 
-    def _create(self, wish: Wish, mark: str) -> Borrower | None:
+    def _create(self, wanted: WantedBorrower, mark: str) -> Borrower | None:
         with self._lock:
-            key = wish.cpr or ""
+            key = wanted.cpr or ""
             if self.is_unique and key in self.unique:
                 return None
             if self.loses_creates:
-                return Borrower("999", wish.category)
-            fields = {each.name: each.value for each in wish.fields}
-            made = self.add(PersonFacts(), wish.cpr, category=wish.category, expires=wish.expires, mark=mark)
+                return Borrower("999", wanted.category)
+            fields = {each.name: each.value for each in wanted.fields}
+            made = self.add(PersonFacts(), wanted.cpr, category=wanted.category, expires=wanted.expires, mark=mark)
             made = replace(made, fields=fields, email=fields.get("email"), born=cpr.birth_date(key))
             self.borrowers[made.number] = made
             self.unique[key] = made.number
@@ -162,14 +162,14 @@ AASE = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
 AASE_CPR = "0101990000"
 
 
-def wanted_for(person: PersonFacts, cpr_number: str, **changes: Any) -> Wish:
+def wanted_for(person: PersonFacts, cpr_number: str, **changes: Any) -> WantedBorrower:
     """Return what a student's login asks for."""
     fields = (
-        WishedField("surname", person.surname, "always"),
-        WishedField("firstname", person.given_name, "always"),
-        WishedField("email", f"{person.given_name}@post.example".lower(), "if_empty"),
+        WantedField("surname", person.surname, "always"),
+        WantedField("firstname", person.given_name, "always"),
+        WantedField("email", f"{person.given_name}@post.example".lower(), "if_empty"),
     )
-    wanted = Wish(cpr_number, "student", "STUD", ("PRIV",), FAR, fields, None, person=person)
+    wanted = WantedBorrower(cpr_number, "student", "STUD", ("PRIV",), FAR, fields, None, person=person)
     return replace(wanted, **changes)
 
 
@@ -193,7 +193,7 @@ class World:
         self.requests = EnrolmentRequests(self.ports, wake, self.sleep)
         self.worker = EnrolmentWorker(self.ports)
         self.finder = BorrowerFinder(self.ports)
-        self.cases = EnrolmentCases(self.ports, wake)
+        self.cases = EnrolmentCases(self.ports, self.ports.persons.hmacs, wake)
 
     def _draft_notice(self, number: str, address: str, language: str) -> tuple[Write, ...]:
         self.notices.append((number, address, language))
@@ -208,7 +208,7 @@ class World:
         record = self.persons.read(person_id, self.now)
         return self.finder.find_borrower(person_id, cpr_number, person, record)
 
-    def enrol(self, wanted: Wish | None = None, person_id: str = "aase") -> Enrolment:
+    def enrol(self, wanted: WantedBorrower | None = None, person_id: str = "aase") -> Enrolment:
         """Request a borrower, carry out what is due, and return the enrolment."""
         self.requests.request(person_id, wanted or wanted_for(AASE, AASE_CPR))
         self.work()

@@ -5,6 +5,7 @@ Processes die before and after any call, answers are lost or come late, the desk
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -21,8 +22,8 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts, can_be_claimed, count_agreeing
-from broker.core.borrowers.wanted_borrower import Wish
-from broker.core.errors import CallNotSent, LibraryRefused, LibrarySilent, LibraryUnavailable
+from broker.core.borrowers.wanted_borrower import WantedBorrower
+from broker.core.errors import CallNotSent, LibraryRefused, LibrarySilent, LibraryUnavailable, TooMany
 from broker.use_cases.enrolment.find_borrower import Finding
 from tests.use_cases.enrolment.conftest import FAR, Killed, Library, World, wanted_for
 
@@ -62,10 +63,10 @@ class WatchedLibrary(Library):
         self.meanwhile: tuple[str, Callable[[], None]] | None = None
         self.is_overtaken = False
 
-    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+    def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Create, for the worker that has the lease."""
         assert not self.is_overtaken, "a create without the lease"
-        return super().create(wish, mark, deadline)
+        return super().create(wanted, mark, deadline)
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Change the only borrower with its number, or one without a number that was claimed."""
@@ -190,14 +191,16 @@ class EnrolmentModel(RuleBasedStateMachine):
     @rule(name=NAMES)
     def try_again(self, name: str) -> None:
         """Let staff press Try again."""
-        self.world.cases.try_again(name)
+        with suppress(TooMany):
+            self.world.cases.try_again(name)
 
     @rule(name=NAMES)
     def rule_out(self, name: str) -> None:
         """Let staff say that a possible duplicate is another person's, which they say only if it is."""
         enrolment = self.world.requests.read(name)
         if enrolment and name not in {self.owners.get(each) for each in enrolment.borrowers}:
-            self.world.cases.rule_out(name, enrolment.borrowers)
+            with suppress(TooMany):
+                self.world.cases.rule_out(name, enrolment.borrowers)
 
     @rule(name=NAMES)
     def claim(self, name: str) -> None:

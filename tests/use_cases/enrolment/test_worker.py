@@ -65,7 +65,7 @@ def test_another_persons_record_is_not_read_or_written(world: Any, mark: str | N
     assert (case.reason, case.borrowers) == (CaseReason.DIFFERENT_PERSON, (other.number,))
     assert world.library.borrowers == {other.number: other}
     assert world.persons.read("aase", world.now).value.borrower_number is None
-    assert [person_id for person_id, _ in world.cases.list_open()] == ["aase"]
+    assert [each.person_id for each in world.cases.list_open()] == ["aase"]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_claimed_borrower_gets_the_cpr_number(world: Any) -> None:
     claim(world, old.number)
     (borrower,) = world.library.borrowers.values()
     assert (borrower.number, borrower.cpr, borrower.email) == (old.number, AASE_CPR, "aase@old.example")
-    assert world.enrolment().outcome is EnrolmentOutcome.ADOPTED
+    assert world.enrolment().outcome is EnrolmentOutcome.CLAIMED
 
 
 def claim(world: Any, number: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from broker.adapters.stores.open_store import open_store
 from broker.core.entities import Assurance
 from broker.core.errors import StoreUnavailable
+from broker.core.event_routes import TraceFacts
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.login.refused_facts import RefusedFacts, refused_facts
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
@@ -16,7 +17,7 @@ from broker.core.policy.model import Decision, Effect, PolicySet, Reason
 from broker.core.ports import Key
 from broker.files import attribute_maps
 from broker.files.policies import live_policies
-from broker.use_cases.login.support_traces import SupportTrace, SupportTraces
+from broker.use_cases.login.support_traces import SupportTraces
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MOST = 3600
@@ -31,33 +32,35 @@ def traces(tmp_path: Path) -> SupportTraces:
 
 
 def test_every_fact_is_found_again(traces: SupportTraces) -> None:
-    """Step, time, upstream, reason and enrolment, by the reference as read out on the telephone."""
-    facts: dict[str, Any] = {"step": "enrol", "upstream": "wayf", "reason": "library_unavailable", "enrolment": "e1"}
-    traces.leave("BCDFGHJK", NOW, **facts)
+    """Step, time, upstream, reason and person, by the reference as read out on the telephone."""
+    trace = TraceFacts("BCDFGHJK", NOW, "enrol", "library_unavailable", "wayf", person="p1")
+    traces.leave(trace)
     for spoken in ("BCDFGHJK", "bcdfghjk", " bcdf ghjk\n"):
-        assert traces.find(spoken, NOW) == SupportTrace(NOW, **facts)
+        assert traces.find(spoken, NOW) == trace
 
 
 @pytest.mark.parametrize("spoken", ["", "BCDFGHJ", "BCDFGHJKL", "'; drop table record", "B" * 5000])
 def test_nothing_else_is_found(traces: SupportTraces, spoken: str) -> None:
     """A reference that was not given leads nowhere."""
-    traces.leave("BCDFGHJK", NOW, step="ask")
+    traces.leave(TraceFacts("BCDFGHJK", NOW, "ask", "too_many"))
     assert traces.find(spoken, NOW) is None
 
 
 def test_a_trace_is_gone_after_thirty_days(traces: SupportTraces) -> None:
     """Long enough for a visit to the desk, no longer."""
-    traces.leave("BCDFGHJK", NOW, step="ask")
+    traces.leave(TraceFacts("BCDFGHJK", NOW, "ask", "too_many"))
     assert traces.find("BCDFGHJK", NOW + timedelta(days=30, seconds=-1)) is not None
     assert traces.find("BCDFGHJK", NOW + timedelta(days=30)) is None
 
 
 def test_a_second_page_of_the_same_login_replaces_the_first(traces: SupportTraces) -> None:
     """One reference, one trace: where the person stands now."""
-    traces.leave("BCDFGHJK", NOW, step="ask")
+    traces.leave(TraceFacts("BCDFGHJK", NOW, "ask", "too_many"))
     later = NOW + timedelta(minutes=5)
-    traces.leave("BCDFGHJK", later, step="enrol")
-    assert traces.find("BCDFGHJK", later) == SupportTrace(later, step="enrol")
+    traces.leave(TraceFacts("BCDFGHJK", later, "enrol", "too_many"))
+    found = traces.find("BCDFGHJK", later)
+    assert found is not None
+    assert found.step == "enrol"
 
 
 def test_a_login_cannot_fill_the_store(traces: SupportTraces) -> None:
@@ -65,9 +68,9 @@ def test_a_login_cannot_fill_the_store(traces: SupportTraces) -> None:
     hour = NOW.replace(minute=0)
     traces.store.count(Key("counter", "traces", hour.isoformat()), MOST - 1, NOW + timedelta(hours=2), NOW)
     for reference in ("LAST", "OVER"):
-        traces.leave(reference, NOW, step="ask")
+        traces.leave(TraceFacts(reference, NOW, "ask", "too_many"))
     assert [traces.find(each, NOW) is not None for each in ("LAST", "OVER")] == [True, False]
-    traces.leave("NEXT", NOW + timedelta(hours=1), step="ask")
+    traces.leave(TraceFacts("NEXT", NOW + timedelta(hours=1), "ask", "too_many"))
     assert traces.find("NEXT", NOW + timedelta(hours=1)) is not None
 
 
@@ -76,7 +79,7 @@ def test_a_store_that_is_down_keeps_none_and_says_nothing(traces: SupportTraces,
     for path in tmp_path.iterdir():
         path.unlink()
     tmp_path.rmdir()
-    traces.leave("BCDFGHJK", NOW, step="ask")
+    traces.leave(TraceFacts("BCDFGHJK", NOW, "ask", "too_many"))
     with pytest.raises(StoreUnavailable):
         traces.find("BCDFGHJK", NOW)
 
@@ -107,7 +110,8 @@ def test_of_a_refusal_no_value_is_stored_that_no_decision_depends_on(traces: Sup
     }
     for number, home in enumerate(["au.dk", f"{MARK}.example"]):
         named: dict[str, Any] = {"schacHomeOrganization": (home,), "borrower_category": (MARK,)}
-        traces.leave(f"BCDFGHJ{number}", NOW, reason="too_young", refused=refused(shipped, **affiliations, **named))
+        facts = refused(shipped, **affiliations, **named)
+        traces.leave(TraceFacts(f"BCDFGHJ{number}", NOW, "refuse", "too_young", refused=facts))
     octets = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"too_young" in octets
     assert b"schacHomeOrganization" in octets

@@ -18,22 +18,20 @@ from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import masked
 from broker.core.staff import StaffPage
 from broker.core.staff_sentences import REGISTER_NOTES, STATES, StaffSentence
-from broker.use_cases.staff.staff_enrolments import StaffEnrolments
 from broker.use_cases.staff.staff_search import FoundPerson, StaffSearch
 from broker.use_cases.staff.staff_sessions import StaffMember
 
 _UNPROCESSABLE: Final = 422
-_LONGEST: Final = 60
+_LONGEST: Final = 110  # a person id of the list
 _BUTTONS: Final = ("try_again", "another_person", "pin_mail", "remove_proof")
 
 
 @dataclass(frozen=True, slots=True)
 class StaffCases:
-    """The endpoints over access control, the enrolments and the search."""
+    """The endpoints over access control and the search."""
 
     door: StaffDoor
     ports: StaffPorts
-    enrolments: StaffEnrolments
     search: StaffSearch
 
     def add_to(self, routes: Blueprint) -> None:
@@ -52,7 +50,7 @@ class StaffCases:
             "admin_cases.html",
             member,
             reason="home",
-            cases=self.enrolments.list_open(),
+            cases=self.search.cases.list_open(),
             token=self.door.token(member, StaffPage.PERSON),
             action=self.door.url(StaffPage.PERSON),
             borrower_url=self.ports.borrower_url,
@@ -87,11 +85,11 @@ class StaffCases:
     def _press(self, button: str, found: FoundPerson, form: SubmittedForm) -> str:
         """Carry out a button, and return the code of what was done."""
         if button == "try_again":
-            return self._try(found, self.enrolments.try_again)
+            return self._try(found, self.search.cases.try_again)
         if button == "another_person":
             # The case may be about other borrowers by now than those on the page.
             seen = form.values("borrower")
-            return self._try(found, lambda each: self.enrolments.rule_out(each, seen))
+            return self._try(found, lambda each: self.search.cases.rule_out(each, seen))
         if button == "pin_mail":
             return self._send_pin_mail(found)
         self.search.remove_proof(found, form.value("proof"))
@@ -101,7 +99,7 @@ class StaffCases:
         if found.enrolment is None:
             return "nothing_to_try"
         try:
-            tried = decide(found.enrolment.id)
+            tried = decide(found.enrolment.person_id)
         except TooMany:
             return "tried_too_often"
         return "tried" if tried else "nothing_to_try"

@@ -378,7 +378,6 @@ class StepPages:
             step,
             reason,
             transaction.upstream,
-            enrolment=transaction.enrolment,
             refused=refused,
             person=transaction.names.person,
         )

@@ -158,7 +158,7 @@ def test_another_person_counts_only_for_the_borrowers_on_the_page(desk: Person) 
     _, after = with_enrolment(house)
     assert after.enrolment
     assert (after.enrolment.state, after.enrolment.ruled_out) == (EnrolmentState.CASE, ())
-    assert press(desk, after.enrolment.id, "another_person") == "nothing_to_try"
+    assert press(desk, person_id, "another_person") == "nothing_to_try"
 
 
 def test_only_a_possible_duplicate_can_be_ruled_out(desk: Person) -> None:

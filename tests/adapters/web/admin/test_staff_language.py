@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.translations.catalogue import FOLDER
 from broker.core.borrowers.enrolment import EnrolmentState
+from broker.core.event_routes import TraceFacts
 from broker.core.staff_sentences import PAGES, REASONS
 from broker.core.stateless_references import SPEAKABLE
 from broker.demo.people.personas import persona
@@ -157,7 +158,7 @@ def test_the_page_of_a_person_is_danish_for_every_state_and_reason(house: House)
         # Due tomorrow: the background worker leaves it as it is written here.
         there = replace(first, state=state, reason=reason, last_error=CAUSE, next_attempt=now + timedelta(days=1))
         persons.change(person_id, lambda record, there=there: record.with_enrolment(there), now)  # type: ignore[misc]
-        page = send(desk, "/admin/person", find=first.id, do="find")
+        page = send(desk, "/admin/person", find=person_id, do="find")
         check(page)
         assert found(page, "//section/@data-state") == state.value
         assert found(page, "//section[@data-state]//*[@data-printed]/text()") == CAUSE
@@ -170,5 +171,5 @@ def test_what_staff_do_about_a_page_is_danish(house: House) -> None:
     traces, now = SupportTraces(house.parts.store), house.clock.now()
     for number, reason in enumerate(PAGES):
         code = f"BCDFGH{SPEAKABLE[number // 20]}{SPEAKABLE[number % 20]}"
-        traces.leave(code, now, refused=None, step="refuse", reason=reason)
+        traces.leave(TraceFacts(code, now, "refuse", reason))
         check(send(desk, "/admin/person", find=code, do="find"))
