@@ -145,7 +145,7 @@ def assemble(settings: config.Config) -> Parts:
     """Open and check every part; ConfigurationFaults with the faults of all of them at once."""
     opened = _opened(settings)
     ring, store = opened.keys, opened.store
-    trail = open_sinks.told_trail(opened.trail, ring, store, opened.sinks)
+    trail = open_sinks.told_trail(opened.trail, store, opened.sinks)
     wake = WakeSignal(settings.state)
     waiting = _waiting(settings)
     breaker = CircuitBreaker(opened.library, now)

@@ -24,9 +24,7 @@ def startup_sinks(metrics: Metrics, log_budget: LogBudget) -> EventSinks:
     return EventSinks({Sink.LOG: log, Sink.METRIC: metrics.count})
 
 
-def told_trail(
-    trail: Trail, ring: key_ring.KeyRing, store: Store, startup: EventSinks
-) -> ToldTrail:
+def told_trail(trail: Trail, store: Store, startup: EventSinks) -> ToldTrail:
     """Return the trail that tells by every sink that there is (``core.event_routes``)."""
     sinks = {
         **startup.sinks,
