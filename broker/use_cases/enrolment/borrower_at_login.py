@@ -141,7 +141,7 @@ class BorrowerAtLogin:
             return _account_of(record.value, None)  # this login has waited for it
         is_stored = record is not None and is_under_way(record.value.enrolment)
         if not (is_stored and is_waiting):
-            self.requests.request(person.id, wanted)
+            self.requests.request(person.id, wanted, transaction.claim)
         self.requests.wait(person.id, patience)
         record = self.ports.persons.read(person.id, self.ports.now())
         if record is None or record.value.enrolment is None:
@@ -247,7 +247,9 @@ class BorrowerAtLogin:
             case Finding.CASE:
                 return _case_account(found.reason, self._case_id(person.id, now))
             case Finding.NONE:
-                return _describe_none(wanted, arrived)
+                account = _describe_none(wanted, arrived)
+                can_claim = account.state is AccountState.NONE and self.mode == "live"
+                return replace(account, can_claim=can_claim)
             case Finding.SILENT:
                 state = AccountState.NONE if _has_mail(wanted) else AccountState.UNAVAILABLE
                 return Account(None, state)
@@ -352,7 +354,7 @@ def _describe_none(wanted: WantedBorrower, arrived: Arrived) -> Account:
         return _case_account("national_eid_required")
     if not _has_mail(wanted):
         return without_address(arrived.decision, arrived.reading.attributes)
-    return Account(None, AccountState.NONE, absent=True)
+    return Account(None, AccountState.NONE)
 
 
 def _case_account(reason: str | None, enrolment_id: str | None = None) -> Account:
@@ -374,7 +376,9 @@ def _account_of(
             enrolment=enrolment.id if enrolment else None,
         )
     if enrolment.state is EnrolmentState.CASE:
-        return _case_account(enrolment.reason, enrolment.id)
+        case = _case_account(enrolment.reason, enrolment.id)
+        is_duplicate = enrolment.reason == CaseReason.POSSIBLE_DUPLICATE.value
+        return replace(case, can_claim=is_duplicate)
     reason = enrolment.reason
     return Account(
         record.borrower_number, AccountState.WANTED, reason=reason, enrolment=enrolment.id

@@ -58,7 +58,7 @@ def test_no_borrower_is_made_without_a_mail_address(world: Any, logins: Any) -> 
     lacking = Account(None, AccountState.MAIL_REQUIRED)
     assert logins.account(transaction, logins.arrived("mail")) == lacking
     assert logins.enrol(transaction, logins.arrived("mail")) == lacking
-    assert logins.account(transaction, logins.arrived()) == Account(None, AccountState.NONE, absent=True)
+    assert logins.account(transaction, logins.arrived()) == Account(None, AccountState.NONE, can_claim=True)
     assert world.stored("p") is None
 
 

@@ -18,7 +18,7 @@ from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, Library
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
-from broker.core.errors import CallNotSent, LibraryError, LibrarySilent
+from broker.core.errors import CallNotSent, LibraryError, LibraryRefused, LibrarySilent
 from broker.core.identity import cpr
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Write
@@ -82,11 +82,6 @@ class Library:
         del deadline
         return self._call("read", lambda: self.borrowers.get(number))
 
-    def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Find by enrolment id."""
-        del deadline
-        return self._call("marked", lambda: tuple(each for each in self.borrowers.values() if each.mark == mark))
-
     def find_similar(self, birth_date: date | None, email: str | None, deadline: datetime) -> tuple[Borrower, ...]:
         """Find by birth date or mail address."""
         del deadline
@@ -143,6 +138,8 @@ class Library:
 
     def _change(self, change: Change) -> Borrower:
         before = self.borrowers[change.number]
+        if change.cpr and before.cpr not in {None, change.cpr}:
+            raise LibraryRefused("change: the borrower carries another number")
         fields = {**before.fields, **dict(change.fields)}
         after = replace(
             before,

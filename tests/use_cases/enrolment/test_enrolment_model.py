@@ -20,7 +20,7 @@ from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentState
+from broker.core.borrowers.enrolment import CaseReason, Claim, Enrolment, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts, can_be_claimed, count_agreeing
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotSent, LibraryRefused, LibrarySilent, LibraryUnavailable, TooMany
@@ -212,7 +212,7 @@ class EnrolmentModel(RuleBasedStateMachine):
         for number in enrolment.borrowers:
             borrower = self.world.library.borrowers.get(number)
             if borrower and self.owners.get(number) == name and can_be_claimed(person, borrower):
-                claimed = enrolment.claim(number, self.world.now)
+                claimed = enrolment.claim(Claim(number), self.world.now)
                 self.world.persons.change(name, lambda each: each.with_enrolment(claimed), self.world.now)  # noqa: B023
                 return
 
