@@ -43,7 +43,7 @@ NOBODYS: Final = frozenset(
         table.FIGURES,
         table.TRAIL_ANCHOR,
         table.PERSON_KEYS,
-        *(row for row in table.TABLE if row.kind in {"policy", "staff"}),
+        *(row for row in table.TABLE if row.kind == "staff"),
     }
 )
 # They end by themselves within a week, and list_remains names them.
