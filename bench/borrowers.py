@@ -27,7 +27,7 @@ from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, Library
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.pins import PinAnswer
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import LibraryUnavailable
 from broker.demo.run import demo_folder
 from broker.files.settings import config
@@ -35,7 +35,7 @@ from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.worker import EnrolmentWorker
 from broker.use_cases.person_worker import PersonWorker
 
-_WISHES: Final = int(os.environ.get("BENCH_WISHES", "500"))
+_ENROLMENTS: Final = int(os.environ.get("BENCH_ENROLMENTS", "500"))
 _CALL: Final = 0.2
 _KNOWN: Final = 200
 _EXPIRES: Final = date(2028, 11, 25)
@@ -104,14 +104,16 @@ class Library:
         """Return nobody: nobody types here."""
         return ()
 
-    def create(self, wish: Wish, mark: str, _: datetime) -> Borrower | None:
+    def create(self, wanted: WantedBorrower, mark: str, _: datetime) -> Borrower | None:
         """Make a borrower."""
         self.answer("create")
         with self.lock:
-            self.created.append(wish.cpr or "")
+            self.created.append(wanted.cpr or "")
             number = str(len(self.created) + 1_000_000)
-        fields = {each.name: each.value for each in wish.fields}
-        return self.add(Borrower(number, wish.category, wish.expires, mark, fields=fields, cpr=wish.cpr, card=wish.cpr))
+        fields = {each.name: each.value for each in wanted.fields}
+        return self.add(
+            Borrower(number, wanted.category, wanted.expires, mark, fields=fields, cpr=wanted.cpr, card=wanted.cpr)
+        )
 
     def change(self, change: Change, _: datetime) -> Borrower:
         """Change a borrower; one of ours gets a card number."""
@@ -122,7 +124,6 @@ class Library:
                 before,
                 category=change.category or before.category,
                 expires=change.expires or before.expires,
-                mark=change.mark or before.mark,
                 card=before.card or before.cpr,
             )
         )
@@ -164,10 +165,10 @@ def _resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _wish(cpr: str) -> Wish:
+def _wanted(cpr: str) -> WantedBorrower:
     values = {"surname": _PERSON.surname, "firstname": _PERSON.given_name, "email": "p@example.org"}
-    fields = tuple(WishedField(name, value, "create") for name, value in values.items())
-    return Wish(cpr, "student", "STUDENT", (), _EXPIRES, fields, None, person=_PERSON)
+    fields = tuple(WantedField(name, value, "create") for name, value in values.items())
+    return WantedBorrower(cpr, "student", "STUDENT", (), _EXPIRES, fields, None, person=_PERSON)
 
 
 @dataclass
@@ -175,18 +176,18 @@ class KnownLogins:
     """Looks at known borrowers as their logins make them, one after the other; the seconds of each."""
 
     parts: Parts
-    wishes: Sequence[Wish]
+    requests: Sequence[WantedBorrower]
     times: list[float] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
         """Look until told to end; the library system is asked each time."""
         finder = BorrowerFinder(replace(self.parts.enrolment_ports, trust_for=timedelta(0)))
-        for wish in itertools.cycle(self.wishes):
+        for wanted in itertools.cycle(self.requests):
             if self.ended.is_set():
                 return
             began = time.perf_counter()
-            finder.find_borrower(wish.cpr or "", wish.cpr or "", wish.person, None, wish)
+            finder.find_borrower(wanted.cpr or "", wanted.cpr or "", wanted.person, None, wanted)
             self.times.append(time.perf_counter() - began)
             self.ended.wait(0.1)
 
@@ -208,13 +209,13 @@ def drained() -> Iterator[Row]:
     """Store enrolments, and measure how the worker carries them out."""
     library = Library()
     with _parts(library) as parts:
-        of_known = [_wish(f"{9_000_000_000 + number}") for number in range(_KNOWN)]
+        of_known = [_wanted(f"{9_000_000_000 + number}") for number in range(_KNOWN)]
         known = KnownLogins(parts, of_known)
-        for number, wish in enumerate(of_known):
-            fields = {each.name: each.value for each in wish.fields}
-            library.add(Borrower(f"{number}", "STUDENT", _EXPIRES, fields=fields, cpr=wish.cpr, card="1"))
-        for number in range(_WISHES):
-            parts.enrolments.request(f"{number:010}", _wish(f"{number:010}"))
+        for number, wanted in enumerate(of_known):
+            fields = {each.name: each.value for each in wanted.fields}
+            library.add(Borrower(f"{number}", "STUDENT", _EXPIRES, fields=fields, cpr=wanted.cpr, card="1"))
+        for number in range(_ENROLMENTS):
+            parts.enrolments.request(f"{number:010}", _wanted(f"{number:010}"))
         library.call = _CALL
         with known.beside() as before:
             time.sleep(15)
@@ -222,7 +223,7 @@ def drained() -> Iterator[Row]:
         loops = Loops(parts)
         loops.start()
         with known.beside() as during:
-            while len(library.created) < _WISHES:
+            while len(library.created) < _ENROLMENTS:
                 time.sleep(1)
                 held.append(_resident())
         seconds = time.perf_counter() - began
@@ -230,10 +231,10 @@ def drained() -> Iterator[Row]:
         late = max(abs(place - int(cpr)) for place, cpr in enumerate(library.created))
     settled = held[min(30, len(held) - 1)]
     yield row(
-        f"{_WISHES:,} enrolments, {_CALL * 1000:.0f} ms a call",
-        Figure("a second", _WISHES / seconds),
-        Figure("calls each", library.calls.total() / _WISHES),
-        Figure("ms CPU each", (time.process_time() - spent) * 1000 / _WISHES),
+        f"{_ENROLMENTS:,} enrolments, {_CALL * 1000:.0f} ms a call",
+        Figure("a second", _ENROLMENTS / seconds),
+        Figure("calls each", library.calls.total() / _ENROLMENTS),
+        Figure("ms CPU each", (time.process_time() - spent) * 1000 / _ENROLMENTS),
         Figure("MB grown after 30 s", max(held) - settled, most=10),
         Figure("places out of order at most", late),
     )

@@ -21,6 +21,7 @@ from broker.adapters.web.beginning_limits import BeginningLimits, Campus, Ceilin
 from broker.adapters.web.client_address import ClientAddresses, UncountedProxies
 from broker.adapters.web.hourly_limits import CampusHours, HourlyLimits
 from broker.adapters.web.login import (
+    claim,
     consent,
     library_login,
     login,
@@ -170,6 +171,7 @@ def _blueprints(
     yield sign_up_and_upgrade.blueprint(ports, pages, entry)
     yield error_url_page.blueprint(ports, pages)
     yield start_page.blueprint(ports.base_url, ports.cookies, ports.upstreams)
+    yield claim.blueprint(claim.ClaimPages(ports, pages, entry, parts.claims))
     yield mailbox_proof.blueprint(ports, pages, entry, parts.mailbox_proof, person_lookup)
     own = OwnPerson.of(parts)
     yield my_choices.blueprint(ports, pages, entry, given_consents, own)

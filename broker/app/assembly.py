@@ -45,6 +45,7 @@ from broker.use_cases.codes import MailedCodes
 from broker.use_cases.enrolment.borrower_at_login import BorrowerAtLogin
 from broker.use_cases.enrolment.cases import EnrolmentCases
 from broker.use_cases.enrolment.circuit_breaker import CircuitBreaker
+from broker.use_cases.enrolment.claims import BorrowerClaims
 from broker.use_cases.enrolment.figures import EnrolmentCounting
 from broker.use_cases.enrolment.find_borrower import BorrowerFinder
 from broker.use_cases.enrolment.ports import EnrolmentPorts
@@ -96,6 +97,7 @@ class Parts:
     codes: MailedCodes
     outbox: MailOutbox
     mailbox_proof: MailboxProof
+    claims: BorrowerClaims
     pin_choices: PinChoices
     pin_mails: PinMails
     library_logins: LibraryLogins
@@ -161,6 +163,7 @@ def assemble(settings: config.Config) -> Parts:
     ports = _enrolment_ports(settings, ring, library, trail, pin_mails)
     look_ups = _look_ups(ports, opened.register)
     codes, outbox = pin_mails.codes, pin_mails.outbox
+    finder = BorrowerFinder(ports, waiting, settings.library.mode == "live")
     return Parts(
         config=settings,
         keys=ring,
@@ -178,13 +181,14 @@ def assemble(settings: config.Config) -> Parts:
         library_proof=_library_proof(opened, store, trail.tell),
         enrolment_ports=ports,
         enrolments=EnrolmentRequests(ports, wake, time.sleep, waiting),
-        borrower_finder=BorrowerFinder(ports, waiting, settings.library.mode == "live"),
+        borrower_finder=finder,
         enrolment_cases=EnrolmentCases(ports, ring.index, wake),
         enrolment_counting=EnrolmentCounting(store, ports.persons, now),
         person_worker=PersonWorker(ports.persons, EnrolmentWorker(ports), look_ups),
         codes=codes,
         outbox=outbox,
         mailbox_proof=MailboxProof(store, ring.index, codes, outbox, pin_mails.letters),
+        claims=BorrowerClaims(finder, codes, outbox, pin_mails.letters),
         pin_choices=replace(pins.choices, waiting_slots=waiting),
         pin_mails=pin_mails,
         library_logins=replace(pins.logins, waiting_slots=waiting),

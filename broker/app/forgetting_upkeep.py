@@ -68,7 +68,7 @@ class ForgettingUpkeep:
     def may_go_on(self) -> bool:
         """Return whether what is due may be carried out; StoreUnavailable.
 
-        Not before whom a store that was put back knows again is forgotten again: a wish of theirs
+        Not before whom a store that was put back knows again is forgotten again: their request
         would make a borrower of them, and a letter would reach them.
         """
         return self._next is not None and not self._is_looking and not self._is_put_back()

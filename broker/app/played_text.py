@@ -30,7 +30,6 @@ _OUTCOMES: Final = {
     EnrolmentOutcome.CREATED: _("%(category)s is made"),
     EnrolmentOutcome.UPGRADED: _("%(before)s is upgraded to %(category)s"),
     EnrolmentOutcome.LOWERED: _("%(before)s is lowered to %(category)s"),
-    EnrolmentOutcome.ADOPTED: _("%(before)s gets the CPR number and becomes %(category)s"),
     EnrolmentOutcome.UPDATED: _("%(category)s is brought up to date"),
     EnrolmentOutcome.FILLED_IN: _("%(category)s gets what it lacks"),
     EnrolmentOutcome.UNCHANGED: _("%(category)s stays as it is"),
@@ -40,7 +39,6 @@ _LEFT_ALONE: Final = frozenset({"never", "make"})
 _OR_ELSE: Final = {
     EnrolmentOutcome.UPGRADED: _(", or %(categories)s upgraded"),
     EnrolmentOutcome.LOWERED: _(", or %(categories)s lowered"),
-    EnrolmentOutcome.ADOPTED: _(", or %(categories)s adopted"),
 }
 _LABEL_WIDTH: Final = 8
 _UNCOUNTED: Final = _(

@@ -152,7 +152,6 @@ def with_borrowers(
     lowered = rule.lowers.categories if rule.lowers else ()
     terms = IdealTerms(local=_local(site))
     there = [DescribedBorrower(category) for category in (*rule.upgrades, *lowered)]
-    there += [DescribedBorrower(category, temporary=True) for category in rule.temporary]
     again = (replace(trial.login, borrower=borrower) for borrower in there)
     return [play(login, played.service, site.policies, now, terms) for login in again]
 

@@ -73,7 +73,7 @@ def _joined(sentences: Sequence[str]) -> str:
 
 
 def _enrolment_notes(parts: Parts, moment: datetime) -> dict[str, str]:
-    """Return that cases wait for staff, or wishes for longer than a library system rests."""
+    """Return that cases wait for staff, or requests for longer than a library system rests."""
     try:
         figures = parts.enrolment_counting.read_figures()
     except StoreUnavailable:

@@ -110,7 +110,7 @@ def _categories(policies: PolicySet) -> Iterator[str]:
         yield from _matched_categories(policy)
         rule = policy.borrower
         if rule:
-            yield from (rule.category, *rule.upgrades, *rule.temporary)
+            yield from (rule.category, *rule.upgrades)
             yield from rule.lowers.categories if rule.lowers else ()
 
 

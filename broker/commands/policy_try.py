@@ -81,7 +81,7 @@ _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option(
     "--borrower",
     type=_TEXT,
-    metavar="none|CATEGORY|temporary|other",
+    metavar="none|CATEGORY|other",
     help="The borrower that the library system has.",
 )
 @click.option("--keep-category", is_flag=True, help="Another category is offered, and declined.")
@@ -241,7 +241,7 @@ def _more(
     if options["keep_category"]:
         facts = replace(facts, upgrade=False)
     if options["borrower"]:
-        facts = replace(facts, borrower=_borrower(options["borrower"], policies))
+        facts = replace(facts, borrower=_borrower(options["borrower"]))
     return facts
 
 
@@ -258,18 +258,12 @@ def _addresses(written: Names, policies: PolicySet, today: date) -> dict[str, st
     return addresses
 
 
-def _borrower(written: str, policies: PolicySet) -> DescribedBorrower | None:
+def _borrower(written: str) -> DescribedBorrower | None:
     if written == "none":
         return None
     if written == "other":
         return DescribedBorrower(UNNAMED_CATEGORY)
-    if written != "temporary":
-        return DescribedBorrower(written)
-    rules = (policy.borrower for policy in policies.policies)
-    made = [category for rule in rules if rule for category in rule.temporary]
-    if not made:
-        raise click.UsageError("no policy names the category of temporary borrowers")
-    return DescribedBorrower(made[0], temporary=True)
+    return DescribedBorrower(written)
 
 
 def _print_lines(site: Site, trial: Trial, now: datetime, nears: Nears) -> None:

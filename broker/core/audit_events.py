@@ -38,7 +38,7 @@ class AuditEventKind(StrEnum):
     ENROLMENT_UPDATED = "enrolment_updated"
     ENROLMENT_UPGRADED = "enrolment_upgraded"
     ENROLMENT_LOWERED = "enrolment_lowered"
-    ENROLMENT_ADOPTED = "enrolment_adopted"
+    ENROLMENT_CLAIMED = "enrolment_claimed"
     ENROLMENT_CASE = "enrolment_case"
     ENROLMENT_RETRIED = "enrolment_retried"
     REGISTER_ASKED = "register_asked"  # the register of persons, by a CPR number

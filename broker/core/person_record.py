@@ -68,12 +68,14 @@ class PersonRecord:
         return self.register_look_up.due_at if self.register_look_up else None
 
     @property
+    def has_open_case(self) -> bool:
+        """Return whether staff must decide something about this person."""
+        return self.enrolment is not None and self.enrolment.state is EnrolmentState.CASE
+
+    @property
     def is_for_staff(self) -> bool:
         """Return whether the person has an open case, or an enrolment that fails."""
-        enrolment = self.enrolment
-        if enrolment is None:
-            return False
-        return enrolment.state is EnrolmentState.CASE or enrolment.has_failed
+        return self.has_open_case or (self.enrolment is not None and self.enrolment.has_failed)
 
     def mark_seen(self, now: datetime) -> "PersonRecord":
         """Return the record of a person who has just logged in, unchanged within a day."""

@@ -11,7 +11,7 @@ from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.registered_person import RegisteredPerson
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import StoreUnavailable
 from broker.core.letters import LetterContent, LetterText
 
@@ -234,7 +234,7 @@ class LibrarySystem(Protocol):
         """Yield every borrower, a page at a time; LibraryRefused without ``LISTED``."""
         ...
 
-    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+    def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Make the borrower with ``mark``, a card number and a database-unique field of its CPR.
 
         None where the system answers that such a borrower is there already: look again.

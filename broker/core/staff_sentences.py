@@ -49,32 +49,8 @@ CASES: Final[Mapping[str, StaffSentence]] = {
         _("Correct what its answer names. Then try again."),
     ),
 }
-# The cases of the enrolments that are about to be replaced.
-_OLDER_CASES: Final[Mapping[str, StaffSentence]] = {
-    "temporary_and_cpr": StaffSentence(
-        _("The person has a temporary borrower and another one with the CPR number."),
-        _("Merge them in the library system. Then try again."),
-    ),
-    "cpr_differs": StaffSentence(
-        _("The borrower of this person has another CPR number in the library system."),
-        _("Find out which number is right, and correct it in the library system. Then try again."),
-    ),
-    "adoption_other_name": StaffSentence(
-        _("The temporary borrower that the person proved has another name."),
-        _("Correct the name in the library system if it is the same person. Then try again."),
-    ),
-    "temporary_unfit": StaffSentence(
-        _("The temporary borrower has another date of birth, or a CPR number already."),
-        _("Correct the borrower in the library system. Then try again."),
-    ),
-    "address_taken": StaffSentence(
-        _("Two persons have confirmed the same mail address."),
-        _("Find out whose address it is. Try again frees it for the next person who confirms it."),
-    ),
-}
 REASONS: Final[Mapping[str, StaffSentence]] = {
     **CASES,
-    **_OLDER_CASES,
     "library_unavailable": StaffSentence(
         _("The library system did not answer."),
         _(
@@ -89,25 +65,19 @@ REASONS: Final[Mapping[str, StaffSentence]] = {
             "The account is made within ten minutes of the correction."
         ),
     ),
+    "address_taken": StaffSentence(
+        _("Two persons have confirmed the same mail address."),
+        _("Find out whose address it is. Try again frees it for the next person who confirms it."),
+    ),
     "mail_unavailable": StaffSentence(_("The mail server did not take the mail."), _WAIT),
     "recipient_refused": StaffSentence(
         _("The mail server does not deliver to the address in the library system."),
         _("Correct the address in the library system, and send a PIN mail."),
     ),
-    "borrower_gone": StaffSentence(
-        _("The borrower was deleted in the library system."),
-        _("Nothing. The person signs up again at the next login."),
-    ),
 }
 STATES: Final[Mapping[str, StaffSentence]] = {
     "pending": StaffSentence(_("The account is being made."), _WAIT),
     "done": StaffSentence(_("The account is in order."), _("There is nothing to do.")),
-    "given_up": StaffSentence(
-        _("The enrolment was given up."), _("Nothing. The next login starts a new one.")
-    ),
-    "observed": StaffSentence(
-        _("Nothing was written: the library system is only observed."), _("There is nothing to do.")
-    ),
     "case": StaffSentence(
         _("The library must decide something."), _("Correct what the answer names. Then try again.")
     ),
@@ -203,6 +173,13 @@ PAGES: Final[Mapping[str, str]] = {
         "with the national eID, or make the borrower in the library system."
     ),
     "no_library_account": _("Ask the person to sign up first. The service needs a borrower."),
+    **dict.fromkeys(
+        ("claim_refused", "claim_too_many"),
+        _(
+            "If the person shows that an older borrower is theirs, write the CPR number into it in "
+            "the library system. The person then logs in again."
+        ),
+    ),
     "too_young": _(
         "The person is too young to sign up alone. A parent signs up with them in the library."
     ),

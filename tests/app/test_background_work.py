@@ -29,7 +29,7 @@ from broker.app.watched_work import WatchedWork
 from broker.app.work_folder import WakeSignal, WorkLock
 from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import StoreUnavailable
 from broker.core.identity.cpr import birth_date
 from broker.demo.koha import simulated_koha
@@ -125,7 +125,7 @@ def test_a_request_wakes_it_at_once_and_is_never_lost(tmp_path: Path) -> None:
 
 
 def test_something_else_in_the_place_of_the_pipe_is_refused(tmp_path: Path) -> None:
-    """A file there would grow by every wish."""
+    """A file there would grow with every request."""
     lock = WorkLock(tmp_path)
     (tmp_path / "work" / "wake").write_bytes(b"")
     with pytest.raises(FileExistsError, match="is no pipe"), lock.listening():
@@ -272,12 +272,12 @@ def runs(parts: Parts, running: "subprocess.Popen[bytes]") -> bool:
     return said is not None and said.pid == running.pid
 
 
-def wish(number: int = 0) -> Wish:
+def wanted(number: int = 0) -> WantedBorrower:
     """Return the wanted borrower of a student with an invented number."""
     cpr = ("1403044004", "1403044012")[number]
-    fields = (WishedField("surname", "Prøvesen", "always"), WishedField("firstname", "Åse", "always"))
+    fields = (WantedField("surname", "Prøvesen", "always"), WantedField("firstname", "Åse", "always"))
     person = PersonFacts("Prøvesen", "Åse", birth_date(cpr))
-    return Wish(cpr, "student", "STUDENT", (), date(2036, 1, 1), fields, "aase@example.org", person=person)
+    return WantedBorrower(cpr, "student", "STUDENT", (), date(2036, 1, 1), fields, "aase@example.org", person=person)
 
 
 def is_made(parts: Parts, person_id: str) -> bool:
@@ -290,12 +290,12 @@ def test_an_enrolment_is_carried_out_by_another_process_while_a_request_waits(
     parts: Parts, environ: dict[str, str], tmp_path: Path
 ) -> None:
     """The request waits for it; without broker work it goes on with the enrolment pending."""
-    made = parts.enrolments.request(ASTA, wish())
+    made = parts.enrolments.request(ASTA, wanted())
     assert parts.enrolments.wait(ASTA, 0.3) == made
     with working(environ, tmp_path / "log") as running:
         until(lambda: runs(parts, running))
         until(lambda: is_made(parts, ASTA))
-        parts.enrolments.request(KARLA, wish(1))
+        parts.enrolments.request(KARLA, wanted(1))
         waited = parts.enrolments.wait(KARLA, 60)
         assert waited is not None
         assert (waited.state, waited.id == made.id) == (EnrolmentState.DONE, False)
@@ -312,7 +312,7 @@ def test_of_two_on_one_machine_the_second_waits_and_takes_over(
             until(lambda: "waits until that has ended" in (tmp_path / "second").read_text())
             library.faults.slow = 0.3
             asked = len(library.access.lines())
-            parts.enrolments.request(ASTA, wish())
+            parts.enrolments.request(ASTA, wanted())
             until(lambda: len(library.access.lines()) > asked)
             assert runs(parts, first)
             first.kill()
@@ -337,7 +337,7 @@ def test_killed_after_any_call_it_leaves_one_borrower_and_one_welcome_mail(
     with working(environ, log) as first:
         until(lambda: runs(parts, first))
         before = len(library.access.lines())
-        parts.enrolments.request(ASTA, wish())
+        parts.enrolments.request(ASTA, wanted())
         until(lambda: len(library.access.lines()) >= before + calls or is_made(parts, ASTA))
         first.kill()
     library.faults.slow = 0
@@ -397,7 +397,7 @@ def test_a_reload_is_taken_if_it_is_sound(
         running.send_signal(signal.SIGHUP)
         until(lambda: told("work_started") == 2)
         assert runs(parts, running)
-        parts.enrolments.request(ASTA, wish())
+        parts.enrolments.request(ASTA, wanted())
         until(lambda: is_made(parts, ASTA))
 
 
@@ -436,7 +436,7 @@ def test_a_pipe_that_another_makes_at_the_same_moment_is_taken(tmp_path: Path, m
 
 def test_a_record_of_a_newer_release_is_left_to_that(parts: Parts) -> None:
     """Work that is older than the web workers changes nothing of what it cannot read, and keeps no lease on it."""
-    parts.enrolments.request(ASTA, wish())
+    parts.enrolments.request(ASTA, wanted())
     store, key, now = parts.store, person_key(ASTA), datetime.now(UTC)
     kept = store.get(key, now)
     assert kept

@@ -19,7 +19,7 @@ from tests.plugins.lived import ASTA, KARLA, keys, put_back, records_of, rows_of
 
 
 def test_what_is_due_waits_until_a_backup_is_forgotten_again(lived_parts: Parts) -> None:
-    """A wish of theirs in the backup would make a borrower, a letter reach them: before the first look, and later."""
+    """A request in the backup would make a borrower, and a mail would be sent: before the first look, and later."""
     desk = person_operations.desk(lived_parts)
     backup = rows_of(lived_parts)
     upkeep, of_another_machine = ForgettingUpkeep(lived_parts), ForgettingUpkeep(lived_parts)

@@ -24,7 +24,7 @@ from broker.adapters.telling import application_log
 from broker.app.assembly import Parts, assemble
 from broker.app.gunicorn_server import Terse
 from broker.core.borrowers.enrolment import Enrolment
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from tests.plugins.ports import free_port
@@ -371,7 +371,7 @@ def test_an_enrolment_is_tried_whatever_the_web_workers_do(server: Server) -> No
     until(lambda: work(server))
     for asleep in server.workers():
         os.kill(asleep, signal.SIGSTOP)
-    opened.enrolments.request("a-person", Wish(CPR, "student", "STUD", (), date(2036, 1, 1), (), None))
+    opened.enrolments.request("a-person", WantedBorrower(CPR, "student", "STUD", (), date(2036, 1, 1), (), None))
     until(lambda: enrolment_of(opened, "a-person").attempts == 1)
     for asleep in server.workers():
         os.kill(asleep, signal.SIGCONT)

@@ -44,6 +44,15 @@ def test_a_system_that_can_all_is_not_complained_about(parts: Parts) -> None:
     assert found(parts, Library(LibraryCapability.MERGED_TOLD, LibraryCapability.SETUP_TRIED)) == []
 
 
+def test_without_mailed_codes_the_library_system_must_lock_accounts(parts: Parts) -> None:
+    """``mail_code = "never"`` leaves guesses of PINs to the library system."""
+    account = parts.config.library_account.model_copy(update={"mail_code": "never"})
+    config = parts.config.model_copy(update={"library_account": account})
+    (told,) = found(replace(parts, config=config), Library())
+    assert told.startswith("library_account.mail_code: ")
+    assert "FailedLoginAttempts" in told
+
+
 def test_a_fault_of_the_set_up_is_told_with_where_the_system_is_sought(parts: Parts) -> None:
     """Its address only where it does not answer."""
     assert found(parts, Library(fault="category X")) == ["library: the fault is category X"]
@@ -58,7 +67,7 @@ def test_a_system_that_keeps_no_number_unique_is_told(parts: Parts) -> None:
 
 
 def test_whatever_rests_on_a_pin_that_nobody_can_check_is_told(parts: Parts) -> None:
-    """Each service that offers the library account, and each rule about temporary borrowers."""
+    """Each service that offers the library account."""
     library = Library(LibraryCapability.PIN_CHECKED)
     told = found(parts, library)
     places = [line.partition(": the library system")[0] for line in told]
@@ -68,8 +77,5 @@ def test_whatever_rests_on_a_pin_that_nobody_can_check_is_told(parts: Parts) -> 
         if any(parts.upstreams[name].local for name in service.methods)
     ]
     assert offering
-    rules = [policy.borrower for policy in parts.policies.current.policies if policy.borrower]
-    adopting = [f"policies: {rule.place}" for rule in rules if rule.temporary]
-    assert adopting
-    assert places == [*offering, *adopting]
+    assert places == offering
     assert set(told) <= set(all_findings(replace(parts, library=library)))  # type: ignore[arg-type]  # likewise

@@ -79,7 +79,6 @@ OTHERWISE: Final = frozenset(
         table.TRANSACTION_DONE,
         table.KNOWN_BROWSER,
         table.MAIL_SENT,
-        table.TEMPORARY_OWNER,
         table.LIMIT,
         table.DECLINED,
         table.TRAIL_KEY,

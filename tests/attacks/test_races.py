@@ -150,7 +150,7 @@ def test_forged_refusals_leave_one_arrival_a_request(house: House) -> None:
     assert answers == [303, 400, 400, 400, 400]
 
 
-def test_a_promise_is_made_only_with_a_wish_stored(house: House) -> None:
+def test_a_promise_is_made_only_with_a_request_stored(house: House) -> None:
     """With the library down and no address to mail to, nobody is told that an account is on its way."""
     house.koha.faults.down = True
     person = house.person()
@@ -348,7 +348,7 @@ def test_a_service_that_is_gone_is_a_page_and_no_crash(house: House, monkeypatch
     assert mark(page) == ("error", "unexpected")
 
 
-TOLD = [{"temporary": "T-1"}, {"upgrade": False}, {"proofs": (Proved("mail", "a@b.example", LONG_AGO, FOREVER),)}]
+TOLD = [{"upgrade": False}, {"proofs": (Proved("mail", "a@b.example", LONG_AGO, FOREVER),)}]
 
 
 @pytest.mark.parametrize("told", TOLD)

@@ -118,7 +118,7 @@ def test_the_person_of_such_a_warning_is_one_who_moves(tmp_path: Path, monkeypat
 
 
 @pytest.mark.long("analyses the shipped policies")
-@pytest.mark.parametrize("key", ["upgrades", "lowers", "temporary"])
+@pytest.mark.parametrize("key", ["upgrades", "lowers"])
 def test_a_category_that_no_login_changes_is_a_warning(tmp_path: Path, key: str) -> None:
     """Where each entry of the file only needs an account: with the line of the key."""
     copy = Path(shutil.copytree(POLICIES, tmp_path / "policies"))

@@ -69,9 +69,7 @@ def test_a_login_is_told_in_some_lines(tried: Try) -> None:
     assert lines[0].startswith("my-loans, as student (student.yaml:11)  ")
     assert lines[0].endswith(", policies")
     assert "asks for consent (student.yaml:30)" in lines[1]
-    assert (
-        "borrower: STUDENT is made, or PRIVATE upgraded, or TEMP adopted, for 12 months (student.yaml:16)" in lines[1]
-    )
+    assert "borrower: STUDENT is made, or PRIVATE upgraded, for 12 months (student.yaml:16)" in lines[1]
     assert lines[2].startswith("  looked up in the register of persons, unless lately: address set_if_empty ")
     assert lines[3].startswith("  leaves  borrower_number, gn, sn")
     assert lines[4].split() == [
@@ -122,8 +120,6 @@ def test_an_account_that_nothing_leads_to_is_said_to_be_there_in_vain(tried: Try
     assert said in tried(*AFFILIATE, *person).stdout
     assert "note:" not in tried("--upstream", "wayf", "--as", "alum@au.dk", *person).stdout
     assert "note:" not in tried(*AFFILIATE, "--service", "e-resources", "--borrower", "PRIVATE").stdout
-    # A number that counts came: that it finds no account of the desk's is no matter of the login.
-    assert "note:" not in tried(*STUDENT, "--cpr", "real", "--borrower", "temporary", "--service", "myprint").stdout
 
 
 def test_an_entry_that_needs_an_account_names_itself_and_no_requirement(tried: Try) -> None:
@@ -252,7 +248,6 @@ def test_an_entitlement_that_would_do_is_offered_too(tried: Try) -> None:
             "my-loans",
             {"steps": ["OfferUpgrade", "ask", "Issue"]},
         ),
-        ((*STUDENT, "--borrower", "temporary"), "my-loans", {"effect": "permit"}),
         (("--upstream", "nemid", "--proof", "kaldemail"), "e-resources", {"affiliation": "hospital"}),
         (("--upstream", "nemid", "--intent", "hospital"), "my-loans", {"affiliation": "private"}),
         (("--upstream", "library", "--borrower", "STUDENT"), "myprint", {"affiliation": "student"}),

@@ -137,7 +137,7 @@ def test_row_47_code_of_conduct_gives_what_is_required(setting: Setting, tmp_pat
 
 @pytest.mark.profile(32, 47)
 def test_row_47_what_is_required_is_read_from_the_metadata() -> None:
-    """By Name; isRequired true or 1; another spelling, or none, is a wish and no need."""
+    """By Name; isRequired true or 1; another spelling, or none, is a request and no need."""
     written = "".join(
         f'<md:RequestedAttribute Name="urn:{name}" FriendlyName="mail"{flag}/>'
         for name, flag in [

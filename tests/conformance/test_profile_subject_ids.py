@@ -58,7 +58,7 @@ def test_row_30_without_the_key_nobody_can_make_one() -> None:
 
 @pytest.mark.profile(30)
 @pytest.mark.parametrize(
-    ("wish", "listed", "leaving"),
+    ("wanted", "listed", "leaving"),
     [
         (None, MINTED, MINTED),
         ("none", MINTED, set()),
@@ -70,19 +70,19 @@ def test_row_30_without_the_key_nobody_can_make_one() -> None:
         ("any", {SUBJECT}, {SUBJECT}),
     ],
 )
-def test_row_30_what_a_service_wants_takes_away(wish: str | None, listed: set[str], leaving: set[str]) -> None:
-    """Wish by policy: nothing that is not listed ever leaves, and never more than is wanted."""
-    service = replace(LOANS, subject_id_req=wish)
+def test_row_30_what_a_service_wants_takes_away(wanted: str | None, listed: set[str], leaving: set[str]) -> None:
+    """Released as the policy says: nothing that is not listed ever leaves, and never more than is wanted."""
+    service = replace(LOANS, subject_id_req=wanted)
     assert {name for name in listed if withheld_because(name, service, listed) is None} == leaving
     assert {withheld_because(name, replace(service, scope=None), listed) for name in listed} == {"no_scope"}
 
 
 @pytest.mark.profile(30)
 @pytest.mark.parametrize(
-    ("values", "wish"),
+    ("values", "wanted"),
     [(["any"], "any"), ([SUBJECT], SUBJECT), (["none"], "none"), ([SUBJECT, PAIRWISE], "none"), (["all"], "none")],
 )
-def test_row_30_a_wish_is_read_from_the_metadata(values: list[str], wish: str) -> None:
+def test_row_30_a_request_is_read_from_the_metadata(values: list[str], wanted: str) -> None:
     """One of four words; two at once, or another, are taken for the least."""
     said = "".join(f"<saml:AttributeValue>{each}</saml:AttributeValue>" for each in values)
     root = etree.fromstring(
@@ -92,7 +92,7 @@ def test_row_30_a_wish_is_read_from_the_metadata(values: list[str], wish: str) -
         f"{said}</saml:Attribute></x:EntityAttributes></md:Extensions><md:SPSSODescriptor/></md:EntityDescriptor>"
     )
     role = root[1]
-    assert subject_id_req(role) == wish
+    assert subject_id_req(role) == wanted
     root.remove(root[0])
     assert subject_id_req(role) is None
 
@@ -102,8 +102,8 @@ def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest
     """Let a policy give both ids to two services, one of which takes any."""
     both = [SUBJECT, PAIRWISE, "eduPersonScopedAffiliation"]
     told = policies(setting, tmp_path, entry("e-resources", both) + entry("urn:category", [PAIRWISE]))
-    wish: tuple[str, ...] = getattr(request, "param", ())
-    more = entity_attributes(setting, tmp_path, "e-resources", REQ, *wish) if wish else {}
+    wanted: tuple[str, ...] = getattr(request, "param", ())
+    more = entity_attributes(setting, tmp_path, "e-resources", REQ, *wanted) if wanted else {}
     return {**told, **more, "BROKER_IDP__SCOPE": SCOPE}
 
 
@@ -131,7 +131,7 @@ def test_row_30_an_upstreams_id_is_never_passed_on(house: House) -> None:
 
 @pytest.mark.profile(30)
 @pytest.mark.parametrize("environment", [("any",)], indirect=True)
-def test_row_30_the_wish_in_the_metadata_is_honoured(house: House) -> None:
+def test_row_30_the_request_in_the_metadata_is_honoured(house: House) -> None:
     """Any: the one that links nothing, of the two that the policy lists."""
     assert MINTED & seen(house.person()).keys() == {PAIRWISE}
 

@@ -293,7 +293,7 @@ def test_a_lease_is_renewed_and_ended_by_its_token(store: Store) -> None:
 
 
 def test_a_lease_outlives_what_is_written_meanwhile(store: Store) -> None:
-    """A later wish is written at any time and is claimed when the lease ends; one without due is out of the queue."""
+    """A later request is written at any time and claimed when the lease ends; one without due is out of the queue."""
     key = Key("mail", "g")
     store.put(key, kept(due=NOW), None, NOW)
     store.claim("mail", None, "c", NOW + LEASE, NOW)

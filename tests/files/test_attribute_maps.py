@@ -130,7 +130,7 @@ def test_the_faults_of_all_files_come_at_once(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_maps_or_labels_is_refused(tmp_path: Path) -> None:
-    """An empty folder is a mistake, not a wish."""
+    """An empty folder is a mistake, not a request."""
     with pytest.raises(ConfigurationFaults, match="holds no attribute map"):
         attribute_maps.load(tmp_path)
     (tmp_path / "wayf.yaml").write_text(MAP + "  - {wire: x, name: sn}\n")

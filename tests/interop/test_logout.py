@@ -113,7 +113,7 @@ def test_an_upstream_ends_its_session_when_asked(interop: World, peer: str) -> N
 
 @pytest.mark.parametrize("upstream", ["lasso", "pysaml2"])
 def test_whoever_stays_stays(interop: World, upstream: str) -> None:
-    """Who logs out at one service and wishes to stay elsewhere is out there, and nowhere else."""
+    """A logout at one service ends that session only, if the person chooses so."""
     browser = everywhere(interop, upstream, several())
     browser.get(interop.origin("python") + LEAVE["python"])
     browser.open(texts(browser, "//main//a[contains(@href, 'scope=none')]/@href")[0])

@@ -30,7 +30,6 @@ borrower:
   find_by: [cpr]
   category: STUDENT
   upgrades: [PRIVATE]
-  temporary: [TEMP]
   expires_after: 12 months
   fields:
     surname:
@@ -113,7 +112,7 @@ CHANGES: Final = [
         "student",
         "{upstream: nemid, kaldemail_domain",
         "{upstream: [nemid, wayf], kaldemail_domain",
-        "WIDER my-loans nobody -> student: let in, where it was no_affiliation (student.yaml:38)",
+        "WIDER my-loans nobody -> student: let in, where it was no_affiliation (student.yaml:37)",
     ),
     (
         "match.[].assurance",
@@ -134,7 +133,7 @@ CHANGES: Final = [
         "student",
         "until: 2027-01-01",
         "until: 2027-02-01",
-        "WIDER my-loans nobody -> student: let in, where it was no_affiliation (student.yaml:38)",
+        "WIDER my-loans nobody -> student: let in, where it was no_affiliation (student.yaml:37)",
     ),
     (
         "proofs.NAME.code_valid_for",
@@ -202,53 +201,46 @@ CHANGES: Final = [
         "other my-loans guest: borrower: STAFF stays -> PRIVATE lowered for 6 months",
     ),
     (
-        "borrower.temporary",
-        "student",
-        "temporary: [TEMP]",
-        "temporary: [TEMP, DESK]",
-        "other my-loans student: borrower: none -> STUDENT adopted for 12 months",
-    ),
-    (
         "borrower.expires_after",
         "student",
         "expires_after: 12 months",
         "expires_after: 2 years",
-        "WIDER my-loans student: expires_after 12 -> 24 months, where it is moved (student.yaml:28)",
+        "WIDER my-loans student: expires_after 12 -> 24 months, where it is moved (student.yaml:27)",
     ),
     (
         "borrower.fields.NAME.from",
         "student",
         "from: [mail, proof.kaldemail]",
         "from: [mail, eduPersonPrincipalName]",
-        "WIDER my-loans student: + field email: from eduPersonPrincipalName (student.yaml:33)",
+        "WIDER my-loans student: + field email: from eduPersonPrincipalName (student.yaml:32)",
     ),
     (
         "borrower.fields.NAME.from",
         "student",
         "from: [mail, proof.kaldemail]",
         "from: mail",
-        "narrower my-loans student: - field email: from proof.kaldemail (was student.yaml:33)",
+        "narrower my-loans student: - field email: from proof.kaldemail (was student.yaml:32)",
     ),
     (
         "borrower.fields.NAME.from",
         "student",
         "from: [mail, proof.kaldemail]",
         "from: [proof.kaldemail, mail]",
-        "other my-loans student: field email: from proof.kaldemail first, where it was mail (student.yaml:33)",
+        "other my-loans student: field email: from proof.kaldemail first, where it was mail (student.yaml:32)",
     ),
     (
         "borrower.fields.NAME.set",
         "student",
         "set: create",
         "set: if_empty",
-        "WIDER my-loans student: field email: set create -> if_empty (student.yaml:33)",
+        "WIDER my-loans student: field email: set create -> if_empty (student.yaml:32)",
     ),
     (
         "borrower.fields.NAME.set",
         "student",
         "set: always",
         "set: create",
-        "narrower my-loans student: field surname: set always -> create (student.yaml:30)",
+        "narrower my-loans student: field surname: set always -> create (student.yaml:29)",
     ),
     (
         "borrower.register.address",
@@ -262,7 +254,7 @@ CHANGES: Final = [
         "student",
         "pin: mail",
         "pin: none",
-        "narrower my-loans student: pin mail -> none (student.yaml:36)",
+        "narrower my-loans student: pin mail -> none (student.yaml:35)",
     ),
     (
         "release.[].service",
@@ -276,21 +268,21 @@ CHANGES: Final = [
         "student",
         "borrower: make",
         "borrower: need",
-        "narrower my-loans student: - field surname (was student.yaml:30)",
+        "narrower my-loans student: - field surname (was student.yaml:29)",
     ),
     (
         "release.[].legal_basis",
         "student",
         "basis: consent",
         "basis: contract",
-        "WIDER my-loans student: legal basis consent -> contract (student.yaml:40)",
+        "WIDER my-loans student: legal basis consent -> contract (student.yaml:39)",
     ),
     (
         "release.[].purpose.en",
         "student",
         "To lend you books",
         "To lend books",
-        "other my-loans student: another purpose (student.yaml:41)",
+        "other my-loans student: another purpose (student.yaml:40)",
     ),
     ("release.[].purpose.da", "student", "At låne dig", "At låne", "other my-loans student: another purpose ("),
     (
@@ -320,7 +312,7 @@ CHANGES: Final = [
         "student",
         "To write to you",
         "To write",
-        "other my-loans student: mail: another reason (why) is shown (student.yaml:46)",
+        "other my-loans student: mail: another reason (why) is shown (student.yaml:45)",
     ),
     ("release.[].attributes.NAME.why.da", "student", "til dig", "til", "other my-loans student: mail: another reason "),
     (
@@ -328,13 +320,13 @@ CHANGES: Final = [
         "student",
         "['a@*']",
         "['a@*', 'b@*']",
-        "WIDER my-loans student: + mail: b@* (student.yaml:46)",
+        "WIDER my-loans student: + mail: b@* (student.yaml:45)",
     ),
     (
         "release.[].attributes.NAME.optional",
         "student",
         "optional: false",
         "optional: true",
-        "narrower my-loans student: mail leaves only where it is ticked (student.yaml:46)",
+        "narrower my-loans student: mail leaves only where it is ticked (student.yaml:45)",
     ),
 ]

@@ -16,7 +16,7 @@ from broker.app.person_operations import NamedPerson, PersonDesk
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.event_routes import TraceFacts
 from broker.core.identity.canonical_attributes import WireAttribute
@@ -122,10 +122,10 @@ class Life:
 
     def enrol(self) -> None:
         """Be a borrower that is made."""
-        fields = (WishedField("email", self.who.address, "create"),)
-        wish = Wish(self.who.cpr, "student", "STUD", (), date(2036, 1, 1), fields, self.who.address)
+        fields = (WantedField("email", self.who.address, "create"),)
+        wanted = WantedBorrower(self.who.cpr, "student", "STUD", (), date(2036, 1, 1), fields, self.who.address)
         due = now() + timedelta(days=1)
-        pending = Enrolment(f"e-{self.who.number}", EnrolmentState.PENDING, now(), wish, next_attempt=due)
+        pending = Enrolment(f"e-{self.who.number}", EnrolmentState.PENDING, now(), wanted, next_attempt=due)
         look_ups = self.parts.enrolment_ports.look_ups
         assert look_ups
         requests = replace(look_ups, refresh_after=timedelta(0))
@@ -144,7 +144,7 @@ class Life:
         outbox.queue_mail(self.who.address, LetterText("PIN", "link"), about=self.who.number)
 
     def prove(self) -> None:
-        """Prove a mailbox, and a temporary borrower."""
+        """Prove a mailbox."""
         store, hmacs = self.parts.store, self.parts.keys.index
         proved = Proved("kaldemail", self.who.address, now(), now() + timedelta(days=365))
         keep_proof(store, proved, self.id, now())

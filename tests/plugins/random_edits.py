@@ -133,7 +133,6 @@ def _borrower(draw: Random, policy: Policy) -> Policy:
         "fields": draw.choice(fields),
         "pin": draw.choice(["mail", "none"]),
         "lowers": draw.choice([None, *(Lowering(by, ("STAFF",)) for by in BY), Lowering(("wayf",), ("PRIVATE",))]),
-        "temporary": draw.choice([(), ("TEMP",), ("TEMP", "OTHER")]),
         "register": draw.choice([None, RegisterRule("always"), RegisterRule()]),
     }
     key = draw.choice([*changes, "fields"])

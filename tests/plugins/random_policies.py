@@ -213,7 +213,6 @@ def _rules() -> st.SearchStrategy[BorrowerRule | None]:
         pin=st.just("mail"),
         place=st.just(_place(11)),
         lowers=lowering,
-        temporary=st.sampled_from([(), ("TEMP",)]),
         register=st.sampled_from([None, RegisterRule("set_if_empty")]),
     )
 
@@ -299,13 +298,9 @@ def _authenticated(draw: Random) -> Authentication:
 
 
 def _borrower(draw: Random) -> DescribedBorrower | None:
-    match draw.choice(["none", "category", "category", "temporary"]):
-        case "none":
-            return None
-        case "category":
-            return DescribedBorrower(draw.choice([*CATEGORIES, "OTHER"]), linked=draw.random() < 0.5)
-        case _:
-            return DescribedBorrower(draw.choice(["TEMP", "OTHER"]), temporary=True)
+    if draw.choice(["none", "category", "category"]) == "none":
+        return None
+    return DescribedBorrower(draw.choice([*CATEGORIES, "OTHER"]), linked=draw.random() < 0.5)
 
 
 _MAILBOXES: Final = (None, None, "nurse@auh.rm.dk", "nurse@rm.dk", "nurse@other.example")

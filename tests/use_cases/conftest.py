@@ -21,7 +21,7 @@ from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.borrowers.pins import PinAnswer
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.entities import Text
 from broker.core.errors import MailUnavailable
 from broker.core.identity.person_id import compute_person_id_of_borrower, compute_person_id_of_cpr
@@ -110,10 +110,10 @@ class Shelf:
         """Give everybody."""
         return iter(tuple(self.borrowers.values()))
 
-    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+    def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Make one, unless the unique field refuses."""
         del deadline
-        return self.hooks.around("create", lambda: self._create(wish, mark))
+        return self.hooks.around("create", lambda: self._create(wanted, mark))
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Change one."""
@@ -147,14 +147,14 @@ class Shelf:
         del expected, deadline
         return ()
 
-    def _create(self, wish: Wish, mark: str) -> Borrower | None:
+    def _create(self, wanted: WantedBorrower, mark: str) -> Borrower | None:
         with self._lock:
-            if self.unique and wish.cpr in self.cprs.values():
+            if self.unique and wanted.cpr in self.cprs.values():
                 return None
-            fields = {each.name: each.value for each in wish.fields}
+            fields = {each.name: each.value for each in wanted.fields}
             number = str(len(self.borrowers) + 1)
-            made = Borrower(number, wish.category, wish.expires, mark, fields=fields, card=wish.cpr)
-            return self.add(wish.cpr or "", made)
+            made = Borrower(number, wanted.category, wanted.expires, mark, fields=fields, card=wanted.cpr)
+            return self.add(wanted.cpr or "", made)
 
     def _change(self, change: Change) -> Borrower:
         before = self.borrowers[change.number]
@@ -164,8 +164,7 @@ class Shelf:
             expires=change.expires or before.expires,
             fields={**before.fields, **dict(change.fields)},
             cpr=change.cpr or before.cpr,
-            mark=change.mark or before.mark,
-            card=before.card or ((change.mark or before.mark) and before.cpr),
+            card=before.card or change.cpr or before.cpr,
         )
         self.borrowers[change.number] = after
         if change.cpr:
@@ -310,10 +309,12 @@ class World:
         """Let the time pass."""
         self.now += timedelta(seconds=seconds)
 
-    def wish(self, **changes: Any) -> Wish:
+    def wanted(self, **changes: Any) -> WantedBorrower:
         """Give what a student's login asks for, changed as asked."""
-        fields = (WishedField("surname", "Prøvesen", "always"), WishedField("email", "aase@example.org", "create"))
-        whole = Wish(CPR, "student", "STUD", ("PRIV",), date(2028, 11, 25), fields, "aase@example.org", person=AASE)
+        fields = (WantedField("surname", "Prøvesen", "always"), WantedField("email", "aase@example.org", "create"))
+        whole = WantedBorrower(
+            CPR, "student", "STUD", ("PRIV",), date(2028, 11, 25), fields, "aase@example.org", person=AASE
+        )
         return replace(whole, **changes)
 
     def stored(self, person_id: str) -> Enrolment | None:

@@ -11,7 +11,7 @@ import pytest
 
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.identity.mailbox_proofs import ProofOwner, Proved
 from broker.core.login.transaction import Authentication, AuthnRequest, Transaction
@@ -34,8 +34,8 @@ TRANSACTION: Final = Transaction("t", "BCDFGHJK", NOW, LATER, AuthnRequest("_1",
 SESSION: Final = Session("s", "my-loans", "e", NameID("n"), "_1", "b", "p", "t", "wayf", NOW, LATER)
 PROVED: Final = Proved("kaldemail", "ann@auh.rm.dk", NOW, LATER)
 RECEIPT: Final = Receipt("r", ReceiptEvent.GIVEN, NOW, "da", "p", "d", "consent", (), "m", "s", LATER)
-WISH: Final = Wish("0101990000", "student", "STUD", (), date(2028, 11, 25), (), None)
-PENDING: Final = Enrolment("e", EnrolmentState.PENDING, NOW, WISH, next_attempt=NOW)
+WANTED: Final = WantedBorrower("0101990000", "student", "STUD", (), date(2028, 11, 25), (), None)
+PENDING: Final = Enrolment("e", EnrolmentState.PENDING, NOW, WANTED, next_attempt=NOW)
 
 
 class AskedStore(SqliteStore):

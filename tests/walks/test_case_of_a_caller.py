@@ -36,7 +36,7 @@ def pair(house: House) -> tuple[str, str]:
 
 @pytest.mark.parametrize("service", ["my-loans", "myprint"])
 def test_the_reference_of_a_refused_page_names_the_case(house: House, pair: tuple[str, str], service: str) -> None:
-    """Whether the login wished for a borrower or only needs the one there is; the two numbers stand in it."""
+    """Whether the login asked for a borrower or only needs the one there is; the two numbers stand in it."""
     person = house.person()
     page = person.log_in("asta", service=service)
     page = person.agree(page) if mark(page)[0] == "ask" else page

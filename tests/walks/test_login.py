@@ -154,15 +154,15 @@ def test_a_borrower_of_the_desk_keeps_pin_and_card(house: House) -> None:
     assert house.mailbox.mails() == ()
 
 
-def test_a_library_that_is_down_gets_the_wish_later(house: House) -> None:
+def test_a_library_that_is_down_gets_the_request_later(house: House) -> None:
     """The page says the account is on its way; once the library answers, the same login lands."""
     house.koha.faults.down = True
     person = house.person()
     page = person.agree(person.log_in("asta"))
     assert mark(page)[0] == "enrol"
     house.koha.faults.down = False
-    [enrolment] = house.enrolments()
-    assert house.try_again(enrolment.id)
+    [record] = house.parts.enrolment_ports.persons.list_all(house.clock.now())
+    assert house.try_again(record.key.group)
     waits = page.request.path.removesuffix("/consent")
     house.until(lambda: mark(person.get(waits))[0] == "issue", "the account is made")
     assert house.landing(person.get(waits)).status == "Success"

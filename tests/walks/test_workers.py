@@ -84,7 +84,7 @@ def test_twenty_first_logins_at_once_are_one_borrower(fresh: Running) -> None:
     assert len(rows) == 1
 
 
-def test_a_wish_survives_the_death_of_every_worker(fresh: Running) -> None:
+def test_a_request_survives_the_death_of_every_worker(fresh: Running) -> None:
     """An accepted enrolment is carried out after kill -9 of all workers and after the library has come back."""
     fresh.patrons.faults.down = True
     browser = log_in(fresh, "asta", "wayf", patient=False)

@@ -21,7 +21,7 @@ from broker.core.borrowers.library_calls import LibraryCallObserver, unobserved
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PinAnswer
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 
 _NOT_TRIED: Final = (
@@ -95,16 +95,16 @@ class Alma:
         """Return the users of a CPR number or barcode; of a user name where it is nobody's card."""
         return self._borrowers(self._searches.find_typed(text, deadline))
 
-    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+    def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Make the user; None where one of its identifiers is taken.
 
         Which one Alma does not say: our own, where an answer was lost, or another's.
         """
-        body = alma_changes.creation(wish, mark, self._settings)
+        body = alma_changes.creation(wanted, mark, self._settings)
         answer = self._calls.call("create", "POST", USERS, deadline, body=body)
         if answer.code == alma_refusals.TAKEN:
             return None
-        made = self._demanded(answer, "create", wish.category)
+        made = self._demanded(answer, "create", wanted.category)
         if made.mark != mark:
             raise LibraryUnavailable("create: an answer about another user")
         return made

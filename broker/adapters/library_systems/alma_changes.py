@@ -13,7 +13,7 @@ from broker.adapters.library_systems.alma_settings import BARCODE, FIELDS, AlmaK
 from broker.adapters.library_systems.alma_users import User
 from broker.adapters.library_systems.cpr_spellings import first_real, spellings
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.wanted_borrower import Wish, months_after
+from broker.core.borrowers.wanted_borrower import WantedBorrower, months_after
 from broker.core.errors import LibraryRefused
 
 Draft = dict[str, Any]
@@ -49,11 +49,11 @@ _OF_THE_PLACE: Final = (
 _CARD_DIGITS: Final = 13
 
 
-def creation(wish: Wish, mark: str, keys: AlmaKeys) -> Draft:
-    """Return the user that makes a borrower; LibraryRefused where the wish lacks something."""
-    if wish.cpr is None:
-        raise LibraryRefused("create: the wish has no CPR number")
-    number = spellings(wish.cpr)[0]
+def creation(wanted: WantedBorrower, mark: str, keys: AlmaKeys) -> Draft:
+    """Return the user that makes a borrower; LibraryRefused where the request lacks something."""
+    if wanted.cpr is None:
+        raise LibraryRefused("create: the request has no CPR number")
+    number = spellings(wanted.cpr)[0]
     series = series_number(mark, keys)
     draft: Draft = {
         "record_type": {"value": "PUBLIC"},
@@ -61,13 +61,13 @@ def creation(wish: Wish, mark: str, keys: AlmaKeys) -> Draft:
         "account_type": {"value": _EXTERNAL},
         "external_id": keys.external_id,
         "status": {"value": "ACTIVE"},
-        "user_group": {"value": wish.category},
+        "user_group": {"value": wanted.category},
     }
-    _set_expiry(draft, wish.expires, keys)
-    for field in wish.fields:
+    _set_expiry(draft, wanted.expires, keys)
+    for field in wanted.fields:
         _set_field(draft, field.name, field.value, keys)
     if not draft.get("last_name"):
-        raise LibraryRefused("create: the wish has no surname")
+        raise LibraryRefused("create: the request has no surname")
     _set_identifier(draft, keys.cpr_identifier_type, number)
     _set_identifier(draft, BARCODE, _card_number(number, mark, keys))
     if keys.primary_id == "cpr":

@@ -20,7 +20,7 @@ from broker.core.borrowers.library_calls import LibraryCallObserver, unobserved
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PinAnswer
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 
 
@@ -86,13 +86,13 @@ class Koha:
         """
         return self._borrowers(self._searches.find_typed(text, deadline))
 
-    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+    def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Make the borrower; None where its card number, user name or attribute is taken.
 
         LibraryRefused too where Koha made it without the card number that it was to give: it is
         found by its mark, and gets one by its next change.
         """
-        body = koha_requests.creation(wish, mark, self._settings)
+        body = koha_requests.creation(wanted, mark, self._settings)
         headers = koha_requests.CREATE_HEADERS
         answer = self._calls.call("create", "POST", PATRONS, deadline, headers=headers, body=body)
         if koha_responses.taken(answer):

@@ -32,8 +32,6 @@ class PatronChanges:
         if change.cpr:
             self._identify(patron, change.cpr, deadline)
         body = koha_requests.changes(patron, change)
-        if change.mark:
-            body[self._settings.mark_field] = change.mark
         body |= self._missing_card(patron, change)
         return self._put(patron, body, deadline)
 

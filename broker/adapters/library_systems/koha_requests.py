@@ -15,7 +15,7 @@ from broker.adapters.library_systems.koha_settings import FIELDS, KohaKeys
 from broker.adapters.oauth_tokens import AccessTokens, Cause, OauthClient
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_calls import LibraryCallObserver
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import (
     CallNotMade,
     CallNotSent,
@@ -196,19 +196,19 @@ def carried(query: Query, query_in: str) -> Carried:
     return Carried({}, query)
 
 
-def creation(wish: Wish, mark: str, settings: KohaKeys) -> dict[str, Any]:
-    """Return the body of the POST that makes a borrower; LibraryRefused where the wish lacks one.
+def creation(wanted: WantedBorrower, mark: str, settings: KohaKeys) -> dict[str, Any]:
+    """Return the body of the POST that makes a borrower; LibraryRefused if something lacks.
 
     The CPR is the unique field, and with ``card_number`` "cpr" the card number.
     """
-    if wish.cpr is None:
-        raise LibraryRefused("create: the wish has no CPR number")
-    number = spellings(wish.cpr)[0]
+    if wanted.cpr is None:
+        raise LibraryRefused("create: the request has no CPR number")
+    number = spellings(wanted.cpr)[0]
     body: dict[str, Any] = {}
-    for field in wish.fields:
+    for field in wanted.fields:
         body[_field(field.name)] = field.value
     if not body.get("surname"):
-        raise LibraryRefused("create: the wish has no surname")
+        raise LibraryRefused("create: the request has no surname")
     for name in number_fields(settings):
         body[name] = number
     if settings.cpr_attribute:
@@ -218,8 +218,8 @@ def creation(wish: Wish, mark: str, settings: KohaKeys) -> dict[str, Any]:
     body.setdefault("userid", mark)
     body[settings.mark_field] = mark
     body["library_id"] = settings.library_id
-    body["category_id"] = wish.category
-    body["expiry_date"] = wish.expires.isoformat()
+    body["category_id"] = wanted.category
+    body["expiry_date"] = wanted.expires.isoformat()
     return body
 
 

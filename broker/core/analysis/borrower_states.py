@@ -11,15 +11,10 @@ OTHER_CATEGORY: Final = "(another category)"
 
 
 def borrowers(rules: Sequence[BorrowerRule | None]) -> Iterator[DescribedBorrower]:
-    """Yield a borrower of each category the rules name, of one other, and without a CPR."""
+    """Yield a borrower of each category that the rules name, and of one other."""
     categories: dict[str, None] = {}
-    temporary: dict[str, None] = {}
     for rule in rules:
         if rule is not None:
             categories |= dict.fromkeys(categories_of(rule))
-            temporary |= dict.fromkeys(rule.temporary)
     for category in (*categories, OTHER_CATEGORY):
         yield DescribedBorrower(category, linked=True)
-    if temporary:  # else they are found by nobody, as if there were none
-        for category in (*temporary, OTHER_CATEGORY):
-            yield DescribedBorrower(category, temporary=True)

@@ -204,13 +204,13 @@ class _Stage:
             yield self._compared(found, replace(login, borrower=borrower), service)
 
     def _borrowers(self, found: LoginClass, without: ComparedLogin) -> Iterable[DescribedBorrower]:
-        """Return the borrowers that make a difference; only a wish tells categories apart."""
+        """Return the borrowers that make a difference; only a request tells categories apart."""
         rules = [
             rule
             for rule, right, played in zip(
                 self.classes.rules(found.decidings), found.rights, without.played, strict=True
             )
-            if right.wishes and _makes(played)
+            if right.can_request and _makes(played)
         ]
         return borrowers(rules) if rules else (DescribedBorrower(OTHER_CATEGORY, linked=True),)
 
@@ -301,13 +301,13 @@ def _looks_up(played: PlayedLogin) -> bool:
 
 
 def _makes(played: PlayedLogin) -> bool:
-    """Return whether an account is made, or changed, where the login wishes it."""
+    """Return whether an account is made, or changed, if the login asks for it."""
     release = played.decision.release
     return release is None or release.borrower == "make"
 
 
 def _state(borrower: DescribedBorrower | None) -> object:
-    return None if borrower is None else (borrower.category, borrower.temporary)
+    return None if borrower is None else borrower.category
 
 
 def _decides(
@@ -325,8 +325,7 @@ def _decides(
         for release in (policy.releases if policy else ())
         if release.service in named
     }
-    known = borrower is not None and not borrower.temporary
-    if "make" in demands and not known:
+    if "make" in demands and borrower is None:
         # Who lacks something is refused for the first of it, whatever else they have; but not where
         # another entry may be the one that counts, and asks for less.
         refused_for = right.lacking[:1] if demands == {"make"} else ()

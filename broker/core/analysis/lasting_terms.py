@@ -56,7 +56,7 @@ class WrittenField:
 
 @dataclass(frozen=True, slots=True)
 class AccountTerms:
-    """What a login with a wish for a borrower may write there, now or the next time.
+    """What a login with a request for a borrower may write there, now or the next time.
 
     ``fields`` are none of a person who is not known in person, and no ``register`` is asked of
     them; ``pin`` is None where no account is made. Of a borrower that is only needed the register
@@ -124,7 +124,7 @@ def account_terms(
 
 
 def _looked_up(played: PlayedLogin, release: Release, rule: BorrowerRule) -> AccountTerms | None:
-    """Return what the register is asked for of a borrower that is there and that none wishes."""
+    """Return what the register is asked for about a borrower that no login requests."""
     there = release.borrower != _NONE and played.borrower is not None
     if not there or rule.register is None or not played.decision.has(Right.WRITE_BORROWER):
         return None

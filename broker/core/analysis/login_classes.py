@@ -347,8 +347,8 @@ def _fields_of(rule: BorrowerRule | None, present: frozenset[str]) -> frozenset[
 
 
 def _written(fields: Written, held: Sequence[Rights]) -> Written:
-    """Return which of the fields a login can write; of one that cannot wish, none."""
+    """Return which of the fields a login can write; none if it can request nothing."""
     return tuple(
-        of_rule if right.wishes and right.in_person else frozenset()
+        of_rule if right.can_request and right.in_person else frozenset()
         for of_rule, right in zip(fields, held, strict=True)
     )

@@ -53,8 +53,8 @@ class Rights:
         return (self.in_person, self.findable, self.number, self.lowers)
 
     @property
-    def wishes(self) -> bool:
-        """Return whether the login can have a wish for a borrower at all."""
+    def can_request(self) -> bool:
+        """Return whether the login can have a request for a borrower at all."""
         return self.findable and self.number == _REAL
 
 

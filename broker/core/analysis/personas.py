@@ -40,8 +40,7 @@ def level(assurance: Assurance | None) -> str | None:
 
 def _borrower(login: DescribedLogin) -> Iterator[str]:
     if login.borrower is not None:
-        kind = "temporary" if login.borrower.temporary else "borrower"
-        yield f"{kind}:{login.borrower.category}"
+        yield f"borrower:{login.borrower.category}"
 
 
 def _proofs(login: DescribedLogin, vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
@@ -63,7 +62,7 @@ def example_login(login: DescribedLogin, vocabulary: Vocabulary) -> Mapping[str,
         written["age"] = reading.age
     if login.intent:
         written["intent"] = login.intent
-    if login.borrower is not None and not login.borrower.temporary:
+    if login.borrower is not None:
         written["borrower"] = True
     proofs = dict(_proofs(login, vocabulary))
     if proofs:

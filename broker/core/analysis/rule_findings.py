@@ -34,7 +34,7 @@ _REFUSES: Final = {
 }
 _NUMBER: Final = _REFUSES["cpr"]
 _NEVER_MADE: Final = ": no entry says borrower: make"
-_CHANGING_CATEGORY: Final = ("upgrades", "lowers", "temporary")
+_CHANGING_CATEGORY: Final = ("upgrades", "lowers")
 # Fates of what leaves, and of what no line lists.
 _PASSED: Final = frozenset({"released", "released_in_part", "not_listed"})
 

@@ -20,7 +20,7 @@ from broker.core.policy.model import BorrowerRule, PolicySet, ReleasedAttribute
 # What is no attribute of the upstream's: made here, or part of each class by itself.
 _OURS: Final = MINTED | {BORROWER_NUMBER, CPR_ATTRIBUTE}
 PROOF_SOURCE: Final = "proof."
-# A borrower is made only with an address, and adopted only under a name.
+# A borrower is made only with an address.
 DECIDING_FIELDS: Final = ("email", "surname")
 
 

@@ -20,7 +20,7 @@ _MODELLED: Final = {
     "Requirement": {"cpr", "age", "assurance", "upstream"},
     "BorrowerRule": {
         *("find_by", "category", "upgrades", "expires_after_months", "fields", "pin"),
-        *("lowers", "temporary", "register"),
+        *("lowers", "register"),
     },
     "RegisterRule": {"address"},
     "Lowering": {"by", "categories"},

@@ -65,18 +65,3 @@ class Borrower:
 def numbers(borrowers: Iterable[Borrower]) -> Names:
     """Return the library system's own numbers of borrowers, each once."""
     return tuple(dict.fromkeys(borrower.number for borrower in borrowers))
-
-
-def wrong_with_borrowers(found: tuple[Borrower, ...], number: str | None) -> str | None:
-    """Return the reason of a case where the borrowers found by the CPR ``number`` are not one.
-
-    None where all is well: with one borrower that is the number's, or with none. One that was found
-    by a card, or by its mark, may have another person's number by now.
-    """
-    if len(found) > 1:
-        return "several_borrowers"
-    if number and any(borrower.is_anothers(number) for borrower in found):
-        return "birth_date_differs"
-    if number and any(borrower.cpr not in {None, number} for borrower in found):
-        return "cpr_differs"
-    return None

@@ -1,13 +1,13 @@
 """The one change between the borrower that is there and the one that is wanted."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower, numbers
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.borrowers.matching import PersonFacts, has_surname, is_this_persons
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.matching import PersonFacts, is_this_persons
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.entities import Names
 
 
@@ -22,19 +22,21 @@ class Nothing:
 class Create:
     """No borrower is there: make one with these fields."""
 
-    wish: Wish
+    wanted: WantedBorrower
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Change:
-    """A borrower is there: set these fields, and category, expiry, CPR and mark unless None."""
+    """A borrower is there: set these fields, and category, expiry and CPR number unless None.
+
+    The connector also gives the borrower a card number, if it has none.
+    """
 
     number: str
     fields: tuple[tuple[str, str], ...]
     category: str | None = None
     expires: date | None = None
     cpr: str | None = None
-    mark: str | None = None
 
     def __repr__(self) -> str:
         """Show number and category only."""
@@ -63,32 +65,25 @@ Plan = Nothing | Create | Change | Case | Gone
 _RENEW_BELOW_DAYS: Final = 180
 
 
-def plan(
-    found: tuple[Borrower, ...], wish: Wish, today: date, temporary: Borrower | None = None
-) -> Plan:
-    """Return the change after which exactly one borrower is as ``wish`` has it.
+def plan(found: tuple[Borrower, ...], wanted: WantedBorrower, today: date) -> Plan:
+    """Return the change after which exactly one borrower is as ``wanted`` has it.
 
-    ``found`` are all borrowers that match the CPR, ``temporary`` the borrower that
-    ``wish.temporary`` names, None where it is gone. Two matches, one that is not this person's, or
-    a temporary borrower beside the CPR's own is a Case.
+    ``found`` are all borrowers that match the CPR number. Two matches, or a match that is not this
+    person's, are a Case.
 
     Source: docs/reference/design.md#invariant-6.
     """
-    reason = find_case_reason(found, wish.person, wish.cpr or "")
+    reason = find_case_reason(found, wanted.person, wanted.cpr or "")
     if reason:
         return Case(reason, numbers(found))
-    return plan_for_matching(found, wish, today, temporary)
+    return plan_for_matching(found, wanted, today)
 
 
-def plan_for_matching(
-    found: tuple[Borrower, ...], wish: Wish, today: date, temporary: Borrower | None = None
-) -> Plan:
+def plan_for_matching(found: tuple[Borrower, ...], wanted: WantedBorrower, today: date) -> Plan:
     """Return the plan for borrowers that are known to be this person's: one, or none."""
-    if not found:
-        return _without_borrower(wish, temporary)
-    if wish.temporary and temporary and temporary.number != found[0].number:
-        return Case("temporary_and_cpr", numbers((found[0], temporary)))
-    return _change(found[0], wish, today)
+    if found:
+        return _change(found[0], wanted, today)
+    return Create(wanted) if wanted.cpr and wanted.creates else Gone()
 
 
 def find_case_reason(
@@ -102,110 +97,78 @@ def find_case_reason(
     return None
 
 
-def _without_borrower(wish: Wish, temporary: Borrower | None) -> Plan:
-    if not wish.cpr:
-        return Gone()
-    if wish.temporary:
-        return _adoption(wish, wish.cpr, temporary)
-    if not wish.creates:
-        return Gone()
-    return Create(wish)
+def _change(borrower: Borrower, wanted: WantedBorrower, today: date) -> Nothing | Change:
+    """Return the change of a borrower that is this person's.
 
-
-def _adoption(wish: Wish, number: str, temporary: Borrower | None) -> Change | Case:
-    """Return the change that writes the CPR to a borrower whose PIN the person knew.
-
-    It must have no CPR, no other date of birth, a surname in common unless staff confirm it, and be
-    of a category made for that.
+    The expiry only moves to a later day. A login moves it if its policy has the borrower's present
+    category, or gives the borrower its own. The connector adds a card number that is missing.
     """
-    if temporary is None:
-        return Case("temporary_unfit")
-    concerned = numbers((temporary,))
-    if not wish.creates or temporary.is_anothers(number):
-        return Case("temporary_unfit", concerned)
-    if temporary.category not in wish.adopts or temporary.cpr is not None:
-        return Case("temporary_unfit", concerned)
-    if not (wish.confirmed or has_surname(wish.person, temporary)):
-        return Case("adoption_other_name", concerned)
-    return Change(temporary.number, _fields(temporary, wish), wish.category, wish.expires, number)
-
-
-def _change(borrower: Borrower, wish: Wish, today: date) -> Nothing | Change:
-    adopted = _adoption_begun(borrower, wish)
-    moved = adopted or wish.moves(borrower.category)
-    longer = borrower.category == wish.category and _expires_soon(
-        borrower.expires, wish.expires, today
-    )
-    fields = _fields(borrower, wish)
-    if not (moved or longer or fields):
+    has_moved = wanted.moves(borrower.category)
+    fields = _fields(borrower, wanted)
+    if has_moved:
+        is_later = borrower.expires is None or borrower.expires < wanted.expires
+    else:
+        is_same = borrower.category == wanted.category
+        is_later = is_same and _expires_soon(borrower.expires, wanted.expires, today)
+    lacks_card = borrower.card is None and wanted.can_write
+    if not (has_moved or is_later or fields or lacks_card):
         return Nothing(borrower.number)
-    change = Change(borrower.number, fields)
-    if moved or longer:
-        change = replace(change, expires=wish.expires)
-    if moved:
-        change = replace(change, category=wish.category)
-    if adopted:
-        change = replace(change, cpr=wish.cpr)
-    return change
+    return Change(
+        borrower.number,
+        fields,
+        category=wanted.category if has_moved else None,
+        expires=wanted.expires if is_later else None,
+    )
 
 
-def _adoption_begun(borrower: Borrower, wish: Wish) -> bool:
-    """Return whether a process died while it wrote the CPR: it leaves the category for last."""
-    if wish.cpr is None or borrower.number != wish.temporary:
-        return False
-    return borrower.category in wish.adopts
-
-
-def _fields(borrower: Borrower, wish: Wish) -> tuple[tuple[str, str], ...]:
+def _fields(borrower: Borrower, wanted: WantedBorrower) -> tuple[tuple[str, str], ...]:
     return tuple(
         (field.name, field.value)
-        for field in wish.fields
+        for field in wanted.fields
         if _is_written(field, borrower.fields.get(field.name))
     )
 
 
-def _is_written(field: WishedField, present: str | None) -> bool:
+def _is_written(field: WantedField, present: str | None) -> bool:
     if field.set == "always":
         return present != field.value
     return field.set == "if_empty" and not present
 
 
-def _expires_soon(present: date | None, wished: date, today: date) -> bool:
+def _expires_soon(present: date | None, wanted: date, today: date) -> bool:
     # No expiry is none to move, and a login never brings one nearer.
-    if present is None or present >= wished:
+    if present is None or present >= wanted:
         return False
-    return near(present, wished, today)
+    return near(present, wanted, today)
 
 
-def near(present: date, wished: date, today: date) -> bool:
+def near(present: date, wanted: date, today: date) -> bool:
     """Return whether an expiry is so near that a login moves it: half a year, or half a short term.
 
     A write at every login would cost more than it is worth.
     """
     days_left = (present - today).days
-    half_term = (wished - today).days // 2
+    half_term = (wanted - today).days // 2
     return days_left < min(_RENEW_BELOW_DAYS, half_term)
 
 
-def offered(planned: Plan, found: tuple[Borrower, ...], wish: Wish) -> str | None:
+def offered(planned: Plan, found: tuple[Borrower, ...], wanted: WantedBorrower) -> str | None:
     """Return the category that ``planned`` would upgrade; the person is asked first (R40)."""
     if not isinstance(planned, Change) or not found:
         return None
     category = found[0].category
-    if not wish.upgrades_from(category):
+    if not wanted.upgrades_from(category):
         return None
     return category
 
 
-def outcome(borrower: Borrower, change: Change | None, wish: Wish) -> EnrolmentOutcome:
+def outcome(borrower: Borrower, change: Change | None, wanted: WantedBorrower) -> EnrolmentOutcome:
     """Return what ``change`` made of the ``borrower`` that was there before it."""
     if change is None:
         return EnrolmentOutcome.UNCHANGED
-    if change.cpr:
-        return EnrolmentOutcome.ADOPTED
     if change.category is None:
         return _of_same_category(borrower, change)
-    if wish.upgrades_from(borrower.category):
+    if wanted.upgrades_from(borrower.category):
         return EnrolmentOutcome.UPGRADED
     return EnrolmentOutcome.LOWERED
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.entities import Names
 
 
@@ -34,8 +34,20 @@ class EnrolmentOutcome(StrEnum):
     UPDATED = "updated"  # fields or expiry; the category is as before
     UPGRADED = "upgraded"
     LOWERED = "lowered"
-    ADOPTED = "adopted"  # a borrower without a CPR number got that of its person
+    CLAIMED = "claimed"  # the person proved to own a borrower without a CPR number
     UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Claim:
+    """The borrower that a person has shown to be their own.
+
+    By the code that was mailed to its address, or ``is_by_card``: by its card number, with surname,
+    given name and birth date.
+    """
+
+    borrower_number: str
+    is_by_card: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -46,7 +58,7 @@ class Enrolment:
     the CPR number, so that a finished enrolment has none. ``failing_since`` is the time of the
     first failure in a row, ``last_error`` the masked sentence of the last one, and ``setting`` the
     setting of the library system that must be corrected first. ``borrowers`` are the borrowers of
-    a case, ``claimed`` the one that the person has proved to own, and ``ruled_out`` those that
+    a case, ``claimed`` the one that the person has shown to be theirs, and ``ruled_out`` those that
     staff know to be other people's. ``creates`` and ``conflicts`` count the creates that were sent,
     and those that a unique field rejected, since the last decision.
     """
@@ -54,7 +66,7 @@ class Enrolment:
     id: str
     state: EnrolmentState
     requested_at: datetime
-    wanted: Wish | None = None
+    wanted: WantedBorrower | None = None
     attempts: int = 0
     next_attempt: datetime | None = None
     failing_since: datetime | None = None
@@ -64,7 +76,7 @@ class Enrolment:
     creates: int = 0
     conflicts: int = 0
     borrowers: Names = ()
-    claimed: str | None = None
+    claimed: Claim | None = None
     ruled_out: Names = ()
     outcome: EnrolmentOutcome | None = None
     wanted_hash: str | None = None  # keyed hash of the request that was carried out last
@@ -74,7 +86,7 @@ class Enrolment:
         """Return whether the last attempt of a pending enrolment failed."""
         return self.state is EnrolmentState.PENDING and self.failing_since is not None
 
-    def request(self, wanted: Wish, now: datetime) -> "Enrolment":
+    def request(self, wanted: WantedBorrower, now: datetime) -> "Enrolment":
         """Return the enrolment after a login has asked for ``wanted``: pending, and due now."""
         if self.wanted is not None:
             wanted = merge_wanted(self.wanted, wanted)
@@ -100,11 +112,14 @@ class Enrolment:
     def rule_out(self, borrowers: Iterable[str], now: datetime) -> "Enrolment":
         """Return the enrolment after staff said that ``borrowers`` are other people's."""
         ruled_out = tuple(dict.fromkeys([*self.ruled_out, *borrowers]))
-        return replace(self.retry(now), ruled_out=ruled_out)
+        claimed = self.claimed
+        if claimed and claimed.borrower_number in ruled_out:
+            claimed = None
+        return replace(self.retry(now), ruled_out=ruled_out, claimed=claimed)
 
-    def claim(self, number: str, now: datetime) -> "Enrolment":
-        """Return the enrolment after the person has proved that borrower ``number`` is theirs."""
-        return replace(self.retry(now), claimed=number)
+    def claim(self, claim: Claim, now: datetime) -> "Enrolment":
+        """Return the enrolment after the person has shown that a borrower is theirs."""
+        return replace(self.retry(now), claimed=claim)
 
     def count_create(self) -> "Enrolment":
         """Return the enrolment before a create is sent."""
@@ -168,7 +183,7 @@ class Enrolment:
         return f"Enrolment({self.id!r}, {self.state.value!r}, {self.reason!r})"
 
 
-def merge_wanted(pending: Wish, later: Wish) -> Wish:
+def merge_wanted(pending: WantedBorrower, later: WantedBorrower) -> WantedBorrower:
     """Return the wanted borrower of a pending enrolment after a later request.
 
     The later request changes it as the change plan would change a real borrower. It takes away no
@@ -198,8 +213,8 @@ def merge_wanted(pending: Wish, later: Wish) -> Wish:
 
 
 def _merge_fields(
-    pending: tuple[WishedField, ...], later: tuple[WishedField, ...]
-) -> tuple[WishedField, ...]:
+    pending: tuple[WantedField, ...], later: tuple[WantedField, ...]
+) -> tuple[WantedField, ...]:
     merged = {field.name: field for field in pending}
     for field in later:
         if field.name not in merged or field.set == "always":

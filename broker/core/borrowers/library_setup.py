@@ -59,4 +59,4 @@ class SetupTrial:
 def categories_of(rule: BorrowerRule) -> tuple[str, ...]:
     """Return every category that the rule makes, moves or lowers, each as often as it is named."""
     lowered = rule.lowers.categories if rule.lowers else ()
-    return (rule.category, *rule.upgrades, *lowered, *rule.temporary)
+    return (rule.category, *rule.upgrades, *lowered)

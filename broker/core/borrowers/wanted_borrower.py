@@ -14,8 +14,8 @@ from broker.core.policy.register_rule import RegisterRule
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class WishedField:
-    """One borrower field of a wish: its value and when it may be written."""
+class WantedField:
+    """One borrower field of a request: its value and when it may be written."""
 
     name: str
     value: str
@@ -23,19 +23,17 @@ class WishedField:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Wish:
+class WantedBorrower:
     """The borrower as it is wanted: derived from the decision, before anything is looked up.
 
     ``cpr`` is the number to find the borrower by. ``expires`` is the day the category is good
     until, ``pin_to`` the address a new borrower's PIN is mailed to, None for no mail. ``upgrade``
     is False where the person would rather keep the category (or was not asked yet), ``lowers`` the
-    categories that this login may lower. ``temporary`` is the number of a borrower without a CPR
-    that the person proved by its PIN: of one of the categories ``adopts`` it gets the CPR.
-    ``creates`` is False where the person may not enrol alone: a person with a borrower gets on,
-    nobody gets a new one. ``confirmed`` is whether staff have said that the temporary borrower is
-    this person's, whose name it does not have. ``register`` is what is done with the answer of the
-    register of persons, None where nobody is looked up. ``person`` is compared with a borrower
-    before it counts as this person's.
+    categories that this login may lower. ``creates`` is False if the person may not enrol alone: an
+    existing borrower is used, and no new one is made. ``register`` says what is done with the
+    answer of the register of persons, None if the register is not asked. ``person`` is compared
+    with a borrower before it counts as this person's. ``can_write`` is False if the login may only
+    lower the category.
     """
 
     cpr: str | None
@@ -43,21 +41,19 @@ class Wish:
     category: str
     upgrades: Names
     expires: date
-    fields: tuple[WishedField, ...]
+    fields: tuple[WantedField, ...]
     pin_to: str | None
     language: str = "da"
     upgrade: bool = True
     lowers: Names = ()
-    temporary: str | None = None
-    adopts: Names = ()
     creates: bool = True
-    confirmed: bool = False
+    can_write: bool = True
     register: RegisterRule | None = None
     person: PersonFacts = NO_FACTS
 
     def __repr__(self) -> str:
         """Show affiliation and category only."""
-        return f"Wish({self.affiliation!r}, {self.category!r})"
+        return f"WantedBorrower({self.affiliation!r}, {self.category!r})"
 
     def upgrades_from(self, category: str) -> bool:
         """Return whether a borrower of ``category`` would be upgraded.
@@ -86,12 +82,14 @@ def months_after(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, last_day))
 
 
-def wish(decision: Decision, attributes: Attributes, *, language: str, today: date) -> Wish | None:
-    """Return the wish of a decision, or None where its policy or the login finds no borrower.
+def derive_wanted_borrower(
+    decision: Decision, attributes: Attributes, *, language: str, today: date
+) -> WantedBorrower | None:
+    """Return the wanted borrower of a decision; None if policy or login leads to no borrower.
 
     A person without the right to write to a borrower may have its category lowered, and nothing
-    made, raised or written. A login by the library account wishes nothing: its category comes from
-    the library system itself, and would renew itself for ever.
+    made, raised or written. A login by the library account requests nothing: its category comes
+    from the library system itself, and would renew itself for ever.
     """
     policy = decision.policy
     if policy is None or policy.borrower is None or _CATEGORY in attributes:
@@ -102,7 +100,7 @@ def wish(decision: Decision, attributes: Attributes, *, language: str, today: da
         return None
     sure = decision.has(Right.WRITE_BORROWER)
     fields = _fields(rule, attributes) if sure else ()
-    return Wish(
+    return WantedBorrower(
         cpr=number,
         affiliation=policy.affiliation,
         category=rule.category,
@@ -112,8 +110,8 @@ def wish(decision: Decision, attributes: Attributes, *, language: str, today: da
         pin_to=_pin_address(rule, fields),
         language=language,
         lowers=_lowers(rule, decision),
-        adopts=rule.temporary,
         creates=sure and decision.permits_creation,
+        can_write=sure,
         register=rule.register if sure else None,
         person=read_person_facts(attributes),
     )
@@ -138,7 +136,7 @@ def _number(rule: BorrowerRule, decision: Decision, attributes: Attributes) -> s
     return attributes.one(CPR_ATTRIBUTE)
 
 
-def _pin_address(rule: BorrowerRule, fields: tuple[WishedField, ...]) -> str | None:
+def _pin_address(rule: BorrowerRule, fields: tuple[WantedField, ...]) -> str | None:
     if rule.pin != "mail":
         return None
     for field in fields:
@@ -155,13 +153,13 @@ def _lowers(rule: BorrowerRule, decision: Decision) -> Names:
     return rule.lowers.categories
 
 
-def _fields(rule: BorrowerRule, attributes: Attributes) -> tuple[WishedField, ...]:
-    wished = []
+def _fields(rule: BorrowerRule, attributes: Attributes) -> tuple[WantedField, ...]:
+    wanted = []
     for field in rule.fields:
         value = _first_value(field, attributes)
         if value:
-            wished.append(WishedField(field.name, value, field.set))
-    return tuple(wished)
+            wanted.append(WantedField(field.name, value, field.set))
+    return tuple(wanted)
 
 
 def _first_value(field: Field, attributes: Attributes) -> str | None:

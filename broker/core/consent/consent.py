@@ -157,7 +157,7 @@ def _age(made: Receipt) -> tuple[datetime, bool]:
 
 
 def standing(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
-    """Return each yes that is younger than the last no, withdrawal or wish to be told again.
+    """Return each yes that is younger than the last no, withdrawal or request to be told again.
 
     Newest first.
     """

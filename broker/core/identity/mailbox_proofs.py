@@ -37,7 +37,7 @@ class Mailing:
 
 @dataclass(frozen=True, slots=True)
 class ProofOwner:
-    """The person (a pseudonym) that an address or temporary borrower proves, and by which proof."""
+    """The person (a pseudonym) that an address proves, and by which proof."""
 
     owner: str
     name: str

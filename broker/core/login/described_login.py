@@ -6,7 +6,7 @@ from datetime import date
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.entities import Controller
 from broker.core.identity.canonical_attributes import ReadingWithoutCpr
 from broker.core.login.transaction import Errand
@@ -23,30 +23,27 @@ _ANOTHER: Final = "(another borrower number)"
 class DescribedBorrower:
     """The borrower that the library system has of the person.
 
-    ``temporary``: made by the desk without a CPR number, and proved by its PIN in this login.
     ``linked``: an earlier login leads to it, though this one may bring no CPR number. ``twice``:
     the desk has made another beside it. ``fields`` None: as the login would write them.
     """
 
     category: str
-    temporary: bool = False
     linked: bool = False
     twice: bool = False
     expires: date | None = None
     fields: Mapping[str, str] | None = field(default=None, repr=False)
 
-    def held(self, wished: Wish | None) -> Borrower:
-        """Return the borrower as the library system holds it before a login that wishes so."""
+    def held(self, wanted: WantedBorrower | None) -> Borrower:
+        """Return the borrower as it is before a login that asks for ``wanted``."""
         fields = self.fields
         if fields is None:
-            fields = {each.name: each.value for each in wished.fields} if wished else {}
-        return Borrower(BORROWER_STAND_IN, self.category, self.expires, fields=fields)
+            fields = {each.name: each.value for each in wanted.fields} if wanted else {}
+        number = BORROWER_STAND_IN
+        return Borrower(number, self.category, self.expires, fields=fields, card=number)
 
-    def found(self, wished: Wish | None) -> tuple[Borrower, ...]:
+    def found(self, wanted: WantedBorrower | None) -> tuple[Borrower, ...]:
         """Return the borrowers that the person's CPR number finds."""
-        if self.temporary:
-            return ()
-        held = self.held(wished)
+        held = self.held(wanted)
         return (held, replace(held, number=_ANOTHER)) if self.twice else (held,)
 
 

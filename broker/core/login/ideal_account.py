@@ -17,9 +17,9 @@ from broker.core.borrowers.change_plan import (
     plan_for_matching,
 )
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.borrowers.wanted_borrower import Wish, wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower, derive_wanted_borrower
 from broker.core.identity.canonical_attributes import ReadingWithoutCpr
-from broker.core.identity.rights import Right, has_usable_cpr
+from broker.core.identity.rights import has_usable_cpr
 from broker.core.identity.usable_cpr import missing_cpr_reason
 from broker.core.login.described_login import BORROWER_STAND_IN, DescribedBorrower
 from broker.core.login.missing_address import without_address
@@ -58,36 +58,35 @@ class IdealAccount:
         if release is None or release.borrower == "none":
             return None
         if release.borrower == "make" and self.errand is not Errand.PIN:
-            wished = self.wished(upgrade=self.upgrade is not False)
-            if wished:
-                return self._by_wish(wished)
+            wanted = self.wanted(upgrade=self.upgrade is not False)
+            if wanted:
+                return self._as_wanted(wanted)
         return self._as_it_is(verified=verified)
 
     def enrolled(self, *, verified: bool) -> Account:
-        """Return the account after the wish of the login was carried out."""
-        wished = self.wished(upgrade=self.upgrade is True)
-        if wished is None:
+        """Return the account after the request of the login was carried out."""
+        wanted = self.wanted(upgrade=self.upgrade is True)
+        if wanted is None:
             found = self._as_it_is(verified=verified)
             closed = Account(None, AccountState.CLOSED)
             return closed if found.state is AccountState.NONE else found
-        if not self._by_cpr(wished) and not _has_mail(wished):
+        if not self._by_cpr(wanted) and not _has_mail(wanted):
             return without_address(self.decision, self.reading.attributes)
-        return self._carried_out(self.planned(wished), wished)
+        return self._carried_out(self.planned(wanted), wanted)
 
-    def wished(self, *, upgrade: bool) -> Wish | None:
-        """Return the wish of the login."""
-        wished = wish(self.decision, self.reading.attributes, language=_LANGUAGE, today=self.today)
-        if wished is None:
-            return None
-        temporary = BORROWER_STAND_IN if self._is_temporary else None
-        return replace(wished, upgrade=upgrade, temporary=temporary)
+    def wanted(self, *, upgrade: bool) -> WantedBorrower | None:
+        """Return the request of the login."""
+        wanted = derive_wanted_borrower(
+            self.decision, self.reading.attributes, language=_LANGUAGE, today=self.today
+        )
+        return replace(wanted, upgrade=upgrade) if wanted else None
 
-    def planned(self, wished: Wish) -> Plan:
-        """Return the change by which the borrower becomes as wished."""
-        found = self._by_cpr(wished)
+    def planned(self, wanted: WantedBorrower) -> Plan:
+        """Return the change by which the borrower becomes as wanted."""
+        found = self._by_cpr(wanted)
         if self._has_several:
             return Case(_SEVERAL, numbers(found))
-        return plan_for_matching(found, wished, self.today, self._temporary(wished))
+        return plan_for_matching(found, wanted, self.today)
 
     @property
     def _has_several(self) -> bool:
@@ -95,19 +94,10 @@ class IdealAccount:
         return len(self._by_cpr(None)) > 1
 
     @property
-    def _is_temporary(self) -> bool:
-        """Return whether the person is asked for a temporary borrower, and has one."""
-        policy = self.decision.policy
-        rule = policy.borrower if policy else None
-        if rule is None or not rule.temporary or not self.decision.has(Right.WRITE_BORROWER):
-            return False
-        return self.borrower is not None and self.borrower.temporary
-
-    @property
     def _leads(self) -> bool:
         """Return whether something of the login leads to the borrower."""
         borrower = self.borrower
-        if borrower is None or borrower.temporary:
+        if borrower is None:
             return False
         return borrower.linked or self._by_number
 
@@ -115,32 +105,27 @@ class IdealAccount:
     def _by_number(self) -> bool:
         return has_usable_cpr(self.decision.ground)
 
-    def _by_cpr(self, wished: Wish | None) -> tuple[Borrower, ...]:
-        return self.borrower.found(wished) if self.borrower else ()
+    def _by_cpr(self, wanted: WantedBorrower | None) -> tuple[Borrower, ...]:
+        return self.borrower.found(wanted) if self.borrower else ()
 
-    def _temporary(self, wished: Wish) -> Borrower | None:
-        if self.borrower is None or not self._is_temporary:
-            return None
-        return self.borrower.held(wished)
-
-    def _by_wish(self, wished: Wish) -> Account:
-        """Return the account as what the login wishes for would change it."""
+    def _as_wanted(self, wanted: WantedBorrower) -> Account:
+        """Return the account as the request of the login would change it."""
         if self._has_several:
             return _case(_SEVERAL)
-        found = self._by_cpr(wished)
-        planned = self.planned(wished)
+        found = self._by_cpr(wanted)
+        planned = self.planned(wanted)
         if found and isinstance(planned, Nothing):
-            return self._carried_out(planned, wished)
+            return self._carried_out(planned, wanted)
         if found:
             number = planned.number if isinstance(planned, Change) else None
-            upgrade_from = offered(planned, found, wished)
+            upgrade_from = offered(planned, found, wanted)
             return Account(number, AccountState.NONE, upgrade_from=upgrade_from)
-        if wished.temporary is None and not wished.creates:
+        if not wanted.creates:
             return _case("national_eid_required")
-        if not _has_mail(wished):
+        if not _has_mail(wanted):
             return without_address(self.decision, self.reading.attributes)
         number = planned.number if isinstance(planned, Change) else None
-        return Account(number, AccountState.NONE, absent=True)
+        return Account(number, AccountState.NONE)
 
     def _as_it_is(self, *, verified: bool) -> Account:
         """Return the account of a borrower that this login changes nothing of."""
@@ -157,23 +142,23 @@ class IdealAccount:
             return Account(None, AccountState.NONE)
         return _case(missing_cpr_reason(self.reading.cpr))
 
-    def _carried_out(self, planned: Plan, wished: Wish) -> Account:
+    def _carried_out(self, planned: Plan, wanted: WantedBorrower) -> Account:
         number = BORROWER_STAND_IN
         done = AccountState.DONE
         match planned:
             case Case(reason):
                 return _case(reason)
             case Gone():
-                return Account(None, AccountState.GIVEN_UP, reason="borrower_gone")
+                return _case("national_eid_required")
             case Create():
                 created = EnrolmentOutcome.CREATED
-                return Account(number, done, created, category=wished.category)
+                return Account(number, done, created, category=wanted.category)
             case Nothing():
                 kept = self.borrower.category if self.borrower else None
                 return Account(number, done, EnrolmentOutcome.UNCHANGED, category=kept)
             case Change():
-                before = self.borrower or DescribedBorrower(wished.category)
-                made = outcome(before.held(wished), planned, wished)
+                before = self.borrower or DescribedBorrower(wanted.category)
+                made = outcome(before.held(wanted), planned, wanted)
                 category = planned.category or before.category
                 return Account(number, done, made, category=category)
             case _:
@@ -184,5 +169,5 @@ def _case(reason: str) -> Account:
     return Account(None, AccountState.CASE, reason=reason)
 
 
-def _has_mail(wished: Wish) -> bool:
-    return any(each.name == _EMAIL for each in wished.fields)
+def _has_mail(wanted: WantedBorrower) -> bool:
+    return any(each.name == _EMAIL for each in wanted.fields)

@@ -292,7 +292,7 @@ def _enrolled(scene: _Scene) -> _Scene:
 
 def _months(answers: IdealAccount, rule: BorrowerRule) -> int | None:
     """Return the months that the borrower is good for from now on; None where its end stays."""
-    wished = answers.wished(upgrade=answers.upgrade is True)
-    planned = answers.planned(wished) if wished else None
+    wanted = answers.wanted(upgrade=answers.upgrade is True)
+    planned = answers.planned(wanted) if wanted else None
     renewed = isinstance(planned, Create) or (isinstance(planned, Change) and planned.expires)
     return rule.expires_after_months if renewed else None

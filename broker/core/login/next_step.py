@@ -25,6 +25,7 @@ from broker.core.login.steps import (
     Ask,
     Authenticate,
     Choose,
+    ClaimBorrower,
     Done,
     Enrol,
     Issue,
@@ -134,6 +135,9 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
     account = transaction.account
     if transaction.errand is Errand.PIN:
         return _new_pin(account, decision)
+    if account is not None and account.state is AccountState.CASE:
+        # _barred lets no other case through: a borrower was found that may be the person's.
+        return _unless_passive(transaction, ClaimBorrower(decision), decision)
     if account is not None and account.state is AccountState.MAIL_REQUIRED:
         prove_mail = ProveMailbox(MAIL_PROOF, (), _MAIL_LASTS, None, optional=False)
         return _unless_passive(transaction, prove_mail, decision)
@@ -174,8 +178,24 @@ def _asked(
     if category:
         return _unless_passive(transaction, OfferUpgrade(category, decision), decision)
     if asked:
-        return _unless_passive(transaction, Ask(asked, decision), decision)
+        can_claim = transaction.claim is None and _can_claim(transaction.account, decision)
+        return _unless_passive(transaction, Ask(asked, decision, can_claim), decision)
     return None
+
+
+def can_claim(step: Step) -> bool:
+    """Return whether the person may claim a borrower that they have already."""
+    return isinstance(step, ClaimBorrower) or (isinstance(step, Ask) and step.can_claim)
+
+
+def _can_claim(account: Account | None, decision: Decision) -> bool:
+    """Return whether a borrower that the person has already may take the place of a new one.
+
+    A claim writes the CPR number into a borrower: it needs the right to create one.
+    """
+    if account is None or not account.can_claim:
+        return False
+    return decision.has(Right.WRITE_BORROWER) and decision.permits_creation
 
 
 def _upgrade_offered(transaction: Transaction) -> str | None:
@@ -247,9 +267,17 @@ def _barred(transaction: Transaction, decision: Decision) -> Refuse | None:
     if release.borrower == "none":
         return None
     code = _account_barred(transaction.account, release)
-    if code:
-        return Refuse(code, REQUEST_DENIED, decision)
-    return None
+    if code is None or _has_case_to_claim(transaction, decision):
+        return None
+    return Refuse(code, REQUEST_DENIED, decision)
+
+
+def _has_case_to_claim(transaction: Transaction, decision: Decision) -> bool:
+    """Return whether the account is a case that a claim would end."""
+    account = transaction.account
+    if account is None or account.state is not AccountState.CASE:
+        return False
+    return transaction.errand is not Errand.PIN and _can_claim(account, decision)
 
 
 def _account_barred(account: Account | None, release: Release) -> str | None:
@@ -267,7 +295,6 @@ def _account_barred(account: Account | None, release: Release) -> str | None:
             | AccountState.NONE
             | AccountState.WANTED
             | AccountState.DONE
-            | AccountState.GIVEN_UP
             | AccountState.OBSERVED
             | AccountState.UNAVAILABLE
             | AccountState.MAIL_REQUIRED
@@ -315,12 +342,7 @@ def _unfinished(account: Account | None, decision: Decision) -> Enrol | Refuse |
             return Enrol(decision)
         case AccountState.KNOWN | AccountState.DONE | AccountState.OBSERVED:
             return None
-        case (
-            AccountState.CASE
-            | AccountState.GIVEN_UP
-            | AccountState.MAIL_REQUIRED
-            | AccountState.CLOSED
-        ):
+        case AccountState.CASE | AccountState.MAIL_REQUIRED | AccountState.CLOSED:
             return Refuse(account.reason or "account_case", REQUEST_DENIED, decision)
         case _:
             assert_never(account.state)

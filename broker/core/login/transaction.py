@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
 
-from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.enrolment import Claim, EnrolmentOutcome
 from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.consent.consent import Receipt
 from broker.core.entities import PERSISTENT
@@ -204,7 +204,6 @@ class AccountState(StrEnum):
     WANTED = "wanted"  # the enrolment is accepted and not carried out yet
     DONE = "done"
     CASE = "case"  # staff must look
-    GIVEN_UP = "given_up"
     OBSERVED = "observed"  # library.mode = observe: nothing is written
     UNAVAILABLE = "unavailable"  # the library system did not answer
     MAIL_REQUIRED = "mail_required"  # no borrower is made without a mail address
@@ -225,7 +224,8 @@ class Account:
     upgrade_from: str | None = None  # the category that going on would change, if the person wants
     category: str | None = None  # the borrower's, where an enrolment records it
     pin_mailed: bool = False  # whether a PIN is mailed, or will be
-    absent: bool = False
+    # whether an account that the person has already may take its place
+    can_claim: bool = False
     enrolment: str | None = None  # the id under which staff find it, or the case that it is
     # why the person is to be looked up in the register, once they have been told of it
     look_up: LookUpReason | None = None
@@ -278,9 +278,8 @@ class Transaction:
     # the person goes on without a proof that would make them who they said they are
     unproved: bool = False
     upgrade: bool | None = None  # the person's answer to the offer
+    claim: Claim | None = None  # the borrower that the person has shown to be their own
     told: bool = False  # the person has been told of another category
-    # the borrower without a CPR that the person proved to be their own by its PIN
-    temporary: str | None = None
     issued: Issued | None = None
     # on a shared computer: the person asked for the whole CPR number, or has logged in for it
     reveal: Literal["", "asked", "open"] = ""
@@ -391,11 +390,16 @@ class Transaction:
             mailing=None,
             unproved=False,
             upgrade=None,
-            temporary=None,
+            claim=None,
             issued=None,
             reveal="",
             number_shown=False,
         )
+
+    def add_claim(self, claim: Claim) -> "Transaction":
+        """Add that the person has shown a borrower to be theirs: the enrolment is tried again."""
+        account = Account(None, AccountState.NONE)
+        return replace(self, claim=claim, account=account)
 
     def relearning(self) -> "Transaction":
         """Drop what was looked up of the person: more is known now, and it is looked up again."""

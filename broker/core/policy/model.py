@@ -74,11 +74,7 @@ class Lowering:
 
 @dataclass(frozen=True, slots=True)
 class BorrowerRule:
-    """The borrower that a person of this affiliation becomes.
-
-    ``temporary`` are the categories of borrowers without a CPR that become this one when the CPR
-    arrives.
-    """
+    """The borrower that a person of this affiliation becomes."""
 
     find_by: Names
     category: str
@@ -88,7 +84,6 @@ class BorrowerRule:
     pin: PinDelivery
     place: PolicyLine
     lowers: Lowering | None = None
-    temporary: Names = ()
     register: RegisterRule | None = None
     lines: Mapping[str, PolicyLine] = field(default_factory=dict)
 

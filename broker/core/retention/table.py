@@ -166,14 +166,6 @@ PROOF_OWNER: Final = Retention(
     _("one mailbox speaks for one person"),
     _("as long as the proof"),
 )
-TEMPORARY_OWNER: Final = Retention(
-    "proof",
-    _("whose a temporary borrower has become, as a keyed hash"),
-    "a keyed hash of the borrower number",
-    _YEAR,
-    _("the PIN that showed it"),
-    _("two who know its PIN are not both its person"),
-)
 SESSION: Final = Retention(
     "session",
     _("what a service was told: NameIDs there and upstream, person id, browser"),

@@ -52,8 +52,6 @@ class BorrowerShape(Shape):
     category: OneLineText
     upgrades: tuple[OneLineText, ...] = ()
     lowers: LowersShape | None = None
-    # categories without a CPR that become this one when it arrives
-    temporary: tuple[OneLineText, ...] = ()
     expires_after: Months
     fields: dict[str, FieldShape]
     # "register" is a method of every model's class.
@@ -75,7 +73,6 @@ class BorrowerShape(Shape):
             pin=self.pin,
             place=place.line,
             lowers=self.lowers.lowering() if self.lowers else None,
-            temporary=self.temporary,
             register=self.of_register.rule() if self.of_register else None,
             lines=place.lines_of(self._written_keys()),
         )

@@ -193,9 +193,5 @@ def _is_reached(category: str, way: str, policy: Policy) -> bool:
 
 def _changed(rule: BorrowerRule) -> Iterator[tuple[str, PolicyLine]]:
     lowered = rule.lowers.categories if rule.lowers else ()
-    for key, categories in (
-        ("upgrades", rule.upgrades),
-        ("lowers", lowered),
-        ("temporary", rule.temporary),
-    ):
+    for key, categories in (("upgrades", rule.upgrades), ("lowers", lowered)):
         yield from ((category, rule.line_of(key)) for category in categories)

@@ -145,8 +145,8 @@ def makes_borrower(login: LoginFacts, decision: Decision) -> bool:
     rule = decision.policy.borrower if decision.policy else None
     if decision.effect is Effect.DENY or release is None or rule is None or login.borrower:
         return False
-    wished = release.borrower == "make" and CPR_ATTRIBUTE in rule.find_by
-    return wished and decision.permits_creation and decision.has(Right.WRITE_BORROWER)
+    wanted = release.borrower == "make" and CPR_ATTRIBUTE in rule.find_by
+    return wanted and decision.permits_creation and decision.has(Right.WRITE_BORROWER)
 
 
 def _category(decision: Decision) -> str | None:

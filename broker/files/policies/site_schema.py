@@ -103,7 +103,6 @@ def _values(names: SiteNames) -> Iterable[tuple[str, str, JsonSchema]]:
     yield "FieldShape", "from", _one_or_several(sources)
     yield "BorrowerShape", "category", categories
     yield "BorrowerShape", "upgrades", _list_of(categories)
-    yield "BorrowerShape", "temporary", _list_of(categories)
     yield "LowersShape", "categories", _list_of(categories)
     yield "ExpectShape", "affiliation", affiliations
     yield "ExpectShape", "reason", _enum(sorted(FIRST_REASONS))

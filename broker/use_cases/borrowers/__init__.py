@@ -1,1 +1,1 @@
-"""Borrower accounts: looked up, wished for, made in the library system, and cases for staff."""
+"""Borrower accounts: found, requested, made in the library system, and cases for staff."""

@@ -16,7 +16,7 @@ from datetime import datetime
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import LibraryCapability
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotMade, ChangeUnanswered, LibraryError, StoreUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, LibrarySystem, Store
@@ -54,10 +54,10 @@ class LockedChanges:
         """Return what the library system can do."""
         return self._library.capabilities
 
-    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+    def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Make the borrower."""
         with self._noticed():
-            return self._library.create(wish, mark, deadline)
+            return self._library.create(wanted, mark, deadline)
 
     @contextmanager
     def _noticed(self) -> Iterator[None]:

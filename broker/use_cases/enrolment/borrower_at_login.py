@@ -9,7 +9,7 @@ from broker.core.borrowers.change_plan import Change, Create, Nothing, offered, 
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import read_person_facts
 from broker.core.borrowers.register_look_up import LookUpReason
-from broker.core.borrowers.wanted_borrower import Wish, wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower, derive_wanted_borrower
 from broker.core.consent.disclosure import looked_up
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.identity.usable_cpr import missing_cpr_reason
@@ -111,7 +111,7 @@ class BorrowerAtLogin:
         return missing or self._enrol(transaction, person, wanted, now, patience)
 
     def _find_gap(
-        self, person: Person, wanted: Wish, arrived: Arrived, now: datetime
+        self, person: Person, wanted: WantedBorrower, arrived: Arrived, now: datetime
     ) -> Account | None:
         """Return the account where a request without a mail address cannot be stored, else None."""
         account = self._find_as_wanted(person, wanted, arrived, now)
@@ -122,7 +122,12 @@ class BorrowerAtLogin:
         return None
 
     def _enrol(
-        self, transaction: Transaction, person: Person, wanted: Wish, now: datetime, patience: float
+        self,
+        transaction: Transaction,
+        person: Person,
+        wanted: WantedBorrower,
+        now: datetime,
+        patience: float,
     ) -> Account:
         """Store the request, unless it is stored or carried out already, and wait for its end."""
         has_pin_mail = bool(wanted.pin_to)
@@ -137,7 +142,7 @@ class BorrowerAtLogin:
             return _account_of(record.value, None)  # this login has waited for it
         is_stored = is_under_way(enrolment)
         if not (is_stored and is_waiting):
-            self.requests.request(person.id, wanted)
+            self.requests.request(person.id, wanted, transaction.claim)
         self.requests.wait(person.id, patience)
         record = self.ports.persons.read(person.id, self.ports.now())
         if record is None or record.value.enrolment is None:
@@ -146,7 +151,7 @@ class BorrowerAtLogin:
         return _account_of(record.value, enrolment.outcome, has_pin_mail=has_pin_mail)
 
     def _outcome_for(
-        self, transaction: Transaction, record: PersonRecord, wanted: Wish
+        self, transaction: Transaction, record: PersonRecord, wanted: WantedBorrower
     ) -> EnrolmentOutcome:
         """Return what was done for this login, if it has waited for just that."""
         enrolment = record.enrolment
@@ -165,7 +170,7 @@ class BorrowerAtLogin:
             self.store.count(key, 1, DECLINED.until(now), now)
 
     def _find(
-        self, person: Person, arrived: Arrived, now: datetime, wanted: Wish | None = None
+        self, person: Person, arrived: Arrived, now: datetime, wanted: WantedBorrower | None = None
     ) -> FoundBorrower:
         """Return the borrower that the login leads to, and open or end the case that it shows."""
         cpr = usable_cpr(arrived)
@@ -185,7 +190,7 @@ class BorrowerAtLogin:
         person_id: str,
         found: FoundBorrower,
         record: Record[PersonRecord] | None,
-        wanted: Wish | None,
+        wanted: WantedBorrower | None,
     ) -> None:
         """Open a case that a search shows, or end one that staff have corrected meanwhile."""
         enrolment = record.value.enrolment if record else None
@@ -233,7 +238,7 @@ class BorrowerAtLogin:
                 assert_never(found.finding)
 
     def _find_as_wanted(
-        self, person: Person, wanted: Wish, arrived: Arrived, now: datetime
+        self, person: Person, wanted: WantedBorrower, arrived: Arrived, now: datetime
     ) -> Account:
         """Return the account as the request of this login would change it."""
         found = self._find(person, arrived, now, wanted)
@@ -243,14 +248,18 @@ class BorrowerAtLogin:
             case Finding.CASE:
                 return _case_account(found.reason, self._case_id(person.id, now))
             case Finding.NONE:
-                return _describe_none(wanted, arrived)
+                account = _describe_none(wanted, arrived)
+                can_claim = account.state is AccountState.NONE and self.mode == "live"
+                return replace(account, can_claim=can_claim)
             case Finding.SILENT:
                 state = AccountState.NONE if _has_mail(wanted) else AccountState.UNAVAILABLE
                 return Account(None, state)
             case _:
                 assert_never(found.finding)
 
-    def _describe_found(self, found: FoundBorrower, wanted: Wish, now: datetime) -> Account:
+    def _describe_found(
+        self, found: FoundBorrower, wanted: WantedBorrower, now: datetime
+    ) -> Account:
         """Return the account of a borrower that is as wanted, or that this login would change."""
         if found.borrower is None:
             if found.stored and self.finder.is_as_wanted(found.stored, wanted):
@@ -281,7 +290,7 @@ class BorrowerAtLogin:
             return Account(None, AccountState.CLOSED, reason="library_unavailable")
         return found
 
-    def _observe(self, person: Person, wanted: Wish, now: datetime) -> Account:
+    def _observe(self, person: Person, wanted: WantedBorrower, now: datetime) -> Account:
         """Log what would be written, and write nothing."""
         record = self.ports.persons.read(person.id, now)
         found = self.finder.find_borrower(
@@ -305,7 +314,7 @@ class BorrowerAtLogin:
 
     def _wanted_before_answer(
         self, transaction: Transaction, arrived: Arrived, now: datetime
-    ) -> Wish | None:
+    ) -> WantedBorrower | None:
         """Return the wanted borrower before the person is asked about another category."""
         wanted = _wanted(arrived, "da", now, upgrade=transaction.upgrade is not False)
         if wanted is None or not wanted.upgrade or not wanted.upgrades:
@@ -340,13 +349,13 @@ def _was_shown_by_search(enrolment: Enrolment) -> bool:
     return is_case and enrolment.reason in _SHOWN_BY_SEARCH
 
 
-def _describe_none(wanted: Wish, arrived: Arrived) -> Account:
+def _describe_none(wanted: WantedBorrower, arrived: Arrived) -> Account:
     """Return the account of a person without a borrower."""
     if not wanted.creates:
         return _case_account("national_eid_required")
     if not _has_mail(wanted):
         return without_address(arrived.decision, arrived.reading.attributes)
-    return Account(None, AccountState.NONE, absent=True)
+    return Account(None, AccountState.NONE)
 
 
 def _case_account(reason: str | None, enrolment_id: str | None = None) -> Account:
@@ -368,7 +377,9 @@ def _account_of(
             enrolment=enrolment.id if enrolment else None,
         )
     if enrolment.state is EnrolmentState.CASE:
-        return _case_account(enrolment.reason, enrolment.id)
+        case = _case_account(enrolment.reason, enrolment.id)
+        is_duplicate = enrolment.reason == CaseReason.POSSIBLE_DUPLICATE.value
+        return replace(case, can_claim=is_duplicate)
     reason = enrolment.reason
     return Account(
         record.borrower_number, AccountState.WANTED, reason=reason, enrolment=enrolment.id
@@ -384,12 +395,16 @@ def _is_waiting(transaction: Transaction) -> bool:
     return account is not None and account.state is AccountState.WANTED
 
 
-def _has_mail(wanted: Wish) -> bool:
+def _has_mail(wanted: WantedBorrower) -> bool:
     return any(field.name == "email" for field in wanted.fields)
 
 
-def _wanted(arrived: Arrived, language: str, now: datetime, *, upgrade: bool) -> Wish | None:
-    wanted = wish(arrived.decision, arrived.reading.attributes, language=language, today=now.date())
+def _wanted(
+    arrived: Arrived, language: str, now: datetime, *, upgrade: bool
+) -> WantedBorrower | None:
+    wanted = derive_wanted_borrower(
+        arrived.decision, arrived.reading.attributes, language=language, today=now.date()
+    )
     if wanted is None or not wanted.person.has_name:
         # Without a name a borrower of a mistyped CPR number looks like the person's.
         return None

@@ -10,7 +10,7 @@ from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PinAnswer
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotMade, CallNotSent, LibraryError, LibrarySilent
 from broker.core.ports import LibrarySystem
 
@@ -71,9 +71,9 @@ class CircuitBreaker:
         """List every borrower, whatever the circuit breaker says."""
         return self.library.list_borrowers()
 
-    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+    def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Create a borrower."""
-        return self._call(lambda: self.library.create(wish, mark, deadline))
+        return self._call(lambda: self.library.create(wanted, mark, deadline))
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Change a borrower."""

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from broker.core.borrowers.borrower import Borrower, numbers
 from broker.core.borrowers.change_plan import Nothing, find_case_reason, near, plan_for_matching
 from broker.core.borrowers.matching import PersonFacts
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.entities import Names
 from broker.core.errors import LibraryError
 from broker.core.person_record import PersonRecord
@@ -67,7 +67,7 @@ class BorrowerFinder:
         cpr_number: str,
         person: PersonFacts,
         record: Record[PersonRecord] | None,
-        wanted: Wish | None = None,
+        wanted: WantedBorrower | None = None,
     ) -> FoundBorrower:
         """Return the borrower with the CPR number, if it is this person's.
 
@@ -108,7 +108,7 @@ class BorrowerFinder:
         record = self.ports.persons.read(person_id, self.ports.now())
         return record is not None and record.value.borrower_number == borrower_number
 
-    def is_as_wanted(self, stored: PersonRecord | None, wanted: Wish | None) -> bool:
+    def is_as_wanted(self, stored: PersonRecord | None, wanted: WantedBorrower | None) -> bool:
         """Return whether the stored borrower met ``wanted`` when it was confirmed, and still does.
 
         The expiry moves on every day, so that it may have to be written although nothing changed.
@@ -124,7 +124,7 @@ class BorrowerFinder:
             return True
         return not near(expires, wanted.expires, self.ports.now().date())
 
-    def is_known_as(self, stored: PersonRecord, wanted: Wish) -> bool:
+    def is_known_as(self, stored: PersonRecord, wanted: WantedBorrower) -> bool:
         """Return whether the library system has just confirmed that the borrower is as wanted."""
         is_trusted = self._age_of(stored) < self.ports.trust_for
         return is_trusted and self.is_as_wanted(stored, wanted)
@@ -147,7 +147,7 @@ class BorrowerFinder:
         found: tuple[Borrower, ...],
         person: PersonFacts,
         record: Record[PersonRecord] | None,
-        wanted: Wish | None,
+        wanted: WantedBorrower | None,
     ) -> None:
         if not self.keeps:
             return

@@ -10,7 +10,7 @@ from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.matching import PersonFacts
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.event_routes import TellPort, told_nobody
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import LibrarySystem, Trail, Write
@@ -48,7 +48,7 @@ class EnrolmentPorts:
         """Return the keyed hash of the facts that a borrower was compared with."""
         return self.hmacs.of("person-facts", *person.folded())
 
-    def hash_wanted(self, wanted: Wish) -> str:
+    def hash_wanted(self, wanted: WantedBorrower) -> str:
         """Return the keyed hash of a wanted borrower without its expiry, which moves every day."""
         parts = [wanted.affiliation, wanted.category, ",".join(wanted.upgrades)]
         parts += [wanted.cpr or "", *wanted.person.folded()]

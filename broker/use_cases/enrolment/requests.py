@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.core.audit_events import AuditEventKind
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.enrolment import Claim, Enrolment, EnrolmentState
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.person_record import PersonRecord
 from broker.use_cases.enrolment.ports import EnrolmentPorts
 from broker.use_cases.waiting_slots import WaitingSlots, WakeSignal
@@ -28,8 +28,12 @@ class EnrolmentRequests:
     sleep: Callable[[float], object]
     slots: WaitingSlots | None = None
 
-    def request(self, person_id: str, wanted: Wish) -> Enrolment:
+    def request(
+        self, person_id: str, wanted: WantedBorrower, claim: Claim | None = None
+    ) -> Enrolment:
         """Store that a login asks for ``wanted``, and return the pending enrolment.
+
+        ``claim`` is the borrower that the person has shown to be theirs.
 
         AuditUnavailable, with nothing stored, where the audit log cannot record it.
         """
@@ -41,7 +45,9 @@ class EnrolmentRequests:
             nonlocal requested
             before = person.enrolment
             requested = (before or new_enrolment(ports, wanted)).request(wanted, now)
-            if before and is_under_way(before) and before.wanted == requested.wanted:
+            if claim:
+                requested = requested.claim(claim, now)
+            if before and is_under_way(before) and _asks_the_same(before, requested):
                 requested = before  # a reload of the page
                 return person
             ports.record_event(AuditEventKind.ENROLMENT_WANTED, person_id, requested)
@@ -78,6 +84,10 @@ class EnrolmentRequests:
         return record.value.enrolment if record else None
 
 
+def _asks_the_same(before: Enrolment, requested: Enrolment) -> bool:
+    return (before.wanted, before.claimed) == (requested.wanted, requested.claimed)
+
+
 def is_under_way(enrolment: Enrolment | None) -> bool:
     """Return whether an enrolment is about to be carried out, and has not failed."""
     if enrolment is None or enrolment.state is not EnrolmentState.PENDING:
@@ -85,7 +95,7 @@ def is_under_way(enrolment: Enrolment | None) -> bool:
     return not enrolment.has_failed
 
 
-def new_enrolment(ports: EnrolmentPorts, wanted: Wish | None) -> Enrolment:
+def new_enrolment(ports: EnrolmentPorts, wanted: WantedBorrower | None) -> Enrolment:
     """Return a pending enrolment that is due now."""
     now = ports.now()
     return Enrolment(ports.make_id(), EnrolmentState.PENDING, now, wanted, next_attempt=now)

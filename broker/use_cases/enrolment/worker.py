@@ -14,7 +14,7 @@ from broker.core.borrowers.borrower import Borrower, numbers
 from broker.core.borrowers.change_plan import Change, find_case_reason, outcome, plan_for_matching
 from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import can_be_claimed, is_possible_duplicate
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryError, LibraryRefused, LibraryUnavailable
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.person_record import PersonRecord
@@ -33,7 +33,7 @@ _EVENTS: Final = {
     EnrolmentOutcome.UPDATED: AuditEventKind.ENROLMENT_UPDATED,
     EnrolmentOutcome.UPGRADED: AuditEventKind.ENROLMENT_UPGRADED,
     EnrolmentOutcome.LOWERED: AuditEventKind.ENROLMENT_LOWERED,
-    EnrolmentOutcome.ADOPTED: AuditEventKind.ENROLMENT_ADOPTED,
+    EnrolmentOutcome.CLAIMED: AuditEventKind.ENROLMENT_CLAIMED,
     EnrolmentOutcome.UNCHANGED: AuditEventKind.ENROLMENT_FOUND,
 }
 
@@ -91,7 +91,7 @@ class _Attempt:
                     self._end_without_borrower()
         self.lease.end(self.ports.now())
 
-    def _try(self, enrolment: Enrolment, wanted: Wish) -> None:
+    def _try(self, enrolment: Enrolment, wanted: WantedBorrower) -> None:
         try:
             self._carry_out(wanted)
         except LibraryRefused as error:
@@ -102,18 +102,22 @@ class _Attempt:
         except LibraryUnavailable as error:
             self._postpone(enrolment, error)
 
-    def _carry_out(self, wanted: Wish) -> None:
+    def _carry_out(self, wanted: WantedBorrower) -> None:
         """Do the three steps; a create that a unique field rejected leads to the first one once."""
         while True:
             found = self._find(wanted)
             if found:
                 self._finish_with(found, wanted)
                 return
-            if self._claims_borrower(wanted):
-                continue
             if not wanted.creates:
                 self._end_without_borrower()
                 return
+            claimed = self._read_claimed(wanted)
+            if claimed is not None:
+                if not self._write_number(claimed, wanted):
+                    self._open_case(CaseReason.POSSIBLE_DUPLICATE, numbers((claimed,)))
+                    return
+                continue
             similar = self._find_possible_duplicates(wanted)
             if similar:
                 self._open_case(CaseReason.POSSIBLE_DUPLICATE, numbers(similar))
@@ -132,10 +136,10 @@ class _Attempt:
             raise _Superseded
         return self.enrolment
 
-    def _find(self, wanted: Wish) -> tuple[Borrower, ...]:
+    def _find(self, wanted: WantedBorrower) -> tuple[Borrower, ...]:
         return self.ports.library.find(wanted.cpr or "", self._hold_lease())
 
-    def _finish_with(self, found: tuple[Borrower, ...], wanted: Wish) -> None:
+    def _finish_with(self, found: tuple[Borrower, ...], wanted: WantedBorrower) -> None:
         """Change the one borrower of this person as wanted, or open a case."""
         reason = find_case_reason(found, wanted.person, wanted.cpr or "")
         if reason:
@@ -146,15 +150,15 @@ class _Attempt:
         made = outcome(borrower, planned if isinstance(planned, Change) else None, wanted)
         if self._is_created_by_us(borrower):
             made = EnrolmentOutcome.CREATED
-        elif borrower.number == self._current.claimed:
-            made = EnrolmentOutcome.ADOPTED
+        elif self._current.claimed and borrower.number == self._current.claimed.borrower_number:
+            made = EnrolmentOutcome.CLAIMED
         mails = self._draft_mails(borrower, made, wanted)
         if isinstance(planned, Change):
             borrower = self.ports.library.change(planned, self._hold_lease())
         self._finish(borrower, made, wanted, mails)
 
     def _draft_mails(
-        self, borrower: Borrower, made: EnrolmentOutcome, wanted: Wish
+        self, borrower: Borrower, made: EnrolmentOutcome, wanted: WantedBorrower
     ) -> tuple[Write, ...]:
         """Return the welcome mail, or the notice to the address before the borrower is changed."""
         if made is not EnrolmentOutcome.CREATED:
@@ -167,16 +171,27 @@ class _Attempt:
         enrolment = self._current
         return enrolment.creates > 0 and borrower.mark == enrolment.id
 
-    def _claims_borrower(self, wanted: Wish) -> bool:
-        """Write the CPR number into the borrower that the person has proved to own.
+    def _read_claimed(self, wanted: WantedBorrower) -> Borrower | None:
+        """Return the borrower that the person has shown to be theirs; None for none, or one gone.
 
-        False where there is none, or where it no longer fits.
+        It is not found by the CPR number yet: LibraryUnavailable if the number is in it.
         """
-        number = self._current.claimed
-        if number is None or wanted.cpr is None:
-            return False
-        borrower = self.ports.library.read(number, self._hold_lease())
-        if borrower is None or not can_be_claimed(wanted.person, borrower):
+        claim = self._current.claimed
+        if claim is None:
+            return None
+        borrower = self.ports.library.read(claim.borrower_number, self._hold_lease())
+        if borrower is not None and borrower.cpr == wanted.cpr:
+            raise LibraryUnavailable("the claimed borrower is not found by the CPR number yet")
+        return borrower
+
+    def _write_number(self, borrower: Borrower, wanted: WantedBorrower) -> bool:
+        """Write the CPR number into a claimed borrower; False where it no longer fits.
+
+        The library system refuses the change where another person has claimed it meanwhile.
+        """
+        claim = self._current.claimed
+        is_by_card = claim is None or claim.is_by_card
+        if not can_be_claimed(wanted.person, borrower, is_by_card=is_by_card):
             return False
         change = Change(borrower.number, (), cpr=wanted.cpr)
         self.ports.library.change(change, self._hold_lease())
@@ -184,7 +199,7 @@ class _Attempt:
             raise LibraryUnavailable("the claimed borrower has not got the CPR number")
         return True
 
-    def _find_possible_duplicates(self, wanted: Wish) -> tuple[Borrower, ...]:
+    def _find_possible_duplicates(self, wanted: WantedBorrower) -> tuple[Borrower, ...]:
         person = wanted.person
         email = next((field.value for field in wanted.fields if field.name == _EMAIL), None)
         deadline = self._hold_lease()
@@ -196,7 +211,7 @@ class _Attempt:
             if each.number not in ruled_out and is_possible_duplicate(person, email, each)
         )
 
-    def _create(self, wanted: Wish) -> bool:
+    def _create(self, wanted: WantedBorrower) -> bool:
         """Create the borrower; False where a unique field rejected it."""
         before = self._current
         self._write(before.count_create())
@@ -205,7 +220,7 @@ class _Attempt:
             self._write(self._current.count_conflict())
         return made is not None
 
-    def _count_after_create(self, wanted: Wish) -> None:
+    def _count_after_create(self, wanted: WantedBorrower) -> None:
         """Count the borrowers with the CPR number: the answer to a create proves nothing."""
         found = self._find(wanted)
         if found:
@@ -217,7 +232,11 @@ class _Attempt:
             raise LibraryUnavailable("a create was answered and had no effect")
 
     def _finish(
-        self, borrower: Borrower, made: EnrolmentOutcome, wanted: Wish, mails: tuple[Write, ...]
+        self,
+        borrower: Borrower,
+        made: EnrolmentOutcome,
+        wanted: WantedBorrower,
+        mails: tuple[Write, ...],
     ) -> None:
         ports = self.ports
         done = self._current.finish(made, ports.hash_wanted(wanted))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import Claim
 from broker.core.errors import (
     REQUEST_UNSUPPORTED,
     BrowserUnmatched,
@@ -17,7 +18,7 @@ from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.login.authentication_reading import by_pin
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import denied
-from broker.core.login.next_step import Terms, next_step
+from broker.core.login.next_step import Terms, can_claim, next_step
 from broker.core.login.refused_facts import RefusedFacts, refused_facts
 from broker.core.login.steps import Enrol, OfferUpgrade, Refuse, Step, TellChange
 from broker.core.login.transaction import (
@@ -282,6 +283,12 @@ class LoginFlow:
         )
         return self.lookup.looked_up(kept, now)
 
+    def add_claim(self, held: Held, claim: Claim, now: datetime) -> Held:
+        """Add that the person has shown a borrower to be theirs."""
+        if not can_claim(self.step(held, now)):
+            return held
+        return self.transactions.change(held, lambda each: each.add_claim(claim), now)
+
     def told(self, held: Held, now: datetime) -> Held:
         """Add that the person has been told of another category."""
         if not isinstance(self.step(held, now), TellChange):
@@ -313,7 +320,7 @@ class LoginFlow:
         return self.lookup.looked_up(joined, now), arrival_token
 
     def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Held:
-        """Write the durable wish, wait for it at most ``patience`` seconds and record the account.
+        """Store the request, wait for it at most ``patience`` seconds and record the account.
 
         What was decided before the wait is decided anew after it.
         """

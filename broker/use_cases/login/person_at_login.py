@@ -143,7 +143,7 @@ class PersonAtLogin:
         return self.hmacs.of("receipts", person, transaction.request.service)
 
     def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Account:
-        """Write the wish, wait ``patience`` seconds for it, and return the account as it then is.
+        """Store the request, wait ``patience`` seconds, and return the account as it then is.
 
         A silent library is no error.
         """
@@ -250,4 +250,4 @@ class PersonAtLogin:
 
 def _told(transaction: Transaction) -> tuple[object, ...]:
     """Return what a person has told beside their login, by which what is looked up of them goes."""
-    return transaction.proofs, transaction.temporary, transaction.upgrade
+    return transaction.proofs, transaction.upgrade

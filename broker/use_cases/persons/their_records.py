@@ -157,8 +157,7 @@ class TheirRecords:
             if key.name and key.group in owners:
                 yield TheirRecord(key, table.PROOF, kept.until, fact)
             elif not key.name and fact.owner in owners:
-                row = table.TEMPORARY_OWNER if fact.name == "temporary" else table.PROOF_OWNER
-                yield TheirRecord(key, row, kept.until, fact)
+                yield TheirRecord(key, table.PROOF_OWNER, kept.until, fact)
 
     def _receipts(self, person: FoundPerson, now: datetime) -> Iterator[TheirRecord]:
         groups = {

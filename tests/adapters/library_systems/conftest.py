@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from broker.adapters.library_systems.koha import Koha, KohaSettings
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.simulated_koha import Client, Simulation, create_app
 from broker.demo.run.loopback_server import serve_on_loopback
@@ -74,7 +74,7 @@ def _soon() -> Callable[..., datetime]:
     return soon
 
 
-@pytest.fixture(name="wish")
-def _wish() -> Wish:
-    fields = (WishedField("surname", "Prøvesen", "always"), WishedField("email", "aase@post.example", "create"))
-    return Wish(CPR, "student", "STUDENT", (), date(2028, 8, 31), fields, pin_to=None)
+@pytest.fixture(name="wanted")
+def _wanted() -> WantedBorrower:
+    fields = (WantedField("surname", "Prøvesen", "always"), WantedField("email", "aase@post.example", "create"))
+    return WantedBorrower(CPR, "student", "STUDENT", (), date(2028, 8, 31), fields, pin_to=None)

@@ -14,7 +14,7 @@ from broker.adapters.library_systems.alma import Alma, AlmaSettings
 from broker.core.borrowers.borrower import Bar, Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.pins import PinAnswer
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import BrokerError, ChangeUnanswered, LibraryRefused, LibraryUnavailable
 from broker.demo.alma.simulated_alma import Simulation, create_app
 from broker.demo.alma.user_object import UserRow
@@ -57,8 +57,8 @@ def _library(opened: Opened) -> Alma:
 
 
 @pytest.fixture(name="made")
-def _made(library: Alma, wish: Wish, soon: Soon) -> Borrower:
-    borrower = library.create(wish, MARK, soon())
+def _made(library: Alma, wanted: WantedBorrower, soon: Soon) -> Borrower:
+    borrower = library.create(wanted, MARK, soon())
     assert borrower is not None
     return borrower
 
@@ -91,10 +91,10 @@ def test_a_borrower_is_made_with_numbers_of_our_own(alma: Simulation, made: Borr
     assert alma.users.pin_letters == []
 
 
-def test_a_card_of_ours_looks_like_no_cpr(opened: Opened, wish: Wish, soon: Soon, alma: Simulation) -> None:
+def test_a_card_of_ours_looks_like_no_cpr(opened: Opened, wanted: WantedBorrower, soon: Soon, alma: Simulation) -> None:
     """A letter and thirteen digits, the same at each try of one enrolment, typed in any case."""
     library = opened(card_number="system")
-    borrower = library.create(wish, MARK, soon())
+    borrower = library.create(wanted, MARK, soon())
     assert borrower is not None
     card = borrower.card or ""
     assert card[0] == "L"
@@ -105,12 +105,14 @@ def test_a_card_of_ours_looks_like_no_cpr(opened: Opened, wish: Wish, soon: Soon
     assert [each["value"] for each in taken] == [card]
 
 
-def test_a_lost_answer_of_a_create_is_found_by_a_look(alma: Simulation, library: Alma, wish: Wish, soon: Soon) -> None:
+def test_a_lost_answer_of_a_create_is_found_by_a_look(
+    alma: Simulation, library: Alma, wanted: WantedBorrower, soon: Soon
+) -> None:
     """The next try is told to look again, and finds what the first one made, by number and by mark."""
     alma.faults.lose_answer = 1
     with pytest.raises(LibraryUnavailable):
-        library.create(wish, MARK, soon())
-    assert library.create(wish, MARK, soon()) is None
+        library.create(wanted, MARK, soon())
+    assert library.create(wanted, MARK, soon()) is None
     assert [each.mark for each in library.find(CPR, soon())] == [MARK]
     assert [each.number for each in library.marked(MARK, soon())] == [NUMBER]
     assert len(alma.users.rows()) == 1
@@ -242,12 +244,12 @@ def test_a_number_that_stands_elsewhere_alone_is_a_case(
 
 
 def test_a_library_with_cpr_numbers_as_primary_ids_has_numbers_beside_them(
-    alma: Simulation, opened: Opened, wish: Wish, soon: Soon
+    alma: Simulation, opened: Opened, wanted: WantedBorrower, soon: Soon
 ) -> None:
     """Of users that we make and of those that staff made: found by the CPR, read by the other number."""
     library = opened(primary_id="cpr", number_identifier_type="OTHER_ID_1")
     desk_user(alma, OTHER, user_identifier=identified(OTHER_ID_1="N-77"))
-    borrower = library.create(wish, MARK, soon())
+    borrower = library.create(wanted, MARK, soon())
     assert borrower is not None
     assert (borrower.number, borrower.mark, user(alma, CPR)["primary_id"]) == (NUMBER, MARK, CPR)
     assert library.find(CPR, soon()) == library.marked(MARK, soon()) == (borrower,)
@@ -258,10 +260,10 @@ def test_a_library_with_cpr_numbers_as_primary_ids_has_numbers_beside_them(
 
 
 def test_no_call_but_a_look_for_a_person_has_a_cpr_in_its_address(
-    alma: Simulation, library: Alma, wish: Wish, soon: Soon
+    alma: Simulation, library: Alma, wanted: WantedBorrower, soon: Soon
 ) -> None:
     """Who is known is asked for by the number; the library's own log of addresses shows it."""
-    made = library.create(wish, MARK, soon())
+    made = library.create(wanted, MARK, soon())
     assert made is not None
     library.change(Change(NUMBER, (("surname", "Ny"),), "EMPLOYEE", UNTIL), soon())
     library.set_pin(NUMBER, "4071", soon())
@@ -295,12 +297,12 @@ def test_no_failure_shows_a_person(
 
 
 def test_too_many_calls_of_a_second_are_sent_again(
-    alma: Simulation, library: Alma, wish: Wish, soon: Soon, monkeypatch: pytest.MonkeyPatch
+    alma: Simulation, library: Alma, wanted: WantedBorrower, soon: Soon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Alma has done nothing then, so that a create may be repeated too."""
     monkeypatch.setattr("broker.adapters.library_systems.alma_budget._FIRST_PAUSE_S", 0.01)
     alma.faults.per_second_gone = 3
-    assert library.create(wish, MARK, soon()) is not None
+    assert library.create(wanted, MARK, soon()) is not None
 
 
 def test_the_days_calls_once_used_up_are_a_cause_and_no_storm(alma: Simulation, library: Alma, soon: Soon) -> None:
@@ -401,11 +403,11 @@ def test_a_card_in_somebodys_hand_stays_beside_the_health_card(alma: Simulation,
 
 @pytest.mark.parametrize("card", ["cpr", "system"])
 def test_a_card_that_staff_took_away_does_not_come_back(
-    alma: Simulation, opened: Opened, wish: Wish, soon: Soon, card: str
+    alma: Simulation, opened: Opened, wanted: WantedBorrower, soon: Soon, card: str
 ) -> None:
     """A barcode of ours is another one then, for it was stolen; the health card has one number for ever."""
     library = opened(card_number=card)
-    made = library.create(wish, MARK, soon())
+    made = library.create(wanted, MARK, soon())
     assert made is not None
     kept = [each for each in user(alma)["user_identifier"] if each["id_type"] != "BARCODE"]
     alma.users.edit(NUMBER, user_identifier=kept)
@@ -455,16 +457,16 @@ def test_a_user_name_is_one_of_its_type(alma: Simulation, opened: Opened, soon: 
     assert [each.number for each in library.find_typed("kiss-1", soon())] == ["N-3"]
 
 
-def test_a_wish_that_lacks_something_is_refused_before_any_call(alma: Simulation, library: Alma, soon: Soon) -> None:
+def test_a_request_that_lacks_something_is_refused_before_any_call(alma: Simulation, library: Alma, soon: Soon) -> None:
     """No surname, no CPR, a field that Alma has not."""
-    surname = WishedField("surname", "Prøvesen", "always")
+    surname = WantedField("surname", "Prøvesen", "always")
     for cpr, fields, says in (
         (CPR, (), "no surname"),
         (None, (surname,), "no CPR"),
-        (CPR, (surname, WishedField("title", "Dr", "always")), "'title'"),
+        (CPR, (surname, WantedField("title", "Dr", "always")), "'title'"),
     ):
         with pytest.raises(LibraryRefused, match=says):
-            library.create(Wish(cpr, "student", "STUDENT", (), UNTIL, fields, pin_to=None), MARK, soon())
+            library.create(WantedBorrower(cpr, "student", "STUDENT", (), UNTIL, fields, pin_to=None), MARK, soon())
     assert alma.access.lines() == []
 
 
@@ -498,7 +500,7 @@ def test_an_identifier_stays_one_part_of_the_address() -> None:
 
 
 @responses.activate
-def test_an_answer_about_another_user_is_believed_by_no_call(wish: Wish, soon: Soon) -> None:
+def test_an_answer_about_another_user_is_believed_by_no_call(wanted: WantedBorrower, soon: Soon) -> None:
     """As a cache on the way may give it: it would be changed, and mailed a PIN."""
     url = "https://api-eu.hosted.exlibrisgroup.com"
     own = {"primary_id": NUMBER, "user_group": {"value": "STUDENT"}}
@@ -514,7 +516,7 @@ def test_an_answer_about_another_user_is_believed_by_no_call(wish: Wish, soon: S
         lambda: library.marked(MARK, soon()),
         lambda: library.change(Change(NUMBER, ()), soon()),
         lambda: library.set_pin(NUMBER, "4071", soon()),
-        lambda: library.create(wish, MARK, soon()),
+        lambda: library.create(wanted, MARK, soon()),
     ]
     for call in calls:
         with pytest.raises(LibraryUnavailable, match=r"another user|not asked for"):

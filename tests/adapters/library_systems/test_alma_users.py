@@ -11,7 +11,7 @@ from broker.adapters.library_systems import alma_changes, alma_requests, alma_us
 from broker.adapters.library_systems.alma import AlmaSettings
 from broker.core.borrowers.borrower import Bar, Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import LibraryError, LibraryRefused
 
 CPR, MARK = "0101800000", "a" * 32
@@ -121,8 +121,10 @@ def test_a_number_that_holds_none_stays(number: str) -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200))
 def test_a_name_comes_back_as_it_was_written(name: str) -> None:
     """Of 200 letters and in any script."""
-    fields = (WishedField("surname", name, "always"), WishedField("address", name, "create"))
-    draft = alma_changes.creation(Wish(CPR, "student", "STUDENT", (), date(2028, 8, 31), fields, None), MARK, KEYS)
+    fields = (WantedField("surname", name, "always"), WantedField("address", name, "create"))
+    draft = alma_changes.creation(
+        WantedBorrower(CPR, "student", "STUDENT", (), date(2028, 8, 31), fields, None), MARK, KEYS
+    )
     assert alma_users.borrower(draft, KEYS).fields == {"surname": name, "address": name}
 
 

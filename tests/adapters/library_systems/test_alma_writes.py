@@ -10,7 +10,7 @@ from broker.adapters.library_systems import alma_budget
 from broker.adapters.library_systems.alma import Alma, AlmaSettings
 from broker.core.borrowers.borrower import Bar, Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotMade, LibraryRefused, LibraryUnavailable
 from broker.demo.alma.simulated_alma import Simulation, create_app
 from broker.demo.run.loopback_server import serve_on_loopback
@@ -93,8 +93,8 @@ def _library(app: Flask, heard: Heard) -> Iterator[Alma]:
 
 
 @pytest.fixture(name="made", autouse=True)
-def _made(library: Alma, wish: Wish, soon: Soon) -> Borrower:
-    borrower = library.create(wish, MARK, soon())
+def _made(library: Alma, wanted: WantedBorrower, soon: Soon) -> Borrower:
+    borrower = library.create(wanted, MARK, soon())
     assert borrower is not None
     return borrower
 

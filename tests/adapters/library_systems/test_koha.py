@@ -13,7 +13,7 @@ from broker.adapters.library_systems.koha import Koha
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_setup import ExpectedSetup
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
 
@@ -164,20 +164,22 @@ def test_what_has_not_ten_digits_is_not_searched(koha: Simulation, library: Koha
 
 
 def test_a_create_carries_the_unique_field_and_the_mark(
-    koha: Simulation, library: Koha, wish: Wish, soon: Soon
+    koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon
 ) -> None:
     """User name and card number are the CPR, the mark lies in its field."""
-    library.create(wish, MARK, soon())
+    library.create(wanted, MARK, soon())
     (row,) = koha.patrons.rows()
     assert (row["userid"], row["cardnumber"], row["statistics_1"]) == (CPR, CPR, MARK)
     assert [(each["type"], each["value"]) for each in row["extended_attributes"]] == [("CPR", CPR)]
     assert (row["library_id"], row["category_id"], row["expiry_date"]) == ("AUL", "STUDENT", "2028-08-31")
 
 
-def test_settings_move_mark_and_card_number(koha: Simulation, opened: Opened, wish: Wish, soon: Soon) -> None:
+def test_settings_move_mark_and_card_number(
+    koha: Simulation, opened: Opened, wanted: WantedBorrower, soon: Soon
+) -> None:
     """A library whose statistics are in use reserves the other field, and need have no attribute."""
     library = opened(mark_field="statistics_2", cpr_attribute="")
-    made = library.create(wish, MARK, soon())
+    made = library.create(wanted, MARK, soon())
     (row,) = koha.patrons.rows()
     assert (row["cardnumber"], row["statistics_1"], row["statistics_2"]) == (CPR, None, MARK)
     assert row["extended_attributes"] == []
@@ -196,17 +198,17 @@ def test_a_change_sends_back_no_more_than_koha_demands(koha: Simulation, library
     assert {name: row[name] for name in kept} == {name: made[name] for name in kept}
 
 
-def _everything(koha: Simulation, library: Koha, wish: Wish, soon: Soon) -> list[BaseException]:
+def _everything(koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon) -> list[BaseException]:
     """Use every call, well and badly, and give the errors."""
     caught: list[BaseException] = []
-    made = library.create(wish, MARK, soon())
+    made = library.create(wanted, MARK, soon())
     assert made is not None
     _desk(koha, cardnumber="010180-0000")
     library.find(CPR, soon())
     for strike in ({"lose_answer": 1}, {"fail": 1}, {"down": True}, {"down": False, "slow": 0.5}):
         koha.faults.set(strike)
         for attempt in (
-            lambda: library.create(replace(wish, category="NONE"), MARK, soon(0.2)),
+            lambda: library.create(replace(wanted, category="NONE"), MARK, soon(0.2)),
             lambda: library.change(Change(made.number, (("date_of_birth", CPR),)), soon(0.2)),
             lambda: library.find(CPR, soon(0.2)),
             lambda: library.set_pin(made.number, "1", soon(0.2)),
@@ -222,7 +224,7 @@ def test_no_cpr_in_urls_logs_errors_or_reprs(
     *,
     koha: Simulation,
     library: Koha,
-    wish: Wish,
+    wanted: WantedBorrower,
     soon: Soon,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
@@ -232,7 +234,7 @@ def test_no_cpr_in_urls_logs_errors_or_reprs(
     Source: docs/reference/design.md#invariant-4.
     """
     with caplog.at_level(logging.DEBUG):
-        errors = _everything(koha, library, wish, soon)
+        errors = _everything(koha, library, wanted, soon)
     assert len(errors) >= 10
     shown = ["".join(traceback.format_exception(each)) for each in errors]
     shown += [repr(each) + str(each.__context__) + str(each.__cause__) for each in errors]

@@ -8,7 +8,7 @@ import pytest
 
 from broker.adapters.library_systems.koha import Koha
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import LibraryRefused
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.simulated_koha import Simulation
@@ -36,10 +36,10 @@ def _automatic(koha: Simulation) -> None:
 
 @pytest.mark.usefixtures("_automatic")
 def test_koha_gives_the_card_number_where_the_settings_say_so(
-    koha: Simulation, opened: Opened, wish: Wish, soon: Soon
+    koha: Simulation, opened: Opened, wanted: WantedBorrower, soon: Soon
 ) -> None:
     """The CPR is the user name, by which the database holds the person unique, and on no card."""
-    made = opened(card_number="system").create(wish, MARK, soon())
+    made = opened(card_number="system").create(wanted, MARK, soon())
     assert made is not None
     (row,) = koha.patrons.rows()
     assert (row["userid"], row["cardnumber"]) == (CPR, made.card)
@@ -48,12 +48,12 @@ def test_koha_gives_the_card_number_where_the_settings_say_so(
 
 
 def test_a_borrower_that_koha_made_without_a_card_number_is_a_fault(
-    koha: Simulation, opened: Opened, wish: Wish, soon: Soon
+    koha: Simulation, opened: Opened, wanted: WantedBorrower, soon: Soon
 ) -> None:
     """No silent success: no PIN of theirs would work. The borrower is found again by the enrolment's mark."""
     library = opened(card_number="system")
     with pytest.raises(LibraryRefused, match="autoMemberNum is off") as caught:
-        library.create(wish, MARK, soon())
+        library.create(wanted, MARK, soon())
     assert caught.value.setting == "autoMemberNum"
     assert [borrower.card for borrower in library.marked(MARK, soon())] == [None]
     assert len(koha.patrons.rows()) == 1
@@ -99,17 +99,19 @@ def test_koha_numbers_a_card_at_the_next_change_itself(koha: Simulation, opened:
     assert after.fields["firstname"] == "Aase"
 
 
-def test_koha_makes_up_no_user_name(koha: Simulation, opened: Opened, wish: Wish, soon: Soon) -> None:
+def test_koha_makes_up_no_user_name(koha: Simulation, opened: Opened, wanted: WantedBorrower, soon: Soon) -> None:
     """One that it makes up may be somebody's card number, so one is sent where the CPR is on the card alone, too."""
-    opened(unique_field="cardnumber").create(wish, MARK, soon())
+    opened(unique_field="cardnumber").create(wanted, MARK, soon())
     (row,) = koha.patrons.rows()
     assert (row["userid"], row["cardnumber"]) == (MARK, CPR)
 
 
-def test_a_wish_without_a_cpr_makes_nobody(koha: Simulation, library: Koha, wish: Wish, soon: Soon) -> None:
+def test_a_request_without_a_cpr_makes_nobody(
+    koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon
+) -> None:
     """Nothing could be the card number."""
     with pytest.raises(LibraryRefused, match="no CPR number"):
-        library.create(replace(wish, cpr=None), MARK, soon())
+        library.create(replace(wanted, cpr=None), MARK, soon())
     assert koha.access.lines() == []
 
 
@@ -120,8 +122,8 @@ def test_a_later_cpr_is_the_card_number_of_ours_too(koha: Simulation, library: K
     assert (after.card, after.cpr) == (CPR, CPR)
 
 
-def test_a_cleared_mark_is_written_again_and_with_it_a_card_number(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """In one call, for a borrower that the enrolment knows it made; nothing else of it is touched."""
+def test_an_empty_change_gives_a_missing_card_number(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """In one call; nothing else of the borrower is touched."""
     number = _desk(koha, cardnumber=None, firstname="Aase")
-    after = library.change(Change(number, (), mark=MARK), soon())
-    assert (after.mark, after.card, after.category, after.fields["firstname"]) == (MARK, CPR, "PRIVATE", "Aase")
+    after = library.change(Change(number, ()), soon())
+    assert (after.card, after.category, after.fields["firstname"]) == (CPR, "PRIVATE", "Aase")

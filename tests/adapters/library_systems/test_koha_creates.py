@@ -10,7 +10,7 @@ from flask import Flask
 
 from broker.adapters.library_systems.koha import Koha
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import LibraryRefused
 from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.simulated_koha import Simulation
@@ -25,14 +25,14 @@ Soon = Callable[..., datetime]
 Opened = Callable[..., Koha]
 
 
-def _wish(cpr: str = CPR) -> Wish:
+def _wanted(cpr: str = CPR) -> WantedBorrower:
     fields = (
-        WishedField("surname", "Jensen", "always"),
-        WishedField("firstname", "Anne", "always"),
-        WishedField("email", "anne@post.example", "create"),
-        WishedField("city", "Aarhus C", "create"),
+        WantedField("surname", "Jensen", "always"),
+        WantedField("firstname", "Anne", "always"),
+        WantedField("email", "anne@post.example", "create"),
+        WantedField("city", "Aarhus C", "create"),
     )
-    return Wish(cpr, "student", "STUDENT", (), date(2028, 8, 31), fields, pin_to=None)
+    return WantedBorrower(cpr, "student", "STUDENT", (), date(2028, 8, 31), fields, pin_to=None)
 
 
 def _newest(koha: Simulation) -> None:
@@ -43,14 +43,14 @@ def test_the_newest_koha_makes_a_namesake(koha: Simulation, library: Koha, soon:
     """The broker has searched for possible duplicates itself; a namesake is another person."""
     _newest(koha)
     for cpr, mark in ((CPR, MARK), (OTHER_CPR, OTHER_MARK)):
-        assert library.create(_wish(cpr), mark, soon()) is not None
+        assert library.create(_wanted(cpr), mark, soon()) is not None
     assert koha.patrons.count() == 2
 
 
 def test_koha_sends_no_welcome_mail_of_its_own(koha: Simulation, library: Koha, soon: Soon) -> None:
     """The broker sends the welcome mail, with the link to choose a PIN."""
     _newest(koha)
-    library.create(_wish(), MARK, soon())
+    library.create(_wanted(), MARK, soon())
     assert koha.patrons.welcome_mails == []
 
 
@@ -77,7 +77,7 @@ def test_a_value_that_koha_does_not_store_is_a_refusal(
     *, koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     """A plug-in or a rule of the library may drop a value; Koha answers with success all the same."""
-    made = library.create(_wish(), MARK, soon())
+    made = library.create(_wanted(), MARK, soon())
     assert made is not None
     change = koha.patrons.change
 
@@ -94,7 +94,7 @@ def test_values_that_koha_only_writes_differently_are_kept(
     *, koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Koha trims texts, and writes surnames in capitals where uppercasesurnames is on."""
-    made = library.create(_wish(), MARK, soon())
+    made = library.create(_wanted(), MARK, soon())
     assert made is not None
     change = koha.patrons.change
 
@@ -116,6 +116,6 @@ def test_a_new_account_takes_few_calls(
     before = len(koha.access.lines())
     assert library.find(CPR, soon()) == ()
     assert library.find_similar(BORN, "anne@post.example", soon()) == ()
-    made = library.create(_wish(), MARK, soon())
+    made = library.create(_wanted(), MARK, soon())
     assert library.find(CPR, soon()) == (made,)
     assert len(koha.access.lines()) - before == most

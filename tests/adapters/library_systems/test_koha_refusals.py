@@ -17,7 +17,7 @@ from broker.adapters.http_exchange import HttpAnswer
 from broker.adapters.library_systems import koha_refusals
 from broker.adapters.library_systems.koha import Koha
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
 
@@ -43,18 +43,20 @@ def _desk(koha: Simulation, **more: object) -> dict[str, object]:
     ids=["user name taken, 400", "attribute taken, 400"],
 )
 def test_a_taken_value_means_look_again(
-    koha: Simulation, library: Koha, wish: Wish, soon: Soon, there: dict[str, object]
+    koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon, there: dict[str, object]
 ) -> None:
     """Each way in which Koha says "there already" is told from a refusal."""
     _desk(koha, **there)
-    assert library.create(wish, MARK, soon()) is None
+    assert library.create(wanted, MARK, soon()) is None
 
 
-def test_a_taken_card_number_means_look_again(koha: Simulation, opened: Opened, wish: Wish, soon: Soon) -> None:
+def test_a_taken_card_number_means_look_again(
+    koha: Simulation, opened: Opened, wanted: WantedBorrower, soon: Soon
+) -> None:
     """The card number's 409 is such a way too."""
     _desk(koha, cardnumber=CPR)
     library = opened(unique_field="cardnumber", cpr_attribute="")
-    assert library.create(wish, MARK, soon()) is None
+    assert library.create(wanted, MARK, soon()) is None
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,13 @@ def test_a_taken_card_number_means_look_again(koha: Simulation, opened: Opened, 
     ],
 )
 def test_odd_answers_to_a_create(
-    *, library: Koha, url: str, wish: Wish, soon: Soon, answer: tuple[int, object], outcome: type[BrokerError] | None
+    *,
+    library: Koha,
+    url: str,
+    wanted: WantedBorrower,
+    soon: Soon,
+    answer: tuple[int, object],
+    outcome: type[BrokerError] | None,
 ) -> None:
     """A namesake is no duplicate, a 5xx may have been done, and an unreadable success is not taken for one."""
     status, body = answer
@@ -86,10 +94,10 @@ def test_odd_answers_to_a_create(
         where = f"{url}/api/v1/patrons"
         odd.post(where, status=status, **({"body": body} if isinstance(body, str) else {"json": body}))
         if outcome is None:
-            assert library.create(wish, MARK, soon()) is None
+            assert library.create(wanted, MARK, soon()) is None
             return
         with pytest.raises(outcome) as caught:
-            library.create(wish, MARK, soon())
+            library.create(wanted, MARK, soon())
     assert CPR not in str(caught.value)
 
 
@@ -98,19 +106,19 @@ def test_odd_answers_to_a_create(
     [
         ({"category": "NONE"}, "create: 400: Given category_id does not exist: NONE$"),
         (
-            {"fields": (WishedField("surname", "x", "always"), WishedField("date_of_birth", CPR, "always"))},
+            {"fields": (WantedField("surname", "x", "always"), WantedField("date_of_birth", CPR, "always"))},
             "date_of_birth",
         ),
-        ({"fields": (WishedField("email", "x@y.example", "always"),)}, "no surname"),
-        ({"fields": (WishedField("userid", "x", "always"),)}, "Koha has no field 'userid'"),
+        ({"fields": (WantedField("email", "x@y.example", "always"),)}, "no surname"),
+        ({"fields": (WantedField("userid", "x", "always"),)}, "Koha has no field 'userid'"),
     ],
 )
 def test_a_refusal_names_the_field_and_nothing_else(
-    *, koha: Simulation, library: Koha, wish: Wish, soon: Soon, change: dict[str, object], named: str
+    *, koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon, change: dict[str, object], named: str
 ) -> None:
     """Enough to mend a policy by, and no value of the person's."""
     with pytest.raises(LibraryRefused, match=named) as caught:
-        library.create(replace(wish, **change), MARK, soon())  # type: ignore[arg-type]  # a table of changes
+        library.create(replace(wanted, **change), MARK, soon())  # type: ignore[arg-type]  # a table of changes
     assert CPR not in str(caught.value)
     assert koha.patrons.rows() == []
 
@@ -125,11 +133,11 @@ def test_a_koha_that_is_down_or_slow_is_worth_another_try(koha: Simulation, libr
         library.find(CPR, soon(0.3))
 
 
-def test_an_expired_token_is_renewed_once(koha: Simulation, library: Koha, wish: Wish, soon: Soon) -> None:
+def test_an_expired_token_is_renewed_once(koha: Simulation, library: Koha, wanted: WantedBorrower, soon: Soon) -> None:
     """A 401 fetches a new token and repeats the call, which Koha had refused before any work."""
     library.find(CPR, soon())
     koha.tokens.revoke()
-    assert library.create(wish, MARK, soon()) is not None
+    assert library.create(wanted, MARK, soon()) is not None
     assert sum("oauth/token" in line for line in koha.access.lines()) == 2
 
 
@@ -140,10 +148,12 @@ def test_the_token_is_kept_between_calls(koha: Simulation, library: Koha, soon: 
     assert sum("oauth/token" in line for line in koha.access.lines()) == 1
 
 
-def test_credentials_that_are_refused_are_a_fault_of_the_setup(opened: Opened, wish: Wish, soon: Soon) -> None:
+def test_credentials_that_are_refused_are_a_fault_of_the_setup(
+    opened: Opened, wanted: WantedBorrower, soon: Soon
+) -> None:
     """No enrolment is given up because a secret was changed: it is tried again once that is mended."""
     with pytest.raises(LibraryUnavailable, match="no token: 403: the secret is not that of the API key broker"):
-        opened(client_secret="wrong").create(wish, MARK, soon())
+        opened(client_secret="wrong").create(wanted, MARK, soon())
 
 
 @pytest.mark.parametrize(
@@ -168,13 +178,13 @@ def test_the_causes_of_a_missing_token_are_told_apart(
     assert words in str(caught.value)
 
 
-def test_a_missing_right_is_named(opened: Opened, wish: Wish, soon: Soon) -> None:
+def test_a_missing_right_is_named(opened: Opened, wanted: WantedBorrower, soon: Soon) -> None:
     """edit_borrowers makes borrowers, but PINs and changes need the whole module.
 
     Source: docs/reference/koha.md#rights.
     """
     library = opened(client_id="weak")
-    made = library.create(wish, MARK, soon())
+    made = library.create(wanted, MARK, soon())
     assert made is not None
     with pytest.raises(LibraryUnavailable, match="lacks a permission: borrowers"):
         library.set_pin(made.number, "4071", soon())

@@ -16,7 +16,7 @@ from broker.adapters.library_systems.koha_settings import FIELDS
 from broker.core.borrowers.borrower import Bar, Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_setup import ExpectedSetup
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.core.errors import LibraryError, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
 from tests.plugins.drawn import drawn
@@ -45,7 +45,9 @@ PATRON = st.fixed_dictionaries(
 )
 
 
-def test_every_call_is_counted_and_timed(koha: Simulation, url: str, sound: Settings, wish: Wish, soon: Soon) -> None:
+def test_every_call_is_counted_and_timed(
+    koha: Simulation, url: str, sound: Settings, wanted: WantedBorrower, soon: Soon
+) -> None:
     """By what was asked and what came of it; the metrics are made of that (docs/operations.md)."""
     heard: list[tuple[str, str]] = []
 
@@ -54,11 +56,11 @@ def test_every_call_is_counted_and_timed(koha: Simulation, url: str, sound: Sett
         heard.append((call, outcome))
 
     library = KohaSettings.read(sound(url, cpr_attribute="")).open(observe)
-    made = library.create(wish, MARK, soon())
+    made = library.create(wanted, MARK, soon())
     assert made is not None
     library.find(CPR, soon())
     library.find_typed("C-1", soon())
-    library.create(wish, MARK, soon())
+    library.create(wanted, MARK, soon())
     library.set_pin(made.number, "4071", soon())
     library.check_pin(made.number, "4071", soon())
     koha.faults.down = True
@@ -119,13 +121,15 @@ def test_any_answer_to_any_call_is_an_outcome(status: int, body: object) -> None
     keys = {"url": base, "client_id": "broker", "client_secret": "demo", "library_id": "AUL", "cpr_attribute": "CPR"}
     library = KohaSettings.read({**keys, "card_number": "cpr"}).open()
     by = datetime.now(UTC) + timedelta(seconds=20)
-    wish = Wish(CPR, "student", "STUDENT", (), date(2028, 8, 31), (WishedField("surname", "x", "always"),), None)
+    wanted = WantedBorrower(
+        CPR, "student", "STUDENT", (), date(2028, 8, 31), (WantedField("surname", "x", "always"),), None
+    )
     calls: tuple[Callable[[], object], ...] = (
         lambda: library.find(CPR, by),
         lambda: library.read("1", by),
         lambda: library.marked(MARK, by),
         lambda: library.find_typed("C-1", by),
-        lambda: library.create(wish, MARK, by),
+        lambda: library.create(wanted, MARK, by),
         lambda: library.change(Change("1", (), "STUDENT", date(2028, 8, 31), CPR), by),
         lambda: library.set_pin("1", "4071", by),
         lambda: library.check_pin("1", "4071", by),

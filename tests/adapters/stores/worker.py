@@ -31,7 +31,7 @@ def add(store: Store, times: int = 50) -> None:
 def acknowledge(store: Store) -> None:
     """Write durable enrolments without end and print the number of each once it stands."""
     for number in count():
-        record = Kept(b"wish", secrets.token_hex(8), LATER, NOW)
+        record = Kept(b"wanted", secrets.token_hex(8), LATER, NOW)
         assert store.put(Key("person", str(number)), record, None, NOW, durable=True)
         sys.stdout.write(f"{number}\n")
         sys.stdout.flush()

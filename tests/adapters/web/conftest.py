@@ -225,7 +225,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "done-shared": ("done.html", {**kept, "outcome": "upgraded", "mismatch": True, "shared": True}),
         "done-declined": ("done.html", {**kept, "account": "", "declined": True}),
         "done-lowered": ("done.html", {**kept, "outcome": "lowered"}),
-        "done-adopted": ("done.html", {**kept, "outcome": "adopted"}),
+        "done-claimed": ("done.html", {**kept, "outcome": "claimed"}),
         "done-carded": ("done.html", {**done, "cpr_cards": False}),
         "done-pinless": ("done.html", {**done, "mailed": False}),
         "done-observed": ("done.html", {**kept, "outcome": "observed", "number": None}),

@@ -40,10 +40,10 @@ PERMITTING = {"matched", "ok"}  # these end at no page
 INDIRECT = {
     *UNMET_REQUIREMENTS,
     "no_library_account", "library_unavailable", "account_case", "several_borrowers", "scope_mismatch",
-    "temporary_and_cpr", "temporary_unfit", "adoption_other_name", "borrower_gone", "address_taken",
+    "address_taken",
     "several_values", "bad_value", "cpr_shaped", "cpr_disagrees", "company_identity",
     "attributes_refused", "login_not_finished", "not_found", "wrong_method", "too_large",
-    "different_person", "name_required", "cpr_differs", *TEXT_FAULTS,
+    "different_person", "name_required", *TEXT_FAULTS,
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import LibraryRefused
 from tests.plugins.library_suite.stage import Stage
-from tests.plugins.library_suite.values import CPR, MARK, PIN, made, soon, wish
+from tests.plugins.library_suite.values import CPR, MARK, PIN, made, soon, wanted
 
 pytestmark = pytest.mark.library("closed, merged")
 
@@ -71,6 +71,6 @@ def test_a_person_whose_borrower_was_deleted_is_made_anew(stage: Stage) -> None:
     stage.desk.close(before.number)
     if stage.library.find(CPR, soon()):
         return  # this system keeps closed accounts, and the person has one
-    after = stage.library.create(wish(), "c" * 32, soon())
+    after = stage.library.create(wanted(), "c" * 32, soon())
     assert after is not None
     assert after.number != before.number

@@ -8,7 +8,7 @@ import pytest
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from tests.plugins.library_suite.stage import Stage
-from tests.plugins.library_suite.values import MARK, OTHER_MARK, made, soon, wish
+from tests.plugins.library_suite.values import MARK, OTHER_MARK, made, soon, wanted
 
 pytestmark = pytest.mark.library("create")
 
@@ -16,21 +16,21 @@ pytestmark = pytest.mark.library("create")
 def test_a_second_create_of_one_person_is_told_to_look_again(stage: Stage) -> None:
     """Whatever the enrolment."""
     made(stage)
-    assert stage.library.create(wish(), OTHER_MARK, soon()) is None
+    assert stage.library.create(wanted(), OTHER_MARK, soon()) is None
     assert stage.desk.count() == 1
 
 
 def test_a_create_without_a_cpr_is_refused(stage: Stage) -> None:
     """Nothing of the person would be unique, nor be a card number."""
     with pytest.raises(LibraryRefused):
-        stage.library.create(wish(cpr=None), MARK, soon())
+        stage.library.create(wanted(cpr=None), MARK, soon())
     assert stage.desk.count() == 0
 
 
 def test_a_category_that_there_is_none_is_refused(stage: Stage) -> None:
     """Something has to be mended, and no second try mends it."""
     with pytest.raises(LibraryRefused):
-        stage.library.create(wish(category="STUDNT"), MARK, soon())
+        stage.library.create(wanted(category="STUDNT"), MARK, soon())
     assert stage.desk.count() == 0
 
 
@@ -45,7 +45,7 @@ def test_sixty_creates_of_one_person_leave_one_borrower(stage: Stage) -> None:
 
     def attempt(number: int) -> str:
         try:
-            return "made" if stage.library.create(wish(), f"{number:032}", soon()) else "look again"
+            return "made" if stage.library.create(wanted(), f"{number:032}", soon()) else "look again"
         except LibraryUnavailable:
             return "try again"
 
@@ -59,5 +59,5 @@ def test_sixty_creates_of_one_person_leave_one_borrower(stage: Stage) -> None:
 def test_after_the_deadline_nothing_is_done(stage: Stage) -> None:
     """A create whose time is up is not sent: the lease may be another's by now."""
     with pytest.raises(LibraryUnavailable):
-        stage.library.create(wish(), MARK, datetime.now(UTC) - timedelta(seconds=1))
+        stage.library.create(wanted(), MARK, datetime.now(UTC) - timedelta(seconds=1))
     assert stage.desk.count() == 0

@@ -25,7 +25,7 @@ from tests.plugins.library_suite.values import (
     UNTIL,
     made,
     soon,
-    wish,
+    wanted,
 )
 
 pytestmark = pytest.mark.library("faults", once=True)
@@ -49,7 +49,7 @@ CALLS: dict[str, Call] = {
     "marked": lambda library, _, by: library.marked(MARK, by),
     "typed": lambda library, _, by: library.find_typed(CPR, by),
     "find_similar": lambda library, borrower, by: library.find_similar(None, borrower.email, by),
-    "create": lambda library, _, by: library.create(wish(), MARK, by),
+    "create": lambda library, _, by: library.create(wanted(), MARK, by),
     "change": _upgrade,
     "set_pin": lambda library, borrower, by: library.set_pin(borrower.number, NEXT_PIN, by),
     "check_pin": lambda library, borrower, by: library.check_pin(borrower.number, PIN, by),
@@ -66,7 +66,7 @@ BOTH: dict[str, Call] = {
 
 
 def _second(library: LibrarySystem, _: Borrower, by: datetime) -> object:
-    return library.create(wish(OTHER_CPR), OTHER_MARK, by)
+    return library.create(wanted(OTHER_CPR), OTHER_MARK, by)
 
 
 def outcome(call: Callable[[], object]) -> object:
@@ -113,11 +113,11 @@ def test_a_question_is_answered_rightly_or_not_at_all(stage: Stage, name: str, t
 @pytest.mark.parametrize("trouble", AT_ONCE)
 def test_a_create_that_fails_is_made_once(stage: Stage, trouble: Trouble) -> None:
     """Whether it was done or not: repeated, it is made or there; the mark finds it, and it is whole."""
-    outcomes = struck(stage, trouble, lambda: stage.library.create(wish(), MARK, soon()))
+    outcomes = struck(stage, trouble, lambda: stage.library.create(wanted(), MARK, soon()))
     assert outcomes
     for given in outcomes:
         assert given in {None, LibraryUnavailable, LibraryRefused} or isinstance(given, Borrower)
-    outcome(lambda: stage.library.create(wish(), MARK, soon()))
+    outcome(lambda: stage.library.create(wanted(), MARK, soon()))
     assert stage.desk.count() == 1
     (borrower,) = stage.library.marked(MARK, soon())
     assert stage.library.find(CPR, soon()) == (borrower,)
@@ -129,7 +129,7 @@ def test_a_create_that_fails_before_it_is_done_says_so(stage: Stage, trouble: Tr
     """Not that somebody is there already: whoever looks again would find nobody."""
     for after in range(MOST_REQUESTS):
         with stage.desk.troubled(trouble, after) as strike:
-            given = outcome(lambda: stage.library.create(wish(), MARK, soon()))
+            given = outcome(lambda: stage.library.create(wanted(), MARK, soon()))
         if stage.desk.count():
             return
         assert strike.struck
@@ -203,11 +203,11 @@ def test_an_answer_of_others_is_no_verdict(stage: Stage, trouble: Trouble) -> No
 def test_an_answer_about_another_borrower_is_not_taken(stage: Stage) -> None:
     """Mixed up by a cache or a proxy, it would give a person somebody else's account."""
     mine = made(stage)
-    other = stage.library.create(wish(OTHER_CPR), OTHER_MARK, soon())
+    other = stage.library.create(wanted(OTHER_CPR), OTHER_MARK, soon())
     assert other is not None
     for after in range(3):
         with stage.desk.troubled(Trouble.ANOTHER, after):
-            given = outcome(lambda: stage.library.create(wish("0303820000"), "d" * 32, soon()))
+            given = outcome(lambda: stage.library.create(wanted("0303820000"), "d" * 32, soon()))
         assert not isinstance(given, Borrower) or given.number != other.number
     for name, call in BOTH.items():
         if name == "read" and LibraryCapability.MERGED_TOLD in stage.library.capabilities:
@@ -270,7 +270,7 @@ def test_an_answer_that_trickles_is_read_until_the_deadline(stage: Stage) -> Non
 def test_a_silent_system_is_waited_for_until_the_deadline(stage: Stage) -> None:
     """By every call: the silence ends later, and whoever still waits is answered."""
     borrower = made(stage)
-    other = wish(OTHER_CPR)
+    other = wanted(OTHER_CPR)
     asked = {**CALLS, "create": lambda library, _, by: library.create(other, "c" * 32, by)}
     if LibraryCapability.PIN_CHECKED not in stage.library.capabilities:
         del asked["check_pin"]

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.library("find")
 
 
 def test_a_created_borrower_is_found_by_cpr_mark_and_number(stage: Stage) -> None:
-    """The three ways to a borrower give the same account, as the wish had it."""
+    """The three ways to a borrower give the same account, as the request had it."""
     borrower = made(stage)
     assert borrower.category == "STUDENT"
     assert borrower.expires == UNTIL

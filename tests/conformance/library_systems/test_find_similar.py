@@ -6,7 +6,7 @@ import pytest
 
 from broker.core.borrowers.library_capabilities import LibraryCapability
 from tests.plugins.library_suite.stage import Stage
-from tests.plugins.library_suite.values import MARK, made, soon, wish_with_birth_date
+from tests.plugins.library_suite.values import MARK, made, soon, wanted_with_birth_date
 
 BORN = date(1980, 1, 1)
 
@@ -36,7 +36,7 @@ def test_nothing_to_search_by_finds_nobody(stage: Stage) -> None:
 @pytest.mark.library("find_similar", needs=LibraryCapability.FOUND_BY_BIRTH_DATE)
 def test_a_borrower_is_found_by_birth_date(stage: Stage) -> None:
     """The mail address need not agree."""
-    borrower = stage.library.create(wish_with_birth_date(BORN), MARK, soon())
+    borrower = stage.library.create(wanted_with_birth_date(BORN), MARK, soon())
     assert borrower is not None
     assert borrower.born == BORN
     assert stage.library.find_similar(BORN, "other@post.example", soon()) == (borrower,)

@@ -62,9 +62,9 @@ def played(login: DescribedLogin, service: Service, source: Source, policies: Po
 def led_to(login: DescribedLogin, right: Rights) -> DescribedBorrower | None:
     """Give the borrower of a login as its class has it: one that something leads to, or none."""
     there = login.borrower
-    if there is None or there.temporary:
-        return there
-    return DescribedBorrower(there.category, linked=True) if there.linked or right.wishes else None
+    if there is None:
+        return None
+    return DescribedBorrower(there.category, linked=True) if there.linked or right.can_request else None
 
 
 def check(login: RandomLogin, model: Model, service: Service) -> None:

@@ -110,7 +110,7 @@ def test_under_consent_no_notice_decides(tmp_path: Path) -> None:
     assert edited(tmp_path, [unasked]) == []
     (tmp_path / "told").mkdir()
     rows = edited(tmp_path / "told", [unasked, ("", "student", "basis: consent", "basis: contract", "")])
-    assert "WIDER my-loans student: notice ours -> upstream (student.yaml:44)" in rows
+    assert "WIDER my-loans student: notice ours -> upstream (student.yaml:43)" in rows
 
 
 LASTING: Final = (
@@ -144,8 +144,8 @@ def test_an_affiliation_that_a_line_begins_to_name_is_withheld_no_more(tmp_path:
     guest = GUEST.replace("student@x.example", "[student@x.example, studying@au.dk]")
     before = {"student.yaml": student, "guest.yaml": GUEST}
     rows = compared(tmp_path, before, before | {"guest.yaml": guest})
-    assert "WIDER my-loans nobody -> student: let in, where it was no_affiliation (student.yaml:38)" in rows
-    assert "WIDER my-loans student: + eduPersonScopedAffiliation: studying@au.dk (student.yaml:52)" in rows
+    assert "WIDER my-loans nobody -> student: let in, where it was no_affiliation (student.yaml:37)" in rows
+    assert "WIDER my-loans student: + eduPersonScopedAffiliation: studying@au.dk (student.yaml:51)" in rows
 
 
 @pytest.mark.long("compares two policy sets class by class")
@@ -162,7 +162,7 @@ def test_what_a_set_begins_to_recall_of_earlier_logins_is_told(tmp_path: Path, n
     assert looking != visitor
     rows = compared(tmp_path, before, before | {"visitor.yaml": looking})
     assert any(row.startswith("WIDER my-loans student: + kaldemail_domain (student.yaml:5") for row in rows)
-    assert "WIDER my-loans student: + field email (student.yaml:33)" in rows
+    assert "WIDER my-loans student: + field email (student.yaml:32)" in rows
 
 
 def test_who_has_an_affiliation_that_was_withheld_may_have_left(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from broker.core.analysis.directed_change import Direction
 from broker.core.analysis.set_differences import Difference, difference
 from broker.core.analysis.set_pairs import named_services
 from broker.core.analysis.sources import Source
-from broker.core.borrowers.wanted_borrower import Wish, wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower, derive_wanted_borrower
 from broker.core.entities import PERSISTENT, TRANSIENT, Service
 from broker.core.login.described_login import DescribedLogin, IdealTerms
 from broker.core.login.ideal_login import play
@@ -57,18 +57,18 @@ class Shown:
         return {each.name: set(each.values) for each in self.played.leaving}
 
     @property
-    def wished(self) -> Wish | None:
+    def wanted(self) -> WantedBorrower | None:
         """Give what the login writes to an account, where one is made or changed."""
         played = self.played
         release = played.decision.release
         if release is None or release.borrower != "make" or not played.permitted:
             return None
-        return wish(played.decision, played.facts.attributes, language="en", today=TODAY)
+        return derive_wanted_borrower(played.decision, played.facts.attributes, language="en", today=TODAY)
 
     @property
     def fields(self) -> set[tuple[str, str]]:
         """Give the fields that are written, with their values."""
-        return {(each.name, each.value) for each in self.wished.fields} if self.wished else set()
+        return {(each.name, each.value) for each in self.wanted.fields} if self.wanted else set()
 
     @property
     def terms(self) -> object:
@@ -94,8 +94,8 @@ class Shown:
         played = self.played
         borrower = played.borrower
         kept = (borrower.outcome, borrower.category, borrower.months) if borrower else None
-        wished = self.wished
-        written = (wished.fields, wished.pin_to, wished.expires) if wished else None
+        wanted = self.wanted
+        written = (wanted.fields, wanted.pin_to, wanted.expires) if wanted else None
         reason = None if played.permitted else played.reason
         steps = [step for step in played.steps if isinstance(step, ProveMailbox | OfferUpgrade)]
         asked = [(type(step).__name__, getattr(step, "name", ""), getattr(step, "domains", ())) for step in steps]

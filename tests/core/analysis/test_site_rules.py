@@ -112,15 +112,9 @@ def is_so(login: DescribedLogin, when: PartialLogin, *, local: bool) -> bool:
     )
 
 
-def is_led_to(login: DescribedLogin, policies: PolicySet) -> bool:
-    """Say whether it is sure that a login's borrower is found, or that it has none.
-
-    Nobody finds one without a CPR that no file completes; whether a number leads to one that is not linked is the
-    files' to say, and shown of every login where its class is.
-    """
-    borrower = login.borrower
-    completed = any(policy.borrower and policy.borrower.temporary for policy in policies.policies)
-    return borrower is None or (completed if borrower.temporary else borrower.linked)
+def is_led_to(login: DescribedLogin) -> bool:
+    """Return whether it is sure that a login's borrower is found, or that it has none."""
+    return login.borrower is None or login.borrower.linked
 
 
 def ages(of: AgeRange) -> range:
@@ -165,7 +159,7 @@ def check(policies: PolicySet, rule: SiteRule, logins: Iterator[RandomLogin]) ->
     found = {(each.service, each.what) for each in proof.breaches}
     for login in logins:
         mine, at = login.described, SOURCES.index(login.source)
-        if rule.when.borrower is not None and not is_led_to(mine, policies):
+        if rule.when.borrower is not None and not is_led_to(mine):
             continue
         if not is_so(mine, rule.when, local=login.source.local):
             continue

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Case, Change, Create, Nothing, Plan, plan, plan_for_matching
 from broker.core.borrowers.matching import PersonFacts
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 
 TODAY = date(2026, 11, 25)
 FAR = date(2028, 11, 25)
-NAME = WishedField("surname", "Prøvesen", "always")
+NAME = WantedField("surname", "Prøvesen", "always")
 PERSON = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
 NAMES_THERE = {"surname": "Prøvesen", "firstname": "Åse"}
-WISH = Wish("0101990000", "student", "STUD", ("PRIV",), FAR, (NAME,), None, person=PERSON)
-THERE = Borrower("7", "STUD", FAR, fields=NAMES_THERE)
+WANTED = WantedBorrower("0101990000", "student", "STUD", ("PRIV",), FAR, (NAME,), None, person=PERSON)
+THERE = Borrower("7", "STUD", FAR, fields=NAMES_THERE, card="7")
 MARRIED = replace(THERE, born=PERSON.birth_date, fields={**NAMES_THERE, "surname": "Eksempel"})
 OTHERS = replace(THERE, born=PERSON.birth_date, fields={"surname": "Skov", "firstname": "Ida"})
 
@@ -26,10 +26,11 @@ OTHERS = replace(THERE, born=PERSON.birth_date, fields={"surname": "Skov", "firs
 @pytest.mark.parametrize(
     ("found", "planned"),
     [
-        ((), Create(WISH)),
+        ((), Create(WANTED)),
         ((THERE,), Nothing("7")),
         ((THERE, replace(THERE, number="8")), Case("several_borrowers", ("7", "8"))),
-        ((replace(THERE, category="PRIV"),), Change("7", (), "STUD", FAR)),
+        ((replace(THERE, category="PRIV"),), Change("7", (), "STUD")),
+        ((replace(THERE, category="PRIV", expires=TODAY),), Change("7", (), "STUD", FAR)),
         ((replace(THERE, category="STAFF"),), Nothing("7")),
         ((replace(THERE, category="TEMP"),), Nothing("7")),
         ((MARRIED,), Change("7", (("surname", "Prøvesen"),))),
@@ -41,15 +42,15 @@ OTHERS = replace(THERE, born=PERSON.birth_date, fields={"surname": "Skov", "firs
         ((replace(THERE, born=date(1999, 1, 1)),), Nothing("7")),
         ((replace(THERE, born=date(1999, 1, 2)),), Nothing("7")),
         ((OTHERS,), Case("different_person", ("7",))),
-        ((replace(OTHERS, category="PRIV", mark="a" * 32, cpr=WISH.cpr),), Case("different_person", ("7",))),
-        ((replace(THERE, cpr=WISH.cpr),), Nothing("7")),
+        ((replace(OTHERS, category="PRIV", mark="a" * 32, cpr=WANTED.cpr),), Case("different_person", ("7",))),
+        ((replace(THERE, cpr=WANTED.cpr),), Nothing("7")),
         ((replace(THERE, cpr="0201990000"),), Case("different_person", ("7",))),
         ((replace(THERE, cpr="0201990000", mark="a" * 32, category="PRIV"),), Case("different_person", ("7",))),
     ],
 )
 def test_the_plan(found: tuple[Borrower, ...], planned: Plan) -> None:
     """One row a situation: what is there, and the one thing to do."""
-    assert plan(found, WISH, TODAY) == planned
+    assert plan(found, WANTED, TODAY) == planned
 
 
 @pytest.mark.parametrize(
@@ -88,18 +89,32 @@ def test_without_a_date_in_the_number_no_borrower_is_anothers() -> None:
 )
 def test_a_login_overwrites_only_what_it_may(when: str, there: str | None, written: str | None) -> None:
     """What the person or the desk changed stands, unless the policy says always."""
-    wish = replace(WISH, fields=(WishedField("email", "ours", when),))
+    wanted = replace(WANTED, fields=(WantedField("email", "ours", when),))
     borrower = replace(THERE, fields=NAMES_THERE if there is None else {**NAMES_THERE, "email": there})
-    planned = plan((borrower,), wish, TODAY)
+    planned = plan((borrower,), wanted, TODAY)
     assert planned == (Change("7", (("email", written),)) if written else Nothing("7"))
+
+
+@pytest.mark.parametrize(("can_write", "planned"), [(True, Change("7", ())), (False, Nothing("7"))])
+def test_a_borrower_without_a_card_number_gets_one(*, can_write: bool, planned: Plan) -> None:
+    """Without one no PIN works. A login that may only lower the category writes none."""
+    wanted = replace(WANTED, can_write=can_write, fields=())
+    assert plan((replace(THERE, card=None),), wanted, TODAY) == planned
+    assert plan((THERE,), wanted, TODAY) == Nothing("7")
+
+
+def test_a_move_to_another_category_keeps_a_later_expiry() -> None:
+    """The expiry only moves to a later day."""
+    lasting = replace(THERE, category="PRIV", expires=FAR + timedelta(days=1))
+    assert plan((lasting,), WANTED, TODAY) == Change("7", (), "STUD")
 
 
 def test_a_short_category_is_not_written_at_every_login() -> None:
     """A category of three months is renewed at half its term, not daily because it is always near."""
-    wish = replace(WISH, expires=TODAY + timedelta(days=90))
+    wanted = replace(WANTED, expires=TODAY + timedelta(days=90))
     fresh = replace(THERE, expires=TODAY + timedelta(days=89))
-    assert plan((fresh,), wish, TODAY) == Nothing("7")
-    assert plan((replace(fresh, expires=TODAY + timedelta(days=44)),), wish, TODAY) != Nothing("7")
+    assert plan((fresh,), wanted, TODAY) == Nothing("7")
+    assert plan((replace(fresh, expires=TODAY + timedelta(days=44)),), wanted, TODAY) != Nothing("7")
 
 
 words = st.sampled_from(["", "a", "b"])
@@ -107,15 +122,15 @@ categories = st.sampled_from(["STUD", "EMPL", "PRIV"])
 days = st.dates(TODAY - timedelta(days=400), TODAY + timedelta(days=900))
 fields = st.lists(
     st.builds(
-        WishedField,
+        WantedField,
         st.sampled_from(["surname", "email", "city"]),
         st.sampled_from(["a", "b"]),
         st.sampled_from(["create", "if_empty", "always"]),
     ),
     unique_by=lambda each: each.name,
 ).map(tuple)
-wishes = st.builds(
-    Wish,
+requests = st.builds(
+    WantedBorrower,
     st.just("0101990000"),
     st.just("student"),
     categories,
@@ -132,33 +147,35 @@ borrowers = st.builds(
     st.none(),
     st.none(),
     st.dictionaries(st.sampled_from(["surname", "email", "city"]), words),
+    card=st.none() | st.just("7"),
 )
 
 
-@given(wishes, st.none() | borrowers)
-def test_what_was_done_need_not_be_done_again(wish: Wish, there: Borrower | None) -> None:
+@given(requests, st.none() | borrowers)
+def test_what_was_done_need_not_be_done_again(wanted: WantedBorrower, there: Borrower | None) -> None:
     """The plan after its own change has been made is Nothing: a repeated login changes nothing."""
-    planned = plan_for_matching((there,) if there else (), wish, TODAY)
+    planned = plan_for_matching((there,) if there else (), wanted, TODAY)
     if isinstance(planned, Create):
-        there = Borrower("7", wish.category, wish.expires, fields={each.name: each.value for each in wish.fields})
+        fields = {each.name: each.value for each in wanted.fields}
+        there = Borrower("7", wanted.category, wanted.expires, fields=fields, card="7")
     elif isinstance(planned, Change) and there:
         there = replace(
             there,
             category=planned.category or there.category,
             expires=planned.expires or there.expires,
             fields={**there.fields, **dict(planned.fields)},
+            card=there.card or "7",
         )
     assert there is not None
-    assert plan_for_matching((there,), wish, TODAY) == Nothing("7")
+    assert plan_for_matching((there,), wanted, TODAY) == Nothing("7")
 
 
-@given(wishes, borrowers)
-def test_a_login_takes_nothing_away(wish: Wish, there: Borrower) -> None:
-    """A category changes only by an upgrade, and within a category no login brings the expiry nearer."""
-    planned = plan_for_matching((there,), wish, TODAY)
+@given(requests, borrowers)
+def test_a_login_takes_nothing_away(wanted: WantedBorrower, there: Borrower) -> None:
+    """A category changes only by an upgrade, and no login brings the expiry nearer."""
+    planned = plan_for_matching((there,), wanted, TODAY)
     if isinstance(planned, Change):
-        assert planned.category is None or there.category in wish.upgrades
-        if planned.category is None and planned.expires:
-            assert there.category == wish.category
-            assert there.expires is not None
-            assert planned.expires > there.expires
+        assert planned.category is None or there.category in wanted.upgrades
+        if planned.expires:
+            assert wanted.category in {there.category, planned.category}
+            assert there.expires is None or planned.expires > there.expires

@@ -1,4 +1,4 @@
-"""Declined upgrades, lowering, and the CPR of a borrower that had none: what is done, and what is left alone."""
+"""The change plan: upgrades, declined upgrades, lowering, and cases."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -8,47 +8,59 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.change_plan import Case, Change, Create, Gone, Nothing, Plan, offered, outcome, plan
+from broker.core.borrowers.change_plan import (
+    Case,
+    Change,
+    Create,
+    Gone,
+    Nothing,
+    Plan,
+    offered,
+    outcome,
+    plan,
+    plan_for_matching,
+)
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 
 TODAY = date(2026, 11, 25)
 FAR = date(2028, 11, 25)
 SOON = TODAY + timedelta(days=9)
 CPR = "0101990000"
-NAME = WishedField("surname", "Prøvesen", "always")
+NAME = WantedField("surname", "Prøvesen", "always")
 AASE = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
 NAMES = {"surname": "Prøvesen", "firstname": "Åse"}
-WISH = Wish(CPR, "student", "STUD", ("PRIV",), FAR, (NAME,), None, adopts=("TEMP",), person=AASE)
-THERE = Borrower("7", "PRIV", SOON, fields=NAMES, born=AASE.birth_date)
+WANTED = WantedBorrower(CPR, "student", "STUD", ("PRIV",), FAR, (NAME,), None, person=AASE)
+THERE = Borrower("7", "PRIV", SOON, fields=NAMES, born=AASE.birth_date, card="7")
 RENAMED = replace(THERE, fields={**NAMES, "surname": "Eksempel"})
-TEMP = Borrower("9", "TEMP", SOON, fields={**NAMES, "email": "desk@post.example"})
-LOWERING = Wish(CPR, "private", "PRIV", (), FAR, (), None, lowers=("STUD", "EMPL"), creates=False, person=AASE)
+LOWERING = WantedBorrower(
+    CPR, "private", "PRIV", (), FAR, (), None, lowers=("STUD", "EMPL"), creates=False, person=AASE
+)
 
 
 @pytest.mark.parametrize(
-    ("found", "wish", "planned", "offer", "result"),
+    ("found", "wanted", "planned", "offer", "result"),
     [
-        (THERE, WISH, Change("7", (), "STUD", FAR), "PRIV", EnrolmentOutcome.UPGRADED),
-        (THERE, replace(WISH, upgrade=False), Nothing("7"), None, EnrolmentOutcome.UNCHANGED),
+        (THERE, WANTED, Change("7", (), "STUD", FAR), "PRIV", EnrolmentOutcome.UPGRADED),
+        (THERE, replace(WANTED, upgrade=False), Nothing("7"), None, EnrolmentOutcome.UNCHANGED),
         (
             RENAMED,
-            replace(WISH, upgrade=False),
+            replace(WANTED, upgrade=False),
             Change("7", (("surname", "Prøvesen"),)),
             None,
             EnrolmentOutcome.UPDATED,
         ),
         (
             replace(THERE, fields={"firstname": "Åse"}),
-            replace(WISH, upgrade=False),
+            replace(WANTED, upgrade=False),
             Change("7", (("surname", "Prøvesen"),)),
             None,
             EnrolmentOutcome.FILLED_IN,
         ),
         (
             replace(THERE, category="STUD"),
-            replace(WISH, upgrade=False),
+            replace(WANTED, upgrade=False),
             Change("7", (), None, FAR),
             None,
             EnrolmentOutcome.UPDATED,
@@ -57,60 +69,29 @@ LOWERING = Wish(CPR, "private", "PRIV", (), FAR, (), None, lowers=("STUD", "EMPL
         (replace(THERE, category="HOSP", expires=SOON), LOWERING, Nothing("7"), None, EnrolmentOutcome.UNCHANGED),
         (replace(THERE, category="STUD"), replace(LOWERING, lowers=()), Nothing("7"), None, EnrolmentOutcome.UNCHANGED),
         (None, LOWERING, Gone(), None, None),
-        (None, replace(WISH, creates=False), Gone(), None, None),
-        (None, replace(WISH, upgrade=False), Create(replace(WISH, upgrade=False)), None, None),
+        (None, replace(WANTED, creates=False), Gone(), None, None),
+        (None, replace(WANTED, upgrade=False), Create(replace(WANTED, upgrade=False)), None, None),
     ],
 )
 def test_a_category_moves_as_asked_and_allowed(
-    found: Borrower | None, wish: Wish, planned: Plan, offer: str | None, result: EnrolmentOutcome | None
+    found: Borrower | None, wanted: WantedBorrower, planned: Plan, offer: str | None, result: EnrolmentOutcome | None
 ) -> None:
     """An upgrade is offered and can be declined (R40), and only what the policy lists is lowered (R47).
 
-    Nobody is made for a wish that may make none.
+    Nobody is made for a request that may make none.
     """
     there = (found,) if found else ()
-    assert plan(there, wish, TODAY) == planned
-    assert offered(planned, there, wish) == offer
+    assert plan(there, wanted, TODAY) == planned
+    assert offered(planned, there, wanted) == offer
     if result and found:
-        assert outcome(found, planned if isinstance(planned, Change) else None, wish) == result
+        assert outcome(found, planned if isinstance(planned, Change) else None, wanted) == result
 
 
-ADOPTING = replace(WISH, temporary="9")
-ADOPTED = Change("9", (), "STUD", FAR, CPR)
-
-
-@pytest.mark.parametrize(
-    ("found", "wish", "temporary", "planned"),
-    [
-        ((), ADOPTING, TEMP, ADOPTED),
-        ((), ADOPTING, replace(TEMP, born=date(1999, 1, 1)), ADOPTED),
-        ((), ADOPTING, replace(TEMP, born=date(1999, 1, 2)), Case("temporary_unfit", ("9",))),
-        ((), ADOPTING, replace(TEMP, cpr="0202990000"), Case("temporary_unfit", ("9",))),
-        ((), ADOPTING, replace(TEMP, category="PRIV"), Case("temporary_unfit", ("9",))),
-        ((), ADOPTING, None, Case("temporary_unfit")),
-        ((), replace(ADOPTING, adopts=()), TEMP, Case("temporary_unfit", ("9",))),
-        ((), replace(ADOPTING, creates=False), TEMP, Case("temporary_unfit", ("9",))),
-        ((THERE,), ADOPTING, TEMP, Case("temporary_and_cpr", ("7", "9"))),
-        ((THERE,), ADOPTING, None, Change("7", (), "STUD", FAR)),
-        ((THERE, TEMP), ADOPTING, None, Case("several_borrowers", ("7", "9"))),
-        ((replace(TEMP, cpr=CPR),), ADOPTING, None, ADOPTED),
-        ((replace(TEMP, cpr=CPR),), ADOPTING, replace(TEMP, cpr=CPR), ADOPTED),
-        ((replace(TEMP, category="STUD", expires=FAR, cpr=CPR),), ADOPTING, None, Nothing("9")),
-        ((replace(TEMP, cpr=CPR),), WISH, None, Nothing("9")),
-    ],
-)
-def test_a_cpr_that_arrives_later(
-    found: tuple[Borrower, ...], wish: Wish, temporary: Borrower | None, planned: Plan
-) -> None:
-    """The temporary borrower gets it where that can be nobody else's; staff get every doubt."""
-    assert plan(found, wish, TODAY, temporary) == planned
-    assert found or offered(planned, found, wish) is None  # nothing is offered of a borrower that the CPR did not find
-
-
-def test_neither_a_change_nor_a_borrower_nor_a_wish_shows_the_cpr() -> None:
+def test_neither_a_change_nor_a_borrower_nor_a_request_shows_the_cpr() -> None:
     """They end in tracebacks and test reports."""
-    pending = Enrolment("e", EnrolmentState.PENDING, datetime(2026, 11, 25, 12, tzinfo=UTC), WISH)
-    assert CPR not in f"{ADOPTED!r}{replace(TEMP, cpr=CPR)!r}{ADOPTING!r}{Create(WISH)!r}{pending!r}"
+    claim = Change("9", (), cpr=CPR)
+    pending = Enrolment("e", EnrolmentState.PENDING, datetime(2026, 11, 25, 12, tzinfo=UTC), WANTED)
+    assert CPR not in f"{claim!r}{replace(THERE, cpr=CPR)!r}{WANTED!r}{Create(WANTED)!r}{pending!r}"
     assert repr(pending) == "Enrolment('e', 'pending', None)"
 
 
@@ -123,9 +104,10 @@ borrowers = st.builds(
     st.none() | st.dates(TODAY, FAR),
     born=st.sampled_from([None, date(1999, 1, 1), date(1980, 5, 5)]),
     cpr=st.sampled_from([None, CPR, "0202990000"]),
+    card=st.just("7"),
 )
-wishes = st.builds(
-    Wish,
+requests = st.builds(
+    WantedBorrower,
     st.none() | st.just(CPR),
     st.just("student"),
     categories,
@@ -135,41 +117,39 @@ wishes = st.builds(
     st.none(),
     upgrade=st.booleans(),
     lowers=st.lists(categories, max_size=2).map(tuple),
-    temporary=st.none() | numbers,
-    adopts=st.lists(categories, max_size=2).map(tuple),
     creates=st.booleans(),
 )
 
 
-@given(wishes, st.lists(borrowers, max_size=2), st.none() | borrowers)
-def test_who_said_no_keeps_the_category_and_who_may_not_enrol_gets_no_borrower(
-    wish: Wish, found: list[Borrower], temporary: Borrower | None
-) -> None:
-    """Whatever is there: no create without CPR and leave, no move that is neither wished, lowered nor adopted.
+def test_two_borrowers_with_one_number_are_a_case() -> None:
+    """Nothing is changed, and staff see both."""
+    assert plan((THERE, replace(THERE, number="9")), WANTED, TODAY) == Case("several_borrowers", ("7", "9"))
 
-    The CPR goes to nobody but the temporary borrower that was proved.
-    """
-    temporary = replace(temporary, number=wish.temporary) if temporary and wish.temporary else None
-    planned = plan(tuple(found), wish, TODAY, temporary)
+
+@given(requests, st.lists(borrowers, max_size=2))
+def test_a_plan_creates_and_moves_only_as_the_login_may(wanted: WantedBorrower, found: list[Borrower]) -> None:
+    """No create without CPR number and right to create; no category moves that is neither upgraded nor lowered."""
+    planned = plan(tuple(found), wanted, TODAY)
     if isinstance(planned, Create):
-        assert wish.cpr
-        assert wish.creates
-        assert (found, wish.temporary) == ([], None)
+        assert wanted.cpr
+        assert wanted.creates
+        assert found == []
     if isinstance(planned, Change):
-        before = next(each for each in (*found, *([temporary] if temporary else [])) if each.number == planned.number)
-        moved = planned.category not in {None, before.category}
-        assert not moved or planned.cpr or wish.moves(before.category)
-        assert planned.cpr in {None, wish.cpr}
-        assert not planned.cpr or (planned.number == wish.temporary and before.category in wish.adopts)
+        before = next(each for each in found if each.number == planned.number)
+        assert planned.category in {None, before.category} or wanted.moves(before.category)
+        assert planned.cpr is None
 
 
-@given(wishes, borrowers)
-def test_what_was_adopted_need_not_be_adopted_again(wish: Wish, temporary: Borrower) -> None:
-    """After its own change the plan is Nothing, as long as an adopted category is none that is adopted."""
-    wish = replace(wish, cpr=CPR, temporary=temporary.number, adopts=("TEMP",), category="STUD")
-    planned = plan((), wish, TODAY, temporary)
+@given(requests, borrowers)
+def test_a_plan_that_was_carried_out_is_not_repeated(wanted: WantedBorrower, borrower: Borrower) -> None:
+    """After its own change the plan is Nothing."""
+    planned = plan_for_matching((borrower,), wanted, TODAY)
     if isinstance(planned, Change):
         after = replace(
-            temporary, category="STUD", expires=FAR, cpr=CPR, fields={**temporary.fields, **dict(planned.fields)}
+            borrower,
+            category=planned.category or borrower.category,
+            expires=planned.expires or borrower.expires,
+            fields={**borrower.fields, **dict(planned.fields)},
         )
-        assert plan((after,), wish, TODAY) == Nothing(temporary.number)
+        wanted = replace(wanted, upgrade=False, lowers=())
+        assert plan_for_matching((after,), wanted, TODAY) == Nothing(borrower.number)

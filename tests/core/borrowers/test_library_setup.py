@@ -25,12 +25,12 @@ def _expected(permit: Permit, *rules: BorrowerRule | None) -> ExpectedSetup:
 
 
 def test_every_category_and_field_of_every_rule_is_expected(permit: Permit) -> None:
-    """Upgrades, lowerings and temporary ones too, each with the first line that names it."""
+    """Upgrades and lowerings too, each with the first line that names it."""
     lowers = Lowering(("wayf",), ("EMPLOYEE",))
-    rule = _rule(30, "STUDENT", upgrades=("OLD",), lowers=lowers, temporary=("TEMP",))
+    rule = _rule(30, "STUDENT", upgrades=("OLD",), lowers=lowers)
     expected = _expected(permit, rule, _rule(50, "TEMP"))
     place = "student.yaml:30"
-    assert expected.categories == {"STUDENT": place, "OLD": place, "EMPLOYEE": place, "TEMP": place}
+    assert expected.categories == {"STUDENT": place, "OLD": place, "EMPLOYEE": place, "TEMP": "student.yaml:50"}
     assert expected.fields == {"surname": "student.yaml:31"}
 
 

@@ -1,4 +1,4 @@
-"""From decision and attributes to the wish for a borrower."""
+"""From decision and attributes to the request for a borrower."""
 
 from dataclasses import replace
 from datetime import date
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrowers.wanted_borrower import months_after, wish
+from broker.core.borrowers.wanted_borrower import derive_wanted_borrower, months_after
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.identity.rights import Ground
 from broker.core.policy.model import Lowering
@@ -30,10 +30,10 @@ def test_months_after(day: date, months: int, then: date) -> None:
     assert months_after(day, months) == then
 
 
-def test_a_wish_takes_its_fields_from_the_attributes(permit: Any) -> None:
+def test_a_request_takes_its_fields_from_the_attributes(permit: Any) -> None:
     """Category and fields are the policy's, values the person's, the PIN goes to the address that is set."""
     attributes = Attributes({"mail": ("a@b.example",), "cpr": ("1403044004",)})
-    made = wish(permit(borrower="make"), attributes, language="en", today=DAY)
+    made = derive_wanted_borrower(permit(borrower="make"), attributes, language="en", today=DAY)
     assert made is not None
     assert (made.cpr, made.category, made.upgrades, made.pin_to) == (
         "1403044004",
@@ -45,21 +45,21 @@ def test_a_wish_takes_its_fields_from_the_attributes(permit: Any) -> None:
     assert "1403044004" not in repr(made)
 
 
-@pytest.mark.parametrize(("asserted", "wished"), [("=a@b.example", ()), ("a@b.example", ("a@b.example",))])
-def test_a_wish_holds_no_formula(permit: Any, asserted: str, wished: tuple[str, ...]) -> None:
-    """What a spreadsheet would carry out is in no wish, and so in no comparison with the library system either."""
+@pytest.mark.parametrize(("asserted", "wanted"), [("=a@b.example", ()), ("a@b.example", ("a@b.example",))])
+def test_a_request_holds_no_formula(permit: Any, asserted: str, wanted: tuple[str, ...]) -> None:
+    """What a spreadsheet would carry out is in no request, and so in no comparison with the library system either."""
     attributes = Attributes({"mail": (asserted,), "cpr": ("1403044004",)})
-    made = wish(permit(borrower="make"), attributes, language="en", today=DAY)
+    made = derive_wanted_borrower(permit(borrower="make"), attributes, language="en", today=DAY)
     assert made is not None
-    assert tuple(field.value for field in made.fields) == wished
-    assert made.pin_to == (wished[0] if wished else None)
+    assert tuple(field.value for field in made.fields) == wanted
+    assert made.pin_to == (wanted[0] if wanted else None)
 
 
 def test_a_login_without_a_usable_number_wants_no_borrower(permit: Any) -> None:
     """No identifier leads to a borrower instead."""
     decision = replace(permit(borrower="make"), ground=Ground.IDENTIFIER)
-    assert wish(decision, Attributes({"cprUuid": ("u",)}), language="da", today=DAY) is None
-    assert wish(decision, Attributes({"cpr": ("1403044004",)}), language="da", today=DAY) is None
+    assert derive_wanted_borrower(decision, Attributes({"cprUuid": ("u",)}), language="da", today=DAY) is None
+    assert derive_wanted_borrower(decision, Attributes({"cpr": ("1403044004",)}), language="da", today=DAY) is None
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -69,7 +69,7 @@ def test_the_register_is_asked_only_where_fields_may_be_written(permit: Any, *, 
     assert decision.policy
     rule = replace(decision.policy.borrower, register=RegisterRule("always"))
     decision = replace(decision, policy=replace(decision.policy, borrower=rule), ground=GROUNDS[known])
-    made = wish(decision, attributes, language="da", today=DAY)
+    made = derive_wanted_borrower(decision, attributes, language="da", today=DAY)
     assert made is not None
     assert made.register == (RegisterRule("always") if known else None)
 
@@ -85,7 +85,7 @@ def test_nobody_is_wanted_where_no_rule_makes_a_borrower(permit: Any, case: str)
         decision = replace(decision, policy=replace(decision.policy, borrower=None))
     else:
         attributes = Attributes({"borrower_category": ("STUDENT",)})
-    assert wish(decision, attributes, language="da", today=DAY) is None
+    assert derive_wanted_borrower(decision, attributes, language="da", today=DAY) is None
 
 
 @pytest.mark.parametrize(("pin", "to"), [("mail", "a@b.example"), ("none", None)])
@@ -97,23 +97,23 @@ def test_a_pin_is_mailed_where_the_rule_has_it_so(permit: Any, pin: str, to: str
     rule = replace(decision.policy.borrower, pin=pin, fields=(phone, email))
     decision = replace(decision, policy=replace(decision.policy, borrower=rule))
     attributes = Attributes({"mail": ("a@b.example",), "telephone": ("12345678",), "cpr": ("1403044004",)})
-    made = wish(decision, attributes, language="da", today=DAY)
+    made = derive_wanted_borrower(decision, attributes, language="da", today=DAY)
     assert made is not None
     assert (made.pin_to, [each.name for each in made.fields]) == (to, ["phone", "email"])
 
 
-def test_a_rule_that_finds_by_no_cpr_wishes_nothing(permit: Any) -> None:
+def test_a_rule_that_finds_by_no_cpr_requests_nothing(permit: Any) -> None:
     """Nobody else's way to a borrower is left."""
     decision = permit(borrower="make")
     rule = replace(decision.policy.borrower, find_by=())
     decision = replace(decision, policy=replace(decision.policy, borrower=rule))
     attributes = Attributes({"mail": ("a@b.example",), "cpr": ("1403044004",)})
-    assert wish(decision, attributes, language="da", today=DAY) is None
+    assert derive_wanted_borrower(decision, attributes, language="da", today=DAY) is None
 
 
 def test_no_address_no_letter(permit: Any) -> None:
     """Without an address there is nowhere to mail the PIN."""
-    made = wish(permit(), Attributes({"cpr": ("1403044004",)}), language="da", today=DAY)
+    made = derive_wanted_borrower(permit(), Attributes({"cpr": ("1403044004",)}), language="da", today=DAY)
     assert made is not None
     assert made.pin_to is None
 
@@ -126,13 +126,13 @@ def test_a_number_of_alumni_only_lowers(permit: Any, lowers: tuple[str, ...], *,
     What may be lowered is the decision's word, not the file's alone.
     """
     decision = replace(permit(borrower="make"), permits_lowering=may_lower, ground=GROUNDS[known])
-    rule = replace(decision.policy.borrower, lowers=Lowering(("wayf",), ("STUD",)), temporary=("TEMP",))
+    rule = replace(decision.policy.borrower, lowers=Lowering(("wayf",), ("STUD",)))
     decision = replace(decision, policy=replace(decision.policy, borrower=rule))
     numbered = Attributes({"cpr": ("1403044004",), "mail": ("a@b.example",)})
-    made = wish(decision, numbered, language="da", today=DAY)
+    made = derive_wanted_borrower(decision, numbered, language="da", today=DAY)
     assert made is not None
-    assert (made.lowers, made.adopts, made.creates) == (lowers, ("TEMP",), known)
+    assert (made.lowers, made.creates) == (lowers, known)
     assert (bool(made.fields), bool(made.pin_to), bool(made.upgrades)) == (known, known, known)
-    barred = wish(replace(decision, permits_creation=False), numbered, language="da", today=DAY)
+    barred = derive_wanted_borrower(replace(decision, permits_creation=False), numbered, language="da", today=DAY)
     assert barred is not None
     assert not barred.creates

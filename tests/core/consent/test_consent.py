@@ -135,7 +135,7 @@ def test_a_look_up_that_nobody_was_told_of_is_asked_about(
 
 
 @pytest.mark.parametrize(("yes", "remember", "kept"), [(True, True, 365), (True, False, None), (False, True, None)])
-def test_only_a_yes_is_remembered_where_it_is_wished(
+def test_only_a_yes_is_remembered_if_the_person_asks(
     now: datetime, answer: Any, *, yes: bool, remember: bool, kept: int | None
 ) -> None:
     """A refusal is on file, with no day until which it would hold."""

@@ -243,7 +243,7 @@ def test_a_request_may_take_the_ways_of_its_service(
     ],
 )
 def test_a_request_that_no_way_is_left_for_is_refused(request_: AuthnRequest, status: Status) -> None:
-    """The service hears which of its wishes cannot be met."""
+    """The service hears which of its requests cannot be met."""
     with pytest.raises(RequestRefused) as refused:
         HOUSES.ways(request_)
     assert (refused.value.refusal, refused.value.request) == (status, request_)

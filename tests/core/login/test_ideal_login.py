@@ -101,7 +101,6 @@ def test_the_steps_on_the_way_are_those_of_a_live_login(described: DescribedLogi
             None,
         ),
         (replace(STUDENT, borrower=DescribedBorrower("OTHER")), EnrolmentOutcome.UNCHANGED, "OTHER", None),
-        (replace(STUDENT, borrower=DescribedBorrower("TEMP", temporary=True)), EnrolmentOutcome.ADOPTED, "STUDENT", 12),
         (
             replace(STUDENT, borrower=DescribedBorrower("STUDENT", expires=date(2026, 12, 1))),
             EnrolmentOutcome.UPDATED,
@@ -116,7 +115,7 @@ def test_the_steps_on_the_way_are_those_of_a_live_login(described: DescribedLogi
 def test_the_borrower_is_planned_as_an_enrolment_would(
     described: DescribedLogin, outcome: EnrolmentOutcome, category: str, months: int | None
 ) -> None:
-    """Made, upgraded, lowered, adopted, renewed or kept, for as long as the rule says."""
+    """Made, upgraded, lowered, renewed or kept, for as long as the rule says."""
     planned = played(described).borrower
 
     assert planned is not None
@@ -132,18 +131,8 @@ def test_the_borrower_is_planned_as_an_enrolment_would(
         (login("student@au.dk", cpr="replacement"), "my-loans", "replacement_number"),
         (STUDENT, "myprint", "no_library_account"),
         (STUDENT, "unheard-of", "no_policy_for_service"),
-        (replace(STUDENT, borrower=DescribedBorrower("OTHER", temporary=True)), "my-loans", "temporary_unfit"),
         (eid(errand=Errand.PIN, cpr="none"), "my-loans", "cpr_required"),
-        (
-            login(
-                "alum@ku.dk",
-                upstream="nemid",
-                assurance=Assurance.HIGH,
-                borrower=DescribedBorrower("TEMP", temporary=True),
-            ),
-            "my-loans",
-            "national_eid_required",
-        ),
+        (login("alum@ku.dk", upstream="nemid", assurance=Assurance.HIGH), "my-loans", "national_eid_required"),
         (replace(STUDENT, fault=("cpr_disagrees", "cpr")), "my-loans", "cpr_disagrees"),
     ],
 )
@@ -248,7 +237,6 @@ def test_a_mailbox_is_asked_for_only_where_showing_one_ends_that(
 BORROWERS = st.none() | st.builds(
     DescribedBorrower,
     st.sampled_from(CATEGORIES),
-    temporary=st.booleans(),
     linked=st.booleans(),
     expires=st.none() | st.dates(date(2026, 1, 1), date(2030, 1, 1)),
 )

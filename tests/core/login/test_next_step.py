@@ -217,7 +217,6 @@ ACCOUNTS = {
     "as it is": (Account("7", AccountState.KNOWN), Issue),
     "observed": (Account(None, AccountState.OBSERVED), Issue),
     "case": (Account(None, AccountState.CASE, reason="several_borrowers"), Refuse),
-    "given up": (Account(None, AccountState.GIVEN_UP), Refuse),
     "without mail": (Account(None, AccountState.MAIL_REQUIRED), ProveMailbox),
 }
 
@@ -246,7 +245,7 @@ def test_a_category_that_fell_or_rose_is_told_before_the_login_goes_on(
 
 
 @pytest.mark.parametrize("borrower", ["make", "need"])
-@pytest.mark.parametrize("state", [AccountState.CASE, AccountState.GIVEN_UP, AccountState.CLOSED])
+@pytest.mark.parametrize("state", [AccountState.CASE, AccountState.CLOSED])
 @pytest.mark.parametrize("reason", [None, "several_borrowers"])
 def test_an_account_that_is_not_made_is_refused_with_a_reason(
     after: Next, permit: Any, agreed: Any, *, state: AccountState, reason: str | None, borrower: str
@@ -254,9 +253,6 @@ def test_an_account_that_is_not_made_is_refused_with_a_reason(
     """Its own where it has one; staff must look, unless the library takes nobody in now."""
     decision = permit(borrower=borrower)
     step = after(replace(agreed(decision), account=Account("7", state, reason=reason)), decision)
-    if borrower == "need" and state is AccountState.GIVEN_UP:
-        assert isinstance(step, Issue)  # the account is there, and this service makes none
-        return
     assert isinstance(step, Refuse)
     assert step.status == REQUEST_DENIED
     if state is AccountState.CLOSED:

@@ -200,7 +200,7 @@ _OF_ALL = {
 def test_nothing_told_in_one_login_is_the_next_persons(
     transaction: Transaction, authentication: Authentication, now: datetime
 ) -> None:
-    """Proofs, a temporary borrower and answers go with the login in which they came, and so will facts yet to come."""
+    """Proofs and answers go with the login in which they came, and so will facts yet to come."""
     facts: dict[str, Any] = {each.name: object() for each in fields(Transaction) if each.name not in _OF_ALL}
     joined = replace(transaction, **facts).authenticated_by(authentication, "_1", "a2", now)
     assert {name: getattr(joined, name) for name in facts} == {name: getattr(transaction, name) for name in facts}

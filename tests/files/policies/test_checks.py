@@ -215,10 +215,10 @@ def test_without_a_register_nobody_is_said_to_be_looked_up(edited: Edited) -> No
         ),
         (
             "student.yaml",
-            "temporary: [TEMP]",
-            "temporary: [GUEST]",
+            "upgrades: [PRIVATE]",
+            "upgrades: [GUEST]",
             (
-                "policies/student.yaml:20: no file makes the borrower category 'GUEST'"
+                "policies/student.yaml:19: no file makes the borrower category 'GUEST'"
                 " (name it in library.desk_categories)"
             ),
         ),

@@ -325,7 +325,7 @@ def test_what_is_overdue_is_a_warning_and_stops_nothing() -> None:
 
 
 def test_an_empty_or_missing_folder_is_refused(tmp_path: Path) -> None:
-    """No policies is a mistake, not a wish."""
+    """No policies is a mistake, not a request."""
     assert "holds no policy file" in faults(tmp_path)[0]
     assert "holds no policy file" in faults(tmp_path / "nowhere")[0]
 

@@ -143,7 +143,7 @@ def test_the_reasons_of_an_account_are_in_the_document() -> None:
     """Those for which an account is left as it is, and the desk told, once a decision has let the person in."""
     told = set(re.findall(r"^\| `(\w+)` \| ", sections()["reasons-account"], re.MULTILINE))
     assert told <= REASONS.keys()
-    assert {"temporary_unfit", "adoption_other_name", "temporary_and_cpr"} <= told
+    assert {"several_borrowers", "different_person", "name_required"} <= told
 
 
 # The sections of keys, each with the shape that it is about, a file that has one, and where.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.core.borrowers.wanted_borrower import wish
+from broker.core.borrowers.wanted_borrower import derive_wanted_borrower
 from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.identity.canonical_attributes import CPR_STAND_IN, AttributeReading, Attributes, with_assumed_ground
 from broker.core.login.login_decision import login_facts
@@ -89,7 +89,7 @@ def test_no_university_login_makes_a_private_account(
     came = login(upstream, *scoped, cpr="real", age=40, intent=intent, borrower=borrower)
     decision = decide(came, "my-loans")
     numbered = Attributes({**came.attributes, "cpr": ("0101800000",)})
-    made = wish(decision, numbered, language="da", today=NOW.date())
+    made = derive_wanted_borrower(decision, numbered, language="da", today=NOW.date())
     if decision.effect is Effect.PERMIT and decision.affiliation == "private" and upstream == "wayf":
         assert borrower
         assert made is None or not made.creates
@@ -154,16 +154,16 @@ def test_only_the_university_lowers_a_category(came: LoginFacts, lowers: tuple[s
     """R47: alumni with a usable number, never a guest, the national eID, an intent or a doubt."""
     decision = decide(came, "my-loans")
     numbered = Attributes({**came.attributes, "cpr": ("0101800000",)})
-    made = wish(decision, numbered, language="da", today=NOW.date())
+    made = derive_wanted_borrower(decision, numbered, language="da", today=NOW.date())
     assert (made.lowers if made else None) == lowers
 
 
-def test_a_login_by_the_library_account_wishes_nothing() -> None:
+def test_a_login_by_the_library_account_requests_nothing() -> None:
     """Its category is the library's own word: taken for an affiliation it would renew itself for ever."""
     came = login("library", attributes={"borrower_category": ("STUDENT",)}, borrower=True)
     decision = decide(came, "my-loans")
     assert (decision.effect, decision.affiliation) == (Effect.PERMIT, "student")
-    assert wish(decision, came.attributes, language="da", today=NOW.date()) is None
+    assert derive_wanted_borrower(decision, came.attributes, language="da", today=NOW.date()) is None
 
 
 @pytest.mark.parametrize(

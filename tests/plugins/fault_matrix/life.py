@@ -43,13 +43,13 @@ def live_on(world: Any, fault: Fault | None = None, minutes: int = 10) -> None:
         world.now += TICK
 
 
-def come_back(world: Any, wish: Any) -> Enrolment:
+def come_back(world: Any, wanted: Any) -> Enrolment:
     """Let staff retry what waits for them, and the person log in again; give the enrolment in the end."""
     if world.stored(PERSON).state is EnrolmentState.CASE:
         assert EnrolmentCases(world.ports, world.ports.persons.hmacs, world.wake).try_again(PERSON)
         live_on(world)
     world.now += timedelta(hours=2)
-    world.requests.request(PERSON, wish)
+    world.requests.request(PERSON, wanted)
     live_on(world)
     ended: Enrolment = world.stored(PERSON)
     return ended

@@ -124,7 +124,7 @@ class Endpoint(BaseHTTPRequestHandler):
     """The endpoints, by Redirect."""
 
     def do_GET(self) -> None:
-        """Take a message, or the wish to log out."""
+        """Take a message, or the request to log out."""
         path, query = urlsplit(self.path).path, urlsplit(self.path).query
         try:
             if path == "/log-out":

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from tests.plugins.library_suite.stage import Stage
 
 CPR: Final = "0101800000"
@@ -23,26 +23,26 @@ def soon(seconds: float = 20) -> datetime:
     return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
-def wish(cpr: str | None = CPR, category: str = "STUDENT") -> Wish:
-    """Give the wish for the person."""
+def wanted(cpr: str | None = CPR, category: str = "STUDENT") -> WantedBorrower:
+    """Give the request for the person."""
     fields = (
-        WishedField("surname", "Prøvesen", "always"),
-        WishedField("firstname", "Åse", "always"),
-        WishedField("email", "aase@post.example", "create"),
+        WantedField("surname", "Prøvesen", "always"),
+        WantedField("firstname", "Åse", "always"),
+        WantedField("email", "aase@post.example", "create"),
     )
-    return Wish(cpr, "student", category, (), UNTIL, fields, pin_to=None)
+    return WantedBorrower(cpr, "student", category, (), UNTIL, fields, pin_to=None)
 
 
-def wish_with_birth_date(birth_date: date) -> Wish:
-    """Give the wish for the person with a birth date in it."""
-    plain = wish()
-    born = WishedField("date_of_birth", birth_date.isoformat(), "create")
+def wanted_with_birth_date(birth_date: date) -> WantedBorrower:
+    """Give the request for the person with a birth date in it."""
+    plain = wanted()
+    born = WantedField("date_of_birth", birth_date.isoformat(), "create")
     return replace(plain, fields=(*plain.fields, born))
 
 
 def made(stage: Stage, cpr: str | None = CPR) -> Borrower:
     """Make the borrower and give it."""
-    borrower = stage.library.create(wish(cpr), MARK, soon())
+    borrower = stage.library.create(wanted(cpr), MARK, soon())
     assert borrower is not None
     return borrower
 

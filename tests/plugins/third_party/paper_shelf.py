@@ -15,7 +15,7 @@ from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PinAnswer
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import ConfigurationFaults, Fault, LibraryError, LibraryRefused, LibraryUnavailable
 from broker.core.input_normalization import without_invisible, without_spaces
 
@@ -130,13 +130,13 @@ class PaperShelf:
         """Give those whom a typed text may mean."""
         return self._do("typed", deadline, lambda shelf: _borrowers(_typed(shelf, text)))
 
-    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+    def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Make the borrower; None where its CPR number or card is there."""
-        if wish.cpr is None:
+        if wanted.cpr is None:
             raise LibraryRefused("create: a borrower without a CPR number would have no card")
-        columns = {field.name: field.value for field in wish.fields if field.name in FIELDS}
-        columns |= {"card": wish.cpr, "cpr": wish.cpr, "category": wish.category}
-        columns |= {"expires": wish.expires.isoformat(), "mark": mark}
+        columns = {field.name: field.value for field in wanted.fields if field.name in FIELDS}
+        columns |= {"card": wanted.cpr, "cpr": wanted.cpr, "category": wanted.category}
+        columns |= {"expires": wanted.expires.isoformat(), "mark": mark}
 
         def work(shelf: sqlite3.Connection) -> Borrower | None:
             names, marks = ", ".join(columns), ", ".join("?" for _ in columns)
@@ -158,8 +158,6 @@ class PaperShelf:
             columns["category"] = change.category
         if change.expires:
             columns["expires"] = change.expires.isoformat()
-        if change.mark:
-            columns["mark"] = change.mark
 
         def work(shelf: sqlite3.Connection) -> Borrower:
             before = _demanded(shelf, change.number, "change")

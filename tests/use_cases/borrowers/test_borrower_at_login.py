@@ -1,4 +1,4 @@
-"""The borrower of a login: as it is found before anything is asked, and as the wish leaves it."""
+"""The borrower of a login: as it is found before anything is asked, and as the request leaves it."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -28,7 +28,7 @@ def down() -> None:
 def private(world: Any) -> Borrower:
     """Put a private borrower on the shelf."""
     fields = {"surname": "Prøvesen"}
-    borrower: Borrower = world.library.add(CPR, Borrower("5", "PRIV", date(2028, 10, 1), fields=fields))
+    borrower: Borrower = world.library.add(CPR, Borrower("5", "PRIV", date(2028, 10, 1), fields=fields, card="5"))
     return borrower
 
 
@@ -46,19 +46,19 @@ def test_no_account_is_looked_for_where_none_may_be(
 
 
 def test_nobody_is_enrolled_before_a_person_has_come(world: Any, logins: Any) -> None:
-    """Without a person there is no account, and no wish."""
+    """Without a person there is no account, and no request."""
     transaction = replace(logins.transaction(), person=None)
     assert logins.enrol(transaction, logins.arrived()) == Account(None, AccountState.NONE)
     assert world.stored("p") is None
 
 
 def test_no_borrower_is_made_without_a_mail_address(world: Any, logins: Any) -> None:
-    """Before the wish and at it the person is asked for the address; with it there is nothing yet."""
+    """Before the request and at it the person is asked for the address; with it there is nothing yet."""
     transaction = logins.transaction()
     lacking = Account(None, AccountState.MAIL_REQUIRED)
     assert logins.account(transaction, logins.arrived("mail")) == lacking
     assert logins.enrol(transaction, logins.arrived("mail")) == lacking
-    assert logins.account(transaction, logins.arrived()) == Account(None, AccountState.NONE, absent=True)
+    assert logins.account(transaction, logins.arrived()) == Account(None, AccountState.NONE, can_claim=True)
     assert world.stored("p") is None
 
 
@@ -77,16 +77,13 @@ PROVED = replace(NO_FIELD, fields=(Field("email", "proof.kaldemail", "create", P
         ({"ground": Ground.ALUMNI, "rule": PROVED}, "national_eid_required"),
     ],
 )
-@pytest.mark.parametrize("temporary", [None, "8"])
-def test_a_mailbox_is_not_asked_for_in_vain(
-    logins: Any, arrived: dict[str, Any], reason: str, temporary: str | None
-) -> None:
-    """Where no address becomes the borrower's the login ends with a reason, a temporary borrower or not."""
+def test_a_mailbox_is_not_asked_for_in_vain(logins: Any, arrived: dict[str, Any], reason: str) -> None:
+    """If no address can become the borrower's, the login ends with a reason."""
     came = logins.arrived("mail", **arrived)
     if not arrived:
         attributes = Attributes({**came.reading.attributes, "mail": ("<b>@post.example",)})
         came = replace(came, reading=replace(came.reading, attributes=attributes))
-    transaction = logins.transaction(temporary=temporary)
+    transaction = logins.transaction()
     case = Account(None, AccountState.CASE, reason=reason)
     assert logins.account(transaction, came) == case
     assert logins.enrol(transaction, came) == case
@@ -133,7 +130,7 @@ def test_an_upgrade_mails_no_pin_of_before(world: Any, logins: Any, private: Bor
 
 @pytest.mark.parametrize("patience", [0, 1])
 def test_a_login_waits_no_longer_than_its_patience(logins: Any, patience: float) -> None:
-    """The wish is accepted either way; without patience it is under way."""
+    """The request is accepted either way; without patience it is under way."""
     account = logins.enrol(logins.transaction(), logins.arrived(), patience=patience)
     assert account.state is (AccountState.DONE if patience else AccountState.WANTED)
 
@@ -257,7 +254,7 @@ def test_who_has_a_borrower_gets_on_without_what_they_lack(
 
 @pytest.mark.usefixtures("private")
 def test_several_borrowers_are_listed_for_whoever_needs_one(world: Any, logins: Any, private: Borrower) -> None:
-    """No wish says so to staff: the question itself is the case."""
+    """No request says so to staff: the question itself is the case."""
     world.library.add(CPR, replace(private, number="6"))
     for _ in range(2):
         account = logins.account(logins.transaction(), logins.arrived(borrower="need"))
@@ -266,7 +263,7 @@ def test_several_borrowers_are_listed_for_whoever_needs_one(world: Any, logins: 
     assert (case.state, case.reason, case.borrowers) == (EnrolmentState.CASE, "several_borrowers", ("5", "6"))
 
 
-def test_a_new_pin_never_goes_by_a_wish(logins: Any, private: Borrower) -> None:
+def test_a_new_pin_never_goes_by_a_request(logins: Any, private: Borrower) -> None:
     """Even where the service makes borrowers the errand only finds the one that is there."""
     account = logins.account(logins.transaction(errand=Errand.PIN), logins.arrived())
     assert account == Account(private.number, AccountState.KNOWN)
@@ -319,7 +316,7 @@ def test_who_has_left_is_lowered_unless_frozen(
 
 @pytest.mark.parametrize("may_lower", [False, True])
 def test_without_a_number_nobody_is_found_or_lowered(world: Any, logins: Any, *, may_lower: bool) -> None:
-    """However well the name is known: not before the wish, and there is none."""
+    """However well the name is known: not before the request, and there is none."""
     student, arrived = logins.student(), logins.private("cpr", permits_lowering=may_lower)
     before = dict(world.library.borrowers)
     for account in (
@@ -339,7 +336,7 @@ def test_who_is_not_known_in_person_is_made_no_borrower(world: Any, logins: Any)
     assert world.library.borrowers == {}
 
 
-def test_a_policy_without_a_rule_wishes_nothing(world: Any, logins: Any) -> None:
+def test_a_policy_without_a_rule_requests_nothing(world: Any, logins: Any) -> None:
     """Who has a borrower goes on with it as it is."""
     student, arrived = logins.student(), logins.arrived(rule=None)
     assert logins.account(logins.transaction(student), arrived) == Account("1", AccountState.KNOWN)
@@ -382,7 +379,7 @@ def test_a_login_that_has_waited_for_a_case_shows_it(world: Any, logins: Any) ->
     assert world.hooks.calls == calls
 
 
-def test_another_wish_than_was_carried_out_is_carried_out(world: Any, logins: Any) -> None:
+def test_another_request_than_was_carried_out_is_carried_out(world: Any, logins: Any) -> None:
     """A field that changed while the login waited is written, not taken for done."""
     transaction = logins.transaction()
     logins.enrol(transaction, logins.arrived(), patience=0)
@@ -393,16 +390,16 @@ def test_another_wish_than_was_carried_out_is_carried_out(world: Any, logins: An
 
 
 def test_logins_by_two_ways_do_not_overtake_each_other_for_ever(world: Any, logins: Any) -> None:
-    """A reload while the other's wish is under way waits for it, and wishes again only once that is done."""
+    """A reload while the other's request is under way waits for it, and asks again only once that is done."""
     student = logins.arrived()
     private = logins.private(ground=Ground.INSTITUTION, permits_creation=True, permits_lowering=False)
     waiting = [logins.transaction(account=logins.enrol(logins.transaction(), student, patience=0))]
     waiting.append(logins.transaction(account=logins.enrol(logins.transaction(), private, patience=0)))
-    wished = world.stored("p")
-    assert wished.wanted.category == "STUD"  # the first one is kept
+    wanted = world.stored("p")
+    assert wanted.wanted.category == "STUD"  # the first one is kept
     for transaction, arrived in zip(waiting, (student, private), strict=True):
         assert logins.enrol(transaction, arrived, patience=0).state is AccountState.WANTED
-        assert world.stored("p") == wished
+        assert world.stored("p") == wanted
     assert world.worker.step()
     account = logins.enrol(waiting[0], student)
     assert (account.state, account.number) == (AccountState.DONE, "1")

@@ -9,7 +9,7 @@ import pytest
 from broker.adapters.stores.open_store import open_store
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.enrolment import EnrolmentState
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
 from broker.use_cases.borrowers.locked_changes import LockedChanges
 from tests.plugins.fault_matrix.alma_calls import ByTheWorldsClock, alma_host
 from tests.plugins.fault_matrix.cells import ALMA, CALLS, KOHA, Cell, cells, chosen
@@ -29,10 +29,10 @@ def systems() -> Iterator[Systems]:
         yield {ALMA: alma.new, KOHA: koha.new}
 
 
-def wish_of(world: Any, **changes: Any) -> Wish:
-    """Give Åse's wish with both of her names, by which the library system's borrower is hers."""
-    wish: Wish = world.wish(**changes)
-    return replace(wish, fields=(WishedField("firstname", "Åse", "always"), *wish.fields))
+def wanted_by(world: Any, **changes: Any) -> WantedBorrower:
+    """Give Åse's request with both of her names, by which the library system's borrower is hers."""
+    wanted: WantedBorrower = world.wanted(**changes)
+    return replace(wanted, fields=(WantedField("firstname", "Åse", "always"), *wanted.fields))
 
 
 def opened(request: pytest.FixtureRequest, cell: Cell, library: Any) -> Any:
@@ -54,24 +54,24 @@ def opened(request: pytest.FixtureRequest, cell: Cell, library: Any) -> Any:
 
 @pytest.mark.parametrize("cell", list(chosen()))
 def test_one_borrower_with_one_welcome_mail(systems: Systems, request: pytest.FixtureRequest, cell: Cell) -> None:
-    """As wished in the end, with one welcome mail, whether the process lives on or dies of it."""
+    """As wanted in the end, with one welcome mail, whether the process lives on or dies of it."""
     wired, call = systems[cell.system](), CALLS[cell.system][cell.call]
     world = opened(request, cell, wired.library)
-    wish = wish_of(world)
+    wanted = wanted_by(world)
     if call.during == "upgrade":
-        world.requests.request(PERSON, wish)
+        world.requests.request(PERSON, wanted)
         live_on(world)
-        wish = wish_of(world, affiliation="employee", category="EMPL", upgrades=("STUD",), upgrade=True)
+        wanted = wanted_by(world, affiliation="employee", category="EMPL", upgrades=("STUD",), upgrade=True)
     fault = wired.front.fault = WireFault(world, call, cell.fault, dies=cell.dies)
-    world.requests.request(PERSON, wish)
+    world.requests.request(PERSON, wanted)
     with at_risk(fault):
         live_on(world, fault)
     assert fault.met
-    enrolment = come_back(world, wish)
+    enrolment = come_back(world, wanted)
     ((number, category),) = wired.borrowers()
     record = world.persons.read(PERSON, world.now).value
     assert (enrolment.state, record.borrower_number, enrolment.reason) == (EnrolmentState.DONE, number, None)
-    assert category == wish.category
+    assert category == wanted.category
     # After a refused count, which is a case, it is the notice of a match: the person chooses a PIN at /pin.
     assert len(world.welcome_mails()) == 1
 

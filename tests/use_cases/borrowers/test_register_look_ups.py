@@ -80,7 +80,7 @@ class Desk:
 
     def enrol(self, rule: RegisterRule | None = RULE, **more: Any) -> None:
         """Enrol the student."""
-        self.world.requests.request("aase", self.world.wish(register=rule, **more))
+        self.world.requests.request("aase", self.world.wanted(register=rule, **more))
         while self._is_pending():
             self.world.worker.step()
 

@@ -71,7 +71,7 @@ def test_an_answer_that_came_too_late_takes_no_other_with_it(world: Any, given: 
 
 
 def test_a_transaction_keeps_the_last_answer_and_what_may_count(given: Receipt) -> None:
-    """Each yes that is remembered and that no later no, withdrawal or wish to be told again has ended."""
+    """Each yes that is remembered and that no later no, withdrawal or request to be told again has ended."""
     ended = [
         replace(given, record_id=event, event=event, event_time=given.event_time - SECOND, valid_until=None)
         for event in (ReceiptEvent.REFUSED, ReceiptEvent.WITHDRAWN, ReceiptEvent.FORGOTTEN)

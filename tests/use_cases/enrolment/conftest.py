@@ -17,8 +17,8 @@ from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.library_capabilities import ALL_CAPABILITIES, LibraryCapability
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.matching import PersonFacts
-from broker.core.borrowers.wanted_borrower import Wish, WishedField
-from broker.core.errors import CallNotSent, LibraryError, LibrarySilent
+from broker.core.borrowers.wanted_borrower import WantedBorrower, WantedField
+from broker.core.errors import CallNotSent, LibraryError, LibraryRefused, LibrarySilent
 from broker.core.identity import cpr
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Write
@@ -66,7 +66,7 @@ class Library:
         """Register a borrower as the desk does."""
         number = str(next(self._numbers))
         fields = {"surname": person.surname, "firstname": person.given_name}
-        made = Borrower(number, "STUD", FAR, born=person.birth_date, cpr=cpr_number, fields=fields)
+        made = Borrower(number, "STUD", FAR, born=person.birth_date, cpr=cpr_number, fields=fields, card=number)
         made = replace(made, **changes)
         if made.email:
             made = replace(made, fields={**fields, "email": made.email})
@@ -97,10 +97,10 @@ class Library:
 
         return self._call("find_similar", lambda: tuple(filter(is_similar, self.borrowers.values())))
 
-    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+    def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Create one, unless the unique field is taken."""
         del deadline
-        return self._call("create", lambda: self._create(wish, mark))
+        return self._call("create", lambda: self._create(wanted, mark))
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Change one."""
@@ -128,15 +128,15 @@ class Library:
             self.late.append(call)  # it was sent, and may still be carried out
         raise error
 
-    def _create(self, wish: Wish, mark: str) -> Borrower | None:
+    def _create(self, wanted: WantedBorrower, mark: str) -> Borrower | None:
         with self._lock:
-            key = wish.cpr or ""
+            key = wanted.cpr or ""
             if self.is_unique and key in self.unique:
                 return None
             if self.loses_creates:
-                return Borrower("999", wish.category)
-            fields = {each.name: each.value for each in wish.fields}
-            made = self.add(PersonFacts(), wish.cpr, category=wish.category, expires=wish.expires, mark=mark)
+                return Borrower("999", wanted.category)
+            fields = {each.name: each.value for each in wanted.fields}
+            made = self.add(PersonFacts(), wanted.cpr, category=wanted.category, expires=wanted.expires, mark=mark)
             made = replace(made, fields=fields, email=fields.get("email"), born=cpr.birth_date(key))
             self.borrowers[made.number] = made
             self.unique[key] = made.number
@@ -144,6 +144,8 @@ class Library:
 
     def _change(self, change: Change) -> Borrower:
         before = self.borrowers[change.number]
+        if change.cpr and before.cpr not in {None, change.cpr}:
+            raise LibraryRefused("change: the borrower carries another number")
         fields = {**before.fields, **dict(change.fields)}
         after = replace(
             before,
@@ -163,14 +165,14 @@ AASE = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
 AASE_CPR = "0101990000"
 
 
-def wanted_for(person: PersonFacts, cpr_number: str, **changes: Any) -> Wish:
+def wanted_for(person: PersonFacts, cpr_number: str, **changes: Any) -> WantedBorrower:
     """Return what a student's login asks for."""
     fields = (
-        WishedField("surname", person.surname, "always"),
-        WishedField("firstname", person.given_name, "always"),
-        WishedField("email", f"{person.given_name}@post.example".lower(), "if_empty"),
+        WantedField("surname", person.surname, "always"),
+        WantedField("firstname", person.given_name, "always"),
+        WantedField("email", f"{person.given_name}@post.example".lower(), "if_empty"),
     )
-    wanted = Wish(cpr_number, "student", "STUD", ("PRIV",), FAR, fields, None, person=person)
+    wanted = WantedBorrower(cpr_number, "student", "STUD", ("PRIV",), FAR, fields, None, person=person)
     return replace(wanted, **changes)
 
 
@@ -213,7 +215,7 @@ class World:
         record = self.persons.read(person_id, self.now)
         return self.finder.find_borrower(person_id, cpr_number, person, record)
 
-    def enrol(self, wanted: Wish | None = None, person_id: str = "aase") -> Enrolment:
+    def enrol(self, wanted: WantedBorrower | None = None, person_id: str = "aase") -> Enrolment:
         """Request a borrower, carry out what is due, and return the enrolment."""
         self.requests.request(person_id, wanted or wanted_for(AASE, AASE_CPR))
         self.work()

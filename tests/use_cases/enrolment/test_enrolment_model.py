@@ -22,9 +22,9 @@ from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
-from broker.core.borrowers.enrolment import CaseReason, Enrolment, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.enrolment import CaseReason, Claim, Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts, can_be_claimed, count_agreeing
-from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import CallNotSent, LibraryError, LibraryRefused, LibrarySilent, LibraryUnavailable, TooMany
 from broker.core.identity.person_id import compute_person_id_of_cpr
 from broker.use_cases.enrolment.find_borrower import Finding
@@ -72,13 +72,13 @@ class WatchedLibrary(Library):
         self.calls_before = 0  # when the present rule began
         self.creates: Counter[str] = Counter()  # by CPR number, since the last request or decision
 
-    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+    def create(self, wanted: WantedBorrower, mark: str, deadline: datetime) -> Borrower | None:
         """Create, for the worker that has the lease, where the login may create."""
         assert not self.is_overtaken, "a create without the lease"
-        assert wish.creates, "a login that may not create created"
-        self.creates[wish.cpr or ""] += 1
-        assert self.creates[wish.cpr or ""] <= 4, "creates without an effect, again and again"
-        return super().create(wish, mark, deadline)
+        assert wanted.creates, "a login that may not create created"
+        self.creates[wanted.cpr or ""] += 1
+        assert self.creates[wanted.cpr or ""] <= 4, "creates without an effect, again and again"
+        return super().create(wanted, mark, deadline)
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Change the only borrower with its number, or one without a number that was claimed."""
@@ -94,10 +94,8 @@ class WatchedLibrary(Library):
 
     def _call(self, name: str, call: Callable[[], T]) -> T:
         assert len(self.calls) - self.calls_before < _MOST_CALLS, "a retry storm"
-        if self.meanwhile and self.meanwhile[0] == name:
-            _, happen = self.meanwhile
-            self.meanwhile = None
-            happen()
+        if name != "find":
+            self._happen(name)
         try:
             answer = super()._call(name, call)
         except LibrarySilent:
@@ -107,7 +105,15 @@ class WatchedLibrary(Library):
             self.silent = 0
             raise
         self.silent = 0
+        if name == "find":  # what was found is out of date then
+            self._happen(name)
         return answer
+
+    def _happen(self, name: str) -> None:
+        if self.meanwhile and self.meanwhile[0] == name:
+            _, happen = self.meanwhile
+            self.meanwhile = None
+            happen()
 
 
 class EnrolmentModel(RuleBasedStateMachine):
@@ -322,7 +328,7 @@ class EnrolmentModel(RuleBasedStateMachine):
         for number in enrolment.borrowers:
             borrower = self.library.borrowers.get(number)
             if borrower and self.owners.get(number) == name and can_be_claimed(person, borrower):
-                claimed = enrolment.claim(number, self.world.now)
+                claimed = enrolment.claim(Claim(number), self.world.now)
                 self.world.persons.change(name, lambda each: each.with_enrolment(claimed), self.world.now)  # noqa: B023
                 if is_edited:
                     self.write_other_number(name)

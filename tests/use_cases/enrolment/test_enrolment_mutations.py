@@ -106,7 +106,7 @@ MUTATIONS: Final[dict[str, Callable[[Patch], None]]] = {
     "what is ruled out is stored": lambda patch: _keep(patch, "rule_out", ruled_out=lambda each: each.ruled_out),
     "what is ruled out outlasts a retry": lambda patch: _keep(patch, "retry", ruled_out=lambda _: ()),
     "the worker checks the condition of a claim": lambda patch: patch.setattr(
-        worker, "can_be_claimed", lambda *_: True
+        worker, "can_be_claimed", lambda *_, **__: True
     ),
     "a unique field": _forget_unique_fields,
     "matches are counted after a create": _believe_creates,

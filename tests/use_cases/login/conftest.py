@@ -215,7 +215,7 @@ class Logins:
     def shelved(self, number: str = "9", category: str = "PRIV", **facts: Any) -> Borrower:
         """Put a borrower with the student's CPR on the shelf."""
         whole: dict[str, Any] = {"cpr": "0101990000", "expires": date(2030, 1, 1), **facts}
-        made: Borrower = self.world.library.add("0101990000", Borrower(number, category, **whole))
+        made: Borrower = self.world.library.add("0101990000", Borrower(number, category, **{"card": number, **whole}))
         return made
 
 

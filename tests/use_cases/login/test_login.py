@@ -365,7 +365,6 @@ def older(now: Any) -> dict[str, Any]:
         "mailing": Mailing("kaldemail", "nurse@auh.rm.dk", until),
         "unproved": True,
         "upgrade": True,
-        "temporary": "8",
         "issued": Issued("_r", "_a", now, "n", "7", "c"),
     }
 
@@ -546,7 +545,7 @@ def test_an_answer_to_no_offer_is_none(logins: Any, *, wanted: bool) -> None:
     assert stored(logins, held) == held.transaction
 
 
-def test_a_wish_is_written_and_its_account_recorded(logins: Any) -> None:
+def test_a_request_is_written_and_its_account_recorded(logins: Any) -> None:
     """First as wanted, once carried out as done; what was decided before the wait is decided anew."""
     flow, now = logins.flow, logins.world.now
     held = agreed(logins, logins.log_in(logins.begun(), logins.student()))
@@ -565,7 +564,7 @@ def test_a_wish_is_written_and_its_account_recorded(logins: Any) -> None:
 
 
 def test_nobody_is_enrolled_who_is_not_at_that_step(logins: Any) -> None:
-    """Neither before the person agreed nor where the policies deny: nothing is wished for."""
+    """Neither before the person agreed nor where the policies deny: nothing is requested."""
     for answer in (logins.student(), logins.answer(eppn="kim@au.dk")):
         held = logins.log_in(logins.begun(), answer)
         assert logins.flow.enrol(held, logins.world.now, language="en", patience=0) == held

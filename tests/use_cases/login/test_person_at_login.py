@@ -220,7 +220,7 @@ def test_nobody_s_receipts_are_no_person_s(logins: Any) -> None:
     assert logins.lookup.receipts_of(held.transaction) == logins.flow.hmacs.of("receipts", "", "my-loans")
 
 
-@pytest.mark.parametrize("told", [{"temporary": "8"}, {"upgrade": False}, {"proofs": True}], ids=str)
+@pytest.mark.parametrize("told", [{"upgrade": False}, {"proofs": True}], ids=str)
 def test_what_was_told_meanwhile_is_not_lost(logins: Any, told: dict[str, Any]) -> None:
     """What was looked up without it is of no use, and is looked up again."""
     held = came(logins, logins.student())
@@ -253,7 +253,7 @@ def test_what_was_looked_up_of_one_is_never_another_s(logins: Any) -> None:
 
 
 def test_nothing_is_enrolled_of_whom_nothing_was_read(logins: Any) -> None:
-    """There is no account, and no wish for one, whoever the person is."""
+    """There is no account, and no request for one, whoever the person is."""
     known = replace(looked_up(logins, logins.student()), arrived=None)
     for held in (logins.begun(), known):
         account = logins.lookup.enrol(held, logins.world.now, language="en", patience=0)

@@ -1,6 +1,6 @@
 """Finds the entities of a metadata document, and reads the entity attributes they publish.
 
-A service writes its own metadata, so nothing here grants it anything: a wish for subject
+A service writes its own metadata, so nothing here grants it anything: a request for subject
 identifiers only takes away (core/identity/subject_ids.py), and categories count as the
 configuration or a registrar's feed has them (docs/reference/saml-profiles.md#48).
 """
@@ -17,7 +17,7 @@ from broker.core.identity.subject_ids import PAIRWISE, SUBJECT
 ATTRIBUTES: Final = "urn:oasis:names:tc:SAML:metadata:attribute"
 _EXTENSIONS: Final = f"{{{MD}}}Extensions/{{{ATTRIBUTES}}}EntityAttributes/{{{SAML}}}Attribute"
 REQ: Final = "urn:oasis:names:tc:SAML:profiles:subject-id:req"
-_WISHES: Final = frozenset({SUBJECT, PAIRWISE, "any", "none"})
+_KNOWN: Final = frozenset({SUBJECT, PAIRWISE, "any", "none"})
 
 
 def entity_descriptors(element: etree._Element) -> Iterator[etree._Element]:
@@ -79,13 +79,13 @@ def requested(role: etree._Element) -> tuple[RequestedAttribute, ...]:
 
 
 def subject_id_req(role: etree._Element) -> str | None:
-    """Return which subject identifier a service wants, None where it publishes no wish.
+    """Return which subject identifier a service wants, None where it publishes no request.
 
-    It is "none" where there are two wishes, or one that is not in the standard.
+    It is "none" where there are two requests, or one that is not in the standard.
     """
-    wishes = set(entity_attribute_values(role, REQ))
-    if not wishes:
+    requested = set(entity_attribute_values(role, REQ))
+    if not requested:
         return None
-    if len(wishes) > 1 or not wishes <= _WISHES:
+    if len(requested) > 1 or not requested <= _KNOWN:
         return "none"
-    return wishes.pop()
+    return requested.pop()

@@ -197,45 +197,14 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(_CONTACT,),
         places=("service_locations",),
     ),
-    "temporary_and_cpr": Explanation(
-        title=_("You have an account besides your temporary one"),
+    "possible_duplicate": Explanation(
+        title=_("You may already have a library account"),
         happened=_(
-            "The temporary borrower ID is yours, "
-            "but the library also has an account with your CPR number. "
-            "Nothing has been changed. "
-            "The library has been told and joins the two, so that you keep your loans."
+            "The library has an account that may be yours, but without your CPR number. "
+            "We have made no new account and sent nothing."
         ),
         advice=(_CONTACT,),
         places=("service_locations",),
-    ),
-    "temporary_unfit": Explanation(
-        title=_("This borrower ID cannot become your account"),
-        happened=_(
-            "It is no temporary borrower ID, or it is kept with another date of birth than yours. "
-            "Nothing has been changed. "
-            "The library has been told."
-        ),
-        advice=(_CONTACT,),
-        places=("service_locations",),
-    ),
-    "adoption_other_name": Explanation(
-        title=_("The library has to confirm that the temporary account is yours"),
-        happened=_(
-            "Number and PIN are right, but the account has another surname than you have here. "
-            "Nothing has been changed. "
-            "The library has been told."
-        ),
-        advice=(_CONTACT,),
-        places=("service_locations",),
-    ),
-    "borrower_gone": Explanation(
-        title=_("Your library account is no longer there"),
-        happened=_(
-            "The account that you used before has been closed. "
-            "This login alone cannot make a new one."
-        ),
-        advice=(_("Sign up again, as you did the first time."), _CONTACT),
-        places=("sign_up", "service_locations"),
     ),
     "different_person": Explanation(
         title=_("The library has to check your account"),
@@ -256,16 +225,6 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(_("Log in with your national eID instead."),),
         places=("service_locations",),
         again=True,
-    ),
-    "cpr_differs": Explanation(
-        title=_("Your account and your CPR number do not match"),
-        happened=_(
-            "The account that we found is kept with another CPR number than yours, "
-            "so it may be somebody else's. "
-            "Nothing has been changed and nothing has been sent."
-        ),
-        advice=(_CONTACT,),
-        places=("service_locations",),
     ),
     "no_verified_address": Explanation(
         title=_("The service needs a mail address that is known to be yours"),

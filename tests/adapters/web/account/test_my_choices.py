@@ -190,7 +190,7 @@ def test_a_login_under_way_shows_nothing(house: House) -> None:
 def test_a_form_that_is_not_ours_changes_nothing(
     house: House, fields: dict[str, Any], headers: dict[str, str], status: int
 ) -> None:
-    """Unknown service, unknown wish, a doubled field, a foreign token and a foreign page are refused."""
+    """Unknown service, unknown request, a doubled field, a foreign token and a foreign page are refused."""
     consent(house, "asta")
     person, page = enter(house, "asta")
     action, own = form(page)

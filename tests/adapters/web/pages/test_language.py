@@ -52,7 +52,7 @@ def test_the_browser_is_heard_with_its_weights(app: Flask, header: str, expected
 
 
 def test_what_is_picked_is_remembered(app: Flask) -> None:
-    """A pick by the switch holds on the next page, against the browser's own wish."""
+    """A pick by the switch holds on the next page, against the browser's own preference."""
     client = app.test_client()
     cookie = client.get("/choose?lang=en").headers["Set-Cookie"]
     assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
