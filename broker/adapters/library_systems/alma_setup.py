@@ -7,8 +7,8 @@ from functools import partial
 from typing import Final
 
 from broker.adapters.http_exchange import moment
-from broker.adapters.library_systems import alma_refusals, alma_requests, alma_users
-from broker.adapters.library_systems.alma_requests import ALL_TYPES, Calls
+from broker.adapters.library_systems import alma_calls, alma_refusals, alma_users
+from broker.adapters.library_systems.alma_calls import ALL_TYPES, Calls
 from broker.adapters.library_systems.alma_settings import FIELDS, AlmaKeys
 from broker.adapters.library_systems.setup_steps import proved, unknown_fields
 from broker.adapters.library_systems.sip2 import SETTING, TAKES_ANY, PinMachine
@@ -48,7 +48,7 @@ class SetupProof:
 
     def _searching(self) -> Iterator[SetupFault]:
         """Look nobody up: the key may read users, or this says why not."""
-        path = alma_requests.user_path(_NOBODY, ALL_TYPES)
+        path = alma_calls.user_path(_NOBODY, ALL_TYPES)
         answer = self._calls.call(_OPERATION, "GET", path, self._deadline)
         if answer.code is not None and answer.code not in alma_refusals.NOT_FOUND:
             raise alma_refusals.refused(answer.raw, _OPERATION)

@@ -75,7 +75,7 @@ def test_a_typed_cpr_is_looked_for_on_cards_that_are_none(koha: Simulation, open
     assert [each.number for each in library.find(CPR, soon())] == [str(person)]
 
 
-@pytest.mark.parametrize("by", ["find", "typed a number", "typed a card", "marked", "read"])
+@pytest.mark.parametrize("by", ["find", "typed a number", "typed a card", "read"])
 def test_whose_a_borrower_is_does_not_depend_on_how_it_was_found(
     koha: Simulation, library: Koha, soon: Soon, by: str
 ) -> None:
@@ -86,7 +86,6 @@ def test_whose_a_borrower_is_does_not_depend_on_how_it_was_found(
         "find": lambda: library.find(CPR, soon()),
         "typed a number": lambda: library.find_typed(CPR, soon()),
         "typed a card": lambda: library.find_typed("T-2001", soon()),
-        "marked": lambda: library.marked(MARK, soon()),
         "read": lambda: (library.read(number, soon()),),
     }
     assert [each and (each.number, each.cpr) for each in ways[by]()] == [(number, CPR)]
@@ -115,11 +114,9 @@ def test_a_dropped_query_is_noticed(
     """Where a proxy drops the query Koha gives everyone, and the first of everyone must not become the person."""
     for each in range(3):
         _desk(koha, cardnumber=f"T-{each}", userid=f"desk.{each}")
-    monkeypatch.setattr("broker.adapters.library_systems.koha_requests.carried", lambda *_: ({}, None))
+    monkeypatch.setattr("broker.adapters.library_systems.koha_calls.carried", lambda *_: ({}, None))
     with pytest.raises(LibraryUnavailable, match="drop the query"):
         library.find(CPR, soon())
-    with pytest.raises(LibraryUnavailable, match="drop the query"):
-        library.marked(MARK, soon())
     with pytest.raises(LibraryUnavailable, match="drop the query"):
         library.find_similar(date(1980, 1, 1), "aase@post.example", soon())
     for typed in (CPR, "T-1"):
@@ -183,7 +180,8 @@ def test_settings_move_mark_and_card_number(
     (row,) = koha.patrons.rows()
     assert (row["cardnumber"], row["statistics_1"], row["statistics_2"]) == (CPR, None, MARK)
     assert row["extended_attributes"] == []
-    assert library.marked(MARK, soon()) == (made,)
+    assert made is not None
+    assert made.mark == MARK
 
 
 def test_a_change_sends_back_no_more_than_koha_demands(koha: Simulation, library: Koha, soon: Soon) -> None:

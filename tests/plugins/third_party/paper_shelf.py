@@ -111,10 +111,6 @@ class PaperShelf:
 
         return self._do("read", deadline, work)
 
-    def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Give those that were made with this mark."""
-        return self._do("marked", deadline, lambda shelf: _borrowers(_where(shelf, "mark = ?", mark)))
-
     def find_similar(self, birth_date: date | None, email: str | None, deadline: datetime) -> tuple[Borrower, ...]:
         """Give those with this mail address: a shelf knows no birth dates."""
         del birth_date
@@ -177,12 +173,11 @@ class PaperShelf:
 
         self._do("set_pin", deadline, work)
 
-    def check_pin(self, number: str, pin: str, deadline: datetime, card: str | None = None) -> PinAnswer:
+    def check_pin(self, borrower: Borrower, pin: str, deadline: datetime) -> PinAnswer:
         """Say whether this is the borrower's PIN."""
-        del card  # a look by number costs no more
         if LibraryCapability.PIN_CHECKED not in self.capabilities:
             return PinAnswer.UNKNOWN
-        row = self._do("check_pin", deadline, lambda shelf: _row(shelf, number))
+        row = self._do("check_pin", deadline, lambda shelf: _row(shelf, borrower.number))
         return PinAnswer.RIGHT if row and row["pin"] == pin else PinAnswer.WRONG
 
     def try_setup(self, expected: ExpectedSetup, deadline: datetime) -> SetupTrial:

@@ -83,11 +83,6 @@ class Library:
         del deadline
         return self._call("read", lambda: self.borrowers.get(number))
 
-    def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Find by enrolment id."""
-        del deadline
-        return self._call("marked", lambda: tuple(each for each in self.borrowers.values() if each.mark == mark))
-
     def find_similar(self, birth_date: date | None, email: str | None, deadline: datetime) -> tuple[Borrower, ...]:
         """Find by birth date or mail address."""
         del deadline

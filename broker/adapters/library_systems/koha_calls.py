@@ -1,4 +1,4 @@
-"""What is asked of Koha's REST API: a call with a token, a search, the bodies of POST and PUT."""
+"""Calls of Koha's REST API with an access token, its paths, and its queries."""
 
 import json
 import re
@@ -9,13 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from broker.adapters.http_exchange import Exchange, HttpAnswer, moment
 from broker.adapters.library_systems import koha_refusals
-from broker.adapters.library_systems.cpr_spellings import spellings
-from broker.adapters.library_systems.koha_responses import Patron
-from broker.adapters.library_systems.koha_settings import FIELDS, KohaKeys
+from broker.adapters.library_systems.koha_settings import KohaKeys
 from broker.adapters.oauth_tokens import AccessTokens, Cause, OauthClient
-from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_calls import LibraryCallObserver
-from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.errors import (
     CallNotMade,
     CallNotSent,
@@ -194,66 +190,3 @@ def carried(query: Query, query_in: str) -> Carried:
     if query_in == "header":
         return Carried({"x-koha-query": json.dumps(query)}, None)
     return Carried({}, query)
-
-
-def creation(wanted: WantedBorrower, mark: str, settings: KohaKeys) -> dict[str, Any]:
-    """Return the body of the POST that makes a borrower; LibraryRefused if something lacks.
-
-    The CPR is the unique field, and with ``card_number`` "cpr" the card number.
-    """
-    if wanted.cpr is None:
-        raise LibraryRefused("create: the request has no CPR number")
-    number = spellings(wanted.cpr)[0]
-    body: dict[str, Any] = {}
-    for field in wanted.fields:
-        body[_field(field.name)] = field.value
-    if not body.get("surname"):
-        raise LibraryRefused("create: the request has no surname")
-    for name in number_fields(settings):
-        body[name] = number
-    if settings.cpr_attribute:
-        attribute = {"type": settings.cpr_attribute, "value": number}
-        body["extended_attributes"] = [attribute]
-    # A user name that Koha makes up may be somebody's card number.
-    body.setdefault("userid", mark)
-    body[settings.mark_field] = mark
-    body["library_id"] = settings.library_id
-    body["category_id"] = wanted.category
-    body["expiry_date"] = wanted.expires.isoformat()
-    return body
-
-
-def number_fields(settings: KohaKeys) -> list[str]:
-    """Return the fields of our borrowers that hold the CPR."""
-    fields = {settings.unique_field}
-    if settings.card_number == "cpr":
-        fields.add("cardnumber")
-    return sorted(fields)
-
-
-def changes(patron: Patron, change: Change) -> dict[str, Any]:
-    """Return the body of a PUT.
-
-    Koha merges, but demands three fields each time; they go back as they are. Nothing else of the
-    object does: read-only fields are refused, attributes are a 500, an old ``updated_on`` would be
-    stored.
-    """
-    body = demanded(patron)
-    for name, value in change.fields:
-        body[_field(name)] = value
-    if change.category is not None:
-        body["category_id"] = change.category
-    if change.expires is not None:  # a new category does not move the expiry by itself
-        body["expiry_date"] = change.expires.isoformat()
-    return body
-
-
-def demanded(patron: Patron) -> dict[str, Any]:
-    """Return the fields of a patron without which Koha takes no PUT."""
-    return {name: patron.get(name) for name in ("surname", "library_id", "category_id")}
-
-
-def _field(name: str) -> str:
-    if name not in FIELDS:
-        raise LibraryRefused(f"Koha has no field {name!r}", f"field {name}")
-    return name
