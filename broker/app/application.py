@@ -84,7 +84,6 @@ def create_app(settings: Config | None = None) -> Flask:
     keep_no_tls_secrets()
     application_log.configure()
     parts = assemble(settings or read_config())
-    parts.following.begin()
     config = parts.config
     app = _Application("broker.adapters.web", static_url_path="/static")
     if config.serve.proxies:

@@ -16,7 +16,6 @@ from broker.adapters.telling.event_sinks import EventSinks, to_log
 from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.app import assembly, readiness
 from broker.app.forgetting_upkeep import ForgettingUpkeep
-from broker.app.kept_report import ReportUpkeep
 from broker.app.work_folder import WakeListener, WorkLock
 from broker.core.errors import BrokerError, ConfigurationFaults
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
@@ -187,9 +186,6 @@ class Loops:
         mails = [partial(_after, forgetting, parts.outbox.step)]
         for _ in range(_MAIL_LOOPS):
             self._start("mails", mails, self.mails_wake, _IDLE)
-        if parts.config.admin is not None:
-            # A loop of its own, too: for a thousand policy files it works for a minute and more.
-            self._start("report", [ReportUpkeep(parts).step], self.feeds_wake, _IDLE)
         # A loop of its own: a feed that takes a minute must not keep a borrower waiting.
         self._start("upkeep", list(_upkeep(parts)), self.feeds_wake, _IDLE)
 
@@ -222,7 +218,6 @@ def _upkeep(parts: assembly.Parts) -> Iterator[Step]:
     yield partial(_fetch, parts)
     yield parts.library_proof.step
     yield parts.enrolment_counting.step
-    yield parts.following.trail.step
     yield StoreSweep(parts.store, assembly.now).step
     yield parts.log_budget.step
     yield parts.metrics.count_dropped

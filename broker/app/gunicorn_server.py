@@ -234,7 +234,6 @@ def _end_reload(_: Any, worker: Any) -> None:
     reload = getattr(worker, "reload", None)
     if reload is not None:
         reload.end()
-        worker.wsgi.parts.following.end()
 
 
 def _drop_metrics(_: Any, worker: Any) -> None:

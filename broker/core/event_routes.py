@@ -80,7 +80,6 @@ class EventKind(Enum):
     POLICIES_STALE = auto()
     POLICIES_MENDED = auto()
     POLICIES_CHANGED = auto()  # another set decides in this worker from now on
-    POLICIES_ALONE = auto()  # one person has put them in force where two should have signed
     CONFIGURATION_RELOADED = auto()
     RELOAD_REFUSED = auto()
     WORKER_WAITS = auto()
@@ -166,7 +165,6 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.POLICIES_STALE: _alarm("policies_stale"),
     EventKind.POLICIES_MENDED: _logged("policies_mended"),
     EventKind.POLICIES_CHANGED: _logged("policies_changed"),
-    EventKind.POLICIES_ALONE: _alarm("policies_alone"),
     EventKind.CONFIGURATION_RELOADED: _logged("reloaded"),
     EventKind.RELOAD_REFUSED: _alarm("reload_refused"),
     EventKind.WORKER_WAITS: _logged("worker_waits"),

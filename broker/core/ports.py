@@ -37,7 +37,6 @@ RecordKind = Literal[
     "audit-anchor",
     "forgetting",
     "forgotten",
-    "policy",
     "staff",
 ]
 

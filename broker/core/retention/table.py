@@ -261,33 +261,6 @@ TRAIL_ANCHOR: Final = Retention(
     _("the line"),
     _("a cut is seen"),
 )
-POLICY_SET: Final = Retention(
-    "policy",
-    _(
-        "which policies are in force, who put them there, when and why; the sets of files"
-        " themselves"
-    ),
-    "the digest of the files",
-    100 * _YEAR,
-    _("the change"),
-    _("they are no person's but for the administrator's name, and explain what they decided"),
-)
-POLICY_CHANGE: Final = Retention(
-    "policy",
-    _("an earlier change of the policies: who made it, when and why"),
-    "its number",
-    5 * _YEAR,
-    _("the change"),
-    _("who answers for what was decided; as the trail's anchors"),
-)
-POLICY_WORKER: Final = Retention(
-    "policy",
-    _("the policies that decide in a web worker; no person"),
-    "machine and process",
-    10 * _MINUTE,
-    _("its last report"),
-    _("whoever changes them is told which workers are late"),
-)
 FORGETTING: Final = Retention(
     "forgetting",
     _("a person who is being forgotten: hashes, person ids, borrower numbers, until it is done"),

@@ -137,9 +137,10 @@ class BorrowerAtLogin:
             made = self._outcome_for(transaction, record.value, wanted)
             return _account_of(record.value, made, has_pin_mail=has_pin_mail)
         is_waiting = _is_waiting(transaction)
-        if is_waiting and record and record.value.has_open_case:
+        enrolment = record.value.enrolment if record else None
+        if record and is_waiting and enrolment and enrolment.state is EnrolmentState.CASE:
             return _account_of(record.value, None)  # this login has waited for it
-        is_stored = record is not None and is_under_way(record.value.enrolment)
+        is_stored = is_under_way(enrolment)
         if not (is_stored and is_waiting):
             self.requests.request(person.id, wanted, transaction.claim)
         self.requests.wait(person.id, patience)
