@@ -10,6 +10,10 @@ from broker.use_cases.borrowers.library_proof import PROOF
 
 _DOWN: Final = "see library.url, and whether the library system is up"
 _UNAVAILABLE: Final = "unavailable"  # the setting of a fault, where the library system is down
+_NEVER: Final = (
+    'with "never" the library system must lock an account after some wrong PINs, because nothing '
+    "else stops guesses (Koha: FailedLoginAttempts)"
+)
 _UNPROVED: Final = "the library system does not say whether a PIN is right"
 
 
@@ -27,6 +31,8 @@ def findings(parts: Parts) -> Iterator[str]:
         yield f"library.system: {what}; they become a case (broker enrolments list)"
     if LibraryCapability.PIN_CHECKED not in capabilities:
         yield from _pins(parts)
+    if parts.config.library_account.mail_code == "never":
+        yield f"library_account.mail_code: {_NEVER}"
 
 
 def _pins(parts: Parts) -> Iterator[str]:

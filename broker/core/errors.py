@@ -295,6 +295,13 @@ class AddressTaken(BrokerError):
     http = 403
 
 
+class ClaimRefused(BrokerError):
+    """No borrower of this card number can be connected to the login, for whatever reason."""
+
+    reason = "claim_refused"
+    http = 422
+
+
 class CodeRefused(BrokerError):
     """A code or link of a mail of ours that proves nothing.
 

@@ -35,6 +35,14 @@ class MailboxCodeLetter:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class ClaimCodeLetter:
+    """The code by which ``asker`` connects an account to their login."""
+
+    code: str
+    asker: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class LoginCodeLetter:
     """The code of a login with the library account, and when and from where it was asked for."""
 
@@ -70,6 +78,7 @@ class ConnectedAccountLetter:
 
 LetterContent = (
     MailboxCodeLetter
+    | ClaimCodeLetter
     | LoginCodeLetter
     | PinLinkLetter
     | WelcomeLetter

@@ -173,6 +173,13 @@ PAGES: Final[Mapping[str, str]] = {
         "with the national eID, or make the borrower in the library system."
     ),
     "no_library_account": _("Ask the person to sign up first. The service needs a borrower."),
+    **dict.fromkeys(
+        ("claim_refused", "claim_too_many"),
+        _(
+            "If the person shows that an older borrower is theirs, write the CPR number into it in "
+            "the library system. The person then logs in again."
+        ),
+    ),
     "too_young": _(
         "The person is too young to sign up alone. A parent signs up with them in the library."
     ),

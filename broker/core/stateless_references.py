@@ -64,6 +64,7 @@ STEPS: Final[Sequence[str]] = (
     "/admin/desk",
     "/admin/report",
     "/admin/person",
+    "/login/<name>/claim",
 )
 REASONS: Final[Sequence[str]] = (
     "",  # any other
@@ -113,6 +114,7 @@ REASONS: Final[Sequence[str]] = (
     "staff_role_missing",
     "register_unavailable",
     "register_refused",
+    "claim_refused",
 )
 
 

@@ -27,6 +27,7 @@ from broker.core.retention.table import CODE, CODES_ENDED, LIMIT, PIN_LINK
 from broker.use_cases.records import Content, Record, Records
 
 MAILS_A_DAY: Final = 3
+CARDS_A_DAY: Final = 5
 MOST_LINKS: Final = 3
 LINK_LASTS: Final = timedelta(hours=24)
 WELCOME_LINK_LASTS: Final = timedelta(days=7)
@@ -66,7 +67,7 @@ class MailedCodes:
         now = self.now()
         ends = LIMIT.ends(now + _DAY)
         counted: list[Key] = []
-        for key in self.mail_counters(
+        for key in self._mail_counters(
             person_id=person_id, borrower_number=borrower_number, address=address
         ):
             counted.append(key)
@@ -75,10 +76,31 @@ class MailedCodes:
                     self.store.count(each, -1, ends, now)
                 raise TooMany("codes mailed within a day")
 
+    def count_card(self, person_id: str) -> None:
+        """Count one card number that a person types to claim a borrower.
+
+        TooMany if the person has tried five within a day.
+        """
+        now = self.now()
+        ends = LIMIT.ends(now + _DAY)
+        if self.store.count(self._card_counter(person_id), 1, ends, now) > CARDS_A_DAY:
+            raise TooMany("card numbers typed within a day")
+
     def mail_counters(
         self, *, person_id: str = "", borrower_number: str = "", address: str = ""
     ) -> tuple[Key, ...]:
         """Return the keys of the daily counters, for the export and deletion of personal data."""
+        mails = self._mail_counters(
+            person_id=person_id, borrower_number=borrower_number, address=address
+        )
+        return (*mails, self._card_counter(person_id)) if person_id else mails
+
+    def _card_counter(self, person_id: str) -> Key:
+        return Key("counter", self.hmacs.of("claimed cards", person_id))
+
+    def _mail_counters(
+        self, *, person_id: str = "", borrower_number: str = "", address: str = ""
+    ) -> tuple[Key, ...]:
         names = {
             "person": person_id,
             "borrower": borrower_number,

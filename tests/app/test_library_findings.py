@@ -44,6 +44,15 @@ def test_a_system_that_can_all_is_not_complained_about(parts: Parts) -> None:
     assert found(parts, Library(LibraryCapability.MERGED_TOLD, LibraryCapability.SETUP_TRIED)) == []
 
 
+def test_without_mailed_codes_the_library_system_must_lock_accounts(parts: Parts) -> None:
+    """``mail_code = "never"`` leaves guesses of PINs to the library system."""
+    account = parts.config.library_account.model_copy(update={"mail_code": "never"})
+    config = parts.config.model_copy(update={"library_account": account})
+    (told,) = found(replace(parts, config=config), Library())
+    assert told.startswith("library_account.mail_code: ")
+    assert "FailedLoginAttempts" in told
+
+
 def test_a_fault_of_the_set_up_is_told_with_where_the_system_is_sought(parts: Parts) -> None:
     """Its address only where it does not answer."""
     assert found(parts, Library(fault="category X")) == ["library: the fault is category X"]

@@ -313,6 +313,8 @@ class Person:
         token = found(page, "//form[@class='answer']//input[@name='token']/@value")
         fields = {"token": token, "answer": answer, **({"remember": "yes"} if remember else {}), **more}
         sent = self.post(page.request.path, fields)
+        if sent.status_code == 303 and sent.location.endswith("/claim"):
+            return self.get(sent.location)
         told = sent.status_code == 303 and sent.location.endswith("/changed")
         return self.press(self.get(sent.location)) if told else sent
 

@@ -16,9 +16,10 @@ from typing import Final
 from broker.adapters.stores import sqlite
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.enrolment import Claim
 from broker.core.borrowers.matching import PersonFacts, can_be_claimed, has_surname, is_possible_duplicate
 from broker.core.borrowers.wanted_borrower import WantedBorrower
-from broker.core.login.steps import Ask, Enrol, Issue, Refuse
+from broker.core.login.steps import Ask, ClaimBorrower, Enrol, Issue, Refuse
 from broker.use_cases.transactions import Held
 from tests.use_cases.conftest import Hooks, Shelf, World
 from tests.use_cases.login.conftest import Logins
@@ -200,6 +201,8 @@ class FirstDay:
         account = held.transaction.account
         if isinstance(step, Refuse):
             return f"case {step.reason}"
+        if isinstance(step, ClaimBorrower):
+            return "case possible_duplicate"
         assert isinstance(step, Issue), step
         assert account
         assert account.number
@@ -237,7 +240,7 @@ class FirstDay:
             way = "mailed code" if borrower.email else "card number"
             if borrower.email is None and not has_surname(person.facts, borrower):
                 continue
-            claimed = enrolment.claim(borrower.number, self.world.now)
+            claimed = enrolment.claim(Claim(borrower.number, is_by_card=borrower.email is None), self.world.now)
             change = self.world.persons.change
             change(person_id, lambda each: each.with_enrolment(claimed), self.world.now)  # noqa: B023
             while self.world.worker.step():

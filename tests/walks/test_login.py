@@ -161,8 +161,8 @@ def test_a_library_that_is_down_gets_the_request_later(house: House) -> None:
     page = person.agree(person.log_in("asta"))
     assert mark(page)[0] == "enrol"
     house.koha.faults.down = False
-    [enrolment] = house.enrolments()
-    assert house.try_again(enrolment.id)
+    [record] = house.parts.enrolment_ports.persons.list_all(house.clock.now())
+    assert house.try_again(record.key.group)
     waits = page.request.path.removesuffix("/consent")
     house.until(lambda: mark(person.get(waits))[0] == "issue", "the account is made")
     assert house.landing(person.get(waits)).status == "Success"

@@ -9,6 +9,7 @@ from broker.adapters.translations.catalogue import translate
 from broker.core.entities import Text
 from broker.core.letters import (
     ChangedPinLetter,
+    ClaimCodeLetter,
     ConnectedAccountLetter,
     LetterContent,
     LetterText,
@@ -35,6 +36,27 @@ Type it on the page where you began. It works for %(minutes)s minutes, and once.
 
 If it was not you, ignore this mail and give the code to nobody.
 We never ask for the code in a mail or on the telephone.
+
+%(questions)sKind regards
+%(signed)s
+"""
+        ),
+    ),
+    ClaimCodeLetter: LetterText(
+        subject=_("Connect your account at %(library)s: your code"),
+        text=_(
+            """Hello
+
+%(asker)s has logged in at %(library)s and says that the library account with this mail
+address is theirs. With the code the account is connected to that login.
+
+The code is: %(code)s
+
+If it was you, write the code on the page where you asked for it. It works for
+30 minutes, in that browser only.
+
+If it was not you, ignore this mail and give the code to nobody: who has it gets your
+account. We never ask for it in a mail or on the telephone.
 
 %(questions)sKind regards
 %(signed)s
@@ -173,7 +195,7 @@ class LetterTexts:
             "asked": self.contact or library,
             **asdict(letter),
         }
-        if isinstance(letter, MailboxCodeLetter):
+        if isinstance(letter, MailboxCodeLetter | ClaimCodeLetter):
             values["asker"] = named(letter.asker) or translate(_SOMEBODY, language)
         return values
 

@@ -1,6 +1,6 @@
 """The one change between the borrower that is there and the one that is wanted."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -27,14 +27,16 @@ class Create:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Change:
-    """A borrower is there: set these fields, and category, expiry, CPR and mark unless None."""
+    """A borrower is there: set these fields, and category, expiry and CPR number unless None.
+
+    The connector also gives the borrower a card number, if it has none.
+    """
 
     number: str
     fields: tuple[tuple[str, str], ...]
     category: str | None = None
     expires: date | None = None
     cpr: str | None = None
-    mark: str | None = None
 
     def __repr__(self) -> str:
         """Show number and category only."""
@@ -96,19 +98,27 @@ def find_case_reason(
 
 
 def _change(borrower: Borrower, wanted: WantedBorrower, today: date) -> Nothing | Change:
-    moved = wanted.moves(borrower.category)
-    longer = borrower.category == wanted.category and _expires_soon(
-        borrower.expires, wanted.expires, today
-    )
+    """Return the change of a borrower that is this person's.
+
+    The expiry only moves to a later day. A login moves it if its policy has the borrower's present
+    category, or gives the borrower its own. The connector adds a card number that is missing.
+    """
+    has_moved = wanted.moves(borrower.category)
     fields = _fields(borrower, wanted)
-    if not (moved or longer or fields):
+    if has_moved:
+        is_later = borrower.expires is None or borrower.expires < wanted.expires
+    else:
+        is_same = borrower.category == wanted.category
+        is_later = is_same and _expires_soon(borrower.expires, wanted.expires, today)
+    lacks_card = borrower.card is None and wanted.can_write
+    if not (has_moved or is_later or fields or lacks_card):
         return Nothing(borrower.number)
-    change = Change(borrower.number, fields)
-    if moved or longer:
-        change = replace(change, expires=wanted.expires)
-    if moved:
-        change = replace(change, category=wanted.category)
-    return change
+    return Change(
+        borrower.number,
+        fields,
+        category=wanted.category if has_moved else None,
+        expires=wanted.expires if is_later else None,
+    )
 
 
 def _fields(borrower: Borrower, wanted: WantedBorrower) -> tuple[tuple[str, str], ...]:

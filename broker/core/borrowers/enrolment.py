@@ -39,6 +39,18 @@ class EnrolmentOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Claim:
+    """The borrower that a person has shown to be their own.
+
+    By the code that was mailed to its address, or ``is_by_card``: by its card number, with surname,
+    given name and birth date.
+    """
+
+    borrower_number: str
+    is_by_card: bool = False
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Enrolment:
     """One request and its state, kept in the person record.
 
@@ -46,7 +58,7 @@ class Enrolment:
     the CPR number, so that a finished enrolment has none. ``failing_since`` is the time of the
     first failure in a row, ``last_error`` the masked sentence of the last one, and ``setting`` the
     setting of the library system that must be corrected first. ``borrowers`` are the borrowers of
-    a case, ``claimed`` the one that the person has proved to own, and ``ruled_out`` those that
+    a case, ``claimed`` the one that the person has shown to be theirs, and ``ruled_out`` those that
     staff know to be other people's. ``creates`` and ``conflicts`` count the creates that were sent,
     and those that a unique field rejected, since the last decision.
     """
@@ -64,7 +76,7 @@ class Enrolment:
     creates: int = 0
     conflicts: int = 0
     borrowers: Names = ()
-    claimed: str | None = None
+    claimed: Claim | None = None
     ruled_out: Names = ()
     outcome: EnrolmentOutcome | None = None
     wanted_hash: str | None = None  # keyed hash of the request that was carried out last
@@ -100,11 +112,14 @@ class Enrolment:
     def rule_out(self, borrowers: Iterable[str], now: datetime) -> "Enrolment":
         """Return the enrolment after staff said that ``borrowers`` are other people's."""
         ruled_out = tuple(dict.fromkeys([*self.ruled_out, *borrowers]))
-        return replace(self.retry(now), ruled_out=ruled_out)
+        claimed = self.claimed
+        if claimed and claimed.borrower_number in ruled_out:
+            claimed = None
+        return replace(self.retry(now), ruled_out=ruled_out, claimed=claimed)
 
-    def claim(self, number: str, now: datetime) -> "Enrolment":
-        """Return the enrolment after the person has proved that borrower ``number`` is theirs."""
-        return replace(self.retry(now), claimed=number)
+    def claim(self, claim: Claim, now: datetime) -> "Enrolment":
+        """Return the enrolment after the person has shown that a borrower is theirs."""
+        return replace(self.retry(now), claimed=claim)
 
     def count_create(self) -> "Enrolment":
         """Return the enrolment before a create is sent."""

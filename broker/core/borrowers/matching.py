@@ -119,12 +119,15 @@ def is_possible_duplicate(person: PersonFacts, email: str | None, borrower: Borr
     return sum((has_name, has_birth_date(person, borrower), has_email)) >= _ENOUGH
 
 
-def can_be_claimed(person: PersonFacts, borrower: Borrower) -> bool:
-    """Return whether a person who has proved to own ``borrower`` may have it.
+def can_be_claimed(person: PersonFacts, borrower: Borrower, *, is_by_card: bool = False) -> bool:
+    """Return whether a person who has shown to own ``borrower`` may have it.
 
-    It must have no CPR number, and the birth date and a word of the given name must agree.
+    It must have no CPR number, and the birth date and a word of the given name must agree. A card
+    number is less than a mailed code: ``is_by_card`` demands a word of the surname too.
     """
     if borrower.cpr is not None:
+        return False
+    if is_by_card and not has_surname(person, borrower):
         return False
     return has_birth_date(person, borrower) and has_given_name(person, borrower)
 

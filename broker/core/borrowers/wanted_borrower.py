@@ -32,7 +32,8 @@ class WantedBorrower:
     categories that this login may lower. ``creates`` is False if the person may not enrol alone: an
     existing borrower is used, and no new one is made. ``register`` says what is done with the
     answer of the register of persons, None if the register is not asked. ``person`` is compared
-    with a borrower before it counts as this person's.
+    with a borrower before it counts as this person's. ``can_write`` is False if the login may only
+    lower the category.
     """
 
     cpr: str | None
@@ -46,6 +47,7 @@ class WantedBorrower:
     upgrade: bool = True
     lowers: Names = ()
     creates: bool = True
+    can_write: bool = True
     register: RegisterRule | None = None
     person: PersonFacts = NO_FACTS
 
@@ -109,6 +111,7 @@ def derive_wanted_borrower(
         language=language,
         lowers=_lowers(rule, decision),
         creates=sure and decision.permits_creation,
+        can_write=sure,
         register=rule.register if sure else None,
         person=read_person_facts(attributes),
     )

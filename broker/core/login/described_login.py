@@ -38,7 +38,8 @@ class DescribedBorrower:
         fields = self.fields
         if fields is None:
             fields = {each.name: each.value for each in wanted.fields} if wanted else {}
-        return Borrower(BORROWER_STAND_IN, self.category, self.expires, fields=fields)
+        number = BORROWER_STAND_IN
+        return Borrower(number, self.category, self.expires, fields=fields, card=number)
 
     def found(self, wanted: WantedBorrower | None) -> tuple[Borrower, ...]:
         """Return the borrowers that the person's CPR number finds."""

@@ -125,7 +125,7 @@ class IdealAccount:
         if not _has_mail(wanted):
             return without_address(self.decision, self.reading.attributes)
         number = planned.number if isinstance(planned, Change) else None
-        return Account(number, AccountState.NONE, absent=True)
+        return Account(number, AccountState.NONE)
 
     def _as_it_is(self, *, verified: bool) -> Account:
         """Return the account of a borrower that this login changes nothing of."""

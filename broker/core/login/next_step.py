@@ -25,6 +25,7 @@ from broker.core.login.steps import (
     Ask,
     Authenticate,
     Choose,
+    ClaimBorrower,
     Done,
     Enrol,
     Issue,
@@ -82,7 +83,7 @@ _STATUS: Final = {"level_missing": NO_AUTHN_CONTEXT, "level_too_low": NO_AUTHN_C
 _MAIL_LASTS: Final = timedelta(minutes=30)
 # Changes of the category that the person is told of before the login goes on.
 _MOVED: Final = frozenset({EnrolmentOutcome.UPGRADED, EnrolmentOutcome.LOWERED})
-_BY_NO_PIN: Final = frozenset({Errand.PIN, Errand.KEPT, Errand.FORGET})
+_BY_NO_PIN: Final = frozenset({Errand.PIN, Errand.KEPT})
 # What we add ourselves, so that no notice of the upstream covers it.
 OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain", NAME_ID}) | MINTED
 
@@ -134,6 +135,9 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
     account = transaction.account
     if transaction.errand is Errand.PIN:
         return _new_pin(account, decision)
+    if account is not None and account.state is AccountState.CASE:
+        # _barred lets no other case through: a borrower was found that may be the person's.
+        return _unless_passive(transaction, ClaimBorrower(decision), decision)
     if account is not None and account.state is AccountState.MAIL_REQUIRED:
         prove_mail = ProveMailbox(MAIL_PROOF, (), _MAIL_LASTS, None, optional=False)
         return _unless_passive(transaction, prove_mail, decision)
@@ -174,8 +178,24 @@ def _asked(
     if category:
         return _unless_passive(transaction, OfferUpgrade(category, decision), decision)
     if asked:
-        return _unless_passive(transaction, Ask(asked, decision), decision)
+        can_claim = transaction.claim is None and _can_claim(transaction.account, decision)
+        return _unless_passive(transaction, Ask(asked, decision, can_claim), decision)
     return None
+
+
+def can_claim(step: Step) -> bool:
+    """Return whether the person may claim a borrower that they have already."""
+    return isinstance(step, ClaimBorrower) or (isinstance(step, Ask) and step.can_claim)
+
+
+def _can_claim(account: Account | None, decision: Decision) -> bool:
+    """Return whether a borrower that the person has already may take the place of a new one.
+
+    A claim writes the CPR number into a borrower: it needs the right to create one.
+    """
+    if account is None or not account.can_claim:
+        return False
+    return decision.has(Right.WRITE_BORROWER) and decision.permits_creation
 
 
 def _upgrade_offered(transaction: Transaction) -> str | None:
@@ -247,9 +267,17 @@ def _barred(transaction: Transaction, decision: Decision) -> Refuse | None:
     if release.borrower == "none":
         return None
     code = _account_barred(transaction.account, release)
-    if code:
-        return Refuse(code, REQUEST_DENIED, decision)
-    return None
+    if code is None or _has_case_to_claim(transaction, decision):
+        return None
+    return Refuse(code, REQUEST_DENIED, decision)
+
+
+def _has_case_to_claim(transaction: Transaction, decision: Decision) -> bool:
+    """Return whether the account is a case that a claim would end."""
+    account = transaction.account
+    if account is None or account.state is not AccountState.CASE:
+        return False
+    return transaction.errand is not Errand.PIN and _can_claim(account, decision)
 
 
 def _account_barred(account: Account | None, release: Release) -> str | None:

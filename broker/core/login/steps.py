@@ -55,9 +55,21 @@ class OfferUpgrade:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """The person is asked or informed about what leaves."""
+    """The person is asked or informed about what leaves.
+
+    ``can_claim`` is whether going on would create a borrower, so that the page offers to use one
+    that the person has already.
+    """
 
     question: Question
+    decision: Decision
+    can_claim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimBorrower:
+    """The library system has a borrower that may be the person's: they can show that it is."""
+
     decision: Decision
 
 
@@ -114,6 +126,7 @@ Step = (
     | ProveMailbox
     | OfferUpgrade
     | Ask
+    | ClaimBorrower
     | Enrol
     | TellChange
     | Issue

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
 
-from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.enrolment import Claim, EnrolmentOutcome
 from broker.core.borrowers.register_look_up import LookUpReason
 from broker.core.consent.consent import Receipt
 from broker.core.entities import PERSISTENT
@@ -37,14 +37,13 @@ class Errand(StrEnum):
     PIN = "pin"  # a new PIN, after a login
     PIN_BY_MAIL = "pin_by_mail"  # a new PIN, without one
     CHOICES = "choices"
-    KEPT = "kept"  # to see what is kept about oneself
-    FORGET = "forget"  # to have it deleted
+    KEPT = "kept"  # to see and delete what is stored about oneself
 
 
 # What is kept about a person is theirs, whatever policies decide today; a look-up makes nothing.
-OWN_ERRANDS: Final = frozenset({Errand.CHOICES, Errand.KEPT, Errand.FORGET})
+OWN_ERRANDS: Final = frozenset({Errand.CHOICES, Errand.KEPT})
 # A PIN may be guessed, a screen left open: these are for whoever logs in afresh, and otherwise.
-GUARDED_ERRANDS: Final = frozenset({Errand.SIGN_UP, Errand.PIN, Errand.KEPT, Errand.FORGET})
+GUARDED_ERRANDS: Final = frozenset({Errand.SIGN_UP, Errand.PIN, Errand.KEPT})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -224,7 +223,8 @@ class Account:
     upgrade_from: str | None = None  # the category that going on would change, if the person wants
     category: str | None = None  # the borrower's, where an enrolment records it
     pin_mailed: bool = False  # whether a PIN is mailed, or will be
-    absent: bool = False
+    # whether an account that the person has already may take its place
+    can_claim: bool = False
     enrolment: str | None = None  # the id under which staff find it, or the case that it is
     # why the person is to be looked up in the register, once they have been told of it
     look_up: LookUpReason | None = None
@@ -258,7 +258,6 @@ class Transaction:
     # on a computer that others use too, there or begun there: nothing is remembered
     shared: bool = False
     back: str | None = None  # the service to go on to after an errand
-    awaited: str | None = None  # the person id that must log in, where the errand is one's own
     browser: str | None = None  # pseudonym of the browser cookie
     intent: str | None = None
     upstream: str | None = None
@@ -277,6 +276,7 @@ class Transaction:
     # the person goes on without a proof that would make them who they said they are
     unproved: bool = False
     upgrade: bool | None = None  # the person's answer to the offer
+    claim: Claim | None = None  # the borrower that the person has shown to be their own
     told: bool = False  # the person has been told of another category
     issued: Issued | None = None
     # on a shared computer: the person asked for the whole CPR number, or has logged in for it
@@ -388,10 +388,16 @@ class Transaction:
             mailing=None,
             unproved=False,
             upgrade=None,
+            claim=None,
             issued=None,
             reveal="",
             number_shown=False,
         )
+
+    def add_claim(self, claim: Claim) -> "Transaction":
+        """Add that the person has shown a borrower to be theirs: the enrolment is tried again."""
+        account = Account(None, AccountState.NONE)
+        return replace(self, claim=claim, account=account)
 
     def relearning(self) -> "Transaction":
         """Drop what was looked up of the person: more is known now, and it is looked up again."""

@@ -117,6 +117,7 @@ class _Walker:
             "ask": self._ask,
             "upgrade": self._upgrade,
             "proof": self._prove,
+            "claim": self._claim,
             "pin": self._pin,
         }
         if step not in acts and not self.browser.forms():
@@ -169,6 +170,13 @@ class _Walker:
         else:
             self.browser.submit(self._form("do", "mail"), do="mail", address=address)
             self.written = True
+
+    def _claim(self) -> None:
+        if texts(self.browser, "//main//input[@name='code']"):
+            code = self._code(self.person.registered[0]["email"])
+            self.browser.submit(self._form("do", "code"), do="code", code=code)
+        else:
+            self.browser.submit(self._form("do", "mail"), do="mail")
 
     def _code(self, address: str) -> str:
         """Read the newest code that was mailed to ``address``."""

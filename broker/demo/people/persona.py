@@ -30,6 +30,7 @@ class Persona:
     service: str = "my-loans"
     sign_up: str | None = None  # the affiliation they choose on the sign-up pages
     mailbox: str | None = None  # an address that they can show to be theirs when asked
+    claims: bool = False  # whether they show that the registered borrower is theirs
     upgrade: bool | None = None  # their answer, when another category is first offered
     pin: str | None = None  # of the registered borrower
     loans: tuple[str, ...] = ()  # of the registered borrower
@@ -64,7 +65,7 @@ class Persona:
         """Return whether they log in at My loans by assertion, and are asked for consent only."""
         if self.service != "my-loans" or self.way == "library":
             return False
-        more_pages = (self.sign_up, self.after, self.mailbox)
+        more_pages = (self.sign_up, self.after, self.mailbox, self.claims)
         return self.upgrade is None and not any(more_pages)
 
 

@@ -260,9 +260,9 @@ _REGISTERED: Final = (
     Persona(
         "tove",
         AU,
-        "student with an account from the desk without CPR number: staff say whose it is",
+        "student who claims the account from the desk, without CPR number, by a mailed code",
         by_university("tove", "Tove Lind", "2810014086", ("student@au.dk",)),
-        "possible_duplicate",
+        "TEMP",
         (
             registered_borrower(
                 "TEMP",
@@ -275,6 +275,7 @@ _REGISTERED: Final = (
                 email="tove@own.example",
             ),
         ),
+        claims=True,
         pin="4071",
         loans=BOOKS[:2],
     ),

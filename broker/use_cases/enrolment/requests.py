@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.core.audit_events import AuditEventKind
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.enrolment import Claim, Enrolment, EnrolmentState
 from broker.core.borrowers.wanted_borrower import WantedBorrower
 from broker.core.person_record import PersonRecord
 from broker.use_cases.enrolment.ports import EnrolmentPorts
@@ -28,8 +28,12 @@ class EnrolmentRequests:
     sleep: Callable[[float], object]
     slots: WaitingSlots | None = None
 
-    def request(self, person_id: str, wanted: WantedBorrower) -> Enrolment:
+    def request(
+        self, person_id: str, wanted: WantedBorrower, claim: Claim | None = None
+    ) -> Enrolment:
         """Store that a login asks for ``wanted``, and return the pending enrolment.
+
+        ``claim`` is the borrower that the person has shown to be theirs.
 
         AuditUnavailable, with nothing stored, where the audit log cannot record it.
         """
@@ -41,7 +45,9 @@ class EnrolmentRequests:
             nonlocal requested
             before = person.enrolment
             requested = (before or new_enrolment(ports, wanted)).request(wanted, now)
-            if before and is_under_way(before) and before.wanted == requested.wanted:
+            if claim:
+                requested = requested.claim(claim, now)
+            if before and is_under_way(before) and _asks_the_same(before, requested):
                 requested = before  # a reload of the page
                 return person
             ports.record_event(AuditEventKind.ENROLMENT_WANTED, person_id, requested)
@@ -76,6 +82,10 @@ class EnrolmentRequests:
         """Return the enrolment of a person as it is stored, or None."""
         record = self.ports.persons.read(person_id, self.ports.now())
         return record.value.enrolment if record else None
+
+
+def _asks_the_same(before: Enrolment, requested: Enrolment) -> bool:
+    return (before.wanted, before.claimed) == (requested.wanted, requested.claimed)
 
 
 def is_under_way(enrolment: Enrolment | None) -> bool:

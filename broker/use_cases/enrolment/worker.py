@@ -109,11 +109,15 @@ class _Attempt:
             if found:
                 self._finish_with(found, wanted)
                 return
-            if self._claims_borrower(wanted):
-                continue
             if not wanted.creates:
                 self._end_without_borrower()
                 return
+            claimed = self._read_claimed(wanted)
+            if claimed is not None:
+                if not self._write_number(claimed, wanted):
+                    self._open_case(CaseReason.POSSIBLE_DUPLICATE, numbers((claimed,)))
+                    return
+                continue
             similar = self._find_possible_duplicates(wanted)
             if similar:
                 self._open_case(CaseReason.POSSIBLE_DUPLICATE, numbers(similar))
@@ -146,7 +150,7 @@ class _Attempt:
         made = outcome(borrower, planned if isinstance(planned, Change) else None, wanted)
         if self._is_created_by_us(borrower):
             made = EnrolmentOutcome.CREATED
-        elif borrower.number == self._current.claimed:
+        elif self._current.claimed and borrower.number == self._current.claimed.borrower_number:
             made = EnrolmentOutcome.CLAIMED
         mails = self._draft_mails(borrower, made, wanted)
         if isinstance(planned, Change):
@@ -167,16 +171,27 @@ class _Attempt:
         enrolment = self._current
         return enrolment.creates > 0 and borrower.mark == enrolment.id
 
-    def _claims_borrower(self, wanted: WantedBorrower) -> bool:
-        """Write the CPR number into the borrower that the person has proved to own.
+    def _read_claimed(self, wanted: WantedBorrower) -> Borrower | None:
+        """Return the borrower that the person has shown to be theirs; None for none, or one gone.
 
-        False where there is none, or where it no longer fits.
+        It is not found by the CPR number yet: LibraryUnavailable if the number is in it.
         """
-        number = self._current.claimed
-        if number is None or wanted.cpr is None:
-            return False
-        borrower = self.ports.library.read(number, self._hold_lease())
-        if borrower is None or not can_be_claimed(wanted.person, borrower):
+        claim = self._current.claimed
+        if claim is None:
+            return None
+        borrower = self.ports.library.read(claim.borrower_number, self._hold_lease())
+        if borrower is not None and borrower.cpr == wanted.cpr:
+            raise LibraryUnavailable("the claimed borrower is not found by the CPR number yet")
+        return borrower
+
+    def _write_number(self, borrower: Borrower, wanted: WantedBorrower) -> bool:
+        """Write the CPR number into a claimed borrower; False where it no longer fits.
+
+        The library system refuses the change where another person has claimed it meanwhile.
+        """
+        claim = self._current.claimed
+        is_by_card = claim is None or claim.is_by_card
+        if not can_be_claimed(wanted.person, borrower, is_by_card=is_by_card):
             return False
         change = Change(borrower.number, (), cpr=wanted.cpr)
         self.ports.library.change(change, self._hold_lease())

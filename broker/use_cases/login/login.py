@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import Claim
 from broker.core.errors import (
     REQUEST_UNSUPPORTED,
     BrowserUnmatched,
@@ -17,7 +18,7 @@ from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.login.authentication_reading import by_pin
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import denied
-from broker.core.login.next_step import Terms, next_step
+from broker.core.login.next_step import Terms, can_claim, next_step
 from broker.core.login.refused_facts import RefusedFacts, refused_facts
 from broker.core.login.steps import Enrol, OfferUpgrade, Refuse, Step, TellChange
 from broker.core.login.transaction import (
@@ -54,7 +55,7 @@ class LoginFlow:
     @property
     def answers(self) -> ConsentAnswers:
         """Return what records the answers to questions."""
-        return ConsentAnswers(self.store, self.hmacs, self.lookup, self.transactions)
+        return ConsentAnswers(self.hmacs, self.lookup, self.transactions)
 
     @property
     def issuance(self) -> Issuance:
@@ -115,14 +116,13 @@ class LoginFlow:
         intent: str | None = None,
         upstream: str | None = None,
         back: str | None = None,
-        awaited: str | None = None,
         shared: bool = False,
     ) -> Held:
         """Store a transaction that no service asked for.
 
         FormRefused where ``upstream`` is no way to log in for it. A person who signs up, makes a
         new PIN, or sees or deletes what is kept, logs in afresh (ForceAuthn): a screen left open is
-        somebody else's chance. ``awaited`` is the person id that must log in, if only one may.
+        somebody else's chance.
         """
         if self.errands_by is None:
             raise FormRefused("no service by whose policy people sign up")
@@ -141,7 +141,6 @@ class LoginFlow:
             beginnings.begun(request, now, shared=shared, upstream=upstream),
             errand=errand,
             back=back,
-            awaited=awaited,
             intent=intent,
         )
         return self.transactions.add(transaction, now)
@@ -281,6 +280,12 @@ class LoginFlow:
             held, lambda each: replace(each.relearning(), upgrade=False), now
         )
         return self.lookup.looked_up(kept, now)
+
+    def add_claim(self, held: Held, claim: Claim, now: datetime) -> Held:
+        """Add that the person has shown a borrower to be theirs."""
+        if not can_claim(self.step(held, now)):
+            return held
+        return self.transactions.change(held, lambda each: each.add_claim(claim), now)
 
     def told(self, held: Held, now: datetime) -> Held:
         """Add that the person has been told of another category."""

@@ -48,15 +48,14 @@ def test_koha_gives_the_card_number_where_the_settings_say_so(
 
 
 def test_a_borrower_that_koha_made_without_a_card_number_is_a_fault(
-    koha: Simulation, opened: Opened, wanted: WantedBorrower, soon: Soon
+    opened: Opened, wanted: WantedBorrower, soon: Soon
 ) -> None:
-    """No silent success: no PIN of theirs would work. The borrower is found again by the enrolment's mark."""
+    """No silent success: no PIN of theirs would work. The next attempt finds the borrower."""
     library = opened(card_number="system")
     with pytest.raises(LibraryRefused, match="autoMemberNum is off") as caught:
         library.create(wanted, MARK, soon())
     assert caught.value.setting == "autoMemberNum"
-    assert [borrower.card for borrower in library.marked(MARK, soon())] == [None]
-    assert len(koha.patrons.rows()) == 1
+    assert [borrower.card for borrower in library.find(CPR, soon())] == [None]
 
 
 @pytest.mark.parametrize(
@@ -122,8 +121,8 @@ def test_a_later_cpr_is_the_card_number_of_ours_too(koha: Simulation, library: K
     assert (after.card, after.cpr) == (CPR, CPR)
 
 
-def test_a_cleared_mark_is_written_again_and_with_it_a_card_number(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """In one call, for a borrower that the enrolment knows it made; nothing else of it is touched."""
+def test_an_empty_change_gives_a_missing_card_number(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """In one call; nothing else of the borrower is touched."""
     number = _desk(koha, cardnumber=None, firstname="Aase")
-    after = library.change(Change(number, (), mark=MARK), soon())
-    assert (after.mark, after.card, after.category, after.fields["firstname"]) == (MARK, CPR, "PRIVATE", "Aase")
+    after = library.change(Change(number, ()), soon())
+    assert (after.card, after.category, after.fields["firstname"]) == (CPR, "PRIVATE", "Aase")

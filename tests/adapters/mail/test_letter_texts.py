@@ -11,6 +11,7 @@ from broker.adapters.translations.catalogue import translate
 from broker.core.entities import Text
 from broker.core.letters import (
     ChangedPinLetter,
+    ClaimCodeLetter,
     ConnectedAccountLetter,
     LetterContent,
     LoginCodeLetter,
@@ -24,6 +25,7 @@ TEXTS = LetterTexts(Text(NAME, NAME), "https://login.example/pin", "the desk, 87
 NAMELESS = LetterTexts(None, "https://login.example/pin", "")
 EVERY_LETTER: tuple[LetterContent, ...] = (
     MailboxCodeLetter(code="0042 1789", asker="Ann", minutes=30),
+    ClaimCodeLetter("0042 1789", "Ann"),
     LoginCodeLetter("0042 1789", "26 November 2026", "a desk"),
     PinLinkLetter("https://login.example/pin?link=1", "26 November 2026"),
     WelcomeLetter("https://login.example/pin?link=1"),

@@ -43,14 +43,6 @@ def test_a_change_of_fields_moves_neither_category_nor_expiry(stage: Stage) -> N
 
 
 @pytest.mark.library("upgrade")
-def test_a_mark_that_is_written_again_changes_nothing_else(stage: Stage) -> None:
-    """Whether it lies in a field, or is a part of the number: the borrower is found by it, and is as before."""
-    before = made(stage)
-    assert stage.library.change(Change(before.number, (), mark=MARK), soon()) == before
-    assert stage.library.marked(MARK, soon()) == (before,)
-
-
-@pytest.mark.library("upgrade")
 def test_a_category_that_there_is_none_changes_nothing(stage: Stage) -> None:
     """The fields beside it stay as they were, too."""
     before = made(stage)

@@ -32,7 +32,7 @@ NAME = WantedField("surname", "Prøvesen", "always")
 AASE = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
 NAMES = {"surname": "Prøvesen", "firstname": "Åse"}
 WANTED = WantedBorrower(CPR, "student", "STUD", ("PRIV",), FAR, (NAME,), None, person=AASE)
-THERE = Borrower("7", "PRIV", SOON, fields=NAMES, born=AASE.birth_date)
+THERE = Borrower("7", "PRIV", SOON, fields=NAMES, born=AASE.birth_date, card="7")
 RENAMED = replace(THERE, fields={**NAMES, "surname": "Eksempel"})
 LOWERING = WantedBorrower(
     CPR, "private", "PRIV", (), FAR, (), None, lowers=("STUD", "EMPL"), creates=False, person=AASE
@@ -104,6 +104,7 @@ borrowers = st.builds(
     st.none() | st.dates(TODAY, FAR),
     born=st.sampled_from([None, date(1999, 1, 1), date(1980, 5, 5)]),
     cpr=st.sampled_from([None, CPR, "0202990000"]),
+    card=st.just("7"),
 )
 requests = st.builds(
     WantedBorrower,

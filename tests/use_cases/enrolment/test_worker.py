@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrowers.enrolment import CaseReason, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.enrolment import CaseReason, Claim, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.matching import PersonFacts
 from broker.core.errors import LibraryRefused, LibrarySilent, LibraryUnavailable
 from tests.use_cases.enrolment.conftest import AASE, AASE_CPR, FAR, Killed, wanted_for
@@ -133,7 +133,9 @@ def test_a_claimed_borrower_gets_the_cpr_number(world: Any) -> None:
 
 def claim(world: Any, number: str) -> None:
     """Claim a borrower, and let the worker carry it out."""
-    world.persons.change("aase", lambda each: each.with_enrolment(each.enrolment.claim(number, world.now)), world.now)
+    world.persons.change(
+        "aase", lambda each: each.with_enrolment(each.enrolment.claim(Claim(number), world.now)), world.now
+    )
     world.work()
 
 

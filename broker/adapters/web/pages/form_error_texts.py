@@ -110,6 +110,24 @@ _CODES: Final[Mapping[str, Explanation]] = {
         happened=_("The code does not work here."),
         advice=(_ANEW,),
     ),
+    "claim_refused": Explanation(
+        title=_("We could not connect an account"),
+        happened=_(
+            "We found no account with this card number that fits your login. "
+            "Nothing has been changed."
+        ),
+        advice=(_("Check the number, or ask the library: the account may have another name."),),
+    ),
+    "claim_card_unread": Explanation(
+        title=_("Write the number on your library card"),
+        happened=_("Write the number as it stands on the card."),
+        advice=(),
+    ),
+    "claim_too_many": Explanation(
+        title=_("You have tried as many card numbers as you may"),
+        happened=_("We check five card numbers a day for one person. This one was not checked."),
+        advice=(_("Come back tomorrow, or ask the library."),),
+    ),
     "link_gone": Explanation(
         title=_("The link no longer works"),
         happened=_("It has been used, it is too old, or a newer mail has replaced it."),
@@ -164,13 +182,6 @@ _PINS: Final[Mapping[str, Explanation]] = {
         title=_("Your PIN has run out"),
         happened=_("The PIN is right, but too old. The library wants you to get a new one."),
         advice=(_("Get a new PIN by mail, or log in another way and choose one."),),
-    ),
-    "pin_locked": Explanation(
-        title=_("Your account is locked for logins by PIN"),
-        happened=_(
-            "A wrong PIN has been tried too often. Now not even the right PIN opens the account."
-        ),
-        advice=(_("Get a new PIN by mail. If it does not help, contact the library."), _ELSEWHERE),
     ),
     "pin_no_card_number": Explanation(
         title=_("Your account has no library card number"),

@@ -197,6 +197,15 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(_CONTACT,),
         places=("service_locations",),
     ),
+    "possible_duplicate": Explanation(
+        title=_("You may already have a library account"),
+        happened=_(
+            "The library has an account that may be yours, but without your CPR number. "
+            "We have made no new account and sent nothing."
+        ),
+        advice=(_CONTACT,),
+        places=("service_locations",),
+    ),
     "different_person": Explanation(
         title=_("The library has to check your account"),
         happened=_(

@@ -29,6 +29,7 @@ from broker.core.login.steps import (
     Ask,
     Authenticate,
     Choose,
+    ClaimBorrower,
     Done,
     Enrol,
     Issue,
@@ -50,6 +51,7 @@ _PAGES: Final[dict[type[Step], str]] = {
     ProveMailbox: "proof",
     OfferUpgrade: "upgrade",
     Ask: "consent",
+    ClaimBorrower: "claim",
     TellChange: "changed",
 }
 _REFUSED_PAGE: Final = ("refused.html", 403)
@@ -83,7 +85,14 @@ class StepPages:
                 return self.choose(held)
             case Authenticate():
                 return self.to_upstream(held, step.upstream)
-            case VerifyPin() | ProveMailbox() | OfferUpgrade() | Ask() | TellChange():
+            case (
+                VerifyPin()
+                | ProveMailbox()
+                | OfferUpgrade()
+                | Ask()
+                | ClaimBorrower()
+                | TellChange()
+            ):
                 return redirect(self.url(held.transaction, _PAGES[type(step)]), 303)
             case Enrol():
                 return self._enrol(held)
@@ -199,6 +208,8 @@ class StepPages:
             token=ports.forms.token(transaction, "consent", now, shown),
             screen=screen,
             choices=f"{ports.base_url}/my-choices",
+            claim=self.url(transaction, "claim") if step.can_claim else "",
+            is_claimed=transaction.claim is not None,
             logo=ports.logo(service.name),
         )
 

@@ -1,0 +1,201 @@
+"""The page on which a person shows that a borrower which the library has already is theirs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from flask import Blueprint, request
+from werkzeug.wrappers import Response
+
+from broker.adapters.web.login.login import LoginEndpoints
+from broker.adapters.web.pages.form_tokens import SubmittedForm
+from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.redirects import redirect
+from broker.adapters.web.pages.security_headers import same_origin
+from broker.adapters.web.pages.step_pages import StepPages
+from broker.adapters.web.pages.web_ports import WebPorts
+from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.borrowers.enrolment import CaseReason, Claim
+from broker.core.borrowers.matching import read_person_facts
+from broker.core.borrowers.pins import identifier_of, shown_again
+from broker.core.errors import (
+    BrokerError,
+    BrowserUnmatched,
+    ClaimRefused,
+    CodeRefused,
+    TokenRefused,
+    TooMany,
+)
+from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
+from broker.core.identity.mail_addresses import masked
+from broker.core.input_normalization import without_invisible
+from broker.core.login.next_step import can_claim
+from broker.core.login.steps import ClaimBorrower
+from broker.core.login.transaction import Transaction
+from broker.use_cases.enrolment.claims import BorrowerClaims, Claimant
+from broker.use_cases.identity.person_resolution import display_name
+from broker.use_cases.transactions import Held
+
+_PURPOSE: Final = "claim"
+_BUTTONS: Final = ("mail", "card_mail", "card", "code")
+_SHOWN_AT_THE_FORM: Final = (ClaimRefused, CodeRefused, TooMany)
+
+
+def blueprint(pages: "ClaimPages") -> Blueprint:
+    """Return ``/login/<transaction>/claim``."""
+    routes = Blueprint("claim", __name__)
+    routes.get("/login/<name>/claim")(pages.ask)
+    routes.post("/login/<name>/claim")(pages.answer)
+    return routes
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimPages:
+    """The endpoints over the web ports."""
+
+    ports: WebPorts
+    pages: StepPages
+    login: LoginEndpoints
+    claims: BorrowerClaims
+
+    def ask(self, name: str) -> Response:
+        """Offer a mailed code and the card number, or ask for the code that was mailed."""
+        held = self.login.of_person(name)
+        if not self._can_claim(held):
+            return redirect(self.pages.url(held.transaction), 303)
+        if "code" in request.args:
+            return self._code_page(held)
+        if not self._is_asked_by_person(held):
+            self.ports.tell(_shown(held.transaction, self.ports.now()))
+        return self._form(held)
+
+    def answer(self, name: str) -> Response:
+        """Mail a code, try one, or take the card number in its place, as the button says."""
+        held = self.login.of_person(name)
+        if not self._can_claim(held):
+            return self.pages.onward(held, self.pages.url(held.transaction))
+        try:
+            form = self.ports.forms.read(request, held.transaction, _PURPOSE, self.ports.now())
+        except TokenRefused as error:
+            if not same_origin(request.headers, self.ports.base_url):
+                raise
+            # The mail may take longer than a page's ten minutes.
+            show = self._code_page if "code" in request.form else self._form
+            return show(held, "page_too_old", error.http)
+        button = form.choice("do", _BUTTONS)
+        try:
+            return self._answered(held, button, form)
+        except _SHOWN_AT_THE_FORM as error:
+            return self._refused(held, button, error, form)
+
+    def _answered(self, held: Held, button: str, form: SubmittedForm) -> Response:
+        claimant = self._claimant(held)
+        if button == "code":
+            return self._claimed(held, self.claims.claim_by_code(claimant, form.value("code", "")))
+        if button == "mail":
+            self.claims.mail_code(claimant)
+        else:
+            card_number = identifier_of(without_invisible(form.value("card", "")))
+            if card_number is None:
+                return self._form(held, "claim_card_unread", CodeRefused.http)
+            if button == "card":
+                return self._claimed(held, self.claims.claim_by_card(claimant, card_number))
+            self.claims.mail_code_for_card(claimant, card_number)
+        facts = {"reference": held.transaction.reference, "proof": _PURPOSE}
+        self.ports.tell(BrokerEvent(EventKind.PROOF_MAILED, facts))
+        return redirect(f"{self.pages.url(held.transaction, 'claim')}?code=1", 303)
+
+    def _claimed(self, held: Held, claim: Claim) -> Response:
+        now = self.ports.now()
+        held = self.ports.broker.add_claim(held, claim, now)
+        names = held.transaction.names
+        audit = of_login(
+            AuditEventKind.PROVED, now, names, about=_PURPOSE, borrower=claim.borrower_number
+        )
+        facts = {"reference": held.transaction.reference, "proof": _PURPOSE}
+        self.ports.tell(BrokerEvent(EventKind.MAILBOX_PROVED, facts, audit))
+        return self.pages.show(held)
+
+    def _refused(
+        self, held: Held, button: str, error: BrokerError, form: SubmittedForm
+    ) -> Response:
+        transaction = held.transaction
+        reason = error.cause if isinstance(error, CodeRefused) else error.reason
+        if isinstance(error, TooMany):
+            reason = "mails_too_many" if button == "mail" else "claim_too_many"
+        self.ports.tell(_claim_refused(transaction, reason, self.ports.now()))
+        if isinstance(error, CodeRefused):
+            return self._code_page(held, reason, error.http)
+        return self._form(held, reason, error.http, shown_again(form.value("card", "")))
+
+    def _can_claim(self, held: Held) -> bool:
+        return can_claim(self.ports.broker.step(held, self.ports.now()))
+
+    def _is_asked_by_person(self, held: Held) -> bool:
+        """Return whether the link on the consent page led here, and nothing was found by us."""
+        return not isinstance(self.ports.broker.step(held, self.ports.now()), ClaimBorrower)
+
+    def _claimant(self, held: Held) -> Claimant:
+        transaction = held.transaction
+        arrived = held.arrived
+        if arrived is None or transaction.person is None or transaction.browser is None:
+            raise BrowserUnmatched("a claim of nobody")
+        return Claimant(
+            transaction.person.id,
+            read_person_facts(arrived.reading.attributes),
+            transaction.browser,
+            display_name(arrived.reading),
+            language(),
+        )
+
+    def _form(self, held: Held, problem: str = "", http: int = 200, card: str = "") -> Response:
+        is_asked = self._is_asked_by_person(held)
+        offered = None if is_asked else self.claims.find_offered(self._claimant(held))
+        return self._page(
+            held,
+            problem,
+            http,
+            asking=True,
+            card=card,
+            address=masked(offered.email) if offered and offered.email else "",
+            consent=self.pages.url(held.transaction, "consent") if is_asked else "",
+        )
+
+    def _code_page(self, held: Held, problem: str = "", http: int = 200) -> Response:
+        return self._page(held, problem, http, asking=False, kept={"code": "1"})
+
+    def _page(self, held: Held, problem: str, http: int, **values: object) -> Response:
+        transaction = held.transaction
+        response = self.pages.page(
+            "claim.html",
+            "claim",
+            transaction,
+            reason=problem or ("offer" if values["asking"] else "code"),
+            problem=problem,
+            action=self.pages.url(transaction, "claim"),
+            token=self.ports.forms.token(transaction, _PURPOSE, self.ports.now()),
+            **values,
+        )
+        response.status_code = http
+        return response
+
+
+def _shown(transaction: Transaction, now: datetime) -> BrokerEvent:
+    """Return the event by which staff find the case by the help code of the page."""
+    return BrokerEvent(
+        EventKind.LOGIN_HELD_UP, trace=_trace(transaction, CaseReason.POSSIBLE_DUPLICATE.value, now)
+    )
+
+
+def _claim_refused(transaction: Transaction, reason: str, now: datetime) -> BrokerEvent:
+    facts = {"reference": transaction.reference, "reason": reason, "route": _PURPOSE}
+    audit = of_login(AuditEventKind.REFUSED, now, transaction.names, reason=reason)
+    trace = _trace(transaction, reason, now)
+    return BrokerEvent(EventKind.PROOF_REFUSED, facts, audit, trace)
+
+
+def _trace(transaction: Transaction, reason: str, now: datetime) -> TraceFacts:
+    names = transaction.names
+    return TraceFacts(
+        names.reference or "", now, _PURPOSE, reason, names.upstream, person=names.person
+    )

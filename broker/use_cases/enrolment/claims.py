@@ -1,0 +1,148 @@
+"""Claims: a person shows that a borrower without CPR number, which the library has, is theirs."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import CaseReason, Claim, Enrolment
+from broker.core.borrowers.matching import PersonFacts, can_be_claimed, fold_address
+from broker.core.codes import CODE_LASTS, spell_code
+from broker.core.errors import ClaimRefused, TooMany
+from broker.core.letters import ClaimCodeLetter
+from broker.core.ports import LetterWording
+from broker.use_cases.codes import MailedCodes
+from broker.use_cases.enrolment.find_borrower import BorrowerFinder
+from broker.use_cases.mail_outbox import MailOutbox
+
+# More possible duplicates than these are not read for one page.
+_MOST_READ: Final = 3
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Claimant:
+    """The person who claims: their login's facts, and the browser that a code belongs to."""
+
+    person_id: str
+    facts: PersonFacts
+    browser: str
+    name: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class BorrowerClaims:
+    """Checks claims. Nothing is stored of one that fails but the count of tries.
+
+    Every method that asks the library system raises ``LibraryUnavailable``.
+    """
+
+    finder: BorrowerFinder
+    codes: MailedCodes
+    outbox: MailOutbox
+    letters: LetterWording
+
+    def find_offered(self, claimant: Claimant) -> Borrower | None:
+        """Return the possible duplicate to whose address a code can be mailed, or None."""
+        enrolment = self._read_enrolment(claimant)
+        if enrolment is None or enrolment.reason != CaseReason.POSSIBLE_DUPLICATE.value:
+            return None
+        for number in enrolment.borrowers[:_MOST_READ]:
+            borrower = self._read(number)
+            if borrower and borrower.email and self._fits(borrower, claimant, enrolment):
+                return borrower
+        return None
+
+    def mail_code(self, claimant: Claimant) -> None:
+        """Mail a code to the possible duplicate that was found.
+
+        ClaimRefused where there is none by now; TooMany after three mails within a day.
+        """
+        borrower = self.find_offered(claimant)
+        if borrower is None:
+            raise ClaimRefused("no possible duplicate with an address")
+        self._mail(borrower, claimant)
+
+    def mail_code_for_card(self, claimant: Claimant, card_number: str) -> None:
+        """Mail a code to the address of the borrower with a card number, if it can be claimed.
+
+        Otherwise a decoy takes the place of the code, so that nothing tells whether the card
+        exists. TooMany after five card numbers within a day.
+        """
+        borrower = self._find_card(claimant, card_number)
+        if borrower is None or not borrower.email or not self._fits(borrower, claimant):
+            self._make_decoy(claimant)
+            return
+        try:
+            self._mail(borrower, claimant)
+        except TooMany:
+            self._make_decoy(claimant)
+
+    def claim_by_card(self, claimant: Claimant, card_number: str) -> Claim:
+        """Return the claim of the borrower with a card number, of whom the whole name agrees.
+
+        ClaimRefused, the same for every reason; TooMany after five card numbers within a day.
+        """
+        borrower = self._find_card(claimant, card_number)
+        if borrower is None or not self._fits(borrower, claimant, is_by_card=True):
+            raise ClaimRefused("no borrower of this card number can be claimed")
+        return Claim(borrower.number, is_by_card=True)
+
+    def claim_by_code(self, claimant: Claimant, typed_code: str) -> Claim:
+        """Return the claim of the borrower that a typed code was mailed to.
+
+        CodeRefused with its cause; ClaimRefused where the record has changed since the mail.
+        """
+        subject = self.codes.try_code(
+            "claim", typed_code, browser=claimant.browser, person_id=claimant.person_id
+        )
+        number, _, address = subject.partition(" ")
+        borrower = self._read(number)
+        if borrower is None or fold_address(borrower.email) != address:
+            raise ClaimRefused("the borrower has another address by now")
+        if not self._fits(borrower, claimant):
+            raise ClaimRefused("the borrower can no longer be claimed")
+        return Claim(number)
+
+    def _fits(
+        self,
+        borrower: Borrower,
+        claimant: Claimant,
+        enrolment: Enrolment | None = None,
+        *,
+        is_by_card: bool = False,
+    ) -> bool:
+        enrolment = enrolment or self._read_enrolment(claimant)
+        if enrolment and borrower.number in enrolment.ruled_out:
+            return False  # staff know that it is another person's
+        return can_be_claimed(claimant.facts, borrower, is_by_card=is_by_card)
+
+    def _mail(self, borrower: Borrower, claimant: Claimant) -> None:
+        address = borrower.email or ""
+        self.codes.count_mail(
+            person_id=claimant.person_id, borrower_number=borrower.number, address=address
+        )
+        subject = f"{borrower.number} {fold_address(address)}"
+        code = self.codes.make_code(
+            "claim", subject, browser=claimant.browser, person_id=claimant.person_id
+        )
+        letter = ClaimCodeLetter(spell_code(code), claimant.name)
+        mail_text = self.letters.worded(letter, claimant.language)
+        self.outbox.queue_mail(address, mail_text, about=borrower.number, lasts=CODE_LASTS)
+
+    def _make_decoy(self, claimant: Claimant) -> None:
+        self.codes.make_decoy("claim", browser=claimant.browser, person_id=claimant.person_id)
+
+    def _find_card(self, claimant: Claimant, card_number: str) -> Borrower | None:
+        self.codes.count_card(claimant.person_id)
+        library = self.finder.ports.library
+        found = self.finder.call(lambda deadline: library.find_typed(card_number, deadline))
+        return found[0] if len(found) == 1 else None
+
+    def _read(self, number: str) -> Borrower | None:
+        library = self.finder.ports.library
+        return self.finder.call(lambda deadline: library.read(number, deadline))
+
+    def _read_enrolment(self, claimant: Claimant) -> Enrolment | None:
+        ports = self.finder.ports
+        record = ports.persons.read(claimant.person_id, ports.now())
+        return record.value.enrolment if record else None

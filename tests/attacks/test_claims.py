@@ -1,0 +1,323 @@
+"""Claiming a borrower: guessed, borrowed and late codes, guessed card numbers, and people without the right to it.
+
+Source: docs/persons-and-borrowers.md.
+"""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from threading import Barrier
+from types import SimpleNamespace
+from typing import Any, Final
+
+import pytest
+from werkzeug.test import TestResponse
+
+from broker.adapters.stores.open_store import open_store
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import Claim, EnrolmentState
+from broker.core.borrowers.matching import PersonFacts
+from broker.demo.people.personas import persona
+from tests.attacks.test_persons import URN, asserted
+from tests.plugins.house import House, Person, mark
+from tests.plugins.requirements.visits import code_to, links, log_in
+from tests.use_cases.enrolment.conftest import World, wanted_for
+
+ASTA: Final = "1403044004"
+ADDRESS: Final = "asta@old.example"
+# What makes each page another one, whatever it says: tokens, ids, help codes and times.
+_VARYING: Final = re.compile(rb'value="[^"]{40,}"|[0-9a-f]{32}|>[A-Z0-9]{8}<|datetime="[^"]+"')
+
+
+@pytest.fixture(autouse=True)
+def _services_at_the_brokers_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "house" in request.fixturenames:
+        clock = request.getfixturevalue("house").clock
+        monkeypatch.setattr("broker.demo.library.services.datetime", SimpleNamespace(now=lambda _zone: clock.now()))
+
+
+def old_account(house: House, **changes: Any) -> int:
+    """Let the library have an account of Asta's from before she married, and return its number."""
+    row = {
+        "surname": "Gammel",
+        "firstname": "Asta",
+        "date_of_birth": "2004-03-14",
+        "cardnumber": "T-77",
+        "userid": "asta.g",
+        "email": ADDRESS,
+        "library_id": "AUL",
+        "category_id": "STUDENT",
+    }
+    return int(house.koha.patrons.create(row | changes)["patron_id"])
+
+
+def change(house: House, number: int, **changes: Any) -> None:
+    """Let the desk change the account."""
+    row = house.koha.patrons.row(number)
+    names = ("surname", "firstname", "date_of_birth", "cardnumber", "userid", "email", "library_id", "category_id")
+    house.koha.patrons.change(number, {name: row[name] for name in names} | changes)
+
+
+def claiming(house: House, person: Person | None = None) -> tuple[Person, TestResponse]:
+    """Log Asta in, and follow the link on the consent page."""
+    person = person or house.person()
+    page = person.log_in("asta")
+    claim = next(each for each in links(page) if each.endswith("/claim"))
+    return person, person.get(claim)
+
+
+def mailed(house: House, **changes: Any) -> tuple[Person, TestResponse, str, int]:
+    """Let Asta have the code mailed: her browser, the page that asks for it, the code and the account."""
+    number = old_account(house, **changes)
+    person, page = claiming(house)
+    page = person.press(page, do="card_mail", card="T-77")
+    return person, page, code_to(house, ADDRESS), number
+
+
+def is_connected(house: House, number: int) -> bool:
+    """Return whether the account has Asta's CPR number."""
+    house.at_rest()
+    return ASTA in {each["value"] for each in house.koha.patrons.row(number)["extended_attributes"]}
+
+
+def test_the_code_connects_the_account(house: House) -> None:
+    """After the consent and not before; nobody has a second account."""
+    person, page, code, number = mailed(house)
+    before = len(house.koha.patrons.rows())
+    page = person.press(page, code=code)
+    assert mark(page)[0] == "ask"
+    assert not is_connected(house, number)
+    assert house.landing(person.agree(page)).attributes["uid"] == (str(number),)
+    assert is_connected(house, number)
+    assert len(house.koha.patrons.rows()) == before
+
+
+def test_a_code_is_wrong_in_another_browser(house: House) -> None:
+    """Also for the same person: a thief who logs in as Asta elsewhere has to ask for a code."""
+    _, _, code, number = mailed(house)
+    other, page = claiming(house)
+    page = other.press(page, do="card_mail", card="T-NO-SUCH")
+    assert mark(other.press(page, code=code)) == ("claim", "code_wrong")
+    assert not is_connected(house, number)
+
+
+def test_a_code_is_wrong_for_another_person_in_the_same_browser(house: House) -> None:
+    """Who logs in after Asta in the same browser types her code in vain."""
+    person, _, code, number = mailed(house)
+    page = log_in(person, persona("sara"))
+    page = person.get(next(each for each in links(page) if each.endswith("/claim")))
+    page = person.press(page, do="card_mail", card="T-NO-SUCH")
+    assert mark(person.press(page, code=code)) == ("claim", "code_wrong")
+    assert not is_connected(house, number)
+
+
+def test_a_code_has_five_tries(house: House) -> None:
+    """After them the right one opens nothing."""
+    person, page, code, number = mailed(house)
+    wrong = f"{(int(code.replace(' ', '')) + 1) % 10**8:08d}"
+    for _ in range(5):
+        page = person.press(page, code=wrong)
+        assert mark(page) == ("claim", "code_wrong")
+    assert mark(person.press(page, code=code)) == ("claim", "code_used_up")
+    assert not is_connected(house, number)
+
+
+def test_a_code_works_once(house: House) -> None:
+    """In a second login of the same browser it is used."""
+    person, page, code, _ = mailed(house)
+    person.press(page, code=code)
+    _, page = claiming(house, person)
+    page = person.press(page, do="card_mail", card="T-NO-SUCH")
+    assert mark(person.press(page, code=code)) == ("claim", "code_wrong")
+
+
+def test_a_code_ends_after_half_an_hour(house: House) -> None:
+    """The same browser and person, in a new login."""
+    person, _, code, number = mailed(house)
+    house.clock.ahead = timedelta(minutes=31)
+    _, page = claiming(house, person)
+    page = person.press(page, do="card_mail", card="T-NO-SUCH")
+    assert mark(person.press(page, code=code)) == ("claim", "code_wrong")
+    assert not is_connected(house, number)
+
+
+def test_an_account_is_mailed_three_codes_a_day(house: House) -> None:
+    """The page says the same at the fourth."""
+    person, page, _, _ = mailed(house)
+    for _ in range(3):
+        page = person.press(person.get(page.request.path), do="card_mail", card="T-77")
+        assert mark(page) == ("claim", "code")
+    assert len(house.mailbox.mails()) == 3
+
+
+def test_a_person_tries_five_card_numbers_a_day(house: House) -> None:
+    """The sixth is not looked up, in any browser, even if it is the right one."""
+    old_account(house, surname="Ravn", email=None)
+    person, page = claiming(house)
+    for number in range(5):
+        assert mark(person.press(page, do="card", card=f"T-{number}")) == ("claim", "claim_refused")
+    other, page = claiming(house)
+    before = len(house.borrower_calls())
+    assert mark(other.press(page, do="card", card="T-77")) == ("claim", "claim_too_many")
+    assert mark(other.press(page, do="card_mail", card="T-77")) == ("claim", "claim_too_many")
+    assert len(house.borrower_calls()) == before
+
+
+ACCOUNTS: Final[dict[str, dict[str, Any] | None]] = {
+    "fits": {},
+    "no such card": None,
+    "has no address": {"email": None},
+    "has a CPR number": {"userid": "1206034218"},
+    "is of another birth date": {"date_of_birth": "2004-03-15"},
+    "is of another given name": {"firstname": "Ida"},
+}
+
+
+def test_no_answer_tells_whether_a_card_exists(house: House) -> None:
+    """Before a right code every card number gets the same redirect, page and counting of wrong codes."""
+    answers = set()
+    for changes in ACCOUNTS.values():
+        number = None if changes is None else old_account(house, **changes)
+        person, page = claiming(house)
+        sent = person.post(page.request.path, {"token": token_of(page), "do": "card_mail", "card": "T-77"})
+        shown = person.get(sent.location)
+        pages = [shown, *(person.press(shown, code="0000 0000") for _ in range(6))]
+        answers.add(tuple((each.status_code, _VARYING.sub(b"", each.get_data())) for each in pages))
+        assert sent.status_code == 303
+        house.clock.ahead += timedelta(days=1, minutes=1)  # five card numbers a day
+        if number is not None:
+            house.koha.patrons.drop(number)
+    assert len(answers) == 1
+
+
+def test_no_answer_tells_why_a_card_number_alone_is_not_enough(house: House) -> None:
+    """Another surname, birth date or given name, a CPR number, and no such card are one refusal."""
+    answers = set()
+    for changes in ACCOUNTS.values():
+        number = None if changes is None else old_account(house, **changes)
+        person, page = claiming(house)
+        refused = person.press(page, do="card", card="T-77")
+        assert mark(refused) == ("claim", "claim_refused")
+        answers.add(_VARYING.sub(b"", refused.get_data()))
+        house.clock.ahead += timedelta(days=1, minutes=1)
+        if number is not None:
+            assert not is_connected(house, number)
+            house.koha.patrons.drop(number)
+    assert len(answers) == 1
+
+
+def token_of(page: TestResponse) -> str:
+    """Return the token of the page's form."""
+    token = re.search(rb'name="token" value="([^"]+)"', page.get_data())
+    assert token is not None
+    return token[1].decode()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"userid": "1206034218"}, {"date_of_birth": "2004-03-15"}, {"firstname": "Ida"}, {"email": "new@own.example"}],
+    ids=["CPR number", "birth date", "given name", "address"],
+)
+def test_the_record_is_read_again_when_the_code_is_typed(house: House, changes: dict[str, str]) -> None:
+    """It became another person's between the mail and the code: nothing is connected."""
+    person, page, code, number = mailed(house)
+    change(house, number, **changes)
+    assert mark(person.press(page, code=code)) == ("claim", "claim_refused")
+    person.agree(person.log_in("asta"))
+    assert not is_connected(house, number)
+
+
+@pytest.mark.parametrize("affiliation", ["alum", "affiliate", "library-walk-in"])
+def test_people_who_may_not_create_an_account_claim_none(house: House, affiliation: str) -> None:
+    """No link, no page, and the case of another login is not theirs to end."""
+    old_account(house, surname="Ravn")
+    who = asserted(
+        eduPersonScopedAffiliation=(f"{affiliation}@au.dk",),
+        schacPersonalUniqueID=(URN + ASTA,),
+        eduPersonPrimaryAffiliation=(),
+    )
+    student = house.person()
+    assert mark(follow(student, student.agree(student.log_in("asta"))))[0] == "claim"
+    person = house.person()
+    page = log_in(person, who)
+    if mark(page)[0] == "ask":
+        assert not [each for each in links(page) if each.endswith("/claim")]
+        page = follow(person, person.agree(page))
+    assert mark(page)[0] == "refuse"
+    name = page.request.path.split("/")[2]
+    assert mark(person.get(f"/login/{name}/claim"))[0] == "refuse"
+
+
+def follow(person: Person, page: TestResponse) -> TestResponse:
+    """Follow a redirect."""
+    return person.get(page.location) if page.status_code == 303 else page
+
+
+def test_staff_who_ruled_a_borrower_out_are_not_overruled(house: House) -> None:
+    """Another person's account stays theirs, although the code was mailed before."""
+    number = old_account(house, surname="Ravn")
+    person = house.person()
+    page = person.press(follow(person, person.agree(person.log_in("asta"))), do="mail")
+    code = code_to(house, ADDRESS)
+    parts = house.parts
+    (case,) = house.listed()
+    person_id = case.person_id
+    record = parts.enrolment_ports.persons.read(person_id, house.clock.now())
+    assert record is not None
+    ruled_out = record.value.enrolment
+    assert ruled_out is not None
+    ruled_out = replace(ruled_out, ruled_out=(str(number),))
+    parts.enrolment_ports.persons.change(person_id, lambda each: each.with_enrolment(ruled_out), house.clock.now())
+    assert mark(person.press(page, code=code)) == ("claim", "claim_refused")
+    assert not is_connected(house, number)
+
+
+AASE = PersonFacts("Prøvesen", "Åse", date(1999, 1, 1))
+NUMBERS: Final = {"aase": "0101990000", "twin": "0101990018"}
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.server)])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    """Give a world on each store."""
+    url = "sqlite:broker.db" if request.param == "sqlite" else request.getfixturevalue("redis_url")
+    return World(open_store(url, tmp_path, accept_loss=True))
+
+
+def test_of_two_persons_who_claim_one_borrower_at_once_one_gets_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both workers read it without a number before either writes; the other person becomes a case."""
+    old = world.library.add(AASE, email="aase@old.example")
+    for person_id, number in NUMBERS.items():
+        world.requests.request(person_id, wanted_for(AASE, number), Claim(old.number))
+    both_have_read = Barrier(2, timeout=20)
+    read = world.library.read
+
+    def read_together(number: str, deadline: Any) -> Borrower | None:
+        borrower = read(number, deadline)
+        both_have_read.wait()
+        return borrower
+
+    monkeypatch.setattr(world.library, "read", read_together)
+    with ThreadPoolExecutor(2) as threads:
+        assert all(threads.map(lambda _: world.worker.step(), range(2)))
+    (borrower,) = world.library.borrowers.values()
+    states = {person_id: world.enrolment(person_id).state for person_id in NUMBERS}
+    winner = next(name for name, number in NUMBERS.items() if number == borrower.cpr)
+    assert sorted(states.values()) == [EnrolmentState.CASE, EnrolmentState.DONE]
+    assert states[winner] is EnrolmentState.DONE
+
+
+def test_a_claim_that_comes_too_late_makes_no_second_borrower(world: World) -> None:
+    """Another person has got it: staff decide, although nothing else is similar, until they rule it out."""
+    old = world.library.add(replace(AASE, surname="Gammel"))
+    world.library.borrowers[old.number] = replace(old, cpr=NUMBERS["twin"])
+    world.requests.request("aase", wanted_for(AASE, NUMBERS["aase"]), Claim(old.number))
+    world.work()
+    assert world.enrolment().reason == "possible_duplicate"
+    world.cases.rule_out("aase", (old.number,))
+    world.work()
+    assert world.enrolment().state is EnrolmentState.DONE
+    assert world.library.borrowers[old.number].cpr == NUMBERS["twin"]
