@@ -10,13 +10,11 @@ from typing import Final
 from broker.app import policy_surroundings
 from broker.app.named_configuration import configuration
 from broker.app.policy_surroundings import PolicySurroundings
-from broker.core.analysis.compared_logins import Site
-from broker.core.analysis.set_pairs import named_services
-from broker.core.analysis.sources import CATEGORY, ideal_sources
-from broker.core.errors import ConfigurationFaults
+from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.event_routes import told_nobody
 from broker.core.policy.ideal_service import ideal_service
 from broker.core.policy.model import PolicySet
+from broker.core.policy_analysis.sources import CATEGORY, Site, ideal_sources
 from broker.files.policies import live_policies
 from broker.files.policies.configured_names import ANY_NAMES, NameableInPolicies
 from broker.files.policies.policy_folder import PolicyFolder
@@ -36,24 +34,29 @@ class AnalysedSets:
     sets: tuple[PolicySet, ...]
     site: Site
     configured: bool
+    failures: tuple[Fault, ...] = ()
 
 
-def opened(folders: tuple[Path, ...], moment: datetime) -> AnalysedSets:
+def open_sets(folders: tuple[Path, ...], moment: datetime) -> AnalysedSets:
     """Load the sets of ``folders``, and the site that is configured; ConfigurationFaults.
 
-    The last of them is held against its examples and the site rules; the others were in force.
+    Faults of the examples of the last set, and breaches of the site rules, are in ``failures``.
     """
-    if CONFIG not in os.environ:
-        *before, proposed = folders
-        sets = (*_loaded(before, moment, ANY_NAMES), live_policies.load(proposed, moment))
-        return AnalysedSets(sets, ideal_site(sets), configured=False)
-    found = policy_surroundings.load(configuration(), told_nobody, moment)
-    if found.faults:
-        raise ConfigurationFaults(found.faults)
-    *before, proposed = folders
-    older = _loaded(before, moment, found.names)
-    newest = live_policies.load(proposed, moment, found.proving)
-    return AnalysedSets((*older, newest), compared_site(found), configured=True)
+    names, proving = ANY_NAMES, ANY_NAMES
+    site: Site | None = None
+    if CONFIG in os.environ:
+        found = policy_surroundings.load(configuration(), told_nobody, moment)
+        if found.faults:
+            raise ConfigurationFaults(found.faults)
+        names, proving = found.names, found.proving
+        site = configured_site(found).as_peers_may_become
+    sets = tuple(_loaded(folders, moment, names))
+    failures: tuple[Fault, ...] = ()
+    try:
+        live_policies.load(folders[-1], moment, proving)
+    except ConfigurationFaults as faults:
+        failures = tuple(faults.faults)
+    return AnalysedSets(sets, site or ideal_site(sets), site is not None, failures)
 
 
 def _loaded(
@@ -77,9 +80,14 @@ def configured_site(found: PolicySurroundings) -> Site:
     return Site.of(found.services, found.upstreams, maps)
 
 
-def compared_site(found: PolicySurroundings) -> Site:
-    """Return the configured site as sets are compared for it, whatever services publish now."""
-    return configured_site(found).as_peers_may_become
+def named_services(sets: Iterable[PolicySet]) -> set[str]:
+    """Return the services and categories that have an entry."""
+    return {
+        release.service
+        for policies in sets
+        for policy in policies.policies
+        for release in policy.releases
+    }
 
 
 def ideal_site(sets: tuple[PolicySet, ...]) -> Site:

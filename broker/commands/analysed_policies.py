@@ -10,20 +10,10 @@ from typing import Final
 from broker.app import policy_analysis
 from broker.app.checked_policies import CheckedPolicies
 from broker.commands.analysis_progress import told_progress
-from broker.core.analysis.compared_logins import Analysis
-from broker.core.analysis.personas import Value, example_login
-from broker.core.analysis.rule_findings import (
-    Decided,
-    Finding,
-    Findings,
-    findings,
-    untried,
-    untried_login,
-)
-from broker.core.analysis.source_kinds import Vocabulary
-from broker.core.analysis.taken_people import Meant, taken_people
-from broker.core.policy.matching import matching_policies
 from broker.core.policy.model import PolicySet
+from broker.core.policy_analysis.findings import Decided, Findings, find_faults, untried_login
+from broker.core.policy_analysis.persona_words import Value, example_login
+from broker.core.policy_analysis.plays import Trial
 from broker.files.policies.examples import Result, run_examples
 
 # What a policy file reads as a text without quotes.
@@ -36,58 +26,42 @@ class AnalysedPolicies:
     """The findings in sentences, and an example for each kind of decision that none tries."""
 
     warnings: tuple[str, ...]
-    classes: int
+    logins: int
     complete: bool
     examples: tuple[str, ...]
 
     @property
     def facts(self) -> dict[str, object]:
         """Return the same for programs."""
-        return {"classes": self.classes, "complete": self.complete, "untried": self.examples}
+        return {"logins": self.logins, "complete": self.complete, "untried": self.examples}
 
     def lines(self, *, untried: bool) -> list[str]:
-        """Return how much was proved, and what no example tries: in examples where ``untried``."""
+        """Return how much was tried, and what no example tries: in examples where ``untried``."""
         proved = "complete" if self.complete else "not complete"
-        said = [f"analysis {proved}: {self.classes} classes of logins"]
+        lines = [f"analysis {proved}: {self.logins} logins were tried"]
         if untried:
-            said += self.examples
+            lines += self.examples
         elif self.examples:
             many = len(self.examples)
-            said.append(f"{many} kinds of decision are tried by no example: --untried prints some")
-        return said
+            lines.append(f"{many} kinds of decision are tried by no example: --untried prints some")
+        return lines
 
 
 def analysed(checked: CheckedPolicies, moment: datetime) -> AnalysedPolicies:
-    """Return what every class of logins shows of the policies."""
+    """Return what the personas show of the policies."""
     found = policy_analysis.analysed(checked.policies, checked.surroundings)
     progress = told_progress(len(found.site.sources))
-    analysis = Analysis(found.sets, found.site, moment, progress)
-    seen = findings(analysis)
+    seen = find_faults(Trial(found.sets, found.site, moment, report_progress=progress))
     tried = run_examples(checked.policies, None, moment)
-    taken: Iterable[Finding] = ()
-    if checked.before:
-        taken = taken_people(analysis, checked.before, _meant(tried, checked.policies, moment))
+    crowded = (
+        f"not complete: too many alternatives come together at {name}" for name in seen.incomplete
+    )
     return AnalysedPolicies(
-        warnings=tuple(map(str, (*taken, *seen.findings, *seen.unmodelled))),
-        classes=seen.classes,
-        complete=not seen.unmodelled,
+        warnings=(*map(str, seen.found), *crowded),
+        logins=seen.logins,
+        complete=not seen.incomplete,
         examples=tuple(_examples(seen, checked.policies, tried)),
     )
-
-
-def _meant(results: Iterable[Result], policies: PolicySet, moment: datetime) -> Meant:
-    """Return which affiliation examples expect of people who have others too, and where."""
-    meant: dict[tuple[str, str], frozenset[str]] = {}
-    for result in results:
-        example = result.example
-        expected = example.expect.affiliation
-        day = example.day or moment.date()
-        matched, _ = matching_policies(policies, example.login, day)
-        if expected is not None:
-            for policy, _ in matched:
-                pair = (expected, policy.affiliation)
-                meant[pair] = meant.get(pair, frozenset()) | {example.service}
-    return meant
 
 
 def _examples(found: Findings, policies: PolicySet, results: Iterable[Result]) -> list[str]:
@@ -97,14 +71,14 @@ def _examples(found: Findings, policies: PolicySet, results: Iterable[Result]) -
         reason = decision.reasons[0].code
         service = result.example.service
         tried.add((decision.affiliation or "", service, decision.effect.value, reason))
-    vocabulary = Vocabulary.of((policies,))
     files = {policy.affiliation: policy.file for policy in policies.policies}
-    return [_example(found, each, vocabulary, files[each[0]]) for each in untried(found, tried)]
+    untried = sorted(found.reached.keys() - tried)
+    return [_example(found, each, files[each[0]]) for each in untried]
 
 
-def _example(found: Findings, decided: Decided, vocabulary: Vocabulary, file: str) -> str:
+def _example(found: Findings, decided: Decided, file: str) -> str:
     affiliation, service, effect, reason = decided
-    login = dict(example_login(untried_login(found, decided), vocabulary))
+    login = dict(example_login(untried_login(found, decided)))
     if reason == _MADE_BEFORE:
         login["borrower"] = False
     expect: dict[str, Value] = {"effect": effect, "affiliation": affiliation}

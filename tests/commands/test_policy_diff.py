@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from broker.core.analysis.directed_change import Change, Direction
+from broker.core.analysis.set_differences import Row
 from click.testing import CliRunner, Result
 
 from broker.cli import broker
 from broker.commands import policy_diff
-from broker.core.analysis.directed_change import Change, Direction
-from broker.core.analysis.set_differences import Row
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.login.described_login import DescribedLogin
 from broker.demo.run.demo_folder import Setting

@@ -148,8 +148,8 @@ def _borrower(old: PlannedBorrower | None, new: PlannedBorrower | None) -> Itera
         return
     direction = Direction.OTHER
     if old and new and old.months and new.months:
-        if replace(old, months=None, place=None) == replace(new, months=None, place=None):
-            direction = _more(new.months > old.months)
+        alike = replace(old, months=None, place=None) == replace(new, months=None, place=None)
+        direction = _more(new.months > old.months) if alike else direction
     yield Change(direction, f"borrower: {one}{MOVES}{other}", new.place if new else None)
 
 

@@ -196,6 +196,7 @@ class Deciding:
     policy: Policy | None
     is_highest: bool
     proof: str | None
+    alternative: Alternative | None = None
 
     @property
     def key(self) -> object:
@@ -245,7 +246,8 @@ class Crowd:
     def personas(self) -> Iterator[Persona]:
         """Yield one persona for each way in which the sets decide."""
         seen = set()
-        levels = self.source.levels
+        allowed = self.compared.given.levels
+        levels = [each for each in self.source.levels if not allowed or each in allowed]
         for shown in self._all_shown():
             for level in levels:
                 for intent in self._intents(shown, level):
@@ -287,6 +289,12 @@ class Crowd:
 
     def numbers(self, persona: Persona) -> Iterator[tuple[str, int | None]]:
         """Yield the kinds of CPR numbers with the ages that matter; the usual one first."""
+        given = self.compared.given
+        for kind, age in self._all_numbers(persona):
+            if (not given.cpr or kind in given.cpr) and (given.ages is None or age in given.ages):
+                yield kind, age
+
+    def _all_numbers(self, persona: Persona) -> Iterator[tuple[str, int | None]]:
         affiliations = _affiliations(persona.shown)
         if self.source.find_ground(affiliations, persona.level) is not None:
             limits = {each.policy.require.age for each in persona.deciding if each.policy}
@@ -298,9 +306,9 @@ class Crowd:
                 yield "real", age
             if not known:
                 yield "real", _ADULT
-        for kind in _WITHOUT_AGE if self.source.asserts_cpr else ("none",):
-            if kind != "invalid" or kind in self.compared.given.cpr:
-                yield kind, None
+        yield from (
+            (kind, None) for kind in (_WITHOUT_AGE if self.source.asserts_cpr else ("none",))
+        )
 
     def _all_shown(self) -> Iterator[Shown]:
         """Yield values for each alternative, for each two, with more affiliations and proofs."""
@@ -316,28 +324,41 @@ class Crowd:
                             yield shown
 
     def _combinations(self) -> Iterator[tuple[Condition, ...]]:
-        """Yield the conditions that one persona meets: of none, one or two alternatives.
+        """Yield the conditions that one persona meets: of none, one or two alternatives."""
+        yield ()
+        first, rest = self._alternatives()
+        yield from (each.conditions for each in first)
+        if not self.is_incomplete:
+            pairs = (*combinations(first, 2), *product(first, rest))
+            yield from ((*one.conditions, *other.conditions) for one, other in pairs)
 
-        Of two compared sets one of the alternatives is of a policy that changed.
-        """
-        alternatives: dict[object, tuple[Alternative, bool]] = {}
+    @property
+    def is_incomplete(self) -> bool:
+        """Return whether there are too many alternatives here to try each two of them."""
+        first, rest = self._alternatives()
+        return len(first) * (len(first) + len(rest)) > MOST_PAIRS
+
+    def _alternatives(self) -> tuple[list[Alternative], list[Alternative]]:
+        """Return the alternatives that are open from here: of policies that changed, and others."""
+        found: dict[object, tuple[Alternative, bool]] = {}
         changed = self.compared.changed
         for policies in self.compared.sets:
             for policy in policies.policies:
                 counts = changed is None or policy.affiliation in changed
-                for alternative in policy.match:
-                    if self._is_open(alternative):
-                        key = _content(alternative)
-                        counted = counts or (key in alternatives and alternatives[key][1])
-                        alternatives[key] = (alternative, counted)
-        yield ()
-        first = [each for each, counts in alternatives.values() if counts]
-        every = [each for each, _ in alternatives.values()]
-        yield from (each.conditions for each in first)
-        if len(first) * len(every) <= MOST_PAIRS:
-            rest = [each for each in every if each not in first]
-            pairs = (*combinations(first, 2), *product(first, rest))
-            yield from ((*one.conditions, *other.conditions) for one, other in pairs)
+                for alternative in filter(self._is_open, policy.match):
+                    content = frozenset((each.name, each.values) for each in alternative.conditions)
+                    _, counted = found.get(content, (alternative, False))
+                    found[content] = (alternative, counts or counted)
+        first = [each for each, counts in found.values() if counts]
+        return first, [each for each, counts in found.values() if not counts]
+
+    def find_deciding(self, alternative: Alternative) -> Alternative | None:
+        """Return the alternative that decides a login that meets ``alternative`` and no more."""
+        for shown, level in product(self._least(alternative.conditions), self.source.levels):
+            (deciding,) = self._deciding(shown, level, None)
+            if deciding.alternative is not None and self._is_open(alternative):
+                return deciding.alternative
+        return None
 
     def _is_open(self, alternative: Alternative) -> bool:
         """Return whether a login from here can meet each condition by itself."""
@@ -376,7 +397,7 @@ class Crowd:
         choices: list[list[tuple[str, Names]]] = []
         for name, written in by_name.items():
             if self._is_single(name):
-                chosen = [(value,) for value in self._meeting(name, written)]
+                chosen: list[Names] = [(value,) for value in self._meeting(name, written)]
             else:
                 each = (self._meeting(name, (values,)) for values in written)
                 sets = (tuple(sorted(set(values))) for values in product(*each))
@@ -391,7 +412,7 @@ class Crowd:
         return name.endswith(PROOF_DOMAIN) or self.source.is_single(name)
 
     def _with_ranks(self, shown: Shown) -> Iterator[Shown]:
-        """Yield the values as they are, with affiliations that say more, and with contested ones."""
+        """Yield the values as they are, and with further affiliations."""
         yield shown
         present = self._rank(shown)
         added: dict[object, tuple[int, str, str]] = {}
@@ -451,8 +472,9 @@ class Crowd:
             proof = missing_proof(policies, facts, self.day) if intent else None
             lacking = proof.name if proof else None
             if matched:
-                policy, _, _ = pick_policy(matched, facts)
-                found.append(Deciding(policy, policy is matched[0][0], lacking))
+                policy, alternative, _ = pick_policy(matched, facts)
+                is_highest = policy is matched[0][0]
+                found.append(Deciding(policy, is_highest, lacking, alternative))
             else:
                 found.append(Deciding(None, is_highest=True, proof=lacking))
         return tuple(found)
@@ -473,6 +495,7 @@ class Crowd:
         given = self.compared.given
         return (
             tuple(each.key for each in deciding),
+            deciding[0].alternative if len(deciding) == 1 else None,
             self.source.find_ground(affiliations, level),
             met,
             has_left and self._rank(shown) == _IDENTIFIED,
@@ -543,10 +566,6 @@ def _telling(policy: Policy) -> set[str]:
     listed = {each.name for release in policy.releases for each in release.attributes}
     sources = field_sources(policy.borrower)
     return listed | sources | {f"{name}{PROOF_DOMAIN}" for name in sources}
-
-
-def _content(alternative: Alternative) -> object:
-    return frozenset((each.name, each.values) for each in alternative.conditions)
 
 
 def _affiliations(shown: Mapping[str, Names]) -> list[str]:

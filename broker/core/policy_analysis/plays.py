@@ -1,6 +1,7 @@
 """Plays every persona of a site at every service, under one policy set or two that are compared."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set as AbstractSet
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -27,6 +28,8 @@ from broker.core.policy_analysis.sources import Site, Source
 OTHER_CATEGORY: Final = "(another category)"
 _ADDRESS: Final = "someone@x7q.example"
 _WITHHELD: Final = "scope_mismatch"
+# Called with the number of sources done and to do.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +49,44 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """All personas of a site, under ``sets``; with ``given`` those that are as given.
-
-    ``report_progress`` is called with the number of sources done and to do.
-    """
+    """All personas of a site, under ``sets``; with ``given`` those that are as given."""
 
     sets: tuple[PolicySet, ...]
     site: Site
     now: datetime
     given: Given = ANY_LOGIN
-    report_progress: Callable[[int, int], None] = field(default=lambda *_: None, compare=False)
+    report_progress: Progress = field(default=lambda *_: None, compare=False)
 
     def plays(self) -> Iterator[Play]:
         """Yield every persona at every service that offers its way to log in."""
+        for crowd in self.crowds():
+            upstream = crowd.source.upstream
+            services = [each for each in self.site.services if upstream in each.methods]
+            stage = _Stage(self, crowd, crowd.day)
+            for persona in crowd.personas() if services else ():
+                for service in services:
+                    yield from stage.at(persona, service)
+
+    def crowds(self) -> Iterator[Crowd]:
+        """Yield the personas of each source, on each day that makes a difference."""
         compared = Compared(self.sets, self.given)
         days = days_of(self.sets, self.now.date())
         many = len(self.site.sources)
         for position, source in enumerate(self.site.sources):
             self.report_progress(position, many)
-            if self.given.upstreams and source.upstream not in self.given.upstreams:
-                continue
-            services = [each for each in self.site.services if source.upstream in each.methods]
-            for day in days:
-                stage = _Stage(self, Crowd(source, compared, day), day)
-                for persona in stage.crowd.personas():
-                    for service in services:
-                        yield from stage.at(persona, service)
+            if not self.given.upstreams or source.upstream in self.given.upstreams:
+                yield from (Crowd(source, compared, day) for day in days)
         self.report_progress(many, many)
+
+    def incomplete(self) -> tuple[str, ...]:
+        """Return the upstreams and institutions where not each two alternatives were tried."""
+        crowds = replace(self, report_progress=lambda *_: None).crowds()
+        names = (
+            f"{each.source.upstream} {each.source.institution}".strip()
+            for each in crowds
+            if each.is_incomplete
+        )
+        return tuple(dict.fromkeys(names))
 
 
 def days_of(sets: Sequence[PolicySet], today: date) -> tuple[date, ...]:
@@ -102,7 +116,10 @@ class _Stage:
             return
         demands = {entry.borrower for entry in entries if entry}
         makers = [each for each in policies if each and each.borrower] if "make" in demands else []
-        usual, *others = self.crowd.numbers(persona)
+        numbers = list(self.crowd.numbers(persona))
+        if not numbers:
+            return
+        usual, *others = numbers
         logins = self.crowd.logins(persona, usual)
         yield from self._with_borrowers(logins, service, demands, makers)
         for name in sorted(self._filling(policies)):
@@ -160,10 +177,7 @@ class _Stage:
             yield tuple(_with_reading(each, verified_address=_ADDRESS) for each in logins)
 
     def _more_values(
-        self,
-        persona: Persona,
-        policies: Sequence[Policy | None],
-        entries: Sequence[Release | None],
+        self, persona: Persona, policies: Sequence[Policy | None], entries: Sequence[Release | None]
     ) -> Iterator[tuple[str, Names]]:
         """Yield values that one entry releases and another does not, and those that fill fields."""
         listed = [
@@ -176,7 +190,11 @@ class _Stage:
             rules = [of_entry.get(name) for of_entry in listed]
             for value in self.crowd.values.get(name, ()):
                 allowed = {_is_allowed(value, rule) for rule in rules}
-                is_wanted = len(allowed) > 1 or (len(rules) == 1 and allowed == {True})
+                is_wanted = len(allowed) > 1
+                if len(rules) == 1:
+                    is_wanted = True in allowed and not any(
+                        _is_allowed(each, rules[0]) for each in own
+                    )
                 if value in own or not (is_wanted or (name in filling and not own)):
                     continue
                 if name.endswith(PROOF_DOMAIN) or self.crowd.source.is_single(name):
@@ -194,15 +212,17 @@ class _Stage:
         given = self.trial.given
         if not all(map(given.holds, logins)):
             return
-        local = self.crowd.source.local
-        is_looked_up = not local and not demands <= {"none"}
-        if given.borrower is None or not is_looked_up or given.borrower is local:
+        if self.crowd.source.local:
+            if given.borrower is not False:
+                yield self._play(logins, service)
+            return
+        is_looked_up = not demands <= {"none"}
+        if not is_looked_up or given.borrower is not True:
             yield self._play(logins, service)
         if is_looked_up and given.borrower is not False:
             for borrower in _borrowers(makers):
-                yield self._play(
-                    tuple(replace(each, borrower=borrower) for each in logins), service
-                )
+                there = tuple(replace(each, borrower=borrower) for each in logins)
+                yield self._play(there, service)
 
     def _play(self, logins: tuple[DescribedLogin, ...], service: Service) -> Play:
         trial = self.trial
