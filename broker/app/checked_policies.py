@@ -12,8 +12,7 @@ from broker.app.policy_surroundings import PolicySurroundings
 from broker.core.errors import ConfigurationFaults
 from broker.core.event_routes import told_nobody
 from broker.core.policy.model import PolicySet
-from broker.files.policies import last_good, live_policies
-from broker.files.policies.policy_folder import PolicyFolder
+from broker.files.policies import live_policies
 from broker.files.settings.toml_and_environment import CONFIG
 
 # Without a configuration the files of the folder one stands in are meant.
@@ -25,14 +24,12 @@ _UNNAMED: Final = f"names are not checked: set {CONFIG}"
 class CheckedPolicies:
     """A sound set of policies, and in sentences what an administrator should look at.
 
-    ``surroundings`` are what it was checked against, None without a configuration. ``before`` are
-    the affiliations that there were: those in force on this machine, else of the folder in use.
+    ``surroundings`` are what it was checked against, None without a configuration.
     """
 
     policies: PolicySet
     warnings: tuple[str, ...]
     surroundings: PolicySurroundings | None = None
-    before: frozenset[str] = frozenset()
 
 
 def default_folder() -> Path:
@@ -50,7 +47,7 @@ def load(folder: Path | None, moment: datetime, *, proving: bool = False) -> Che
     if CONFIG not in os.environ and (folder is not None or _HERE.is_dir()):
         loaded = live_policies.load(folder or _HERE, moment)
         warnings = (_UNNAMED, *map(str, loaded.warnings))
-        return CheckedPolicies(loaded, warnings, before=_affiliations(_HERE, None))
+        return CheckedPolicies(loaded, warnings)
     settings = configuration()
     found = policy_surroundings.load(settings, told_nobody, moment)
     faults = list(found.faults)
@@ -63,14 +60,4 @@ def load(folder: Path | None, moment: datetime, *, proving: bool = False) -> Che
     if checked is None or faults:
         raise ConfigurationFaults(faults)
     warnings = (*map(str, checked.warnings), *found.amiss(moment))
-    return CheckedPolicies(checked, warnings, found, _affiliations(settings.policies, state))
-
-
-def _affiliations(folder: Path, state: Path | None) -> frozenset[str]:
-    """Return the affiliations that there were; none where nobody can say, or files are broken."""
-    files = last_good.last_good_files(state) if state else None
-    try:
-        known = live_policies.well_formed(files or PolicyFolder(folder).files().files, str(folder))
-    except ConfigurationFaults:
-        return frozenset()
-    return frozenset(policy.affiliation for policy in known)
+    return CheckedPolicies(checked, warnings, found)

@@ -19,7 +19,7 @@ def sentences(found: Differences, sets: Sets) -> Iterator[str]:
     """Yield a sentence for each service and affiliation, the widest first: ten lines at most."""
     groups = list(_groups(found.rows))
     for rows in groups[:_MOST_LINES]:
-        yield _sentence(rows, sets)
+        yield _sentence(rows, found, sets)
     if len(groups) > _MOST_LINES:
         yield f"and {len(groups) - _MOST_LINES} more: {_NOT_TRIED}"
     yield from _closing(found)
@@ -32,7 +32,7 @@ def every_line(found: Differences, sets: Sets) -> Iterator[str]:
         text = _with_values(row.change.text, row.values)
         place = f"  ({_place(row.change)})" if row.change.place else ""
         head = f"{row.change.direction:<8} {row.service} {row.affiliation}: {text}"
-        yield f"{head}{place}  e.g. {persona}"
+        yield f"{head}{_day(row, found)}{place}  e.g. {persona}"
     yield from _closing(found)
 
 
@@ -48,6 +48,7 @@ def facts_of(found: Differences, sets: Sets) -> dict[str, Any]:
             "values": row.values,
             "line": str(row.change.place) if row.change.place else None,
             "was": row.change.was,
+            "from": row.day.isoformat() if row.day > found.today else None,
             "persona": words(row.login, sets),
             "login": example_login(row.login),
         }
@@ -68,12 +69,12 @@ def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """Yield the rows of one direction at one service together; of people who move, all of them."""
     groups: dict[object, list[Row]] = {}
     for row in rows:
-        key = (row.change.direction, row.service, row.affiliation)
+        key = (row.change.direction, row.service, row.affiliation, row.day)
         groups.setdefault(key, []).append(row)
     yield from groups.values()
 
 
-def _sentence(rows: Sequence[Row], sets: Sets) -> str:
+def _sentence(rows: Sequence[Row], found: Differences, sets: Sets) -> str:
     first = rows[0]
     received = [_attribute(row) for row in rows if row.change.text.startswith("+ ")]
     lost = [_attribute(row) for row in rows if row.change.text.startswith("- ")]
@@ -86,7 +87,11 @@ def _sentence(rows: Sequence[Row], sets: Sets) -> str:
     who = _who(first.affiliation, sets)
     what = "; ".join(parts) or "decided by another file"
     head = f"{first.change.direction:<8} {who}: {first.service}: {what}"
-    return f"{head}. E.g. {words(first.login, sets)}"
+    return f"{head}{_day(first, found)}. E.g. {words(first.login, sets)}"
+
+
+def _day(row: Row, found: Differences) -> str:
+    return f", from {row.day} on" if row.day > found.today else ""
 
 
 def _attribute(row: Row) -> str:

@@ -12,7 +12,15 @@ from broker.core.entities import Names
 from broker.core.login.played_login import PlannedBorrower, PlayedLogin
 from broker.core.login.steps import OfferUpgrade, ProveMailbox
 from broker.core.policy.missing_proof import remembering_proof
-from broker.core.policy.model import Field, FieldWriting, PolicyLine, PolicySet, Release
+from broker.core.policy.model import (
+    BorrowerRule,
+    Field,
+    FieldWriting,
+    PolicyLine,
+    PolicySet,
+    ProofRule,
+    Release,
+)
 from broker.core.policy.register_rule import AddressWriting
 from broker.core.policy_analysis.plays import Play
 
@@ -174,10 +182,10 @@ def _wanted(played: PlayedLogin, play: Play) -> WantedBorrower | None:
 def _account(old: PlayedLogin, new: PlayedLogin, play: Play) -> Iterator[Change]:
     """Yield what changes of that which is written to the account, and of the register."""
     before, after = _wanted(old, play), _wanted(new, play)
-    rules = [
-        {each.name: each for each in policy.borrower.fields} if policy and policy.borrower else {}
-        for policy in (old.decision.policy, new.decision.policy)
+    borrower_rules = [
+        played.decision.policy.borrower if played.decision.policy else None for played in (old, new)
     ]
+    rules = [{each.name: each for each in rule.fields} if rule else {} for rule in borrower_rules]
     fields = [
         {each.name: each for each in wanted.fields} if wanted else {} for wanted in (before, after)
     ]
@@ -197,14 +205,27 @@ def _account(old: PlayedLogin, new: PlayedLogin, play: Play) -> Iterator[Change]
         if was.set != now.set:
             direction = _more(_WRITING.index(was.set) < _WRITING.index(now.set))
             yield Change(direction, f"field {name}: set {was.set}{MOVES}{now.set}", place)
-    if before and after:
-        if before.expires != after.expires and not (old.borrower and old.borrower.months):
-            text = "expires_after, where it is moved"
-            yield Change(_more(before.expires < after.expires), text, new.place)
-        made = new.borrower and new.borrower.outcome is EnrolmentOutcome.CREATED
-        if made and (before.pin_to is None) != (after.pin_to is None):
-            yield Change(_more(before.pin_to is None), "a PIN mail is sent", new.place)
+    rule = borrower_rules[1]
+    if before and after and rule:
+        yield from _lasting(old, new, (before, after), rule)
     yield from _register(old, new)
+
+
+def _lasting(
+    old: PlayedLogin,
+    new: PlayedLogin,
+    wanted: tuple[WantedBorrower, WantedBorrower],
+    rule: BorrowerRule,
+) -> Iterator[Change]:
+    before, after = wanted
+    if before.expires != after.expires and not (old.borrower and old.borrower.months):
+        text = f"expires_after {before.expires}{MOVES}{after.expires}, where it is moved"
+        place = rule.line_of("expires_after")
+        yield Change(_more(before.expires < after.expires), text, place)
+    is_made = new.borrower and new.borrower.outcome is EnrolmentOutcome.CREATED
+    if is_made and (before.pin_to is None) != (after.pin_to is None):
+        text = "a PIN mail is sent" if after.pin_to else "no PIN mail is sent"
+        yield Change(_more(before.pin_to is None), text, rule.line_of("pin"))
 
 
 def _sources(written: Field) -> Names:
@@ -234,7 +255,7 @@ def _steps(old: PlayedLogin, new: PlayedLogin, sets: tuple[PolicySet, ...]) -> I
             direction = Direction.WIDER if old.permitted else Direction.OTHER
             yield Change(direction, f"not asked: for a mailbox ({name})", new.place)
         elif name in after:
-            yield from _proof(step, after[name], sets)
+            yield from _proof(step, after[name], sets, new.facts.intent)
     for name in after:
         if name not in before:
             yield Change(Direction.OTHER, f"asked: for a mailbox ({name})", new.place)
@@ -254,21 +275,32 @@ def _proofs(played: PlayedLogin) -> Mapping[str, ProveMailbox]:
     return {step.name: step for step in played.steps if isinstance(step, ProveMailbox)}
 
 
-def _proof(old: ProveMailbox, new: ProveMailbox, sets: tuple[PolicySet, ...]) -> Iterator[Change]:
+def _proof(
+    old: ProveMailbox, new: ProveMailbox, sets: tuple[PolicySet, ...], intent: str | None
+) -> Iterator[Change]:
     head = f"proof {new.name}"
-    rules = [remembering_proof(policies, new.name) for policies in sets]
-    place = rules[-1].place if rules[-1] else None
+    asking = [
+        next((rule for rule in policy.proofs if rule.name == new.name), None) if policy else None
+        for policy in (policies.named.get(intent or "") for policies in sets)
+    ]
+    domains = _line(asking[1], "domains")
     for domain in sorted(set(new.domains) - set(old.domains)):
-        yield Change(Direction.WIDER, f"+ {head}: domains", place, domain)
+        yield Change(Direction.WIDER, f"+ {head}: domains", domains, domain)
     for domain in sorted(set(old.domains) - set(new.domains)):
+        place = _line(asking[0], "domains")
         yield Change(Direction.NARROWER, f"- {head}: domains", place, domain, was=True)
     if old.lasts != new.lasts:
         text = f"{head}: code_valid_for {_span(old.lasts)}{MOVES}{_span(new.lasts)}"
-        yield Change(_more(old.lasts < new.lasts), text, place)
+        yield Change(_more(old.lasts < new.lasts), text, _line(asking[1], "code_valid_for"))
+    rules = [remembering_proof(policies, new.name) for policies in sets]
     was, now = (rule.remembered_for if rule else None for rule in rules)
     if was and now and was != now:
         text = f"{head}: remembered_for {_span(was)}{MOVES}{_span(now)}"
-        yield Change(_more(was < now), text, place)
+        yield Change(_more(was < now), text, _line(rules[1], "remembered_for"))
+
+
+def _line(rule: ProofRule | None, key: str) -> PolicyLine | None:
+    return rule.lines.get(key, rule.place) if rule else None
 
 
 def _more(more: bool) -> Direction:  # noqa: FBT001 - the one thing it is about

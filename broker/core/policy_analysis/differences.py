@@ -1,7 +1,7 @@
 """The changes between two policy sets: one row for each, with a persona that shows it."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from broker.core.consent.consent import question, receipt
@@ -18,13 +18,15 @@ _HMACS: Final = LookupHmacs("analysis", b"no person is behind it")
 class Row:
     """One change at one service for the people of one affiliation, with a login that shows it.
 
-    ``values`` are those of an attribute that leave, or no longer do.
+    ``values`` are those of an attribute that leave, or no longer do. ``day`` is the first on which
+    the change shows: a mail domain may end later.
     """
 
     change: Change
     service: str
     affiliation: str
     login: DescribedLogin
+    day: date
     values: list[str] = field(default_factory=list)
 
 
@@ -38,6 +40,7 @@ class Differences:
 
     rows: tuple[Row, ...]
     logins: int
+    today: date
     asked_again: Names = ()
     incomplete: Names = ()
 
@@ -55,10 +58,11 @@ def find_differences(trial: Trial) -> Differences:
             key = (change.direction, play.service.name, _affiliation(play), change.text)
             row = rows.get(key)
             if row is None:
-                row = Row(change, play.service.name, _affiliation(play), play.login)
+                row = Row(change, play.service.name, _affiliation(play), play.login, play.day)
                 rows[key] = row
             elif row.login.intent and not play.login.intent:
                 row.login = play.login
+            row.day = min(row.day, play.day)
             if change.value and change.value not in row.values:
                 row.values.append(change.value)
     order = list(Direction)
@@ -66,7 +70,13 @@ def find_differences(trial: Trial) -> Differences:
         rows.values(),
         key=lambda row: (order.index(row.change.direction), row.service, row.affiliation),
     )
-    return Differences(tuple(ordered), logins, tuple(sorted(again)), trial.incomplete())
+    return Differences(
+        rows=tuple(ordered),
+        logins=logins,
+        today=trial.now.date(),
+        asked_again=tuple(sorted(again)),
+        incomplete=trial.incomplete(),
+    )
 
 
 def _affiliation(play: Play) -> str:

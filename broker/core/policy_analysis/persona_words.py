@@ -7,19 +7,24 @@ from broker.core.identity.affiliations import AFFILIATIONS
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.login.described_login import DescribedLogin
 from broker.core.policy.matching import PROOF_DOMAIN, value_allowed
-from broker.core.policy.model import PolicySet
+from broker.core.policy.model import Condition, PolicySet
 from broker.core.policy_analysis.personas import conditions_of
 
 Value = str | int | bool | list[str] | dict[str, str]
 
 
-def words(login: DescribedLogin, sets: tuple[PolicySet, ...]) -> str:
-    """Return ``wayf student@au.dk low cpr:real age:22``: the facts that decide."""
+def words(
+    login: DescribedLogin, sets: tuple[PolicySet, ...], conditions: tuple[Condition, ...] = ()
+) -> str:
+    """Return ``wayf student@au.dk low cpr:real age:22``: the facts that decide.
+
+    Values are shown that the sets or ``conditions`` name.
+    """
+    looking = (*conditions, *(each for policies in sets for each in conditions_of(policies)))
     reading = login.reading
     named = dict.fromkeys(
         value
-        for policies in sets
-        for each in conditions_of(policies)
+        for each in looking
         if not each.name.endswith(PROOF_DOMAIN)
         for value in reading.attributes.get(each.name, ())
         if value_allowed(value, each.values)

@@ -269,8 +269,6 @@ class Crowd:
 
     def decides_alike(self, persona: Persona, shown: Shown) -> bool:
         """Return whether the persona with other values is decided by the same policies."""
-        if self._rank(shown) != self._rank(persona.shown):
-            return False
         deciding = self._deciding(shown, persona.level, persona.intent)
         return all(
             one.key == other.key for one, other in zip(deciding, persona.deciding, strict=True)

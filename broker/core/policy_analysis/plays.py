@@ -190,11 +190,8 @@ class _Stage:
             rules = [of_entry.get(name) for of_entry in listed]
             for value in self.crowd.values.get(name, ()):
                 allowed = {_is_allowed(value, rule) for rule in rules}
-                is_wanted = len(allowed) > 1
-                if len(rules) == 1:
-                    is_wanted = True in allowed and not any(
-                        _is_allowed(each, rules[0]) for each in own
-                    )
+                leaves = any(_is_allowed(each, rule) for each in own for rule in rules)
+                is_wanted = len(allowed) > 1 or (True in allowed and not leaves)
                 if value in own or not (is_wanted or (name in filling and not own)):
                     continue
                 if name.endswith(PROOF_DOMAIN) or self.crowd.source.is_single(name):

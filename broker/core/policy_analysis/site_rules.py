@@ -77,11 +77,12 @@ def hold_rule(
     trial = Trial((policies,), here, now, rule.when)
     found: dict[object, Breach] = {}
     met = False
+    can_break = _can_break(rule, policies)
     for play in trial.plays():
-        let_others_run()
         met = True
-        if not _may_break(rule, policies):
+        if not can_break:
             break
+        let_others_run()
         for what, place in _differences(rule, policies, play.played[0]):
             key = (play.service.name, what, place)
             # A login with a withheld affiliation cannot be described to `try`: prefer another.
@@ -91,11 +92,11 @@ def hold_rule(
 
 
 def _breach(what: str, place: PolicyLine | None, play: Play, trial: Trial) -> Breach:
-    persona = words(play.login, trial.sets)
+    persona = words(play.login, trial.sets, trial.given.conditions)
     return Breach(what, place, play.service.name, play.login, play.day, persona)
 
 
-def _may_break(rule: SiteRule, policies: PolicySet) -> bool:
+def _can_break(rule: SiteRule, policies: PolicySet) -> bool:
     """Return whether any login could break the rule: not where no entry lists what never leaves."""
     if rule.expect != Expectation(""):
         return True
