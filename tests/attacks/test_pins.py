@@ -234,6 +234,27 @@ def test_a_request_for_a_pin_mail_tells_nothing(house: House, typed: str) -> Non
     assert plain(ask(house.person(), typed)) == known
 
 
+ODD_NUMBERS = (
+    "karla", "111102456x", " 1111024568 ", "11 11 02 45 68", "0" * 10 + CPR, "9" * 200, "x" * 200, "1111024568\u0660",
+    "' OR 1=1", "\u202e", "", CPR[::-1],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", ODD_NUMBERS)
+def test_an_odd_number_is_a_page(house: House, typed: str) -> None:
+    """Letters, blanks, leading zeros, 200 characters: the same pages as for any other number, and no mail but hers."""
+    usual = plain(ask(house.person().moved("10.5.0.7"), NOBODY)), plain(guess(house.person(), NOBODY))
+    stranger = house.person().moved("10.5.0.8")
+    asked, page = ask(stranger, typed), send(stranger, pin_page(stranger), "login", identifier=typed, pin=PIN)
+    if page.status_code == 303:
+        assert (plain(asked), plain(stranger.get(page.location))) == usual
+    else:
+        assert page.status_code == 422  # no number at all; nobody was asked
+    house.at_rest()
+    assert {mail.recipients for mail in house.mailbox.mails()} <= {(ADDRESS,)}
+    assert stranger.cookies("a-") == []
+
+
 def test_a_stranger_learns_nothing_from_number_and_pin(house: House) -> None:
     """Right and wrong PIN, known and unknown number, library system down: the same pages down to the last code."""
     seen: set[str] = set()
