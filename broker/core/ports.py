@@ -21,11 +21,9 @@ RecordKind = Literal[
     "arrival",
     "person",
     "index",
-    "receipt",
     "lease",
     "code",
     "mail",
-    "proof",
     "session",
     "ended",
     "logout",
@@ -35,8 +33,6 @@ RecordKind = Literal[
     "figures",
     "audit",
     "audit-anchor",
-    "forgetting",
-    "forgotten",
     "staff",
 ]
 
