@@ -255,7 +255,7 @@ def test_no_borrower_receipt_or_link_comes_of_it(house: House) -> None:
     enter(house, ADMIN)
     now = house.clock.now()
     store = house.parts.store
-    assert [kind for kind in ("person", "transaction") if list(store.list(kind, None, now))] == []  # type: ignore[arg-type]
+    assert [kind for kind in ("person", "transaction") if list(store.list(kind, None, now))] == []
     assert {key.group for key, _ in store.list("session", None, now)} == {"staff"}
     assert house.borrower_calls() == []
     kept = dict(records(house))
