@@ -50,13 +50,13 @@ from broker.use_cases.enrolment.worker import EnrolmentWorker
 from broker.use_cases.identity.person_resolution import PersonResolution
 from broker.use_cases.login.person_at_login import PersonAtLogin
 from broker.use_cases.mail_outbox import MailOutbox
+from broker.use_cases.mailbox_proof import MailboxProof
 from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.person_worker import PersonWorker
 from broker.use_cases.pins.known_browsers import KnownBrowsers
 from broker.use_cases.pins.library_login import LibraryLogins
 from broker.use_cases.pins.pin_choice import PinChoices
 from broker.use_cases.pins.pin_mails import PinMails
-from broker.use_cases.proofs.mailbox_proof import MailboxProof
 from broker.use_cases.register_look_ups import LookUpRequests, RegisterLookUps
 
 
@@ -126,19 +126,16 @@ class Parts:
             self.enrolments,
             self.borrower_finder,
             self.enrolment_ports.look_ups,
-            self.store,
-            index,
             self.config.library.mode,
         )
         trail = ToldTrail(self.tell, self.trail)
         return PersonAtLogin(
-            self.store,
+            self.enrolment_ports.persons,
             index,
             self.keys.person,
             configured,
             persons,
             borrowers,
-            self.mailbox_proof,
             trail,
         )
 
@@ -180,7 +177,7 @@ def assemble(settings: config.Config) -> Parts:
         person_worker=PersonWorker(ports.persons, EnrolmentWorker(ports), look_ups),
         codes=codes,
         outbox=outbox,
-        mailbox_proof=MailboxProof(store, ring.index, codes, outbox, pin_mails.letters),
+        mailbox_proof=MailboxProof(ports.persons, codes, outbox, pin_mails.letters),
         claims=BorrowerClaims(finder, codes, outbox, pin_mails.letters),
         pin_choices=replace(pins.choices, waiting_slots=waiting),
         pin_mails=pin_mails,

@@ -10,10 +10,10 @@ from broker.adapters.telling import metrics
 from broker.adapters.web.signup import sign_up_pages
 from broker.app import (
     configured_texts,
-    forgetting_upkeep,
     library_findings,
     metadata_report,
     peer_clocks,
+    personal_data,
     service_findings,
     staff_findings,
     work_folder,
@@ -216,6 +216,6 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterable[str]]]] = (
     _logout,
     _contact,
     service_findings.findings,
-    forgetting_upkeep.findings,
+    personal_data.findings,
     staff_findings.findings,
 )

@@ -23,7 +23,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from broker.adapters.telling import application_log, loaded_policies, metrics
 from broker.adapters.telling.event_sinks import EventSinks, to_log
-from broker.app import assembly, forgetting_upkeep, readiness, watched_work
+from broker.app import assembly, readiness, watched_work
 from broker.app.application import create_app
 from broker.app.buffering_worker import BufferingWorker
 from broker.app.live_reload import LiveReload
@@ -259,7 +259,6 @@ def _checked(read: Callable[[], Config]) -> Config:
         raise ConfigurationFaults([fault]) from None
     parts = assembly.assemble(config)
     readiness.fit_to_serve(parts)
-    forgetting_upkeep.repeat_first(parts)
     return config
 
 

@@ -86,10 +86,6 @@ class EventKind(Enum):
     WORK_STARTED = auto()  # broker work, or its next configuration
     WORK_WAITS = auto()  # it found another on this machine
     WORK_DIED = auto()
-    FORGOTTEN_AGAIN = auto()  # a command that died is ended, or a backup was put back
-    FORGOTTEN = auto()  # as the person themselves has asked
-    RECORD_UNREAD = auto()  # a record of somebody's that does not open: whose, nobody knows
-    FORGET_PENDING = auto()  # the files of the store still hold what was forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +167,6 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.WORK_STARTED: _logged("work_started", Sink.METRIC),
     EventKind.WORK_WAITS: _logged("work_waits"),
     EventKind.WORK_DIED: _alarm("work_died"),
-    EventKind.FORGOTTEN_AGAIN: _logged("forgotten_again"),
-    EventKind.FORGOTTEN: _logged("forgotten"),
-    EventKind.RECORD_UNREAD: _alarm("record_unread"),
-    EventKind.FORGET_PENDING: _alarm("forget_pending"),
     # What the use cases tell is written on the trail, and nowhere else, but for the alarms.
     **dict.fromkeys(AuditEventKind, Route((Sink.TRAIL,))),
 }

@@ -21,11 +21,9 @@ RecordKind = Literal[
     "arrival",
     "person",
     "index",
-    "receipt",
     "lease",
     "code",
     "mail",
-    "proof",
     "session",
     "ended",
     "logout",
@@ -35,8 +33,6 @@ RecordKind = Literal[
     "figures",
     "audit",
     "audit-anchor",
-    "forgetting",
-    "forgotten",
     "staff",
 ]
 
@@ -211,7 +207,7 @@ class LibrarySystem(Protocol):
     def read(self, number: str, deadline: datetime) -> Borrower | None:
         """Return the borrower of this number, or None.
 
-        With ``MERGED_TOLD`` among its capabilities the borrower that this one was merged into.
+        It may have another number, if this one was merged into it.
         """
         ...
 

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from broker.adapters.http_exchange import Exchange, HttpAnswer, moment
 from broker.adapters.library_systems import koha_refusals
@@ -172,21 +172,3 @@ def by_attribute(kind: str, spelled: Sequence[str]) -> Query:
 def embedding(kind: str) -> dict[str, str]:
     """Return the header by which an answer brings extended attributes; none without a ``kind``."""
     return dict(_EMBED_ATTRIBUTES) if kind else {}
-
-
-class Carried(NamedTuple):
-    """The parts of a request that carry a query; never its address."""
-
-    headers: Mapping[str, str]
-    body: Query | None
-
-
-def carried(query: Query, query_in: str) -> Carried:
-    """Return the parts that carry ``query``: the body, or the header ``x-koha-query``.
-
-    The header comes back in the answer's ``Link``, and so into logs on the way; the body does not
-    (docs/reference/koha.md#search).
-    """
-    if query_in == "header":
-        return Carried({"x-koha-query": json.dumps(query)}, None)
-    return Carried({}, query)

@@ -17,8 +17,8 @@ from broker.adapters.http_exchange import HttpAnswer, moment
 from broker.adapters.library_systems import koha_calls, koha_patrons, koha_refusals
 from broker.adapters.library_systems.koha_calls import PATRONS, Calls
 from broker.adapters.library_systems.koha_searches import PatronSearches
-from broker.adapters.library_systems.koha_settings import FIELDS, KohaKeys
-from broker.adapters.library_systems.setup_steps import UNAVAILABLE, Step, proved, unknown_fields
+from broker.adapters.library_systems.koha_settings import KohaKeys
+from broker.adapters.library_systems.setup_steps import UNAVAILABLE, Step, proved
 from broker.adapters.library_systems.sip2 import SETTING, TAKES_ANY, Sip2Client
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault, SetupTrial
 from broker.core.borrowers.pins import PIN_LENGTH, PinAnswer
@@ -59,7 +59,6 @@ class SetupProof:
     def faults(self) -> tuple[SetupFault, ...]:
         """Return every fault, once for each setting; the proof ends where Koha is unavailable."""
         steps: tuple[Step, ...] = (
-            partial(unknown_fields, "Koha", self.expected, FIELDS),
             self._searching,
             self._changing,
             self._categories,

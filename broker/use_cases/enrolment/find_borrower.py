@@ -161,7 +161,9 @@ class BorrowerFinder:
         notice = ports.draft_notice_of_match(matched, found[0], wanted.language if wanted else "da")
         ports.persons.change(
             person_id,
-            lambda each: each.confirm_borrower(found[0], now, facts_hash, wanted_hash),
+            lambda each: each.mark_seen(now).confirm_borrower(
+                found[0], now, facts_hash, wanted_hash
+            ),
             now,
             read=record,
             others=notice,

@@ -16,7 +16,7 @@ from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 
 pytestmark = pytest.mark.server
 
-POLICIES = ExpectedSetup({"STUDENT": "student.yaml:30", "TEMP": "student.yaml:31"}, {})
+POLICIES = ExpectedSetup({"STUDENT": "student.yaml:30", "TEMP": "student.yaml:31"})
 STUDENT = FOUR_DIGIT_PINS.categories["STUDENT"]
 UNIQUE = AttributeType(unique=True)
 

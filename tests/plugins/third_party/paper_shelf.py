@@ -39,7 +39,6 @@ CREATE TABLE borrower (
     firstname TEXT,
     email TEXT
 );
-CREATE TABLE merged (number INTEGER PRIMARY KEY, became INTEGER NOT NULL);
 """
 _CPR: Final = re.compile(r"([0-9]{6})[- ]?([0-9]{4})")
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
@@ -100,13 +99,10 @@ class PaperShelf:
         return self._do("find", deadline, lambda shelf: _borrowers(_with_cpr(shelf, cpr)))
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
-        """Give the borrower of this number, or that it was merged into."""
+        """Give the borrower of this number."""
 
         def work(shelf: sqlite3.Connection) -> Borrower | None:
             row = _row(shelf, number)
-            if row is None and _NUMBER.fullmatch(number):
-                became = _rows(shelf, "SELECT became FROM merged WHERE number = ?", int(number))
-                row = _row(shelf, str(became[0]["became"])) if became else None
             return _borrower(row) if row else None
 
         return self._do("read", deadline, work)
@@ -187,18 +183,13 @@ class PaperShelf:
 
     def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Give what the policies name and the shelf has not."""
-        faults = [
-            SetupFault(name, f"{place}: a shelf has no field {name}")
-            for name, place in expected.fields.items()
-            if name not in FIELDS
-        ]
         try:
             rows = self._do("prove", deadline, lambda shelf: _rows(shelf, "SELECT name FROM category"))
         except LibraryError as error:
-            return (*faults, SetupFault("unavailable", str(error)))
+            return (SetupFault("unavailable", str(error)),)
         there = {row["name"] for row in rows}
         missing = ((name, place) for name, place in expected.categories.items() if name not in there)
-        return (*faults, *(SetupFault(name, f"{place}: the shelf has no category {name}") for name, place in missing))
+        return tuple(SetupFault(name, f"{place}: the shelf has no category {name}") for name, place in missing)
 
     def _do(self, call: str, deadline: datetime, work: Callable[[sqlite3.Connection], T]) -> T:
         """Carry out one transaction of the shelf by the deadline."""

@@ -17,11 +17,13 @@ from broker.core.entities import Controller, Service, Text
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import LegalBasis
 from broker.core.ports import Store
-from broker.use_cases.consents.given_consents import GivenConsents
-from broker.use_cases.consents.receipts import Receipts
+from broker.use_cases.given_consents import GivenConsents
+from broker.use_cases.person_records import PersonRecords
+from tests.plugins.stored_receipts import file_receipt
 
 NOW = datetime(2031, 1, 1, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
+HMACS = LookupHmacs("k1", b"k" * 32)
 ASTA, BO = "5e" * 16, "b0" * 16
 LOANS = Service(
     "my-loans",
@@ -44,7 +46,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def choices(store: Store) -> GivenConsents:
     """Give the choices over two services."""
-    return GivenConsents(store, LookupHmacs("k1", b"k" * 32), {each.name: each for each in (LOANS, PRINT)})
+    return GivenConsents(PersonRecords(store, HMACS), HMACS, {each.name: each for each in (LOANS, PRINT)})
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def answered(choices: GivenConsents) -> Given:
         names = ("sn", "cpr", "mail", "title")
         record_id = sha256(f"{person} {service} {at}".encode()).hexdigest()[:32]
         made = Receipt(record_id, event, at, "da", group, "d" * 64, basis, names, "m", "s", until, ("mail",))
-        Receipts(choices.store).file(group, replace(made, optional=("mail", "title")), at)
+        file_receipt(choices.persons.store, person, service, replace(made, optional=("mail", "title")), at)
         return made
 
     return file
@@ -70,26 +72,26 @@ def test_a_person_finds_their_own_answers_newest_first(choices: GivenConsents, a
     """Services never answered for are left out, other people's answers too."""
     old, new = answered(ASTA, remember=False), answered(ASTA, at=LATER, remember=True)
     answered(BO, "myprint", remember=True)
-    (found,) = choices.of(ASTA, LATER)
+    (found,) = choices.list_all(ASTA, LATER)
     assert found.service == "my-loans"
     assert [each.record_id for each in found.receipts] == [new.record_id, old.record_id]
     remembered = found.remembered(LATER)
     assert remembered is not None
     assert remembered.record_id == new.record_id
     assert found.remembered(LATER + timedelta(days=365)) is None
-    assert [each.service for each in choices.of(BO, LATER)] == ["myprint"]
+    assert [each.service for each in choices.list_all(BO, LATER)] == ["myprint"]
     answered("", remember=True)
-    assert choices.of("", LATER) == ()
+    assert choices.list_all("", LATER) == ()
 
 
 def test_a_receipt_is_shown_to_its_person_alone(choices: GivenConsents, answered: Given) -> None:
     """A record id from elsewhere finds nothing."""
     made = answered(ASTA, remember=True)
-    found = choices.receipt(ASTA, made.record_id, NOW)
+    found = choices.find_receipt(ASTA, made.record_id, NOW)
     assert found is not None
     assert (found[0], found[1].record_id) == ("my-loans", made.record_id)
-    assert choices.receipt(BO, made.record_id, NOW) is None
-    assert choices.receipt(ASTA, "", NOW) is None
+    assert choices.find_receipt(BO, made.record_id, NOW) is None
+    assert choices.find_receipt(ASTA, "", NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -107,17 +109,17 @@ def test_taking_back_adds_a_receipt_and_changes_none(
 ) -> None:
     """A consent is withdrawn, a notice never is; what was on file stays, and nothing is offered a second time."""
     made = answered(ASTA, basis=basis, remember=remember)
-    assert choices.of(ASTA, NOW)[0].offer(NOW) == offer
+    assert choices.list_all(ASTA, NOW)[0].offer(NOW) == offer
     end = choices.take_back(ASTA, "my-loans", "en", NOW)
     assert end is not None
     event = ReceiptEvent.WITHDRAWN if basis == "consent" else ReceiptEvent.FORGOTTEN
     assert (end.event, end.language) == (event, "en")
-    (found,) = choices.of(ASTA, NOW)
+    (found,) = choices.list_all(ASTA, NOW)
     assert [each.event for each in found.receipts] == [event, made.event]
     assert found.offer(NOW) is None
     assert found.remembered(NOW) is None
     assert choices.take_back(ASTA, "my-loans", "en", LATER) is None
-    assert len(choices.of(ASTA, LATER)[0].receipts) == 2
+    assert len(choices.list_all(ASTA, LATER)[0].receipts) == 2
 
 
 def test_nothing_is_taken_back_for_somebody_else(choices: GivenConsents, answered: Given) -> None:
@@ -125,14 +127,14 @@ def test_nothing_is_taken_back_for_somebody_else(choices: GivenConsents, answere
     answered(ASTA, remember=True)
     assert choices.take_back(BO, "my-loans", "da", NOW) is None
     assert choices.take_back(ASTA, "myprint", "da", NOW) is None
-    assert choices.of(ASTA, NOW)[0].remembered(NOW) is not None
+    assert choices.list_all(ASTA, NOW)[0].remembered(NOW) is not None
 
 
 def test_a_withdrawal_ends_every_yes_before_it(choices: GivenConsents, answered: Given) -> None:
     """Also the consent that a notice came after, though a clock that runs ahead wrote the notice."""
     consent = answered(ASTA, remember=True)
     notice = answered(ASTA, at=LATER, basis="public_task", remember=False)
-    (found,) = choices.of(ASTA, NOW)
+    (found,) = choices.list_all(ASTA, NOW)
     assert (found.offer(NOW), found.latest.record_id) == ("withdraw", notice.record_id)
     remembered = found.remembered(NOW)
     assert remembered is not None
@@ -140,7 +142,7 @@ def test_a_withdrawal_ends_every_yes_before_it(choices: GivenConsents, answered:
     end = choices.take_back(ASTA, "my-loans", "da", NOW)
     assert end is not None
     assert (end.event, end.event_time > notice.event_time) == (ReceiptEvent.WITHDRAWN, True)
-    (found,) = choices.of(ASTA, NOW)
+    (found,) = choices.list_all(ASTA, NOW)
     assert (found.offer(NOW), found.remembered(NOW), found.latest) == (None, None, end)
 
 
@@ -151,7 +153,7 @@ def test_many_submits_at_once_leave_one_withdrawal(choices: GivenConsents, answe
         at = NOW + timedelta(hours=round_, minutes=1)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _, at=at: choices.take_back(ASTA, "my-loans", "da", at), range(8)))
-        (found,) = choices.of(ASTA, at)
+        (found,) = choices.list_all(ASTA, at)
         assert found.latest.event is ReceiptEvent.WITHDRAWN
         assert len(found.receipts) == 2 * (round_ + 1)
 
@@ -161,17 +163,17 @@ def test_a_consent_given_after_a_withdrawal_counts(choices: GivenConsents, answe
     answered(ASTA, remember=True)
     choices.take_back(ASTA, "my-loans", "da", NOW)
     answered(ASTA, at=LATER, remember=True)
-    assert choices.of(ASTA, LATER)[0].remembered(LATER) is not None
+    assert choices.list_all(ASTA, LATER)[0].remembered(LATER) is not None
     assert choices.take_back(ASTA, "my-loans", "da", LATER) is not None
-    assert choices.of(ASTA, LATER)[0].latest.event is ReceiptEvent.WITHDRAWN
+    assert choices.list_all(ASTA, LATER)[0].latest.event is ReceiptEvent.WITHDRAWN
 
 
 def test_the_record_says_what_a_receipt_must(choices: GivenConsents, answered: Given) -> None:
     """The fields of ISO/IEC TS 27560, as JSON: names of what was agreed to, pseudonyms, and no name or entityID."""
     answered(ASTA, remember=True)
-    receipts = [choices.of(ASTA, NOW)[0].receipts[0]]
+    receipts = [choices.list_all(ASTA, NOW)[0].receipts[0]]
     answered(ASTA, "myprint", remember=True)
-    receipts.append(choices.of(ASTA, NOW)[1].receipts[0])
+    receipts.append(choices.list_all(ASTA, NOW)[1].receipts[0])
     first, second = (
         choices.as_record(made, service, "https://login.library.example/my-choices")
         for made, service in zip(receipts, (LOANS, PRINT), strict=True)
@@ -197,6 +199,6 @@ def test_the_file_tells_neither_who_nor_what(choices: GivenConsents, answered: G
     answered(ASTA, remember=True)
     choices.take_back(ASTA, "my-loans", "da", NOW)
     octets = b"".join(file.read_bytes() for file in tmp_path.iterdir())
-    assert b"receipt" in octets
-    for clear in (ASTA, "my-loans", LOANS.entity_id, "library.example", "title", "given", "withdrawn", "consent"):
+    assert b"person" in octets
+    for clear in ("my-loans", LOANS.entity_id, "library.example", "title", "given", "withdrawn", "consent"):
         assert clear.encode() not in octets, clear

@@ -1,5 +1,6 @@
-"""The answers that a person has given to services: found again by trying each, and taken back."""
+"""The answers that a person has given to services: listed, and taken back."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,12 +9,11 @@ from typing import Any, Final
 from broker.core.consent.consent import Receipt, ReceiptEvent, dated_after, standing, taken_back
 from broker.core.entities import Controller, Service, Text
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Store
+from broker.core.person_record import PersonRecord
 from broker.core.retention.table import RECEIPT
-from broker.use_cases.consents.receipts import Receipts
+from broker.use_cases.person_records import PersonRecords
 
 _FOR: Final = f"P{RECEIPT.span.days}D"
-_RECORD_ID_LENGTH: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,56 +62,52 @@ class CurrentQuestion:
 
 @dataclass(frozen=True, slots=True)
 class GivenConsents:
-    """The answers on file, by person; ``person`` is always the id of the logged-in person."""
+    """The answers in the person record; ``person_id`` is always that of the logged-in person."""
 
-    store: Store
+    persons: PersonRecords
     hmacs: LookupHmacs
     services: Mapping[str, Service]
 
-    def of(self, person: str, now: datetime) -> tuple[GivenConsent, ...]:
-        """Return the person's answers, service by service as configured, without those never asked.
+    def list_all(self, person_id: str, now: datetime) -> tuple[GivenConsent, ...]:
+        """Return the person's answers by service, in the configured order.
 
-        The store does not show whose a receipt is, nor for which service: both pseudonyms are made
-        again and looked up (docs/reference/consent.md#record). What was answered for a service that
-        is configured no longer is not found.
+        Services that were never answered, or are no longer configured, are left out.
         """
-        if not person:
+        record = self.persons.read(person_id, now) if person_id else None
+        if record is None:
             return ()
-        receipts = Receipts(self.store)
-        given = []
-        for name in self.services:
-            history = receipts.history(self._group(person, name), now)
-            if history:
-                given.append(GivenConsent(name, history))
-        return tuple(given)
+        found = ((name, record.value.list_receipts(name)) for name in self.services)
+        return tuple(GivenConsent(name, receipts) for name, receipts in found if receipts)
 
-    def receipt(self, person: str, record_id: str, now: datetime) -> tuple[str, Receipt] | None:
+    def find_receipt(
+        self, person_id: str, record_id: str, now: datetime
+    ) -> tuple[str, Receipt] | None:
         """Return one of the person's own receipts and its service; None for anybody else's."""
-        for given in self.of(person, now):
+        for given in self.list_all(person_id, now):
             for receipt in given.receipts:
                 if receipt.record_id == record_id:
                     return given.service, receipt
         return None
 
-    def take_back(self, person: str, service: str, language: str, now: datetime) -> Receipt | None:
-        """Withdraw the consent, or forget the notice, that counts for ``service``.
+    def take_back(
+        self, person_id: str, service_name: str, language: str, now: datetime
+    ) -> Receipt | None:
+        """Withdraw the consent, or forget the notice, that counts for a service.
 
         Returns the receipt of that; None where there is nothing to take back, as after the first of
-        two submits. Nothing is overwritten: a receipt is added, durably, and the next login asks
-        again.
+        two submits. Nothing is overwritten: a receipt is added, and the next login asks again.
         """
-        receipts = Receipts(self.store)
-        group = self._group(person, service)
-        history = receipts.history(group, now)
-        given = GivenConsent(service, history).to_end
-        if given is None:
-            return None
-        # Named after what it ends, so that two submits at once add one receipt.
-        ending = self._ending(given)
-        made = taken_back(given, ending, language, dated_after(history, now))
-        if made is None:
-            return None
-        receipts.file(group, made, now)
+        made: Receipt | None = None
+
+        def add_ending(record: PersonRecord) -> PersonRecord:
+            nonlocal made
+            history = record.list_receipts(service_name)
+            given = GivenConsent(service_name, history).to_end
+            at = dated_after(history, now)
+            made = taken_back(given, secrets.token_hex(16), language, at) if given else None
+            return record.add_receipt(service_name, made, now) if made else record
+
+        self.persons.change(person_id, add_ending, now)
         return made
 
     def as_record(
@@ -148,13 +144,6 @@ class GivenConsents:
             "method": made.method,
             "as_configured_now": _as_configured(service, today or CurrentQuestion()),
         }
-
-    def _group(self, person: str, service: str) -> str:
-        return self.hmacs.of("receipts", person, service)
-
-    def _ending(self, given: Receipt) -> str:
-        ending = self.hmacs.of("receipt-end", given.person, given.record_id)
-        return ending.partition(".")[2][:_RECORD_ID_LENGTH]
 
 
 def _as_configured(service: Service, today: CurrentQuestion) -> dict[str, Any]:

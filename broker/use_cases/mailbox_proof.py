@@ -1,45 +1,36 @@
 """Proof of a mailbox: a code mailed to the address and typed in the login that asked."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from broker.core.codes import CODE_LASTS, spell_code
 from broker.core.errors import AddressTaken, BrowserUnmatched, CodeRefused
 from broker.core.identity.mail_addresses import typed
-from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, ProofOwner, Proved
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, Proved
 from broker.core.letters import MailboxCodeLetter
-from broker.core.login.transaction import Transaction
-from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Key, LetterWording, Store
-from broker.core.retention.table import PROOF, PROOF_OWNER
+from broker.core.login.transaction import LIFETIME, Transaction
+from broker.core.ports import LetterWording
+from broker.core.retention.table import PROOF
 from broker.use_cases.codes import MailedCodes
 from broker.use_cases.mail_outbox import MailOutbox
-from broker.use_cases.proof_ownership import claim_ownership, keep_proof, mailbox_place
-from broker.use_cases.records import Records
+from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.transactions import Held, Transactions
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxProof:
-    """The proofs over store and mail.
+    """The proofs over person records and mail.
 
-    ``owner`` is a person's pseudonym, ``held`` the transaction of that person's browser. Every
+    ``owner`` is a person id, ``held`` the transaction of that person's browser. Every
     change of a transaction is of the person: if another authentication has joined it meanwhile,
     nothing changes and BrowserUnmatched is raised (docs/reference/design.md#4a-3).
     """
 
-    store: Store
-    hmacs: LookupHmacs
+    persons: PersonRecords
     codes: MailedCodes
     outbox: MailOutbox
     letters: LetterWording
-
-    def remembered(self, owner: str, now: datetime) -> tuple[Proved, ...]:
-        """Return what the person has proved before and still holds, by name."""
-        records = Records(self.store, Proved).list("proof", owner, now)
-        proofs = [record.value for record in records]
-        return tuple(sorted(proofs, key=_name))
 
     def mail_code(
         self,
@@ -98,7 +89,7 @@ class MailboxProof:
             raise CodeRefused("code_wrong")
         typed(address, domains)
         proved = Proved(name, address, now, PROOF.ends(now + remembered_for))
-        if name != MAIL_PROOF and not self._claim(proved, owner, now):
+        if name != MAIL_PROOF and not self.persons.claim_mailbox(owner, proved, now):
             raise AddressTaken("the address proves another person")
 
         def added(each: Transaction) -> Transaction:
@@ -106,30 +97,18 @@ class MailboxProof:
             return replace(each.relearning(), proofs=(*others, proved), mailing=None)
 
         done = self._change(held, added, now)
-        keep_proof(self.store, proved, owner, now)
+        if remembered_for > LIFETIME:
+            self.persons.change(owner, lambda each: each.mark_seen(now).add_proof(proved), now)
         return done
-
-    def counters(self, owner: str, addresses: Sequence[str]) -> tuple[Key, ...]:
-        """Return the keys of all that is counted of a person and of the addresses proved."""
-        keys = self.codes.mail_counters(person_id=owner)
-        for address in addresses:
-            keys += self.codes.mail_counters(address=address)
-        return keys
 
     def without(self, held: Held, now: datetime) -> Held:
         """Let the person go on without the proof."""
         return self._change(held, lambda each: replace(each, unproved=True, mailing=None), now)
 
-    def _claim(self, proved: Proved, owner: str, now: datetime) -> bool:
-        """Return whether the address is the person's own from now on."""
-        place = mailbox_place(self.hmacs, proved)
-        claim = ProofOwner(owner, proved.name)
-        return claim_ownership(self.store, place, claim, PROOF_OWNER.ends(proved.until), now)
-
     def _change(
         self, held: Held, change: Callable[[Transaction], Transaction], now: datetime
     ) -> Held:
-        return Transactions(self.store).change(held, change, now)
+        return Transactions(self.persons.store).change(held, change, now)
 
 
 def _subject(proof_name: str, address: str) -> str:
@@ -141,7 +120,3 @@ def _browser(held: Held) -> str:
     if held.transaction.browser is None:
         raise BrowserUnmatched("a login that no browser has come for")
     return held.transaction.browser
-
-
-def _name(proof: Proved) -> str:
-    return proof.name

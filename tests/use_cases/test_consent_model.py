@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 
 from broker.core.audit_events import NO_TRAIL
 from broker.core.borrowers.enrolment import EnrolmentOutcome
-from broker.core.consent.consent import ReceiptEvent
+from broker.core.consent.consent import ReceiptEvent, select_on_file
 from broker.core.entities import Controller, Service, Text
 from broker.core.identity.rights import Ground
 from broker.core.login.next_step import Terms, next_step
@@ -44,12 +44,13 @@ from broker.core.policy.model import (
     Requirement,
 )
 from broker.core.ports import Kept, Key
-from broker.use_cases.consents.given_consents import GivenConsents
-from broker.use_cases.consents.receipts import Receipts
+from broker.use_cases.given_consents import GivenConsents
 from broker.use_cases.login.consent_answers import ConsentAnswers
+from broker.use_cases.person_records import PersonRecords
 from broker.use_cases.transactions import Held, Transactions
 from tests.plugins.drawn import drawn
 from tests.plugins.single_turns import SingleTurns
+from tests.plugins.stored_receipts import list_receipts
 
 INSTANT: Final = timedelta(microseconds=1)
 START: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -192,13 +193,14 @@ class DictStore(SingleTurns):
 class Lookup:
     """What an answer asks of the person's look-up."""
 
+    records: PersonRecords
     trail: Any = NO_TRAIL
 
     def arrived(self, _held: Held, _now: datetime) -> Any:
         """Give a login with a usable CPR number."""
         return SimpleNamespace(arrived=SimpleNamespace(decision=SimpleNamespace(ground=Ground.INSTITUTION)))
 
-    def receipts_of(self, transaction: Transaction) -> str:
+    def make_pseudonym(self, transaction: Transaction) -> str:
         """Give the pseudonym of person and service."""
         return KEY.of("receipts", PERSON, transaction.request.service)
 
@@ -217,7 +219,7 @@ class Consents(RuleBasedStateMachine):
         self.now = START
         self.store = cast("Any", DictStore())
         self.transactions = Transactions(self.store)
-        self.answers = ConsentAnswers(self.store, KEY, cast("Any", Lookup()), self.transactions)
+        self.answers = ConsentAnswers(KEY, cast("Any", Lookup(PersonRecords(self.store, KEY))), self.transactions)
         self.policies = Rules()
         self.earlier = [self.policies, Rules({}, name_id="transient")]
         self.logins: dict[str, Held] = {}
@@ -342,11 +344,11 @@ class Consents(RuleBasedStateMachine):
         """Begin a login, with the person looked up, who may be told of another category before it ends."""
         self.now += TURN
         request = AuthnRequest("_r", "my-loans", "https://loans.example", "acs")
-        group = KEY.of("receipts", PERSON, "my-loans")
         made = Transaction(
             f"{browser} {self.now}", "BCDFGHJK", self.now, self.now + timedelta(days=2000), request, upstream="wayf",
             authentication=LOGIN, authenticated=self.clock, person=Person(PERSON), arrival="a",
-            receipts=Receipts(self.store).on_file(group, self.clock), account=MOVED if moved else None,
+            receipts=select_on_file(list_receipts(self.store, PERSON, "my-loans", self.clock)),
+            account=MOVED if moved else None,
         )  # fmt: skip
         self.logins[browser] = self.transactions.add(made, self.clock)
         self.own[browser] = None
@@ -398,7 +400,7 @@ class Consents(RuleBasedStateMachine):
     def take_back(self) -> None:
         """Withdraw on the page of one's choices."""
         self.now += TURN
-        consents = GivenConsents(self.store, KEY, {"my-loans": self.policies.service()})
+        consents = GivenConsents(PersonRecords(self.store, KEY), KEY, {"my-loans": self.policies.service()})
         made = consents.take_back(PERSON, "my-loans", "da", self.clock)
         standing = self.standing()
         assert (made is not None) == bool(standing)
