@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from broker.core.entities import EMAIL, PERSISTENT, TRANSIENT, Assurance, Names, Text
 from broker.core.errors import Fault
-from broker.core.identity.affiliations import AFFILIATIONS
+from broker.core.identity.attribute_values import AFFILIATIONS
 from broker.core.identity.canonical_attributes import Attributes, Values
 from broker.core.identity.rights import Ground, Right, has_right
 from broker.core.policy.condition_index import ConditionIndex, NamedValues

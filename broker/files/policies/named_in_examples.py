@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 
 from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
-from broker.core.identity.subject_ids import MINTED
+from broker.core.identity.person_id import MINTED
 from broker.core.policy.decision import FIRST_REASONS
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.core.policy.model import NAME_ID, Example, Policy
