@@ -25,15 +25,12 @@ RecordKind = Literal[
     "code",
     "mail",
     "session",
-    "ended",
     "logout",
     "counter",
-    "trace",
-    "setup",
+    "reference",
     "figures",
     "audit",
-    "audit-anchor",
-    "staff",
+    "machine",
 ]
 
 

@@ -88,12 +88,12 @@ def test_an_assertion_leaves_by_one_write(house: House, counted: Counted) -> Non
 
 
 @pytest.mark.parametrize("environment", [{"BROKER_SERVICES__MY-LOANS__METHODS": '["wayf"]'}])
-def test_a_whole_login_is_eight_turns_and_one_line(house: House, counted: Counted) -> None:
+def test_a_whole_login_is_six_turns_and_one_line(house: House, counted: Counted) -> None:
     """Three requests of a known browser: the request of the service, the answer of the upstream, the assertion."""
     person = house.person()
     first = person.get(person.deliver(*house.answer(person.ask().location, "asta")).location)
     house.landing(person.agree(first, remember=True))
-    with counted.of(4, 4, 1):
+    with counted.of(3, 3, 1):
         arrived = person.deliver(*house.answer(person.ask().location, "asta"))
         page = person.get(arrived.location)
     house.landing(page)

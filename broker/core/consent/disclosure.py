@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from broker.core.entities import TRANSIENT, Controller, Service, Text
-from broker.core.identity.canonical_attributes import BORROWER_NUMBER, Values
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_STAND_IN, Values
+from broker.core.identity.person_id import MINTED
 from broker.core.identity.rights import Right
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import NAME_ID, Decision, LegalBasis
@@ -195,10 +196,35 @@ def looked_up(decision: Decision) -> LookedUp:
     return "number" if rule.address == "never" else "address"
 
 
-def fill_items(disclosure: Disclosure, made: Mapping[str, str | None]) -> Disclosure:
-    """Put in the values that are made here; an item without its value does not leave."""
-    kept = (item for item in disclosure.items if item.name not in made or made[item.name])
-    items = (
-        replace(item, values=(value,)) if (value := made.get(item.name)) else item for item in kept
-    )
+def named(disclosure: Disclosure, ids: Mapping[str, str]) -> Disclosure:
+    """Put in the identifiers that we make for the person; without one its item leaves."""
+    items = []
+    for item in disclosure.items:
+        if item.name not in MINTED:
+            items.append(item)
+        elif item.name in ids:
+            made = ids[item.name]
+            items.append(replace(item, values=(made,)))
+    return replace(disclosure, items=tuple(items))
+
+
+def with_cpr(disclosure: Disclosure, number: str | None) -> Disclosure:
+    """Put the CPR number in where the decision has a stand-in; without one its item leaves."""
+    items = []
+    for item in disclosure.items:
+        if item.values != CPR_STAND_IN:
+            items.append(item)
+        elif number:
+            items.append(replace(item, values=(number,)))
+    return replace(disclosure, items=tuple(items))
+
+
+def numbered(disclosure: Disclosure, number: str | None) -> Disclosure:
+    """Put the borrower number in; without one its item leaves, never as an empty value."""
+    items = []
+    for item in disclosure.items:
+        if item.name != BORROWER_NUMBER:
+            items.append(item)
+        elif number:
+            items.append(replace(item, values=(number,)))
     return replace(disclosure, items=tuple(items))

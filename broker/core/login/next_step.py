@@ -7,7 +7,7 @@ from typing import Final, assert_never
 
 from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.consent import Question, ReceiptEvent, agreed, governing, question
-from broker.core.consent.disclosure import Disclosure, disclose, fill_items
+from broker.core.consent.disclosure import Disclosure, disclose, named, numbered, with_cpr
 from broker.core.entities import PERSISTENT, Controller, Service
 from broker.core.errors import (
     AUTHN_FAILED,
@@ -16,7 +16,7 @@ from broker.core.errors import (
     NO_PASSIVE,
     REQUEST_DENIED,
 )
-from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.person_id import MINTED
 from broker.core.identity.rights import Right
@@ -210,9 +210,7 @@ def _upgrade_offered(transaction: Transaction) -> str | None:
 
 def _disclosed(transaction: Transaction, decision: Decision, terms: Terms) -> Disclosure:
     disclosure = disclose(decision, terms.service, transaction.request.acs, terms.giver)
-    made: dict[str, str | None] = dict.fromkeys(MINTED)
-    made |= {**terms.ids, CPR_ATTRIBUTE: terms.cpr}
-    return fill_items(disclosure, made)
+    return with_cpr(named(disclosure, terms.ids), terms.cpr)
 
 
 def _made(
@@ -236,7 +234,7 @@ def _made(
         return TellChange(moved, decision)
     on_file = governing(disclosure, transaction.receipts, terms.hmacs, now)
     leaving = agreed(disclosure, transaction.receipt or on_file)
-    return Issue(fill_items(leaving, {BORROWER_NUMBER: number}), decision, number)
+    return Issue(numbered(leaving, number), decision, number)
 
 
 def _category_moved(transaction: Transaction) -> EnrolmentOutcome | None:
