@@ -31,11 +31,10 @@ from broker.core.login.nearest_login import NearLogin, near_logins
 from broker.core.login.played_login import PlayedLogin
 from broker.core.login.refused_facts import RefusedFacts
 from broker.core.login.replayed_refusal import Replay, replayed
-from broker.core.policy.ideal_service import ideal_service
-from broker.core.policy.model import Example, PolicySet
+from broker.core.policy.model import Example, PolicySet, ideal_service
 from broker.files.checked_files import did_you_mean
 from broker.files.policies import live_policies
-from broker.files.policies.login_files import read_login
+from broker.files.policies.compiled_files import read_login
 from broker.files.settings.config import Config
 from broker.files.settings.toml_and_environment import CONFIG
 

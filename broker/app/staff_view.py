@@ -18,13 +18,7 @@ from broker.adapters.web.admin.staff_ports import (
 from broker.adapters.web.admin.staff_references import StaffReferences
 from broker.adapters.web.admin.staff_trials import StaffTrials
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.app import (
-    enrolment_operations,
-    policy_trials,
-    refusal_explanations,
-    refusal_text,
-    trial_text,
-)
+from broker.app import enrolment_operations, policy_trials, refusal_explanations, trial_text
 from broker.app.assembly import Parts, now
 from broker.app.told_words import Wording
 from broker.core.errors import PinNoAddress, StoreUnavailable
@@ -127,5 +121,5 @@ def explained(parts: Parts, reference: str, language: str) -> ExplainedRefusal |
     found = refusal_explanations.explained(parts, reference, now())
     if found is None:
         return None
-    lines = refusal_text.lines(found, Wording(language))
+    lines = refusal_explanations.lines(found, Wording(language))
     return ExplainedRefusal(found.reason, tuple(lines))

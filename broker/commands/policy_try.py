@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from broker.app import played_text, policy_trials, trial_text
+from broker.app import policy_trials, trial_text
 from broker.app.policy_trials import NoSuchNameError, Site, Trial
 from broker.app.told_words import ENGLISH, plain
 from broker.app.trial_text import Nears
@@ -282,7 +282,7 @@ def _print_json(site: Site, trial: Trial, now: datetime, nears: Nears) -> None:
         others = policy_trials.with_borrowers(site, trial, played, now)
         near = nears(site, trial, played, now)
         offered = policy_trials.is_offered(site, trial, played)
-        rows.append(played_text.row(played, others, near, offered=offered))
+        rows.append(trial_text.row(played, others, near, offered=offered))
     whole = {
         "set": site.policies.digest,
         "origin": site.origin,
