@@ -6,8 +6,9 @@ from typing import Final
 import pytest
 from click.testing import CliRunner
 
-from broker.app import policy_trials, refusal_explanations
+from broker.app import refusal_explanations
 from broker.cli import broker
+from broker.use_cases import policy_trials
 from tests.plugins.house import House, Person, found, mark
 from tests.plugins.staff import ADMIN, enter, send, told, trail
 
