@@ -139,8 +139,7 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
         return _confirm_address(transaction, account.address_question, decision)
     if transaction.errand is Errand.PIN:
         return _new_pin(account, decision)
-    if account is not None and account.state is AccountState.CASE:
-        # _barred lets no other case through: a borrower was found that may be the person's.
+    if _has_case_to_claim(transaction, decision):
         return _unless_passive(transaction, ClaimBorrower(decision), decision)
     if account is not None and account.state is AccountState.MAIL_REQUIRED:
         prove_mail = ProveMailbox(MAIL_PROOF, (), _MAIL_LASTS, None, optional=False)
